@@ -1,0 +1,1 @@
+"""The queue: its port, what travels on it, and its adapters."""

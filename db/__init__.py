@@ -1,0 +1,1 @@
+"""The gateway database: tables, migrations and the statements that touch them."""

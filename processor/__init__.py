@@ -1,0 +1,1 @@
+"""Workers that turn queued notifications into committed rows."""

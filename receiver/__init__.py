@@ -1,0 +1,1 @@
+"""The HTTP endpoint that Microsoft Graph delivers change notifications to."""

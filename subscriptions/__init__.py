@@ -1,0 +1,1 @@
+"""The life of the Graph subscriptions: plan, create, renew, remove."""
