@@ -1,0 +1,105 @@
+"""Group commit: calls that arrive while a write is under way share the next one.
+
+A durable write costs much the same for one row as for a hundred. Nothing waits on a timer: an idle group writes at
+once, and the groups grow by themselves as the writes get slower than the arrivals.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class GroupCommitClosed(Exception):
+    """The group takes no more items: its owner is shutting down."""
+
+
+@dataclass(slots=True)
+class _Entry(Generic[Item, Result]):
+    items: Sequence[Item]
+    results: "asyncio.Future[Sequence[Result]]"
+
+
+class GroupCommit(Generic[Item, Result]):
+    """Turns many concurrent `submit` calls into few calls of `write`, one at a time.
+
+    `write` gets the items of several submits in order and returns one result for each. What it raises reaches every
+    submit of that group; it is for `write` to keep one bad item from failing the others.
+
+    A submit that is cancelled takes nothing back: its items may be written all the same.
+    """
+
+    def __init__(self, write: Callable[[list[Item]], Awaitable[Sequence[Result]]], *, most_items: int) -> None:
+        self._write = write
+        self._most_items = most_items
+        self._waiting: deque[_Entry[Item, Result]] = deque()
+        self._writer: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def submit(self, items: Sequence[Item]) -> Sequence[Result]:
+        """Write `items` in one group, possibly with those of others; one result for each item, in order.
+
+        Raises:
+            GroupCommitClosed: `close` was called before.
+            Whatever `write` raises.
+        """
+        if self._closed:
+            raise GroupCommitClosed
+        if not items:
+            return []
+        entry: _Entry[Item, Result] = _Entry(items, asyncio.get_running_loop().create_future())
+        self._waiting.append(entry)
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._drain())
+        return await entry.results
+
+    async def close(self) -> None:
+        """Refuse new items and wait until all that was submitted is written."""
+        self._closed = True
+        if self._writer is not None:
+            await asyncio.wait([self._writer])
+
+    async def _drain(self) -> None:
+        try:
+            while self._waiting:
+                await self._write_group(self._take_group())
+        finally:
+            self._writer = None
+
+    def _take_group(self) -> list[_Entry[Item, Result]]:
+        group = [self._waiting.popleft()]
+        size = len(group[0].items)
+        while self._waiting and size + len(self._waiting[0].items) <= self._most_items:
+            size += len(self._waiting[0].items)
+            group.append(self._waiting.popleft())
+        return group
+
+    async def _write_group(self, group: list[_Entry[Item, Result]]) -> None:
+        items = [item for entry in group for item in entry.items]
+        try:
+            results = await self._write(items)
+        except BaseException as exc:
+            for entry in group:
+                _fail(entry.results, exc)
+            if not isinstance(exc, Exception):
+                raise
+            return
+        start = 0
+        for entry in group:
+            end = start + len(entry.items)
+            if not entry.results.done():
+                entry.results.set_result(results[start:end])
+            start = end
+
+
+def _fail(future: "asyncio.Future[Sequence[Result]]", exc: BaseException) -> None:
+    if future.done():
+        return
+    if isinstance(exc, Exception):
+        future.set_exception(exc)
+    else:
+        future.cancel()

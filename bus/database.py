@@ -1,0 +1,524 @@
+"""The queue as a table of the gateway database: nothing else to run.
+
+Time is this host's clock: hosts that share the table keep theirs within a few seconds of each other (NTP), far less
+than a lock lasts.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any, Final, TypeVar
+
+import structlog
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
+
+from bus.errors import LockLost, QueueUnavailable
+from bus.queue import TOO_MANY_DELIVERIES, Delivery, Message, MessageId, QueuedMessage, QueueStatus, ReplaySelection
+from db.engine import Database
+from db.errors import DatabaseUnavailable
+from db.tables import queue_message
+from groupcommit import GroupCommit, GroupCommitClosed
+
+T = TypeVar("T")
+
+POLL_SECONDS: Final = 0.5
+"""How often a waiting consumer looks for what other processes put; what this process puts it learns at once."""
+
+_HOUSEKEEPING_EVERY: Final = timedelta(seconds=10)
+_HOUSEKEEPING_ROWS: Final = 1000  # with room below the 2,100 parameters SQL Server takes in one statement
+_REPLAY_ROWS: Final = 500
+_MOST_IN_ONE_GROUP: Final = 1000
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+_row = queue_message.c
+_SKIP_LOCKED = "WITH (UPDLOCK, READPAST, ROWLOCK)"
+
+
+class _Outcome(Enum):
+    COMPLETE = "complete"
+    ABANDON = "abandon"
+    DEAD_LETTER = "dead_letter"
+    RENEW = "renew"
+
+
+@dataclass(frozen=True, slots=True)
+class _Handle:
+    sequence: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Settlement:
+    handle: _Handle
+    outcome: _Outcome
+    visible: datetime | None = None
+    delivery_count: int = 0
+    reason: str | None = None
+    description: str | None = None
+
+
+class DatabaseQueue:
+    """The `NotificationQueue` on the gateway database.
+
+    Messages put, and deliveries settled, at the same time share one transaction each.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Callable[[], datetime],
+        lock_duration: timedelta = timedelta(seconds=60),
+        most_deliveries: int = 10,
+        duplicate_window: timedelta = timedelta(minutes=10),
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._lock_duration = lock_duration
+        self._most_deliveries = most_deliveries
+        self._duplicate_window = duplicate_window
+        self._puts: GroupCommit[Message, None] = GroupCommit(self._write_messages, most_items=_MOST_IN_ONE_GROUP)
+        self._settlements: GroupCommit[_Settlement, bool] = GroupCommit(
+            self._write_settlements, most_items=_MOST_IN_ONE_GROUP
+        )
+        self._waiters: set[asyncio.Event] = set()
+        self._housekeeping: asyncio.Task[None] | None = None
+        self._next_housekeeping = clock()
+        self._kept_up_to = 0
+
+    # What the receiver uses.
+
+    async def put(self, messages: Sequence[Message]) -> None:
+        """See `NotificationSender.put`."""
+        await _available(self._puts.submit(messages))
+
+    async def _write_messages(self, messages: list[Message]) -> list[None]:
+        now = self._clock()
+        rows = [
+            {
+                "id": message.message_id,
+                "body": message.body,
+                "account": message.account_id,
+                "enqueued": now,
+                "visible": message.not_before or now,
+            }
+            for message in messages
+        ]
+        await self._database.write(lambda connection: connection.execute(_PUT, rows))
+        self._wake()
+        if now >= self._next_housekeeping and self._housekeeping is None:
+            self._next_housekeeping = now + _HOUSEKEEPING_EVERY
+            self._housekeeping = asyncio.create_task(self._keep_house())
+        return [None] * len(messages)
+
+    # What a processor uses.
+
+    async def receive(self, most: int, *, wait: timedelta) -> list[Delivery]:
+        """See `NotificationConsumer.receive`. Idle, it costs two small reading queries a second."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait.total_seconds()
+        woken = asyncio.Event()
+        self._waiters.add(woken)
+        try:
+            while True:
+                woken.clear()
+                deliveries = await self._receive_now(most)
+                left = deadline - loop.time()
+                if deliveries or left <= 0:
+                    return deliveries
+                await _wait_for(woken, min(left, POLL_SECONDS))
+        finally:
+            self._waiters.discard(woken)
+
+    async def _receive_now(self, most: int) -> list[Delivery]:
+        now = self._clock()
+        if not await _available(self._database.read(lambda connection: connection.scalar(_anything(now)))):
+            return []
+        return await _available(self._database.write(lambda connection: self._lock_some(connection, most, now)))
+
+    def _lock_some(self, connection: Connection, most: int, now: datetime) -> list[Delivery]:
+        rows = list(connection.execute(_receivable(now, most)))
+        spent = [row.nSequence for row in rows if row.nDeliveryCount >= self._most_deliveries]
+        if spent:
+            connection.execute(
+                update(queue_message)
+                .where(_row.nSequence.in_(spent))
+                .values(
+                    sState="dead",
+                    sLockToken=None,
+                    sReason=TOO_MANY_DELIVERIES,
+                    sDescription=f"Delivered {self._most_deliveries} times and never settled.",
+                    dtDeadLettered=now,
+                )
+            )
+        token = uuid.uuid4().hex
+        until = now + self._lock_duration
+        fresh = [row for row in rows if row.nDeliveryCount < self._most_deliveries]
+        if fresh:
+            connection.execute(
+                update(queue_message)
+                .where(_row.nSequence.in_([row.nSequence for row in fresh]))
+                .values(sLockToken=token, dtVisible=until, nDeliveryCount=_row.nDeliveryCount + 1)
+            )
+        return [
+            Delivery(
+                message_id=MessageId(row.sMessageID),
+                body=row.sBody,
+                account_id=row.nAccountID,
+                enqueued=row.dtEnqueued,
+                delivery_count=row.nDeliveryCount + 1,
+                locked_until=until,
+                handle=_Handle(row.nSequence, token),
+            )
+            for row in fresh
+        ]
+
+    async def renew(self, delivery: Delivery) -> Delivery:
+        """See `NotificationConsumer.renew`."""
+        until = self._clock() + self._lock_duration
+        await self._settle(_Settlement(_handle(delivery), _Outcome.RENEW, visible=until))
+        return replace(delivery, locked_until=until)
+
+    async def complete(self, delivery: Delivery) -> None:
+        """See `NotificationConsumer.complete`."""
+        await self._settle(_Settlement(_handle(delivery), _Outcome.COMPLETE))
+
+    async def abandon(self, delivery: Delivery, *, delay: timedelta = timedelta(0), counted: bool = True) -> None:
+        """See `NotificationConsumer.abandon`."""
+        if counted and delivery.delivery_count >= self._most_deliveries:
+            text = f"Delivered {delivery.delivery_count} times and handed back each time."
+            await self.dead_letter(delivery, reason=TOO_MANY_DELIVERIES, description=text)
+            return
+        await self._settle(
+            _Settlement(
+                _handle(delivery),
+                _Outcome.ABANDON,
+                visible=self._clock() + delay,
+                delivery_count=delivery.delivery_count if counted else delivery.delivery_count - 1,
+            )
+        )
+        if delay <= timedelta(0):
+            self._wake()
+
+    async def dead_letter(self, delivery: Delivery, *, reason: str, description: str) -> None:
+        """See `NotificationConsumer.dead_letter`."""
+        await self._settle(
+            _Settlement(_handle(delivery), _Outcome.DEAD_LETTER, reason=reason[:100], description=description)
+        )
+
+    async def _settle(self, settlement: _Settlement) -> None:
+        settled = await _available(self._settlements.submit([settlement]))
+        if not settled[0]:
+            raise LockLost("The lock of the delivery expired; the message may be another consumer's by now.")
+
+    async def _write_settlements(self, settlements: list[_Settlement]) -> list[bool]:
+        now = self._clock()
+        return await self._database.write(lambda connection: _apply(connection, settlements, now))
+
+    # What operators use.
+
+    async def status(self) -> QueueStatus:
+        """See `NotificationQueue.status`."""
+        now = self._clock()
+        row = await _available(self._database.read(lambda connection: connection.execute(_count(now)).one()))
+        return QueueStatus(
+            active=row.active or 0,
+            locked=row.locked or 0,
+            scheduled=row.scheduled or 0,
+            dead=row.dead or 0,
+            oldest=row.oldest,
+        )
+
+    async def peek(self, *, most: int, dead_letters: bool = False) -> list[QueuedMessage]:
+        """See `NotificationQueue.peek`."""
+        now = self._clock()
+        statement = (
+            select(queue_message)
+            .where(_row.sState == ("dead" if dead_letters else "active"))
+            .order_by(_row.nSequence)
+            .limit(most)
+        )
+        rows = await _available(self._database.read(lambda connection: connection.execute(statement).all()))
+        return [_queued(row, now) for row in rows]
+
+    async def replay(self, selection: ReplaySelection) -> int:
+        """See `NotificationQueue.replay`. Goes in batches: what is replayed stays so if a later batch fails."""
+        replayed = 0
+        last = 0
+        while True:
+            batch = await _available(self._database.write(_replay_batch(selection, last, self._clock())))
+            if batch:
+                self._wake()
+                replayed += len(batch)
+                last = batch[-1]
+            if len(batch) < _REPLAY_ROWS:
+                return replayed
+
+    async def close(self) -> None:
+        """See `NotificationQueue.close`. The database stays open: it is its owner's."""
+        await self._puts.close()
+        await self._settlements.close()
+        if self._housekeeping is not None:
+            await self._housekeeping
+
+    # Its own.
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            waiter.set()
+
+    async def _keep_house(self) -> None:
+        """Forget the ids whose duplicate window is over: delete what is done, free the id of what is not."""
+        try:
+            while True:
+                horizon = self._clock() - self._duplicate_window
+                start = self._kept_up_to
+                seen, self._kept_up_to = await self._database.write(
+                    lambda connection, start=start, horizon=horizon: _retire(connection, start, horizon)  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+                )
+                if seen < _HOUSEKEEPING_ROWS:
+                    return
+        except DatabaseUnavailable as exc:
+            log.warning("queue_housekeeping_postponed", error=str(exc))
+        finally:
+            self._housekeeping = None
+
+
+_PUT = insert(queue_message).from_select(
+    ["sMessageID", "sState", "nAccountID", "sBody", "dtEnqueued", "dtVisible"],
+    select(
+        bindparam("id", type_=_row.sMessageID.type),
+        literal("active", _row.sState.type),
+        bindparam("account", type_=_row.nAccountID.type),
+        bindparam("body", type_=_row.sBody.type),
+        bindparam("enqueued", type_=_row.dtEnqueued.type),
+        bindparam("visible", type_=_row.dtVisible.type),
+    ).where(
+        ~exists(
+            select(literal(1))
+            .select_from(queue_message)
+            .with_hint(queue_message, "WITH (UPDLOCK, HOLDLOCK)", "mssql")
+            .where(_row.sMessageID == bindparam("id"), _row.nRetired == 0)
+            .correlate(None)
+        )
+    ),
+)
+
+
+def _anything(now: datetime) -> Select[Any]:
+    return select(literal(1)).select_from(queue_message).where(_row.sState == "active", _row.dtVisible <= now).limit(1)
+
+
+def _receivable(now: datetime, most: int) -> Select[Any]:
+    return (
+        select(queue_message)
+        .with_hint(queue_message, _SKIP_LOCKED, "mssql")
+        .where(_row.sState == "active", _row.dtVisible <= now)
+        .order_by(_row.dtVisible, _row.nSequence)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+
+
+def _apply(connection: Connection, settlements: list[_Settlement], now: datetime) -> list[bool]:
+    held = {
+        (row.nSequence, row.sLockToken): row.nRetired != 0
+        for row in connection.execute(
+            select(_row.nSequence, _row.sLockToken, _row.nRetired)
+            .where(
+                _row.nSequence.in_([settlement.handle.sequence for settlement in settlements]),
+                _row.sState == "active",
+                _row.dtVisible > now,
+            )
+            .with_hint(queue_message, "WITH (UPDLOCK, ROWLOCK)", "mssql")
+            .with_for_update()
+        )
+    }
+    results: list[bool] = []
+    done: list[int] = []
+    forgotten: list[int] = []
+    changed: list[dict[str, Any]] = []
+    for settlement in settlements:
+        key = (settlement.handle.sequence, settlement.handle.token)
+        results.append(key in held)
+        if key not in held:
+            continue
+        if settlement.outcome is _Outcome.COMPLETE:
+            (forgotten if held[key] else done).append(settlement.handle.sequence)
+            del held[key]  # settled twice in one group: only once
+        else:
+            changed.append(_change(settlement, now))
+            if settlement.outcome is not _Outcome.RENEW:
+                del held[key]
+    if changed:
+        connection.execute(_CHANGE, changed)
+    if done:
+        # Remembered until its duplicate window is over, see `_retire`.
+        connection.execute(
+            update(queue_message)
+            .where(_row.nSequence.in_(done))
+            .values(sState="done", sLockToken=None, dtVisible=_row.dtEnqueued)
+        )
+    if forgotten:
+        connection.execute(delete(queue_message).where(_row.nSequence.in_(forgotten)))
+    return results
+
+
+_CHANGE = (
+    update(queue_message)
+    .where(_row.nSequence == bindparam("sequence"))
+    .values(
+        sState=bindparam("state"),
+        sLockToken=bindparam("token"),
+        dtVisible=func.coalesce(bindparam("visible", type_=_row.dtVisible.type), _row.dtVisible),
+        nDeliveryCount=func.coalesce(bindparam("count", type_=_row.nDeliveryCount.type), _row.nDeliveryCount),
+        sReason=bindparam("reason"),
+        sDescription=bindparam("description"),
+        dtDeadLettered=bindparam("dead_lettered", type_=_row.dtDeadLettered.type),
+    )
+)
+
+
+def _change(settlement: _Settlement, now: datetime) -> dict[str, Any]:
+    dead = settlement.outcome is _Outcome.DEAD_LETTER
+    return {
+        "sequence": settlement.handle.sequence,
+        "state": "dead" if dead else "active",
+        "token": settlement.handle.token if settlement.outcome is _Outcome.RENEW else None,
+        "visible": settlement.visible,
+        "count": settlement.delivery_count if settlement.outcome is _Outcome.ABANDON else None,
+        "reason": settlement.reason,
+        "description": settlement.description,
+        "dead_lettered": now if dead else None,
+    }
+
+
+def _retire(connection: Connection, after: int, horizon: datetime) -> tuple[int, int]:
+    """Go through the next rows after `after`; how many were seen, and up to where everything is settled for good."""
+    rows = connection.execute(
+        select(_row.nSequence, _row.sState, _row.nRetired, _row.dtEnqueued)
+        .where(_row.nSequence > after)
+        .order_by(_row.nSequence)
+        .limit(_HOUSEKEEPING_ROWS)
+    ).all()
+    old = [row for row in rows if row.dtEnqueued < horizon]
+    done = [row.nSequence for row in old if row.sState == "done"]
+    kept = [row.nSequence for row in old if row.sState != "done" and row.nRetired == 0]
+    if done:
+        connection.execute(delete(queue_message).where(_row.nSequence.in_(done)))
+    if kept:
+        connection.execute(
+            update(queue_message).where(_row.nSequence.in_(kept), _row.nRetired == 0).values(nRetired=_row.nSequence)
+        )
+    return len(old), old[-1].nSequence if old else after
+
+
+def _replay_batch(selection: ReplaySelection, after: int, now: datetime) -> Callable[[Connection], list[int]]:
+    conditions = [_row.sState == "dead", _row.nSequence > after]
+    if selection.entries is not None:
+        conditions.append(_row.nSequence.in_([int(entry) for entry in selection.entries if entry.isdecimal()]))
+    if selection.reason is not None:
+        conditions.append(_row.sReason == selection.reason)
+    if selection.since is not None:
+        conditions.append(_row.dtDeadLettered >= selection.since)
+
+    def work(connection: Connection) -> list[int]:
+        found = list(
+            connection.scalars(
+                select(_row.nSequence)
+                .with_hint(queue_message, _SKIP_LOCKED, "mssql")
+                .where(*conditions)
+                .order_by(_row.nSequence)
+                .limit(_REPLAY_ROWS)
+                .with_for_update(skip_locked=True)
+            )
+        )
+        if found:
+            connection.execute(
+                update(queue_message)
+                .where(_row.nSequence.in_(found))
+                .values(
+                    sState="active",
+                    dtVisible=now,
+                    nDeliveryCount=0,
+                    sReason=None,
+                    sDescription=None,
+                    dtDeadLettered=None,
+                )
+            )
+        return found
+
+    return work
+
+
+def _count(now: datetime) -> Select[Any]:
+    active = _row.sState == "active"
+    later = and_(active, _row.dtVisible > now)
+
+    def number(condition: Any) -> Any:  # noqa: ANN401  # SQLAlchemy's expressions carry their own types
+        return func.sum(case((condition, 1), else_=0))
+
+    return select(
+        number(and_(active, _row.dtVisible <= now)).label("active"),
+        number(and_(later, _row.sLockToken.is_not(None))).label("locked"),
+        number(and_(later, _row.sLockToken.is_(None))).label("scheduled"),
+        number(_row.sState == "dead").label("dead"),
+        func.min(case((active, _row.dtEnqueued))).label("oldest"),
+    ).where(_row.sState.in_(["active", "dead"]))
+
+
+def _queued(row: Row[Any], now: datetime) -> QueuedMessage:
+    return QueuedMessage(
+        entry=str(row.nSequence),
+        message_id=MessageId(row.sMessageID),
+        body=row.sBody,
+        account_id=row.nAccountID,
+        enqueued=row.dtEnqueued,
+        visible=row.dtVisible,
+        delivery_count=row.nDeliveryCount,
+        locked=row.sLockToken is not None and row.dtVisible > now,
+        reason=row.sReason,
+        description=row.sDescription,
+        dead_lettered=row.dtDeadLettered,
+    )
+
+
+def _handle(delivery: Delivery) -> _Handle:
+    if not isinstance(delivery.handle, _Handle):
+        raise TypeError("this delivery came from another queue")
+    return delivery.handle
+
+
+async def _available(call: Awaitable[T]) -> T:
+    try:
+        return await call
+    except DatabaseUnavailable as exc:
+        raise QueueUnavailable(str(exc)) from exc
+    except GroupCommitClosed as exc:
+        raise QueueUnavailable("The queue is being closed: this process is stopping.") from exc
+
+
+async def _wait_for(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

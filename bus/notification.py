@@ -1,0 +1,109 @@
+"""What travels on the queue: a small JSON document with a version, that carries ids and never the content of a mail."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from bus.queue import Message, MessageId
+
+VERSION: Final = 1
+
+
+class UnreadableNotification(Exception):
+    """The document is not one of ours, or of a version this program does not know. `reason` is a fixed word."""
+
+    def __init__(self, reason: str, description: str) -> None:
+        super().__init__(description)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A genuine change notification of one account.
+
+    `change_type` is what Graph said, also when this program does not know it; `message_id` (the immutable id) is None
+    when Graph sent none. Who processes it decides what that means.
+    """
+
+    account_id: int
+    subscription_id: str | None
+    change_type: str | None
+    message_id: str | None
+    etag: str | None
+    received: datetime
+    correlation: str
+    lifecycle_event: str | None = None
+
+    def to_message(self) -> Message:
+        """The message to put. The same notification, delivered again by Graph, gives the same message id."""
+        # Without a message id nothing tells two of them apart: a lifecycle event may well come twice and mean it.
+        what = self.message_id if self.message_id is not None else self.correlation
+        facts = (self.account_id, self.change_type, self.lifecycle_event, what, self.etag)
+        digest = hashlib.sha256(repr(facts).encode("utf-8", "surrogatepass")).hexdigest()
+        return Message(MessageId(digest[:40]), self._to_json(), self.account_id)
+
+    def _to_json(self) -> str:
+        return json.dumps(
+            {
+                "version": VERSION,
+                "account": self.account_id,
+                "subscription": self.subscription_id,
+                "changeType": self.change_type,
+                "lifecycleEvent": self.lifecycle_event,
+                "message": self.message_id,
+                "etag": self.etag,
+                "received": self.received.isoformat(),
+                "correlation": self.correlation,
+            },
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def from_json(cls, body: str) -> "Notification":
+        """Read what `to_message` wrote. Unknown properties are accepted: a newer program may add some.
+
+        Raises:
+            UnreadableNotification: reason `NotJson`, `UnknownVersion` or `Incomplete`.
+        """
+        try:
+            document = json.loads(body)
+        except ValueError as exc:
+            raise UnreadableNotification("NotJson", f"The queue message is not JSON: {exc}.") from exc
+        version = document.get("version") if isinstance(document, dict) else None
+        if version != VERSION:
+            raise UnreadableNotification(
+                "UnknownVersion",
+                f"The queue message has version {version!r}; this program reads version {VERSION}. "
+                "Run the version that wrote it, then replay.",
+            )
+        try:
+            return cls(
+                account_id=_typed(document, "account", int),
+                subscription_id=_optional_text(document, "subscription"),
+                change_type=_optional_text(document, "changeType"),
+                message_id=_optional_text(document, "message"),
+                etag=_optional_text(document, "etag"),
+                received=datetime.fromisoformat(_typed(document, "received", str)),
+                correlation=_typed(document, "correlation", str),
+                lifecycle_event=_optional_text(document, "lifecycleEvent"),
+            )
+        except (KeyError, TypeError, ValueError) as exc:
+            raise UnreadableNotification(
+                "Incomplete", f"The queue message lacks or garbles a property: {exc}."
+            ) from exc
+
+
+def _typed(document: dict[str, Any], key: str, kind: type[Any]) -> Any:  # noqa: ANN401  # the kind asked for
+    value = document[key]
+    if not isinstance(value, kind):
+        raise TypeError(f"{key} is {type(value).__name__}, not {kind.__name__}")
+    return value
+
+
+def _optional_text(document: dict[str, Any], key: str) -> str | None:
+    value = document.get(key)
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{key} is {type(value).__name__}, not text")
+    return value

@@ -1,0 +1,235 @@
+"""The accounts: rows of `tblEmailAccountSettings`, and in what condition each is.
+
+Every function takes the connection of a transaction; see `db.engine`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from db.errors import AccountExists, AccountNotFound
+from db.tables import account_condition, account_settings, message, subscription_schedule
+
+AFTER_IMPORT: Final = ("none", "read", "move", "delete")
+
+_settings = account_settings.c
+_condition = account_condition.c
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """What the administrator fills in."""
+
+    name: str
+    tenant_id: str
+    client_id: str
+    user_id: str
+    thumbprint: str
+    secure_certificate_access: bool = True
+    folder: str = "Inbox"
+    after_import: str = "none"
+    move_to_folder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account as it stands in the database. `removed`: its subscription is still to be deleted at Graph."""
+
+    account_id: int
+    settings: AccountSettings
+    enabled: bool
+    removed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Why a role ('processor', 'subscriptions') cannot work for an account now, and when it tries again."""
+
+    account_id: int
+    role: str
+    reason: str
+    detail: str
+    since: datetime
+    next_attempt: datetime
+
+
+def add(connection: Connection, settings: AccountSettings, *, now: datetime) -> int:
+    """Add an enabled account and have its subscription made at once; its number.
+
+    Raises:
+        AccountExists: the name is taken.
+    """
+    taken = connection.scalar(select(_settings.nAccountID).where(_settings.sAccountName == settings.name))
+    if taken is None:
+        try:
+            with connection.begin_nested():
+                account_id = connection.execute(
+                    insert(account_settings).values(
+                        sAccountName=settings.name,
+                        sTenantID=settings.tenant_id,
+                        sClientID=settings.client_id,
+                        sUserID=settings.user_id,
+                        sCertificateThumbprint=settings.thumbprint,
+                        bSecureCertificateAccess=settings.secure_certificate_access,
+                        sFolder=settings.folder,
+                        sAfterImport=settings.after_import,
+                        sMoveToFolder=settings.move_to_folder,
+                        bEnabled=True,
+                    )
+                ).inserted_primary_key
+        except IntegrityError:
+            taken = settings.name
+        else:
+            assert account_id is not None  # noqa: S101  # a single insert always has its key
+            make_due(connection, account_id[0], now=now)
+            return int(account_id[0])
+    raise AccountExists(f"An account named {settings.name!r} exists already. Choose another name, or remove that one.")
+
+
+def every(connection: Connection) -> list[Account]:
+    """All accounts that were not removed, by name."""
+    rows = connection.execute(_select().where(_settings.dtRemoved.is_(None)).order_by(_settings.sAccountName))
+    return [_account(row) for row in rows]
+
+
+def by_name(connection: Connection, name: str) -> Account:
+    """The account of that name.
+
+    Raises:
+        AccountNotFound: there is none.
+    """
+    row = connection.execute(
+        _select().where(_settings.sAccountName == name, _settings.dtRemoved.is_(None))
+    ).one_or_none()
+    if row is None:
+        raise AccountNotFound(f"There is no account named {name!r}. See: mail-importer accounts list")
+    return _account(row)
+
+
+def by_id(connection: Connection, account_ids: Sequence[int]) -> dict[int, Account]:
+    """The accounts of these numbers, removed ones included; unknown numbers are left out."""
+    return _by(connection, _settings.nAccountID.in_(account_ids))
+
+
+def of_application(connection: Connection, tenant_id: str, client_id: str) -> dict[int, Account]:
+    """The accounts that sign in to `tenant_id` as `client_id`, removed ones included."""
+    return _by(connection, (_settings.sTenantID == tenant_id) & (_settings.sClientID == client_id))
+
+
+def set_enabled(connection: Connection, name: str, enabled: bool, *, now: datetime) -> None:
+    """Switch an account on or off, and have its subscription follow.
+
+    Raises:
+        AccountNotFound: there is none of that name.
+    """
+    account = by_name(connection, name)
+    connection.execute(
+        update(account_settings).where(_settings.nAccountID == account.account_id).values(bEnabled=enabled)
+    )
+    make_due(connection, account.account_id, now=now)
+
+
+def mark_removed(connection: Connection, name: str, *, now: datetime) -> None:
+    """Take an account out of use and free its name. Its messages stay.
+
+    The row itself stays until the subscription manager has deleted the subscription at Graph.
+
+    Raises:
+        AccountNotFound: there is none of that name.
+    """
+    account = by_name(connection, name)
+    freed = f"{name[:150]} (removed, {account.account_id})"
+    connection.execute(
+        update(account_settings)
+        .where(_settings.nAccountID == account.account_id)
+        .values(bEnabled=False, dtRemoved=now, sAccountName=freed)
+    )
+    make_due(connection, account.account_id, now=now)
+
+
+def purge(connection: Connection, account_id: int) -> None:
+    """Delete what is left of a removed account."""
+    connection.execute(delete(subscription_schedule).where(subscription_schedule.c.nAccountID == account_id))
+    connection.execute(delete(account_condition).where(_condition.nAccountID == account_id))
+    connection.execute(
+        delete(account_settings).where(_settings.nAccountID == account_id, _settings.dtRemoved.is_not(None))
+    )
+
+
+def make_due(connection: Connection, account_id: int, *, now: datetime) -> None:
+    """Have a subscription manager look at the account now."""
+    schedule = subscription_schedule
+    known = connection.execute(update(schedule).where(schedule.c.nAccountID == account_id).values(dtDue=now)).rowcount
+    if not known:
+        connection.execute(insert(schedule).values(nAccountID=account_id, dtDue=now))
+
+
+def set_condition(connection: Connection, condition: Condition) -> None:
+    """Note why a role cannot work for an account. `since` of the same reason is kept."""
+    key = (_condition.nAccountID == condition.account_id) & (_condition.sRole == condition.role)
+    values: dict[str, Any] = {
+        "sReason": condition.reason,
+        "sDetail": condition.detail,
+        "dtNextAttempt": condition.next_attempt,
+    }
+    same = connection.execute(
+        update(account_condition).where(key, _condition.sReason == condition.reason).values(values)
+    ).rowcount
+    if same:
+        return
+    connection.execute(delete(account_condition).where(key))
+    connection.execute(
+        insert(account_condition).values(
+            nAccountID=condition.account_id, sRole=condition.role, dtSince=condition.since, **values
+        )
+    )
+
+
+def clear_condition(connection: Connection, account_id: int, role: str) -> None:
+    """Note that the role works for the account again."""
+    connection.execute(delete(account_condition).where(_condition.nAccountID == account_id, _condition.sRole == role))
+
+
+def conditions(connection: Connection) -> list[Condition]:
+    """All conditions, by account."""
+    rows = connection.execute(select(account_condition).order_by(_condition.nAccountID, _condition.sRole))
+    return [
+        Condition(row.nAccountID, row.sRole, row.sReason, row.sDetail, row.dtSince, row.dtNextAttempt) for row in rows
+    ]
+
+
+def imported_counts(connection: Connection) -> dict[int, int]:
+    """How many messages each account has in the database."""
+    rows = connection.execute(select(message.c.nAccountID, func.count()).group_by(message.c.nAccountID))
+    return {row[0]: row[1] for row in rows}
+
+
+def _select() -> Any:  # noqa: ANN401  # SQLAlchemy's type of a select of ten columns names each of them
+    return select(account_settings)
+
+
+def _by(connection: Connection, condition: ColumnElement[bool]) -> dict[int, Account]:
+    return {row.nAccountID: _account(row) for row in connection.execute(_select().where(condition))}
+
+
+def _account(row: Row[Any]) -> Account:
+    return Account(
+        account_id=row.nAccountID,
+        settings=AccountSettings(
+            name=row.sAccountName,
+            tenant_id=row.sTenantID,
+            client_id=row.sClientID,
+            user_id=row.sUserID,
+            thumbprint=row.sCertificateThumbprint,
+            secure_certificate_access=row.bSecureCertificateAccess,
+            folder=row.sFolder,
+            after_import=row.sAfterImport,
+            move_to_folder=row.sMoveToFolder,
+        ),
+        enabled=row.bEnabled,
+        removed=row.dtRemoved is not None,
+    )

@@ -1,0 +1,68 @@
+"""What can go wrong with the gateway database, told for the person who reads it.
+
+DatabaseError
+├── DatabaseUnavailable   locked, full, read-only, gone, not answering: work waits, nothing is lost
+├── DriverMissing         a driver or library is not installed on this host
+├── SchemaNotCurrent      `mail-importer db upgrade` comes first
+├── AccountNotFound
+└── AccountExists
+"""
+
+import sqlite3
+
+from sqlalchemy import exc as sqlalchemy_errors
+
+
+class DatabaseError(Exception):
+    """Base of the errors of this package."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """The database cannot do this now; the same call may succeed later."""
+
+
+class DriverMissing(DatabaseError):
+    """The URL names a driver that cannot be loaded on this host."""
+
+
+class SchemaNotCurrent(DatabaseError):
+    """The schema is older or newer than this program."""
+
+
+class AccountNotFound(DatabaseError):
+    """No account has this name or number."""
+
+
+class AccountExists(DatabaseError):
+    """Another account has this name."""
+
+
+# https://www.sqlite.org/rescode.html: the primary code is the low byte of the extended one.
+_SQLITE_CAUSES = {
+    sqlite3.SQLITE_BUSY: "another process holds its lock; if this lasts, find who keeps a transaction open",
+    sqlite3.SQLITE_LOCKED: "another connection holds its lock",
+    sqlite3.SQLITE_FULL: "its disk, or its size limit, is full; free some room",
+    sqlite3.SQLITE_READONLY: "it is read-only; check the permissions of the file and of its folder",
+    sqlite3.SQLITE_CANTOPEN: "its file cannot be opened; check that the folder exists and may be written",
+    sqlite3.SQLITE_IOERR: "its disk reported an input/output error",
+    sqlite3.SQLITE_CORRUPT: "its file is damaged; restore it from a backup",
+    sqlite3.SQLITE_NOTADB: "the file is not a SQLite database",
+}
+
+
+def as_unavailable(exc: sqlalchemy_errors.SQLAlchemyError) -> DatabaseUnavailable | None:
+    """Tell an outage from a fault of the statement: the first is waited out, the second is a bug and must be seen."""
+    if isinstance(exc, sqlalchemy_errors.TimeoutError):
+        return DatabaseUnavailable("The gateway database gave no free connection in time; it may be overloaded.")
+    if not isinstance(exc, sqlalchemy_errors.DBAPIError):
+        return None
+    code = getattr(exc.orig, "sqlite_errorcode", None)
+    if code is not None:
+        cause = _SQLITE_CAUSES.get(code & 0xFF)
+        if cause is not None:
+            return DatabaseUnavailable(f"The gateway database cannot be used: {cause}.")
+    if exc.connection_invalidated or isinstance(
+        exc, sqlalchemy_errors.OperationalError | sqlalchemy_errors.InterfaceError
+    ):
+        return DatabaseUnavailable(f"The gateway database cannot be used: {exc.orig}.")
+    return None

@@ -1,0 +1,273 @@
+"""Imported messages: written whole, once, or not at all.
+
+`MessageStore.save` is idempotent: the unique key on account and Graph id decides, whoever writes and however often.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import IO, Any, Final
+
+from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.exc import DBAPIError
+
+from db.engine import Database
+from db.tables import attachment, message, recipient
+from groupcommit import GroupCommit
+
+_MOST_IN_ONE_GROUP: Final = 50
+_KEYS_IN_ONE_QUERY: Final = 500
+_PIECE_BYTES: Final = 1024 * 1024
+_WHOLE_VALUES_IN_FLIGHT: Final = 2
+
+MessageKey = tuple[int, str]
+"""Account number and immutable Graph id."""
+
+
+class MessageRefused(Exception):
+    """The database takes everything else but not this message; trying again will not help."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientRecord:
+    """One row of `tblEmailRecipient`. `kind`: to, cc, bcc, replyTo; `position` counts from 0 within the kind."""
+
+    kind: str
+    position: int
+    name: str | None
+    address: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentRecord:
+    """One row of `tblEmailAttachment`. `kind`: file, item, reference.
+
+    `content`: the bytes, or an open file at whose start `size` bytes can be read; None when there are none (reference).
+    """
+
+    position: int
+    graph_attachment_id: str | None
+    kind: str
+    file_name: str | None
+    content_type: str | None
+    size: int
+    inline: bool
+    content_id: str | None
+    sha256: str | None
+    content: bytes | IO[bytes] | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRecord:
+    """One row of `tblEmailMessage` with everything below it. Times are aware UTC."""
+
+    account_id: int
+    graph_message_id: str
+    internet_message_id: str | None
+    conversation_id: str | None
+    subject: str | None = field(repr=False)
+    from_name: str | None = field(repr=False)
+    from_address: str | None = field(repr=False)
+    sent: datetime | None
+    received: datetime | None
+    importance: str | None
+    body_type: str | None
+    body: str | None = field(repr=False)
+    has_attachments: bool
+    correlation: str
+    recipients: Sequence[RecipientRecord] = field(repr=False)
+    attachments: Sequence[AttachmentRecord] = field(repr=False)
+
+    @property
+    def key(self) -> MessageKey:
+        """What makes the message unique."""
+        return (self.account_id, self.graph_message_id)
+
+    @property
+    def streams(self) -> bool:
+        """True when some content is in a file because it is too large to be held in memory."""
+        return any(_is_file(part.content) for part in self.attachments)
+
+
+class MessageStore:
+    """Writes messages; those that arrive together share a transaction, each whole in it."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+        self._group: GroupCommit[MessageRecord, bool | MessageRefused] = GroupCommit(
+            self._write, most_items=_MOST_IN_ONE_GROUP
+        )
+        self._whole_values = asyncio.Semaphore(_WHOLE_VALUES_IN_FLIGHT)
+
+    async def known(self, keys: Collection[MessageKey]) -> set[MessageKey]:
+        """Which of these are imported already.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        if not keys:
+            return set()
+        return await self._database.read(lambda connection: _known(connection, list(keys)))
+
+    async def save(self, record: MessageRecord) -> bool:
+        """Write the message and all below it in one transaction; False when it was there already.
+
+        Raises:
+            MessageRefused: the database takes no such message, whenever it is tried.
+            DatabaseUnavailable: nothing was written.
+        """
+        if record.streams:
+            outcome = await self._write_streaming(record)
+        else:
+            outcome = (await self._group.submit([record]))[0]
+        if isinstance(outcome, MessageRefused):
+            raise outcome
+        return outcome
+
+    async def close(self) -> None:
+        """Write what was submitted."""
+        await self._group.close()
+
+    async def _write_streaming(self, record: MessageRecord) -> bool | MessageRefused:
+        if self._database.engine.dialect.name == "sqlite":
+            return (await self._write([record]))[0]
+        # Elsewhere the value goes through memory whole, until it is written in pieces there too: so, few at a time.
+        async with self._whole_values:
+            return (await self._write([record]))[0]
+
+    async def _write(self, records: list[MessageRecord]) -> list[bool | MessageRefused]:
+        now = self._clock()
+        try:
+            return list(await self._database.write(lambda connection: _save(connection, records, now)))
+        except (DBAPIError, UnicodeEncodeError, OverflowError) as exc:
+            if len(records) == 1:
+                return [await self._explain(records[0], exc)]
+        # One of them is at fault, or another host wrote one in between: each on its own, so the others get through.
+        return [(await self._write([record]))[0] for record in records]
+
+    async def _explain(self, record: MessageRecord, exc: Exception) -> bool | MessageRefused:
+        if await self.known([record.key]):
+            return False
+        cause = exc.orig if isinstance(exc, DBAPIError) else exc
+        return MessageRefused(f"The gateway database refuses the message: {type(cause).__name__}.")
+
+
+def _known(connection: Connection, keys: list[MessageKey]) -> set[MessageKey]:
+    found: set[MessageKey] = set()
+    for start in range(0, len(keys), _KEYS_IN_ONE_QUERY):
+        chunk = keys[start : start + _KEYS_IN_ONE_QUERY]
+        # Not a row-value IN: SQL Server has none. The few too many that this finds do no harm.
+        rows = connection.execute(
+            select(message.c.nAccountID, message.c.sGraphMessageID).where(
+                message.c.nAccountID.in_({account_id for account_id, _ in chunk}),
+                message.c.sGraphMessageID.in_([graph_id for _, graph_id in chunk]),
+            )
+        )
+        found.update((row[0], row[1]) for row in rows)
+    return found.intersection(keys)
+
+
+def _save(connection: Connection, records: list[MessageRecord], now: datetime) -> list[bool]:
+    seen = _known(connection, [record.key for record in records])
+    new: list[MessageRecord] = []
+    results: list[bool] = []
+    for record in records:
+        results.append(record.key not in seen)
+        if record.key not in seen:
+            seen.add(record.key)
+            new.append(record)
+    if new:
+        ids = connection.scalars(_INSERT_MESSAGE, [_message_row(record, now) for record in new]).all()
+        _insert_children(connection, list(zip(ids, new, strict=True)))
+    return results
+
+
+_INSERT_MESSAGE = insert(message).returning(message.c.nMessageID, sort_by_parameter_order=True)
+
+
+def _insert_children(connection: Connection, saved: list[tuple[int, MessageRecord]]) -> None:
+    recipients = [_recipient_row(message_id, each) for message_id, record in saved for each in record.recipients]
+    if recipients:
+        connection.execute(insert(recipient), recipients)
+    parts = [(message_id, part) for message_id, record in saved for part in record.attachments]
+    small = [_attachment_row(message_id, part) for message_id, part in parts if not _is_file(part.content)]
+    if small:
+        connection.execute(insert(attachment), small)
+    for message_id, part in parts:
+        if _is_file(part.content):
+            _insert_large(connection, message_id, part)
+
+
+def _insert_large(connection: Connection, message_id: int, part: AttachmentRecord) -> None:
+    source = part.content
+    assert source is not None  # noqa: S101  # the caller has looked
+    assert not isinstance(source, bytes)  # noqa: S101
+    source.seek(0)
+    row = _attachment_row(message_id, part)
+    if connection.dialect.name != "sqlite":
+        row["biContent"] = source.read(part.size)
+        connection.execute(insert(attachment), [row])
+        return
+    # https://www.sqlite.org/c3ref/blob_open.html: room first, then the bytes piece by piece.
+    del row["biContent"]
+    key = connection.execute(insert(attachment).values(**row, biContent=func.zeroblob(part.size))).inserted_primary_key
+    assert key is not None  # noqa: S101  # a single insert always has its key
+    driver: Any = connection.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        raise TypeError("the sqlite dialect without sqlite3")
+    with driver.blobopen(attachment.name, attachment.c.biContent.name, key[0]) as blob:
+        while piece := source.read(_PIECE_BYTES):
+            blob.write(piece)
+
+
+def _message_row(record: MessageRecord, now: datetime) -> dict[str, Any]:
+    return {
+        "nAccountID": record.account_id,
+        "sGraphMessageID": record.graph_message_id,
+        "sInternetMessageID": record.internet_message_id,
+        "sConversationID": record.conversation_id,
+        "sSubject": record.subject,
+        "sFromName": record.from_name,
+        "sFromAddress": record.from_address,
+        "dtSent": record.sent,
+        "dtReceived": record.received,
+        "sImportance": record.importance,
+        "sBodyType": record.body_type,
+        "sBody": record.body,
+        "bHasAttachments": record.has_attachments,
+        "dtImported": now,
+        "sCorrelationID": record.correlation,
+    }
+
+
+def _recipient_row(message_id: int, each: RecipientRecord) -> dict[str, Any]:
+    return {
+        "nMessageID": message_id,
+        "sKind": each.kind,
+        "nPosition": each.position,
+        "sName": each.name,
+        "sAddress": each.address,
+    }
+
+
+def _attachment_row(message_id: int, part: AttachmentRecord) -> dict[str, Any]:
+    return {
+        "nMessageID": message_id,
+        "nPosition": part.position,
+        "sGraphAttachmentID": part.graph_attachment_id,
+        "sKind": part.kind,
+        "sFileName": part.file_name,
+        "sContentType": part.content_type,
+        "nSize": part.size,
+        "bInline": part.inline,
+        "sContentID": part.content_id,
+        "sSHA256": part.sha256,
+        "biContent": part.content if isinstance(part.content, bytes) else None,
+    }
+
+
+def _is_file(content: bytes | IO[bytes] | None) -> bool:
+    return content is not None and not isinstance(content, bytes)

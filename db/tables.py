@@ -1,0 +1,236 @@
+"""The tables of the gateway database.
+
+Names follow the gateway's own style: `tbl` for tables; `n` number, `s` text, `b` bit, `dt` UTC time, `bi` bytes. Other
+programs read these tables: a name, once released, stays.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+    Unicode,
+    UnicodeText,
+    UniqueConstraint,
+    types,
+)
+from sqlalchemy.dialects import mssql
+
+GRAPH_ID_LENGTH: Final = 700
+"""Characters of a Graph id in a key. Exchange advises 512; 700 nvarchar and the account stay within the 1,700 bytes
+that an index key of SQL Server may have."""
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "PK_%(table_name)s",
+        "uq": "UQ_%(table_name)s_%(column_0_N_name)s",
+        "ix": "IX_%(table_name)s_%(column_0_N_name)s",
+        "fk": "FK_%(table_name)s_%(column_0_N_name)s",
+        "ck": "CK_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time in Python, a time without zone in the database (`datetime2(7)` on SQL Server)."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> types.TypeEngine[Any]:
+        """Ask SQL Server for its precise type; the old `datetime` rounds to 1/300 s."""
+        if dialect.name == "mssql":
+            return dialect.type_descriptor(mssql.DATETIME2(7))  # type: ignore[no-untyped-call]  # SQLAlchemy left it untyped
+        return dialect.type_descriptor(DateTime())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # the signature is SQLAlchemy's
+        """Refuse a naive time: nobody could say when it was."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"naive time {value!r}: times are aware UTC")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # the signature is SQLAlchemy's
+        """Give back what went in."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+def _identity() -> types.TypeEngine[int]:
+    # SQLite counts by itself only on INTEGER.
+    return BigInteger().with_variant(Integer, "sqlite")
+
+
+def _case_sensitive(length: int) -> types.TypeEngine[str]:
+    """Text compared byte by byte: Graph ids differ in case only, and SQL Server's default collations do not see it."""
+    return (
+        Unicode(length)
+        .with_variant(Unicode(length, collation="Latin1_General_100_BIN2"), "mssql")
+        .with_variant(Unicode(length, collation="C"), "postgresql")
+    )
+
+
+account_settings = Table(
+    "tblEmailAccountSettings",
+    metadata,
+    Column("nAccountID", _identity(), primary_key=True, autoincrement=True),
+    Column("sAccountName", Unicode(200), nullable=False),
+    Column("sAuthentication", Unicode(40), nullable=False, server_default="GraphCertificate"),
+    Column("sTenantID", Unicode(100), nullable=False),
+    Column("sClientID", Unicode(100), nullable=False),
+    Column("sUserID", Unicode(320), nullable=False),
+    Column("sCertificateThumbprint", Unicode(100), nullable=False),
+    Column("bSecureCertificateAccess", Boolean(create_constraint=False), nullable=False),
+    Column("sFolder", Unicode(450), nullable=False),
+    Column("sAfterImport", Unicode(20), nullable=False),
+    Column("sMoveToFolder", Unicode(450)),
+    Column("bEnabled", Boolean(create_constraint=False), nullable=False),
+    # Set by `accounts remove`: the row goes when its subscription is gone at Graph, which needs the row's credentials.
+    Column("dtRemoved", UtcDateTime),
+    UniqueConstraint("sAccountName"),
+    CheckConstraint("\"sAfterImport\" IN ('none', 'read', 'move', 'delete')", "sAfterImport"),
+    sqlite_autoincrement=True,  # a number once given never names another account: messages outlive theirs
+)
+
+message = Table(
+    "tblEmailMessage",
+    metadata,
+    Column("nMessageID", _identity(), primary_key=True, autoincrement=True),
+    # No foreign key: an account may be removed, its messages stay.
+    Column("nAccountID", BigInteger, nullable=False),
+    Column("sGraphMessageID", _case_sensitive(GRAPH_ID_LENGTH), nullable=False),
+    Column("sInternetMessageID", Unicode(998)),
+    Column("sConversationID", Unicode(GRAPH_ID_LENGTH)),
+    Column("sSubject", UnicodeText),
+    Column("sFromName", UnicodeText),
+    Column("sFromAddress", UnicodeText),
+    Column("dtSent", UtcDateTime),
+    Column("dtReceived", UtcDateTime),
+    Column("sImportance", Unicode(20)),
+    Column("sBodyType", Unicode(20)),
+    Column("sBody", UnicodeText),
+    Column("bHasAttachments", Boolean(create_constraint=False), nullable=False),
+    Column("dtImported", UtcDateTime, nullable=False),
+    # The thread that runs from the notification to this row, for who greps the logs.
+    Column("sCorrelationID", String(64)),
+    UniqueConstraint("nAccountID", "sGraphMessageID"),
+    Index("IX_tblEmailMessage_nAccountID_dtReceived", "nAccountID", "dtReceived"),
+    sqlite_autoincrement=True,
+)
+
+recipient = Table(
+    "tblEmailRecipient",
+    metadata,
+    Column("nMessageID", ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"), primary_key=True),
+    Column("sKind", Unicode(10), primary_key=True),
+    Column("nPosition", Integer, primary_key=True, autoincrement=False),
+    Column("sName", UnicodeText),
+    Column("sAddress", UnicodeText),
+    CheckConstraint("\"sKind\" IN ('to', 'cc', 'bcc', 'replyTo')", "sKind"),
+)
+
+attachment = Table(
+    "tblEmailAttachment",
+    metadata,
+    Column("nAttachmentID", _identity(), primary_key=True, autoincrement=True),
+    Column("nMessageID", ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"), nullable=False),
+    Column("nPosition", Integer, nullable=False),
+    Column("sGraphAttachmentID", UnicodeText),
+    Column("sKind", Unicode(20), nullable=False),
+    Column("sFileName", UnicodeText),
+    Column("sContentType", UnicodeText),
+    Column("nSize", BigInteger, nullable=False),
+    Column("bInline", Boolean(create_constraint=False), nullable=False),
+    Column("sContentID", UnicodeText),
+    Column("sSHA256", String(64)),
+    Column("biContent", LargeBinary),
+    UniqueConstraint("nMessageID", "nPosition"),
+    CheckConstraint("\"sKind\" IN ('file', 'item', 'reference')", "sKind"),
+    sqlite_autoincrement=True,
+)
+
+graph_subscription = Table(
+    "tblGraphSubscription",
+    metadata,
+    Column("sSubscriptionID", _case_sensitive(100), primary_key=True),
+    Column("nAccountID", BigInteger, nullable=False),
+    Column("dtExpires", UtcDateTime, nullable=False),
+    Column("sState", Unicode(20), nullable=False),
+    Column("sResource", Unicode(1000), nullable=False),
+    Column("sNotificationURL", Unicode(1000), nullable=False),
+    # Which key authenticates its notifications; a subscription made with another key cannot be adopted.
+    Column("sKeyFingerprint", String(64), nullable=False),
+    Column("dtCreated", UtcDateTime, nullable=False),
+    # One account, one subscription: the database says so too.
+    UniqueConstraint("nAccountID"),
+)
+
+subscription_schedule = Table(
+    "tblSubscriptionSchedule",
+    metadata,
+    Column("nAccountID", BigInteger, primary_key=True, autoincrement=False),
+    Column("dtDue", UtcDateTime, nullable=False),
+    # The manager that serves the account now, and until when it may.
+    Column("sOwner", String(100)),
+    Column("dtLeaseUntil", UtcDateTime),
+    Column("nFailures", Integer, nullable=False, server_default="0"),
+    # The key of the last attempt to create: proves a subscription found at Graph after a crash to be ours.
+    Column("sAttemptFingerprint", String(64)),
+    Index("IX_tblSubscriptionSchedule_dtDue", "dtDue"),
+)
+
+account_condition = Table(
+    "tblAccountCondition",
+    metadata,
+    Column("nAccountID", BigInteger, primary_key=True, autoincrement=False),
+    Column("sRole", Unicode(20), primary_key=True),
+    Column("sReason", Unicode(100), nullable=False),
+    Column("sDetail", UnicodeText, nullable=False),
+    Column("dtSince", UtcDateTime, nullable=False),
+    Column("dtNextAttempt", UtcDateTime, nullable=False),
+)
+
+queue_message = Table(
+    "tblNotificationQueue",
+    metadata,
+    Column("nSequence", _identity(), primary_key=True, autoincrement=True),
+    Column("sMessageID", String(128), nullable=False),
+    # 0 while duplicates of the message id are refused; later its own nSequence, so that the id is free again.
+    Column("nRetired", BigInteger, nullable=False, server_default="0"),
+    Column("sState", String(10), nullable=False),
+    Column("nAccountID", BigInteger),
+    Column("sBody", UnicodeText, nullable=False),
+    Column("dtEnqueued", UtcDateTime, nullable=False),
+    # Until then nobody receives it: its scheduled time, or the end of the lock of who has it. Once done: when it came.
+    Column("dtVisible", UtcDateTime, nullable=False),
+    Column("nDeliveryCount", Integer, nullable=False, server_default="0"),
+    Column("sLockToken", String(32)),
+    Column("sReason", Unicode(100)),
+    Column("sDescription", UnicodeText),
+    Column("dtDeadLettered", UtcDateTime),
+    UniqueConstraint("sMessageID", "nRetired"),
+    CheckConstraint("\"sState\" IN ('active', 'dead', 'done')", "sState"),
+    Index("IX_tblNotificationQueue_sState_dtVisible", "sState", "dtVisible"),
+    sqlite_autoincrement=True,
+)
+
+importer_secret = Table(
+    "tblImporterSecret",
+    metadata,
+    Column("sName", Unicode(100), primary_key=True),
+    Column("sValue", UnicodeText, nullable=False),
+    Column("dtCreated", UtcDateTime, nullable=False),
+)
