@@ -110,6 +110,11 @@ class DatabaseQueue:
         """See `NotificationSender.put`."""
         await _available(self._puts.submit(messages))
 
+    async def check(self) -> None:
+        """See `NotificationSender.check`. Takes the write lock, which a read-only or full database does not give."""
+        nothing = update(queue_message).where(_row.nSequence < 0).values(nRetired=0)
+        await _available(self._database.write(lambda connection: connection.execute(nothing)))
+
     async def _write_messages(self, messages: list[Message]) -> list[None]:
         now = self._clock()
         rows = [

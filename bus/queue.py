@@ -98,6 +98,13 @@ class NotificationSender(Protocol):
             QueueUnavailable: nothing was put.
         """
 
+    async def check(self) -> None:
+        """Make sure that `put` would succeed now, without putting anything.
+
+        Raises:
+            QueueUnavailable: it would not.
+        """
+
 
 class NotificationConsumer(Protocol):
     """What a processor needs of the queue. Any number of consumers may compete."""

@@ -1,0 +1,212 @@
+"""The HTTP application: what each request of the contract is answered.
+
+The answer to a delivery is 202 once its genuine items are durable in the queue, 503 when they cannot be made so: then
+Graph keeps them and tries again for up to 4 hours (graph.md, section 3). Forged items change nothing in the answer, so
+that a forger learns nothing.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from bus.errors import QueueUnavailable
+from bus.queue import NotificationSender
+from receiver import handshake
+from receiver.intake import Intake, IntakeLimits
+from receiver.metrics import ReceiverMetrics
+from receiver.notifications import NotACollection, Sorted, read_collection, sort_out
+
+LARGEST_BODY: Final = 4 * 1024 * 1024
+_LARGE_BODY: Final = 256 * 1024
+_FORGERY_LOG_SECONDS: Final = 60.0
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """Seconds until a body must be complete; bodies over 256 KiB in memory at a time; seconds of `Retry-After`."""
+
+    body_seconds: float = 10.0
+    large_bodies: int = 8
+    retry_after_seconds: int = 10
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Receiver:
+    """Validates deliveries and puts what is genuine into the queue."""
+
+    def __init__(
+        self,
+        queue: NotificationSender,
+        *,
+        account_of: Callable[[object], int | None],
+        clock: Callable[[], datetime],
+        metrics: ReceiverMetrics,
+        intake_limits: IntakeLimits | None = None,
+        body_limits: BodyLimits | None = None,
+    ) -> None:
+        """`account_of`: the account a `clientState` proves, None when it proves nothing."""
+        self._queue = queue
+        self._account_of = account_of
+        self._clock = clock
+        self._metrics = metrics
+        self._intake = Intake(queue, intake_limits or IntakeLimits(), metrics)
+        self._limits = body_limits or BodyLimits()
+        self._large_bodies = asyncio.Semaphore(self._limits.large_bodies)
+        self._stopping = False
+        self._forged_since_logged = 0
+        self._forgery_logged_at = float("-inf")
+
+    def application(self) -> web.Application:
+        """The routes of the contract."""
+        application = web.Application()
+        for path in ("/notifications", "/lifecycle"):
+            answer = self._timed(path)
+            application.router.add_post(path, answer)
+            application.router.add_get(path, answer)
+        application.router.add_get("/health/live", self._live)
+        application.router.add_get("/health/ready", self._ready)
+        application.router.add_get("/metrics", self._show_metrics)
+        return application
+
+    def stop_accepting(self) -> None:
+        """Tell load balancers, by `/health/ready`, to send nothing more here."""
+        self._stopping = True
+
+    def _timed(self, path: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+        counters: dict[int, Callable[[], None]] = {}
+
+        async def answer(request: web.Request) -> web.Response:
+            started = time.perf_counter()
+            response = await self._deliver(request)
+            self._metrics.seconds.observe(time.perf_counter() - started)
+            count = counters.get(response.status)
+            if count is None:
+                count = counters[response.status] = self._metrics.answers.labels(path, str(response.status)).inc
+            count()
+            return response
+
+        return answer
+
+    async def _deliver(self, request: web.Request) -> web.Response:
+        token = request.query.get("validationToken")
+        if token is not None:
+            log.info("endpoint_validated", path=request.path)
+            return handshake.answer(token)
+        if request.method != "POST":
+            return web.Response(status=405, text="Notifications are sent by POST.", headers={"Allow": "POST"})
+        correlation = uuid.uuid4().hex
+        try:
+            found = await self._sort_out(request, correlation)
+            if found.genuine:
+                await self._intake.take(found.genuine)
+        except _Refused as exc:
+            log.warning("delivery_refused", correlation=correlation, status=exc.status, error=str(exc))
+            return web.Response(status=exc.status, text=str(exc))
+        except QueueUnavailable as exc:
+            log.warning("delivery_postponed", correlation=correlation, error=str(exc))
+            return self._come_again()
+        self._account_for(found, correlation, request)
+        return web.Response(status=202)
+
+    async def _sort_out(self, request: web.Request, correlation: str) -> Sorted:
+        try:
+            # What the sender calls its content is no reason to lose it: the body itself decides.
+            items = read_collection(await self._read(request))
+        except NotACollection as exc:
+            raise _Refused(400, str(exc)) from exc
+        return sort_out(items, account_of=self._account_of, received=self._clock(), correlation=correlation)
+
+    async def _read(self, request: web.Request) -> bytes:
+        if (request.content_length or 0) > LARGEST_BODY:
+            raise _Refused(413, f"The body is larger than {LARGEST_BODY} bytes.")
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                return await self._read_within_limits(request)
+        except TimeoutError as exc:
+            raise _Refused(408, f"The body took longer than {self._limits.body_seconds:g} s.") from exc
+
+    async def _read_within_limits(self, request: web.Request) -> bytes:
+        if (request.content_length or 0) <= _LARGE_BODY:
+            start = await _read_up_to(request, _LARGE_BODY)
+            if len(start) <= _LARGE_BODY:
+                return start
+        else:
+            start = b""
+        if self._large_bodies.locked():
+            raise QueueUnavailable(f"{self._limits.large_bodies} large bodies are being read already.")
+        async with self._large_bodies:
+            body = start + await _read_up_to(request, LARGEST_BODY - len(start))
+        if len(body) > LARGEST_BODY:
+            raise _Refused(413, f"The body is larger than {LARGEST_BODY} bytes.")
+        return body
+
+    def _account_for(self, found: Sorted, correlation: str, request: web.Request) -> None:
+        if found.genuine:
+            self._metrics.genuine.inc(len(found.genuine))
+            log.info("notification_queued", correlation=correlation, count=len(found.genuine))
+        if found.malformed:
+            self._metrics.malformed.inc(found.malformed)
+            log.warning("notification_malformed", correlation=correlation, count=found.malformed)
+        if found.forged:
+            self._metrics.forged.inc(found.forged)
+            self._log_forgery(found.forged, correlation, request.remote)
+
+    def _log_forgery(self, count: int, correlation: str, remote: str | None) -> None:
+        # A forger must not fill the disk with our log: one line a minute says how many there were.
+        self._forged_since_logged += count
+        now = time.monotonic()
+        if now - self._forgery_logged_at >= _FORGERY_LOG_SECONDS:
+            log.warning("notification_forged", count=self._forged_since_logged, correlation=correlation, remote=remote)
+            self._forged_since_logged = 0
+            self._forgery_logged_at = now
+
+    def _come_again(self) -> web.Response:
+        return web.Response(
+            status=503,
+            text="The queue cannot take the notifications now.",
+            headers={"Retry-After": str(self._limits.retry_after_seconds)},
+        )
+
+    async def _live(self, _request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _ready(self, _request: web.Request) -> web.Response:
+        if self._stopping:
+            return web.json_response({"status": "stopping"}, status=503)
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                await self._queue.check()
+        except (QueueUnavailable, TimeoutError) as exc:
+            return web.json_response({"status": "unavailable", "queue": str(exc) or "no answer"}, status=503)
+        return web.json_response({"status": "ok", "queue": "ok"})
+
+    async def _show_metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _read_up_to(request: web.Request, most: int) -> bytes:
+    """The rest of the body, or a little more than `most` bytes of it when it is longer."""
+    pieces: list[bytes] = []
+    size = 0
+    while size <= most:
+        piece = await request.content.readany()
+        if not piece:
+            break
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)

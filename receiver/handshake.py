@@ -1,0 +1,22 @@
+"""The proof that Graph asks of an endpoint before it creates a subscription (graph.md, section 2).
+
+https://learn.microsoft.com/graph/change-notifications-delivery-webhooks#notificationurl-validation
+"""
+
+from typing import Final
+
+from aiohttp import web
+
+LONGEST_TOKEN: Final = 4096
+
+
+def answer(token: str) -> web.Response:
+    """The decoded token and nothing else. `nosniff` and a cap on its length keep it harmless without altering it."""
+    if len(token) > LONGEST_TOKEN:
+        return web.Response(status=400, text=f"validationToken is longer than {LONGEST_TOKEN} characters.")
+    return web.Response(
+        text=token,
+        content_type="text/plain",
+        charset="utf-8",
+        headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"},
+    )

@@ -1,0 +1,42 @@
+"""What the receiver counts. Graph does not say when it finds an endpoint slow: our own answer times must."""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+# Graph delays everything after 10 % of answers over 3 s (graph.md, section 3): fine steps well below that.
+_ANSWER_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 10.0)
+
+
+class ReceiverMetrics:
+    """The receiver's metrics, in the registry they are given."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        notifications = Counter(
+            "mail_importer_notifications",
+            "Items delivered by Graph: genuine ones are queued, forged ones are not; "
+            "malformed ones are genuine but lack what their processing needs.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.genuine = notifications.labels("genuine")
+        self.forged = notifications.labels("forged")
+        self.malformed = notifications.labels("malformed")
+        self.answers = Counter(
+            "mail_importer_receiver_answers", "Answers by status code.", ["path", "code"], registry=registry
+        )
+        self.seconds = Histogram(
+            "mail_importer_receiver_answer_seconds",
+            "Time from the request's headers to the answer.",
+            registry=registry,
+            buckets=_ANSWER_SECONDS,
+        )
+        self.waiting = Gauge(
+            "mail_importer_receiver_waiting", "Requests that wait for the queue to take their items.", registry=registry
+        )
+        self.connections_refused = Counter(
+            "mail_importer_receiver_connections_refused",
+            "Connections closed at once because too many were open.",
+            registry=registry,
+        )

@@ -1,0 +1,114 @@
+"""The listener: TLS, and limits on what a connection may cost before it has said anything useful."""
+
+import asyncio
+import ssl
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from receiver.metrics import ReceiverMetrics
+
+_HEADER_BYTES: Final = 8190
+_KEEP_ALIVE_SECONDS: Final = 75.0
+_BACKLOG: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Connections open at a time, and seconds until the first request's headers must be complete."""
+
+    connections: int = 1000
+    first_request_seconds: float = 10.0
+
+
+class Listener:
+    """Serves an application on one address."""
+
+    def __init__(
+        self,
+        application: web.Application,
+        *,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+        limits: ConnectionLimits,
+        metrics: ReceiverMetrics,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._tls = tls
+        self._limits = limits
+        self._metrics = metrics
+        self._spoken: weakref.WeakSet[asyncio.BaseProtocol] = weakref.WeakSet()
+        application.middlewares.append(self._note_request)
+        self._runner = web.AppRunner(
+            application,
+            access_log=None,
+            keepalive_timeout=_KEEP_ALIVE_SECONDS,
+            max_line_size=_HEADER_BYTES,
+            max_field_size=_HEADER_BYTES,
+            shutdown_timeout=5.0,
+        )
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> int:
+        """Listen; the port (which the system chose when 0 was asked for).
+
+        Raises:
+            OSError: the address is taken or not ours.
+        """
+        await self._runner.setup()
+        self._server = await asyncio.get_running_loop().create_server(
+            self._connect, self._host, self._port, ssl=self._tls, backlog=_BACKLOG
+        )
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def stop(self) -> None:
+        """Take no new connections, let the requests under way finish, close."""
+        if self._server is not None:
+            self._server.close()
+        await self._runner.cleanup()
+
+    def _connect(self) -> asyncio.BaseProtocol:
+        server = self._runner.server
+        if server is None or len(server.connections) >= self._limits.connections:
+            self._metrics.connections_refused.inc()
+            return _Refusal()
+        protocol = server()
+        # aiohttp waits for ever for the headers of a first request.
+        asyncio.get_running_loop().call_later(
+            self._limits.first_request_seconds, self._drop_if_silent, weakref.ref(protocol)
+        )
+        return protocol
+
+    def _drop_if_silent(self, reference: "weakref.ref[web.RequestHandler]") -> None:
+        protocol = reference()
+        if protocol is not None and protocol not in self._spoken:
+            protocol.force_close()
+
+    @web.middleware
+    async def _note_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._spoken.add(request.protocol)
+        return await handler(request)
+
+
+class _Refusal(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """TLS 1.2 or newer: Graph needs 1.2, an endpoint with 1.3 alone failed its validation (graph.md, section 3).
+
+    Raises:
+        OSError, ssl.SSLError: a file cannot be read, or the two do not belong together.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, key)
+    return context
