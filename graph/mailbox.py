@@ -1,6 +1,24 @@
 """What the Graph side needs to know of an account."""
 
 from dataclasses import dataclass
+from typing import Protocol
+
+
+class AccountFacts(Protocol):
+    """The columns of an account that open its mailbox, as whoever reads the database holds them."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102  # the columns are described at Mailbox
+    @property
+    def tenant_id(self) -> str: ...  # noqa: D102
+    @property
+    def client_id(self) -> str: ...  # noqa: D102
+    @property
+    def user_id(self) -> str: ...  # noqa: D102
+    @property
+    def thumbprint(self) -> str: ...  # noqa: D102
+    @property
+    def secure_certificate_access(self) -> bool: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +39,19 @@ class Mailbox:
     """SHA-1 of the certificate, as the administrator pasted it; `certificates.normalise_thumbprint` reads it."""
     secure_certificate_access: bool = True
     """`bSecureCertificateAccess`: the certificate must chain to a trusted root."""
+
+    @classmethod
+    def of(cls, account_id: int, facts: AccountFacts) -> "Mailbox":
+        """The mailbox of an account."""
+        return cls(
+            account_id=account_id,
+            account_name=facts.name,
+            tenant_id=facts.tenant_id,
+            client_id=facts.client_id,
+            user_id=facts.user_id,
+            thumbprint=facts.thumbprint,
+            secure_certificate_access=facts.secure_certificate_access,
+        )
 
     def __str__(self) -> str:
         return f"account '{self.account_name}' (mailbox {self.user_id})"
