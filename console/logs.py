@@ -1,0 +1,108 @@
+"""Logs: one JSON object a line for machines, readable lines on a terminal, no secrets in either."""
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Final, Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+REMOVED: Final = "[removed]"
+
+_SECRET_WORDS: Final = (
+    "token", "secret", "password", "passwd", "authorization", "clientstate", "assertion", "privatekey",
+    "connectionstring", "cookie",
+)  # fmt: skip
+# Whole keys only: body_type and subject_length tell nothing.
+_SECRET_KEYS: Final = frozenset({"body", "sbody", "subject", "ssubject", "content", "bicontent", "databaseurl"})
+# Foreign libraries write sentences, not keys: a JSON Web Token, a bearer header, a password in a connection string.
+_SECRET_TEXT: Final = re.compile(
+    r"eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|\bBearer\s+\S+|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
+    r"|\b(?:PWD|Password|SharedAccessKey|client_assertion)\s*=\s*[^;&\s]+",
+    re.IGNORECASE,
+)
+_DEEPEST: Final = 5
+
+
+def configure(stream: TextIO, log_format: Literal["json", "console"] | None = None) -> None:
+    """Send all logs of this process to `stream`, from now on.
+
+    `log_format` None: `console` when `stream` is a terminal, else `json`. What libraries log by `logging` comes out in
+    the same form, from WARNING up. May be called again: the last call counts.
+    """
+    terminal = stream.isatty()
+    as_json = log_format == "json" or (log_format is None and not terminal)
+    rendering = _as_json() if as_json else _for_people(terminal)
+    structlog.configure(
+        processors=[*_shared(), *rendering],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        context_class=dict,
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=False,  # a logger made before must follow
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *_shared()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, remove_secret_text, *rendering],
+        )
+    )
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        if isinstance(old.formatter, structlog.stdlib.ProcessorFormatter):
+            root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+
+
+def _shared() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        remove_secrets,
+    ]
+
+
+def _as_json() -> list[Processor]:
+    # Local variables stay out of tracebacks: mail and tokens are among them.
+    tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    return [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer(ensure_ascii=False)]
+
+
+def _for_people(colors: bool) -> list[Processor]:
+    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]
+
+
+def remove_secrets(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:  # noqa: ARG001  # the signature is structlog's
+    """A last guard: what stands under a key that sounds secret is replaced, also deeper down."""
+    for key, value in event.items():
+        if _sounds_secret(key):
+            event[key] = REMOVED
+        elif isinstance(value, Mapping | list | tuple):
+            event[key] = _cleaned(value, 1)
+    return event
+
+
+def remove_secret_text(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:  # noqa: ARG001  # the signature is structlog's
+    """Replace what looks like a token or password in the sentence of a library."""
+    text = event.get("event")
+    if text is not None:
+        event["event"] = _SECRET_TEXT.sub(REMOVED, str(text))
+    return event
+
+
+def _cleaned(value: object, depth: int) -> object:
+    if depth > _DEEPEST:
+        return REMOVED
+    if isinstance(value, Mapping):
+        return {key: REMOVED if _sounds_secret(key) else _cleaned(each, depth + 1) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(each, depth + 1) for each in value]
+    return value
+
+
+def _sounds_secret(key: object) -> bool:
+    bare = str(key).lower().replace("_", "").replace("-", "")
+    return bare in _SECRET_KEYS or any(word in bare for word in _SECRET_WORDS)

@@ -1,0 +1,298 @@
+"""The settings: read once, checked whole, handed down as plain values.
+
+The environment (prefix `MAIL_IMPORTER_`) wins over the TOML file that `MAIL_IMPORTER_CONFIG` names (else
+`./mail-importer.toml`), which wins over the defaults. A variable set to nothing counts as not set. Relative paths start
+at the working directory.
+"""
+
+import difflib
+import ipaddress
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+import click
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+PREFIX: Final = "MAIL_IMPORTER_"
+CONFIG_VARIABLE: Final = "MAIL_IMPORTER_CONFIG"
+TEST_PREFIX: Final = "MAIL_IMPORTER_TEST_"
+"""Variables that begin so steer tests and are no settings."""
+DEFAULT_FILE: Final = "mail-importer.toml"
+SECRET_LENGTH: Final = 32
+"""Characters a `client_state_secret` must have."""
+
+_MOST_SWEEP_SECONDS: Final = 7 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """Where Graph and the sign-in service of a national cloud are."""
+
+    graph_url: str
+    authority_url: str
+
+
+# https://learn.microsoft.com/graph/deployments
+CLOUDS: Final[Mapping[str, Cloud]] = {
+    "global": Cloud("https://graph.microsoft.com", "https://login.microsoftonline.com"),
+    "usgov": Cloud("https://graph.microsoft.us", "https://login.microsoftonline.us"),
+    "dod": Cloud("https://dod-graph.microsoft.us", "https://login.microsoftonline.us"),
+    "china": Cloud("https://microsoftgraph.chinacloudapi.cn", "https://login.partner.microsoftonline.cn"),
+}
+
+
+class SettingsError(click.ClickException):
+    """The settings are wrong, or ask for what this version has not. The command ends with exit status 2.
+
+    Attributes:
+        problems: one line each: the key, what is wrong, where it was set. No value of a setting is in them.
+    """
+
+    exit_code = 2
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__(problems[0] if len(problems) == 1 else "\n  ".join(["the settings are wrong:", *problems]))
+        self.problems = problems
+
+
+def _whole_number(value: object) -> object:
+    # Python counts true as 1; a port that is true is a mistake.
+    if isinstance(value, bool):
+        raise ValueError("is true or false where a whole number belongs")  # noqa: TRY004  # pydantic collects ValueErrors
+    return value
+
+
+def _filled(value: str) -> str:
+    if not value.strip():
+        raise ValueError("is empty")
+    return value.strip()
+
+
+def _database_url(value: SecretStr) -> SecretStr:
+    try:
+        make_url(value.get_secret_value()).get_dialect()
+    except (ArgumentError, ImportError, ValueError) as exc:
+        # What SQLAlchemy says repeats the URL, which may hold a password.
+        raise ValueError("is not a database URL such as sqlite:///mail-importer.db or mssql+pyodbc://…") from exc
+    return value
+
+
+def _key(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < SECRET_LENGTH:
+        raise ValueError(f"is shorter than {SECRET_LENGTH} characters; make one with: openssl rand -base64 48")
+    return value
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _origin(*, http_on_loopback: bool) -> Callable[[str], str]:
+    """A check for `https://host[:port]` and nothing after it."""
+
+    def check(value: str) -> str:
+        try:
+            parts = urlsplit(value.strip())
+            port = parts.port
+        except ValueError as exc:
+            raise ValueError("is not a URL such as https://mail.example.com") from exc
+        if parts.scheme not in {"http", "https"} or not parts.hostname or " " in parts.netloc:
+            raise ValueError("is not a URL such as https://mail.example.com")
+        if parts.path not in {"", "/"} or parts.query or parts.fragment or parts.username is not None:
+            raise ValueError("must be scheme, host and port only, without path: https://mail.example.com")
+        if parts.scheme == "http" and not (http_on_loopback and _is_loopback(parts.hostname)):
+            allowed = "; http is for loopback addresses only" if http_on_loopback else ""
+            raise ValueError(f"must begin with https://{allowed}")
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        return f"{parts.scheme}://{host}" + ("" if port is None else f":{port}")
+
+    return check
+
+
+Text = Annotated[str, AfterValidator(_filled)]
+Port = Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=65535)]
+Key = Annotated[SecretStr, AfterValidator(_key)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+PublicOrigin = Annotated[str, AfterValidator(_origin(http_on_loopback=True))]
+SecureOrigin = Annotated[str, AfterValidator(_origin(http_on_loopback=False))]
+
+
+class Settings(BaseModel):
+    """All settings, valid and unchangeable. Built by hand it reads neither environment nor file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
+
+    database_url: DatabaseUrl = SecretStr("sqlite:///mail-importer.db")
+    queue: Literal["database", "servicebus"] = "database"
+    servicebus_connection_string: SecretStr | None = None
+    servicebus_namespace: Text | None = None
+    servicebus_queue: Text = "mail-notifications"
+    notification_url: PublicOrigin | None = None
+    client_state_secret: Key | None = None
+    client_state_secret_previous: Key | None = None
+    receiver_host: Text = "127.0.0.1"
+    receiver_port: Port = 8080
+    """0: any free one."""
+    receiver_tls_cert: Path | None = None
+    receiver_tls_key: Path | None = None
+    console_host: Text = "127.0.0.1"
+    console_port: Port = 8081
+    certificate_store: Text = "./certificates"
+    certificate_password: SecretStr | None = None
+    cloud: Literal["global", "usgov", "dod", "china"] = "global"
+    graph_url: PublicOrigin = Field(default_factory=lambda data: CLOUDS[data["cloud"]].graph_url)
+    authority_url: SecureOrigin = Field(default_factory=lambda data: CLOUDS[data["cloud"]].authority_url)
+    ca_bundle: Path | None = None
+    sweep_interval: Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=_MOST_SWEEP_SECONDS)] = 900
+    log_format: Literal["json", "console"] | None = None
+    """None: `json` when the logs do not go to a terminal."""
+
+    @field_validator("receiver_tls_key")
+    @classmethod
+    def _together(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        # A check of the field, not of the model: it speaks up beside other problems, not after them.
+        if "receiver_tls_cert" in info.data and (info.data["receiver_tls_cert"] is None) != (key is None):
+            given, missing = ("receiver_tls_cert", "key") if key is None else ("receiver_tls_key", "cert")
+            raise ValueError(f"{given} is set and receiver_tls_{missing} is not; the two go together")
+        return key
+
+    @property
+    def shown_database_url(self) -> str:
+        """The database URL fit for people and logs: without password, and without options, where one may hide too."""
+        return make_url(self.database_url.get_secret_value()).set(query={}).render_as_string(hide_password=True)
+
+
+class _FromEverywhere(Settings, BaseSettings):
+    """The same settings, with the environment on top of what is given."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  # the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the signature is pydantic's
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment, then the file, which `load_settings` gives."""
+        return env_settings, init_settings
+
+
+def load_settings() -> Settings:
+    """Read the settings of this process.
+
+    Raises:
+        SettingsError: with every problem there is.
+    """
+    variables = {name.upper(): name for name, value in os.environ.items() if name.upper().startswith(PREFIX) and value}
+    problems = [
+        _unknown(name, [PREFIX + key.upper() for key in Settings.model_fields], name.upper(), "the environment")
+        for upper, name in sorted(variables.items())
+        if upper != CONFIG_VARIABLE
+        and not upper.startswith(TEST_PREFIX)
+        and upper.removeprefix(PREFIX).lower() not in Settings.model_fields
+    ]
+    path, values = _read_file(problems)
+    problems.extend(
+        _unknown(key, list(Settings.model_fields), key.lower(), f"file {path}")
+        for key in values
+        if key not in Settings.model_fields
+    )
+    known = {key: value for key, value in values.items() if key in Settings.model_fields}
+    try:
+        settings = _FromEverywhere(**known)
+    except ValidationError as exc:
+        raise SettingsError(*problems, *_explained(exc, variables, known, path)) from None
+    if problems:
+        raise SettingsError(*problems)
+    return settings
+
+
+def _read_file(problems: list[str]) -> tuple[Path, dict[str, Any]]:
+    """The TOML file and what is in it; what is wrong with it goes to `problems`."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    path = Path(named or DEFAULT_FILE).absolute()
+    try:
+        return path, tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        if named:
+            problems.append(f"{CONFIG_VARIABLE}: there is no file {path}.")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        why = exc if isinstance(exc, tomllib.TOMLDecodeError) else "it is not UTF-8"
+        problems.append(f"file {path} is not TOML: {why}.")
+    except OSError as exc:
+        problems.append(f"file {path} cannot be read: {exc.strerror}.")
+    return path, {}
+
+
+def _unknown(key: str, known: list[str], sought: str, where: str) -> str:
+    close = difflib.get_close_matches(sought, known, n=1, cutoff=0.7)
+    hint = f"Did you mean {close[0]}?" if close else "See the settings in the documentation."
+    return f"{key}: there is no such setting (set in {where}). {hint}"
+
+
+def _explained(
+    error: ValidationError, variables: Mapping[str, str], in_file: Mapping[str, object], path: Path
+) -> list[str]:
+    """One line a problem. Only pydantic's sentence is used, never its input: that may be a secret."""
+    lines = []
+    for each in error.errors(include_url=False, include_input=False, include_context=False):
+        if each["type"] == "default_factory_not_called":
+            continue  # follows from the others
+        key = str(each["loc"][0])
+        variable = variables.get(PREFIX + key.upper())
+        where = f"the environment as {variable}" if variable else f"file {path}" if key in in_file else None
+        text = each["msg"].removeprefix("Value error, ").removesuffix(".")
+        lines.append(f"{key}: {text}" + (f" (set in {where})." if where else "."))
+    return lines
+
+
+def require_database_queue(settings: Settings) -> None:
+    """Make sure that the queue is one this version has.
+
+    Raises:
+        SettingsError: it is not.
+    """
+    if settings.queue != "database":
+        raise SettingsError(
+            f"queue: this version of mail-importer has only the queue 'database', not yet {settings.queue!r}."
+        )
+
+
+def certificate_folder(settings: Settings) -> Path:
+    """The folder of the certificates.
+
+    Raises:
+        SettingsError: the setting names another kind of store, which this version does not read.
+    """
+    if settings.certificate_store.lower().startswith("windows:"):
+        raise SettingsError(
+            "certificate_store: this version of mail-importer reads a folder of certificate files; the Windows "
+            "certificate store is not in this version."
+        )
+    return Path(settings.certificate_store)
