@@ -5,6 +5,7 @@ than a lock lasts.
 """
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -157,7 +158,16 @@ class DatabaseQueue:
         now = self._clock()
         if not await _available(self._database.read(lambda connection: connection.scalar(_anything(now)))):
             return []
-        return await _available(self._database.write(lambda connection: self._lock_some(connection, most, now)))
+        locking = asyncio.ensure_future(
+            _available(self._database.write(lambda connection: self._lock_some(connection, most, now)))
+        )
+        try:
+            return await asyncio.shield(locking)
+        except asyncio.CancelledError:
+            # The transaction goes on without us; what it locks must not wait for the end of the lock.
+            with contextlib.suppress(QueueUnavailable, LockLost):
+                await asyncio.gather(*(self.abandon(delivery, counted=False) for delivery in await locking))
+            raise
 
     def _lock_some(self, connection: Connection, most: int, now: datetime) -> list[Delivery]:
         rows = list(connection.execute(_receivable(now, most)))

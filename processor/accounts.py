@@ -1,0 +1,147 @@
+"""What the processor knows of accounts: their mailboxes, and which of them have to wait.
+
+Trouble of a whole account (no access, no certificate) is not its messages' fault: they wait in the queue, undiminished,
+and come back when the account is tried again.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final
+
+import structlog
+from sqlalchemy import Connection
+
+from db import accounts
+from db.engine import Database
+from db.errors import DatabaseUnavailable
+from graph.errors import AccountError
+from graph.mailbox import Mailbox
+from processor.errors import Unprocessable
+from processor.metrics import ProcessorMetrics
+
+ROLE: Final = "processor"
+
+_FRESH_FOR: Final = timedelta(seconds=5)
+_FIRST_HOLD: Final = timedelta(seconds=30)
+_LONGEST_HOLD: Final = timedelta(minutes=15)
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class AccountDirectory:
+    """The accounts of the database, read again when older than a few seconds."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+        self._known: dict[int, tuple[datetime, accounts.Account | None]] = {}
+
+    async def refresh(self, account_ids: Iterable[int]) -> None:
+        """Read those of the accounts that are not fresh, in one query.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        now = self._clock()
+        stale = {each for each in account_ids if each not in self._known or self._known[each][0] <= now - _FRESH_FOR}
+        if stale:
+            found = await self._database.read(lambda connection: accounts.by_id(connection, sorted(stale)))
+            self._known.update({each: (now, found.get(each)) for each in stale})
+
+    def mailbox(self, account_id: int) -> Mailbox:
+        """The mailbox of an account that `refresh` has read.
+
+        Raises:
+            Unprocessable: there is no such account, or it is disabled.
+        """
+        account = self._known[account_id][1]
+        if account is None or account.removed:
+            raise Unprocessable("AccountUnknown", f"Account {account_id} was removed; its mail is not imported.")
+        if not account.enabled:
+            raise Unprocessable(
+                "AccountDisabled",
+                f"Account {account.settings.name!r} is disabled. Enable it, then replay.",
+            )
+        return Mailbox.of(account_id, account.settings)
+
+
+@dataclass(slots=True)
+class _Hold:
+    until: datetime
+    length: timedelta
+
+
+class Holds:
+    """Accounts that cannot be served now, with growing waits between the attempts."""
+
+    def __init__(
+        self, database: Database, *, clock: Callable[[], datetime], random: Random, metrics: ProcessorMetrics
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._random = random
+        self._metrics = metrics
+        self._holds: dict[int, _Hold] = {}
+
+    async def load(self) -> None:
+        """Take up what an earlier process noted.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        noted = await self._database.read(accounts.conditions)
+        for condition in noted:
+            if condition.role == ROLE:
+                self._holds[condition.account_id] = _Hold(condition.next_attempt, _FIRST_HOLD)
+        self._metrics.held_accounts.set(len(self._holds))
+
+    def delay(self, account_id: int) -> timedelta | None:
+        """How long work of the account has to wait; None when it may be tried."""
+        hold = self._holds.get(account_id)
+        if hold is None or hold.until <= self._clock():
+            return None
+        return hold.until - self._clock() + self._jitter()
+
+    async def hold(self, mailbox: Mailbox, error: AccountError) -> timedelta:
+        """Note that the account cannot be served; how long its work waits."""
+        waiting = self.delay(mailbox.account_id)
+        if waiting is not None:
+            return waiting  # another message of the account said so a moment ago
+        earlier = self._holds.get(mailbox.account_id)
+        length = min(earlier.length * 2, _LONGEST_HOLD) if earlier else _FIRST_HOLD
+        now = self._clock()
+        self._holds[mailbox.account_id] = _Hold(now + length, length)
+        self._metrics.held_accounts.set(len(self._holds))
+        log.error(
+            "account_held",
+            account=mailbox.account_name,
+            reason=type(error).__name__,
+            error=str(error),
+            seconds=length.total_seconds(),
+        )
+        condition = accounts.Condition(
+            mailbox.account_id, ROLE, type(error).__name__, str(error), since=now, next_attempt=now + length
+        )
+        await self._note(lambda connection: accounts.set_condition(connection, condition))
+        return length + self._jitter()
+
+    async def release(self, mailbox: Mailbox) -> None:
+        """Note that the account is served again."""
+        if self._holds.pop(mailbox.account_id, None) is None:
+            return
+        self._metrics.held_accounts.set(len(self._holds))
+        log.info("account_released", account=mailbox.account_name)
+        await self._note(lambda connection: accounts.clear_condition(connection, mailbox.account_id, ROLE))
+
+    async def _note(self, work: Callable[[Connection], None]) -> None:
+        try:
+            await self._database.write(work)
+        except DatabaseUnavailable as exc:
+            # A note for people: the hold itself is in force without it.
+            log.warning("condition_not_noted", error=str(exc))
+
+    def _jitter(self) -> timedelta:
+        # So that a backlog does not come back all at once.
+        return timedelta(seconds=self._random.uniform(0, 5))

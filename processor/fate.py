@@ -1,0 +1,72 @@
+"""What becomes of a delivery that was not imported: the type of the trouble decides. No I/O."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final
+
+from bus.notification import UnreadableNotification
+from bus.queue import Delivery
+from db.messages import MessageRefused
+from graph.errors import GraphError, GraphUnavailable
+from processor.errors import MessageChanged, Unprocessable
+
+MOST_ATTEMPTS: Final = 5
+"""Attempts at an item that fails by itself, before it is put aside."""
+
+FORESEEN: Final = (GraphError, MessageChanged, MessageRefused, Unprocessable, UnreadableNotification)
+"""Errors whose text was written for an operator."""
+
+_PATIENCE: Final = timedelta(hours=24)
+"""How long trouble on Microsoft's side is not held against the message."""
+
+_ITEM_DELAYS: Final = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
+_OUTAGE_DELAY: Final = timedelta(seconds=30)
+
+# A whole answer that is too long or an item that Exchange chokes on shows as these: they may be this message's alone.
+_MAYBE_THE_ITEM: Final = frozenset({500, 502, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Put aside for an operator."""
+
+    reason: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Hand back, to be tried after `delay`; `counted` toward the maximum of deliveries or not."""
+
+    delay: timedelta
+    counted: bool
+    cause: str
+
+
+def fate_of(error: Exception, delivery: Delivery, *, now: datetime, random: Random) -> DeadLetter | Retry:
+    """Decide. Trouble of a whole account is not decided here but by `processor.accounts.Holds`."""
+    reason = type(error).__name__
+    if isinstance(error, Unprocessable | UnreadableNotification):
+        return DeadLetter(error.reason, str(error))
+    if isinstance(error, MessageRefused):
+        return DeadLetter(reason, str(error))
+    if isinstance(error, GraphUnavailable) and _is_an_outage(error, delivery, now):
+        wait = max(timedelta(seconds=error.retry_after or 0), _OUTAGE_DELAY)
+        return Retry(wait * random.uniform(1.0, 1.5), counted=False, cause=reason)
+    if delivery.delivery_count >= MOST_ATTEMPTS:
+        return DeadLetter(reason, _describe(error, delivery))
+    wait = _ITEM_DELAYS[min(delivery.delivery_count, len(_ITEM_DELAYS)) - 1]
+    return Retry(wait * random.uniform(0.8, 1.2), counted=True, cause=reason)
+
+
+def _is_an_outage(error: GraphUnavailable, delivery: Delivery, now: datetime) -> bool:
+    return error.status not in _MAYBE_THE_ITEM and now - delivery.enqueued < _PATIENCE
+
+
+def _describe(error: Exception, delivery: Delivery) -> str:
+    tried = f"Tried {delivery.delivery_count} times."
+    if isinstance(error, FORESEEN):
+        return f"{tried} {error}"
+    # An error nobody foresaw may quote what it choked on, and that may be mail.
+    return f"{tried} An error in mail-importer itself; its log has the traceback (delivery_failed)."

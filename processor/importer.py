@@ -1,0 +1,107 @@
+"""One notification to one committed message: fetch, map, write; or find that there is nothing to do."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from bus.notification import Notification
+from db.messages import MessageStore
+from db.tables import GRAPH_ID_LENGTH
+from graph.errors import ItemGone
+from graph.mailbox import Mailbox
+from graph.messages import MailReader
+from processor.attachments import AttachmentFetcher
+from processor.errors import Unprocessable
+from processor.mapping import Json, may_have_attachments, message_record
+
+# A 404 right after a notification is normal (graph.md, section 11): Exchange replicates.
+_GONE_AGAIN_AFTER_SECONDS: Final = (0.5, 2.0)
+
+
+class Result(Enum):
+    """What became of a notification."""
+
+    IMPORTED = "imported"
+    KNOWN = "known"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result, and how many attachments came with it."""
+
+    result: Result
+    attachments: int = 0
+
+
+def message_id_of(notification: Notification) -> str:
+    """The immutable id of the message to import.
+
+    Raises:
+        Unprocessable: the notification is of a kind that this program does not import.
+    """
+    if notification.lifecycle_event is not None:
+        raise Unprocessable(
+            "LifecycleEvent",
+            f"Lifecycle event {notification.lifecycle_event!r}: this version renews subscriptions by the clock only.",
+        )
+    if notification.message_id is None:
+        raise Unprocessable("MalformedNotification", "The notification has no resourceData.id in text form.")
+    if notification.change_type != "created":
+        raise Unprocessable(
+            "UnknownChangeType",
+            f"changeType is {notification.change_type!r}; only 'created' is subscribed to and imported.",
+        )
+    if len(notification.message_id) > GRAPH_ID_LENGTH:
+        raise Unprocessable(
+            "MessageIdTooLong",
+            f"The message id has {len(notification.message_id)} characters; the database keys {GRAPH_ID_LENGTH}.",
+        )
+    return notification.message_id
+
+
+class Importer:
+    """Imports the message of a notification. Safe to repeat, by any number of hosts at once."""
+
+    def __init__(
+        self,
+        reader: MailReader,
+        store: MessageStore,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._reader = reader
+        self._store = store
+        self._attachments = AttachmentFetcher(reader)
+        self._sleep = sleep
+
+    async def run(self, mailbox: Mailbox, message_id: str, *, correlation: str) -> Outcome:
+        """Fetch the message with everything below it, and commit it whole.
+
+        Raises:
+            GraphError, MessageChanged, Unprocessable, MessageRefused, DatabaseUnavailable: nothing was written.
+        """
+        try:
+            message = await self._fetch(mailbox, message_id)
+        except ItemGone:
+            return Outcome(Result.GONE)
+        with ExitStack() as files:
+            attachments = (
+                await self._attachments.fetch(mailbox, message_id, message, files)
+                if may_have_attachments(message)
+                else []
+            )
+            record = message_record(mailbox.account_id, message_id, message, attachments, correlation=correlation)
+            new = await self._store.save(record)
+        return Outcome(Result.IMPORTED, len(attachments)) if new else Outcome(Result.KNOWN)
+
+    async def _fetch(self, mailbox: Mailbox, message_id: str) -> Json:
+        for seconds in _GONE_AGAIN_AFTER_SECONDS:
+            try:
+                return await self._reader.message(mailbox, message_id)
+            except ItemGone:
+                await self._sleep(seconds)
+        return await self._reader.message(mailbox, message_id)

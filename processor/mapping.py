@@ -1,0 +1,118 @@
+"""From Graph's JSON to the records of the gateway database. No I/O.
+
+Shapes: https://learn.microsoft.com/graph/api/resources/message (graph.md, section 7). What Graph leaves out or sends in
+another shape than documented becomes None, never an empty text.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from db.messages import AttachmentRecord, MessageRecord, RecipientRecord
+
+Json = dict[str, Any]
+
+_RECIPIENTS: Final = (("to", "toRecipients"), ("cc", "ccRecipients"), ("bcc", "bccRecipients"), ("replyTo", "replyTo"))
+_KINDS: Final = {
+    "#microsoft.graph.fileattachment": "file",
+    "#microsoft.graph.itemattachment": "item",
+    "#microsoft.graph.referenceattachment": "reference",
+}
+# Exchange may give the property back without the leading zero it was asked with.
+_SIZE_PROPERTY: Final = re.compile("integer 0x0*e08", re.IGNORECASE)
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def message_record(
+    account_id: int, graph_message_id: str, message: Json, attachments: Sequence[AttachmentRecord], *, correlation: str
+) -> MessageRecord:
+    """The row of a message and all below it."""
+    sender = _address(message.get("from")) or _address(message.get("sender")) or (None, None)
+    body = message.get("body")
+    body = body if isinstance(body, dict) else {}
+    return MessageRecord(
+        account_id=account_id,
+        graph_message_id=graph_message_id,
+        internet_message_id=text(message.get("internetMessageId")),
+        conversation_id=text(message.get("conversationId")),
+        subject=text(message.get("subject")),
+        from_name=sender[0],
+        from_address=sender[1],
+        sent=time(message.get("sentDateTime")),
+        received=time(message.get("receivedDateTime")),
+        importance=text(message.get("importance")),
+        body_type=text(body.get("contentType")),
+        body=text(body.get("content")),
+        has_attachments=message.get("hasAttachments") is True,
+        correlation=correlation,
+        recipients=list(_recipients(message)),
+        attachments=attachments,
+    )
+
+
+def may_have_attachments(message: Json) -> bool:
+    """True when attachments must be listed: `hasAttachments` is false where all of them are inline."""
+    if message.get("hasAttachments") is not False:
+        return True
+    body = message.get("body")
+    content = body.get("content") if isinstance(body, dict) else None
+    return isinstance(content, str) and "cid:" in content
+
+
+def size_of(message: Json) -> int | None:
+    """Bytes of the whole message, from the extended property 0x0E08; None when Graph does not say."""
+    for item in message.get("singleValueExtendedProperties") or ():
+        if isinstance(item, dict) and _SIZE_PROPERTY.fullmatch(str(item.get("id"))):
+            return _whole_number(item.get("value"))
+    return None
+
+
+def kind_of(attachment: Json) -> str | None:
+    """`file`, `item` or `reference`; None for a type this program does not know."""
+    return _KINDS.get(str(attachment.get("@odata.type")).lower())
+
+
+def text(value: object) -> str | None:
+    """Text a database takes: lone surrogates and NUL, which none of them stores, become U+FFFD."""
+    if not isinstance(value, str):
+        return None
+    if _LONE_SURROGATE.search(value):
+        # Through UTF-16, so that a pair that arrived as two escapes becomes one character again.
+        value = value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return value.replace("\x00", "\ufffd")
+
+
+def time(value: object) -> datetime | None:
+    """An aware UTC time from Graph's ISO 8601 (up to seven fraction digits, any offset); None for anything else."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _recipients(message: Json) -> Iterable[RecipientRecord]:
+    for kind, key in _RECIPIENTS:
+        listed = message.get(key)
+        if not isinstance(listed, list):
+            continue
+        for position, entry in enumerate(listed):
+            name, address = _address(entry) or (None, None)
+            yield RecipientRecord(kind, position, name, address)
+
+
+def _address(entry: object) -> tuple[str | None, str | None] | None:
+    found = entry.get("emailAddress") if isinstance(entry, dict) else None
+    if not isinstance(found, dict):
+        return None
+    return text(found.get("name")), text(found.get("address"))
+
+
+def _whole_number(value: object) -> int | None:
+    try:
+        return int(str(value))
+    except ValueError:
+        return None

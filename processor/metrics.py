@@ -1,0 +1,28 @@
+"""What the processor counts."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class ProcessorMetrics:
+    """The processor's metrics, in the registry they are given."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.deliveries = Counter(
+            "mail_importer_deliveries",
+            "Deliveries by what became of them: imported, known, gone, retried, waiting, dead_lettered, handed_back.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.dead_letters = Counter(
+            "mail_importer_dead_letters", "Deliveries put aside, by reason.", ["reason"], registry=registry
+        )
+        self.seconds = Histogram(
+            "mail_importer_import_seconds",
+            "From the notification's arrival at the receiver to the committed row.",
+            registry=registry,
+            buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0),
+        )
+        self.in_hand = Gauge("mail_importer_deliveries_in_hand", "Deliveries being worked on.", registry=registry)
+        self.held_accounts = Gauge(
+            "mail_importer_held_accounts", "Accounts whose work waits for an administrator.", registry=registry
+        )

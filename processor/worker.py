@@ -1,0 +1,321 @@
+"""The workers: take deliveries, import them side by side, settle each by what became of it."""
+
+import asyncio
+import contextlib
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, Final
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from bus.errors import LockLost, QueueUnavailable
+from bus.notification import Notification, UnreadableNotification
+from bus.queue import Delivery, NotificationConsumer
+from db.errors import DatabaseUnavailable
+from db.messages import MessageKey, MessageStore
+from graph.errors import AccountError
+from graph.mailbox import Mailbox
+from processor.accounts import AccountDirectory, Holds
+from processor.errors import Unprocessable
+from processor.fate import FORESEEN, DeadLetter, Retry, fate_of
+from processor.importer import Importer, Outcome, Result, message_id_of
+from processor.metrics import ProcessorMetrics
+
+_RECEIVE_WAIT: Final = timedelta(seconds=20)
+_RENEWAL_LOOK_SECONDS: Final = 1.0
+_FIRST_PAUSE_SECONDS: Final = 1.0
+_LONGEST_PAUSE_SECONDS: Final = 15.0
+_DATABASE_TROUBLE: Final = Retry(timedelta(seconds=5), counted=False, cause="DatabaseUnavailable")
+_EVENTS: Final = {
+    Result.IMPORTED: "message_imported",
+    Result.KNOWN: "message_known",
+    Result.GONE: "message_gone",
+}
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """`in_hand`: deliveries at a time. `gather_seconds`: how long to wait for more room, so that deliveries are
+    received several at a time. `finish_seconds`: how long those in hand may take once the process is told to stop."""
+
+    in_hand: int = 64
+    gather_seconds: float = 0.02
+    finish_seconds: float = 5.0
+
+
+class _Held:
+    """A delivery in our hands: its lock is renewed until it is settled."""
+
+    def __init__(self, delivery: Delivery, taken: datetime) -> None:
+        self.delivery = delivery
+        self.task: asyncio.Task[None] | None = None
+        self.keep = False
+        """True once the delivery is not ours to hand back: it is being settled, or its lock is lost."""
+        self._half_life = (delivery.locked_until - taken) / 2
+
+    def needs_renewal(self, now: datetime) -> bool:
+        return self.delivery.locked_until - now < self._half_life
+
+
+class Processor:
+    """Works on the queue until it is told to stop."""
+
+    def __init__(
+        self,
+        queue: NotificationConsumer,
+        importer: Importer,
+        store: MessageStore,
+        directory: AccountDirectory,
+        holds: Holds,
+        *,
+        clock: Callable[[], datetime],
+        random: Random,
+        metrics: ProcessorMetrics,
+        limits: WorkerLimits | None = None,
+    ) -> None:
+        self._queue = queue
+        self._importer = importer
+        self._store = store
+        self._directory = directory
+        self._holds = holds
+        self._clock = clock
+        self._random = random
+        self._metrics = metrics
+        self._limits = limits or WorkerLimits()
+        self._held: set[_Held] = set()
+        self._room = asyncio.Event()
+        self._pause_seconds = 0.0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Take and import deliveries until `stop` is set; then finish, or hand back, what is in hand."""
+        renewing = asyncio.create_task(self._keep_locks())
+        stopping = asyncio.create_task(stop.wait())
+        receiving = asyncio.create_task(self._take_for_ever())
+        try:
+            await asyncio.wait([stopping, receiving], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await _cancelled(receiving, stopping)
+            await self._finish()
+            await _cancelled(renewing)
+        if not receiving.cancelled():
+            receiving.result()
+
+    # Taking.
+
+    async def _take_for_ever(self) -> None:
+        loaded = False
+        while True:
+            try:
+                if not loaded:
+                    await self._holds.load()
+                    loaded = True
+                await self._take_some()
+                self._pause_seconds = 0.0
+            except (QueueUnavailable, DatabaseUnavailable) as exc:
+                await self._pause(exc)
+
+    async def _pause(self, exc: Exception) -> None:
+        self._pause_seconds = min(max(2 * self._pause_seconds, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
+        log.warning("processor_paused", error=str(exc), seconds=self._pause_seconds)
+        await asyncio.sleep(self._pause_seconds)
+
+    async def _take_some(self) -> None:
+        room = await self._wait_for_room()
+        deliveries = await self._queue.receive(room, wait=_RECEIVE_WAIT)
+        if not deliveries:
+            return
+        # From here on they are ours: each has its task before anything can fail.
+        prepared: asyncio.Future[set[MessageKey]] = asyncio.get_running_loop().create_future()
+        for delivery in deliveries:
+            held = _Held(delivery, self._clock())
+            self._held.add(held)
+            held.task = asyncio.create_task(self._work_on(held, prepared))
+        self._metrics.in_hand.set(len(self._held))
+        await self._prepare(deliveries, prepared)
+
+    async def _wait_for_room(self) -> int:
+        enough = max(1, self._limits.in_hand // 4)
+        if self._limits.in_hand - len(self._held) < enough:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._limits.gather_seconds):
+                    while self._limits.in_hand - len(self._held) < enough:
+                        await self._next_room()
+        while len(self._held) >= self._limits.in_hand:
+            await self._next_room()
+        return self._limits.in_hand - len(self._held)
+
+    async def _next_room(self) -> None:
+        self._room.clear()
+        await self._room.wait()
+
+    async def _prepare(self, deliveries: list[Delivery], prepared: "asyncio.Future[set[MessageKey]]") -> None:
+        """What all of them need of the database, in two queries; an outage reaches each by its future."""
+        keys: list[MessageKey] = []
+        for delivery in deliveries:
+            with contextlib.suppress(UnreadableNotification, Unprocessable):
+                notification = Notification.from_json(delivery.body)
+                keys.append((notification.account_id, message_id_of(notification)))
+        try:
+            await self._directory.refresh({account_id for account_id, _ in keys})
+            known = await self._store.known(keys)
+        except DatabaseUnavailable as exc:
+            prepared.set_exception(exc)
+            prepared.exception()  # seen: the tasks report it
+            raise
+        except BaseException:
+            prepared.cancel()
+            raise
+        prepared.set_result(known)
+
+    # Working.
+
+    async def _work_on(self, held: _Held, prepared: "asyncio.Future[set[MessageKey]]") -> None:
+        try:
+            with bound_contextvars(delivery=held.delivery.message_id, attempt=held.delivery.delivery_count):
+                await self._import_and_settle(held, prepared)
+        except asyncio.CancelledError:
+            if not held.keep:
+                await self._hand_back(held.delivery)
+            raise
+        except (LockLost, QueueUnavailable) as exc:
+            # Not settled: it comes again when its lock ends, and what was written is found then.
+            log.warning("delivery_not_settled", delivery=held.delivery.message_id, error=str(exc))
+        finally:
+            self._held.discard(held)
+            self._metrics.in_hand.set(len(self._held))
+            self._room.set()
+
+    async def _import_and_settle(self, held: _Held, prepared: "asyncio.Future[set[MessageKey]]") -> None:
+        try:
+            notification = Notification.from_json(held.delivery.body)
+            message_id = message_id_of(notification)
+            known = await asyncio.shield(prepared)
+            mailbox = self._directory.mailbox(notification.account_id)
+        except DatabaseUnavailable:
+            await self._retry(held, _DATABASE_TROUBLE)
+            return
+        except (UnreadableNotification, Unprocessable) as exc:
+            await self._dead_letter(held, DeadLetter(exc.reason, str(exc)))
+            return
+        with bound_contextvars(account=mailbox.account_name, correlation=notification.correlation):
+            if (notification.account_id, message_id) in known:
+                await self._complete(held, notification, Outcome(Result.KNOWN))
+                return
+            wait = self._holds.delay(mailbox.account_id)
+            if wait is not None:
+                await self._wait_with_account(held, wait)
+                return
+            await self._import(held, mailbox, notification, message_id)
+
+    async def _import(self, held: _Held, mailbox: Mailbox, notification: Notification, message_id: str) -> None:
+        try:
+            outcome = await self._importer.run(mailbox, message_id, correlation=notification.correlation)
+            await self._holds.release(mailbox)
+        except AccountError as exc:
+            await self._wait_with_account(held, await self._holds.hold(mailbox, exc))
+        except DatabaseUnavailable as exc:
+            log.warning("database_unavailable", error=str(exc))
+            await self._retry(held, _DATABASE_TROUBLE)
+        except Exception as exc:  # noqa: BLE001  # one message nobody foresaw must not stop the others; it is told and kept
+            await self._settle_trouble(held, exc)
+        else:
+            await self._complete(held, notification, outcome)
+
+    async def _settle_trouble(self, held: _Held, exc: Exception) -> None:
+        fate = fate_of(exc, held.delivery, now=self._clock(), random=self._random)
+        if isinstance(fate, DeadLetter):
+            await self._dead_letter(held, fate, exc)
+        else:
+            await self._retry(held, fate, exc)
+
+    # Settling.
+
+    async def _complete(self, held: _Held, notification: Notification, outcome: Outcome) -> None:
+        held.keep = True
+        await self._queue.complete(held.delivery)
+        seconds = (self._clock() - notification.received).total_seconds()
+        self._metrics.deliveries.labels(outcome.result.value).inc()
+        if outcome.result is Result.IMPORTED:
+            self._metrics.seconds.observe(seconds)
+        log.info(_EVENTS[outcome.result], attachments=outcome.attachments, seconds=round(seconds, 3))
+
+    async def _wait_with_account(self, held: _Held, delay: timedelta) -> None:
+        held.keep = True
+        await self._queue.abandon(held.delivery, delay=delay, counted=False)
+        self._metrics.deliveries.labels("waiting").inc()
+        log.debug("delivery_waits_for_account", seconds=delay.total_seconds())
+
+    async def _retry(self, held: _Held, retry: Retry, exc: Exception | None = None) -> None:
+        held.keep = True
+        await self._queue.abandon(held.delivery, delay=retry.delay, counted=retry.counted)
+        self._metrics.deliveries.labels("retried").inc()
+        _log_trouble("delivery_retried", exc, cause=retry.cause, seconds=round(retry.delay.total_seconds(), 1))
+
+    async def _dead_letter(self, held: _Held, fate: DeadLetter, exc: Exception | None = None) -> None:
+        held.keep = True
+        await self._queue.dead_letter(held.delivery, reason=fate.reason, description=fate.description)
+        self._metrics.deliveries.labels("dead_lettered").inc()
+        self._metrics.dead_letters.labels(fate.reason).inc()
+        _log_trouble("delivery_dead_lettered", exc, reason=fate.reason, description=fate.description)
+
+    async def _hand_back(self, delivery: Delivery) -> None:
+        try:
+            await self._queue.abandon(delivery, counted=False)
+        except (LockLost, QueueUnavailable) as exc:
+            log.warning("delivery_not_settled", delivery=delivery.message_id, error=str(exc))
+        else:
+            self._metrics.deliveries.labels("handed_back").inc()
+            log.info("delivery_handed_back", delivery=delivery.message_id)
+
+    async def _finish(self) -> None:
+        tasks = {held.task for held in self._held if held.task is not None}
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=self._limits.finish_seconds)
+        await _cancelled(*late)
+
+    # Keeping locks.
+
+    async def _keep_locks(self) -> None:
+        while True:
+            await asyncio.sleep(_RENEWAL_LOOK_SECONDS)
+            now = self._clock()
+            due = [held for held in self._held if not held.keep and held.needs_renewal(now)]
+            await asyncio.gather(*(self._renew(held) for held in due))
+
+    async def _renew(self, held: _Held) -> None:
+        try:
+            held.delivery = await self._queue.renew(held.delivery)
+        except LockLost:
+            if held.keep or held.task is None:
+                return  # settled in this very moment
+            held.keep = True
+            held.task.cancel()
+            log.warning("lock_lost", delivery=held.delivery.message_id)
+        except QueueUnavailable as exc:
+            log.warning("lock_not_renewed", delivery=held.delivery.message_id, error=str(exc))
+
+
+def _log_trouble(event: str, exc: Exception | None, **facts: object) -> None:
+    if exc is None:
+        log.warning(event, **facts)
+    elif isinstance(exc, FORESEEN):
+        log.warning(event, error=str(exc), **facts)
+    else:
+        # Where, but not the text: an error nobody foresaw may quote the mail it choked on.
+        where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(exc.__traceback__)]
+        log.error("delivery_failed", error_type=type(exc).__name__, where=where)
+        log.warning(event, **facts)
+
+
+async def _cancelled(*tasks: "asyncio.Task[Any]") -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
