@@ -1,0 +1,149 @@
+"""A mail as its sender wrote it: what is delivered into a mailbox."""
+
+import html
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage
+from email.utils import format_datetime
+from enum import StrEnum
+
+from simulator.contents import Content, HeldContent, read_all
+
+_TAGS = re.compile(r"<[^>]+>")
+_BREAKS = re.compile(r"(?i)<br\s*/?>|</p>|</div>|</tr>|</li>")
+_INVISIBLE = re.compile(r"(?is)<(head|style|script)\b.*?</\1>")
+
+
+class AttachmentKind(StrEnum):
+    """The three derived types of attachment (graph.md §7)."""
+
+    FILE = "file"
+    ITEM = "item"
+    REFERENCE = "reference"
+
+
+@dataclass(frozen=True)
+class Person:
+    """A name and an address; Graph gives both in an `emailAddress`."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """One attachment; `content` is the file's bytes, or the attached mail's MIME, or nothing for a reference."""
+
+    name: str
+    content: Content | None
+    content_type: str | None = "application/octet-stream"
+    kind: AttachmentKind = AttachmentKind.FILE
+    is_inline: bool = False
+    content_id: str | None = None
+    source_url: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Size as Graph states it."""
+        return self.content.size if self.content else 0
+
+
+def file_attachment(name: str, data: bytes, content_type: str = "application/octet-stream") -> Attachment:
+    """Return an ordinary file."""
+    return Attachment(name, HeldContent(data), content_type)
+
+
+def inline_attachment(name: str, data: bytes, content_type: str, content_id: str) -> Attachment:
+    """Return a picture the HTML body shows as `cid:CONTENT_ID`."""
+    return Attachment(name, HeldContent(data), content_type, is_inline=True, content_id=content_id)
+
+
+def item_attachment(letter: "Letter") -> Attachment:
+    """Return another mail, attached as an item."""
+    content = HeldContent(mime(letter))
+    return Attachment(letter.subject or "", content, None, AttachmentKind.ITEM)
+
+
+def reference_attachment(name: str, url: str) -> Attachment:
+    """Return a link to a cloud file."""
+    return Attachment(name, None, None, AttachmentKind.REFERENCE, source_url=url)
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A mail; `sent` must be aware. `None` is filled in at delivery; but `subject` and `sender` then stay null."""
+
+    subject: str | None = "No subject"
+    sender: Person | None = Person("Sender", "sender@example.net")
+    to: tuple[Person, ...] = ()
+    cc: tuple[Person, ...] = ()
+    bcc: tuple[Person, ...] = ()
+    reply_to: tuple[Person, ...] = ()
+    body: str = ""
+    is_html: bool = False
+    importance: str = "normal"
+    sent: datetime | None = None
+    internet_message_id: str | None = None
+    conversation_id: str | None = None
+    attachments: tuple[Attachment, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    categories: tuple[str, ...] = ()
+    from_: Person | None = None
+    is_draft: bool = False
+
+    @property
+    def author(self) -> Person | None:
+        """Whom `from` names: differs from `sender` when a delegate sent it (graph.md §7)."""
+        return self.from_ or self.sender
+
+
+def plain_text(letter: Letter) -> str:
+    """Return the body as text."""
+    if not letter.is_html:
+        return letter.body
+    visible = _BREAKS.sub("\n", _INVISIBLE.sub("", letter.body))
+    return html.unescape(_TAGS.sub("", visible)).strip()
+
+
+def mime(letter: Letter) -> bytes:
+    """Return the mail as MIME, attachments included: all of it in memory."""
+    message = EmailMessage()
+    message["Subject"] = letter.subject or ""
+    if letter.author:
+        message["From"] = _address(letter.author)
+    if letter.to:
+        message["To"] = ", ".join(_address(person) for person in letter.to)
+    if letter.cc:
+        message["Cc"] = ", ".join(_address(person) for person in letter.cc)
+    if letter.sent:
+        message["Date"] = format_datetime(letter.sent)
+    if letter.internet_message_id:
+        message["Message-ID"] = letter.internet_message_id
+    message.set_content(letter.body, subtype="html" if letter.is_html else "plain")
+    for attachment in letter.attachments:
+        _attach(message, attachment)
+    if message.is_multipart():
+        # A random boundary would give the same seed different bytes.
+        message.set_boundary(f"=_{len(letter.body)}_{len(letter.attachments)}_mail_importer_simulator")
+    return message.as_bytes()
+
+
+def _attach(message: EmailMessage, attachment: Attachment) -> None:
+    if attachment.content is None:
+        return
+    main, _, sub = (attachment.content_type or "application/octet-stream").partition("/")
+    if main in {"text", "message", "multipart"}:
+        main, sub = "application", "octet-stream"
+    message.add_attachment(
+        read_all(attachment.content),
+        maintype=main,
+        subtype=sub or "octet-stream",
+        filename=attachment.name,
+        disposition="inline" if attachment.is_inline else "attachment",
+        cid=f"<{attachment.content_id}>" if attachment.content_id else None,
+    )
+
+
+def _address(person: Person) -> str:
+    return f'"{person.name}" <{person.address}>'

@@ -1,0 +1,161 @@
+"""Messages, folders and attachments as the JSON Graph gives for them (graph.md §7)."""
+
+import base64
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from simulator.calls import GraphError, utc_text
+from simulator.contents import read_all
+from simulator.letters import AttachmentKind, Person, plain_text
+from simulator.mailboxes import Folder, Message, StoredAttachment
+
+MESSAGE_SIZE_PROPERTY = "Integer 0xe08"
+_HEADERS_SIZE = 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How a message is asked for: selected properties (`None`: the usual ones), id format, body as text, its size."""
+
+    select: tuple[str, ...] | None = None
+    immutable: bool = False
+    as_text: bool = False
+    with_size: bool = False
+
+
+def check_message_properties(names: Iterable[str]) -> None:
+    """Refuse what is no property of a message.
+
+    Raises:
+        GraphError: 400 `RequestBroker--ParseUri` (graph.md §7, §9).
+    """
+    for name in names:
+        if name != "id" and name not in _MESSAGE_PROPERTIES:
+            raise unknown_property(name, "Microsoft.OutlookServices.Message")
+
+
+def unknown_property(name: str, type_name: str) -> GraphError:
+    """Return the error for a `$select` of something the type has not."""
+    text = f"Could not find a property named '{name}' on type '{type_name}'."
+    return GraphError(400, "RequestBroker--ParseUri", text)
+
+
+def message_json(message: Message, view: View) -> dict[str, Any]:
+    """Return a message without `@odata.context`."""
+    names = _USUAL_PROPERTIES if view.select is None else view.select
+    result: dict[str, Any] = {
+        "@odata.etag": f'W/"{message.change_key}"',
+        "id": message.identifier(immutable=view.immutable),
+    }
+    for name in names:
+        if name != "id":
+            result[name] = _MESSAGE_PROPERTIES[name](message, view)
+    if view.with_size:
+        size = {"id": MESSAGE_SIZE_PROPERTY, "value": str(message_size(message))}
+        result["singleValueExtendedProperties"] = [size]
+    return result
+
+
+def message_size(message: Message) -> int:
+    """Return roughly what Exchange counts for a message: body and attachments, and something for the headers."""
+    body = len(message.letter.body.encode())
+    return _HEADERS_SIZE + body + sum(stored.attachment.size for stored in message.attachments)
+
+
+def folder_json(folder: Folder) -> dict[str, Any]:
+    """Return a mail folder."""
+    return {
+        "id": folder.folder_id,
+        "displayName": folder.display_name,
+        "parentFolderId": "",
+        "childFolderCount": 0,
+        "unreadItemCount": sum(not message.is_read for message in folder.messages),
+        "totalItemCount": len(folder.messages),
+        "sizeInBytes": 0,
+        "isHidden": False,
+    }
+
+
+def attachment_json(stored: StoredAttachment, modified: str, *, with_content: bool) -> dict[str, Any]:
+    """Return an attachment of one of the three types; `with_content` puts a file's bytes in."""
+    attachment = stored.attachment
+    result: dict[str, Any] = {
+        "@odata.type": f"#microsoft.graph.{attachment.kind}Attachment",
+        "id": stored.attachment_id,
+        "lastModifiedDateTime": modified,
+        "name": attachment.name,
+        "contentType": attachment.content_type,
+        "size": attachment.size,
+        "isInline": attachment.is_inline,
+    }
+    if attachment.kind is AttachmentKind.FILE:
+        result["contentId"] = attachment.content_id
+        result["contentLocation"] = None
+        if with_content and attachment.content:
+            result["contentBytes"] = base64.b64encode(read_all(attachment.content)).decode()
+    return result
+
+
+def _recipient(person: Person | None) -> dict[str, Any] | None:
+    return {"emailAddress": {"name": person.name, "address": person.address}} if person else None
+
+
+def _recipients(people: tuple[Person, ...]) -> list[dict[str, Any] | None]:
+    return [_recipient(person) for person in people]
+
+
+def _body(message: Message, view: View) -> dict[str, str]:
+    letter = message.letter
+    if letter.is_html and not view.as_text:
+        return {"contentType": "html", "content": letter.body}
+    return {"contentType": "text", "content": plain_text(letter)}
+
+
+def _preview(message: Message, _view: View) -> str:
+    return plain_text(message.letter)[:255]
+
+
+def _headers(message: Message, _view: View) -> list[dict[str, str]]:
+    usual = [("Message-ID", message.internet_message_id), ("MIME-Version", "1.0")]
+    return [{"name": name, "value": value} for name, value in (*usual, *message.letter.headers)]
+
+
+_Property = Callable[[Message, View], Any]
+
+_MESSAGE_PROPERTIES: dict[str, _Property] = {
+    "createdDateTime": lambda m, _: utc_text(m.received),
+    "lastModifiedDateTime": lambda m, _: utc_text(m.modified),
+    "changeKey": lambda m, _: m.change_key,
+    "categories": lambda m, _: list(m.letter.categories),
+    "receivedDateTime": lambda m, _: utc_text(m.received),
+    "sentDateTime": lambda m, _: utc_text(m.sent),
+    "hasAttachments": lambda m, _: m.has_attachments,
+    "internetMessageId": lambda m, _: m.internet_message_id,
+    "subject": lambda m, _: m.letter.subject,
+    "bodyPreview": _preview,
+    "importance": lambda m, _: m.letter.importance,
+    "parentFolderId": lambda m, _: m.folder.folder_id,
+    "conversationId": lambda m, _: m.conversation_id,
+    "conversationIndex": lambda m, _: base64.b64encode(m.conversation_id.encode()[-22:]).decode(),
+    "isDeliveryReceiptRequested": lambda _m, _: None,
+    "isReadReceiptRequested": lambda _m, _: False,
+    "isRead": lambda m, _: m.is_read,
+    "isDraft": lambda m, _: m.letter.is_draft,
+    "webLink": lambda m, _: (
+        f"https://outlook.office365.com/owa/?ItemID={m.default_id}&exvsurl=1&viewmodel=ReadMessageItem"
+    ),
+    "inferenceClassification": lambda _m, _: "focused",
+    "body": _body,
+    "sender": lambda m, _: _recipient(m.letter.sender),
+    "from": lambda m, _: _recipient(m.letter.author),
+    "toRecipients": lambda m, _: _recipients(m.letter.to),
+    "ccRecipients": lambda m, _: _recipients(m.letter.cc),
+    "bccRecipients": lambda m, _: _recipients(m.letter.bcc),
+    "replyTo": lambda m, _: _recipients(m.letter.reply_to),
+    "flag": lambda _m, _: {"flagStatus": "notFlagged"},
+    "uniqueBody": _body,
+    "internetMessageHeaders": _headers,
+}
+_ONLY_SELECTED = {"uniqueBody", "internetMessageHeaders"}
+_USUAL_PROPERTIES = tuple(name for name in _MESSAGE_PROPERTIES if name not in _ONLY_SELECTED)
