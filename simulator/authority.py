@@ -1,0 +1,113 @@
+"""A throw-away certificate authority, so that the product's TLS is exercised without anybody's real certificate."""
+
+import ssl
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from simulator.tls import trusting
+
+_LIFETIME = timedelta(days=30)
+_EARLIER = timedelta(days=1)
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class IssuedCertificate:
+    """Where the certificate (with its chain) and the key lie, both PEM."""
+
+    certificate_file: Path
+    key_file: Path
+
+    def server_context(self) -> ssl.SSLContext:
+        """Return a TLS context for a server that shows this certificate."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.certificate_file, self.key_file)
+        return context
+
+
+class Authority:
+    """Signs server certificates for loopback names; its own is in `ca_file`.
+
+    `now` is the machine's time, not the simulated one: TLS libraries judge certificates by the machine's clock.
+    """
+
+    def __init__(self, directory: Path, now: datetime) -> None:
+        self._directory = directory
+        self._now = now
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name(
+            [x509.NameAttribute(NameOID.COMMON_NAME, "mail-importer simulator throw-away authority")]
+        )
+        self._certificate = self._sign_authority()
+        self.ca_file = directory / "ca.pem"
+        self.ca_file.write_bytes(self._certificate.public_bytes(Encoding.PEM))
+
+    def issue(self, label: str, names: tuple[str, ...] = LOOPBACK_NAMES) -> IssuedCertificate:
+        """Make a server certificate for `names` (DNS names and IP addresses), in `LABEL.pem` and `LABEL.key`."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = (
+            self._builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]), key.public_key())
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+                critical=False,
+            )
+            .sign(self._key, hashes.SHA256())
+        )
+        issued = IssuedCertificate(self._directory / f"{label}.pem", self._directory / f"{label}.key")
+        issued.certificate_file.write_bytes(certificate.public_bytes(Encoding.PEM))
+        issued.key_file.touch(mode=0o600)
+        issued.key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        return issued
+
+    def client_context(self) -> ssl.SSLContext:
+        """Return a TLS context for a client that trusts this authority beside the machine's own."""
+        return trusting(self.ca_file)
+
+    def _sign_authority(self) -> x509.Certificate:
+        usage = x509.KeyUsage(
+            digital_signature=True,
+            key_cert_sign=True,
+            crl_sign=True,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            encipher_only=False,
+            decipher_only=False,
+        )
+        return (
+            self._builder(self._name, self._key.public_key())
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(usage, critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+
+    def _builder(self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(public_key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(self._now - _EARLIER)
+            .not_valid_after(self._now + _LIFETIME)
+        )
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
