@@ -1,0 +1,225 @@
+"""The control API under `/simulator/`: for programs that run the simulator as a process of its own."""
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import unquote
+
+from simulator.calls import Answer, Call, GraphError, json_answer
+from simulator.delivery import Delivery
+from simulator.faults import Faults, fault_from_dict
+from simulator.mailboxes import Mailbox, MailboxState
+from simulator.notifications import LifecycleEvent
+from simulator.post_office import PostOffice
+from simulator.subscriptions import Subscription, Subscriptions
+from simulator.tenants import DEFAULT_ROLES, Application
+from simulator.tokens import AccessTokens
+from simulator.traffic import Traffic, TrafficPlan
+
+_Handler = Callable[[dict[str, Any], str], Awaitable[object]]
+
+
+class Control:
+    """Answers the control API. Errors: 400 with `{"error": text}`; 404 for an unknown path or thing."""
+
+    def __init__(
+        self,
+        *,
+        post_office: PostOffice,
+        subscriptions: Subscriptions,
+        delivery: Delivery,
+        faults: Faults,
+        traffic: Traffic,
+        tokens: AccessTokens,
+        statistics: Callable[[], dict[str, Any]],
+    ) -> None:
+        self._post_office = post_office
+        self._subscriptions = subscriptions
+        self._delivery = delivery
+        self._faults = faults
+        self._traffic = traffic
+        self._tokens = tokens
+        self._statistics = statistics
+        self._handlers: dict[tuple[str, str], _Handler] = {
+            ("POST", "applications"): self._add_application,
+            ("POST", "certificates"): self._register_certificate,
+            ("GET", "mailboxes"): self._list_mailboxes,
+            ("POST", "mailboxes"): self._add_mailbox,
+            ("PATCH", "mailboxes"): self._change_mailbox,
+            ("POST", "traffic"): self._start_traffic,
+            ("GET", "traffic"): self._get_traffic,
+            ("DELETE", "traffic"): self._stop_traffic,
+            ("GET", "ledger"): self._get_ledger,
+            ("GET", "statistics"): self._get_statistics,
+            ("GET", "faults"): self._get_faults,
+            ("POST", "faults"): self._add_fault,
+            ("PUT", "faults"): self._replace_faults,
+            ("DELETE", "faults"): self._remove_faults,
+            ("GET", "subscriptions"): self._get_subscriptions,
+            ("POST", "lifecycle"): self._send_lifecycle,
+            ("POST", "messages"): self._act_on_message,
+            ("DELETE", "tokens"): self._revoke_tokens,
+        }
+
+    async def answer(self, call: Call) -> Answer:
+        """Answer one call."""
+        _, _, kind, *rest = call.path.split("/")
+        handler = self._handlers.get((call.method, kind))
+        if handler is None or len(rest) > 1:
+            return json_answer({"error": f"no {call.method} {call.path}"}, 404)
+        try:
+            body = call.json_object() if call.body else {}
+            return json_answer(await handler(body, unquote(rest[0]) if rest else ""))
+        except LookupError as exc:
+            return json_answer({"error": str(exc.args[0])}, 404)
+        except GraphError as exc:
+            return json_answer({"error": exc.message}, 400)
+        except (ValueError, TypeError) as exc:
+            return json_answer({"error": str(exc)}, 400)
+
+    async def _add_application(self, body: dict[str, Any], _name: str) -> object:
+        application = self._post_office.add_application(
+            body.get("tenant_id"),
+            body.get("client_id"),
+            roles=tuple(body.get("roles", DEFAULT_ROLES)),
+        )
+        return {"tenant_id": application.tenant_id, "client_id": application.client_id}
+
+    async def _register_certificate(self, body: dict[str, Any], _name: str) -> object:
+        text = _text(body, "certificate")
+        try:
+            data = text.encode() if "-----BEGIN" in text else base64.b64decode(text, validate=True)
+        except binascii.Error as exc:
+            msg = "certificate is neither PEM nor the base64 of DER"
+            raise ValueError(msg) from exc
+        tenants = self._post_office.tenants
+        return {"thumbprint": tenants.register_certificate(_text(body, "tenant_id"), _text(body, "client_id"), data)}
+
+    async def _list_mailboxes(self, _body: dict[str, Any], _name: str) -> object:
+        return {"mailboxes": [_mailbox_json(mailbox) for mailbox in self._post_office.mailboxes.all()]}
+
+    async def _add_mailbox(self, body: dict[str, Any], _name: str) -> object:
+        mailbox = self._post_office.add_mailbox(
+            _text(body, "address"),
+            body.get("display_name"),
+            body.get("tenant_id"),
+        )
+        return _mailbox_json(mailbox)
+
+    async def _change_mailbox(self, body: dict[str, Any], name: str) -> object:
+        mailbox = self._mailbox(name)
+        mailbox.state = MailboxState(body.get("state", mailbox.state))
+        if "denied_to" in body or "allowed_to" in body:
+            denied = "denied_to" in body
+            application = self._application(mailbox, _text(body, "denied_to" if denied else "allowed_to"))
+            (application.denied.add if denied else application.denied.discard)(mailbox.user_id)
+        return _mailbox_json(mailbox)
+
+    async def _start_traffic(self, body: dict[str, Any], _name: str) -> object:
+        wanted = body.get("mailboxes")
+        everyone = self._post_office.mailboxes.all()
+        mailboxes = [self._mailbox(str(name)) for name in wanted] if isinstance(wanted, list) else everyone[:wanted]
+        plan = TrafficPlan(
+            mailboxes=tuple(mailboxes),
+            messages=int(body.get("messages", 1)),
+            per_second=float(body.get("per_second", 0)),
+            seed=int(body.get("seed", 0)),
+        )
+        self._traffic.start(plan)
+        return self._traffic.progress()
+
+    async def _get_traffic(self, _body: dict[str, Any], _name: str) -> object:
+        return self._traffic.progress()
+
+    async def _stop_traffic(self, _body: dict[str, Any], _name: str) -> object:
+        await self._traffic.stop()
+        return self._traffic.progress()
+
+    async def _get_ledger(self, _body: dict[str, Any], _name: str) -> object:
+        return {"messages": [entry.as_dict() for entry in self._post_office.ledger()]}
+
+    async def _get_statistics(self, _body: dict[str, Any], _name: str) -> object:
+        return self._statistics()
+
+    async def _get_faults(self, _body: dict[str, Any], _name: str) -> object:
+        active = self._faults.active()
+        return {"faults": [{**fault.as_dict(), "number": number} for number, fault in active.items()]}
+
+    async def _add_fault(self, body: dict[str, Any], _name: str) -> object:
+        return {"number": self._faults.add(fault_from_dict(body))}
+
+    async def _replace_faults(self, body: dict[str, Any], _name: str) -> object:
+        return {"numbers": self._faults.replace([fault_from_dict(values) for values in body.get("faults", [])])}
+
+    async def _remove_faults(self, _body: dict[str, Any], name: str) -> object:
+        if not name:
+            self._faults.clear()
+        elif not self._faults.remove(int(name)):
+            msg = f"no fault {name}"
+            raise LookupError(msg)
+        return {}
+
+    async def _get_subscriptions(self, _body: dict[str, Any], _name: str) -> object:
+        living = self._subscriptions.all()
+        return {"subscriptions": [subscription.as_json(with_client_state=True) for subscription in living]}
+
+    async def _send_lifecycle(self, body: dict[str, Any], _name: str) -> object:
+        event = LifecycleEvent(body.get("event", ""))
+        wanted = body.get("subscription_id")
+        chosen = [self._subscription(str(wanted))] if wanted else self._subscriptions.all()
+        return {"sent": sum(self._delivery.send_lifecycle(subscription, event) for subscription in chosen)}
+
+    async def _act_on_message(self, body: dict[str, Any], name: str) -> object:
+        mailbox = self._mailbox(_text(body, "mailbox"))
+        if name == "remove":
+            done = self._post_office.remove_message(mailbox, _text(body, "message_id"))
+        elif name == "move":
+            done = self._post_office.move_message(mailbox, _text(body, "message_id"), _text(body, "folder"))
+        else:
+            msg = f"a message can be removed or moved, not {name}"
+            raise LookupError(msg)
+        return {"done": done}
+
+    async def _revoke_tokens(self, _body: dict[str, Any], _name: str) -> object:
+        self._tokens.revoke_all()
+        return {}
+
+    def _mailbox(self, name: str) -> Mailbox:
+        mailbox = self._post_office.mailboxes.named(name)
+        if mailbox is None:
+            msg = f"no mailbox {name}"
+            raise LookupError(msg)
+        return mailbox
+
+    def _application(self, mailbox: Mailbox, client_id: str) -> Application:
+        application = self._post_office.tenants.application(mailbox.tenant_id, client_id)
+        if application is None:
+            msg = f"no application {client_id} in tenant {mailbox.tenant_id}"
+            raise LookupError(msg)
+        return application
+
+    def _subscription(self, subscription_id: str) -> Subscription:
+        subscription = self._subscriptions.find(subscription_id)
+        if subscription is None:
+            msg = f"no subscription {subscription_id}"
+            raise LookupError(msg)
+        return subscription
+
+
+def _mailbox_json(mailbox: Mailbox) -> dict[str, str]:
+    return {
+        "address": mailbox.address,
+        "display_name": mailbox.display_name,
+        "tenant_id": mailbox.tenant_id,
+        "user_id": mailbox.user_id,
+        "state": str(mailbox.state),
+    }
+
+
+def _text(body: dict[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        msg = f"{name} is missing"
+        raise ValueError(msg)
+    return value

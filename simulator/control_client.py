@@ -1,0 +1,163 @@
+"""A typed client of the control API, for programs that run the simulator as a process of its own."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from simulator.faults import Fault
+from simulator.mailboxes import MailboxState
+from simulator.notifications import LifecycleEvent
+from simulator.tls import trusting
+
+
+class ControlRefused(Exception):
+    """The simulator answered a control call with an error; `status` is the HTTP status."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"{status}: {reason}")
+        self.status = status
+        self.reason = reason
+
+
+class SimulatorControl:
+    """Talks to `/simulator/` at `url`, trusting `ca_file`; to be entered. All calls raise `ControlRefused`."""
+
+    def __init__(self, url: str, ca_file: Path) -> None:
+        self._url = url
+        self._ca_file = ca_file
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(ssl=trusting(self._ca_file))
+        self._session = aiohttp.ClientSession(connector=connector)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._session:
+            await self._session.close()
+
+    async def add_application(
+        self,
+        tenant_id: str | None = None,
+        client_id: str | None = None,
+        roles: tuple[str, ...] | None = None,
+    ) -> dict[str, str]:
+        """Register an application; returns its `tenant_id` and `client_id`."""
+        body = {"tenant_id": tenant_id, "client_id": client_id, "roles": roles}
+        return await self._call("POST", "applications", _given(body))
+
+    async def register_certificate(self, tenant_id: str, client_id: str, pem: str) -> str:
+        """Upload a certificate's public part; returns its SHA-1 thumbprint."""
+        body = {"tenant_id": tenant_id, "client_id": client_id, "certificate": pem}
+        return str((await self._call("POST", "certificates", body))["thumbprint"])
+
+    async def mailboxes(self) -> list[dict[str, str]]:
+        """Return all mailboxes: `address`, `display_name`, `tenant_id`, `user_id`, `state`."""
+        return list((await self._call("GET", "mailboxes"))["mailboxes"])
+
+    async def add_mailbox(
+        self,
+        address: str,
+        display_name: str | None = None,
+        tenant_id: str | None = None,
+    ) -> dict[str, str]:
+        """Make a mailbox; returns it as `mailboxes` does."""
+        body = {"address": address, "display_name": display_name, "tenant_id": tenant_id}
+        return await self._call("POST", "mailboxes", _given(body))
+
+    async def set_mailbox_state(self, mailbox: str, state: MailboxState) -> None:
+        """Change what Graph says of a mailbox (address or user id)."""
+        await self._call("PATCH", f"mailboxes/{mailbox}", {"state": str(state)})
+
+    async def deny(self, mailbox: str, client_id: str, *, denied: bool = True) -> None:
+        """Exclude an application from a mailbox, or let it in again."""
+        await self._call("PATCH", f"mailboxes/{mailbox}", {"denied_to" if denied else "allowed_to": client_id})
+
+    async def start_traffic(
+        self,
+        messages: int,
+        *,
+        mailboxes: list[str] | int | None = None,
+        per_second: float = 0,
+        seed: int = 0,
+    ) -> dict[str, Any]:
+        """Let mail arrive in the background: in these mailboxes, the first so many, or all. Returns the progress."""
+        body = {"messages": messages, "mailboxes": mailboxes, "per_second": per_second, "seed": seed}
+        return await self._call("POST", "traffic", _given(body))
+
+    async def traffic(self) -> dict[str, Any]:
+        """Return the progress: `running`, `messages`, `delivered`, `started`, `finished`."""
+        return await self._call("GET", "traffic")
+
+    async def stop_traffic(self) -> dict[str, Any]:
+        """Stop the traffic; returns the progress."""
+        return await self._call("DELETE", "traffic")
+
+    async def ledger(self) -> list[dict[str, Any]]:
+        """Return everything delivered: the fields of `post_office.LedgerEntry`."""
+        return list((await self._call("GET", "ledger"))["messages"])
+
+    async def statistics(self) -> dict[str, Any]:
+        """Return what `Simulator.statistics` does."""
+        return await self._call("GET", "statistics")
+
+    async def subscriptions(self) -> list[dict[str, Any]]:
+        """Return all living subscriptions as Graph's JSON, `clientState` included."""
+        return list((await self._call("GET", "subscriptions"))["subscriptions"])
+
+    async def add_fault(self, fault: Fault) -> int:
+        """Switch a fault on; returns its number."""
+        return int((await self._call("POST", "faults", fault.as_dict()))["number"])
+
+    async def faults(self) -> list[dict[str, Any]]:
+        """Return the faults that are on, each with its `number`."""
+        return list((await self._call("GET", "faults"))["faults"])
+
+    async def replace_faults(self, faults: list[Fault]) -> list[int]:
+        """Switch on these faults and no others."""
+        body = {"faults": [fault.as_dict() for fault in faults]}
+        return list((await self._call("PUT", "faults", body))["numbers"])
+
+    async def remove_faults(self, number: int | None = None) -> None:
+        """Switch one fault off, or all."""
+        await self._call("DELETE", "faults" if number is None else f"faults/{number}")
+
+    async def send_lifecycle(self, event: LifecycleEvent, subscription_id: str | None = None) -> int:
+        """Send a lifecycle notification for one subscription or all; returns how many."""
+        body = {"event": str(event), "subscription_id": subscription_id}
+        return int((await self._call("POST", "lifecycle", _given(body)))["sent"])
+
+    async def remove_message(self, mailbox: str, message_id: str) -> bool:
+        """Delete a message for good, as its owner would."""
+        body = {"mailbox": mailbox, "message_id": message_id}
+        return bool((await self._call("POST", "messages/remove", body))["done"])
+
+    async def move_message(self, mailbox: str, message_id: str, folder: str) -> bool:
+        """Move a message, as its owner would."""
+        body = {"mailbox": mailbox, "message_id": message_id, "folder": folder}
+        return bool((await self._call("POST", "messages/move", body))["done"])
+
+    async def revoke_tokens(self) -> None:
+        """Make every access token issued so far invalid."""
+        await self._call("DELETE", "tokens")
+
+    async def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        if self._session is None:
+            msg = "enter the client with 'async with' first"
+            raise RuntimeError(msg)
+        async with self._session.request(method, f"{self._url}/simulator/{path}", json=body) as response:
+            values: dict[str, Any] = await response.json()
+            if response.status >= 400:
+                raise ControlRefused(response.status, str(values.get("error", "")))
+            return values
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

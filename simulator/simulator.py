@@ -1,0 +1,288 @@
+"""The simulator as one object: make it, enter it, talk to its URL."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from simulator.authority import Authority, IssuedCertificate
+from simulator.contents import GeneratedContent
+from simulator.control import Control
+from simulator.delivery import Delivery, DeliveryRules
+from simulator.faults import Faults
+from simulator.graph import Graph
+from simulator.handshake import Handshake
+from simulator.identifiers import Identifiers
+from simulator.letters import Letter
+from simulator.mail_calls import MailCalls
+from simulator.mailboxes import Change, Mailbox, Mailboxes
+from simulator.notifications import LifecycleEvent
+from simulator.post_office import DeliveredMessage, LedgerEntry, PostOffice
+from simulator.server import Listener
+from simulator.signin import SignIn
+from simulator.subscription_calls import SubscriptionCalls
+from simulator.subscriptions import Subscription, SubscriptionRules, Subscriptions
+from simulator.tenants import DEFAULT_ROLES, Application, Tenants
+from simulator.throttling import Limits, Throttle
+from simulator.tokens import AccessTokens
+from simulator.traffic import Traffic, TrafficPlan
+
+
+def system_clock() -> datetime:
+    """Return the machine's time, aware, UTC."""
+    return datetime.now(UTC)
+
+
+class Simulator:
+    """Microsoft Graph and the Entra sign-in service on one loopback port.
+
+    `directory` gets `ca.pem`, the root to trust. `clock` gives simulated time (aware): lives of tokens, assertions and
+    subscriptions, windows of limits; retries of notifications go by the machine's time. The same `seed` and the same
+    calls give the same ids. Enter it with `async with`; applications and mailboxes may be made before.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        clock: Callable[[], datetime] = system_clock,
+        seed: int = 0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        limits: Limits | None = None,
+        delivery: DeliveryRules | None = None,
+        subscriptions: SubscriptionRules | None = None,
+        token_lifetime: timedelta = timedelta(seconds=3599),
+        notification_ca: Path | None = None,
+    ) -> None:
+        self.directory = directory
+        self.url = ""
+        self.ca_file = directory / "ca.pem"
+        self.tenants = Tenants()
+        self.mailboxes = Mailboxes()
+        # Ids must not depend on how many faults or forms of notification were drawn before.
+        self.faults = Faults(Random(f"{seed} faults"))
+        self._identifiers = Identifiers(Random(f"{seed} identifiers"))
+        self._random = Random(f"{seed} delivery")
+        self._clock = clock
+        self._host = host
+        self._port = port
+        self._limits = limits or Limits()
+        self._delivery_rules = delivery or DeliveryRules()
+        self._subscription_rules = subscriptions or SubscriptionRules()
+        self._notification_ca = notification_ca
+        self.subscriptions = Subscriptions(self._subscription_rules, clock)
+        self.tokens = AccessTokens(Random(f"{seed} tokens"), clock, token_lifetime)
+        self._delivery: Delivery | None = None
+        self._listener: Listener | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._authority: Authority | None = None
+        self._calls: SubscriptionCalls | None = None
+        self.throttle = Throttle(self._limits, clock)
+        self.post_office = PostOffice(
+            tenants=self.tenants,
+            mailboxes=self.mailboxes,
+            identifiers=self._identifiers,
+            clock=clock,
+            on_change=self._changed,
+        )
+        self.traffic = Traffic(self.post_office, clock)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Make the authority and listen; `url` and `ca_file` hold from then on."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._authority = Authority(self.directory, system_clock())
+        certificate = self._authority.issue("server")
+        trusted = self._authority.client_context()
+        if self._notification_ca:
+            trusted.load_verify_locations(cafile=self._notification_ca)
+        connector = aiohttp.TCPConnector(ssl=trusted, limit=0)
+        self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
+        self._delivery = Delivery(
+            session=self._session,
+            subscriptions=self.subscriptions,
+            rules=self._delivery_rules,
+            faults=self.faults,
+            identifiers=self._identifiers,
+            random=self._random,
+        )
+        handshake_secs = self._subscription_rules.validation_timeout_secs
+        self._calls = SubscriptionCalls(
+            subscriptions=self.subscriptions,
+            mailboxes=self.mailboxes,
+            handshake=Handshake(self._session, self._identifiers, self.faults, handshake_secs),
+            identifiers=self._identifiers,
+            clock=self._clock,
+        )
+        self._listener = self._make_listener(self._delivery, self._calls)
+        port = await self._listener.start(self._host, self._port, certificate.server_context())
+        self.url = f"https://{self._host}:{port}"
+
+    async def stop(self) -> None:
+        """Stop listening and delivering."""
+        await self.traffic.stop()
+        if self._delivery:
+            await self._delivery.stop()
+        if self._listener:
+            await self._listener.stop()
+        if self._session:
+            await self._session.close()
+
+    @property
+    def authority(self) -> Authority:
+        """The throw-away authority, which can also issue a certificate for a receiver."""
+        if self._authority is None:
+            msg = "the simulator is not started"
+            raise RuntimeError(msg)
+        return self._authority
+
+    @property
+    def delivery(self) -> Delivery:
+        """The delivery of notifications, with its figures."""
+        if self._delivery is None:
+            msg = "the simulator is not started"
+            raise RuntimeError(msg)
+        return self._delivery
+
+    @property
+    def reauthorized(self) -> dict[str, list[datetime]]:
+        """When each subscription was reauthorized by `POST …/reauthorize`."""
+        return self._calls.reauthorized if self._calls else {}
+
+    def issue_certificate(self, label: str) -> IssuedCertificate:
+        """Make a server certificate for loopback names, for example for a receiver, under the simulator's authority."""
+        return self.authority.issue(label)
+
+    def add_application(
+        self,
+        tenant_id: str | None = None,
+        client_id: str | None = None,
+        *,
+        roles: tuple[str, ...] = DEFAULT_ROLES,
+        uploads: Path | None = None,
+    ) -> Application:
+        """Register an application; certificates put into the folder `uploads` count as registered for it."""
+        return self.post_office.add_application(tenant_id, client_id, roles=roles, uploads=uploads)
+
+    def register_certificate(self, tenant_id: str, client_id: str, data: bytes) -> str:
+        """Upload a certificate's public part (DER or PEM); returns its SHA-1 thumbprint.
+
+        Raises:
+            ValueError: no such application, or not a certificate with an RSA key.
+        """
+        return self.tenants.register_certificate(tenant_id, client_id, data)
+
+    def add_mailbox(self, address: str, display_name: str | None = None, tenant_id: str | None = None) -> Mailbox:
+        """Make a user with a mailbox; without a tenant id in the first tenant."""
+        return self.post_office.add_mailbox(address, display_name, tenant_id)
+
+    async def deliver(
+        self,
+        mailbox: Mailbox,
+        letter: Letter,
+        folder: str = "inbox",
+        *,
+        received: datetime | None = None,
+        immutable_id: str | None = None,
+        notify: bool = True,
+    ) -> DeliveredMessage:
+        """Let a mail arrive; its notifications follow in the background.
+
+        Raises:
+            ValueError: no such folder, or the id is taken.
+        """
+        for attachment in letter.attachments:
+            content = attachment.content
+            if isinstance(content, GeneratedContent):
+                await asyncio.to_thread(getattr, content, "sha256")
+        return self.post_office.deliver(
+            mailbox, letter, folder, received=received, immutable_id=immutable_id, notify=notify
+        )
+
+    def remove_message(self, mailbox: Mailbox, message_id: str) -> bool:
+        """Delete a message for good, as its owner would; tells whether it was there."""
+        return self.post_office.remove_message(mailbox, message_id)
+
+    def move_message(self, mailbox: Mailbox, message_id: str, folder: str) -> bool:
+        """Move a message, as its owner would; tells whether it was there."""
+        return self.post_office.move_message(mailbox, message_id, folder)
+
+    def start_traffic(self, plan: TrafficPlan) -> None:
+        """Let generated mail arrive in the background; `traffic` tells how far it is."""
+        self.traffic.start(plan)
+
+    def send_lifecycle(self, subscription: Subscription, event: LifecycleEvent) -> bool:
+        """Send a lifecycle notification (graph.md §4); False: the subscription has no lifecycle URL."""
+        return self.delivery.send_lifecycle(subscription, event)
+
+    def ledger(self) -> list[LedgerEntry]:
+        """Return everything delivered, in order of arrival."""
+        return self.post_office.ledger()
+
+    async def settled(self) -> None:
+        """Return when no notification waits to be delivered."""
+        await self.delivery.settled()
+
+    def statistics(self) -> dict[str, Any]:
+        """Return what happened so far, as JSON values."""
+        listener = self._listener
+        by_address = {mailbox.user_id: mailbox.address for mailbox in self.mailboxes.all()}
+        return {
+            "calls": {str(operation): count for operation, count in listener.calls.items()} if listener else {},
+            "answers": {str(status): count for status, count in sorted(listener.statuses.items())} if listener else {},
+            "throttled": self.throttle.refused,
+            "concurrency_high_water": {by_address.get(u, u): n for u, n in self.throttle.high_water.items()},
+            "tokens_issued": self.tokens.issued,
+            "subscriptions": len(self.subscriptions.all()),
+            "messages_delivered": self.post_office.delivered_count,
+            "faults_struck": {str(kind): count for kind, count in self.faults.struck.items()},
+            "notifications": {**self.delivery.figures.as_dict(), "pending": self.delivery.pending},
+        }
+
+    def _changed(self, change: Change) -> None:
+        if self._delivery:
+            self._delivery.changed(change)
+
+    def _make_listener(self, delivery: Delivery, calls: SubscriptionCalls) -> Listener:
+        graph = Graph(
+            tokens=self.tokens,
+            mailboxes=self.mailboxes,
+            mail=MailCalls(),
+            subscriptions=calls,
+            throttle=self.throttle,
+            faults=self.faults,
+        )
+        control = Control(
+            post_office=self.post_office,
+            subscriptions=self.subscriptions,
+            delivery=delivery,
+            faults=self.faults,
+            traffic=self.traffic,
+            tokens=self.tokens,
+            statistics=self.statistics,
+        )
+        return Listener(
+            graph=graph,
+            sign_in=SignIn(self.tenants, self.tokens, self._identifiers, self._clock),
+            control=control,
+            faults=self.faults,
+            identifiers=self._identifiers,
+            clock=self._clock,
+        )

@@ -1,0 +1,95 @@
+"""Mail that keeps arriving: generated correspondence, delivered at a given rate in the background."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+from typing import Any
+
+from simulator.correspondence import Correspondence
+from simulator.mailboxes import Mailbox
+from simulator.post_office import PostOffice
+
+_MOST_AT_ONCE = 50
+
+
+@dataclass(frozen=True)
+class TrafficPlan:
+    """Which mailboxes get how many mails in all, how fast (`per_second` 0: at once), from which seed."""
+
+    mailboxes: tuple[Mailbox, ...]
+    messages: int
+    per_second: float = 0
+    seed: int = 0
+
+
+class Traffic:
+    """Runs one plan at a time."""
+
+    def __init__(self, post_office: PostOffice, clock: Callable[[], datetime]) -> None:
+        self._post_office = post_office
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+        self._plan: TrafficPlan | None = None
+        self._delivered = 0
+        self._started: datetime | None = None
+        self._finished: datetime | None = None
+
+    def start(self, plan: TrafficPlan) -> None:
+        """Begin a plan.
+
+        Raises:
+            ValueError: one is running, or no mailbox is named.
+        """
+        if self._task and not self._task.done():
+            msg = "traffic is running already"
+            raise ValueError(msg)
+        if not plan.mailboxes:
+            msg = "traffic needs a mailbox"
+            raise ValueError(msg)
+        self._plan, self._delivered = plan, 0
+        self._started, self._finished = self._clock(), None
+        self._task = asyncio.create_task(self._run(plan))
+
+    async def finished(self) -> None:
+        """Return when the plan is done.
+
+        Raises:
+            Whatever delivering raised.
+        """
+        if self._task:
+            await self._task
+
+    async def stop(self) -> None:
+        """Stop; what is delivered stays."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def progress(self) -> dict[str, Any]:
+        """Return how far the plan is, as JSON values."""
+        return {
+            "running": self._task is not None and not self._task.done(),
+            "messages": self._plan.messages if self._plan else 0,
+            "delivered": self._delivered,
+            "started": self._started.isoformat() if self._started else None,
+            "finished": self._finished.isoformat() if self._finished else None,
+        }
+
+    async def _run(self, plan: TrafficPlan) -> None:
+        loop = asyncio.get_running_loop()
+        correspondence = Correspondence(Random(plan.seed), self._clock)
+        started = loop.time()
+        while self._delivered < plan.messages:
+            due = plan.messages
+            if plan.per_second:
+                due = min(due, int((loop.time() - started) * plan.per_second) + 1)
+            for _ in range(min(due - self._delivered, _MOST_AT_ONCE)):
+                mailbox = plan.mailboxes[self._delivered % len(plan.mailboxes)]
+                letter = correspondence.letter_to(mailbox.address, mailbox.display_name)
+                self._post_office.deliver(mailbox, letter)
+                self._delivered += 1
+            wait = started + self._delivered / plan.per_second - loop.time() if plan.per_second else 0
+            await asyncio.sleep(max(0.0, wait))
+        self._finished = self._clock()
