@@ -115,6 +115,17 @@ def by_id(connection: Connection, account_ids: Sequence[int]) -> dict[int, Accou
     return _by(connection, _settings.nAccountID.in_(account_ids))
 
 
+def applications(connection: Connection) -> list[tuple[str, str]]:
+    """Each tenant and client id that an enabled account signs in with, once."""
+    rows = connection.execute(
+        select(_settings.sTenantID, _settings.sClientID)
+        .where(_settings.bEnabled)
+        .distinct()
+        .order_by(_settings.sTenantID, _settings.sClientID)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
 def of_application(connection: Connection, tenant_id: str, client_id: str) -> dict[int, Account]:
     """The accounts that sign in to `tenant_id` as `client_id`, removed ones included."""
     return _by(connection, (_settings.sTenantID == tenant_id) & (_settings.sClientID == client_id))

@@ -7,8 +7,9 @@ grows with the accounts that are due, not with all.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, insert, literal, or_, select, update
 
 from db.tables import account_settings, graph_subscription, subscription_schedule
 
@@ -26,7 +27,8 @@ class HeldSubscription:
     resource: str
     notification_url: str
     key_fingerprint: str
-    created: datetime
+    granted: datetime
+    """When Graph last granted the expiry: a life is measured from then."""
     state: str = "active"
 
 
@@ -40,14 +42,24 @@ class Turn:
     lease_until: datetime
 
 
-def seed(connection: Connection, *, now: datetime) -> int:
-    """Give accounts that another program added a row in the schedule, due now; how many."""
-    missing = (
-        select(account_settings.c.nAccountID, literal(now, _schedule.dtDue.type))
+def unscheduled(connection: Connection) -> bool:
+    """True when another program added accounts, which have no row in the schedule yet."""
+    return connection.scalar(_unscheduled(literal(1)).limit(1)) is not None
+
+
+def seed(connection: Connection, *, now: datetime) -> None:
+    """Give accounts that have none a row in the schedule, due now."""
+    missing = _unscheduled(account_settings.c.nAccountID, literal(now, _schedule.dtDue.type))
+    connection.execute(insert(subscription_schedule).from_select(["nAccountID", "dtDue"], missing))
+
+
+def _unscheduled(*columns: ColumnElement[Any]) -> Select[Any]:
+    return (
+        select(*columns)
+        .select_from(account_settings)
         .outerjoin(subscription_schedule, _schedule.nAccountID == account_settings.c.nAccountID)
         .where(_schedule.nAccountID.is_(None))
     )
-    return connection.execute(insert(subscription_schedule).from_select(["nAccountID", "dtDue"], missing)).rowcount
 
 
 def claim(connection: Connection, *, owner: str, now: datetime, lease: timedelta, most: int) -> list[Turn]:
@@ -127,7 +139,7 @@ def held(connection: Connection, account_ids: Sequence[int] | None = None) -> di
             resource=row.sResource,
             notification_url=row.sNotificationURL,
             key_fingerprint=row.sKeyFingerprint,
-            created=row.dtCreated,
+            granted=row.dtGranted,
             state=row.sState,
         )
         for row in connection.execute(statement)
@@ -146,20 +158,22 @@ def hold(connection: Connection, subscription: HeldSubscription) -> None:
             sResource=subscription.resource,
             sNotificationURL=subscription.notification_url,
             sKeyFingerprint=subscription.key_fingerprint,
-            dtCreated=subscription.created,
+            dtGranted=subscription.granted,
         )
     )
 
 
-def drop(connection: Connection, account_id: int) -> None:
-    """Note that the account has no subscription any more."""
-    connection.execute(delete(graph_subscription).where(_held.nAccountID == account_id))
+def drop(connection: Connection, subscription_id: str) -> None:
+    """Note that the subscription is no more."""
+    connection.execute(delete(graph_subscription).where(_held.sSubscriptionID == subscription_id))
 
 
-def extend(connection: Connection, subscription_id: str, *, expires: datetime) -> None:
-    """Note the expiry that Graph granted."""
+def extend(connection: Connection, subscription_id: str, *, expires: datetime, now: datetime) -> None:
+    """Note the expiry that Graph granted now."""
     connection.execute(
-        update(graph_subscription).where(_held.sSubscriptionID == subscription_id).values(dtExpires=expires)
+        update(graph_subscription)
+        .where(_held.sSubscriptionID == subscription_id)
+        .values(dtExpires=expires, dtGranted=now)
     )
 
 

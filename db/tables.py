@@ -173,7 +173,7 @@ graph_subscription = Table(
     Column("sNotificationURL", Unicode(1000), nullable=False),
     # Which key authenticates its notifications; a subscription made with another key cannot be adopted.
     Column("sKeyFingerprint", String(64), nullable=False),
-    Column("dtCreated", UtcDateTime, nullable=False),
+    Column("dtGranted", UtcDateTime, nullable=False),
     # One account, one subscription: the database says so too.
     UniqueConstraint("nAccountID"),
 )

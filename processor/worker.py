@@ -41,8 +41,11 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class WorkerLimits:
-    """`in_hand`: deliveries at a time. `gather_seconds`: how long to wait for more room, so that deliveries are
-    received several at a time. `finish_seconds`: how long those in hand may take once the process is told to stop."""
+    """Bounds of one process.
+
+    `in_hand`: deliveries at a time. `gather_seconds`: how long to wait for more room, so that deliveries are received
+    several at a time. `finish_seconds`: how long those in hand may take once the process is told to stop.
+    """
 
     in_hand: int = 64
     gather_seconds: float = 0.02

@@ -91,7 +91,7 @@ def upgrade() -> None:
         sa.Column("sResource", sa.Unicode(length=1000), nullable=False),
         sa.Column("sNotificationURL", sa.Unicode(length=1000), nullable=False),
         sa.Column("sKeyFingerprint", sa.String(length=64), nullable=False),
-        sa.Column("dtCreated", _TIME, nullable=False),
+        sa.Column("dtGranted", _TIME, nullable=False),
         sa.PrimaryKeyConstraint("sSubscriptionID", name=op.f("PK_tblGraphSubscription")),
         sa.UniqueConstraint("nAccountID", name=op.f("UQ_tblGraphSubscription_nAccountID")),
     )

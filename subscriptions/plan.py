@@ -1,0 +1,126 @@
+"""What should be, what we hold and what Graph has, turned into actions. No I/O.
+
+One subscription for each enabled account: on its folder, with our two addresses, made with a key the receiver accepts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from db.subscriptions import HeldSubscription
+from graph.subscriptions import GraphSubscription
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The subscription an enabled account should have."""
+
+    resource: str
+    notification_url: str
+    lifecycle_url: str
+    key_fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Ask Graph for a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Hold one that Graph has already."""
+
+    subscription: GraphSubscription
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Ask Graph to keep it for longer."""
+
+    subscription_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Have Graph remove it, and hold it no more."""
+
+    subscription_id: str
+
+
+Action = Create | Adopt | Renew | Delete
+
+
+def plan(
+    wanted: Wanted | None,
+    held: HeldSubscription | None,
+    actual: Sequence[GraphSubscription],
+    *,
+    attempt_fingerprint: str | None,
+    now: datetime,
+) -> list[Action]:
+    """The actions for one account, in the order in which to take them.
+
+    Args:
+        wanted: None when the account shall have none (disabled, removed).
+        held: the row of `tblGraphSubscription`.
+        actual: what Graph listed for this account and our notification address; empty when it was not asked.
+        attempt_fingerprint: the key of our last attempt to create one. Only an attempt with the present key makes a
+            subscription ours that we find without holding it: Graph does not show its `clientState`.
+        now: aware, UTC.
+    """
+    if wanted is None:
+        gone = {held.subscription_id} if held else set()
+        return [Delete(each) for each in sorted(gone | {each.id for each in actual})]
+    keep = held if held is not None and _holds_good(held, wanted, now) else None
+    adopted = None
+    if keep is None and attempt_fingerprint == wanted.key_fingerprint:
+        fitting = [each for each in actual if fits(each, wanted, now)]
+        adopted = max(fitting, key=lambda each: each.expires, default=None)
+    kept_id = keep.subscription_id if keep else adopted.id if adopted else None
+    surplus = {each.id for each in actual} | ({held.subscription_id} if held else set())
+    actions: list[Action] = [Delete(each) for each in sorted(surplus - {kept_id})]
+    if keep is not None:
+        if now >= renewal_due(keep.granted, keep.expires, jitter=1.0):
+            actions.append(Renew(keep.subscription_id))
+    elif adopted is not None:
+        # Its age is unknown; a renewal makes its life known.
+        actions += [Adopt(adopted), Renew(adopted.id)]
+    else:
+        actions.append(Create())
+    return actions
+
+
+def renewal_due(since: datetime, expires: datetime, *, jitter: float = 0.0) -> datetime:
+    """When a third of the life from `since` to `expires` is left; earlier by a tenth of the life with `jitter` 1."""
+    life = expires - since
+    return expires - life / 3 - life * 0.1 * jitter
+
+
+def is_ours(subscription: GraphSubscription, notification_url: str) -> bool:
+    """True when it delivers to our address: what another installation made is none of our business."""
+    return subscription.notification_url == notification_url
+
+
+def same_resource(one: str, other: str) -> bool:
+    """Graph's letter case varies (graph.md, section 3)."""
+    return one.strip("/").casefold() == other.strip("/").casefold()
+
+
+def _holds_good(held: HeldSubscription, wanted: Wanted, now: datetime) -> bool:
+    return (
+        same_resource(held.resource, wanted.resource)
+        and held.notification_url == wanted.notification_url
+        and held.key_fingerprint == wanted.key_fingerprint
+        and held.expires > now
+    )
+
+
+def fits(actual: GraphSubscription, wanted: Wanted, now: datetime) -> bool:
+    """True when a subscription of Graph delivers what is wanted, for some time yet."""
+    return (
+        same_resource(actual.resource, wanted.resource)
+        and actual.notification_url == wanted.notification_url
+        and actual.lifecycle_url == wanted.lifecycle_url
+        and actual.change_type == "created"
+        and actual.expires > now + timedelta(minutes=5)
+    )

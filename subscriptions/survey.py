@@ -1,0 +1,39 @@
+"""What Graph has of one application, asked for sparingly: a list is limited to 25 calls in 20 s (graph.md, 8)."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from graph.mailbox import Mailbox
+from graph.subscriptions import GraphSubscription, SubscriptionClient
+
+_FRESH_FOR: Final = timedelta(seconds=60)
+
+Application = tuple[str, str]
+"""Tenant id and client id."""
+
+
+class Survey:
+    """The subscriptions of each application, at most a minute old."""
+
+    def __init__(self, client: SubscriptionClient, *, clock: Callable[[], datetime]) -> None:
+        self._client = client
+        self._clock = clock
+        self._lists: dict[Application, tuple[datetime, list[GraphSubscription]]] = {}
+        self._locks: dict[Application, asyncio.Lock] = {}
+
+    async def of(self, mailbox: Mailbox, *, fresh: bool = False) -> list[GraphSubscription]:
+        """All subscriptions that the mailbox's application has in its tenant.
+
+        Raises:
+            GraphError
+        """
+        application = (mailbox.tenant_id, mailbox.client_id)
+        async with self._locks.setdefault(application, asyncio.Lock()):
+            known = self._lists.get(application)
+            now = self._clock()
+            if known is None or fresh or known[0] <= now - _FRESH_FOR:
+                known = (now, await self._client.list(mailbox))
+                self._lists[application] = known
+            return known[1]
