@@ -1,0 +1,5 @@
+"""`python -m console` is `mail-importer`."""
+
+from console.main import main
+
+main()

@@ -1,0 +1,69 @@
+"""The commands, a module each, and what they share: the settings and the gateway database of one invocation."""
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import click
+from sqlalchemy import Engine
+
+from console import logs
+from console.settings import Settings, load_settings
+from db import schema
+from db.engine import make_engine
+
+
+def utc_now() -> datetime:
+    """The time of this host."""
+    return datetime.now(UTC)
+
+
+class Invocation:
+    """One call of `mail-importer`. The settings are read when a command first asks for them, and only once."""
+
+    def __init__(self, settings: Settings | None = None, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self._given = settings
+        self.clock = clock
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        """The settings; from here on logs go to standard error in the form they ask for.
+
+        Raises:
+            SettingsError: they are wrong.
+        """
+        settings = self._given if self._given is not None else load_settings()
+        logs.configure(sys.stderr, settings.log_format)
+        return settings
+
+    @contextmanager
+    def gateway(self, *, current: bool = True) -> Iterator[Engine]:
+        """The gateway database, its schema checked unless `current` is false.
+
+        Raises:
+            DriverMissing, DatabaseUnavailable, SchemaNotCurrent
+        """
+        engine = make_engine(self.settings.database_url.get_secret_value())
+        try:
+            if current:
+                schema.require_current(engine)
+            yield engine
+        finally:
+            engine.dispose()
+
+
+pass_invocation = click.make_pass_decorator(Invocation, ensure=True)
+
+
+def as_stored(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+    """Take text as it is, to compare it with the database; bytes that are no UTF-8 are wrong usage."""
+    if text is not None and any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise click.BadParameter("It is not UTF-8 text.")
+    return text
+
+
+def example(*lines: str) -> str:
+    """The end of a command's help: lines to try."""
+    return "\n".join(["\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])

@@ -1,0 +1,117 @@
+"""The command `mail-importer`: the list of its commands, and what becomes of what they raise.
+
+A command's module is loaded when the command is called, so that help comes at once, and that a role starts without what
+only other commands need. Commands read the settings themselves: help works when they are wrong.
+"""
+
+import importlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import click
+
+
+@dataclass(frozen=True, slots=True)
+class LazyCommand:
+    """Where a command is (`module:name`), and its line in the list of all."""
+
+    target: str
+    summary: str
+
+    def load(self) -> click.Command:
+        """The command itself."""
+        module, _, name = self.target.partition(":")
+        command = getattr(importlib.import_module(module), name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{self.target} is no command")
+        return command
+
+
+COMMANDS: Final[Mapping[str, LazyCommand]] = {
+    "demo": LazyCommand("console.commands.demo:demo", "Watch the whole pipeline at work on this machine."),
+    "run": LazyCommand("console.commands.run:run", "Run all roles, or one of them, until told to stop."),
+    "db": LazyCommand("console.commands.db:db", "Bring the schema of the gateway database up to date."),
+    "accounts": LazyCommand("console.commands.accounts:accounts", "Add, look at, switch and remove mailboxes."),
+    "certificates": LazyCommand("console.commands.certificates:certificates", "Look at and make certificates."),
+    "queue": LazyCommand("console.commands.queue:queue", "Look into the queue and replay dead letters."),
+    "simulator": LazyCommand("console.commands.simulator:simulator", "Stand in for Microsoft Graph, to try things."),
+}
+
+_EXPECTED: Final = (("db.errors", "DatabaseError"), ("bus.errors", "QueueError"), ("graph.errors", "GraphError"))
+"""The roots of the errors whose text is written for an operator."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are loaded when called; their expected errors end as one sentence, not as a traceback."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, LazyCommand], **kwargs: Any) -> None:  # noqa: ANN401  # click's own
+        super().__init__(*args, **kwargs)
+        self._lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # the signature is click's
+        """The names, in the order of the table."""
+        return list(self._lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # the signature is click's
+        """Load a command; None when there is none of that name."""
+        entry = self._lazy.get(cmd_name)
+        return None if entry is None else entry.load()
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with our names to suggest."""
+        name = args[0]
+        if name not in self._lazy and not name.startswith("-"):
+            raise click.exceptions.NoSuchCommand(name, possibilities=self._lazy, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # the signature is click's
+        """List the commands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in self._lazy.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's own
+        """Run the command; what is expected to go wrong ends with exit status 1 and its reason."""
+        try:
+            return super().invoke(ctx)
+        except Exception as exc:
+            if _is_expected(exc):
+                raise click.ClickException(str(exc)) from exc
+            raise
+
+
+def _is_expected(exc: Exception) -> bool:
+    # Only a module that is loaded can have raised: no need to load the others, which takes time.
+    roots = [vars(sys.modules[module])[name] for module, name in _EXPECTED if module in sys.modules]
+    return isinstance(exc, tuple(roots))
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="""\b
+Exit status: 0 done; 1 the work failed, the reason is on standard error;
+             2 wrong usage or wrong settings.
+Settings:    variables MAIL_IMPORTER_…, then the TOML file that
+             MAIL_IMPORTER_CONFIG names, else ./mail-importer.toml.
+
+\b
+Example:
+  mail-importer demo""",
+)
+@click.version_option(package_name="mail-importer", prog_name="mail-importer")
+def cli() -> None:
+    """Import the e-mail of Exchange Online mailboxes into the gateway database.
+
+    It is imported as it arrives: Microsoft Graph notifies the receiver, the queue keeps the notification, the processor
+    fetches the message.
+    """
+
+
+def main() -> None:
+    """Run `mail-importer` with the arguments of this process."""
+    cli.main(prog_name="mail-importer")

@@ -1,0 +1,152 @@
+"""What commands print: data on standard output, as a table or as JSON; talk on standard error."""
+
+import functools
+import json
+import sys
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+_STEERING: Final = frozenset({"Cc", "Cf", "Cs"})  # control characters, bidirectional marks, broken UTF-16
+_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: the key of its value in a row, its heading, and how a person reads the value."""
+
+    key: str
+    heading: str
+    show: Callable[[Any], str] | None = None
+    right: bool = False
+
+    def text(self, row: Mapping[str, Any]) -> Text:
+        """The cell, without markup and control characters: names come from people and from foreign mail."""
+        value = row[self.key]
+        return Text(printable((self.show or shown)(value)))
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Rows. As JSON: an array of objects, with all that is in the rows, also what no column shows.
+
+    `empty` is said when there are none. `failure`: printed all the same, then the command ends with exit status 1.
+    """
+
+    columns: Sequence[Column]
+    rows: Sequence[Mapping[str, Any]]
+    empty: str
+    failure: str | None = None
+
+    def data(self) -> object:
+        """What goes into the JSON."""
+        return list(self.rows)
+
+    def table(self) -> RichTable | None:
+        """What a person sees on standard output."""
+        if not self.rows:
+            tell(self.empty)
+            return None
+        table = RichTable(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        for column in self.columns:
+            table.add_column(column.heading, overflow="fold", justify="right" if column.right else "left")
+        for row in self.rows:
+            table.add_row(*(column.text(row) for column in self.columns))
+        return table
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One thing, a line for each of its facts. As JSON: one object. `failure`: as in `Listing`."""
+
+    columns: Sequence[Column]
+    row: Mapping[str, Any]
+    failure: str | None = None
+
+    def data(self) -> object:
+        """What goes into the JSON."""
+        return dict(self.row)
+
+    def table(self) -> RichTable | None:
+        """What a person sees on standard output."""
+        table = RichTable(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(overflow="fold")
+        for column in self.columns:
+            table.add_row(column.heading, column.text(self.row))
+        return table
+
+
+def prints_data(function: Callable[..., Listing | Record]) -> Callable[..., None]:
+    """Give a command the option `--json`, and print what its function returns."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print the same data as JSON.")
+    @functools.wraps(function)
+    def command(*args: object, as_json: bool, **kwargs: object) -> None:
+        result = function(*args, **kwargs)
+        if as_json:
+            click.echo(json.dumps(result.data(), indent=2, default=_as_json))
+        else:
+            _print(result.table())
+        if result.failure is not None:
+            raise click.ClickException(result.failure)
+
+    return command
+
+
+def _print(table: RichTable | None) -> None:
+    if table is None:
+        return
+    console = Console(file=sys.stdout, highlight=False, emoji=False)
+    with console.capture() as captured:
+        console.print(table)
+    # Rich fills the last column up with blanks, a nuisance to who pastes it.
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def tell(text: str) -> None:
+    """Say something to the person at the terminal, on standard error."""
+    click.echo(printable(text), err=True)
+
+
+def printable(text: str) -> str:
+    """The text without what could steer a terminal."""
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(sign) in _STEERING else sign for sign in text)
+
+
+def shown(value: object) -> str:
+    """A value as a person reads it."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return str(value)
+
+
+def span(time: timedelta) -> str:
+    """A length of time in its two largest units: `3 d 4 h`, `12 s`."""
+    left = max(0, int(time.total_seconds()))
+    parts = []
+    for size, unit in _UNITS:
+        if left >= size:
+            parts.append(f"{left // size} {unit}")
+            left %= size
+    return " ".join(parts[:2]) or "0 s"
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
