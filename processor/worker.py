@@ -49,7 +49,7 @@ class WorkerLimits:
 
     in_hand: int = 64
     gather_seconds: float = 0.02
-    finish_seconds: float = 5.0
+    finish_seconds: float = 4.0
 
 
 class _Held:

@@ -51,7 +51,7 @@ class Listener:
             keepalive_timeout=_KEEP_ALIVE_SECONDS,
             max_line_size=_HEADER_BYTES,
             max_field_size=_HEADER_BYTES,
-            shutdown_timeout=5.0,
+            shutdown_timeout=2.0,
         )
         self._server: asyncio.Server | None = None
 

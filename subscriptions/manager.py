@@ -46,7 +46,7 @@ class ManagerLimits:
     """`turns`: accounts served at a time. `finish_seconds`: what those may take once the process is told to stop."""
 
     turns: int = 16
-    finish_seconds: float = 5.0
+    finish_seconds: float = 4.0
 
 
 class SubscriptionManager:

@@ -1,0 +1,75 @@
+"""`run`: one host with all roles, or one role of several hosts."""
+
+import ssl
+import sys
+
+import click
+
+from console import logs
+from console.roles import ALL, PROCESSOR, RECEIVER, SUBSCRIPTIONS, run_roles, until_told
+from console.settings import load_settings
+
+
+@click.group(
+    epilog="""\b
+Example:
+  mail-importer run all"""
+)
+def run() -> None:
+    """Run all roles, or one of them, until told to stop.
+
+    SIGTERM stops cleanly: no new work is taken, what is in hand is finished or handed back. Logs go to standard output.
+    """
+
+
+@run.command(
+    name="all",
+    epilog="""\b
+Example:
+  mail-importer run all""",
+)
+def run_all() -> None:
+    """Receiver, processor and subscription manager in one process."""
+    _run(*ALL)
+
+
+@run.command(
+    epilog="""\b
+Example:
+  mail-importer run receiver"""
+)
+def receiver() -> None:
+    """Take change notifications and put them in the queue."""
+    _run(RECEIVER)
+
+
+@run.command(
+    epilog="""\b
+Example:
+  mail-importer run processor"""
+)
+def processor() -> None:
+    """Import the messages that the queue names; on as many hosts as needed."""
+    _run(PROCESSOR)
+
+
+@run.command(
+    epilog="""\b
+Example:
+  mail-importer run subscriptions"""
+)
+def subscriptions() -> None:
+    """Keep one Graph subscription for each enabled account; several share the work."""
+    _run(SUBSCRIPTIONS)
+
+
+def _run(*roles: str) -> None:
+    settings = load_settings()
+    logs.configure(sys.stdout, settings.log_format)
+    try:
+        until_told(lambda stop: run_roles(settings, roles, stop))
+    except ssl.SSLError as exc:
+        raise click.ClickException(f"receiver_tls_cert and receiver_tls_key cannot be used: {exc}.") from exc
+    except OSError as exc:
+        address = f"{settings.receiver_host}:{settings.receiver_port}"
+        raise click.ClickException(f"The receiver cannot listen on {address}: {exc.strerror or exc}.") from exc

@@ -1,0 +1,279 @@
+"""The wiring: from settings to running roles. The only place that knows how the packages fit together."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import ssl
+import uuid
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import SystemRandom
+from typing import Any, Final
+
+import structlog
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+
+from bus.database import DatabaseQueue
+from console.settings import Settings, SettingsError, certificate_folder, require_database_queue
+from db import schema
+from db.engine import Database, make_engine
+from db.messages import MessageStore
+from graph.certificates import CertificateStore
+from graph.client import GraphClient, open_session
+from graph.client_state import ClientStateKeys
+from graph.messages import MailReader
+from graph.subscriptions import SubscriptionClient
+from graph.token import TokenSource
+from processor.accounts import AccountDirectory, Holds
+from processor.importer import Importer
+from processor.metrics import ProcessorMetrics
+from processor.worker import Processor
+from receiver.app import Receiver
+from receiver.metrics import ReceiverMetrics
+from receiver.server import ConnectionLimits, Listener, tls_context
+from subscriptions.keeper import Addresses, Keeper
+from subscriptions.manager import SubscriptionManager
+from subscriptions.metrics import ManagerMetrics
+from subscriptions.reconciler import Reconciler
+from subscriptions.survey import Survey
+
+RECEIVER: Final = "receiver"
+PROCESSOR: Final = "processor"
+SUBSCRIPTIONS: Final = "subscriptions"
+ALL: Final = (RECEIVER, PROCESSOR, SUBSCRIPTIONS)
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What runs now. `port`: where the receiver listens; None without that role."""
+
+    port: int | None
+
+
+def utc_now() -> datetime:
+    """The clock of the product."""
+    return datetime.now(UTC)
+
+
+def until_told(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Run `work` with an event that SIGTERM or SIGINT sets."""
+
+    async def with_signals() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def tell(number: int, _frame: object = None) -> None:
+            log.info("stop_requested", signal=signal.Signals(number).name)
+            loop.call_soon_threadsafe(stop.set)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            try:
+                loop.add_signal_handler(number, tell, number)
+            except NotImplementedError:  # Windows
+                signal.signal(number, tell)
+        await work(stop)
+
+    asyncio.run(with_signals())
+
+
+async def run_roles(
+    settings: Settings,
+    roles: tuple[str, ...],
+    stop: asyncio.Event,
+    *,
+    on_started: Callable[[Started], None] = lambda _started: None,
+) -> None:
+    """Run these roles until `stop` is set or one of them fails.
+
+    Raises:
+        SettingsError, DatabaseError: before anything was started.
+        OSError, ssl.SSLError: the receiver cannot listen as it is told to.
+    """
+    require_database_queue(settings)
+    if SUBSCRIPTIONS in roles and settings.notification_url is None:
+        raise SettingsError(
+            "notification_url: is not set. Graph needs the public HTTPS address of the receiver to deliver to, "
+            "for example https://mail-in.example.com."
+        )
+    async with AsyncExitStack() as resources:
+        wiring = await _Wiring.open(settings, resources)
+        port = None
+        if RECEIVER in roles:
+            port = await wiring.listen(resources)
+        running = {name: asyncio.create_task(work) for name, work in await wiring.work(roles, stop, resources)}
+        log.info("roles_started", roles=list(roles), database=settings.shown_database_url)
+        on_started(Started(port))
+        await _until_stopped(running, stop)
+    log.info("roles_stopped", roles=list(roles))
+
+
+async def _until_stopped(running: dict[str, asyncio.Task[None]], stop: asyncio.Event) -> None:
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([stopping, *running.values()], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        # Also when one role ended by itself: half a service that looks alive is worse than none.
+        stop.set()
+        stopping.cancel()
+        await asyncio.gather(stopping, *running.values(), return_exceptions=True)
+    for name, task in running.items():
+        failure = task.exception()
+        if failure is not None:
+            log.error("role_failed", role=name, error_type=type(failure).__name__)
+            raise failure
+
+
+class _Wiring:
+    """Everything that roles of one process share."""
+
+    def __init__(self, settings: Settings, database: Database, queue: DatabaseQueue, keys: ClientStateKeys) -> None:
+        self._settings = settings
+        self._database = database
+        self._queue = queue
+        self._keys = keys
+        self._random = SystemRandom()
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+
+    @classmethod
+    async def open(cls, settings: Settings, resources: AsyncExitStack) -> "_Wiring":
+        engine = make_engine(settings.database_url.get_secret_value())
+        database = Database(engine)
+        resources.push_async_callback(database.close)
+        await asyncio.to_thread(schema.require_current, engine)
+        queue = DatabaseQueue(database, clock=utc_now)
+        resources.push_async_callback(queue.close)
+        return cls(settings, database, queue, await _client_state_keys(settings, database))
+
+    async def listen(self, resources: AsyncExitStack) -> int:
+        """Start the receiver; it stops first of all, so that nothing arrives that nobody takes."""
+        settings = self._settings
+        metrics = ReceiverMetrics(self._registry)
+        receiver = Receiver(self._queue, account_of=self._keys.verify, clock=utc_now, metrics=metrics)
+        listener = Listener(
+            receiver.application(),
+            host=settings.receiver_host,
+            port=settings.receiver_port,
+            tls=_receiver_tls(settings),
+            limits=ConnectionLimits(),
+            metrics=metrics,
+        )
+        port = await listener.start()
+        resources.push_async_callback(listener.stop)
+        resources.callback(receiver.stop_accepting)
+        log.info("receiver_listening", host=settings.receiver_host, port=port)
+        return port
+
+    async def work(
+        self, roles: tuple[str, ...], stop: asyncio.Event, resources: AsyncExitStack
+    ) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+        """What the roles beside the receiver do until `stop` is set. They share tokens and connections."""
+        work: list[tuple[str, Coroutine[Any, Any, None]]] = []
+        if PROCESSOR not in roles and SUBSCRIPTIONS not in roles:
+            return work
+        graph = await self._graph_client(resources)
+        if PROCESSOR in roles:
+            work.append((PROCESSOR, self._process(graph, stop)))
+        if SUBSCRIPTIONS in roles:
+            work.append((SUBSCRIPTIONS, self._manage(SubscriptionClient(graph), stop)))
+        return work
+
+    async def _process(self, graph: GraphClient, stop: asyncio.Event) -> None:
+        metrics = ProcessorMetrics(self._registry)
+        store = MessageStore(self._database, clock=utc_now)
+        processor = Processor(
+            self._queue,
+            Importer(MailReader(graph), store),
+            store,
+            AccountDirectory(self._database, clock=utc_now),
+            Holds(self._database, clock=utc_now, random=self._random, metrics=metrics),
+            clock=utc_now,
+            random=self._random,
+            metrics=metrics,
+        )
+        await processor.run(stop)
+        await store.close()
+
+    async def _manage(self, client: SubscriptionClient, stop: asyncio.Event) -> None:
+        metrics = ManagerMetrics(self._registry)
+        public = self._settings.notification_url
+        addresses = Addresses(f"{public}/notifications", f"{public}/lifecycle")
+        owner = f"{socket.gethostname()[:60]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        survey = Survey(client, clock=utc_now)
+        keeper = Keeper(
+            self._database,
+            client,
+            survey,
+            owner=owner,
+            addresses=addresses,
+            keys=self._keys,
+            clock=utc_now,
+            random=self._random,
+            metrics=metrics,
+        )
+        manager = SubscriptionManager(
+            self._database, keeper, owner=owner, clock=utc_now, random=self._random, metrics=metrics
+        )
+        reconciler = Reconciler(
+            self._database,
+            client,
+            survey,
+            notification_url=addresses.notifications,
+            clock=utc_now,
+            random=self._random,
+            metrics=metrics,
+        )
+        await _together(manager.run(stop), reconciler.run())
+
+    async def _graph_client(self, resources: AsyncExitStack) -> GraphClient:
+        settings = self._settings
+        password = settings.certificate_password
+        store = CertificateStore(
+            certificate_folder(settings), password.get_secret_value() if password is not None else None
+        )
+        tokens = TokenSource(
+            store,
+            authority_url=settings.authority_url,
+            graph_url=settings.graph_url,
+            ca_bundle=settings.ca_bundle,
+        )
+        session = open_session(settings.graph_url, ca_bundle=settings.ca_bundle)
+        await resources.enter_async_context(session)
+        return GraphClient(session, tokens, base_url=settings.graph_url)
+
+
+async def _together(main: Coroutine[Any, Any, None], beside: Coroutine[Any, Any, None]) -> None:
+    """Run `beside` for as long as `main` runs; a failure of either ends both."""
+    tasks = [asyncio.create_task(main), asyncio.create_task(beside)]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _client_state_keys(settings: Settings, database: Database) -> ClientStateKeys:
+    previous = settings.client_state_secret_previous
+    current = settings.client_state_secret
+    stored = await database.read(schema.stored_client_state_secret) if current is None else None
+    secret = current.get_secret_value() if current is not None else stored
+    if secret is None:
+        raise SettingsError("client_state_secret: is neither set nor in the database. Run: mail-importer db upgrade")
+    return ClientStateKeys(secret, previous.get_secret_value() if previous is not None else None)
+
+
+def _receiver_tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.receiver_tls_cert is None or settings.receiver_tls_key is None:
+        return None
+    return tls_context(settings.receiver_tls_cert, settings.receiver_tls_key)
