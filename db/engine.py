@@ -36,7 +36,8 @@ def make_engine(url: str) -> Engine:
         # The text may hold a password, so it is not repeated.
         raise ValueError("is not a database URL such as sqlite:///mail-importer.db or mssql+pyodbc://…") from exc
     try:
-        engine = create_engine(parsed, **_arguments(parsed))
+        # Parameters are mail and secrets; an error that repeated them would carry them into a log.
+        engine = create_engine(parsed, hide_parameters=True, **_arguments(parsed))
     except NoSuchModuleError as exc:
         raise DriverMissing(
             f"The database driver {parsed.drivername!r} is not known. Use mssql+pyodbc or sqlite."

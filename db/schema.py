@@ -11,6 +11,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy.engine import URL
 
 from db.engine import run_reading, run_writing
 from db.errors import SchemaNotCurrent
@@ -41,7 +42,7 @@ def _config(connection: Connection | None = None) -> Config:
 
 
 def state(engine: Engine) -> SchemaState:
-    """Compare the database with this program. Writes nothing."""
+    """Compare the database with this program. Writes nothing, not even the empty file SQLite makes when it connects."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
     if head is None:
         raise SchemaNotCurrent("This installation has no migrations: it is damaged. Install mail-importer again.")
@@ -49,7 +50,13 @@ def state(engine: Engine) -> SchemaState:
     def current(connection: Connection) -> str | None:
         return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
 
-    return SchemaState(run_reading(engine, current), head)
+    return SchemaState(None if _file_is_missing(engine.url) else run_reading(engine, current), head)
+
+
+def _file_is_missing(url: URL) -> bool:
+    if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith((":memory:", "file:")):
+        return False
+    return not Path(url.database).exists()
 
 
 def require_current(engine: Engine) -> None:
