@@ -1,18 +1,57 @@
-"""HTTP with Microsoft Graph, within its limits. (Signatures; the body follows.)"""
+"""HTTP with Microsoft Graph: token, limits, retries, typed errors.
 
+The limits are per application and mailbox (graph.md section 8): at most four calls at once, in the order they came.
+What Graph asks to wait is waited outside of them. Every call bears `Prefer: IdType="ImmutableId"` (section 7).
+"""
+
+import asyncio
+import json as json_codec
+import random as random_module
+import re
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http import HTTPStatus
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, TypeVar
+from urllib.parse import quote, urlencode
+from uuid import uuid4
 
 import aiohttp
+import structlog
+import tenacity
+from multidict import CIMultiDict
+from yarl import URL
 
+from graph.errors import (
+    AccessDenied,
+    GraphError,
+    GraphUnavailable,
+    ItemCorrupt,
+    RequestRejected,
+    error_from_response,
+    harmless,
+)
 from graph.mailbox import Mailbox
+from graph.transport import proxy_for, tls_context
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 Observer = Callable[[str, int, float], None]
 """Called after every attempt: kind ("get", "post", …, "stream"), HTTP status (0: none came), seconds."""
+
+_T = TypeVar("_T")
+_SlotKey = tuple[str, str]
+_CHUNK: Final = 64 * 1024
+_CORRUPT_ATTEMPTS: Final = 3
+_PREFERENCE: Final = 'IdType="ImmutableId"'
+_REPEATABLE: Final = frozenset({"GET", "HEAD", "PATCH", "DELETE", "PUT"})
+_ABSOLUTE: Final = re.compile(r"https?://", re.IGNORECASE)
+# A raw space or line break in a link would end the request line; none that Graph sends has any.
+_PLAIN_LINK: Final = re.compile(r"[!-~]+")
 
 
 class Tokens(Protocol):
@@ -28,8 +67,8 @@ class Tokens(Protocol):
 
 
 def encode_segment(identifier: str) -> str:
-    """The whole id as one segment of a path: everything but letters, digits, `-`, `.`, `_`, `~` percent-encoded."""
-    raise NotImplementedError
+    """The whole id as one segment of a path: all but letters, digits, `-._~` percent-encoded (graph.md section 7)."""
+    return quote(identifier, safe="")
 
 
 def open_session(
@@ -40,12 +79,110 @@ def open_session(
     connect_seconds: float = 10.0,
     read_seconds: float = 40.0,
 ) -> aiohttp.ClientSession:
-    """The HTTP session for Graph: TLS 1.2 at least, system roots and those of `ca_bundle`, HTTPS_PROXY and NO_PROXY."""
-    raise NotImplementedError
+    """The HTTP session for Graph; to be closed by the caller. Call it where an event loop runs.
+
+    TLS 1.2 at least; the system's roots and those of `ca_bundle`; HTTPS_PROXY and NO_PROXY as they stand now.
+
+    Args:
+        graph_url: the one service the session is for.
+        ca_bundle: PEM file of extra roots.
+        connections: at most open at once, over all mailboxes.
+        connect_seconds: for one connection, TLS included.
+        read_seconds: without a byte from Graph; it gives up by itself after some 30 seconds (graph.md section 7).
+
+    Raises:
+        ValueError: `ca_bundle` cannot be read.
+    """
+    proxy: URL | None = None
+    proxy_auth: aiohttp.BasicAuth | None = None
+    if found := proxy_for(graph_url):
+        address = URL(found)
+        proxy = address.with_user(None)
+        if address.user is not None:
+            proxy_auth = aiohttp.BasicAuth(address.user, address.password or "")
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=tls_context(ca_bundle), limit=connections, keepalive_timeout=60),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, sock_read=read_seconds),
+        proxy=proxy,
+        proxy_auth=proxy_auth,
+    )
+
+
+class _Slots:
+    """At most so many at once per key, first come first served; a key nobody uses takes no memory."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._used: dict[_SlotKey, _Gate] = {}
+
+    def __len__(self) -> int:
+        return len(self._used)
+
+    async def take(self, key: _SlotKey) -> None:
+        gate = self._used.get(key)
+        if gate is None:
+            gate = self._used[key] = _Gate(asyncio.Semaphore(self._limit))
+        gate.users += 1
+        try:
+            await gate.semaphore.acquire()
+        except BaseException:  # cancelled while it waited
+            self._leave(key, gate)
+            raise
+
+    def give_back(self, key: _SlotKey) -> None:
+        gate = self._used[key]
+        gate.semaphore.release()
+        self._leave(key, gate)
+
+    def _leave(self, key: _SlotKey, gate: "_Gate") -> None:
+        gate.users -= 1
+        if not gate.users:
+            del self._used[key]
+
+
+@dataclass(slots=True)
+class _Gate:
+    semaphore: asyncio.Semaphore
+    users: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call of Graph, however many attempts it takes."""
+
+    mailbox: Mailbox
+    method: str
+    url: URL
+    kind: str
+    headers: CIMultiDict[str]
+    body: bytes | None = field(repr=False)
+    counted: bool
+    deadline: float
+
+    @property
+    def slot(self) -> _SlotKey:
+        """What the four at once are counted by."""
+        return self.mailbox.client_id, self.mailbox.user_id
+
+    @property
+    def doing(self) -> str:
+        """For the text of errors: without the query, which may hold the token of a delta link."""
+        return f"{self.method} {self.url.raw_path[:300]}"
 
 
 class GraphClient:
-    """Calls of Graph with token, retries and at most four at once per mailbox."""
+    """Calls of Graph for any number of mailboxes.
+
+    Args:
+        session: from `open_session`; not closed here.
+        tokens: from `token.TokenSource`.
+        base_url: the setting graph_url, without a version: `https://graph.microsoft.com`.
+        calls_per_mailbox: at most at once per application and mailbox (graph.md section 8).
+        deadline_seconds: for a call with all its waits, if the call names no other.
+        observer: told of every attempt, for metrics.
+        monotonic, sleep, random, now: time and chance.
+    """
 
     def __init__(
         self,
@@ -57,9 +194,23 @@ class GraphClient:
         deadline_seconds: float = 60.0,
         observer: Observer | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        random: Callable[[], float] = random_module.random,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        raise NotImplementedError
+        self._session = session
+        self._tokens = tokens
+        self._origin = URL(base_url).origin()
+        self._base = f"{base_url.rstrip('/')}/v1.0/"
+        self._slots = _Slots(calls_per_mailbox)
+        self._deadline_seconds = deadline_seconds
+        self._observer = observer
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._random = random
+        self._now = now
+        self._backoff = tenacity.wait_exponential(multiplier=0.5, max=20)
+        self._user_agent = f"mail-importer/{_own_version()}"
 
     async def request(
         self,
@@ -68,13 +219,35 @@ class GraphClient:
         url: str,
         *,
         params: Mapping[str, str] | None = None,
-        json: Any = None,
+        json: object = None,
         headers: Mapping[str, str] | None = None,
         deadline_seconds: float | None = None,
         counted: bool = True,
-    ) -> Any:
-        """Decoded JSON, or None on 204. `url`: a path below /v1.0 with encoded ids, or a nextLink. Raises GraphError."""
-        raise NotImplementedError
+    ) -> Any:  # noqa: ANN401 (JSON has no narrower type)
+        """One call, repeated while that may help; the decoded JSON, or None when the answer has no body.
+
+        GET, PATCH and DELETE are repeated after every transient fault. POST only when Graph surely did nothing: 429,
+        503, no connection; otherwise the error's `maybe_done` is true and the caller must look before asking again.
+
+        Args:
+            mailbox: whose token, and whose slot.
+            method: upper case.
+            url: below `/v1.0`, ids encoded with `encode_segment` (`/users/…/messages/…`); or a nextLink or deltaLink,
+                which is used as it stands, provided it leads to the service of `base_url`.
+            params: added to the path, values unencoded; not for links.
+            json: the body.
+            headers: beside our own; a `Prefer` is added to ours.
+            deadline_seconds: for everything, waits for a slot and for Retry-After included.
+            counted: false for calls that do not touch the mailbox and take none of its slots.
+
+        Raises:
+            GraphUnavailable: not within the deadline; at once when Retry-After leads beyond it.
+            AccountError: CertificateError, SignInRefused, AccessDenied, MailboxNotFound.
+            ItemError: ItemGone, ItemCorrupt, RequestRejected.
+            SyncStateLost: a delta link is no longer good.
+        """
+        call = self._call(mailbox, method, url, params, json, headers, deadline_seconds, method.lower(), counted)
+        return await self._within_deadline(call, lambda token: self._answer(call, token))
 
     def stream(
         self,
@@ -85,5 +258,271 @@ class GraphClient:
         headers: Mapping[str, str] | None = None,
         deadline_seconds: float | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """The body in chunks of at most 64 KiB; the mailbox's slot is held until the context ends."""
-        raise NotImplementedError
+        """GET a body in chunks of at most 64 KiB.
+
+        Repeated as `request` until the body begins; a fault after that raises GraphUnavailable from the iterator, and
+        the whole must be asked for again. The deadline is for the beginning; after it the session's read time-out
+        counts. The mailbox's slot is held until the context ends.
+
+        Raises:
+            GraphError: as `request`.
+        """
+        call = self._call(mailbox, "GET", url, params, None, headers, deadline_seconds, "stream", True)
+        return self._streaming(call)
+
+    # --- The call and its attempts ---
+
+    def _call(
+        self,
+        mailbox: Mailbox,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None,
+        json: object,
+        headers: Mapping[str, str] | None,
+        deadline_seconds: float | None,
+        kind: str,
+        counted: bool,
+    ) -> _Call:
+        own: CIMultiDict[str] = CIMultiDict(headers or ())
+        own["Prefer"] = f"{_PREFERENCE}, {own['Prefer']}" if "Prefer" in own else _PREFERENCE
+        own["User-Agent"] = self._user_agent
+        body = None
+        if json is not None:
+            body = json_codec.dumps(json).encode()
+            own["Content-Type"] = "application/json"
+        seconds = self._deadline_seconds if deadline_seconds is None else deadline_seconds
+        target = self._target(mailbox, url, params)
+        return _Call(mailbox, method, target, kind, own, body, counted, self._monotonic() + seconds)
+
+    def _target(self, mailbox: Mailbox, url: str, params: Mapping[str, str] | None) -> URL:
+        if not _PLAIN_LINK.fullmatch(url):
+            raise RequestRejected(f"A link of Graph for {mailbox} holds characters no address has; it is not followed.")
+        if not _ABSOLUTE.match(url):
+            query = "?" + urlencode(params, quote_via=quote, safe="$,()':/") if params else ""
+            return URL(f"{self._base}{url.lstrip('/')}{query}", encoded=True)
+        target = _parsed(url)
+        if target is None or target.origin() != self._origin or target.user is not None:
+            # Whoever can put a link into an answer must not get our token with it.
+            raise RequestRejected(
+                f"A link of Graph for {mailbox} leads to another service than {self._origin}; it is not followed. "
+                "Check the setting graph_url, and whether something between changes answers."
+            )
+        return target
+
+    async def _within_deadline(self, call: _Call, attempt: Callable[[str], Awaitable[_T]]) -> _T:
+        seconds = call.deadline - self._monotonic()
+        try:
+            async with asyncio.timeout(seconds):
+                try:
+                    return await self._authorised(call, attempt)
+                except (GraphUnavailable, ItemCorrupt) as error:
+                    return await self._again(call, attempt, error)
+        except TimeoutError as reason:
+            raise GraphUnavailable(
+                f"{call.doing} for {call.mailbox} was not answered within {seconds:.0f} seconds.",
+                maybe_done=call.method not in _REPEATABLE,
+            ) from reason
+
+    async def _again(self, call: _Call, attempt: Callable[[str], Awaitable[_T]], first: GraphError) -> _T:
+        """The attempts after the first; apart from it, since nearly every call needs one only."""
+        pending: list[GraphError] = [first]
+
+        async def one() -> _T:
+            if pending:
+                raise pending.pop()
+            return await self._authorised(call, attempt)
+
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(lambda error: _may_repeat(call, error)),
+            wait=self._wait,
+            stop=lambda state: self._is_last(call, state),
+            before_sleep=lambda state: _log_retry(call, state),
+            sleep=self._sleep,
+            reraise=True,
+        )
+        return await retrying(one)
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked: float | None = getattr(error, "retry_after", None)
+        if asked is None:
+            return float(self._backoff(state)) * self._random()
+        # A little more, so that all mailboxes throttled at once do not come back at once.
+        return asked + self._random() * min(1.0, asked / 10)
+
+    def _is_last(self, call: _Call, state: tenacity.RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, ItemCorrupt) and state.attempt_number >= _CORRUPT_ATTEMPTS:
+            return True
+        return self._monotonic() + state.upcoming_sleep >= call.deadline
+
+    async def _authorised(self, call: _Call, attempt: Callable[[str], Awaitable[_T]]) -> _T:
+        """One attempt; after a 401 a second one with a fresh token (graph.md section 9)."""
+        token = await self._tokens.token(call.mailbox)
+        try:
+            return await attempt(token)
+        except AccessDenied as denied:
+            if denied.status != HTTPStatus.UNAUTHORIZED:
+                raise
+        return await attempt(await self._tokens.fresh(call.mailbox, token))
+
+    # --- One attempt ---
+
+    async def _answer(self, call: _Call, token: str) -> Any:  # noqa: ANN401 (JSON has no narrower type)
+        if call.counted:
+            await self._slots.take(call.slot)
+        began, status = self._monotonic(), 0
+        try:
+            response = await self._send(call, token)
+            try:
+                body = await response.read()
+            finally:
+                response.release()
+            status = response.status
+        except (aiohttp.ClientError, TimeoutError, OSError) as reason:
+            raise _unreachable(call, reason) from reason
+        finally:
+            if call.counted:
+                self._slots.give_back(call.slot)
+            self._observe(call, status, began)
+        if status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise self._error(call, response, body)
+        return _decoded(call, response, body)
+
+    async def _opened(self, call: _Call, token: str) -> aiohttp.ClientResponse:
+        """The answer with its body unread; its slot stays taken."""
+        await self._slots.take(call.slot)
+        began, status = self._monotonic(), 0
+        response: aiohttp.ClientResponse | None = None
+        try:
+            response = await self._send(call, token)
+            status = response.status
+            if status >= HTTPStatus.MULTIPLE_CHOICES:
+                raise self._error(call, response, await response.read())  # noqa: TRY301 (the slot is given back below)
+        except BaseException as reason:
+            if response is not None:
+                response.close()
+            self._slots.give_back(call.slot)
+            if isinstance(reason, (aiohttp.ClientError, TimeoutError, OSError)):
+                raise _unreachable(call, reason) from reason
+            raise
+        finally:
+            self._observe(call, status, began)
+        return response
+
+    @asynccontextmanager
+    async def _streaming(self, call: _Call) -> AsyncGenerator[AsyncIterator[bytes]]:
+        response = await self._within_deadline(call, lambda token: self._opened(call, token))
+        try:
+            yield _chunks(call, response)
+        finally:
+            # Closes the connection if the body was not read to its end, keeps it otherwise.
+            response.release()
+            self._slots.give_back(call.slot)
+
+    async def _send(self, call: _Call, token: str) -> aiohttp.ClientResponse:
+        headers = call.headers.copy()
+        headers["Authorization"] = f"Bearer {token}"
+        headers["client-request-id"] = str(uuid4())
+        # A redirect is never followed: Graph sends none, and the token must not go anywhere else.
+        return await self._session.request(
+            call.method, call.url, headers=headers, data=call.body, allow_redirects=False
+        )
+
+    def _observe(self, call: _Call, status: int, began: float) -> None:
+        if self._observer is not None:
+            self._observer(call.kind, status, self._monotonic() - began)
+
+    def _error(self, call: _Call, response: aiohttp.ClientResponse, body: bytes) -> GraphError:
+        return error_from_response(
+            response.status, body, response.headers, doing=call.doing, mailbox=call.mailbox, now=self._now()
+        )
+
+
+def _parsed(link: str) -> URL | None:
+    try:
+        url = URL(link, encoded=True)
+        url.origin()
+    except ValueError:
+        return None
+    return url
+
+
+def _own_version() -> str:
+    try:
+        return version("mail-importer")
+    except PackageNotFoundError:  # run from a source tree that is not installed
+        return "0"
+
+
+def _may_repeat(call: _Call, error: BaseException) -> bool:
+    if isinstance(error, GraphUnavailable):
+        return call.method in _REPEATABLE or not error.maybe_done
+    return isinstance(error, ItemCorrupt)
+
+
+def _log_retry(call: _Call, state: tenacity.RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.info(
+        "graph_call_delayed",
+        account=call.mailbox.account_name,
+        kind=call.kind,
+        attempt=state.attempt_number,
+        seconds=round(state.upcoming_sleep, 3),
+        status=getattr(error, "status", None),
+        code=getattr(error, "code", None),
+        request_id=getattr(error, "request_id", None),
+    )
+
+
+async def _chunks(call: _Call, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
+    try:
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            yield chunk
+    except (aiohttp.ClientError, TimeoutError, OSError) as reason:
+        raise _unreachable(call, reason) from reason
+
+
+def _decoded(call: _Call, response: aiohttp.ClientResponse, body: bytes) -> Any:  # noqa: ANN401 (as above)
+    """The JSON of a 2xx answer.
+
+    Lone surrogates are allowed, mail holds them; a body that is not JSON was cut off or comes from a proxy, and is
+    transient.
+    """
+    if response.status == HTTPStatus.NO_CONTENT or (not body and call.method != "GET"):
+        return None
+    try:
+        return json_codec.loads(body)
+    except (ValueError, RecursionError) as reason:
+        kind = harmless(response.headers.get("Content-Type"), 60) or "no content type"
+        raise GraphUnavailable(
+            f"{call.doing} for {call.mailbox} was answered {response.status}, but not with whole JSON ({kind}, "
+            f"{len(body)} bytes). If this lasts, look for a proxy that changes answers.",
+            status=response.status,
+            maybe_done=call.method not in _REPEATABLE,
+            request_id=harmless(response.headers.get("request-id"), 100) or None,
+        ) from _without_body(reason)
+
+
+def _without_body(reason: Exception) -> Exception:
+    # json's own exception carries the whole document, which is mail.
+    return ValueError(f"{type(reason).__name__}: {getattr(reason, 'msg', 'not JSON')}")
+
+
+def _unreachable(call: _Call, reason: BaseException) -> GraphUnavailable:
+    """A fault of the connection; whether Graph has seen the request depends on when it came."""
+    begun = False
+    if isinstance(reason, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
+        what = "its TLS certificate is not trusted, or TLS failed; if a proxy inspects TLS, set ca_bundle to its root"
+    elif isinstance(reason, (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError)):
+        what = "the proxy did not connect; check HTTPS_PROXY and NO_PROXY"
+    elif isinstance(reason, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
+        what = "no connection; check network, DNS and HTTPS_PROXY"
+    elif isinstance(reason, TimeoutError):
+        begun, what = True, "the answer took too long"
+    else:
+        begun, what = True, f"the connection broke ({type(reason).__name__})"
+    return GraphUnavailable(
+        f"{call.doing} for {call.mailbox} failed: {what}.", maybe_done=begun and call.method not in _REPEATABLE
+    )

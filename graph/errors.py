@@ -59,12 +59,17 @@ class GraphError(Exception):
         self.request_id = request_id
         self.detail = detail
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The keyword arguments would be lost by the default; a remembered failure is raised as a copy.
+        return _restored, (type(self), self.args, dict(self.__dict__))
+
 
 class GraphUnavailable(GraphError):
     """Transient: throttled, overloaded, unreachable, too slow. Try again.
 
     Attributes:
         retry_after: seconds Microsoft asked us to wait, None when it did not say.
+        maybe_done: the request may have been carried out although no success was seen; matters for POST only.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class GraphUnavailable(GraphError):
         text: str,
         *,
         retry_after: float | None = None,
+        maybe_done: bool = False,
         status: int | None = None,
         code: str | None = None,
         request_id: str | None = None,
@@ -79,6 +85,7 @@ class GraphUnavailable(GraphError):
     ) -> None:
         super().__init__(text, status=status, code=code, request_id=request_id, detail=detail)
         self.retry_after = retry_after
+        self.maybe_done = maybe_done
 
 
 class AccountError(GraphError):
@@ -236,6 +243,13 @@ class EndpointNotValidated(SubscriptionError):
     """
 
 
+def _restored(kind: type[GraphError], args: tuple[Any, ...], facts: dict[str, Any]) -> GraphError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
+
+
 # --- From an HTTP answer to the error -------------------------------------------------------------------------------
 
 _TRANSIENT_STATUS: Final = frozenset({408, 429, 500, 502, 503, 504, 509})
@@ -323,7 +337,11 @@ def error_from_response(
     if answer.status == HTTPStatus.GONE or answer.codes & _RESYNC_CODES:
         return SyncStateLost(f"{text} A new delta round is needed.", location=answer.location, **facts)
     if _is_transient(answer):
-        return GraphUnavailable(f"{text} Microsoft's side; it is tried again.", retry_after=answer.retry_after, **facts)
+        # 429 and 503 say that nothing was begun, and so does a refusal by Exchange; the others leave it open.
+        maybe_done = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.SERVICE_UNAVAILABLE
+        return GraphUnavailable(
+            f"{text} This passes by itself.", retry_after=answer.retry_after, maybe_done=maybe_done, **facts
+        )
     if answer.codes & _MAILBOX_CODES or answer.says(*_MAILBOX_TEXTS):
         return MailboxNotFound(text, advice=MAILBOX_ADVICE, **facts)
     if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:

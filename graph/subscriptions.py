@@ -1,15 +1,47 @@
-"""Subscriptions to change notifications. (Signatures; the body follows.)"""
+"""Subscriptions to change notifications: create, list, renew, delete (graph.md section 1).
 
+These calls belong to the application, not to the mailbox, so they take none of its four slots.
+"""
+
+import builtins
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
 
-from graph.client import GraphClient
+from graph.client import GraphClient, encode_segment
+from graph.errors import (
+    MAILBOX_ADVICE,
+    EndpointNotValidated,
+    ExpirationTooFar,
+    FolderNotFound,
+    GraphError,
+    GraphUnavailable,
+    ItemGone,
+    MailboxNotFound,
+    RequestRejected,
+    SubscriptionExists,
+    SubscriptionGone,
+)
 from graph.mailbox import Mailbox
+from graph.messages import well_known_folder
+
+# Graph validates both addresses before it answers, which can take over 10 seconds.
+_CREATE_SECONDS: Final = 40.0
+_LONGEST_STATE: Final = 128
+_MINUTES: Final = re.compile(r"can only be (\d{1,7}) minutes", re.IGNORECASE)
+_GUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_NOT_VALIDATED: Final = re.compile(
+    r"validation request (?:failed|timed out)|validationtoken|http status code is|ssl/tls secure channel", re.IGNORECASE
+)
+_NO_FOLDER: Final = re.compile(r"not found in the store", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class GraphSubscription:
-    """A subscription as Graph has it. `clientState` is never returned by a list."""
+    """A subscription as Graph has it; its `clientState` is never given back by a list."""
 
     id: str
     resource: str
@@ -17,19 +49,38 @@ class GraphSubscription:
     notification_url: str
     lifecycle_url: str | None
     expires: datetime
+    """Aware, UTC."""
     application_id: str | None = None
 
 
 def mail_resource(user_id: str, folder: str = "inbox") -> str:
-    """`users/{id}/mailFolders('inbox')/messages` for a well-known name, `…/mailFolders/{id}/messages` for an id."""
-    raise NotImplementedError
+    """The messages of one folder as a subscription's resource; subfolders are not included.
+
+    `users/{id}/mailFolders('inbox')/messages` for a well-known name in any letter case, else
+    `users/{id}/mailFolders/{folder id}/messages`.
+    """
+    name = well_known_folder(folder)
+    place = f"mailFolders('{name}')" if name else f"mailFolders/{folder}"
+    return f"users/{user_id}/{place}/messages"
+
+
+def read_time(text: object) -> datetime:
+    """A time of Graph as aware UTC: up to seven fraction digits, `Z`, any offset or none.
+
+    Raises:
+        ValueError: it is no time.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"A time is a text, not {type(text).__name__}.")  # noqa: TRY004 (callers catch one type)
+    moment = datetime.fromisoformat(text.strip())
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 class SubscriptionClient:
-    """Creates, lists, renews and deletes the subscriptions of the mailbox's application."""
+    """The subscriptions of a mailbox's application. Every method also raises what `GraphClient.request` raises."""
 
     def __init__(self, client: GraphClient) -> None:
-        raise NotImplementedError
+        self._client = client
 
     async def create(
         self,
@@ -42,21 +93,167 @@ class SubscriptionClient:
         expires: datetime,
         change_type: str = "created",
     ) -> GraphSubscription:
-        """Raises EndpointNotValidated, ExpirationTooFar, SubscriptionExists, and what `request` does."""
-        raise NotImplementedError
+        """Create a subscription; Graph calls both addresses before it answers, so the receiver must run.
 
-    async def list(self, mailbox: Mailbox) -> list[GraphSubscription]:
-        """All of that application in the tenant."""
-        raise NotImplementedError
+        Read `expires` of the answer: less than 45 minutes is silently raised to that. Not repeated when Graph may have
+        created it without our seeing it (`GraphUnavailable.maybe_done`): then reconcile by `list`.
+
+        Raises:
+            EndpointNotValidated: Graph did not get its token back from one of the addresses.
+            ExpirationTooFar: ask for at most `minutes`.
+            SubscriptionExists: adopt or delete the one named.
+            FolderNotFound: the resource's folder is not in the mailbox.
+            MailboxNotFound: nor is there the mailbox.
+            ValueError: `expires` is naive, or `client_state` too long.
+        """
+        if len(client_state) > _LONGEST_STATE:
+            raise ValueError(f"clientState has {len(client_state)} characters; Graph takes {_LONGEST_STATE}.")
+        body = {
+            "changeType": change_type,
+            "resource": resource,
+            "notificationUrl": notification_url,
+            "lifecycleNotificationUrl": lifecycle_url,
+            "expirationDateTime": _time_text(expires),
+            "clientState": client_state,
+            "latestSupportedTlsVersion": "v1_2",
+        }
+        try:
+            answer = await self._client.request(
+                mailbox, "POST", "/subscriptions", json=body, deadline_seconds=_CREATE_SECONDS, counted=False
+            )
+        except GraphError as error:
+            raise _create_error(error, mailbox, notification_url) from error
+        return _subscription(answer)
+
+    async def list(self, mailbox: Mailbox) -> builtins.list[GraphSubscription]:
+        """All subscriptions of the mailbox's application in its tenant, other mailboxes' included.
+
+        Once per application, not per mailbox: 25 calls per 20 seconds are allowed (graph.md section 8).
+        """
+        url = "/subscriptions"
+        found: builtins.list[GraphSubscription] = []
+        seen: set[str] = set()
+        while url not in seen:
+            seen.add(url)
+            page = await self._client.request(mailbox, "GET", url, counted=False)
+            if not isinstance(page, Mapping):
+                raise GraphUnavailable("Graph's list of subscriptions is not an object. Try again later.")
+            found.extend(_subscription(item) for item in page.get("value") or ())
+            link = page.get("@odata.nextLink")
+            if not isinstance(link, str) or not link:
+                return found
+            url = link
+        raise GraphUnavailable("Graph pages the list of subscriptions in a circle. Try again later.")
 
     async def get(self, mailbox: Mailbox, subscription_id: str) -> GraphSubscription:
-        """Raises SubscriptionGone."""
-        raise NotImplementedError
+        """One subscription.
+
+        Raises:
+            SubscriptionGone: there is none of that id (any more).
+        """
+        try:
+            return _subscription(await self._client.request(mailbox, "GET", _path(subscription_id), counted=False))
+        except (ItemGone, MailboxNotFound) as error:
+            raise _gone(error, subscription_id) from error
 
     async def renew(self, mailbox: Mailbox, subscription_id: str, expires: datetime) -> datetime:
-        """The expiry Graph granted, which may be another. Raises SubscriptionGone, ExpirationTooFar."""
-        raise NotImplementedError
+        """Ask Graph to keep the subscription until `expires` (aware); this also reauthorizes it. Safe to repeat.
+
+        Returns the expiry Graph granted (aware, UTC), which may be another.
+
+        Raises:
+            SubscriptionGone: Graph answered 404; never retried: create a new one, then catch up.
+            ExpirationTooFar: ask for at most `minutes`.
+            EndpointNotValidated: Graph tested the address again and failed.
+        """
+        body = {"expirationDateTime": _time_text(expires)}
+        try:
+            answer = await self._client.request(
+                mailbox, "PATCH", _path(subscription_id), json=body, deadline_seconds=_CREATE_SECONDS, counted=False
+            )
+        except (ItemGone, MailboxNotFound) as error:
+            raise _gone(error, subscription_id) from error
+        except GraphError as error:
+            raise _typed(error) from error
+        return _subscription(answer).expires
 
     async def delete(self, mailbox: Mailbox, subscription_id: str) -> None:
-        """Safe to repeat: one already gone is done."""
-        raise NotImplementedError
+        """Delete the subscription. Safe to repeat: one that is already gone is done."""
+        try:
+            await self._client.request(mailbox, "DELETE", _path(subscription_id), counted=False)
+        except (ItemGone, MailboxNotFound):
+            return
+
+
+def _path(subscription_id: str) -> str:
+    return f"/subscriptions/{encode_segment(subscription_id)}"
+
+
+def _time_text(moment: datetime) -> str:
+    if moment.tzinfo is None:
+        raise ValueError("The expiry of a subscription must be an aware time.")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _subscription(answer: object) -> GraphSubscription:
+    if not isinstance(answer, Mapping) or not isinstance(answer.get("id"), str):
+        raise GraphUnavailable("Graph's answer about a subscription bears no id. Try again later.", maybe_done=True)
+    try:
+        expires = read_time(answer.get("expirationDateTime"))
+    except ValueError as reason:
+        raise GraphUnavailable(
+            f"Graph gave subscription {answer['id']} an expiry that is no time. Try again later.", maybe_done=True
+        ) from reason
+    return GraphSubscription(
+        id=answer["id"],
+        resource=str(answer.get("resource") or ""),
+        change_type=str(answer.get("changeType") or ""),
+        notification_url=str(answer.get("notificationUrl") or ""),
+        lifecycle_url=answer.get("lifecycleNotificationUrl") or None,
+        expires=expires,
+        application_id=answer.get("applicationId") or None,
+    )
+
+
+def _facts(error: GraphError) -> dict[str, Any]:
+    return {"status": error.status, "code": error.code, "request_id": error.request_id, "detail": error.detail}
+
+
+def _gone(error: GraphError, subscription_id: str) -> SubscriptionGone:
+    return SubscriptionGone(
+        f"Graph has no subscription {subscription_id} (any more): create a new one.", **_facts(error)
+    )
+
+
+def _create_error(error: GraphError, mailbox: Mailbox, notification_url: str) -> GraphError:
+    if _NO_FOLDER.search(error.detail):
+        return FolderNotFound(
+            f"{error} The folder or mailbox of {mailbox} does not exist.",
+            advice="Check folder and user id of the account with 'mail-importer accounts test'.",
+            **_facts(error),
+        )
+    if isinstance(error, ItemGone):
+        return MailboxNotFound(str(error), advice=MAILBOX_ADVICE, **_facts(error))
+    return _typed(error, notification_url)
+
+
+def _typed(error: GraphError, notification_url: str = "the notification address") -> GraphError:
+    """The error as one about a subscription, where its text leaves no other way (graph.md section 1)."""
+    if not isinstance(error, (RequestRejected, GraphUnavailable)):
+        return error
+    if found := _MINUTES.search(error.detail):
+        return ExpirationTooFar(
+            f"Graph keeps such a subscription for at most {found[1]} minutes.", minutes=int(found[1]), **_facts(error)
+        )
+    if error.status == HTTPStatus.CONFLICT:
+        guid = _GUID.search(error.detail)
+        return SubscriptionExists(str(error), subscription_id=guid[0].lower() if guid else None, **_facts(error))
+    if error.status == HTTPStatus.BAD_REQUEST and _NOT_VALIDATED.search(error.detail):
+        return EndpointNotValidated(
+            f"Graph called {notification_url} and did not get its validation token back: {error.detail.rstrip('.')}. "
+            "The address must be reachable from the internet over HTTPS with a publicly trusted, complete certificate "
+            "chain, accept TLS 1.2, and reach the running receiver within 10 seconds, without sign-in or firewall in "
+            "front. It is tried again.",
+            **_facts(error),
+        )
+    return error

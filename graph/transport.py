@@ -1,0 +1,86 @@
+"""What sign-in and Graph calls have in common on the wire: TLS, trusted roots, proxy."""
+
+import contextlib
+import ssl
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from cryptography import x509
+
+
+def tls_context(ca_bundle: Path | None = None) -> ssl.SSLContext:
+    """TLS 1.2 or newer, trusting the system's roots and those of `ca_bundle`.
+
+    REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE have no say; SSL_CERT_FILE and SSL_CERT_DIR move the system's roots, as they
+    do for every program on OpenSSL.
+
+    Raises:
+        ValueError: the bundle cannot be read; the text names the setting.
+    """
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_bundle is not None:
+        try:
+            context.load_verify_locations(cafile=ca_bundle)
+        except OSError as reason:  # ssl.SSLError is one too
+            raise _bad_bundle(ca_bundle, reason) from reason
+    return context
+
+
+def load_roots(ca_bundle: Path | None = None) -> tuple[x509.Certificate, ...]:
+    """The system's trusted roots and the certificates of `ca_bundle`, for `certificates.check_usable`.
+
+    Raises:
+        ValueError: the bundle cannot be read; the text names the setting.
+    """
+    system = ssl.create_default_context().get_ca_certs(binary_form=True)
+    roots = [_parsed(der) for der in system] if system else _roots_of_folder(ssl.get_default_verify_paths().capath)
+    if ca_bundle is not None:
+        # Parsed on its own: get_ca_certs() leaves out what is not marked as an authority, and a self-signed certificate
+        # that an administrator trusts by name is not.
+        try:
+            roots.extend(x509.load_pem_x509_certificates(ca_bundle.read_bytes()))
+        except (OSError, ValueError) as reason:
+            raise _bad_bundle(ca_bundle, reason) from reason
+    return tuple(root for root in roots if root is not None)
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy HTTPS_PROXY (or the system's settings) names for `url`; None without one or when NO_PROXY excepts it.
+
+    Asked once per connection pool and not left to the libraries: with `trust_env` aiohttp takes two threads per
+    request, and both it and requests let ~/.netrc interfere with the Authorization header.
+    """
+    parts = urlsplit(url)
+    if parts.hostname and (proxy_bypass(parts.hostname) or proxy_bypass(parts.netloc.rpartition("@")[2])):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if proxy and "://" not in proxy:
+        proxy = f"http://{proxy}"
+    return proxy
+
+
+def _parsed(der: bytes) -> x509.Certificate | None:
+    # System stores hold roots that stricter parsers refuse (a serial number of zero); one must not spoil the rest.
+    with contextlib.suppress(ValueError, x509.InvalidVersion):
+        return x509.load_der_x509_certificate(der)
+    return None
+
+
+def _roots_of_folder(folder: str | None) -> list[x509.Certificate | None]:
+    """OpenSSL reads its folder of roots only while it verifies, so the context knows none of them yet."""
+    roots: list[x509.Certificate | None] = []
+    if folder is None:
+        return roots
+    for path in sorted(Path(folder).glob("*")):
+        with contextlib.suppress(OSError, ValueError, x509.InvalidVersion):
+            roots.extend(x509.load_pem_x509_certificates(path.read_bytes()))
+    return roots
+
+
+def _bad_bundle(ca_bundle: Path, reason: Exception) -> ValueError:
+    return ValueError(
+        f"The setting ca_bundle names {ca_bundle}, which is not a readable PEM file of certificates: {reason}"
+    )
