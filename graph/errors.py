@@ -411,7 +411,7 @@ def _read_answer(status: int, body: object, headers: Mapping[str, str], now: dat
         request_id = error["innerError"].get("request-id")
     return _Answer(
         status=true_status,
-        code=harmless(codes[0], 100) if codes else None,
+        code=(harmless(codes[0], 100) or None) if codes else None,
         codes=frozenset(code.lower() for code in codes),
         detail=detail,
         request_id=harmless(request_id, 100) or None,

@@ -2,11 +2,13 @@
 
 import contextlib
 import ssl
+import warnings
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from cryptography import x509
+from cryptography.utils import CryptographyDeprecationWarning
 
 
 def tls_context(ca_bundle: Path | None = None) -> ssl.SSLContext:
@@ -34,8 +36,11 @@ def load_roots(ca_bundle: Path | None = None) -> tuple[x509.Certificate, ...]:
     Raises:
         ValueError: the bundle cannot be read; the text names the setting.
     """
-    system = ssl.create_default_context().get_ca_certs(binary_form=True)
-    roots = [_parsed(der) for der in system] if system else _roots_of_folder(ssl.get_default_verify_paths().capath)
+    with warnings.catch_warnings():
+        # Some system roots have a serial number of zero; nobody here can do anything about them.
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        system = ssl.create_default_context().get_ca_certs(binary_form=True)
+        roots = [_parsed(der) for der in system] if system else _roots_of_folder(ssl.get_default_verify_paths().capath)
     if ca_bundle is not None:
         # Parsed on its own: get_ca_certs() leaves out what is not marked as an authority, and a self-signed certificate
         # that an administrator trusts by name is not.
@@ -63,7 +68,7 @@ def proxy_for(url: str) -> str | None:
 
 
 def _parsed(der: bytes) -> x509.Certificate | None:
-    # System stores hold roots that stricter parsers refuse (a serial number of zero); one must not spoil the rest.
+    # System stores hold roots that a stricter parser refuses; one of them must not spoil the rest.
     with contextlib.suppress(ValueError, x509.InvalidVersion):
         return x509.load_der_x509_certificate(der)
     return None

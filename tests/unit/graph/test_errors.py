@@ -1,0 +1,150 @@
+import copy
+import json
+import pickle
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from graph.errors import (
+    AccessDenied,
+    GraphError,
+    GraphUnavailable,
+    ItemCorrupt,
+    ItemGone,
+    MailboxNotFound,
+    RequestRejected,
+    SignInRefused,
+    SubscriptionExists,
+    SyncStateLost,
+    error_from_response,
+    retry_after_seconds,
+)
+
+from .conftest import make_mailbox
+
+NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
+
+
+def answer(status: int, code: str = "", message: str = "", **more: Any) -> GraphError:
+    headers = more.pop("headers", {})
+    body = {"error": {"code": code, "message": message, **more}}
+    return error_from_response(
+        status, json.dumps(body).encode(), headers, doing="GET /x", mailbox=make_mailbox(), now=NOW
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "kind"),
+    [
+        (429, "TooManyRequests", "", GraphUnavailable),
+        (503, "ServiceUnavailable", "Mailbox info is stale", GraphUnavailable),
+        (504, "", "", GraphUnavailable),
+        (509, "", "", GraphUnavailable),
+        (500, "UnknownError", "", GraphUnavailable),
+        (502, "", "", GraphUnavailable),
+        (403, "ApplicationThrottled", "over its MailboxConcurrency limit.", GraphUnavailable),
+        (400, "ErrorTooManyObjectsOpened", "", GraphUnavailable),
+        (400, "activityLimitReached", "", GraphUnavailable),
+        (400, "ExtensionError", "Operation: Create; Exception: [A task was canceled.]", GraphUnavailable),
+        (400, "ExtensionError", "Request has been quarantined by condition", GraphUnavailable),
+        (403, "ExtensionError", "Exception: [Status Code: ServiceUnavailable; Reason: x]", GraphUnavailable),
+        (400, "ExtensionError", "Exception: [Status Code: 503; Reason: x]", GraphUnavailable),
+        (302, "", "", GraphUnavailable),
+        (403, "ExtensionError", "Exception: [Status Code: Forbidden; Reason: x]", AccessDenied),
+        (400, "ExtensionError", "Exception: [Status Code: Unauthorized; Reason: x]", AccessDenied),
+        (403, "ErrorAccessDenied", "", AccessDenied),
+        (401, "InvalidAuthenticationToken", "", AccessDenied),
+        (404, "ExtensionError", "The REST API is not yet supported for this mailbox", MailboxNotFound),
+        (404, "ErrorInvalidUser", "", MailboxNotFound),
+        (404, "Request_ResourceNotFound", "", MailboxNotFound),
+        (404, "MailboxNotEnabledForRESTAPI", "", MailboxNotFound),
+        (404, "ErrorItemNotFound", "", ItemGone),
+        (404, "", "", ItemGone),
+        (500, "ErrorCorruptData", "", ItemCorrupt),
+        (400, "ErrorInvalidIdMalformed", "", RequestRejected),
+        (405, "", "", RequestRejected),
+        (413, "", "", RequestRejected),
+        (410, "", "", SyncStateLost),
+        (400, "SyncStateNotFound", "", SyncStateLost),
+        (404, "resyncRequired", "", SyncStateLost),
+    ],
+)
+def test_an_answer_becomes_the_error_that_decides_what_to_do(
+    status: int, code: str, message: str, kind: type[GraphError]
+) -> None:
+    error = answer(status, code, message)
+    assert type(error) is kind
+    assert error.status == status
+    assert error.code == (code or None)
+    assert "Support" in str(error)
+    assert "GET /x" in str(error)
+
+
+def test_the_inner_code_counts() -> None:
+    assert isinstance(answer(400, "x", "", innerError={"code": "activityLimitReached"}), GraphUnavailable)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b'{"error": "text"}', b'{"error": {"code": 7}}', b"\xff\xfe"])
+def test_a_body_of_any_shape_gives_an_error(body: bytes) -> None:
+    assert isinstance(error_from_response(404, body, {}, doing="GET /x"), ItemGone)
+
+
+def test_the_request_id_is_kept_for_the_support_case() -> None:
+    assert answer(503, headers={"Request-Id": "r-1"}).request_id == "r-1"
+    assert answer(503, "x", "", innerError={"request-id": "r-2"}).request_id == "r-2"
+
+
+def test_no_token_of_the_answer_reaches_the_text() -> None:
+    error = answer(
+        401, "InvalidAuthenticationToken", "IDX14100: eyJhbGciOi.eyJzdWIi.sig is bad; Bearer abc\nmi1.5." + "A" * 43
+    )
+    assert "eyJ" not in str(error)
+    assert "abc" not in str(error)
+    assert "AAAA" not in str(error)
+    assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "Mon, 01 Mar 2027 12:00:30 GMT"}, 30.0),
+        ({"retry-after": "Mon, 01 Mar 2027 12:00:30 GMT", "date": "Mon, 01 Mar 2027 12:00:10 GMT"}, 20.0),
+        ({"retry-after": "Mon, 01 Mar 2027 11:00:00 GMT"}, 0.0),
+        ({"retry-after": "-5"}, 0.0),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_date(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after_seconds(headers, NOW) == seconds
+
+
+def test_only_what_graph_surely_did_not_begin_may_be_repeated() -> None:
+    maybe = {status: answer(status) for status in (429, 500, 502, 503, 504)}
+    assert {s for s, e in maybe.items() if isinstance(e, GraphUnavailable) and e.maybe_done} == {500, 502, 504}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SignInRefused("It failed.", advice="Do this.", aadsts=700027, code="invalid_client"),
+        SubscriptionExists("There is one.", subscription_id="s", status=409),
+        GraphUnavailable("Later.", retry_after=3.0),
+    ],
+)
+def test_an_error_survives_copying(error: GraphError) -> None:
+    for twin in (copy.copy(error), pickle.loads(pickle.dumps(error))):  # noqa: S301 (our own bytes)
+        assert type(twin) is type(error)
+        assert str(twin) == str(error)
+        assert vars(twin) == vars(error)
+
+
+def test_an_account_error_says_what_to_do() -> None:
+    error = answer(403, "ErrorAccessDenied")
+    assert isinstance(error, AccessDenied)
+    assert "Mail.Read" in error.advice
+    assert str(error) == f"{error.summary} {error.advice}"
