@@ -211,7 +211,7 @@ def load_settings() -> Settings:
     """
     variables = {name.upper(): name for name, value in os.environ.items() if name.upper().startswith(PREFIX) and value}
     problems = [
-        _unknown(name, [PREFIX + key.upper() for key in Settings.model_fields], name.upper(), "the environment")
+        _unknown(name, upper.removeprefix(PREFIX).lower(), "the environment", lambda key: PREFIX + key.upper())
         for upper, name in sorted(variables.items())
         if upper != CONFIG_VARIABLE
         and not upper.startswith(TEST_PREFIX)
@@ -219,13 +219,11 @@ def load_settings() -> Settings:
     ]
     path, values = _read_file(problems)
     problems.extend(
-        _unknown(key, list(Settings.model_fields), key.lower(), f"file {path}")
-        for key in values
-        if key not in Settings.model_fields
+        _unknown(key, key.lower(), f"file {path}", str) for key in values if key not in Settings.model_fields
     )
     known = {key: value for key, value in values.items() if key in Settings.model_fields}
     try:
-        settings = _FromEverywhere(**known)
+        settings = Settings(**dict(_FromEverywhere(**known)))
     except ValidationError as exc:
         raise SettingsError(*problems, *_explained(exc, variables, known, path)) from None
     if problems:
@@ -250,9 +248,9 @@ def _read_file(problems: list[str]) -> tuple[Path, dict[str, Any]]:
     return path, {}
 
 
-def _unknown(key: str, known: list[str], sought: str, where: str) -> str:
-    close = difflib.get_close_matches(sought, known, n=1, cutoff=0.7)
-    hint = f"Did you mean {close[0]}?" if close else "See the settings in the documentation."
+def _unknown(key: str, bare: str, where: str, spelt: Callable[[str], str]) -> str:
+    close = difflib.get_close_matches(bare, Settings.model_fields, n=1, cutoff=0.7)
+    hint = f"Did you mean {spelt(close[0])}?" if close else "See the settings in the documentation."
     return f"{key}: there is no such setting (set in {where}). {hint}"
 
 

@@ -241,7 +241,8 @@ def _subscription(held: dict[str, Any] | None, now: datetime) -> str:
         return "none"
     if held["expires"] <= now:
         return f"expired {span(now - held['expires'])} ago"
-    return f"{held['state']}, {span(held['expires'] - now)} left"
+    state = "" if held["state"] == "active" else f"{held['state']}, "
+    return f"{state}{span(held['expires'] - now)} left"
 
 
 def _conditions(conditions: list[dict[str, Any]]) -> str:

@@ -6,6 +6,7 @@ from alembic.util import CommandError
 from console.commands import Invocation, example, pass_invocation
 from console.output import Column, Record, prints_data, tell
 from db import schema
+from db.errors import SchemaNotCurrent
 
 
 @click.group(epilog=example("mail-importer db upgrade"))
@@ -45,6 +46,11 @@ def current(invocation: Invocation) -> Record:
     """
     with invocation.gateway(current=False) as engine:
         found = schema.state(engine)
+        failure = None
+        try:
+            schema.require_current(engine)
+        except SchemaNotCurrent as exc:
+            failure = str(exc)
     row = {
         "database": invocation.settings.shown_database_url,
         "revision": found.current,
@@ -57,5 +63,4 @@ def current(invocation: Invocation) -> Record:
         Column("head", "Needed"),
         Column("current", "Up to date"),
     ]
-    failure = None if found.is_current else "This version needs another schema. Run: mail-importer db upgrade"
     return Record(columns, row, failure)

@@ -1,0 +1,84 @@
+"""Commands in a folder of their own, in an environment without our settings."""
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pytest
+import structlog
+from click.testing import CliRunner, Result
+from sqlalchemy import Engine
+
+from console.commands import Invocation
+from console.main import cli
+from console.settings import Settings
+from db.engine import make_engine
+
+NOW: Final = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
+TENANT: Final = "11111111-2222-3333-4444-555555555555"
+CLIENT: Final = "66666666-7777-8888-9999-aaaaaaaaaaaa"
+USER: Final = "bbbbbbbb-cccc-dddd-eeee-ffffffffffff"
+THUMBPRINT: Final = "9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B"
+
+Run = Callable[..., Result]
+RunProcess = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(autouse=True)
+def _clean_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No settings from outside, relative paths in a folder of the test, and logs as they were afterwards."""
+    for name in os.environ:
+        if name.upper().startswith("MAIL_IMPORTER_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def run() -> Run:
+    """Run a command in this process, as if it were `NOW`."""
+
+    def call(*arguments: str) -> Result:
+        result = CliRunner().invoke(cli, list(arguments), obj=Invocation(clock=lambda: NOW))
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return call
+
+
+@pytest.fixture
+def run_process(tmp_path: Path) -> RunProcess:
+    """Run the installed command as a process."""
+
+    def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(Path(sys.executable).with_name("mail-importer")), *arguments],
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return call
+
+
+@pytest.fixture
+def engine(run: Run) -> Iterator[Engine]:
+    """The gateway database that the commands use, its schema current."""
+    assert run("db", "upgrade").exit_code == 0
+    made = make_engine(Settings().database_url.get_secret_value())
+    yield made
+    made.dispose()

@@ -1,0 +1,234 @@
+"""`mail-importer accounts`."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from click.testing import Result
+from sqlalchemy import Engine, insert
+
+from db import accounts as table
+from db import subscriptions
+from db.engine import run_reading, run_writing
+from db.tables import message
+
+Run = Callable[..., Result]
+
+NOW = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
+TENANT = "11111111-2222-3333-4444-555555555555"
+CLIENT = "66666666-7777-8888-9999-aaaaaaaaaaaa"
+USER = "bbbbbbbb-cccc-dddd-eeee-ffffffffffff"
+THUMBPRINT = "9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B"
+GIVEN = {"name": "laboratory", "tenant-id": TENANT, "client-id": CLIENT, "user-id": USER, "thumbprint": THUMBPRINT}
+
+
+@pytest.fixture
+def add(run: Run) -> Run:
+    """Add an account that is right but for what the test says."""
+
+    def call(*more: str, **changed: str) -> Result:
+        given = GIVEN | {name.replace("_", "-"): value for name, value in changed.items()}
+        return run("accounts", "add", *(part for name, value in given.items() for part in (f"--{name}", value)), *more)
+
+    return call
+
+
+@pytest.fixture
+def stored(engine: Engine) -> Callable[[], list[table.Account]]:
+    """What is in the table."""
+    return lambda: run_reading(engine, table.every)
+
+
+Stored = Callable[[], list[table.Account]]
+
+
+def listed(run: Run) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(run("accounts", "list", "--json").stdout)
+    return rows
+
+
+def test_add_stores_what_was_given_and_the_defaults(add: Run, stored: Stored) -> None:
+    result = add()
+    assert (result.exit_code, result.stdout) == (0, "")
+    [account] = stored()
+    assert account.enabled
+    assert account.settings == table.AccountSettings("laboratory", TENANT, CLIENT, USER, THUMBPRINT)
+
+
+def test_add_stores_every_option(add: Run, stored: Stored) -> None:
+    options = ["--no-secure-certificate-access", "--folder", "Inbox/Results", "--after-import", "move"]
+    assert add(*options, "--move-to", "Done").exit_code == 0
+    assert stored()[0].settings == replace(
+        table.AccountSettings("laboratory", TENANT, CLIENT, USER, THUMBPRINT),
+        secure_certificate_access=False,
+        folder="Inbox/Results",
+        after_import="move",
+        move_to_folder="Done",
+    )
+
+
+@pytest.mark.parametrize("mark", ["\u200e", "\ufeff", "\u00a0"])
+def test_a_thumbprint_with_something_invisible_is_stored_bare_and_it_is_said(
+    mark: str, add: Run, stored: Stored
+) -> None:
+    spaced = " ".join(THUMBPRINT[at : at + 2] for at in range(0, 40, 2)).lower()
+    result = add(thumbprint=f"{mark}{spaced}{mark}")
+    assert result.exit_code == 0
+    assert stored()[0].settings.thumbprint == THUMBPRINT
+    assert f"U+{ord(mark):04X}" in result.stderr
+
+
+def test_of_blanks_and_colons_in_a_thumbprint_nothing_is_said(add: Run, stored: Stored) -> None:
+    result = add(thumbprint=f" {THUMBPRINT.lower()[:20]}:{THUMBPRINT[20:]} ")
+    assert stored()[0].settings.thumbprint == THUMBPRINT
+    assert "Invisible" not in result.stderr
+
+
+def test_ids_and_names_are_stored_without_what_surrounds_them(add: Run, stored: Stored) -> None:
+    result = add(
+        name=" laboratory\u200b", tenant_id=f" {{{TENANT}}}\n", client_id=CLIENT.upper(), user_id=f"\u200e{USER}"
+    )
+    assert result.exit_code == 0
+    assert stored()[0].settings == table.AccountSettings("laboratory", TENANT, CLIENT, USER, THUMBPRINT)
+
+
+@pytest.mark.parametrize(
+    ("changed", "more", "named"),
+    [
+        ({"name": ""}, [], "--name"),
+        ({"name": " \u200e "}, [], "--name"),
+        ({"name": "a\nb"}, [], "--name"),
+        ({"name": "x" * 201}, [], "--name"),
+        ({"name": "\udcff"}, [], "--name"),
+        ({"tenant_id": "contoso.onmicrosoft.com"}, [], "--tenant-id"),
+        ({"tenant_id": TENANT[:-1]}, [], "--tenant-id"),
+        ({"tenant_id": CLIENT}, [], "--tenant-id"),
+        ({"client_id": "mail-importer"}, [], "--client-id"),
+        ({"client_id": ""}, [], "--client-id"),
+        ({"user_id": " "}, [], "--user-id"),
+        ({"user_id": "x" * 321}, [], "--user-id"),
+        ({"thumbprint": "12 34"}, [], "--thumbprint"),
+        ({"thumbprint": "A" * 64}, [], "SHA-256"),
+        ({"folder": ""}, [], "--folder"),
+        ({"after-import": "burn"}, [], "--after-import"),
+        ({"after-import": "move"}, [], "--move-to"),
+        ({}, ["--move-to", "Done"], "--move-to"),
+        ({"after-import": "move"}, ["--move-to", " "], "--move-to"),
+    ],
+)
+def test_what_cannot_be_right_is_wrong_usage_that_names_the_option(
+    changed: dict[str, str], more: list[str], named: str, add: Run, stored: Stored
+) -> None:
+    result = add(*more, **changed)
+    assert result.exit_code == 2
+    assert named in result.stderr
+    assert stored() == []
+
+
+def test_a_user_that_is_no_object_id_is_stored_with_a_warning(add: Run, stored: Stored) -> None:
+    result = add(user_id="lab@example.com")
+    assert result.exit_code == 0
+    assert "object id" in result.stderr
+    assert stored()[0].settings.user_id == "lab@example.com"
+
+
+def test_a_thumbprint_the_store_has_not_is_stored_with_a_warning(add: Run, engine: Engine) -> None:
+    assert f"holds no certificate {THUMBPRINT}" in add().stderr
+    assert engine is not None
+
+
+def test_a_second_account_of_a_name_is_refused(add: Run, stored: Stored) -> None:
+    add()
+    result = add(user_id=TENANT)
+    assert result.exit_code == 1
+    assert "'laboratory' exists already" in result.stderr
+    assert [account.settings.user_id for account in stored()] == [USER]
+
+
+def test_list_and_show_of_nothing_say_so(run: Run, engine: Engine) -> None:
+    result = run("accounts", "list")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "no accounts" in result.stderr
+    missing = run("accounts", "show", "laboratory")
+    assert (missing.exit_code, missing.stdout) == (1, "")
+    assert "no account named 'laboratory'" in missing.stderr
+    assert engine is not None
+
+
+@pytest.fixture
+def busy(add: Run, engine: Engine) -> None:
+    """An account with a subscription, a trouble and two messages."""
+    add()
+    [account] = run_reading(engine, table.every)
+    run_writing(engine, lambda connection: subscriptions.hold(connection, held(account.account_id)))
+    condition = table.Condition(
+        account.account_id, "processor", "AccessDenied", "Grant Mail.Read.", NOW, NOW + timedelta(minutes=5)
+    )
+    run_writing(engine, lambda connection: table.set_condition(connection, condition))
+    rows = [
+        {"nAccountID": account.account_id, "sGraphMessageID": each, "bHasAttachments": False, "dtImported": NOW}
+        for each in ("a", "A")
+    ]
+    run_writing(engine, lambda connection: connection.execute(insert(message), rows))
+
+
+def held(account_id: int) -> subscriptions.HeldSubscription:
+    return subscriptions.HeldSubscription(
+        subscription_id="s-1",
+        account_id=account_id,
+        expires=NOW + timedelta(days=3, hours=4),
+        resource="users/x/messages",
+        notification_url="https://mail.example.com",
+        key_fingerprint="f",
+        granted=NOW,
+    )
+
+
+@pytest.mark.usefixtures("busy")
+def test_list_shows_subscription_trouble_and_count(run: Run) -> None:
+    [account] = listed(run)
+    assert account["subscription"] == {"id": "s-1", "state": "active", "expires": "2026-04-03T16:00:00Z"}
+    assert account["imported"] == 2
+    assert [each["reason"] for each in account["conditions"]] == ["AccessDenied"]
+    table_ = run("accounts", "list").stdout
+    assert "3 d 4 h left" in " ".join(table_.split())
+    assert max(len(line) for line in table_.splitlines()) <= 80
+
+
+@pytest.mark.usefixtures("busy")
+def test_show_prints_what_is_the_matter_and_when_it_is_tried_again(run: Run) -> None:
+    out = " ".join(run("accounts", "show", "laboratory").stdout.split())
+    for part in (THUMBPRINT, "3 d 4 h left", "Imported 2", "AccessDenied", "Grant Mail.Read.", "12:05:00 UTC"):
+        assert part in out
+    assert json.loads(run("accounts", "show", "laboratory", "--json").stdout) == listed(run)[0]
+
+
+def test_disable_and_enable_switch_and_have_the_subscription_follow(add: Run, run: Run, engine: Engine) -> None:
+    add()
+    assert run("accounts", "disable", "laboratory").exit_code == 0
+    assert [account["enabled"] for account in listed(run)] == [False]
+    assert run("accounts", "enable", "laboratory").exit_code == 0
+    assert [account["enabled"] for account in listed(run)] == [True]
+    assert run_reading(engine, lambda connection: subscriptions.anything_due(connection, now=NOW))
+
+
+@pytest.mark.usefixtures("busy")
+def test_remove_takes_the_account_off_the_list_and_says_that_messages_stay(run: Run, engine: Engine) -> None:
+    result = run("accounts", "remove", "laboratory")
+    assert result.exit_code == 0
+    assert "messages" in result.stderr
+    assert "stay" in result.stderr
+    assert listed(run) == []
+    assert sum(run_reading(engine, table.imported_counts).values()) == 2
+
+
+@pytest.mark.parametrize("command", ["enable", "disable", "remove", "show"])
+@pytest.mark.parametrize(("name", "status"), [("nobody", 1), ("", 1), ("\udcff", 2)])
+def test_an_account_that_is_not_there_fails(command: str, name: str, status: int, run: Run, engine: Engine) -> None:
+    result = run("accounts", command, name)
+    assert (result.exit_code, result.stdout) == (status, "")
+    assert result.stderr
+    assert engine is not None

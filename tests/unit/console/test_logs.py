@@ -1,0 +1,171 @@
+"""Logs: their form, and what never gets into them."""
+
+import io
+import json
+import logging
+from datetime import datetime
+from typing import Any
+
+import pytest
+import structlog
+
+from console import logs
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    made = io.StringIO()
+    logs.configure(made)
+    return made
+
+
+def test_an_event_is_one_json_object_with_time_and_level(stream: io.StringIO) -> None:
+    log.info("message_imported", attachments=2, name="Müller\n")
+    assert stream.getvalue().count("\n") == 1
+    [event] = lines(stream)
+    assert datetime.fromisoformat(event.pop("timestamp")).tzinfo is not None
+    assert event == {"event": "message_imported", "level": "info", "attachments": 2, "name": "Müller\n"}
+
+
+def test_what_is_bound_to_the_delivery_is_in_every_line(stream: io.StringIO) -> None:
+    with structlog.contextvars.bound_contextvars(correlation="c1"):
+        log.info("message_fetched")
+    assert lines(stream)[0]["correlation"] == "c1"
+
+
+def test_a_terminal_gets_readable_lines_unless_json_is_asked_for() -> None:
+    terminal = Terminal()
+    logs.configure(terminal)
+    log.info("message_imported")
+    assert "message_imported" in terminal.getvalue()
+    assert not terminal.getvalue().startswith("{")
+    terminal = Terminal()
+    logs.configure(terminal, "json")
+    log.info("message_imported")
+    assert lines(terminal)[0]["event"] == "message_imported"
+
+
+def test_console_can_be_asked_for_without_colours_in_a_file() -> None:
+    stream = io.StringIO()
+    logs.configure(stream, "console")
+    log.info("message_imported", account="laboratory")
+    assert "account=laboratory" in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_debug_is_left_out(stream: io.StringIO) -> None:
+    log.debug("noise")
+    assert stream.getvalue() == ""
+
+
+def test_libraries_log_in_the_same_form_from_warning_up(stream: io.StringIO) -> None:
+    logging.getLogger("msal.application").info("chatter")
+    logging.getLogger("aiohttp.server").warning("trouble with %s", "a client")
+    [event] = lines(stream)
+    assert (event["event"], event["level"], event["logger"]) == ("trouble with a client", "warning", "aiohttp.server")
+
+
+def test_configured_again_nothing_is_logged_twice(stream: io.StringIO) -> None:
+    second = io.StringIO()
+    logs.configure(second)
+    log.info("once")
+    logging.getLogger("azure").error("once")
+    assert len(lines(second)) == 2
+    assert stream.getvalue() == ""
+
+
+def test_an_exception_is_a_structure_without_local_variables(stream: io.StringIO) -> None:
+    def fails() -> None:
+        body = "Dear patient"
+        raise ValueError(len(body))
+
+    try:
+        fails()
+    except ValueError:
+        log.exception("delivery_failed")
+    [event] = lines(stream)
+    assert event["exception"][0]["exc_type"] == "ValueError"
+    assert event["exception"][0]["frames"][-1]["name"] == "fails"
+    assert "Dear patient" not in stream.getvalue()
+
+
+def test_a_terminal_shows_an_exception_without_local_variables() -> None:
+    terminal = Terminal()
+    logs.configure(terminal)
+    body = ["Dear patient"]
+    try:
+        body.remove("")
+    except ValueError:
+        log.exception("delivery_failed")
+    assert "ValueError" in terminal.getvalue()
+    assert terminal.getvalue().count("Dear patient") == 0
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "token",
+        "access_token",
+        "validationToken",
+        "client_secret",
+        "clientState",
+        "client_state",
+        "password",
+        "Authorization",
+        "body",
+        "sBody",
+        "subject",
+        "database_url",
+        "servicebus_connection_string",
+    ],
+)
+def test_what_stands_under_a_secret_key_is_removed_at_any_depth(key: str, stream: io.StringIO) -> None:
+    log.info("x", **{key: "hunter2"}, deep=[{"a": {key: "hunter2"}}], many=({key: ["hunter2"]},))
+    assert "hunter2" not in stream.getvalue()
+    assert lines(stream)[0][key] == "[removed]"
+
+
+@pytest.mark.parametrize("key", ["account", "message", "body_bytes", "thumbprint", "lock"])
+def test_what_stands_under_other_keys_is_kept(key: str, stream: io.StringIO) -> None:
+    log.info("x", **{key: "hunter2"})
+    assert lines(stream)[0][key] == "hunter2"
+
+
+def test_something_nested_too_deep_is_removed_rather_than_searched(stream: io.StringIO) -> None:
+    value: object = {"token": "hunter2"}
+    for _ in range(50):
+        value = [value]
+    log.info("x", deep=value)
+    assert "hunter2" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "got eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJodW50ZXIyIn0.hunter2",
+        "header Authorization: Bearer hunter2",
+        "cannot connect to mssql+pyodbc://sa:hunter2@host/db",
+        "DRIVER={x};UID=sa;PWD=hunter2;Encrypt=yes",
+        "Endpoint=sb://x/;SharedAccessKey=hunter2",
+    ],
+)
+def test_tokens_in_the_sentences_of_libraries_are_removed(sentence: str, stream: io.StringIO) -> None:
+    logging.getLogger("azure.identity").warning(sentence)
+    assert "hunter2" not in stream.getvalue()
+    assert "[removed]" in stream.getvalue()
+
+
+def test_a_value_that_is_no_json_does_not_lose_the_line(stream: io.StringIO) -> None:
+    log.info("x", what=object(), bytes=b"\xff")
+    assert lines(stream)[0]["event"] == "x"

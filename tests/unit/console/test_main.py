@@ -1,0 +1,197 @@
+"""The command as a whole: help, exit statuses, and what goes where."""
+
+import importlib.util
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from bus.errors import QueueUnavailable
+from console.main import COMMANDS, LazyCommand, LazyGroup
+from db.errors import DatabaseUnavailable
+from graph.errors import GraphUnavailable
+
+Run = Callable[..., Result]
+RunProcess = Callable[..., subprocess.CompletedProcess[str]]
+
+ADD = (
+    "accounts", "add", "--name", "laboratory",
+    "--tenant-id", "11111111-2222-3333-4444-555555555555", "--client-id", "66666666-7777-8888-9999-aaaaaaaaaaaa",
+    "--user-id", "bbbbbbbb-cccc-dddd-eeee-ffffffffffff", "--thumbprint", "9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B",
+)  # fmt: skip
+
+
+def present(name: str) -> bool:
+    module = COMMANDS[name].target.partition(":")[0]
+    return importlib.util.find_spec(module) is not None
+
+
+def walk(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield path, command
+    if isinstance(command, click.Group):
+        for name, each in command.commands.items():
+            yield from walk(each, (*path, name))
+
+
+@pytest.fixture(params=COMMANDS)
+def tree(request: pytest.FixtureRequest) -> list[tuple[tuple[str, ...], click.Command]]:
+    """A command and all below it."""
+    name: str = request.param
+    if not present(name):
+        pytest.skip(f"the command {name} is not in the tree yet")
+    return list(walk(COMMANDS[name].load(), (name,)))
+
+
+def test_every_command_has_help_with_an_example_within_80_columns(
+    tree: list[tuple[tuple[str, ...], click.Command]], run: Run
+) -> None:
+    for path, command in tree:
+        assert command.help, f"{path} says nothing"
+        for option in command.params:
+            assert isinstance(option, click.Argument) or option.to_info_dict()["help"], f"{path}: {option.name}"
+        out = run(*path, "--help").stdout
+        assert "Example" in out, f"{path} has no example"
+        assert "mail-importer " + " ".join(path) in out.split("Example")[1], f"{path}: the example is another's"
+        assert max(len(line) for line in out.splitlines()) <= 80, f"{path} is too wide"
+
+
+def test_every_command_that_prints_data_prints_json_too(tree: list[tuple[tuple[str, ...], click.Command]]) -> None:
+    for path, command in tree:
+        if path[-1] in {"list", "show", "status", "current", "test"}:
+            assert any("--json" in option.opts for option in command.params), path
+
+
+def test_help_lists_every_command_with_its_line_and_the_exit_statuses(run: Run) -> None:
+    out = run("--help").stdout
+    for name, entry in COMMANDS.items():
+        assert f"{name} " in out
+        assert entry.summary in out
+    assert "Exit status" in out
+
+
+def test_help_loads_no_command() -> None:
+    code = "import sys; from console.main import cli; cli(['--help'], standalone_mode=False); print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "console.main" in out
+    assert not {"sqlalchemy", "aiohttp", "pydantic", "console.settings", "rich"} & set(out.split())
+
+
+def test_help_works_with_broken_settings(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL_IMPORTER_QEUE", "x")
+    for arguments in (["--help"], ["accounts", "--help"], ["accounts", "list", "--help"], ["--version"]):
+        assert run(*arguments).exit_code == 0
+
+
+def test_a_misspelt_command_is_wrong_usage_with_the_right_one(run: Run) -> None:
+    result = run("acounts")
+    assert result.exit_code == 2
+    assert "accounts" in result.stderr
+
+
+def test_wrong_settings_end_every_command_with_2_and_without_traceback(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAIL_IMPORTER_RECEIVER_PORT", "http")
+    for arguments in (["accounts", "list"], ["certificates", "list"], ["queue", "status"], ["db", "current"], ADD):
+        result = run(*arguments)
+        assert result.exit_code == 2
+        assert result.stdout == ""
+        assert "receiver_port" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "error", [GraphUnavailable("Graph is away."), DatabaseUnavailable("It is locked."), QueueUnavailable("It is full.")]
+)
+def test_an_error_written_for_operators_ends_with_1_and_its_sentence(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = CliRunner().invoke(group_that_raises(error, monkeypatch), ["fail"])
+    assert (result.exit_code, result.stderr) == (1, f"Error: {error}\n")
+
+
+def test_an_error_nobody_expected_is_not_dressed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = CliRunner().invoke(group_that_raises(ZeroDivisionError(), monkeypatch), ["fail"])
+    assert isinstance(result.exception, ZeroDivisionError)
+
+
+def group_that_raises(error: Exception, monkeypatch: pytest.MonkeyPatch) -> LazyGroup:
+    @click.command()
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(LazyCommand, "load", lambda _: fail)
+    return LazyGroup(name="mail-importer", lazy={"fail": LazyCommand("nowhere:fail", "Fail.")})
+
+
+@pytest.mark.parametrize("arguments", [["accounts", "list"], ["queue", "status"], ADD, ["accounts", "remove", "x"]])
+def test_a_database_without_schema_is_refused_with_the_command_to_run(arguments: list[str], run: Run) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert "Run: mail-importer db upgrade" in result.stderr
+    assert list(Path().iterdir()) == [], "looking makes no file"
+
+
+# The installed command, as a process.
+
+
+def test_the_installed_command_adds_and_lists_an_account(run_process: RunProcess, tmp_path: Path) -> None:
+    assert run_process("db", "upgrade").returncode == 0
+    added = run_process(*ADD)
+    assert (added.returncode, added.stdout) == (0, "")
+    listed = run_process("accounts", "list", "--json")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert [account["name"] for account in json.loads(listed.stdout)] == ["laboratory"]
+    rows = sqlite3.connect(tmp_path / "mail-importer.db")
+    try:
+        assert rows.execute('SELECT "sAccountName", "bEnabled" FROM "tblEmailAccountSettings"').fetchall() == [
+            ("laboratory", 1)
+        ]
+    finally:
+        rows.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "status"),
+    [
+        (["--version"], {}, 0),
+        (["db", "upgrade"], {}, 0),
+        (["db", "current"], {}, 1),
+        (["accounts", "list"], {}, 1),
+        (["certificates", "show", "9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B"], {}, 1),
+        (["db", "current"], {"MAIL_IMPORTER_DATABASE_URL": "sqlite:////nowhere/at/all.db"}, 1),
+        (["db", "upgrade"], {"MAIL_IMPORTER_DATABASE_URL": "sqlite:////nowhere/at/all.db"}, 1),
+        (["accounts"], {}, 2),
+        (["accounts", "add"], {}, 2),
+        (["queue", "replay"], {}, 2),
+        (["queue", "status", "--frobnicate"], {}, 2),
+        (["queue", "status"], {"MAIL_IMPORTER_QUEUE": "servicebus"}, 2),
+        (["accounts", "list"], {"MAIL_IMPORTER_CONFIG": "nowhere.toml"}, 2),
+        (["accounts", "list"], {"MAIL_IMPORTER_SWEEP_INTERVALL": "1"}, 2),
+    ],
+)
+def test_the_exit_status_tells_done_failed_and_wrong_apart(
+    arguments: list[str], environment: dict[str, str], status: int, run_process: RunProcess
+) -> None:
+    result = run_process(*arguments, **environment)
+    assert result.returncode == status, result.stderr
+    assert "Traceback" not in result.stderr
+    assert status == 0 or result.stderr
+
+
+def test_a_file_that_is_no_database_fails_with_a_sentence(run_process: RunProcess, tmp_path: Path) -> None:
+    (tmp_path / "mail-importer.db").write_bytes(b"Dear reader, " * 500)
+    result = run_process("accounts", "list")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "not a SQLite database" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_python_m_console_is_the_same_command() -> None:
+    out = subprocess.run([sys.executable, "-m", "console", "--version"], capture_output=True, text=True, check=True)
+    assert out.stdout.startswith("mail-importer")

@@ -1,0 +1,180 @@
+"""`mail-importer queue`."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from click.testing import Result
+from sqlalchemy import Engine
+
+from bus.database import DatabaseQueue
+from bus.notification import Notification
+from bus.queue import Message, MessageId
+from db import accounts
+from db.engine import Database, make_engine, run_writing
+
+Run = Callable[..., Result]
+
+NOW = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def filled(engine: Engine) -> None:
+    """One message waits, one is for later, two are dead letters of an hour and of half an hour ago."""
+    settings = accounts.AccountSettings("laboratory", "t", "c", "u", "p")
+    number = run_writing(engine, lambda connection: accounts.add(connection, settings, now=NOW))
+    asyncio.run(fill(number))
+
+
+async def fill(account_id: int) -> None:
+    time = [NOW - HOUR]
+    database = Database(make_engine("sqlite:///mail-importer.db"))
+    queue = DatabaseQueue(database, clock=lambda: time[0])
+    try:
+        await queue.put([notification(account_id, "m1"), notification(account_id, "m2")])
+        for reason in ("ItemCorrupt", "Other"):
+            [delivery] = await queue.receive(1, wait=timedelta(0))
+            await queue.dead_letter(delivery, reason=reason, description="It cannot be read.")
+            time[0] += HOUR / 2
+        later = Message(MessageId("later"), "not JSON", None, not_before=NOW + HOUR)
+        await queue.put([notification(account_id, "m3"), later])
+    finally:
+        await queue.close()
+        await database.close()
+
+
+def notification(account_id: int, message: str) -> Message:
+    return Notification(account_id, "s", "created", message, None, NOW, "c").to_message()
+
+
+def entries(run: Run, *arguments: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(run("queue", "list", "--json", *arguments).stdout)
+    return rows
+
+
+def test_status_counts_an_empty_queue(run: Run, engine: Engine) -> None:
+    found = json.loads(run("queue", "status", "--json").stdout)
+    assert found == {
+        "waiting": 0,
+        "locked": 0,
+        "scheduled": 0,
+        "dead": 0,
+        "oldest": None,
+        "oldest_age_seconds": None,
+    }
+    assert engine is not None
+
+
+@pytest.mark.usefixtures("filled")
+def test_status_counts_what_waits_and_what_is_dead(run: Run) -> None:
+    found = json.loads(run("queue", "status", "--json").stdout)
+    assert [found[key] for key in ("waiting", "locked", "scheduled", "dead")] == [1, 0, 1, 2]
+    assert found["oldest_age_seconds"] == 0
+    assert "Dead letters  2" in run("queue", "status").stdout
+
+
+@pytest.mark.usefixtures("filled")
+def test_list_shows_what_waits_and_what_is_for_later(run: Run) -> None:
+    rows = entries(run)
+    assert [(row["account"], row["state"], row["attempts"]) for row in rows] == [
+        ("laboratory", "waiting", 0),
+        (None, "scheduled", 0),
+    ]
+    assert [row["body"] if isinstance(row["body"], str) else row["body"]["message"] for row in rows] == [
+        "m3",
+        "not JSON",
+    ]
+
+
+@pytest.mark.usefixtures("filled")
+def test_list_shows_dead_letters_with_reason_and_age_within_80_columns(run: Run) -> None:
+    rows = entries(run, "--dead-letters")
+    assert [(row["reason"], row["attempts"], row["state"]) for row in rows] == [
+        ("ItemCorrupt", 1, "dead"),
+        ("Other", 1, "dead"),
+    ]
+    assert rows[0]["dead_lettered"] == "2026-03-31T11:00:00Z"
+    out = run("queue", "list", "--dead-letters").stdout
+    assert "ItemCorrupt" in out
+    assert "1 h" in out
+    assert max(len(line) for line in out.splitlines()) <= 80
+
+
+@pytest.mark.usefixtures("filled")
+def test_list_stops_at_its_limit_and_says_so(run: Run) -> None:
+    result = run("queue", "list", "--dead-letters", "--limit", "1", "--json")
+    assert len(json.loads(result.stdout)) == 1
+    assert "may be more" in result.stderr
+    assert run("queue", "list", "--limit", "0").exit_code == 2
+
+
+@pytest.mark.parametrize(("arguments", "text"), [([], "empty"), (["--dead-letters"], "no dead letters")])
+def test_list_of_nothing_says_so(arguments: list[str], text: str, run: Run, engine: Engine) -> None:
+    result = run("queue", "list", *arguments)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert text in result.stderr
+    assert engine is not None
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    ("selection", "left"),
+    [
+        (["--all"], []),
+        (["--reason", "Other"], ["ItemCorrupt"]),
+        (["--reason", "Nothing"], ["ItemCorrupt", "Other"]),
+        (["--since", "2026-03-31T11:30:00"], ["ItemCorrupt"]),
+        (["--since", "2026-03-31T13:30:00+02:00"], ["ItemCorrupt"]),
+        (["--since", "2026-03-31"], []),
+        (["--since", "2026-03-31", "--reason", "ItemCorrupt"], ["Other"]),
+    ],
+)
+def test_replay_takes_those_that_fit_and_prints_how_many(selection: list[str], left: list[str], run: Run) -> None:
+    result = run("queue", "replay", *selection, "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == {"replayed": 2 - len(left)}
+    assert [row["reason"] for row in entries(run, "--dead-letters")] == left
+    assert json.loads(run("queue", "status", "--json").stdout)["waiting"] == 3 - len(left)
+
+
+@pytest.mark.usefixtures("filled")
+def test_replay_takes_the_entries_that_are_named(run: Run) -> None:
+    first, second = (row["entry"] for row in entries(run, "--dead-letters"))
+    result = run("queue", "replay", "--id", first, "--id", second, "--id", first)
+    assert (result.exit_code, result.stdout.split()) == (0, ["Replayed", "2"])
+    assert entries(run, "--dead-letters") == []
+
+
+@pytest.mark.usefixtures("filled")
+def test_replay_of_an_entry_that_is_no_dead_letter_fails_after_the_others_are_replayed(run: Run) -> None:
+    [first, _] = (row["entry"] for row in entries(run, "--dead-letters"))
+    result = run("queue", "replay", "--id", first, "--id", "9223372036854775807", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == {"replayed": 1}
+    assert "1 of the entries" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--all", "--reason", "Other"],
+        ["--all", "--id", "1"],
+        ["--id", "one"],
+        ["--id", "0"],
+        ["--id", "9223372036854775808"],
+        ["--since", "yesterday"],
+        ["--since", ""],
+        ["--since", "2026-02-30"],
+        ["--since", "0001-01-01T00:00:00+14:00"],
+        ["--reason", "\udcff"],
+    ],
+)
+def test_replay_that_does_not_say_what_is_wrong_usage(arguments: list[str], run: Run, engine: Engine) -> None:
+    result = run("queue", "replay", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert engine is not None

@@ -1,0 +1,257 @@
+"""The settings: where they come from, what is refused, and how that is told."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from console.settings import (
+    CLOUDS,
+    Settings,
+    SettingsError,
+    certificate_folder,
+    load_settings,
+    require_database_queue,
+)
+
+KEY = "k3y-" * 8
+FILE = Path("mail-importer.toml")
+
+
+def refused() -> str:
+    """The whole text of what is wrong."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert caught.value.exit_code == 2
+    return caught.value.format_message()
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    settings = load_settings()
+    assert settings.model_dump(exclude_none=True) == {
+        "database_url": SecretStr("sqlite:///mail-importer.db"),
+        "queue": "database",
+        "servicebus_queue": "mail-notifications",
+        "receiver_host": "127.0.0.1",
+        "receiver_port": 8080,
+        "console_host": "127.0.0.1",
+        "console_port": 8081,
+        "certificate_store": "./certificates",
+        "cloud": "global",
+        "graph_url": "https://graph.microsoft.com",
+        "authority_url": "https://login.microsoftonline.com",
+        "sweep_interval": 900,
+    }
+
+
+def test_settings_that_have_no_default_are_none() -> None:
+    settings = load_settings()
+    assert {key for key, value in settings.model_dump().items() if value is None} == {
+        "servicebus_connection_string",
+        "servicebus_namespace",
+        "notification_url",
+        "client_state_secret",
+        "client_state_secret_previous",
+        "receiver_tls_cert",
+        "receiver_tls_key",
+        "certificate_password",
+        "ca_bundle",
+        "log_format",
+    }
+
+
+def test_the_environment_wins_over_the_file_and_the_file_over_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    FILE.write_text('receiver_port = 1\nconsole_port = 2\nreceiver_host = "0.0.0.0"\n')
+    monkeypatch.setenv("MAIL_IMPORTER_RECEIVER_PORT", "3")
+    settings = load_settings()
+    assert (settings.receiver_port, settings.console_port, settings.receiver_host) == (3, 2, "0.0.0.0")
+    assert settings.sweep_interval == 900
+
+
+def test_the_named_file_is_read_instead_of_the_one_in_the_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    FILE.write_text("receiver_port = 1\n")
+    other = tmp_path / "other.toml"
+    other.write_text("console_port = 2\n")
+    monkeypatch.setenv("MAIL_IMPORTER_CONFIG", str(other))
+    settings = load_settings()
+    assert (settings.receiver_port, settings.console_port) == (8080, 2)
+
+
+def test_a_named_file_that_is_missing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL_IMPORTER_CONFIG", "nowhere.toml")
+    assert "MAIL_IMPORTER_CONFIG" in refused()
+    assert "nowhere.toml" in refused()
+
+
+@pytest.mark.parametrize("content", [b"receiver_port = ", b"\xff\xfe", b"a = 1\na = 2"])
+def test_a_file_that_is_not_toml_is_an_error_that_names_it(content: bytes) -> None:
+    FILE.write_bytes(content)
+    assert str(FILE.absolute()) in refused()
+
+
+def test_a_file_that_cannot_be_read_is_an_error_that_names_it() -> None:
+    FILE.mkdir()
+    assert "mail-importer.toml cannot be read" in refused()
+
+
+def test_a_misspelt_key_in_the_file_is_named_with_the_right_one() -> None:
+    FILE.write_text("reciever_port = 1\n")
+    text = refused()
+    assert "reciever_port" in text
+    assert "Did you mean receiver_port?" in text
+    assert str(FILE.absolute()) in text
+
+
+def test_a_table_in_the_file_is_an_unknown_key() -> None:
+    FILE.write_text("[receiver]\nport = 1\n")
+    assert "receiver: there is no such setting" in refused()
+
+
+def test_a_misspelt_variable_is_named_with_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL_IMPORTER_DATABASE_ULR", "sqlite:///x.db")
+    assert "MAIL_IMPORTER_DATABASE_ULR" in refused()
+    assert "Did you mean MAIL_IMPORTER_DATABASE_URL?" in refused()
+
+
+def test_a_key_like_no_other_gets_no_guess(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL_IMPORTER_XYZZY", "1")
+    assert "MAIL_IMPORTER_XYZZY" in refused()
+    assert "Did you mean" not in refused()
+
+
+def test_variables_of_tests_and_empty_ones_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL_IMPORTER_TEST_SERVICEBUS", "1")
+    monkeypatch.setenv("MAIL_IMPORTER_RECEIVER_PORT", "")
+    assert load_settings() == Settings()
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ('receiver_port = "http"', "receiver_port"),
+        ("receiver_port = true", "receiver_port"),
+        ("console_port = 65536", "console_port"),
+        ("sweep_interval = -1", "sweep_interval"),
+        ("sweep_interval = 0.5", "sweep_interval"),
+        ("database_url = 5", "database_url"),
+        ('database_url = "no database"', "database_url"),
+        ('database_url = "oracel://host/db"', "database_url"),
+        ('queue = "rabbitmq"', "queue"),
+        ('cloud = "mars"', "cloud"),
+        ('log_format = "xml"', "log_format"),
+        ('receiver_host = " "', "receiver_host"),
+        ('client_state_secret = "short"', "client_state_secret"),
+        ('client_state_secret_previous = "short"', "client_state_secret_previous"),
+        ('graph_url = "graph.microsoft.com"', "graph_url"),
+        ('authority_url = "http://localhost:1"', "authority_url"),
+        ('notification_url = "http://mail.example.com"', "notification_url"),
+        ('notification_url = "https://mail.example.com/notifications"', "notification_url"),
+        ('notification_url = "https://mail.example.com?a=b"', "notification_url"),
+        ('notification_url = "https://user@mail.example.com"', "notification_url"),
+        ('notification_url = "https://mail.example.com:port"', "notification_url"),
+        ('notification_url = "ftp://mail.example.com"', "notification_url"),
+        ('notification_url = "https://"', "notification_url"),
+        ('receiver_tls_cert = "cert.pem"', "receiver_tls_key"),
+        ('receiver_tls_key = "key.pem"', "receiver_tls_cert"),
+        ("ca_bundle = 1", "ca_bundle"),
+        ("certificate_store = []", "certificate_store"),
+    ],
+)
+def test_a_wrong_value_is_an_error_that_names_key_and_place(line: str, key: str) -> None:
+    FILE.write_text(f"{line}\n")
+    text = refused()
+    assert key in text
+    assert str(FILE.absolute()) in text or "receiver_tls" in key
+    assert "\n" not in text, "one problem, one line"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://mail.example.com", "https://mail.example.com"),
+        ("https://Mail.Example.com/", "https://mail.example.com"),
+        ("https://mail.example.com:8443", "https://mail.example.com:8443"),
+        ("http://localhost:8080", "http://localhost:8080"),
+        ("http://127.0.0.2:8080/", "http://127.0.0.2:8080"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+    ],
+)
+def test_a_right_notification_url_is_kept_without_path(given: str, kept: str) -> None:
+    assert Settings(notification_url=given).notification_url == kept
+
+
+def test_everything_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL_IMPORTER_QEUE", "database")
+    monkeypatch.setenv("MAIL_IMPORTER_SWEEP_INTERVAL", "often")
+    FILE.write_text('lgo_format = "json"\nreceiver_port = "x"\nreceiver_tls_cert = "c.pem"\ncloud = "mars"\n')
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert [problem.split(":")[0] for problem in caught.value.problems] == [
+        "MAIL_IMPORTER_QEUE",
+        "lgo_format",
+        "receiver_port",
+        "receiver_tls_key",
+        "cloud",
+        "sweep_interval",
+    ]
+    assert "set in the environment as MAIL_IMPORTER_SWEEP_INTERVAL" in caught.value.format_message()
+
+
+def test_no_value_of_a_setting_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in Settings.model_fields:
+        monkeypatch.setenv(f"MAIL_IMPORTER_{key.upper()}", "hunter2\n")
+    monkeypatch.setenv("MAIL_IMPORTER_CLIENT_STATE_SECRT", "hunter2")
+    FILE.write_text('certificate_pasword = "hunter2"\n')
+    assert "hunter2" not in refused()
+
+
+def test_secrets_are_not_shown() -> None:
+    settings = Settings(
+        database_url=SecretStr("mssql+pyodbc://importer:hunter2@host/gateway?PWD=hunter2"),
+        client_state_secret=SecretStr(KEY),
+        certificate_password=SecretStr("hunter2"),
+        servicebus_connection_string=SecretStr("SharedAccessKey=hunter2"),
+    )
+    assert "hunter2" not in repr(settings)
+    assert KEY not in repr(settings)
+    assert settings.shown_database_url == "mssql+pyodbc://importer:***@host/gateway"
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_a_cloud_sets_both_addresses(cloud: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL_IMPORTER_CLOUD", cloud)
+    settings = load_settings()
+    assert (settings.graph_url, settings.authority_url) == (CLOUDS[cloud].graph_url, CLOUDS[cloud].authority_url)
+
+
+def test_an_address_that_is_set_wins_over_its_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL_IMPORTER_CLOUD", "china")
+    monkeypatch.setenv("MAIL_IMPORTER_GRAPH_URL", "https://localhost:4433/")
+    settings = load_settings()
+    assert settings.graph_url == "https://localhost:4433"
+    assert settings.authority_url == CLOUDS["china"].authority_url
+
+
+def test_settings_made_by_hand_ignore_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL_IMPORTER_RECEIVER_PORT", "1")
+    assert Settings().receiver_port == 8080
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().receiver_port = 1
+
+
+def test_the_service_bus_is_a_setting_but_not_in_this_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL_IMPORTER_QUEUE", "servicebus")
+    settings = load_settings()
+    with pytest.raises(SettingsError, match="only the queue 'database'"):
+        require_database_queue(settings)
+
+
+def test_the_windows_store_is_a_setting_but_not_in_this_version() -> None:
+    with pytest.raises(SettingsError, match="not in this version"):
+        certificate_folder(Settings(certificate_store="windows:LocalMachine/My"))
+    assert certificate_folder(Settings()) == Path("certificates")
