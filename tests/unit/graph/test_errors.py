@@ -2,7 +2,6 @@ import copy
 import json
 import pickle
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
@@ -20,17 +19,17 @@ from graph.errors import (
     error_from_response,
     retry_after_seconds,
 )
-
-from .conftest import make_mailbox
+from tests.unit.graph.scripted import make_mailbox
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 
 
-def answer(status: int, code: str = "", message: str = "", **more: Any) -> GraphError:
-    headers = more.pop("headers", {})
+def answer(
+    status: int, code: str = "", message: str = "", headers: dict[str, str] | None = None, **more: object
+) -> GraphError:
     body = {"error": {"code": code, "message": message, **more}}
     return error_from_response(
-        status, json.dumps(body).encode(), headers, doing="GET /x", mailbox=make_mailbox(), now=NOW
+        status, json.dumps(body).encode(), headers or {}, doing="GET /x", mailbox=make_mailbox(), now=NOW
     )
 
 
@@ -96,9 +95,8 @@ def test_the_request_id_is_kept_for_the_support_case() -> None:
 
 
 def test_no_token_of_the_answer_reaches_the_text() -> None:
-    error = answer(
-        401, "InvalidAuthenticationToken", "IDX14100: eyJhbGciOi.eyJzdWIi.sig is bad; Bearer abc\nmi1.5." + "A" * 43
-    )
+    said = "IDX14100: eyJhbGciOi.eyJzdWIi.sig is bad; Bearer abc\nmi1.5." + "A" * 43
+    error = answer(401, "InvalidAuthenticationToken", said)
     assert "eyJ" not in str(error)
     assert "abc" not in str(error)
     assert "AAAA" not in str(error)
