@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from random import SystemRandom
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ import structlog
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
 from bus.database import DatabaseQueue
+from console.clock import utc_now
 from console.settings import Settings, SettingsError, certificate_folder, require_database_queue
 from db import schema
 from db.engine import Database, make_engine
@@ -54,11 +54,6 @@ class Started:
     """What runs now. `port`: where the receiver listens; None without that role."""
 
     port: int | None
-
-
-def utc_now() -> datetime:
-    """The clock of the product."""
-    return datetime.now(UTC)
 
 
 def until_told(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,7 +42,7 @@ class Listener:
         self._tls = tls
         self._limits = limits
         self._metrics = metrics
-        self._spoken: weakref.WeakSet[asyncio.BaseProtocol] = weakref.WeakSet()
+        self._silent: set[asyncio.BaseProtocol] = set()
         application.middlewares.append(self._note_request)
         self._runner = web.AppRunner(
             application,
@@ -81,19 +80,18 @@ class Listener:
             return _Refusal()
         protocol = server()
         # aiohttp waits for ever for the headers of a first request.
-        asyncio.get_running_loop().call_later(
-            self._limits.first_request_seconds, self._drop_if_silent, weakref.ref(protocol)
-        )
+        self._silent.add(protocol)
+        asyncio.get_running_loop().call_later(self._limits.first_request_seconds, self._drop_if_silent, protocol)
         return protocol
 
-    def _drop_if_silent(self, reference: "weakref.ref[web.RequestHandler]") -> None:
-        protocol = reference()
-        if protocol is not None and protocol not in self._spoken:
+    def _drop_if_silent(self, protocol: web.RequestHandler) -> None:
+        if protocol in self._silent:
+            self._silent.discard(protocol)
             protocol.force_close()
 
     @web.middleware
     async def _note_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        self._spoken.add(request.protocol)
+        self._silent.discard(request.protocol)
         return await handler(request)
 
 

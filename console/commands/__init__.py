@@ -4,20 +4,16 @@ import functools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 
 import click
 from sqlalchemy import Engine
 
 from console import logs
+from console.clock import utc_now
 from console.settings import Settings, load_settings
 from db import schema
 from db.engine import make_engine
-
-
-def utc_now() -> datetime:
-    """The time of this host."""
-    return datetime.now(UTC)
 
 
 class Invocation:

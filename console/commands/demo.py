@@ -1,0 +1,114 @@
+"""`demo`: watch the whole pipeline at work."""
+
+import asyncio
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from console import demonstration, logs
+from console.commands import example
+from console.demonstration import DemoFailed, DemoResult, Place
+from console.output import Column, Listing, prints_data, tell
+
+_QUERY = """\
+  'SELECT sFromAddress, sSubject, count(nAttachmentID) AS attachments
+   FROM tblEmailMessage LEFT JOIN tblEmailAttachment USING (nMessageID)
+   GROUP BY nMessageID ORDER BY dtReceived DESC LIMIT 10'"""
+_FAULTS_SHOWN = 10
+
+
+@click.command(epilog=example("mail-importer demo", "mail-importer demo --messages 1000 --mailboxes 8"))
+@click.option("--messages", type=click.IntRange(1, 1_000_000), default=200, show_default=True, help="How many arrive.")
+@click.option("--mailboxes", type=click.IntRange(1, 1000), default=4, show_default=True, help="In how many mailboxes.")
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("mail-importer-demo"),
+    show_default=True,
+    help="Where its database, certificate and logs are; an earlier demo's are replaced.",
+)
+@prints_data
+def demo(messages: int, mailboxes: int, directory: Path) -> Listing:
+    """Watch the whole pipeline at work on this machine.
+
+    Starts a simulator of Microsoft Graph, makes a certificate, adds accounts, creates subscriptions, lets mail arrive
+    and imports it through receiver, queue and processor. Exit status 0 only when every message is in the database
+    exactly once.
+    """
+    place = Place(directory.absolute())
+    try:
+        place.prepare()
+        result = _run(place, messages, mailboxes)
+    except DemoFailed as exc:
+        raise click.ClickException(str(exc)) from exc
+    for fault in result.faults[:_FAULTS_SHOWN]:
+        tell(fault)
+    return _shown(result, messages, place)
+
+
+def _run(place: Place, messages: int, mailboxes: int) -> DemoResult:
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    )
+    with bar:
+        task = bar.add_task("Starting", total=messages)
+
+        def show(progress: demonstration.Progress) -> None:
+            bar.update(task, description=progress.doing, completed=progress.imported)
+
+        with place.log.open("w", encoding="utf-8") as log:
+            logs.configure(log, "json")
+            return asyncio.run(
+                demonstration.demonstrate(place, messages=messages, mailboxes=mailboxes, on_progress=show)
+            )
+
+
+def _shown(result: DemoResult, messages: int, place: Place) -> Listing:
+    rows = [
+        {
+            "mailbox": each.mailbox,
+            "arrived": each.arrived,
+            "notified": each.notified,
+            "imported": each.imported,
+            "attachments": each.attachments,
+            "p50_seconds": each.p50,
+            "p99_seconds": each.p99,
+        }
+        for each in result.mailboxes
+    ]
+    imported = sum(each.imported for each in result.mailboxes)
+    arrived = sum(each.arrived for each in result.mailboxes)
+    if result.faults:
+        failure = f"{len(result.faults)} messages are not in the database exactly once; the log is {place.log}."
+    elif imported != messages or arrived != messages:
+        failure = f"{imported} of {messages} messages were imported; the log is {place.log}."
+    else:
+        failure = None
+        tell(f"Every message is in the database exactly once: {result.database}")
+        tell("Look at them, for example:")
+        for line in (f'sqlite3 -box "{result.database}" \\', *_QUERY.splitlines()):
+            tell(f"  {line}")
+    return Listing(
+        [
+            Column("mailbox", "Mailbox"),
+            Column("arrived", "Arrived", right=True),
+            Column("notified", "Notified", right=True),
+            Column("imported", "Imported", right=True),
+            Column("attachments", "Attachm.", right=True),
+            Column("p50_seconds", "p50", _milliseconds, right=True),
+            Column("p99_seconds", "p99", _milliseconds, right=True),
+        ],
+        rows,
+        empty="No mailbox.",
+        failure=failure,
+    )
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{seconds * 1000:.0f} ms"
