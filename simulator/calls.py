@@ -50,7 +50,11 @@ class GraphError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP request, read whole; `query` is still encoded, `base_url` is how the caller names this server."""
+    """One HTTP request, read whole.
+
+    `query` is still percent-encoded; `prefer` holds all `Prefer` headers in lower case; `base_url` is how the caller
+    names this server.
+    """
 
     method: str
     path: str
@@ -58,6 +62,7 @@ class Call:
     headers: Mapping[str, str]
     body: bytes
     base_url: str
+    prefer: str = ""
 
     def json_object(self) -> dict[str, Any]:
         """Return the body as a JSON object.
@@ -75,11 +80,11 @@ class Call:
 
     def prefers_immutable_ids(self) -> bool:
         """Tell whether the caller asked for immutable ids; holds for this request only (graph.md §7, ids)."""
-        return 'idtype="immutableid"' in self.headers.get("Prefer", "").lower()
+        return 'idtype="immutableid"' in self.prefer
 
     def prefers_text_bodies(self) -> bool:
         """Tell whether the caller asked for bodies as text (graph.md §7, headers)."""
-        return 'outlook.body-content-type="text"' in self.headers.get("Prefer", "").lower()
+        return 'outlook.body-content-type="text"' in self.prefer
 
 
 @dataclass(slots=True)

@@ -184,7 +184,7 @@ class Correspondence:
             is_html=is_html,
             importance=importance or self._random.choice(("normal", "normal", "normal", "high", "low")),
             sent=self._clock() - timedelta(seconds=self._random.randrange(2, 90)),
-            internet_message_id=f"<{self._identifiers.guid()}@{sender.address.partition('@')[2]}>",
+            internet_message_id=f"<{self._identifiers.guid()}@{(sender.address or '').partition('@')[2]}>",
             conversation_id=conversation or self._identifiers.folder_id(),
             attachments=attachments,
             headers=headers,

@@ -86,7 +86,8 @@ class Delivery:
         self._random = random
         self._waiting: dict[str, list[dict[str, Any]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(rules.most_concurrent)
+        # One for each URL: an endpoint that hangs must not hold up the others.
+        self._slots: dict[str, asyncio.Semaphore] = {}
 
     def changed(self, change: Change) -> None:
         """Raise the notifications of a change; returns at once."""
@@ -175,10 +176,11 @@ class Delivery:
         loop = asyncio.get_running_loop()
         body = json_bytes({"value": items})
         figures.largest_batch = max(figures.largest_batch, len(items))
+        slots = self._slots.setdefault(url, asyncio.Semaphore(rules.most_concurrent))
         started = loop.time()
         timeout, backoff = rules.first_timeout_secs, rules.backoff_secs
         while True:
-            async with self._slots:
+            async with slots:
                 if await self._attempt(url, body, timeout):
                     figures.delivered_items += len(items)
                     figures.delivered_requests += 1

@@ -25,10 +25,10 @@ class AttachmentKind(StrEnum):
 
 @dataclass(frozen=True)
 class Person:
-    """A name and an address; Graph gives both in an `emailAddress`."""
+    """A name and an address; Graph gives both in an `emailAddress`, the address at times not (graph.md §7)."""
 
     name: str
-    address: str
+    address: str | None
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,11 @@ def reference_attachment(name: str, url: str) -> Attachment:
 
 @dataclass(frozen=True)
 class Letter:
-    """A mail; `sent` must be aware. `None` is filled in at delivery; but `subject` and `sender` then stay null."""
+    """A mail; `sent` must be aware.
+
+    Of what is `None`, delivery fills in `sent`, `conversation_id` and, but for a draft, `internet_message_id`;
+    `subject` and `sender` stay null.
+    """
 
     subject: str | None = "No subject"
     sender: Person | None = Person("Sender", "sender@example.net")
@@ -146,4 +150,4 @@ def _attach(message: EmailMessage, attachment: Attachment) -> None:
 
 
 def _address(person: Person) -> str:
-    return f'"{person.name}" <{person.address}>'
+    return f'"{person.name}" <{person.address or "unknown@invalid.example"}>'

@@ -64,7 +64,7 @@ class Message:
     default_id: str
     folder: Folder
     letter: Letter
-    internet_message_id: str
+    internet_message_id: str | None
     conversation_id: str
     sent: datetime
     received: datetime
@@ -162,7 +162,7 @@ class Mailbox:
             default_id=identifiers.default_message_id(),
             folder=folder,
             letter=letter,
-            internet_message_id=letter.internet_message_id or f"<{identifiers.guid()}@simulator.example>",
+            internet_message_id=letter.internet_message_id or self._new_internet_message_id(letter),
             conversation_id=letter.conversation_id or identifiers.folder_id(),
             sent=letter.sent or received,
             received=received,
@@ -197,6 +197,9 @@ class Mailbox:
         """Delete a message for good."""
         self._remove(message)
         self._tell(ChangeKind.DELETED, message)
+
+    def _new_internet_message_id(self, letter: Letter) -> str | None:
+        return None if letter.is_draft else f"<{self._identifiers.guid()}@simulator.example>"
 
     def _add(self, message: Message) -> None:
         insort(message.folder.messages, message, key=attrgetter("order"))

@@ -32,7 +32,7 @@ class LedgerEntry:
     mailbox: str
     user_id: str
     message_id: str
-    internet_message_id: str
+    internet_message_id: str | None
     subject: str | None
     folder: str
     arrived: datetime
@@ -52,7 +52,7 @@ class DeliveredMessage:
     message: Message
     message_id: str
     default_id: str
-    internet_message_id: str
+    internet_message_id: str | None
     arrived: datetime
 
 

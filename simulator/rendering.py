@@ -12,6 +12,7 @@ from simulator.mailboxes import Folder, Message, StoredAttachment
 
 MESSAGE_SIZE_PROPERTY = "Integer 0xe08"
 _HEADERS_SIZE = 2_048
+_ATTACHMENT_PROPERTIES_SIZE = 178
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,8 @@ def attachment_json(stored: StoredAttachment, modified: str, *, with_content: bo
         "lastModifiedDateTime": modified,
         "name": attachment.name,
         "contentType": attachment.content_type,
-        "size": attachment.size,
+        # Not the decoded length, which a client has to measure (graph.md §7).
+        "size": attachment.size + _ATTACHMENT_PROPERTIES_SIZE,
         "isInline": attachment.is_inline,
     }
     if attachment.kind is AttachmentKind.FILE:
@@ -98,7 +100,10 @@ def attachment_json(stored: StoredAttachment, modified: str, *, with_content: bo
 
 
 def _recipient(person: Person | None) -> dict[str, Any] | None:
-    return {"emailAddress": {"name": person.name, "address": person.address}} if person else None
+    if person is None:
+        return None
+    named = {"name": person.name}
+    return {"emailAddress": named if person.address is None else {**named, "address": person.address}}
 
 
 def _recipients(people: tuple[Person, ...]) -> list[dict[str, Any] | None]:
@@ -117,7 +122,7 @@ def _preview(message: Message, _view: View) -> str:
 
 
 def _headers(message: Message, _view: View) -> list[dict[str, str]]:
-    usual = [("Message-ID", message.internet_message_id), ("MIME-Version", "1.0")]
+    usual = [("Message-ID", message.internet_message_id or ""), ("MIME-Version", "1.0")]
     return [{"name": name, "value": value} for name, value in (*usual, *message.letter.headers)]
 
 

@@ -75,6 +75,7 @@ class Listener:
             headers=request.headers,
             body=await request.read() if request.can_read_body else b"",
             base_url=f"https://{request.headers.get('Host', '')}",
+            prefer=", ".join(request.headers.getall("Prefer", ())).lower(),
         )
         try:
             if path.startswith("/v1.0/"):

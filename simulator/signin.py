@@ -156,7 +156,8 @@ class SignIn:
 
     def _check_scope(self, form: dict[str, str], call: Call) -> None:
         scope = form.get("scope", "")
-        if scope not in {f"{call.base_url}/.default", f"{call.base_url}//.default"}:
+        port = call.base_url.rpartition(":")[2]
+        if scope not in {f"https://{host}:{port}/.default" for host in ("127.0.0.1", "localhost")}:
             text = (
                 f"The provided value for the input parameter 'scope' is not valid. The scope '{scope}' does not exist."
             )

@@ -106,7 +106,18 @@ class Simulator:
         await self.stop()
 
     async def start(self) -> None:
-        """Make the authority and listen; `url` and `ca_file` hold from then on."""
+        """Make the authority and listen; `url` and `ca_file` hold from then on.
+
+        Raises:
+            OSError: the port is taken, or the directory cannot be written.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         self._authority = Authority(self.directory, system_clock())
         certificate = self._authority.issue("server")

@@ -1,0 +1,176 @@
+"""The simulator as a process: its ready-made world, and the control API (over real sockets)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from simulator.calls import Operation
+from simulator.control_client import ControlRefused, SimulatorControl
+from simulator.faults import Fault, FaultKind
+from simulator.mailboxes import MailboxState
+from simulator.notifications import LifecycleEvent
+from simulator.serving import Ready, serve
+from simulator.simulator import Simulator
+from simulator.tls import trusting
+
+KeyPair = tuple[str, str]
+Body = dict[str, Any]
+
+
+async def _serve(directory: Path, mailboxes: int | None = None) -> tuple["asyncio.Task[None]", Ready]:
+    ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(serve(directory=directory, on_ready=ready.set_result, mailboxes=mailboxes))
+    return task, await ready
+
+
+async def _stop(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.fixture
+async def control(sim: Simulator) -> AsyncIterator[SimulatorControl]:
+    async with SimulatorControl(sim.url, sim.ca_file) as client:
+        yield client
+
+
+async def test_serving_makes_the_same_world_each_time(tmp_path: Path) -> None:
+    """Ids do not change from one start to the next; mailboxes are as many as asked."""
+    task, first = await _serve(tmp_path)
+    async with SimulatorControl(first.url, first.ca_file) as client:
+        assert [box["address"] for box in await client.mailboxes()] == [box.address for box in first.mailboxes]
+    assert first.uploads.is_dir()
+    await _stop(task)
+    task, second = await _serve(tmp_path, mailboxes=7)
+    await _stop(task)
+    assert (second.tenant_id, second.client_id) == (first.tenant_id, first.client_id)
+    assert second.mailboxes[:5] == first.mailboxes
+    assert len({box.address for box in second.mailboxes}) == 7
+
+
+async def test_a_certificate_in_uploads_opens_the_ready_made_application(
+    tmp_path: Path, pair: KeyPair, sign_in: Callable[..., Awaitable[Body]]
+) -> None:
+    """That is how a person trying the simulator registers his public part."""
+    task, ready = await _serve(tmp_path)
+    (ready.uploads / "mail-importer.pem").write_text(pair[1])
+    result = await sign_in(
+        pair,
+        url=ready.url,
+        ca_file=str(ready.ca_file),
+        tenant_id=ready.tenant_id,
+        client_id=ready.client_id,
+    )
+    assert "access_token" in result
+    await _stop(task)
+
+
+async def test_a_world_is_made_over_http(control: SimulatorControl, sim: Simulator, pair: KeyPair) -> None:
+    """Application, certificate, mailbox and its state."""
+    made = await control.add_application(roles=("Mail.Read",))
+    application = sim.tenants.application(made["tenant_id"], made["client_id"])
+    assert application
+    assert application.roles == ("Mail.Read",)
+    thumbprint = await control.register_certificate(made["tenant_id"], made["client_id"], pair[1])
+    assert application.certificates[0].thumbprint == thumbprint
+    mailbox = await control.add_mailbox("terrain@riviere.example", "Terrain", made["tenant_id"])
+    await control.set_mailbox_state(mailbox["user_id"], MailboxState.NOT_ENABLED)
+    await control.deny(mailbox["address"], made["client_id"])
+    assert application.denied == {mailbox["user_id"]}
+    await control.deny(mailbox["address"], made["client_id"], denied=False)
+    assert application.denied == set()
+    assert [box["state"] for box in await control.mailboxes()] == ["not_enabled"]
+
+
+async def test_traffic_runs_in_the_background(control: SimulatorControl, sim: Simulator) -> None:
+    """Shared out over the mailboxes; the ledger and the progress tell of it; a second plan must wait."""
+    first, second = [sim.add_mailbox(f"{name}@riviere.example") for name in ("a", "b")]
+    await control.start_traffic(1_000, mailboxes=[first.address], per_second=1)
+    with pytest.raises(ControlRefused, match="already"):
+        await control.start_traffic(1)
+    assert (await control.stop_traffic())["running"] is False
+    before = len(await control.ledger())
+    await control.start_traffic(120, per_second=2_000, seed=5)
+    async with asyncio.timeout(10):
+        while (await control.traffic())["running"]:
+            pass
+    progress = await control.traffic()
+    assert (progress["delivered"], progress["messages"]) == (120, 120)
+    ledger = (await control.ledger())[before:]
+    assert [entry["user_id"] for entry in ledger[:2]] == [first.user_id, second.user_id]
+    assert len({entry["message_id"] for entry in ledger}) == 120
+    attachments = [attachment for entry in ledger for attachment in entry["attachments"]]
+    assert {attachment["kind"] for attachment in attachments} >= {"file", "item"}
+    assert (await control.statistics())["messages_delivered"] == before + 120
+
+
+async def test_faults_are_switched_over_http(control: SimulatorControl, sim: Simulator) -> None:
+    """Added, listed, removed, replaced."""
+    number = await control.add_fault(Fault(FaultKind.LATENCY, operation=Operation.GET_MESSAGE, seconds=0.1))
+    assert [(fault["number"], fault["kind"], fault["operation"]) for fault in await control.faults()] == [
+        (number, "latency", "get_message")
+    ]
+    await control.remove_faults(number)
+    assert not sim.faults
+    await control.replace_faults([Fault(FaultKind.RESET), Fault(FaultKind.HANG)])
+    assert [fault.kind for fault in sim.faults.active().values()] == [FaultKind.RESET, FaultKind.HANG]
+    await control.remove_faults()
+    assert await control.faults() == []
+    with pytest.raises(ControlRefused, match="no fault 99"):
+        await control.remove_faults(99)
+
+
+async def test_subscriptions_lifecycle_messages_and_tokens(
+    control: SimulatorControl,
+    sim: Simulator,
+    graph: aiohttp.ClientSession,
+    subscription_body: Body,
+    received: list[Body],
+) -> None:
+    """What a test of the whole product needs to steer."""
+    async with graph.post("/v1.0/subscriptions", json=subscription_body) as response:
+        subscription_id = (await response.json())["id"]
+    assert [item["clientState"] for item in await control.subscriptions()] == ["a-secret"]
+    assert await control.send_lifecycle(LifecycleEvent.MISSED) == 1
+    assert await control.send_lifecycle(LifecycleEvent.MISSED, subscription_id) == 1
+    await control.start_traffic(1)
+    await sim.traffic.finished()
+    (entry,) = await control.ledger()
+    assert await control.move_message(entry["mailbox"], entry["message_id"], "archive")
+    assert await control.remove_message(entry["mailbox"], entry["message_id"])
+    assert not await control.remove_message(entry["mailbox"], entry["message_id"])
+    await sim.settled()
+    assert {"/lifecycle", "/notifications"} == {body["path"] for body in received}
+    await control.revoke_tokens()
+    async with graph.get("/v1.0/subscriptions") as response:
+        assert response.status == 401
+
+
+async def test_wrong_control_calls_say_what_is_wrong(control: SimulatorControl, sim: Simulator) -> None:
+    """400 for a wrong body, 404 for what is not there."""
+    with pytest.raises(ControlRefused, match="address is missing"):
+        await control.add_mailbox("")
+    with pytest.raises(ControlRefused, match="no mailbox nobody"):
+        await control.remove_message("nobody", "x")
+    sim.add_mailbox("a@riviere.example")
+    with pytest.raises(ControlRefused, match="there is a mailbox"):
+        await control.add_mailbox("A@riviere.example")
+    with pytest.raises(ControlRefused, match="neither PEM nor"):
+        await control.register_certificate("t", "c", "?")
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting(sim.ca_file))) as session,
+        session.get(f"{sim.url}/simulator/nothing") as response,
+    ):
+        assert response.status == 404
+
+
+async def test_a_taken_port_is_an_error_that_leaves_nothing_open(sim: Simulator, tmp_path: Path) -> None:
+    """OSError, for the command line to explain."""
+    port = int(sim.url.rpartition(":")[2])
+    with pytest.raises(OSError, match="address already in use"):
+        await serve(directory=tmp_path / "second", port=port, on_ready=lambda _: None)

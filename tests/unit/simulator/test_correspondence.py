@@ -1,0 +1,148 @@
+"""The generated mail: the same for the same seed, varied, and with files that are what they claim."""
+
+import csv
+import io
+import struct
+import zlib
+from collections import Counter
+from datetime import UTC, datetime
+from email import message_from_bytes
+from random import Random
+
+from simulator.contents import GeneratedContent, HeldContent, read_all
+from simulator.correspondence import Correspondence
+from simulator.letters import Attachment, AttachmentKind, Letter
+
+MOMENT = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
+
+
+def _letters(seed: int, count: int = 300) -> list[Letter]:
+    correspondence = Correspondence(Random(seed), lambda: MOMENT)
+    return [correspondence.letter_to("laboratoire@riviere.example", "Laboratoire") for _ in range(count)]
+
+
+def _attachments(letters: list[Letter]) -> list[Attachment]:
+    return [attachment for letter in letters for attachment in letter.attachments]
+
+
+def _files(ending: str) -> list[bytes]:
+    found = [a.content for a in _attachments(_letters(1)) if a.name.endswith(ending) and a.content]
+    assert found
+    return [read_all(content) for content in found]
+
+
+def test_the_same_seed_writes_the_same_letters() -> None:
+    """Byte for byte, attachments and ids included; another seed writes others."""
+    assert _letters(3, 60) == _letters(3, 60)
+    assert _letters(3, 5) != _letters(4, 5)
+
+
+def test_letters_are_varied() -> None:
+    """Kinds of attachment, plain text and HTML, importance, conversations, accents and emoji."""
+    letters = _letters(1)
+    assert {a.kind for a in _attachments(letters)} == set(AttachmentKind)
+    assert {letter.importance for letter in letters} == {"low", "normal", "high"}
+    assert {letter.is_html for letter in letters} == {True, False}
+    assert max(Counter(letter.conversation_id for letter in letters).values()) > 1
+    subjects = "".join(letter.subject or "" for letter in letters)
+    assert "é" in subjects
+    assert any(ord(character) > 0xFFFF for character in subjects)
+    assert len({letter.internet_message_id for letter in letters}) == len(letters)
+    assert any(letter.cc for letter in letters)
+    assert all(letter.sent and letter.sent < MOMENT for letter in letters)
+
+
+def test_inline_pictures_are_shown_in_the_body() -> None:
+    """By their content id."""
+    found = 0
+    for letter in _letters(1):
+        for attachment in letter.attachments:
+            if attachment.is_inline:
+                assert f"cid:{attachment.content_id}" in letter.body
+                found += 1
+    assert found
+
+
+def test_tables_are_real_csv() -> None:
+    """Every row as wide as the header, in both languages."""
+    headers = set()
+    for data in _files(".csv"):
+        text = data.decode("utf-8-sig")
+        rows = list(csv.reader(io.StringIO(text), delimiter=";" if ";" in text else ","))
+        assert len(rows) > 5
+        assert {len(row) for row in rows} == {len(rows[0])}
+        headers.add(rows[0][0])
+    assert headers == {"station", "logger"}
+
+
+def test_reports_are_valid_pdf() -> None:
+    """The cross-reference table points at the objects."""
+    for data in _files(".pdf"):
+        assert data.startswith(b"%PDF-1.4")
+        table = int(data.rsplit(b"startxref\n", 1)[1].split(b"\n")[0])
+        lines = data[table:].split(b"\n")
+        assert lines[0] == b"xref"
+        for number, line in enumerate(lines[3:8], start=1):
+            assert data[int(line[:10]) :].startswith(b"%d 0 obj" % number)
+
+
+def test_pictures_are_valid_png_and_jpeg() -> None:
+    """PNG: checksums and pixels; JPEG: segments, and as many blocks as its size says."""
+    for data in _files(".png"):
+        width, height = struct.unpack(">II", data[16:24])
+        length = struct.unpack(">I", data[33:37])[0]
+        assert data[37:41] == b"IDAT"
+        pixels = data[41 : 41 + length]
+        assert len(zlib.decompress(pixels)) == height * (1 + 3 * width)
+        assert struct.unpack(">I", data[41 + length : 45 + length])[0] == zlib.crc32(b"IDAT" + pixels)
+    for data in _files(".jpg"):
+        width, height, scan = _jpeg_parts(data)
+        assert _jpeg_blocks(scan) == width * height // 64
+
+
+def test_bounces_hold_the_original() -> None:
+    """As an item whose MIME can be read."""
+    (item, *_) = [a for a in _attachments(_letters(1)) if a.kind is AttachmentKind.ITEM]
+    assert item.content
+    parsed = message_from_bytes(read_all(item.content))
+    assert parsed["Message-ID"].startswith("<")
+    assert parsed["To"]
+
+
+def test_generated_content_is_the_same_each_time_and_differs_by_seed() -> None:
+    """And its size is exact."""
+    content = GeneratedContent(200_001, seed=1)
+    data = b"".join(content.chunks())
+    assert len(data) == 200_001
+    assert HeldContent(data).sha256 == content.sha256
+    assert GeneratedContent(200_001, seed=2).sha256 != content.sha256
+    assert GeneratedContent(0).sha256 == HeldContent(b"").sha256
+
+
+def _jpeg_parts(data: bytes) -> tuple[int, int, bytes]:
+    assert data.startswith(b"\xff\xd8")
+    assert data.endswith(b"\xff\xd9")
+    at, width, height = 2, 0, 0
+    while True:
+        marker, length = struct.unpack(">xBH", data[at : at + 4])
+        if marker == 0xC0:
+            height, width = struct.unpack(">HH", data[at + 5 : at + 9])
+        at += 2 + length
+        if marker == 0xDA:
+            return width, height, data[at:-2].replace(b"\xff\x00", b"\xff")
+
+
+def _jpeg_blocks(scan: bytes) -> int:
+    """Decode the scan with the tables of Annex K, written out here a second time."""
+    codes = {"00": 0, "010": 1, "011": 2, "100": 3, "101": 4, "110": 5}
+    codes |= {"1" * (length - 1) + "0": length + 2 for length in range(4, 10)}
+    bits = "".join(f"{byte:08b}" for byte in scan)
+    at = blocks = 0
+    while True:
+        length = next((n for n in range(2, 10) if bits[at : at + n] in codes), 0)
+        if not length or "0" not in bits[at:]:
+            return blocks
+        at += length + codes[bits[at : at + length]]
+        assert bits[at] == "0", "end of block"
+        at += 1
+        blocks += 1
