@@ -93,19 +93,11 @@ def open_session(
     Raises:
         ValueError: `ca_bundle` cannot be read.
     """
-    proxy: URL | None = None
-    proxy_auth: aiohttp.BasicAuth | None = None
-    if found := proxy_for(graph_url):
-        address = URL(found)
-        proxy = address.with_user(None)
-        if address.user is not None:
-            proxy_auth = aiohttp.BasicAuth(address.user, address.password or "")
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=tls_context(ca_bundle), limit=connections, keepalive_timeout=60),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, sock_read=read_seconds),
-        proxy=proxy,
-        proxy_auth=proxy_auth,
+        proxy=proxy_for(graph_url),
     )
 
 
@@ -381,7 +373,7 @@ class GraphClient:
                 response.release()
             status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as reason:
-            raise _unreachable(call, reason) from reason
+            raise _unreachable(call, reason) from _told(reason)
         finally:
             if call.counted:
                 self._slots.give_back(call.slot)
@@ -405,7 +397,7 @@ class GraphClient:
                 response.close()
             self._slots.give_back(call.slot)
             if isinstance(reason, (aiohttp.ClientError, TimeoutError, OSError)):
-                raise _unreachable(call, reason) from reason
+                raise _unreachable(call, reason) from _told(reason)
             raise
         finally:
             self._observe(call, status, began)
@@ -481,7 +473,7 @@ async def _chunks(call: _Call, response: aiohttp.ClientResponse) -> AsyncGenerat
         async for chunk in response.content.iter_chunked(_CHUNK):
             yield chunk
     except (aiohttp.ClientError, TimeoutError, OSError) as reason:
-        raise _unreachable(call, reason) from reason
+        raise _unreachable(call, reason) from _told(reason)
 
 
 def _decoded(call: _Call, response: aiohttp.ClientResponse, body: bytes) -> Any:  # noqa: ANN401 (as above)
@@ -508,6 +500,11 @@ def _decoded(call: _Call, response: aiohttp.ClientResponse, body: bytes) -> Any:
 def _without_body(reason: Exception) -> Exception:
     # json's own exception carries the whole document, which is mail.
     return ValueError(f"{type(reason).__name__}: {getattr(reason, 'msg', 'not JSON')}")
+
+
+def _told(reason: BaseException) -> BaseException | None:
+    # What aiohttp says of a proxy holds its URL, and with it perhaps a password.
+    return None if isinstance(reason, (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError)) else reason
 
 
 def _unreachable(call: _Call, reason: BaseException) -> GraphUnavailable:
