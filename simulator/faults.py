@@ -1,7 +1,7 @@
 """What goes wrong on purpose: faults that are switched on and off while the simulator runs."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from random import Random
 from typing import Any
@@ -117,7 +117,7 @@ class Faults:
         """Switch a fault on; returns the number to switch it off by."""
         number = self._next_id
         self._next_id += 1
-        self._active[number] = _Active(fault)
+        self._active[number] = _Active(replace(fault))
         return number
 
     def remove(self, number: int) -> bool:
@@ -134,7 +134,7 @@ class Faults:
         return [self.add(fault) for fault in faults]
 
     def active(self) -> dict[int, Fault]:
-        """Return the faults that are on, by number."""
+        """Return the faults that are on, by number; `count` is what is left of it."""
         return {number: entry.fault for number, entry in self._active.items()}
 
     def strike(self, kind: FaultKind, subject: Subject) -> Fault | None:

@@ -32,7 +32,7 @@ class Handshake:
         self._identifiers = identifiers
         self._faults = faults
         self._timeout = aiohttp.ClientTimeout(total=timeout_secs)
-        # Both ways to write a space are legal in a query, and both have been seen.
+        # A space in a query may be written either way, and a receiver has to read both (graph.md §2).
         self._plus = cycle((False, True))
 
     async def validate(self, url: str, operation: Operation) -> None:

@@ -140,12 +140,12 @@ async def test_after_long_enough_a_notification_is_discarded(
     mailbox: Mailbox,
 ) -> None:
     """Four hours in Graph; here a fraction of a second."""
-    sim.delivery.rules = DeliveryRules(window_secs=0.01, backoff_secs=0.02, give_up_after_secs=0.2)
+    sim.delivery.rules = DeliveryRules(window_secs=0.01, backoff_secs=0.02, give_up_after_secs=0.5)
     await _subscribe(graph, subscription_body)
     answers += [503] * 50
     await sim.deliver(mailbox, Letter())
     await sim.settled()
-    assert 2 < len(received) < 10
+    assert 1 < len(received) < 10
     assert sim.statistics()["notifications"]["given_up_items"] == 1
 
 

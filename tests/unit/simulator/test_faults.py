@@ -38,7 +38,7 @@ async def test_the_fifth_concurrent_call_on_a_mailbox_is_refused(
     sim: Simulator, graph: aiohttp.ClientSession, url: URL, mailbox: Mailbox
 ) -> None:
     """429 ApplicationThrottled with Retry-After; another mailbox is not concerned."""
-    sim.faults.add(Fault(FaultKind.LATENCY, seconds=0.2))
+    sim.faults.add(Fault(FaultKind.LATENCY, seconds=0.5))
     other = sim.add_mailbox("x@riviere.example", tenant_id=mailbox.tenant_id)
     probe = f"{sim.url}/v1.0/users/{other.user_id}/mailFolders/inbox"
     *statuses, elsewhere = await asyncio.gather(*(_status(graph, url) for _ in range(5)), _status(graph, probe))
@@ -150,10 +150,13 @@ async def test_json_is_cut_short(sim: Simulator, graph: aiohttp.ClientSession, u
 async def test_a_call_that_hangs_is_never_answered(sim: Simulator, graph: aiohttp.ClientSession, url: URL) -> None:
     """Until the client gives up; then its place is free again."""
     sim.faults.add(Fault(FaultKind.HANG, count=4))
-    for _ in range(4):
+
+    async def give_up() -> None:
         with pytest.raises(TimeoutError):
-            async with graph.get(url, timeout=aiohttp.ClientTimeout(total=0.1)):
+            async with graph.get(url, timeout=aiohttp.ClientTimeout(total=0.5)):
                 pass
+
+    await asyncio.gather(*(give_up() for _ in range(4)))
     assert sim.faults.struck[FaultKind.HANG] == 4
     async with asyncio.timeout(5):
         while await _status(graph, url) != 200:
