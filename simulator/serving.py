@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from simulator.delivery import DeliveryRules
 from simulator.simulator import Simulator, system_clock
 from simulator.subscriptions import SubscriptionRules
 from simulator.throttling import Limits
@@ -55,6 +56,7 @@ async def serve(
     mailboxes: int | None = None,
     limits: Limits | None = None,
     subscriptions: SubscriptionRules | None = None,
+    delivery: DeliveryRules | None = None,
 ) -> None:
     """Run the simulator until cancelled; `on_ready` is called once it listens.
 
@@ -64,7 +66,14 @@ async def serve(
         OSError: the port is taken, or the directory cannot be written.
     """
     simulator = Simulator(
-        directory, host=host, port=port, seed=seed, clock=clock, limits=limits, subscriptions=subscriptions
+        directory,
+        host=host,
+        port=port,
+        seed=seed,
+        clock=clock,
+        limits=limits,
+        subscriptions=subscriptions,
+        delivery=delivery,
     )
     async with simulator:
         uploads = directory / "uploads"
