@@ -273,7 +273,7 @@ _MAILBOX_CODES: Final = frozenset(
         "errornonexistentmailbox",
     }
 )
-_MAILBOX_TEXTS: Final = ("rest api is not yet supported for this mailbox",)
+_MAILBOX_TEXTS: Final = ("rest api is not yet supported for this mailbox", "default folder inbox not found")
 _PHRASES: Final = {status.phrase.replace(" ", "").replace("-", "").lower(): status.value for status in HTTPStatus}
 _INNER_STATUS: Final = re.compile(r"\[Status Code: (\w+)", re.IGNORECASE)
 # A JSON Web Token, a bearer header, and the clientState of ours: none of them may reach a log through Microsoft's text.

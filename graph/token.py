@@ -270,6 +270,16 @@ class _Adapter(requests.adapters.HTTPAdapter):
     def cert_verify(self, conn: Any, *_: object, **__: object) -> None:  # noqa: ANN401 (the signature of requests)
         conn.cert_reqs = "CERT_REQUIRED"  # and no more: the context knows whom to trust
 
+    def close(self) -> None:
+        # urllib3 closes the connections of a cleared pool only when the garbage is collected; msal's objects, which
+        # point at each other in circles, put that off.
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in list(manager.pools.keys()):
+                pool = manager.pools.get(key)
+                if pool is not None:
+                    pool.close()
+        super().close()
+
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]  # noqa: ANN401 (all options of requests but one go through)
         return super().send(request, **{**options, "timeout": self._timeouts})
 

@@ -49,6 +49,16 @@ class World:
         return int(self.simulator.statistics()["calls"].get(str(operation), 0))
 
 
+@pytest.fixture(autouse=True)
+async def all_closed() -> AsyncIterator[None]:
+    """Lets the servers notice that msal hung up; the loop would else end before their sockets are closed."""
+    yield
+    transports: Any = asyncio.get_running_loop()._transports  # type: ignore[attr-defined]  # asyncio tells it nowhere else
+    async with asyncio.timeout(5):
+        while any(transport._sock is not None for transport in transports.values()):  # noqa: ASYNC110 (nothing else announces it)
+            await asyncio.sleep(0.001)
+
+
 @pytest.fixture
 async def world(tmp_path: Path, self_signed: Certificate, clock: Clock) -> AsyncIterator[World]:
     write_pair(self_signed, tmp_path / "certificates", "mail")
