@@ -1,0 +1,232 @@
+"""One notification, one message in the database, whole: whatever comes twice, late, or not at all."""
+
+from collections.abc import Awaitable, Callable
+from random import Random
+
+import pytest
+import structlog
+
+from simulator.calls import Operation
+from simulator.contents import GeneratedContent
+from simulator.correspondence import Correspondence
+from simulator.faults import FaultKind
+from simulator.letters import Attachment, Letter, Person, file_attachment, inline_attachment, reference_attachment
+from simulator.post_office import LedgerEntry
+from tests.integration.world import Imported, World, until
+
+
+async def test_a_mailbox_is_imported_completely_and_byte_for_byte(world: World) -> None:
+    """Ids, recipients, and every attachment's bytes and order are those that were delivered."""
+    mailbox, account = await world.account_of("Laboratoire")
+    correspondence = Correspondence(Random(5), world.clock)
+    letters = [correspondence.letter_to(mailbox.address, mailbox.display_name) for _ in range(60)]
+    delivered = [await world.simulator.deliver(mailbox, letter) for letter in letters]
+    await world.notify(account, delivered)
+
+    await world.import_all()
+
+    ledger = {entry.message_id: entry for entry in world.simulator.ledger()}
+    rows = {row.graph_id: row for row in await world.imported()}
+    assert rows.keys() == ledger.keys()
+    for each in delivered:
+        _assert_same(rows[each.message_id], ledger[each.message_id], each.message.letter)
+    assert sum(len(row.parts) for row in rows.values()) > 20
+
+
+async def test_large_attachments_arrive_whole(world: World) -> None:
+    """What does not fit into memory goes through a file, and keeps its bytes, its order and its cid."""
+    mailbox, account = await world.account_of("Laboratoire")
+    large = GeneratedContent(5_000_000, seed=3)
+    letter = Letter(
+        body='<img src="cid:map">',
+        is_html=True,
+        attachments=(
+            file_attachment("first.txt", b"first"),
+            Attachment("scan.tif", large),
+            inline_attachment("map.png", b"picture", "image/png", "map"),
+            reference_attachment("cloud.xlsx", "https://cloud.example/x"),
+            file_attachment("empty.txt", b""),
+        ),
+    )
+    delivered = await world.simulator.deliver(mailbox, letter)
+    await world.notify(account, [delivered])
+
+    await world.import_all()
+
+    (row,) = await world.imported()
+    (entry,) = world.simulator.ledger()
+    _assert_same(row, entry, letter)
+    assert row.parts[1].content == b"".join(large.chunks())
+
+
+async def test_the_same_notification_twice_imports_once(world: World) -> None:
+    """Graph delivers at least once; the database holds it once."""
+    mailbox, account = await world.account_of("Laboratoire")
+    delivered = await world.deliver(mailbox, 5)
+    await world.notify(account, delivered)
+    await world.notify(account, delivered)
+
+    await world.import_all()
+
+    assert await world.imported_ids() == sorted(each.message_id for each in delivered)
+    assert not await world.dead_letters()
+
+
+async def test_four_processors_share_a_queue(world: World) -> None:
+    """Each message is imported once, whoever gets its notifications."""
+    mailboxes = [await world.account_of(name) for name in ("Nord", "Sud")]
+    expected: list[str] = []
+    for mailbox, account in mailboxes:
+        delivered = await world.deliver(mailbox, 40)
+        expected += [each.message_id for each in delivered]
+        for _ in range(3):
+            await world.notify(account, delivered)
+    queues = [world.new_queue() for _ in range(3)]
+
+    async with (
+        world.processing(),
+        world.processing(queue=queues[0]),
+        world.processing(queue=queues[1]),
+        world.processing(queue=queues[2]),
+    ):
+        await until(world.queue_is_empty)
+    for queue in queues:
+        await queue.close()
+
+    assert await world.imported_ids() == sorted(expected)
+    assert not await world.dead_letters()
+
+
+async def test_what_is_imported_already_is_skipped_without_a_call(world: World) -> None:
+    """A late duplicate costs a look into the database and nothing of Graph."""
+    mailbox, account = await world.account_of("Laboratoire")
+    delivered = await world.deliver(mailbox, 3)
+    await world.notify(account, delivered)
+    await world.import_all()
+    before = world.simulator.statistics()["calls"]
+
+    await world.notify(account, delivered)
+    with structlog.testing.capture_logs() as events:
+        await world.import_all()
+
+    assert world.simulator.statistics()["calls"] == before
+    assert [event["event"] for event in events].count("message_known") == 3
+
+
+async def test_a_message_that_is_not_there_yet_is_waited_for(world: World) -> None:
+    """Exchange replicates: two 404s after a notification are normal."""
+    mailbox, account = await world.account_of("Laboratoire")
+    delivered = await world.deliver(mailbox, 2)
+    world.fault(FaultKind.NOT_FOUND_AT_FIRST, times=2)
+    await world.notify(account, delivered)
+
+    await world.import_all()
+
+    assert await world.imported_ids() == sorted(each.message_id for each in delivered)
+    assert sorted(world.sleeps.seconds) == [0.5, 0.5, 2.0, 2.0]
+
+
+async def test_a_message_that_is_gone_is_done(world: World) -> None:
+    """Deleted before it was fetched: noted, and neither retried for ever nor a dead letter."""
+    mailbox, account = await world.account_of("Laboratoire")
+    gone, kept = await world.deliver(mailbox, 2)
+    world.simulator.remove_message(mailbox, gone.message_id)
+    await world.notify(account, [gone, kept])
+
+    with structlog.testing.capture_logs() as events:
+        await world.import_all()
+
+    assert await world.imported_ids() == [kept.message_id]
+    assert [event["event"] for event in events].count("message_gone") == 1
+    assert not await world.dead_letters()
+
+
+async def test_ids_that_differ_in_case_only_are_two_messages(world: World) -> None:
+    """Graph's ids are case-sensitive; a database that is not would lose one."""
+    mailbox, account = await world.account_of("Laboratoire")
+    lower, upper = "a" * 150 + "k=", "A" * 150 + "k="
+    for message_id in (lower, upper):
+        await world.simulator.deliver(mailbox, Letter(subject=message_id[0]), immutable_id=message_id)
+    await world.notify(account, [lower, upper])
+
+    await world.import_all()
+
+    assert {(row.graph_id, row.subject) for row in await world.imported()} == {(lower, "a"), (upper, "A")}
+
+
+async def test_at_most_four_calls_at_once_for_a_mailbox(world: World) -> None:
+    """However many of its messages are in hand, Graph never has to refuse the fifth call."""
+    mailbox, account = await world.account_of("Laboratoire")
+    letter = Letter(attachments=(file_attachment("a.csv", b"1;2"), file_attachment("b.csv", b"3;4")))
+    delivered = await world.deliver(mailbox, 64, letter)
+    world.fault(FaultKind.LATENCY, seconds=0.02)
+    await world.notify(account, delivered)
+
+    await world.import_all()
+
+    statistics = world.simulator.statistics()
+    assert statistics["concurrency_high_water"] == {mailbox.address: 4}
+    assert statistics["throttled"] == 0
+    assert len(await world.imported_ids()) == 64
+
+
+async def test_an_attachment_that_vanishes_meanwhile_starts_the_message_again(world: World) -> None:
+    """The next attempt imports the message as it is by then."""
+    mailbox, account = await world.account_of("Laboratoire")
+    letter = Letter(attachments=(Attachment("scan.tif", GeneratedContent(4_000_000, seed=1)),))
+    (delivered,) = await world.deliver(mailbox, 1, letter)
+    stored, delivered.message.attachments = delivered.message.attachments, ()
+    await world.notify(account, [delivered])
+
+    async with world.processing():
+        # Listed by an answer that is older than the removal.
+        delivered.message.attachments = stored
+        world.fault(FaultKind.LATENCY, operation=Operation.GET_ATTACHMENT_CONTENT, seconds=0.5, count=1)
+        await until(lambda: world.calls(Operation.GET_ATTACHMENT_CONTENT))
+        delivered.message.attachments = ()
+        await until(_counted_once(world))
+        world.clock.advance(seconds=10)
+        await until(world.queue_is_empty)
+
+    (row,) = await world.imported()
+    assert row.parts == ()
+
+
+@pytest.mark.parametrize("message_id", ["AAk/" * 20 + "+/A+", "AAk/" * 20 + "%2F"])
+async def test_ids_reach_graph_as_one_segment(world: World, message_id: str) -> None:
+    """An unencoded slash would be a 400, and one decoded twice another message; older ids have slash and plus."""
+    mailbox, account = await world.account_of("Laboratoire")
+    await world.simulator.deliver(mailbox, Letter(), immutable_id=message_id)
+    await world.notify(account, [message_id])
+
+    await world.import_all()
+
+    assert await world.imported_ids() == [message_id]
+
+
+def _counted_once(world: World) -> Callable[[], Awaitable[bool]]:
+    async def look() -> bool:
+        return [each.delivery_count for each in await world.waiting() if not each.locked] == [1]
+
+    return look
+
+
+def _assert_same(row: Imported, entry: LedgerEntry, letter: Letter) -> None:
+    assert row.subject == letter.subject
+    assert row.body == letter.body
+    assert row.internet_message_id == entry.internet_message_id
+    assert [(part.graph_id, part.kind, part.sha256, part.inline, part.content_id) for part in row.parts] == [
+        (part.attachment_id, part.kind, part.sha256, part.is_inline, part.content_id) for part in entry.attachments
+    ]
+    for part in row.parts:
+        assert (part.content is None) == (part.kind == "reference")
+    assert row.recipients == (
+        *_expected("to", letter.to),
+        *_expected("cc", letter.cc),
+        *_expected("bcc", letter.bcc),
+        *_expected("replyTo", letter.reply_to),
+    )
+
+
+def _expected(kind: str, people: tuple[Person, ...]) -> list[tuple[str, str, str | None]]:
+    return [(kind, person.name, person.address) for person in people]

@@ -1,0 +1,158 @@
+"""Graph as it is on bad days: throttled, overloaded, cut off, silent. Everything is imported in the end, once."""
+
+from typing import Any
+
+import pytest
+
+from graph.client import open_session
+from simulator.calls import Operation
+from simulator.contents import GeneratedContent
+from simulator.faults import FaultKind
+from simulator.letters import Attachment, Letter, file_attachment
+from tests.integration.world import World, until
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts"),
+    [
+        pytest.param(FaultKind.THROTTLED, {"retry_after": 2}, id="429-seconds"),
+        pytest.param(FaultKind.THROTTLED, {"retry_after": 3, "retry_after_as_date": True}, id="429-date"),
+        pytest.param(FaultKind.THROTTLED, {}, id="429"),
+        pytest.param(FaultKind.UNAVAILABLE, {"status": 503, "retry_after": 1}, id="503"),
+        pytest.param(FaultKind.UNAVAILABLE, {"status": 504}, id="504"),
+        pytest.param(FaultKind.UNAVAILABLE, {"status": 500}, id="500"),
+        pytest.param(FaultKind.RESET, {}, id="reset"),
+        pytest.param(FaultKind.RESET_IN_BODY, {}, id="reset-in-body"),
+        pytest.param(FaultKind.TRUNCATED, {}, id="truncated"),
+        pytest.param(FaultKind.HANG, {}, id="hang"),
+    ],
+)
+async def test_what_passes_by_itself_costs_no_message(world: World, kind: FaultKind, facts: dict[str, Any]) -> None:
+    """The first twelve calls of Graph fail so; every message is imported whole, once, and uncounted."""
+    mailbox, account = await world.account_of("Laboratoire")
+    letter = Letter(subject="S", body="B", attachments=(file_attachment("a.csv", b"1;2;3"),))
+    delivered = await world.deliver(mailbox, 8, letter)
+    world.fault(kind, count=12, **facts)
+    await world.notify(account, delivered)
+
+    async with open_session(world.simulator.url, ca_bundle=world.simulator.ca_file, read_seconds=0.5) as session:
+        await world.import_all(graph=world.graph_client(session))
+
+    assert world.simulator.statistics()["faults_struck"][kind] == 12
+    assert await world.imported_ids() == sorted(each.message_id for each in delivered)
+    assert {part.content for row in await world.imported() for part in row.parts} == {b"1;2;3"}
+    assert not await world.dead_letters()
+    if facts.get("retry_after"):
+        assert max(world.sleeps.seconds) >= facts["retry_after"] - 1
+        assert [s for s in world.sleeps.seconds if s >= facts["retry_after"] - 1]
+
+
+async def test_a_large_attachment_cut_off_is_fetched_again_from_the_start(world: World) -> None:
+    """Half a file is never stored; the message comes again, uncounted, and whole."""
+    mailbox, account = await world.account_of("Laboratoire")
+    large = GeneratedContent(4_000_000, seed=9)
+    (delivered,) = await world.deliver(mailbox, 1, Letter(attachments=(Attachment("scan.tif", large),)))
+    world.fault(FaultKind.RESET_IN_BODY, operation=Operation.GET_ATTACHMENT_CONTENT, count=1)
+    await world.notify(account, [delivered])
+
+    async with world.processing():
+        await until(lambda: _waits(world))
+        assert await world.imported_ids() == []
+        assert [each.delivery_count for each in await world.waiting()] == [0]
+        world.clock.advance(minutes=2)
+        await until(world.queue_is_empty)
+
+    (row,) = await world.imported()
+    assert row.parts[0].sha256 == large.sha256
+    assert row.parts[0].content == b"".join(large.chunks())
+
+
+async def test_an_outage_longer_than_a_call_may_take_costs_no_attempt(world: World) -> None:
+    """Trouble on Microsoft's side for hours: handed back again and again, not counted, imported afterwards."""
+    mailbox, account = await world.account_of("Laboratoire")
+    delivered = await world.deliver(mailbox, 3)
+    number = world.fault(FaultKind.UNAVAILABLE, status=503)
+    await world.notify(account, delivered)
+
+    async with world.processing(graph=world.graph_client(deadline_seconds=3)):
+        for _ in range(8):
+            await until(lambda: _waits(world, 3))
+            assert {each.delivery_count for each in await world.waiting()} == {0}
+            world.clock.advance(hours=1)
+            await until(lambda: _locked(world))
+        world.simulator.faults.remove(number)
+        world.clock.advance(hours=1)
+        await until(lambda: _drained(world))
+
+    assert len(await world.imported_ids()) == 3
+    assert not await world.dead_letters()
+
+
+async def test_a_rejected_token_is_replaced_once(world: World) -> None:
+    """One 401: one fresh token, and nobody notices."""
+    mailbox, account = await world.account_of("Laboratoire")
+    (first, second) = await world.deliver(mailbox, 2)
+    await world.notify(account, [first])
+    await world.import_all()
+    assert world.simulator.statistics()["tokens_issued"] == 1
+
+    world.fault(FaultKind.UNAUTHORIZED, count=1)
+    await world.notify(account, [second])
+    await world.import_all()
+
+    assert world.simulator.statistics()["tokens_issued"] == 2
+    assert len(await world.imported_ids()) == 2
+    assert not await world.conditions()
+
+
+async def test_an_attachment_that_always_fails_ends_as_a_dead_letter(world: World) -> None:
+    """After its attempts, with the reason; the other mail of the mailbox goes on meanwhile."""
+    mailbox, account = await world.account_of("Laboratoire")
+    large = Letter(attachments=(Attachment("scan.tif", GeneratedContent(4_000_000, seed=2)),))
+    (bad,) = await world.deliver(mailbox, 1, large)
+    good = await world.deliver(mailbox, 5)
+    world.fault(
+        FaultKind.UNAVAILABLE, status=504, operation=Operation.GET_ATTACHMENT_CONTENT, message_id=bad.message_id
+    )
+    await world.notify(account, [bad, *good])
+
+    async with world.processing(graph=world.graph_client(deadline_seconds=6)):
+        await until(lambda: _count(world, 5))
+        for attempt in range(1, 5):
+            await until(lambda attempt=attempt: _attempts(world, attempt))
+            assert not await world.dead_letters()
+            world.clock.advance(minutes=15)
+        await until(world.dead_letters)
+
+    (dead,) = await world.dead_letters()
+    assert dead.reason == "GraphUnavailable"
+    assert dead.description is not None
+    assert "Tried 5 times" in dead.description
+    assert "504" in dead.description
+    assert await world.imported_ids() == sorted(each.message_id for each in good)
+    assert not await world.conditions()
+
+
+async def _waits(world: World, count: int = 1) -> bool:
+    status = await world.queue.status()
+    return status.scheduled == count and not status.locked and not status.active
+
+
+async def _locked(world: World) -> bool:
+    return (await world.queue.status()).locked > 0
+
+
+async def _drained(world: World) -> bool:
+    if await world.queue_is_empty():
+        return True
+    if not await _locked(world):
+        world.clock.advance(minutes=1)
+    return False
+
+
+async def _count(world: World, count: int) -> bool:
+    return len(await world.imported_ids()) == count
+
+
+async def _attempts(world: World, count: int) -> bool:
+    return [each.delivery_count for each in await world.waiting() if not each.locked] == [count]

@@ -1,0 +1,333 @@
+"""A simulated tenant, and the product wired to it as `console.roles` wires it, with the clock in the test's hand."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import aiohttp
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Connection, select
+
+from bus.database import DatabaseQueue
+from bus.notification import Notification
+from bus.queue import Message, MessageId, QueuedMessage
+from db import accounts, schema
+from db.engine import Database
+from db.messages import MessageStore
+from db.tables import attachment, message, recipient
+from graph.certificates import Certificate, CertificateStore
+from graph.client import GraphClient
+from graph.client_state import ClientStateKeys
+from graph.mailbox import Mailbox as OpenedMailbox
+from graph.messages import MailReader
+from graph.token import TokenSource
+from processor.accounts import AccountDirectory, Holds
+from processor.importer import Importer
+from processor.metrics import ProcessorMetrics
+from processor.worker import Processor, WorkerLimits
+from simulator.calls import Operation
+from simulator.faults import Fault, FaultKind
+from simulator.letters import Letter
+from simulator.mailboxes import Mailbox
+from simulator.post_office import DeliveredMessage
+from simulator.simulator import Simulator
+from simulator.tenants import Application
+
+PATIENCE_SECONDS = 30.0
+SLEEP_SCALE = 0.01
+
+
+class Clock:
+    """The machine's time and what a test adds to it."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def advance(self, **by: float) -> None:
+        self.ahead += timedelta(**by)
+
+
+class Sleeps:
+    """Notes how long a sleep should be, and sleeps a hundredth of it."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+        await asyncio.sleep(seconds * SLEEP_SCALE)
+
+
+async def until(
+    condition: Callable[[], Awaitable[object]] | Callable[[], object], seconds: float = PATIENCE_SECONDS
+) -> None:
+    """Return as soon as `condition` holds; fail when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if isinstance(found, Awaitable):
+            found = await found
+        if found:
+            return
+        if time.monotonic() > deadline:
+            raise AssertionError(f"did not come true within {seconds:g} s")
+        await asyncio.sleep(0.01)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a test looks at in a row of `tblEmailAttachment`."""
+
+    kind: str
+    graph_id: str
+    sha256: str | None
+    content: bytes | None
+    inline: bool
+    content_id: str | None
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What a test looks at in a row of `tblEmailMessage`, with everything below it in order."""
+
+    account_id: int
+    graph_id: str
+    subject: str | None
+    body: str | None
+    internet_message_id: str | None
+    recipients: tuple[tuple[str, str | None, str | None], ...]
+    parts: tuple[Part, ...]
+
+
+class World:
+    """Simulator, database, queue and Graph client of one test; processors are started from it."""
+
+    def __init__(
+        self,
+        *,
+        simulator: Simulator,
+        application: Application,
+        certificate: Certificate,
+        store: Path,
+        database: Database,
+        session: aiohttp.ClientSession,
+        clock: Clock,
+    ) -> None:
+        self.simulator = simulator
+        self.application = application
+        self.certificate = certificate
+        self.store = store
+        self.database = database
+        self.session = session
+        self.clock = clock
+        self.sleeps = Sleeps()
+        self.tokens = TokenSource(
+            CertificateStore(store),
+            authority_url=simulator.url,
+            graph_url=simulator.url,
+            ca_bundle=simulator.ca_file,
+            failures_remembered_seconds=0.05,
+            now=clock,
+        )
+        self.graph = self.graph_client()
+        self.queue = self.new_queue()
+        self._numbers = iter(range(1_000_000))
+
+    def graph_client(self, session: aiohttp.ClientSession | None = None, **limits: float) -> GraphClient:
+        return GraphClient(
+            session or self.session,
+            self.tokens,
+            base_url=self.simulator.url,
+            deadline_seconds=limits.get("deadline_seconds", 30.0),
+            sleep=self.sleeps,
+            random=lambda: 1.0,
+            now=self.clock,
+        )
+
+    def new_queue(self, **options: Any) -> DatabaseQueue:  # noqa: ANN401  # passed through
+        return DatabaseQueue(self.database, clock=self.clock, **options)
+
+    # Accounts.
+
+    def new_mailbox(self, name: str) -> Mailbox:
+        return self.simulator.add_mailbox(f"{name}@riviere.example", name, self.application.tenant_id)
+
+    async def add_account(self, mailbox: Mailbox, name: str | None = None, **changed: Any) -> int:  # noqa: ANN401  # passed through
+        facts: dict[str, Any] = {
+            "name": name or mailbox.display_name,
+            "tenant_id": self.application.tenant_id,
+            "client_id": self.application.client_id,
+            "user_id": mailbox.user_id,
+            "thumbprint": self.certificate.thumbprint,
+            "secure_certificate_access": False,
+            **changed,
+        }
+        settings = accounts.AccountSettings(**facts)
+        return await self.database.write(lambda connection: accounts.add(connection, settings, now=self.clock()))
+
+    def opened(self, mailbox: Mailbox) -> OpenedMailbox:
+        """The mailbox as the product sees it."""
+        return OpenedMailbox(
+            account_id=1,
+            account_name=mailbox.display_name,
+            tenant_id=self.application.tenant_id,
+            client_id=self.application.client_id,
+            user_id=mailbox.user_id,
+            thumbprint=self.certificate.thumbprint,
+            secure_certificate_access=False,
+        )
+
+    async def account_of(self, name: str) -> tuple[Mailbox, int]:
+        mailbox = self.new_mailbox(name)
+        return mailbox, await self.add_account(mailbox)
+
+    async def set_enabled(self, name: str, enabled: bool) -> None:
+        await self.database.write(lambda c: accounts.set_enabled(c, name, enabled, now=self.clock()))
+
+    async def conditions(self) -> list[accounts.Condition]:
+        return await self.database.read(accounts.conditions)
+
+    async def keys(self) -> ClientStateKeys:
+        secret = await self.database.read(schema.stored_client_state_secret)
+        assert secret is not None
+        return ClientStateKeys(secret)
+
+    # Mail and notifications.
+
+    async def deliver(self, mailbox: Mailbox, count: int, letter: Letter | None = None) -> list[DeliveredMessage]:
+        return [
+            await self.simulator.deliver(mailbox, letter or Letter(subject=f"Letter {number}", body=f"Body {number}"))
+            for number in range(count)
+        ]
+
+    def notification(self, account_id: int, message_id: str | None, **changed: Any) -> Notification:  # noqa: ANN401  # passed through
+        """A notification as the receiver makes it; each bears another etag, so that none is a duplicate."""
+        number = next(self._numbers)
+        facts: dict[str, Any] = {
+            "account_id": account_id,
+            "subscription_id": "8a1c4a52-11d1-4a4e-8a5e-0e37c1b5a001",
+            "change_type": "created",
+            "message_id": message_id,
+            "etag": f'W/"{number}"',
+            "received": self.clock(),
+            "correlation": f"correlation-{number}",
+            **changed,
+        }
+        return Notification(**facts)
+
+    async def notify(self, account_id: int, messages: Sequence[DeliveredMessage | str]) -> None:
+        ids = [each if isinstance(each, str) else each.message_id for each in messages]
+        await self.queue.put([self.notification(account_id, each).to_message() for each in ids])
+
+    async def put_body(self, body: str, name: str = "odd", account_id: int | None = None) -> None:
+        await self.queue.put([Message(MessageId(name), body, account_id)])
+
+    async def tamper(self, delivered: DeliveredMessage, change: Callable[[Any], Any]) -> None:
+        """Have the simulator answer the importer's GET of the message with changed JSON."""
+        await MailReader(self.graph).message(self.opened(delivered.mailbox), delivered.message_id)
+        rendered = delivered.message.rendered
+        assert rendered is not None
+        body = json.dumps(change(json.loads(rendered[1]))).encode()
+        delivered.message.rendered = (rendered[0], body)
+
+    def fault(self, kind: FaultKind, **facts: Any) -> int:  # noqa: ANN401  # passed through
+        return self.simulator.faults.add(Fault(kind, **facts))
+
+    def calls(self, operation: Operation) -> int:
+        found: int = self.simulator.statistics()["calls"].get(str(operation), 0)
+        return found
+
+    # What is in the database.
+
+    async def imported(self) -> list[Imported]:
+        return await self.database.read(_imported)
+
+    async def imported_ids(self) -> list[str]:
+        return sorted(
+            await self.database.read(lambda connection: list(connection.scalars(select(message.c.sGraphMessageID))))
+        )
+
+    async def dead_letters(self) -> list[QueuedMessage]:
+        return await self.queue.peek(most=100, dead_letters=True)
+
+    async def waiting(self) -> list[QueuedMessage]:
+        return await self.queue.peek(most=1000)
+
+    async def queue_is_empty(self) -> bool:
+        status = await self.queue.status()
+        return not (status.active or status.locked or status.scheduled)
+
+    # Processors.
+
+    def new_processor(
+        self,
+        *,
+        queue: DatabaseQueue | None = None,
+        graph: GraphClient | None = None,
+        reader: MailReader | None = None,
+        limits: WorkerLimits | None = None,
+    ) -> Processor:
+        metrics = ProcessorMetrics(CollectorRegistry())
+        store = MessageStore(self.database, clock=self.clock)
+        return Processor(
+            queue or self.queue,
+            Importer(reader or MailReader(graph or self.graph), store, sleep=self.sleeps),
+            store,
+            AccountDirectory(self.database, clock=self.clock),
+            Holds(self.database, clock=self.clock, random=Random(1), metrics=metrics),
+            clock=self.clock,
+            random=Random(1),
+            metrics=metrics,
+            limits=limits,
+        )
+
+    @asynccontextmanager
+    async def processing(self, **options: Any) -> AsyncIterator[asyncio.Event]:  # noqa: ANN401  # passed through
+        """A processor at work; it is stopped at the end, and must stop."""
+        stop = asyncio.Event()
+        running = asyncio.create_task(self.new_processor(**options).run(stop))
+        try:
+            yield stop
+        finally:
+            stop.set()
+            await asyncio.wait_for(running, PATIENCE_SECONDS)
+
+    async def import_all(self, **options: Any) -> None:  # noqa: ANN401  # passed through
+        """Run a processor until the queue is empty."""
+        async with self.processing(**options):
+            await until(self.queue_is_empty)
+
+
+def _imported(connection: Connection) -> list[Imported]:
+    recipients: dict[int, list[tuple[str, str | None, str | None]]] = {}
+    kinds = ["to", "cc", "bcc", "replyTo"]
+    rows = connection.execute(select(recipient)).all()
+    for row in sorted(rows, key=lambda row: (row.nMessageID, kinds.index(row.sKind), row.nPosition)):
+        recipients.setdefault(row.nMessageID, []).append((row.sKind, row.sName, row.sAddress))
+    parts: dict[int, list[Part]] = {}
+    for row in connection.execute(select(attachment).order_by(attachment.c.nMessageID, attachment.c.nPosition)):
+        parts.setdefault(row.nMessageID, []).append(
+            Part(row.sKind, row.sGraphAttachmentID, row.sSHA256, row.biContent, row.bInline, row.sContentID)
+        )
+    return [
+        Imported(
+            account_id=row.nAccountID,
+            graph_id=row.sGraphMessageID,
+            subject=row.sSubject,
+            body=row.sBody,
+            internet_message_id=row.sInternetMessageID,
+            recipients=tuple(recipients.get(row.nMessageID, ())),
+            parts=tuple(parts.get(row.nMessageID, ())),
+        )
+        for row in connection.execute(select(message).order_by(message.c.nMessageID))
+    ]
