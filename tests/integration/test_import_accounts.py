@@ -1,0 +1,224 @@
+"""Trouble of a whole account: its mail waits undiminished, the mail of the others goes on."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import structlog
+
+from bus.queue import ReplaySelection
+from db import accounts
+from simulator.calls import Operation
+from simulator.mailboxes import MailboxState
+from tests.integration.world import World, until
+
+Trouble = Callable[[World, str], None]
+
+
+def _no_access(world: World, user_id: str) -> None:
+    world.application.denied.add(user_id)
+
+
+def _access(world: World, user_id: str) -> None:
+    world.application.denied.discard(user_id)
+
+
+def _state(state: MailboxState) -> Trouble:
+    def change(world: World, user_id: str) -> None:
+        mailbox = world.simulator.mailboxes.named(user_id)
+        assert mailbox is not None
+        mailbox.state = state
+
+    return change
+
+
+_READY = _state(MailboxState.READY)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "mend_it", "reason"),
+    [
+        pytest.param(_no_access, _access, "AccessDenied", id="403"),
+        pytest.param(_state(MailboxState.NOT_ENABLED), _READY, "MailboxNotFound", id="404-not-enabled"),
+        pytest.param(_state(MailboxState.NO_SUCH_USER), _READY, "MailboxNotFound", id="404-no-such-user"),
+        pytest.param(_state(MailboxState.NO_INBOX), _READY, "MailboxNotFound", id="404-no-inbox"),
+    ],
+)
+async def test_a_mailbox_nobody_may_open_waits_until_it_opens(
+    world: World, break_it: Trouble, mend_it: Trouble, reason: str
+) -> None:
+    """Held, told in a condition, nothing burnt; imported and the condition gone once access is back."""
+    closed, closed_account = await world.account_of("Fermee")
+    other, other_account = await world.account_of("Ouverte")
+    waiting = await world.deliver(closed, 8)
+    going_on = await world.deliver(other, 8)
+    break_it(world, closed.user_id)
+    await world.notify(closed_account, waiting)
+    await world.notify(other_account, going_on)
+
+    async with world.processing():
+        await until(lambda: _imported(world, other_account, 8))
+        await until(lambda: _scheduled(world, 8))
+        (condition,) = await world.conditions()
+        assert (condition.account_id, condition.role, condition.reason) == (closed_account, "processor", reason)
+        assert condition.next_attempt > condition.since
+        # Tried again in vain: the message has not moved towards a dead letter.
+        world.clock.advance(seconds=60)
+        await until(lambda: _scheduled(world, 8))
+        assert {each.delivery_count for each in await world.waiting()} == {0}
+        mend_it(world, closed.user_id)
+        world.clock.advance(minutes=5)
+        await until(world.queue_is_empty)
+
+    assert len(await world.imported_ids()) == 16
+    assert not await world.dead_letters()
+    assert not await world.conditions()
+
+
+async def test_a_missing_certificate_holds_its_account_only(world: World, tmp_path: Path) -> None:
+    """Someone tidied the certificate away: mail waits until it is back."""
+    mailbox, account = await world.account_of("Laboratoire")
+    delivered = await world.deliver(mailbox, 4)
+    pair = world.store / "importer.pem"
+    away = tmp_path / "importer.pem"
+    pair.rename(away)
+    await world.notify(account, delivered)
+
+    async with world.processing():
+        await until(lambda: _scheduled(world, 4))
+        (condition,) = await world.conditions()
+        assert condition.reason == "CertificateError"
+        assert "Laboratoire" in condition.detail
+        assert {each.delivery_count for each in await world.waiting()} == {0}
+        away.rename(pair)
+        world.clock.advance(minutes=2)
+        await until(world.queue_is_empty)
+
+    assert len(await world.imported_ids()) == 4
+    assert not await world.dead_letters()
+    assert not await world.conditions()
+
+
+async def test_a_sign_in_refused_holds_the_account(world: World) -> None:
+    """The administrator removed the certificate from the registration."""
+    mailbox, account = await world.account_of("Laboratoire")
+    delivered = await world.deliver(mailbox, 2)
+    registered = list(world.application.certificates)
+    world.application.certificates.clear()
+    await world.notify(account, delivered)
+
+    async with world.processing():
+        await until(lambda: _scheduled(world, 2))
+        (condition,) = await world.conditions()
+        assert condition.reason == "SignInRefused"
+        world.application.certificates.extend(registered)
+        world.clock.advance(minutes=2)
+        await until(world.queue_is_empty)
+
+    assert len(await world.imported_ids()) == 2
+    assert not await world.conditions()
+
+
+async def test_a_hold_spares_graph_the_calls(world: World) -> None:
+    """While an account is held, further mail of it is put off without asking Graph in vain."""
+    closed, account = await world.account_of("Fermee")
+    delivered = await world.deliver(closed, 20)
+    _no_access(world, closed.user_id)
+    await world.notify(account, delivered[:1])
+
+    async with world.processing():
+        await until(lambda: _scheduled(world, 1))
+        asked = world.simulator.statistics()["answers"]["403"]
+        await world.notify(account, delivered[1:])
+        await until(lambda: _scheduled(world, 20))
+
+    assert world.simulator.statistics()["answers"]["403"] == asked
+
+
+async def test_a_processor_that_starts_anew_keeps_the_hold(world: World) -> None:
+    """What an earlier process noted is in force, and its condition goes when the account works again."""
+    closed, account = await world.account_of("Fermee")
+    delivered = await world.deliver(closed, 2)
+    _no_access(world, closed.user_id)
+    await world.notify(account, delivered)
+    async with world.processing():
+        await until(lambda: _scheduled(world, 2))
+    (before,) = await world.conditions()
+
+    _access(world, closed.user_id)
+    calls = world.calls(Operation.GET_MESSAGE)
+    await world.notify(account, [each.message_id for each in delivered])
+    async with world.processing():
+        await until(lambda: _scheduled(world, 4))
+        assert world.calls(Operation.GET_MESSAGE) == calls
+        assert await world.conditions() == [before]
+        world.clock.advance(minutes=2)
+        await until(world.queue_is_empty)
+
+    assert len(await world.imported_ids()) == 2
+    assert not await world.conditions()
+
+
+async def test_repeated_refusals_are_told_once_and_spread_out(world: World) -> None:
+    """The waits grow, and `since` says when it began."""
+    closed, account = await world.account_of("Fermee")
+    delivered = await world.deliver(closed, 1)
+    _no_access(world, closed.user_id)
+    await world.notify(account, delivered)
+
+    with structlog.testing.capture_logs() as events:
+        async with world.processing():
+            for attempt in range(1, 4):
+                await until(lambda attempt=attempt: sum(e["event"] == "account_held" for e in events) == attempt)
+                await until(lambda: _scheduled(world, 1))
+                world.clock.advance(minutes=5)
+
+    seconds = [event["seconds"] for event in events if event["event"] == "account_held"][:3]
+    assert seconds == [30, 60, 120]
+    (condition,) = await world.conditions()
+    assert condition.since < condition.next_attempt - timedelta(minutes=2)
+
+
+async def test_mail_of_a_disabled_account_is_imported_after_enable_and_replay(world: World) -> None:
+    """As the dead letter's text tells the operator."""
+    mailbox, account = await world.account_of("Laboratoire")
+    delivered = await world.deliver(mailbox, 3)
+    await world.set_enabled("Laboratoire", False)
+    await world.notify(account, delivered)
+    await world.import_all()
+    dead = await world.dead_letters()
+    assert [each.reason for each in dead] == ["AccountDisabled"] * 3
+    assert all("Enable it, then replay" in (each.description or "") for each in dead)
+
+    await world.set_enabled("Laboratoire", True)
+    assert await world.queue.replay(ReplaySelection(reason="AccountDisabled")) == 3
+    await world.import_all()
+
+    assert await world.imported_ids() == sorted(each.message_id for each in delivered)
+    assert not await world.dead_letters()
+
+
+async def test_an_account_disabled_while_processors_run_is_no_longer_imported(world: World) -> None:
+    """The directory is a few seconds old at most."""
+    mailbox, account = await world.account_of("Laboratoire")
+    first, second = await world.deliver(mailbox, 2)
+    async with world.processing():
+        await world.notify(account, [first])
+        await until(world.queue_is_empty)
+        await world.database.write(lambda c: accounts.mark_removed(c, "Laboratoire", now=world.clock()))
+        world.clock.advance(seconds=6)
+        await world.notify(account, [second])
+        await until(world.queue_is_empty)
+
+    assert await world.imported_ids() == [first.message_id]
+    assert [each.reason for each in await world.dead_letters()] == ["AccountUnknown"]
+
+
+async def _imported(world: World, account_id: int, count: int) -> bool:
+    return (await world.database.read(accounts.imported_counts)).get(account_id) == count
+
+
+async def _scheduled(world: World, count: int) -> bool:
+    status = await world.queue.status()
+    return status.scheduled == count and not status.locked and not status.active
