@@ -1,6 +1,7 @@
 """One notification to one committed message: fetch, map, write; or find that there is nothing to do."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from processor.mapping import Json, may_have_attachments, message_record
 
 # A 404 right after a notification is normal (graph.md, section 11): Exchange replicates.
 _GONE_AGAIN_AFTER_SECONDS: Final = (0.5, 2.0)
+_LARGEST_ACCOUNT: Final = 2**63 - 1
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 class Result(Enum):
@@ -37,12 +40,27 @@ class Outcome:
     attachments: int = 0
 
 
-def message_id_of(notification: Notification) -> str:
-    """The immutable id of the message to import.
+def read_notification(body: str) -> tuple[Notification, str]:
+    """The notification in a delivery, and the immutable id of the message to import.
+
+    What this returns can be asked of the database: a value it chokes on would end the processor, again at every start.
 
     Raises:
+        UnreadableNotification: it is not one of ours.
         Unprocessable: the notification is of a kind that this program does not import.
     """
+    try:
+        notification = Notification.from_json(body)
+    except RecursionError as exc:
+        raise Unprocessable("NotJson", "The queue message is nested too deep to be one of ours.") from exc
+    if not 0 < notification.account_id <= _LARGEST_ACCOUNT:
+        raise Unprocessable("AccountUnknown", f"There is no account {str(notification.account_id)[:30]}.")
+    if notification.received.tzinfo is None:
+        raise Unprocessable("Incomplete", "The queue message says when it was received, but not in which time zone.")
+    return notification, _message_id_of(notification)
+
+
+def _message_id_of(notification: Notification) -> str:
     if notification.lifecycle_event is not None:
         raise Unprocessable(
             "LifecycleEvent",
@@ -60,6 +78,8 @@ def message_id_of(notification: Notification) -> str:
             "MessageIdTooLong",
             f"The message id has {len(notification.message_id)} characters; the database keys {GRAPH_ID_LENGTH}.",
         )
+    if _LONE_SURROGATE.search(notification.message_id):
+        raise Unprocessable("MalformedNotification", "The message id holds half a character, as no id of Graph does.")
     return notification.message_id
 
 

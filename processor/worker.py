@@ -22,7 +22,7 @@ from graph.mailbox import Mailbox
 from processor.accounts import AccountDirectory, Holds
 from processor.errors import Unprocessable
 from processor.fate import FORESEEN, DeadLetter, Retry, fate_of
-from processor.importer import Importer, Outcome, Result, message_id_of
+from processor.importer import Importer, Outcome, Result, read_notification
 from processor.metrics import ProcessorMetrics
 
 _RECEIVE_WAIT: Final = timedelta(seconds=20)
@@ -162,8 +162,8 @@ class Processor:
         keys: list[MessageKey] = []
         for delivery in deliveries:
             with contextlib.suppress(UnreadableNotification, Unprocessable):
-                notification = Notification.from_json(delivery.body)
-                keys.append((notification.account_id, message_id_of(notification)))
+                notification, message_id = read_notification(delivery.body)
+                keys.append((notification.account_id, message_id))
         try:
             await self._directory.refresh({account_id for account_id, _ in keys})
             known = await self._store.known(keys)
@@ -196,8 +196,7 @@ class Processor:
 
     async def _import_and_settle(self, held: _Held, prepared: "asyncio.Future[set[MessageKey]]") -> None:
         try:
-            notification = Notification.from_json(held.delivery.body)
-            message_id = message_id_of(notification)
+            notification, message_id = read_notification(held.delivery.body)
             known = await asyncio.shield(prepared)
             mailbox = self._directory.mailbox(notification.account_id)
         except DatabaseUnavailable:

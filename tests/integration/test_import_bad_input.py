@@ -1,0 +1,95 @@
+"""What is no importable notification is put aside with its reason, at once; nothing genuine waits behind it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.integration.world import World
+
+_LONG = "A" * 1000
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason", "said"),
+    [
+        ({"change_type": "updated"}, "UnknownChangeType", "'updated'"),
+        ({"change_type": "teleported"}, "UnknownChangeType", "'teleported'"),
+        ({"change_type": None}, "UnknownChangeType", "None"),
+        ({"message_id": None}, "MalformedNotification", "resourceData.id"),
+        ({"lifecycle_event": "missed", "change_type": None, "message_id": None}, "LifecycleEvent", "'missed'"),
+        ({"message_id": _LONG}, "MessageIdTooLong", "1000"),
+        ({"account_id": 4711}, "AccountUnknown", "4711"),
+    ],
+)
+async def test_a_notification_nobody_can_import(world: World, changed: dict[str, Any], reason: str, said: str) -> None:
+    """One dead letter with a fixed reason and a sentence for the operator; Graph is not asked."""
+    _, account = await world.account_of("Laboratoire")
+    facts: dict[str, Any] = {"account_id": account, "message_id": "AAk" * 20, **changed}
+    await world.queue.put([world.notification(**facts).to_message()])
+
+    await world.import_all()
+
+    (dead,) = await world.dead_letters()
+    assert dead.reason == reason
+    assert said in (dead.description or "")
+    assert world.simulator.statistics()["calls"] == {}
+
+
+_WHOLE: dict[str, Any] = {
+    "version": 1,
+    "account": 1,
+    "message": "AAk",
+    "changeType": "created",
+    "received": "2027-03-01T08:15:00.1234567+00:00",
+    "correlation": "c",
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        pytest.param("{not json", "NotJson", id="not-json"),
+        pytest.param("", "NotJson", id="empty"),
+        pytest.param("[" * 5000 + "]" * 5000, "NotJson", id="nested"),
+        pytest.param("[]", "UnknownVersion", id="list"),
+        pytest.param("null", "UnknownVersion", id="null"),
+        pytest.param(json.dumps({**_WHOLE, "version": 2}), "UnknownVersion", id="future"),
+        pytest.param(json.dumps({**_WHOLE, "account": "1"}), "Incomplete", id="account-text"),
+        pytest.param(json.dumps({**_WHOLE, "message": 17}), "Incomplete", id="message-number"),
+        pytest.param(json.dumps({**_WHOLE, "received": "yesterday"}), "Incomplete", id="received-garbled"),
+        pytest.param(json.dumps({"version": 1}), "Incomplete", id="missing"),
+        pytest.param(json.dumps({**_WHOLE, "account": 10**30}), "AccountUnknown", id="account-huge"),
+        pytest.param(json.dumps({**_WHOLE, "account": -1}), "AccountUnknown", id="account-negative"),
+        pytest.param(json.dumps({**_WHOLE, "message": "AA\ud800"}), "MalformedNotification", id="half-a-character"),
+        pytest.param(json.dumps({**_WHOLE, "received": "2027-03-01T08:15:00"}), "Incomplete", id="naive-time"),
+    ],
+)
+async def test_a_queue_message_nobody_can_read(world: World, body: str, reason: str) -> None:
+    """Put aside with its reason, not tried again and again, and it stops nothing."""
+    mailbox, account = await world.account_of("Laboratoire")
+    await world.put_body(body)
+    delivered = await world.deliver(mailbox, 2)
+    await world.notify(account, delivered)
+
+    await world.import_all()
+
+    assert [each.reason for each in await world.dead_letters()] == [reason]
+    assert await world.imported_ids() == sorted(each.message_id for each in delivered)
+
+
+async def test_one_bad_message_among_good_ones(world: World) -> None:
+    """A mix in one batch: the good ones are imported, each bad one has its own dead letter."""
+    mailbox, account = await world.account_of("Laboratoire")
+    delivered = await world.deliver(mailbox, 6)
+    await world.put_body("{", "one")
+    await world.notify(account, delivered[:3])
+    await world.put_body(json.dumps({"version": 9}), "two")
+    await world.notify(account, [_LONG])
+    await world.notify(account, delivered[3:])
+
+    await world.import_all()
+
+    assert await world.imported_ids() == sorted(each.message_id for each in delivered)
+    reasons = sorted(each.reason or "" for each in await world.dead_letters())
+    assert reasons == ["MessageIdTooLong", "NotJson", "UnknownVersion"]
