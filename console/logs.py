@@ -1,5 +1,6 @@
 """Logs: one JSON object a line for machines, readable lines on a terminal, no secrets in either."""
 
+import functools
 import logging
 import re
 from collections.abc import Mapping
@@ -103,6 +104,7 @@ def _cleaned(value: object, depth: int) -> object:
     return value
 
 
+@functools.lru_cache(maxsize=1024)
 def _sounds_secret(key: object) -> bool:
     bare = str(key).lower().replace("_", "").replace("-", "")
     return bare in _SECRET_KEYS or any(word in bare for word in _SECRET_WORDS)

@@ -5,6 +5,7 @@ once, and the groups grow by themselves as the writes get slower than the arriva
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ class GroupCommitClosed(Exception):
     """The group takes no more items: its owner is shutting down."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Entry(Generic[Item, Result]):
     items: Sequence[Item]
     results: "asyncio.Future[Sequence[Result]]"
@@ -30,7 +31,8 @@ class GroupCommit(Generic[Item, Result]):
     `write` gets the items of several submits in order and returns one result for each. What it raises reaches every
     submit of that group; it is for `write` to keep one bad item from failing the others.
 
-    A submit that is cancelled takes nothing back: its items may be written all the same.
+    A submit that is cancelled takes its items back, unless their write has begun: then they may be written all the
+    same.
     """
 
     def __init__(self, write: Callable[[list[Item]], Awaitable[Sequence[Result]]], *, most_items: int) -> None:
@@ -55,7 +57,12 @@ class GroupCommit(Generic[Item, Result]):
         self._waiting.append(entry)
         if self._writer is None:
             self._writer = asyncio.create_task(self._drain())
-        return await entry.results
+        try:
+            return await entry.results
+        except asyncio.CancelledError:
+            with contextlib.suppress(ValueError):
+                self._waiting.remove(entry)
+            raise
 
     async def close(self) -> None:
         """Refuse new items and wait until all that was submitted is written."""

@@ -1,0 +1,16 @@
+"""`python -m bench [NAME …]`: all benchmarks, or those named."""
+
+import importlib
+import sys
+
+NAMES = ("receiver", "processor", "latency", "attachment")
+
+
+def main() -> None:
+    """Run them one after the other."""
+    for name in sys.argv[1:] or NAMES:
+        importlib.import_module(f"bench.{name}").main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""Notifications per second acknowledged after a durable write (SQLite, synchronous=FULL), 64 connections.
+
+Baselines of the same run: (a) a bare aiohttp handler that parses the same JSON and answers 202; (b) the same handler
+with a bare group commit of the items into one SQLite table.
+"""
+
+import asyncio
+import json
+import multiprocessing
+import re
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from bus.database import DatabaseQueue
+from console import logs
+from console.clock import utc_now
+from console.roles import settle_down
+from db import schema
+from db.engine import Database, make_engine
+from graph.client_state import ClientStateKeys
+from receiver.app import Receiver
+from receiver.metrics import ReceiverMetrics
+from receiver.server import ConnectionLimits, Listener
+
+_SECRET = "bench-only-" * 4
+_CONNECTIONS = 64
+_SECONDS = 8
+_SCRIPT = Path(__file__).with_name("notifications.lua")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One load: requests a second, 99th percentile in milliseconds, and answers that were not 2xx."""
+
+    requests: float
+    p99: float
+    refused: int
+
+
+def main() -> None:
+    """Print the figures for bodies of 1 and of 20 items."""
+    if shutil.which("wrk") is None:
+        print("receiver: needs wrk (Debian: apt-get install wrk)")
+        return
+    state = ClientStateKeys(_SECRET).sign(1)
+    for items, goal in ((1, 0.65), (20, 0.5)):
+        bare = _measure(_bare, state, items)
+        grouped = _measure(_grouped, state, items)
+        ours = _measure(_ours, state, items)
+        print(f"receiver, bodies of {items}:")
+        for name, figures in (("bare handler (a)", bare), ("bare group commit (b)", grouped), ("receiver", ours)):
+            print(
+                f"  {name:22} {figures.requests * items:9.0f} notifications/s  p99 {figures.p99:6.1f} ms"
+                + (f"  refused {figures.refused}" if figures.refused else "")
+            )
+        ratio = ours.requests / grouped.requests
+        print(f"  ratio to (b) {ratio:.2f} (to reach: {goal}), to (a) {ours.requests / bare.requests:.2f}")
+
+
+def _measure(serve: Callable[[Pipe, Path], None], state: str, items: int) -> Figures:
+    with tempfile.TemporaryDirectory() as folder:
+        ours, theirs = multiprocessing.Pipe()
+        process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs, Path(folder)))
+        process.start()
+        try:
+            port = ours.recv()
+            _load(port, state, items, seconds=2)
+            figures = _load(port, state, items, seconds=_SECONDS)
+        finally:
+            process.terminate()
+            process.join()
+        return figures
+
+
+def _load(port: int, state: str, items: int, *, seconds: int) -> Figures:
+    output = subprocess.run(
+        [
+            *("wrk", "--latency", "-t1", f"-c{_CONNECTIONS}", f"-d{seconds}s", "-s", str(_SCRIPT)),
+            *(f"http://127.0.0.1:{port}", "--", state, str(items)),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
+    tail = re.search(r"99%\s+([\d.]+)(us|ms|s)", output)
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
+    if rate is None or tail is None:
+        raise RuntimeError(output)
+    unit = {"us": 0.001, "ms": 1.0, "s": 1000.0}[tail[2]]
+    return Figures(float(rate[1]), float(tail[1]) * unit, int(refused[1]) if refused else 0)
+
+
+def _bare(pipe: Pipe, _folder: Path) -> None:
+    async def handle(request: web.Request) -> web.Response:
+        json.loads(await request.read())
+        return web.Response(status=202)
+
+    asyncio.run(_serve_bare(pipe, handle))
+
+
+def _grouped(pipe: Pipe, folder: Path) -> None:
+    connection = sqlite3.connect(folder / "bare.db", isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("CREATE TABLE item (id INTEGER PRIMARY KEY, body TEXT NOT NULL)")
+    thread = ThreadPoolExecutor(1)
+    waiting: list[tuple[list[str], asyncio.Future[None]]] = []
+    writing = False
+
+    def write(rows: list[tuple[str]]) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany("INSERT INTO item (body) VALUES (?)", rows)
+        connection.execute("COMMIT")
+
+    async def drain() -> None:
+        nonlocal writing
+        while waiting:
+            group = waiting[:]
+            waiting.clear()
+            rows = [(body,) for bodies, _ in group for body in bodies]
+            await asyncio.get_running_loop().run_in_executor(thread, write, rows)
+            for _, done in group:
+                if not done.done():
+                    done.set_result(None)
+        writing = False
+
+    async def handle(request: web.Request) -> web.Response:
+        nonlocal writing
+        items = json.loads(await request.read())["value"]
+        done = asyncio.get_running_loop().create_future()
+        waiting.append(([json.dumps(item) for item in items], done))
+        if not writing:
+            writing = True
+            tasks.add(asyncio.create_task(drain()))
+        await done
+        return web.Response(status=202)
+
+    tasks: set[asyncio.Task[None]] = set()
+    asyncio.run(_serve_bare(pipe, handle))
+
+
+async def _serve_bare(pipe: Pipe, handle: Callable[[web.Request], Awaitable[web.Response]]) -> None:
+    application = web.Application()
+    application.router.add_post("/notifications", handle)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    pipe.send(runner.addresses[0][1])
+    await asyncio.Event().wait()
+
+
+def _ours(pipe: Pipe, folder: Path) -> None:
+    with (folder / "log").open("w", encoding="utf-8") as log, suppress(KeyboardInterrupt):
+        logs.configure(log, "json")
+        asyncio.run(_serve_ours(pipe, folder))
+
+
+async def _serve_ours(pipe: Pipe, folder: Path) -> None:
+    engine = make_engine(f"sqlite:///{folder / 'gateway.db'}")
+    schema.upgrade(engine, now=utc_now())
+    metrics = ReceiverMetrics(CollectorRegistry())
+    receiver = Receiver(
+        DatabaseQueue(Database(engine), clock=utc_now),
+        account_of=ClientStateKeys(_SECRET).verify,
+        clock=utc_now,
+        metrics=metrics,
+    )
+    listener = Listener(receiver.answer, host="127.0.0.1", port=0, tls=None, limits=ConnectionLimits(), metrics=metrics)
+    port = await listener.start()
+    settle_down()
+    pipe.send(port)
+    await asyncio.Event().wait()
