@@ -1,0 +1,153 @@
+from pathlib import Path
+
+import pytest
+
+from graph.client import GraphClient, open_session
+from graph.errors import (
+    AccessDenied,
+    FolderNotFound,
+    GraphError,
+    GraphUnavailable,
+    ItemGone,
+    MailboxNotFound,
+    RequestRejected,
+)
+from graph.mailbox import Mailbox
+from graph.messages import MESSAGE_FIELDS, MailReader, folder_path
+from simulator.letters import Letter, Person, file_attachment, reference_attachment
+from simulator.simulator import Simulator
+from tests.unit.graph.scripted import Answer, Script, fail, make_mailbox, ok, raw
+
+
+@pytest.fixture
+def reader(client: GraphClient) -> MailReader:
+    return MailReader(client)
+
+
+async def test_a_message_is_asked_for_with_exactly_these_fields(
+    reader: MailReader, server: Script, mailbox: Mailbox
+) -> None:
+    server.say(ok({"id": "AA/k="}))
+    assert await reader.message(mailbox, "AA/k=") == {"id": "AA/k="}
+    request = server.requests[0]
+    assert request.raw_path.startswith(f"/v1.0/users/{mailbox.user_id}/messages/AA%2Fk%3D?$select={MESSAGE_FIELDS}&")
+    assert request.query["$expand"] == "singleValueExtendedProperties($filter=id eq 'Integer 0x0E08')"
+
+
+FOUND = ok({"id": "f", "displayName": "Inbox"})
+GONE: list[tuple[list[Answer], type[GraphError], int]] = [
+    ([fail(404, "ErrorItemNotFound")], ItemGone, 1),
+    ([fail(404, "ResourceNotFound"), FOUND], ItemGone, 2),
+    ([fail(404), FOUND], ItemGone, 2),
+    ([fail(404, "ErrorInvalidUser"), FOUND], ItemGone, 2),
+    ([fail(404, "ErrorInvalidUser"), fail(404, "ErrorItemNotFound")], MailboxNotFound, 2),
+    ([fail(404, "MailboxNotEnabledForRESTAPI")], MailboxNotFound, 2),
+    ([fail(404, "Request_ResourceNotFound")], MailboxNotFound, 2),
+    ([fail(404, "x"), fail(403, "ErrorAccessDenied")], AccessDenied, 2),
+]
+
+
+@pytest.mark.parametrize(("answers", "kind", "calls"), GONE)
+async def test_only_the_mailbox_can_tell_what_a_404_means(
+    answers: list[Answer], kind: type[GraphError], calls: int, reader: MailReader, server: Script, mailbox: Mailbox
+) -> None:
+    server.say(*answers)
+    with pytest.raises(kind):
+        await reader.message(mailbox, "m")
+    assert len(server.requests) == calls
+
+
+async def test_a_404_of_content_is_judged_too(reader: MailReader, server: Script, mailbox: Mailbox) -> None:
+    server.say(fail(404, "x"))
+    with pytest.raises(MailboxNotFound):
+        async with reader.attachment_content(mailbox, "m", "a"):
+            pytest.fail("no body to read")
+
+
+async def test_pages_of_attachments_are_followed(reader: MailReader, server: Script, mailbox: Mailbox) -> None:
+    server.say(
+        ok({"value": [{"id": "1"}], "@odata.nextLink": f"{server.url}/v1.0/next?$skip=1"}), ok({"value": [{"id": "2"}]})
+    )
+    found = await reader.attachments(mailbox, "m", with_content=False)
+    assert [item["id"] for item in found] == ["1", "2"]
+    assert server.requests[0].query["$select"] == "id,name,contentType,size,isInline"
+    assert server.requests[1].raw_path == "/v1.0/next?$skip=1"
+
+
+async def test_pages_in_a_circle_end(reader: MailReader, server: Script, mailbox: Mailbox) -> None:
+    server.say(ok({"value": [], "@odata.nextLink": f"{server.url}/v1.0/next"}))
+    with pytest.raises(GraphUnavailable, match="circle"):
+        await reader.attachments(mailbox, "m", with_content=True)
+
+
+async def test_an_answer_that_is_no_object_is_transient(reader: MailReader, server: Script, mailbox: Mailbox) -> None:
+    server.say(raw(body=b"[]"))
+    with pytest.raises(GraphUnavailable):
+        await reader.message(mailbox, "m")
+
+
+@pytest.mark.parametrize("folder", ["inbox", "Inbox", " INBOX "])
+async def test_a_missing_inbox_is_a_missing_mailbox(
+    folder: str, reader: MailReader, server: Script, mailbox: Mailbox
+) -> None:
+    server.say(fail(404, "ErrorItemNotFound", "Default folder Inbox not found"))
+    with pytest.raises(MailboxNotFound, match="Support"):
+        await reader.probe(mailbox, folder)
+    assert server.requests[0].path.endswith("/mailFolders/inbox")
+
+
+async def test_a_missing_folder_is_told_from_a_missing_mailbox(
+    reader: MailReader, server: Script, mailbox: Mailbox
+) -> None:
+    server.say(fail(400, "ErrorInvalidIdMalformed"), FOUND)
+    with pytest.raises(FolderNotFound, match="'Rechnungen'"):
+        await reader.probe(mailbox, "Rechnungen")
+    server.answers[:] = [fail(404, "ErrorItemNotFound")]
+    with pytest.raises(MailboxNotFound):
+        await reader.probe(mailbox, "AAMk/=")
+
+
+def test_ids_are_encoded_whole() -> None:
+    odd = make_mailbox(user_id="o'neil@example.net")
+    assert folder_path(odd, "A/b=") == "/users/o%27neil%40example.net/mailFolders/A%2Fb%3D"
+    assert folder_path(odd, "SentItems").endswith("/mailFolders/sentitems")
+
+
+async def test_a_letter_comes_whole_from_the_simulator(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 1000
+    async with Simulator(tmp_path) as simulator:
+        application = simulator.add_application()
+        box = simulator.add_mailbox("support@example.net", "Support", application.tenant_id)
+        files = (file_attachment("a.bin", data), reference_attachment("link", "https://files.example/x"))
+        letter = Letter(subject="Grüße", body="Hello", to=(Person("S", "support@example.net"),), attachments=files)
+        delivered = await simulator.deliver(box, letter)
+        token, _ = simulator.tokens.issue(application, simulator.url)
+
+        class Issued:
+            async def token(self, mailbox: Mailbox) -> str:  # noqa: ARG002 (one for all)
+                return token
+
+            async def fresh(self, mailbox: Mailbox, rejected: str) -> str:  # noqa: ARG002 (there is no other)
+                return token
+
+        mailbox = make_mailbox(user_id=box.user_id)
+        async with open_session(simulator.url, ca_bundle=simulator.ca_file) as session:
+            reader = MailReader(GraphClient(session, Issued(), base_url=simulator.url))
+            message = await reader.message(mailbox, delivered.message_id)
+            listed = await reader.attachments(mailbox, delivered.message_id, with_content=False)
+            whole = await reader.attachments(mailbox, delivered.message_id, with_content=True)
+            file, link = listed
+            async with reader.attachment_content(mailbox, delivered.message_id, file["id"]) as chunks:
+                content = b"".join([chunk async for chunk in chunks])
+            with pytest.raises(RequestRejected):
+                async with reader.attachment_content(mailbox, delivered.message_id, link["id"]):
+                    pytest.fail("a link has no content")
+            one = await reader.attachment(mailbox, delivered.message_id, file["id"])
+            assert simulator.remove_message(box, delivered.message_id)
+            with pytest.raises(ItemGone):
+                await reader.message(mailbox, delivered.message_id)
+    assert message["subject"] == "Grüße"
+    assert message["singleValueExtendedProperties"][0]["value"].isdecimal()
+    assert "contentBytes" not in file
+    assert whole[0]["contentBytes"] == one["contentBytes"]
+    assert content == data
