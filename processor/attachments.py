@@ -5,7 +5,6 @@ Memory is bounded: what is larger than `_IN_MEMORY` waits in a temporary file un
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import tempfile
 from contextlib import ExitStack
@@ -106,7 +105,7 @@ def _decoded(entry: Json) -> bytes | None:
         return None
     try:
         return base64.b64decode(content, validate=True)
-    except binascii.Error:
+    except ValueError:  # not base64, or not even ASCII
         return None  # its raw bytes can be had by themselves
 
 
