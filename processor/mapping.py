@@ -21,6 +21,8 @@ _KINDS: Final = {
 }
 # Exchange may give the property back without the leading zero it was asked with.
 _SIZE_PROPERTY: Final = re.compile("integer 0x0*e08", re.IGNORECASE)
+# A scheme has no letter case: a body of CID: shows its pictures just as well.
+_SHOWN_BY_ID: Final = re.compile("cid:", re.IGNORECASE)
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -57,12 +59,13 @@ def may_have_attachments(message: Json) -> bool:
         return True
     body = message.get("body")
     content = body.get("content") if isinstance(body, dict) else None
-    return isinstance(content, str) and "cid:" in content
+    return isinstance(content, str) and _SHOWN_BY_ID.search(content) is not None
 
 
 def size_of(message: Json) -> int | None:
     """Bytes of the whole message, from the extended property 0x0E08; None when Graph does not say."""
-    for item in message.get("singleValueExtendedProperties") or ():
+    listed = message.get("singleValueExtendedProperties")
+    for item in listed if isinstance(listed, list) else ():
         if isinstance(item, dict) and _SIZE_PROPERTY.fullmatch(str(item.get("id"))):
             return _whole_number(item.get("value"))
     return None

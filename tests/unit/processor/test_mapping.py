@@ -1,0 +1,215 @@
+"""Graph's JSON as it comes, odd shapes included, to the records of the database."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from db.messages import MessageRecord, RecipientRecord
+from processor import mapping
+
+
+def _record(message: dict[str, Any]) -> MessageRecord:
+    return mapping.message_record(7, "AAk", message, [], correlation="c-1")
+
+
+def _person(name: Any, address: Any) -> dict[str, Any]:  # noqa: ANN401  # odd values are the point
+    return {"emailAddress": {"name": name, "address": address}}
+
+
+@pytest.mark.parametrize("message", [{}, dict.fromkeys(["subject", "from", "sender", "body", "toRecipients"])])
+def test_what_is_missing_or_null_stays_none(message: dict[str, Any]) -> None:
+    """Never an empty text: nobody could tell it from a subject that is empty."""
+    record = _record(message)
+
+    assert (record.account_id, record.graph_message_id, record.correlation) == (7, "AAk", "c-1")
+    assert record.internet_message_id is None
+    assert record.conversation_id is None
+    assert record.subject is None
+    assert (record.from_name, record.from_address) == (None, None)
+    assert (record.sent, record.received) == (None, None)
+    assert record.importance is None
+    assert (record.body_type, record.body) == (None, None)
+    assert record.has_attachments is False
+    assert list(record.recipients) == []
+
+
+def test_an_empty_subject_stays_empty() -> None:
+    """Empty is what the sender wrote."""
+    assert _record({"subject": ""}).subject == ""
+
+
+@pytest.mark.parametrize("odd", [17, True, [], {}, ["x"], {"content": 3}])
+def test_another_shape_than_documented_becomes_none(odd: object) -> None:
+    """A number where text belongs is not the text."""
+    names = ["subject", "from", "sender", "body", "sentDateTime", "importance", "internetMessageId", "toRecipients"]
+    record = _record(dict.fromkeys(names, odd))
+
+    assert record.subject is None
+    assert record.from_address is None
+    assert record.body is None
+    assert record.sent is None
+    assert record.importance is None
+    assert record.internet_message_id is None
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ({"from": _person("A", "a@x"), "sender": _person("B", "b@x")}, ("A", "a@x")),
+        ({"sender": _person("B", "b@x")}, ("B", "b@x")),
+        ({"from": None, "sender": _person("B", "b@x")}, ("B", "b@x")),
+        ({"from": {}, "sender": _person("B", "b@x")}, ("B", "b@x")),
+        ({"from": {"emailAddress": None}, "sender": _person("B", "b@x")}, ("B", "b@x")),
+        ({"from": _person("A", None)}, ("A", None)),
+        ({"from": {"emailAddress": {"name": "A"}}}, ("A", None)),
+        (
+            {"from": _person("A", "/O=EXCHANGELABS/OU=X/CN=RECIPIENTS/CN=A")},
+            ("A", "/O=EXCHANGELABS/OU=X/CN=RECIPIENTS/CN=A"),
+        ),
+        ({"from": _person(5, ["a@x"])}, (None, None)),
+    ],
+)
+def test_from_is_the_author_else_the_sender(message: dict[str, Any], expected: tuple[str | None, str | None]) -> None:
+    """A delegate's mail is from its author; a legacy DN is kept as it is, an absent address is none."""
+    record = _record(message)
+    assert (record.from_name, record.from_address) == expected
+
+
+def test_recipients_keep_kind_order_and_position() -> None:
+    """Also those without an address, so that the positions are Graph's."""
+    record = _record(
+        {
+            "toRecipients": [_person("One", "1@x"), None, _person("Three", None), "4@x"],
+            "ccRecipients": [_person("Copy", "c@x")],
+            "bccRecipients": [],
+            "replyTo": [_person(None, "r@x"), {"emailAddress": {}}],
+        }
+    )
+
+    assert list(record.recipients) == [
+        RecipientRecord("to", 0, "One", "1@x"),
+        RecipientRecord("to", 1, None, None),
+        RecipientRecord("to", 2, "Three", None),
+        RecipientRecord("to", 3, None, None),
+        RecipientRecord("cc", 0, "Copy", "c@x"),
+        RecipientRecord("replyTo", 0, None, "r@x"),
+        RecipientRecord("replyTo", 1, None, None),
+    ]
+
+
+_AT = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("2027-03-01T08:15:00Z", _AT),
+        ("2027-03-01T08:15:00", _AT),
+        ("2027-03-01T08:15:00.1234567+00:00", _AT + timedelta(microseconds=123456)),
+        ("2027-03-01T08:15:00.1234567Z", _AT + timedelta(microseconds=123456)),
+        ("2027-03-01T13:45:00+05:30", _AT),
+        ("2027-02-28T20:15:00-12:00", _AT),
+        ("1601-01-01T00:00:00Z", datetime(1601, 1, 1, tzinfo=UTC)),
+        ("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("9999-12-31T23:59:59-12:00", None),
+        ("2027-13-01T08:15:00Z", None),
+        ("yesterday", None),
+        ("", None),
+        (None, None),
+        (1_700_000_000, None),
+        ({"dateTime": "2027-03-01T08:15:00"}, None),
+    ],
+)
+def test_times_are_aware_utc_or_none(value: object, expected: datetime | None) -> None:
+    """Seven digits, any offset, the year Exchange writes for none; garbage is no time."""
+    found = mapping.time(value)
+
+    assert found == expected
+    assert found is None or found.tzinfo is UTC or found.tzinfo == timezone.utc  # noqa: UP017
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("\u00e9t\u00e9 \U0001f600", "\u00e9t\u00e9 \U0001f600"),
+        ("half \ud83d of one", "half \ufffd of one"),
+        ("\udc00\ud800", "\ufffd\ufffd"),
+        ("\ud83d\ude00", "\U0001f600"),
+        ("a\x00b\x00", "a\ufffdb\ufffd"),
+        ("line\r\n\ttab", "line\r\n\ttab"),
+        (None, None),
+        (5, None),
+        (b"bytes", None),
+    ],
+)
+def test_text_is_what_a_database_can_store(value: object, expected: str | None) -> None:
+    """No half characters and no NUL; a pair that came in two escapes is whole again."""
+    assert mapping.text(value) == expected
+
+
+def test_unstorable_characters_are_replaced_everywhere() -> None:
+    """Names and addresses come from strangers too."""
+    record = _record({"subject": "\ud800", "body": {"content": "\x00"}, "toRecipients": [_person("\udfff", "a\x00@x")]})
+
+    assert record.subject == "\ufffd"
+    assert record.body == "\ufffd"
+    assert record.recipients[0] == RecipientRecord("to", 0, "\ufffd", "a\ufffd@x")
+
+
+@pytest.mark.parametrize("spelling", ["Integer 0x0E08", "Integer 0xe08", "integer 0x0e08", "Integer 0xE08"])
+def test_the_size_is_read_however_exchange_spells_the_property(spelling: str) -> None:
+    """It may come back without the leading zero it was asked with."""
+    message = {"singleValueExtendedProperties": [{"id": "String 0x1", "value": "9"}, {"id": spelling, "value": "4711"}]}
+    assert mapping.size_of(message) == 4711
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [None, [], {}, 5, "x", [None], [5], [{"id": "Integer 0x0E09", "value": "1"}], [{"id": "Integer 0xE08"}]],
+)
+def test_a_size_nobody_tells_is_none(properties: object) -> None:
+    """Whatever stands there instead."""
+    assert mapping.size_of({"singleValueExtendedProperties": properties}) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ({"hasAttachments": True}, True),
+        ({"hasAttachments": False}, False),
+        ({"hasAttachments": False, "body": {"content": '<img src="cid:x">'}}, True),
+        ({"hasAttachments": False, "body": {"content": "<p>plain</p>"}}, False),
+        ({"hasAttachments": False, "body": None}, False),
+        ({"hasAttachments": None}, True),
+        ({}, True),
+        ({"hasAttachments": "false"}, True),
+    ],
+)
+def test_attachments_are_looked_for_unless_there_are_surely_none(message: dict[str, Any], expected: bool) -> None:
+    """`hasAttachments` is false where all of them are inline; a false alarm costs a call, a miss costs a file."""
+    assert mapping.may_have_attachments(message) is expected
+
+
+@pytest.mark.parametrize("content", ['<img src="CID:x">', '<img src="Cid:logo@01">', "background:url(cid:x)"])
+def test_a_picture_in_the_body_is_found_in_any_letter_case(content: str) -> None:
+    """The scheme of a URL has no case."""
+    assert mapping.may_have_attachments({"hasAttachments": False, "body": {"content": content}})
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("#microsoft.graph.fileAttachment", "file"),
+        ("#Microsoft.Graph.FileAttachment", "file"),
+        ("#microsoft.graph.itemAttachment", "item"),
+        ("#microsoft.graph.referenceAttachment", "reference"),
+        ("#microsoft.graph.hologramAttachment", None),
+        (None, None),
+        (5, None),
+    ],
+)
+def test_the_kind_of_an_attachment(kind: object, expected: str | None) -> None:
+    """Letter case varies; a kind nobody knows is none."""
+    assert mapping.kind_of({"@odata.type": kind}) == expected
