@@ -1,0 +1,129 @@
+"""What becomes of a delivery by the type of its trouble."""
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+
+from bus.notification import UnreadableNotification
+from bus.queue import Delivery, MessageId
+from db.messages import MessageRefused
+from graph.errors import GraphUnavailable, ItemCorrupt, ItemGone, RequestRejected
+from processor.errors import MessageChanged, Unprocessable
+from processor.fate import MOST_ATTEMPTS, DeadLetter, Retry, fate_of
+
+NOW = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
+
+
+def _delivery(count: int, age: timedelta = timedelta(0)) -> Delivery:
+    return Delivery(MessageId("m"), "{}", 1, NOW - age, count, NOW + timedelta(minutes=1), handle=None)
+
+
+def _fate(error: Exception, count: int = 1, age: timedelta = timedelta(0)) -> DeadLetter | Retry:
+    return fate_of(error, _delivery(count, age), now=NOW, random=Random(3))
+
+
+@pytest.mark.parametrize("count", [1, 5, 9])
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (Unprocessable("UnknownChangeType", "Only 'created' is imported."), "UnknownChangeType"),
+        (UnreadableNotification("NotJson", "The queue message is not JSON."), "NotJson"),
+        (MessageRefused("The gateway database refuses the message."), "MessageRefused"),
+    ],
+)
+def test_what_no_attempt_can_mend_is_put_aside_at_once(error: Exception, reason: str, count: int) -> None:
+    """With its own reason and its own words."""
+    assert _fate(error, count) == DeadLetter(reason, str(error))
+
+
+@pytest.mark.parametrize("count", [1, MOST_ATTEMPTS, 9])
+@pytest.mark.parametrize("status", [None, 408, 429, 503, 509])
+def test_an_outage_is_not_held_against_the_message(status: int | None, count: int) -> None:
+    """Handed back uncounted, however often, for a day."""
+    fate = _fate(GraphUnavailable("down", status=status), count, timedelta(hours=23))
+
+    assert isinstance(fate, Retry)
+    assert not fate.counted
+    assert timedelta(seconds=30) <= fate.delay <= timedelta(seconds=45)
+    assert fate.cause == "GraphUnavailable"
+
+
+@pytest.mark.parametrize(("asked", "least"), [(None, 30), (0, 30), (5.0, 30), (120.0, 120), (3600.0, 3600)])
+def test_an_outage_waits_at_least_what_graph_asked(asked: float | None, least: int) -> None:
+    """And never less than the usual pause."""
+    fate = _fate(GraphUnavailable("slow down", status=429, retry_after=asked))
+
+    assert isinstance(fate, Retry)
+    assert timedelta(seconds=least) <= fate.delay <= timedelta(seconds=least * 1.5)
+
+
+@pytest.mark.parametrize("status", [None, 503])
+def test_an_outage_longer_than_a_day_counts(status: int | None) -> None:
+    """Something that fails for so long is looked at by a person."""
+    error = GraphUnavailable("down", status=status)
+    day = timedelta(hours=24)
+
+    first, last = _fate(error, 1, day), _fate(error, MOST_ATTEMPTS, day)
+
+    assert isinstance(first, Retry)
+    assert first.counted
+    assert last == DeadLetter("GraphUnavailable", "Tried 5 times. down")
+
+
+_OF_THE_ITEM = [
+    GraphUnavailable("a", status=500),
+    GraphUnavailable("b", status=502),
+    GraphUnavailable("c", status=504),
+    ItemGone("d", status=404),
+    ItemCorrupt("e", status=500),
+    RequestRejected("f", status=400),
+    MessageChanged("g"),
+    ValueError("h"),
+]
+
+
+@pytest.mark.parametrize("error", _OF_THE_ITEM, ids=lambda error: type(error).__name__ + str(error))
+@pytest.mark.parametrize(("count", "seconds"), [(1, 5), (2, 30), (3, 120), (4, 600)])
+def test_trouble_with_one_item_counts_and_waits_longer_each_time(error: Exception, count: int, seconds: int) -> None:
+    """Five seconds, half a minute, two, ten; a fifth more or less."""
+    fate = _fate(error, count)
+
+    assert isinstance(fate, Retry)
+    assert fate.counted
+    assert timedelta(seconds=seconds * 0.8) <= fate.delay <= timedelta(seconds=seconds * 1.2)
+    assert fate.cause == type(error).__name__
+
+
+@pytest.mark.parametrize("error", _OF_THE_ITEM, ids=lambda error: type(error).__name__ + str(error))
+@pytest.mark.parametrize("count", [MOST_ATTEMPTS, MOST_ATTEMPTS + 3])
+def test_trouble_with_one_item_ends_as_a_dead_letter(error: Exception, count: int) -> None:
+    """After five attempts, also when a lost lock has made it more; the reason is the type."""
+    fate = _fate(error, count)
+
+    assert isinstance(fate, DeadLetter)
+    assert fate.reason == type(error).__name__
+    assert f"Tried {count} times." in fate.description
+
+
+def test_an_error_nobody_foresaw_is_not_quoted() -> None:
+    """Its text may be mail; the log says where it happened."""
+    fate = _fate(ValueError("could not read: Dear Ms Lefèvre"), MOST_ATTEMPTS)
+
+    assert isinstance(fate, DeadLetter)
+    assert "Lef" not in fate.description
+    assert "delivery_failed" in fate.description
+
+
+def test_a_foreseen_error_is_quoted() -> None:
+    """It was written for the operator."""
+    fate = _fate(RequestRejected("GET /users/x was answered 400."), MOST_ATTEMPTS)
+    assert fate == DeadLetter("RequestRejected", "Tried 5 times. GET /users/x was answered 400.")
+
+
+def test_delays_spread() -> None:
+    """So that a thousand deliveries that failed together do not come back together."""
+    random = Random(1)
+    error = GraphUnavailable("down", status=503)
+    fates = [fate_of(error, _delivery(1), now=NOW, random=random) for _ in range(50)]
+    assert len({fate.delay for fate in fates if isinstance(fate, Retry)}) == 50
