@@ -12,17 +12,18 @@ from aiohttp import web
 from receiver.metrics import ReceiverMetrics
 
 _HEADER_BYTES: Final = 8190
-_KEEP_ALIVE_SECONDS: Final = 75.0
 _BACKLOG: Final = 1024
 _FINISH_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """Connections open at a time, and seconds until the first request's headers must be complete."""
+    """Connections open at a time, and seconds: for the TLS handshake, then for the headers of the first request; and
+    until a connection that was answered is closed unless the next request is complete."""
 
     connections: int = 1000
     first_request_seconds: float = 10.0
+    keep_alive_seconds: float = 75.0
 
 
 class Listener:
@@ -48,6 +49,7 @@ class Listener:
         self._tls = tls
         self._limits = limits
         self._metrics = metrics
+        self._arriving: set[asyncio.BaseProtocol] = set()
         self._silent: set[asyncio.BaseProtocol] = set()
         self._http: web.Server | None = None
         self._server: asyncio.Server | None = None
@@ -61,12 +63,17 @@ class Listener:
         self._http = web.Server(
             self._handle,
             access_log=None,
-            keepalive_timeout=_KEEP_ALIVE_SECONDS,
+            keepalive_timeout=self._limits.keep_alive_seconds,
             max_line_size=_HEADER_BYTES,
             max_field_size=_HEADER_BYTES,
         )
         self._server = await asyncio.get_running_loop().create_server(
-            self._connect, self._host, self._port, ssl=self._tls, backlog=_BACKLOG
+            self._connect,
+            self._host,
+            self._port,
+            ssl=self._tls,
+            ssl_handshake_timeout=self._limits.first_request_seconds if self._tls is not None else None,
+            backlog=_BACKLOG,
         )
         port: int = self._server.sockets[0].getsockname()[1]
         return port
@@ -80,14 +87,28 @@ class Listener:
             await self._http.shutdown(_FINISH_SECONDS)
 
     def _connect(self) -> asyncio.BaseProtocol:
-        if self._http is None or len(self._http.connections) >= self._limits.connections:
+        # aiohttp counts a connection only once it is made: after others that arrive in the same moment, and after its
+        # TLS handshake.
+        if self._http is None or len(self._http.connections) + len(self._arriving) >= self._limits.connections:
             self._metrics.connections_refused.inc()
             return _Refusal()
+        door = _Door(self._enter)
+        self._arriving.add(door)
+        # Nothing tells us that a handshake failed; it is over when its time is.
+        asyncio.get_running_loop().call_later(self._limits.first_request_seconds, self._arriving.discard, door)
+        return door
+
+    def _enter(self, door: "_Door", transport: asyncio.Transport) -> None:
+        self._arriving.discard(door)
+        if self._http is None:
+            transport.close()
+            return
         protocol = self._http()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
         # aiohttp waits for ever for the headers of a first request.
         self._silent.add(protocol)
         asyncio.get_running_loop().call_later(self._limits.first_request_seconds, self._drop_if_silent, protocol)
-        return protocol
 
     def _drop_if_silent(self, protocol: web.RequestHandler) -> None:
         if protocol in self._silent:
@@ -97,6 +118,17 @@ class Listener:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self._silent.discard(request.protocol)
         return await self._handler(request)
+
+
+class _Door(asyncio.Protocol):
+    """Stands for a connection until it is made."""
+
+    def __init__(self, enter: "Callable[[_Door, asyncio.Transport], None]") -> None:
+        self._enter = enter
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # a stream's, by what create_server promises
+        self._enter(self, transport)
 
 
 class _Refusal(asyncio.Protocol):
