@@ -1,6 +1,5 @@
 """A world per test: a simulator, a database copied from a migrated template, a certificate made once."""
 
-import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -9,30 +8,19 @@ from typing import Any
 
 import pytest
 
-from db import engine as db_engine
-from db import schema
-from db.engine import Database, make_engine
+from db.engine import Database
 from graph.certificates import Certificate, make_self_signed, write_pair
 from graph.client import open_session
 from simulator.delivery import DeliveryRules
 from simulator.simulator import Simulator, system_clock
 from simulator.subscriptions import SubscriptionRules
 from tests.integration.world import Clock, World, until
+from tests.outages import FragileDatabase
 
 
 @pytest.fixture(scope="session")
 def certificate() -> Certificate:
     return make_self_signed("mail-importer integration", now=datetime.now(UTC), key_bits=2048)
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database at the current revision, to be copied."""
-    path = tmp_path_factory.mktemp("template") / "gateway.db"
-    engine = make_engine(f"sqlite:///{path}")
-    schema.upgrade(engine, now=datetime.now(UTC))
-    engine.dispose()
-    return path
 
 
 @pytest.fixture
@@ -41,16 +29,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def gateway(tmp_path: Path, migrated: Path) -> Path:
-    return Path(shutil.copy(migrated, tmp_path / "gateway.db"))
-
-
-@pytest.fixture
 async def make_world(
-    tmp_path: Path, gateway: Path, certificate: Certificate, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database_file: Path, certificate: Certificate, clock: Clock
 ) -> AsyncIterator[Callable[..., Any]]:
-    # An outage of the database is noticed in a moment.
-    monkeypatch.setattr(db_engine, "_SQLITE_BUSY_SECONDS", 0.2)
     async with AsyncExitStack() as stack:
 
         async def make(*, one_clock: bool = False, **rules: Any) -> World:  # noqa: ANN401  # passed through
@@ -70,7 +51,8 @@ async def make_world(
             )
             store = tmp_path / "certificates"
             write_pair(certificate, store, "importer")
-            database = Database(make_engine(f"sqlite:///{gateway}"))
+            fragile = FragileDatabase(database_file)
+            database = Database(fragile.engine())
             stack.push_async_callback(database.close)
             session = open_session(simulator.url, ca_bundle=simulator.ca_file, read_seconds=10.0)
             await stack.enter_async_context(session)
@@ -79,6 +61,7 @@ async def make_world(
                 application=application,
                 certificate=certificate,
                 store=store,
+                fragile=fragile,
                 database=database,
                 session=session,
                 clock=clock,

@@ -39,6 +39,7 @@ from simulator.mailboxes import Mailbox
 from simulator.post_office import DeliveredMessage
 from simulator.simulator import Simulator
 from simulator.tenants import Application
+from tests.outages import FragileDatabase
 
 PATIENCE_SECONDS = 30.0
 SLEEP_SCALE = 0.01
@@ -119,6 +120,7 @@ class World:
         application: Application,
         certificate: Certificate,
         store: Path,
+        fragile: FragileDatabase,
         database: Database,
         session: aiohttp.ClientSession,
         clock: Clock,
@@ -127,6 +129,7 @@ class World:
         self.application = application
         self.certificate = certificate
         self.store = store
+        self.fragile = fragile
         self.database = database
         self.session = session
         self.clock = clock

@@ -1,0 +1,101 @@
+"""The database goes away in the middle of imports: nothing is lost, nothing is put aside, and it goes on by itself."""
+
+import asyncio
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+import structlog
+
+from processor import worker
+from simulator.calls import Operation
+from simulator.contents import GeneratedContent
+from simulator.faults import FaultKind
+from simulator.letters import Attachment, Letter, file_attachment
+from tests.integration.world import World, until
+from tests.outages import FragileDatabase
+
+_LETTER = Letter(body="x" * 50_000, attachments=(file_attachment("a.csv", b"1;2;3" * 1000),))
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_FIRST_PAUSE_SECONDS", 0.2)
+
+
+@pytest.mark.parametrize("kind", FragileDatabase.kinds)
+@pytest.mark.parametrize("letter", [_LETTER, Letter(attachments=(Attachment("a", GeneratedContent(4_000_000)),))])
+async def test_an_outage_in_the_middle_of_imports_loses_nothing(world: World, kind: str, letter: Letter) -> None:
+    """Messages in hand when the database fails are imported once it is back."""
+    mailbox, account = await world.account_of("Laboratoire")
+    delivered = await world.deliver(mailbox, 6, letter)
+    await world.notify(account, delivered)
+    world.fault(FaultKind.LATENCY, operation=Operation.GET_MESSAGE, seconds=0.3)
+
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:
+        async with world.processing():
+            await until(lambda: world.calls(Operation.GET_MESSAGE))
+            with world.fragile.broken(kind):
+                # An open file lives on when its folder is away: then all goes on.
+                await until(lambda: any(_noticed(event) for event in events) or len(_done(events)) == 6)
+            await until(lambda: _drained(world))
+
+    assert await world.imported_ids() == sorted(each.message_id for each in delivered)
+    assert not await world.dead_letters()
+
+
+@pytest.mark.parametrize("kind", FragileDatabase.kinds)
+async def test_an_outage_while_idle_is_waited_out(world: World, kind: str) -> None:
+    """The processor does not end, says so once a pause, and takes what comes afterwards."""
+    mailbox, account = await world.account_of("Laboratoire")
+    delivered = await world.deliver(mailbox, 3)
+
+    with structlog.testing.capture_logs() as events:
+        async with world.processing():
+            await world.notify(account, delivered)
+            with world.fragile.broken(kind):
+                await asyncio.sleep(0.7)
+            await until(lambda: _drained(world))
+
+    assert await world.imported_ids() == sorted(each.message_id for each in delivered)
+    assert not await world.dead_letters()
+    assert len([event for event in events if event["event"] == "processor_paused"]) < 8
+
+
+@pytest.mark.parametrize("kind", FragileDatabase.kinds)
+async def test_a_processor_that_starts_before_its_database_waits_for_it(world: World, kind: str) -> None:
+    """Hosts come up in any order."""
+    mailbox, account = await world.account_of("Laboratoire")
+    delivered = await world.deliver(mailbox, 3)
+    await world.notify(account, delivered)
+
+    with world.fragile.broken(kind):
+        stop = asyncio.Event()
+        running = asyncio.create_task(world.new_processor().run(stop))
+        await asyncio.sleep(0.3)
+        assert not running.done()
+    await until(lambda: _drained(world))
+    stop.set()
+    await asyncio.wait_for(running, 10)
+
+    assert len(await world.imported_ids()) == 3
+    assert not await world.dead_letters()
+
+
+def _noticed(event: MutableMapping[str, Any]) -> bool:
+    return event["event"] in {"database_unavailable", "processor_paused"}
+
+
+def _done(events: list[MutableMapping[str, Any]]) -> list[str]:
+    return [event["delivery"] for event in events if event["event"] == "message_imported"]
+
+
+async def _drained(world: World) -> bool:
+    """Empty; what waits for a lock's end or a delay gets its time at once."""
+    status = await world.queue.status()
+    if not (status.active or status.locked or status.scheduled):
+        return True
+    if not status.active:
+        world.clock.advance(seconds=5)
+        await asyncio.sleep(0.05)
+    return False
