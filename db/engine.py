@@ -6,9 +6,13 @@ thread.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -19,6 +23,7 @@ from db.errors import DatabaseUnavailable, DriverMissing, as_unavailable
 T = TypeVar("T")
 
 _POOL_THREADS: Final = 8
+_MOST_SHARING: Final = 64
 _SQLITE_BUSY_SECONDS: Final = 5
 _READ_ONLY: Final = "mail_importer_read_only"
 
@@ -84,9 +89,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        # SQLite has one writer at a time: a queue in front of it is fair and quick, its busy-waiting is neither.
-        writers = 1 if engine.dialect.name == "sqlite" else _POOL_THREADS
-        self._writers = ThreadPoolExecutor(writers, thread_name_prefix="db-write")
+        self._writers: _Writers = _SharedCommits(engine) if engine.dialect.name == "sqlite" else _PooledWriters(engine)
         self._readers = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="db-read")
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -103,7 +106,7 @@ class Database:
         Raises:
             DatabaseUnavailable: nothing was written; it may succeed later.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._writers, run_writing, self.engine, work)
+        return await asyncio.wrap_future(self._writers.submit(work))
 
     async def close(self) -> None:
         """Wait for the transactions under way, then close all connections."""
@@ -113,6 +116,95 @@ class Database:
         self._writers.shutdown()
         self._readers.shutdown()
         self.engine.dispose()
+
+
+class _Writers(Protocol):
+    def submit(self, work: Callable[[Connection], T]) -> "Future[T]": ...
+    def shutdown(self) -> None: ...
+
+
+class _PooledWriters:
+    """Transactions side by side, on servers that have many writers and share commits by themselves."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._threads = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="db-write")
+
+    def submit(self, work: Callable[[Connection], T]) -> "Future[T]":
+        return self._threads.submit(run_writing, self._engine, work)
+
+    def shutdown(self) -> None:
+        self._threads.shutdown()
+
+
+@dataclass(slots=True)
+class _Write:
+    work: Callable[[Connection], Any]
+    result: "Future[Any]"
+
+
+class _SharedCommits:
+    """SQLite has one writer at a time, and a durable commit costs more than what is in it.
+
+    So there is one thread, and what waits while a commit is under way shares the next one, each in a savepoint: rolled
+    back alone if it fails, durable with the others before its result is told.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._waiting: SimpleQueue[_Write | None] = SimpleQueue()
+        self._thread = Thread(target=self._run, name="db-write", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Callable[[Connection], T]) -> "Future[T]":
+        write = _Write(work, Future())
+        self._waiting.put(write)
+        return write.result
+
+    def shutdown(self) -> None:
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (write := self._waiting.get()) is not None:
+            group = [write]
+            with contextlib.suppress(Empty):
+                while len(group) < _MOST_SHARING:
+                    more = self._waiting.get_nowait()
+                    if more is None:
+                        self._waiting.put(None)  # seen again, and obeyed, after this group
+                        break
+                    group.append(more)
+            self._commit([each for each in group if each.result.set_running_or_notify_cancel()])
+
+    def _commit(self, group: list[_Write]) -> None:
+        outcomes: list[tuple[Any, Exception | None]] = []
+
+        def work(connection: Connection) -> None:
+            outcomes.extend(_in_savepoint(connection, write.work) for write in group)
+
+        try:
+            if len(group) == 1:
+                outcomes.append((run_writing(self._engine, group[0].work), None))
+            elif group:
+                run_writing(self._engine, work)
+        except Exception as exc:  # noqa: BLE001  # whatever it is, it reaches who waits for the result
+            outcomes = [(None, exc)] * len(group)
+        for write, (value, failure) in zip(group, outcomes, strict=True):
+            if failure is None:
+                write.result.set_result(value)
+            else:
+                write.result.set_exception(failure)
+
+
+def _in_savepoint(connection: Connection, work: Callable[[Connection], Any]) -> tuple[Any, Exception | None]:
+    try:
+        with connection.begin_nested():
+            return work(connection), None
+    except Exception as exc:
+        if isinstance(exc, SQLAlchemyError) and as_unavailable(exc) is not None:
+            raise  # full or failing: SQLite may have rolled back everything, so nobody's work may be called done
+        return None, exc
 
 
 def run_writing(engine: Engine, work: Callable[[Connection], T]) -> T:

@@ -1,0 +1,174 @@
+"""What the benchmarks of the pipeline stand on: a simulator in a process of its own, mailboxes, accounts, a queue."""
+
+import asyncio
+import multiprocessing
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Connection, func, select
+
+from bus.database import DatabaseQueue
+from bus.notification import Notification
+from bus.queue import Message
+from console import logs
+from console.clock import utc_now
+from db import accounts, schema
+from db.engine import Database, make_engine, run_writing
+from db.messages import MessageStore
+from db.tables import message
+from graph.certificates import CertificateStore, make_self_signed, write_pair
+from graph.client import GraphClient, open_session
+from graph.messages import MailReader
+from graph.token import TokenSource
+from processor.accounts import AccountDirectory, Holds
+from processor.importer import Importer
+from processor.metrics import ProcessorMetrics
+from processor.worker import Processor
+from simulator.control_client import SimulatorControl
+from simulator.serving import Ready, serve
+from simulator.throttling import Limits
+
+
+@dataclass
+class Stage:
+    """A simulator with mail in it, and a gateway database that knows its mailboxes."""
+
+    url: str
+    ca_file: Path
+    control: SimulatorControl
+    tokens: TokenSource
+    client: GraphClient
+    database: Database
+    account_of_user: dict[str, accounts.Account]
+
+    def processor(self, queue: DatabaseQueue, store: MessageStore) -> Processor:
+        """The production worker on this stage."""
+        random = Random(1)
+        metrics = ProcessorMetrics(CollectorRegistry())
+        return Processor(
+            queue,
+            Importer(MailReader(self.client), store),
+            store,
+            AccountDirectory(self.database, clock=utc_now),
+            Holds(self.database, clock=utc_now, random=random, metrics=metrics),
+            clock=utc_now,
+            random=random,
+            metrics=metrics,
+        )
+
+    async def deliver(self, messages: int, *, seed: int = 1) -> list[dict[str, Any]]:
+        """Let mail arrive that nobody is notified of; the ledger of all mail."""
+        await self.control.start_traffic(messages, seed=seed)
+        while (await self.control.traffic())["running"]:  # noqa: ASYNC110  # another process
+            await asyncio.sleep(0.05)
+        return await self.control.ledger()
+
+    async def import_all(self, ledger: list[dict[str, Any]]) -> float:
+        """Have the processor import what is in the ledger, all of it queued before; the seconds it took."""
+        queue = DatabaseQueue(self.database, clock=utc_now, lock_duration=timedelta(minutes=10))
+        store = MessageStore(self.database, clock=utc_now)
+        before = await self.imported()
+        await queue.put([_notification(self.account_of_user[each["user_id"]].account_id, each) for each in ledger])
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        running = asyncio.create_task(self.processor(queue, store).run(stop))
+        while await self.imported() < before + len(ledger):  # noqa: ASYNC110  # what counts is the committed row
+            await asyncio.sleep(0.02)
+        seconds = loop.time() - started
+        stop.set()
+        await running
+        await store.close()
+        await queue.close()
+        return seconds
+
+    async def imported(self) -> int:
+        """Rows of `tblEmailMessage`."""
+
+        def count(connection: Connection) -> int:
+            return connection.scalar(select(func.count()).select_from(message)) or 0
+
+        return await self.database.read(count)
+
+
+def _notification(account_id: int, entry: dict[str, Any]) -> Message:
+    return Notification(
+        account_id=account_id,
+        subscription_id="bench",
+        change_type="created",
+        message_id=entry["message_id"],
+        etag=None,
+        received=utc_now(),
+        correlation="bench",
+    ).to_message()
+
+
+@asynccontextmanager
+async def stage(mailboxes: int) -> AsyncIterator[Stage]:
+    """Set everything up, signed in and connected."""
+    async with AsyncExitStack() as resources:
+        folder = Path(resources.enter_context(tempfile.TemporaryDirectory()))
+        logs.configure(resources.enter_context((folder / "log").open("w", encoding="utf-8")), "json")
+        ours, theirs = multiprocessing.Pipe()
+        process = multiprocessing.get_context("spawn").Process(target=_simulate, args=(theirs, folder, mailboxes))
+        process.start()
+        resources.callback(process.join)
+        resources.callback(process.terminate)
+        ready = await asyncio.to_thread(ours.recv)
+        certificate = make_self_signed("bench", now=utc_now(), key_bits=2048)
+        write_pair(certificate, folder / "certificates", "bench")
+        control = await resources.enter_async_context(SimulatorControl(ready["url"], ready["ca_file"]))
+        pem = (folder / "certificates" / "bench.cer").read_text("ascii")
+        await control.register_certificate(ready["tenant_id"], ready["client_id"], pem)
+        engine = make_engine(f"sqlite:///{folder / 'gateway.db'}")
+        schema.upgrade(engine, now=utc_now())
+        for user_id in ready["users"]:
+            settings = accounts.AccountSettings(
+                user_id, ready["tenant_id"], ready["client_id"], user_id, certificate.thumbprint, False
+            )
+            run_writing(engine, lambda connection, settings=settings: accounts.add(connection, settings, now=utc_now()))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+        database = Database(engine)
+        resources.push_async_callback(database.close)
+        tokens = TokenSource(
+            CertificateStore(folder / "certificates"),
+            authority_url=ready["url"],
+            graph_url=ready["url"],
+            ca_bundle=ready["ca_file"],
+        )
+        session = await resources.enter_async_context(open_session(ready["url"], ca_bundle=ready["ca_file"]))
+        known = await database.read(accounts.every)
+        yield Stage(
+            url=ready["url"],
+            ca_file=ready["ca_file"],
+            control=control,
+            tokens=tokens,
+            client=GraphClient(session, tokens, base_url=ready["url"]),
+            database=database,
+            account_of_user={each.settings.user_id: each for each in known},
+        )
+
+
+def _simulate(pipe: Pipe, folder: Path, mailboxes: int) -> None:
+    def tell(ready: Ready) -> None:
+        pipe.send(
+            {
+                "url": ready.url,
+                "ca_file": ready.ca_file,
+                "tenant_id": ready.tenant_id,
+                "client_id": ready.client_id,
+                "users": [each.user_id for each in ready.mailboxes],
+            }
+        )
+
+    limits = Limits(requests_per_mailbox=1_000_000)
+    directory = folder / "simulator"
+    directory.mkdir()
+    asyncio.run(serve(directory=directory, on_ready=tell, mailboxes=mailboxes, limits=limits))
