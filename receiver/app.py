@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -43,9 +43,10 @@ class BodyLimits:
 
 
 class _Refused(Exception):
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(text)
         self.status = status
+        self.headers = headers
 
 
 class Receiver:
@@ -132,7 +133,7 @@ class Receiver:
                 await self._intake.take(found.genuine)
         except _Refused as exc:
             self._log.warning("delivery_refused", correlation=correlation, status=exc.status, error=str(exc))
-            return web.Response(status=exc.status, text=str(exc))
+            return web.Response(status=exc.status, text=str(exc), headers=exc.headers)
         except QueueUnavailable as exc:
             self._log.warning("delivery_postponed", correlation=correlation, error=str(exc))
             return self._come_again()
@@ -144,7 +145,12 @@ class Receiver:
             # What the sender calls its content is no reason to lose it: the body itself decides.
             items = read_collection(await self._read(request))
         except NotACollection as exc:
-            raise _Refused(400, str(exc)) from exc
+            if request.headers.get("Content-Encoding", "identity").lower() == "identity":
+                raise _Refused(400, str(exc)) from exc
+            text = "The body is compressed; send it without Content-Encoding."
+            raise _Refused(415, text, {"Accept-Encoding": "identity"}) from exc
+        except web.RequestPayloadError as exc:
+            raise _Refused(400, "The body ends too early, or its chunks are broken.") from exc
         return sort_out(items, account_of=self._account_of, received=self._clock(), correlation=correlation)
 
     async def _read(self, request: web.BaseRequest) -> bytes:

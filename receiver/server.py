@@ -66,6 +66,9 @@ class Listener:
             keepalive_timeout=self._limits.keep_alive_seconds,
             max_line_size=_HEADER_BYTES,
             max_field_size=_HEADER_BYTES,
+            # Graph never compresses. Unpacked, a mebibyte of anyone's can be a gibibyte, and aiohttp unpacks all of it
+            # even after we have refused it.
+            auto_decompress=False,
         )
         self._server = await asyncio.get_running_loop().create_server(
             self._connect,

@@ -6,8 +6,8 @@ import json
 import sqlite3
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -141,8 +141,6 @@ class Endpoint:
     listener: Listener
     session: aiohttp.ClientSession
     keys: ClientStateKeys
-    tls: ssl.SSLContext | None = None
-    posted: int = field(default=0, init=False)
 
     def state(self, account: int = 1) -> str:
         return self.keys.sign(account)
@@ -206,10 +204,8 @@ class Endpoint:
             yield Connection(reader, writer)
         finally:
             writer.close()
-            try:
+            with suppress(OSError):
                 await writer.wait_closed()
-            except OSError:
-                pass
 
 
 @dataclass(frozen=True, slots=True)

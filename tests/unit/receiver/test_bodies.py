@@ -1,0 +1,256 @@
+"""Bodies: what is refused and how, what is accepted although it looks odd, and what size costs."""
+
+import gzip
+import json
+import resource
+import time
+import zlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from receiver.app import LARGEST_BODY, BodyLimits
+from tests.unit.receiver.endpoint import MIB, Endpoint, Endpoints, collection, item, until
+
+NOT_JSON = "The body is not JSON."
+NO_COLLECTION = 'The body is not a notification collection: it has no list named "value".'
+
+REFUSED: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", NOT_JSON),
+    "blank": (b"  \r\n", NOT_JSON),
+    "broken": (b'{"value": [{]}', NOT_JSON),
+    "cut off": (b'{"value": [{"clientState": "mi1', NOT_JSON),
+    "two documents": (b'{"value": []}{"value": []}', NOT_JSON),
+    "invalid UTF-8": (b'{"value": ["\xff\xfe"]}', NOT_JSON),
+    "huge integer": (b'{"value": [' + b"9" * 100_000 + b"]}", NOT_JSON),
+    "100,000 brackets": (b'{"value": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", NOT_JSON),
+    "100,000 braces": (b'{"value": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"}", NOT_JSON),
+    "form": (b"value=1&value=2", NOT_JSON),
+    "NULs": (b"\0" * 1000, NOT_JSON),
+    "null": (b"null", NO_COLLECTION),
+    "list": (b'[{"value": []}]', NO_COLLECTION),
+    "number": (b"17", NO_COLLECTION),
+    "NaN": (b"NaN", NO_COLLECTION),
+    "text": (b'"value"', NO_COLLECTION),
+    "no value": (b'{"values": []}', NO_COLLECTION),
+    "value null": (b'{"value": null}', NO_COLLECTION),
+    "value an object": (b'{"value": {"0": {}}}', NO_COLLECTION),
+    "value text": (b'{"value": "[]"}', NO_COLLECTION),
+    "last value counts": (b'{"value": [], "value": 1}', NO_COLLECTION),
+}
+
+
+@pytest.mark.parametrize(("body", "told"), REFUSED.values(), ids=REFUSED.keys())
+async def test_what_is_no_collection_is_refused_with_the_reason(endpoint: Endpoint, body: bytes, told: str) -> None:
+    """400, a sentence, no word of what was sent; and the next delivery is taken on the same connection."""
+    answer = await endpoint.post(body)
+    assert (answer.status, answer.text) == (400, told)
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert (await endpoint.deliver(item(endpoint.state()))).status == 202
+    assert await endpoint.queued_ids() == ["AAkALg-1"]
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "application/json; charset=x",
+        "no type",
+    ],
+)
+async def test_what_the_sender_calls_the_body_does_not_matter(endpoint: Endpoint, content_type: str) -> None:
+    """A collection is a collection: losing it over a header would help nobody."""
+    assert (await endpoint.post(collection(item(endpoint.state())), content_type=content_type)).status == 202
+    assert await endpoint.queued_ids() == ["AAkALg-1"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+async def test_every_encoding_of_json_is_read(endpoint: Endpoint, encoding: str) -> None:
+    """With or without a byte order mark."""
+    body = json.dumps({"value": [item(endpoint.state(), "ü-🙂")]}, ensure_ascii=False).encode(encoding)
+    assert (await endpoint.post(body)).status == 202
+    assert await endpoint.queued_ids() == ["ü-🙂"]
+
+
+async def test_odd_numbers_beside_the_items_do_no_harm(endpoint: Endpoint) -> None:
+    """NaN, infinity and numbers of thousands of digits stand in properties that nobody reads."""
+    one = json.dumps(item(endpoint.state()))
+    body = f'{{"n": NaN, "value": [{one[:-1]}, "x": -Infinity, "y": 1e999, "z": {"9" * 4000}}}]}}'.encode()
+    assert (await endpoint.post(body)).status == 202
+    assert await endpoint.queued_ids() == ["AAkALg-1"]
+
+
+async def test_of_a_repeated_key_the_last_counts(endpoint: Endpoint) -> None:
+    """A proof written first and overwritten proves nothing; one written last does."""
+    one = json.dumps(item(endpoint.state(), "good"))
+    first = one[:-1] + ', "clientState": "forged"}'
+    last = '{"clientState": "forged", ' + one[1:]
+    assert (await endpoint.post(f'{{"value": [1], "value": [{first}, {last}]}}'.encode())).status == 202
+    assert await endpoint.queued_ids() == ["good"]
+    assert await endpoint.outcomes() == {"genuine": 1, "forged": 1, "malformed": 0}
+
+
+class TestCompressed:
+    @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
+    async def test_a_compressed_body_is_refused_with_the_reason(self, endpoint: Endpoint, coding: str) -> None:
+        """Graph never compresses; whoever does is told so, and nothing is unpacked that would cost memory or time."""
+        body = collection(item(endpoint.state()))
+        packed = gzip.compress(body) if coding == "gzip" else zlib.compress(body)
+        answer = await endpoint.request("POST", "/notifications", packed, Content_Encoding=coding)
+        assert answer.status == 415
+        assert answer.text == "The body is compressed; send it without Content-Encoding."
+        assert answer.headers["Accept-Encoding"] == "identity"
+        assert await endpoint.queued() == []
+
+    @pytest.mark.parametrize("coding", ["gzip", "deflate", "identity", "none at all"])
+    async def test_a_body_that_is_not_compressed_is_taken_whatever_its_header_says(
+        self, endpoint: Endpoint, coding: str
+    ) -> None:
+        """The body itself decides."""
+        body = collection(item(endpoint.state()))
+        answer = await endpoint.request("POST", "/notifications", body, Content_Encoding=coding)
+        assert answer.status == 202
+        assert await endpoint.queued_ids() == ["AAkALg-1"]
+
+    async def test_a_decompression_bomb_costs_neither_memory_nor_time(self, endpoint: Endpoint) -> None:
+        """1 GiB packed into 1 MiB stays packed."""
+        packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+        blank = b" " * MIB
+        bomb = b"".join([packer.compress(blank) for _ in range(1024)] + [packer.flush()])
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        started = time.process_time()
+        answer = await endpoint.request("POST", "/notifications", bomb, Content_Encoding="gzip")
+        assert answer.status == 415
+        assert (await endpoint.deliver(item(endpoint.state()))).status == 202
+        assert time.process_time() - started < 0.5
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024
+
+
+class TestSize:
+    async def test_four_mebibytes_are_accepted(self, endpoint: Endpoint) -> None:
+        """The limit itself is within the limit, in one piece or chunked."""
+        for number in (1, 2):
+            body = collection(item(endpoint.state(), f"m-{number}")).ljust(LARGEST_BODY)
+            assert len(body) == 4 * MIB
+            assert (await endpoint.post(body if number == 1 else _chunks(body))).status == 202
+        assert await endpoint.queued_ids() == ["m-1", "m-2"]
+
+    async def test_one_byte_more_is_refused(self, endpoint: Endpoint) -> None:
+        """413 says that sending it again does not help."""
+        body = collection(item(endpoint.state())).ljust(LARGEST_BODY + 1)
+        for sent in (body, _chunks(body)):
+            answer = await endpoint.post(sent)
+            assert (answer.status, answer.text) == (413, "The body is larger than 4194304 bytes.")
+        assert await endpoint.queued() == []
+
+    async def test_a_length_over_the_limit_is_refused_before_the_body_comes(self, endpoint: Endpoint) -> None:
+        """5 MiB announced: the answer does not wait for them."""
+        async with endpoint.connection() as connection:
+            await connection.say(
+                "POST /notifications HTTP/1.1", "Host: x", f"Content-Length: {5 * MIB}", body=b'{"value": ['
+            )
+            assert (await connection.answer()).status == 413
+
+    async def test_five_mebibytes_in_chunks_are_refused(self, endpoint: Endpoint) -> None:
+        """Without an announced length the limit is found while reading."""
+        answer = await endpoint.post(_chunks(collection(item(endpoint.state())).ljust(5 * MIB)))
+        assert answer.status == 413
+        assert await endpoint.queued() == []
+
+    async def test_a_hundred_thousand_tiny_items_are_sorted_out(self, endpoint: Endpoint) -> None:
+        """All genuine ones are queued, in less time than Graph gives a first attempt."""
+        good = [item(endpoint.state(), f"m-{number}") for number in range(1000)]
+        items: list[object] = [{}] * 99_000
+        items[10_000:10_000] = good[:500]
+        items.extend(good[500:])
+        body = json.dumps({"value": items}, separators=(",", ":")).encode()
+        assert len(items) == 100_000
+        assert len(body) < LARGEST_BODY
+        started = time.perf_counter()
+        assert (await endpoint.post(body)).status == 202
+        assert time.perf_counter() - started < 3.0
+        assert await endpoint.queued_ids() == [f"m-{number}" for number in range(1000)]
+        assert await endpoint.outcomes() == {"genuine": 1000, "forged": 99_000, "malformed": 0}
+
+    async def test_the_largest_body_of_genuine_items_is_queued_whole(self, endpoint: Endpoint) -> None:
+        """As many as 4 MiB hold go through at the first attempt, and again at a second."""
+        items = [
+            {"clientState": endpoint.state(), "changeType": "created", "resourceData": {"id": f"{number:05}"}}
+            for number in range(34_000)
+        ]
+        body = json.dumps({"value": items}, separators=(",", ":")).encode()
+        assert LARGEST_BODY * 0.95 < len(body) <= LARGEST_BODY
+        for _ in range(2):
+            started = time.perf_counter()
+            assert (await endpoint.post(body)).status == 202
+            assert time.perf_counter() - started < 3.0
+        assert (await endpoint.queue.status()).active == 34_000
+
+    async def test_only_so_many_large_bodies_are_read_at_a_time(self, endpoints: Endpoints) -> None:
+        """The next is asked to come again at once, small ones go on, and room comes back."""
+        endpoint = await endpoints.start(body=BodyLimits(large_bodies=1))
+        large = collection(item(endpoint.state(), "large")).ljust(MIB)
+        async with endpoint.connection() as first:
+            await first.say(
+                "POST /notifications HTTP/1.1", "Host: x", f"Content-Length: {len(large)}", body=large[: MIB // 2]
+            )
+
+            async def refused() -> bool:
+                answer = await endpoint.post(large)
+                return answer.status == 503 and "Retry-After" in answer.headers
+
+            await until(refused, "the second large body is put off")
+            assert (await endpoint.deliver(item(endpoint.state(), "small"))).status == 202
+            first.writer.write(large[MIB // 2 :])
+            assert (await first.answer()).status == 202
+        assert (await endpoint.post(large)).status == 202
+
+
+class TestSlow:
+    @pytest.mark.parametrize(
+        "framing", [("Content-Length: 1000",), ("Transfer-Encoding: chunked",)], ids=["length", "chunked"]
+    )
+    async def test_a_body_that_does_not_come_is_given_up(self, endpoints: Endpoints, framing: tuple[str]) -> None:
+        """408 after the time allowed, and the others are served meanwhile."""
+        endpoint = await endpoints.start(body=BodyLimits(body_seconds=0.1))
+        async with endpoint.connection() as connection:
+            await connection.say("POST /notifications HTTP/1.1", "Host: x", *framing, body=b"5\r\nhello\r\n")
+            assert (await endpoint.deliver(item(endpoint.state()))).status == 202
+            answer = await connection.answer()
+        assert (answer.status, answer.text) == (408, "The body took longer than 0.1 s.")
+
+    async def test_a_body_that_drips_is_given_up(self, endpoints: Endpoints) -> None:
+        """The time is for the whole body, not from byte to byte."""
+        endpoint = await endpoints.start(body=BodyLimits(body_seconds=0.2))
+        async with endpoint.connection() as connection:
+            await connection.say("POST /notifications HTTP/1.1", "Host: x", "Content-Length: 100000")
+
+            async def drip() -> bool:
+                await connection.say(body=b"")
+                return bool(connection.reader._buffer)  # type: ignore[attr-defined]  # has the answer come?
+
+            await until(drip, "the answer comes while the body drips")
+            assert (await connection.answer()).status == 408
+
+    async def test_a_sender_that_leaves_amid_the_body_is_forgotten(self, endpoint: Endpoint) -> None:
+        """Half a body is nothing, and the receiver goes on."""
+        async with endpoint.connection() as connection:
+            await connection.say("POST /notifications HTTP/1.1", "Host: x", "Content-Length: 1000", body=b'{"value":')
+        assert (await endpoint.deliver(item(endpoint.state()))).status == 202
+        assert await endpoint.queued_ids() == ["AAkALg-1"]
+
+    async def test_broken_chunks_are_refused(self, endpoint: Endpoint) -> None:
+        """400, not an error of ours that would make Graph send it again for hours."""
+        async with endpoint.connection() as connection:
+            await connection.say(
+                "POST /notifications HTTP/1.1", "Host: x", "Transfer-Encoding: chunked", body=b"5\r\nhello\r\n"
+            )
+            connection.writer.write(b"not a length\r\n\r\n")
+            assert (await connection.answer()).status == 400
+
+
+async def _chunks(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), 65536):
+        yield body[start : start + 65536]
