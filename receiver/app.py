@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Final
 
 import structlog
@@ -122,8 +123,10 @@ class Receiver:
     async def _answer_delivery(self, request: web.BaseRequest) -> web.Response:
         token = request.query.get("validationToken") if "?" in request.raw_path else None
         if token is not None and request.method in {"GET", "POST"}:
-            self._log.info("endpoint_validated", path=request.path)
-            return handshake.answer(token)
+            validation = handshake.answer(token)
+            if validation.status == HTTPStatus.OK:
+                self._log.info("endpoint_validated", path=request.path)
+            return validation
         if request.method != "POST":
             return web.Response(status=405, text="Notifications are sent by POST.", headers={"Allow": "GET, POST"})
         correlation = f"{self._process}-{next(self._requests):x}"
