@@ -55,10 +55,22 @@ class Intake:
         self._requests += 1
         self._items += size
         try:
-            await self._group.submit(notifications)
+            if self._items <= self._limits.items_in_one_put:
+                await self._group.submit(notifications)  # the next put takes it
+            else:
+                await self._submit_in_time(notifications)
         finally:
             self._requests -= 1
             self._items -= size
+
+    async def _submit_in_time(self, notifications: Sequence[Notification]) -> None:
+        """Several puts may come first, each with its full time; nobody waits for all of them."""
+        seconds = 2 * self._limits.put_seconds + self._limits.put_seconds_per_item * self._items
+        try:
+            async with asyncio.timeout(seconds):
+                await self._group.submit(notifications)
+        except TimeoutError as exc:
+            raise QueueUnavailable(f"The queue did not come to it within {seconds:.1f} s.") from exc
 
     async def _put(self, notifications: list[Notification]) -> list[None]:
         messages = [notification.to_message() for notification in notifications]
