@@ -1,6 +1,6 @@
 """A world per test: a simulator, a database copied from a migrated template, a certificate made once."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,8 @@ from graph.client import open_session
 from simulator.delivery import DeliveryRules
 from simulator.simulator import Simulator, system_clock
 from simulator.subscriptions import SubscriptionRules
+from subscriptions import manager
+from tests.integration.managing import Office
 from tests.integration.world import Clock, World, until
 from tests.outages import FragileDatabase
 
@@ -86,3 +88,20 @@ async def _until_hung_up(simulator: Simulator) -> None:
     assert runner is not None
     server = runner.server
     await until(lambda: server is None or not server.connections, seconds=2.0)
+
+
+@pytest.fixture
+async def make_office(
+    make_world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Awaitable[Office]]:
+    monkeypatch.setattr(manager, "_LOOK_SECONDS", 0.03)
+
+    async def make(**rules: Any) -> Office:  # noqa: ANN401  # passed through
+        return Office(await make_world(one_clock=True, **rules))
+
+    return make
+
+
+@pytest.fixture
+async def office(make_office: Callable[..., Awaitable[Office]]) -> Office:
+    return await make_office()
