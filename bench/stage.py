@@ -32,8 +32,10 @@ from processor.accounts import AccountDirectory, Holds
 from processor.importer import Importer
 from processor.metrics import ProcessorMetrics
 from processor.worker import Processor
+from simulator.contents import GeneratedContent
 from simulator.control_client import SimulatorControl
-from simulator.serving import Ready, serve
+from simulator.letters import Attachment, Letter
+from simulator.simulator import Simulator
 from simulator.throttling import Limits
 
 
@@ -43,6 +45,7 @@ class Stage:
 
     url: str
     ca_file: Path
+    folder: Path
     control: SimulatorControl
     tokens: TokenSource
     client: GraphClient
@@ -112,13 +115,15 @@ def _notification(account_id: int, entry: dict[str, Any]) -> Message:
 
 
 @asynccontextmanager
-async def stage(mailboxes: int) -> AsyncIterator[Stage]:
-    """Set everything up, signed in and connected."""
+async def stage(mailboxes: int, *, large_bytes: int = 0) -> AsyncIterator[Stage]:
+    """Set everything up; with `large_bytes`, the first mailbox holds a mail with an attachment of that size."""
     async with AsyncExitStack() as resources:
         folder = Path(resources.enter_context(tempfile.TemporaryDirectory()))
         logs.configure(resources.enter_context((folder / "log").open("w", encoding="utf-8")), "json")
         ours, theirs = multiprocessing.Pipe()
-        process = multiprocessing.get_context("spawn").Process(target=_simulate, args=(theirs, folder, mailboxes))
+        process = multiprocessing.get_context("spawn").Process(
+            target=_simulate, args=(theirs, folder, mailboxes, large_bytes)
+        )
         process.start()
         resources.callback(process.join)
         resources.callback(process.terminate)
@@ -148,6 +153,7 @@ async def stage(mailboxes: int) -> AsyncIterator[Stage]:
         yield Stage(
             url=ready["url"],
             ca_file=ready["ca_file"],
+            folder=folder,
             control=control,
             tokens=tokens,
             client=GraphClient(session, tokens, base_url=ready["url"]),
@@ -156,19 +162,30 @@ async def stage(mailboxes: int) -> AsyncIterator[Stage]:
         )
 
 
-def _simulate(pipe: Pipe, folder: Path, mailboxes: int) -> None:
-    def tell(ready: Ready) -> None:
-        pipe.send(
-            {
-                "url": ready.url,
-                "ca_file": ready.ca_file,
-                "tenant_id": ready.tenant_id,
-                "client_id": ready.client_id,
-                "users": [each.user_id for each in ready.mailboxes],
-            }
-        )
-
+def _simulate(pipe: Pipe, folder: Path, mailboxes: int, large_bytes: int) -> None:
     limits = Limits(requests_per_mailbox=1_000_000)
     directory = folder / "simulator"
     directory.mkdir()
-    asyncio.run(serve(directory=directory, on_ready=tell, mailboxes=mailboxes, limits=limits))
+
+    async def run() -> None:
+        async with Simulator(directory, limits=limits) as simulator:
+            application = simulator.add_application()
+            made = [simulator.add_mailbox(f"station{number}@riviere.example") for number in range(mailboxes)]
+            if large_bytes:
+                await simulator.deliver(made[0], _large_letter(large_bytes))
+            pipe.send(
+                {
+                    "url": simulator.url,
+                    "ca_file": simulator.ca_file,
+                    "tenant_id": application.tenant_id,
+                    "client_id": application.client_id,
+                    "users": [each.user_id for each in made],
+                }
+            )
+            await asyncio.Event().wait()
+
+    asyncio.run(run())
+
+
+def _large_letter(size: int) -> Letter:
+    return Letter(subject="A survey", attachments=(Attachment("survey.zip", GeneratedContent(size)),))
