@@ -241,14 +241,19 @@ class TestSlow:
         assert (await endpoint.deliver(item(endpoint.state()))).status == 202
         assert await endpoint.queued_ids() == ["AAkALg-1"]
 
-    async def test_broken_chunks_are_refused(self, endpoint: Endpoint) -> None:
-        """400, not an error of ours that would make Graph send it again for hours."""
+    @pytest.mark.parametrize("reading", [True, False], ids=["while it is read", "at once"])
+    async def test_broken_chunks_are_refused(self, endpoints: Endpoints, reading: bool) -> None:
+        """A 4xx, not an error of ours that would make Graph send it again for hours."""
+        endpoint = await endpoints.start(body=BodyLimits(body_seconds=0.1))
         async with endpoint.connection() as connection:
             await connection.say(
                 "POST /notifications HTTP/1.1", "Host: x", "Transfer-Encoding: chunked", body=b"5\r\nhello\r\n"
             )
+            if reading:
+                assert (await endpoint.deliver()).status == 202
             connection.writer.write(b"not a length\r\n\r\n")
-            assert (await connection.answer()).status == 400
+            assert (await connection.answer()).status in {400, 408}
+        assert await endpoint.queued() == []
 
 
 async def _chunks(body: bytes) -> AsyncIterator[bytes]:

@@ -151,7 +151,7 @@ class TestForged:
         """Nobody spoils a body for the others in it."""
         bad = [item(state, "AAkALg-forged") for state in FORGED.values()]
         good = [item(endpoint.state(n), f"good-{n}") for n in range(1, len(bad) + 1)]
-        mixed = [None, *[one for pair in zip(bad, good, strict=True) for one in pair], "text", []]
+        mixed: list[object] = [None, *[one for pair in zip(bad, good, strict=True) for one in pair], "text", []]
         assert (await endpoint.deliver(*mixed)).status == 202
         assert await endpoint.queued_ids() == [f"good-{n}" for n in range(1, len(good) + 1)]
         assert await endpoint.outcomes() == {"genuine": len(good), "forged": len(bad) + 3, "malformed": 0}
