@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
+from itertools import takewhile
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -88,7 +89,7 @@ class DatabaseQueue:
         database: Database,
         *,
         clock: Callable[[], datetime],
-        lock_duration: timedelta = timedelta(seconds=60),
+        lock_duration: timedelta = timedelta(seconds=30),
         most_deliveries: int = 10,
         duplicate_window: timedelta = timedelta(minutes=10),
     ) -> None:
@@ -101,6 +102,7 @@ class DatabaseQueue:
             self._write_settlements, most_items=_MOST_IN_ONE_GROUP
         )
         self._waiters: set[asyncio.Event] = set()
+        self._handing_back: set[asyncio.Task[None]] = set()
         self._housekeeping: asyncio.Task[None] | None = None
         self._next_housekeeping = clock()
         self._kept_up_to = 0
@@ -152,10 +154,17 @@ class DatabaseQueue:
         try:
             return await asyncio.shield(locking)
         except asyncio.CancelledError:
-            # The transaction goes on without us; what it locks must not wait for the end of the lock.
-            with contextlib.suppress(QueueUnavailable, LockLost):
-                await asyncio.gather(*(self.abandon(delivery, counted=False) for delivery in await locking))
+            # The transaction goes on without us; what it locks must not wait for the end of the lock, even if whoever
+            # cancelled us loses patience and does so again.
+            handing_back = asyncio.create_task(self._hand_back(locking))
+            self._handing_back.add(handing_back)
+            handing_back.add_done_callback(self._handing_back.discard)
+            await asyncio.shield(handing_back)
             raise
+
+    async def _hand_back(self, locking: Awaitable[list[Delivery]]) -> None:
+        with contextlib.suppress(QueueUnavailable, LockLost):
+            await asyncio.gather(*(self.abandon(delivery, counted=False) for delivery in await locking))
 
     def _lock_some(self, connection: Connection, most: int, now: datetime) -> list[Delivery]:
         rows = list(connection.execute(_receivable(now, most)))
@@ -277,6 +286,7 @@ class DatabaseQueue:
 
     async def close(self) -> None:
         """See `NotificationQueue.close`. The database stays open: it is its owner's."""
+        await asyncio.gather(*self._handing_back)
         await self._settlements.close()
         if self._housekeeping is not None:
             await self._housekeeping
@@ -461,7 +471,8 @@ def _retire(connection: Connection, after: int, horizon: datetime) -> tuple[int,
         .order_by(_row.nSequence)
         .limit(_HOUSEKEEPING_ROWS)
     ).all()
-    old = [row for row in rows if row.dtEnqueued < horizon]
+    # Only up to the first that is not old: behind it may be older ones of a host whose clock is behind.
+    old = list(takewhile(lambda row: row.dtEnqueued < horizon, rows))
     done = [row.nSequence for row in old if row.sState == "done"]
     kept = [row.nSequence for row in old if row.sState != "done" and row.nRetired == 0]
     if done:

@@ -11,6 +11,7 @@ from bus.queue import Message, MessageId
 VERSION: Final = 1
 
 _ID_END: Final = 64
+_LARGEST_ACCOUNT: Final = 2**63 - 1
 
 # Made once: json.dumps with separators makes an encoder at every call, and this is the receiver's hot path.
 _encode: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
@@ -73,12 +74,14 @@ class Notification:
     def from_json(cls, body: str) -> "Notification":
         """Read what `to_message` wrote. Unknown properties are accepted: a newer program may add some.
 
+        Every value can be asked of a database: one it chokes on would end the processor, again at every start.
+
         Raises:
             UnreadableNotification: reason `NotJson`, `UnknownVersion` or `Incomplete`.
         """
         try:
             document = json.loads(body)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise UnreadableNotification("NotJson", f"The queue message is not JSON: {exc}.") from exc
         version = document.get("version") if isinstance(document, dict) else None
         if version != VERSION:
@@ -89,12 +92,12 @@ class Notification:
             )
         try:
             return cls(
-                account_id=_typed(document, "account", int),
+                account_id=_account_id(document),
                 subscription_id=_optional_text(document, "subscription"),
                 change_type=_optional_text(document, "changeType"),
                 message_id=_optional_text(document, "message"),
                 etag=_optional_text(document, "etag"),
-                received=datetime.fromisoformat(_typed(document, "received", str)),
+                received=_aware_time(document, "received"),
                 correlation=_typed(document, "correlation", str),
                 lifecycle_event=_optional_text(document, "lifecycleEvent"),
             )
@@ -102,6 +105,20 @@ class Notification:
             raise UnreadableNotification(
                 "Incomplete", f"The queue message lacks or garbles a property: {exc}."
             ) from exc
+
+
+def _account_id(document: dict[str, Any]) -> int:
+    account_id: int = _typed(document, "account", int)
+    if not 0 < account_id <= _LARGEST_ACCOUNT:
+        raise ValueError("account is no number of an account")
+    return account_id
+
+
+def _aware_time(document: dict[str, Any], key: str) -> datetime:
+    moment = datetime.fromisoformat(_typed(document, key, str))
+    if moment.tzinfo is None:
+        raise ValueError(f"{key} has no time zone")
+    return moment
 
 
 def _typed(document: dict[str, Any], key: str, kind: type[Any]) -> Any:  # noqa: ANN401  # the kind asked for

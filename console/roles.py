@@ -245,13 +245,16 @@ class _Wiring:
         store = CertificateStore(
             certificate_folder(settings), password.get_secret_value() if password is not None else None
         )
-        tokens = TokenSource(
-            store,
-            authority_url=settings.authority_url,
-            graph_url=settings.graph_url,
-            ca_bundle=settings.ca_bundle,
-        )
-        session = open_session(settings.graph_url, ca_bundle=settings.ca_bundle)
+        try:
+            tokens = TokenSource(
+                store,
+                authority_url=settings.authority_url,
+                graph_url=settings.graph_url,
+                ca_bundle=settings.ca_bundle,
+            )
+            session = open_session(settings.graph_url, ca_bundle=settings.ca_bundle)
+        except ValueError as exc:
+            raise SettingsError(f"ca_bundle: {exc}") from exc
         await resources.enter_async_context(session)
         return GraphClient(session, tokens, base_url=settings.graph_url)
 

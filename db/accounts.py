@@ -61,8 +61,14 @@ def add(connection: Connection, settings: AccountSettings, *, now: datetime) -> 
     """Add an enabled account and have its subscription made at once; its number.
 
     Raises:
-        AccountExists: the name is taken.
+        AccountExists: the name is taken, or another account imports the same folder.
     """
+    for other in every(connection):
+        if _same_folder(other.settings, settings):
+            raise AccountExists(
+                f"The account {other.settings.name!r} imports this folder of this mailbox already; "
+                "a second one would take its subscription away. Choose another folder, or remove that account."
+            )
     taken = connection.scalar(select(_settings.nAccountID).where(_settings.sAccountName == settings.name))
     if taken is None:
         try:
@@ -217,6 +223,15 @@ def imported_counts(connection: Connection) -> dict[int, int]:
     """How many messages each account has in the database."""
     rows = connection.execute(select(message.c.nAccountID, func.count()).group_by(message.c.nAccountID))
     return {row[0]: row[1] for row in rows}
+
+
+def _same_folder(one: AccountSettings, other: AccountSettings) -> bool:
+    def facts(settings: AccountSettings) -> tuple[str, ...]:
+        return tuple(
+            each.casefold() for each in (settings.tenant_id, settings.client_id, settings.user_id, settings.folder)
+        )
+
+    return facts(one) == facts(other)
 
 
 def _select() -> Any:  # noqa: ANN401  # SQLAlchemy's type of a select of ten columns names each of them

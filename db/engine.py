@@ -7,11 +7,12 @@ thread.
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -37,9 +38,10 @@ def make_engine(url: str) -> Engine:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError as exc:
-        # The text may hold a password, so it is not repeated.
-        raise ValueError("is not a database URL such as sqlite:///mail-importer.db or mssql+pyodbc://…") from exc
+    except (ArgumentError, ValueError):
+        # The text may hold a password, so neither it nor a cause that quotes it is repeated. A ValueError is a port that
+        # is no number: for the most part the end of a password with an unescaped @ or / in it.
+        raise ValueError("is not a database URL such as sqlite:///mail-importer.db or mssql+pyodbc://…") from None
     try:
         # Parameters are mail and secrets; an error that repeated them would carry them into a log.
         engine = create_engine(parsed, hide_parameters=True, **_arguments(parsed))
@@ -70,15 +72,65 @@ def _how_to_install(url: URL, exc: ImportError) -> str:
     return f"The database driver {url.drivername!r} cannot be loaded: {exc}. Install it: pip install {exc.name}"
 
 
+class _OpenedFile:
+    """Notices that the file of a SQLite database was deleted, moved or replaced.
+
+    Connections that are open would go on writing, successfully, to a file that nobody will find again.
+    """
+
+    def __init__(self) -> None:
+        self._path = ""
+        self._identity: tuple[int, int] | None = None
+
+    def opened(self, path: str) -> None:
+        """Remember which file has this path; no path: it is in memory."""
+        if path and self._identity is None:
+            self._path, self._identity = path, _identity(path)
+
+    def forget(self) -> None:
+        """No connection is open any more."""
+        self._identity = None
+
+    def check(self) -> None:
+        """Refuse to work on when the path names another file, or none."""
+        if self._identity is None:
+            return
+        try:
+            found = _identity(self._path)
+        except OSError as exc:
+            raise DatabaseUnavailable(
+                f"The gateway database cannot be used: its file {self._path} is gone. Put it back."
+            ) from exc
+        if found != self._identity:
+            raise DatabaseUnavailable(
+                f"The gateway database cannot be used: its file {self._path} was replaced by another while this program "
+                "had it open. Start the program again."
+            )
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.stat(path)  # noqa: PTH116  # at every transaction: Path costs more than the call
+    return (found.st_dev, found.st_ino)
+
+
 def _prepare_sqlite(engine: Engine) -> None:
+    file = _OpenedFile()
+    event.listen(engine, "engine_disposed", lambda _engine: file.forget())
+
+    @event.listens_for(engine, "do_connect")
+    def make_no_new_file(*_: object) -> None:
+        file.check()
+
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:  # noqa: ANN401  # whatever the driver gives
         connection.isolation_level = None  # we say BEGIN; the driver would say it too late
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}").close()
+        file.opened(connection.execute("PRAGMA database_list").fetchone()[2])
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
+        file.check()
         # A transaction that reads first and writes later can fail with SQLITE_BUSY at once, whatever the time-out.
         read_only = connection.get_execution_options().get(_READ_ONLY, False)
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
@@ -153,16 +205,23 @@ class _SharedCommits:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._waiting: SimpleQueue[_Write | None] = SimpleQueue()
+        self._closed = False
+        self._closing = Lock()
         self._thread = Thread(target=self._run, name="db-write", daemon=True)
         self._thread.start()
 
     def submit(self, work: Callable[[Connection], T]) -> "Future[T]":
         write = _Write(work, Future())
-        self._waiting.put(write)
+        with self._closing:
+            if self._closed:
+                raise RuntimeError("the database was closed")  # nobody would ever look at it
+            self._waiting.put(write)
         return write.result
 
     def shutdown(self) -> None:
-        self._waiting.put(None)
+        with self._closing:
+            self._closed = True
+            self._waiting.put(None)
         self._thread.join()
 
     def _run(self) -> None:
@@ -213,7 +272,10 @@ def run_writing(engine: Engine, work: Callable[[Connection], T]) -> T:
         with engine.begin() as connection:
             return work(connection)
     except SQLAlchemyError as exc:
-        raise (as_unavailable(exc) or exc) from exc
+        unavailable = as_unavailable(exc)
+        if unavailable is None:
+            raise  # not `from` itself: who follows the causes, as the log does, would never end
+        raise unavailable from exc
 
 
 def run_reading(engine: Engine, work: Callable[[Connection], T]) -> T:
@@ -222,7 +284,10 @@ def run_reading(engine: Engine, work: Callable[[Connection], T]) -> T:
         with engine.connect() as connection, connection.execution_options(**{_READ_ONLY: True}).begin():
             return work(connection)
     except SQLAlchemyError as exc:
-        raise (as_unavailable(exc) or exc) from exc
+        unavailable = as_unavailable(exc)
+        if unavailable is None:
+            raise  # not `from` itself: who follows the causes, as the log does, would never end
+        raise unavailable from exc
 
 
 __all__ = ["Database", "DatabaseUnavailable", "DriverMissing", "make_engine", "run_reading", "run_writing"]

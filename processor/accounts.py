@@ -86,15 +86,16 @@ class Holds:
         self._holds: dict[int, _Hold] = {}
 
     async def load(self) -> None:
-        """Take up what an earlier process noted.
+        """Take up what other processes, or an earlier one, noted: their holds, and that they served an account again.
 
         Raises:
             DatabaseUnavailable
         """
-        noted = await self._database.read(accounts.conditions)
-        for condition in noted:
-            if condition.role == ROLE:
-                self._holds[condition.account_id] = _Hold(condition.next_attempt, _FIRST_HOLD)
+        found = await self._database.read(accounts.conditions)
+        noted = {each.account_id: each for each in found if each.role == ROLE}
+        self._holds = {account_id: hold for account_id, hold in self._holds.items() if account_id in noted}
+        for account_id, condition in noted.items():
+            self._holds.setdefault(account_id, _Hold(condition.next_attempt, _FIRST_HOLD))
         self._metrics.held_accounts.set(len(self._holds))
 
     def delay(self, account_id: int) -> timedelta | None:

@@ -20,7 +20,6 @@ from processor.mapping import Json, may_have_attachments, message_record
 
 # A 404 right after a notification is normal (graph.md, section 11): Exchange replicates.
 _GONE_AGAIN_AFTER_SECONDS: Final = (0.5, 2.0)
-_LARGEST_ACCOUNT: Final = 2**63 - 1
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -40,27 +39,12 @@ class Outcome:
     attachments: int = 0
 
 
-def read_notification(body: str) -> tuple[Notification, str]:
-    """The notification in a delivery, and the immutable id of the message to import.
-
-    What this returns can be asked of the database: a value it chokes on would end the processor, again at every start.
+def message_id_of(notification: Notification) -> str:
+    """The immutable id of the message to import.
 
     Raises:
-        UnreadableNotification: it is not one of ours.
         Unprocessable: the notification is of a kind that this program does not import.
     """
-    try:
-        notification = Notification.from_json(body)
-    except RecursionError as exc:
-        raise Unprocessable("NotJson", "The queue message is nested too deep to be one of ours.") from exc
-    if not 0 < notification.account_id <= _LARGEST_ACCOUNT:
-        raise Unprocessable("AccountUnknown", f"There is no account {str(notification.account_id)[:30]}.")
-    if notification.received.tzinfo is None:
-        raise Unprocessable("Incomplete", "The queue message says when it was received, but not in which time zone.")
-    return notification, _message_id_of(notification)
-
-
-def _message_id_of(notification: Notification) -> str:
     if notification.lifecycle_event is not None:
         raise Unprocessable(
             "LifecycleEvent",

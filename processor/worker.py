@@ -22,10 +22,11 @@ from graph.mailbox import Mailbox
 from processor.accounts import AccountDirectory, Holds
 from processor.errors import Unprocessable
 from processor.fate import FORESEEN, DeadLetter, Retry, fate_of
-from processor.importer import Importer, Outcome, Result, read_notification
+from processor.importer import Importer, Outcome, Result, message_id_of
 from processor.metrics import ProcessorMetrics
 
 _RECEIVE_WAIT: Final = timedelta(seconds=20)
+_HOLDS_SHARED_EVERY: Final = timedelta(minutes=1)
 _RENEWAL_LOOK_SECONDS: Final = 1.0
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 15.0
@@ -64,6 +65,22 @@ class _Held:
 
     def needs_renewal(self, now: datetime) -> bool:
         return self.delivery.locked_until - now < self._half_life
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What a delivery asks for."""
+
+    notification: Notification
+    message_id: str
+
+
+def _read(delivery: Delivery) -> _Order | DeadLetter:
+    try:
+        notification = Notification.from_json(delivery.body)
+        return _Order(notification, message_id_of(notification))
+    except (UnreadableNotification, Unprocessable) as exc:
+        return DeadLetter(exc.reason, str(exc))
 
 
 class Processor:
@@ -112,12 +129,12 @@ class Processor:
     # Taking.
 
     async def _take_for_ever(self) -> None:
-        loaded = False
+        next_load = self._clock()
         while True:
             try:
-                if not loaded:
+                if self._clock() >= next_load:
                     await self._holds.load()
-                    loaded = True
+                    next_load = self._clock() + _HOLDS_SHARED_EVERY
                 await self._take_some()
                 self._pause_seconds = 0.0
             except (QueueUnavailable, DatabaseUnavailable) as exc:
@@ -135,12 +152,16 @@ class Processor:
             return
         # From here on they are ours: each has its task before anything can fail.
         prepared: asyncio.Future[set[MessageKey]] = asyncio.get_running_loop().create_future()
+        keys: list[MessageKey] = []
         for delivery in deliveries:
             held = _Held(delivery, self._clock())
+            order = _read(delivery)
+            if isinstance(order, _Order):
+                keys.append((order.notification.account_id, order.message_id))
             self._held.add(held)
-            held.task = asyncio.create_task(self._work_on(held, prepared))
+            held.task = asyncio.create_task(self._work_on(held, order, prepared))
         self._metrics.in_hand.set(len(self._held))
-        await self._prepare(deliveries, prepared)
+        await self._prepare(keys, prepared)
 
     async def _wait_for_room(self) -> int:
         enough = max(1, self._limits.in_hand // 4)
@@ -157,31 +178,31 @@ class Processor:
         self._room.clear()
         await self._room.wait()
 
-    async def _prepare(self, deliveries: list[Delivery], prepared: "asyncio.Future[set[MessageKey]]") -> None:
-        """What all of them need of the database, in two queries; an outage reaches each by its future."""
-        keys: list[MessageKey] = []
-        for delivery in deliveries:
-            with contextlib.suppress(UnreadableNotification, Unprocessable):
-                notification, message_id = read_notification(delivery.body)
-                keys.append((notification.account_id, message_id))
+    async def _prepare(self, keys: list[MessageKey], prepared: "asyncio.Future[set[MessageKey]]") -> None:
+        """What all of them need of the database, in two queries; whatever goes wrong reaches each by its future."""
         try:
             await self._directory.refresh({account_id for account_id, _ in keys})
-            known = await self._store.known(keys)
-        except DatabaseUnavailable as exc:
-            prepared.set_exception(exc)
-            prepared.exception()  # seen: the tasks report it
-            raise
-        except BaseException:
+            prepared.set_result(await self._store.known(keys))
+        except asyncio.CancelledError:
             prepared.cancel()
             raise
-        prepared.set_result(known)
+        except Exception as exc:  # told, and settled, by each of the deliveries
+            prepared.set_exception(exc)
+            prepared.exception()  # seen
+            if isinstance(exc, DatabaseUnavailable):
+                raise
 
     # Working.
 
-    async def _work_on(self, held: _Held, prepared: "asyncio.Future[set[MessageKey]]") -> None:
+    async def _work_on(
+        self, held: _Held, order: _Order | DeadLetter, prepared: "asyncio.Future[set[MessageKey]]"
+    ) -> None:
         try:
             with bound_contextvars(delivery=held.delivery.message_id, attempt=held.delivery.delivery_count):
-                await self._import_and_settle(held, prepared)
+                if isinstance(order, DeadLetter):
+                    await self._dead_letter(held, order)
+                else:
+                    await self._import_and_settle(held, order, prepared)
         except asyncio.CancelledError:
             if not held.keep:
                 await self._hand_back(held.delivery)
@@ -194,16 +215,16 @@ class Processor:
             self._metrics.in_hand.set(len(self._held))
             self._room.set()
 
-    async def _import_and_settle(self, held: _Held, prepared: "asyncio.Future[set[MessageKey]]") -> None:
+    async def _import_and_settle(self, held: _Held, order: _Order, prepared: "asyncio.Future[set[MessageKey]]") -> None:
+        notification, message_id = order.notification, order.message_id
         try:
-            notification, message_id = read_notification(held.delivery.body)
             known = await asyncio.shield(prepared)
             mailbox = self._directory.mailbox(notification.account_id)
         except DatabaseUnavailable:
             await self._retry(held, _DATABASE_TROUBLE)
             return
-        except (UnreadableNotification, Unprocessable) as exc:
-            await self._dead_letter(held, DeadLetter(exc.reason, str(exc)))
+        except Exception as exc:  # noqa: BLE001  # as in `_import`
+            await self._settle_trouble(held, exc)
             return
         with bound_contextvars(account=mailbox.account_name, correlation=notification.correlation):
             if (notification.account_id, message_id) in known:
