@@ -1,0 +1,209 @@
+"""The installed command as a process, against the simulator as a process: only what comes out is looked at."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from simulator.control_client import SimulatorControl
+
+_COMMAND = (sys.executable, "-m", "console")
+_PATIENCE_SECONDS = 30.0
+
+
+async def until(condition: Callable[[], Awaitable[bool]], what: str, *, seconds: float = _PATIENCE_SECONDS) -> None:
+    """Poll the condition; fail with `what` when it does not come true in time."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while not await condition():
+        assert loop.time() < deadline, f"not within {seconds} s: {what}"
+        await asyncio.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Site:
+    """A host with the product installed: its settings, and the processes that run on it."""
+
+    directory: Path
+    ready: Mapping[str, Any]
+    control: SimulatorControl
+    port: int = field(default_factory=free_port)
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def database(self) -> Path:
+        return self.directory / "gateway.db"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith("MAIL_IMPORTER_")},
+            "MAIL_IMPORTER_DATABASE_URL": f"sqlite:///{self.database}",
+            "MAIL_IMPORTER_NOTIFICATION_URL": f"http://127.0.0.1:{self.port}",
+            "MAIL_IMPORTER_RECEIVER_PORT": str(self.port),
+            "MAIL_IMPORTER_CERTIFICATE_STORE": str(self.directory / "certificates"),
+            "MAIL_IMPORTER_GRAPH_URL": self.ready["url"],
+            "MAIL_IMPORTER_AUTHORITY_URL": self.ready["url"],
+            "MAIL_IMPORTER_CA_BUNDLE": self.ready["ca_file"],
+        }
+
+    def call(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
+            [*_COMMAND, *arguments],
+            env={**self.environment, **environment},
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a command that runs until told to stop; its log goes to a file."""
+        log = self.directory / f"{'-'.join(arguments)}-{len(self.processes)}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*_COMMAND, *arguments], env=self.environment, cwd=self.directory, stdout=output, stderr=output
+            )
+        self.processes.append(process)
+        return process
+
+    def set_up(self) -> None:
+        """What an administrator does, command by command."""
+        assert self.call("db", "upgrade").returncode == 0
+        made = self.call("certificates", "new", "--subject", "acceptance", "--json")
+        assert made.returncode == 0, made.stderr
+        thumbprint = json.loads(made.stdout)["thumbprint"]
+        for number, mailbox in enumerate(self.ready["mailboxes"]):
+            added = self.call(
+                *("accounts", "add", "--name", f"station {number}", "--tenant-id", self.ready["tenant_id"]),
+                *("--client-id", self.ready["client_id"], "--user-id", mailbox["user_id"]),
+                *("--thumbprint", thumbprint, "--no-secure-certificate-access"),
+            )
+            assert added.returncode == 0, added.stderr
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.database)) as connection:
+            return connection.execute(query).fetchall()
+
+    def upload(self) -> None:
+        """What an administrator does in the portal: the certificate's public part."""
+        for public in (self.directory / "certificates").glob("*.cer"):
+            shutil.copy(public, self.ready["uploads"])
+
+    async def get(self, path: str) -> tuple[int, str]:
+        """Status and text of an answer of the receiver."""
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{self.port}{path}") as response:
+            return response.status, await response.text()
+
+    def count(self, table: str) -> int:
+        return int(self.rows(f"SELECT count(*) FROM {table}")[0][0])  # noqa: S608  # the table is ours
+
+    async def subscribed(self) -> None:
+        async def everyone() -> bool:
+            return len(self.rows("SELECT * FROM tblGraphSubscription")) == len(self.ready["mailboxes"])
+
+        await until(everyone, "a subscription for every account")
+
+    async def imported_once(self, messages: int) -> None:
+        """Wait until all mail is in the database, then make sure that each is there exactly once and whole."""
+
+        async def all_there() -> bool:
+            return self.count("tblEmailMessage") >= messages
+
+        await until(all_there, f"{messages} messages in the database", seconds=90)
+        ledger = await self.control.ledger()
+        assert len(ledger) == messages
+        assert sorted(self.rows("SELECT sGraphMessageID FROM tblEmailMessage")) == sorted(
+            (each["message_id"],) for each in ledger
+        )
+        parts = self.rows(
+            "SELECT sGraphMessageID, sSHA256 FROM tblEmailAttachment JOIN tblEmailMessage USING (nMessageID) "
+            "ORDER BY sGraphMessageID, nPosition"
+        )
+        assert parts == sorted(
+            ((each["message_id"], part["sha256"]) for each in ledger for part in each["attachments"]),
+            key=lambda pair: pair[0],
+        )
+
+
+def stop(process: subprocess.Popen[bytes]) -> float:
+    """SIGTERM; the seconds until it ended with exit status 0."""
+    started = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=15) == 0
+    return time.monotonic() - started
+
+
+@contextmanager
+def _simulator(directory: Path) -> Iterator[dict[str, Any]]:
+    """The simulator as a process of its own, with three mailboxes; their ids are the same every time."""
+    directory.mkdir()
+    with (directory / "simulator.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*_COMMAND, "simulator", "--json", "--directory", str(directory), "--mailboxes", "3"],
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
+    assert process.stdout is not None
+    try:
+        yield json.loads(process.stdout.readline())
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+        process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def set_up_host(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a host after its administrator's work; copy them."""
+    place = tmp_path_factory.mktemp("template")
+    (place / "host").mkdir()
+    with _simulator(place / "simulator") as ready:
+        Site(place / "host", ready, SimulatorControl(ready["url"], Path(ready["ca_file"]))).set_up()
+    return place / "host"
+
+
+@pytest.fixture
+async def site(tmp_path: Path, set_up_host: Path) -> AsyncIterator[Site]:
+    """A host ready to run the roles; whatever still runs at the end is killed."""
+    directory = tmp_path / "host"
+    shutil.copytree(set_up_host, directory)
+    with _simulator(tmp_path / "simulator") as ready:
+        async with _running(Site(directory, ready, SimulatorControl(ready["url"], Path(ready["ca_file"])))) as site:
+            yield site
+
+
+@asynccontextmanager
+async def _running(site: Site) -> AsyncIterator[Site]:
+    async with site.control:
+        site.upload()
+        try:
+            yield site
+        finally:
+            for process in site.processes:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                process.wait()

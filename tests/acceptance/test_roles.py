@@ -1,0 +1,157 @@
+"""The roles as an operator runs them: one process or several, stopped, killed, started again."""
+
+import json
+import signal
+import socket
+import subprocess
+
+import aiohttp
+
+from tests.acceptance.conftest import Site, stop, until
+
+
+async def _ready(site: Site) -> None:
+    async def answers() -> bool:
+        try:
+            return (await site.get("/health/ready"))[0] == 200
+        except aiohttp.ClientError:
+            return False
+
+    await until(answers, "the receiver is ready")
+
+
+async def test_one_process_imports_what_arrives_and_stops_within_ten_seconds(site: Site) -> None:
+    """`run all` subscribes, imports each mail exactly once and ends by SIGTERM with exit status 0."""
+    running = site.start("run", "all")
+    await site.subscribed()
+    await site.control.start_traffic(30, per_second=30)
+    await site.imported_once(30)
+    assert stop(running) < 10
+    status = site.call("queue", "status", "--json")
+    assert json.loads(status.stdout)["dead"] == 0
+
+
+async def test_three_processes_do_the_same(site: Site) -> None:
+    """Receiver, processor and subscription manager each run alone and meet in the database only."""
+    roles = [site.start("run", role) for role in ("receiver", "processor", "subscriptions")]
+    await site.subscribed()
+    await site.control.start_traffic(30, per_second=30)
+    await site.imported_once(30)
+    assert all(stop(role) < 10 for role in roles)
+
+
+async def test_killed_processors_lose_and_double_nothing(site: Site) -> None:
+    """A processor killed at its work leaves everything to the next one."""
+    site.start("run", "receiver")
+    site.start("run", "subscriptions")
+    await site.subscribed()
+    await site.control.start_traffic(150, per_second=150)
+    for _ in range(2):
+        before = site.count("tblEmailMessage")
+        killed = site.start("run", "processor")
+
+        async def at_work(before: int = before) -> bool:
+            return site.count("tblEmailMessage") > before
+
+        await until(at_work, "the processor imports")
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+    site.start("run", "processor")
+    await site.imported_once(150)
+
+
+async def test_notifications_wait_while_no_processor_runs(site: Site) -> None:
+    """What the receiver has answered 202 to is in the queue, whoever was killed since."""
+    receiver = site.start("run", "receiver")
+    manager = site.start("run", "subscriptions")
+    await site.subscribed()
+    await site.control.start_traffic(20)
+
+    async def all_queued() -> bool:
+        return site.count("tblNotificationQueue") == 20
+
+    await until(all_queued, "20 messages in the queue")
+    receiver.kill()
+    manager.kill()
+    site.start("run", "processor")
+    await site.imported_once(20)
+
+
+async def test_restart_keeps_the_subscriptions(site: Site) -> None:
+    """A second start adopts what is there: no account ever has two subscriptions."""
+    for _ in range(2):
+        running = site.start("run", "all")
+        await site.subscribed()
+        await _ready(site)
+        stop(running)
+    assert len(await site.control.subscriptions()) == 3
+
+
+async def test_disabled_account_loses_its_subscription_at_graph(site: Site) -> None:
+    """`accounts disable` and `remove` take effect without a restart."""
+    site.start("run", "all")
+    await site.subscribed()
+    assert site.call("accounts", "disable", "station 0").returncode == 0
+    assert site.call("accounts", "remove", "station 1").returncode == 0
+
+    async def only_one() -> bool:
+        return len(await site.control.subscriptions()) == 1
+
+    await until(only_one, "the two subscriptions are deleted at Graph", seconds=10)
+    listed = json.loads(site.call("accounts", "list", "--json").stdout)
+    assert [each["name"] for each in listed] == ["station 0", "station 2"]
+
+
+async def test_probes_and_metrics_tell_the_truth(site: Site) -> None:
+    """Health, metrics and log of a running host."""
+    running = site.start("run", "all")
+    await _ready(site)
+    await site.subscribed()
+    await site.control.start_traffic(5)
+    await site.imported_once(5)
+    metrics = (await site.get("/metrics"))[1]
+    assert 'mail_importer_notifications_total{outcome="genuine"} 5.0' in metrics
+    assert 'mail_importer_deliveries_total{outcome="imported"} 5.0' in metrics
+    stop(running)
+    log = [json.loads(line) for line in (site.directory / "run-all-0.log").read_text("utf-8").splitlines()]
+    imported = [line for line in log if line["event"] == "message_imported"]
+    queued = [each for line in log if line["event"] == "notification_queued" for each in line["correlations"]]
+    in_rows = {row[0] for row in site.rows("SELECT sCorrelationID FROM tblEmailMessage")}
+    assert {line["correlation"] for line in imported} == in_rows
+    assert all(any(row.startswith(request) for request in queued) for row in in_rows)
+
+
+def test_outdated_schema_is_refused_with_the_command_to_run(site: Site) -> None:
+    """No role starts on a database that was not upgraded."""
+    url = f"sqlite:///{site.directory / 'empty.db'}"
+    for role in ("all", "receiver", "processor", "subscriptions"):
+        refused = site.call("run", role, MAIL_IMPORTER_DATABASE_URL=url)
+        assert refused.returncode == 1
+        assert "mail-importer db upgrade" in refused.stderr
+
+
+def test_missing_notification_address_is_a_wrong_setting(site: Site) -> None:
+    """The subscription manager cannot work without it; the processor can."""
+    refused = site.call("run", "subscriptions", MAIL_IMPORTER_NOTIFICATION_URL="")
+    assert refused.returncode == 2
+    assert "notification_url" in refused.stderr
+
+
+def test_taken_port_is_told_in_a_sentence(site: Site) -> None:
+    """Two receivers on one address: the second says which address it is."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        refused = site.call("run", "receiver", MAIL_IMPORTER_RECEIVER_PORT=port)
+    assert refused.returncode == 1
+    assert port in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_unreadable_ca_bundle_is_told_in_a_sentence(site: Site) -> None:
+    """A misspelt path in ca_bundle names the setting's file."""
+    refused: subprocess.CompletedProcess[str] = site.call("run", "processor", MAIL_IMPORTER_CA_BUNDLE="/nowhere.pem")
+    assert refused.returncode in {1, 2}
+    assert "/nowhere.pem" in refused.stderr
+    assert "Traceback" not in refused.stderr
