@@ -48,6 +48,7 @@ _HOUSEKEEPING_EVERY: Final = timedelta(seconds=10)
 _HOUSEKEEPING_ROWS: Final = 1000  # with room below the 2,100 parameters SQL Server takes in one statement
 _REPLAY_ROWS: Final = 500
 _MOST_IN_ONE_GROUP: Final = 1000
+_CLOSING: Final = "The queue is being closed: this process is stopping."
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -106,6 +107,10 @@ class DatabaseQueue:
         self._housekeeping: asyncio.Task[None] | None = None
         self._next_housekeeping = clock()
         self._kept_up_to = 0
+        self._kept_at: datetime | None = None
+        self._closed = False
+        self._putting = 0
+        self._all_put = asyncio.Event()
 
     # What the receiver uses.
 
@@ -113,8 +118,17 @@ class DatabaseQueue:
         """See `NotificationSender.put`."""
         if not messages:
             return
+        if self._closed:
+            raise QueueUnavailable(_CLOSING)
         now = self._clock()
-        await _available(self._database.write(lambda connection: _put(connection, messages, now)))
+        horizon = None if self._house_is_kept(now) else now - self._duplicate_window
+        self._putting += 1
+        try:
+            await _available(self._database.write(lambda connection: _put(connection, messages, now, horizon)))
+        finally:
+            self._putting -= 1
+            if not self._putting:
+                self._all_put.set()
         self._wake()
         if now >= self._next_housekeeping and self._housekeeping is None:
             self._next_housekeeping = now + _HOUSEKEEPING_EVERY
@@ -286,6 +300,10 @@ class DatabaseQueue:
 
     async def close(self) -> None:
         """See `NotificationQueue.close`. The database stays open: it is its owner's."""
+        self._closed = True
+        while self._putting:
+            self._all_put.clear()
+            await self._all_put.wait()
         await asyncio.gather(*self._handing_back)
         await self._settlements.close()
         if self._housekeeping is not None:
@@ -297,16 +315,22 @@ class DatabaseQueue:
         for waiter in self._waiters:
             waiter.set()
 
+    def _house_is_kept(self, now: datetime) -> bool:
+        """True when housekeeping is so little behind that no id is refused much longer than its window."""
+        return self._kept_at is not None and now - self._kept_at <= 2 * _HOUSEKEEPING_EVERY
+
     async def _keep_house(self) -> None:
         """Forget the ids whose duplicate window is over: delete what is done, free the id of what is not."""
+        begun = self._clock()
+        horizon = begun - self._duplicate_window
         try:
             while True:
-                horizon = self._clock() - self._duplicate_window
                 start = self._kept_up_to
                 seen, self._kept_up_to = await self._database.write(
                     lambda connection, start=start, horizon=horizon: _retire(connection, start, horizon)  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
                 )
                 if seen < _HOUSEKEEPING_ROWS:
+                    self._kept_at = begun
                     return
         except DatabaseUnavailable as exc:
             log.warning("queue_housekeeping_postponed", error=str(exc))
@@ -314,7 +338,20 @@ class DatabaseQueue:
             self._housekeeping = None
 
 
-def _put(connection: Connection, messages: Sequence[Message], now: datetime) -> None:
+def _put(connection: Connection, messages: Sequence[Message], now: datetime, horizon: datetime | None) -> None:
+    """Write the messages; with a `horizon`, first free those ids that were put before it."""
+    if horizon is not None:
+        ids = [message.message_id for message in messages]
+        for start in range(0, len(ids), _HOUSEKEEPING_ROWS):
+            connection.execute(
+                update(queue_message)
+                .where(
+                    _row.sMessageID.in_(ids[start : start + _HOUSEKEEPING_ROWS]),
+                    _row.nRetired == 0,
+                    _row.dtEnqueued < horizon,
+                )
+                .values(nRetired=_row.nSequence)
+            )
     if connection.dialect.name == "sqlite" and not any(message.not_before for message in messages):
         rows = json.dumps([(message.message_id, message.account_id, message.body) for message in messages])
         connection.execute(_PUT_AT_ONCE, {"rows": rows, "enqueued": now, "visible": now})
@@ -566,7 +603,7 @@ async def _available(call: Awaitable[T]) -> T:
     except DatabaseUnavailable as exc:
         raise QueueUnavailable(str(exc)) from exc
     except GroupCommitClosed as exc:
-        raise QueueUnavailable("The queue is being closed: this process is stopping.") from exc
+        raise QueueUnavailable(_CLOSING) from exc
 
 
 async def _wait_for(event: asyncio.Event, seconds: float) -> None:

@@ -39,8 +39,8 @@ def make_engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        # The text may hold a password, so neither it nor a cause that quotes it is repeated. A ValueError is a port that
-        # is no number: for the most part the end of a password with an unescaped @ or / in it.
+        # The text may hold a password, so neither it nor a cause that quotes it is repeated. A ValueError is a port
+        # that is no number: for the most part the end of a password with an unescaped @ or / in it.
         raise ValueError("is not a database URL such as sqlite:///mail-importer.db or mssql+pyodbc://…") from None
     try:
         # Parameters are mail and secrets; an error that repeated them would carry them into a log.
@@ -103,8 +103,8 @@ class _OpenedFile:
             ) from exc
         if found != self._identity:
             raise DatabaseUnavailable(
-                f"The gateway database cannot be used: its file {self._path} was replaced by another while this program "
-                "had it open. Start the program again."
+                f"The gateway database cannot be used: its file {self._path} was replaced by another while this "
+                "program had it open. Start the program again."
             )
 
 

@@ -1,0 +1,377 @@
+"""The queue on the gateway database: the contract, and what only this adapter promises."""
+
+import asyncio
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import Engine, event, func, select
+
+from bus.database import DatabaseQueue
+from bus.errors import QueueUnavailable
+from bus.queue import NotificationQueue
+from db.engine import Database
+from db.tables import queue_message
+from tests.clock import SettableClock
+from tests.contract.queue_contract import (
+    AT_ONCE,
+    SOON,
+    QueueBackend,
+    QueueContract,
+    drain,
+    message,
+    messages,
+    nothing_to_receive,
+    take,
+    take_one,
+)
+from tests.outages import FULL, GONE, LOCKED, READ_ONLY, FragileDatabase
+
+ROOT: Final = Path(__file__).parents[2]
+
+
+class DatabaseBackend(QueueBackend):
+    """The queue table of one SQLite file."""
+
+    lock_duration = timedelta(seconds=60)
+    duplicate_window = timedelta(minutes=10)
+    most_deliveries = 3
+
+    def __init__(self, path: Path, clock: Callable[[], datetime] | None = None) -> None:
+        self.fragile = FragileDatabase(path)
+        self.clock = SettableClock()
+        self._clock = clock or self.clock
+        self._opened: list[tuple[DatabaseQueue, Database]] = []
+
+    async def open(self) -> NotificationQueue:
+        return await self.open_with_database()
+
+    async def open_with_database(self) -> DatabaseQueue:
+        database = Database(self.fragile.engine())
+        queue = DatabaseQueue(
+            database,
+            clock=self._clock,
+            lock_duration=self.lock_duration,
+            most_deliveries=self.most_deliveries,
+            duplicate_window=self.duplicate_window,
+        )
+        self._opened.append((queue, database))
+        return queue
+
+    async def pass_time(self, duration: timedelta) -> None:
+        self.clock.advance(duration)
+
+    def outage(self) -> AbstractContextManager[None]:
+        return self.fragile.gone()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of the queue opened last."""
+        return self._opened[-1][1].engine
+
+    async def close(self) -> None:
+        for queue, database in self._opened:
+            await queue.close()
+            await database.close()
+
+
+@pytest.fixture
+async def backend(database_file: Path) -> AsyncIterator[DatabaseBackend]:
+    made = DatabaseBackend(database_file)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def real_time(database_file: Path) -> AsyncIterator[DatabaseBackend]:
+    """For what happens between processes, which have clocks of their own."""
+    made = DatabaseBackend(database_file, lambda: datetime.now(UTC))
+    yield made
+    await made.close()
+
+
+class TestDatabaseQueue(QueueContract):
+    """The contract."""
+
+
+# The database in trouble.
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause"), [("locked", LOCKED), ("read_only", READ_ONLY), ("full", FULL), ("gone", GONE)]
+)
+async def test_trouble_of_the_database_is_named_and_loses_nothing(
+    backend: DatabaseBackend, kind: str, cause: str
+) -> None:
+    """A put that the database cannot take is refused with the cause; what was there before is there afterwards."""
+    queue = await backend.open()
+    await queue.put(messages("ab"))
+    held = await take_one(queue)
+    large = message("refused", "x" * 200_000)
+    with backend.fragile.broken(kind):
+        with pytest.raises(QueueUnavailable, match=cause):
+            await queue.put([message("small"), large])
+        if kind != "full":
+            with pytest.raises(QueueUnavailable, match=cause):
+                await queue.check()
+            with pytest.raises(QueueUnavailable, match=cause):
+                await queue.complete(held)
+            with pytest.raises(QueueUnavailable, match=cause):
+                await queue.receive(1, wait=AT_ONCE)
+
+    await queue.complete(held)
+    await queue.put([large, message("small")])
+    assert sorted([held.message_id, *await drain(queue)]) == ["a", "b", "refused", "small"]
+
+
+async def test_operators_see_a_queue_that_cannot_be_written(backend: DatabaseBackend) -> None:
+    """Looking needs no write lock."""
+    queue = await backend.open()
+    await queue.put(messages("ab"))
+    with backend.fragile.locked():
+        assert (await queue.status()).active == 2
+        assert len(await queue.peek(most=10)) == 2
+
+
+async def test_replaced_file_takes_nothing(backend: DatabaseBackend) -> None:
+    """When a backup is restored under it, the queue acknowledges nothing to the old file, which nobody finds again."""
+    queue = await backend.open()
+    await queue.put([message("before")])
+    copy = backend.fragile.path.with_name("copy.db")
+    shutil.copy(backend.fragile.path, copy)
+    copy.replace(backend.fragile.path)
+    with pytest.raises(QueueUnavailable, match="was replaced"):
+        await queue.put([message("after")])
+
+
+async def test_deleted_file_takes_nothing(backend: DatabaseBackend) -> None:
+    """When its file is deleted under it, the queue acknowledges nothing that would be lost with it."""
+    queue = await backend.open()
+    await queue.put([message("before")])
+    backend.fragile.path.unlink()
+    with pytest.raises(QueueUnavailable, match=GONE):
+        await queue.put([message("after")])
+    assert not backend.fragile.path.exists()
+
+
+# Waiting.
+
+
+@contextmanager
+def statements(engine: Engine) -> Iterator[list[str]]:
+    """The statements executed meanwhile."""
+    seen: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        seen.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(engine, "before_cursor_execute", note)
+
+
+async def test_idle_consumer_costs_two_reads_a_second(real_time: DatabaseBackend) -> None:
+    """A consumer that waits executes at most two queries a second and never takes the write lock."""
+    queue = await real_time.open()
+    await queue.put([message("done")])
+    await queue.complete(await take_one(queue))
+    assert await nothing_to_receive(queue)
+    with statements(real_time.engine) as seen:
+        assert await queue.receive(10, wait=timedelta(seconds=2)) == []
+    queries = [statement for statement in seen if not statement.startswith("BEGIN")]
+    assert 2 <= len(queries) <= 5  # one at once, then one each half second
+    assert all(query.startswith("SELECT") for query in queries)
+    assert "BEGIN IMMEDIATE" not in seen
+
+
+async def test_message_of_another_process_is_noticed(
+    real_time: DatabaseBackend, record_property: Callable[[str, object], None]
+) -> None:
+    """A consumer that waits has what another process puts within about half a second."""
+    queue = await real_time.open()
+    receiving = asyncio.create_task(queue.receive(1, wait=timedelta(seconds=30)))
+    output = await asyncio.to_thread(
+        run_child,
+        real_time.fragile.path,
+        """
+        await queue.put([Message(MessageId("m"), "body")])
+        print(time.time())
+        """,
+    )
+    [delivery] = await receiving
+    assert delivery.message_id == "m"
+    record_property("seconds_from_put_to_delivery", time.time() - float(output))
+    # The child takes time to end after its put, so this is an upper bound; the consumer polls twice a second.
+    assert time.time() - float(output) < 2
+
+
+async def test_scheduled_message_wakes_a_waiting_consumer(real_time: DatabaseBackend) -> None:
+    """A consumer that waits notices that the time of a message has come."""
+    queue = await real_time.open()
+    due = datetime.now(UTC) + timedelta(seconds=0.4)
+    scheduled = message("m")
+    await queue.put([type(scheduled)(scheduled.message_id, scheduled.body, not_before=due)])
+    [delivery] = await queue.receive(1, wait=SOON)
+    assert delivery.message_id == "m"
+    assert timedelta(0) <= datetime.now(UTC) - due < timedelta(seconds=1.5)
+
+
+# Consumers that die.
+
+
+async def test_killed_consumer_loses_nothing(real_time: DatabaseBackend) -> None:
+    """What a killed process had in hand comes back when the lock expires, counted; nothing else is affected."""
+    queue = await real_time.open()
+    await queue.put(messages(["held", "done", "free"]))
+    child = start_child(
+        real_time.fragile.path,
+        """
+        deliveries = await queue.receive(2, wait=timedelta(seconds=10))
+        await queue.complete(next(each for each in deliveries if each.message_id == "done"))
+        print(json.dumps([each.message_id for each in deliveries]), flush=True)
+        await asyncio.sleep(60)
+        """,
+    )
+    with child:
+        assert child.stdout is not None
+        got = json.loads(await asyncio.to_thread(child.stdout.readline))
+        child.send_signal(signal.SIGKILL)
+    assert got == ["held", "done"]
+    assert [each.message_id for each in await take(queue)] == ["free"]
+    assert await nothing_to_receive(queue)
+
+    later = DatabaseBackend(real_time.fragile.path, lambda: datetime.now(UTC) + timedelta(seconds=61))
+    [held, free] = await take(await later.open(), 2)
+    await later.close()
+    assert {(each.message_id, each.delivery_count) for each in (held, free)} == {("held", 2), ("free", 2)}
+
+
+async def test_cancelled_in_the_middle_of_the_transaction(backend: DatabaseBackend) -> None:
+    """A consumer cancelled while its transaction locks messages hands them back, uncounted, before it ends."""
+    queue = await backend.open()
+    await queue.put(messages("ab"))
+    inside, go_on = threading.Event(), threading.Event()
+
+    def pause(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("UPDATE") and not inside.is_set():
+            inside.set()
+            go_on.wait(10)
+
+    event.listen(backend.engine, "before_cursor_execute", pause)
+    receiving = asyncio.create_task(queue.receive(2, wait=SOON))
+    await asyncio.to_thread(inside.wait, 10)
+    receiving.cancel()
+    await asyncio.sleep(0)
+    receiving.cancel()  # whoever waits for the end may lose patience, too
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await receiving
+    assert {(each.message_id, each.delivery_count) for each in await take(queue, 2)} == {("a", 1), ("b", 1)}
+
+
+# Housekeeping.
+
+
+async def test_done_messages_are_forgotten_after_the_window(backend: DatabaseBackend) -> None:
+    """The table does not grow with what is done; what waits or failed is kept."""
+    queue = await backend.open()
+    await queue.put(messages(f"m{number}" for number in range(2500)))
+    deliveries = await take(queue, 2500)
+    await asyncio.gather(*(queue.complete(each) for each in deliveries[2:]))
+    await queue.dead_letter(deliveries[0], reason="Broken", description="")
+    assert await rows(backend.engine) == 2500
+    await backend.pass_time(backend.duplicate_window + timedelta(seconds=11))
+
+    await queue.put([message("later")])
+
+    await until(lambda: count(backend.engine) == 3)
+    assert {each.message_id for each in await take(queue, 2)} == {"m1", "later"}
+    assert (await queue.status()).dead == 1
+
+
+async def test_message_done_after_its_window_is_forgotten_at_once(backend: DatabaseBackend) -> None:
+    """What was older than the window when it was completed leaves no row."""
+    queue = await backend.open()
+    await queue.put([message("slow")])
+    await backend.pass_time(backend.duplicate_window + timedelta(seconds=11))
+    await queue.put([message("later")])
+    assert sorted(await drain(queue)) == ["later", "slow"]
+    assert await rows(backend.engine) == 1
+
+
+async def test_clock_of_another_host_ahead_keeps_no_row_for_ever(backend: DatabaseBackend) -> None:
+    """Rows of a host whose clock is some seconds ahead are forgotten like the others."""
+    queue = await backend.open()
+    await queue.put([message("start")])
+    await backend.pass_time(timedelta(seconds=5))
+    await queue.put([message("ahead")])
+    backend.clock.advance(timedelta(seconds=-5))
+    await queue.put([message("behind")])
+    backend.clock.advance(timedelta(seconds=5))
+    assert len(await drain(queue)) == 3
+    backend.clock.advance(backend.duplicate_window - timedelta(seconds=3))  # `behind` is old, `ahead` is not yet
+    await queue.put([message("first")])
+    await until(lambda: count(backend.engine) == 3)
+    backend.clock.advance(timedelta(seconds=20))
+    await queue.put([message("second")])
+    await until(lambda: count(backend.engine) == 2)
+
+
+# Children, and looking at the table.
+
+_CHILD: Final = """
+import asyncio, json, sys, time
+from datetime import UTC, datetime, timedelta
+from bus.database import DatabaseQueue
+from bus.queue import Message, MessageId
+from db.engine import Database, make_engine
+
+async def main():
+    database = Database(make_engine(f"sqlite:///{sys.argv[1]}"))
+    queue = DatabaseQueue(database, clock=lambda: datetime.now(UTC))
+%s
+    await queue.close()
+    await database.close()
+
+asyncio.run(main())
+"""
+
+
+def _command(path: Path, work: str) -> list[str]:
+    lines = "\n".join(f"    {line.strip()}" for line in work.strip().splitlines())
+    return [sys.executable, "-c", _CHILD % lines, str(path)]
+
+
+def run_child(path: Path, work: str) -> str:
+    return subprocess.run(_command(path, work), cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def start_child(path: Path, work: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(_command(path, work), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def count(engine: Engine) -> int:
+    with engine.connect() as connection:
+        found: Any = connection.scalar(select(func.count()).select_from(queue_message))
+    return int(found)
+
+
+async def rows(engine: Engine) -> int:
+    return await asyncio.to_thread(count, engine)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110  # what changes the table sets no event here
+            await asyncio.sleep(0.01)
