@@ -94,10 +94,10 @@ class Stage:
         return seconds
 
     async def imported(self) -> int:
-        """Rows of `tblEmailMessage`."""
+        """Rows of `tblEmailMessage`: its highest number, as nothing is deleted here; counting gets slower."""
 
         def count(connection: Connection) -> int:
-            return connection.scalar(select(func.count()).select_from(message)) or 0
+            return connection.scalar(select(func.max(message.c.nMessageID))) or 0
 
         return await self.database.read(count)
 

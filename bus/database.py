@@ -103,6 +103,7 @@ class DatabaseQueue:
             self._write_settlements, most_items=_MOST_IN_ONE_GROUP
         )
         self._waiters: set[asyncio.Event] = set()
+        self._flowing = False
         self._handing_back: set[asyncio.Task[None]] = set()
         self._housekeeping: asyncio.Task[None] | None = None
         self._next_housekeeping = clock()
@@ -160,13 +161,16 @@ class DatabaseQueue:
 
     async def _receive_now(self, most: int) -> list[Delivery]:
         now = self._clock()
-        if not await _available(self._database.read(lambda connection: connection.scalar(_anything(now)))):
+        # Idle, a look takes no lock; where there was something a moment ago there is more, and the look is saved.
+        if not self._flowing and not await _available(
+            self._database.read(lambda connection: connection.scalar(_anything(now)))
+        ):
             return []
         locking = asyncio.ensure_future(
             _available(self._database.write(lambda connection: self._lock_some(connection, most, now)))
         )
         try:
-            return await asyncio.shield(locking)
+            deliveries = await asyncio.shield(locking)
         except asyncio.CancelledError:
             # The transaction goes on without us; what it locks must not wait for the end of the lock, even if whoever
             # cancelled us loses patience and does so again.
@@ -175,6 +179,8 @@ class DatabaseQueue:
             handing_back.add_done_callback(self._handing_back.discard)
             await asyncio.shield(handing_back)
             raise
+        self._flowing = bool(deliveries)
+        return deliveries
 
     async def _hand_back(self, locking: Awaitable[list[Delivery]]) -> None:
         with contextlib.suppress(QueueUnavailable, LockLost):

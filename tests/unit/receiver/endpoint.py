@@ -5,6 +5,7 @@ import io
 import json
 import sqlite3
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ from bus.notification import Notification
 from bus.queue import Message, NotificationSender
 from db.engine import Database, make_engine
 from graph.client_state import ClientStateKeys
-from receiver.app import BodyLimits, Receiver
+from receiver.app import Receiver
+from receiver.body import BodyLimits
 from receiver.intake import IntakeLimits
 from receiver.metrics import ReceiverMetrics
 from receiver.server import ConnectionLimits, Listener
@@ -250,6 +252,7 @@ class Endpoints:
         body: BodyLimits | None = None,
         connections: ConnectionLimits | None = None,
         tls: ssl.SSLContext | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> Endpoint:
         enter = self._resources
         database = Database(make_engine(f"sqlite:///{self._file}"))
@@ -266,6 +269,7 @@ class Endpoints:
             metrics=metrics,
             intake_limits=intake,
             body_limits=body,
+            monotonic=monotonic,
         )
         listener = Listener(
             receiver.answer,

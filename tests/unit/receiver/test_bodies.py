@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from receiver.app import LARGEST_BODY, BodyLimits
+from receiver.body import LARGEST_BODY, BodyLimits
 from tests.unit.receiver.endpoint import MIB, Endpoint, Endpoints, collection, item, until
 
 NOT_JSON = "The body is not JSON."

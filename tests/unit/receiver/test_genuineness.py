@@ -1,13 +1,10 @@
 """What is Graph's and what is a forger's: all security cases of a delivery stand together."""
 
-import time
-from types import SimpleNamespace
-
 import pytest
 from structlog.testing import capture_logs
 
 from graph.client_state import ClientStateKeys
-from tests.unit.receiver.endpoint import NOW, PREVIOUS_SECRET, Endpoint, item
+from tests.unit.receiver.endpoint import NOW, PREVIOUS_SECRET, Endpoint, Endpoints, item
 
 FOREIGN = ClientStateKeys("a-key-that-is-not-ours-0123456789-0123456789")
 OURS = ClientStateKeys("the-key-in-use-0123456789-0123456789")
@@ -162,13 +159,10 @@ class TestForged:
         await endpoint.deliver(claims)
         assert [queued.account_id for queued in await endpoint.queued()] == [4]
 
-    async def test_forgeries_are_logged_at_most_once_a_minute_with_their_number(
-        self, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_forgeries_are_logged_at_most_once_a_minute_with_their_number(self, endpoints: Endpoints) -> None:
         """A forger must not fill the disk with our log."""
         seconds = [1000.0]
-        clock = SimpleNamespace(monotonic=lambda: seconds[0], perf_counter=time.perf_counter)
-        monkeypatch.setattr("receiver.app.time", clock)
+        endpoint = await endpoints.start(monotonic=lambda: seconds[0])
         with capture_logs() as logs:
             for at in (1000.0, 1001.0, 1030.0, 1059.9, 1060.1, 1061.0, 1121.0):
                 seconds[0] = at
