@@ -1,0 +1,182 @@
+"""The schema: made by the migrations, as `db.tables` says, once, whoever upgrades."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, Engine, inspect, text
+
+from db import schema
+from db.engine import make_engine, run_reading, run_writing
+from db.errors import SchemaNotCurrent
+from db.tables import metadata
+from tests.clock import SettableClock
+
+ROOT: Final = Path(__file__).parents[2]
+NOW: Final = SettableClock()()
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Engine]:
+    """An engine on a file that does not exist yet."""
+    engine = make_engine(f"sqlite:///{tmp_path / 'fresh.db'}")
+    yield engine
+    engine.dispose()
+
+
+def put_revision(engine: Engine, revision: str) -> None:
+    def work(connection: Connection) -> None:
+        connection.execute(text(f'UPDATE "{schema.VERSION_TABLE}" SET version_num = :revision'), {"revision": revision})  # noqa: S608  # our own name
+
+    run_writing(engine, work)
+
+
+def test_migrations_and_table_definitions_give_one_schema(database_engine: Engine) -> None:
+    """Nothing is left for a migration to do."""
+
+    def compare(connection: Connection) -> list[object]:
+        options = {"version_table": schema.VERSION_TABLE, "compare_type": True, "compare_server_default": True}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+    assert run_reading(database_engine, compare) == []
+
+
+def test_constraints_and_indexes_are_those_of_the_table_definitions(database_engine: Engine, tmp_path: Path) -> None:
+    """What autogeneration does not compare is the same, too: checks, keys, names."""
+    direct = make_engine(f"sqlite:///{tmp_path / 'direct.db'}")
+    run_writing(direct, metadata.create_all)
+    migrated, defined = inspect(database_engine), inspect(direct)
+    for table in metadata.tables:
+        for facts in ("check_constraints", "unique_constraints", "indexes", "foreign_keys", "pk_constraint"):
+            found, wanted = (getattr(each, f"get_{facts}")(table) for each in (migrated, defined))
+            assert sorted(map(str, found)) == sorted(map(str, wanted)), (table, facts)
+    direct.dispose()
+
+
+def test_upgrade_twice_is_harmless(fresh: Engine) -> None:
+    """A second upgrade changes nothing, the secret included."""
+    first = schema.upgrade(fresh, now=NOW)
+    secret = run_reading(fresh, schema.stored_client_state_secret)
+    assert first.is_current
+    assert schema.upgrade(fresh, now=NOW) == first
+    assert secret is not None
+    assert len(secret) >= 48
+    assert run_reading(fresh, schema.stored_client_state_secret) == secret
+
+
+def test_each_database_has_a_secret_of_its_own(fresh: Engine, database_engine: Engine) -> None:
+    """The secret is made, not shipped."""
+    schema.upgrade(fresh, now=NOW)
+    secrets = {run_reading(engine, schema.stored_client_state_secret) for engine in (fresh, database_engine)}
+    assert len(secrets) == 2
+
+
+@pytest.mark.parametrize("_attempt", range(3))
+def test_two_hosts_upgrade_one_fresh_database(tmp_path: Path, _attempt: int) -> None:
+    """Upgrades at the same time both succeed, and leave one schema and one secret."""
+    url = f"sqlite:///{tmp_path / 'fresh.db'}"
+    program = (
+        "import sys; from datetime import UTC, datetime; from db import schema; from db.engine import make_engine\n"
+        "engine = make_engine(sys.argv[1]); print('ready', flush=True); sys.stdin.readline()\n"
+        "print(schema.upgrade(engine, now=datetime.now(UTC)).is_current)"
+    )
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, url],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    for child in children:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
+    for child in children:
+        output, errors = child.communicate(timeout=60)
+        assert (child.returncode, output) == (0, "True\n"), errors
+
+    engine = make_engine(url)
+    schema.require_current(engine)
+    assert run_reading(engine, lambda c: c.scalar(text('SELECT count(*) FROM "tblImporterSecret"'))) == 1
+    engine.dispose()
+
+
+def test_failed_upgrade_leaves_nothing(fresh: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upgrade that fails at its end is as if it had not been tried."""
+
+    def fail(_length: int) -> str:
+        raise RuntimeError("no entropy")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("db.schema.secrets.token_urlsafe", fail)
+        with pytest.raises(RuntimeError, match="no entropy"):
+            schema.upgrade(fresh, now=NOW)
+    assert schema.state(fresh).current is None
+    assert inspect(fresh).get_table_names() == []
+    assert schema.upgrade(fresh, now=NOW).is_current
+
+
+def test_current_schema_is_accepted(database_engine: Engine) -> None:
+    """Nothing is said when there is nothing to do."""
+    schema.require_current(database_engine)
+
+
+def test_looking_makes_no_file(fresh: Engine, tmp_path: Path) -> None:
+    """Asking where the schema is leaves no empty database behind."""
+    assert schema.state(fresh).current is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_schema_names_the_command(fresh: Engine) -> None:
+    """Before the first upgrade the text says what to run."""
+    with pytest.raises(SchemaNotCurrent, match=r"has no tables.*Run: mail-importer db upgrade"):
+        schema.require_current(fresh)
+
+
+def test_empty_file_names_the_command(tmp_path: Path) -> None:
+    """An empty database is one without tables."""
+    (tmp_path / "empty.db").touch()
+    engine = make_engine(f"sqlite:///{tmp_path / 'empty.db'}")
+    with pytest.raises(SchemaNotCurrent, match="Run: mail-importer db upgrade"):
+        schema.require_current(engine)
+    engine.dispose()
+
+
+def test_older_schema_names_the_command(database_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a newer program meets an older schema, the text says which, and what to run."""
+
+    class NewerProgram:
+        @staticmethod
+        def from_config(config: object) -> "NewerProgram":  # noqa: ARG004  # the signature is Alembic's
+            return NewerProgram()
+
+        def get_current_head(self) -> str:
+            return "0002"
+
+        def walk_revisions(self) -> list[object]:
+            return [type("Script", (), {"revision": revision}) for revision in ("0002", current)]
+
+    current = schema.state(database_engine).current
+    monkeypatch.setattr(schema, "ScriptDirectory", NewerProgram)
+    with pytest.raises(SchemaNotCurrent, match=f"revision {current}.*needs 0002.*Run: mail-importer db upgrade"):
+        schema.require_current(database_engine)
+
+
+def test_schema_of_a_newer_program_asks_for_that_program(database_engine: Engine) -> None:
+    """Where an older program meets a newer schema, upgrading is no advice."""
+    put_revision(database_engine, "9999")
+    with pytest.raises(SchemaNotCurrent, match=r"revision 9999.*newer.*Install that version") as refusal:
+        schema.require_current(database_engine)
+    assert "db upgrade" not in str(refusal.value)
