@@ -71,7 +71,9 @@ def _how_to_install(url: URL, exc: ImportError) -> str:
             "pyodbc needs the ODBC driver manager, which is missing on this host (libodbc.so.2). "
             "Install it: apt-get install unixodbc, and Microsoft's ODBC Driver 18 for SQL Server."
         )
-    return f"The database driver {url.drivername!r} cannot be loaded: {exc}. Install it: pip install {exc.name}"
+    if isinstance(exc, ModuleNotFoundError):
+        return f"The database driver {url.drivername!r} is not installed. Install it: pip install {exc.name}"
+    return f"The database driver {url.drivername!r} cannot be loaded: {exc}. A library under it is missing or damaged."
 
 
 class _OpenedFile:

@@ -1,0 +1,356 @@
+"""Engines, transactions on threads, and errors told for the person who reads them."""
+
+import asyncio
+import importlib.util
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import Connection, Engine, event, insert, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from db.engine import Database, make_engine, run_reading, run_writing
+from db.errors import DatabaseUnavailable, DriverMissing
+from db.tables import importer_secret
+from tests.clock import SettableClock
+from tests.outages import FULL, GONE, LOCKED, READ_ONLY, FragileDatabase
+
+ROOT: Final = Path(__file__).parents[3]
+NOW: Final = SettableClock()()
+LARGE: Final = "x" * 200_000
+
+
+def put(connection: Connection, name: str, value: str = "value") -> None:
+    connection.execute(insert(importer_secret).values(sName=name, sValue=value, dtCreated=NOW))
+
+
+def put_twice(connection: Connection, value: str) -> None:
+    for _ in range(2):
+        put(connection, "a", value)
+
+
+def names(engine: Engine) -> set[str]:
+    def read(connection: Connection) -> set[str]:
+        return set(connection.scalars(text('SELECT "sName" FROM "tblImporterSecret"')))
+
+    return run_reading(engine, read) - {"client_state_secret"}
+
+
+def told(exc: BaseException) -> str:
+    """What a log shows of an error: its text and those of its causes."""
+    return "".join(
+        "".join(each.format_exception_only()) for each in causes(traceback.TracebackException.from_exception(exc))
+    )
+
+
+def causes(exc: traceback.TracebackException | None) -> Iterator[traceback.TracebackException]:
+    while exc is not None:
+        yield exc
+        exc = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
+
+
+# URLs and drivers.
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "nonsense", "mail-importer.db", "://", "mssql+pyodbc//sa:S3cret@host/db"],
+)
+def test_text_that_is_no_url(url: str) -> None:
+    """The text says what a URL looks like, and does not repeat what may hold a password."""
+    with pytest.raises(ValueError, match="is not a database URL such as") as refusal:
+        make_engine(url)
+    assert "S3cret" not in told(refusal.value)
+
+
+def test_password_with_an_unescaped_at_sign_is_not_repeated() -> None:
+    """SQLAlchemy takes the end of such a password for a port, and quotes it; we do not."""
+    with pytest.raises(ValueError, match="is not a database URL such as") as refusal:
+        make_engine("mssql+pyodbc://sa:pass@w:S3cret@host/db")
+    assert "S3cret" not in told(refusal.value)
+
+
+@pytest.mark.parametrize("url", ["nosuch://sa:S3cret@host/db", "mssql+nosuch://sa:S3cret@host/db"])
+def test_unknown_driver(url: str) -> None:
+    """The text says which driver is not known, and which are."""
+    with pytest.raises(DriverMissing, match=r"nosuch'? is not known\. Use mssql\+pyodbc or sqlite") as refusal:
+        make_engine(url)
+    assert "S3cret" not in str(refusal.value)
+
+
+_MAKE_ENGINE: Final = """
+import sys
+from db.engine import make_engine
+from db.errors import DriverMissing
+try:
+    engine = make_engine("mssql+pyodbc://sa:S3cret@host/db?driver=ODBC+Driver+18+for+SQL+Server")
+except DriverMissing as exc:
+    print("DriverMissing:", exc)
+else:
+    print(engine.dialect.name, engine.dialect.driver)
+"""
+
+
+def run_python(program: str, path: Path | None = None) -> str:
+    environment = {**os.environ, **({"PYTHONPATH": str(path)} if path is not None else {})}
+    return subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        ("libodbc.so.2: cannot open shared object file: No such file or directory", "apt-get install unixodbc"),
+        ("DLL load failed while importing pyodbc", "DLL load failed while importing pyodbc"),
+    ],
+)
+def test_driver_that_cannot_be_loaded(tmp_path: Path, error: str, advice: str) -> None:
+    """Where `pyodbc` cannot be imported, the text names what to install, and no password."""
+    (tmp_path / "pyodbc.py").write_text(f"raise ImportError({error!r})\n")
+    output = run_python(_MAKE_ENGINE, tmp_path)
+    assert output.startswith("DriverMissing:")
+    assert advice in output
+    assert "S3cret" not in output
+    assert "None" not in output
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pyodbc") is None, reason="pyodbc is not installed")
+def test_driver_of_sql_server_loads() -> None:
+    """With unixodbc in place an engine for SQL Server can be made without connecting."""
+    output = run_python(_MAKE_ENGINE)
+    if "unixodbc" in output and os.environ.get("CI") != "true":
+        pytest.skip("needs the system package unixodbc: sudo apt-get install unixodbc")
+    assert output == "mssql pyodbc\n"
+
+
+def test_sqlite_needs_no_odbc(tmp_path: Path) -> None:
+    """Nothing loads `pyodbc` as long as no `mssql` URL is used."""
+    (tmp_path / "pyodbc.py").write_text("raise ImportError('libodbc.so.2: cannot open shared object file')\n")
+    program = (
+        "import sys, pkgutil, importlib, bus.database, db.schema, db.messages, console.main, console.commands\n"
+        "for module in pkgutil.walk_packages(console.commands.__path__, 'console.commands.'):\n"
+        "    importlib.import_module(module.name)\n"
+        "from db.engine import make_engine\n"
+        "make_engine('sqlite://')\n"
+        "print('pyodbc' in sys.modules)\n"
+    )
+    assert run_python(program, tmp_path) == "False\n"
+
+
+# How SQLite is used.
+
+
+def test_sqlite_is_durable(database_engine: Engine) -> None:
+    """Write-ahead log, every commit synchronised, foreign keys checked."""
+
+    def pragmas(connection: Connection) -> list[Any]:
+        return [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
+
+    full = 2
+    assert run_reading(database_engine, pragmas) == ["wal", full, 1]
+
+
+# Transactions.
+
+
+async def test_what_raises_is_rolled_back(database: Database) -> None:
+    """A transaction that fails leaves nothing, and the next one works."""
+
+    def fail(connection: Connection) -> None:
+        put(connection, "a")
+        raise KeyError("a")
+
+    with pytest.raises(KeyError):
+        await database.write(fail)
+    await database.write(lambda connection: put(connection, "b"))
+    assert names(database.engine) == {"b"}
+
+
+async def test_failure_among_writes_that_share_a_commit_stays_alone(database: Database) -> None:
+    """Writes that wait together share a commit; one that fails, in whatever way, takes no other with it."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    def pause(_connection: Connection) -> None:
+        inside.set()
+        go_on.wait(10)
+
+    first = asyncio.ensure_future(database.write(pause))
+    await asyncio.to_thread(inside.wait, 10)
+    commits: list[object] = []
+    event.listen(database.engine, "commit", commits.append)
+
+    def fails_late(connection: Connection) -> None:
+        put(connection, "late")
+        raise KeyError("late")
+
+    def refused(connection: Connection) -> None:
+        put(connection, "refused")
+        put(connection, "refused")
+
+    writes = [
+        *(asyncio.ensure_future(database.write(lambda c, n=n: put(c, f"n{n}"))) for n in range(10)),  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+        asyncio.ensure_future(database.write(fails_late)),
+        asyncio.ensure_future(database.write(refused)),
+        asyncio.ensure_future(database.write(lambda c: put(c, "last"))),
+    ]
+    await asyncio.sleep(0)
+    go_on.set()
+    await first
+    results = await asyncio.gather(*writes, return_exceptions=True)
+    assert [type(result) for result in results] == [*[type(None)] * 10, KeyError, IntegrityError, type(None)]
+    assert names(database.engine) == {*(f"n{n}" for n in range(10)), "last"}
+    assert len(commits) <= 3
+
+
+async def test_full_disk_fails_every_write_that_shares_the_commit(database_file: Path) -> None:
+    """Nobody is told that his write is done when the commit it shares was not."""
+    fragile = FragileDatabase(database_file)
+    database = Database(fragile.engine())
+    inside, go_on = threading.Event(), threading.Event()
+
+    def pause(_connection: Connection) -> None:
+        inside.set()
+        go_on.wait(10)
+
+    first = asyncio.ensure_future(database.write(pause))
+    await asyncio.to_thread(inside.wait, 10)
+    with fragile.full():
+        writes = [
+            asyncio.ensure_future(database.write(lambda c: put(c, "small"))),
+            asyncio.ensure_future(database.write(lambda c: put(c, "large", LARGE))),
+        ]
+        await asyncio.sleep(0)
+        go_on.set()
+        await first
+        results = await asyncio.gather(*writes, return_exceptions=True)
+    assert [type(result) for result in results] == [DatabaseUnavailable] * 2
+    assert names(database.engine) == set()
+    await database.close()
+
+
+async def test_cancelled_before_its_turn_is_not_written(database: Database) -> None:
+    """A write whose caller has gone before it began is not done."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    def pause(_connection: Connection) -> None:
+        inside.set()
+        go_on.wait(10)
+
+    first = asyncio.ensure_future(database.write(pause))
+    await asyncio.to_thread(inside.wait, 10)
+    second = asyncio.ensure_future(database.write(lambda c: put(c, "gone")))
+    third = asyncio.ensure_future(database.write(lambda c: put(c, "stays")))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(first, third)
+    assert names(database.engine) == {"stays"}
+
+
+async def test_closed_database_refuses_instead_of_waiting_for_ever(database_engine: Engine) -> None:
+    """What was submitted before the end is written; what comes after is refused at once."""
+    database = Database(database_engine)
+    last = asyncio.ensure_future(database.write(lambda c: put(c, "last")))
+    await asyncio.sleep(0)
+    await database.close()
+    await last
+    async with asyncio.timeout(5):
+        for late in (database.write(lambda c: put(c, "late")), database.read(lambda _: None)):
+            with pytest.raises(RuntimeError):
+                await late
+    assert names(database_engine) == {"last"}
+
+
+async def test_reader_does_not_wait_for_a_writer(database_file: Path) -> None:
+    """Reading goes on while another process writes."""
+    fragile = FragileDatabase(database_file)
+    engine = fragile.engine()
+    with fragile.locked():
+        assert names(engine) == set()
+        assert run_reading(engine, lambda c: c.scalar(text('SELECT count(*) FROM "tblEmailMessage"'))) == 0
+    engine.dispose()
+
+
+# Trouble.
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause"), [("locked", LOCKED), ("read_only", READ_ONLY), ("full", FULL), ("gone", GONE)]
+)
+def test_trouble_names_its_cause_and_passes(database_file: Path, kind: str, cause: str) -> None:
+    """Each kind of trouble has a text of its own; when it is over the same engine works."""
+    fragile = FragileDatabase(database_file)
+    engine = fragile.engine()
+    run_writing(engine, lambda c: put(c, "before"))
+    with fragile.broken(kind), pytest.raises(DatabaseUnavailable, match=cause):
+        run_writing(engine, lambda c: put(c, "meanwhile", LARGE))
+    run_writing(engine, lambda c: put(c, "after", LARGE))
+    assert names(engine) == {"before", "after"}
+    engine.dispose()
+
+
+def test_file_opened_read_only(database_file: Path) -> None:
+    """A file that may only be read is named so, and can be read."""
+    engine = make_engine(f"sqlite:///file:{database_file}?mode=ro&uri=true")
+    assert run_reading(engine, lambda c: c.scalar(text('SELECT count(*) FROM "tblEmailMessage"'))) == 0
+    with pytest.raises(DatabaseUnavailable, match=READ_ONLY):
+        run_writing(engine, lambda c: put(c, "a"))
+    engine.dispose()
+
+
+def test_folder_that_does_not_exist(tmp_path: Path) -> None:
+    """The text asks for the folder."""
+    engine = make_engine(f"sqlite:///{tmp_path / 'nowhere' / 'gateway.db'}")
+    with pytest.raises(DatabaseUnavailable, match="cannot be opened; check that the folder exists"):
+        run_reading(engine, lambda c: c.scalar(text("SELECT 1")))
+
+
+def test_file_that_is_no_database(tmp_path: Path) -> None:
+    """The text says that it is none."""
+    path = tmp_path / "letter.db"
+    path.write_text("Dear Sir or Madam, " * 100)
+    engine = make_engine(f"sqlite:///{path}")
+    with pytest.raises(DatabaseUnavailable, match="not a SQLite database"):
+        run_reading(engine, lambda c: c.scalar(text("SELECT 1")))
+
+
+def test_deleted_file_takes_nothing(database_engine: Engine, database_file: Path) -> None:
+    """A file deleted under a running program is missed at once, by open connections and by new ones."""
+    run_writing(database_engine, lambda c: put(c, "before"))
+    database_file.unlink()
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable, match=r"is gone\. Put it back"):
+            run_writing(database_engine, lambda c: put(c, "after"))
+    assert not database_file.exists()
+
+
+def test_fault_of_a_statement_is_no_outage(database_engine: Engine) -> None:
+    """What is refused for what it is is not waited out, and its causes have an end, so that it can be logged."""
+    with pytest.raises(IntegrityError) as refusal:
+        run_writing(database_engine, lambda c: put_twice(c, "value"))
+    seen: set[int] = set()
+    exc: BaseException | None = refusal.value
+    while exc is not None:
+        assert id(exc) not in seen
+        seen.add(id(exc))
+        exc = exc.__cause__
+    assert isinstance(refusal.value.orig, sqlite3.IntegrityError)
+
+
+def test_errors_do_not_carry_the_values(database_engine: Engine) -> None:
+    """An error of a statement, which may end in a log, has no mail in it."""
+    with pytest.raises(DBAPIError) as refusal:
+        run_writing(database_engine, lambda c: put_twice(c, "Befund"))
+    assert "Befund" not in told(refusal.value)
