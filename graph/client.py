@@ -26,14 +26,13 @@ import tenacity
 from multidict import CIMultiDict
 from yarl import URL
 
+from graph.answers import error_from_response, harmless
 from graph.errors import (
     AccessDenied,
     GraphError,
     GraphUnavailable,
     ItemCorrupt,
     RequestRejected,
-    error_from_response,
-    harmless,
 )
 from graph.mailbox import Mailbox
 from graph.transport import proxy_for, tls_context

@@ -8,17 +8,28 @@ class AccountFacts(Protocol):
     """The columns of an account that open its mailbox, as whoever reads the database holds them."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102  # the columns are described at Mailbox
+    def name(self) -> str:
+        """`sAccountName`."""
+
     @property
-    def tenant_id(self) -> str: ...  # noqa: D102
+    def tenant_id(self) -> str:
+        """`sTenantID`."""
+
     @property
-    def client_id(self) -> str: ...  # noqa: D102
+    def client_id(self) -> str:
+        """`sClientID`."""
+
     @property
-    def user_id(self) -> str: ...  # noqa: D102
+    def user_id(self) -> str:
+        """`sUserID`."""
+
     @property
-    def thumbprint(self) -> str: ...  # noqa: D102
+    def thumbprint(self) -> str:
+        """`sCertificateThumbprint`."""
+
     @property
-    def secure_certificate_access(self) -> bool: ...  # noqa: D102
+    def secure_certificate_access(self) -> bool:
+        """`bSecureCertificateAccess`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 from typing import Any, Final
 
+from graph.answers import MAILBOX_ADVICE
 from graph.client import GraphClient, encode_segment
 from graph.errors import (
-    MAILBOX_ADVICE,
     AccountError,
     FolderNotFound,
     GraphError,
@@ -164,7 +164,7 @@ class MailReader:
             raise FolderNotFound(
                 f"The folder '{folder}' does not exist in the mailbox of {mailbox}.",
                 advice="Set the folder of the account to a well-known name such as inbox, or to the id of a folder.",
-                **_facts(error),
+                **error.facts,
             ) from error
 
     async def _folder(self, mailbox: Mailbox, folder: str) -> dict[str, Any]:
@@ -193,7 +193,7 @@ class MailReader:
             return missing
         if isinstance(error, ItemGone):
             return error
-        return ItemGone(f"{error.summary} The mailbox answers, so the message is gone.", **_facts(error))
+        return ItemGone(f"{error.summary} The mailbox answers, so the message is gone.", **error.facts)
 
 
 def _message(mailbox: Mailbox, message_id: str) -> str:
@@ -207,12 +207,8 @@ def _attachment(mailbox: Mailbox, message_id: str, attachment_id: str) -> str:
 def _mailbox_missing(mailbox: Mailbox, error: GraphError) -> MailboxNotFound:
     reason = " ".join(filter(None, (error.code, error.detail))) or "no reason given"
     return MailboxNotFound(
-        f"There is no mailbox for {mailbox}: {reason.rstrip('.')}.", advice=MAILBOX_ADVICE, **_facts(error)
+        f"There is no mailbox for {mailbox}: {reason.rstrip('.')}.", advice=MAILBOX_ADVICE, **error.facts
     )
-
-
-def _facts(error: GraphError) -> dict[str, Any]:
-    return {"status": error.status, "code": error.code, "request_id": error.request_id, "detail": error.detail}
 
 
 def _object(answer: object) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
+from graph.answers import MAILBOX_ADVICE
 from graph.client import GraphClient, encode_segment
 from graph.errors import (
-    MAILBOX_ADVICE,
     EndpointNotValidated,
     ExpirationTooFar,
     FolderNotFound,
@@ -215,14 +215,8 @@ def _subscription(answer: object) -> GraphSubscription:
     )
 
 
-def _facts(error: GraphError) -> dict[str, Any]:
-    return {"status": error.status, "code": error.code, "request_id": error.request_id, "detail": error.detail}
-
-
 def _gone(error: GraphError, subscription_id: str) -> SubscriptionGone:
-    return SubscriptionGone(
-        f"Graph has no subscription {subscription_id} (any more): create a new one.", **_facts(error)
-    )
+    return SubscriptionGone(f"Graph has no subscription {subscription_id} (any more): create a new one.", **error.facts)
 
 
 def _create_error(error: GraphError, mailbox: Mailbox, notification_url: str) -> GraphError:
@@ -230,10 +224,10 @@ def _create_error(error: GraphError, mailbox: Mailbox, notification_url: str) ->
         return FolderNotFound(
             f"{error} The folder or mailbox of {mailbox} does not exist.",
             advice="Check folder and user id of the account with 'mail-importer accounts test'.",
-            **_facts(error),
+            **error.facts,
         )
     if isinstance(error, ItemGone):
-        return MailboxNotFound(str(error), advice=MAILBOX_ADVICE, **_facts(error))
+        return MailboxNotFound(str(error), advice=MAILBOX_ADVICE, **error.facts)
     return _typed(error, notification_url)
 
 
@@ -243,17 +237,17 @@ def _typed(error: GraphError, notification_url: str = "the notification address"
         return error
     if found := _MINUTES.search(error.detail):
         return ExpirationTooFar(
-            f"Graph keeps such a subscription for at most {found[1]} minutes.", minutes=int(found[1]), **_facts(error)
+            f"Graph keeps such a subscription for at most {found[1]} minutes.", minutes=int(found[1]), **error.facts
         )
     if error.status == HTTPStatus.CONFLICT:
         guid = _GUID.search(error.detail)
-        return SubscriptionExists(str(error), subscription_id=guid[0].lower() if guid else None, **_facts(error))
+        return SubscriptionExists(str(error), subscription_id=guid[0].lower() if guid else None, **error.facts)
     if error.status == HTTPStatus.BAD_REQUEST and _NOT_VALIDATED.search(error.detail):
         return EndpointNotValidated(
             f"Graph called {notification_url} and did not get its validation token back: {error.detail.rstrip('.')}. "
             "The address must be reachable from the internet over HTTPS with a publicly trusted, complete certificate "
             "chain, accept TLS 1.2, and reach the running receiver within 10 seconds, without sign-in or firewall in "
             "front. It is tried again.",
-            **_facts(error),
+            **error.facts,
         )
     return error

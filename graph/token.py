@@ -24,8 +24,9 @@ from cryptography import x509
 from msal.exceptions import MsalServiceError  # type: ignore[import-untyped]  # as above
 
 from graph import aadsts
+from graph.answers import harmless, retry_after_seconds
 from graph.certificates import Certificate, check_usable
-from graph.errors import CertificateError, GraphError, GraphUnavailable, SignInRefused, harmless, retry_after_seconds
+from graph.errors import CertificateError, GraphError, GraphUnavailable, SignInRefused
 from graph.mailbox import Mailbox
 from graph.transport import load_roots, proxy_for, tls_context
 

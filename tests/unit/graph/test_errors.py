@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from graph.answers import error_from_response, retry_after_seconds
 from graph.errors import (
     AccessDenied,
     GraphError,
@@ -16,8 +17,6 @@ from graph.errors import (
     SignInRefused,
     SubscriptionExists,
     SyncStateLost,
-    error_from_response,
-    retry_after_seconds,
 )
 from tests.unit.graph.scripted import make_mailbox
 

@@ -1,0 +1,243 @@
+"""From an HTTP answer of Graph to the typed error, read without trusting the answer's shape.
+
+Facts: graph.md sections 1, 6, 8 and 9.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from graph.errors import (
+    AccessDenied,
+    Facts,
+    GraphError,
+    GraphUnavailable,
+    ItemCorrupt,
+    ItemGone,
+    MailboxNotFound,
+    RequestRejected,
+    SyncStateLost,
+)
+from graph.mailbox import Mailbox
+
+_TRANSIENT_STATUS: Final = frozenset({408, 429, 500, 502, 503, 504, 509})
+_TRANSIENT_CODES: Final = frozenset(
+    {
+        "applicationthrottled",
+        "toomanyrequests",
+        "errortoomanyobjectsopened",
+        "activitylimitreached",
+        "serviceunavailable",
+    }
+)
+_TRANSIENT_TEXTS: Final = ("a task was canceled", "request has been quarantined", "mailbox info is stale")
+_RESYNC_CODES: Final = frozenset({"syncstatenotfound", "resyncrequired"})
+_MAILBOX_CODES: Final = frozenset(
+    {
+        "request_resourcenotfound",
+        "errorinvaliduser",
+        "mailboxnotenabledforrestapi",
+        "mailboxnothostedinexchangeonline",
+        "errornonexistentmailbox",
+    }
+)
+_MAILBOX_TEXTS: Final = ("rest api is not yet supported for this mailbox", "default folder inbox not found")
+_PHRASES: Final = {status.phrase.replace(" ", "").replace("-", "").lower(): status.value for status in HTTPStatus}
+_INNER_STATUS: Final = re.compile(r"\[Status Code: (\w+)", re.IGNORECASE)
+# A JSON Web Token, a bearer header, and the clientState of ours: none of them may reach a log through Microsoft's text.
+_SECRETS: Final = re.compile(r"eyJ[\w-]+(?:\.[\w-]*)*|Bearer\s+\S+|\bmi1[.\-~_][\w.\-~]{20,}", re.IGNORECASE)
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_DETAIL_LENGTH: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What an error answer of Graph says, read without trusting its shape."""
+
+    status: int
+    code: str | None
+    codes: frozenset[str]
+    detail: str
+    request_id: str | None
+    retry_after: float | None
+    location: str | None
+
+    def says(self, *texts: str) -> bool:
+        """Whether the text holds one of `texts`, which are lower case."""
+        lowered = self.detail.lower()
+        return any(text in lowered for text in texts)
+
+
+def error_from_response(
+    status: int,
+    body: object,
+    headers: Mapping[str, str],
+    *,
+    doing: str,
+    mailbox: Mailbox | None = None,
+    now: datetime | None = None,
+) -> GraphError:
+    """The typed error for an answer of Graph with a status of 300 or more.
+
+    Args:
+        status: the HTTP status.
+        body: the body as bytes, text or decoded JSON; whatever a proxy in between sent is fine.
+        headers: of the answer; `Retry-After` and `request-id` are read, letter case does not matter.
+        doing: what failed, for the text: `GET /users/…/messages/…`.
+        mailbox: whose call it was, for the text.
+        now: aware time, against which a `Retry-After` in form of a date counts when the answer bears no `Date`.
+
+    The true status of an `ExtensionError` stands only in its text (graph.md section 1). A 404 becomes `ItemGone` unless
+    the code says that the mailbox itself is missing; only a probe can tell for sure (`messages.MailReader`).
+    """
+    answer = _read_answer(status, body, headers, now)
+    text = _describe(answer, doing, mailbox)
+    facts: Facts = {
+        "status": status,
+        "code": answer.code,
+        "request_id": answer.request_id,
+        "detail": answer.detail,
+    }
+    if "errorcorruptdata" in answer.codes:
+        return ItemCorrupt(
+            f"{text} Exchange cannot read this item; open it in Outlook to see whether it is whole.", **facts
+        )
+    if answer.status == HTTPStatus.GONE or answer.codes & _RESYNC_CODES:
+        return SyncStateLost(f"{text} A new delta round is needed.", location=answer.location, **facts)
+    if _is_transient(answer):
+        # 429 and 503 say that nothing was begun, and so does a refusal by Exchange; the others leave it open.
+        maybe_done = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.SERVICE_UNAVAILABLE
+        return GraphUnavailable(
+            f"{text} This passes by itself.", retry_after=answer.retry_after, maybe_done=maybe_done, **facts
+        )
+    if answer.codes & _MAILBOX_CODES or answer.says(*_MAILBOX_TEXTS):
+        return MailboxNotFound(text, advice=MAILBOX_ADVICE, **facts)
+    if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return AccessDenied(text, advice=_access_advice(answer), **facts)
+    if answer.status == HTTPStatus.NOT_FOUND:
+        return ItemGone(text, **facts)
+    return RequestRejected(text, **facts)
+
+
+MAILBOX_ADVICE: Final = (
+    "Check the user id of the account (best the Entra object id), that the user has an Exchange Online licence, and "
+    "that the mailbox is neither on-premises nor deleted."
+)
+
+
+def _is_transient(answer: _Answer) -> bool:
+    if answer.status in _TRANSIENT_STATUS or answer.codes & _TRANSIENT_CODES or answer.says(*_TRANSIENT_TEXTS):
+        return True
+    # Graph never redirects an API call; the sign-in page of a proxy does, and the message is not guilty of that.
+    return answer.status < HTTPStatus.BAD_REQUEST or answer.status > HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _access_advice(answer: _Answer) -> str:
+    if answer.says("quota", "limit"):
+        return (
+            "A quota of Microsoft is used up (1,000 subscriptions per mailbox over all applications): remove what is "
+            "no longer needed with 'mail-importer subscriptions'."
+        )
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        return (
+            "Graph refused a fresh token: check that graph_url and authority_url belong to the same cloud, and that "
+            "the application has the permission Mail.Read (type Application) with admin consent."
+        )
+    return (
+        "Grant the application the permission Mail.Read (type Application; Mail.ReadWrite besides, if mail is moved, "
+        "deleted or marked) with admin consent, and check that no application access policy or RBAC scope excludes the "
+        "mailbox. A change takes 30 minutes to 2 hours to act."
+    )
+
+
+def _describe(answer: _Answer, doing: str, mailbox: Mailbox | None) -> str:
+    where = f" for {mailbox}" if mailbox else ""
+    code = f" {answer.code}" if answer.code else ""
+    said = f": {answer.detail.rstrip('.')}" if answer.detail else ""
+    trace = f" (request-id {answer.request_id})" if answer.request_id else ""
+    return f"{doing}{where} was answered {answer.status}{code}{said}{trace}."
+
+
+def _read_answer(status: int, body: object, headers: Mapping[str, str], now: datetime | None) -> _Answer:
+    lowered = {name.lower(): value for name, value in headers.items()}
+    error = _error_object(body)
+    codes: list[str] = []
+    inner: object = error
+    # innerError nests, in two spellings; five levels are more than Microsoft ever sent.
+    for _ in range(5):
+        if not isinstance(inner, Mapping):
+            break
+        if isinstance(inner.get("code"), str):
+            codes.append(inner["code"])
+        inner = inner.get("innerError") or inner.get("innererror")
+    detail = harmless(error.get("message"))
+    true_status = status
+    if codes and codes[0].lower() == "extensionerror" and (found := _INNER_STATUS.search(detail)):
+        true_status = _PHRASES.get(found[1].lower(), int(found[1]) if found[1].isdigit() else status)
+    request_id = lowered.get("request-id")
+    if request_id is None and isinstance(error.get("innerError"), Mapping):
+        request_id = error["innerError"].get("request-id")
+    return _Answer(
+        status=true_status,
+        code=(harmless(codes[0], 100) or None) if codes else None,
+        codes=frozenset(code.lower() for code in codes),
+        detail=detail,
+        request_id=harmless(request_id, 100) or None,
+        retry_after=retry_after_seconds(lowered, now),
+        location=lowered.get("location"),
+    )
+
+
+def _error_object(body: object) -> Mapping[str, Any]:
+    if isinstance(body, bytes):
+        body = body.decode("utf-8", "replace")
+    if isinstance(body, str):
+        try:
+            body = json.loads(body)
+        except ValueError:
+            return {}
+    if isinstance(body, Mapping) and isinstance(body.get("error"), Mapping):
+        return dict(body["error"])
+    return {}
+
+
+def harmless(text: object, length: int = _DETAIL_LENGTH) -> str:
+    """Foreign text fit for a log: one printable line of at most `length` characters, nothing like a token in it."""
+    if not isinstance(text, str):
+        return ""
+    # Cut generously before the search, exactly after it: a token must not escape by straddling the cut.
+    line = _SECRETS.sub("…", _UNPRINTABLE.sub(" ", text[: length * 20]))
+    return line.strip() if len(line) <= length else line[: length - 1].strip() + "…"
+
+
+def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """`Retry-After` in seconds, given as a number or as an HTTP date; None when absent or unreadable.
+
+    `headers` has lower-case names. A date counts from the answer's own `date`, so that a wrong clock here does no harm;
+    `now` (aware) serves when there is none.
+    """
+    value = headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        until, since = _http_date(value), _http_date(headers.get("date", "")) or now
+        if until is None or since is None:
+            return None
+        seconds = (until - since).total_seconds()
+    # float() also reads "nan" and "inf", which no clock can wait for.
+    return max(0.0, seconds) if -1e9 < seconds < 1e9 else None
+
+
+def _http_date(value: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
