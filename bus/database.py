@@ -6,37 +6,20 @@ than a lock lasts.
 
 import asyncio
 import contextlib
-import json
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import Enum
-from itertools import takewhile
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import structlog
-from sqlalchemy import (
-    Connection,
-    Row,
-    Select,
-    and_,
-    bindparam,
-    case,
-    delete,
-    exists,
-    func,
-    insert,
-    literal,
-    select,
-    update,
-)
+from sqlalchemy import Connection
 
+from bus import database_statements as statements
+from bus.database_statements import Handle, Outcome, Settlement
 from bus.errors import LockLost, QueueUnavailable
-from bus.queue import TOO_MANY_DELIVERIES, Delivery, Message, MessageId, QueuedMessage, QueueStatus, ReplaySelection
+from bus.queue import TOO_MANY_DELIVERIES, Delivery, Message, QueuedMessage, QueueStatus, ReplaySelection
 from db.engine import Database
 from db.errors import DatabaseUnavailable
-from db.tables import queue_message
 from groupcommit import GroupCommit, GroupCommitClosed
 
 T = TypeVar("T")
@@ -45,38 +28,10 @@ POLL_SECONDS: Final = 0.5
 """How often a waiting consumer looks for what other processes put; what this process puts it learns at once."""
 
 _HOUSEKEEPING_EVERY: Final = timedelta(seconds=10)
-_HOUSEKEEPING_ROWS: Final = 1000  # with room below the 2,100 parameters SQL Server takes in one statement
-_REPLAY_ROWS: Final = 500
 _MOST_IN_ONE_GROUP: Final = 1000
 _CLOSING: Final = "The queue is being closed: this process is stopping."
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-
-_row = queue_message.c
-_SKIP_LOCKED = "WITH (UPDLOCK, READPAST, ROWLOCK)"
-
-
-class _Outcome(Enum):
-    COMPLETE = "complete"
-    ABANDON = "abandon"
-    DEAD_LETTER = "dead_letter"
-    RENEW = "renew"
-
-
-@dataclass(frozen=True, slots=True)
-class _Handle:
-    sequence: int
-    token: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Settlement:
-    handle: _Handle
-    outcome: _Outcome
-    visible: datetime | None = None
-    delivery_count: int = 0
-    reason: str | None = None
-    description: str | None = None
 
 
 class DatabaseQueue:
@@ -99,7 +54,7 @@ class DatabaseQueue:
         self._lock_duration = lock_duration
         self._most_deliveries = most_deliveries
         self._duplicate_window = duplicate_window
-        self._settlements: GroupCommit[_Settlement, bool] = GroupCommit(
+        self._settlements: GroupCommit[Settlement, bool] = GroupCommit(
             self._write_settlements, most_items=_MOST_IN_ONE_GROUP
         )
         self._waiters: set[asyncio.Event] = set()
@@ -125,7 +80,9 @@ class DatabaseQueue:
         horizon = None if self._house_is_kept(now) else now - self._duplicate_window
         self._putting += 1
         try:
-            await _available(self._database.write(lambda connection: _put(connection, messages, now, horizon)))
+            await _available(
+                self._database.write(lambda connection: statements.put(connection, messages, now, horizon))
+            )
         finally:
             self._putting -= 1
             if not self._putting:
@@ -137,8 +94,7 @@ class DatabaseQueue:
 
     async def check(self) -> None:
         """See `NotificationSender.check`. Takes the write lock, which a read-only or full database does not give."""
-        nothing = update(queue_message).where(_row.nSequence < 0).values(nRetired=0)
-        await _available(self._database.write(lambda connection: connection.execute(nothing)))
+        await _available(self._database.write(statements.touch_nothing))
 
     # What a processor uses.
 
@@ -163,7 +119,7 @@ class DatabaseQueue:
         now = self._clock()
         # Idle, a look takes no lock; where there was something a moment ago there is more, and the look is saved.
         if not self._flowing and not await _available(
-            self._database.read(lambda connection: connection.scalar(_anything(now)))
+            self._database.read(lambda connection: connection.scalar(statements.anything(now)))
         ):
             return []
         locking = asyncio.ensure_future(
@@ -187,51 +143,18 @@ class DatabaseQueue:
             await asyncio.gather(*(self.abandon(delivery, counted=False) for delivery in await locking))
 
     def _lock_some(self, connection: Connection, most: int, now: datetime) -> list[Delivery]:
-        rows = list(connection.execute(_receivable(now, most)))
-        spent = [row.nSequence for row in rows if row.nDeliveryCount >= self._most_deliveries]
-        if spent:
-            connection.execute(
-                update(queue_message)
-                .where(_row.nSequence.in_(spent))
-                .values(
-                    sState="dead",
-                    sLockToken=None,
-                    sReason=TOO_MANY_DELIVERIES,
-                    sDescription=f"Delivered {self._most_deliveries} times and never settled.",
-                    dtDeadLettered=now,
-                )
-            )
-        token = uuid.uuid4().hex
         until = now + self._lock_duration
-        fresh = [row for row in rows if row.nDeliveryCount < self._most_deliveries]
-        if fresh:
-            connection.execute(
-                update(queue_message)
-                .where(_row.nSequence.in_([row.nSequence for row in fresh]))
-                .values(sLockToken=token, dtVisible=until, nDeliveryCount=_row.nDeliveryCount + 1)
-            )
-        return [
-            Delivery(
-                message_id=MessageId(row.sMessageID),
-                body=row.sBody,
-                account_id=row.nAccountID,
-                enqueued=row.dtEnqueued,
-                delivery_count=row.nDeliveryCount + 1,
-                locked_until=until,
-                handle=_Handle(row.nSequence, token),
-            )
-            for row in fresh
-        ]
+        return statements.lock_some(connection, most, now=now, until=until, most_deliveries=self._most_deliveries)
 
     async def renew(self, delivery: Delivery) -> Delivery:
         """See `NotificationConsumer.renew`."""
         until = self._clock() + self._lock_duration
-        await self._settle(_Settlement(_handle(delivery), _Outcome.RENEW, visible=until))
+        await self._settle(Settlement(_handle(delivery), Outcome.RENEW, visible=until))
         return replace(delivery, locked_until=until)
 
     async def complete(self, delivery: Delivery) -> None:
         """See `NotificationConsumer.complete`."""
-        await self._settle(_Settlement(_handle(delivery), _Outcome.COMPLETE))
+        await self._settle(Settlement(_handle(delivery), Outcome.COMPLETE))
 
     async def abandon(self, delivery: Delivery, *, delay: timedelta = timedelta(0), counted: bool = True) -> None:
         """See `NotificationConsumer.abandon`."""
@@ -240,9 +163,9 @@ class DatabaseQueue:
             await self.dead_letter(delivery, reason=TOO_MANY_DELIVERIES, description=text)
             return
         await self._settle(
-            _Settlement(
+            Settlement(
                 _handle(delivery),
-                _Outcome.ABANDON,
+                Outcome.ABANDON,
                 visible=self._clock() + delay,
                 delivery_count=delivery.delivery_count if counted else delivery.delivery_count - 1,
             )
@@ -253,24 +176,24 @@ class DatabaseQueue:
     async def dead_letter(self, delivery: Delivery, *, reason: str, description: str) -> None:
         """See `NotificationConsumer.dead_letter`."""
         await self._settle(
-            _Settlement(_handle(delivery), _Outcome.DEAD_LETTER, reason=reason[:100], description=description)
+            Settlement(_handle(delivery), Outcome.DEAD_LETTER, reason=reason[:100], description=description)
         )
 
-    async def _settle(self, settlement: _Settlement) -> None:
+    async def _settle(self, settlement: Settlement) -> None:
         settled = await _available(self._settlements.submit([settlement]))
         if not settled[0]:
             raise LockLost("The lock of the delivery expired; the message may be another consumer's by now.")
 
-    async def _write_settlements(self, settlements: list[_Settlement]) -> list[bool]:
+    async def _write_settlements(self, settlements: list[Settlement]) -> list[bool]:
         now = self._clock()
-        return await self._database.write(lambda connection: _apply(connection, settlements, now))
+        return await self._database.write(lambda connection: statements.settle(connection, settlements, now))
 
     # What operators use.
 
     async def status(self) -> QueueStatus:
         """See `NotificationQueue.status`."""
         now = self._clock()
-        row = await _available(self._database.read(lambda connection: connection.execute(_count(now)).one()))
+        row = await _available(self._database.read(lambda connection: connection.execute(statements.count(now)).one()))
         return QueueStatus(
             active=row.active or 0,
             locked=row.locked or 0,
@@ -282,26 +205,23 @@ class DatabaseQueue:
     async def peek(self, *, most: int, dead_letters: bool = False) -> list[QueuedMessage]:
         """See `NotificationQueue.peek`."""
         now = self._clock()
-        statement = (
-            select(queue_message)
-            .where(_row.sState == ("dead" if dead_letters else "active"))
-            .order_by(_row.nSequence)
-            .limit(most)
+        return await _available(
+            self._database.read(
+                lambda connection: statements.oldest(connection, most=most, dead_letters=dead_letters, now=now)
+            )
         )
-        rows = await _available(self._database.read(lambda connection: connection.execute(statement).all()))
-        return [_queued(row, now) for row in rows]
 
     async def replay(self, selection: ReplaySelection) -> int:
         """See `NotificationQueue.replay`. Goes in batches: what is replayed stays so if a later batch fails."""
         replayed = 0
         last = 0
         while True:
-            batch = await _available(self._database.write(_replay_batch(selection, last, self._clock())))
+            batch = await _available(self._database.write(statements.replay_batch(selection, last, self._clock())))
             if batch:
                 self._wake()
                 replayed += len(batch)
                 last = batch[-1]
-            if len(batch) < _REPLAY_ROWS:
+            if len(batch) < statements.REPLAY_ROWS:
                 return replayed
 
     async def close(self) -> None:
@@ -333,9 +253,9 @@ class DatabaseQueue:
             while True:
                 start = self._kept_up_to
                 seen, self._kept_up_to = await self._database.write(
-                    lambda connection, start=start, horizon=horizon: _retire(connection, start, horizon)  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+                    lambda connection, start=start, horizon=horizon: statements.retire(connection, start, horizon)  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
                 )
-                if seen < _HOUSEKEEPING_ROWS:
+                if seen < statements.HOUSEKEEPING_ROWS:
                     self._kept_at = begun
                     return
         except DatabaseUnavailable as exc:
@@ -344,261 +264,8 @@ class DatabaseQueue:
             self._housekeeping = None
 
 
-def _put(connection: Connection, messages: Sequence[Message], now: datetime, horizon: datetime | None) -> None:
-    """Write the messages; with a `horizon`, first free those ids that were put before it."""
-    if horizon is not None:
-        ids = [message.message_id for message in messages]
-        for start in range(0, len(ids), _HOUSEKEEPING_ROWS):
-            connection.execute(
-                update(queue_message)
-                .where(
-                    _row.sMessageID.in_(ids[start : start + _HOUSEKEEPING_ROWS]),
-                    _row.nRetired == 0,
-                    _row.dtEnqueued < horizon,
-                )
-                .values(nRetired=_row.nSequence)
-            )
-    if connection.dialect.name == "sqlite" and not any(message.not_before for message in messages):
-        rows = json.dumps([(message.message_id, message.account_id, message.body) for message in messages])
-        connection.execute(_PUT_AT_ONCE, {"rows": rows, "enqueued": now, "visible": now})
-        return
-    connection.execute(
-        _PUT,
-        [
-            {
-                "id": message.message_id,
-                "account": message.account_id,
-                "body": message.body,
-                "enqueued": now,
-                "visible": message.not_before or now,
-            }
-            for message in messages
-        ],
-    )
-
-
-# One statement for every database: SQL Server has no INSERT OR IGNORE.
-_KNOWN = queue_message.alias("known")
-_PUT = insert(queue_message).from_select(
-    ["sMessageID", "sState", "nAccountID", "sBody", "dtEnqueued", "dtVisible"],
-    select(
-        bindparam("id", type_=_row.sMessageID.type),
-        literal("active", _row.sState.type),
-        bindparam("account", type_=_row.nAccountID.type),
-        bindparam("body", type_=_row.sBody.type),
-        bindparam("enqueued", type_=_row.dtEnqueued.type),
-        bindparam("visible", type_=_row.dtVisible.type),
-    ).where(
-        ~exists(
-            select(literal(1))
-            .select_from(_KNOWN)
-            .with_hint(_KNOWN, "WITH (UPDLOCK, HOLDLOCK)", "mssql")
-            .where(_KNOWN.c.sMessageID == bindparam("id"), _KNOWN.c.nRetired == 0)
-        )
-    ),
-)
-
-# SQLite takes all messages in one step. Its driver gives up the interpreter's lock at every step and, under load, waits
-# for the event loop to get it back: a row a step makes the receiver half as fast (bench/receiver.py).
-_ELEMENT = func.json_each(bindparam("rows", type_=_row.sBody.type)).table_valued("value")
-_PUT_AT_ONCE = (
-    insert(queue_message)
-    .prefix_with("OR IGNORE")
-    .from_select(
-        ["sMessageID", "sState", "nAccountID", "sBody", "dtEnqueued", "dtVisible"],
-        select(
-            func.json_extract(_ELEMENT.c.value, "$[0]"),
-            literal("active", _row.sState.type),
-            func.json_extract(_ELEMENT.c.value, "$[1]"),
-            func.json_extract(_ELEMENT.c.value, "$[2]"),
-            bindparam("enqueued", type_=_row.dtEnqueued.type),
-            bindparam("visible", type_=_row.dtVisible.type),
-        ),
-    )
-)
-
-
-def _anything(now: datetime) -> Select[Any]:
-    return select(literal(1)).select_from(queue_message).where(_row.sState == "active", _row.dtVisible <= now).limit(1)
-
-
-def _receivable(now: datetime, most: int) -> Select[Any]:
-    return (
-        select(queue_message)
-        .with_hint(queue_message, _SKIP_LOCKED, "mssql")
-        .where(_row.sState == "active", _row.dtVisible <= now)
-        .order_by(_row.dtVisible, _row.nSequence)
-        .limit(most)
-        .with_for_update(skip_locked=True)
-    )
-
-
-def _apply(connection: Connection, settlements: list[_Settlement], now: datetime) -> list[bool]:
-    held = {
-        (row.nSequence, row.sLockToken): row.nRetired != 0
-        for row in connection.execute(
-            select(_row.nSequence, _row.sLockToken, _row.nRetired)
-            .where(
-                _row.nSequence.in_([settlement.handle.sequence for settlement in settlements]),
-                _row.sState == "active",
-                _row.dtVisible > now,
-            )
-            .with_hint(queue_message, "WITH (UPDLOCK, ROWLOCK)", "mssql")
-            .with_for_update()
-        )
-    }
-    results: list[bool] = []
-    done: list[int] = []
-    forgotten: list[int] = []
-    changed: list[dict[str, Any]] = []
-    for settlement in settlements:
-        key = (settlement.handle.sequence, settlement.handle.token)
-        results.append(key in held)
-        if key not in held:
-            continue
-        if settlement.outcome is _Outcome.COMPLETE:
-            (forgotten if held[key] else done).append(settlement.handle.sequence)
-            del held[key]  # settled twice in one group: only once
-        else:
-            changed.append(_change(settlement, now))
-            if settlement.outcome is not _Outcome.RENEW:
-                del held[key]
-    if changed:
-        connection.execute(_CHANGE, changed)
-    if done:
-        # Remembered until its duplicate window is over, see `_retire`.
-        connection.execute(
-            update(queue_message)
-            .where(_row.nSequence.in_(done))
-            .values(sState="done", sLockToken=None, dtVisible=_row.dtEnqueued)
-        )
-    if forgotten:
-        connection.execute(delete(queue_message).where(_row.nSequence.in_(forgotten)))
-    return results
-
-
-_CHANGE = (
-    update(queue_message)
-    .where(_row.nSequence == bindparam("sequence"))
-    .values(
-        sState=bindparam("state"),
-        sLockToken=bindparam("token"),
-        dtVisible=func.coalesce(bindparam("visible", type_=_row.dtVisible.type), _row.dtVisible),
-        nDeliveryCount=func.coalesce(bindparam("count", type_=_row.nDeliveryCount.type), _row.nDeliveryCount),
-        sReason=bindparam("reason"),
-        sDescription=bindparam("description"),
-        dtDeadLettered=bindparam("dead_lettered", type_=_row.dtDeadLettered.type),
-    )
-)
-
-
-def _change(settlement: _Settlement, now: datetime) -> dict[str, Any]:
-    dead = settlement.outcome is _Outcome.DEAD_LETTER
-    return {
-        "sequence": settlement.handle.sequence,
-        "state": "dead" if dead else "active",
-        "token": settlement.handle.token if settlement.outcome is _Outcome.RENEW else None,
-        "visible": settlement.visible,
-        "count": settlement.delivery_count if settlement.outcome is _Outcome.ABANDON else None,
-        "reason": settlement.reason,
-        "description": settlement.description,
-        "dead_lettered": now if dead else None,
-    }
-
-
-def _retire(connection: Connection, after: int, horizon: datetime) -> tuple[int, int]:
-    """Go through the next rows after `after`; how many were seen, and up to where everything is settled for good."""
-    rows = connection.execute(
-        select(_row.nSequence, _row.sState, _row.nRetired, _row.dtEnqueued)
-        .where(_row.nSequence > after)
-        .order_by(_row.nSequence)
-        .limit(_HOUSEKEEPING_ROWS)
-    ).all()
-    # Only up to the first that is not old: behind it may be older ones of a host whose clock is behind.
-    old = list(takewhile(lambda row: row.dtEnqueued < horizon, rows))
-    done = [row.nSequence for row in old if row.sState == "done"]
-    kept = [row.nSequence for row in old if row.sState != "done" and row.nRetired == 0]
-    if done:
-        connection.execute(delete(queue_message).where(_row.nSequence.in_(done)))
-    if kept:
-        connection.execute(
-            update(queue_message).where(_row.nSequence.in_(kept), _row.nRetired == 0).values(nRetired=_row.nSequence)
-        )
-    return len(old), old[-1].nSequence if old else after
-
-
-def _replay_batch(selection: ReplaySelection, after: int, now: datetime) -> Callable[[Connection], list[int]]:
-    conditions = [_row.sState == "dead", _row.nSequence > after]
-    if selection.entries is not None:
-        conditions.append(_row.nSequence.in_([int(entry) for entry in selection.entries if entry.isdecimal()]))
-    if selection.reason is not None:
-        conditions.append(_row.sReason == selection.reason)
-    if selection.since is not None:
-        conditions.append(_row.dtDeadLettered >= selection.since)
-
-    def work(connection: Connection) -> list[int]:
-        found = list(
-            connection.scalars(
-                select(_row.nSequence)
-                .with_hint(queue_message, _SKIP_LOCKED, "mssql")
-                .where(*conditions)
-                .order_by(_row.nSequence)
-                .limit(_REPLAY_ROWS)
-                .with_for_update(skip_locked=True)
-            )
-        )
-        if found:
-            connection.execute(
-                update(queue_message)
-                .where(_row.nSequence.in_(found))
-                .values(
-                    sState="active",
-                    dtVisible=now,
-                    nDeliveryCount=0,
-                    sReason=None,
-                    sDescription=None,
-                    dtDeadLettered=None,
-                )
-            )
-        return found
-
-    return work
-
-
-def _count(now: datetime) -> Select[Any]:
-    active = _row.sState == "active"
-    later = and_(active, _row.dtVisible > now)
-
-    def number(condition: Any) -> Any:  # noqa: ANN401  # SQLAlchemy's expressions carry their own types
-        return func.sum(case((condition, 1), else_=0))
-
-    return select(
-        number(and_(active, _row.dtVisible <= now)).label("active"),
-        number(and_(later, _row.sLockToken.is_not(None))).label("locked"),
-        number(and_(later, _row.sLockToken.is_(None))).label("scheduled"),
-        number(_row.sState == "dead").label("dead"),
-        func.min(case((active, _row.dtEnqueued))).label("oldest"),
-    ).where(_row.sState.in_(["active", "dead"]))
-
-
-def _queued(row: Row[Any], now: datetime) -> QueuedMessage:
-    return QueuedMessage(
-        entry=str(row.nSequence),
-        message_id=MessageId(row.sMessageID),
-        body=row.sBody,
-        account_id=row.nAccountID,
-        enqueued=row.dtEnqueued,
-        visible=row.dtVisible,
-        delivery_count=row.nDeliveryCount,
-        locked=row.sLockToken is not None and row.dtVisible > now,
-        reason=row.sReason,
-        description=row.sDescription,
-        dead_lettered=row.dtDeadLettered,
-    )
-
-
-def _handle(delivery: Delivery) -> _Handle:
-    if not isinstance(delivery.handle, _Handle):
+def _handle(delivery: Delivery) -> Handle:
+    if not isinstance(delivery.handle, Handle):
         raise TypeError("this delivery came from another queue")
     return delivery.handle
 

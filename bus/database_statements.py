@@ -1,0 +1,380 @@
+"""What `bus.database` says to the table of the queue: functions of a connection, see `db.engine`.
+
+No statement has more parameters than SQL Server takes (2,100).
+"""
+
+import json
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from itertools import takewhile
+from typing import Any, Final
+
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
+
+from bus.queue import TOO_MANY_DELIVERIES, Delivery, Message, MessageId, QueuedMessage, ReplaySelection
+from db.tables import queue_message
+
+HOUSEKEEPING_ROWS: Final = 1000
+REPLAY_ROWS: Final = 500
+
+_row = queue_message.c
+_SKIP_LOCKED = "WITH (UPDLOCK, READPAST, ROWLOCK)"
+
+
+class Outcome(Enum):
+    """How a delivery ends, or goes on."""
+
+    COMPLETE = "complete"
+    ABANDON = "abandon"
+    DEAD_LETTER = "dead_letter"
+    RENEW = "renew"
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """What a delivery of this adapter carries: its row, and the proof of its lock."""
+
+    sequence: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a consumer wants of a delivery."""
+
+    handle: Handle
+    outcome: Outcome
+    visible: datetime | None = None
+    delivery_count: int = 0
+    reason: str | None = None
+    description: str | None = None
+
+
+def put(connection: Connection, messages: Sequence[Message], now: datetime, horizon: datetime | None) -> None:
+    """Write the messages; with a `horizon`, first free those ids that were put before it."""
+    if horizon is not None:
+        ids = [message.message_id for message in messages]
+        for start in range(0, len(ids), HOUSEKEEPING_ROWS):
+            connection.execute(
+                update(queue_message)
+                .where(
+                    _row.sMessageID.in_(ids[start : start + HOUSEKEEPING_ROWS]),
+                    _row.nRetired == 0,
+                    _row.dtEnqueued < horizon,
+                )
+                .values(nRetired=_row.nSequence)
+            )
+    if connection.dialect.name == "sqlite" and not any(message.not_before for message in messages):
+        rows = json.dumps([(message.message_id, message.account_id, message.body) for message in messages])
+        connection.execute(_PUT_AT_ONCE, {"rows": rows, "enqueued": now, "visible": now})
+        return
+    connection.execute(
+        _PUT,
+        [
+            {
+                "id": message.message_id,
+                "account": message.account_id,
+                "body": message.body,
+                "enqueued": now,
+                "visible": message.not_before or now,
+            }
+            for message in messages
+        ],
+    )
+
+
+# One statement for every database: SQL Server has no INSERT OR IGNORE.
+_KNOWN = queue_message.alias("known")
+_PUT = insert(queue_message).from_select(
+    ["sMessageID", "sState", "nAccountID", "sBody", "dtEnqueued", "dtVisible"],
+    select(
+        bindparam("id", type_=_row.sMessageID.type),
+        literal("active", _row.sState.type),
+        bindparam("account", type_=_row.nAccountID.type),
+        bindparam("body", type_=_row.sBody.type),
+        bindparam("enqueued", type_=_row.dtEnqueued.type),
+        bindparam("visible", type_=_row.dtVisible.type),
+    ).where(
+        ~exists(
+            select(literal(1))
+            .select_from(_KNOWN)
+            .with_hint(_KNOWN, "WITH (UPDLOCK, HOLDLOCK)", "mssql")
+            .where(_KNOWN.c.sMessageID == bindparam("id"), _KNOWN.c.nRetired == 0)
+        )
+    ),
+)
+
+# SQLite takes all messages in one step. Its driver gives up the interpreter's lock at every step and, under load, waits
+# for the event loop to get it back: a row a step makes the receiver half as fast (bench/receiver.py).
+_ELEMENT = func.json_each(bindparam("rows", type_=_row.sBody.type)).table_valued("value")
+_PUT_AT_ONCE = (
+    insert(queue_message)
+    .prefix_with("OR IGNORE")
+    .from_select(
+        ["sMessageID", "sState", "nAccountID", "sBody", "dtEnqueued", "dtVisible"],
+        select(
+            func.json_extract(_ELEMENT.c.value, "$[0]"),
+            literal("active", _row.sState.type),
+            func.json_extract(_ELEMENT.c.value, "$[1]"),
+            func.json_extract(_ELEMENT.c.value, "$[2]"),
+            bindparam("enqueued", type_=_row.dtEnqueued.type),
+            bindparam("visible", type_=_row.dtVisible.type),
+        ),
+    )
+)
+
+
+def anything(now: datetime) -> Select[Any]:
+    """Whether anybody could receive something now."""
+    return select(literal(1)).select_from(queue_message).where(_row.sState == "active", _row.dtVisible <= now).limit(1)
+
+
+def _receivable(now: datetime, most: int) -> Select[Any]:
+    return (
+        select(queue_message)
+        .with_hint(queue_message, _SKIP_LOCKED, "mssql")
+        .where(_row.sState == "active", _row.dtVisible <= now)
+        .order_by(_row.dtVisible, _row.nSequence)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+
+
+def lock_some(
+    connection: Connection, most: int, *, now: datetime, until: datetime, most_deliveries: int
+) -> list[Delivery]:
+    """Give up to `most` messages to one consumer; those delivered too often become dead letters instead."""
+    rows = list(connection.execute(_receivable(now, most)))
+    spent = [row.nSequence for row in rows if row.nDeliveryCount >= most_deliveries]
+    if spent:
+        connection.execute(
+            update(queue_message)
+            .where(_row.nSequence.in_(spent))
+            .values(
+                sState="dead",
+                sLockToken=None,
+                sReason=TOO_MANY_DELIVERIES,
+                sDescription=f"Delivered {most_deliveries} times and never settled.",
+                dtDeadLettered=now,
+            )
+        )
+    token = uuid.uuid4().hex
+    fresh = [row for row in rows if row.nDeliveryCount < most_deliveries]
+    if fresh:
+        connection.execute(
+            update(queue_message)
+            .where(_row.nSequence.in_([row.nSequence for row in fresh]))
+            .values(sLockToken=token, dtVisible=until, nDeliveryCount=_row.nDeliveryCount + 1)
+        )
+    return [
+        Delivery(
+            message_id=MessageId(row.sMessageID),
+            body=row.sBody,
+            account_id=row.nAccountID,
+            enqueued=row.dtEnqueued,
+            delivery_count=row.nDeliveryCount + 1,
+            locked_until=until,
+            handle=Handle(row.nSequence, token),
+        )
+        for row in fresh
+    ]
+
+
+def settle(connection: Connection, settlements: list[Settlement], now: datetime) -> list[bool]:
+    """Carry out the settlements whose lock still holds; for each, whether it did."""
+    held = {
+        (row.nSequence, row.sLockToken): row.nRetired != 0
+        for row in connection.execute(
+            select(_row.nSequence, _row.sLockToken, _row.nRetired)
+            .where(
+                _row.nSequence.in_([settlement.handle.sequence for settlement in settlements]),
+                _row.sState == "active",
+                _row.dtVisible > now,
+            )
+            .with_hint(queue_message, "WITH (UPDLOCK, ROWLOCK)", "mssql")
+            .with_for_update()
+        )
+    }
+    results: list[bool] = []
+    done: list[int] = []
+    forgotten: list[int] = []
+    changed: list[dict[str, Any]] = []
+    for settlement in settlements:
+        key = (settlement.handle.sequence, settlement.handle.token)
+        results.append(key in held)
+        if key not in held:
+            continue
+        if settlement.outcome is Outcome.COMPLETE:
+            (forgotten if held[key] else done).append(settlement.handle.sequence)
+            del held[key]  # settled twice in one group: only once
+        else:
+            changed.append(_change(settlement, now))
+            if settlement.outcome is not Outcome.RENEW:
+                del held[key]
+    if changed:
+        connection.execute(_CHANGE, changed)
+    if done:
+        # Remembered until its duplicate window is over, see `retire`.
+        connection.execute(
+            update(queue_message)
+            .where(_row.nSequence.in_(done))
+            .values(sState="done", sLockToken=None, dtVisible=_row.dtEnqueued)
+        )
+    if forgotten:
+        connection.execute(delete(queue_message).where(_row.nSequence.in_(forgotten)))
+    return results
+
+
+_CHANGE = (
+    update(queue_message)
+    .where(_row.nSequence == bindparam("sequence"))
+    .values(
+        sState=bindparam("state"),
+        sLockToken=bindparam("token"),
+        dtVisible=func.coalesce(bindparam("visible", type_=_row.dtVisible.type), _row.dtVisible),
+        nDeliveryCount=func.coalesce(bindparam("count", type_=_row.nDeliveryCount.type), _row.nDeliveryCount),
+        sReason=bindparam("reason"),
+        sDescription=bindparam("description"),
+        dtDeadLettered=bindparam("dead_lettered", type_=_row.dtDeadLettered.type),
+    )
+)
+
+
+def _change(settlement: Settlement, now: datetime) -> dict[str, Any]:
+    dead = settlement.outcome is Outcome.DEAD_LETTER
+    return {
+        "sequence": settlement.handle.sequence,
+        "state": "dead" if dead else "active",
+        "token": settlement.handle.token if settlement.outcome is Outcome.RENEW else None,
+        "visible": settlement.visible,
+        "count": settlement.delivery_count if settlement.outcome is Outcome.ABANDON else None,
+        "reason": settlement.reason,
+        "description": settlement.description,
+        "dead_lettered": now if dead else None,
+    }
+
+
+def retire(connection: Connection, after: int, horizon: datetime) -> tuple[int, int]:
+    """Go through the next rows after `after`; how many were seen, and up to where everything is settled for good."""
+    rows = connection.execute(
+        select(_row.nSequence, _row.sState, _row.nRetired, _row.dtEnqueued)
+        .where(_row.nSequence > after)
+        .order_by(_row.nSequence)
+        .limit(HOUSEKEEPING_ROWS)
+    ).all()
+    # Only up to the first that is not old: behind it may be older ones of a host whose clock is behind.
+    old = list(takewhile(lambda row: row.dtEnqueued < horizon, rows))
+    done = [row.nSequence for row in old if row.sState == "done"]
+    kept = [row.nSequence for row in old if row.sState != "done" and row.nRetired == 0]
+    if done:
+        connection.execute(delete(queue_message).where(_row.nSequence.in_(done)))
+    if kept:
+        connection.execute(
+            update(queue_message).where(_row.nSequence.in_(kept), _row.nRetired == 0).values(nRetired=_row.nSequence)
+        )
+    return len(old), old[-1].nSequence if old else after
+
+
+def replay_batch(selection: ReplaySelection, after: int, now: datetime) -> Callable[[Connection], list[int]]:
+    """Make the next dead letters of the selection active again; the rows it was."""
+    conditions = [_row.sState == "dead", _row.nSequence > after]
+    if selection.entries is not None:
+        conditions.append(_row.nSequence.in_([int(entry) for entry in selection.entries if entry.isdecimal()]))
+    if selection.reason is not None:
+        conditions.append(_row.sReason == selection.reason)
+    if selection.since is not None:
+        conditions.append(_row.dtDeadLettered >= selection.since)
+
+    def work(connection: Connection) -> list[int]:
+        found = list(
+            connection.scalars(
+                select(_row.nSequence)
+                .with_hint(queue_message, _SKIP_LOCKED, "mssql")
+                .where(*conditions)
+                .order_by(_row.nSequence)
+                .limit(REPLAY_ROWS)
+                .with_for_update(skip_locked=True)
+            )
+        )
+        if found:
+            connection.execute(
+                update(queue_message)
+                .where(_row.nSequence.in_(found))
+                .values(
+                    sState="active",
+                    dtVisible=now,
+                    nDeliveryCount=0,
+                    sReason=None,
+                    sDescription=None,
+                    dtDeadLettered=None,
+                )
+            )
+        return found
+
+    return work
+
+
+def count(now: datetime) -> Select[Any]:
+    """The numbers of `QueueStatus`."""
+    active = _row.sState == "active"
+    later = and_(active, _row.dtVisible > now)
+
+    def number(condition: Any) -> Any:  # noqa: ANN401  # SQLAlchemy's expressions carry their own types
+        return func.sum(case((condition, 1), else_=0))
+
+    return select(
+        number(and_(active, _row.dtVisible <= now)).label("active"),
+        number(and_(later, _row.sLockToken.is_not(None))).label("locked"),
+        number(and_(later, _row.sLockToken.is_(None))).label("scheduled"),
+        number(_row.sState == "dead").label("dead"),
+        func.min(case((active, _row.dtEnqueued))).label("oldest"),
+    ).where(_row.sState.in_(["active", "dead"]))
+
+
+def oldest(connection: Connection, *, most: int, dead_letters: bool, now: datetime) -> list[QueuedMessage]:
+    """The oldest messages, or dead letters."""
+    rows = connection.execute(
+        select(queue_message)
+        .where(_row.sState == ("dead" if dead_letters else "active"))
+        .order_by(_row.nSequence)
+        .limit(most)
+    )
+    return [_queued(row, now) for row in rows]
+
+
+def touch_nothing(connection: Connection) -> None:
+    """Write, without changing anything: a database that is locked or read-only refuses."""
+    connection.execute(update(queue_message).where(_row.nSequence < 0).values(nRetired=0))
+
+
+def _queued(row: Row[Any], now: datetime) -> QueuedMessage:
+    return QueuedMessage(
+        entry=str(row.nSequence),
+        message_id=MessageId(row.sMessageID),
+        body=row.sBody,
+        account_id=row.nAccountID,
+        enqueued=row.dtEnqueued,
+        visible=row.dtVisible,
+        delivery_count=row.nDeliveryCount,
+        locked=row.sLockToken is not None and row.dtVisible > now,
+        reason=row.sReason,
+        description=row.sDescription,
+        dead_lettered=row.dtDeadLettered,
+    )
