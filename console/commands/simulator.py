@@ -29,7 +29,8 @@ def simulator(port: int, directory: Path | None, mailboxes: int | None, as_json:
     Runs until stopped. It says which settings and accounts to use.
     """
     logs.configure(sys.stderr)
-    chosen = directory or Path(tempfile.mkdtemp(prefix="mail-importer-simulator-"))
+    # Absolute: the paths it prints are for another terminal.
+    chosen = directory.absolute() if directory else Path(tempfile.mkdtemp(prefix="mail-importer-simulator-"))
     chosen.mkdir(parents=True, exist_ok=True)
 
     def tell(ready: Ready) -> None:
@@ -78,7 +79,7 @@ def _for_people(ready: Ready) -> str:
         "  export MAIL_IMPORTER_NOTIFICATION_URL=http://127.0.0.1:8080",
         "  mail-importer db upgrade",
         "  mail-importer certificates new --subject simulator",
-        f"  cp certificates/simulator.cer {ready.uploads}/    # what an administrator uploads in the portal",
+        f"  cp certificates/simulator-*.cer {ready.uploads}/    # what an administrator uploads in the portal",
         f"  mail-importer accounts add --name laboratory --tenant-id {ready.tenant_id} \\",
         f"    --client-id {ready.client_id} --user-id {first.user_id} \\",
         "    --no-secure-certificate-access --thumbprint THE_THUMBPRINT_PRINTED_ABOVE",
