@@ -261,13 +261,18 @@ class _SharedCommits:
 
 
 def _in_savepoint(connection: Connection, work: Callable[[Connection], Any]) -> tuple[Any, Exception | None]:
+    savepoint = connection.begin_nested()
     try:
-        with connection.begin_nested():
-            return work(connection), None
+        value = work(connection)
+        savepoint.commit()
     except Exception as exc:
         if isinstance(exc, SQLAlchemyError) and as_unavailable(exc) is not None:
-            raise  # full or failing: SQLite may have rolled back everything, so nobody's work may be called done
+            # Full or failing: SQLite may have rolled back everything, so nobody's work may be called done. The
+            # savepoint may be gone with it, and its rollback would fail with an error that hides this one.
+            raise
+        savepoint.rollback()
         return None, exc
+    return value, None
 
 
 def run_writing(engine: Engine, work: Callable[[Connection], T]) -> T:

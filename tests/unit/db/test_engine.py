@@ -354,3 +354,16 @@ def test_errors_do_not_carry_the_values(database_engine: Engine) -> None:
     with pytest.raises(DBAPIError) as refusal:
         run_writing(database_engine, lambda c: put_twice(c, "Befund"))
     assert "Befund" not in told(refusal.value)
+
+
+async def test_disk_that_gets_full_in_a_shared_commit_is_named(database_file: Path) -> None:
+    """SQLite rolls the savepoint back with the rest; the error of that does not hide the cause."""
+    fragile = FragileDatabase(database_file)
+    database = Database(fragile.engine())
+    with fragile.full():
+        writes = [database.write(lambda c, n=n: put(c, f"n{n}", LARGE)) for n in range(20)]  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+        results = await asyncio.gather(*writes, return_exceptions=True)
+    assert all(isinstance(each, DatabaseUnavailable) and FULL in str(each) for each in results), results
+    await database.write(lambda c: put(c, "after", LARGE))
+    assert names(database.engine) == {"after"}
+    await database.close()
