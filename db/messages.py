@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from datetime import datetime
 from typing import IO, Any, Final
 
 from sqlalchemy import Connection, func, insert, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from db.engine import Database
 from db.tables import attachment, message, recipient
@@ -21,6 +22,9 @@ _MOST_IN_ONE_GROUP: Final = 50
 _KEYS_IN_ONE_QUERY: Final = 500
 _PIECE_BYTES: Final = 1024 * 1024
 _WHOLE_VALUES_IN_FLIGHT: Final = 2
+
+# The database's own, and what its driver or our column types say to a value they cannot convert.
+_REFUSALS: Final = (StatementError, UnicodeEncodeError, OverflowError)
 
 MessageKey = tuple[int, str]
 """Account number and immutable Graph id."""
@@ -142,15 +146,16 @@ class MessageStore:
         now = self._clock()
         try:
             return list(await self._database.write(lambda connection: _save(connection, records, now)))
-        except (DBAPIError, UnicodeEncodeError, OverflowError) as exc:
+        except _REFUSALS as exc:
             if len(records) == 1:
                 return [await self._explain(records[0], exc)]
         # One of them is at fault, or another host wrote one in between: each on its own, so the others get through.
         return [(await self._write([record]))[0] for record in records]
 
     async def _explain(self, record: MessageRecord, exc: Exception) -> bool | MessageRefused:
-        if await self.known([record.key]):
-            return False
+        with contextlib.suppress(*_REFUSALS):  # the key itself may be what is refused
+            if await self.known([record.key]):
+                return False
         cause = exc.orig if isinstance(exc, DBAPIError) else exc
         return MessageRefused(f"The gateway database refuses the message: {type(cause).__name__}.")
 
@@ -204,7 +209,7 @@ def _insert_children(connection: Connection, saved: list[tuple[int, MessageRecor
 def _insert_large(connection: Connection, message_id: int, part: AttachmentRecord) -> None:
     source = part.content
     assert source is not None  # noqa: S101  # the caller has looked
-    assert not isinstance(source, bytes)  # noqa: S101
+    assert not isinstance(source, bytes)  # noqa: S101  # the caller has looked
     source.seek(0)
     row = _attachment_row(message_id, part)
     if connection.dialect.name != "sqlite":

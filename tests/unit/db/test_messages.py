@@ -1,0 +1,380 @@
+"""Imported messages: whole, once, or not at all."""
+
+import asyncio
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import Connection, Engine, event, func, select
+
+from db.engine import Database, make_engine, run_reading
+from db.errors import DatabaseUnavailable
+from db.messages import AttachmentRecord, MessageRecord, MessageRefused, MessageStore, RecipientRecord
+from db.tables import attachment, message, recipient
+from tests.clock import SettableClock
+from tests.outages import FULL, GONE, LOCKED, READ_ONLY, FragileDatabase
+
+ROOT: Final = Path(__file__).parents[3]
+CLOCK: Final = SettableClock()
+NOW: Final = CLOCK()
+MEBIBYTE: Final = 1024 * 1024
+
+
+def file_attachment(position: int, content: Any = b"a;b\n", **changes: Any) -> AttachmentRecord:  # noqa: ANN401  # bytes or a file
+    size = len(content) if isinstance(content, bytes) else changes.pop("size")
+    facts = AttachmentRecord(
+        position=position,
+        graph_attachment_id=f"AAMk{position}",
+        kind="file",
+        file_name="Prüfbericht № 7.csv",
+        content_type="text/csv",
+        size=size,
+        inline=False,
+        content_id=None,
+        sha256=None,
+        content=content,
+    )
+    return replace(facts, **changes)
+
+
+def record(graph_id: str = "AAMk", **changes: Any) -> MessageRecord:  # noqa: ANN401  # any field
+    facts = MessageRecord(
+        account_id=1,
+        graph_message_id=graph_id,
+        internet_message_id=f"<{graph_id}@example.com>",
+        conversation_id="conversation",
+        subject="Befund 測定 🧪",
+        from_name="Labor",
+        from_address="labor@example.com",
+        sent=NOW - timedelta(minutes=2),
+        received=NOW - timedelta(minutes=1),
+        importance="normal",
+        body_type="html",
+        body="<p>Grüße</p>",
+        has_attachments=True,
+        correlation="correlation",
+        recipients=[
+            RecipientRecord("to", 0, "Anna", "anna@example.com"),
+            RecipientRecord("to", 1, None, "b@example.com"),
+            RecipientRecord("cc", 0, None, None),
+        ],
+        attachments=[
+            file_attachment(0),
+            AttachmentRecord(1, "AAMkRef", "reference", "link", None, 0, False, None, None, None),
+        ],
+    )
+    return replace(facts, **changes)
+
+
+@pytest.fixture
+def store(database: Database) -> MessageStore:
+    return MessageStore(database, clock=CLOCK)
+
+
+def rows(engine: Engine) -> tuple[int, int, int]:
+    """How many messages, recipients and attachments there are."""
+
+    def work(connection: Connection) -> tuple[int, int, int]:
+        counted = [
+            connection.scalar(select(func.count()).select_from(t)) or 0 for t in (message, recipient, attachment)
+        ]
+        return (counted[0], counted[1], counted[2])
+
+    return run_reading(engine, work)
+
+
+def graph_ids(engine: Engine) -> list[str]:
+    return run_reading(engine, lambda c: sorted(c.scalars(select(message.c.sGraphMessageID))))
+
+
+async def test_message_is_kept_as_it_came(store: MessageStore, database_engine: Engine) -> None:
+    """Every fact of the message, its recipients and its attachments is in the tables, in the contract's columns."""
+    assert await store.save(record()) is True
+
+    def read(connection: Connection) -> tuple[Any, Any, Any]:
+        return (
+            connection.execute(select(message)).mappings().one(),
+            connection.execute(select(recipient)).mappings().all(),
+            connection.execute(select(attachment).order_by(attachment.c.nPosition)).mappings().all(),
+        )
+
+    kept, recipients, attachments = run_reading(database_engine, read)
+    wanted = {
+        "nAccountID": 1,
+        "sGraphMessageID": "AAMk",
+        "sInternetMessageID": "<AAMk@example.com>",
+        "sConversationID": "conversation",
+        "sSubject": "Befund 測定 🧪",
+        "sFromName": "Labor",
+        "sFromAddress": "labor@example.com",
+        "dtSent": NOW - timedelta(minutes=2),
+        "dtReceived": NOW - timedelta(minutes=1),
+        "sImportance": "normal",
+        "sBodyType": "html",
+        "sBody": "<p>Grüße</p>",
+        "bHasAttachments": True,
+        "dtImported": NOW,
+        "sCorrelationID": "correlation",
+    }
+    assert {name: kept[name] for name in wanted} == wanted
+    assert {(each["sKind"], each["nPosition"], each["sName"], each["sAddress"]) for each in recipients} == {
+        ("to", 0, "Anna", "anna@example.com"),
+        ("to", 1, None, "b@example.com"),
+        ("cc", 0, None, None),
+    }
+    assert [(each["sKind"], each["sFileName"], each["nSize"], each["biContent"]) for each in attachments] == [
+        ("file", "Prüfbericht № 7.csv", 4, b"a;b\n"),
+        ("reference", "link", 0, None),
+    ]
+
+
+async def test_second_save_changes_nothing(store: MessageStore, database_engine: Engine) -> None:
+    """The same message again is quietly not written, whatever it says now."""
+    assert await store.save(record())
+    assert await store.save(record(subject="other", recipients=[], attachments=[])) is False
+    assert rows(database_engine) == (1, 3, 2)
+
+
+async def test_ids_that_differ_in_case_are_two_messages(store: MessageStore, database_engine: Engine) -> None:
+    """Graph's ids are compared exactly, alone and when they arrive together."""
+    assert await asyncio.gather(*(store.save(record(each)) for each in ("AAMk", "AAmk", "aamk"))) == [True] * 3
+    assert graph_ids(database_engine) == ["AAMk", "AAmk", "aamk"]
+    assert await store.known([(1, "AAMk"), (1, "aaMk"), (2, "AAMk")]) == {(1, "AAMk")}
+
+
+async def test_one_mail_of_two_accounts_is_two_messages(store: MessageStore) -> None:
+    """The id is unique within its account only."""
+    assert await store.save(record())
+    assert await store.save(record(account_id=2))
+
+
+async def test_known_of_many(store: MessageStore) -> None:
+    """However many keys are asked for, exactly those that are there are known."""
+    saved = [record(f"m{number}") for number in range(0, 1200, 3)]
+    await asyncio.gather(*(store.save(each) for each in saved))
+    assert await store.known([(1, f"m{number}") for number in range(1200)]) == {each.key for each in saved}
+    assert await store.known([]) == set()
+
+
+async def test_concurrent_savers_of_one_message(database_file: Path) -> None:
+    """Of eight that save the same message at once, half of them elsewhere, exactly one does."""
+    databases = [Database(make_engine(f"sqlite:///{database_file}")) for _ in range(2)]
+    stores = [MessageStore(database, clock=CLOCK) for database in databases]
+    for attempt in range(10):
+        saved = await asyncio.gather(*(stores[n % 2].save(record(f"m{attempt}")) for n in range(8)))
+        assert sorted(saved) == [False] * 7 + [True]
+    assert rows(databases[0].engine) == (10, 30, 20)
+    for database in databases:
+        await database.close()
+
+
+async def test_messages_that_arrive_together_share_commits(store: MessageStore, database_engine: Engine) -> None:
+    """Forty messages at once cost a few commits, and none gets another's recipients."""
+    commits: list[object] = []
+    event.listen(database_engine, "commit", commits.append)
+    many = [
+        record(
+            f"m{n}", recipients=[RecipientRecord("to", 0, None, f"r{n}")], attachments=[file_attachment(0, b"%d" % n)]
+        )
+        for n in range(40)
+    ]
+    assert await asyncio.gather(*(store.save(each) for each in many)) == [True] * 40
+    assert len(commits) <= 5
+
+    def read(connection: Connection) -> list[tuple[Any, ...]]:
+        joined = select(message.c.sGraphMessageID, recipient.c.sAddress, attachment.c.biContent)
+        return [tuple(row) for row in connection.execute(joined.join_from(message, recipient).join(attachment))]
+
+    assert sorted(run_reading(database_engine, read)) == sorted((f"m{n}", f"r{n}", b"%d" % n) for n in range(40))
+
+
+# Large attachments.
+
+
+@pytest.mark.parametrize("size", [0, 1, MEBIBYTE, MEBIBYTE + 1])
+async def test_content_of_a_file(store: MessageStore, database_engine: Engine, tmp_path: Path, size: int) -> None:
+    """What comes from a file is what stood in it, wherever its position was."""
+    path = tmp_path / "large"
+    path.write_bytes(os.urandom(size))
+    with path.open("rb") as source:
+        source.seek(size)
+        assert await store.save(record(attachments=[file_attachment(0), file_attachment(1, source, size=size)]))
+    wanted = path.read_bytes()
+    content = select(attachment.c.biContent).where(attachment.c.nPosition == 1)
+    assert run_reading(database_engine, lambda c: c.scalar(content)) == wanted
+
+
+async def test_large_content_does_not_go_through_memory(
+    store: MessageStore, database_engine: Engine, tmp_path: Path
+) -> None:
+    """Twenty megabytes are written in pieces, and are the same afterwards."""
+    path = tmp_path / "large"
+    with path.open("wb") as target:
+        for _ in range(20):
+            target.write(os.urandom(MEBIBYTE))
+    digest = hashlib.sha256()
+    tracemalloc.start()
+    try:
+        with path.open("rb") as source:
+            assert await store.save(record(attachments=[file_attachment(0, source, size=20 * MEBIBYTE)]))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 6 * MEBIBYTE
+
+    driver: Any
+    with database_engine.connect() as connection:
+        number = connection.scalar(select(attachment.c.nAttachmentID))
+        driver = connection.connection.driver_connection
+        with driver.blobopen(attachment.name, "biContent", number, readonly=True) as blob, path.open("rb") as source:
+            while piece := blob.read(MEBIBYTE):
+                digest.update(piece)
+            assert digest.digest() == hashlib.file_digest(source, "sha256").digest()
+
+
+async def test_file_that_is_longer_than_it_said(store: MessageStore, database_engine: Engine, tmp_path: Path) -> None:
+    """A content that does not fit its size leaves nothing of its message."""
+    path = tmp_path / "longer"
+    path.write_bytes(b"x" * 11)
+    with path.open("rb") as source, pytest.raises(Exception):  # noqa: B017, PT011  # whatever it is, nothing is written
+        await store.save(record(attachments=[file_attachment(0, source, size=10)]))
+    assert rows(database_engine) == (0, 0, 0)
+
+
+# Messages that the database refuses.
+
+POISON: Final[dict[str, Callable[[], MessageRecord]]] = {
+    "surrogate in the subject": lambda: record("poison", subject="\ud800"),
+    "surrogate in a recipient": lambda: record("poison", recipients=[RecipientRecord("to", 0, "\udfff", None)]),
+    "surrogate in the id": lambda: record("poison\ud800"),
+    "unknown kind of recipient": lambda: record("poison", recipients=[RecipientRecord("from", 0, None, None)]),
+    "unknown kind of attachment": lambda: record("poison", attachments=[file_attachment(0, kind="zip")]),
+    "two attachments in one place": lambda: record("poison", attachments=[file_attachment(0), file_attachment(0)]),
+    "size that is no 64 bit number": lambda: record("poison", attachments=[file_attachment(0, b"", size=2**70)]),
+    "account that is no 64 bit number": lambda: record("poison", account_id=2**70),
+    "time without a zone": lambda: record("poison", sent=NOW.replace(tzinfo=None)),
+    "no text at all": lambda: record("poison", subject=object()),
+}
+
+
+@pytest.mark.parametrize("poison", POISON.values(), ids=POISON.keys())
+async def test_refused_message_fails_alone(
+    store: MessageStore, database_engine: Engine, poison: Callable[[], MessageRecord]
+) -> None:
+    """A message that the database cannot take is refused, leaves nothing, and holds up none that came with it."""
+    good = [record(f"m{number}") for number in range(6)]
+    together = [store.save(each) for each in [*good[:3], poison(), *good[3:]]]
+    results = await asyncio.gather(*together, return_exceptions=True)
+    refusal = results.pop(3)
+    assert isinstance(refusal, MessageRefused), repr(refusal)
+    assert "refuses the message" in str(refusal)
+    assert results == [True] * 6
+    assert graph_ids(database_engine) == [each.graph_message_id for each in good]
+    assert rows(database_engine)[1:] == (18, 12)
+    with pytest.raises(MessageRefused):
+        await store.save(poison())
+
+
+# Trouble and crashes.
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause"), [("locked", LOCKED), ("read_only", READ_ONLY), ("full", FULL), ("gone", GONE)]
+)
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_trouble_of_the_database_is_no_fault_of_the_message(
+    database_file: Path, tmp_path: Path, kind: str, cause: str, streamed: bool
+) -> None:
+    """While the database cannot be written nothing is refused for good, nothing is half there; later it is saved."""
+    fragile = FragileDatabase(database_file)
+    database = Database(fragile.engine())
+    store = MessageStore(database, clock=CLOCK)
+    path = tmp_path / "content"
+    path.write_bytes(b"x" * 300_000)
+    assert await store.save(record("before"))
+    with path.open("rb") as source:
+        content = source if streamed else b"x" * 300_000
+        troubled = [record(f"m{n}", attachments=[file_attachment(0, content, size=300_000)]) for n in range(3)]
+        with fragile.broken(kind):
+            for result in await asyncio.gather(*(store.save(each) for each in troubled), return_exceptions=True):
+                assert isinstance(result, DatabaseUnavailable)
+                assert cause in str(result)
+        assert rows(database.engine)[0] == 1
+        for each in troubled:
+            assert await store.save(each) is True
+    assert rows(database.engine) == (4, 12, 5)
+    await store.close()
+    await database.close()
+
+
+_SAVE_AND_STOP: Final = """
+import asyncio, sys, time
+from sqlalchemy import event
+from db.engine import Database, make_engine
+from db.messages import MessageStore
+from tests.unit.db.test_messages import CLOCK, record
+
+async def main():
+    engine = make_engine(f"sqlite:///{sys.argv[1]}")
+
+    @event.listens_for(engine, "commit")
+    def stop(connection):
+        print("written", flush=True)
+        time.sleep(60)
+
+    await MessageStore(Database(engine), clock=CLOCK).save(record())
+
+asyncio.run(main())
+"""
+
+
+async def test_killed_before_its_commit_leaves_nothing(database_file: Path) -> None:
+    """A process killed when all rows are written and none committed leaves nothing; another can save the message."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _SAVE_AND_STOP, str(database_file), cwd=ROOT, stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    assert await child.stdout.readline() == b"written\n"
+    child.kill()
+    await child.wait()
+    database = Database(make_engine(f"sqlite:///{database_file}"))
+    assert rows(database.engine) == (0, 0, 0)
+    assert await MessageStore(database, clock=CLOCK).save(record()) is True
+    await database.close()
+
+
+async def test_nothing_is_visible_before_all_is(database_file: Path, database: Database) -> None:
+    """Another reader sees a message with all below it, or not at all."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    @event.listens_for(database.engine, "commit")
+    def pause(_connection: Connection) -> None:
+        inside.set()
+        go_on.wait(10)
+
+    other = make_engine(f"sqlite:///{database_file}")
+    saving = asyncio.create_task(MessageStore(database, clock=CLOCK).save(record()))
+    await asyncio.to_thread(inside.wait, 10)
+    assert rows(other) == (0, 0, 0)
+    go_on.set()
+    assert await saving
+    assert rows(other) == (1, 3, 2)
+    other.dispose()
+
+
+async def test_close_writes_what_was_submitted(database: Database) -> None:
+    """Saves under way end well."""
+    store = MessageStore(database, clock=CLOCK)
+    saving = [asyncio.ensure_future(store.save(record(f"m{n}"))) for n in range(10)]
+    await asyncio.sleep(0)
+    await store.close()
+    assert await asyncio.gather(*saving) == [True] * 10
