@@ -83,6 +83,14 @@ def _case_sensitive(length: int) -> types.TypeEngine[str]:
     )
 
 
+def _case_sensitive_ascii(length: int) -> types.TypeEngine[str]:
+    return (
+        String(length)
+        .with_variant(String(length, collation="Latin1_General_100_BIN2"), "mssql")
+        .with_variant(String(length, collation="C"), "postgresql")
+    )
+
+
 account_settings = Table(
     "tblEmailAccountSettings",
     metadata,
@@ -207,7 +215,7 @@ queue_message = Table(
     "tblNotificationQueue",
     metadata,
     Column("nSequence", _identity(), primary_key=True, autoincrement=True),
-    Column("sMessageID", String(128), nullable=False),
+    Column("sMessageID", _case_sensitive_ascii(128), nullable=False),
     # 0 while duplicates of the message id are refused; later its own nSequence, so that the id is free again.
     Column("nRetired", BigInteger, nullable=False, server_default="0"),
     Column("sState", String(10), nullable=False),

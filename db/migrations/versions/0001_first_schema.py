@@ -20,6 +20,14 @@ def _graph_id(length: int) -> sa.types.TypeEngine[str]:
     )
 
 
+def _queue_id(length: int) -> sa.types.TypeEngine[str]:
+    return (
+        sa.String(length)
+        .with_variant(sa.String(length, collation="Latin1_General_100_BIN2"), "mssql")
+        .with_variant(sa.String(length, collation="C"), "postgresql")
+    )
+
+
 def upgrade() -> None:
     """Create the tables."""
     op.create_table(
@@ -105,7 +113,7 @@ def upgrade() -> None:
     op.create_table(
         "tblNotificationQueue",
         sa.Column("nSequence", _IDENTITY, autoincrement=True, nullable=False),
-        sa.Column("sMessageID", sa.String(length=128), nullable=False),
+        sa.Column("sMessageID", _queue_id(128), nullable=False),
         sa.Column("nRetired", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("sState", sa.String(length=10), nullable=False),
         sa.Column("nAccountID", sa.BigInteger(), nullable=True),
