@@ -2,6 +2,7 @@
 # What only the system's packages give: unixodbc (pyodbc cannot be imported without libodbc.so.2) and
 # systemd-analyze. Installs them where it may (Debian, root); elsewhere names them, and the tests that need them skip.
 set -eu
+PATH=$PATH:/usr/sbin:/sbin # where ldconfig is, also for who is not root
 missing=""
 ldconfig -p 2>/dev/null | grep -q 'libodbc\.so\.2' || missing="$missing unixodbc"
 command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"
