@@ -45,8 +45,9 @@ class Notification:
     def to_message(self) -> Message:
         """The message to put. The same notification, delivered again by Graph, gives the same message id.
 
-        The id begins with the end of Graph's: that of mail which arrives together differs in a counter only, and so its
-        keys lie side by side in an index. Scattered by a hash alone, each would dirty a page of its own.
+        The id begins with the end of Graph's: where the ids of mail that arrives together differ there in a counter
+        only, their keys lie side by side in an index instead of dirtying a page each. Whether Exchange makes them so
+        is unconfirmed (Graph calls ids opaque): speed rests on it, nothing else; bench/receiver.py measures both.
         """
         # Without a message id nothing tells two of them apart: a lifecycle event may well come twice and mean it.
         what = self.message_id if self.message_id is not None else self.correlation
