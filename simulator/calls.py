@@ -20,6 +20,7 @@ class Operation(StrEnum):
     TOKEN = "token"  # noqa: S105 - the name of an operation
     GET_FOLDER = "get_folder"
     LIST_MESSAGES = "list_messages"
+    DELTA_MESSAGES = "delta_messages"
     GET_MESSAGE = "get_message"
     GET_MIME = "get_mime"
     UPDATE_MESSAGE = "update_message"

@@ -10,7 +10,7 @@ from simulator.calls import Operation
 
 
 class FaultKind(StrEnum):
-    """Graph calls and sign-in: the first group. Notifications and the handshake: the second and third."""
+    """Graph calls and sign-in: the first group. Delta query, notifications and the handshake: the others."""
 
     LATENCY = "latency"
     THROTTLED = "throttled"
@@ -23,6 +23,12 @@ class FaultKind(StrEnum):
     FORBIDDEN = "forbidden"
     NOT_FOUND_AT_FIRST = "not_found_at_first"
     SIGN_IN_REFUSED = "sign_in_refused"
+
+    SYNC_STATE_LOST = "sync_state_lost"
+    DELTA_REPLAYED = "delta_replayed"
+    DELTA_DUPLICATED = "delta_duplicated"
+    DELTA_EMPTY_PAGE = "delta_empty_page"
+    DELTA_DELAYED = "delta_delayed"
 
     NOTIFICATION_DUPLICATED = "notification_duplicated"
     NOTIFICATION_LOST = "notification_lost"
@@ -50,7 +56,9 @@ class Fault:
     `seconds`: LATENCY, NOTIFICATION_DELAYED. `status`: UNAVAILABLE (500, 503, 504). `retry_after` in seconds, written
     as an HTTP date with `retry_after_as_date`, left out when `None`: THROTTLED, UNAVAILABLE. `times`:
     NOT_FOUND_AT_FIRST answers 404 to the first so many GETs of each message. `code`: SIGN_IN_REFUSED, the number after
-    AADSTS.
+    AADSTS. SYNC_STATE_LOST strikes calls that bear a token, with `status` (410 bears a `Location`; else a 40x) and
+    `error_code`, in whatever spelling. DELTA_REPLAYED tells of changes of earlier rounds again, DELTA_DELAYED keeps the
+    last one back for a later round.
     """
 
     kind: FaultKind
@@ -65,6 +73,7 @@ class Fault:
     retry_after_as_date: bool = False
     times: int = 1
     code: int = 700027
+    error_code: str = "SyncStateNotFound"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fault as JSON values."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from simulator.calls import Answer, Call, GraphError, Operation
+from simulator.delta_calls import DeltaCalls
 from simulator.faults import Fault, FaultKind, Faults, Subject
 from simulator.mail_calls import MailCalls, item_not_found
 from simulator.mailboxes import Mailbox, Mailboxes, MailboxState
@@ -44,6 +45,7 @@ class Graph:
         self._tokens = tokens
         self._mailboxes = mailboxes
         self._mail = mail
+        self._delta = DeltaCalls(faults)
         self._subscriptions = subscriptions
         self._faults = faults
 
@@ -57,7 +59,7 @@ class Graph:
         route = resolve(call.method, call.path)
         client_id = grant.application.client_id
         if not route.user:
-            self.throttle.count_subscription_call(client_id, route.operation)
+            self.throttle.count_subscription_call(grant.application.tenant_id, client_id, route.operation)
             return Admission(call, route, grant, None, Subject(route.operation))
         mailbox = self._reachable(grant, route)
         self.throttle.enter(client_id, mailbox.user_id)
@@ -80,7 +82,10 @@ class Graph:
                 raise _refusal(fault)
         if admission.mailbox is None:
             return await self._subscriptions.answer(admission.call, admission.route, admission.grant.application)
-        return self._mail.answer(admission.call, admission.route, admission.mailbox)
+        mailbox, route = admission.mailbox, admission.route
+        if route.operation is Operation.DELTA_MESSAGES:
+            return self._delta.answer(admission.call, mailbox.folder(route.folder), mailbox, admission.subject)
+        return self._mail.answer(admission.call, route, mailbox)
 
     def _reachable(self, grant: Grant, route: Route) -> Mailbox:
         mailbox = self._mailboxes.find(grant.application.tenant_id, route.user)

@@ -4,13 +4,12 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 from urllib.parse import parse_qs, quote, urlencode
 
 from simulator.calls import GRAPH_JSON_TYPE, Answer, Call, GraphError, Operation, json_answer, utc_text
 from simulator.letters import AttachmentKind, mime
 from simulator.mailboxes import Folder, Mailbox, Message, StoredAttachment
+from simulator.queries import applied_preferences, metadata_context, read_filters
 from simulator.rendering import (
     View,
     attachment_json,
@@ -26,7 +25,6 @@ _SIZE_EXPANSION = re.compile(
     r"singleValueExtendedProperties\(\s*\$filter\s*=\s*id eq 'Integer 0x0*e08'\s*\)",
     re.IGNORECASE,
 )
-_RECEIVED_FILTER = re.compile(r"receivedDateTime (ge|gt|le|lt) (\S+)")
 _ATTACHMENT_PROPERTIES = ("id", "name", "contentType", "size", "isInline", "lastModifiedDateTime")
 _FOLDER_PROPERTIES = frozenset(
     [
@@ -48,23 +46,6 @@ _SHORTEST_ID = 40
 
 _Options = dict[str, str]
 _Handler = Callable[[Call, Route, Mailbox], Answer]
-
-
-@dataclass(frozen=True, slots=True)
-class _Filter:
-    comparison: str
-    moment: datetime
-
-    def keeps(self, received: datetime) -> bool:
-        match self.comparison:
-            case "ge":
-                return received >= self.moment
-            case "gt":
-                return received > self.moment
-            case "le":
-                return received <= self.moment
-            case _:
-                return received < self.moment
 
 
 class MailCalls:
@@ -94,7 +75,7 @@ class MailCalls:
         return self._handlers[route.operation](call, route, mailbox)
 
     def _get_user_purpose(self, call: Call, _route: Route, mailbox: Mailbox) -> Answer:
-        context = f"{_context(call, mailbox)}/mailboxSettings/userPurpose"
+        context = f"{metadata_context(call, mailbox)}/mailboxSettings/userPurpose"
         return _graph_answer({"@odata.context": context, "value": mailbox.purpose})
 
     def _get_folder(self, call: Call, route: Route, mailbox: Mailbox) -> Answer:
@@ -105,17 +86,17 @@ class MailCalls:
                 if name not in _FOLDER_PROPERTIES:
                     raise unknown_property(name, "Microsoft.OutlookServices.MailFolder")
             values = {"id": values["id"], **{name: values[name] for name in select}}
-        return _graph_answer({"@odata.context": f"{_context(call, mailbox)}/mailFolders/$entity", **values})
+        return _graph_answer({"@odata.context": f"{metadata_context(call, mailbox)}/mailFolders/$entity", **values})
 
     def _get_message(self, call: Call, route: Route, mailbox: Mailbox) -> Answer:
         message = _message(mailbox, route)
         view = _view(call, _options(call.query, {"$select", "$expand"}))
         key = (view, call.base_url)
         if message.rendered is None or message.rendered[0] != key:
-            context = f"{_context(call, mailbox)}/messages{_selected(view)}/$entity"
+            context = f"{metadata_context(call, mailbox)}/messages{_selected(view)}/$entity"
             rendered = json_answer({"@odata.context": context, **message_json(message, view)}).body
             message.rendered = (key, rendered)
-        return Answer(200, message.rendered[1], GRAPH_JSON_TYPE, _applied(call))
+        return Answer(200, message.rendered[1], GRAPH_JSON_TYPE, applied_preferences(call))
 
     def _list_messages(self, call: Call, route: Route, mailbox: Mailbox) -> Answer:
         options = _options(call.query, {"$select", "$expand", "$top", "$skip", "$orderby", "$filter", "$count"})
@@ -123,11 +104,11 @@ class MailCalls:
         top = _number(options, "$top", _DEFAULT_PAGE, 1, _LARGEST_PAGE)
         skip = _number(options, "$skip", 0, 0, None)
         found = _folder(mailbox, route.folder).messages if route.folder else mailbox.all_messages()
-        filters = _filters(options.get("$filter"))
+        filters = read_filters(options.get("$filter"))
         if filters:
             found = [message for message in found if all(f.keeps(message.received) for f in filters)]
         page = _page(found, skip, top, ascending=_ascending(options.get("$orderby")))
-        result: dict[str, object] = {"@odata.context": f"{_context(call, mailbox)}/messages{_selected(view)}"}
+        result: dict[str, object] = {"@odata.context": f"{metadata_context(call, mailbox)}/messages{_selected(view)}"}
         if options.get("$count") == "true":
             result["@odata.count"] = len(found)
         result["value"] = [message_json(message, view) for message in page]
@@ -135,7 +116,7 @@ class MailCalls:
             more = urlencode({**options, "$top": str(top), "$skip": str(skip + top)}, quote_via=quote, safe="$")
             result["@odata.nextLink"] = f"{call.base_url}{call.path}?{more}"
         answer = _graph_answer(result)
-        answer.headers = _applied(call)
+        answer.headers = applied_preferences(call)
         return answer
 
     def _get_mime(self, _call: Call, route: Route, mailbox: Mailbox) -> Answer:
@@ -167,9 +148,12 @@ class MailCalls:
 
     def _whole(self, call: Call, mailbox: Mailbox, message: Message, status: int) -> Answer:
         view = View(immutable=call.prefers_immutable_ids(), as_text=call.prefers_text_bodies())
-        values = {"@odata.context": f"{_context(call, mailbox)}/messages/$entity", **message_json(message, view)}
+        values = {
+            "@odata.context": f"{metadata_context(call, mailbox)}/messages/$entity",
+            **message_json(message, view),
+        }
         answer = _graph_answer(values, status)
-        answer.headers = _applied(call)
+        answer.headers = applied_preferences(call)
         return answer
 
     def _list_attachments(self, call: Call, route: Route, mailbox: Mailbox) -> Answer:
@@ -193,7 +177,7 @@ class MailCalls:
                 }
                 for s in message.attachments
             ]
-        context = f"{_context(call, mailbox)}/messages('{quote(route.message, safe='')}')/attachments"
+        context = f"{metadata_context(call, mailbox)}/messages('{quote(route.message, safe='')}')/attachments"
         return _graph_answer({"@odata.context": context, "value": values})
 
     def _get_attachment(self, call: Call, route: Route, mailbox: Mailbox) -> Answer:
@@ -206,7 +190,7 @@ class MailCalls:
         values = attachment_json(stored, utc_text(message.modified), with_content=not large)
         if select is not None:
             values = {name: value for name, value in values.items() if name in {"@odata.type", "id", *select}}
-        context = f"{_context(call, mailbox)}/messages('{quote(route.message, safe='')}')/attachments/$entity"
+        context = f"{metadata_context(call, mailbox)}/messages('{quote(route.message, safe='')}')/attachments/$entity"
         return _graph_answer({"@odata.context": context, **values})
 
     def _get_attachment_content(self, _call: Call, route: Route, mailbox: Mailbox) -> Answer:
@@ -251,22 +235,6 @@ def _number(options: _Options, name: str, default: int, least: int, most: int | 
     if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
         raise GraphError(400, "RequestBroker--ParseUri", f"Invalid value '{text}' for {name} query option.")
     return int(text)
-
-
-def _filters(text: str | None) -> list[_Filter]:
-    if not text:
-        return []
-    filters = []
-    for part in text.split(" and "):
-        found = _RECEIVED_FILTER.fullmatch(part.strip())
-        try:
-            moment = datetime.fromisoformat(found[2]) if found else None
-        except ValueError:
-            moment = None
-        if found is None or moment is None or moment.tzinfo is None:
-            raise GraphError(400, "RequestBroker--ParseUri", f"Invalid filter clause: '{part}'.")
-        filters.append(_Filter(found[1], moment))
-    return filters
 
 
 def _ascending(text: str | None) -> bool:
@@ -335,21 +303,8 @@ def _looks_like_id(text: str) -> bool:
     return True
 
 
-def _context(call: Call, mailbox: Mailbox) -> str:
-    return f"{call.base_url}/v1.0/$metadata#users('{mailbox.user_id}')"
-
-
 def _selected(view: View) -> str:
     return f"({','.join(view.select)})" if view.select else ""
-
-
-def _applied(call: Call) -> dict[str, str]:
-    applied = []
-    if call.prefers_immutable_ids():
-        applied.append('IdType="ImmutableId"')
-    if call.prefers_text_bodies():
-        applied.append('outlook.body-content-type="text"')
-    return {"Preference-Applied": ", ".join(applied)} if applied else {}
 
 
 def _graph_answer(values: object, status: int = 200) -> Answer:

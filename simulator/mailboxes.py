@@ -38,14 +38,34 @@ class ChangeKind(StrEnum):
     DELETED = "deleted"
 
 
+@dataclass(frozen=True, slots=True)
+class FolderChange:
+    """One line of a folder's log; the ids are those the message had there. `reason`: why it is there no more."""
+
+    kind: ChangeKind
+    message: "Message"
+    immutable_id: str
+    default_id: str
+    reason: str = ""
+
+
 @dataclass(eq=False, slots=True)
 class Folder:
-    """A mail folder; its id never changes. `messages` is in order of `receivedDateTime`."""
+    """A mail folder; its id never changes.
+
+    `messages` is in order of `receivedDateTime`, `changes` in the order in which they happened.
+    """
 
     folder_id: str
     display_name: str
     well_known: str | None = None
     messages: list["Message"] = field(default_factory=list)
+    changes: list[FolderChange] = field(default_factory=list)
+
+    def note(self, kind: ChangeKind, message: "Message", reason: str = "") -> int:
+        """Write a change into the log; returns its place."""
+        self.changes.append(FolderChange(kind, message, message.immutable_id, message.default_id, reason))
+        return len(self.changes) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +78,11 @@ class StoredAttachment:
 
 @dataclass(eq=False, slots=True)
 class Message:
-    """A message in a folder. `rendered` is the last JSON made of it, with the view it was made for."""
+    """A message in a folder.
+
+    `entered`: where the folder's log tells of its arrival there. `rendered` is the last JSON made of it, with the view
+    it was made for.
+    """
 
     immutable_id: str
     default_id: str
@@ -74,6 +98,7 @@ class Message:
     attachments: tuple[StoredAttachment, ...]
     has_attachments: bool
     is_read: bool = False
+    entered: int = -1
     rendered: tuple[object, bytes] | None = None
 
     def identifier(self, *, immutable: bool) -> str:
@@ -181,11 +206,12 @@ class Mailbox:
         """Set the read flag; tells of an update even when nothing changed, as users have reported of Graph."""
         message.is_read = is_read
         self._touch(message)
+        message.folder.note(ChangeKind.UPDATED, message)
         self._tell(ChangeKind.UPDATED, message)
 
     def move(self, message: Message, folder: Folder) -> None:
         """Move a message: it keeps the immutable id and gets a new default one (graph.md §7, ids)."""
-        self._remove(message)
+        self._remove(message, "changed")
         self._tell(ChangeKind.DELETED, message)
         message.default_id = self._identifiers.default_message_id()
         message.folder = folder
@@ -195,7 +221,7 @@ class Mailbox:
 
     def remove(self, message: Message) -> None:
         """Delete a message for good."""
-        self._remove(message)
+        self._remove(message, "deleted")
         self._tell(ChangeKind.DELETED, message)
 
     def _new_internet_message_id(self, letter: Letter) -> str | None:
@@ -205,8 +231,11 @@ class Mailbox:
         insort(message.folder.messages, message, key=attrgetter("order"))
         self._messages[message.immutable_id] = message
         self._messages[message.default_id] = message
+        message.entered = message.folder.note(ChangeKind.CREATED, message)
 
-    def _remove(self, message: Message) -> None:
+    def _remove(self, message: Message, reason: str) -> None:
+        message.entered = -1
+        message.folder.note(ChangeKind.DELETED, message, reason)
         message.folder.messages.remove(message)
         del self._messages[message.immutable_id]
         del self._messages[message.default_id]

@@ -1,7 +1,6 @@
 """From method and path to the operation meant: no I/O, no state.
 
-Both of Graph's styles are read, `users/{id}/mailFolders/inbox` and `users('{id}')/mailFolders('inbox')`. Delta query
-(`…/messages/delta`, graph.md §6) would be one more operation here and one more module beside `mail_calls`.
+Both of Graph's styles are read, `users/{id}/mailFolders/inbox` and `users('{id}')/mailFolders('inbox')`.
 """
 
 import re
@@ -86,6 +85,8 @@ def _message_route(method: str, user: str, folder: str, rest: list[str]) -> Rout
     match [rest[0], *(name.lower() for name in rest[1:2]), *rest[2:]] if rest else []:
         case []:
             return Route(_allowed(method, {"GET": Operation.LIST_MESSAGES}), user, folder)
+        case [function] if folder and function.lower() in {"delta", "delta()", "microsoft.graph.delta()"}:
+            return Route(_allowed(method, {"GET": Operation.DELTA_MESSAGES}), user, folder)
         case [message]:
             return Route(_allowed(method, _MESSAGE_METHODS), user, folder, message)
         case [message, "$value"]:

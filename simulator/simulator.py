@@ -177,6 +177,11 @@ class Simulator:
         """When each subscription was reauthorized by `POST …/reauthorize`."""
         return self._calls.reauthorized if self._calls else {}
 
+    @property
+    def renewed(self) -> dict[str, list[datetime]]:
+        """When each subscription was renewed by `PATCH`."""
+        return self._calls.renewed if self._calls else {}
+
     def issue_certificate(self, label: str) -> IssuedCertificate:
         """Make a server certificate for loopback names, for example for a receiver, under the simulator's authority."""
         return self.authority.issue(label)
@@ -199,6 +204,14 @@ class Simulator:
             ValueError: no such application, or not a certificate with an RSA key.
         """
         return self.tenants.register_certificate(tenant_id, client_id, data)
+
+    def unregister_certificate(self, tenant_id: str, client_id: str, thumbprint: str) -> None:
+        """Remove an uploaded certificate, named by its SHA-1 thumbprint: sign-in with it is refused from then on.
+
+        Raises:
+            ValueError: no such application.
+        """
+        self.tenants.unregister_certificate(tenant_id, client_id, thumbprint)
 
     def add_mailbox(self, address: str, display_name: str | None = None, tenant_id: str | None = None) -> Mailbox:
         """Make a user with a mailbox; without a tenant id in the first tenant."""
@@ -259,6 +272,7 @@ class Simulator:
             "calls": {str(operation): count for operation, count in listener.calls.items()} if listener else {},
             "answers": {str(status): count for status, count in sorted(listener.statuses.items())} if listener else {},
             "throttled": self.throttle.refused,
+            "throttled_subscription_calls": self.throttle.refused_subscription_calls,
             "concurrency_high_water": {by_address.get(u, u): n for u, n in self.throttle.high_water.items()},
             "tokens_issued": self.tokens.issued,
             "subscriptions": len(self.subscriptions.all()),

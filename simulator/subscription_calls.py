@@ -42,6 +42,7 @@ class SubscriptionCalls:
         self._identifiers = identifiers
         self._clock = clock
         self.reauthorized: dict[str, list[datetime]] = {}
+        self.renewed: dict[str, list[datetime]] = {}
 
     async def answer(self, call: Call, route: Route, application: Application) -> Answer:
         """Answer one call.
@@ -154,6 +155,7 @@ class SubscriptionCalls:
             await self._handshake.validate(url, Operation.UPDATE_SUBSCRIPTION)
             subscription.notification_url = url
         subscription.expires = expires
+        self.renewed.setdefault(subscription.subscription_id, []).append(self._clock())
         return _subscription_answer(call, subscription, 200)
 
 

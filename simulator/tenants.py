@@ -80,13 +80,26 @@ class Tenants:
         Raises:
             ValueError: no such application, or not a certificate with an RSA key.
         """
+        application = self._registered(tenant_id, client_id)
+        registered = read_certificate(data)
+        application.certificates.append(registered)
+        return registered.thumbprint
+
+    def unregister_certificate(self, tenant_id: str, client_id: str, thumbprint: str) -> None:
+        """Remove an uploaded certificate; a repeat does nothing.
+
+        Raises:
+            ValueError: no such application.
+        """
+        application = self._registered(tenant_id, client_id)
+        application.certificates = [each for each in application.certificates if each.thumbprint != thumbprint]
+
+    def _registered(self, tenant_id: str, client_id: str) -> Application:
         application = self.application(tenant_id, client_id)
         if application is None:
             msg = f"tenant {tenant_id} has no application {client_id}"
             raise ValueError(msg)
-        registered = read_certificate(data)
-        application.certificates.append(registered)
-        return registered.thumbprint
+        return application
 
 
 def read_certificate(data: bytes) -> RegisteredCertificate:

@@ -9,14 +9,20 @@ from simulator.calls import GraphError, Operation
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of graph.md §8; a window's count starts with the first call in it. Refused calls count as well."""
+    """The limits of graph.md §8; a window's count starts with the first call in it. Refused calls count as well.
+
+    Those of subscriptions are for an application in one tenant, and `_of_app` for it in all tenants.
+    """
 
     concurrent_per_mailbox: int = 4
     requests_per_mailbox: int = 10_000
     mailbox_window_secs: float = 600
     subscription_calls: int = 500
+    subscription_calls_of_app: int = 2_000
     subscription_lists: int = 25
+    subscription_lists_of_app: int = 40
     subscription_reauthorizations: int = 1_000
+    subscription_reauthorizations_of_app: int = 4_000
     subscription_window_secs: float = 20
     concurrency_retry_after_secs: int = 1
 
@@ -27,6 +33,7 @@ class Throttle:
     def __init__(self, limits: Limits, clock: Callable[[], datetime]) -> None:
         self.limits = limits
         self.refused = 0
+        self.refused_subscription_calls = 0
         self.high_water: dict[str, int] = {}
         self._clock = clock
         self._open: dict[tuple[str, str], int] = {}
@@ -56,19 +63,25 @@ class Throttle:
         """End a call that `enter` let in."""
         self._open[(client_id, user_id)] -= 1
 
-    def count_subscription_call(self, client_id: str, operation: Operation) -> None:
+    def count_subscription_call(self, tenant_id: str, client_id: str, operation: Operation) -> None:
         """Count a call on subscriptions.
 
         Raises:
             GraphError: 429.
         """
         limits = self.limits
-        kind, most = "subscriptions", limits.subscription_calls
+        kind, most, most_of_app = "subscriptions", limits.subscription_calls, limits.subscription_calls_of_app
         if operation is Operation.LIST_SUBSCRIPTIONS:
-            kind, most = "list", limits.subscription_lists
+            kind, most, most_of_app = "list", limits.subscription_lists, limits.subscription_lists_of_app
         elif operation is Operation.REAUTHORIZE_SUBSCRIPTION:
-            kind, most = "reauthorize", limits.subscription_reauthorizations
-        self._count((client_id, kind), most, limits.subscription_window_secs)
+            kind = "reauthorize"
+            most, most_of_app = limits.subscription_reauthorizations, limits.subscription_reauthorizations_of_app
+        try:
+            self._count((f"{client_id} {tenant_id}", kind), most, limits.subscription_window_secs)
+            self._count((client_id, kind), most_of_app, limits.subscription_window_secs)
+        except GraphError:
+            self.refused_subscription_calls += 1
+            raise
 
     def _count(self, key: tuple[str, str], most: int, window: float) -> None:
         now = self._clock().timestamp()
