@@ -158,6 +158,21 @@ class CertificateStore:
             ),
         )
 
+    def expiry(self, thumbprint: str) -> datetime:
+        """When the certificate ends (aware, UTC), whether its key is here or not. Blocking: it looks at the folder.
+
+        Raises:
+            CertificateError: it is not in the folder.
+        """
+        wanted = normalise_thumbprint(thumbprint)
+        for entry in self.list():
+            if entry.certificate is not None and entry.certificate.thumbprint == wanted:
+                return entry.certificate.not_after
+        raise CertificateError(
+            f"Certificate {wanted} is not in the folder {self._folder}.",
+            advice="Put its file there, or correct the thumbprint of the account.",
+        )
+
     def list(self) -> builtins.list[StoreEntry]:
         """Everything in the folder, by path; each certificate once, without its key. Never raises for a bad file."""
         try:

@@ -214,6 +214,7 @@ class GraphClient:
         headers: Mapping[str, str] | None = None,
         deadline_seconds: float | None = None,
         counted: bool = True,
+        before_repeat: Callable[[], Awaitable[None]] | None = None,
     ) -> Any:  # noqa: ANN401 (JSON has no narrower type)
         """One call, repeated while that may help; the decoded JSON, or None when the answer has no body.
 
@@ -230,6 +231,7 @@ class GraphClient:
             headers: beside our own; a `Prefer` is added to ours.
             deadline_seconds: for everything, waits for a slot and for Retry-After included.
             counted: false for calls that do not touch the mailbox and take none of its slots.
+            before_repeat: awaited before every attempt but the first, for who counts them.
 
         Raises:
             GraphUnavailable: not within the deadline; at once when Retry-After leads beyond it.
@@ -238,7 +240,7 @@ class GraphClient:
             SyncStateLost: a delta link is no longer good.
         """
         call = self._call(mailbox, method, url, params, json, headers, deadline_seconds, method.lower(), counted)
-        return await self._within_deadline(call, lambda token: self._answer(call, token))
+        return await self._within_deadline(call, lambda token: self._answer(call, token), before_repeat)
 
     def stream(
         self,
@@ -301,27 +303,40 @@ class GraphClient:
             )
         return target
 
-    async def _within_deadline(self, call: _Call, attempt: Callable[[str], Awaitable[_T]]) -> _T:
+    async def _within_deadline(
+        self,
+        call: _Call,
+        attempt: Callable[[str], Awaitable[_T]],
+        before_repeat: Callable[[], Awaitable[None]] | None = None,
+    ) -> _T:
         seconds = call.deadline - self._monotonic()
         try:
             async with asyncio.timeout(seconds):
                 try:
                     return await self._authorised(call, attempt)
                 except (GraphUnavailable, ItemCorrupt) as error:
-                    return await self._again(call, attempt, error)
+                    return await self._again(call, attempt, error, before_repeat)
         except TimeoutError as reason:
             raise GraphUnavailable(
                 f"{call.doing} for {call.mailbox} was not answered within {seconds:.0f} seconds.",
                 maybe_done=call.method not in _REPEATABLE,
             ) from reason
 
-    async def _again(self, call: _Call, attempt: Callable[[str], Awaitable[_T]], first: GraphError) -> _T:
+    async def _again(
+        self,
+        call: _Call,
+        attempt: Callable[[str], Awaitable[_T]],
+        first: GraphError,
+        before_repeat: Callable[[], Awaitable[None]] | None,
+    ) -> _T:
         """The attempts after the first; apart from it, since nearly every call needs one only."""
         pending: list[GraphError] = [first]
 
         async def one() -> _T:
             if pending:
                 raise pending.pop()
+            if before_repeat is not None:
+                await before_repeat()
             return await self._authorised(call, attempt)
 
         retrying = tenacity.AsyncRetrying(

@@ -31,6 +31,10 @@ class AccountFacts(Protocol):
     def secure_certificate_access(self) -> bool:
         """`bSecureCertificateAccess`."""
 
+    @property
+    def next_thumbprint(self) -> str | None:
+        """`sNextCertificateThumbprint`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
@@ -50,6 +54,8 @@ class Mailbox:
     """SHA-1 of the certificate, as the administrator pasted it; `certificates.normalise_thumbprint` reads it."""
     secure_certificate_access: bool = True
     """`bSecureCertificateAccess`: the certificate must chain to a trusted root."""
+    next_thumbprint: str | None = None
+    """Of the certificate that takes over when Entra no longer takes the current one."""
 
     @classmethod
     def of(cls, account_id: int, facts: AccountFacts) -> "Mailbox":
@@ -62,6 +68,7 @@ class Mailbox:
             user_id=facts.user_id,
             thumbprint=facts.thumbprint,
             secure_certificate_access=facts.secure_certificate_access,
+            next_thumbprint=facts.next_thumbprint,
         )
 
     def __str__(self) -> str:

@@ -1,7 +1,9 @@
 """Messages and attachments of a mailbox (graph.md section 7)."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -67,6 +69,45 @@ def mailbox_path(mailbox: Mailbox) -> str:
 def folder_path(mailbox: Mailbox, folder: str) -> str:
     """`/users/{id}/mailFolders/{folder}`; `folder` is a well-known name in any letter case, or a folder's id."""
     return f"{mailbox_path(mailbox)}/mailFolders/{encode_segment(well_known_folder(folder) or folder)}"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderItem:
+    """A message as a list of its folder shows it. `received`: aware, UTC; None when Graph sent no time."""
+
+    message_id: str
+    received: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class FolderPage:
+    """A page of a folder's list. `link`: of the next page; None: this is the last."""
+
+    items: Sequence[FolderItem]
+    link: str | None
+
+
+def folder_item(entry: object) -> FolderItem | None:
+    """What a list says of a message; None when it has no id."""
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("id"), str) or not entry["id"]:
+        return None
+    try:
+        received = read_time(entry.get("receivedDateTime"))
+    except ValueError:
+        received = None
+    return FolderItem(entry["id"], received)
+
+
+def read_time(text: object) -> datetime:
+    """A time of Graph as aware UTC: up to seven fraction digits, `Z`, any offset or none.
+
+    Raises:
+        ValueError: it is no time.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"A time is a text, not {type(text).__name__}.")  # noqa: TRY004 (callers catch one type)
+    moment = datetime.fromisoformat(text.strip())
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 class MailReader:
@@ -146,6 +187,41 @@ class MailReader:
         """
         return self._content(mailbox, f"{_attachment(mailbox, message_id, attachment_id)}/$value")
 
+    async def folder_page(
+        self, mailbox: Mailbox, folder: str, *, since: datetime | None = None, link: str | None = None
+    ) -> FolderPage:
+        """Messages of a folder, newest first, up to 1,000: those received at `since` (aware) or later.
+
+        The first page with `link` None, then each at the link of the one before.
+
+        Raises:
+            FolderNotFound, MailboxNotFound
+        """
+        params = None if link is not None else {"$select": "id,receivedDateTime", "$top": "1000", **_newest(since)}
+        url = f"{folder_path(mailbox, folder)}/messages" if link is None else link
+        try:
+            page = _object(await self._client.request(mailbox, "GET", url, params=params))
+        except (ItemGone, MailboxNotFound) as error:
+            await self.probe(mailbox, folder)
+            raise GraphUnavailable(f"{error} The folder is there. Try again later.", **error.facts) from error
+        items = [item for item in map(folder_item, page.get("value") or ()) if item is not None]
+        more = page.get("@odata.nextLink")
+        return FolderPage(items, more if isinstance(more, str) and more else None)
+
+    async def parent_folder(self, mailbox: Mailbox, message_id: str) -> str:
+        """The id of the folder that a message is in now.
+
+        Raises:
+            ItemGone: the message is not in the mailbox (any more).
+            MailboxNotFound: neither is the mailbox.
+        """
+        params = {"$select": "parentFolderId"}
+        try:
+            answer = _object(await self._client.request(mailbox, "GET", _message(mailbox, message_id), params=params))
+        except (ItemGone, MailboxNotFound) as error:
+            raise await self._judged(mailbox, error) from error
+        return str(answer.get("parentFolderId") or "")
+
     async def probe(self, mailbox: Mailbox, folder: str = _INBOX) -> dict[str, Any]:
         """`id` and `displayName` of the folder: the cheapest proof that sign-in, grant, mailbox and folder are good.
 
@@ -194,6 +270,14 @@ class MailReader:
         if isinstance(error, ItemGone):
             return error
         return ItemGone(f"{error.summary} The mailbox answers, so the message is gone.", **error.facts)
+
+
+def _newest(since: datetime | None) -> dict[str, str]:
+    if since is None:
+        return {"$orderby": "receivedDateTime desc"}
+    moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # What is ordered by must come first in the filter.
+    return {"$filter": f"receivedDateTime ge {moment}", "$orderby": "receivedDateTime desc"}
 
 
 def _message(mailbox: Mailbox, message_id: str) -> str:

@@ -11,7 +11,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol
@@ -26,7 +26,7 @@ from msal.exceptions import MsalServiceError  # type: ignore[import-untyped]  # 
 from graph import aadsts
 from graph.answers import harmless, retry_after_seconds
 from graph.certificates import Certificate, check_usable
-from graph.errors import CertificateError, GraphError, GraphUnavailable, SignInRefused
+from graph.errors import AccountError, CertificateError, GraphError, GraphUnavailable, SignInRefused
 from graph.mailbox import Mailbox
 from graph.transport import load_roots, proxy_for, tls_context
 
@@ -37,7 +37,7 @@ _RETRY_EARLY_SECONDS: Final = 30.0
 _TOO_MANY_REQUESTS: Final = 429
 _USUAL_LIFE_SECONDS: Final = 3599
 
-_Key = tuple[str, str, str, bool]
+_Key = tuple[str, str, str, str | None, bool]
 
 
 class Certificates(Protocol):
@@ -56,6 +56,8 @@ class _Held:
     obtained: float
     refresh_at: float
     expires: float
+    thumbprint: str
+    """Of the certificate that signed in."""
     after_rejection: bool = False
     """Obtained because Graph answered 401 to the one before."""
 
@@ -111,6 +113,7 @@ class TokenSource:
         self._held: dict[_Key, _Held] = {}
         self._failed: dict[_Key, _Failure] = {}
         self._locks: dict[_Key, asyncio.Lock] = {}
+        self._last_good: dict[_Key, str] = {}
         self._roots: tuple[x509.Certificate, ...] | None = None
 
     def __repr__(self) -> str:
@@ -163,6 +166,11 @@ class TokenSource:
             self._held[key].after_rejection = True
             return token
 
+    def certificate_in_use(self, mailbox: Mailbox) -> str | None:
+        """The thumbprint of the certificate that got the token now held; None when none is held."""
+        held = self._held.get(_key(mailbox))
+        return None if held is None else held.thumbprint
+
     def _lock(self, key: _Key) -> asyncio.Lock:
         lock = self._locks.get(key)
         if lock is None:
@@ -200,6 +208,31 @@ class TokenSource:
     # --- In a thread ---
 
     def _sign_in(self, mailbox: Mailbox) -> _Held:
+        """With the certificate that did last, else the current one; if that does not do, with the other."""
+        key = _key(mailbox)
+        candidates = [mailbox.thumbprint, *filter(None, [mailbox.next_thumbprint])]
+        candidates.sort(key=lambda each: each != self._last_good.get(key, mailbox.thumbprint))
+        first, *others = candidates
+        try:
+            return self._sign_in_with(mailbox, first)
+        except (CertificateError, SignInRefused) as error:
+            if not others or not _is_of_the_certificate(error):
+                raise
+            held = self._after_refusal(mailbox, others[0], error)
+        self._last_good[key] = others[0]
+        log.warning("certificate_fell_over", account=mailbox.account_name, refused=first, in_use=others[0])
+        return held
+
+    def _after_refusal(self, mailbox: Mailbox, thumbprint: str, refusal: AccountError) -> _Held:
+        try:
+            return self._sign_in_with(mailbox, thumbprint)
+        except (CertificateError, SignInRefused) as error:
+            both = copy.copy(refusal)
+            both.args = (f"{refusal} The account's other certificate does not do either: {error.summary}",)
+            raise both from error
+
+    def _sign_in_with(self, mailbox: Mailbox, thumbprint: str) -> _Held:
+        mailbox = replace(mailbox, thumbprint=thumbprint)
         certificate = self._usable_certificate(mailbox)
         began = self._monotonic()
         with _Session(self._authority_url, self._tls, self._timeouts) as session:
@@ -208,7 +241,8 @@ class TokenSource:
                 _refuse(mailbox, answer, session)
         life = float(answer.get("expires_in") or _USUAL_LIFE_SECONDS)
         early = min(_EARLY_SECONDS, life / 2)
-        return _Held(str(answer["access_token"]), began, began + life - early, began + life)
+        token = str(answer["access_token"])
+        return _Held(token, began, began + life - early, began + life, certificate.thumbprint)
 
     def _usable_certificate(self, mailbox: Mailbox) -> Certificate:
         try:
@@ -251,7 +285,17 @@ class TokenSource:
 
 
 def _key(mailbox: Mailbox) -> _Key:
-    return mailbox.tenant_id, mailbox.client_id, mailbox.thumbprint, mailbox.secure_certificate_access
+    return (
+        mailbox.tenant_id,
+        mailbox.client_id,
+        mailbox.thumbprint,
+        mailbox.next_thumbprint,
+        mailbox.secure_certificate_access,
+    )
+
+
+def _is_of_the_certificate(error: CertificateError | SignInRefused) -> bool:
+    return isinstance(error, CertificateError) or aadsts.is_of_the_certificate(error.aadsts)
 
 
 class _Adapter(requests.adapters.HTTPAdapter):

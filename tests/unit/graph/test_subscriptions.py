@@ -17,7 +17,8 @@ from graph.errors import (
     SubscriptionGone,
 )
 from graph.mailbox import Mailbox
-from graph.subscriptions import GraphSubscription, SubscriptionClient, mail_resource, read_time
+from graph.messages import read_time
+from graph.subscriptions import GraphSubscription, SubscriptionClient, mail_resource
 from tests.unit.graph.scripted import Answer, Clock, Script, fail, ok, raw
 
 EXPIRES = datetime(2027, 3, 8, 9, tzinfo=UTC)
