@@ -4,15 +4,23 @@ Every function takes the connection of a transaction; see `db.engine`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from db.errors import AccountExists, AccountNotFound
-from db.tables import account_condition, account_settings, message, subscription_schedule
+from db.schedule import SUBSCRIPTIONS
+from db.tables import (
+    account_condition,
+    account_settings,
+    folder_sync,
+    message,
+    missed_notification,
+    subscription_schedule,
+)
 
 AFTER_IMPORT: Final = ("none", "read", "move", "delete")
 
@@ -33,6 +41,10 @@ class AccountSettings:
     folder: str = "Inbox"
     after_import: str = "none"
     move_to_folder: str | None = None
+    next_thumbprint: str | None = None
+    """The certificate that takes over when Entra no longer takes the current one."""
+    import_since: datetime | None = None
+    """Mail received earlier is not caught up with (aware, UTC); None: decided by the first subscription manager."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,8 @@ class Account:
     settings: AccountSettings
     enabled: bool
     removed: bool
+    fingerprint: str = field(repr=False)
+    """All that a subscription manager acts on, as one text that changes with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +77,15 @@ def add(connection: Connection, settings: AccountSettings, *, now: datetime) -> 
     Raises:
         AccountExists: the name is taken, or another account imports the same folder.
     """
-    for other in every(connection):
-        if _same_folder(other.settings, settings):
-            raise AccountExists(
-                f"The account {other.settings.name!r} imports this folder of this mailbox already; "
-                "a second one would take its subscription away. Choose another folder, or remove that account."
-            )
+    _refuse_same_folder(connection, settings)
     taken = connection.scalar(select(_settings.nAccountID).where(_settings.sAccountName == settings.name))
     if taken is None:
         try:
             with connection.begin_nested():
                 account_id = connection.execute(
                     insert(account_settings).values(
-                        sAccountName=settings.name,
-                        sTenantID=settings.tenant_id,
-                        sClientID=settings.client_id,
-                        sUserID=settings.user_id,
-                        sCertificateThumbprint=settings.thumbprint,
-                        bSecureCertificateAccess=settings.secure_certificate_access,
-                        sFolder=settings.folder,
-                        sAfterImport=settings.after_import,
-                        sMoveToFolder=settings.move_to_folder,
                         bEnabled=True,
+                        **_columns(settings),
                     )
                 ).inserted_primary_key
         except IntegrityError:
@@ -93,7 +94,26 @@ def add(connection: Connection, settings: AccountSettings, *, now: datetime) -> 
             assert account_id is not None  # noqa: S101  # a single insert always has its key
             make_due(connection, account_id[0], now=now)
             return int(account_id[0])
-    raise AccountExists(f"An account named {settings.name!r} exists already. Choose another name, or remove that one.")
+    raise _name_taken(settings.name)
+
+
+def change(connection: Connection, name: str, settings: AccountSettings, *, now: datetime) -> None:
+    """Give the account of that name other settings, and have its subscription follow.
+
+    Raises:
+        AccountNotFound: there is none of that name.
+        AccountExists: the new name is taken, or another account imports the same folder.
+    """
+    account = by_name(connection, name)
+    _refuse_same_folder(connection, settings, but=account.account_id)
+    try:
+        with connection.begin_nested():
+            connection.execute(
+                update(account_settings).where(_settings.nAccountID == account.account_id).values(**_columns(settings))
+            )
+    except IntegrityError as exc:
+        raise _name_taken(settings.name) from exc
+    make_due(connection, account.account_id, now=now)
 
 
 def every(connection: Connection) -> list[Account]:
@@ -170,8 +190,8 @@ def mark_removed(connection: Connection, name: str, *, now: datetime) -> None:
 
 def purge(connection: Connection, account_id: int) -> None:
     """Delete what is left of a removed account."""
-    connection.execute(delete(subscription_schedule).where(subscription_schedule.c.nAccountID == account_id))
-    connection.execute(delete(account_condition).where(_condition.nAccountID == account_id))
+    for table in (subscription_schedule, folder_sync, account_condition, missed_notification):
+        connection.execute(delete(table).where(table.c.nAccountID == account_id))
     connection.execute(
         delete(account_settings).where(_settings.nAccountID == account_id, _settings.dtRemoved.is_not(None))
     )
@@ -179,10 +199,43 @@ def purge(connection: Connection, account_id: int) -> None:
 
 def make_due(connection: Connection, account_id: int, *, now: datetime) -> None:
     """Have a subscription manager look at the account now."""
-    schedule = subscription_schedule
-    known = connection.execute(update(schedule).where(schedule.c.nAccountID == account_id).values(dtDue=now)).rowcount
-    if not known:
-        connection.execute(insert(schedule).values(nAccountID=account_id, dtDue=now))
+    SUBSCRIPTIONS.request(connection, account_id, now=now)
+
+
+def changed(connection: Connection, *, now: datetime, most: int) -> list[int]:
+    """Accounts whose row says something else than what a subscription manager last acted on, up to `most`.
+
+    For changes by other programs, which ask for no turn. One statement that compares within the database; what is due
+    or under way is left out.
+    """
+    schedule = subscription_schedule.c
+    return list(
+        connection.scalars(
+            select(_settings.nAccountID)
+            .select_from(account_settings)
+            .outerjoin(subscription_schedule, schedule.nAccountID == _settings.nAccountID)
+            .where(
+                or_(
+                    schedule.nAccountID.is_(None),
+                    and_(
+                        schedule.dtDue > now,
+                        schedule.dtLeaseUntil.is_(None),
+                        or_(schedule.sServed.is_(None), schedule.sServed != _FINGERPRINT),
+                    ),
+                )
+            )
+            .limit(most)
+        )
+    )
+
+
+def settle_import_since(connection: Connection, account_id: int, *, now: datetime) -> None:
+    """Decide from when on an account imports that does not say: since its first import, or from now on."""
+    first = select(func.min(message.c.dtImported)).where(message.c.nAccountID == account_id)
+    undecided = (_settings.nAccountID == account_id) & _settings.dtImportSince.is_(None)
+    if connection.scalar(select(_settings.nAccountID).where(undecided)) is not None:
+        since = connection.scalar(first) or now
+        connection.execute(update(account_settings).where(undecided).values(dtImportSince=since))
 
 
 def set_condition(connection: Connection, condition: Condition) -> None:
@@ -211,6 +264,15 @@ def clear_condition(connection: Connection, account_id: int, role: str) -> None:
     connection.execute(delete(account_condition).where(_condition.nAccountID == account_id, _condition.sRole == role))
 
 
+def clear_expired_condition(connection: Connection, account_id: int, role: str, *, now: datetime) -> None:
+    """Take back what was noted for a time that is over."""
+    connection.execute(
+        delete(account_condition).where(
+            _condition.nAccountID == account_id, _condition.sRole == role, _condition.dtNextAttempt <= now
+        )
+    )
+
+
 def conditions(connection: Connection) -> list[Condition]:
     """All conditions, by account."""
     rows = connection.execute(select(account_condition).order_by(_condition.nAccountID, _condition.sRole))
@@ -225,6 +287,59 @@ def imported_counts(connection: Connection) -> dict[int, int]:
     return {row[0]: row[1] for row in rows}
 
 
+def _columns(settings: AccountSettings) -> dict[str, Any]:
+    return {
+        "sAccountName": settings.name,
+        "sTenantID": settings.tenant_id,
+        "sClientID": settings.client_id,
+        "sUserID": settings.user_id,
+        "sCertificateThumbprint": settings.thumbprint,
+        "sNextCertificateThumbprint": settings.next_thumbprint,
+        "bSecureCertificateAccess": settings.secure_certificate_access,
+        "sFolder": settings.folder,
+        "sAfterImport": settings.after_import,
+        "sMoveToFolder": settings.move_to_folder,
+        "dtImportSince": settings.import_since,
+    }
+
+
+def _name_taken(name: str) -> AccountExists:
+    return AccountExists(f"An account named {name!r} exists already. Choose another name, or remove that one.")
+
+
+def _refuse_same_folder(connection: Connection, settings: AccountSettings, *, but: int | None = None) -> None:
+    for other in every(connection):
+        if other.account_id != but and _same_folder(other.settings, settings):
+            raise AccountExists(
+                f"The account {other.settings.name!r} imports this folder of this mailbox already; "
+                "a second one would take its subscription away. Choose another folder, or remove that account."
+            )
+
+
+def _bit(column: ColumnElement[Any]) -> ColumnElement[str]:
+    return case((column, "1"), else_="0")
+
+
+# Made and compared in the database only, so that it is one text whatever the database does to blanks and case.
+_FINGERPRINT: Final[ColumnElement[str]] = (
+    _settings.sTenantID
+    + "|"
+    + _settings.sClientID
+    + "|"
+    + _settings.sUserID
+    + "|"
+    + _settings.sCertificateThumbprint
+    + "|"
+    + func.coalesce(_settings.sNextCertificateThumbprint, "")
+    + "|"
+    + _settings.sFolder
+    + "|"
+    + _bit(_settings.bSecureCertificateAccess)
+    + _bit(_settings.bEnabled)
+    + _bit(_settings.dtRemoved.is_not(None))
+)
+
+
 def _same_folder(one: AccountSettings, other: AccountSettings) -> bool:
     def facts(settings: AccountSettings) -> tuple[str, ...]:
         return tuple(
@@ -235,7 +350,7 @@ def _same_folder(one: AccountSettings, other: AccountSettings) -> bool:
 
 
 def _select() -> Any:  # noqa: ANN401  # SQLAlchemy's type of a select of ten columns names each of them
-    return select(account_settings)
+    return select(account_settings, _FINGERPRINT.label("fingerprint"))
 
 
 def _by(connection: Connection, condition: ColumnElement[bool]) -> dict[int, Account]:
@@ -255,7 +370,10 @@ def _account(row: Row[Any]) -> Account:
             folder=row.sFolder,
             after_import=row.sAfterImport,
             move_to_folder=row.sMoveToFolder,
+            next_thumbprint=row.sNextCertificateThumbprint,
+            import_since=row.dtImportSince,
         ),
         enabled=row.bEnabled,
         removed=row.dtRemoved is not None,
+        fingerprint=row.fingerprint,
     )

@@ -114,7 +114,7 @@ class MessageStore:
         """
         if not keys:
             return set()
-        return await self._database.read(lambda connection: _known(connection, list(keys)))
+        return await self._database.read(lambda connection: known(connection, list(keys)))
 
     async def save(self, record: MessageRecord) -> bool:
         """Write the message and all below it in one transaction; False when it was there already.
@@ -160,7 +160,8 @@ class MessageStore:
         return MessageRefused(f"The gateway database refuses the message: {type(cause).__name__}.")
 
 
-def _known(connection: Connection, keys: list[MessageKey]) -> set[MessageKey]:
+def known(connection: Connection, keys: list[MessageKey]) -> set[MessageKey]:
+    """Which of these are imported."""
     found: set[MessageKey] = set()
     for start in range(0, len(keys), _KEYS_IN_ONE_QUERY):
         chunk = keys[start : start + _KEYS_IN_ONE_QUERY]
@@ -176,7 +177,7 @@ def _known(connection: Connection, keys: list[MessageKey]) -> set[MessageKey]:
 
 
 def _save(connection: Connection, records: list[MessageRecord], now: datetime) -> list[bool]:
-    seen = _known(connection, [record.key for record in records])
+    seen = known(connection, [record.key for record in records])
     new: list[MessageRecord] = []
     results: list[bool] = []
     for record in records:

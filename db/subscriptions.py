@@ -1,17 +1,14 @@
-"""The subscriptions we hold, and who looks after which account when.
-
-`tblSubscriptionSchedule` has one row an account: when it is due, and which manager has it under a lease. Work per look
-grows with the accounts that are due, not with all.
-"""
+"""The subscriptions we hold (`tblGraphSubscription`), and what is to be done with them beside their regular renewal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
-from db.tables import account_settings, graph_subscription, subscription_schedule
+from db.folders import note_gap
+from db.schedule import SUBSCRIPTIONS, Turn
+from db.tables import graph_subscription, subscription_schedule
 
 _held = graph_subscription.c
 _schedule = subscription_schedule.c
@@ -29,101 +26,80 @@ class HeldSubscription:
     key_fingerprint: str
     granted: datetime
     """When Graph last granted the expiry: a life is measured from then."""
+    created: datetime
+    """Since when Graph notifies by it."""
     state: str = "active"
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """An account that is this manager's to serve until `lease_until`."""
+class Orders:
+    """What the next turn of an account has to know beside its settings and its subscription.
 
-    account_id: int
-    failures: int
-    attempt_fingerprint: str | None
-    lease_until: datetime
-
-
-def unscheduled(connection: Connection) -> bool:
-    """True when another program added accounts, which have no row in the schedule yet."""
-    return connection.scalar(_unscheduled(literal(1)).limit(1)) is not None
-
-
-def seed(connection: Connection, *, now: datetime) -> None:
-    """Give accounts that have none a row in the schedule, due now."""
-    missing = _unscheduled(account_settings.c.nAccountID, literal(now, _schedule.dtDue.type))
-    connection.execute(insert(subscription_schedule).from_select(["nAccountID", "dtDue"], missing))
-
-
-def _unscheduled(*columns: ColumnElement[Any]) -> Select[Any]:
-    return (
-        select(*columns)
-        .select_from(account_settings)
-        .outerjoin(subscription_schedule, _schedule.nAccountID == account_settings.c.nAccountID)
-        .where(_schedule.nAccountID.is_(None))
-    )
-
-
-def claim(connection: Connection, *, owner: str, now: datetime, lease: timedelta, most: int) -> list[Turn]:
-    """Take up to `most` accounts that are due and that no living manager has."""
-    rows = connection.execute(
-        select(subscription_schedule)
-        .with_hint(subscription_schedule, "WITH (UPDLOCK, READPAST, ROWLOCK)", "mssql")
-        .where(_schedule.dtDue <= now, or_(_schedule.dtLeaseUntil.is_(None), _schedule.dtLeaseUntil <= now))
-        .order_by(_schedule.dtDue)
-        .limit(most)
-        .with_for_update(skip_locked=True)
-    ).all()
-    until = now + lease
-    if rows:
-        connection.execute(
-            update(subscription_schedule)
-            .where(_schedule.nAccountID.in_([row.nAccountID for row in rows]))
-            .values(sOwner=owner, dtLeaseUntil=until)
-        )
-    return [Turn(row.nAccountID, row.nFailures, row.sAttemptFingerprint, until) for row in rows]
-
-
-def anything_due(connection: Connection, *, now: datetime) -> bool:
-    """True when `claim` would find something; writes nothing."""
-    return (
-        connection.scalar(
-            select(literal(1))
-            .select_from(subscription_schedule)
-            .where(_schedule.dtDue <= now, or_(_schedule.dtLeaseUntil.is_(None), _schedule.dtLeaseUntil <= now))
-            .limit(1)
-        )
-        is not None
-    )
-
-
-def release(
-    connection: Connection, account_id: int, *, owner: str, started: datetime, due: datetime, failures: int
-) -> bool:
-    """End a turn: the account is due again at `due`. False when the lease was lost.
-
-    An account that was changed since the turn `started` stays due: what the turn did rests on older settings.
+    `attempt_fingerprint`: the key of an attempt to create a subscription whose outcome was never noted.
+    `reauthorize`: when Graph asked to reauthorize the one held. `recreate`: it lives and does not notify.
     """
-    mine = (_schedule.nAccountID == account_id) & (_schedule.sOwner == owner)
-    freed = connection.execute(
-        update(subscription_schedule)
-        .where(mine, _schedule.dtDue <= started)
-        .values(dtDue=due, sOwner=None, dtLeaseUntil=None, nFailures=failures)
-    ).rowcount
-    if freed:
-        return True
-    return bool(
-        connection.execute(update(subscription_schedule).where(mine).values(sOwner=None, dtLeaseUntil=None)).rowcount
-    )
+
+    attempt_fingerprint: str | None = None
+    reauthorize: datetime | None = None
+    recreate: bool = False
 
 
-def note_attempt(connection: Connection, account_id: int, *, owner: str, fingerprint: str, now: datetime) -> bool:
+def orders(connection: Connection, account_id: int) -> Orders:
+    """The orders for the account."""
+    row = connection.execute(
+        select(_schedule.sAttemptFingerprint, _schedule.dtReauthorize, _schedule.bRecreate).where(
+            _schedule.nAccountID == account_id
+        )
+    ).one_or_none()
+    return Orders() if row is None else Orders(row.sAttemptFingerprint, row.dtReauthorize, row.bRecreate)
+
+
+def note_attempt(connection: Connection, turn: Turn, *, fingerprint: str, now: datetime) -> bool:
     """Write down, before a create call, with which key it is made. False when the lease was lost: make no call then."""
-    return bool(
-        connection.execute(
-            update(subscription_schedule)
-            .where(_schedule.nAccountID == account_id, _schedule.sOwner == owner, _schedule.dtLeaseUntil > now)
-            .values(sAttemptFingerprint=fingerprint)
-        ).rowcount
-    )
+    if not SUBSCRIPTIONS.holds(connection, turn, now=now):
+        return False
+    _change(connection, turn.account_id, sAttemptFingerprint=fingerprint)
+    return True
+
+
+def ask_to_reauthorize(
+    connection: Connection, account_id: int, subscription_id: str | None, *, received: datetime, quiet: timedelta
+) -> bool:
+    """Have the subscription renewed at once; False when that was done within `quiet` before, or it is held no more.
+
+    Graph repeats its wish, and two calls within ten minutes leave it in an inconsistent state (graph.md, section 4).
+    """
+    found = held(connection, [account_id]).get(account_id)
+    if found is None or found.subscription_id != subscription_id or received < found.granted + quiet:
+        return False
+    SUBSCRIPTIONS.request(connection, account_id, now=received)
+    _change(connection, account_id, dtReauthorize=received)
+    return True
+
+
+def ask_to_recreate(connection: Connection, account_id: int, *, now: datetime) -> None:
+    """Have another subscription made in place of the one held."""
+    SUBSCRIPTIONS.request(connection, account_id, now=now)
+    _change(connection, account_id, bRecreate=True)
+
+
+def lose(connection: Connection, account_id: int, subscription_id: str | None, *, now: datetime) -> bool:
+    """Graph has the subscription no more: have another made. False when it is not the one held."""
+    found = held(connection, [account_id]).get(account_id)
+    if found is None or found.subscription_id != subscription_id:
+        return False
+    drop(connection, found.subscription_id)
+    SUBSCRIPTIONS.request(connection, account_id, now=now)
+    return True
+
+
+def note_served(connection: Connection, account_id: int, *, served: str) -> None:
+    """Remember with which settings the account was served (`db.accounts.Account.fingerprint`)."""
+    _change(connection, account_id, sServed=served)
+
+
+def _change(connection: Connection, account_id: int, **values: object) -> None:
+    connection.execute(update(subscription_schedule).where(_schedule.nAccountID == account_id).values(**values))
 
 
 def held(connection: Connection, account_ids: Sequence[int] | None = None) -> dict[int, HeldSubscription]:
@@ -140,14 +116,18 @@ def held(connection: Connection, account_ids: Sequence[int] | None = None) -> di
             notification_url=row.sNotificationURL,
             key_fingerprint=row.sKeyFingerprint,
             granted=row.dtGranted,
+            created=row.dtCreated or row.dtGranted,
             state=row.sState,
         )
         for row in connection.execute(statement)
     }
 
 
-def hold(connection: Connection, subscription: HeldSubscription) -> None:
-    """Note that this is now the account's subscription, in place of any other."""
+def hold(connection: Connection, subscription: HeldSubscription, *, now: datetime) -> None:
+    """Note that this is now the account's subscription, in place of any other; the gap before it is caught up with.
+
+    The order after any gap is: subscribe first, then delta, so that nothing falls between (graph.md, section 4).
+    """
     connection.execute(delete(graph_subscription).where(_of(subscription.account_id, subscription.subscription_id)))
     connection.execute(
         insert(graph_subscription).values(
@@ -159,8 +139,11 @@ def hold(connection: Connection, subscription: HeldSubscription) -> None:
             sNotificationURL=subscription.notification_url,
             sKeyFingerprint=subscription.key_fingerprint,
             dtGranted=subscription.granted,
+            dtCreated=subscription.created,
         )
     )
+    _change(connection, subscription.account_id, sAttemptFingerprint=None, dtReauthorize=None, bRecreate=False)
+    note_gap(connection, subscription.account_id, now=now)
 
 
 def drop(connection: Connection, subscription_id: str) -> None:
@@ -168,8 +151,9 @@ def drop(connection: Connection, subscription_id: str) -> None:
     connection.execute(delete(graph_subscription).where(_held.sSubscriptionID == subscription_id))
 
 
-def extend(connection: Connection, subscription_id: str, *, expires: datetime, now: datetime) -> None:
-    """Note the expiry that Graph granted now."""
+def extend(connection: Connection, account_id: int, subscription_id: str, *, expires: datetime, now: datetime) -> None:
+    """Note the expiry that Graph granted now; a renewal reauthorizes as well (graph.md, section 1)."""
+    _change(connection, account_id, dtReauthorize=None)
     connection.execute(
         update(graph_subscription)
         .where(_held.sSubscriptionID == subscription_id)

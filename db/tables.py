@@ -108,6 +108,10 @@ account_settings = Table(
     Column("bEnabled", Boolean(create_constraint=False), nullable=False),
     # Set by `accounts remove`: the row goes when its subscription is gone at Graph, which needs the row's credentials.
     Column("dtRemoved", UtcDateTime),
+    # The certificate that takes over when Entra no longer takes the current one.
+    Column("sNextCertificateThumbprint", Unicode(100)),
+    # Mail received earlier is not caught up with. Null: the subscription manager fills it in.
+    Column("dtImportSince", UtcDateTime),
     UniqueConstraint("sAccountName"),
     CheckConstraint("\"sAfterImport\" IN ('none', 'read', 'move', 'delete')", "sAfterImport"),
     sqlite_autoincrement=True,  # a number once given never names another account: messages outlive theirs
@@ -182,22 +186,80 @@ graph_subscription = Table(
     # Which key authenticates its notifications; a subscription made with another key cannot be adopted.
     Column("sKeyFingerprint", String(64), nullable=False),
     Column("dtGranted", UtcDateTime, nullable=False),
+    # Since when Graph notifies by it. Null: made by an older version, no later than dtGranted.
+    Column("dtCreated", UtcDateTime),
     # One account, one subscription: the database says so too.
     UniqueConstraint("nAccountID"),
 )
 
+
+def _schedule_columns() -> list[Column[Any]]:
+    """One row an account: when it is due for a kind of work, and which manager has it under a lease."""
+    return [
+        Column("nAccountID", BigInteger, primary_key=True, autoincrement=False),
+        Column("dtDue", UtcDateTime, nullable=False),
+        # The manager that serves the account now, and until when it may.
+        Column("sOwner", String(100)),
+        Column("dtLeaseUntil", UtcDateTime),
+        Column("nFailures", Integer, nullable=False, server_default="0"),
+        # Counts who asked for a turn: a turn that began before the last of them leaves the account due.
+        Column("nRequests", Integer, nullable=False, server_default="0"),
+    ]
+
+
 subscription_schedule = Table(
     "tblSubscriptionSchedule",
     metadata,
-    Column("nAccountID", BigInteger, primary_key=True, autoincrement=False),
-    Column("dtDue", UtcDateTime, nullable=False),
-    # The manager that serves the account now, and until when it may.
-    Column("sOwner", String(100)),
-    Column("dtLeaseUntil", UtcDateTime),
-    Column("nFailures", Integer, nullable=False, server_default="0"),
+    *_schedule_columns(),
     # The key of the last attempt to create: proves a subscription found at Graph after a crash to be ours.
     Column("sAttemptFingerprint", String(64)),
+    # When Graph last asked to reauthorize the subscription; null once that is done.
+    Column("dtReauthorize", UtcDateTime),
+    # The subscription lives and does not notify: make another.
+    Column("bRecreate", Boolean(create_constraint=False), nullable=False, server_default="0"),
+    # The account's settings as last acted on, see db.accounts: they may be changed by other programs.
+    Column("sServed", Unicode(1300)),
     Index("IX_tblSubscriptionSchedule_dtDue", "dtDue"),
+)
+
+folder_sync = Table(
+    "tblFolderSync",
+    metadata,
+    *_schedule_columns(),
+    # The folder that the link is of.
+    Column("sResource", Unicode(1000)),
+    # Where delta query goes on: a delta link, or a next link in the middle of a round. Null: from the start.
+    Column("sLink", UnicodeText),
+    # The round under way, or to come, goes through the whole folder.
+    Column("bFullPass", Boolean(create_constraint=False), nullable=False, server_default="1"),
+    # Notifications are known to be missing: what the round finds is no sign of a silent subscription.
+    Column("bGap", Boolean(create_constraint=False), nullable=False, server_default="1"),
+    # When a round last came to its end.
+    Column("dtSwept", UtcDateTime),
+    Index("IX_tblFolderSync_dtDue", "dtDue"),
+)
+
+missed_notification = Table(
+    "tblMissedNotification",
+    metadata,
+    Column("nMissedID", _identity(), primary_key=True, autoincrement=True),
+    Column("nAccountID", BigInteger, nullable=False),
+    Column("sGraphMessageID", _case_sensitive(GRAPH_ID_LENGTH), nullable=False),
+    Column("dtReceived", UtcDateTime, nullable=False),
+    Column("dtFound", UtcDateTime, nullable=False),
+    # When operators were told of it; null while its notification may still be on its way through the queue.
+    Column("dtTold", UtcDateTime),
+    UniqueConstraint("nAccountID", "sGraphMessageID"),
+    sqlite_autoincrement=True,
+)
+
+call_budget = Table(
+    "tblCallBudget",
+    metadata,
+    Column("sBudget", String(200), primary_key=True),
+    # A slot is a short span of time, numbered since 1970; so many calls of it are taken.
+    Column("nSlot", BigInteger, nullable=False),
+    Column("nUsed", Integer, nullable=False),
 )
 
 account_condition = Table(

@@ -163,14 +163,14 @@ def test_older_schema_names_the_command(database_engine: Engine, monkeypatch: py
             return NewerProgram()
 
         def get_current_head(self) -> str:
-            return "0002"
+            return "9998"
 
         def walk_revisions(self) -> list[object]:
-            return [type("Script", (), {"revision": revision}) for revision in ("0002", current)]
+            return [type("Script", (), {"revision": revision}) for revision in ("9998", current)]
 
     current = schema.state(database_engine).current
     monkeypatch.setattr(schema, "ScriptDirectory", NewerProgram)
-    with pytest.raises(SchemaNotCurrent, match=f"revision {current}.*needs 0002.*Run: mail-importer db upgrade"):
+    with pytest.raises(SchemaNotCurrent, match=f"revision {current}.*needs 9998.*Run: mail-importer db upgrade"):
         schema.require_current(database_engine)
 
 

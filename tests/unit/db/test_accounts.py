@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from sqlalchemy import Connection, Engine, select
@@ -11,15 +11,17 @@ from sqlalchemy import Connection, Engine, select
 from db import accounts, subscriptions
 from db.accounts import AccountSettings, Condition
 from db.errors import AccountExists, AccountNotFound
-from db.tables import message, subscription_schedule
+from db.schedule import NEVER, SUBSCRIPTIONS
+from db.tables import account_settings, message, subscription_schedule
 from tests.clock import SettableClock
 
 NOW: Final = SettableClock()()
+EARLIER: Final = NOW - timedelta(days=1)
 LATER: Final = NOW + timedelta(hours=1)
 
 
-def settings(name: str) -> AccountSettings:
-    return AccountSettings(
+def settings(name: str, **changed: Any) -> AccountSettings:  # noqa: ANN401  # passed through
+    made = AccountSettings(
         name,
         tenant_id="tenant",
         client_id="client",
@@ -30,6 +32,7 @@ def settings(name: str) -> AccountSettings:
         after_import="move",
         move_to_folder="Erledigt",
     )
+    return replace(made, **changed)
 
 
 @pytest.fixture
@@ -172,11 +175,65 @@ def test_conditions_of_roles_and_accounts_are_apart(connection: Connection) -> N
     ]
 
 
-def test_account_added_by_another_program(connection: Connection) -> None:
-    """A row that somebody wrote straight into the table gets its turn."""
+def test_account_added_or_changed_by_another_program(connection: Connection) -> None:
+    """A row that somebody wrote straight into the table shows, until it is served as it stands now."""
     number = accounts.add(connection, settings("a"), now=NOW)
     connection.execute(subscription_schedule.delete())
-    assert subscriptions.unscheduled(connection)
-    subscriptions.seed(connection, now=LATER)
-    assert not subscriptions.unscheduled(connection)
+    assert accounts.changed(connection, now=LATER, most=10) == [number]
+
+    def serve() -> None:
+        accounts.make_due(connection, number, now=NOW)
+        assert accounts.changed(connection, now=NOW, most=10) == []  # it is due anyway
+        [turn] = SUBSCRIPTIONS.claim(connection, [number], owner="one", now=NOW, lease=LATER - NOW)
+        served = accounts.by_id(connection, [number])[number].fingerprint
+        subscriptions.note_served(connection, number, served=served)
+        SUBSCRIPTIONS.release(connection, turn, due=NEVER, failures=0)
+        assert accounts.changed(connection, now=LATER, most=10) == []
+
+    serve()
+    changes: list[dict[str, object]] = [
+        {"sFolder": "Archive"},
+        {"sCertificateThumbprint": "CD" * 20},
+        {"sNextCertificateThumbprint": "EF" * 20},
+        {"bSecureCertificateAccess": True},
+        {"sUserID": "another"},
+        {"sTenantID": "another"},
+        {"sClientID": "another"},
+        {"bEnabled": False},
+        {"dtRemoved": NOW},
+    ]
+    for change in changes:
+        connection.execute(account_settings.update().values(**change))
+        assert accounts.changed(connection, now=LATER, most=10) == [number], change
+        serve()
+
+
+def test_an_account_that_does_not_say_imports_from_now_or_from_its_first_import(connection: Connection) -> None:
+    """An upgrade neither imports a whole folder nor leaves a hole since the older version stopped."""
+    fresh = accounts.add(connection, settings("a"), now=NOW)
+    accounts.settle_import_since(connection, fresh, now=NOW)
+    accounts.settle_import_since(connection, fresh, now=LATER)
+    assert accounts.by_id(connection, [fresh])[fresh].settings.import_since == NOW
+    older = accounts.add(connection, settings("b", user_id="b"), now=NOW)
+    connection.execute(
+        message.insert().values(nAccountID=older, sGraphMessageID="x", bHasAttachments=False, dtImported=EARLIER)
+    )
+    accounts.settle_import_since(connection, older, now=NOW)
+    assert accounts.by_id(connection, [older])[older].settings.import_since == EARLIER
+
+
+def test_changed_settings_are_due_at_once(connection: Connection) -> None:
+    """Name, folder, certificate: all but the number; and the guards of `add` hold."""
+    number = accounts.add(connection, settings("a"), now=NOW)
+    accounts.add(connection, settings("b", user_id="shared", folder="Archive"), now=NOW)
+    other = settings("c", folder="Results", next_thumbprint="CD" * 20)
+    accounts.change(connection, "a", other, now=LATER)
+    assert accounts.by_name(connection, "c").settings == other
     assert due(connection, number) == LATER
+    with pytest.raises(AccountExists, match="imports this folder"):
+        accounts.change(connection, "c", settings("c", user_id="shared", folder="archive"), now=LATER)
+    with pytest.raises(AccountExists, match="named 'b' exists"):
+        accounts.change(connection, "c", settings("b", folder="Results"), now=LATER)
+    with pytest.raises(AccountNotFound):
+        accounts.change(connection, "a", other, now=LATER)
+    assert accounts.by_name(connection, "c").settings == other

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -14,10 +15,12 @@ from sqlalchemy.sql import ClauseElement
 
 from bus.database import DatabaseQueue
 from bus.queue import Delivery, Message, MessageId, ReplaySelection
-from db import accounts, subscriptions
+from db import accounts, budget, folders, missed, subscriptions
 from db.accounts import AccountSettings, Condition
 from db.engine import Database, run_writing
 from db.messages import MessageStore
+from db.schedule import FOLDERS, SUBSCRIPTIONS, Turn
+from db.subscriptions import HeldSubscription
 from db.tables import GRAPH_ID_LENGTH, metadata
 from tests.clock import SettableClock
 from tests.unit.db.test_messages import record
@@ -25,6 +28,8 @@ from tests.unit.db.test_messages import record
 NOW: Final = SettableClock()()
 HOUR: Final = timedelta(hours=1)
 NO_WAIT: Final = timedelta(0)
+TURN: Final = Turn(1, "one", failures=0, requests=0, lease_until=NOW + HOUR)
+HELD: Final = HeldSubscription("s", 1, NOW, "resource", "https://host", "key", NOW, NOW)
 MOST_BYTES_OF_A_KEY: Final = 1700
 """https://learn.microsoft.com/sql/sql-server/maximum-capacity-specifications-for-sql-server: nonclustered index key."""
 
@@ -93,18 +98,37 @@ async def administer(database: Database) -> None:
         accounts.conditions,
         accounts.imported_counts,
         lambda c: accounts.set_enabled(c, "a", False, now=NOW),
-        subscriptions.unscheduled,
-        lambda c: subscriptions.seed(c, now=NOW),
-        lambda c: subscriptions.anything_due(c, now=NOW),
-        lambda c: subscriptions.claim(c, owner="one", now=NOW, lease=HOUR, most=5),
-        lambda c: subscriptions.note_attempt(c, 1, owner="one", fingerprint="key", now=NOW),
-        lambda c: subscriptions.release(c, 1, owner="one", started=NOW - HOUR, due=NOW, failures=0),
-        lambda c: subscriptions.hold(
-            c, subscriptions.HeldSubscription("s", 1, NOW, "resource", "https://host", "key", NOW)
-        ),
+        lambda c: accounts.change(c, "a", replace(settings, folder="Archive"), now=NOW),
+        lambda c: accounts.changed(c, now=NOW + HOUR, most=5),
+        lambda c: accounts.settle_import_since(c, 1, now=NOW),
+        lambda c: accounts.clear_expired_condition(c, 1, "notifications", now=NOW),
+        lambda c: SUBSCRIPTIONS.anything_due(c, now=NOW),
+        lambda c: SUBSCRIPTIONS.candidates(c, now=NOW, most=5, without=[("tenant", "other")]),
+        lambda c: SUBSCRIPTIONS.claim(c, [1], owner="one", now=NOW, lease=HOUR),
+        lambda c: subscriptions.note_attempt(c, TURN, fingerprint="key", now=NOW),
+        lambda c: SUBSCRIPTIONS.release(c, TURN, due=NOW, failures=0),
+        lambda c: subscriptions.hold(c, HELD, now=NOW),
+        lambda c: subscriptions.ask_to_reauthorize(c, 1, "s", received=NOW, quiet=timedelta(0)),
+        lambda c: subscriptions.ask_to_recreate(c, 1, now=NOW),
+        lambda c: subscriptions.note_served(c, 1, served="text"),
         lambda c: subscriptions.held(c, [1]),
-        lambda c: subscriptions.extend(c, "s", expires=NOW, now=NOW),
+        lambda c: subscriptions.extend(c, 1, "s", expires=NOW, now=NOW),
         lambda c: subscriptions.drop(c, "s"),
+        lambda c: FOLDERS.at_latest(c, 1, due=NOW),
+        lambda c: FOLDERS.claim(c, [1], owner="one", now=NOW, lease=HOUR),
+        lambda c: folders.state(c, 1, resource="resource"),
+        lambda c: folders.finish(c, TURN, resource="resource", link="link", now=NOW),
+        folders.swept,
+        lambda c: missed.note(c, (1, "id"), received=NOW, found=NOW),
+        lambda c: missed.suspected(c, [(1, "id")]),
+        lambda c: missed.retract(c, [(1, "id")]),
+        lambda c: missed.untold(c, 1, before=NOW),
+        lambda c: missed.tell(c, 1, before=NOW, now=NOW),
+        lambda c: missed.told_since(c, 1, NOW),
+        lambda c: missed.forget(c, 1, before=NOW),
+        missed.summaries,
+        lambda c: budget.reserve(c, "name", slot=1, wanted=2, most=3),
+        lambda c: budget.reserve(c, "name", slot=1, wanted=2, most=3),
         lambda c: accounts.mark_removed(c, "a", now=NOW),
         lambda c: accounts.purge(c, 1),
     ]

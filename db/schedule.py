@@ -1,0 +1,146 @@
+"""Who does what for which account, and when: leases in the database, for any number of processes.
+
+Each kind of work has a table with one row an account: when it is due, and which process has it, until when. A process
+that dies leaves a lease that ends by itself. Work per look grows with the accounts that are due, not with all.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, insert, literal, not_, or_, select, update
+
+from db.tables import account_settings, folder_sync, subscription_schedule
+
+NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
+"""Due when somebody asks, not by the clock."""
+
+Application = tuple[str, str]
+"""Tenant id and client id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An account that is due and that no living process has."""
+
+    account_id: int
+    application: Application
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An account that is `owner`'s to serve until `lease_until`."""
+
+    account_id: int
+    owner: str
+    failures: int
+    requests: int
+    """How often somebody had asked for a turn when this one began."""
+    lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """One kind of work for all accounts."""
+
+    table: Table
+
+    def seed(self, connection: Connection, account_id: int, *, due: datetime) -> None:
+        """Give the account a row if it has none."""
+        row = self.table.c
+        if connection.scalar(select(literal(1)).where(row.nAccountID == account_id)) is None:
+            connection.execute(insert(self.table).values(nAccountID=account_id, dtDue=due))
+
+    def request(self, connection: Connection, account_id: int, *, now: datetime) -> None:
+        """Have the account served now; a turn that is under way is followed by another."""
+        row = self.table.c
+        known = connection.execute(
+            update(self.table).where(row.nAccountID == account_id).values(dtDue=now, nRequests=row.nRequests + 1)
+        ).rowcount
+        if not known:
+            connection.execute(insert(self.table).values(nAccountID=account_id, dtDue=now))
+
+    def at_latest(self, connection: Connection, account_id: int, *, due: datetime) -> None:
+        """Have the account served at `due`, unless it is due earlier."""
+        row = self.table.c
+        connection.execute(update(self.table).where(row.nAccountID == account_id, row.dtDue > due).values(dtDue=due))
+
+    def anything_due(self, connection: Connection, *, now: datetime) -> bool:
+        """True when `candidates` might find something."""
+        found = connection.scalar(select(literal(1)).select_from(self.table).where(self._free(now)).limit(1))
+        return found is not None
+
+    def candidates(
+        self, connection: Connection, *, now: datetime, most: int, without: Collection[Application] = ()
+    ) -> list[Candidate]:
+        """Up to `most` accounts, longest due first, but none of these applications. Takes nothing."""
+        settings = account_settings.c
+        application = (settings.sTenantID, settings.sClientID)
+        rows = connection.execute(
+            select(self.table.c.nAccountID, *application)
+            .select_from(self.table)
+            .outerjoin(account_settings, settings.nAccountID == self.table.c.nAccountID)
+            .where(self._free(now))
+            .where(*(_is_not(settings.sTenantID, settings.sClientID, each) for each in without))
+            .order_by(self.table.c.dtDue)
+            .limit(most)
+        )
+        return [Candidate(row[0], (row[1] or "", row[2] or "")) for row in rows]
+
+    def claim(
+        self, connection: Connection, account_ids: Sequence[int], *, owner: str, now: datetime, lease: timedelta
+    ) -> list[Turn]:
+        """Take those of the accounts that are still due and free."""
+        row = self.table.c
+        rows = connection.execute(
+            select(row.nAccountID, row.nFailures, row.nRequests)
+            .with_hint(self.table, "WITH (UPDLOCK, READPAST, ROWLOCK)", "mssql")
+            .where(row.nAccountID.in_(account_ids), self._free(now))
+            .with_for_update(skip_locked=True)
+        ).all()
+        until = now + lease
+        if rows:
+            connection.execute(
+                update(self.table)
+                .where(row.nAccountID.in_([each.nAccountID for each in rows]))
+                .values(sOwner=owner, dtLeaseUntil=until)
+            )
+        return [Turn(each.nAccountID, owner, each.nFailures, each.nRequests, until) for each in rows]
+
+    def holds(self, connection: Connection, turn: Turn, *, now: datetime) -> bool:
+        """Whether the turn's lease is still good; the row stays locked until the transaction ends."""
+        mine = self._mine(turn) & (self.table.c.dtLeaseUntil > now)
+        return bool(connection.execute(update(self.table).where(mine).values(sOwner=turn.owner)).rowcount)
+
+    def release(self, connection: Connection, turn: Turn, *, due: datetime, failures: int) -> bool:
+        """End a turn: the account is due again at `due`. False when the lease was lost.
+
+        An account that somebody asked for since the turn began stays due: what the turn did may rest on older facts.
+        """
+        freed = {"sOwner": None, "dtLeaseUntil": None}
+        unasked = self._mine(turn) & (self.table.c.nRequests == turn.requests)
+        if connection.execute(
+            update(self.table).where(unasked).values(dtDue=due, nFailures=failures, **freed)
+        ).rowcount:
+            return True
+        return bool(connection.execute(update(self.table).where(self._mine(turn)).values(**freed)).rowcount)
+
+    def _mine(self, turn: Turn) -> ColumnElement[bool]:
+        return and_(self.table.c.nAccountID == turn.account_id, self.table.c.sOwner == turn.owner)
+
+    def _free(self, now: datetime) -> ColumnElement[bool]:
+        row = self.table.c
+        return and_(row.dtDue <= now, or_(row.dtLeaseUntil.is_(None), row.dtLeaseUntil <= now))
+
+
+def _is_not(tenant: ColumnElement[str], client: ColumnElement[str], application: Application) -> ColumnElement[bool]:
+    # Null: the account's row is gone, and what is left of it is to be purged.
+    return or_(tenant.is_(None), not_(and_(tenant == application[0], client == application[1])))
+
+
+SUBSCRIPTIONS: Final = Schedule(subscription_schedule)
+"""Keeping the subscription of an account."""
+
+FOLDERS: Final = Schedule(folder_sync)
+"""Catching up with the folder of an account."""

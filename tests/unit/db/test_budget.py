@@ -1,0 +1,35 @@
+"""Calls shared by processes."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from sqlalchemy import Engine
+
+from db import budget
+from db.engine import make_engine, run_writing
+
+
+def test_a_slot_is_given_out_once(database_engine: Engine) -> None:
+    """In parts, down to the last call; the next slot begins anew, an older one has nothing left."""
+
+    def reserve(slot: int, wanted: int) -> int:
+        return run_writing(database_engine, lambda c: budget.reserve(c, "changes", slot=slot, wanted=wanted, most=10))
+
+    assert [reserve(7, 4) for _ in range(4)] == [4, 4, 2, 0]
+    assert reserve(8, 20) == 10
+    assert reserve(7, 1) == 0
+    assert run_writing(database_engine, lambda c: budget.reserve(c, "lists", slot=7, wanted=1, most=1)) == 1
+
+
+def test_processes_in_a_race_share_it(database_engine: Engine) -> None:
+    """Together they get what there is, not more."""
+
+    def work(_: int) -> int:
+        engine = make_engine(str(database_engine.url))
+        got = sum(
+            run_writing(engine, lambda c: budget.reserve(c, "changes", slot=1, wanted=3, most=50)) for _ in range(20)
+        )
+        engine.dispose()
+        return got
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sum(threads.map(work, range(4))) == 50
