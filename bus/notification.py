@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 
 from bus.queue import Message, MessageId
@@ -25,12 +26,25 @@ class UnreadableNotification(Exception):
         self.reason = reason
 
 
+class Source(StrEnum):
+    """Who says that there is a message to import."""
+
+    GRAPH = "graph"
+    """A webhook."""
+    SWEEP = "sweep"
+    """A look into the folder found it, and its webhook should have come by then."""
+    CATCH_UP = "catch-up"
+    """A look into the folder found it where no webhook was to be expected."""
+    OPERATOR = "operator"
+    """Somebody asked for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """A genuine change notification of one account.
+    """A genuine change notification of one account, or what stands in for one.
 
     `change_type` is what Graph said, also when this program does not know it; `message_id` (the immutable id) is None
-    when Graph sent none. Who processes it decides what that means.
+    when Graph sent none. Who processes it decides what that means. `received`: when it came, or the message was found.
     """
 
     account_id: int
@@ -41,6 +55,7 @@ class Notification:
     received: datetime
     correlation: str
     lifecycle_event: str | None = None
+    source: Source = Source.GRAPH
 
     def to_message(self) -> Message:
         """The message to put. The same notification, delivered again by Graph, gives the same message id.
@@ -52,6 +67,10 @@ class Notification:
         # Without a message id nothing tells two of them apart: a lifecycle event may well come twice and mean it.
         what = self.message_id if self.message_id is not None else self.correlation
         facts = f"{self.account_id}\0{self.change_type}\0{self.lifecycle_event}\0{what}\0{self.etag}"
+        if self.source is not Source.GRAPH:
+            facts += f"\0{self.source}"
+        if self.source is Source.OPERATOR:
+            facts += f"\0{self.correlation}"  # asked for again, it is done again
         digest = hashlib.blake2b(facts.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
         neighbourhood = what[-_ID_END:] if what.isascii() else ""
         return Message(MessageId(f"{self.account_id}.{neighbourhood}.{digest}"), self._to_json(), self.account_id)
@@ -68,6 +87,7 @@ class Notification:
                 "etag": self.etag,
                 "received": self.received.isoformat(),
                 "correlation": self.correlation,
+                "source": self.source,
             }
         )
 
@@ -101,6 +121,7 @@ class Notification:
                 received=_aware_time(document, "received"),
                 correlation=_typed(document, "correlation", str),
                 lifecycle_event=_optional_text(document, "lifecycleEvent"),
+                source=Source(document.get("source", Source.GRAPH)),
             )
         except (KeyError, TypeError, ValueError) as exc:
             raise UnreadableNotification(

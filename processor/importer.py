@@ -5,6 +5,7 @@ import re
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Final
 
@@ -33,10 +34,11 @@ class Result(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result, and how many attachments came with it."""
+    """The result; of an imported message how many attachments came with it, and when the mailbox received it."""
 
     result: Result
     attachments: int = 0
+    received: datetime | None = None
 
 
 def message_id_of(notification: Notification) -> str:
@@ -45,11 +47,6 @@ def message_id_of(notification: Notification) -> str:
     Raises:
         Unprocessable: the notification is of a kind that this program does not import.
     """
-    if notification.lifecycle_event is not None:
-        raise Unprocessable(
-            "LifecycleEvent",
-            f"Lifecycle event {notification.lifecycle_event!r}: this version renews subscriptions by the clock only.",
-        )
     if notification.message_id is None:
         raise Unprocessable("MalformedNotification", "The notification has no resourceData.id in text form.")
     if notification.change_type != "created":
@@ -100,7 +97,7 @@ class Importer:
             )
             record = message_record(mailbox.account_id, message_id, message, attachments, correlation=correlation)
             new = await self._store.save(record)
-        return Outcome(Result.IMPORTED, len(attachments)) if new else Outcome(Result.KNOWN)
+        return Outcome(Result.IMPORTED, len(attachments), record.received) if new else Outcome(Result.KNOWN)
 
     async def _fetch(self, mailbox: Mailbox, message_id: str) -> Json:
         for seconds in _GONE_AGAIN_AFTER_SECONDS:

@@ -9,8 +9,15 @@ class ProcessorMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.deliveries = Counter(
             "mail_importer_deliveries",
-            "Deliveries by what became of them: imported, known, gone, retried, waiting, dead_lettered, handed_back.",
+            "Deliveries by what became of them: imported, known, gone, lifecycle, retried, waiting, "
+            "dead_lettered, handed_back.",
             ["outcome"],
+            registry=registry,
+        )
+        self.lifecycle_events = Counter(
+            "mail_importer_lifecycle_notifications",
+            "Lifecycle notifications: taken, or ignored because done already or of a subscription held no more.",
+            ["event", "outcome"],
             registry=registry,
         )
         self.dead_letters = Counter(

@@ -13,7 +13,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from bus.errors import LockLost, QueueUnavailable
-from bus.notification import Notification, UnreadableNotification
+from bus.notification import Notification, Source, UnreadableNotification
 from bus.queue import Delivery, NotificationConsumer
 from db.errors import DatabaseUnavailable
 from db.messages import MessageKey, MessageStore
@@ -23,7 +23,9 @@ from processor.accounts import AccountDirectory, Holds
 from processor.errors import Unprocessable
 from processor.fate import FORESEEN, DeadLetter, Retry, fate_of
 from processor.importer import Importer, Outcome, Result, message_id_of
+from processor.lifecycle import LifecycleDesk, LifecycleEvent, lifecycle_event_of
 from processor.metrics import ProcessorMetrics
+from processor.silence import SilenceWatch
 
 _RECEIVE_WAIT: Final = timedelta(seconds=20)
 _HOLDS_SHARED_EVERY: Final = timedelta(minutes=1)
@@ -69,15 +71,29 @@ class _Held:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What a delivery asks for."""
+    """What a delivery asks for: to import a message."""
 
     notification: Notification
     message_id: str
 
+    @property
+    def key(self) -> MessageKey:
+        return (self.notification.account_id, self.message_id)
 
-def _read(delivery: Delivery) -> _Order | DeadLetter:
+
+@dataclass(frozen=True, slots=True)
+class _LifecycleOrder:
+    """What a delivery asks for: to look after a subscription."""
+
+    notification: Notification
+    event: LifecycleEvent
+
+
+def _read(delivery: Delivery) -> _Order | _LifecycleOrder | DeadLetter:
     try:
         notification = Notification.from_json(delivery.body)
+        if notification.lifecycle_event is not None:
+            return _LifecycleOrder(notification, lifecycle_event_of(notification))
         return _Order(notification, message_id_of(notification))
     except (UnreadableNotification, Unprocessable) as exc:
         return DeadLetter(exc.reason, str(exc))
@@ -93,6 +109,8 @@ class Processor:
         store: MessageStore,
         directory: AccountDirectory,
         holds: Holds,
+        lifecycle: LifecycleDesk,
+        silence: SilenceWatch,
         *,
         clock: Callable[[], datetime],
         random: Random,
@@ -104,6 +122,8 @@ class Processor:
         self._store = store
         self._directory = directory
         self._holds = holds
+        self._lifecycle = lifecycle
+        self._silence = silence
         self._clock = clock
         self._random = random
         self._metrics = metrics
@@ -152,16 +172,16 @@ class Processor:
             return
         # From here on they are ours: each has its task before anything can fail.
         prepared: asyncio.Future[set[MessageKey]] = asyncio.get_running_loop().create_future()
-        keys: list[MessageKey] = []
+        orders: dict[MessageKey, Notification] = {}
         for delivery in deliveries:
             held = _Held(delivery, self._clock())
             order = _read(delivery)
-            if isinstance(order, _Order):
-                keys.append((order.notification.account_id, order.message_id))
+            if isinstance(order, _Order) and (order.key not in orders or order.notification.source is Source.GRAPH):
+                orders[order.key] = order.notification
             self._held.add(held)
             held.task = asyncio.create_task(self._work_on(held, order, prepared))
         self._metrics.in_hand.set(len(self._held))
-        await self._prepare(keys, prepared)
+        await self._prepare(orders, prepared)
 
     async def _wait_for_room(self) -> int:
         enough = max(1, self._limits.in_hand // 4)
@@ -178,11 +198,15 @@ class Processor:
         self._room.clear()
         await self._room.wait()
 
-    async def _prepare(self, keys: list[MessageKey], prepared: "asyncio.Future[set[MessageKey]]") -> None:
-        """What all of them need of the database, in two queries; whatever goes wrong reaches each by its future."""
+    async def _prepare(
+        self, orders: dict[MessageKey, Notification], prepared: "asyncio.Future[set[MessageKey]]"
+    ) -> None:
+        """What all of them need of the database, in few queries; whatever goes wrong reaches each by its future."""
         try:
-            await self._directory.refresh({account_id for account_id, _ in keys})
-            prepared.set_result(await self._store.known(keys))
+            await self._directory.refresh({account_id for account_id, _ in orders})
+            known = await self._store.known(orders)
+            await self._silence.arrived(orders, known)
+            prepared.set_result(known)
         except asyncio.CancelledError:
             prepared.cancel()
             raise
@@ -195,14 +219,20 @@ class Processor:
     # Working.
 
     async def _work_on(
-        self, held: _Held, order: _Order | DeadLetter, prepared: "asyncio.Future[set[MessageKey]]"
+        self,
+        held: _Held,
+        order: _Order | _LifecycleOrder | DeadLetter,
+        prepared: "asyncio.Future[set[MessageKey]]",
     ) -> None:
         try:
             with bound_contextvars(delivery=held.delivery.message_id, attempt=held.delivery.delivery_count):
-                if isinstance(order, DeadLetter):
-                    await self._dead_letter(held, order)
-                else:
-                    await self._import_and_settle(held, order, prepared)
+                match order:
+                    case DeadLetter():
+                        await self._dead_letter(held, order)
+                    case _LifecycleOrder():
+                        await self._look_after_subscription(held, order)
+                    case _Order():
+                        await self._import_and_settle(held, order, prepared)
         except asyncio.CancelledError:
             if not held.keep:
                 await self._hand_back(held.delivery)
@@ -227,7 +257,7 @@ class Processor:
             await self._settle_trouble(held, exc)
             return
         with bound_contextvars(account=mailbox.account_name, correlation=notification.correlation):
-            if (notification.account_id, message_id) in known:
+            if order.key in known:
                 await self._complete(held, notification, Outcome(Result.KNOWN))
                 return
             wait = self._holds.delay(mailbox.account_id)
@@ -236,10 +266,34 @@ class Processor:
                 return
             await self._import(held, mailbox, notification, message_id)
 
+    async def _look_after_subscription(self, held: _Held, order: _LifecycleOrder) -> None:
+        notification = order.notification
+        with bound_contextvars(account_id=notification.account_id, correlation=notification.correlation):
+            try:
+                acted = await self._lifecycle.take(order.event, notification)
+            except DatabaseUnavailable as exc:
+                log.warning("database_unavailable", error=str(exc))
+                await self._retry(held, _DATABASE_TROUBLE)
+                return
+            held.keep = True
+            await self._queue.complete(held.delivery)
+            self._metrics.deliveries.labels("lifecycle").inc()
+            self._metrics.lifecycle_events.labels(order.event.value, "taken" if acted else "ignored").inc()
+            log.info(
+                "lifecycle_notification_taken" if acted else "lifecycle_notification_ignored",
+                lifecycle_event=order.event.value,
+                subscription=notification.subscription_id,
+            )
+
     async def _import(self, held: _Held, mailbox: Mailbox, notification: Notification, message_id: str) -> None:
         try:
             outcome = await self._importer.run(mailbox, message_id, correlation=notification.correlation)
             await self._holds.release(mailbox)
+            if outcome.result is Result.IMPORTED:
+                await self._silence.imported(notification, message_id, outcome.received)
+            elif outcome.result is Result.KNOWN:
+                key = (notification.account_id, message_id)
+                await self._silence.arrived({key: notification}, [key])
         except AccountError as exc:
             await self._wait_with_account(held, await self._holds.hold(mailbox, exc))
         except DatabaseUnavailable as exc:

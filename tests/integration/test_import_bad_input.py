@@ -17,7 +17,11 @@ _LONG = "A" * 1000
         ({"change_type": "teleported"}, "UnknownChangeType", "'teleported'"),
         ({"change_type": None}, "UnknownChangeType", "None"),
         ({"message_id": None}, "MalformedNotification", "resourceData.id"),
-        ({"lifecycle_event": "missed", "change_type": None, "message_id": None}, "LifecycleEvent", "'missed'"),
+        (
+            {"lifecycle_event": "teleported", "change_type": None, "message_id": None},
+            "UnknownLifecycleEvent",
+            "'teleported'",
+        ),
         ({"message_id": _LONG}, "MessageIdTooLong", "1000"),
         ({"account_id": 4711}, "AccountUnknown", "4711"),
     ],

@@ -1,0 +1,76 @@
+"""Lifecycle notifications (graph.md, section 4): noted for a subscription manager, who does what they ask for.
+
+A manager looks every second; here only the note is made, in one transaction, so that a repeat does no harm.
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import Connection
+
+from bus.notification import Notification
+from db import folders, subscriptions
+from db.engine import Database
+from processor.errors import Unprocessable
+
+_QUIET: Final = timedelta(minutes=10)
+"""After a renewal, in which Graph must not be asked to reauthorize as well."""
+
+
+class LifecycleEvent(StrEnum):
+    """The events that Graph sends."""
+
+    REAUTHORIZATION_REQUIRED = "reauthorizationRequired"
+    SUBSCRIPTION_REMOVED = "subscriptionRemoved"
+    MISSED = "missed"
+
+
+def lifecycle_event_of(notification: Notification) -> LifecycleEvent:
+    """The event of a lifecycle notification.
+
+    Raises:
+        Unprocessable: it is none that this program knows.
+    """
+    try:
+        return LifecycleEvent(notification.lifecycle_event or "")
+    except ValueError:
+        raise Unprocessable(
+            "UnknownLifecycleEvent",
+            f"Lifecycle event {notification.lifecycle_event!r} is not known to this version. Replay it with a version "
+            "that knows it; the sweeps import whatever is missing meanwhile.",
+        ) from None
+
+
+class LifecycleDesk:
+    """Takes lifecycle notifications of accounts that are in use."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def take(self, event: LifecycleEvent, notification: Notification) -> bool:
+        """Note what is to be done; False when there is nothing: it is done already, or of a subscription held no more.
+
+        Raises:
+            DatabaseUnavailable: nothing was noted.
+        """
+        return await self._database.write(lambda connection: _note(connection, event, notification))
+
+
+def _note(connection: Connection, event: LifecycleEvent, notification: Notification) -> bool:
+    account_id, subscription_id, received = (
+        notification.account_id,
+        notification.subscription_id,
+        notification.received,
+    )
+    match event:
+        case LifecycleEvent.REAUTHORIZATION_REQUIRED:
+            return subscriptions.ask_to_reauthorize(
+                connection, account_id, subscription_id, received=received, quiet=_QUIET
+            )
+        case LifecycleEvent.SUBSCRIPTION_REMOVED:
+            return subscriptions.lose(connection, account_id, subscription_id, now=received)
+        case LifecycleEvent.MISSED:
+            # Whichever subscription it was: what it did not deliver is missing.
+            folders.note_gap(connection, account_id, now=received)
+            return True

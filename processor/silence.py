@@ -1,0 +1,52 @@
+"""Tells the notifications that never came from those that only waited in the queue.
+
+A sweep finds a message that nobody imported, and its notification is overdue. If the sweep's own delivery then imports
+it, no notification was processed before: it is noted. Should the notification turn up after all, having come in time
+and waited behind others, the note is taken back. A subscription manager judges what is left a minute later.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from bus.notification import Notification, Source
+from db import missed
+from db.engine import Database
+from db.messages import MessageKey
+
+_OVERDUE: Final = timedelta(minutes=3)
+"""Graph delivers within three minutes (graph.md, section 3, latency)."""
+
+
+class SilenceWatch:
+    """Notes messages that came without a notification."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def imported(self, notification: Notification, message_id: str, received: datetime | None) -> None:
+        """A delivery led to an import; `received`: when the message arrived in the mailbox.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        if notification.source is not Source.SWEEP or received is None:
+            return
+        key = (notification.account_id, message_id)
+        await self._database.write(
+            lambda connection: missed.note(connection, key, received=received, found=notification.received)
+        )
+
+    async def arrived(self, notifications: Mapping[MessageKey, Notification], known: Collection[MessageKey]) -> None:
+        """These deliveries were received; what they name is imported already if it is in `known`.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        late = [key for key in known if key in notifications and notifications[key].source is Source.GRAPH]
+        if not late:
+            return
+        suspected = await self._database.read(lambda connection: missed.suspected(connection, late))
+        in_time = [key for key, received in suspected.items() if notifications[key].received <= received + _OVERDUE]
+        if in_time:
+            await self._database.write(lambda connection: missed.retract(connection, in_time))
