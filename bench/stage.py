@@ -30,7 +30,9 @@ from graph.messages import MailReader
 from graph.token import TokenSource
 from processor.accounts import AccountDirectory, Holds
 from processor.importer import Importer
+from processor.lifecycle import LifecycleDesk
 from processor.metrics import ProcessorMetrics
+from processor.silence import SilenceWatch
 from processor.worker import Processor
 from simulator.contents import GeneratedContent
 from simulator.control_client import SimulatorControl
@@ -62,6 +64,8 @@ class Stage:
             store,
             AccountDirectory(self.database, clock=utc_now),
             Holds(self.database, clock=utc_now, random=random, metrics=metrics),
+            LifecycleDesk(self.database),
+            SilenceWatch(self.database),
             clock=utc_now,
             random=random,
             metrics=metrics,

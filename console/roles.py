@@ -8,9 +8,10 @@ import signal
 import socket
 import ssl
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from random import SystemRandom
 from typing import Any, Final
 
@@ -26,18 +27,24 @@ from db.messages import MessageStore
 from graph.certificates import CertificateStore
 from graph.client import GraphClient, open_session
 from graph.client_state import ClientStateKeys
+from graph.delta import DeltaReader
 from graph.messages import MailReader
 from graph.subscriptions import SubscriptionClient
 from graph.token import TokenSource
 from processor.accounts import AccountDirectory, Holds
 from processor.importer import Importer
+from processor.lifecycle import LifecycleDesk
 from processor.metrics import ProcessorMetrics
+from processor.silence import SilenceWatch
 from processor.worker import Processor
 from receiver.app import Receiver
 from receiver.metrics import ReceiverMetrics
 from receiver.server import ConnectionLimits, Listener, tls_context
+from subscriptions.budget import SharedBudget
+from subscriptions.catch_up import CatchUp, SweepRules
+from subscriptions.certificates import CertificateWatch
 from subscriptions.keeper import Addresses, Keeper
-from subscriptions.manager import SubscriptionManager
+from subscriptions.manager import Chore, SubscriptionManager
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.reconciler import Reconciler
 from subscriptions.survey import Survey
@@ -102,11 +109,6 @@ async def run_roles(
         OSError, ssl.SSLError: the receiver cannot listen as it is told to.
     """
     require_database_queue(settings)
-    if SUBSCRIPTIONS in roles and settings.notification_url is None:
-        raise SettingsError(
-            "notification_url: is not set. Graph needs the public HTTPS address of the receiver to deliver to, "
-            "for example https://mail-in.example.com."
-        )
     async with AsyncExitStack() as resources:
         wiring = await _Wiring.open(settings, resources)
         port = None
@@ -185,11 +187,13 @@ class _Wiring:
         work: list[tuple[str, Coroutine[Any, Any, None]]] = []
         if PROCESSOR not in roles and SUBSCRIPTIONS not in roles:
             return work
-        graph = await self._graph_client(resources)
+        certificates = self._certificates()
+        tokens = self._tokens(certificates)
+        graph = await self._graph_client(tokens, resources)
         if PROCESSOR in roles:
             work.append((PROCESSOR, self._process(graph, stop)))
         if SUBSCRIPTIONS in roles:
-            work.append((SUBSCRIPTIONS, self._manage(SubscriptionClient(graph), stop)))
+            work.append((SUBSCRIPTIONS, self._manager(graph, certificates, tokens).run(stop)))
         return work
 
     async def _process(self, graph: GraphClient, stop: asyncio.Event) -> None:
@@ -201,6 +205,8 @@ class _Wiring:
             store,
             AccountDirectory(self._database, clock=utc_now),
             Holds(self._database, clock=utc_now, random=self._random, metrics=metrics),
+            LifecycleDesk(self._database),
+            SilenceWatch(self._database),
             clock=utc_now,
             random=self._random,
             metrics=metrics,
@@ -208,69 +214,94 @@ class _Wiring:
         await processor.run(stop)
         await store.close()
 
-    async def _manage(self, client: SubscriptionClient, stop: asyncio.Event) -> None:
+    def _manager(self, graph: GraphClient, certificates: CertificateStore, tokens: TokenSource) -> SubscriptionManager:
         metrics = ManagerMetrics(self._registry)
+        database, random = self._database, self._random
         public = self._settings.notification_url
-        addresses = Addresses(f"{public}/notifications", f"{public}/lifecycle")
-        owner = f"{socket.gethostname()[:60]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        addresses = None if public is None else Addresses(f"{public}/notifications", f"{public}/lifecycle")
+        sweeps = self._sweep_rules()
+        client = SubscriptionClient(graph, SharedBudget(database, clock=utc_now))
         survey = Survey(client, clock=utc_now)
         keeper = Keeper(
-            self._database,
+            database,
             client,
             survey,
-            owner=owner,
             addresses=addresses,
+            sweeps=sweeps,
             keys=self._keys,
             clock=utc_now,
-            random=self._random,
+            random=random,
             metrics=metrics,
         )
-        manager = SubscriptionManager(
-            self._database, keeper, owner=owner, clock=utc_now, random=self._random, metrics=metrics
-        )
-        reconciler = Reconciler(
-            self._database,
-            client,
-            survey,
-            notification_url=addresses.notifications,
+        catch_up = CatchUp(
+            database,
+            DeltaReader(graph),
+            self._queue,
+            rules=sweeps,
             clock=utc_now,
-            random=self._random,
+            random=random,
             metrics=metrics,
         )
-        await _together(manager.run(stop), reconciler.run())
-
-    async def _graph_client(self, resources: AsyncExitStack) -> GraphClient:
-        settings = self._settings
-        password = settings.certificate_password
-        store = CertificateStore(
-            certificate_folder(settings), password.get_secret_value() if password is not None else None
+        chores: list[Chore] = [CertificateWatch(database, certificates, tokens, clock=utc_now, metrics=metrics)]
+        if addresses is None:
+            log.warning(
+                "no_inbound_address",
+                detail="notification_url is not set: no webhooks; every account is swept every minute instead.",
+            )
+        else:
+            chores.append(
+                Reconciler(
+                    database,
+                    client,
+                    survey,
+                    notification_url=addresses.notifications,
+                    clock=utc_now,
+                    random=random,
+                    metrics=metrics,
+                )
+            )
+        owner = f"{socket.gethostname()[:60]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        return SubscriptionManager(
+            database, [keeper, catch_up], chores, owner=owner, clock=utc_now, random=random, metrics=metrics
         )
-        try:
-            tokens = TokenSource(
-                store,
+
+    def _sweep_rules(self) -> SweepRules:
+        seconds = self._settings.sweep_interval
+        return SweepRules(
+            interval=timedelta(seconds=seconds) if seconds else None,
+            webhooks=self._settings.notification_url is not None,
+        )
+
+    def _certificates(self) -> CertificateStore:
+        password = self._settings.certificate_password
+        return CertificateStore(
+            certificate_folder(self._settings), password.get_secret_value() if password is not None else None
+        )
+
+    def _tokens(self, certificates: CertificateStore) -> TokenSource:
+        settings = self._settings
+        with _naming("ca_bundle"):
+            return TokenSource(
+                certificates,
                 authority_url=settings.authority_url,
                 graph_url=settings.graph_url,
                 ca_bundle=settings.ca_bundle,
             )
+
+    async def _graph_client(self, tokens: TokenSource, resources: AsyncExitStack) -> GraphClient:
+        settings = self._settings
+        with _naming("ca_bundle"):
             session = open_session(settings.graph_url, ca_bundle=settings.ca_bundle)
-        except ValueError as exc:
-            raise SettingsError(f"ca_bundle: {exc}") from exc
         await resources.enter_async_context(session)
         return GraphClient(session, tokens, base_url=settings.graph_url)
 
 
-async def _together(main: Coroutine[Any, Any, None], beside: Coroutine[Any, Any, None]) -> None:
-    """Run `beside` for as long as `main` runs; a failure of either ends both."""
-    tasks = [asyncio.create_task(main), asyncio.create_task(beside)]
+@contextlib.contextmanager
+def _naming(setting: str) -> Iterator[None]:
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks, return_exceptions=True)
+        yield
+    except ValueError as exc:
+        raise SettingsError(f"{setting}: {exc}") from exc
 
 
 async def _client_state_keys(settings: Settings, database: Database) -> ClientStateKeys:

@@ -1,23 +1,29 @@
-"""Serves one account: carries out its plan at Graph and notes the result in the database."""
+"""The duty of keeping subscriptions: carries out an account's plan at Graph and notes the result in the database."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Final, TypeVar
 
 import structlog
+from sqlalchemy import Connection
 
 from db import accounts, subscriptions
 from db.engine import Database
-from db.subscriptions import HeldSubscription, Turn
+from db.schedule import FOLDERS, SUBSCRIPTIONS, Schedule, Turn
+from db.subscriptions import HeldSubscription, Orders
 from graph.client_state import ClientStateKeys
 from graph.errors import AccountError, ExpirationTooFar, SubscriptionExists, SubscriptionGone
 from graph.mailbox import Mailbox
 from graph.subscriptions import GraphSubscription, SubscriptionClient, mail_resource
+from subscriptions.catch_up import SweepRules
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.plan import Adopt, Create, Delete, Renew, Wanted, fits, is_ours, plan, renewal_due, same_resource
+from subscriptions.rota import LeaseLost
 from subscriptions.survey import Survey
+
+SUBSCRIPTIONS_ROLE: Final = "subscriptions"
 
 LONGEST_LIFE: Final = timedelta(minutes=10_000)
 """Graph documents 10,080 minutes and grants 10,070 (graph.md, section 1)."""
@@ -32,10 +38,6 @@ T = TypeVar("T")
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
-class LeaseLost(Exception):
-    """Another manager serves the account by now: leave it to that one."""
-
-
 @dataclass(frozen=True, slots=True)
 class Addresses:
     """Where Graph delivers."""
@@ -47,29 +49,37 @@ class Addresses:
 class Keeper:
     """Brings the subscription of one account to what it should be. The caller holds the account's lease."""
 
+    role = SUBSCRIPTIONS_ROLE
+    schedule: Schedule = SUBSCRIPTIONS
+
     def __init__(
         self,
         database: Database,
         client: SubscriptionClient,
         survey: Survey,
         *,
-        owner: str,
-        addresses: Addresses,
+        addresses: Addresses | None,
+        sweeps: SweepRules,
         keys: ClientStateKeys,
         clock: Callable[[], datetime],
         random: Random,
         metrics: ManagerMetrics,
     ) -> None:
+        """`addresses` None: no inbound address, so no subscriptions; accounts live on sweeps alone."""
         self._database = database
         self._client = client
         self._survey = survey
-        self._owner = owner
         self._addresses = addresses
+        self._sweeps = sweeps
         self._keys = keys
         self._clock = clock
         self._random = random
         self._metrics = metrics
         self._longest_life = LONGEST_LIFE
+
+    def end(self, connection: Connection, account: accounts.Account) -> None:
+        """Remember the settings acted on, so that a change of them shows."""
+        subscriptions.note_served(connection, account.account_id, served=account.fingerprint)
 
     async def serve(self, turn: Turn, account: accounts.Account) -> datetime:
         """Do what is to be done; when the account is due again.
@@ -79,30 +89,42 @@ class Keeper:
             LeaseLost
         """
         mailbox = Mailbox.of(account.account_id, account.settings)
+        await self._database.write(lambda connection: self._see_to_sweeps(connection, account))
+        held, orders = await self._database.read(lambda connection: _held_and_orders(connection, account.account_id))
         wanted = self._wanted(account)
-        held = (await self._database.read(lambda connection: subscriptions.held(connection, [account.account_id]))).get(
-            account.account_id
-        )
         if wanted is None:
             await self._remove(mailbox, held)
+            if account.removed:
+                await self._database.write(lambda connection: accounts.purge(connection, account.account_id))
             return self._clock() + _LOOK_AGAIN
-        actual = [] if held is not None else await self._found(mailbox, wanted)
-        actions = plan(wanted, held, actual, attempt_fingerprint=turn.attempt_fingerprint, now=self._clock())
-        for action in actions:
+        # Only an attempt whose outcome nobody noted can have left one that we do not hold.
+        unnoted = held is None and orders.attempt_fingerprint is not None
+        actual = await self._found(mailbox, wanted) if unnoted else []
+        for action in plan(wanted, held, actual, orders=orders, now=self._clock()):
             match action:
                 case Delete(subscription_id):
                     await self._delete(mailbox, subscription_id)
                 case Adopt(found):
                     held = await self._hold(account.account_id, wanted, found, "subscription_adopted")
-                case Renew(subscription_id):
-                    held = await self._renew(turn, mailbox, wanted, subscription_id)
+                case Renew():
+                    assert held is not None  # noqa: S101  # only what is held, or just adopted, is renewed
+                    held = await self._renew(turn, orders, mailbox, wanted, held)
                 case Create():
-                    held = await self._create(turn, mailbox, wanted)
+                    held = await self._create(turn, orders, mailbox, wanted)
         assert held is not None  # noqa: S101  # every plan for a wanted subscription ends in one
         return renewal_due(held.granted, held.expires, jitter=self._random.random())
 
-    def _wanted(self, account: accounts.Account) -> Wanted | None:
+    def _see_to_sweeps(self, connection: Connection, account: accounts.Account) -> None:
+        now = self._clock()
         if account.removed or not account.enabled:
+            return
+        accounts.settle_import_since(connection, account.account_id, now=now)
+        first = self._sweeps.first(now)
+        FOLDERS.seed(connection, account.account_id, due=first)
+        FOLDERS.at_latest(connection, account.account_id, due=first)
+
+    def _wanted(self, account: accounts.Account) -> Wanted | None:
+        if account.removed or not account.enabled or self._addresses is None:
             return None
         return Wanted(
             resource=mail_resource(account.settings.user_id, account.settings.folder),
@@ -138,45 +160,52 @@ class Keeper:
     async def _drop(self, subscription_id: str) -> None:
         await self._database.write(lambda connection: subscriptions.drop(connection, subscription_id))
 
-    async def _renew(self, turn: Turn, mailbox: Mailbox, wanted: Wanted, subscription_id: str) -> HeldSubscription:
+    async def _renew(
+        self, turn: Turn, orders: Orders, mailbox: Mailbox, wanted: Wanted, held: HeldSubscription
+    ) -> HeldSubscription:
+        subscription_id = held.subscription_id
         try:
             expires = await self._within_ceiling(lambda until: self._client.renew(mailbox, subscription_id, until))
         except SubscriptionGone:
             log.warning("subscription_gone", subscription=subscription_id)
             await self._drop(subscription_id)
-            return await self._create(turn, mailbox, wanted)
+            return await self._create(turn, orders, mailbox, wanted)
         now = self._clock()
         await self._database.write(
-            lambda connection: subscriptions.extend(connection, subscription_id, expires=expires, now=now)
+            lambda connection: subscriptions.extend(
+                connection, mailbox.account_id, subscription_id, expires=expires, now=now
+            )
         )
         self._metrics.actions.labels("renewed").inc()
-        log.info("subscription_renewed", subscription=subscription_id, expires=expires.isoformat())
-        return _held(mailbox.account_id, wanted, subscription_id, expires, now)
+        log.info(
+            "subscription_renewed",
+            subscription=subscription_id,
+            expires=expires.isoformat(),
+            reauthorized=orders.reauthorize is not None,
+        )
+        return replace(held, expires=expires, granted=now)
 
-    async def _create(self, turn: Turn, mailbox: Mailbox, wanted: Wanted) -> HeldSubscription:
-        await self._note_attempt(mailbox, wanted)
+    async def _create(self, turn: Turn, orders: Orders, mailbox: Mailbox, wanted: Wanted) -> HeldSubscription:
+        await self._note_attempt(turn, wanted)
         try:
             made = await self._ask_for_one(mailbox, wanted)
         except SubscriptionExists as exc:
             found = await self._in_the_way(mailbox, wanted, exc)
             if found is None:
                 raise
-            if turn.attempt_fingerprint == wanted.key_fingerprint and fits(found, wanted, self._clock()):
+            if orders.attempt_fingerprint == wanted.key_fingerprint and fits(found, wanted, self._clock()):
                 return await self._hold(mailbox.account_id, wanted, found, "subscription_adopted")
             # Its clientState may be one that the receiver refuses, or it delivers elsewhere.
             await self._delete(mailbox, found.id)
             made = await self._ask_for_one(mailbox, wanted)
         return await self._hold(mailbox.account_id, wanted, made, "subscription_created")
 
-    async def _note_attempt(self, mailbox: Mailbox, wanted: Wanted) -> None:
+    async def _note_attempt(self, turn: Turn, wanted: Wanted) -> None:
         now = self._clock()
-        still_ours = await self._database.write(
-            lambda connection: subscriptions.note_attempt(
-                connection, mailbox.account_id, owner=self._owner, fingerprint=wanted.key_fingerprint, now=now
-            )
-        )
-        if not still_ours:
-            raise LeaseLost(f"account {mailbox.account_id}")
+        if not await self._database.write(
+            lambda connection: subscriptions.note_attempt(connection, turn, fingerprint=wanted.key_fingerprint, now=now)
+        ):
+            raise LeaseLost
 
     async def _ask_for_one(self, mailbox: Mailbox, wanted: Wanted) -> GraphSubscription:
         return await self._within_ceiling(
@@ -210,22 +239,22 @@ class Keeper:
     async def _hold(
         self, account_id: int, wanted: Wanted, subscription: GraphSubscription, event: str
     ) -> HeldSubscription:
-        held = _held(account_id, wanted, subscription.id, subscription.expires, self._clock())
-        await self._database.write(lambda connection: subscriptions.hold(connection, held))
+        now = self._clock()
+        held = HeldSubscription(
+            subscription_id=subscription.id,
+            account_id=account_id,
+            expires=subscription.expires,
+            resource=wanted.resource,
+            notification_url=wanted.notification_url,
+            key_fingerprint=wanted.key_fingerprint,
+            granted=now,
+            created=now,
+        )
+        await self._database.write(lambda connection: subscriptions.hold(connection, held, now=now))
         self._metrics.actions.labels(event.removeprefix("subscription_")).inc()
         log.info(event, subscription=held.subscription_id, expires=held.expires.isoformat())
         return held
 
 
-def _held(
-    account_id: int, wanted: Wanted, subscription_id: str, expires: datetime, granted: datetime
-) -> HeldSubscription:
-    return HeldSubscription(
-        subscription_id=subscription_id,
-        account_id=account_id,
-        expires=expires,
-        resource=wanted.resource,
-        notification_url=wanted.notification_url,
-        key_fingerprint=wanted.key_fingerprint,
-        granted=granted,
-    )
+def _held_and_orders(connection: Connection, account_id: int) -> tuple[HeldSubscription | None, Orders]:
+    return subscriptions.held(connection, [account_id]).get(account_id), subscriptions.orders(connection, account_id)

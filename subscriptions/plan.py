@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from db.subscriptions import HeldSubscription
+from db.subscriptions import HeldSubscription, Orders
 from graph.subscriptions import GraphSubscription
 
 
@@ -55,7 +55,7 @@ def plan(
     held: HeldSubscription | None,
     actual: Sequence[GraphSubscription],
     *,
-    attempt_fingerprint: str | None,
+    orders: Orders,
     now: datetime,
 ) -> list[Action]:
     """The actions for one account, in the order in which to take them.
@@ -64,23 +64,24 @@ def plan(
         wanted: None when the account shall have none (disabled, removed).
         held: the row of `tblGraphSubscription`.
         actual: what Graph listed for this account and our notification address; empty when it was not asked.
-        attempt_fingerprint: the key of our last attempt to create one. Only an attempt with the present key makes a
-            subscription ours that we find without holding it: Graph does not show its `clientState`.
+        orders: among them the key of an attempt to create one that was never noted. Only an attempt with the present
+            key makes a subscription ours that we find without holding it: Graph does not show its `clientState`.
         now: aware, UTC.
     """
     if wanted is None:
         gone = {held.subscription_id} if held else set()
         return [Delete(each) for each in sorted(gone | {each.id for each in actual})]
-    keep = held if held is not None and _holds_good(held, wanted, now) else None
+    keep = held if held is not None and not orders.recreate and _holds_good(held, wanted, now) else None
     adopted = None
-    if keep is None and attempt_fingerprint == wanted.key_fingerprint:
+    if keep is None and orders.attempt_fingerprint == wanted.key_fingerprint:
         fitting = [each for each in actual if fits(each, wanted, now)]
         adopted = max(fitting, key=lambda each: each.expires, default=None)
     kept_id = keep.subscription_id if keep else adopted.id if adopted else None
     surplus = {each.id for each in actual} | ({held.subscription_id} if held else set())
     actions: list[Action] = [Delete(each) for each in sorted(surplus - {kept_id})]
     if keep is not None:
-        if now >= renewal_due(keep.granted, keep.expires, jitter=1.0):
+        # One call for both: to renew is to reauthorize (graph.md, section 4).
+        if orders.reauthorize is not None or now >= renewal_due(keep.granted, keep.expires, jitter=1.0):
             actions.append(Renew(keep.subscription_id))
     elif adopted is not None:
         # Its age is unknown; a renewal makes its life known.

@@ -4,35 +4,37 @@ Graph's guard against two for one mailbox is uneven (graph.md, section 1, 409), 
 holds.
 """
 
-import asyncio
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
 import structlog
-from sqlalchemy import Connection
 
-from db import accounts, subscriptions
+from db import accounts, budget, subscriptions
 from db.accounts import Account
 from db.engine import Database
-from db.errors import DatabaseUnavailable
+from db.schedule import Application
 from db.subscriptions import HeldSubscription
 from graph.errors import GraphError
 from graph.mailbox import Mailbox
 from graph.subscriptions import GraphSubscription, SubscriptionClient, mail_resource
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.plan import is_ours
-from subscriptions.survey import Application, Survey
+from subscriptions.survey import Survey
 
-_EVERY: Final = timedelta(hours=1)
+_SELDOM: Final = timedelta(hours=1)
+_FOR_EACH: Final = timedelta(seconds=9)
+"""Of a longer list more than an hour passes: a page of it holds about a hundred, and is a call (graph.md, 8)."""
 _AFTER_TROUBLE: Final = timedelta(minutes=1)
+_TOGETHER: Final = 60
+"""Managers that start within so many seconds need not each look."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 class Reconciler:
-    """Looks at start-up, then every hour."""
+    """Looks at start-up, then at least every hour; of several managers one looks for all."""
 
     def __init__(
         self,
@@ -53,19 +55,32 @@ class Reconciler:
         self._clock = clock
         self._random = random
         self._metrics = metrics
+        self._pauses: dict[Application, timedelta] = {}
 
-    async def run(self) -> None:
-        """Reconcile until cancelled."""
-        while True:
-            complete = True
-            try:
-                for application in await self._database.read(accounts.applications):
-                    complete &= await self.reconcile(application)
-            except DatabaseUnavailable as exc:
-                complete = False
-                log.warning("reconciliation_postponed", error=str(exc))
-            wait = _EVERY if complete else _AFTER_TROUBLE
-            await asyncio.sleep(wait.total_seconds() * self._random.uniform(0.9, 1.1))
+    async def work(self) -> timedelta:
+        """Reconcile the applications whose time has come; how long to wait for the next time.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        complete = True
+        for application in await self._database.read(accounts.applications):
+            if await self._is_ours_to_look_at(application):
+                complete &= await self.reconcile(application)
+        pause = min(self._pauses.values(), default=_SELDOM) if complete else _AFTER_TROUBLE
+        return pause * self._random.uniform(0.9, 1.1)
+
+    async def _is_ours_to_look_at(self, application: Application) -> bool:
+        """True for one manager in each span of time; at start-up the span is short."""
+        pause = self._pauses.get(application)
+        span = _TOGETHER if pause is None else pause.total_seconds()
+        name = f"reconcile/{'/'.join(application)}/{span:.0f}"
+        slot = int(self._clock().timestamp() // span)
+        if pause is None:
+            self._pauses[application] = _SELDOM
+        return bool(
+            await self._database.write(lambda connection: budget.reserve(connection, name, slot=slot, wanted=1, most=1))
+        )
 
     async def reconcile(self, application: Application) -> bool:
         """Reconcile one application; False when Graph did not let us.
@@ -80,6 +95,7 @@ class Reconciler:
             return True
         try:
             listed = await self._survey.of(mailbox, fresh=True)
+            self._pauses[application] = max(_SELDOM, _FOR_EACH * len(listed))
             ours = [each for each in listed if is_ours(each, self._notification_url)]
             for held in vanished((each for each in held_before.values() if each.account_id in known), ours):
                 log.warning("subscription_gone", subscription=held.subscription_id, account_id=held.account_id)
@@ -99,11 +115,9 @@ class Reconciler:
     async def _lose(self, held: HeldSubscription) -> None:
         now = self._clock()
 
-        def work(connection: Connection) -> None:
-            subscriptions.drop(connection, held.subscription_id)
-            accounts.make_due(connection, held.account_id, now=now)
-
-        await self._database.write(work)
+        await self._database.write(
+            lambda connection: subscriptions.lose(connection, held.account_id, held.subscription_id, now=now)
+        )
 
 
 def vanished(held: Iterable[HeldSubscription], listed: Collection[GraphSubscription]) -> list[HeldSubscription]:

@@ -5,13 +5,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from db.schedule import Application
 from graph.mailbox import Mailbox
 from graph.subscriptions import GraphSubscription, SubscriptionClient
 
 _FRESH_FOR: Final = timedelta(seconds=60)
-
-Application = tuple[str, str]
-"""Tenant id and client id."""
 
 
 class Survey:

@@ -14,7 +14,6 @@ from graph.client import open_session
 from simulator.delivery import DeliveryRules
 from simulator.simulator import Simulator, system_clock
 from simulator.subscriptions import SubscriptionRules
-from subscriptions import manager
 from tests.integration.managing import Office
 from tests.integration.world import Clock, World, until
 from tests.outages import FragileDatabase
@@ -92,10 +91,8 @@ async def _until_hung_up(simulator: Simulator) -> None:
 
 @pytest.fixture
 async def make_office(
-    make_world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    make_world: Callable[..., Any],
 ) -> Callable[..., Awaitable[Office]]:
-    monkeypatch.setattr(manager, "_LOOK_SECONDS", 0.03)
-
     async def make(**rules: Any) -> Office:  # noqa: ANN401  # passed through
         return Office(await make_world(one_clock=True, **rules))
 

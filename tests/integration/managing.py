@@ -4,26 +4,32 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 
+from graph.delta import DeltaReader
 from prometheus_client import CollectorRegistry
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from db import accounts, subscriptions
 from db.engine import Database
 from db.subscriptions import HeldSubscription
 from db.tables import account_settings, subscription_schedule
+from graph.certificates import CertificateStore
 from graph.subscriptions import SubscriptionClient
 from receiver.app import Receiver
 from receiver.metrics import ReceiverMetrics
 from receiver.server import ConnectionLimits, Listener
 from simulator.mailboxes import Mailbox
 from simulator.subscriptions import Subscription
+from subscriptions.budget import SharedBudget
+from subscriptions.catch_up import CatchUp, SweepRules
+from subscriptions.certificates import CertificateWatch
 from subscriptions.keeper import Addresses, Keeper
-from subscriptions.manager import ManagerLimits, SubscriptionManager
+from subscriptions.manager import Chore, ManagerLimits, SubscriptionManager
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.reconciler import Reconciler
+from subscriptions.rota import RotaLimits
 from subscriptions.survey import Survey
 from tests.integration.world import PATIENCE_SECONDS, World
 
@@ -42,6 +48,10 @@ class Office:
         self.world = world
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.registry = CollectorRegistry()
+        self.metrics = ManagerMetrics(self.registry)
+        self.page_size = 500
+        self.most_waiting = 5_000
 
     @asynccontextmanager
     async def receiving(self) -> AsyncIterator[None]:
@@ -68,57 +78,92 @@ class Office:
         owner: str = "one",
         *,
         reconciling: bool = False,
+        sweeping: timedelta | None = None,
+        webhooks: bool = True,
         database: Database | None = None,
-        limits: ManagerLimits | None = None,
+        limits: RotaLimits | None = None,
     ) -> AsyncIterator[asyncio.Event]:
-        """A manager at work; it is stopped at the end, and must stop."""
-        world = self.world
-        database = database or world.database
-        client = SubscriptionClient(world.graph)
-        survey = Survey(client, clock=world.clock)
-        metrics = ManagerMetrics(CollectorRegistry())
-        addresses = Addresses(f"{self.url}/notifications", f"{self.url}/lifecycle")
-        keeper = Keeper(
-            database,
-            client,
-            survey,
-            owner=owner,
-            addresses=addresses,
-            keys=await world.keys(),
-            clock=world.clock,
-            random=Random(owner),
-            metrics=metrics,
-        )
-        manager = SubscriptionManager(
-            database,
-            keeper,
-            owner=owner,
-            clock=world.clock,
-            random=Random(owner),
-            metrics=metrics,
+        """A manager at work; it is stopped at the end, and must stop. `sweeping`: the interval of sweeps."""
+        stop = asyncio.Event()
+        manager = await self.new_manager(
+            owner,
+            reconciling=reconciling,
+            sweeping=sweeping,
+            webhooks=webhooks,
+            database=database,
             limits=limits,
         )
-        reconciler = Reconciler(
-            database,
-            client,
-            survey,
-            notification_url=addresses.notifications,
-            clock=world.clock,
-            random=Random(owner),
-            metrics=metrics,
-        )
-        stop = asyncio.Event()
-        tasks = [asyncio.create_task(manager.run(stop))]
-        if reconciling:
-            tasks.append(asyncio.create_task(reconciler.run()))
+        running = asyncio.create_task(manager.run(stop))
         try:
             yield stop
         finally:
             stop.set()
-            await asyncio.wait_for(tasks[0], PATIENCE_SECONDS)
-            for task in tasks[1:]:
-                task.cancel()
-            await asyncio.gather(*tasks[1:], return_exceptions=True)
+            await asyncio.wait_for(running, PATIENCE_SECONDS)
+
+    async def new_manager(
+        self,
+        owner: str,
+        *,
+        reconciling: bool,
+        sweeping: timedelta | None,
+        webhooks: bool,
+        database: Database | None,
+        limits: RotaLimits | None,
+    ) -> SubscriptionManager:
+        world = self.world
+        database = database or world.database
+        clock, random = world.clock, Random(owner)
+        client = SubscriptionClient(world.graph, SharedBudget(database, clock=clock))
+        survey = Survey(client, clock=clock)
+        metrics = self.metrics
+        addresses = Addresses(f"{self.url}/notifications", f"{self.url}/lifecycle") if webhooks else None
+        sweeps = SweepRules(interval=sweeping, webhooks=webhooks, most_waiting=self.most_waiting)
+        keeper = Keeper(
+            database,
+            client,
+            survey,
+            addresses=addresses,
+            sweeps=sweeps,
+            keys=await world.keys(),
+            clock=clock,
+            random=random,
+            metrics=metrics,
+        )
+        catch_up = CatchUp(
+            database,
+            DeltaReader(world.graph, page_size=self.page_size),
+            world.queue,
+            rules=sweeps,
+            clock=clock,
+            random=random,
+            metrics=metrics,
+        )
+        certificates = CertificateWatch(
+            database, CertificateStore(world.store), world.tokens, clock=clock, metrics=metrics
+        )
+        chores: list[Chore] = [certificates]
+        if reconciling and addresses is not None:
+            chores.append(
+                Reconciler(
+                    database,
+                    client,
+                    survey,
+                    notification_url=addresses.notifications,
+                    clock=clock,
+                    random=random,
+                    metrics=metrics,
+                )
+            )
+        return SubscriptionManager(
+            database,
+            [keeper, catch_up],
+            chores,
+            owner=owner,
+            clock=clock,
+            random=random,
+            metrics=metrics,
+            limits=ManagerLimits(look_seconds=0.03, rota=limits or RotaLimits()),
+        )
 
     # What is held, and what Graph has.
 
@@ -149,18 +194,18 @@ class Office:
     async def make_due(self, account_id: int) -> None:
         await self.world.database.write(lambda c: accounts.make_due(c, account_id, now=self.world.clock()))
 
-    async def forget(self, account_id: int, subscription_id: str) -> None:
-        """Leave what a crash between Graph's create and our row leaves."""
-        await self.world.database.write(lambda c: subscriptions.drop(c, subscription_id))
-        await self.make_due(account_id)
-
-    async def set_attempt(self, account_id: int, fingerprint: str | None) -> None:
+    async def forget(self, account_id: int, subscription_id: str, *, attempt: str | None) -> None:
+        """Leave what a crash between Graph's create and our row leaves: an attempt made with that key."""
         schedule = subscription_schedule
-        await self.world.database.write(
-            lambda c: c.execute(
-                update(schedule).where(schedule.c.nAccountID == account_id).values(sAttemptFingerprint=fingerprint)
+
+        def work(connection: Connection) -> None:
+            subscriptions.drop(connection, subscription_id)
+            connection.execute(
+                update(schedule).where(schedule.c.nAccountID == account_id).values(sAttemptFingerprint=attempt)
             )
-        )
+            accounts.make_due(connection, account_id, now=self.world.clock())
+
+        await self.world.database.write(work)
 
     async def set_folder(self, account_id: int, folder: str) -> None:
         table = account_settings

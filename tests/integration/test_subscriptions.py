@@ -136,23 +136,24 @@ async def test_one_that_a_crash_left_unnoted_is_adopted(office: Office, warm: bo
 
     `warm`: the manager's list of what there is was taken before it was made, so that only Graph's 409 tells of it.
     """
-    _, account = await office.world.account_of("Nord")
-    async with office.receiving():
-        async with office.managing():
+    key = (await office.world.keys()).fingerprint()
+    async with office.receiving(), office.managing():
+        if warm:
+            _, other = await office.world.account_of("Sud")
             await until(lambda: office.in_step(1))
-            await until(lambda: _is_later(office, account))
-            (there,) = office.at_graph()
-            if warm:
-                await office.forget(account, there.subscription_id)
-                await until(lambda: office.in_step(1))
-        if not warm:
-            await office.forget(account, there.subscription_id)
-            async with office.managing("two"):
-                await until(lambda: office.in_step(1))
-                await until(lambda: _is_later(office, account))
+            (listed,) = office.at_graph()
+            await office.forget(other, listed.subscription_id, attempt=key)
+            await until(lambda: office.in_step(1))
+        mailbox, account = await office.world.account_of("Nord")
+        await until(lambda: office.at_graph(mailbox))
+        await until(lambda: _is_later(office, account))
+        (there,) = office.at_graph(mailbox)
+        creations = office.world.calls(Operation.CREATE_SUBSCRIPTION)
+        await office.forget(account, there.subscription_id, attempt=key)
+        await until(lambda: _is_held(office, account))
 
-    assert office.at_graph() == [there]
-    assert office.world.calls(Operation.CREATE_SUBSCRIPTION) == (2 if warm else 1)
+    assert office.at_graph(mailbox) == [there]
+    assert office.world.calls(Operation.CREATE_SUBSCRIPTION) == creations + (1 if warm else 0)
     assert office.world.calls(Operation.DELETE_SUBSCRIPTION) == 0
 
 
@@ -167,12 +168,10 @@ async def test_one_made_with_another_key_is_replaced(office: Office, warm: bool,
             await until(lambda: _is_later(office, account))
             (old,) = office.at_graph()
             if warm:
-                await office.set_attempt(account, fingerprint)
-                await office.forget(account, old.subscription_id)
+                await office.forget(account, old.subscription_id, attempt=fingerprint)
                 await until(lambda: office.in_step(1))
         if not warm:
-            await office.set_attempt(account, fingerprint)
-            await office.forget(account, old.subscription_id)
+            await office.forget(account, old.subscription_id, attempt=fingerprint)
             async with office.managing("two"):
                 await until(lambda: office.in_step(1))
 
@@ -305,6 +304,10 @@ async def test_nothing_secret_is_logged(office: Office) -> None:
 
 async def _is_later(office: Office, account: int) -> bool:
     return await office.due(account) > office.world.clock()
+
+
+async def _is_held(office: Office, account: int) -> bool:
+    return account in await office.held()
 
 
 async def _is_purged(office: Office, account: int) -> bool:

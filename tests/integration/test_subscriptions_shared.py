@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import structlog
 
-from db import subscriptions
 from db.engine import Database
+from db.schedule import SUBSCRIPTIONS
 from simulator.calls import Operation
 from simulator.faults import FaultKind
-from subscriptions.manager import ManagerLimits
+from subscriptions.rota import RotaLimits
 from tests.integration.managing import Office
 from tests.integration.world import until
 
@@ -43,8 +43,9 @@ async def test_two_managers_never_make_two_for_an_account(make_office: MakeOffic
 async def test_a_killed_managers_accounts_are_served_after_its_lease(office: Office) -> None:
     """Not before: it might still be at work."""
     await office.world.account_of("Nord")
+    await office.make_due(1)
     claimed = await office.world.database.write(
-        lambda c: subscriptions.claim(c, owner="killed", now=office.world.clock(), lease=timedelta(seconds=60), most=10)
+        lambda c: SUBSCRIPTIONS.claim(c, [1], owner="killed", now=office.world.clock(), lease=timedelta(seconds=55))
     )
     assert len(claimed) == 1
 
@@ -98,7 +99,7 @@ async def test_an_account_without_its_certificate_does_not_delay_the_others(offi
     for number in range(4):
         await world.account_of(f"Station {number}")
     began = time.monotonic()
-    async with office.receiving(), office.managing(limits=ManagerLimits(turns=2)):
+    async with office.receiving(), office.managing(limits=RotaLimits(turns=2)):
         await until(lambda: office.in_step(4))
         assert time.monotonic() - began < 10
         await until(world.conditions)
@@ -164,7 +165,7 @@ async def test_a_manager_that_stops_in_the_middle_leaves_the_account_to_others(o
     _, account = await office.world.account_of("Nord")
     office.world.fault(FaultKind.HANG, operation=Operation.CREATE_SUBSCRIPTION, count=1)
     async with office.receiving():
-        async with office.managing(limits=ManagerLimits(finish_seconds=0.2)):
+        async with office.managing(limits=RotaLimits(finish_seconds=0.2)):
             await until(lambda: office.world.calls(Operation.CREATE_SUBSCRIPTION))
             began = time.monotonic()
         assert time.monotonic() - began < 2

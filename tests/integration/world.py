@@ -30,7 +30,9 @@ from graph.messages import MailReader
 from graph.token import TokenSource
 from processor.accounts import AccountDirectory, Holds
 from processor.importer import Importer
+from processor.lifecycle import LifecycleDesk
 from processor.metrics import ProcessorMetrics
+from processor.silence import SilenceWatch
 from processor.worker import Processor, WorkerLimits
 from simulator.calls import Operation
 from simulator.faults import Fault, FaultKind
@@ -288,6 +290,8 @@ class World:
             store,
             AccountDirectory(self.database, clock=self.clock),
             Holds(self.database, clock=self.clock, random=Random(1), metrics=metrics),
+            LifecycleDesk(self.database),
+            SilenceWatch(self.database),
             clock=self.clock,
             random=Random(1),
             metrics=metrics,

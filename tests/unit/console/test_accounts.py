@@ -13,6 +13,7 @@ from sqlalchemy import Engine, insert
 from db import accounts as table
 from db import subscriptions
 from db.engine import run_reading, run_writing
+from db.schedule import SUBSCRIPTIONS
 from db.tables import message
 
 Run = Callable[..., Result]
@@ -163,7 +164,7 @@ def busy(add: Run, engine: Engine) -> None:
     """An account with a subscription, a trouble and two messages."""
     add()
     [account] = run_reading(engine, table.every)
-    run_writing(engine, lambda connection: subscriptions.hold(connection, held(account.account_id)))
+    run_writing(engine, lambda connection: subscriptions.hold(connection, held(account.account_id), now=NOW))
     condition = table.Condition(
         account.account_id, "processor", "AccessDenied", "Grant Mail.Read.", NOW, NOW + timedelta(minutes=5)
     )
@@ -184,6 +185,7 @@ def held(account_id: int) -> subscriptions.HeldSubscription:
         notification_url="https://mail.example.com",
         key_fingerprint="f",
         granted=NOW,
+        created=NOW,
     )
 
 
@@ -212,7 +214,7 @@ def test_disable_and_enable_switch_and_have_the_subscription_follow(add: Run, ru
     assert [account["enabled"] for account in listed(run)] == [False]
     assert run("accounts", "enable", "laboratory").exit_code == 0
     assert [account["enabled"] for account in listed(run)] == [True]
-    assert run_reading(engine, lambda connection: subscriptions.anything_due(connection, now=NOW))
+    assert run_reading(engine, lambda connection: SUBSCRIPTIONS.anything_due(connection, now=NOW))
 
 
 @pytest.mark.usefixtures("busy")

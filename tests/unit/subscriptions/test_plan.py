@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from db.subscriptions import HeldSubscription
+from db.subscriptions import HeldSubscription, Orders
 from graph.subscriptions import GraphSubscription
 from subscriptions.plan import Action, Adopt, Create, Delete, Renew, Wanted, is_ours, plan, renewal_due, same_resource
 
@@ -16,7 +16,7 @@ RESOURCE = "users/u-1/mailFolders('inbox')/messages"
 KEY, OLD_KEY = "0123456789ab", "ba9876543210"
 WANTED = Wanted(RESOURCE, URL, LIFECYCLE, KEY)
 LIFE = timedelta(minutes=9000)
-HELD = HeldSubscription("s-held", 1, NOW + LIFE, RESOURCE, URL, KEY, granted=NOW)
+HELD = HeldSubscription("s-held", 1, NOW + LIFE, RESOURCE, URL, KEY, granted=NOW, created=NOW)
 FOUND = GraphSubscription("s-found", RESOURCE, "created", URL, LIFECYCLE, NOW + LIFE)
 
 
@@ -25,8 +25,9 @@ def _plan(
     held: HeldSubscription | None = None,
     *actual: GraphSubscription,
     attempt: str | None = None,
+    orders: Orders | None = None,
 ) -> list[Action]:
-    return plan(wanted, held, actual, attempt_fingerprint=attempt, now=NOW)
+    return plan(wanted, held, actual, orders=orders or Orders(attempt_fingerprint=attempt), now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,19 @@ def test_an_enabled_account_gets_exactly_one(
 ) -> None:
     """Whatever there is at first."""
     assert _plan(WANTED, held, *actual, attempt=attempt) == expected
+
+
+@pytest.mark.parametrize(
+    ("orders", "expected"),
+    [
+        pytest.param(Orders(reauthorize=NOW), [Renew("s-held")], id="to be reauthorized: renewed, which is both"),
+        pytest.param(Orders(recreate=True), [Delete("s-held"), Create()], id="does not notify"),
+        pytest.param(Orders(reauthorize=NOW, recreate=True), [Delete("s-held"), Create()], id="both"),
+    ],
+)
+def test_what_graph_or_its_silence_asks_for_is_done_at_once(orders: Orders, expected: list[Action]) -> None:
+    """Long before the clock would."""
+    assert _plan(WANTED, HELD, orders=orders) == expected
 
 
 @pytest.mark.parametrize(

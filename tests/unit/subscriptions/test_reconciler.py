@@ -16,7 +16,9 @@ URL = "https://mail-in.example/notifications"
 
 
 def _held(account_id: int) -> HeldSubscription:
-    return HeldSubscription(f"s-{account_id}", account_id, END, _resource(account_id), URL, "key", granted=NOW)
+    return HeldSubscription(
+        f"s-{account_id}", account_id, END, _resource(account_id), URL, "key", granted=NOW, created=NOW
+    )
 
 
 def _listed(name: str, resource: str) -> GraphSubscription:
@@ -29,7 +31,7 @@ def _resource(account_id: int) -> str:
 
 def _account(account_id: int, *, enabled: bool = True) -> Account:
     settings = AccountSettings(f"a-{account_id}", "t", "c", f"u-{account_id}", "00" * 20)
-    return Account(account_id, settings, enabled, removed=False)
+    return Account(account_id, settings, enabled, removed=False, fingerprint="")
 
 
 def test_what_graph_has_no_more_is_vanished() -> None:

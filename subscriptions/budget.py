@@ -1,0 +1,86 @@
+"""Graph's limits on subscription calls, shared by all managers through the database (graph.md, section 8).
+
+A window of Graph's has 20 seconds, and nobody knows when it begins. So calls are taken from short slots: whichever 20
+seconds Graph counts, they touch eleven slots at most, and eleven slots hold fewer calls than the limit.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from db import budget
+from db.engine import Database
+from graph.mailbox import Mailbox
+from graph.subscriptions import CallKind
+
+_SLOT_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Allowance:
+    """Calls in a slot: of one application in one tenant, and in all; `chunk` are reserved at a time."""
+
+    tenant: int
+    application: int
+    chunk: int
+
+
+# Times eleven: 440 of 500 and 1,760 of 2,000 in 20 s; of lists 22 of 25 and 33 of 40.
+_ALLOWANCES: Final = {
+    CallKind.CHANGE: _Allowance(tenant=40, application=160, chunk=8),
+    CallKind.LIST: _Allowance(tenant=2, application=3, chunk=1),
+}
+
+
+@dataclass(slots=True)
+class _Stock:
+    slot: int
+    left: int
+
+
+class SharedBudget:
+    """The `graph.subscriptions.CallBudget` of every manager on one database."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._sleep = sleep
+        self._stocks: dict[str, _Stock] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def take(self, mailbox: Mailbox, kind: CallKind) -> None:
+        """Return when a call of this kind may be made.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        allowance = _ALLOWANCES[kind]
+        client = mailbox.client_id.lower()
+        await self._take(f"{kind}/{client}/{mailbox.tenant_id.lower()}", allowance.tenant, allowance.chunk)
+        await self._take(f"{kind}/{client}", allowance.application, allowance.chunk)
+
+    async def _take(self, name: str, most: int, chunk: int) -> None:
+        async with self._locks.setdefault(name, asyncio.Lock()):
+            while True:
+                seconds = self._clock().timestamp()
+                slot = int(seconds // _SLOT_SECONDS)
+                stock = self._stocks.get(name)
+                if stock is None or stock.slot != slot or not stock.left:
+                    granted = await self._database.write(
+                        lambda connection, slot=slot: budget.reserve(  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+                            connection, name, slot=slot, wanted=chunk, most=most
+                        )
+                    )
+                    stock = self._stocks[name] = _Stock(slot, granted)
+                if stock.left:
+                    stock.left -= 1
+                    return
+                await self._sleep((slot + 1) * _SLOT_SECONDS - seconds)

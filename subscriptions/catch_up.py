@@ -1,0 +1,309 @@
+"""Catch-up: what Graph's delta query says is in a folder and the database lacks is queued (graph.md, section 6).
+
+Webhooks lose things, with and without a word (sections 3, 4 and 11). The link to go on from is moved forward only when
+all that comes before it is safely in the queue or known to be imported.
+"""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final, Protocol
+
+import structlog
+from sqlalchemy import Connection
+
+from bus.notification import Notification, Source
+from bus.queue import NotificationSender, QueueStatus
+from db import accounts, folders, messages, missed, subscriptions
+from db.accounts import Account, Condition
+from db.engine import Database
+from db.folders import FolderState
+from db.schedule import FOLDERS, NEVER, Schedule, Turn
+from db.subscriptions import HeldSubscription
+from graph.delta import DeltaPage, DeltaReader
+from graph.errors import SyncStateLost
+from graph.mailbox import Mailbox
+from graph.messages import FolderItem
+from graph.subscriptions import mail_resource
+from subscriptions.metrics import ManagerMetrics
+from subscriptions.rota import LeaseLost
+
+SWEEP_ROLE: Final = "sweep"
+NOTIFICATIONS_ROLE: Final = "notifications"
+"""The conditions that tell of sweeps that fail, and of notifications that do not come."""
+
+_OVERDUE: Final = timedelta(minutes=3)
+"""Graph notifies within three minutes (graph.md, section 3, latency)."""
+_JUDGED_AFTER: Final = timedelta(minutes=1)
+"""What a sweep found has gone through the queue by then, and its notification before it if there was one."""
+_TOO_YOUNG: Final = timedelta(hours=1)
+"""A subscription is not recreated sooner: what ails it may be our own endpoint, which no new one would cure."""
+_TOLD_FOR: Final = timedelta(days=1)
+_REMEMBERED_FOR: Final = timedelta(days=90)
+_TURN: Final = timedelta(seconds=30)
+_BACKLOG_WAIT: Final = timedelta(seconds=10)
+_WITHOUT_WEBHOOK: Final = timedelta(seconds=60)
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class CatchUpQueue(NotificationSender, Protocol):
+    """What catch-up needs of the queue."""
+
+    async def status(self) -> QueueStatus:
+        """How much waits in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRules:
+    """`interval`: between two sweeps of an account, None: only when there is a reason to. `webhooks`: there are any.
+
+    `most_waiting`: with more than so many messages to be received, a long pass pauses, so that mail which arrives now
+    does not wait behind all that arrived before.
+    """
+
+    interval: timedelta | None
+    webhooks: bool
+    most_waiting: int = 5_000
+
+    def first(self, now: datetime) -> datetime:
+        """When an account is swept that was never swept; with webhooks its new subscription asks for it earlier."""
+        if not self.webhooks:
+            return now
+        return NEVER if self.interval is None else now + self.interval
+
+    def pause(self) -> timedelta | None:
+        """How long after a sweep the next one comes; None: not by the clock."""
+        if self.webhooks:
+            return self.interval
+        return _WITHOUT_WEBHOOK if self.interval is None else min(self.interval, _WITHOUT_WEBHOOK)
+
+
+@dataclass(slots=True)
+class _Round:
+    """Where a turn is."""
+
+    state: FolderState
+    link: str | None
+    full_pass: bool
+    queued: int = 0
+    overdue: int = 0
+
+
+class CatchUp:
+    """The duty of looking into the folders of accounts."""
+
+    role = SWEEP_ROLE
+    schedule: Schedule = FOLDERS
+
+    def __init__(
+        self,
+        database: Database,
+        delta: DeltaReader,
+        queue: CatchUpQueue,
+        *,
+        rules: SweepRules,
+        clock: Callable[[], datetime],
+        random: Random,
+        metrics: ManagerMetrics,
+    ) -> None:
+        self._database = database
+        self._delta = delta
+        self._queue = queue
+        self._rules = rules
+        self._clock = clock
+        self._random = random
+        self._metrics = metrics
+
+    def end(self, connection: Connection, account: Account) -> None:
+        """Take back what is told of missed notifications once its time is over."""
+        accounts.clear_expired_condition(connection, account.account_id, NOTIFICATIONS_ROLE, now=self._clock())
+
+    async def serve(self, turn: Turn, account: Account) -> datetime:
+        """Queue what the folder holds and the database lacks, or the beginning of it; when to go on.
+
+        Raises:
+            GraphError, DatabaseUnavailable, QueueUnavailable: the link stands before what is not queued.
+            LeaseLost
+        """
+        if account.removed or not account.enabled:
+            return NEVER
+        resource = mail_resource(account.settings.user_id, account.settings.folder)
+        held = await self._judge(account)
+        state = await self._database.read(
+            lambda connection: folders.state(connection, account.account_id, resource=resource)
+        )
+        progress = _Round(state, state.link, state.full_pass)
+        resume = await self._go_through(turn, account, resource, held, progress)
+        if progress.queued:
+            self._metrics.found.inc(progress.queued)
+            log.info(
+                "folder_caught_up" if resume is None else "folder_catching_up",
+                queued=progress.queued,
+                overdue=progress.overdue,
+                full_pass=progress.full_pass,
+            )
+        return resume if resume is not None else self._next(progress)
+
+    def _next(self, progress: _Round) -> datetime:
+        now = self._clock()
+        kind = "full" if progress.full_pass else "new"
+        self._metrics.sweeps.labels(kind).inc()
+        pause = self._rules.pause()
+        due = NEVER if pause is None else now + pause * self._random.uniform(0.9, 1.1)
+        if progress.overdue:
+            due = min(due, now + _JUDGED_AFTER * self._random.uniform(1.1, 1.3))
+        return due
+
+    # Through the pages.
+
+    async def _go_through(
+        self, turn: Turn, account: Account, resource: str, held: HeldSubscription | None, progress: _Round
+    ) -> datetime | None:
+        """Page by page to the end of the round, then None; or until it is somebody else's turn: when to go on."""
+        mailbox = Mailbox.of(account.account_id, account.settings)
+        end = self._clock() + _TURN
+        while True:
+            try:
+                page = await self._delta.page(mailbox, account.settings.folder, progress.link)
+            except SyncStateLost as exc:
+                if progress.link is None:
+                    raise
+                log.warning("delta_link_lost", error=str(exc))
+                self._metrics.resets.inc()
+                progress.link, progress.full_pass = None, True
+                await self._advance(turn, resource, progress)
+                continue
+            await self._queue_missing(account, held, page, progress)
+            progress.link = page.link
+            if page.complete:
+                await self._finish(turn, resource, page.link)
+                return None
+            await self._advance(turn, resource, progress)
+            if self._clock() >= end:
+                return self._clock()
+            if progress.queued and (await self._queue.status()).active > self._rules.most_waiting:
+                return self._clock() + _BACKLOG_WAIT
+
+    async def _advance(self, turn: Turn, resource: str, progress: _Round) -> None:
+        now = self._clock()
+        link, full_pass = progress.link, progress.full_pass
+        ours = await self._database.write(
+            lambda connection: folders.advance(
+                connection, turn, resource=resource, link=link, full_pass=full_pass, now=now
+            )
+        )
+        if not ours:
+            raise LeaseLost
+
+    async def _finish(self, turn: Turn, resource: str, link: str) -> None:
+        now = self._clock()
+        if not await self._database.write(
+            lambda connection: folders.finish(connection, turn, resource=resource, link=link, now=now)
+        ):
+            raise LeaseLost
+
+    async def _queue_missing(
+        self, account: Account, held: HeldSubscription | None, page: DeltaPage, progress: _Round
+    ) -> None:
+        if page.unreadable:
+            log.warning("folder_items_unreadable", count=page.unreadable)
+        items = [each for each in page.items if not progress.full_pass or _is_wanted(each, account)]
+        if not items:
+            return
+        keys = [(account.account_id, each.message_id) for each in items]
+        known = await self._database.read(lambda connection: messages.known(connection, keys))
+        lacking = [each for each in items if (account.account_id, each.message_id) not in known]
+        if not lacking:
+            return
+        notifications = self._notifications(account, held, lacking, progress)
+        await self._queue.put([each.to_message() for each in notifications])
+        progress.queued += len(notifications)
+        progress.overdue += sum(each.source is Source.SWEEP for each in notifications)
+
+    def _notifications(
+        self, account: Account, held: HeldSubscription | None, items: Sequence[FolderItem], progress: _Round
+    ) -> list[Notification]:
+        now = self._clock()
+        prefix = uuid.uuid4().hex[:16]
+        watched = held if not (progress.full_pass or progress.state.gap) else None
+        return [
+            Notification(
+                account_id=account.account_id,
+                subscription_id=None,
+                change_type="created",
+                message_id=each.message_id,
+                etag=None,
+                received=now,
+                correlation=f"{prefix}-{number}",
+                source=Source.SWEEP if _is_overdue(each, watched, now) else Source.CATCH_UP,
+            )
+            for number, each in enumerate(items)
+        ]
+
+    # The silence watch.
+
+    async def _judge(self, account: Account) -> HeldSubscription | None:
+        """Tell of notifications that did not come; have the subscription recreated when it happens again."""
+        now = self._clock()
+        account_id = account.account_id
+
+        def look(connection: Connection) -> tuple[HeldSubscription | None, list[datetime]]:
+            held = subscriptions.held(connection, [account_id]).get(account_id)
+            return held, missed.untold(connection, account_id, before=now - _JUDGED_AFTER)
+
+        held, received = await self._database.read(look)
+        if not received:
+            return held
+        recreating = await self._database.write(lambda connection: self._tell(connection, account_id, received, now))
+        self._metrics.missed.inc(len(received))
+        log.warning(
+            "notifications_missed",
+            count=len(received),
+            latest=received[-1].isoformat(),
+            subscription=None if held is None else held.subscription_id,
+            recreating=recreating,
+        )
+        return held
+
+    def _tell(self, connection: Connection, account_id: int, received: list[datetime], now: datetime) -> bool:
+        held = subscriptions.held(connection, [account_id]).get(account_id)
+        again = held is not None and missed.told_since(connection, account_id, held.created)
+        missed.tell(connection, account_id, before=now - _JUDGED_AFTER, now=now)
+        missed.forget(connection, account_id, before=now - _REMEMBERED_FOR)
+        recreating = again and held is not None and held.created <= now - _TOO_YOUNG
+        if recreating:
+            subscriptions.ask_to_recreate(connection, account_id, now=now)
+        accounts.set_condition(
+            connection,
+            Condition(
+                account_id,
+                NOTIFICATIONS_ROLE,
+                "NotificationsMissed",
+                f"Graph did not notify of {len(received)} messages within three minutes, the last of them received "
+                f"{received[-1]:%Y-%m-%d %H:%M} UTC; a sweep found and imported them. "
+                + (
+                    "It happened before, so the subscription is made anew. "
+                    if recreating
+                    else "If it happens again, the subscription is made anew. "
+                )
+                + "If it goes on, look at the receiver's answer times (/metrics) and at what stands before it.",
+                since=now,
+                next_attempt=now + _TOLD_FOR,
+            ),
+        )
+        return recreating
+
+
+def _is_wanted(item: FolderItem, account: Account) -> bool:
+    """Whether a pass through the whole folder imports it: what is older, the administrator left out."""
+    since = account.settings.import_since
+    # Graph's times have whole seconds.
+    return item.received is None or since is None or item.received >= since.replace(microsecond=0)
+
+
+def _is_overdue(item: FolderItem, held: HeldSubscription | None, now: datetime) -> bool:
+    """Whether a webhook should have told of it by now."""
+    return held is not None and item.received is not None and held.created < item.received <= now - _OVERDUE

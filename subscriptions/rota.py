@@ -1,0 +1,287 @@
+"""Gives every account that is due its turn at one duty. Any number of managers share the work.
+
+All state is in the database: a manager that dies leaves leases that end by themselves, and another goes on. An account
+is served by one manager at a time. No application may have all the turns: one tenant's outage delays no other.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final, Protocol
+
+import structlog
+from sqlalchemy import Connection
+from structlog.contextvars import bound_contextvars
+
+from bus.errors import QueueUnavailable
+from db import accounts
+from db.accounts import Account, Condition
+from db.engine import Database
+from db.errors import DatabaseUnavailable
+from db.schedule import Application, Candidate, Schedule, Turn
+from graph.errors import GraphError, GraphUnavailable
+from subscriptions.metrics import ManagerMetrics
+
+_LEASE: Final = timedelta(seconds=55)
+"""With a look every second, a killed manager's accounts are served again within a minute."""
+_TURN_SECONDS: Final = 45.0
+"""Ends before the lease does: whatever a turn still does, it does as the only one."""
+
+_FIRST_RETRY: Final = timedelta(seconds=15)
+_LONGEST_RETRY: Final = timedelta(minutes=15)
+_QUIET_FAILURES: Final = 2
+"""Failures of Microsoft's side before people are told: most pass by themselves."""
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class LeaseLost(Exception):
+    """Another manager serves the account by now: leave it to that one."""
+
+
+class Duty(Protocol):
+    """One kind of work that every account needs from time to time."""
+
+    @property
+    def role(self) -> str:
+        """Names the duty in the conditions of accounts."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """Who is due."""
+
+    async def serve(self, turn: Turn, account: Account) -> datetime:
+        """Do what is to be done; when the account is due again.
+
+        Raises:
+            GraphError, DatabaseUnavailable, QueueUnavailable: the rest is for a later turn.
+            LeaseLost
+        """
+
+    def end(self, connection: Connection, account: Account) -> None:
+        """What else to note in the transaction that ends a turn, well done or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class RotaLimits:
+    """`turns`: accounts served at a time; of one application, and of one that does not answer, fewer.
+
+    `finish_seconds`: what they may take once the process is told to stop.
+    """
+
+    turns: int = 64
+    turns_of_an_application: int = 16
+    turns_in_trouble: int = 2
+    finish_seconds: float = 4.0
+
+
+class Rota:
+    """The turns of one duty in this process."""
+
+    def __init__(
+        self,
+        database: Database,
+        duty: Duty,
+        *,
+        owner: str,
+        clock: Callable[[], datetime],
+        random: Random,
+        metrics: ManagerMetrics,
+        limits: RotaLimits,
+        on_room: Callable[[], None],
+    ) -> None:
+        """`owner` names this process among all. `on_room` is called when a turn ended and more are waiting."""
+        self._database = database
+        self._duty = duty
+        self._owner = owner
+        self._clock = clock
+        self._random = random
+        self._metrics = metrics
+        self._limits = limits
+        self._on_room = on_room
+        self._turns: dict[asyncio.Task[None], Application] = {}
+        self._more = False
+        self._trouble: Counter[Application] = Counter()
+        """Turns of an application that failed on Microsoft's side, one after the other."""
+
+    @property
+    def idle(self) -> bool:
+        """True when no turn is under way."""
+        return not self._turns
+
+    async def look(self) -> None:
+        """Begin the turns that are due, as many as there is room for.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        now = self._clock()
+        self._more = False
+        schedule = self._duty.schedule
+        if not await self._database.read(lambda connection: schedule.anything_due(connection, now=now)):
+            return
+        chosen = await self._choose(now)
+        if not chosen:
+            return
+        ids = list(chosen)
+        turns = await self._database.write(
+            lambda connection: schedule.claim(connection, ids, owner=self._owner, now=now, lease=_LEASE)
+        )
+        for turn in turns:
+            task = asyncio.create_task(self._take(turn, started=now))
+            self._turns[task] = chosen[turn.account_id]
+            task.add_done_callback(self._ended)
+
+    async def finish(self) -> None:
+        """Let the turns end that are under way; those that take too long are left due for others."""
+        if not self._turns:
+            return
+        _, late = await asyncio.wait(list(self._turns), timeout=self._limits.finish_seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _choose(self, now: datetime) -> dict[int, Application]:
+        """Accounts to serve, each application's longest due first, none with more than its share."""
+        chosen: dict[int, Application] = {}
+        running = Counter(self._turns.values())
+        while (room := self._limits.turns - len(self._turns) - len(chosen)) > 0:
+            full = [each for each, count in running.items() if count >= self._share(each)]
+            found = await self._candidates(now, most=room + len(chosen), without=full)
+            for each in found:
+                fits = room > 0 and running[each.application] < self._share(each.application)
+                if fits and each.account_id not in chosen:
+                    chosen[each.account_id] = each.application
+                    running[each.application] += 1
+                    room -= 1
+            if all(count < self._share(each) for each, count in running.items() if each not in full):
+                break
+        self._more = room <= 0 or any(count >= self._share(each) for each, count in running.items())
+        return chosen
+
+    def _share(self, application: Application) -> int:
+        if self._trouble[application] >= self._limits.turns_in_trouble:
+            return self._limits.turns_in_trouble
+        return self._limits.turns_of_an_application
+
+    async def _candidates(self, now: datetime, *, most: int, without: list[Application]) -> list[Candidate]:
+        return await self._database.read(
+            lambda connection: self._duty.schedule.candidates(connection, now=now, most=most, without=without)
+        )
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        del self._turns[task]
+        if self._more:
+            self._on_room()
+
+    # One turn.
+
+    async def _take(self, turn: Turn, *, started: datetime) -> None:
+        # What a cancelled turn leaves: due at once, for another manager.
+        due, failures = started, turn.failures
+        account: Account | None = None
+        try:
+            async with asyncio.timeout(_TURN_SECONDS):
+                account = await self._account(turn)
+                if account is not None:
+                    due = await self._serve(turn, account)
+            failures = 0
+            self._note_health(account, None)
+        except LeaseLost:
+            log.warning("lease_lost", account_id=turn.account_id, duty=self._duty.role)
+        except (DatabaseUnavailable, QueueUnavailable, TimeoutError) as exc:
+            failures += 1
+            due = self._retry_at(failures)
+            self._note_health(account, exc)
+            log.warning(
+                "turn_postponed",
+                account_id=turn.account_id,
+                duty=self._duty.role,
+                error=str(exc) or f"not done within {_TURN_SECONDS:.0f} s",
+            )
+        except _Failed as exc:
+            failures += 1
+            self._note_health(account, exc.__cause__)
+            due = max(self._retry_at(failures), self._clock() + exc.retry_after)
+        finally:
+            await self._release(turn, account, due=due, failures=failures)
+
+    def _note_health(self, account: Account | None, exc: BaseException | None) -> None:
+        if account is None:
+            return
+        application = (account.settings.tenant_id, account.settings.client_id)
+        if isinstance(exc, GraphUnavailable | TimeoutError):
+            self._trouble[application] += 1
+        else:
+            # Also an account that is refused: whoever refuses answers.
+            self._trouble.pop(application, None)
+
+    async def _account(self, turn: Turn) -> Account | None:
+        """The account; None when there is nothing of it left to serve."""
+        found = await self._database.read(lambda connection: accounts.by_id(connection, [turn.account_id]))
+        account = found.get(turn.account_id)
+        if account is None:
+            await self._database.write(lambda connection: accounts.purge(connection, turn.account_id))
+        return account
+
+    async def _release(self, turn: Turn, account: Account | None, *, due: datetime, failures: int) -> None:
+        def work(connection: Connection) -> None:
+            if self._duty.schedule.release(connection, turn, due=due, failures=failures) and account is not None:
+                self._duty.end(connection, account)
+                if not failures:
+                    accounts.clear_condition(connection, account.account_id, self._duty.role)
+
+        try:
+            await self._database.write(work)
+        except DatabaseUnavailable as exc:
+            # The lease ends by itself, and the account is still due.
+            log.warning("lease_not_released", account_id=turn.account_id, duty=self._duty.role, error=str(exc))
+
+    async def _serve(self, turn: Turn, account: Account) -> datetime:
+        with bound_contextvars(account=account.settings.name):
+            try:
+                return await self._duty.serve(turn, account)
+            except GraphError as exc:
+                await self._tell(turn, account, exc)
+                raise _Failed(getattr(exc, "retry_after", None) or 0.0) from exc
+            except (DatabaseUnavailable, QueueUnavailable, LeaseLost):
+                raise
+            except Exception as exc:
+                # One account nobody foresaw must not stop the others: told with its traceback, and tried again.
+                log.exception("turn_failed", duty=self._duty.role)
+                await self._note(account, type(exc).__name__, "An error in mail-importer itself; see its log.", turn)
+                raise _Failed from exc
+
+    async def _tell(self, turn: Turn, account: Account, exc: GraphError) -> None:
+        self._metrics.failures.labels(self._duty.role).inc()
+        facts = {"duty": self._duty.role, "reason": type(exc).__name__, "error": str(exc)}
+        if isinstance(exc, GraphUnavailable) and turn.failures < _QUIET_FAILURES:
+            log.warning("duty_postponed", **facts)
+            return
+        log.error("duty_failed", **facts)
+        await self._note(account, type(exc).__name__, str(exc), turn)
+
+    async def _note(self, account: Account, reason: str, detail: str, turn: Turn) -> None:
+        now = self._clock()
+        next_attempt = now + _retry_delay(turn.failures + 1)
+        condition = Condition(account.account_id, self._duty.role, reason, detail, since=now, next_attempt=next_attempt)
+        await self._database.write(lambda connection: accounts.set_condition(connection, condition))
+
+    def _retry_at(self, failures: int) -> datetime:
+        return self._clock() + _retry_delay(failures) * self._random.uniform(0.8, 1.2)
+
+
+class _Failed(Exception):
+    """The turn failed, and people were told as far as they need to know."""
+
+    def __init__(self, retry_after: float = 0.0) -> None:
+        super().__init__()
+        self.retry_after = timedelta(seconds=retry_after)
+
+
+def _retry_delay(failures: int) -> timedelta:
+    doublings = min(failures - 1, 10)
+    return min(_FIRST_RETRY * (1 << doublings), _LONGEST_RETRY)

@@ -1,0 +1,547 @@
+"""Whatever the webhooks did, every message of the folder is imported, once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import structlog
+from sqlalchemy import select, update
+
+from bus.errors import QueueUnavailable
+from db import accounts, folders, missed
+from db.tables import account_settings, folder_sync
+from simulator.calls import Operation
+from simulator.faults import FaultKind
+from simulator.letters import Letter
+from simulator.mailboxes import Mailbox
+from simulator.notifications import LifecycleEvent
+from simulator.post_office import DeliveredMessage
+from tests.integration.managing import Office
+from tests.integration.world import until
+
+MakeOffice = Callable[..., Awaitable[Office]]
+SWEEP = timedelta(minutes=15)
+
+
+async def silently(office: Office, mailbox: Mailbox, count: int, **options: object) -> list[DeliveredMessage]:
+    """Mail of which Graph says nothing."""
+    return [
+        await office.world.simulator.deliver(mailbox, Letter(subject=f"{number}"), notify=False, **options)  # type: ignore[arg-type]  # passed through
+        for number in range(count)
+    ]
+
+
+def ids(*messages: DeliveredMessage) -> list[str]:
+    return sorted(each.message_id for each in messages)
+
+
+async def imported(office: Office, messages: list[DeliveredMessage]) -> bool:
+    return await office.world.imported_ids() == ids(*messages)
+
+
+async def swept(office: Office, account: int) -> datetime | None:
+    return (await office.world.database.read(folders.swept)).get(account)
+
+
+async def is_swept(office: Office, account: int) -> bool:
+    return await swept(office, account) is not None
+
+
+async def link(office: Office, account: int) -> str | None:
+    found: str | None = await office.world.database.read(
+        lambda c: c.scalar(select(folder_sync.c.sLink).where(folder_sync.c.nAccountID == account))
+    )
+    return found
+
+
+async def test_mail_that_came_before_the_subscription_but_after_the_account_is_imported(office: Office) -> None:
+    """Subscribe first, then delta: nothing falls between. What lay there before the account is left out."""
+    mailbox = office.world.new_mailbox("Nord")
+    await silently(office, mailbox, 3)
+    office.world.clock.advance(minutes=1)
+    await office.world.add_account(mailbox, import_since=office.world.clock())
+    office.world.clock.advance(minutes=1)
+    early = await silently(office, mailbox, 2)
+    async with office.receiving(), office.managing(), office.world.processing():
+        await until(lambda: imported(office, early))
+        assert office.world.calls(Operation.DELTA_MESSAGES) == 1
+
+
+@pytest.mark.parametrize("since", ["all", "a date"])
+async def test_the_first_pass_goes_back_as_far_as_the_administrator_says(office: Office, since: str) -> None:
+    """Page by page, over several pages; a message that was received before the date is left out."""
+    office.page_size = 7
+    mailbox = office.world.new_mailbox("Nord")
+    now = office.world.clock()
+    old = await silently(office, mailbox, 10, received=now - timedelta(days=40))
+    recent = await silently(office, mailbox, 20, received=now - timedelta(days=20))
+    moment = datetime(1900, 1, 1, tzinfo=UTC) if since == "all" else now - timedelta(days=30)
+    account = await office.world.add_account(mailbox, import_since=moment)
+    wanted = old + recent if since == "all" else recent
+    async with office.receiving(), office.managing(), office.world.processing():
+        await until(lambda: is_swept(office, account))
+        await until(lambda: imported(office, wanted))
+    assert office.world.calls(Operation.DELTA_MESSAGES) == 5
+
+
+@pytest.mark.parametrize("path", ["notifications", "lifecycle"])
+async def test_missed_notifications_are_caught_up_with(office: Office, path: str) -> None:
+    """Graph admits that it lost some; the subscription stays. The event may come to either address."""
+    mailbox, account = await office.world.account_of("Nord")
+    async with office.receiving(), office.managing(), office.world.processing():
+        await until(lambda: is_swept(office, account))
+        lost = await silently(office, mailbox, 30)
+        (subscription,) = office.at_graph()
+        subscription.lifecycle_notification_url = f"{office.url}/{path}"
+        office.world.simulator.send_lifecycle(subscription, LifecycleEvent.MISSED)
+        await until(lambda: imported(office, lost))
+    assert office.at_graph() == [subscription]
+    assert await office.world.database.read(missed.summaries) == {}
+
+
+async def test_a_wish_to_reauthorize_is_one_renewal(office: Office) -> None:
+    """However often it is repeated within ten minutes; never is there a POST to reauthorize beside it."""
+    mailbox, account = await office.world.account_of("Nord")
+    simulator = office.world.simulator
+    async with office.receiving(), office.managing(), office.world.processing():
+        await until(lambda: is_swept(office, account))
+        (subscription,) = office.at_graph()
+        office.world.clock.advance(minutes=5)
+        for _ in range(3):
+            simulator.send_lifecycle(subscription, LifecycleEvent.REAUTHORIZATION_REQUIRED)
+        await simulator.settled()
+        await until(office.world.queue_is_empty)
+        assert simulator.renewed == {}, "the creation did it"
+        office.world.clock.advance(minutes=20)
+        for _ in range(3):
+            simulator.send_lifecycle(subscription, LifecycleEvent.REAUTHORIZATION_REQUIRED)
+        await until(lambda: simulator.renewed)
+        office.world.clock.advance(minutes=5)
+        simulator.send_lifecycle(subscription, LifecycleEvent.REAUTHORIZATION_REQUIRED)
+        await simulator.settled()
+        await until(office.world.queue_is_empty)
+        office.world.clock.advance(minutes=11)
+        assert len(simulator.renewed[subscription.subscription_id]) == 1
+        simulator.send_lifecycle(subscription, LifecycleEvent.REAUTHORIZATION_REQUIRED)
+        await until(lambda: len(simulator.renewed[subscription.subscription_id]) == 2)
+    assert simulator.reauthorized == {}
+    assert office.at_graph(mailbox) == [subscription]
+    assert not await office.world.dead_letters()
+
+
+async def test_a_wish_that_cannot_be_granted_now_is_kept(office: Office) -> None:
+    """Graph does not answer: the renewal is tried again, until it is done."""
+    _, account = await office.world.account_of("Nord")
+    simulator = office.world.simulator
+    async with office.receiving(), office.managing(), office.world.processing():
+        await until(lambda: is_swept(office, account))
+        (subscription,) = office.at_graph()
+        office.world.clock.advance(minutes=20)
+        outage = office.world.fault(FaultKind.UNAVAILABLE, operation=Operation.UPDATE_SUBSCRIPTION, status=503)
+        simulator.send_lifecycle(subscription, LifecycleEvent.REAUTHORIZATION_REQUIRED)
+        await until(lambda: office.world.calls(Operation.UPDATE_SUBSCRIPTION))
+        simulator.faults.remove(outage)
+        await until(lambda: _renewed_after_waiting(office, subscription.subscription_id))
+
+
+async def _renewed_after_waiting(office: Office, subscription_id: str) -> bool:
+    office.world.clock.advance(seconds=20)
+    await asyncio.sleep(0.05)
+    return subscription_id in office.world.simulator.renewed
+
+
+async def test_a_removed_subscription_is_made_anew_and_the_gap_caught_up_with(office: Office) -> None:
+    """Also while access is gone for a time: the account says why, and the waits grow."""
+    mailbox, account = await office.world.account_of("Nord")
+    world = office.world
+    async with office.receiving(), office.managing(), world.processing():
+        await until(lambda: is_swept(office, account))
+        (old,) = office.at_graph()
+        world.application.denied.add(mailbox.user_id)
+        world.simulator.send_lifecycle(old, LifecycleEvent.SUBSCRIPTION_REMOVED)
+        lost = await silently(office, mailbox, 5)
+        await until(world.conditions)
+        conditions = {each.role: each for each in await world.conditions()}
+        assert conditions["subscriptions"].reason == "AccessDenied"
+        assert office.at_graph() == []
+        world.application.denied.clear()
+        await until(lambda: _in_step_after_waiting(office))
+        await until(lambda: imported(office, lost))
+        await until(lambda: _no_trouble(office))
+
+
+async def _in_step_after_waiting(office: Office) -> bool:
+    office.world.clock.advance(seconds=30)
+    await asyncio.sleep(0.05)
+    return await office.in_step(1)
+
+
+async def _no_trouble(office: Office) -> bool:
+    return not await office.world.conditions()
+
+
+async def test_a_late_word_of_an_older_subscription_changes_nothing(office: Office) -> None:
+    """Graph's order is nobody's to rely on."""
+    _, account = await office.world.account_of("Nord")
+    world = office.world
+    async with office.receiving(), office.managing(), world.processing():
+        await until(lambda: is_swept(office, account))
+        for event in ("subscriptionRemoved", "reauthorizationRequired"):
+            late = world.notification(
+                account, None, subscription_id="an-older-one", change_type=None, lifecycle_event=event
+            )
+            await world.queue.put([late.to_message()])
+        await until(world.queue_is_empty)
+        await until(lambda: office.in_step(1))
+    assert world.calls(Operation.CREATE_SUBSCRIPTION) == 1
+    assert not await world.dead_letters()
+
+
+LOST = [
+    pytest.param(410, "SyncStateNotFound", id="410"),
+    pytest.param(400, "syncStateNotFound", id="400"),
+    pytest.param(404, "SyncStateNotFound", id="404"),
+    pytest.param(400, "resyncRequired", id="resync"),
+    pytest.param(410, "ResyncRequired", id="410 resync"),
+]
+
+
+@pytest.mark.parametrize(("status", "code"), LOST)
+async def test_a_lost_link_leads_to_a_full_pass_that_queues_what_lacks(office: Office, status: int, code: str) -> None:
+    """In any spelling; what the database has is not fetched again."""
+    mailbox, account = await office.world.account_of("Nord")
+    world = office.world
+    async with office.receiving(), office.managing(sweeping=SWEEP), world.processing():
+        await until(lambda: is_swept(office, account))
+        known = await world.deliver(mailbox, 5)
+        await until(lambda: imported(office, known))
+        first = await swept(office, account)
+        lost = await silently(office, mailbox, 3)
+        fetched = world.calls(Operation.GET_MESSAGE)
+        world.fault(FaultKind.SYNC_STATE_LOST, status=status, error_code=code, count=1)
+        world.clock.advance(minutes=20)
+        await until(lambda: imported(office, known + lost))
+        assert await swept(office, account) != first
+    assert world.calls(Operation.GET_MESSAGE) - fetched == 3
+    assert not await world.conditions()
+
+
+async def test_a_link_that_leads_elsewhere_is_dropped(office: Office) -> None:
+    """The cloud was changed, or the row tampered with: our token goes nowhere else."""
+    mailbox, account = await office.world.account_of("Nord")
+    async with office.receiving(), office.managing(sweeping=SWEEP), office.world.processing():
+        await until(lambda: is_swept(office, account))
+        lost = await silently(office, mailbox, 3)
+        await office.world.database.write(
+            lambda c: c.execute(update(folder_sync).values(sLink="https://elsewhere.example/v1.0/delta?$deltatoken=x"))
+        )
+        office.world.clock.advance(minutes=20)
+        await until(lambda: imported(office, lost))
+
+
+@pytest.mark.parametrize(
+    "kind", [FaultKind.DELTA_REPLAYED, FaultKind.DELTA_DUPLICATED, FaultKind.DELTA_EMPTY_PAGE, FaultKind.DELTA_DELAYED]
+)
+async def test_what_delta_query_does_by_the_way_does_no_harm(office: Office, kind: FaultKind) -> None:
+    """Replays, duplicates, empty pages, and changes that show later."""
+    office.page_size = 3
+    mailbox, account = await office.world.account_of("Nord")
+    world = office.world
+    async with office.receiving(), office.managing(sweeping=SWEEP), world.processing():
+        await until(lambda: is_swept(office, account))
+        world.fault(kind, probability=0.5)
+        sent: list[DeliveredMessage] = []
+        for _ in range(3):
+            sent += await silently(office, mailbox, 5)
+            before = await swept(office, account)
+            world.clock.advance(minutes=20)
+            await until(lambda before=before: _swept_since(office, account, before))
+        world.simulator.faults.clear()
+        world.clock.advance(minutes=20)
+        await until(lambda: imported(office, sent))
+        await until(world.queue_is_empty)
+
+
+async def _swept_since(office: Office, account: int, before: datetime | None) -> bool:
+    return await swept(office, account) != before
+
+
+async def test_what_left_the_folder_again_is_not_asked_for(office: Office) -> None:
+    """`@removed` is no message."""
+    mailbox, account = await office.world.account_of("Nord")
+    world = office.world
+    async with office.receiving(), office.managing(sweeping=SWEEP), world.processing():
+        await until(lambda: is_swept(office, account))
+        gone, moved, stays = await silently(office, mailbox, 3)
+        world.simulator.remove_message(mailbox, gone.message_id)
+        world.simulator.move_message(mailbox, moved.message_id, "archive")
+        world.clock.advance(minutes=20)
+        await until(lambda: imported(office, [stays]))
+        await until(world.queue_is_empty)
+    assert world.calls(Operation.GET_MESSAGE) == 1
+
+
+async def test_the_link_moves_only_behind_what_is_queued(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue that takes nothing, in the middle of a long pass: nothing is skipped afterwards."""
+    office.page_size = 4
+    mailbox, account = await office.world.account_of("Nord")
+    world = office.world
+    async with office.receiving(), office.managing(sweeping=SWEEP):
+        await until(lambda: is_swept(office, account))
+        lost = await silently(office, mailbox, 12)
+        before = await link(office, account)
+        put = world.queue.put
+        puts = 0
+
+        async def fail_twice(messages: object) -> None:
+            nonlocal puts
+            puts += 1
+            if puts in {1, 3}:
+                raise QueueUnavailable("the disk is full")
+            await put(messages)  # type: ignore[arg-type]  # passed through
+
+        monkeypatch.setattr(world.queue, "put", fail_twice)
+        world.clock.advance(minutes=20)
+        await until(lambda: puts == 1)
+        assert await link(office, account) == before
+        async with world.processing():
+            await until(lambda: _imported_after_waiting(office, lost))
+    assert puts == 5
+
+
+async def _imported_after_waiting(office: Office, messages: list[DeliveredMessage]) -> bool:
+    office.world.clock.advance(seconds=10)
+    await asyncio.sleep(0.05)
+    return await imported(office, messages)
+
+
+async def test_a_long_pass_pauses_while_much_is_waiting(office: Office) -> None:
+    """Mail that arrives now does not wait behind all that arrived before."""
+    office.page_size, office.most_waiting = 10, 25
+    mailbox = office.world.new_mailbox("Nord")
+    world = office.world
+    old = await silently(office, mailbox, 100)
+    account = await world.add_account(mailbox, import_since=datetime(1900, 1, 1, tzinfo=UTC))
+    async with office.receiving(), office.managing():
+        await until(lambda: _waiting(office, 30))
+        world.clock.advance(seconds=11)
+        await until(lambda: _waiting(office, 40))
+        async with world.processing():
+            await until(lambda: _imported_after_waiting(office, old))
+        await until(lambda: is_swept(office, account))
+
+
+async def _waiting(office: Office, count: int) -> bool:
+    return (await office.world.queue.status()).active == count
+
+
+async def test_a_pass_goes_on_where_a_killed_manager_left_it(office: Office) -> None:
+    """The pages that are queued already are not gone through again."""
+    office.page_size = 10
+    mailbox = office.world.new_mailbox("Nord")
+    old = await silently(office, mailbox, 50)
+    account = await office.world.add_account(mailbox, import_since=datetime(1900, 1, 1, tzinfo=UTC))
+    async with office.receiving():
+        office.world.fault(FaultKind.HANG, operation=Operation.DELTA_MESSAGES, probability=1.0)
+        office.world.simulator.faults.clear()
+        async with office.managing():
+            await until(lambda: office.world.calls(Operation.DELTA_MESSAGES) >= 2)
+            office.world.fault(FaultKind.HANG, operation=Operation.DELTA_MESSAGES)
+        seen = office.world.calls(Operation.DELTA_MESSAGES)
+        office.world.simulator.faults.clear()
+        office.world.clock.advance(minutes=2)
+        async with office.managing("two"), office.world.processing():
+            await until(lambda: is_swept(office, account))
+            await until(lambda: imported(office, old))
+    assert office.world.calls(Operation.DELTA_MESSAGES) <= 5 + 1 + (seen > 5)
+
+
+# The silence watch.
+
+
+async def test_silence_is_told_and_if_it_goes_on_the_subscription_is_made_anew(office: Office) -> None:
+    """Logged, counted, shown on the account; recreated when it happens again, not before."""
+    mailbox, account = await office.world.account_of("Nord")
+    world = office.world
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:
+        async with office.receiving(), office.managing(sweeping=SWEEP), world.processing():
+            await until(lambda: is_swept(office, account))
+            (old,) = office.at_graph()
+            world.clock.advance(hours=2)
+            await until(lambda: _settled(office))
+            sent = await silently(office, mailbox, 3)
+            world.clock.advance(minutes=17)
+            await until(lambda: imported(office, sent))
+            await until(lambda: _told_after_waiting(office, 3))
+            assert office.at_graph() == [old]
+            (condition,) = await world.conditions()
+            assert (condition.role, condition.reason) == ("notifications", "NotificationsMissed")
+            sent += await silently(office, mailbox, 2)
+            world.clock.advance(minutes=17)
+            await until(lambda: _told_after_waiting(office, 5))
+            await until(lambda: office.at_graph() not in ([old], []))
+            (condition,) = await world.conditions()
+            assert "made anew" in condition.detail
+            world.clock.advance(days=1, minutes=30)
+            await until(lambda: _no_trouble(office))
+    told = [event for event in events if event["event"] == "notifications_missed"]
+    assert [(each["account"], each["count"], each["recreating"]) for each in told] == [
+        ("Nord", 3, False),
+        ("Nord", 2, True),
+    ]
+    assert office.registry.get_sample_value("mail_importer_notifications_missed_total") == 5
+    assert await imported(office, sent)
+
+
+async def _told_after_waiting(office: Office, count: int) -> bool:
+    office.world.clock.advance(seconds=20)
+    await asyncio.sleep(0.05)
+    found = await office.world.database.read(missed.summaries)
+    return sum(each.count for each in found.values()) == count
+
+
+async def _settled(office: Office) -> bool:
+    """Nothing is due or under way."""
+    now = office.world.clock()
+    return await office.world.queue_is_empty() and not await office.world.database.read(
+        lambda c: c.scalar(select(folder_sync.c.nAccountID).where(folder_sync.c.dtDue <= now))
+    )
+
+
+async def test_a_notification_that_only_waits_in_the_queue_is_not_missed(office: Office) -> None:
+    """The processors were down, or behind: that is no fault of Graph's."""
+    mailbox, account = await office.world.account_of("Nord")
+    world = office.world
+    async with office.receiving(), office.managing(sweeping=SWEEP):
+        async with world.processing():
+            await until(lambda: is_swept(office, account))
+        world.clock.advance(hours=2)
+        await until(lambda: _settled(office))
+        sent = await world.deliver(mailbox, 4)
+        await world.simulator.settled()
+        world.clock.advance(minutes=20)
+        await until(lambda: _waiting(office, 8))
+        async with world.processing():
+            await until(lambda: imported(office, sent))
+            for _ in range(4):
+                world.clock.advance(minutes=16)
+                await until(lambda: _settled(office))
+    assert await world.database.read(missed.summaries) == {}
+    assert not await world.conditions()
+
+
+async def test_a_notification_that_waits_behind_the_sweeps_own_is_taken_back(office: Office) -> None:
+    """A held account's work comes back in any order."""
+    mailbox, account = await office.world.account_of("Nord")
+    world = office.world
+    (sent,) = await silently(office, mailbox, 1, received=world.clock() - timedelta(minutes=10))
+    sweep = world.notification(account, sent.message_id, source="sweep")
+    webhook = world.notification(account, sent.message_id, received=world.clock() - timedelta(minutes=9))
+    await world.queue.put([sweep.to_message()])
+    await world.import_all()
+    later = world.clock() + timedelta(hours=1)
+    assert await world.database.read(lambda c: missed.untold(c, account, before=later))
+    await world.queue.put([webhook.to_message()])
+    await world.import_all()
+    assert not await world.database.read(lambda c: missed.untold(c, account, before=later))
+
+
+# Without an inbound address.
+
+
+async def test_an_account_without_an_inbound_address_lives_on_sweeps(office: Office) -> None:
+    """Every minute; no subscription is made, and one from better days is deleted."""
+    mailbox, account = await office.world.account_of("Nord")
+    world = office.world
+    async with office.receiving(), office.managing():
+        await until(lambda: office.in_step(1))
+        await until(lambda: is_swept(office, account))
+    await office.make_due(account)
+    async with office.managing("two", webhooks=False, sweeping=SWEEP), world.processing():
+        await until(lambda: office.in_step(0))
+        sent: list[DeliveredMessage] = []
+        for _ in range(3):
+            sent += await silently(office, mailbox, 2)
+            await until(lambda: _settled(office))
+            world.clock.advance(seconds=67)
+            await until(lambda sent=sent: imported(office, sent))
+        _, fresh = await world.account_of("Sud")
+        await until(lambda: is_swept(office, fresh))
+    assert await world.database.read(missed.summaries) == {}
+
+
+# Changes while it runs, made by whoever writes the table.
+
+
+async def change(office: Office, account: int, **values: object) -> None:
+    """As another program does it: the row, and nothing else."""
+    table = account_settings
+    await office.world.database.write(
+        lambda c: c.execute(update(table).where(table.c.nAccountID == account).values(**values))
+    )
+    office.world.clock.advance(seconds=6)
+
+
+async def test_changes_of_the_row_are_taken_up_within_seconds(office: Office) -> None:
+    """Added, disabled, enabled, another folder, removed; the old subscription is deleted at Graph."""
+    world = office.world
+    mailbox = world.new_mailbox("Nord")
+    results = mailbox.add_folder("Resultats").folder_id
+    async with office.receiving(), office.managing():
+        row = {
+            "sAccountName": "Nord",
+            "sTenantID": world.application.tenant_id,
+            "sClientID": world.application.client_id,
+            "sUserID": mailbox.user_id,
+            "sCertificateThumbprint": world.certificate.thumbprint,
+            "bSecureCertificateAccess": False,
+            "sFolder": "Inbox",
+            "sAfterImport": "none",
+            "bEnabled": True,
+        }
+        await world.database.write(lambda c: c.execute(account_settings.insert().values(**row)))
+        world.clock.advance(seconds=6)
+        await until(lambda: office.in_step(1))
+        (account,) = await office.held()
+        await until(lambda: is_swept(office, account))
+        await change(office, account, bEnabled=False)
+        await until(lambda: office.in_step(0))
+        await change(office, account, bEnabled=True)
+        await until(lambda: office.in_step(1))
+        await change(office, account, sFolder=results)
+        await until(lambda: [each.folder.folder_id for each in office.at_graph() if each.folder] == [results])
+        await until(lambda: office.in_step(1))
+        await change(office, account, dtRemoved=world.clock())
+        await until(lambda: office.in_step(0))
+        await until(lambda: _is_gone(office, account))
+
+
+async def _is_gone(office: Office, account: int) -> bool:
+    return not await office.world.database.read(lambda c: accounts.by_id(c, [account]))
+
+
+async def test_another_certificate_is_tried_at_once(office: Office) -> None:
+    """Also in the middle of a long wait after the old one failed."""
+    world = office.world
+    account = await world.add_account(world.new_mailbox("Nord"), thumbprint="AB" * 20)
+    async with office.receiving(), office.managing():
+        await until(world.conditions)
+        await change(office, account, sCertificateThumbprint=world.certificate.thumbprint)
+        await until(lambda: office.in_step(1))
+        await until(lambda: _no_trouble(office))
+
+
+async def test_another_folder_is_gone_through_from_its_beginning(office: Office) -> None:
+    """As far back as the account imports; what both folders hold is imported once."""
+    mailbox = office.world.new_mailbox("Nord")
+    results = mailbox.add_folder("Resultats")
+    world = office.world
+    account = await world.add_account(mailbox, import_since=world.clock() - timedelta(days=1))
+    async with office.receiving(), office.managing(), world.processing():
+        sent = await silently(office, mailbox, 2)
+        await until(lambda: imported(office, sent))
+        world.simulator.move_message(mailbox, sent[0].message_id, results.folder_id)
+        sent += await silently(office, mailbox, 3, folder=results.folder_id)
+        await change(office, account, sFolder=results.folder_id)
+        await until(lambda: imported(office, sent))
