@@ -306,7 +306,9 @@ def _notified(connection: Connection, account_id: int) -> int:
     return (
         connection.scalar(
             select(func.count(func.distinct(queue_message.c.sMessageID))).where(
-                queue_message.c.nAccountID == account_id
+                queue_message.c.nAccountID == account_id,
+                # Not what catch-up found by itself in the first moment of a subscription.
+                queue_message.c.sBody.contains('"source":"graph"'),
             )
         )
         or 0

@@ -18,7 +18,7 @@ from graph.errors import (
 )
 from graph.mailbox import Mailbox
 from graph.messages import read_time
-from graph.subscriptions import GraphSubscription, SubscriptionClient, mail_resource
+from graph.subscriptions import CallKind, GraphSubscription, SubscriptionClient, mail_resource
 from tests.unit.graph.scripted import Answer, Clock, Script, fail, ok, raw
 
 EXPIRES = datetime(2027, 3, 8, 9, tzinfo=UTC)
@@ -214,3 +214,25 @@ def test_every_form_of_time_is_read(text: str) -> None:
 def test_a_folder_id_stands_in_the_resource_as_it_is() -> None:
     assert mail_resource("u", "AAMkAD=") == "users/u/mailFolders/AAMkAD=/messages"
     assert mail_resource("u") == "users/u/mailFolders('inbox')/messages"
+
+
+class Ledger:
+    """Writes down what is taken."""
+
+    def __init__(self) -> None:
+        self.taken: list[CallKind] = []
+
+    async def take(self, mailbox: Mailbox, kind: CallKind) -> None:  # noqa: ARG002 (the signature of the port)
+        self.taken.append(kind)
+
+
+async def test_every_attempt_is_taken_from_the_budget(client: GraphClient, server: Script, mailbox: Mailbox) -> None:
+    """Pages of a list, and repeats, count at Graph like any other call."""
+    ledger = Ledger()
+    subscriptions = SubscriptionClient(client, ledger)
+    more = ok({"value": [], "@odata.nextLink": f"{server.url}/v1.0/subscriptions?page=2"})
+    server.say(more, ok({"value": []}), fail(503), fail(503), raw(204, b""))
+    await subscriptions.list(mailbox)
+    assert ledger.taken == [CallKind.LIST] * 2
+    await subscriptions.delete(mailbox, "s")
+    assert ledger.taken[2:] == [CallKind.CHANGE] * 3

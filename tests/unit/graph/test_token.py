@@ -2,6 +2,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from graph.certificates import Certificate, CertificateStore, write_pair
+from graph.certificates import Certificate, CertificateStore, make_self_signed, write_pair
 from graph.client import GraphClient, open_session
 from graph.errors import AccessDenied, CertificateError, GraphUnavailable, SignInRefused
 from graph.mailbox import Mailbox
@@ -342,3 +343,87 @@ async def test_a_short_lived_token_is_renewed_at_half_its_life(odd: Odd, world: 
     assert await tokens.token(world.mailbox) == "t0"
     world.clock.seconds += 2
     assert await tokens.token(world.mailbox) == "t1"
+
+
+@dataclass
+class Pair:
+    """The mailbox with a current and a next certificate; `swap` changes what is uploaded at Entra."""
+
+    world: World
+    mailbox: Mailbox
+    current: Certificate
+    following: Certificate
+
+    def upload(self, *certificates: Certificate) -> None:
+        simulator, mailbox = self.world.simulator, self.mailbox
+        for each in (self.current, self.following):
+            simulator.unregister_certificate(mailbox.tenant_id, mailbox.client_id, each.thumbprint)
+        for each in certificates:
+            simulator.register_certificate(mailbox.tenant_id, mailbox.client_id, each.public_pem.encode())
+
+
+@pytest.fixture
+def pair(world: World, self_signed: Certificate, tmp_path: Path) -> Pair:
+    following = make_self_signed("next", now=datetime.now(UTC), key_bits=2048)
+    write_pair(following, tmp_path / "certificates", "next")
+    mailbox = replace(world.mailbox, next_thumbprint=following.thumbprint.lower())
+    return Pair(world, mailbox, self_signed, following)
+
+
+async def test_sign_in_falls_over_to_the_next_certificate_and_back(pair: Pair) -> None:
+    """When Entra no longer takes the one; that is told once, and the one that did is asked first from then on."""
+    tokens = pair.world.tokens()
+    assert tokens.certificate_in_use(pair.mailbox) is None
+    first = await tokens.token(pair.mailbox)
+    assert tokens.certificate_in_use(pair.mailbox) == pair.current.thumbprint
+    pair.upload(pair.following)
+    asked = pair.world.asked()
+    with capture_logs() as events:
+        second = await tokens.fresh(pair.mailbox, first)
+        assert pair.world.asked() == asked + 2
+        pair.world.clock.seconds += 60
+        third = await tokens.fresh(pair.mailbox, second)
+    assert pair.world.asked() == asked + 3
+    assert tokens.certificate_in_use(pair.mailbox) == pair.following.thumbprint
+    assert [event["event"] for event in events] == ["certificate_fell_over"]
+    pair.upload(pair.current)
+    pair.world.clock.seconds += 60
+    await tokens.fresh(pair.mailbox, third)
+    assert tokens.certificate_in_use(pair.mailbox) == pair.current.thumbprint
+
+
+async def test_a_certificate_that_is_missing_here_is_fallen_over_from(pair: Pair) -> None:
+    """Its file was taken away before its row was changed."""
+    pair.upload(pair.following)
+    mailbox = replace(pair.mailbox, thumbprint="CD" * 20)
+    tokens = pair.world.tokens()
+    await tokens.token(mailbox)
+    assert tokens.certificate_in_use(mailbox) == pair.following.thumbprint
+
+
+async def test_when_neither_certificate_does_both_are_told(pair: Pair) -> None:
+    """With what to do about the current one."""
+    pair.upload()
+    with pytest.raises(SignInRefused) as refusal:
+        await pair.world.tokens().token(pair.mailbox)
+    said = str(refusal.value)
+    assert pair.current.thumbprint in said
+    assert pair.following.thumbprint in said.upper()
+    assert "Upload the .cer file" in said
+    assert refusal.value.aadsts == 700027
+
+
+async def test_what_is_not_the_certificates_fault_is_not_tried_again_with_another(pair: Pair) -> None:
+    """A disabled application stays disabled."""
+    pair.world.simulator.faults.add(Fault(FaultKind.SIGN_IN_REFUSED, code=7000112))
+    with pytest.raises(SignInRefused):
+        await pair.world.tokens().token(pair.mailbox)
+    assert pair.world.asked() == 1
+
+
+def test_the_end_of_a_certificate_is_known_without_its_key(pair: Pair) -> None:
+    """However its thumbprint was pasted."""
+    spaced = " ".join(pair.following.thumbprint)
+    assert pair.world.store.expiry(spaced) == pair.following.not_after
+    with pytest.raises(CertificateError, match="is not in the folder"):
+        pair.world.store.expiry("EF" * 20)
