@@ -88,21 +88,22 @@ class Record:
 def prints_data(function: Callable[..., Listing | Record]) -> Callable[..., None]:
     """Give a command the option `--json`, and print what its function returns."""
 
-    @click.option("--json", "as_json", is_flag=True, help="Print the same data as JSON.")
+    @click.option("--json", "in_json", is_flag=True, help="Print the same data as JSON.")
     @functools.wraps(function)
-    def command(*args: object, as_json: bool, **kwargs: object) -> None:
+    def command(*args: object, in_json: bool, **kwargs: object) -> None:
         result = function(*args, **kwargs)
-        if as_json:
-            click.echo(json.dumps(result.data(), indent=2, default=_as_json))
+        if in_json:
+            click.echo(json.dumps(result.data(), indent=2, default=as_json))
         else:
-            _print(result.table())
+            print_table(result.table())
         if result.failure is not None:
             raise click.ClickException(result.failure)
 
     return command
 
 
-def _print(table: RichTable | None) -> None:
+def print_table(table: RichTable | None) -> None:
+    """Print a table to standard output."""
     if table is None:
         return
     console = Console(file=sys.stdout, highlight=False, emoji=False)
@@ -144,7 +145,8 @@ def span(time: timedelta) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
-def _as_json(value: object) -> object:
+def as_json(value: object) -> object:
+    """What `json.dumps` does not know, as it stands in the JSON of every command."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, Path):

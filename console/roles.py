@@ -1,14 +1,13 @@
 """The wiring: from settings to running roles. The only place that knows how the packages fit together."""
 
 import asyncio
-import contextlib
 import gc
 import os
 import signal
 import socket
 import ssl
 import uuid
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,17 +19,16 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 
 from bus.database import DatabaseQueue
 from console.clock import utc_now
-from console.settings import Settings, SettingsError, certificate_folder, require_database_queue
+from console.graph import OpenedGraph, open_graph
+from console.settings import Settings, SettingsError, require_database_queue
 from db import schema
 from db.engine import Database, make_engine
 from db.messages import MessageStore
-from graph.certificates import CertificateStore
-from graph.client import GraphClient, open_session
+from graph.client import GraphClient
 from graph.client_state import ClientStateKeys
 from graph.delta import DeltaReader
 from graph.messages import MailReader
 from graph.subscriptions import SubscriptionClient
-from graph.token import TokenSource
 from processor.accounts import AccountDirectory, Holds
 from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
@@ -187,13 +185,11 @@ class _Wiring:
         work: list[tuple[str, Coroutine[Any, Any, None]]] = []
         if PROCESSOR not in roles and SUBSCRIPTIONS not in roles:
             return work
-        certificates = self._certificates()
-        tokens = self._tokens(certificates)
-        graph = await self._graph_client(tokens, resources)
+        graph = await resources.enter_async_context(open_graph(self._settings))
         if PROCESSOR in roles:
-            work.append((PROCESSOR, self._process(graph, stop)))
+            work.append((PROCESSOR, self._process(graph.client, stop)))
         if SUBSCRIPTIONS in roles:
-            work.append((SUBSCRIPTIONS, self._manager(graph, certificates, tokens).run(stop)))
+            work.append((SUBSCRIPTIONS, self._manager(graph).run(stop)))
         return work
 
     async def _process(self, graph: GraphClient, stop: asyncio.Event) -> None:
@@ -214,13 +210,13 @@ class _Wiring:
         await processor.run(stop)
         await store.close()
 
-    def _manager(self, graph: GraphClient, certificates: CertificateStore, tokens: TokenSource) -> SubscriptionManager:
+    def _manager(self, graph: OpenedGraph) -> SubscriptionManager:
         metrics = ManagerMetrics(self._registry)
         database, random = self._database, self._random
         public = self._settings.notification_url
         addresses = None if public is None else Addresses(f"{public}/notifications", f"{public}/lifecycle")
         sweeps = self._sweep_rules()
-        client = SubscriptionClient(graph, SharedBudget(database, clock=utc_now))
+        client = SubscriptionClient(graph.client, SharedBudget(database, clock=utc_now))
         survey = Survey(client, clock=utc_now)
         keeper = Keeper(
             database,
@@ -235,14 +231,16 @@ class _Wiring:
         )
         catch_up = CatchUp(
             database,
-            DeltaReader(graph),
+            DeltaReader(graph.client),
             self._queue,
             rules=sweeps,
             clock=utc_now,
             random=random,
             metrics=metrics,
         )
-        chores: list[Chore] = [CertificateWatch(database, certificates, tokens, clock=utc_now, metrics=metrics)]
+        chores: list[Chore] = [
+            CertificateWatch(database, graph.certificates, graph.tokens, clock=utc_now, metrics=metrics)
+        ]
         if addresses is None:
             log.warning(
                 "no_inbound_address",
@@ -271,37 +269,6 @@ class _Wiring:
             interval=timedelta(seconds=seconds) if seconds else None,
             webhooks=self._settings.notification_url is not None,
         )
-
-    def _certificates(self) -> CertificateStore:
-        password = self._settings.certificate_password
-        return CertificateStore(
-            certificate_folder(self._settings), password.get_secret_value() if password is not None else None
-        )
-
-    def _tokens(self, certificates: CertificateStore) -> TokenSource:
-        settings = self._settings
-        with _naming("ca_bundle"):
-            return TokenSource(
-                certificates,
-                authority_url=settings.authority_url,
-                graph_url=settings.graph_url,
-                ca_bundle=settings.ca_bundle,
-            )
-
-    async def _graph_client(self, tokens: TokenSource, resources: AsyncExitStack) -> GraphClient:
-        settings = self._settings
-        with _naming("ca_bundle"):
-            session = open_session(settings.graph_url, ca_bundle=settings.ca_bundle)
-        await resources.enter_async_context(session)
-        return GraphClient(session, tokens, base_url=settings.graph_url)
-
-
-@contextlib.contextmanager
-def _naming(setting: str) -> Iterator[None]:
-    try:
-        yield
-    except ValueError as exc:
-        raise SettingsError(f"{setting}: {exc}") from exc
 
 
 async def _client_state_keys(settings: Settings, database: Database) -> ClientStateKeys:

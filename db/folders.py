@@ -75,3 +75,9 @@ def note_gap(connection: Connection, account_id: int, *, now: datetime) -> None:
     """Notifications are missing from before now: have the folder caught up with at once."""
     FOLDERS.request(connection, account_id, now=now)
     connection.execute(update(folder_sync).where(_row.nAccountID == account_id).values(bGap=True))
+
+
+def start_anew(connection: Connection, account_id: int, *, now: datetime) -> None:
+    """Have the whole folder gone through: the account imports what it left out before."""
+    note_gap(connection, account_id, now=now)
+    connection.execute(update(folder_sync).where(_row.nAccountID == account_id).values(sLink=None, bFullPass=True))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO, Any, Final
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, or_, select
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from db.engine import Database
@@ -174,6 +174,31 @@ def known(connection: Connection, keys: list[MessageKey]) -> set[MessageKey]:
         )
         found.update((row[0], row[1]) for row in rows)
     return found.intersection(keys)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedRow:
+    """A row of `tblEmailMessage` in short. `number`: its `nMessageID`."""
+
+    number: int
+    graph_id: str
+    received: datetime | None
+
+
+def page_of_account(
+    connection: Connection, account_id: int, *, after: int, since: datetime | None, most: int
+) -> list[ImportedRow]:
+    """Up to `most` rows of the account with a higher number than `after`, in order.
+
+    With `since`, those received then or later, or nobody knows when.
+    """
+    row = message.c
+    statement = select(row.nMessageID, row.sGraphMessageID, row.dtReceived).where(
+        row.nAccountID == account_id, row.nMessageID > after
+    )
+    if since is not None:
+        statement = statement.where(or_(row.dtReceived.is_(None), row.dtReceived >= since))
+    return [ImportedRow(*found) for found in connection.execute(statement.order_by(row.nMessageID).limit(most))]
 
 
 def _save(connection: Connection, records: list[MessageRecord], now: datetime) -> list[bool]:

@@ -4,7 +4,7 @@ import functools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 
 import click
 from sqlalchemy import Engine
@@ -58,6 +58,17 @@ def as_stored(_context: click.Context, _parameter: click.Parameter, text: str | 
     if text is not None and any("\ud800" <= sign <= "\udfff" for sign in text):
         raise click.BadParameter("It is not UTF-8 text.")
     return text
+
+
+def moment(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | None:
+    """Read a time: ISO 8601, UTC unless it says otherwise."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text.strip())
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
+        raise click.BadParameter(f"{text!r} is no time such as 2026-03-31 or 2026-03-31T14:30:00+02:00.") from exc
 
 
 def example(*lines: str) -> str:

@@ -2,19 +2,25 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime
-from typing import Any, Final
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
 
 import click
 from sqlalchemy import Connection
 
-from console.commands import Invocation, as_stored, example, pass_invocation
+from console.commands import Invocation, as_stored, example, moment, pass_invocation
 from console.commands.certificates import certificate_store, thumbprint_argument
 from console.output import Column, Listing, Record, prints_data, shown, span, tell
 from console.settings import SettingsError
 from db import accounts as table
-from db import subscriptions
+from db import folders, missed, subscriptions
 from db.engine import run_reading, run_writing
+
+EVERYTHING: Final = datetime(1900, 1, 1, tzinfo=UTC)
+"""The date that `--import-since all` means."""
+
+Command = TypeVar("Command", bound=Callable[..., object])
 
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -50,7 +56,9 @@ def _bare(text: str) -> str:
     return text[visible[0] : visible[-1] + 1] if visible else ""
 
 
-def _guid(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
+def _guid(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+    if text is None:
+        return None
     bare = _bare(text).lower().removeprefix("{").removesuffix("}")
     if not _GUID.fullmatch(bare):
         raise click.BadParameter(
@@ -60,7 +68,9 @@ def _guid(_context: click.Context, _parameter: click.Parameter, text: str) -> st
     return bare
 
 
-def _user(context: click.Context, parameter: click.Parameter, text: str) -> str:
+def _user(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    if text is None:
+        return None
     bare = _text(320)(context, parameter, text) or ""
     if _GUID.fullmatch(bare.lower()):
         return bare.lower()
@@ -69,6 +79,63 @@ def _user(context: click.Context, parameter: click.Parameter, text: str) -> str:
         "object id on the user's page in the Entra portal stays."
     )
     return bare
+
+
+def _since(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | str | None:
+    """`now` stays a word: only the command knows what time it is."""
+    if text is None or text.strip().lower() == "now":
+        return text and "now"
+    return EVERYTHING if text.strip().lower() == "all" else moment(_context, _parameter, text)
+
+
+def _account_options(*, adding: bool) -> Callable[[Command], Command]:
+    """The settings of an account as options: `add` needs some and has defaults, `update` changes what is given."""
+
+    def default(value: object) -> dict[str, Any]:
+        return {"default": value, "show_default": True} if adding else {}
+
+    options = [
+        click.option("--tenant-id", required=adding, callback=_guid, help="Directory (tenant) id."),
+        click.option(
+            "--client-id", required=adding, callback=_guid, help="Application (client) id of the registration."
+        ),
+        click.option("--user-id", required=adding, callback=_user, help="Object id of the user whose mailbox it is."),
+        click.option(
+            "--thumbprint", required=adding, callback=thumbprint_argument, help="SHA-1 thumbprint, as copied."
+        ),
+        click.option(
+            "--next-thumbprint",
+            callback=thumbprint_argument,
+            help="Of the certificate that takes over when Entra no longer takes the current one.",
+        ),
+        click.option(
+            "--secure-certificate-access/--no-secure-certificate-access",
+            help="Whether the certificate must chain to a trusted root; a self-signed one does not.",
+            **({"default": True, "show_default": True} if adding else {"default": None}),
+        ),
+        click.option("--folder", callback=_text(450), help="The folder to import from.", **default("Inbox")),
+        click.option(
+            "--after-import",
+            type=click.Choice(table.AFTER_IMPORT),
+            help="What becomes of a message in the mailbox once it is imported.",
+            **default("none"),
+        ),
+        click.option("--move-to", metavar="FOLDER", callback=_text(450), help="Where --after-import move puts it."),
+        click.option(
+            "--import-since",
+            metavar="now|all|DATE",
+            callback=_since,
+            help="Import what the mailbox received since then (ISO 8601; UTC unless it says otherwise).",
+            **default("now"),
+        ),
+    ]
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 @accounts.command(
@@ -81,71 +148,109 @@ def _user(context: click.Context, parameter: click.Parameter, text: str) -> str:
     )
 )
 @click.option("--name", required=True, callback=_text(200), help="What the account is called here.")
-@click.option("--tenant-id", required=True, callback=_guid, help="Directory (tenant) id.")
-@click.option("--client-id", required=True, callback=_guid, help="Application (client) id of the registration.")
-@click.option("--user-id", required=True, callback=_user, help="Object id of the user whose mailbox it is.")
-@click.option("--thumbprint", required=True, callback=thumbprint_argument, help="SHA-1 thumbprint, as copied.")
-@click.option(
-    "--secure-certificate-access/--no-secure-certificate-access",
-    default=True,
-    show_default=True,
-    help="Whether the certificate must chain to a trusted root; a self-signed one does not.",
-)
-@click.option("--folder", default="Inbox", show_default=True, callback=_text(450), help="The folder to import from.")
-@click.option(
-    "--after-import",
-    type=click.Choice(table.AFTER_IMPORT),
-    default="none",
-    show_default=True,
-    help="What becomes of a message in the mailbox once it is imported.",
-)
-@click.option("--move-to", metavar="FOLDER", callback=_text(450), help="Where --after-import move puts it.")
+@_account_options(adding=True)
 @pass_invocation
-def add(
-    invocation: Invocation,
-    name: str,
-    tenant_id: str,
-    client_id: str,
-    user_id: str,
-    thumbprint: str,
-    secure_certificate_access: bool,
-    folder: str,
-    after_import: str,
-    move_to: str | None,
-) -> None:
+def add(invocation: Invocation, /, **given: Any) -> None:  # noqa: ANN401  # the options, as click names them
     """Add an account, enabled at once."""
-    if (after_import == "move") != (move_to is not None):
-        raise click.UsageError("--after-import move and --move-to FOLDER go together.")
-    if tenant_id == client_id:
-        raise click.UsageError("--tenant-id and --client-id are the same; one of them was pasted twice.")
+    move_to, import_since = given.pop("move_to"), given.pop("import_since")
     settings = table.AccountSettings(
-        name=name,
-        tenant_id=tenant_id,
-        client_id=client_id,
-        user_id=user_id,
-        thumbprint=thumbprint,
-        secure_certificate_access=secure_certificate_access,
-        folder=folder,
-        after_import=after_import,
-        move_to_folder=move_to,
+        **given, move_to_folder=move_to, import_since=_import_since(import_since, invocation.clock())
     )
+    _check(settings)
     with invocation.gateway() as engine:
         run_writing(engine, lambda connection: table.add(connection, settings, now=invocation.clock()))
-    tell(f"Account {name!r} is added and enabled.")
-    _warn_of_missing_certificate(invocation, thumbprint)
+    tell(f"Account {settings.name!r} is added and enabled.")
+    _warn_of_missing_certificates(invocation, settings)
 
 
-def _warn_of_missing_certificate(invocation: Invocation, thumbprint: str) -> None:
+@accounts.command(
+    epilog=example(
+        "mail-importer accounts update laboratory --folder Archive",
+        "mail-importer accounts update laboratory \\",
+        "  --next-thumbprint 9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B",
+    )
+)
+@click.argument("name", callback=as_stored)
+@click.option("--rename", metavar="NEW", callback=_text(200), help="What the account is to be called.")
+@_account_options(adding=False)
+@click.option("--no-next-thumbprint", is_flag=True, help="There is no next certificate any more.")
+@pass_invocation
+def update(
+    invocation: Invocation,
+    /,
+    name: str,
+    no_next_thumbprint: bool,
+    **given: Any,  # noqa: ANN401  # as in `add`
+) -> None:
+    """Change settings of an account; those not given stay.
+
+    The running subscription manager takes them up within seconds.
+    """
+    now = invocation.clock()
+    given = {key: value for key, value in given.items() if value is not None}
+    if no_next_thumbprint and "next_thumbprint" in given:
+        raise click.UsageError("--next-thumbprint and --no-next-thumbprint exclude each other.")
+    if not given and not no_next_thumbprint:
+        raise click.UsageError("Say what to change. See: mail-importer accounts update --help")
+    with invocation.gateway() as engine:
+        settings = run_writing(engine, lambda connection: _change(connection, name, given, no_next_thumbprint, now))
+    tell(f"Account {settings.name!r} is changed. A running subscription manager takes it up within seconds.")
+    _warn_of_missing_certificates(invocation, settings)
+
+
+def _change(
+    connection: Connection, name: str, given: dict[str, Any], no_next_thumbprint: bool, now: datetime
+) -> table.AccountSettings:
+    account = table.by_name(connection, name)
+    before = account.settings
+    changes = dict(given)
+    if "rename" in changes:
+        changes["name"] = changes.pop("rename")
+    if "move_to" in changes:
+        changes["move_to_folder"] = changes.pop("move_to")
+    elif changes.get("after_import", "move") != "move":
+        changes["move_to_folder"] = None
+    if "import_since" in changes:
+        changes["import_since"] = _import_since(changes["import_since"], now)
+    if no_next_thumbprint:
+        changes["next_thumbprint"] = None
+    after = replace(before, **changes)
+    _check(after)
+    table.change(connection, name, after, now=now)
+    if after.import_since and before.import_since and after.import_since < before.import_since:
+        folders.start_anew(connection, account.account_id, now=now)
+    return after
+
+
+def _import_since(given: datetime | str, now: datetime) -> datetime:
+    if isinstance(given, str):
+        return now
+    if given > now:
+        raise click.UsageError("--import-since is in the future; mail that arrives before would never be imported.")
+    return given
+
+
+def _check(settings: table.AccountSettings) -> None:
+    if (settings.after_import == "move") != (settings.move_to_folder is not None):
+        raise click.UsageError("--after-import move and --move-to FOLDER go together.")
+    if settings.tenant_id == settings.client_id:
+        raise click.UsageError("--tenant-id and --client-id are the same; one of them was pasted twice.")
+    if settings.thumbprint == settings.next_thumbprint:
+        raise click.UsageError("--thumbprint and --next-thumbprint are the same; the next certificate is another one.")
+
+
+def _warn_of_missing_certificates(invocation: Invocation, settings: table.AccountSettings) -> None:
     try:
         entries = certificate_store(invocation).list()
     except SettingsError:
         return  # a store this version cannot read; the role that must read it says so
-    if any(entry.certificate is not None and entry.certificate.thumbprint == thumbprint for entry in entries):
-        return
-    tell(
-        f"Warning: the certificate store of this host, {invocation.settings.certificate_store}, holds no certificate "
-        f"{thumbprint}. See: mail-importer certificates list"
-    )
+    there = {entry.certificate.thumbprint for entry in entries if entry.certificate is not None}
+    for thumbprint in filter(None, (settings.thumbprint, settings.next_thumbprint)):
+        if thumbprint not in there:
+            tell(
+                f"Warning: the certificate store of this host, {invocation.settings.certificate_store}, holds no "
+                f"certificate {thumbprint}. See: mail-importer certificates list"
+            )
 
 
 @accounts.command("list", epilog=example("mail-importer accounts list", "mail-importer accounts list --json"))
@@ -155,12 +260,12 @@ def list_accounts(invocation: Invocation) -> Listing:
     """List the accounts and how each fares."""
     with invocation.gateway() as engine:
         rows = run_reading(engine, lambda connection: _rows(connection, table.every(connection)))
-    now = invocation.clock()
+    now, webhooks = invocation.clock(), invocation.settings.notification_url is not None
     columns = [
         Column("name", "Account"),
         Column("user_id", "Mailbox"),
         Column("enabled", "Enabled"),
-        Column("subscription", "Subscription", lambda held: _subscription(held, now)),
+        Column("subscription", "Subscription", lambda held: _subscription(held, now, webhooks)),
         Column("imported", "Imported", right=True),
         Column("conditions", "Trouble", lambda all_: ", ".join(f"{each['role']}: {each['reason']}" for each in all_)),
     ]
@@ -175,7 +280,7 @@ def show(invocation: Invocation, name: str) -> Record:
     """Show all there is to know of an account."""
     with invocation.gateway() as engine:
         rows = run_reading(engine, lambda connection: _rows(connection, [table.by_name(connection, name)]))
-    now = invocation.clock()
+    now, webhooks = invocation.clock(), invocation.settings.notification_url is not None
     columns = [
         Column("name", "Account"),
         Column("account_id", "Number"),
@@ -188,7 +293,11 @@ def show(invocation: Invocation, name: str) -> Record:
         Column("folder", "Folder"),
         Column("after_import", "After import"),
         Column("move_to_folder", "Move to"),
-        Column("subscription", "Subscription", lambda held: _subscription(held, now)),
+        Column("next_thumbprint", "Next certificate"),
+        Column("import_since", "Imports since", lambda since: "always" if since == EVERYTHING else shown(since)),
+        Column("subscription", "Subscription", lambda held: _subscription(held, now, webhooks)),
+        Column("swept", "Last sweep"),
+        Column("missed_notifications", "Missed notifications", _missed),
         Column("imported", "Imported"),
         Column("conditions", "Trouble", _conditions),
     ]
@@ -198,6 +307,8 @@ def show(invocation: Invocation, name: str) -> Record:
 def _rows(connection: Connection, found: list[table.Account]) -> list[dict[str, Any]]:
     held = subscriptions.held(connection)
     counts = table.imported_counts(connection)
+    swept = folders.swept(connection)
+    silence = missed.summaries(connection)
     troubles: dict[int, list[dict[str, Any]]] = {}
     for each in table.conditions(connection):
         troubles.setdefault(each.account_id, []).append(
@@ -222,7 +333,11 @@ def _rows(connection: Connection, found: list[table.Account]) -> list[dict[str, 
             "folder": account.settings.folder,
             "after_import": account.settings.after_import,
             "move_to_folder": account.settings.move_to_folder,
+            "next_thumbprint": account.settings.next_thumbprint,
+            "import_since": account.settings.import_since,
             "subscription": _held(held.get(account.account_id)),
+            "swept": swept.get(account.account_id),
+            "missed_notifications": _silence(silence.get(account.account_id)),
             "imported": counts.get(account.account_id, 0),
             "conditions": troubles.get(account.account_id, []),
         }
@@ -236,9 +351,21 @@ def _held(subscription: subscriptions.HeldSubscription | None) -> dict[str, Any]
     return {"id": subscription.subscription_id, "state": subscription.state, "expires": subscription.expires}
 
 
-def _subscription(held: dict[str, Any] | None, now: datetime) -> str:
-    if held is None:
+def _silence(summary: missed.MissedSummary | None) -> dict[str, Any]:
+    if summary is None:
+        return {"count": 0, "latest": None}
+    return {"count": summary.count, "latest": summary.latest}
+
+
+def _missed(summary: dict[str, Any]) -> str:
+    if not summary["count"]:
         return "none"
+    return f"{summary['count']} in 90 days, of mail received until {shown(summary['latest'])}"
+
+
+def _subscription(held: dict[str, Any] | None, now: datetime, webhooks: bool) -> str:
+    if held is None:
+        return "none" if webhooks else "none (no notification_url): works on sweeps alone, every 60 s"
     if held["expires"] <= now:
         return f"expired {span(now - held['expires'])} ago"
     state = "" if held["state"] == "active" else f"{held['state']}, "
@@ -250,7 +377,7 @@ def _conditions(conditions: list[dict[str, Any]]) -> str:
         return "none"
     return " ".join(
         f"{each['role']}: {each['reason']} since {shown(each['since'])}: {each['detail']} "
-        f"Tried again at {shown(each['next_attempt'])}."
+        f"Looked at again at {shown(each['next_attempt'])}."
         for each in conditions
     )
 

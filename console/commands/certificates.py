@@ -35,8 +35,10 @@ def certificate_store(invocation: Invocation) -> CertificateStore:
     return CertificateStore(folder, None if password is None else password.get_secret_value())
 
 
-def thumbprint_argument(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
+def thumbprint_argument(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
     """Read a thumbprint as people paste it, and say when something invisible was in it. Wrong ones are wrong usage."""
+    if text is None:
+        return None
     try:
         thumbprint = normalise_thumbprint(text)
     except CertificateError as exc:

@@ -3,14 +3,14 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import click
 
 from bus.database import DatabaseQueue
 from bus.queue import NotificationQueue, QueuedMessage, ReplaySelection
-from console.commands import Invocation, as_stored, example, pass_invocation
+from console.commands import Invocation, as_stored, example, moment, pass_invocation
 from console.output import Column, Listing, Record, prints_data, span, tell
 from console.settings import require_database_queue
 from db import accounts
@@ -121,16 +121,6 @@ def _account_names(invocation: Invocation, account_ids: set[int]) -> dict[int, s
     return {number: account.settings.name for number, account in found.items()}
 
 
-def _moment(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError) as exc:
-        raise click.BadParameter(f"{text!r} is no time such as 2026-03-31 or 2026-03-31T14:30:00+02:00.") from exc
-
-
 @queue.command(
     epilog=example("mail-importer queue replay --id 17 --id 18", "mail-importer queue replay --reason ItemCorrupt")
 )
@@ -147,7 +137,7 @@ def _moment(_context: click.Context, _option: click.Parameter, text: str | None)
 @click.option(
     "--since",
     metavar="T",
-    callback=_moment,
+    callback=moment,
     help="Those put aside at this time or later (ISO 8601; UTC unless it says otherwise).",
 )
 @prints_data

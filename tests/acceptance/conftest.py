@@ -80,12 +80,16 @@ class Site:
             check=False,
         )
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start a command that runs until told to stop; its log goes to a file."""
         log = self.directory / f"{'-'.join(arguments)}-{len(self.processes)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [*_COMMAND, *arguments], env=self.environment, cwd=self.directory, stdout=output, stderr=output
+                [*_COMMAND, *arguments],
+                env={**self.environment, **environment},
+                cwd=self.directory,
+                stdout=output,
+                stderr=output,
             )
         self.processes.append(process)
         return process
@@ -108,6 +112,12 @@ class Site:
         with closing(sqlite3.connect(self.database)) as connection:
             return connection.execute(query).fetchall()
 
+    def execute(self, statement: str) -> None:
+        """What somebody does to the database by hand."""
+        with closing(sqlite3.connect(self.database)) as connection, connection:
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute(statement)
+
     def upload(self) -> None:
         """What an administrator does in the portal: the certificate's public part."""
         for public in (self.directory / "certificates").glob("*.cer"):
@@ -123,7 +133,10 @@ class Site:
 
     async def subscribed(self) -> None:
         async def everyone() -> bool:
-            return len(self.rows("SELECT * FROM tblGraphSubscription")) == len(self.ready["mailboxes"])
+            # And the first sweep is over, so that what arrives now is told of by webhooks.
+            subscribed = len(self.rows("SELECT 1 FROM tblGraphSubscription"))
+            swept = len(self.rows("SELECT 1 FROM tblFolderSync WHERE dtSwept IS NOT NULL"))
+            return subscribed == swept == len(self.ready["mailboxes"])
 
         await until(everyone, "a subscription for every account")
 

@@ -130,11 +130,41 @@ def test_outdated_schema_is_refused_with_the_command_to_run(site: Site) -> None:
         assert "mail-importer db upgrade" in refused.stderr
 
 
-def test_missing_notification_address_is_a_wrong_setting(site: Site) -> None:
-    """The subscription manager cannot work without it; the processor can."""
-    refused = site.call("run", "subscriptions", MAIL_IMPORTER_NOTIFICATION_URL="")
-    assert refused.returncode == 2
-    assert "notification_url" in refused.stderr
+async def test_a_site_without_an_inbound_address_imports_by_sweeps(site: Site) -> None:
+    """No subscription, no receiver that anybody could reach: it says so, and the mail is there all the same."""
+    await site.control.start_traffic(10)
+    site.start("run", "all", MAIL_IMPORTER_NOTIFICATION_URL="")
+    for name in ("station 0", "station 1", "station 2"):
+        updated = site.call("accounts", "update", name, "--import-since", "all")
+        assert updated.returncode == 0, updated.stderr
+    await site.imported_once(10)
+    assert await site.control.subscriptions() == []
+    log = (site.directory / "run-all-0.log").read_text("utf-8")
+    assert "no_inbound_address" in log
+    shown = site.call("accounts", "show", "station 0", MAIL_IMPORTER_NOTIFICATION_URL="")
+    assert "works on sweeps alone" in " ".join(shown.stdout.split())
+
+
+async def test_verify_tells_and_repairs_what_is_missing(site: Site) -> None:
+    """Whoever lost it: exit status 1 with its ids, 0 once it is imported."""
+    running = site.start("run", "all")
+    await site.subscribed()
+    await site.control.start_traffic(9)
+    await site.imported_once(9)
+    stop(running)
+    whole = site.call("verify", "station 0")
+    assert (whole.returncode, whole.stderr) == (0, "")
+    site.execute("DELETE FROM tblEmailMessage WHERE nMessageID IN (SELECT min(nMessageID) FROM tblEmailMessage)")
+    names = ("station 0", "station 1", "station 2")
+    answers = {name: site.call("verify", name, "--repair", "--json") for name in names}
+    (broken,) = (answer for answer in answers.values() if answer.returncode)
+    assert broken.returncode == 1
+    found = json.loads(broken.stdout)
+    assert (found["missing"], found["queued"], len(found["differences"])) == (1, 1, 1)
+    assert "1 were queued" in broken.stderr
+    site.start("run", "processor")
+    await site.imported_once(9)
+    assert [site.call("verify", name).returncode for name in names] == [0, 0, 0]
 
 
 def test_taken_port_is_told_in_a_sentence(site: Site) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from sqlalchemy import Engine, insert
+from sqlalchemy import Connection, Engine, insert
 
 from db import accounts as table
-from db import subscriptions
+from db import folders, missed, subscriptions
 from db.engine import run_reading, run_writing
-from db.schedule import SUBSCRIPTIONS
+from db.schedule import FOLDERS, NEVER, SUBSCRIPTIONS
 from db.tables import message
 
 Run = Callable[..., Result]
@@ -56,14 +56,14 @@ def test_add_stores_what_was_given_and_the_defaults(add: Run, stored: Stored) ->
     assert (result.exit_code, result.stdout) == (0, "")
     [account] = stored()
     assert account.enabled
-    assert account.settings == table.AccountSettings("laboratory", TENANT, CLIENT, USER, THUMBPRINT)
+    assert account.settings == table.AccountSettings("laboratory", TENANT, CLIENT, USER, THUMBPRINT, import_since=NOW)
 
 
 def test_add_stores_every_option(add: Run, stored: Stored) -> None:
     options = ["--no-secure-certificate-access", "--folder", "Inbox/Results", "--after-import", "move"]
     assert add(*options, "--move-to", "Done").exit_code == 0
     assert stored()[0].settings == replace(
-        table.AccountSettings("laboratory", TENANT, CLIENT, USER, THUMBPRINT),
+        table.AccountSettings("laboratory", TENANT, CLIENT, USER, THUMBPRINT, import_since=NOW),
         secure_certificate_access=False,
         folder="Inbox/Results",
         after_import="move",
@@ -93,7 +93,9 @@ def test_ids_and_names_are_stored_without_what_surrounds_them(add: Run, stored: 
         name=" laboratory\u200b", tenant_id=f" {{{TENANT}}}\n", client_id=CLIENT.upper(), user_id=f"\u200e{USER}"
     )
     assert result.exit_code == 0
-    assert stored()[0].settings == table.AccountSettings("laboratory", TENANT, CLIENT, USER, THUMBPRINT)
+    assert stored()[0].settings == table.AccountSettings(
+        "laboratory", TENANT, CLIENT, USER, THUMBPRINT, import_since=NOW
+    )
 
 
 @pytest.mark.parametrize(
@@ -234,3 +236,106 @@ def test_an_account_that_is_not_there_fails(command: str, name: str, status: int
     assert (result.exit_code, result.stdout) == (status, "")
     assert result.stderr
     assert engine is not None
+
+
+@pytest.mark.parametrize(
+    ("given", "since"),
+    [
+        ("now", NOW),
+        ("all", datetime(1900, 1, 1, tzinfo=UTC)),
+        ("2026-03-01", datetime(2026, 3, 1, tzinfo=UTC)),
+        ("2026-03-01T10:00:00+02:00", datetime(2026, 3, 1, 8, tzinfo=UTC)),
+    ],
+)
+def test_add_takes_from_when_on_to_import(add: Run, stored: Stored, given: str, since: datetime) -> None:
+    """From now on, everything, or since a date."""
+    assert add("--import-since", given).exit_code == 0
+    assert stored()[0].settings.import_since == since
+
+
+@pytest.mark.parametrize(("given", "said"), [("2026-04-01", "in the future"), ("yesterday", "is no time")])
+def test_a_date_nobody_can_mean_is_refused(add: Run, given: str, said: str) -> None:
+    """With what is wrong with it."""
+    result = add("--import-since", given)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_update_changes_what_is_given_and_no_more(add: Run, run: Run, stored: Stored) -> None:
+    """And has a manager look at it."""
+    add()
+    before = stored()[0].settings
+    other = "AB" * 20
+    result = run("accounts", "update", "laboratory", "--folder", "Archive", "--next-thumbprint", other.lower())
+    assert result.exit_code == 0, result.stderr
+    assert "within seconds" in result.stderr
+    assert other in result.stderr  # it is not in the store of this host
+    assert stored()[0].settings == replace(before, folder="Archive", next_thumbprint=other)
+    run("accounts", "update", "laboratory", "--rename", "labo", "--after-import", "move", "--move-to", "Done")
+    run("accounts", "update", "labo", "--thumbprint", other, "--no-next-thumbprint")
+    run("accounts", "update", "labo", "--after-import", "read")
+    assert stored()[0].settings == replace(
+        before, name="labo", folder="Archive", thumbprint=other, after_import="read", move_to_folder=None
+    )
+
+
+def test_an_earlier_date_leads_to_a_full_pass(add: Run, run: Run, engine: Engine) -> None:
+    """What was left out before is caught up with; a later date changes nothing that was imported."""
+    add("--import-since", "2026-03-01")
+    [account] = run_reading(engine, table.every)
+    run_writing(engine, lambda c: FOLDERS.seed(c, account.account_id, due=NEVER))
+    run("accounts", "update", "laboratory", "--import-since", "2026-03-10")
+    assert not run_reading(engine, lambda c: FOLDERS.anything_due(c, now=NOW))
+    run("accounts", "update", "laboratory", "--import-since", "all")
+    assert run_reading(engine, lambda c: FOLDERS.anything_due(c, now=NOW))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "Say what to change"),
+        (["--after-import", "move"], "go together"),
+        (["--move-to", "Done"], "go together"),
+        (["--client-id", TENANT], "are the same"),
+        (["--next-thumbprint", THUMBPRINT], "are the same"),
+        (["--next-thumbprint", "AB" * 20, "--no-next-thumbprint"], "exclude each other"),
+    ],
+)
+def test_an_update_that_cannot_be_meant_changes_nothing(
+    add: Run, run: Run, stored: Stored, arguments: list[str], said: str
+) -> None:
+    """Exit status 2, with what is wrong."""
+    add()
+    before = stored()
+    result = run("accounts", "update", "laboratory", *arguments)
+    assert (result.exit_code, stored()) == (2, before)
+    assert said in result.stderr
+
+
+@pytest.mark.usefixtures("engine")
+def test_update_of_no_account_says_so(run: Run) -> None:
+    """As the other commands do."""
+    result = run("accounts", "update", "nobody", "--folder", "Archive")
+    assert result.exit_code == 1
+    assert "no account named 'nobody'" in result.stderr
+
+
+def test_show_tells_of_sweeps_and_silence(add: Run, run: Run, engine: Engine) -> None:
+    """Whether the account has a webhook, when its folder was last gone through, and what Graph did not tell of."""
+    add()
+    [account] = run_reading(engine, table.every)
+
+    def work(connection: Connection) -> None:
+        missed.note(connection, (account.account_id, "a"), received=NOW, found=NOW)
+        missed.tell(connection, account.account_id, before=NOW, now=NOW)
+        FOLDERS.seed(connection, account.account_id, due=NOW)
+        [turn] = FOLDERS.claim(connection, [account.account_id], owner="one", now=NOW, lease=timedelta(minutes=1))
+        folders.finish(connection, turn, resource="r", link="l", now=NOW)
+
+    run_writing(engine, work)
+    shown = " ".join(run("accounts", "show", "laboratory").stdout.split())
+    assert "works on sweeps alone, every 60 s" in shown
+    assert "1 in 90 days, of mail received until 2026-03-31 12:00:00 UTC" in shown
+    found = json.loads(run("accounts", "show", "laboratory", "--json").stdout)
+    assert found["missed_notifications"] == {"count": 1, "latest": "2026-03-31T12:00:00Z"}
+    assert found["swept"] == found["import_since"] == "2026-03-31T12:00:00Z"
