@@ -1,0 +1,233 @@
+"""Many accounts, several managers, tenants in trouble, certificates that end."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import structlog
+from sqlalchemy import Connection, event, func, select
+
+from db import accounts, folders
+from db.engine import Database
+from db.schedule import FOLDERS, SUBSCRIPTIONS
+from graph.certificates import make_self_signed, write_pair
+from graph.subscriptions import CallKind
+from simulator.calls import Operation
+from simulator.faults import FaultKind
+from subscriptions import rota
+from subscriptions.budget import SharedBudget
+from subscriptions.rota import RotaLimits
+from tests.integration.managing import Office
+from tests.integration.world import Clock, World, until
+
+MakeOffice = Callable[..., Awaitable[Office]]
+
+
+async def test_managers_together_stay_within_graphs_limits(world: World) -> None:
+    """Whichever 20 seconds Graph counts: 500 calls of an application in a tenant, 25 lists; three quarters are used."""
+    mailbox = world.opened(world.new_mailbox("Nord"))
+    start = datetime(2027, 3, 1, tzinfo=UTC)
+    now = [start]
+    taken: dict[CallKind, list[datetime]] = {CallKind.CHANGE: [], CallKind.LIST: []}
+    waiting: list[asyncio.Future[None]] = []
+
+    async def sleep(_seconds: float) -> None:
+        waiting.append(asyncio.get_running_loop().create_future())
+        await waiting[-1]
+
+    async def work(budget: SharedBudget, kind: CallKind) -> None:
+        while True:
+            await budget.take(mailbox, kind)
+            taken[kind].append(now[0])
+
+    databases = [Database(world.fragile.engine()) for _ in range(3)]
+    budgets = [SharedBudget(each, clock=lambda: now[0], sleep=sleep) for each in databases]
+    tasks = [asyncio.create_task(work(each, kind)) for each in budgets for kind in CallKind for _ in range(4)]
+    for _ in range(45):
+        await until(lambda: len(waiting) == 6)  # of each manager and kind one asks, and the others wait behind it
+        now[0] += timedelta(seconds=1)
+        for each in waiting:
+            each.set_result(None)
+        waiting.clear()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for database in databases:
+        await database.close()
+
+    for kind, most in ((CallKind.CHANGE, 500), (CallKind.LIST, 25)):
+        windows = [
+            sum(begin <= moment < begin + timedelta(seconds=20) for moment in taken[kind])
+            for begin in (start + timedelta(seconds=seconds) for seconds in range(25))
+        ]
+        assert max(windows) <= most
+        assert min(windows) >= most * 3 / 4
+
+
+async def test_a_tenant_that_does_not_answer_delays_no_other(office: Office) -> None:
+    """Its accounts take few of the turns, however long they wait for an answer."""
+    world = office.world
+    ill = world.simulator.add_application(tenant_id="99999999-0000-4000-8000-000000000009")
+    pem = world.certificate.public_pem.encode()
+    world.simulator.register_certificate(ill.tenant_id, ill.client_id, pem)
+    for number in range(40):
+        box = world.simulator.add_mailbox(f"ill{number}@riviere.example", f"Ill {number}", ill.tenant_id)
+        await world.add_account(box, tenant_id=ill.tenant_id, client_id=ill.client_id)
+        world.fault(FaultKind.HANG, operation=Operation.DELTA_MESSAGES, mailbox=box.user_id)
+    async with office.managing(webhooks=False, limits=RotaLimits(turns=20)):
+        await until(lambda: world.calls(Operation.DELTA_MESSAGES) == 16)
+        began = time.monotonic()
+        well = [(await world.account_of(f"Well {number}"))[1] for number in range(10)]
+        await until(lambda: _are_swept(office, well))
+        assert time.monotonic() - began < 10
+        assert world.calls(Operation.DELTA_MESSAGES) == 26
+
+
+async def _are_swept(office: Office, account_ids: list[int]) -> bool:
+    swept = await office.world.database.read(folders.swept)
+    return all(swept.get(each) for each in account_ids)
+
+
+async def test_work_of_a_look_does_not_grow_with_the_accounts_that_are_not_due(make_office: MakeOffice) -> None:
+    """Fifty accounts at rest cost as many statements as one."""
+    office = await make_office()
+    world = office.world
+    counts: dict[int, int] = {}
+    statements = 0
+
+    def count(*_: object) -> None:
+        nonlocal statements
+        statements += 1
+
+    event.listen(world.database.engine, "before_cursor_execute", count)
+    async with office.receiving(), office.managing(sweeping=timedelta(hours=10)):
+        for goal in (1, 50):
+            for number in range(len(await office.held()), goal):
+                await world.account_of(f"Station {number}")
+            await until(lambda goal=goal: office.in_step(goal))
+            await until(lambda: _at_rest(office))
+            statements = 0
+            await asyncio.sleep(0.5)  # what is counted is what happens when nothing happens
+            counts[goal] = statements
+    assert counts[50] <= counts[1] * 1.5
+
+
+async def _at_rest(office: Office) -> bool:
+    """Nothing is due, and no turn is under way."""
+    now = office.world.clock()
+
+    def busy(connection: Connection) -> bool:
+        return any(
+            schedule.anything_due(connection, now=now)
+            or connection.scalar(select(func.count()).where(schedule.table.c.sOwner.is_not(None)))
+            for schedule in (FOLDERS, SUBSCRIPTIONS)
+        )
+
+    return not await office.world.database.read(busy)
+
+
+async def test_a_killed_managers_accounts_are_served_within_a_minute(office: Office) -> None:
+    """Both duties; the other manager waits for the lease to end, and not longer."""
+    _, account = await office.world.account_of("Nord")
+    now = office.world.clock()
+    await office.world.database.write(lambda c: FOLDERS.seed(c, account, due=now))
+    for schedule in (SUBSCRIPTIONS, FOLDERS):
+        claimed = await office.world.database.write(
+            lambda c, schedule=schedule: schedule.claim(c, [account], owner="killed", now=now, lease=rota._LEASE)  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+        )
+        assert len(claimed) == 1
+    async with office.receiving(), office.managing("other"):
+        office.world.clock.advance(seconds=58)
+        await until(lambda: office.in_step(1))
+        await until(lambda: office.world.calls(Operation.DELTA_MESSAGES))
+
+
+async def test_several_managers_renew_each_account_once(make_office: MakeOffice) -> None:
+    """Over weeks, two of them on one database: one call a renewal, spread over time, no 429, none lapses."""
+    office = await make_office()
+    world = office.world
+    for number in range(12):
+        await world.account_of(f"Station {number}")
+    other = Database(world.fragile.engine())
+    async with office.receiving(), office.managing("one"), office.managing("two", database=other):
+        await until(lambda: office.in_step(12))
+        for _ in range(21 * 4):
+            world.clock.advance(hours=6)
+            await until(lambda: _at_rest(office))
+            assert await office.in_step(12)
+    await other.close()
+    renewals = [len(each) for each in world.simulator.renewed.values()]
+    assert len(renewals) == 12
+    assert all(4 <= each <= 5 for each in renewals), renewals
+    assert world.calls(Operation.CREATE_SUBSCRIPTION) == 12
+    assert world.simulator.statistics()["throttled_subscription_calls"] == 0
+    first = {each[0] for each in world.simulator.renewed.values()}
+    assert max(first) - min(first) > timedelta(hours=5)
+
+
+# Certificates.
+
+
+async def test_a_certificate_that_ends_is_told_a_month_before(office: Office, clock: Clock) -> None:
+    """In log, metrics and on every account that has it; no more once the next one is there."""
+    world = office.world
+    short = make_self_signed("short", now=datetime.now(UTC), key_bits=2048, days=40)
+    write_pair(short, world.store, "short")
+    world.simulator.register_certificate(
+        world.application.tenant_id, world.application.client_id, short.public_pem.encode()
+    )
+    mailboxes = [world.new_mailbox(name) for name in ("Nord", "Sud")]
+    for mailbox in mailboxes:
+        await world.add_account(mailbox, thumbprint=short.thumbprint)
+    await world.account_of("Est")
+    with structlog.testing.capture_logs() as events:
+        async with office.receiving(), office.managing():
+            await until(lambda: office.in_step(3))
+            assert not await world.conditions()
+            clock.advance(days=11)
+            await until(lambda: _reasons(office, 2))
+            conditions = await world.conditions()
+            assert {(each.role, each.reason) for each in conditions} == {("certificate", "CertificateExpires")}
+            assert "--next-thumbprint" in conditions[0].detail
+            await world.database.write(_give_next(world.certificate.thumbprint, clock()))
+            clock.advance(minutes=6)
+            await until(lambda: _reasons(office, 0))
+    told = [each for each in events if each["event"] == "certificate_needs_attention"]
+    assert [(each["reason"], each["accounts"]) for each in told] == [("CertificateExpires", 2)]
+    ends = office.registry.get_sample_value(
+        "mail_importer_certificate_expires_timestamp_seconds", {"thumbprint": short.thumbprint}
+    )
+    assert ends == pytest.approx(short.not_after.timestamp())
+
+
+def _give_next(thumbprint: str, now: datetime) -> Callable[[Connection], None]:
+    def work(connection: Connection) -> None:
+        for each in accounts.every(connection):
+            if each.settings.thumbprint != thumbprint:
+                settings = replace(each.settings, next_thumbprint=thumbprint)
+                accounts.change(connection, each.settings.name, settings, now=now)
+
+    return work
+
+
+async def _reasons(office: Office, count: int) -> bool:
+    return len(await office.world.conditions()) == count
+
+
+async def test_an_account_that_fell_back_on_its_next_certificate_says_so(office: Office, clock: Clock) -> None:
+    """It works on; the administrator makes the next one the current one."""
+    world = office.world
+    mailbox = world.new_mailbox("Nord")
+    current = make_self_signed("current", now=datetime.now(UTC), key_bits=2048)
+    write_pair(current, world.store, "current")
+    await world.add_account(mailbox, thumbprint=current.thumbprint, next_thumbprint=world.certificate.thumbprint)
+    async with office.receiving(), office.managing():
+        await until(lambda: office.in_step(1))
+        clock.advance(minutes=6)
+        await until(lambda: _reasons(office, 1))
+        (condition,) = await world.conditions()
+        assert condition.reason == "NextCertificateInUse"
+        assert world.certificate.thumbprint in condition.detail
