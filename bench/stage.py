@@ -119,14 +119,17 @@ def _notification(account_id: int, entry: dict[str, Any]) -> Message:
 
 
 @asynccontextmanager
-async def stage(mailboxes: int, *, large_bytes: int = 0) -> AsyncIterator[Stage]:
-    """Set everything up; with `large_bytes`, the first mailbox holds a mail with an attachment of that size."""
+async def stage(mailboxes: int, *, large_bytes: int = 0, messages: int = 0) -> AsyncIterator[Stage]:
+    """Set everything up.
+
+    The first mailbox holds a mail with an attachment of `large_bytes`, and so many small `messages`.
+    """
     async with AsyncExitStack() as resources:
         folder = Path(resources.enter_context(tempfile.TemporaryDirectory()))
         logs.configure(resources.enter_context((folder / "log").open("w", encoding="utf-8")), "json")
         ours, theirs = multiprocessing.Pipe()
         process = multiprocessing.get_context("spawn").Process(
-            target=_simulate, args=(theirs, folder, mailboxes, large_bytes)
+            target=_simulate, args=(theirs, folder, mailboxes, large_bytes, messages)
         )
         process.start()
         resources.callback(process.join)
@@ -166,7 +169,7 @@ async def stage(mailboxes: int, *, large_bytes: int = 0) -> AsyncIterator[Stage]
         )
 
 
-def _simulate(pipe: Pipe, folder: Path, mailboxes: int, large_bytes: int) -> None:
+def _simulate(pipe: Pipe, folder: Path, mailboxes: int, large_bytes: int, messages: int) -> None:
     limits = Limits(requests_per_mailbox=1_000_000)
     directory = folder / "simulator"
     directory.mkdir()
@@ -177,6 +180,8 @@ def _simulate(pipe: Pipe, folder: Path, mailboxes: int, large_bytes: int) -> Non
             made = [simulator.add_mailbox(f"station{number}@riviere.example") for number in range(mailboxes)]
             if large_bytes:
                 await simulator.deliver(made[0], _large_letter(large_bytes))
+            for number in range(messages):
+                await simulator.deliver(made[0], Letter(subject=f"{number}"))
             pipe.send(
                 {
                     "url": simulator.url,

@@ -260,7 +260,14 @@ class _Wiring:
             )
         owner = f"{socket.gethostname()[:60]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         return SubscriptionManager(
-            database, [keeper, catch_up], chores, owner=owner, clock=utc_now, random=random, metrics=metrics
+            database,
+            [keeper, catch_up],
+            chores,
+            owner=owner,
+            served_with=keeper.served_with,
+            clock=utc_now,
+            random=random,
+            metrics=metrics,
         )
 
     def _sweep_rules(self) -> SweepRules:

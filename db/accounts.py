@@ -202,13 +202,16 @@ def make_due(connection: Connection, account_id: int, *, now: datetime) -> None:
     SUBSCRIPTIONS.request(connection, account_id, now=now)
 
 
-def changed(connection: Connection, *, now: datetime, most: int) -> list[int]:
+def changed(connection: Connection, *, now: datetime, most: int, served_with: str | None = None) -> list[int]:
     """Accounts whose row says something else than what a subscription manager last acted on, up to `most`.
 
     For changes by other programs, which ask for no turn. One statement that compares within the database; what is due
-    or under way is left out.
+    or under way is left out. `served_with`: also those that were served by a manager with other settings of its own.
     """
     schedule = subscription_schedule.c
+    differs = or_(schedule.sServed.is_(None), schedule.sServed != _FINGERPRINT)
+    if served_with is not None:
+        differs = or_(differs, schedule.sServedWith.is_(None), schedule.sServedWith != served_with)
     return list(
         connection.scalars(
             select(_settings.nAccountID)
@@ -220,7 +223,7 @@ def changed(connection: Connection, *, now: datetime, most: int) -> list[int]:
                     and_(
                         schedule.dtDue > now,
                         schedule.dtLeaseUntil.is_(None),
-                        or_(schedule.sServed.is_(None), schedule.sServed != _FINGERPRINT),
+                        differs,
                     ),
                 )
             )

@@ -127,7 +127,9 @@ class Schedule:
         return bool(connection.execute(update(self.table).where(self._mine(turn)).values(**freed)).rowcount)
 
     def _mine(self, turn: Turn) -> ColumnElement[bool]:
-        return and_(self.table.c.nAccountID == turn.account_id, self.table.c.sOwner == turn.owner)
+        # By its end, too: after a long pause the same process may have taken the account anew.
+        row = self.table.c
+        return and_(row.nAccountID == turn.account_id, row.sOwner == turn.owner, row.dtLeaseUntil == turn.lease_until)
 
     def _free(self, now: datetime) -> ColumnElement[bool]:
         row = self.table.c

@@ -93,9 +93,9 @@ def lose(connection: Connection, account_id: int, subscription_id: str | None, *
     return True
 
 
-def note_served(connection: Connection, account_id: int, *, served: str) -> None:
-    """Remember with which settings the account was served (`db.accounts.Account.fingerprint`)."""
-    _change(connection, account_id, sServed=served)
+def note_served(connection: Connection, account_id: int, *, served: str, served_with: str) -> None:
+    """Remember which settings of the account (`Account.fingerprint`) and of the manager were acted on."""
+    _change(connection, account_id, sServed=served, sServedWith=served_with)
 
 
 def _change(connection: Connection, account_id: int, **values: object) -> None:

@@ -219,6 +219,8 @@ subscription_schedule = Table(
     Column("bRecreate", Boolean(create_constraint=False), nullable=False, server_default="0"),
     # The account's settings as last acted on, see db.accounts: they may be changed by other programs.
     Column("sServed", Unicode(1300)),
+    # What the manager's own settings were then, in short: our addresses and our key may change, too.
+    Column("sServedWith", String(64)),
     Index("IX_tblSubscriptionSchedule_dtDue", "dtDue"),
 )
 

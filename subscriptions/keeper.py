@@ -1,5 +1,6 @@
 """The duty of keeping subscriptions: carries out an account's plan at Graph and notes the result in the database."""
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -76,10 +77,15 @@ class Keeper:
         self._random = random
         self._metrics = metrics
         self._longest_life = LONGEST_LIFE
+        facts = (addresses, keys.fingerprint(), sweeps.interval, sweeps.webhooks)
+        self.served_with = hashlib.sha256(repr(facts).encode()).hexdigest()
+        """The settings of this manager that accounts are served with, in short."""
 
     def end(self, connection: Connection, account: accounts.Account) -> None:
         """Remember the settings acted on, so that a change of them shows."""
-        subscriptions.note_served(connection, account.account_id, served=account.fingerprint)
+        subscriptions.note_served(
+            connection, account.account_id, served=account.fingerprint, served_with=self.served_with
+        )
 
     async def serve(self, turn: Turn, account: accounts.Account) -> datetime:
         """Do what is to be done; when the account is due again.

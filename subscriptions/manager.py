@@ -62,13 +62,19 @@ class SubscriptionManager:
         chores: Sequence[Chore],
         *,
         owner: str,
+        served_with: str | None,
         clock: Callable[[], datetime],
         random: Random,
         metrics: ManagerMetrics,
         limits: ManagerLimits | None = None,
     ) -> None:
-        """`owner` names this process among all managers."""
+        """`owner` names this process among all managers.
+
+        `served_with`: the settings that accounts are served with; accounts that were served with others get a turn at
+        the start, and only then, so that two managers that differ do not undo each other's work for ever.
+        """
         self._database = database
+        self._served_with = served_with
         self._clock = clock
         self._limits = limits or ManagerLimits()
         self._room = asyncio.Event()
@@ -125,8 +131,10 @@ class SubscriptionManager:
             return
         self._next_comparison = now + _COMPARE_EVERY
         changed = await self._database.read(
-            lambda connection: accounts.changed(connection, now=now, most=_MOST_CHANGED)
+            lambda connection: accounts.changed(connection, now=now, most=_MOST_CHANGED, served_with=self._served_with)
         )
+        if len(changed) < _MOST_CHANGED:
+            self._served_with = None
         if not changed:
             return
 

@@ -102,7 +102,7 @@ class Rota:
         self._metrics = metrics
         self._limits = limits
         self._on_room = on_room
-        self._turns: dict[asyncio.Task[None], Application] = {}
+        self._turns: dict[asyncio.Task[None], Candidate] = {}
         self._more = False
         self._trouble: Counter[Application] = Counter()
         """Turns of an application that failed on Microsoft's side, one after the other."""
@@ -126,7 +126,7 @@ class Rota:
         chosen = await self._choose(now)
         if not chosen:
             return
-        ids = list(chosen)
+        ids = [each.account_id for each in chosen.values()]
         turns = await self._database.write(
             lambda connection: schedule.claim(connection, ids, owner=self._owner, now=now, lease=_LEASE)
         )
@@ -144,17 +144,19 @@ class Rota:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    async def _choose(self, now: datetime) -> dict[int, Application]:
+    async def _choose(self, now: datetime) -> dict[int, Candidate]:
         """Accounts to serve, each application's longest due first, none with more than its share."""
-        chosen: dict[int, Application] = {}
-        running = Counter(self._turns.values())
+        chosen: dict[int, Candidate] = {}
+        # After a pause of this process a lease may have ended while its turn goes on.
+        served = {each.account_id for each in self._turns.values()}
+        running = Counter(each.application for each in self._turns.values())
         while (room := self._limits.turns - len(self._turns) - len(chosen)) > 0:
             full = [each for each, count in running.items() if count >= self._share(each)]
-            found = await self._candidates(now, most=room + len(chosen), without=full)
+            found = await self._candidates(now, most=room + len(chosen) + len(served), without=full)
             for each in found:
                 fits = room > 0 and running[each.application] < self._share(each.application)
-                if fits and each.account_id not in chosen:
-                    chosen[each.account_id] = each.application
+                if fits and each.account_id not in chosen and each.account_id not in served:
+                    chosen[each.account_id] = each
                     running[each.application] += 1
                     room -= 1
             if all(count < self._share(each) for each, count in running.items() if each not in full):

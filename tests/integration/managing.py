@@ -7,15 +7,16 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from random import Random
 
-from graph.delta import DeltaReader
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from db import accounts, subscriptions
 from db.engine import Database
+from db.schedule import FOLDERS, SUBSCRIPTIONS
 from db.subscriptions import HeldSubscription
 from db.tables import account_settings, subscription_schedule
 from graph.certificates import CertificateStore
+from graph.delta import DeltaReader
 from graph.subscriptions import SubscriptionClient
 from receiver.app import Receiver
 from receiver.metrics import ReceiverMetrics
@@ -159,6 +160,7 @@ class Office:
             [keeper, catch_up],
             chores,
             owner=owner,
+            served_with=keeper.served_with,
             clock=clock,
             random=random,
             metrics=metrics,
@@ -181,6 +183,19 @@ class Office:
         """Whether exactly `count` are held, and Graph has just these."""
         held = {each.subscription_id for each in (await self.held()).values()}
         return len(held) == count and {each.subscription_id for each in self.at_graph()} == held
+
+    async def at_rest(self) -> bool:
+        """Nothing is due, and no turn is under way."""
+        now = self.world.clock()
+
+        def busy(connection: Connection) -> bool:
+            return any(
+                schedule.anything_due(connection, now=now)
+                or connection.scalar(select(func.count()).where(schedule.table.c.sOwner.is_not(None)))
+                for schedule in (FOLDERS, SUBSCRIPTIONS)
+            )
+
+        return not await self.world.database.read(busy)
 
     async def due(self, account_id: int) -> datetime:
         found: datetime | None = await self.world.database.read(

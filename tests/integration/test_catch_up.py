@@ -457,7 +457,6 @@ async def test_an_account_without_an_inbound_address_lives_on_sweeps(office: Off
     async with office.receiving(), office.managing():
         await until(lambda: office.in_step(1))
         await until(lambda: is_swept(office, account))
-    await office.make_due(account)
     async with office.managing("two", webhooks=False, sweeping=SWEEP), world.processing():
         await until(lambda: office.in_step(0))
         sent: list[DeliveredMessage] = []
@@ -469,6 +468,23 @@ async def test_an_account_without_an_inbound_address_lives_on_sweeps(office: Off
         _, fresh = await world.account_of("Sud")
         await until(lambda: is_swept(office, fresh))
     assert await world.database.read(missed.summaries) == {}
+
+
+async def test_another_address_or_interval_is_taken_up_at_the_start(office: Office) -> None:
+    """Not days later, when a renewal is due: the old subscription would go on notifying where nobody listens."""
+    _, account = await office.world.account_of("Nord")
+    async with office.receiving(), office.managing():
+        await until(lambda: office.in_step(1))
+        await until(lambda: is_swept(office, account))
+    (old,) = office.at_graph()
+    office.url = office.url.replace("127.0.0.1", "localhost")
+    async with office.receiving(), office.managing("two", sweeping=SWEEP):
+        await until(lambda: [each.notification_url for each in office.at_graph()] == [f"{office.url}/notifications"])
+        await until(lambda: office.in_step(1))
+        first = await swept(office, account)
+        office.world.clock.advance(minutes=17)
+        await until(lambda: _swept_since(office, account, first))
+    assert office.at_graph() != [old]
 
 
 # Changes while it runs, made by whoever writes the table.

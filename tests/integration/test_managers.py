@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
-from sqlalchemy import Connection, event, func, select
+from sqlalchemy import Connection, event
 
 from db import accounts, folders
 from db.engine import Database
@@ -108,25 +108,11 @@ async def test_work_of_a_look_does_not_grow_with_the_accounts_that_are_not_due(m
             for number in range(len(await office.held()), goal):
                 await world.account_of(f"Station {number}")
             await until(lambda goal=goal: office.in_step(goal))
-            await until(lambda: _at_rest(office))
+            await until(office.at_rest)
             statements = 0
             await asyncio.sleep(0.5)  # what is counted is what happens when nothing happens
             counts[goal] = statements
     assert counts[50] <= counts[1] * 1.5
-
-
-async def _at_rest(office: Office) -> bool:
-    """Nothing is due, and no turn is under way."""
-    now = office.world.clock()
-
-    def busy(connection: Connection) -> bool:
-        return any(
-            schedule.anything_due(connection, now=now)
-            or connection.scalar(select(func.count()).where(schedule.table.c.sOwner.is_not(None)))
-            for schedule in (FOLDERS, SUBSCRIPTIONS)
-        )
-
-    return not await office.world.database.read(busy)
 
 
 async def test_a_killed_managers_accounts_are_served_within_a_minute(office: Office) -> None:
@@ -156,7 +142,7 @@ async def test_several_managers_renew_each_account_once(make_office: MakeOffice)
         await until(lambda: office.in_step(12))
         for _ in range(21 * 4):
             world.clock.advance(hours=6)
-            await until(lambda: _at_rest(office))
+            await until(office.at_rest)
             assert await office.in_step(12)
     await other.close()
     renewals = [len(each) for each in world.simulator.renewed.values()]

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,8 +22,8 @@ from db import accounts, schema
 from db.engine import Database
 from db.messages import MessageStore
 from db.tables import attachment, message, recipient
-from graph.certificates import Certificate, CertificateStore
-from graph.client import GraphClient
+from graph.certificates import Certificate, CertificateStore, write_pair
+from graph.client import GraphClient, open_session
 from graph.client_state import ClientStateKeys
 from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import MailReader
@@ -35,11 +35,13 @@ from processor.metrics import ProcessorMetrics
 from processor.silence import SilenceWatch
 from processor.worker import Processor, WorkerLimits
 from simulator.calls import Operation
+from simulator.delivery import DeliveryRules
 from simulator.faults import Fault, FaultKind
 from simulator.letters import Letter
 from simulator.mailboxes import Mailbox
 from simulator.post_office import DeliveredMessage
-from simulator.simulator import Simulator
+from simulator.simulator import Simulator, system_clock
+from simulator.subscriptions import SubscriptionRules
 from simulator.tenants import Application
 from tests.outages import FragileDatabase
 
@@ -313,6 +315,62 @@ class World:
         """Run a processor until the queue is empty."""
         async with self.processing(**options):
             await until(self.queue_is_empty)
+
+
+async def open_world(
+    stack: AsyncExitStack,
+    folder: Path,
+    database_file: Path,
+    certificate: Certificate,
+    clock: Clock,
+    *,
+    one_clock: bool = False,
+    **rules: Any,  # noqa: ANN401  # of subscriptions
+) -> World:
+    """A world that ends with `stack`.
+
+    With `one_clock` the simulator's time is the test's too; tokens then outlive any step of it.
+    """
+    simulator = Simulator(
+        folder / "simulator",
+        clock=clock if one_clock else system_clock,
+        token_lifetime=timedelta(days=365) if one_clock else timedelta(hours=1),
+        delivery=DeliveryRules(window_secs=0.01, backoff_secs=0.05),
+        subscriptions=SubscriptionRules(validation_timeout_secs=2.0, **rules),
+    )
+    application = simulator.add_application()
+    await stack.enter_async_context(simulator)
+    stack.push_async_callback(_until_hung_up, simulator)
+    simulator.register_certificate(application.tenant_id, application.client_id, certificate.public_pem.encode())
+    store = folder / "certificates"
+    write_pair(certificate, store, "importer")
+    fragile = FragileDatabase(database_file)
+    database = Database(fragile.engine())
+    stack.push_async_callback(database.close)
+    session = open_session(simulator.url, ca_bundle=simulator.ca_file, read_seconds=10.0)
+    await stack.enter_async_context(session)
+    world = World(
+        simulator=simulator,
+        application=application,
+        certificate=certificate,
+        store=store,
+        fragile=fragile,
+        database=database,
+        session=session,
+        clock=clock,
+    )
+    stack.push_async_callback(world.queue.close)
+    return world
+
+
+async def _until_hung_up(simulator: Simulator) -> None:
+    """TLS says good-bye in the background; a loop that closes before leaves sockets open."""
+    listener = simulator._listener
+    assert listener is not None
+    runner = listener._runner
+    assert runner is not None
+    server = runner.server
+    await until(lambda: server is None or not server.connections, seconds=2.0)
 
 
 def _imported(connection: Connection) -> list[Imported]:

@@ -26,6 +26,7 @@ def upgrade() -> None:
     op.add_column("tblSubscriptionSchedule", sa.Column("dtReauthorize", _TIME))
     op.add_column("tblSubscriptionSchedule", sa.Column("bRecreate", sa.Boolean(), server_default="0", nullable=False))
     op.add_column("tblSubscriptionSchedule", sa.Column("sServed", sa.Unicode(1300)))
+    op.add_column("tblSubscriptionSchedule", sa.Column("sServedWith", sa.String(64)))
     op.create_table(
         "tblFolderSync",
         sa.Column("nAccountID", sa.BigInteger(), autoincrement=False, nullable=False),

@@ -186,11 +186,13 @@ def test_account_added_or_changed_by_another_program(connection: Connection) -> 
         assert accounts.changed(connection, now=NOW, most=10) == []  # it is due anyway
         [turn] = SUBSCRIPTIONS.claim(connection, [number], owner="one", now=NOW, lease=LATER - NOW)
         served = accounts.by_id(connection, [number])[number].fingerprint
-        subscriptions.note_served(connection, number, served=served)
+        subscriptions.note_served(connection, number, served=served, served_with="with")
         SUBSCRIPTIONS.release(connection, turn, due=NEVER, failures=0)
         assert accounts.changed(connection, now=LATER, most=10) == []
 
     serve()
+    assert accounts.changed(connection, now=LATER, most=10, served_with="with") == []
+    assert accounts.changed(connection, now=LATER, most=10, served_with="other") == [number]
     changes: list[dict[str, object]] = [
         {"sFolder": "Archive"},
         {"sCertificateThumbprint": "CD" * 20},
