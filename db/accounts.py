@@ -25,6 +25,13 @@ from db.tables import (
 AFTER_IMPORT: Final = ("none", "read", "move", "delete")
 
 _settings = account_settings.c
+_USE: Final = (
+    _settings.sTenantID,
+    _settings.sClientID,
+    _settings.sCertificateThumbprint,
+    _settings.sNextCertificateThumbprint,
+    _settings.bSecureCertificateAccess,
+)
 _condition = account_condition.c
 
 
@@ -139,6 +146,42 @@ def by_name(connection: Connection, name: str) -> Account:
 def by_id(connection: Connection, account_ids: Sequence[int]) -> dict[int, Account]:
     """The accounts of these numbers, removed ones included; unknown numbers are left out."""
     return _by(connection, _settings.nAccountID.in_(account_ids))
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateUse:
+    """What enabled accounts sign in with, each combination once; `name`: the first of theirs, `accounts`: how many."""
+
+    tenant_id: str
+    client_id: str
+    thumbprint: str
+    next_thumbprint: str | None
+    secure_certificate_access: bool
+    name: str
+    accounts: int
+
+
+def certificate_uses(connection: Connection) -> list[CertificateUse]:
+    """Which certificates are in use, and by how many accounts."""
+    rows = connection.execute(
+        select(*_USE, func.min(_settings.sAccountName), func.count()).where(_settings.bEnabled).group_by(*_USE)
+    )
+    return [CertificateUse(*row) for row in rows]
+
+
+def names_using(connection: Connection, use: CertificateUse) -> dict[int, str]:
+    """The names of the enabled accounts that sign in so, by number."""
+    values = (use.tenant_id, use.client_id, use.thumbprint, use.next_thumbprint, use.secure_certificate_access)
+    rows = connection.execute(
+        select(_settings.nAccountID, _settings.sAccountName).where(
+            _settings.bEnabled,
+            *(
+                column.is_(None) if value is None else column == value
+                for column, value in zip(_USE, values, strict=True)
+            ),
+        )
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def applications(connection: Connection) -> list[tuple[str, str]]:
@@ -276,9 +319,10 @@ def clear_expired_condition(connection: Connection, account_id: int, role: str, 
     )
 
 
-def conditions(connection: Connection) -> list[Condition]:
-    """All conditions, by account."""
-    rows = connection.execute(select(account_condition).order_by(_condition.nAccountID, _condition.sRole))
+def conditions(connection: Connection, role: str | None = None) -> list[Condition]:
+    """All conditions, or those of a role, by account."""
+    statement = select(account_condition).order_by(_condition.nAccountID, _condition.sRole)
+    rows = connection.execute(statement if role is None else statement.where(_condition.sRole == role))
     return [
         Condition(row.nAccountID, row.sRole, row.sReason, row.sDetail, row.dtSince, row.dtNextAttempt) for row in rows
     ]

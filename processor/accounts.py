@@ -91,8 +91,8 @@ class Holds:
         Raises:
             DatabaseUnavailable
         """
-        found = await self._database.read(accounts.conditions)
-        noted = {each.account_id: each for each in found if each.role == ROLE}
+        found = await self._database.read(lambda connection: accounts.conditions(connection, ROLE))
+        noted = {each.account_id: each for each in found}
         self._holds = {account_id: hold for account_id, hold in self._holds.items() if account_id in noted}
         for account_id, condition in noted.items():
             self._holds.setdefault(account_id, _Hold(condition.next_attempt, _FIRST_HOLD))

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import Connection
 
 from db import accounts
-from db.accounts import Account, Condition
+from db.accounts import CertificateUse, Condition
 from db.engine import Database
 from graph.certificates import normalise_thumbprint
 from graph.errors import CertificateError
@@ -43,8 +43,13 @@ class TokensInUse(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
+    """`detail` has a place for the name of the account."""
+
     reason: str
     detail: str
+
+    def detail_for(self, name: str) -> str:
+        return self.detail.replace("{name!r}", repr(name))
 
 
 class CertificateWatch:
@@ -72,27 +77,14 @@ class CertificateWatch:
         Raises:
             DatabaseUnavailable
         """
-        known = [each for each in await self._database.read(accounts.every) if each.enabled]
-        thumbprints = {each.settings.thumbprint for each in known}
-        thumbprints |= {each.settings.next_thumbprint for each in known if each.settings.next_thumbprint}
+        uses = await self._database.read(accounts.certificate_uses)
+        thumbprints = {each for use in uses for each in (use.thumbprint, use.next_thumbprint) if each}
         ends = await asyncio.to_thread(self._ends, thumbprints)
         for thumbprint, end in ends.items():
             self._metrics.certificate_expires.labels(thumbprint).set(end.timestamp())
-        findings = {each.account_id: self._finding(each, ends) for each in known}
-        noted = {
-            each.account_id: each
-            for each in await self._database.read(accounts.conditions)
-            if each.role == CERTIFICATE_ROLE
-        }
-        changes = [
-            (account_id, finding)
-            for account_id, finding in findings.items()
-            if (finding.detail if finding else None) != (noted[account_id].detail if account_id in noted else None)
-        ]
-        changes += [(account_id, None) for account_id in noted if account_id not in findings]
-        if changes:
-            await self._database.write(lambda connection: self._note(connection, changes))
-        self._tell(known, findings)
+        findings = [(use, found) for use in uses if (found := self._finding(use, ends)) is not None]
+        await self._note(findings)
+        self._tell(findings)
         return _EVERY
 
     def _ends(self, thumbprints: set[str]) -> dict[str, datetime]:
@@ -105,62 +97,83 @@ class CertificateWatch:
                 log.debug("certificate_not_found", thumbprint=thumbprint, error=str(exc))
         return ends
 
-    def _finding(self, account: Account, ends: dict[str, datetime]) -> _Finding | None:
-        settings, now = account.settings, self._clock()
-        follower = settings.next_thumbprint
-        if follower is not None and self._uses(account, follower):
+    def _finding(self, use: CertificateUse, ends: dict[str, datetime]) -> _Finding | None:
+        now, follower = self._clock(), use.next_thumbprint
+        if follower is not None and self._signs_in(use, follower):
             return _Finding(
                 "NextCertificateInUse",
-                f"Sign-in falls back on the next certificate, {follower}: the current one, {settings.thumbprint}, is "
-                f"no longer taken. Make it the current one: mail-importer accounts update {settings.name!r} "
+                f"Sign-in falls back on the next certificate, {follower}: the current one, {use.thumbprint}, is no "
+                "longer taken. Make it the current one: mail-importer accounts update {name!r} "
                 f"--thumbprint {follower} --no-next-thumbprint",
             )
-        end = ends.get(settings.thumbprint)
+        end = ends.get(use.thumbprint)
         if end is None or end > now + _EARLY:
             return None
         if follower is not None and ends.get(follower, now) > now + _EARLY:
             return None
         return _Finding(
             "CertificateExpires",
-            f"Certificate {settings.thumbprint} ends on {end:%Y-%m-%d %H:%M} UTC. Make another (mail-importer "
-            "certificates new), upload its .cer file to the application registration beside this one, then: "
-            f"mail-importer accounts update {settings.name!r} --next-thumbprint THUMBPRINT",
+            f"Certificate {use.thumbprint} ends on {end:%Y-%m-%d %H:%M} UTC. Make another (mail-importer certificates "
+            "new), upload its .cer file to the application registration beside this one, then: mail-importer accounts "
+            "update {name!r} --next-thumbprint THUMBPRINT",
         )
 
-    def _uses(self, account: Account, thumbprint: str) -> bool:
-        in_use = self._tokens.certificate_in_use(Mailbox.of(account.account_id, account.settings))
+    def _signs_in(self, use: CertificateUse, thumbprint: str) -> bool:
+        mailbox = Mailbox(
+            account_id=0,
+            account_name=use.name,
+            tenant_id=use.tenant_id,
+            client_id=use.client_id,
+            user_id="",
+            thumbprint=use.thumbprint,
+            secure_certificate_access=use.secure_certificate_access,
+            next_thumbprint=use.next_thumbprint,
+        )
         try:
-            return in_use is not None and in_use == normalise_thumbprint(thumbprint)
+            return self._tokens.certificate_in_use(mailbox) == normalise_thumbprint(thumbprint)
         except CertificateError:
             return False  # no thumbprint at all: the sign-in says so
 
-    def _note(self, connection: Connection, changes: list[tuple[int, _Finding | None]]) -> None:
+    async def _note(self, findings: list[tuple[CertificateUse, _Finding]]) -> None:
+        """Bring the conditions of the accounts concerned up to date, and write only what changes."""
         now = self._clock()
-        for account_id, finding in changes:
-            if finding is None:
-                accounts.clear_condition(connection, account_id, CERTIFICATE_ROLE)
-            else:
-                condition = Condition(
-                    account_id, CERTIFICATE_ROLE, finding.reason, finding.detail, since=now, next_attempt=now + _EVERY
-                )
+
+        def look(connection: Connection) -> tuple[dict[int, Condition], dict[int, Condition]]:
+            noted = {each.account_id: each for each in accounts.conditions(connection, CERTIFICATE_ROLE)}
+            wanted = {
+                number: Condition(number, CERTIFICATE_ROLE, found.reason, found.detail_for(name), now, now + _EVERY)
+                for use, found in findings
+                for number, name in accounts.names_using(connection, use).items()
+            }
+            return noted, wanted
+
+        noted, wanted = await self._database.read(look)
+        gone = noted.keys() - wanted.keys()
+        changed = [
+            each for number, each in wanted.items() if number not in noted or noted[number].detail != each.detail
+        ]
+        if not gone and not changed:
+            return
+
+        def work(connection: Connection) -> None:
+            for number in gone:
+                accounts.clear_condition(connection, number, CERTIFICATE_ROLE)
+            for condition in changed:
                 accounts.set_condition(connection, condition)
 
-    def _tell(self, known: list[Account], findings: dict[int, _Finding | None]) -> None:
+        await self._database.write(work)
+
+    def _tell(self, findings: list[tuple[CertificateUse, _Finding]]) -> None:
         """Once a day for each certificate, however many accounts have it."""
         now = self._clock()
-        concerned: dict[tuple[str, str], list[Account]] = {}
-        for each in known:
-            finding = findings[each.account_id]
-            if finding is not None:
-                concerned.setdefault((each.settings.thumbprint, finding.reason), []).append(each)
-        for key, those in concerned.items():
-            finding = findings[those[0].account_id]
-            if finding is not None and now >= self._told.get(key, now):
+        for use, found in findings:
+            key = (use.thumbprint, found.reason)
+            if now >= self._told.get(key, now):
                 self._told[key] = now + _TOLD_AGAIN_AFTER
                 log.warning(
                     "certificate_needs_attention",
-                    reason=finding.reason,
-                    account=those[0].settings.name,
-                    accounts=len(those),
-                    detail=finding.detail,
+                    reason=found.reason,
+                    account=use.name,
+                    accounts=use.accounts,
+                    detail=found.detail_for(use.name),
                 )

@@ -14,8 +14,11 @@ from typing import Any, Final
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection, select
 
 from bus import database as queue_module
+from db import accounts, subscriptions
+from db.schedule import SUBSCRIPTIONS
 from graph.certificates import Certificate
 from simulator.calls import Operation
 from simulator.faults import Fault, FaultKind
@@ -197,12 +200,17 @@ async def _live_through(folder: Path, database_file: Path, certificate: Certific
 
 
 async def _says_why(weeks: Weeks) -> None:
-    """A subscription that we hold lives, or Graph has not told us yet; an account without one is being seen to."""
-    held = await weeks.office.held()
-    troubled = {each.account_id for each in await weeks.world.conditions() if each.role == "subscriptions"}
-    for account in weeks.accounts:
-        if account not in held and account not in troubled:
-            assert await weeks.office.due(account) <= weeks.world.clock() + timedelta(minutes=16)
+    """An account that holds no subscription is being seen to, or says what is wrong."""
+    soon = weeks.world.clock() + timedelta(minutes=16)
+
+    def look(connection: Connection) -> list[int]:
+        held = subscriptions.held(connection)
+        troubled = {each.account_id for each in accounts.conditions(connection) if each.role == "subscriptions"}
+        row = SUBSCRIPTIONS.table.c
+        seen_to = set(connection.scalars(select(row.nAccountID).where(row.dtDue <= soon)))
+        return [each for each in weeks.accounts if not (each in held or each in troubled or each in seen_to)]
+
+    assert await weeks.world.database.read(look) == []
 
 
 def _never_both_within_ten_minutes(weeks: Weeks) -> None:
