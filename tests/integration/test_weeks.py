@@ -165,7 +165,7 @@ def live_through(migrated_file: Path, certificate: Certificate) -> Callable[[lis
     return live
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 @given(steps=st.lists(_steps(), min_size=10, max_size=25))
 @pytest.mark.timeout(600)
 def test_whatever_happens_every_message_is_imported_once(
