@@ -160,6 +160,17 @@ class CertificateUse:
     name: str
     accounts: int
 
+    @property
+    def certificates(self) -> tuple[object, ...]:
+        """What tells it from the others."""
+        return (
+            self.tenant_id,
+            self.client_id,
+            self.thumbprint,
+            self.next_thumbprint,
+            self.secure_certificate_access,
+        )
+
 
 def certificate_uses(connection: Connection) -> list[CertificateUse]:
     """Which certificates are in use, and by how many accounts."""
@@ -171,7 +182,7 @@ def certificate_uses(connection: Connection) -> list[CertificateUse]:
 
 def names_using(connection: Connection, use: CertificateUse) -> dict[int, str]:
     """The names of the enabled accounts that sign in so, by number."""
-    values = (use.tenant_id, use.client_id, use.thumbprint, use.next_thumbprint, use.secure_certificate_access)
+    values = use.certificates
     rows = connection.execute(
         select(_settings.nAccountID, _settings.sAccountName).where(
             _settings.bEnabled,

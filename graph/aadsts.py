@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import Final
 
 TRANSIENT: Final = frozenset({90006, 90012, 90024, 90033})
-
-_OF_THE_CERTIFICATE: Final = frozenset({700027, 1000502, 7000214, 7000277, 7000274, 700030})
+CERTIFICATE: Final = frozenset({700027, 700030, 1000502, 7000214, 7000274, 7000277})
+"""The certificate is not known for the application, expired, revoked or invalid: another one may serve."""
 
 _CERTIFICATE: Final = (
     "The certificate is expired, revoked or invalid: make a new one with 'mail-importer certificates new', "
@@ -91,8 +91,3 @@ def advice_for(aadsts: int | None) -> str:
 def is_transient(codes: Iterable[int]) -> bool:
     """Whether one of the numbers means: try again."""
     return not TRANSIENT.isdisjoint(codes)
-
-
-def is_of_the_certificate(code: int | None) -> bool:
-    """Whether the number means that this certificate is not taken, while another may be."""
-    return code in _OF_THE_CERTIFICATE

@@ -167,21 +167,19 @@ def _read_answer(status: int, body: object, headers: Mapping[str, str], now: dat
     lowered = {name.lower(): value for name, value in headers.items()}
     error = _error_object(body)
     codes: list[str] = []
-    inner: object = error
-    # innerError nests, in two spellings; five levels are more than Microsoft ever sent.
+    inner = error
+    # innerError nests; five levels are more than Microsoft ever sent.
     for _ in range(5):
-        if not isinstance(inner, Mapping):
-            break
         if isinstance(inner.get("code"), str):
             codes.append(inner["code"])
-        inner = inner.get("innerError") or inner.get("innererror")
+        inner = _inner_error(inner)
     detail = harmless(error.get("message"))
     true_status = status
     if codes and codes[0].lower() == "extensionerror" and (found := _INNER_STATUS.search(detail)):
         true_status = _PHRASES.get(found[1].lower(), int(found[1]) if found[1].isdigit() else status)
     request_id = lowered.get("request-id")
-    if request_id is None and isinstance(error.get("innerError"), Mapping):
-        request_id = error["innerError"].get("request-id")
+    if request_id is None:
+        request_id = _inner_error(error).get("request-id")
     return _Answer(
         status=true_status,
         code=(harmless(codes[0], 100) or None) if codes else None,
@@ -191,6 +189,12 @@ def _read_answer(status: int, body: object, headers: Mapping[str, str], now: dat
         retry_after=retry_after_seconds(lowered, now),
         location=lowered.get("location"),
     )
+
+
+def _inner_error(error: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What stands under innerError, which Microsoft spells in several ways; empty when there is nothing."""
+    found = (value for name, value in error.items() if name.lower() == "innererror")
+    return next((value for value in found if isinstance(value, Mapping)), {})
 
 
 def _error_object(body: object) -> Mapping[str, Any]:

@@ -144,34 +144,16 @@ class CertificateStore:
         Raises:
             CertificateError: there is none, or it cannot be used to sign in; the text says what was found instead.
         """
-        wanted = normalise_thumbprint(thumbprint)
         files = self._files()
-        for file in files:
-            for found in file.certificates:
-                if _sha1(found) == wanted:
-                    return self._with_key(found, files)
-        raise CertificateError(
-            f"Certificate {wanted} is not in the folder {self._folder}. {_inventory(files)}",
-            advice=(
-                "Put the file with certificate and private key (.pem or .pfx) there, or correct the thumbprint of the "
-                "account."
-            ),
-        )
+        return self._with_key(self._found(thumbprint, files), files)
 
     def expiry(self, thumbprint: str) -> datetime:
-        """When the certificate ends (aware, UTC), whether its key is here or not. Blocking: it looks at the folder.
+        """The last moment the certificate is valid (aware, UTC), with or without its key. Blocking, as `find`.
 
         Raises:
-            CertificateError: it is not in the folder.
+            CertificateError: there is none; the text says what was found instead.
         """
-        wanted = normalise_thumbprint(thumbprint)
-        for entry in self.list():
-            if entry.certificate is not None and entry.certificate.thumbprint == wanted:
-                return entry.certificate.not_after
-        raise CertificateError(
-            f"Certificate {wanted} is not in the folder {self._folder}.",
-            advice="Put its file there, or correct the thumbprint of the account.",
-        )
+        return self._found(thumbprint, self._files()).not_valid_after_utc
 
     def list(self) -> builtins.list[StoreEntry]:
         """Everything in the folder, by path; each certificate once, without its key. Never raises for a bad file."""
@@ -190,6 +172,20 @@ class CertificateStore:
                 entry = StoreEntry(file.path, _summary(found, has_private_key=_public_key(found) in keys), None)
                 best.setdefault(_sha1(found), entry)
         return sorted([*best.values(), *others], key=lambda entry: entry.path)
+
+    def _found(self, thumbprint: str, files: Sequence[_File]) -> x509.Certificate:
+        wanted = normalise_thumbprint(thumbprint)
+        for file in files:
+            for found in file.certificates:
+                if _sha1(found) == wanted:
+                    return found
+        raise CertificateError(
+            f"Certificate {wanted} is not in the folder {self._folder}. {_inventory(files)}",
+            advice=(
+                "Put the file with certificate and private key (.pem or .pfx) there, or correct the thumbprint of the "
+                "account."
+            ),
+        )
 
     def _with_key(self, found: x509.Certificate, files: Sequence[_File]) -> Certificate:
         key = _by_public_key(files).get(_public_key(found))

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 from uuid import UUID
@@ -41,6 +42,9 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 Observer = Callable[[str, int, float], None]
 """Called after every attempt: kind ("get", "post", …, "stream"), HTTP status (0: none came), seconds."""
+
+BeforeAttempt = Callable[[], Awaitable[None]]
+"""Awaited before every HTTP request of a call; may wait as long as it likes, and what it raises ends the call."""
 
 _T = TypeVar("_T")
 _SlotKey = tuple[str, str]
@@ -138,6 +142,39 @@ class _Gate:
     users: int = 0
 
 
+class _Deadline:
+    """When a call ends, however many attempts it takes. A context; asyncio's clock ends what hangs within it."""
+
+    def __init__(self, monotonic: Callable[[], float], seconds: float) -> None:
+        self.seconds = seconds
+        self._monotonic = monotonic
+        self._at = monotonic() + seconds
+        self._scope = asyncio.timeout(None)
+
+    async def __aenter__(self) -> None:
+        await self._scope.__aenter__()
+        self._resume(self._at - self._monotonic())
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._scope.__aexit__(kind, error, trace)
+
+    def passes_within(self, seconds: float) -> bool:
+        return self._monotonic() + seconds >= self._at
+
+    async def outside(self, wait: BeforeAttempt) -> None:
+        """Wait for something that is not Graph's doing: the deadline moves by as long as that takes."""
+        left = self._at - self._monotonic()
+        self._scope.reschedule(None)
+        await wait()
+        self._resume(left)
+
+    def _resume(self, left: float) -> None:
+        self._at = self._monotonic() + left
+        self._scope.reschedule(asyncio.get_running_loop().time() + left)
+
+
 @dataclass(frozen=True, slots=True)
 class _Call:
     """One call of Graph, however many attempts it takes."""
@@ -149,7 +186,8 @@ class _Call:
     headers: CIMultiDict[str]
     body: bytes | None = field(repr=False)
     counted: bool
-    deadline: float
+    before_attempt: "BeforeAttempt | None"
+    deadline: "_Deadline"
 
     @property
     def slot(self) -> _SlotKey:
@@ -214,7 +252,7 @@ class GraphClient:
         headers: Mapping[str, str] | None = None,
         deadline_seconds: float | None = None,
         counted: bool = True,
-        before_repeat: Callable[[], Awaitable[None]] | None = None,
+        before_attempt: BeforeAttempt | None = None,
     ) -> Any:  # noqa: ANN401 (JSON has no narrower type)
         """One call, repeated while that may help; the decoded JSON, or None when the answer has no body.
 
@@ -231,7 +269,8 @@ class GraphClient:
             headers: beside our own; a `Prefer` is added to ours.
             deadline_seconds: for everything, waits for a slot and for Retry-After included.
             counted: false for calls that do not touch the mailbox and take none of its slots.
-            before_repeat: awaited before every attempt but the first, for who counts them.
+            before_attempt: awaited before each HTTP request, repeats included, since those count at Graph as well
+                (graph.md section 8). No slot is held meanwhile, and the deadline does not run.
 
         Raises:
             GraphUnavailable: not within the deadline; at once when Retry-After leads beyond it.
@@ -239,8 +278,19 @@ class GraphClient:
             ItemError: ItemGone, ItemCorrupt, RequestRejected.
             SyncStateLost: a delta link is no longer good.
         """
-        call = self._call(mailbox, method, url, params, json, headers, deadline_seconds, method.lower(), counted)
-        return await self._within_deadline(call, lambda token: self._answer(call, token), before_repeat)
+        call = self._call(
+            mailbox,
+            method,
+            url,
+            params=params,
+            json=json,
+            headers=headers,
+            deadline_seconds=deadline_seconds,
+            kind=method.lower(),
+            counted=counted,
+            before_attempt=before_attempt,
+        )
+        return await self._within_deadline(call, lambda token: self._answer(call, token))
 
     def stream(
         self,
@@ -260,7 +310,9 @@ class GraphClient:
         Raises:
             GraphError: as `request`.
         """
-        call = self._call(mailbox, "GET", url, params, None, headers, deadline_seconds, "stream", True)
+        call = self._call(
+            mailbox, "GET", url, params=params, headers=headers, deadline_seconds=deadline_seconds, kind="stream"
+        )
         return self._streaming(call)
 
     # --- The call and its attempts ---
@@ -270,12 +322,14 @@ class GraphClient:
         mailbox: Mailbox,
         method: str,
         url: str,
-        params: Mapping[str, str] | None,
-        json: object,
-        headers: Mapping[str, str] | None,
-        deadline_seconds: float | None,
+        *,
         kind: str,
-        counted: bool,
+        params: Mapping[str, str] | None = None,
+        json: object = None,
+        headers: Mapping[str, str] | None = None,
+        deadline_seconds: float | None = None,
+        counted: bool = True,
+        before_attempt: BeforeAttempt | None = None,
     ) -> _Call:
         own: CIMultiDict[str] = CIMultiDict(headers or ())
         own["Prefer"] = f"{_PREFERENCE}, {own['Prefer']}" if "Prefer" in own else _PREFERENCE
@@ -286,7 +340,8 @@ class GraphClient:
             own["Content-Type"] = "application/json"
         seconds = self._deadline_seconds if deadline_seconds is None else deadline_seconds
         target = self._target(mailbox, url, params)
-        return _Call(mailbox, method, target, kind, own, body, counted, self._monotonic() + seconds)
+        deadline = _Deadline(self._monotonic, seconds)
+        return _Call(mailbox, method, target, kind, own, body, counted, before_attempt, deadline)
 
     def _target(self, mailbox: Mailbox, url: str, params: Mapping[str, str] | None) -> URL:
         if not _PLAIN_LINK.fullmatch(url):
@@ -303,40 +358,26 @@ class GraphClient:
             )
         return target
 
-    async def _within_deadline(
-        self,
-        call: _Call,
-        attempt: Callable[[str], Awaitable[_T]],
-        before_repeat: Callable[[], Awaitable[None]] | None = None,
-    ) -> _T:
-        seconds = call.deadline - self._monotonic()
+    async def _within_deadline(self, call: _Call, attempt: Callable[[str], Awaitable[_T]]) -> _T:
         try:
-            async with asyncio.timeout(seconds):
+            async with call.deadline:
                 try:
                     return await self._authorised(call, attempt)
                 except (GraphUnavailable, ItemCorrupt) as error:
-                    return await self._again(call, attempt, error, before_repeat)
+                    return await self._again(call, attempt, error)
         except TimeoutError as reason:
             raise GraphUnavailable(
-                f"{call.doing} for {call.mailbox} was not answered within {seconds:.0f} seconds.",
+                f"{call.doing} for {call.mailbox} was not answered within {call.deadline.seconds:.0f} seconds.",
                 maybe_done=call.method not in _REPEATABLE,
             ) from reason
 
-    async def _again(
-        self,
-        call: _Call,
-        attempt: Callable[[str], Awaitable[_T]],
-        first: GraphError,
-        before_repeat: Callable[[], Awaitable[None]] | None,
-    ) -> _T:
+    async def _again(self, call: _Call, attempt: Callable[[str], Awaitable[_T]], first: GraphError) -> _T:
         """The attempts after the first; apart from it, since nearly every call needs one only."""
         pending: list[GraphError] = [first]
 
         async def one() -> _T:
             if pending:
                 raise pending.pop()
-            if before_repeat is not None:
-                await before_repeat()
             return await self._authorised(call, attempt)
 
         retrying = tenacity.AsyncRetrying(
@@ -361,7 +402,7 @@ class GraphClient:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, ItemCorrupt) and state.attempt_number >= _CORRUPT_ATTEMPTS:
             return True
-        return self._monotonic() + state.upcoming_sleep >= call.deadline
+        return call.deadline.passes_within(state.upcoming_sleep)
 
     async def _authorised(self, call: _Call, attempt: Callable[[str], Awaitable[_T]]) -> _T:
         """One attempt; after a 401 a second one with a fresh token (graph.md section 9)."""
@@ -376,6 +417,8 @@ class GraphClient:
     # --- One attempt ---
 
     async def _answer(self, call: _Call, token: str) -> Any:  # noqa: ANN401 (JSON has no narrower type)
+        if call.before_attempt is not None:
+            await call.deadline.outside(call.before_attempt)
         if call.counted:
             await self._slots.take(call.slot)
         began, status = self._monotonic(), 0

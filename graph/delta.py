@@ -1,86 +1,117 @@
-"""Delta query: what is in a folder, and then what is new in it (graph.md section 6)."""
+"""What came into a folder since the last look: Graph's delta query for messages (graph.md section 6).
+
+A *round* begins without a link and lists everything now in the folder; each page gives the link of the next one, the
+last page the link with which the next round begins, which lists only what came since. Whoever asks keeps the link, and
+moves it forward only after what it covers is safe.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from graph.client import GraphClient
-from graph.errors import GraphUnavailable, ItemGone, MailboxNotFound, RequestRejected, SyncStateLost
+from graph.errors import GraphError, GraphUnavailable, ItemGone, MailboxNotFound, RequestRejected, SyncStateLost
+from graph.listing import FolderItem, link_in, read_items
 from graph.mailbox import Mailbox
-from graph.messages import FolderItem, MailReader, folder_item, folder_path
+from graph.messages import MailReader, folder_path, object_in
 
-_SELECT: Final = {"$select": "id,receivedDateTime", "changeType": "created"}
+# No $filter: with one Graph returns 5,000 messages at most, and the rest would be missing without a word (section 6).
+_FIRST: Final = {"$select": "id,receivedDateTime", "changeType": "created"}
 
 
 @dataclass(frozen=True, slots=True)
 class DeltaPage:
-    """One page of a round.
-
-    `items`: each message once, without those that are gone again. `link`: where to go on, now or, if the round is
-    `complete`, next time. `unreadable`: entries without an id.
-    """
+    """One page of a round. It may be empty and still not be the last."""
 
     items: Sequence[FolderItem]
+    """Each message once. Other pages, and later rounds, may name it again."""
     link: str
+    """Asks for the next page; on the last page of a round, for the next round. Opaque, can be thousands of characters
+    long."""
     complete: bool
+    """Whether this was the last page of the round."""
     unreadable: int = 0
+    """Entries that bore no text as id; for the log, nothing can be done about them."""
 
 
 class DeltaReader:
-    """Reads rounds page by page; the caller keeps the link."""
+    """Reads the ids that came into a folder, page by page.
+
+    Args:
+        client: makes the calls; they take the mailbox's slots.
+        page_size: entries Graph is asked to put on a page; it may put fewer.
+
+    Raises:
+        ValueError: `page_size` is not positive.
+    """
 
     def __init__(self, client: GraphClient, *, page_size: int = 500) -> None:
+        if page_size < 1:
+            raise ValueError(f"A page holds at least one message, not {page_size}.")
         self._client = client
-        self._mail = MailReader(client)
-        self._preference = {"Prefer": f"odata.maxpagesize={page_size}"}
+        self._reader = MailReader(client)
+        # Sent with every request: unlike the options, the links do not carry it.
+        self._headers = {"Prefer": f"odata.maxpagesize={page_size}"}
 
     async def page(self, mailbox: Mailbox, folder: str, link: str | None) -> DeltaPage:
-        """The page at `link`; with None the first one of everything that is in the folder now.
-
-        No `$filter`: with one, Graph ends after 5,000 messages without a word.
+        """The page behind `link`, used as it stands; the first of a new round when it is None. Safe to repeat.
 
         Raises:
-            SyncStateLost: the link is no longer good: start from None, and rely on idempotent imports.
-            FolderNotFound, MailboxNotFound
-            GraphError: what else `GraphClient.request` raises.
+            SyncStateLost: the link is no longer good: drop it and begin a round anew, without a link (its `location` is
+                not needed). After a growing delay when that happens again and again.
+            FolderNotFound: the folder is not in the mailbox.
+            MailboxNotFound: nor is there the mailbox.
+            GraphUnavailable: try again; also when the answer is of no use.
+            GraphError: whatever else `GraphClient.request` raises; ItemGone never.
         """
-        url = f"{folder_path(mailbox, folder)}/messages/delta" if link is None else link
-        params = _SELECT if link is None else None
         try:
-            answer = await self._client.request(mailbox, "GET", url, params=params, headers=self._preference)
-        except (ItemGone, MailboxNotFound) as error:
-            # The probe tells whether folder or mailbox is missing; if neither is, it was the link.
-            await self._mail.probe(mailbox, folder)
-            raise _lost(mailbox, error) from error
-        except RequestRejected as error:
-            if link is None:
-                raise
-            raise _lost(mailbox, error) from error
-        return _page(mailbox, answer)
+            answer = await self._ask(mailbox, folder, link)
+        except (ItemGone, MailboxNotFound, RequestRejected, SyncStateLost) as error:
+            raise await self._judged(mailbox, folder, link, error) from error
+        page = object_in(answer)
+        listed = read_items(page, mailbox)
+        following, complete = _following(page, mailbox)
+        if following == link and not complete:
+            raise GraphUnavailable(f"Graph pages the changes of {mailbox} in a circle. Try again later.")
+        return DeltaPage(listed.items, following, complete, listed.unreadable)
+
+    async def _ask(self, mailbox: Mailbox, folder: str, link: str | None) -> object:
+        url, params = (f"{folder_path(mailbox, folder)}/messages/delta", _FIRST) if link is None else (link, None)
+        answer: object = await self._client.request(mailbox, "GET", url, params=params, headers=self._headers)
+        return answer
+
+    async def _judged(
+        self,
+        mailbox: Mailbox,
+        folder: str,
+        link: str | None,
+        error: ItemGone | MailboxNotFound | RequestRejected | SyncStateLost,
+    ) -> GraphError:
+        if isinstance(error, SyncStateLost):
+            if link is not None:
+                return error
+            return GraphUnavailable(f"{error} Yet this was the beginning of one. Try again later.", **error.facts)
+        if link is not None and isinstance(error, RequestRejected):
+            # The token in it cannot be read, or it leads to another service, as after a change of graph_url. The link
+            # is all there was to be refused: the rest of the request is the same for every folder.
+            return _link_lost(error)
+        fault = await self._reader.folder_fault(mailbox, folder, error)
+        # A folder that answers is another one than that of the link.
+        return fault if link is None or not isinstance(fault, GraphUnavailable) else _link_lost(error)
 
 
-def _lost(mailbox: Mailbox, error: ItemGone | MailboxNotFound | RequestRejected) -> SyncStateLost:
-    return SyncStateLost(f"Graph no longer takes the delta link of {mailbox}: {error}", **error.facts)
+def _following(page: Mapping[str, Any], mailbox: Mailbox) -> tuple[str, bool]:
+    """The link to go on with, and whether the round is complete."""
+    more, done = link_in(page, "@odata.nextLink"), link_in(page, "@odata.deltaLink")
+    if more is not None and done is None:
+        return more, False
+    if done is not None and more is None:
+        return done, True
+    what = "neither a nextLink nor a deltaLink" if more is None else "both a nextLink and a deltaLink"
+    raise GraphUnavailable(
+        f"A page of the changes of {mailbox} bears {what}, so it is not known where they go on. Try again later."
+    )
 
 
-def _page(mailbox: Mailbox, answer: object) -> DeltaPage:
-    if not isinstance(answer, Mapping) or not isinstance(answer.get("value"), list):
-        raise GraphUnavailable(f"Graph's delta of a folder of {mailbox} is no list. Try again later.")
-    more, end = answer.get("@odata.nextLink"), answer.get("@odata.deltaLink")
-    link = more if isinstance(more, str) and more else end
-    if not isinstance(link, str) or not link or (more and end):
-        raise GraphUnavailable(
-            f"Graph's delta of a folder of {mailbox} bears no link to go on from, or two. Try again later."
-        )
-    items: dict[str, FolderItem] = {}
-    unreadable = 0
-    for entry in answer["value"]:
-        item = folder_item(entry)
-        if item is None:
-            unreadable += 1
-            continue
-        # The last word on a message counts.
-        items.pop(item.message_id, None)
-        if "@removed" not in entry:
-            items[item.message_id] = item
-    return DeltaPage(list(items.values()), link, complete=link is not more, unreadable=unreadable)
+def _link_lost(error: GraphError) -> SyncStateLost:
+    return SyncStateLost(f"{error} The delta link is no longer good: a new delta round is needed.", **error.facts)

@@ -55,7 +55,7 @@ class Mailbox:
     secure_certificate_access: bool = True
     """`bSecureCertificateAccess`: the certificate must chain to a trusted root."""
     next_thumbprint: str | None = None
-    """Of the certificate that takes over when Entra no longer takes the current one."""
+    """The certificate to sign in with when Entra no longer takes the other; as `thumbprint`."""
 
     @classmethod
     def of(cls, account_id: int, facts: AccountFacts) -> "Mailbox":

@@ -1,9 +1,9 @@
 """Messages and attachments of a mailbox (graph.md section 7)."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -18,7 +18,9 @@ from graph.errors import (
     MailboxNotFound,
     RequestRejected,
 )
+from graph.listing import FolderItem, link_in, read_items
 from graph.mailbox import Mailbox
+from graph.times import time_text
 
 MESSAGE_FIELDS: Final = (
     "id,internetMessageId,conversationId,subject,from,sender,toRecipients,ccRecipients,bccRecipients,replyTo,"
@@ -27,6 +29,8 @@ MESSAGE_FIELDS: Final = (
 SIZE_PROPERTY: Final = "Integer 0x0E08"
 """PidTagMessageSize: the bytes a message takes, attachments included; Graph has no field for it."""
 ATTACHMENT_FIELDS: Final = "id,name,contentType,size,isInline"
+FOLDER_PAGE: Final = 1000
+"""Messages on a page of `MailReader.folder_page`: the most Graph gives (section 7)."""
 
 _INBOX: Final = "inbox"
 _WELL_KNOWN: Final = frozenset(
@@ -72,42 +76,14 @@ def folder_path(mailbox: Mailbox, folder: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class FolderItem:
-    """A message as a list of its folder shows it. `received`: aware, UTC; None when Graph sent no time."""
-
-    message_id: str
-    received: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class FolderPage:
-    """A page of a folder's list. `link`: of the next page; None: this is the last."""
+    """One page of a folder's list. It may be empty and still not be the last."""
 
     items: Sequence[FolderItem]
     link: str | None
-
-
-def folder_item(entry: object) -> FolderItem | None:
-    """What a list says of a message; None when it has no id."""
-    if not isinstance(entry, Mapping) or not isinstance(entry.get("id"), str) or not entry["id"]:
-        return None
-    try:
-        received = read_time(entry.get("receivedDateTime"))
-    except ValueError:
-        received = None
-    return FolderItem(entry["id"], received)
-
-
-def read_time(text: object) -> datetime:
-    """A time of Graph as aware UTC: up to seven fraction digits, `Z`, any offset or none.
-
-    Raises:
-        ValueError: it is no time.
-    """
-    if not isinstance(text, str):
-        raise ValueError(f"A time is a text, not {type(text).__name__}.")  # noqa: TRY004 (callers catch one type)
-    moment = datetime.fromisoformat(text.strip())
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    """Asks for the next page; None on the last."""
+    unreadable: int = 0
+    """Entries that bore no text as id; for the log, nothing can be done about them."""
 
 
 class MailReader:
@@ -132,7 +108,7 @@ class MailReader:
         expand = f"singleValueExtendedProperties($filter=id eq '{SIZE_PROPERTY}')"
         params = {"$select": MESSAGE_FIELDS, "$expand": expand}
         try:
-            return _object(await self._client.request(mailbox, "GET", _message(mailbox, message_id), params=params))
+            return object_in(await self._client.request(mailbox, "GET", _message(mailbox, message_id), params=params))
         except (ItemGone, MailboxNotFound) as error:
             raise await self._judged(mailbox, error) from error
 
@@ -153,10 +129,10 @@ class MailReader:
         try:
             while url not in seen:
                 seen.add(url)
-                page = _object(await self._client.request(mailbox, "GET", url, params=params))
+                page = object_in(await self._client.request(mailbox, "GET", url, params=params))
                 found.extend(item for item in page.get("value") or () if isinstance(item, dict))
-                link = page.get("@odata.nextLink")
-                if not isinstance(link, str) or not link:
+                link = link_in(page, "@odata.nextLink")
+                if link is None:
                     return found
                 url, params = link, None
         except (ItemGone, MailboxNotFound) as error:
@@ -171,7 +147,9 @@ class MailReader:
             MailboxNotFound: neither is the mailbox.
         """
         try:
-            return _object(await self._client.request(mailbox, "GET", _attachment(mailbox, message_id, attachment_id)))
+            return object_in(
+                await self._client.request(mailbox, "GET", _attachment(mailbox, message_id, attachment_id))
+            )
         except (ItemGone, MailboxNotFound) as error:
             raise await self._judged(mailbox, error) from error
 
@@ -187,40 +165,52 @@ class MailReader:
         """
         return self._content(mailbox, f"{_attachment(mailbox, message_id, attachment_id)}/$value")
 
+    async def parent_folder(self, mailbox: Mailbox, message_id: str) -> str:
+        """The id of the folder the message is in now; never a well-known name. Folder ids are constant (section 7).
+
+        Raises:
+            ItemGone: the message is deleted for good; one in Deleted Items is in that folder.
+            MailboxNotFound: neither is the mailbox.
+        """
+        url, params = _message(mailbox, message_id), {"$select": "parentFolderId"}
+        try:
+            answer = object_in(await self._client.request(mailbox, "GET", url, params=params))
+        except (ItemGone, MailboxNotFound) as error:
+            raise await self._judged(mailbox, error) from error
+        folder_id = answer.get("parentFolderId")
+        if not isinstance(folder_id, str) or not folder_id:
+            raise GraphUnavailable(f"Graph did not say in which folder a message of {mailbox} is. Try again later.")
+        return folder_id
+
     async def folder_page(
         self, mailbox: Mailbox, folder: str, *, since: datetime | None = None, link: str | None = None
     ) -> FolderPage:
-        """Messages of a folder, newest first, up to 1,000: those received at `since` (aware) or later.
+        """Ids and times of the messages in a folder, newest first, FOLDER_PAGE at most; subfolders not included.
 
-        The first page with `link` None, then each at the link of the one before.
+        The list is no snapshot. What arrives while it is read shifts the rest down, so that a message may come twice;
+        what leaves shifts it up, so that one may be passed over.
 
-        Raises:
-            FolderNotFound, MailboxNotFound
-        """
-        params = None if link is not None else {"$select": "id,receivedDateTime", "$top": "1000", **_newest(since)}
-        url = f"{folder_path(mailbox, folder)}/messages" if link is None else link
-        try:
-            page = _object(await self._client.request(mailbox, "GET", url, params=params))
-        except (ItemGone, MailboxNotFound) as error:
-            await self.probe(mailbox, folder)
-            raise GraphUnavailable(f"{error} The folder is there. Try again later.", **error.facts) from error
-        items = [item for item in map(folder_item, page.get("value") or ()) if item is not None]
-        more = page.get("@odata.nextLink")
-        return FolderPage(items, more if isinstance(more, str) and more else None)
-
-    async def parent_folder(self, mailbox: Mailbox, message_id: str) -> str:
-        """The id of the folder that a message is in now.
+        Args:
+            mailbox: whose.
+            folder: a well-known name, or the id of a folder.
+            since: aware; only what was received then or later, to the second. None: everything.
+            link: of the page before, used as it stands; the others count for the first page only. None: begin.
 
         Raises:
-            ItemGone: the message is not in the mailbox (any more).
-            MailboxNotFound: neither is the mailbox.
+            FolderNotFound: the folder is not in the mailbox.
+            MailboxNotFound: nor is there the mailbox.
+            ValueError: `since` is naive.
         """
-        params = {"$select": "parentFolderId"}
+        url, params = (_messages_in(mailbox, folder), _newest_first(since)) if link is None else (link, None)
         try:
-            answer = _object(await self._client.request(mailbox, "GET", _message(mailbox, message_id), params=params))
-        except (ItemGone, MailboxNotFound) as error:
-            raise await self._judged(mailbox, error) from error
-        return str(answer.get("parentFolderId") or "")
+            page = object_in(await self._client.request(mailbox, "GET", url, params=params))
+        except (ItemGone, MailboxNotFound, RequestRejected) as error:
+            raise await self.folder_fault(mailbox, folder, error) from error
+        listed = read_items(page, mailbox)
+        following = link_in(page, "@odata.nextLink")
+        if following is not None and following == link:
+            raise GraphUnavailable(f"Graph pages the messages of {mailbox} in a circle. Try again later.")
+        return FolderPage(listed.items, following, listed.unreadable)
 
     async def probe(self, mailbox: Mailbox, folder: str = _INBOX) -> dict[str, Any]:
         """`id` and `displayName` of the folder: the cheapest proof that sign-in, grant, mailbox and folder are good.
@@ -243,9 +233,30 @@ class MailReader:
                 **error.facts,
             ) from error
 
+    async def folder_fault(
+        self, mailbox: Mailbox, folder: str, error: ItemGone | MailboxNotFound | RequestRejected
+    ) -> GraphError:
+        """What a refused call about a whole folder means; only folder and mailbox themselves can tell (section 9).
+
+        FolderNotFound, MailboxNotFound or another AccountError for a 404 or a 400, by a probe; GraphUnavailable when a
+        folder answers that was said to be missing; other refusals are given back as they are.
+
+        Raises:
+            GraphUnavailable: the probe was not answered.
+        """
+        if isinstance(error, RequestRejected) and error.status != HTTPStatus.BAD_REQUEST:
+            return error
+        try:
+            await self.probe(mailbox, folder)
+        except AccountError as fault:
+            return fault
+        if isinstance(error, RequestRejected):
+            return error
+        return GraphUnavailable(f"{error} Yet the folder answers. Try again later.", **error.facts)
+
     async def _folder(self, mailbox: Mailbox, folder: str) -> dict[str, Any]:
         url = folder_path(mailbox, folder)
-        return _object(await self._client.request(mailbox, "GET", url, params={"$select": "id,displayName"}))
+        return object_in(await self._client.request(mailbox, "GET", url, params={"$select": "id,displayName"}))
 
     @asynccontextmanager
     async def _content(self, mailbox: Mailbox, url: str) -> AsyncGenerator[AsyncIterator[bytes]]:
@@ -272,16 +283,21 @@ class MailReader:
         return ItemGone(f"{error.summary} The mailbox answers, so the message is gone.", **error.facts)
 
 
-def _newest(since: datetime | None) -> dict[str, str]:
-    if since is None:
-        return {"$orderby": "receivedDateTime desc"}
-    moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    # What is ordered by must come first in the filter.
-    return {"$filter": f"receivedDateTime ge {moment}", "$orderby": "receivedDateTime desc"}
-
-
 def _message(mailbox: Mailbox, message_id: str) -> str:
     return f"{mailbox_path(mailbox)}/messages/{encode_segment(message_id)}"
+
+
+def _messages_in(mailbox: Mailbox, folder: str) -> str:
+    return f"{folder_path(mailbox, folder)}/messages"
+
+
+def _newest_first(since: datetime | None) -> dict[str, str]:
+    params = {"$select": "id,receivedDateTime", "$orderby": "receivedDateTime desc", "$top": str(FOLDER_PAGE)}
+    if since is not None:
+        # What $orderby names must come first in $filter, else: 400 InefficientFilter
+        # (https://learn.microsoft.com/en-us/graph/api/user-list-messages).
+        params["$filter"] = f"receivedDateTime ge {time_text(since)}"
+    return params
 
 
 def _attachment(mailbox: Mailbox, message_id: str, attachment_id: str) -> str:
@@ -295,7 +311,12 @@ def _mailbox_missing(mailbox: Mailbox, error: GraphError) -> MailboxNotFound:
     )
 
 
-def _object(answer: object) -> dict[str, Any]:
+def object_in(answer: object) -> dict[str, Any]:
+    """The answer as a JSON object.
+
+    Raises:
+        GraphUnavailable: it is something else, which Graph never sends.
+    """
     if not isinstance(answer, dict):
         raise GraphUnavailable(f"Graph answered with {type(answer).__name__} where an object belongs. Try again later.")
     return answer

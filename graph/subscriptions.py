@@ -7,8 +7,9 @@ import builtins
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
@@ -27,7 +28,8 @@ from graph.errors import (
     SubscriptionGone,
 )
 from graph.mailbox import Mailbox
-from graph.messages import read_time, well_known_folder
+from graph.messages import well_known_folder
+from graph.times import read_time, time_text
 
 # Graph validates both addresses before it answers, which can take over 10 seconds.
 _CREATE_SECONDS: Final = 40.0
@@ -66,55 +68,37 @@ def mail_resource(user_id: str, folder: str = "inbox") -> str:
 
 
 class CallKind(StrEnum):
-    """Kinds of subscription calls that Graph limits each by itself (graph.md section 8)."""
+    """What Graph counts the calls about subscriptions by (graph.md section 8)."""
 
     CHANGE = "change"
-    """POST, PATCH, DELETE, and GET by id: 500 in 20 s per application and tenant."""
+    """POST, PATCH, DELETE, GET by id: 500 per 20 s per application and tenant, 2,000 per application over all."""
     LIST = "list"
-    """25 in 20 s per application and tenant."""
+    """One page of the list: 25 per 20 s per application and tenant, 40 per application over all."""
 
 
 class CallBudget(Protocol):
-    """Who knows how many calls may be made now."""
+    """Graph's limits for calls about subscriptions, shared by all that call."""
 
     async def take(self, mailbox: Mailbox, kind: CallKind) -> None:
-        """Return when a call of the mailbox's application may be made."""
+        """Return when one call of the mailbox's application in its tenant may be made; may wait.
 
-
-class _NoLimit:
-    async def take(self, mailbox: Mailbox, kind: CallKind) -> None:
-        """Return at once."""
+        Taken before every single HTTP request: each page of a list, and each repeat, since throttled calls count as
+        well. Cancelled while it waits, nothing is taken. What it raises ends the call.
+        """
+        ...
 
 
 class SubscriptionClient:
-    """The subscriptions of a mailbox's application. Every method also raises what `GraphClient.request` raises."""
+    """The subscriptions of a mailbox's application. Every method also raises what `GraphClient.request` raises.
+
+    Args:
+        client: makes the calls.
+        budget: asked before every HTTP request; its waits do not count as Graph's. None: no limit is kept.
+    """
 
     def __init__(self, client: GraphClient, budget: CallBudget | None = None) -> None:
-        """Every attempt at a call is taken from `budget`; None: nobody counts."""
         self._client = client
-        self._budget = budget or _NoLimit()
-
-    async def _request(
-        self,
-        mailbox: Mailbox,
-        method: str,
-        url: str,
-        *,
-        kind: CallKind = CallKind.CHANGE,
-        json: object = None,
-        deadline_seconds: float | None = None,
-    ) -> Any:  # noqa: ANN401 (JSON has no narrower type)
-        # The wait for the first is no part of the call's deadline.
-        await self._budget.take(mailbox, kind)
-        return await self._client.request(
-            mailbox,
-            method,
-            url,
-            json=json,
-            deadline_seconds=deadline_seconds,
-            counted=False,
-            before_repeat=lambda: self._budget.take(mailbox, kind),
-        )
+        self._budget = budget
 
     async def create(
         self,
@@ -147,12 +131,12 @@ class SubscriptionClient:
             "resource": resource,
             "notificationUrl": notification_url,
             "lifecycleNotificationUrl": lifecycle_url,
-            "expirationDateTime": _time_text(expires),
+            "expirationDateTime": time_text(expires),
             "clientState": client_state,
             "latestSupportedTlsVersion": "v1_2",
         }
         try:
-            answer = await self._request(mailbox, "POST", "/subscriptions", json=body, deadline_seconds=_CREATE_SECONDS)
+            answer = await self._request(mailbox, "POST", "/subscriptions", json=body, seconds=_CREATE_SECONDS)
         except GraphError as error:
             raise _create_error(error, mailbox, notification_url) from error
         return _subscription(answer)
@@ -198,11 +182,9 @@ class SubscriptionClient:
             ExpirationTooFar: ask for at most `minutes`.
             EndpointNotValidated: Graph tested the address again and failed.
         """
-        body = {"expirationDateTime": _time_text(expires)}
+        body = {"expirationDateTime": time_text(expires)}
         try:
-            answer = await self._request(
-                mailbox, "PATCH", _path(subscription_id), json=body, deadline_seconds=_CREATE_SECONDS
-            )
+            answer = await self._request(mailbox, "PATCH", _path(subscription_id), json=body, seconds=_CREATE_SECONDS)
         except (ItemGone, MailboxNotFound) as error:
             raise _gone(error, subscription_id) from error
         except GraphError as error:
@@ -216,15 +198,24 @@ class SubscriptionClient:
         except (ItemGone, MailboxNotFound):
             return
 
+    async def _request(
+        self,
+        mailbox: Mailbox,
+        method: str,
+        url: str,
+        *,
+        kind: CallKind = CallKind.CHANGE,
+        json: object = None,
+        seconds: float | None = None,
+    ) -> Any:  # noqa: ANN401 (JSON has no narrower type)
+        take = None if self._budget is None else partial(self._budget.take, mailbox, kind)
+        return await self._client.request(
+            mailbox, method, url, json=json, deadline_seconds=seconds, counted=False, before_attempt=take
+        )
+
 
 def _path(subscription_id: str) -> str:
     return f"/subscriptions/{encode_segment(subscription_id)}"
-
-
-def _time_text(moment: datetime) -> str:
-    if moment.tzinfo is None:
-        raise ValueError("The expiry of a subscription must be an aware time.")
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _subscription(answer: object) -> GraphSubscription:

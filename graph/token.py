@@ -1,8 +1,11 @@
 """Access tokens for Graph, by certificate, from the sign-in service of the account's tenant.
 
 msal signs and sends the assertion (PS256 with the SHA-256 of the certificate, graph.md section 9). Around it: one
-sign-in at a time per tenant, application and certificate; tokens renewed before they expire; failures remembered for a
+sign-in at a time per tenant, application and certificates; tokens renewed before they expire; failures remembered for a
 moment, so that a fault of one account does not become a flood of sign-ins.
+
+An account may name two certificates, the *current* and the *next*: when one does not serve, the other is used, and is
+kept to until it fails in turn.
 """
 
 import asyncio
@@ -13,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol
 
@@ -25,7 +29,7 @@ from msal.exceptions import MsalServiceError  # type: ignore[import-untyped]  # 
 
 from graph import aadsts
 from graph.answers import harmless, retry_after_seconds
-from graph.certificates import Certificate, check_usable
+from graph.certificates import Certificate, check_usable, normalise_thumbprint
 from graph.errors import AccountError, CertificateError, GraphError, GraphUnavailable, SignInRefused
 from graph.mailbox import Mailbox
 from graph.transport import load_roots, proxy_for, tls_context
@@ -37,7 +41,16 @@ _RETRY_EARLY_SECONDS: Final = 30.0
 _TOO_MANY_REQUESTS: Final = 429
 _USUAL_LIFE_SECONDS: Final = 3599
 
-_Key = tuple[str, str, str, str | None, bool]
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What one token serves: a change of anything in it means another sign-in."""
+
+    tenant_id: str
+    client_id: str
+    thumbprints: tuple[str, ...]
+    """The current certificate's and, if there is one, the next one's; normalised."""
+    secure_certificate_access: bool
 
 
 class Certificates(Protocol):
@@ -53,11 +66,11 @@ class _Held:
     """A token; times are of the monotonic clock."""
 
     token: str = field(repr=False)
+    thumbprint: str
+    """Of the certificate it was obtained with, normalised."""
     obtained: float
     refresh_at: float
     expires: float
-    thumbprint: str
-    """Of the certificate that signed in."""
     after_rejection: bool = False
     """Obtained because Graph answered 401 to the one before."""
 
@@ -69,7 +82,7 @@ class _Failure:
 
 
 class TokenSource:
-    """Tokens per tenant, application and certificate.
+    """Tokens per tenant, application and certificates.
 
     Args:
         certificates: where the accounts' certificates are found, by thumbprint.
@@ -112,8 +125,9 @@ class TokenSource:
         self._now = now
         self._held: dict[_Key, _Held] = {}
         self._failed: dict[_Key, _Failure] = {}
+        self._serving: dict[_Key, str] = {}
+        """The thumbprint that served last, where there are two to choose from."""
         self._locks: dict[_Key, asyncio.Lock] = {}
-        self._last_good: dict[_Key, str] = {}
         self._roots: tuple[x509.Certificate, ...] | None = None
 
     def __repr__(self) -> str:
@@ -124,6 +138,9 @@ class TokenSource:
 
         Five minutes before a token expires one caller fetches the next while the others go on with the old one; if that
         fails, the old one serves until its end.
+
+        When the certificate is at fault and the account names a next one, the sign-in is repeated with that; later
+        ones begin with the one that served last. If neither serves, the error tells of both.
 
         Raises:
             CertificateError: the certificate is missing or may not be used.
@@ -167,9 +184,13 @@ class TokenSource:
             return token
 
     def certificate_in_use(self, mailbox: Mailbox) -> str | None:
-        """The thumbprint of the certificate that got the token now held; None when none is held."""
+        """The normalised thumbprint of the certificate that the mailbox's token was obtained with.
+
+        None while no token is held: before the first call, after the last one has expired, and when the account's
+        thumbprints have changed since.
+        """
         held = self._held.get(_key(mailbox))
-        return None if held is None else held.thumbprint
+        return held.thumbprint if held is not None and self._monotonic() < held.expires else None
 
     def _lock(self, key: _Key) -> asyncio.Lock:
         lock = self._locks.get(key)
@@ -181,7 +202,7 @@ class TokenSource:
         """The token of a new sign-in, or the one held if that fails and it is still good. The key's lock is held."""
         try:
             self._raise_remembered(key)
-            renewed = await asyncio.to_thread(self._sign_in, mailbox)
+            renewed = await self._signed_in(mailbox, key)
         except GraphError as error:
             moment = self._monotonic()
             if held is not None and moment < held.expires:
@@ -196,6 +217,26 @@ class TokenSource:
         self._held[key] = renewed
         return renewed.token
 
+    async def _signed_in(self, mailbox: Mailbox, key: _Key) -> _Held:
+        """A sign-in with the certificate that served last, then with the other if that one is at fault."""
+        first = self._serving.get(key, key.thumbprints[0])
+        other = next((thumbprint for thumbprint in key.thumbprints if thumbprint != first), None)
+        try:
+            return await asyncio.to_thread(self._sign_in, replace(mailbox, thumbprint=first))
+        except (CertificateError, SignInRefused) as error:
+            if other is None or not _about_certificate(error):
+                raise
+            refused = error
+        try:
+            held = await asyncio.to_thread(self._sign_in, replace(mailbox, thumbprint=other))
+        except (CertificateError, SignInRefused) as error:
+            current, following = (refused, error) if first == key.thumbprints[0] else (error, refused)
+            raise _neither_serves(current, following) from error
+        self._serving[key] = other
+        # Once, since the next sign-in begins with the other.
+        log.warning("certificate_fell_over", account=mailbox.account_name, **{"from": first, "to": other})
+        return held
+
     def _raise_remembered(self, key: _Key) -> None:
         failure = self._failed.get(key)
         if failure is None:
@@ -208,31 +249,6 @@ class TokenSource:
     # --- In a thread ---
 
     def _sign_in(self, mailbox: Mailbox) -> _Held:
-        """With the certificate that did last, else the current one; if that does not do, with the other."""
-        key = _key(mailbox)
-        candidates = [mailbox.thumbprint, *filter(None, [mailbox.next_thumbprint])]
-        candidates.sort(key=lambda each: each != self._last_good.get(key, mailbox.thumbprint))
-        first, *others = candidates
-        try:
-            return self._sign_in_with(mailbox, first)
-        except (CertificateError, SignInRefused) as error:
-            if not others or not _is_of_the_certificate(error):
-                raise
-            held = self._after_refusal(mailbox, others[0], error)
-        self._last_good[key] = others[0]
-        log.warning("certificate_fell_over", account=mailbox.account_name, refused=first, in_use=others[0])
-        return held
-
-    def _after_refusal(self, mailbox: Mailbox, thumbprint: str, refusal: AccountError) -> _Held:
-        try:
-            return self._sign_in_with(mailbox, thumbprint)
-        except (CertificateError, SignInRefused) as error:
-            both = copy.copy(refusal)
-            both.args = (f"{refusal} The account's other certificate does not do either: {error.summary}",)
-            raise both from error
-
-    def _sign_in_with(self, mailbox: Mailbox, thumbprint: str) -> _Held:
-        mailbox = replace(mailbox, thumbprint=thumbprint)
         certificate = self._usable_certificate(mailbox)
         began = self._monotonic()
         with _Session(self._authority_url, self._tls, self._timeouts) as session:
@@ -241,8 +257,13 @@ class TokenSource:
                 _refuse(mailbox, answer, session)
         life = float(answer.get("expires_in") or _USUAL_LIFE_SECONDS)
         early = min(_EARLY_SECONDS, life / 2)
-        token = str(answer["access_token"])
-        return _Held(token, began, began + life - early, began + life, certificate.thumbprint)
+        return _Held(
+            token=str(answer["access_token"]),
+            thumbprint=certificate.thumbprint,
+            obtained=began,
+            refresh_at=began + life - early,
+            expires=began + life,
+        )
 
     def _usable_certificate(self, mailbox: Mailbox) -> Certificate:
         try:
@@ -285,17 +306,39 @@ class TokenSource:
 
 
 def _key(mailbox: Mailbox) -> _Key:
-    return (
+    return _Key(
         mailbox.tenant_id,
         mailbox.client_id,
-        mailbox.thumbprint,
-        mailbox.next_thumbprint,
+        _thumbprints(mailbox.thumbprint, mailbox.next_thumbprint),
         mailbox.secure_certificate_access,
     )
 
 
-def _is_of_the_certificate(error: CertificateError | SignInRefused) -> bool:
-    return isinstance(error, CertificateError) or aadsts.is_of_the_certificate(error.aadsts)
+@lru_cache(maxsize=16_384)
+def _thumbprints(current: str, following: str | None) -> tuple[str, ...]:
+    """The thumbprints to sign in with, each once. Remembered, since every call of Graph asks."""
+    pasted = [current] if following is None or not following.strip() else [current, following]
+    return tuple(dict.fromkeys(_normal(text) for text in pasted))
+
+
+def _normal(thumbprint: str) -> str:
+    try:
+        return normalise_thumbprint(thumbprint)
+    except CertificateError:
+        return thumbprint  # the certificate store says what is wrong with it, when it is asked for
+
+
+def _about_certificate(error: CertificateError | SignInRefused) -> bool:
+    """Whether another certificate may serve; whatever else is wrong would be wrong with that one, too."""
+    return isinstance(error, CertificateError) or error.aadsts in aadsts.CERTIFICATE
+
+
+def _neither_serves(current: AccountError, following: AccountError) -> AccountError:
+    """One error of two, of the current certificate's kind and with its facts and advice."""
+    summary = f"{current.summary} The next certificate does not serve either: {following.summary}"
+    if isinstance(current, SignInRefused):
+        return SignInRefused(summary, advice=current.advice, aadsts=current.aadsts, **current.facts)
+    return CertificateError(summary, advice=current.advice, **current.facts)
 
 
 class _Adapter(requests.adapters.HTTPAdapter):

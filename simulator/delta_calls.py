@@ -40,6 +40,7 @@ class _Round:
     filter: str | None = None
     change_type: str | None = None
     sent: int = 0
+    page: int = 0
 
     def encoded(self) -> str:
         return base64.urlsafe_b64encode(json.dumps(asdict(self)).encode()).decode().rstrip("=")
@@ -100,14 +101,16 @@ class DeltaCalls:
         sent = walk.sent + len(items)
         if items and self._faults.strike(FaultKind.DELTA_DUPLICATED, subject):
             items.append(items[0])
-        walk = replace(walk, position=position, sent=sent)
+        walk = replace(walk, position=position, sent=sent, page=walk.page + 1)
         ended = position >= walk.until or _is_spent(walk, 0)
         result: dict[str, object] = {
             "@odata.context": f"{metadata_context(call, mailbox)}/mailFolders('{folder.folder_id}')/messages/$delta",
             "value": items,
         }
         if ended:
-            result["@odata.deltaLink"] = _link(call, "$deltatoken", replace(walk, position=walk.until, first=False))
+            result["@odata.deltaLink"] = _link(
+                call, "$deltatoken", replace(walk, position=walk.until, first=False, page=0)
+            )
         else:
             result["@odata.nextLink"] = _link(call, "$skiptoken", walk)
         answer = json_answer(result, 200, GRAPH_JSON_TYPE)

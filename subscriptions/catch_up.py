@@ -24,8 +24,8 @@ from db.schedule import FOLDERS, NEVER, Schedule, Turn
 from db.subscriptions import HeldSubscription
 from graph.delta import DeltaPage, DeltaReader
 from graph.errors import SyncStateLost
+from graph.listing import FolderItem
 from graph.mailbox import Mailbox
-from graph.messages import FolderItem
 from graph.subscriptions import mail_resource
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.rota import LeaseLost

@@ -22,6 +22,7 @@ CERTIFICATE_ROLE: Final = "certificate"
 
 _EVERY: Final = timedelta(minutes=5)
 _EARLY: Final = timedelta(days=30)
+_FALLEN_BACK: Final = "NextCertificateInUse"
 _TOLD_AGAIN_AFTER: Final = timedelta(days=1)
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -69,6 +70,8 @@ class CertificateWatch:
         self._tokens = tokens
         self._clock = clock
         self._metrics = metrics
+        self._in_use: dict[tuple[object, ...], str | None] = {}
+        """What each combination of certificates last signed in with; tokens end, and are not always renewed at once."""
         self._told: dict[tuple[str, str], datetime] = {}
 
     async def work(self) -> timedelta:
@@ -82,6 +85,8 @@ class CertificateWatch:
         ends = await asyncio.to_thread(self._ends, thumbprints)
         for thumbprint, end in ends.items():
             self._metrics.certificate_expires.labels(thumbprint).set(end.timestamp())
+        for use in uses:
+            self._in_use[use.certificates] = self._certificate_in_use(use) or self._in_use.get(use.certificates)
         findings = [(use, found) for use in uses if (found := self._finding(use, ends)) is not None]
         await self._note(findings)
         self._tell(findings)
@@ -99,9 +104,9 @@ class CertificateWatch:
 
     def _finding(self, use: CertificateUse, ends: dict[str, datetime]) -> _Finding | None:
         now, follower = self._clock(), use.next_thumbprint
-        if follower is not None and self._signs_in(use, follower):
+        if follower is not None and self._in_use[use.certificates] == _normal(follower):
             return _Finding(
-                "NextCertificateInUse",
+                _FALLEN_BACK,
                 f"Sign-in falls back on the next certificate, {follower}: the current one, {use.thumbprint}, is no "
                 "longer taken. Make it the current one: mail-importer accounts update {name!r} "
                 f"--thumbprint {follower} --no-next-thumbprint",
@@ -118,21 +123,19 @@ class CertificateWatch:
             "update {name!r} --next-thumbprint THUMBPRINT",
         )
 
-    def _signs_in(self, use: CertificateUse, thumbprint: str) -> bool:
-        mailbox = Mailbox(
-            account_id=0,
-            account_name=use.name,
-            tenant_id=use.tenant_id,
-            client_id=use.client_id,
-            user_id="",
-            thumbprint=use.thumbprint,
-            secure_certificate_access=use.secure_certificate_access,
-            next_thumbprint=use.next_thumbprint,
+    def _certificate_in_use(self, use: CertificateUse) -> str | None:
+        return self._tokens.certificate_in_use(
+            Mailbox(
+                account_id=0,
+                account_name=use.name,
+                tenant_id=use.tenant_id,
+                client_id=use.client_id,
+                user_id="",
+                thumbprint=use.thumbprint,
+                secure_certificate_access=use.secure_certificate_access,
+                next_thumbprint=use.next_thumbprint,
+            )
         )
-        try:
-            return self._tokens.certificate_in_use(mailbox) == normalise_thumbprint(thumbprint)
-        except CertificateError:
-            return False  # no thumbprint at all: the sign-in says so
 
     async def _note(self, findings: list[tuple[CertificateUse, _Finding]]) -> None:
         """Bring the conditions of the accounts concerned up to date, and write only what changes."""
@@ -148,7 +151,13 @@ class CertificateWatch:
             return noted, wanted
 
         noted, wanted = await self._database.read(look)
-        gone = noted.keys() - wanted.keys()
+        # Before the first sign-in of this process nobody knows whether what an earlier one noted still holds.
+        signed_in = any(self._in_use.values())
+        gone = [
+            number
+            for number, each in noted.items()
+            if number not in wanted and (signed_in or each.reason != _FALLEN_BACK)
+        ]
         changed = [
             each for number, each in wanted.items() if number not in noted or noted[number].detail != each.detail
         ]
@@ -177,3 +186,10 @@ class CertificateWatch:
                     accounts=use.accounts,
                     detail=found.detail_for(use.name),
                 )
+
+
+def _normal(thumbprint: str) -> str:
+    try:
+        return normalise_thumbprint(thumbprint)
+    except CertificateError:
+        return thumbprint  # no thumbprint at all: the sign-in says so

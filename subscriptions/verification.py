@@ -20,8 +20,9 @@ from db import messages
 from db.accounts import Account
 from db.engine import Database
 from graph.errors import ItemGone
+from graph.listing import FolderItem
 from graph.mailbox import Mailbox
-from graph.messages import FolderItem, MailReader
+from graph.messages import MailReader
 
 _ROWS: Final = 1000
 _AT_ONCE: Final = 4

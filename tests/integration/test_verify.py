@@ -9,8 +9,9 @@ from sqlalchemy import Connection, delete, insert
 
 from db import accounts
 from db.tables import message
+from graph.listing import FolderItem
 from graph.mailbox import Mailbox as OpenedMailbox
-from graph.messages import FolderItem, FolderPage, MailReader
+from graph.messages import FolderPage, MailReader
 from simulator.letters import Letter
 from subscriptions.verification import Elsewhere, Missing, Verification
 from tests.integration.world import World

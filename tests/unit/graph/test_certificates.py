@@ -1,6 +1,6 @@
 import os
 import stat
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
@@ -172,6 +172,24 @@ def test_a_missing_certificate_is_answered_with_what_is_there(
     text = refusal(tmp_path, self_signed.thumbprint)
     for part in (str(tmp_path), self_signed.thumbprint, other.thumbprint, "bad.pem"):
         assert part in text
+
+
+@pytest.mark.parametrize("with_key", [True, False])
+def test_the_expiry_needs_no_key(with_key: bool, tmp_path: Path, self_signed: Certificate) -> None:
+    """A watch learns how long a certificate lives also where its key is missing, however its thumbprint was pasted."""
+    write_pair(self_signed, tmp_path, "a")
+    if not with_key:
+        (tmp_path / "a.pem").unlink()
+    expiry = CertificateStore(tmp_path).expiry("\u200e" + self_signed.thumbprint.lower())
+    assert expiry == self_signed.not_after
+    assert expiry.tzinfo == UTC
+
+
+def test_what_is_not_there_has_no_expiry(tmp_path: Path, self_signed: Certificate) -> None:
+    """A missing certificate, a missing folder and a thumbprint that is none are told as when it is needed."""
+    for folder, thumbprint in ((tmp_path, self_signed.thumbprint), (tmp_path / "none", "ab" * 20), (tmp_path, "x")):
+        with pytest.raises(CertificateError):
+            CertificateStore(folder).expiry(thumbprint)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

@@ -202,6 +202,37 @@ async def test_a_deadline_ends_an_answer_that_does_not_come(
     assert len(client._slots) == 0
 
 
+async def test_a_wait_before_an_attempt_is_not_graphs(
+    client: GraphClient, server: Script, mailbox: Mailbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The deadline is for Graph: a wait that the caller imposes is neither cut off by it nor uses it up."""
+    server.say(fail(503), ok({"a": 1}))
+    loop = asyncio.get_running_loop()
+    time, waits = loop.time, 0
+    monkeypatch.setattr(loop, "time", lambda: time() + 1000 * waits)
+
+    async def wait() -> None:
+        nonlocal waits
+        waits += 1
+        clock.seconds += 1000
+        for _ in range(3):  # the loop runs what its clock says is due
+            await asyncio.sleep(0)
+
+    assert await client.request(mailbox, "GET", "/x", before_attempt=wait) == {"a": 1}
+    assert waits == len(server.requests) == 2
+
+
+async def test_no_slot_is_held_while_an_attempt_waits(client: GraphClient, server: Script, mailbox: Mailbox) -> None:
+    """Other calls of the mailbox go on while one waits for leave to be made."""
+    server.say(ok({}))
+
+    async def wait() -> None:
+        assert len(client._slots) == 0
+
+    await client.request(mailbox, "GET", "/x", before_attempt=wait)
+    assert len(server.requests) == 1
+
+
 async def test_a_read_time_out_is_repeated(server: Script, mailbox: Mailbox, clock: Clock) -> None:
     async def never(_: web.Request) -> web.Response:
         await asyncio.Event().wait()

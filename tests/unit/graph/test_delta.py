@@ -1,181 +1,250 @@
-"""Rounds of delta query, page by page."""
-
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from graph.client import GraphClient, open_session
-from graph.delta import DeltaReader
-from graph.errors import FolderNotFound, GraphError, GraphUnavailable, MailboxNotFound, RequestRejected, SyncStateLost
+from graph.client import GraphClient
+from graph.delta import DeltaPage, DeltaReader
+from graph.errors import (
+    AccessDenied,
+    FolderNotFound,
+    GraphError,
+    GraphUnavailable,
+    MailboxNotFound,
+    RequestRejected,
+    SyncStateLost,
+)
+from graph.listing import FolderItem
 from graph.mailbox import Mailbox
-from graph.messages import FolderItem, MailReader
-from simulator.faults import Fault, FaultKind
-from simulator.letters import Letter
-from simulator.simulator import Simulator
-from tests.unit.graph.scripted import Answer, Script, fail, make_mailbox, ok
+from tests.unit.graph.scripted import Answer, Script, fail, ok
 
-MORNING = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
+RECEIVED = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
+STORED = "/v1.0/users/u/mailFolders/inbox/messages/delta?$deltatoken=a%2Fb%3D"
 FOUND = ok({"id": "f", "displayName": "Inbox"})
+
+
+def message(message_id: object, received: object = "2027-03-01T08:15:00Z") -> dict[str, object]:
+    return {"@odata.type": "#microsoft.graph.message", "id": message_id, "receivedDateTime": received}
+
+
+def removed(message_id: object, reason: str = "deleted") -> dict[str, object]:
+    return {"id": message_id, "@removed": {"reason": reason}}
+
+
+def last(*entries: object, link: str = "https://x/delta?$deltatoken=d") -> Answer:
+    return ok({"value": list(entries), "@odata.deltaLink": link})
 
 
 @pytest.fixture
 def reader(client: GraphClient) -> DeltaReader:
-    return DeltaReader(client, page_size=50)
+    return DeltaReader(client)
 
 
-def page(*entries: dict[str, Any], **links: str) -> Answer:
-    return ok({"value": list(entries), **{f"@odata.{name}": link for name, link in links.items()}})
+async def test_a_round_begins_as_graph_wants_it(reader: DeltaReader, server: Script, mailbox: Mailbox) -> None:
+    """The first request names fields and change type and no filter; ids are asked for as immutable ones."""
+    server.say(ok({"value": [message("A/=")], "@odata.nextLink": "https://x/delta?$skiptoken=s"}))
+    page = await reader.page(mailbox, "Inbox", None)
+    assert page == DeltaPage((FolderItem("A/=", RECEIVED),), "https://x/delta?$skiptoken=s", complete=False)
+    request = server.requests[0]
+    assert request.raw_path == (
+        f"/v1.0/users/{mailbox.user_id}/mailFolders/inbox/messages/delta?$select=id,receivedDateTime&changeType=created"
+    )
+    assert request.headers["Prefer"] == 'IdType="ImmutableId", odata.maxpagesize=500'
 
 
-async def test_a_round_begins_with_all_that_is_there(reader: DeltaReader, server: Script, mailbox: Mailbox) -> None:
-    """Ids and times only, of what was created; no filter, with which Graph would end after 5,000 messages."""
-    server.say(page({"id": "a", "receivedDateTime": "2027-03-01T08:15:00Z"}, nextLink=f"{server.url}/v1.0/next?x=1"))
-    found = await reader.page(mailbox, "Inbox", None)
-    assert (found.items, found.complete, found.unreadable) == ([FolderItem("a", MORNING)], False, 0)
-    assert found.link == f"{server.url}/v1.0/next?x=1"
-    (request,) = server.requests
-    assert request.path == f"/v1.0/users/{mailbox.user_id}/mailFolders/inbox/messages/delta"
-    assert dict(request.query) == {"$select": "id,receivedDateTime", "changeType": "created"}
-    assert request.headers["Prefer"] == 'IdType="ImmutableId", odata.maxpagesize=50'
-
-
-async def test_a_link_is_followed_as_it_stands(reader: DeltaReader, server: Script, mailbox: Mailbox) -> None:
-    """With the same preferences; its page says whether the round is over."""
-    server.say(page(deltaLink=f"{server.url}/v1.0/end?$deltatoken=y"))
-    found = await reader.page(mailbox, "Inbox", f"{server.url}/v1.0/next?$skiptoken=a%2Bb")
-    assert (found.items, found.link, found.complete) == ([], f"{server.url}/v1.0/end?$deltatoken=y", True)
-    (request,) = server.requests
-    assert request.raw_path == "/v1.0/next?$skiptoken=a%2Bb"
-    assert request.headers["Prefer"] == 'IdType="ImmutableId", odata.maxpagesize=50'
-
-
-async def test_the_last_word_on_a_message_counts(reader: DeltaReader, server: Script, mailbox: Mailbox) -> None:
-    """What is gone again is left out, what came back is there, and what has no id is counted."""
-    gone = {"@removed": {"reason": "deleted"}}
+async def test_a_round_is_followed_to_its_end_and_continued(
+    client: GraphClient, server: Script, mailbox: Mailbox
+) -> None:
+    """Links are used as they stand, with the same preferences; the delta link ends a round and begins the next."""
+    reader = DeltaReader(client, page_size=7)
+    first, second = f"{server.url}/v1.0/d?$skiptoken=a%2Fb", f"{server.url}{STORED}"
     server.say(
-        page(
-            {"id": "a"},
-            {"id": "b"},
-            {"id": "a", **gone},
-            {"id": "c", **gone},
-            {"id": "c", "receivedDateTime": "never"},
-            {"id": "b"},
-            {"id": 7},
-            {},
-            deltaLink=f"{server.url}/v1.0/end",
+        ok({"value": [], "@odata.nextLink": first}),
+        last(message("1"), link=second),
+        last(link=second),
+    )
+    pages, link = [], None
+    for _ in range(3):
+        pages.append(await reader.page(mailbox, "inbox", link))
+        link = pages[-1].link
+    assert [(len(page.items), page.complete) for page in pages] == [(0, False), (1, True), (0, True)]
+    assert [request.raw_path for request in server.requests[1:]] == ["/v1.0/d?$skiptoken=a%2Fb", STORED]
+    assert {request.headers["Prefer"] for request in server.requests} == {'IdType="ImmutableId", odata.maxpagesize=7'}
+
+
+async def test_the_last_mention_of_a_message_counts(reader: DeltaReader, server: Script, mailbox: Mailbox) -> None:
+    """A message removed after it came is left out, one that came back is in; ids that differ in case are two."""
+    server.say(
+        last(
+            removed("gone"),
+            message("back"),
+            message("twice", None),
+            message("out"),
+            removed("back"),
+            message("Twice"),
+            message("twice"),
+            removed("out", "changed"),
+            message("back"),
         )
     )
-    found = await reader.page(mailbox, "Inbox", None)
-    assert found.items == [FolderItem("c", None), FolderItem("b", None)]
-    assert found.unreadable == 2
+    page = await reader.page(mailbox, "inbox", None)
+    assert [item.message_id for item in page.items] == ["Twice", "twice", "back"]
+    assert {item.received for item in page.items} == {RECEIVED}
+
+
+async def test_what_bears_no_id_is_counted(reader: DeltaReader, server: Script, mailbox: Mailbox) -> None:
+    """An entry that names no message is passed over and told, and does not hide the others."""
+    server.say(last(message("1"), message(7), message(""), message("a\ud83d"), {}, "text", None, removed(None)))
+    page = await reader.page(mailbox, "inbox", None)
+    assert [item.message_id for item in page.items] == ["1"]
+    assert page.unreadable == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "received"),
+    [
+        ("2027-03-01T10:15:00.0000000+02:00", RECEIVED),
+        ("2027-03-01T08:15:00", RECEIVED),
+        ("yesterday", None),
+        (None, None),
+        (7, None),
+        ("0001-01-01T00:00:00+02:00", None),
+    ],
+)
+async def test_a_time_is_utc_or_none(
+    text: object, received: datetime | None, reader: DeltaReader, server: Script, mailbox: Mailbox
+) -> None:
+    """Every form of time is read as UTC; one that is none does not lose the message."""
+    server.say(last(message("1", text)))
+    page = await reader.page(mailbox, "inbox", None)
+    assert page.items == (FolderItem("1", received),)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"value": []}, "neither a nextLink nor a deltaLink"),
+        ({"value": [], "@odata.nextLink": "https://x/1", "@odata.deltaLink": "https://x/2"}, "both"),
+        ({"value": [], "@odata.nextLink": None, "@odata.deltaLink": ""}, "neither"),
+        ({"@odata.deltaLink": "https://x/2"}, "holds no list"),
+        ({"value": {}, "@odata.deltaLink": "https://x/2"}, "holds no list"),
+        ([], "list where an object"),
+    ],
+)
+async def test_an_answer_that_does_not_say_where_it_goes_on_is_transient(
+    body: object, said: str, reader: DeltaReader, server: Script, mailbox: Mailbox
+) -> None:
+    """No page is believed that could make the caller pass over messages."""
+    server.say(ok(body))
+    with pytest.raises(GraphUnavailable, match=said):
+        await reader.page(mailbox, "inbox", None)
+
+
+async def test_a_page_that_leads_to_itself_is_transient(reader: DeltaReader, server: Script, mailbox: Mailbox) -> None:
+    """A round that would never end is not begun; a delta link that stays the same is sound."""
+    link = f"{server.url}{STORED}"
+    server.say(ok({"value": [], "@odata.nextLink": link}), last(link=link))
+    with pytest.raises(GraphUnavailable, match="circle"):
+        await reader.page(mailbox, "inbox", link)
+    assert (await reader.page(mailbox, "inbox", link)).complete
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        page({"id": "a"}),
-        page(nextLink="https://x/a", deltaLink="https://x/b"),
-        ok({"value": "none", "@odata.deltaLink": "https://x/b"}),
-        ok([]),
+        fail(410, Location="https://graph.example/start"),
+        fail(400, "syncStateNotFound"),
+        fail(404, "SyncStateNotFound"),
+        fail(403, "ErrorAccessDenied", inner={"code": "RESYNCREQUIRED"}),
+        fail(400, "ErrorInvalidUrlQuery", "The token cannot be parsed."),
+        fail(400, "RequestBroker--ParseUri"),
+        fail(414),
     ],
-    ids=["no link", "two links", "no list", "no object"],
 )
-async def test_an_answer_that_cannot_be_gone_on_from_is_tried_again(
+async def test_a_link_that_is_no_longer_good_is_told_at_once(
     answer: Answer, reader: DeltaReader, server: Script, mailbox: Mailbox
 ) -> None:
-    """Nothing of it is used: the caller's link stays where it was."""
+    """Whatever Graph calls it, the caller hears one thing: begin anew."""
     server.say(answer)
-    with pytest.raises(GraphUnavailable):
-        await reader.page(mailbox, "Inbox", None)
+    with pytest.raises(SyncStateLost, match="new delta round"):
+        await reader.page(mailbox, "inbox", f"{server.url}{STORED}")
+    assert len(server.requests) == 1
 
 
-LOST = [
-    fail(410, "SyncStateNotFound"),
-    fail(410),
-    fail(400, "syncStateNotFound"),
-    fail(404, "SyncStateNotFound"),
-    fail(400, "ResyncRequired"),
-    fail(400, "ErrorInvalidSyncStateData"),
-    fail(404, "ErrorItemNotFound"),
+@pytest.mark.parametrize("link", ["https://elsewhere.example/v1.0/delta?$deltatoken=x", "https://x/a b", "http://["])
+async def test_a_link_of_another_service_is_not_followed(
+    link: str, reader: DeltaReader, server: Script, mailbox: Mailbox
+) -> None:
+    """After a change of graph_url, or of the database, the stored link is given up and never asked for."""
+    with pytest.raises(SyncStateLost, match="not followed"):
+        await reader.page(mailbox, "inbox", link)
+    assert not server.requests
+
+
+MISSING: list[tuple[list[Answer], type[GraphError], int]] = [
+    ([fail(404, "ErrorItemNotFound"), fail(404, "ErrorItemNotFound"), FOUND], FolderNotFound, 3),
+    ([fail(404, "x"), fail(404, "ErrorItemNotFound"), fail(404, "x")], MailboxNotFound, 3),
+    ([fail(404, "MailboxNotEnabledForRESTAPI")], MailboxNotFound, 3),
+    ([fail(404), fail(403, "ErrorAccessDenied")], AccessDenied, 2),
 ]
 
 
-@pytest.mark.parametrize("answer", LOST)
-async def test_a_link_that_is_no_longer_good_is_told(
-    answer: Answer, reader: DeltaReader, server: Script, mailbox: Mailbox
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize(("answers", "kind", "calls"), MISSING)
+async def test_a_missing_folder_is_told_from_a_missing_mailbox(
+    answers: list[Answer],
+    kind: type[GraphError],
+    calls: int,
+    stored: bool,
+    reader: DeltaReader,
+    server: Script,
+    mailbox: Mailbox,
 ) -> None:
-    """However Graph says so."""
-    server.say(answer, FOUND)
-    with pytest.raises(SyncStateLost):
-        await reader.page(mailbox, "Inbox", f"{server.url}/v1.0/old")
+    """A 404 concerns the account, with or without a link: it is never a message that is gone."""
+    server.say(*answers)
+    with pytest.raises(kind) as caught:
+        await reader.page(mailbox, "AAMk=", f"{server.url}{STORED}" if stored else None)
+    assert type(caught.value) is kind
+    assert len(server.requests) == calls
 
 
-async def test_a_link_to_another_service_is_no_longer_good(
+async def test_a_folder_that_cannot_be_is_missing(reader: DeltaReader, server: Script, mailbox: Mailbox) -> None:
+    """A folder id that Graph cannot read is the account's fault."""
+    server.say(fail(400, "ErrorInvalidIdMalformed"), fail(400, "ErrorInvalidIdMalformed"), FOUND)
+    with pytest.raises(FolderNotFound, match="'Rechnungen'"):
+        await reader.page(mailbox, "Rechnungen", None)
+
+
+async def test_a_folder_that_answers_after_all_is_not_missing(
     reader: DeltaReader, server: Script, mailbox: Mailbox
 ) -> None:
-    """It gets no token of ours."""
-    with pytest.raises(SyncStateLost, match="another service"):
-        await reader.page(mailbox, "Inbox", "https://elsewhere.example/v1.0/delta")
-    assert server.requests == []
+    """Without a link that passes by itself; with one, the link is of a folder that is no more."""
+    server.say(fail(404, "ErrorItemNotFound"), FOUND)
+    with pytest.raises(GraphUnavailable, match="folder answers"):
+        await reader.page(mailbox, "inbox", None)
+    server.answers[:] = [fail(404, "ErrorItemNotFound"), FOUND]
+    with pytest.raises(SyncStateLost):
+        await reader.page(mailbox, "inbox", f"{server.url}{STORED}")
 
 
-@pytest.mark.parametrize(
-    ("answers", "kind"),
-    [
-        ([fail(404, "ErrorItemNotFound"), fail(404, "ErrorItemNotFound"), FOUND], FolderNotFound),
-        ([fail(404, "ErrorItemNotFound"), fail(404), fail(404)], MailboxNotFound),
-        ([fail(400, "ErrorInvalidIdMalformed")], RequestRejected),
-    ],
-)
-async def test_a_round_that_cannot_begin_says_what_is_missing(
-    answers: list[Answer], kind: type[GraphError], reader: DeltaReader, server: Script, mailbox: Mailbox
-) -> None:
-    """Folder or mailbox; an administrator has to act."""
-    server.say(*answers)
-    with pytest.raises(kind):
-        await reader.page(mailbox, "Results", None)
+async def test_a_beginning_is_never_a_lost_link(reader: DeltaReader, server: Script, mailbox: Mailbox) -> None:
+    """Who begins anew must not be told to begin anew: a lost state is transient there, a refusal stays one."""
+    server.say(fail(410))
+    with pytest.raises(GraphUnavailable, match="beginning"):
+        await reader.page(mailbox, "inbox", None)
+    server.answers[:] = [fail(400, "ErrorInvalidUrlQuery"), FOUND]
+    with pytest.raises(RequestRejected):
+        await reader.page(mailbox, "inbox", None)
 
 
-async def test_rounds_of_the_simulator(tmp_path: Path) -> None:
-    """All that is there, then what is new; read by what signs in for real."""
-    async with Simulator(tmp_path) as simulator:
-        application = simulator.add_application()
-        box = simulator.add_mailbox("support@example.net", "Support", application.tenant_id)
-        token, _ = simulator.tokens.issue(application, "graph")
+async def test_no_error_shows_a_link(reader: DeltaReader, server: Script, mailbox: Mailbox) -> None:
+    """The token of a link opens nothing, but names the state of a mailbox: it stays out of logs."""
+    server.say(fail(400, "ErrorInvalidUrlQuery"))
+    with pytest.raises(SyncStateLost) as caught:
+        await reader.page(mailbox, "inbox", f"{server.url}{STORED}")
+    assert "deltatoken" not in str(caught.value)
 
-        class Tokens:
-            async def token(self, mailbox: Mailbox) -> str:  # noqa: ARG002 (one for all)
-                return token
 
-            async def fresh(self, mailbox: Mailbox, rejected: str) -> str:
-                raise NotImplementedError
-
-        mailbox = make_mailbox(tenant_id=application.tenant_id, user_id=box.user_id)
-        async with open_session(simulator.url, ca_bundle=simulator.ca_file) as session:
-            client = GraphClient(session, Tokens(), base_url=simulator.url)
-            reader, mail = DeltaReader(client, page_size=2), MailReader(client)
-            sent = [(await simulator.deliver(box, Letter(subject=f"{n}"))).message_id for n in range(5)]
-            link, found, pages = None, [], 0
-            while True:
-                got = await reader.page(mailbox, "Inbox", link)
-                link, pages = got.link, pages + 1
-                found += [each.message_id for each in got.items]
-                if got.complete:
-                    break
-            assert (found, pages) == (sent, 3)
-            new = await simulator.deliver(box, Letter(subject="new"), notify=False)
-            simulator.remove_message(box, sent[0])
-            simulator.move_message(box, sent[1], "archive")
-            got = await reader.page(mailbox, "Inbox", link)
-            assert [each.message_id for each in got.items] == [new.message_id]
-            simulator.faults.add(Fault(FaultKind.SYNC_STATE_LOST, count=1))
-            with pytest.raises(SyncStateLost) as lost:
-                await reader.page(mailbox, "Inbox", got.link)
-            assert lost.value.location == f"{simulator.url}/v1.0/users/{box.user_id}/mailFolders/inbox/messages/delta"
-            listed = await mail.folder_page(mailbox, "Inbox")
-            assert {each.message_id for each in listed.items} == {*sent[2:], new.message_id}
-            assert listed.link is None
-            archive = (await mail.probe(mailbox, "Archive"))["id"]
-            assert await mail.parent_folder(mailbox, sent[1]) == archive
+def test_a_page_holds_something(client: GraphClient) -> None:
+    """A page size that Graph would ignore is refused."""
+    with pytest.raises(ValueError, match="at least one"):
+        DeltaReader(client, page_size=0)

@@ -83,6 +83,23 @@ def test_the_inner_code_counts() -> None:
     assert isinstance(answer(400, "x", "", innerError={"code": "activityLimitReached"}), GraphUnavailable)
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410])
+@pytest.mark.parametrize("code", ["syncStateNotFound", "SyncStateNotFound", "SYNCSTATENOTFOUND", "ResyncRequired"])
+@pytest.mark.parametrize("where", ["code", "innerError", "innererror", "InnerError", "deep"])
+def test_a_lost_sync_state_is_known_by_its_code_wherever_it_stands(status: int, code: str, where: str) -> None:
+    """Any 40x with one of the two codes, in any letter case and at any depth, means a new delta round."""
+    shapes: dict[str, dict[str, object]] = {"deep": {"innerError": {"code": "x", "innererror": {"code": code}}}}
+    more = {} if where == "code" else shapes.get(where, {where: {"code": code}})
+    body = {"error": {"code": code if where == "code" else "ErrorInvalidRequest", **more}}
+    assert isinstance(error_from_response(status, body, {}, doing="GET /x"), SyncStateLost)
+
+
+@pytest.mark.parametrize("code", ["", "ErrorItemNotFound", "ErrorAccessDenied"])
+def test_410_is_a_lost_sync_state_whatever_its_code(code: str) -> None:
+    """410 decides before the code does."""
+    assert isinstance(answer(410, code), SyncStateLost)
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b'{"error": "text"}', b'{"error": {"code": 7}}', b"\xff\xfe"])
 def test_a_body_of_any_shape_gives_an_error(body: bytes) -> None:
     assert isinstance(error_from_response(404, body, {}, doing="GET /x"), ItemGone)

@@ -1,3 +1,4 @@
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from graph.errors import (
     MailboxNotFound,
     RequestRejected,
 )
+from graph.listing import FolderItem
 from graph.mailbox import Mailbox
-from graph.messages import MESSAGE_FIELDS, MailReader, folder_path
+from graph.messages import MESSAGE_FIELDS, FolderPage, MailReader, folder_path
 from simulator.letters import Letter, Person, file_attachment, reference_attachment
 from simulator.simulator import Simulator
 from tests.unit.graph.scripted import Answer, Script, fail, make_mailbox, ok, raw
@@ -107,6 +109,88 @@ async def test_a_missing_folder_is_told_from_a_missing_mailbox(
         await reader.probe(mailbox, "AAMk/=")
 
 
+SINCE = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("since", [None, SINCE, SINCE.replace(microsecond=5).astimezone(timezone(timedelta(hours=2)))])
+async def test_a_folder_is_listed_newest_first(
+    since: datetime | None, reader: MailReader, server: Script, mailbox: Mailbox
+) -> None:
+    """Ids and times only, a thousand at once, and with `since` a filter on what orders it (else Graph says 400)."""
+    server.say(ok({"value": [{"id": "b", "receivedDateTime": "2027-03-01T08:15:00Z"}, {"id": "a"}, {}]}))
+    page = await reader.folder_page(mailbox, "Inbox", since=since, link=None)
+    assert page == FolderPage((FolderItem("b", SINCE), FolderItem("a", None)), None, unreadable=1)
+    request = server.requests[0]
+    assert request.path == f"/v1.0/users/{mailbox.user_id}/mailFolders/inbox/messages"
+    options = {"$select": "id,receivedDateTime", "$orderby": "receivedDateTime desc", "$top": "1000"}
+    if since is not None:
+        options["$filter"] = "receivedDateTime ge 2027-03-01T08:15:00Z"
+    assert dict(request.query) == options
+
+
+async def test_pages_of_a_folder_are_asked_for_by_their_link(
+    reader: MailReader, server: Script, mailbox: Mailbox
+) -> None:
+    """The caller follows the link, which is used as it stands; one that leads to itself is not followed for ever."""
+    link = f"{server.url}/v1.0/next?$skip=1000&x=a%2Fb"
+    server.say(ok({"value": [], "@odata.nextLink": link}))
+    page = await reader.folder_page(mailbox, "inbox", since=SINCE, link=None)
+    assert page == FolderPage((), link)
+    with pytest.raises(GraphUnavailable, match="circle"):
+        await reader.folder_page(mailbox, "inbox", since=SINCE, link=link)
+    assert server.requests[1].raw_path == "/v1.0/next?$skip=1000&x=a%2Fb"
+
+
+FOLDER_FAULTS: list[tuple[list[Answer], type[GraphError]]] = [
+    ([fail(404, "ErrorItemNotFound"), fail(404, "ErrorItemNotFound"), FOUND], FolderNotFound),
+    ([fail(400, "ErrorInvalidIdMalformed"), fail(400, "ErrorInvalidIdMalformed"), FOUND], FolderNotFound),
+    ([fail(404, "x")], MailboxNotFound),
+    ([fail(404, "x"), FOUND], GraphUnavailable),
+    ([fail(400, "InefficientFilter"), FOUND], RequestRejected),
+    ([fail(405)], RequestRejected),
+    ([raw(body=b"[]")], GraphUnavailable),
+    ([ok({})], GraphUnavailable),
+]
+
+
+@pytest.mark.parametrize(("answers", "kind"), FOLDER_FAULTS)
+async def test_a_folder_that_cannot_be_listed_is_never_a_message_that_is_gone(
+    answers: list[Answer], kind: type[GraphError], reader: MailReader, server: Script, mailbox: Mailbox
+) -> None:
+    """Only folder and mailbox can tell what a refusal means, so they are asked."""
+    server.say(*answers)
+    with pytest.raises(kind) as caught:
+        await reader.folder_page(mailbox, "AAMk=", since=None, link=None)
+    assert type(caught.value) is kind
+
+
+async def test_a_list_begins_at_a_moment_everybody_knows(reader: MailReader, server: Script, mailbox: Mailbox) -> None:
+    """A time without zone is refused before Graph is asked."""
+    with pytest.raises(ValueError, match="aware"):
+        await reader.folder_page(mailbox, "inbox", since=SINCE.replace(tzinfo=None), link=None)
+    assert not server.requests
+
+
+async def test_the_folder_of_a_message_is_asked_for_alone(reader: MailReader, server: Script, mailbox: Mailbox) -> None:
+    """Where a message is now costs no body; an answer without it is not taken for one."""
+    server.say(ok({"id": "m/1", "parentFolderId": "AAMk="}), ok({"id": "m/1", "parentFolderId": None}))
+    assert await reader.parent_folder(mailbox, "m/1") == "AAMk="
+    assert server.requests[0].raw_path == f"/v1.0/users/{mailbox.user_id}/messages/m%2F1?$select=parentFolderId"
+    with pytest.raises(GraphUnavailable, match="which folder"):
+        await reader.parent_folder(mailbox, "m/1")
+
+
+@pytest.mark.parametrize(("answers", "kind", "calls"), GONE)
+async def test_a_message_without_folder_is_gone_or_its_mailbox_is(
+    answers: list[Answer], kind: type[GraphError], calls: int, reader: MailReader, server: Script, mailbox: Mailbox
+) -> None:
+    """The folder of a deleted message is judged as the message itself."""
+    server.say(*answers)
+    with pytest.raises(kind):
+        await reader.parent_folder(mailbox, "m")
+    assert len(server.requests) == calls
+
+
 def test_ids_are_encoded_whole() -> None:
     odd = make_mailbox(user_id="o'neil@example.net")
     assert folder_path(odd, "A/b=") == "/users/o%27neil%40example.net/mailFolders/A%2Fb%3D"
@@ -143,10 +227,17 @@ async def test_a_letter_comes_whole_from_the_simulator(tmp_path: Path) -> None:
                 async with reader.attachment_content(mailbox, delivered.message_id, link["id"]):
                     pytest.fail("a link has no content")
             one = await reader.attachment(mailbox, delivered.message_id, file["id"])
+            received = datetime.fromisoformat(message["receivedDateTime"])
+            inbox = await reader.folder_page(mailbox, "Inbox", since=received)
+            later = await reader.folder_page(mailbox, "Inbox", since=received + timedelta(seconds=1))
+            folder_id = await reader.parent_folder(mailbox, delivered.message_id)
+            assert folder_id == (await reader.probe(mailbox, folder_id))["id"]
             assert simulator.remove_message(box, delivered.message_id)
             with pytest.raises(ItemGone):
                 await reader.message(mailbox, delivered.message_id)
     assert message["subject"] == "Grüße"
+    assert inbox == FolderPage((FolderItem(delivered.message_id, received),), None)
+    assert later == FolderPage((), None)
     assert message["singleValueExtendedProperties"][0]["value"].isdecimal()
     assert "contentBytes" not in file
     assert whole[0]["contentBytes"] == one["contentBytes"]

@@ -1,7 +1,9 @@
+import asyncio
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from aiohttp import web
 
 from graph.client import GraphClient
 from graph.errors import (
@@ -17,8 +19,8 @@ from graph.errors import (
     SubscriptionGone,
 )
 from graph.mailbox import Mailbox
-from graph.messages import read_time
 from graph.subscriptions import CallKind, GraphSubscription, SubscriptionClient, mail_resource
+from graph.times import read_time, time_text
 from tests.unit.graph.scripted import Answer, Clock, Script, fail, ok, raw
 
 EXPIRES = datetime(2027, 3, 8, 9, tzinfo=UTC)
@@ -211,28 +213,104 @@ def test_every_form_of_time_is_read(text: str) -> None:
     assert read_time(text).tzinfo == UTC
 
 
-def test_a_folder_id_stands_in_the_resource_as_it_is() -> None:
-    assert mail_resource("u", "AAMkAD=") == "users/u/mailFolders/AAMkAD=/messages"
-    assert mail_resource("u") == "users/u/mailFolders('inbox')/messages"
+def test_a_time_for_graph_is_utc_without_fraction() -> None:
+    """Graph takes whole seconds in UTC; a naive time is refused, since it is not known which moment is meant."""
+    assert time_text(EXPIRES.replace(microsecond=999_999).astimezone(timezone(timedelta(hours=2)))) == (
+        "2027-03-08T09:00:00Z"
+    )
+    with pytest.raises(ValueError, match="aware"):
+        time_text(EXPIRES.replace(tzinfo=None))
 
 
 class Ledger:
-    """Writes down what is taken."""
+    """A budget that notes what is taken, and how many requests the server had seen by then."""
 
-    def __init__(self) -> None:
-        self.taken: list[CallKind] = []
+    def __init__(self, server: Script) -> None:
+        self._server = server
+        self.taken: list[tuple[CallKind, int]] = []
+        self.refusal: Exception | None = None
 
-    async def take(self, mailbox: Mailbox, kind: CallKind) -> None:  # noqa: ARG002 (the signature of the port)
-        self.taken.append(kind)
+    async def take(self, mailbox: Mailbox, kind: CallKind) -> None:
+        assert mailbox.account_name == "Support"
+        self.taken.append((kind, len(self._server.requests)))
+        if self.refusal is not None:
+            raise self.refusal
 
 
-async def test_every_attempt_is_taken_from_the_budget(client: GraphClient, server: Script, mailbox: Mailbox) -> None:
-    """Pages of a list, and repeats, count at Graph like any other call."""
-    ledger = Ledger()
-    subscriptions = SubscriptionClient(client, ledger)
-    more = ok({"value": [], "@odata.nextLink": f"{server.url}/v1.0/subscriptions?page=2"})
-    server.say(more, ok({"value": []}), fail(503), fail(503), raw(204, b""))
-    await subscriptions.list(mailbox)
-    assert ledger.taken == [CallKind.LIST] * 2
-    await subscriptions.delete(mailbox, "s")
-    assert ledger.taken[2:] == [CallKind.CHANGE] * 3
+@pytest.fixture
+def ledger(server: Script) -> Ledger:
+    return Ledger(server)
+
+
+@pytest.fixture
+def budgeted(client: GraphClient, ledger: Ledger) -> SubscriptionClient:
+    return SubscriptionClient(client, ledger)
+
+
+async def test_every_call_takes_from_the_budget_before_it_is_made(
+    budgeted: SubscriptionClient, ledger: Ledger, server: Script, mailbox: Mailbox
+) -> None:
+    """Create, get, renew and delete each take one change, before the request goes out."""
+    server.say(ok(ANSWER))
+    await create(budgeted, mailbox)
+    await budgeted.get(mailbox, "s-1")
+    await budgeted.renew(mailbox, "s-1", EXPIRES)
+    await budgeted.delete(mailbox, "s-1")
+    assert ledger.taken == [(CallKind.CHANGE, number) for number in range(4)]
+
+
+async def test_each_page_of_the_list_takes_from_the_budget(
+    budgeted: SubscriptionClient, ledger: Ledger, server: Script, mailbox: Mailbox
+) -> None:
+    """Graph counts requests, not lists, so every page takes one."""
+    link = f"{server.url}/v1.0/subscriptions?$skiptoken=x"
+    server.say(ok({"value": [ANSWER], "@odata.nextLink": link}), ok({"value": []}))
+    assert len(await budgeted.list(mailbox)) == 1
+    assert ledger.taken == [(CallKind.LIST, 0), (CallKind.LIST, 1)]
+
+
+@pytest.mark.parametrize("answer", [fail(429, Retry_After="3"), fail(503), fail(401, "InvalidAuthenticationToken")])
+async def test_each_repeat_takes_from_the_budget_too(
+    answer: Answer, budgeted: SubscriptionClient, ledger: Ledger, server: Script, mailbox: Mailbox
+) -> None:
+    """Throttled calls count at Graph as well, and so does the one with a fresh token."""
+    server.say(answer, ok(ANSWER))
+    assert (await create(budgeted, mailbox)).id == "s-1"
+    assert ledger.taken == [(CallKind.CHANGE, 0), (CallKind.CHANGE, 1)]
+
+
+async def test_without_budget_no_call_is_made(
+    budgeted: SubscriptionClient, ledger: Ledger, server: Script, mailbox: Mailbox
+) -> None:
+    """What the budget raises reaches the caller as it is, and nothing goes out."""
+    ledger.refusal = LookupError("the budget's own")
+    server.say(ok(ANSWER))
+    with pytest.raises(LookupError, match="the budget's own"):
+        await create(budgeted, mailbox)
+    assert not server.requests
+
+
+async def test_a_subscription_is_created_while_the_mailbox_is_busy(
+    subscriptions: SubscriptionClient, client: GraphClient, server: Script, mailbox: Mailbox
+) -> None:
+    """The call is the application's: it waits for none of the mailbox's slots."""
+    opened = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path.endswith("/subscriptions"):
+            return web.json_response(ANSWER)
+        await opened.wait()
+        return web.json_response({})
+
+    server.say(answer)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        for _ in range(8):
+            group.create_task(client.request(mailbox, "GET", "/x"))
+        await asyncio.sleep(0)
+        assert (await create(subscriptions, mailbox)).id == "s-1"
+        opened.set()
+
+
+def test_a_folder_id_stands_in_the_resource_as_it_is() -> None:
+    assert mail_resource("u", "AAMkAD=") == "users/u/mailFolders/AAMkAD=/messages"
+    assert mail_resource("u") == "users/u/mailFolders('inbox')/messages"

@@ -2,7 +2,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from graph.token import TokenSource
 from simulator.calls import Operation
 from simulator.faults import Fault, FaultKind
 from simulator.simulator import Simulator
-from tests.unit.graph.scripted import Clock, make_mailbox
+from tests.unit.graph.scripted import NOW, Clock, make_mailbox
 
 UNKNOWN = "11111111-2222-4333-8444-555555555555"
 
@@ -31,6 +31,7 @@ class World:
     simulator: Simulator
     mailbox: Mailbox
     store: CertificateStore
+    folder: Path
     clock: Clock
 
     def tokens(self, **options: Any) -> TokenSource:  # noqa: ANN401 (options of TokenSource)
@@ -73,7 +74,8 @@ async def world(tmp_path: Path, self_signed: Certificate, clock: Clock) -> Async
             user_id=box.user_id,
             thumbprint=self_signed.thumbprint,
         )
-        yield World(simulator, mailbox, CertificateStore(tmp_path / "certificates"), clock)
+        folder = tmp_path / "certificates"
+        yield World(simulator, mailbox, CertificateStore(folder), folder, clock)
 
 
 async def test_a_good_certificate_signs_in_and_opens_the_mailbox(world: World) -> None:
@@ -156,9 +158,6 @@ async def test_a_failed_renewal_leaves_the_old_token_in_use(world: World) -> Non
 
 
 async def test_a_certificate_that_is_not_uploaded_is_refused_with_advice(world: World, tmp_path: Path) -> None:
-    from graph.certificates import make_self_signed
-    from tests.unit.graph.scripted import NOW
-
     stranger = make_self_signed("stranger", now=NOW, key_bits=2048)
     write_pair(stranger, tmp_path / "certificates", "stranger")
     with pytest.raises(SignInRefused) as caught:
@@ -257,6 +256,256 @@ def test_a_bad_bundle_is_told_at_once(world: World, tmp_path: Path) -> None:
         world.tokens(ca_bundle=tmp_path / "none.pem")
 
 
+# --- Two certificates ---
+
+
+@dataclass
+class Pair:
+    """An account with two certificates in the store, and whose public parts the application registration holds."""
+
+    world: World
+    current: Certificate
+    following: Certificate
+    application: Any
+
+    @property
+    def mailbox(self) -> Mailbox:
+        return replace(
+            self.world.mailbox, thumbprint=self.current.thumbprint, next_thumbprint=self.following.thumbprint
+        )
+
+    def registered(self, *certificates: Certificate) -> None:
+        """Let Entra take these and no others."""
+        self.application.certificates.clear()
+        for certificate in certificates:
+            self.world.simulator.register_certificate(
+                self.application.tenant_id, self.application.client_id, certificate.public_pem.encode()
+            )
+
+    def remove(self, certificate: Certificate) -> None:
+        """Take its files out of the store."""
+        for path in self.world.folder.iterdir():
+            if certificate.public_pem in path.read_text():
+                path.unlink()
+
+    async def renewed(self, tokens: TokenSource, mailbox: Mailbox) -> str | None:
+        """The certificate a renewal ends with; nothing that was remembered of a failure stands in its way."""
+        self.world.clock.seconds += 4000
+        await tokens.token(mailbox)
+        return tokens.certificate_in_use(mailbox)
+
+
+@pytest.fixture(scope="module")
+def following() -> Certificate:
+    return make_self_signed("the next one", now=NOW, key_bits=2048)
+
+
+@pytest.fixture
+def pair(world: World, self_signed: Certificate, following: Certificate) -> Pair:
+    write_pair(following, world.folder, "next")
+    application = world.simulator.tenants.application(world.mailbox.tenant_id, world.mailbox.client_id)
+    return Pair(world, self_signed, following, application)
+
+
+def fell_over(logs: list[Any]) -> list[tuple[str, str, str, str]]:
+    chosen = [entry for entry in logs if entry["event"] == "certificate_fell_over"]
+    return [(entry["log_level"], entry["account"], entry["from"], entry["to"]) for entry in chosen]
+
+
+async def test_the_current_certificate_is_used_while_it_serves(pair: Pair) -> None:
+    """The next one may be in Entra already; it is not asked before it is needed."""
+    pair.registered(pair.current, pair.following)
+    tokens = pair.world.tokens()
+    assert tokens.certificate_in_use(pair.mailbox) is None
+    with capture_logs() as logs:
+        assert await tokens.token(pair.mailbox)
+    assert tokens.certificate_in_use(pair.mailbox) == pair.current.thumbprint
+    assert not fell_over(logs)
+    assert pair.world.asked() == 1
+
+
+@pytest.mark.parametrize("fault", ["not registered", "missing", "no key", "pasted wrongly"])
+async def test_the_next_certificate_is_used_when_the_current_one_does_not_serve(fault: str, pair: Pair) -> None:
+    """Whether Entra no longer takes the current one or it cannot be used here, sign-in goes on, and it is told once."""
+    mailbox, old = pair.mailbox, pair.current.thumbprint
+    pair.registered(pair.following)
+    if fault == "pasted wrongly":
+        old = "not a thumbprint"
+        mailbox = replace(mailbox, thumbprint=old)
+    elif fault != "not registered":
+        pair.remove(pair.current)
+        if fault == "no key":
+            (pair.world.folder / "public.cer").write_text(pair.current.public_pem)
+    tokens = pair.world.tokens()
+    with capture_logs() as logs:
+        await tokens.token(mailbox)
+        assert tokens.certificate_in_use(mailbox) == pair.following.thumbprint
+        asked = pair.world.asked()
+        assert asked == (2 if fault == "not registered" else 1)
+        for _ in range(3):
+            assert await pair.renewed(tokens, mailbox) == pair.following.thumbprint
+    assert fell_over(logs) == [("warning", "Support", old, pair.following.thumbprint)]
+    assert pair.world.asked() == asked + 3  # the refused one is not asked again
+
+
+async def test_an_expired_certificate_gives_way_to_the_next(pair: Pair, world: World) -> None:
+    """What is out of date is not sent to Entra at all."""
+    long_lived = make_self_signed("long", now=NOW, days=2000, key_bits=2048)
+    write_pair(long_lived, world.folder, "long")
+    pair.registered(pair.current, long_lived)
+    mailbox = replace(pair.mailbox, next_thumbprint=long_lived.thumbprint)
+    tokens = world.tokens(now=lambda: NOW + timedelta(days=800))
+    assert await tokens.token(mailbox)
+    assert tokens.certificate_in_use(mailbox) == long_lived.thumbprint
+    assert world.asked() == 1
+
+
+@pytest.mark.parametrize("code", [700027, 1000502, 7000214, 7000277, 7000274, 700030])
+async def test_each_number_about_the_certificate_leads_to_the_next(code: int, pair: Pair) -> None:
+    """Entra has several numbers for a certificate it does not take (graph.md section 9)."""
+    pair.registered(pair.current, pair.following)
+    pair.world.simulator.faults.add(Fault(FaultKind.SIGN_IN_REFUSED, operation=Operation.TOKEN, code=code, count=1))
+    tokens = pair.world.tokens()
+    assert await tokens.token(pair.mailbox)
+    assert tokens.certificate_in_use(pair.mailbox) == pair.following.thumbprint
+
+
+@pytest.mark.parametrize("code", [90002, 700016, 7000112, 700024, 424242])
+async def test_what_another_certificate_would_not_cure_is_told_at_once(code: int, pair: Pair) -> None:
+    """A wrong tenant, a disabled application, a wrong clock: the next certificate is not wasted on them."""
+    pair.registered(pair.current, pair.following)
+    pair.world.simulator.faults.add(Fault(FaultKind.SIGN_IN_REFUSED, operation=Operation.TOKEN, code=code))
+    with pytest.raises(SignInRefused) as caught:
+        await pair.world.tokens().token(pair.mailbox)
+    assert caught.value.aadsts == code
+    assert "next certificate" not in str(caught.value)
+    assert pair.world.asked() == 1
+
+
+async def test_an_outage_is_no_reason_to_change_the_certificate(pair: Pair) -> None:
+    """What passes by itself is waited for."""
+    pair.registered(pair.current, pair.following)
+    fault = Fault(FaultKind.SIGN_IN_REFUSED, operation=Operation.TOKEN, code=90033, count=1)
+    pair.world.simulator.faults.add(fault)
+    tokens = pair.world.tokens()
+    with pytest.raises(GraphUnavailable):
+        await tokens.token(pair.mailbox)
+    assert await pair.renewed(tokens, pair.mailbox) == pair.current.thumbprint
+
+
+async def test_an_outage_while_falling_over_is_an_outage(pair: Pair) -> None:
+    """As long as it is not known that the next one does not serve either, nothing is permanent."""
+    pair.registered(pair.following)
+    pair.remove(pair.current)
+    fault = Fault(FaultKind.SIGN_IN_REFUSED, operation=Operation.TOKEN, code=90033, count=1)
+    pair.world.simulator.faults.add(fault)
+    tokens = pair.world.tokens()
+    with pytest.raises(GraphUnavailable):
+        await tokens.token(pair.mailbox)
+    assert await pair.renewed(tokens, pair.mailbox) == pair.following.thumbprint
+
+
+async def test_when_the_next_one_stops_serving_the_other_is_tried_again(pair: Pair) -> None:
+    """The way back is open too, and is told as the way there was."""
+    tokens = pair.world.tokens()
+    pair.registered(pair.following)
+    with capture_logs() as logs:
+        await tokens.token(pair.mailbox)
+        pair.registered(pair.current)
+        assert await pair.renewed(tokens, pair.mailbox) == pair.current.thumbprint
+        assert await pair.renewed(tokens, pair.mailbox) == pair.current.thumbprint
+    one, two = pair.current.thumbprint, pair.following.thumbprint
+    assert fell_over(logs) == [("warning", "Support", one, two), ("warning", "Support", two, one)]
+    assert pair.world.asked() == 2 + 2 + 1
+
+
+@pytest.mark.parametrize("served", ["neither", "the next one"])
+async def test_when_neither_serves_the_error_tells_of_both(served: str, pair: Pair) -> None:
+    """One text names both certificates; number and advice are the current one's, whichever was asked first."""
+    tokens = pair.world.tokens()
+    if served == "the next one":
+        pair.registered(pair.following)
+        await tokens.token(pair.mailbox)
+        pair.world.clock.seconds += 4000
+    pair.registered()
+    pair.remove(pair.following)
+    with capture_logs() as logs, pytest.raises(SignInRefused) as caught:
+        await tokens.token(pair.mailbox)
+    error = caught.value
+    assert error.aadsts == 700027
+    assert error.status == 401
+    assert str(error) == f"{error.summary} {error.advice}"
+    assert "Upload the .cer" in error.advice
+    assert str(error).index(pair.current.thumbprint) < str(error).index(f"Certificate {pair.following.thumbprint}")
+    assert "next certificate does not serve either" in str(error)
+    assert not fell_over(logs)
+    assert tokens.certificate_in_use(pair.mailbox) is None
+
+
+async def test_when_both_are_missing_the_error_is_a_certificates(pair: Pair) -> None:
+    """The kind is the current certificate's, too."""
+    for certificate in (pair.current, pair.following):
+        pair.remove(certificate)
+    with pytest.raises(CertificateError, match=pair.following.thumbprint) as caught:
+        await pair.world.tokens().token(pair.mailbox)
+    assert pair.current.thumbprint in str(caught.value)
+
+
+@pytest.mark.parametrize("changed", ["thumbprint", "next_thumbprint"])
+async def test_a_changed_thumbprint_is_taken_up_at_the_next_call(changed: str, pair: Pair) -> None:
+    """An administrator who corrects either thumbprint waits neither for the token's end nor for a restart."""
+    absent = "CD" * 20
+    if changed == "thumbprint":
+        pair.registered(pair.current)
+        wrong = replace(pair.mailbox, thumbprint=absent, next_thumbprint=None)
+    else:
+        pair.registered(pair.following)
+        wrong = replace(pair.mailbox, next_thumbprint=absent)
+    tokens = pair.world.tokens()
+    with pytest.raises((CertificateError, SignInRefused)):
+        await tokens.token(wrong)
+    assert await tokens.token(pair.mailbox)
+    promoted = replace(pair.mailbox, thumbprint=pair.following.thumbprint, next_thumbprint=None)
+    pair.registered(pair.following)
+    assert tokens.certificate_in_use(promoted) is None
+    assert await tokens.token(promoted)
+    assert tokens.certificate_in_use(promoted) == pair.following.thumbprint
+
+
+async def test_however_they_were_pasted_the_token_is_one(pair: Pair) -> None:
+    """Two accounts of one application and certificate share a token, whatever their thumbprints look like."""
+    pair.registered(pair.current)
+    tokens = pair.world.tokens()
+    spaced = "\u200e" + " ".join(pair.current.thumbprint.lower())
+    pasted = [
+        replace(pair.mailbox, next_thumbprint=None),
+        replace(pair.mailbox, thumbprint=spaced, next_thumbprint=" "),
+        replace(pair.mailbox, thumbprint=spaced, next_thumbprint=pair.current.thumbprint),
+    ]
+    assert len({await tokens.token(mailbox) for mailbox in pasted}) == 1
+    assert {tokens.certificate_in_use(mailbox) for mailbox in pasted} == {pair.current.thumbprint}
+    assert pair.world.asked() == 1
+
+
+async def test_an_expired_token_says_nothing_of_certificates(pair: Pair) -> None:
+    """Only a token that is good shows which certificate is."""
+    pair.registered(pair.current)
+    tokens = pair.world.tokens()
+    await tokens.token(pair.mailbox)
+    pair.world.clock.seconds += 3600
+    assert tokens.certificate_in_use(pair.mailbox) is None
+
+
+async def test_a_fresh_token_after_a_401_may_come_by_the_next_certificate(pair: Pair) -> None:
+    """When Graph no longer takes a token, and Entra no longer its certificate, the call goes on all the same."""
+    pair.registered(pair.current)
+    tokens = pair.world.tokens()
+    first = await tokens.token(pair.mailbox)
+    pair.registered(pair.following)
+    assert await tokens.fresh(pair.mailbox, first) != first
+    assert tokens.certificate_in_use(pair.mailbox) == pair.following.thumbprint
+
+
 # --- Answers the simulator does not give ---
 
 Respond = Callable[[web.Request], web.Response]
@@ -343,87 +592,3 @@ async def test_a_short_lived_token_is_renewed_at_half_its_life(odd: Odd, world: 
     assert await tokens.token(world.mailbox) == "t0"
     world.clock.seconds += 2
     assert await tokens.token(world.mailbox) == "t1"
-
-
-@dataclass
-class Pair:
-    """The mailbox with a current and a next certificate; `swap` changes what is uploaded at Entra."""
-
-    world: World
-    mailbox: Mailbox
-    current: Certificate
-    following: Certificate
-
-    def upload(self, *certificates: Certificate) -> None:
-        simulator, mailbox = self.world.simulator, self.mailbox
-        for each in (self.current, self.following):
-            simulator.unregister_certificate(mailbox.tenant_id, mailbox.client_id, each.thumbprint)
-        for each in certificates:
-            simulator.register_certificate(mailbox.tenant_id, mailbox.client_id, each.public_pem.encode())
-
-
-@pytest.fixture
-def pair(world: World, self_signed: Certificate, tmp_path: Path) -> Pair:
-    following = make_self_signed("next", now=datetime.now(UTC), key_bits=2048)
-    write_pair(following, tmp_path / "certificates", "next")
-    mailbox = replace(world.mailbox, next_thumbprint=following.thumbprint.lower())
-    return Pair(world, mailbox, self_signed, following)
-
-
-async def test_sign_in_falls_over_to_the_next_certificate_and_back(pair: Pair) -> None:
-    """When Entra no longer takes the one; that is told once, and the one that did is asked first from then on."""
-    tokens = pair.world.tokens()
-    assert tokens.certificate_in_use(pair.mailbox) is None
-    first = await tokens.token(pair.mailbox)
-    assert tokens.certificate_in_use(pair.mailbox) == pair.current.thumbprint
-    pair.upload(pair.following)
-    asked = pair.world.asked()
-    with capture_logs() as events:
-        second = await tokens.fresh(pair.mailbox, first)
-        assert pair.world.asked() == asked + 2
-        pair.world.clock.seconds += 60
-        third = await tokens.fresh(pair.mailbox, second)
-    assert pair.world.asked() == asked + 3
-    assert tokens.certificate_in_use(pair.mailbox) == pair.following.thumbprint
-    assert [event["event"] for event in events] == ["certificate_fell_over"]
-    pair.upload(pair.current)
-    pair.world.clock.seconds += 60
-    await tokens.fresh(pair.mailbox, third)
-    assert tokens.certificate_in_use(pair.mailbox) == pair.current.thumbprint
-
-
-async def test_a_certificate_that_is_missing_here_is_fallen_over_from(pair: Pair) -> None:
-    """Its file was taken away before its row was changed."""
-    pair.upload(pair.following)
-    mailbox = replace(pair.mailbox, thumbprint="CD" * 20)
-    tokens = pair.world.tokens()
-    await tokens.token(mailbox)
-    assert tokens.certificate_in_use(mailbox) == pair.following.thumbprint
-
-
-async def test_when_neither_certificate_does_both_are_told(pair: Pair) -> None:
-    """With what to do about the current one."""
-    pair.upload()
-    with pytest.raises(SignInRefused) as refusal:
-        await pair.world.tokens().token(pair.mailbox)
-    said = str(refusal.value)
-    assert pair.current.thumbprint in said
-    assert pair.following.thumbprint in said.upper()
-    assert "Upload the .cer file" in said
-    assert refusal.value.aadsts == 700027
-
-
-async def test_what_is_not_the_certificates_fault_is_not_tried_again_with_another(pair: Pair) -> None:
-    """A disabled application stays disabled."""
-    pair.world.simulator.faults.add(Fault(FaultKind.SIGN_IN_REFUSED, code=7000112))
-    with pytest.raises(SignInRefused):
-        await pair.world.tokens().token(pair.mailbox)
-    assert pair.world.asked() == 1
-
-
-def test_the_end_of_a_certificate_is_known_without_its_key(pair: Pair) -> None:
-    """However its thumbprint was pasted."""
-    spaced = " ".join(pair.following.thumbprint)
-    assert pair.world.store.expiry(spaced) == pair.following.not_after
-    with pytest.raises(CertificateError, match="is not in the folder"):
-        pair.world.store.expiry("EF" * 20)

@@ -1,0 +1,23 @@
+from dataclasses import dataclass, fields
+
+from graph.mailbox import Mailbox
+
+
+@dataclass(frozen=True)
+class Row:
+    """An account as whoever reads the database holds it."""
+
+    name: str = "Support"
+    tenant_id: str = "t"
+    client_id: str = "c"
+    user_id: str = "u"
+    thumbprint: str = "AB"
+    secure_certificate_access: bool = False
+    next_thumbprint: str | None = "CD"
+
+
+def test_a_mailbox_is_all_that_its_account_says() -> None:
+    """No column that opens the mailbox is lost on the way from the account, the next certificate's included."""
+    mailbox = Mailbox.of(7, Row())
+    assert mailbox == Mailbox(7, "Support", "t", "c", "u", "AB", secure_certificate_access=False, next_thumbprint="CD")
+    assert len(fields(Mailbox)) == len(fields(Row)) + 1
