@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, or_, select, update
 
 from db.schedule import FOLDERS, Turn
 from db.tables import folder_sync
 
 _row = folder_sync.c
+
+_ANEW: Final = ""
+"""In place of a folder, from `start_anew` until a turn that began later notes how far it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +47,17 @@ def advance(
 ) -> bool:
     """Note where to go on; all that comes before is queued or imported. False when the lease was lost.
 
-    `link` None: from the start, in a full pass.
+    `link` None: from the start, in a full pass. Also False when the turn began before a `start_anew`: it must end.
     """
     if not FOLDERS.holds(connection, turn, now=now):
         return False
-    connection.execute(
+    still_its = or_(_row.sResource.is_(None), _row.sResource != _ANEW, _row.nRequests == turn.requests)
+    changed = connection.execute(
         update(folder_sync)
-        .where(_row.nAccountID == turn.account_id)
+        .where(_row.nAccountID == turn.account_id, still_its)
         .values(sResource=resource, sLink=link, bFullPass=full_pass)
     )
-    return True
+    return bool(changed.rowcount)
 
 
 def finish(connection: Connection, turn: Turn, *, resource: str, link: str, now: datetime) -> bool:
@@ -78,6 +83,11 @@ def note_gap(connection: Connection, account_id: int, *, now: datetime) -> None:
 
 
 def start_anew(connection: Connection, account_id: int, *, now: datetime) -> None:
-    """Have the whole folder gone through: the account imports what it left out before."""
+    """Have the whole folder gone through: the account imports what it left out before.
+
+    A turn under way goes by the settings it began with, and may be past what is wanted now: it can note nothing more.
+    """
     note_gap(connection, account_id, now=now)
-    connection.execute(update(folder_sync).where(_row.nAccountID == account_id).values(sLink=None, bFullPass=True))
+    connection.execute(
+        update(folder_sync).where(_row.nAccountID == account_id).values(sResource=_ANEW, sLink=None, bFullPass=True)
+    )

@@ -66,3 +66,22 @@ def test_a_gap_noted_during_a_round_stays(connection: Connection) -> None:
     FOLDERS.release(connection, turn, due=NOW + timedelta(hours=1), failures=0)
     folders.finish(connection, take(connection, "two"), resource=RESOURCE, link="delta", now=NOW)
     assert not folders.state(connection, 1, resource=RESOURCE).gap
+
+
+def test_a_turn_that_began_before_a_new_start_notes_nothing_more(connection: Connection) -> None:
+    """It looked for mail since another date; the next turn goes through the whole folder."""
+    turn = take(connection)
+    assert folders.advance(connection, turn, resource=RESOURCE, link="next", full_pass=True, now=NOW)
+    folders.start_anew(connection, 1, now=NOW)
+    assert not folders.advance(connection, turn, resource=RESOURCE, link="further", full_pass=True, now=NOW)
+    assert not folders.finish(connection, turn, resource=RESOURCE, link="delta", now=NOW)
+    assert FOLDERS.release(connection, turn, due=NOW + timedelta(hours=1), failures=0)
+    assert folders.state(connection, 1, resource=RESOURCE) == START
+    later = take(connection, "two")
+    assert folders.finish(connection, later, resource=RESOURCE, link="delta", now=NOW)
+    assert folders.state(connection, 1, resource=RESOURCE) == FolderState("delta", False, False, NOW)
+
+
+def test_an_account_never_swept_can_start_anew(connection: Connection) -> None:
+    folders.start_anew(connection, 1, now=NOW)
+    assert folders.finish(connection, take(connection), resource=RESOURCE, link="delta", now=NOW)
