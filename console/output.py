@@ -3,8 +3,9 @@
 import functools
 import json
 import sys
+import textwrap
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -111,6 +112,18 @@ def print_table(table: RichTable | None) -> None:
         console.print(table)
     # Rich fills the last column up with blanks, a nuisance to who pastes it.
     click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def print_object(facts: Mapping[str, object], name: str, rows: Iterable[Mapping[str, object]]) -> None:
+    """Print one JSON object: the facts, and under `name` the rows, written as they come: they may exceed memory."""
+    click.echo(json.dumps(facts, indent=2, default=as_json).removesuffix("\n}"), nl=False)
+    click.echo(f",\n  {json.dumps(name)}: [", nl=False)
+    end = "]"
+    for number, row in enumerate(rows):
+        text = textwrap.indent(json.dumps(row, indent=2, default=as_json), "    ")
+        click.echo(f"{',' if number else ''}\n{text}", nl=False)
+        end = "\n  ]"
+    click.echo(f"{end}\n}}")
 
 
 def tell(text: str) -> None:

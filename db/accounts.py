@@ -5,7 +5,7 @@ Every function takes the connection of a transaction; see `db.engine`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, insert, or_, select, update
@@ -23,6 +23,9 @@ from db.tables import (
 )
 
 AFTER_IMPORT: Final = ("none", "read", "move", "delete")
+
+EVERYTHING: Final = datetime(1900, 1, 1, tzinfo=UTC)
+"""`import_since` of an account that imports whatever is in its folder: no mail is older."""
 
 _settings = account_settings.c
 _USE: Final = (

@@ -178,27 +178,27 @@ def known(connection: Connection, keys: list[MessageKey]) -> set[MessageKey]:
 
 @dataclass(frozen=True, slots=True)
 class ImportedRow:
-    """A row of `tblEmailMessage` in short. `number`: its `nMessageID`."""
+    """A row of `tblEmailMessage` in short."""
 
-    number: int
     graph_id: str
     received: datetime | None
 
 
 def page_of_account(
-    connection: Connection, account_id: int, *, after: int, since: datetime | None, most: int
+    connection: Connection, account_id: int, *, after: str, since: datetime | None, most: int
 ) -> list[ImportedRow]:
-    """Up to `most` rows of the account with a higher number than `after`, in order.
+    """Up to `most` rows of the account by Graph id, beginning after that one (`""`: with the first).
 
-    With `since`, those received then or later, or nobody knows when.
+    With `since`, those received then or later, or nobody knows when. The unique key gives each page without a sort; by
+    `nMessageID` a database sorts all rows of the account for every page, or goes through those of all others.
     """
     row = message.c
-    statement = select(row.nMessageID, row.sGraphMessageID, row.dtReceived).where(
-        row.nAccountID == account_id, row.nMessageID > after
+    statement = select(row.sGraphMessageID, row.dtReceived).where(
+        row.nAccountID == account_id, row.sGraphMessageID > after
     )
     if since is not None:
         statement = statement.where(or_(row.dtReceived.is_(None), row.dtReceived >= since))
-    return [ImportedRow(*found) for found in connection.execute(statement.order_by(row.nMessageID).limit(most))]
+    return [ImportedRow(*found) for found in connection.execute(statement.order_by(row.sGraphMessageID).limit(most))]
 
 
 def _save(connection: Connection, records: list[MessageRecord], now: datetime) -> list[bool]:

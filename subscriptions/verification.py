@@ -1,190 +1,237 @@
-"""Compares a folder with the rows in the database, page by page, whatever the size of either.
-
-The ids of the folder go into a temporary file, so that memory is bounded.
-"""
+"""Proof that the database holds every message of a folder, whatever the webhooks did."""
 
 import asyncio
-import sqlite3
-import tempfile
+import itertools
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Final
 
 from bus.notification import Notification, Source
 from bus.queue import NotificationSender
 from db import messages
-from db.accounts import Account
+from db.accounts import EVERYTHING, Account
 from db.engine import Database
-from graph.errors import ItemGone
-from graph.listing import FolderItem
+from db.messages import ImportedRow, MessageKey
+from graph.errors import FolderNotFound, GraphUnavailable, ItemGone, RequestRejected
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
+from subscriptions.findings import Elsewhere, Findings, Item
 
-_ROWS: Final = 1000
-_AT_ONCE: Final = 4
-_MOVING: Final = frozenset({"move", "delete"})
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A message of the folder that the database lacks."""
-
-    message_id: str
-    received: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
-    """A row whose message is not in the folder. `folder`: the id of where it is now; None: nowhere any more."""
-
-    message_id: str
-    received: datetime | None
-    folder: str | None
+_LOOKED_UP_AT_ONCE: Final = 4
+"""More than four calls a mailbox Graph refuses (graph.md, section 8)."""
+_LEAVES_THE_FOLDER: Final = frozenset({"move", "delete"})
+_UNDER_WAY: Final = timedelta(minutes=3)
+"""Graph notifies within three minutes (graph.md, section 3, latency)."""
 
 
 @dataclass(slots=True)
-class Counts:
-    """Messages on both sides, since the time compared."""
+class Tally:
+    """How many messages there are; both sides count only what was received at `since` (None: ever) or later.
 
+    `missing`: in the folder, not in the database; `under_way`: so many of them were received after `young_since`, three
+    minutes before the beginning. `queued`: so many of the missing. `elsewhere`: in the database, not in the folder;
+    `moved` and `deleted` say where those are, None: not looked up, because importing moves or deletes what it imports.
+    """
+
+    since: datetime | None
+    young_since: datetime
+    folder_name: str | None = None
     in_folder: int = 0
     in_database: int = 0
     missing: int = 0
-    elsewhere: int = 0
+    under_way: int = 0
     queued: int = 0
+    elsewhere: int = 0
+    moved: int | None = None
+    deleted: int | None = None
+
+    def is_under_way(self, item: Item) -> bool:
+        """Whether the notification of a missing message may still come."""
+        return item.received is not None and item.received > self.young_since
+
+
+@dataclass(slots=True)
+class _Place:
+    """The folder that is verified, and what other folders are called."""
+
+    mailbox: Mailbox
+    folder: str
+    folder_id: str
+    names: dict[str, str | None] = field(default_factory=dict)
 
 
 class Verification:
-    """One comparison of one account; `counts` grow while it runs."""
+    """Compares the folder of an account with the rows of the account, page by page."""
 
     def __init__(
         self,
         database: Database,
         mail: MailReader,
-        account: Account,
+        queue: NotificationSender,
+        findings: Findings,
         *,
-        since: datetime | None,
         clock: Callable[[], datetime],
+        on_progress: Callable[[str, int], None] = lambda _doing, _done: None,
+        page_rows: int = 1000,
     ) -> None:
-        """`since` (aware): messages received earlier do not count; never earlier than the account imports."""
+        """`findings` takes what is found. `on_progress` is told what is being done, and how much of it is."""
         self._database = database
         self._mail = mail
-        self._account = account
-        self._mailbox = Mailbox.of(account.account_id, account.settings)
+        self._queue = queue
+        self._findings = findings
         self._clock = clock
-        times = [each.replace(microsecond=0) for each in (since, account.settings.import_since) if each is not None]
-        self.since = max(times, default=None)
-        self.counts = Counts()
+        self._on_progress = on_progress
+        self._page_rows = page_rows
 
-    @property
-    def looks_elsewhere(self) -> bool:
-        """Whether a message that left the folder is worth a look: not when importing moves or deletes it."""
-        return self._account.settings.after_import not in _MOVING
+    async def run(self, account: Account, *, since: datetime | None = None, repair: bool = False) -> Tally:
+        """Compare, and with `repair` queue what is missing.
 
-    async def run(self, *, repair: NotificationSender | None = None) -> AsyncIterator[Missing | Elsewhere]:
-        """Everything that differs, as it is found; what is missing is queued with `repair`.
+        `since`: messages received earlier do not count; nor do those that the account does not import.
 
         Raises:
-            GraphError, DatabaseUnavailable, QueueUnavailable
+            GraphError, DatabaseUnavailable
+            QueueUnavailable: some of the missing may be queued.
+            sqlite3.Error: see Findings.
         """
-        with _ids() as seen:
-            async for lacking in self._through_the_folder(seen):
-                if repair is not None and lacking:
-                    await repair.put([each.to_message() for each in self._notifications(lacking)])
-                    self.counts.queued += len(lacking)
-                for item in lacking:
-                    yield Missing(item.message_id, item.received)
-            async for strangers in self._through_the_database(seen):
-                for each in strangers:
-                    yield each
+        times = [each for each in (since, account.settings.import_since) if each is not None and each > EVERYTHING]
+        # Graph's times have whole seconds.
+        first = max(times).replace(microsecond=0) if times else None
+        tally = Tally(first, young_since=self._clock() - _UNDER_WAY)
+        mailbox = Mailbox.of(account.account_id, account.settings)
+        folder = await self._mail.probe(mailbox, account.settings.folder)
+        tally.folder_name = folder.get("displayName")
+        place = _Place(mailbox, account.settings.folder, str(folder.get("id")))
+        await self._read_folder(place, tally)
+        await self._compare(account, place, tally)
+        await self._see_to_missing(account, tally, repair=repair)
+        return tally
 
-    async def _through_the_folder(self, seen: "_Ids") -> AsyncIterator[list[FolderItem]]:
-        account_id = self._account.account_id
+    async def _read_folder(self, place: _Place, tally: Tally) -> None:
         link: str | None = None
         while True:
-            page = await self._mail.folder_page(
-                self._mailbox, self._account.settings.folder, since=self.since, link=link
-            )
-            # Mail that arrives meanwhile moves the pages on: some ids come twice.
-            fresh = seen.add(page.items)
-            keys = [(account_id, each.message_id) for each in fresh]
-            known = await self._database.read(lambda connection, keys=keys: messages.known(connection, keys))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
-            lacking = [each for each in fresh if (account_id, each.message_id) not in known]
-            self.counts.in_folder += len(fresh)
-            self.counts.missing += len(lacking)
-            yield lacking
+            page = await self._mail.folder_page(place.mailbox, place.folder, since=tally.since, link=link)
+            # Mail that arrives meanwhile shifts the pages, so that some of it is seen twice.
+            tally.in_folder += self._findings.add([Item(each.message_id, each.received) for each in page.items])
+            self._on_progress("Reading the folder", tally.in_folder)
             if page.link is None:
                 return
+            if page.link == link:
+                raise GraphUnavailable(f"Graph pages the folder of {place.mailbox} in a circle. Try again later.")
             link = page.link
 
-    async def _through_the_database(self, seen: "_Ids") -> AsyncIterator[Sequence[Elsewhere]]:
-        after = 0
-        while True:
-            rows = await self._database.read(
-                lambda connection, after=after: messages.page_of_account(  # type: ignore[misc]  # as above
-                    connection, self._account.account_id, after=after, since=self.since, most=_ROWS
-                )
+    async def _compare(self, account: Account, place: _Place, tally: Tally) -> None:
+        looked_up = account.settings.after_import not in _LEAVES_THE_FOLDER
+        if looked_up:
+            tally.moved = tally.deleted = 0
+        after = ""
+        while rows := await self._rows(account.account_id, tally.since, after):
+            after = rows[-1].graph_id
+            tally.in_database += len(rows)
+            absent = self._findings.strike([each.graph_id for each in rows])
+            if looked_up:
+                await self._look_up([each for each in rows if each.graph_id in absent], place, tally)
+            else:
+                tally.elsewhere += len(absent)
+            self._on_progress("Comparing with the database", tally.in_database)
+
+    async def _rows(self, account_id: int, since: datetime | None, after: str) -> list[ImportedRow]:
+        return await self._database.read(
+            lambda connection: messages.page_of_account(
+                connection, account_id, after=after, since=since, most=self._page_rows
             )
-            if not rows:
-                return
-            after = rows[-1].number
-            self.counts.in_database += len(rows)
-            strangers = [each for each in rows if each.graph_id not in seen]
-            self.counts.elsewhere += len(strangers)
-            if self.looks_elsewhere:
-                for start in range(0, len(strangers), _AT_ONCE):
-                    yield await asyncio.gather(*map(self._look_up, strangers[start : start + _AT_ONCE]))
+        )
 
-    async def _look_up(self, row: messages.ImportedRow) -> Elsewhere:
+    async def _look_up(self, rows: Sequence[ImportedRow], place: _Place, tally: Tally) -> None:
+        """Find out where they are, a few at a time."""
+        left = iter(rows)
+
+        async def work() -> None:
+            for row in left:
+                found = await self._locate(place, Item(row.graph_id, row.received))
+                self._note(found, tally)
+
+        tasks = [asyncio.create_task(work()) for _ in range(min(_LOOKED_UP_AT_ONCE, len(rows)))]
         try:
-            folder: str | None = await self._mail.parent_folder(self._mailbox, row.graph_id)
-        except ItemGone:
-            folder = None
-        return Elsewhere(row.graph_id, row.received, folder)
-
-    def _notifications(self, items: Iterable[FolderItem]) -> Iterator[Notification]:
-        prefix, now = uuid.uuid4().hex[:16], self._clock()
-        for number, each in enumerate(items):
-            yield Notification(
-                account_id=self._account.account_id,
-                subscription_id=None,
-                change_type="created",
-                message_id=each.message_id,
-                etag=None,
-                received=now,
-                correlation=f"{prefix}-{number}",
-                source=Source.OPERATOR,
-            )
-
-
-class _Ids:
-    """A set of message ids in a file."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        connection.execute("CREATE TABLE seen (id TEXT PRIMARY KEY) WITHOUT ROWID")
-
-    def __contains__(self, message_id: str) -> bool:
-        return self._connection.execute("SELECT 1 FROM seen WHERE id = ?", (message_id,)).fetchone() is not None
-
-    def add(self, items: Sequence[FolderItem]) -> list[FolderItem]:
-        """Remember these; those that were not there before."""
-        insert = "INSERT OR IGNORE INTO seen VALUES (?)"
-        return [each for each in items if self._connection.execute(insert, (each.message_id,)).rowcount]
-
-
-@contextmanager
-def _ids() -> Iterator[_Ids]:
-    with tempfile.TemporaryDirectory(prefix="mail-importer-verify-") as folder:
-        connection = sqlite3.connect(Path(folder) / "ids.db", isolation_level=None, check_same_thread=False)
-        try:
-            # Nobody needs it after a crash, and the page cache is all the memory it takes.
-            for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-8000"):
-                connection.execute(f"PRAGMA {pragma}")
-            connection.execute("BEGIN")
-            yield _Ids(connection)
+            await asyncio.gather(*tasks)
         finally:
-            connection.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _locate(self, place: _Place, item: Item) -> Elsewhere | None:
+        """Where the message is; None when it is in the folder after all."""
+        try:
+            folder_id = await self._mail.parent_folder(place.mailbox, item.message_id)
+        except ItemGone:
+            return Elsewhere(item, None, None)
+        except RequestRejected as exc:
+            # What Graph does not take for an id names no message of the mailbox; others are to be compared still.
+            if (exc.code or "").lower() != "errorinvalididmalformed":
+                raise
+            return Elsewhere(item, None, None)
+        if folder_id == place.folder_id:
+            return None
+        return Elsewhere(item, folder_id, await self._name(place, folder_id))
+
+    async def _name(self, place: _Place, folder_id: str) -> str | None:
+        if folder_id not in place.names:
+            try:
+                place.names[folder_id] = (await self._mail.probe(place.mailbox, folder_id)).get("displayName")
+            except FolderNotFound:
+                place.names[folder_id] = None
+        return place.names[folder_id]
+
+    def _note(self, found: Elsewhere | None, tally: Tally) -> None:
+        if found is None:
+            # It came and was imported while the folder was read, or its page shifted then.
+            tally.in_folder += 1
+            return
+        tally.elsewhere += 1
+        if found.folder_id is None:
+            tally.deleted = (tally.deleted or 0) + 1
+        else:
+            tally.moved = (tally.moved or 0) + 1
+        self._findings.note_elsewhere([found])
+
+    async def _see_to_missing(self, account: Account, tally: Tally, *, repair: bool) -> None:
+        now = self._clock()
+        for items in _pages(self._findings.missing(), self._page_rows):
+            # Imported while the others were compared.
+            known = await self._known([(account.account_id, each.message_id) for each in items])
+            self._findings.strike([message_id for _, message_id in known])
+            tally.in_database += len(known)
+            lacking = [each for each in items if (account.account_id, each.message_id) not in known]
+            tally.missing += len(lacking)
+            tally.under_way += sum(tally.is_under_way(each) for each in lacking)
+            if repair and lacking:
+                await self._queue.put([each.to_message() for each in _notifications(account, lacking, now)])
+                tally.queued += len(lacking)
+                self._on_progress("Queueing what is missing", tally.queued)
+
+    async def _known(self, keys: list[MessageKey]) -> set[MessageKey]:
+        return await self._database.read(lambda connection: messages.known(connection, keys))
+
+
+def _pages(items: Iterable[Item], rows: int) -> Iterable[list[Item]]:
+    left = iter(items)
+    while page := list(itertools.islice(left, rows)):
+        yield page
+
+
+def _notifications(account: Account, items: Sequence[Item], now: datetime) -> list[Notification]:
+    prefix = uuid.uuid4().hex[:16]
+    return [
+        Notification(
+            account_id=account.account_id,
+            subscription_id=None,
+            change_type="created",
+            message_id=each.message_id,
+            etag=None,
+            received=now,
+            correlation=f"{prefix}-{number}",
+            source=Source.OPERATOR,
+        )
+        for number, each in enumerate(items)
+    ]

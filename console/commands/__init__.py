@@ -71,6 +71,14 @@ def moment(_context: click.Context, _parameter: click.Parameter, text: str | Non
         raise click.BadParameter(f"{text!r} is no time such as 2026-03-31 or 2026-03-31T14:30:00+02:00.") from exc
 
 
+def past_moment(context: click.Context, parameter: click.Parameter, text: str | None) -> datetime | None:
+    """Read a time as `moment` does; one that is still to come is wrong usage too."""
+    time = moment(context, parameter, text)
+    if time is not None and time > context.ensure_object(Invocation).clock():
+        raise click.BadParameter(f"{time:%Y-%m-%d %H:%M:%S} UTC is still to come.")
+    return time
+
+
 def example(*lines: str) -> str:
     """The end of a command's help: lines to try."""
     return "\n".join(["\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])

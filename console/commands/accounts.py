@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import click
@@ -16,9 +16,6 @@ from console.settings import SettingsError
 from db import accounts as table
 from db import folders, missed, subscriptions
 from db.engine import run_reading, run_writing
-
-EVERYTHING: Final = datetime(1900, 1, 1, tzinfo=UTC)
-"""The date that `--import-since all` means."""
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -85,7 +82,7 @@ def _since(_context: click.Context, _parameter: click.Parameter, text: str | Non
     """`now` stays a word: only the command knows what time it is."""
     if text is None or text.strip().lower() == "now":
         return text and "now"
-    return EVERYTHING if text.strip().lower() == "all" else moment(_context, _parameter, text)
+    return table.EVERYTHING if text.strip().lower() == "all" else moment(_context, _parameter, text)
 
 
 def _account_options(*, adding: bool) -> Callable[[Command], Command]:
@@ -294,7 +291,7 @@ def show(invocation: Invocation, name: str) -> Record:
         Column("after_import", "After import"),
         Column("move_to_folder", "Move to"),
         Column("next_thumbprint", "Next certificate"),
-        Column("import_since", "Imports since", lambda since: "always" if since == EVERYTHING else shown(since)),
+        Column("import_since", "Imports since", lambda since: "always" if since == table.EVERYTHING else shown(since)),
         Column("subscription", "Subscription", lambda held: _subscription(held, now, webhooks)),
         Column("swept", "Last sweep"),
         Column("missed_notifications", "Missed notifications", _missed),

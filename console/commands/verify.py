@@ -1,154 +1,185 @@
-"""`mail-importer verify`: does the database hold what the folder holds?"""
+"""`mail-importer verify`: the proof that nothing is missing."""
 
 import asyncio
-import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
-from typing import Any, Final
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
 
 import click
 from rich.console import Console
-from rich.status import Status
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bus.database import DatabaseQueue
-from console.commands import Invocation, as_stored, example, moment, pass_invocation
+from console.commands import Invocation, as_stored, example, pass_invocation, past_moment
 from console.graph import open_graph
-from console.output import Column, Record, as_json, print_table, printable, shown, tell
+from console.output import Column, Record, print_object, print_table, printable, shown, tell
 from console.settings import require_database_queue
 from db import accounts
+from db.accounts import Account
 from db.engine import Database
 from graph.messages import MailReader
-from subscriptions.verification import Counts, Elsewhere, Missing, Verification
+from subscriptions.findings import Findings, Item
+from subscriptions.verification import Tally, Verification
 
-_UNDER_WAY: Final = timedelta(minutes=3)
+OnProgress = Callable[[str, int], None]
 
 
 @click.command(
-    epilog=example(
-        "mail-importer verify laboratory",
-        "mail-importer verify laboratory --since 2026-03-01 --repair",
-    )
+    epilog=example("mail-importer verify laboratory", "mail-importer verify laboratory --since 2026-03-01 --repair")
 )
 @click.argument("name", callback=as_stored)
 @click.option(
     "--since",
     metavar="T",
-    callback=moment,
-    help="Compare what was received then or later (ISO 8601; UTC unless it says otherwise).",
+    callback=past_moment,
+    help="Only messages received at this time or later (ISO 8601; UTC unless it says otherwise).",
 )
-@click.option("--repair", is_flag=True, help="Queue what is missing, to be imported.")
+@click.option("--repair", is_flag=True, help="Queue the missing messages, for the processor to import.")
 @click.option("--json", "in_json", is_flag=True, help="Print the same data as JSON.")
 @pass_invocation
 def verify(invocation: Invocation, name: str, since: datetime | None, repair: bool, in_json: bool) -> None:
-    """Compare the ids in an account's folder with the rows in the database.
+    """Prove that every message of an account's folder is imported.
 
-    Names every message that is missing, or that is in the database and in another folder by now. Ends with exit status
-    1 while anything is missing.
+    Compares the messages in the folder with those in the database, as far as they were received since the account
+    imports (--import-since). Prints how many there are on both sides, every message that is missing, and where those
+    are that are in the database but no longer in the folder. Exit status 1 while anything is missing.
     """
     require_database_queue(invocation.settings)
-    printer = _JsonPrinter() if in_json else _TextPrinter()
-    counts = asyncio.run(_verify(invocation, name, since, repair, printer))
-    if counts.missing:
-        text = f"{counts.missing} messages of the folder are not in the database."
-        after = f"{counts.queued} were queued; run it again once they are imported."
+    with Findings() as findings:
+        try:
+            with _progress() as on_progress:
+                account, tally = asyncio.run(_verified(invocation, name, since, repair, findings, on_progress))
+            if since is not None and tally.since is not None and tally.since > since:
+                tell(f"The account imports mail received since {shown(tally.since)}; what is older was left out.")
+            _print(account, tally, findings, in_json=in_json)
+        except sqlite3.Error as exc:
+            raise click.ClickException(
+                f"The temporary file of the comparison cannot be used: {exc}. Free some room where temporary files "
+                "are, or name another place in the variable SQLITE_TMPDIR."
+            ) from exc
+    if tally.missing:
+        text = f"{tally.missing} messages of the folder are not in the database."
+        after = f"{tally.queued} were queued; run it again once they are imported."
         raise click.ClickException(f"{text} {after if repair else 'Queue them with --repair.'}")
 
 
-class _TextPrinter:
-    """A line for each difference as it is found, however many there are; the counts at the end."""
-
-    def found(self, difference: dict[str, Any]) -> None:
-        """Print a difference."""
-        where = f" to folder {difference['folder']}" if difference["folder"] else ""
-        text = f"{difference['state']}{where}, received {shown(difference['received'])}: {difference['message_id']}"
-        click.echo(printable(text))
-
-    def end(self, summary: dict[str, Any]) -> None:
-        """Print the counts."""
-        columns = [
-            Column("in_folder", "In the folder"),
-            Column("in_database", "In the database"),
-            Column("missing", "Missing"),
-            Column("elsewhere", "Not in the folder any more"),
-            Column("queued", "Queued"),
-            Column("since", "Received since", lambda since: "always" if since is None else shown(since)),
-        ]
-        print_table(Record(columns, summary).table())
-
-
-class _JsonPrinter:
-    """One object, its list written as it is found."""
-
-    def __init__(self) -> None:
-        self._before = '{\n  "differences": [\n    '
-
-    def found(self, difference: dict[str, Any]) -> None:
-        """Print a difference."""
-        click.echo(self._before + json.dumps(difference, default=as_json), nl=False)
-        self._before = ",\n    "
-
-    def end(self, summary: dict[str, Any]) -> None:
-        """Print the counts."""
-        begun = self._before.startswith(",")
-        click.echo(("" if begun else '{\n  "differences": [') + "\n  ],", nl=False)
-        click.echo(json.dumps(summary, indent=2, default=as_json).removeprefix("{"))
-
-
-async def _verify(
-    invocation: Invocation, name: str, since: datetime | None, repair: bool, printer: _TextPrinter | _JsonPrinter
-) -> Counts:
+async def _verified(
+    invocation: Invocation,
+    name: str,
+    since: datetime | None,
+    repair: bool,
+    findings: Findings,
+    on_progress: OnProgress,
+) -> tuple[Account, Tally]:
     with invocation.gateway() as engine:
-        database = Database(engine)
-        queue = DatabaseQueue(database, clock=invocation.clock)
-        try:
+        async with AsyncExitStack() as resources:
+            database = Database(engine)
+            resources.push_async_callback(database.close)
+            queue = DatabaseQueue(database, clock=invocation.clock)
+            resources.push_async_callback(queue.close)
             account = await database.read(lambda connection: accounts.by_name(connection, name))
-            async with open_graph(invocation.settings) as graph:
-                verification = Verification(
-                    database, MailReader(graph.client), account, since=since, clock=invocation.clock
-                )
-                young = invocation.clock() - _UNDER_WAY
-                with _status() as status:
-                    async for each in verification.run(repair=queue if repair else None):
-                        printer.found(_difference(each, young))
-                        status.update(_so_far(verification.counts))
-        finally:
-            await queue.close()
-            await database.close()
-    if verification.counts.elsewhere and not verification.looks_elsewhere:
-        tell("Rows whose message is not in the folder are only counted: the account moves or deletes what it imported.")
-    printer.end(_summary(verification))
-    return verification.counts
-
-
-def _difference(found: Missing | Elsewhere, young: datetime) -> dict[str, Any]:
-    if isinstance(found, Elsewhere):
-        state, folder = ("deleted", None) if found.folder is None else ("moved", found.folder)
-    else:
-        is_young = found.received is not None and found.received > young
-        state, folder = "missing, perhaps under way" if is_young else "missing", None
-    return {"message_id": found.message_id, "received": found.received, "state": state, "folder": folder}
-
-
-def _summary(verification: Verification) -> dict[str, Any]:
-    counts = verification.counts
-    return {
-        "in_folder": counts.in_folder,
-        "in_database": counts.in_database,
-        "missing": counts.missing,
-        "elsewhere": counts.elsewhere,
-        "queued": counts.queued,
-        "since": verification.since,
-    }
+            graph = await resources.enter_async_context(open_graph(invocation.settings))
+            verification = Verification(
+                database,
+                MailReader(graph.client),
+                queue,
+                findings,
+                clock=invocation.clock,
+                on_progress=on_progress,
+            )
+            return account, await verification.run(account, since=since, repair=repair)
 
 
 @contextmanager
-def _status() -> Iterator[Status]:
-    """How far it is, on standard error; rich shows nothing where that is no terminal."""
-    with Console(file=sys.stderr).status("Reading the folder") as status:
-        yield status
+def _progress() -> Iterator[OnProgress]:
+    """What is being done, for whoever waits at a terminal."""
+    console = Console(stderr=True)
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}: {task.completed} messages"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("Beginning", total=None)
+        yield lambda doing, done: bar.update(task, description=doing, completed=done)
 
 
-def _so_far(counts: Counts) -> str:
-    return f"{counts.in_folder} in the folder, {counts.in_database} in the database, {counts.missing} missing"
+# What is printed.
+
+
+def _print(account: Account, tally: Tally, findings: Findings, *, in_json: bool) -> None:
+    """The counts, and every message that is on one side only."""
+    facts = {
+        "account": account.settings.name,
+        "folder": account.settings.folder,
+        **{each.name: getattr(tally, each.name) for each in fields(tally) if each.name != "young_since"},
+    }
+    if in_json:
+        print_object(facts, "differences", _differences(tally, findings))
+        return
+    print_table(Record(_columns(account, tally), facts).table())
+    for number, each in enumerate(_differences(tally, findings)):
+        # A line each, with the id whole, however wide the terminal is.
+        line = f"{each['state']:<7}  {shown(each['received']):<23}  {each['message_id']}  {_note(each)}"
+        click.echo(("" if number else "\n") + printable(line.rstrip()))
+
+
+def _differences(tally: Tally, findings: Findings) -> Iterator[dict[str, Any]]:
+    for item in findings.missing():
+        yield _difference("missing", item, under_way=tally.is_under_way(item))
+    for found in findings.elsewhere():
+        state = "deleted" if found.folder_id is None else "moved"
+        yield _difference(state, found.item, folder=found.folder_id, folder_name=found.folder_name)
+
+
+def _difference(
+    state: str, item: Item, *, under_way: bool = False, folder: str | None = None, folder_name: str | None = None
+) -> dict[str, Any]:
+    return {
+        "state": state,
+        "message_id": item.message_id,
+        "received": item.received,
+        "under_way": under_way,
+        "folder": folder,
+        "folder_name": folder_name,
+    }
+
+
+def _note(difference: dict[str, Any]) -> str:
+    if difference["state"] == "moved":
+        return f"now in {difference['folder_name'] or difference['folder']}"
+    return "perhaps under way" if difference["under_way"] else ""
+
+
+def _columns(account: Account, tally: Tally) -> list[Column]:
+    columns = [
+        Column("account", "Account"),
+        Column("folder", "Folder", lambda folder: tally.folder_name or folder),
+        Column("since", "Received since", lambda since: "the beginning" if since is None else shown(since)),
+        Column("in_folder", "In the folder"),
+        Column("in_database", "In the database"),
+        Column("missing", "Missing", lambda count: _of_which(count, tally.under_way, "perhaps under way")),
+    ]
+    if tally.moved is None:
+        columns.append(
+            Column(
+                "elsewhere",
+                "Left the folder",
+                lambda count: (
+                    f"{count}, as they should (--after-import {account.settings.after_import}): not looked up"
+                ),
+            )
+        )
+    else:
+        columns += [Column("moved", "Changed folder"), Column("deleted", "Deleted")]
+    return [*columns, Column("queued", "Queued")] if tally.queued else columns
+
+
+def _of_which(count: int, part: int, what: str) -> str:
+    return f"{count}, of which {part} {what}" if part else str(count)

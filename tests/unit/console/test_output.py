@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from console.output import Column, Listing, Record, printable, prints_data, shown, span
+from console.output import Column, Listing, Record, print_object, printable, prints_data, shown, span
 
 COLUMNS = (Column("name", "Name"), Column("when", "When"), Column("bytes", "Bytes", right=True))
 ROW = {"name": "[bold]a\x1b[31m", "when": datetime(2026, 3, 31, tzinfo=UTC), "bytes": 1, "file": Path("x")}
@@ -48,6 +48,17 @@ def test_a_record_is_a_line_for_each_fact_and_an_object_as_json() -> None:
     record = Record(COLUMNS, ROW)
     assert printed(record).stdout.splitlines()[2] == "Bytes  1"
     assert json.loads(printed(record, "--json").stdout)["bytes"] == 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_an_object_with_rows_that_come_one_by_one_is_what_json_makes_of_it_at_once(
+    count: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    when = datetime(2026, 3, 31, tzinfo=UTC)
+    print_object({"a": 1, "when": when}, "rows", ({"n": number, "of": {"x": None}} for number in range(count)))
+    rows = [{"n": number, "of": {"x": None}} for number in range(count)]
+    whole = {"a": 1, "when": "2026-03-31T00:00:00Z", "rows": rows}
+    assert capsys.readouterr().out == json.dumps(whole, indent=2) + "\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"]])

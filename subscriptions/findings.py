@@ -1,0 +1,122 @@
+"""What a comparison of a folder with the database found, in a temporary file: folders may be larger than memory."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Final, Self
+
+_ROWS_AT_A_TIME: Final = 1000
+_CACHE_KIBIBYTES: Final = 8192
+
+_TABLES: Final = """
+CREATE TABLE folder (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, received TEXT);
+CREATE TABLE elsewhere (number INTEGER PRIMARY KEY, id TEXT NOT NULL, received TEXT, folder_id TEXT, folder_name TEXT);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A message by its immutable id, and when it was received (aware, UTC), as far as that is known."""
+
+    message_id: str
+    received: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A message of the database that is not in the folder. `folder_id` None: it is deleted."""
+
+    item: Item
+    folder_id: str | None
+    folder_name: str | None
+
+
+class Findings:
+    """Messages of a folder, those of them that the database lacks, and those that it has but the folder has not.
+
+    A context manager: at its end the file is gone. A page takes milliseconds, so nothing here is awaited.
+
+    Every method raises sqlite3.Error when the file cannot be written: the disk of temporary files is full.
+    """
+
+    def __init__(self) -> None:
+        # Without a name it is a file that nobody else can open, and that is gone also when the process is killed:
+        # https://www.sqlite.org/inmemorydb.html#temporary_databases
+        self._connection = sqlite3.connect("", isolation_level=None)
+        # Nobody reads it after a crash, so it needs no journal.
+        for pragma in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{_CACHE_KIBIBYTES}"):
+            self._connection.execute(f"PRAGMA {pragma}").close()
+        self._connection.executescript(_TABLES).close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def add(self, items: Sequence[Item]) -> int:
+        """Note what is in the folder; how many of them were new."""
+        rows = [(each.message_id, _text(each.received)) for each in items]
+        with self._transaction() as cursor:
+            cursor.executemany("INSERT OR IGNORE INTO folder (id, received) VALUES (?, ?)", rows)
+            return cursor.rowcount
+
+    def strike(self, message_ids: Sequence[str]) -> set[str]:
+        """The database has these: what remains is missing. Returns those of them that the folder has not."""
+        absent: set[str] = set()
+        with self._transaction() as cursor:
+            for message_id in message_ids:
+                if not cursor.execute("DELETE FROM folder WHERE id = ?", (message_id,)).rowcount:
+                    absent.add(message_id)
+        return absent
+
+    def note_elsewhere(self, found: Sequence[Elsewhere]) -> None:
+        """Remember where messages are that the folder has not."""
+        rows = [(each.item.message_id, _text(each.item.received), each.folder_id, each.folder_name) for each in found]
+        with self._transaction() as cursor:
+            cursor.executemany("INSERT INTO elsewhere (id, received, folder_id, folder_name) VALUES (?, ?, ?, ?)", rows)
+
+    def missing(self) -> Iterator[Item]:
+        """What was added and not struck, in the order it was added. It may be struck meanwhile."""
+        for row in self._rows("folder", "id, received"):
+            yield Item(row[0], _time(row[1]))
+
+    def elsewhere(self) -> Iterator[Elsewhere]:
+        """What was noted so, in that order."""
+        for row in self._rows("elsewhere", "id, received, folder_id, folder_name"):
+            yield Elsewhere(Item(row[0], _time(row[1])), row[2], row[3])
+
+    def _rows(self, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
+        after = 0
+        while True:
+            with closing(
+                self._connection.execute(
+                    f"SELECT {columns}, number FROM {table} WHERE number > ? ORDER BY number LIMIT ?",  # noqa: S608  # ours
+                    (after, _ROWS_AT_A_TIME),
+                )
+            ) as cursor:
+                rows = cursor.fetchall()
+            if not rows:
+                return
+            after = rows[-1][-1]
+            yield from rows
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Cursor]:
+        with closing(self._connection.cursor()) as cursor:
+            cursor.execute("BEGIN")
+            yield cursor
+            cursor.execute("COMMIT")
+
+
+def _text(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
