@@ -12,12 +12,15 @@ from sqlalchemy import Connection
 from console.commands import Invocation, as_stored, example, moment, pass_invocation
 from console.commands.certificates import certificate_store, thumbprint_argument
 from console.output import Column, Listing, Record, prints_data, shown, span, tell
-from console.settings import SettingsError
+from console.settings import Settings, SettingsError
 from db import accounts as table
 from db import folders, missed, subscriptions
 from db.engine import run_reading, run_writing
 
 Command = TypeVar("Command", bound=Callable[..., object])
+
+_SECONDS_WITHOUT_WEBHOOK: Final = 60
+"""Between two sweeps, at most, where no webhook tells of mail: as in subscriptions/catch_up.py."""
 
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -82,7 +85,8 @@ def _since(_context: click.Context, _parameter: click.Parameter, text: str | Non
     """`now` stays a word: only the command knows what time it is."""
     if text is None or text.strip().lower() == "now":
         return text and "now"
-    return table.EVERYTHING if text.strip().lower() == "all" else moment(_context, _parameter, text)
+    found = table.EVERYTHING if text.strip().lower() == "all" else moment(_context, _parameter, text)
+    return found and max(found, table.EVERYTHING)
 
 
 def _account_options(*, adding: bool) -> Callable[[Command], Command]:
@@ -209,8 +213,8 @@ def _change(
         changes["move_to_folder"] = None
     if "import_since" in changes:
         changes["import_since"] = _import_since(changes["import_since"], now)
-    if no_next_thumbprint:
-        changes["next_thumbprint"] = None
+    if no_next_thumbprint or changes.get("thumbprint") == before.next_thumbprint:
+        changes.setdefault("next_thumbprint", None)  # it is the current one now
     after = replace(before, **changes)
     _check(after)
     table.change(connection, name, after, now=now)
@@ -255,14 +259,16 @@ def _warn_of_missing_certificates(invocation: Invocation, settings: table.Accoun
 @pass_invocation
 def list_accounts(invocation: Invocation) -> Listing:
     """List the accounts and how each fares."""
+    settings = invocation.settings
     with invocation.gateway() as engine:
-        rows = run_reading(engine, lambda connection: _rows(connection, table.every(connection)))
-    now, webhooks = invocation.clock(), invocation.settings.notification_url is not None
+        rows = run_reading(engine, lambda connection: _rows(connection, table.every(connection), settings))
+    now = invocation.clock()
     columns = [
         Column("name", "Account"),
         Column("user_id", "Mailbox"),
         Column("enabled", "Enabled"),
-        Column("subscription", "Subscription", lambda held: _subscription(held, now, webhooks)),
+        Column("subscription", "Subscription", lambda held: _subscription(held, settings, now)),
+        Column("swept", "Swept", lambda time: _ago(time, now)),
         Column("imported", "Imported", right=True),
         Column("conditions", "Trouble", lambda all_: ", ".join(f"{each['role']}: {each['reason']}" for each in all_)),
     ]
@@ -275,9 +281,10 @@ def list_accounts(invocation: Invocation) -> Listing:
 @pass_invocation
 def show(invocation: Invocation, name: str) -> Record:
     """Show all there is to know of an account."""
+    settings = invocation.settings
     with invocation.gateway() as engine:
-        rows = run_reading(engine, lambda connection: _rows(connection, [table.by_name(connection, name)]))
-    now, webhooks = invocation.clock(), invocation.settings.notification_url is not None
+        rows = run_reading(engine, lambda connection: _rows(connection, [table.by_name(connection, name)], settings))
+    now = invocation.clock()
     columns = [
         Column("name", "Account"),
         Column("account_id", "Number"),
@@ -291,9 +298,10 @@ def show(invocation: Invocation, name: str) -> Record:
         Column("after_import", "After import"),
         Column("move_to_folder", "Move to"),
         Column("next_thumbprint", "Next certificate"),
-        Column("import_since", "Imports since", lambda since: "always" if since == table.EVERYTHING else shown(since)),
-        Column("subscription", "Subscription", lambda held: _subscription(held, now, webhooks)),
-        Column("swept", "Last sweep"),
+        Column("import_since", "Imports since", _import_since_shown),
+        Column("webhook", "Webhook", lambda url: url or f"none (no notification_url): works on {_alone(settings)}"),
+        Column("subscription", "Subscription", lambda held: _subscription(held, settings, now)),
+        Column("swept", "Last sweep", lambda time: "never" if time is None else f"{shown(time)}, {_ago(time, now)}"),
         Column("missed_notifications", "Missed notifications", _missed),
         Column("imported", "Imported"),
         Column("conditions", "Trouble", _conditions),
@@ -301,7 +309,15 @@ def show(invocation: Invocation, name: str) -> Record:
     return Record(columns, rows[0])
 
 
-def _rows(connection: Connection, found: list[table.Account]) -> list[dict[str, Any]]:
+def sweep_seconds(settings: Settings) -> int | None:
+    """How often a folder is looked into without a reason; None: never."""
+    interval = settings.sweep_interval or None
+    if settings.notification_url is not None:
+        return interval
+    return min(interval or _SECONDS_WITHOUT_WEBHOOK, _SECONDS_WITHOUT_WEBHOOK)
+
+
+def _rows(connection: Connection, found: list[table.Account], settings: Settings) -> list[dict[str, Any]]:
     held = subscriptions.held(connection)
     counts = table.imported_counts(connection)
     swept = folders.swept(connection)
@@ -332,7 +348,9 @@ def _rows(connection: Connection, found: list[table.Account]) -> list[dict[str, 
             "move_to_folder": account.settings.move_to_folder,
             "next_thumbprint": account.settings.next_thumbprint,
             "import_since": account.settings.import_since,
+            "webhook": _webhook(held.get(account.account_id), settings),
             "subscription": _held(held.get(account.account_id)),
+            "sweep_seconds": sweep_seconds(settings),
             "swept": swept.get(account.account_id),
             "missed_notifications": _silence(silence.get(account.account_id)),
             "imported": counts.get(account.account_id, 0),
@@ -360,9 +378,30 @@ def _missed(summary: dict[str, Any]) -> str:
     return f"{summary['count']} in 90 days, of mail received until {shown(summary['latest'])}"
 
 
-def _subscription(held: dict[str, Any] | None, now: datetime, webhooks: bool) -> str:
+def _webhook(held: subscriptions.HeldSubscription | None, settings: Settings) -> str | None:
+    """Where Graph notifies, or is to. What is in the database is true also where this host has other settings."""
+    if held is not None:
+        return held.notification_url
+    return None if settings.notification_url is None else f"{settings.notification_url}/notifications"
+
+
+def _alone(settings: Settings) -> str:
+    return f"sweeps alone, every {sweep_seconds(settings)} s"
+
+
+def _import_since_shown(since: datetime | None) -> str:
+    if since is None:
+        return "not decided yet: a subscription manager does it"
+    return "always" if since == table.EVERYTHING else shown(since)
+
+
+def _ago(time: datetime | None, now: datetime) -> str:
+    return "never" if time is None else f"{span(now - time)} ago"
+
+
+def _subscription(held: dict[str, Any] | None, settings: Settings, now: datetime) -> str:
     if held is None:
-        return "none" if webhooks else "none (no notification_url): works on sweeps alone, every 60 s"
+        return "none" if settings.notification_url is not None else _alone(settings)
     if held["expires"] <= now:
         return f"expired {span(now - held['expires'])} ago"
     state = "" if held["state"] == "active" else f"{held['state']}, "

@@ -10,11 +10,14 @@ import pytest
 from click.testing import Result
 from sqlalchemy import Connection, Engine, insert
 
+from console.commands.accounts import sweep_seconds
+from console.settings import Settings
 from db import accounts as table
 from db import folders, missed, subscriptions
 from db.engine import run_reading, run_writing
 from db.schedule import FOLDERS, NEVER, SUBSCRIPTIONS
 from db.tables import message
+from subscriptions.catch_up import SweepRules
 
 Run = Callable[..., Result]
 
@@ -244,6 +247,7 @@ def test_an_account_that_is_not_there_fails(command: str, name: str, status: int
         ("now", NOW),
         ("all", datetime(1900, 1, 1, tzinfo=UTC)),
         ("2026-03-01", datetime(2026, 3, 1, tzinfo=UTC)),
+        ("0001-01-01", table.EVERYTHING),
         ("2026-03-01T10:00:00+02:00", datetime(2026, 3, 1, 8, tzinfo=UTC)),
     ],
 )
@@ -312,6 +316,14 @@ def test_an_update_that_cannot_be_meant_changes_nothing(
     assert said in result.stderr
 
 
+def test_the_next_certificate_made_the_current_one_is_the_next_no_more(add: Run, run: Run, stored: Stored) -> None:
+    other = "AB" * 20
+    add("--next-thumbprint", other)
+    before = stored()[0].settings
+    assert run("accounts", "update", "laboratory", "--thumbprint", other).exit_code == 0
+    assert stored()[0].settings == replace(before, thumbprint=other, next_thumbprint=None)
+
+
 @pytest.mark.usefixtures("engine")
 def test_update_of_no_account_says_so(run: Run) -> None:
     """As the other commands do."""
@@ -339,3 +351,31 @@ def test_show_tells_of_sweeps_and_silence(add: Run, run: Run, engine: Engine) ->
     found = json.loads(run("accounts", "show", "laboratory", "--json").stdout)
     assert found["missed_notifications"] == {"count": 1, "latest": "2026-03-31T12:00:00Z"}
     assert found["swept"] == found["import_since"] == "2026-03-31T12:00:00Z"
+
+
+@pytest.mark.usefixtures("busy")
+def test_show_names_the_webhook_that_graph_notifies_whatever_this_host_is_set_to(run: Run) -> None:
+    assert listed(run)[0]["webhook"] == "https://mail.example.com"
+    assert "Webhook https://mail.example.com" in " ".join(run("accounts", "show", "laboratory").stdout.split())
+
+
+@pytest.mark.usefixtures("engine")
+def test_without_a_subscription_the_webhook_is_the_one_that_is_to_be(
+    add: Run, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add()
+    [row] = listed(run)
+    assert (row["webhook"], row["sweep_seconds"]) == (None, 60)
+    assert all(part in run("accounts", "list").stdout for part in ("sweeps alone", "every 60 s", "never"))
+    monkeypatch.setenv("MAIL_IMPORTER_NOTIFICATION_URL", "https://mail-in.example.com")
+    [row] = listed(run)
+    assert (row["webhook"], row["sweep_seconds"]) == ("https://mail-in.example.com/notifications", 900)
+    assert "alone" not in run("accounts", "show", "laboratory").stdout
+
+
+@pytest.mark.parametrize("interval", [0, 30, 900])
+def test_the_pause_shown_without_an_inbound_address_is_the_managers(interval: int) -> None:
+    rules = SweepRules(timedelta(seconds=interval) if interval else None, webhooks=False)
+    seconds = sweep_seconds(Settings(sweep_interval=interval))
+    assert seconds is not None
+    assert rules.pause() == timedelta(seconds=seconds)
