@@ -8,6 +8,7 @@ thread.
 import asyncio
 import contextlib
 import os
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Final, Protocol, TypeVar
 
+import tenacity
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -29,6 +31,21 @@ _SQLITE_BUSY_SECONDS: Final = 5
 # 16 MB instead of 4 between two checkpoints: mail with attachments writes a page often before it rests.
 _CHECKPOINT: Final = "wal_autocheckpoint=4000"
 _READ_ONLY: Final = "mail_importer_read_only"
+
+
+def _is_busy(error: BaseException) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _patiently(work: Callable[[], object]) -> None:
+    """Do it, again and again while another process holds SQLite's lock, as long as SQLite itself would wait."""
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_is_busy),
+        wait=tenacity.wait_random(0.005, 0.05),
+        stop=tenacity.stop_after_delay(_SQLITE_BUSY_SECONDS),
+        reraise=True,
+    )
+    retrying(work)
 
 
 def make_engine(url: str) -> Engine:
@@ -128,7 +145,10 @@ def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:  # noqa: ANN401  # whatever the driver gives
         connection.isolation_level = None  # we say BEGIN; the driver would say it too late
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", _CHECKPOINT):
+        # Not every lock of that switch is waited for by SQLite, however long its time-out: two hosts may open a fresh
+        # file at once.
+        _patiently(lambda: connection.execute("PRAGMA journal_mode=WAL").close())
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", _CHECKPOINT):
             connection.execute(f"PRAGMA {pragma}").close()
         file.opened(connection.execute("PRAGMA database_list").fetchone()[2])
 

@@ -20,8 +20,8 @@ from console.main import cli
 from console.settings import Settings
 from db import accounts
 from db.tables import message
-from graph.mailbox import Mailbox as OpenedMailbox
 from graph.listing import FolderItem
+from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import FolderPage, MailReader
 from simulator.calls import Operation
 from simulator.faults import FaultKind
