@@ -43,7 +43,7 @@ _TOO_YOUNG: Final = timedelta(hours=1)
 _TOLD_FOR: Final = timedelta(days=1)
 _REMEMBERED_FOR: Final = timedelta(days=90)
 _TURN: Final = timedelta(seconds=30)
-_BACKLOG_WAIT: Final = timedelta(seconds=10)
+_SOON: Final = timedelta(seconds=10)
 _WITHOUT_WEBHOOK: Final = timedelta(seconds=60)
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -130,6 +130,9 @@ class CatchUp:
         """
         if account.removed or not account.enabled:
             return NEVER
+        if account.settings.import_since is None:
+            # Decided in the account's first turn at its subscription; until then nobody knows what to leave out.
+            return self._clock() + _SOON
         resource = mail_resource(account.settings.user_id, account.settings.folder)
         held = await self._judge(account)
         state = await self._database.read(
@@ -185,7 +188,7 @@ class CatchUp:
             if self._clock() >= end:
                 return self._clock()
             if progress.queued and (await self._queue.status()).active > self._rules.most_waiting:
-                return self._clock() + _BACKLOG_WAIT
+                return self._clock() + _SOON
 
     async def _advance(self, turn: Turn, resource: str, progress: _Round) -> None:
         now = self._clock()

@@ -97,12 +97,13 @@ class SubscriptionManager:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve what is due until `stop` is set; then finish what is under way, or leave it due for others."""
         stopping = asyncio.create_task(stop.wait())
+        stopping.add_done_callback(lambda _: self._room.set())
         try:
             while not stop.is_set():
                 await self._available(self._compare)
                 for each in self._looking:
                     await self._available(each.look)
-                await self._rest(stopping)
+                await self._rest(stop)
         finally:
             stopping.cancel()
             await asyncio.gather(*(each.finish() for each in self._looking))
@@ -113,15 +114,13 @@ class SubscriptionManager:
         except DatabaseUnavailable as exc:
             log.warning("manager_paused", error=str(exc))
 
-    async def _rest(self, stopping: "asyncio.Task[bool]") -> None:
+    async def _rest(self, stop: asyncio.Event) -> None:
         """Until the next look: at once when turns ended and others wait, several of them together."""
-        room = asyncio.create_task(self._room.wait())
-        await asyncio.wait([stopping, room], timeout=self._limits.look_seconds, return_when=asyncio.FIRST_COMPLETED)
-        room.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await room
-        if self._room.is_set() and not stopping.done():
-            await asyncio.sleep(_GATHER_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.look_seconds):
+                await self._room.wait()
+            if not stop.is_set():
+                await asyncio.sleep(_GATHER_SECONDS)
         self._room.clear()
 
     async def _compare(self) -> None:

@@ -107,11 +107,6 @@ class Rota:
         self._trouble: Counter[Application] = Counter()
         """Turns of an application that failed on Microsoft's side, one after the other."""
 
-    @property
-    def idle(self) -> bool:
-        """True when no turn is under way."""
-        return not self._turns
-
     async def look(self) -> None:
         """Begin the turns that are due, as many as there is room for.
 
@@ -185,6 +180,7 @@ class Rota:
         # What a cancelled turn leaves: due at once, for another manager.
         due, failures = started, turn.failures
         account: Account | None = None
+        condition: Condition | None = None
         try:
             async with asyncio.timeout(_TURN_SECONDS):
                 account = await self._account(turn)
@@ -198,18 +194,16 @@ class Rota:
             failures += 1
             due = self._retry_at(failures)
             self._note_health(account, exc)
-            log.warning(
-                "turn_postponed",
-                account_id=turn.account_id,
-                duty=self._duty.role,
-                error=str(exc) or f"not done within {_TURN_SECONDS:.0f} s",
-            )
+            error = str(exc) or f"Not done within {_TURN_SECONDS:.0f} s: Microsoft Graph or the network is too slow."
+            log.warning("turn_postponed", account_id=turn.account_id, duty=self._duty.role, error=error)
+            if isinstance(exc, TimeoutError) and failures > _QUIET_FAILURES:
+                condition = self._condition(turn.account_id, "TookTooLong", error, due)
         except _Failed as exc:
             failures += 1
             self._note_health(account, exc.__cause__)
             due = max(self._retry_at(failures), self._clock() + exc.retry_after)
         finally:
-            await self._release(turn, account, due=due, failures=failures)
+            await self._release(turn, account, due=due, failures=failures, condition=condition)
 
     def _note_health(self, account: Account | None, exc: BaseException | None) -> None:
         if account is None:
@@ -229,11 +223,15 @@ class Rota:
             await self._database.write(lambda connection: accounts.purge(connection, turn.account_id))
         return account
 
-    async def _release(self, turn: Turn, account: Account | None, *, due: datetime, failures: int) -> None:
+    async def _release(
+        self, turn: Turn, account: Account | None, *, due: datetime, failures: int, condition: Condition | None
+    ) -> None:
         def work(connection: Connection) -> None:
             if self._duty.schedule.release(connection, turn, due=due, failures=failures) and account is not None:
                 self._duty.end(connection, account)
-                if not failures:
+                if condition is not None:
+                    accounts.set_condition(connection, condition)
+                elif not failures:
                     accounts.clear_condition(connection, account.account_id, self._duty.role)
 
         try:
@@ -267,10 +265,12 @@ class Rota:
         await self._note(account, type(exc).__name__, str(exc), turn)
 
     async def _note(self, account: Account, reason: str, detail: str, turn: Turn) -> None:
-        now = self._clock()
-        next_attempt = now + _retry_delay(turn.failures + 1)
-        condition = Condition(account.account_id, self._duty.role, reason, detail, since=now, next_attempt=next_attempt)
+        next_attempt = self._clock() + _retry_delay(turn.failures + 1)
+        condition = self._condition(account.account_id, reason, detail, next_attempt)
         await self._database.write(lambda connection: accounts.set_condition(connection, condition))
+
+    def _condition(self, account_id: int, reason: str, detail: str, next_attempt: datetime) -> Condition:
+        return Condition(account_id, self._duty.role, reason, detail, since=self._clock(), next_attempt=next_attempt)
 
     def _retry_at(self, failures: int) -> datetime:
         return self._clock() + _retry_delay(failures) * self._random.uniform(0.8, 1.2)

@@ -68,6 +68,21 @@ async def test_mail_that_came_before_the_subscription_but_after_the_account_is_i
         assert office.world.calls(Operation.DELTA_MESSAGES) == 1
 
 
+async def test_before_it_is_decided_from_when_to_import_nothing_is(office: Office) -> None:
+    """Graph may say `missed` before the first turn after an upgrade: no reason to import what was never meant."""
+    mailbox, account = await office.world.account_of("Nord")
+    await silently(office, mailbox, 3)
+    office.world.clock.advance(minutes=1)
+    await office.world.database.write(lambda c: folders.note_gap(c, account, now=office.world.clock()))
+    async with office.receiving(), office.managing(), office.world.processing():
+        await until(lambda: office.in_step(1))
+        office.world.clock.advance(seconds=15)
+        await until(lambda: is_swept(office, account))
+        await until(office.at_rest)
+    assert await office.world.queue_is_empty()
+    assert await office.world.imported_ids() == []
+
+
 @pytest.mark.parametrize("since", ["all", "a date"])
 async def test_the_first_pass_goes_back_as_far_as_the_administrator_says(office: Office, since: str) -> None:
     """Page by page, over several pages; a message that was received before the date is left out."""

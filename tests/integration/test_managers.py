@@ -217,3 +217,29 @@ async def test_an_account_that_fell_back_on_its_next_certificate_says_so(office:
         (condition,) = await world.conditions()
         assert condition.reason == "NextCertificateInUse"
         assert world.certificate.thumbprint in condition.detail
+
+
+async def test_a_graph_that_hangs_is_told_after_a_while(
+    make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at once, most of it passes by itself; with when it is tried again."""
+    monkeypatch.setattr(rota, "_TURN_SECONDS", 0.2)
+    office = await make_office()
+    world = office.world
+    _, account = await world.account_of("Nord")
+    world.fault(FaultKind.HANG, operation=Operation.CREATE_SUBSCRIPTION)
+    async with office.managing(limits=RotaLimits(finish_seconds=0.5)):
+        for attempt in range(1, 4):
+            await until(lambda attempt=attempt: world.calls(Operation.CREATE_SUBSCRIPTION) == attempt)
+            assert not await world.conditions()
+            await until(lambda: _waits(office, account))
+            if attempt < 3:
+                world.clock.advance(minutes=2)
+        await until(world.conditions)
+    (condition,) = await world.conditions()
+    assert (condition.role, condition.reason) == ("subscriptions", "TookTooLong")
+    assert condition.next_attempt > world.clock()
+
+
+async def _waits(office: Office, account: int) -> bool:
+    return await office.due(account) > office.world.clock()
