@@ -57,6 +57,22 @@ class Notification:
     lifecycle_event: str | None = None
     source: Source = Source.GRAPH
 
+    @classmethod
+    def of_found(
+        cls, account_id: int, message_id: str, *, source: Source, found: datetime, correlation: str
+    ) -> "Notification":
+        """What stands in for a webhook: somebody found the message in its folder."""
+        return cls(
+            account_id=account_id,
+            subscription_id=None,
+            change_type="created",
+            message_id=message_id,
+            etag=None,
+            received=found,
+            correlation=correlation,
+            source=source,
+        )
+
     def to_message(self) -> Message:
         """The message to put. The same notification, delivered again by Graph, gives the same message id.
 

@@ -233,15 +233,12 @@ class CatchUp:
         prefix = uuid.uuid4().hex[:16]
         watched = held if not (progress.full_pass or progress.state.gap) else None
         return [
-            Notification(
-                account_id=account.account_id,
-                subscription_id=None,
-                change_type="created",
-                message_id=each.message_id,
-                etag=None,
-                received=now,
-                correlation=f"{prefix}-{number}",
+            Notification.of_found(
+                account.account_id,
+                each.message_id,
                 source=Source.SWEEP if _is_overdue(each, watched, now) else Source.CATCH_UP,
+                found=now,
+                correlation=f"{prefix}-{number}",
             )
             for number, each in enumerate(items)
         ]

@@ -223,15 +223,12 @@ def _pages(items: Iterable[Item], rows: int) -> Iterable[list[Item]]:
 def _notifications(account: Account, items: Sequence[Item], now: datetime) -> list[Notification]:
     prefix = uuid.uuid4().hex[:16]
     return [
-        Notification(
-            account_id=account.account_id,
-            subscription_id=None,
-            change_type="created",
-            message_id=each.message_id,
-            etag=None,
-            received=now,
-            correlation=f"{prefix}-{number}",
+        Notification.of_found(
+            account.account_id,
+            each.message_id,
             source=Source.OPERATOR,
+            found=now,
+            correlation=f"{prefix}-{number}",
         )
         for number, each in enumerate(items)
     ]
