@@ -33,7 +33,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "demo": LazyCommand("console.commands.demo:demo", "Watch the whole pipeline at work on this machine."),
     "run": LazyCommand("console.commands.run:run", "Run all roles, or one of them, until told to stop."),
     "db": LazyCommand("console.commands.db:db", "Bring the schema of the gateway database up to date."),
-    "accounts": LazyCommand("console.commands.accounts:accounts", "Add, look at, switch and remove mailboxes."),
+    "accounts": LazyCommand("console.commands.accounts:accounts", "Add, change, look at, switch and remove mailboxes."),
     "verify": LazyCommand("console.commands.verify:verify", "Compare a mailbox's folder with the database."),
     "certificates": LazyCommand("console.commands.certificates:certificates", "Look at and make certificates."),
     "queue": LazyCommand("console.commands.queue:queue", "Look into the queue and replay dead letters."),

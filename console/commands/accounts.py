@@ -27,7 +27,7 @@ _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @click.group(epilog=example("mail-importer accounts list"))
 def accounts() -> None:
-    """Add, look at, switch and remove mailboxes.
+    """Add, change, look at, switch and remove mailboxes.
 
     An account is a mailbox, and the application registration and certificate that open it.
     """
