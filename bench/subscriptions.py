@@ -274,7 +274,7 @@ def _manager(
     catch_up = CatchUp(database, DeltaReader(graph), DatabaseQueue(database, clock=clock), rules=sweeps, **shared)
     chores: list[Chore] = [
         CertificateWatch(database, certificates, tokens, clock=clock, metrics=metrics),
-        Reconciler(database, client, survey, notification_url=addresses.notifications, **shared),
+        Reconciler(database, client, notification_url=addresses.notifications, **shared),
     ]
     limits = ManagerLimits(look_seconds=0.02)
     return SubscriptionManager(

@@ -251,7 +251,6 @@ class _Wiring:
                 Reconciler(
                     database,
                     client,
-                    survey,
                     notification_url=addresses.notifications,
                     clock=utc_now,
                     random=random,

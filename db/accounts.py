@@ -12,11 +12,12 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func,
 from sqlalchemy.exc import IntegrityError
 
 from db.errors import AccountExists, AccountNotFound
-from db.schedule import SUBSCRIPTIONS
+from db.schedule import SUBSCRIPTIONS, Application
 from db.tables import (
     account_condition,
     account_settings,
     folder_sync,
+    graph_subscription,
     message,
     missed_notification,
     subscription_schedule,
@@ -198,7 +199,7 @@ def names_using(connection: Connection, use: CertificateUse) -> dict[int, str]:
     return {row[0]: row[1] for row in rows}
 
 
-def applications(connection: Connection) -> list[tuple[str, str]]:
+def applications(connection: Connection) -> list[Application]:
     """Each tenant and client id that an enabled account signs in with, once."""
     rows = connection.execute(
         select(_settings.sTenantID, _settings.sClientID)
@@ -209,9 +210,21 @@ def applications(connection: Connection) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in rows]
 
 
-def of_application(connection: Connection, tenant_id: str, client_id: str) -> dict[int, Account]:
-    """The accounts that sign in to `tenant_id` as `client_id`, removed ones included."""
-    return _by(connection, (_settings.sTenantID == tenant_id) & (_settings.sClientID == client_id))
+def one_of_application(connection: Connection, application: Application) -> Account | None:
+    """An enabled account that signs in so: any one of them can speak for the application."""
+    row = connection.execute(_select().where(_signs_in(application), _settings.bEnabled).limit(1)).one_or_none()
+    return None if row is None else _account(row)
+
+
+def unsubscribed(connection: Connection, application: Application) -> list[Account]:
+    """The enabled accounts of an application that hold no subscription."""
+    held = graph_subscription.c
+    rows = connection.execute(
+        _select()
+        .outerjoin(graph_subscription, held.nAccountID == _settings.nAccountID)
+        .where(_signs_in(application), _settings.bEnabled, held.nAccountID.is_(None))
+    )
+    return [_account(row) for row in rows]
 
 
 def set_enabled(connection: Connection, name: str, enabled: bool, *, now: datetime) -> None:
@@ -412,6 +425,10 @@ def _same_folder(one: AccountSettings, other: AccountSettings) -> bool:
 
 def _select() -> Any:  # noqa: ANN401  # SQLAlchemy's type of a select of ten columns names each of them
     return select(account_settings, _FINGERPRINT.label("fingerprint"))
+
+
+def _signs_in(application: Application) -> ColumnElement[bool]:
+    return (_settings.sTenantID == application[0]) & (_settings.sClientID == application[1])
 
 
 def _by(connection: Connection, condition: ColumnElement[bool]) -> dict[int, Account]:

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from db.folders import note_gap
-from db.schedule import SUBSCRIPTIONS, Turn
-from db.tables import graph_subscription, subscription_schedule
+from db.schedule import SUBSCRIPTIONS, Application, Turn
+from db.tables import account_settings, graph_subscription, subscription_schedule
 
 _held = graph_subscription.c
 _schedule = subscription_schedule.c
@@ -121,6 +121,22 @@ def held(connection: Connection, account_ids: Sequence[int] | None = None) -> di
         )
         for row in connection.execute(statement)
     }
+
+
+def ids(connection: Connection) -> set[str]:
+    """The ids of all subscriptions we hold."""
+    return set(connection.scalars(select(_held.sSubscriptionID)))
+
+
+def ids_of_application(connection: Connection, application: Application) -> dict[str, int]:
+    """The ids of the subscriptions of an application's accounts, each with its account's number."""
+    settings = account_settings.c
+    rows = connection.execute(
+        select(_held.sSubscriptionID, _held.nAccountID)
+        .join(account_settings, settings.nAccountID == _held.nAccountID)
+        .where(settings.sTenantID == application[0], settings.sClientID == application[1])
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def hold(connection: Connection, subscription: HeldSubscription, *, now: datetime) -> None:

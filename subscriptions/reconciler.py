@@ -15,13 +15,11 @@ from db import accounts, budget, subscriptions
 from db.accounts import Account
 from db.engine import Database
 from db.schedule import Application
-from db.subscriptions import HeldSubscription
 from graph.errors import GraphError
 from graph.mailbox import Mailbox
 from graph.subscriptions import GraphSubscription, SubscriptionClient, mail_resource
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.plan import is_ours
-from subscriptions.survey import Survey
 
 _SELDOM: Final = timedelta(hours=1)
 _FOR_EACH: Final = timedelta(seconds=9)
@@ -40,7 +38,6 @@ class Reconciler:
         self,
         database: Database,
         client: SubscriptionClient,
-        survey: Survey,
         *,
         notification_url: str,
         clock: Callable[[], datetime],
@@ -50,7 +47,6 @@ class Reconciler:
         """`notification_url`: the address that makes a subscription ours."""
         self._database = database
         self._client = client
-        self._survey = survey
         self._notification_url = notification_url
         self._clock = clock
         self._random = random
@@ -88,22 +84,23 @@ class Reconciler:
         Raises:
             DatabaseUnavailable
         """
-        held_before = await self._database.read(subscriptions.held)
-        known = await self._database.read(lambda connection: accounts.of_application(connection, *application))
-        mailbox = next((Mailbox.of(each.account_id, each.settings) for each in known.values() if each.enabled), None)
-        if mailbox is None:
+        read = self._database.read
+        held_before = await read(lambda connection: subscriptions.ids_of_application(connection, application))
+        account = await read(lambda connection: accounts.one_of_application(connection, application))
+        if account is None:
             return True
+        mailbox = Mailbox.of(account.account_id, account.settings)
         try:
-            listed = await self._survey.of(mailbox, fresh=True)
+            listed = await self._client.list(mailbox)
             self._pauses[application] = max(_SELDOM, _FOR_EACH * len(listed))
             ours = [each for each in listed if is_ours(each, self._notification_url)]
-            for held in vanished((each for each in held_before.values() if each.account_id in known), ours):
-                log.warning("subscription_gone", subscription=held.subscription_id, account_id=held.account_id)
-                await self._lose(held)
+            for subscription_id in vanished(held_before, ours):
+                log.warning("subscription_gone", subscription=subscription_id, account_id=held_before[subscription_id])
+                await self._lose(held_before[subscription_id], subscription_id)
             # Read after the list: whatever another manager made before it is held, or about to be, by an account.
-            known = await self._database.read(lambda connection: accounts.of_application(connection, *application))
-            held_after = await self._database.read(subscriptions.held)
-            for each in surplus(ours, held_after, known.values()):
+            waiting = await read(lambda connection: accounts.unsubscribed(connection, application))
+            held_after = await read(subscriptions.ids)
+            for each in surplus(ours, held_after, waiting):
                 await self._client.delete(mailbox, each.id)
                 self._metrics.actions.labels("deleted").inc()
                 log.warning("subscription_surplus", subscription=each.id)
@@ -112,31 +109,26 @@ class Reconciler:
             return False
         return True
 
-    async def _lose(self, held: HeldSubscription) -> None:
+    async def _lose(self, account_id: int, subscription_id: str) -> None:
         now = self._clock()
-
         await self._database.write(
-            lambda connection: subscriptions.lose(connection, held.account_id, held.subscription_id, now=now)
+            lambda connection: subscriptions.lose(connection, account_id, subscription_id, now=now)
         )
 
 
-def vanished(held: Iterable[HeldSubscription], listed: Collection[GraphSubscription]) -> list[HeldSubscription]:
-    """What we held before Graph was asked, and Graph does not have."""
+def vanished(held: Iterable[str], listed: Collection[GraphSubscription]) -> list[str]:
+    """What we held before Graph was asked, and Graph does not have; both by id."""
     there = {each.id for each in listed}
-    return [each for each in held if each.subscription_id not in there]
+    return [each for each in held if each not in there]
 
 
 def surplus(
-    listed: Iterable[GraphSubscription], held: dict[int, HeldSubscription], known: Iterable[Account]
+    listed: Iterable[GraphSubscription], held: Collection[str], waiting: Iterable[Account]
 ) -> list[GraphSubscription]:
     """What Graph has and no account holds or is about to hold.
 
-    An account that holds nothing may be in the middle of its turn: it adopts or deletes what is on its resource.
+    An account that is `waiting`, because it holds nothing, may be in the middle of its turn: it adopts or deletes what
+    is on its resource.
     """
-    ids = {each.subscription_id for each in held.values()}
-    waiting = {
-        mail_resource(each.settings.user_id, each.settings.folder).casefold()
-        for each in known
-        if each.enabled and each.account_id not in held
-    }
-    return [each for each in listed if each.id not in ids and each.resource.strip("/").casefold() not in waiting]
+    resources = {mail_resource(each.settings.user_id, each.settings.folder).casefold() for each in waiting}
+    return [each for each in listed if each.id not in held and each.resource.strip("/").casefold() not in resources]

@@ -148,7 +148,6 @@ class Office:
                 Reconciler(
                     database,
                     client,
-                    survey,
                     notification_url=addresses.notifications,
                     clock=clock,
                     random=random,

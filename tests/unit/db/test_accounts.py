@@ -148,7 +148,10 @@ def test_applications_of_enabled_accounts(connection: Connection) -> None:
         accounts.add(connection, replace(settings(name), client_id=client), now=NOW)
     accounts.set_enabled(connection, "c", False, now=NOW)
     assert accounts.applications(connection) == [("tenant", "one")]
-    assert len(accounts.of_application(connection, "tenant", "one")) == 2
+    found = accounts.one_of_application(connection, ("tenant", "one"))
+    assert found is not None
+    assert found.settings.client_id == "one"
+    assert len(accounts.unsubscribed(connection, ("tenant", "one"))) == 2
 
 
 def test_condition_keeps_since_when(connection: Connection) -> None:
