@@ -53,6 +53,7 @@ _ACCOUNTS = 10_000
 _WEEK = timedelta(days=7)
 _STEP = timedelta(minutes=1)
 _LOOKS_A_MINUTE = 60
+_COMPARISONS_A_MINUTE = 12
 _MEGABYTE = 1024 * 1024
 
 
@@ -188,13 +189,15 @@ def _print(
     )
     ours, least = sum(calls.get(kind, 0) for kind in kinds), 3 * _ACCOUNTS
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MEGABYTE
-    looks = (_LOOKS_A_MINUTE - 1) * 2  # here a manager looks once a simulated minute, in life each second
+    # Here a manager looks, and compares, once a simulated minute; in life each second, and every five.
+    unseen = (_LOOKS_A_MINUTE - 1) * 2 + _COMPARISONS_A_MINUTE - 1
+    idle = _LOOKS_A_MINUTE * 2 + _COMPARISONS_A_MINUTE
     print(f"subscriptions, {_ACCOUNTS} accounts made, then kept for a week ({seconds:.0f} s):")
     print(f"  made within {made_after.total_seconds():.0f} s of simulated time, {created_in:.0f} s of ours")
     print(f"  {alive} alive at the end")
     print(f"  least calls {least}, ours {ours}: " + ", ".join(f"{kind} {calls.get(kind, 0)}" for kind in kinds))
     print(f"  ratio {ours / least:.3f} (to reach: 1.1); 429s: {figures['throttled']} (to reach: 0)")
-    print(f"  database: {statements / minutes + looks:.0f} statements a minute; idle with no account {looks + 2 + 12}")
+    print(f"  database: {statements / minutes + unseen:.0f} statements a minute; with no account {idle}")
     print(f"  peak memory of the manager {peak:.0f} MB (to reach: under 200)")
 
 
