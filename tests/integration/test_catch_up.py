@@ -358,8 +358,6 @@ async def test_a_pass_goes_on_where_a_killed_manager_left_it(office: Office) -> 
     old = await silently(office, mailbox, 50)
     account = await office.world.add_account(mailbox, import_since=datetime(1900, 1, 1, tzinfo=UTC))
     async with office.receiving():
-        office.world.fault(FaultKind.HANG, operation=Operation.DELTA_MESSAGES, probability=1.0)
-        office.world.simulator.faults.clear()
         async with office.managing():
             await until(lambda: office.world.calls(Operation.DELTA_MESSAGES) >= 2)
             office.world.fault(FaultKind.HANG, operation=Operation.DELTA_MESSAGES)
