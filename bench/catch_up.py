@@ -24,9 +24,10 @@ from db.tables import account_settings, queue_message
 from graph.delta import DeltaReader
 from graph.mailbox import Mailbox
 from graph.transport import tls_context
-from subscriptions.catch_up import CatchUp, SweepRules
+from subscriptions.catch_up import CatchUp
 from subscriptions.manager import SubscriptionManager
 from subscriptions.metrics import ManagerMetrics
+from subscriptions.sweeps import SweepRules
 
 _MESSAGES = 50_000
 _PAGE = 500

@@ -41,13 +41,14 @@ from simulator.faults import Fault, FaultKind
 from simulator.simulator import Simulator
 from simulator.subscriptions import SubscriptionRules
 from subscriptions.budget import SharedBudget
-from subscriptions.catch_up import CatchUp, SweepRules
+from subscriptions.catch_up import CatchUp
 from subscriptions.certificates import CertificateWatch
 from subscriptions.keeper import Addresses, Keeper
 from subscriptions.manager import Chore, ManagerLimits, SubscriptionManager
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.reconciler import Reconciler
 from subscriptions.survey import Survey
+from subscriptions.sweeps import SweepRules
 
 _ACCOUNTS = 10_000
 _WEEK = timedelta(days=7)

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 from random import SystemRandom
 from typing import Any, Final
 
@@ -39,13 +38,14 @@ from receiver.app import Receiver
 from receiver.metrics import ReceiverMetrics
 from receiver.server import ConnectionLimits, Listener, tls_context
 from subscriptions.budget import SharedBudget
-from subscriptions.catch_up import CatchUp, SweepRules
+from subscriptions.catch_up import CatchUp
 from subscriptions.certificates import CertificateWatch
 from subscriptions.keeper import Addresses, Keeper
 from subscriptions.manager import Chore, SubscriptionManager
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.reconciler import Reconciler
 from subscriptions.survey import Survey
+from subscriptions.sweeps import SweepRules
 
 RECEIVER: Final = "receiver"
 PROCESSOR: Final = "processor"
@@ -215,7 +215,7 @@ class _Wiring:
         database, random = self._database, self._random
         public = self._settings.notification_url
         addresses = None if public is None else Addresses(f"{public}/notifications", f"{public}/lifecycle")
-        sweeps = self._sweep_rules()
+        sweeps = SweepRules.of_settings(self._settings.sweep_interval, public)
         client = SubscriptionClient(graph.client, SharedBudget(database, clock=utc_now))
         survey = Survey(client, clock=utc_now)
         keeper = Keeper(
@@ -267,13 +267,6 @@ class _Wiring:
             clock=utc_now,
             random=random,
             metrics=metrics,
-        )
-
-    def _sweep_rules(self) -> SweepRules:
-        seconds = self._settings.sweep_interval
-        return SweepRules(
-            interval=timedelta(seconds=seconds) if seconds else None,
-            webhooks=self._settings.notification_url is not None,
         )
 
 

@@ -7,7 +7,7 @@ import builtins
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from http import HTTPStatus
@@ -65,6 +65,10 @@ def mail_resource(user_id: str, folder: str = "inbox") -> str:
     name = well_known_folder(folder)
     place = f"mailFolders('{name}')" if name else f"mailFolders/{folder}"
     return f"users/{user_id}/{place}/messages"
+
+
+NOTIFIED_WITHIN: Final = timedelta(minutes=3)
+"""Graph notifies of a message within this time (graph.md section 3, latency); later it is overdue."""
 
 
 class CallKind(StrEnum):

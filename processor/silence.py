@@ -6,16 +6,13 @@ and waited behind others, the note is taken back. A subscription manager judges 
 """
 
 from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from bus.notification import Notification, Source
 from db import missed
 from db.engine import Database
 from db.messages import MessageKey
-
-_OVERDUE: Final = timedelta(minutes=3)
-"""Graph delivers within three minutes (graph.md, section 3, latency)."""
+from graph.subscriptions import NOTIFIED_WITHIN
 
 
 class SilenceWatch:
@@ -47,6 +44,8 @@ class SilenceWatch:
         if not late:
             return
         suspected = await self._database.read(lambda connection: missed.suspected(connection, late))
-        in_time = [key for key, received in suspected.items() if notifications[key].received <= received + _OVERDUE]
+        in_time = [
+            key for key, received in suspected.items() if notifications[key].received <= received + NOTIFIED_WITHIN
+        ]
         if in_time:
             await self._database.write(lambda connection: missed.retract(connection, in_time))

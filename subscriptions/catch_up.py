@@ -26,16 +26,15 @@ from graph.delta import DeltaPage, DeltaReader
 from graph.errors import SyncStateLost
 from graph.listing import FolderItem
 from graph.mailbox import Mailbox
-from graph.subscriptions import mail_resource
+from graph.subscriptions import NOTIFIED_WITHIN, mail_resource
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.rota import LeaseLost
+from subscriptions.sweeps import SweepRules
 
 SWEEP_ROLE: Final = "sweep"
 NOTIFICATIONS_ROLE: Final = "notifications"
 """The conditions that tell of sweeps that fail, and of notifications that do not come."""
 
-_OVERDUE: Final = timedelta(minutes=3)
-"""Graph notifies within three minutes (graph.md, section 3, latency)."""
 _JUDGED_AFTER: Final = timedelta(minutes=1)
 """What a sweep found has gone through the queue by then, and its notification before it if there was one."""
 _TOO_YOUNG: Final = timedelta(hours=1)
@@ -44,7 +43,6 @@ _TOLD_FOR: Final = timedelta(days=1)
 _REMEMBERED_FOR: Final = timedelta(days=90)
 _TURN: Final = timedelta(seconds=30)
 _SOON: Final = timedelta(seconds=10)
-_WITHOUT_WEBHOOK: Final = timedelta(seconds=60)
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -54,31 +52,6 @@ class CatchUpQueue(NotificationSender, Protocol):
 
     async def status(self) -> QueueStatus:
         """How much waits in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class SweepRules:
-    """`interval`: between two sweeps of an account, None: only when there is a reason to. `webhooks`: there are any.
-
-    `most_waiting`: with more than so many messages to be received, a long pass pauses, so that mail which arrives now
-    does not wait behind all that arrived before.
-    """
-
-    interval: timedelta | None
-    webhooks: bool
-    most_waiting: int = 5_000
-
-    def first(self, now: datetime) -> datetime:
-        """When an account is swept that was never swept; with webhooks its new subscription asks for it earlier."""
-        if not self.webhooks:
-            return now
-        return NEVER if self.interval is None else now + self.interval
-
-    def pause(self) -> timedelta | None:
-        """How long after a sweep the next one comes; None: not by the clock."""
-        if self.webhooks:
-            return self.interval
-        return _WITHOUT_WEBHOOK if self.interval is None else min(self.interval, _WITHOUT_WEBHOOK)
 
 
 @dataclass(slots=True)
@@ -306,4 +279,4 @@ def _is_wanted(item: FolderItem, account: Account) -> bool:
 
 def _is_overdue(item: FolderItem, held: HeldSubscription | None, now: datetime) -> bool:
     """Whether a webhook should have told of it by now."""
-    return held is not None and item.received is not None and held.created < item.received <= now - _OVERDUE
+    return held is not None and item.received is not None and held.created < item.received <= now - NOTIFIED_WITHIN

@@ -18,11 +18,11 @@ from graph.client_state import ClientStateKeys
 from graph.errors import AccountError, ExpirationTooFar, SubscriptionExists, SubscriptionGone
 from graph.mailbox import Mailbox
 from graph.subscriptions import GraphSubscription, SubscriptionClient, mail_resource
-from subscriptions.catch_up import SweepRules
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.plan import Adopt, Create, Delete, Renew, Wanted, fits, is_ours, plan, renewal_due, same_resource
 from subscriptions.rota import LeaseLost
 from subscriptions.survey import Survey
+from subscriptions.sweeps import SweepRules
 
 SUBSCRIPTIONS_ROLE: Final = "subscriptions"
 

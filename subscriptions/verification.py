@@ -5,7 +5,7 @@ import itertools
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from bus.notification import Notification, Source
@@ -17,13 +17,12 @@ from db.messages import ImportedRow, MessageKey
 from graph.errors import FolderNotFound, GraphUnavailable, ItemGone, RequestRejected
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
+from graph.subscriptions import NOTIFIED_WITHIN
 from subscriptions.findings import Elsewhere, Findings, Item
 
 _LOOKED_UP_AT_ONCE: Final = 4
 """More than four calls a mailbox Graph refuses (graph.md, section 8)."""
 _LEAVES_THE_FOLDER: Final = frozenset({"move", "delete"})
-_UNDER_WAY: Final = timedelta(minutes=3)
-"""Graph notifies within three minutes (graph.md, section 3, latency)."""
 
 
 @dataclass(slots=True)
@@ -98,7 +97,7 @@ class Verification:
         times = [each for each in (since, account.settings.import_since) if each is not None and each > EVERYTHING]
         # Graph's times have whole seconds.
         first = max(times).replace(microsecond=0) if times else None
-        tally = Tally(first, young_since=self._clock() - _UNDER_WAY)
+        tally = Tally(first, young_since=self._clock() - NOTIFIED_WITHIN)
         mailbox = Mailbox.of(account.account_id, account.settings)
         folder = await self._mail.probe(mailbox, account.settings.folder)
         tally.folder_name = folder.get("displayName")

@@ -16,11 +16,9 @@ from console.settings import Settings, SettingsError
 from db import accounts as table
 from db import folders, missed, subscriptions
 from db.engine import run_reading, run_writing
+from subscriptions.sweeps import SweepRules
 
 Command = TypeVar("Command", bound=Callable[..., object])
-
-_SECONDS_WITHOUT_WEBHOOK: Final = 60
-"""Between two sweeps, at most, where no webhook tells of mail: as in subscriptions/catch_up.py."""
 
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -309,12 +307,10 @@ def show(invocation: Invocation, name: str) -> Record:
     return Record(columns, rows[0])
 
 
-def sweep_seconds(settings: Settings) -> int | None:
+def _sweep_seconds(settings: Settings) -> int | None:
     """How often a folder is looked into without a reason; None: never."""
-    interval = settings.sweep_interval or None
-    if settings.notification_url is not None:
-        return interval
-    return min(interval or _SECONDS_WITHOUT_WEBHOOK, _SECONDS_WITHOUT_WEBHOOK)
+    pause = SweepRules.of_settings(settings.sweep_interval, settings.notification_url).pause()
+    return None if pause is None else int(pause.total_seconds())
 
 
 def _rows(connection: Connection, found: list[table.Account], settings: Settings) -> list[dict[str, Any]]:
@@ -350,7 +346,7 @@ def _rows(connection: Connection, found: list[table.Account], settings: Settings
             "import_since": account.settings.import_since,
             "webhook": _webhook(held.get(account.account_id), settings),
             "subscription": _held(held.get(account.account_id)),
-            "sweep_seconds": sweep_seconds(settings),
+            "sweep_seconds": _sweep_seconds(settings),
             "swept": swept.get(account.account_id),
             "missed_notifications": _silence(silence.get(account.account_id)),
             "imported": counts.get(account.account_id, 0),
@@ -386,7 +382,7 @@ def _webhook(held: subscriptions.HeldSubscription | None, settings: Settings) ->
 
 
 def _alone(settings: Settings) -> str:
-    return f"sweeps alone, every {sweep_seconds(settings)} s"
+    return f"sweeps alone, every {_sweep_seconds(settings)} s"
 
 
 def _import_since_shown(since: datetime | None) -> str:

@@ -24,7 +24,7 @@ from receiver.server import ConnectionLimits, Listener
 from simulator.mailboxes import Mailbox
 from simulator.subscriptions import Subscription
 from subscriptions.budget import SharedBudget
-from subscriptions.catch_up import CatchUp, SweepRules
+from subscriptions.catch_up import CatchUp
 from subscriptions.certificates import CertificateWatch
 from subscriptions.keeper import Addresses, Keeper
 from subscriptions.manager import Chore, ManagerLimits, SubscriptionManager
@@ -32,6 +32,7 @@ from subscriptions.metrics import ManagerMetrics
 from subscriptions.reconciler import Reconciler
 from subscriptions.rota import RotaLimits
 from subscriptions.survey import Survey
+from subscriptions.sweeps import SweepRules
 from tests.integration.world import PATIENCE_SECONDS, World
 
 

@@ -1,6 +1,5 @@
 """Whatever the webhooks did, every message of the folder is imported, once."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -162,7 +161,7 @@ async def test_a_wish_that_cannot_be_granted_now_is_kept(office: Office) -> None
 
 async def _renewed_after_waiting(office: Office, subscription_id: str) -> bool:
     office.world.clock.advance(seconds=20)
-    await asyncio.sleep(0.05)
+    await until(office.at_rest)
     return subscription_id in office.world.simulator.renewed
 
 
@@ -188,7 +187,7 @@ async def test_a_removed_subscription_is_made_anew_and_the_gap_caught_up_with(of
 
 async def _in_step_after_waiting(office: Office) -> bool:
     office.world.clock.advance(seconds=30)
-    await asyncio.sleep(0.05)
+    await until(office.at_rest)
     return await office.in_step(1)
 
 
@@ -327,7 +326,7 @@ async def test_the_link_moves_only_behind_what_is_queued(office: Office, monkeyp
 
 async def _imported_after_waiting(office: Office, messages: list[DeliveredMessage]) -> bool:
     office.world.clock.advance(seconds=10)
-    await asyncio.sleep(0.05)
+    await until(office.at_rest)
     return await imported(office, messages)
 
 
@@ -409,7 +408,7 @@ async def test_silence_is_told_and_if_it_goes_on_the_subscription_is_made_anew(o
 
 async def _told_after_waiting(office: Office, count: int) -> bool:
     office.world.clock.advance(seconds=20)
-    await asyncio.sleep(0.05)
+    await until(office.at_rest)
     found = await office.world.database.read(missed.summaries)
     return sum(each.count for each in found.values()) == count
 

@@ -95,12 +95,11 @@ async def test_work_of_a_look_does_not_grow_with_the_accounts_that_are_not_due(m
     """Fifty accounts at rest cost as many statements as one."""
     office = await make_office()
     world = office.world
-    counts: dict[int, int] = {}
-    statements = 0
+    counts: dict[int, float] = {}
+    statements: list[str] = []
 
-    def count(*_: object) -> None:
-        nonlocal statements
-        statements += 1
+    def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
 
     event.listen(world.database.engine, "before_cursor_execute", count)
     async with office.receiving(), office.managing(sweeping=timedelta(hours=10)):
@@ -109,10 +108,15 @@ async def test_work_of_a_look_does_not_grow_with_the_accounts_that_are_not_due(m
                 await world.account_of(f"Station {number}")
             await until(lambda goal=goal: office.in_step(goal))
             await until(office.at_rest)
-            statements = 0
-            await asyncio.sleep(0.5)  # what is counted is what happens when nothing happens
-            counts[goal] = statements
+            statements.clear()
+            await until(lambda: _looks(statements) >= 12)
+            counts[goal] = len(statements) / _looks(statements)
     assert counts[50] <= counts[1] * 1.5
+
+
+def _looks(statements: list[str]) -> int:
+    """How often the manager looked whether a folder is due."""
+    return sum("tblFolderSync" in each for each in statements)
 
 
 async def test_a_killed_managers_accounts_are_served_within_a_minute(office: Office) -> None:
@@ -175,12 +179,11 @@ async def test_a_certificate_that_ends_is_told_a_month_before(office: Office, cl
             assert not await world.conditions()
             clock.advance(days=11)
             await until(lambda: _reasons(office, 2))
-            conditions = await world.conditions()
-            assert {(each.role, each.reason) for each in conditions} == {("certificate", "CertificateExpires")}
+            conditions = await _certificate_conditions(office)
+            assert {each.reason for each in conditions} == {"CertificateExpires"}
             assert "--next-thumbprint" in conditions[0].detail
             await world.database.write(_give_next(world.certificate.thumbprint, clock()))
-            clock.advance(minutes=6)
-            await until(lambda: _reasons(office, 0))
+            await until(lambda: _reasons_after_waiting(office, 0))
     told = [each for each in events if each["event"] == "certificate_needs_attention"]
     assert [(each["reason"], each["accounts"]) for each in told] == [("CertificateExpires", 2)]
     ends = office.registry.get_sample_value(
@@ -200,10 +203,21 @@ def _give_next(thumbprint: str, now: datetime) -> Callable[[Connection], None]:
 
 
 async def _reasons(office: Office, count: int) -> bool:
-    return len(await office.world.conditions()) == count
+    return len(await _certificate_conditions(office)) == count
 
 
-async def test_an_account_that_fell_back_on_its_next_certificate_says_so(office: Office, clock: Clock) -> None:
+async def _certificate_conditions(office: Office) -> list[accounts.Condition]:
+    # Others may join them: msal has a clock of its own, which these days do not pass for.
+    return [each for each in await office.world.conditions() if each.role == "certificate"]
+
+
+async def _reasons_after_waiting(office: Office, count: int) -> bool:
+    office.world.clock.advance(minutes=1)
+    await until(office.at_rest)
+    return await _reasons(office, count)
+
+
+async def test_an_account_that_fell_back_on_its_next_certificate_says_so(office: Office) -> None:
     """It works on; the administrator makes the next one the current one."""
     world = office.world
     mailbox = world.new_mailbox("Nord")
@@ -212,9 +226,8 @@ async def test_an_account_that_fell_back_on_its_next_certificate_says_so(office:
     await world.add_account(mailbox, thumbprint=current.thumbprint, next_thumbprint=world.certificate.thumbprint)
     async with office.receiving(), office.managing():
         await until(lambda: office.in_step(1))
-        clock.advance(minutes=6)
-        await until(lambda: _reasons(office, 1))
-        (condition,) = await world.conditions()
+        await until(lambda: _reasons_after_waiting(office, 1))
+        (condition,) = await _certificate_conditions(office)
         assert condition.reason == "NextCertificateInUse"
         assert world.certificate.thumbprint in condition.detail
 

@@ -10,14 +10,11 @@ import pytest
 from click.testing import Result
 from sqlalchemy import Connection, Engine, insert
 
-from console.commands.accounts import sweep_seconds
-from console.settings import Settings
 from db import accounts as table
 from db import folders, missed, subscriptions
 from db.engine import run_reading, run_writing
 from db.schedule import FOLDERS, NEVER, SUBSCRIPTIONS
 from db.tables import message
-from subscriptions.catch_up import SweepRules
 
 Run = Callable[..., Result]
 
@@ -373,9 +370,12 @@ def test_without_a_subscription_the_webhook_is_the_one_that_is_to_be(
     assert "alone" not in run("accounts", "show", "laboratory").stdout
 
 
-@pytest.mark.parametrize("interval", [0, 30, 900])
-def test_the_pause_shown_without_an_inbound_address_is_the_managers(interval: int) -> None:
-    rules = SweepRules(timedelta(seconds=interval) if interval else None, webhooks=False)
-    seconds = sweep_seconds(Settings(sweep_interval=interval))
-    assert seconds is not None
-    assert rules.pause() == timedelta(seconds=seconds)
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(("interval", "seconds"), [("0", 60), ("30", 30), ("900", 60)])
+def test_without_an_inbound_address_a_minute_is_the_longest_pause(
+    add: Run, run: Run, monkeypatch: pytest.MonkeyPatch, interval: str, seconds: int
+) -> None:
+    monkeypatch.setenv("MAIL_IMPORTER_SWEEP_INTERVAL", interval)
+    add()
+    [row] = listed(run)
+    assert row["sweep_seconds"] == seconds

@@ -41,7 +41,7 @@ def url_of(mailbox: Mailbox, query: str = "$select=id,receivedDateTime&changeTyp
     return f"/v1.0/users/{mailbox.user_id}/mailFolders/inbox/messages/delta?{query}"
 
 
-async def fill(sim: Simulator, mailbox: Mailbox, count: int, **options: Any) -> list[DeliveredMessage]:  # noqa: ANN401 (passed through)
+async def fill(sim: Simulator, mailbox: Mailbox, count: int, **options: Any) -> list[DeliveredMessage]:  # noqa: ANN401  # passed through
     return [await sim.deliver(mailbox, Letter(subject=f"{number}"), **options) for number in range(count)]
 
 

@@ -1,0 +1,40 @@
+"""How often folders are looked into. No I/O."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from db.schedule import NEVER
+
+_WITHOUT_WEBHOOK: Final = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRules:
+    """`interval`: between two sweeps of an account, None: only when there is a reason to. `webhooks`: there are any.
+
+    `most_waiting`: with more than so many messages to be received, a long pass pauses, so that mail which arrives now
+    does not wait behind all that arrived before.
+    """
+
+    interval: timedelta | None
+    webhooks: bool
+    most_waiting: int = 5_000
+
+    @classmethod
+    def of_settings(cls, sweep_interval: int, notification_url: str | None) -> "SweepRules":
+        """The rules that the settings of these names make; `sweep_interval` in seconds, 0: none."""
+        interval = timedelta(seconds=sweep_interval) if sweep_interval else None
+        return cls(interval=interval, webhooks=notification_url is not None)
+
+    def first(self, now: datetime) -> datetime:
+        """When an account is swept that was never swept; with webhooks its new subscription asks for it earlier."""
+        if not self.webhooks:
+            return now
+        return NEVER if self.interval is None else now + self.interval
+
+    def pause(self) -> timedelta | None:
+        """How long after a sweep the next one comes; None: not by the clock."""
+        if self.webhooks:
+            return self.interval
+        return _WITHOUT_WEBHOOK if self.interval is None else min(self.interval, _WITHOUT_WEBHOOK)
