@@ -299,6 +299,64 @@ queue_message = Table(
     sqlite_autoincrement=True,
 )
 
+mailbox_call = Table(
+    "tblMailboxCall",
+    metadata,
+    # Application and user: what Graph counts calls at once by.
+    Column("sMailbox", Unicode(425), primary_key=True),
+    Column("nSlot", Integer, primary_key=True, autoincrement=False),
+    # The process that may have one call of the mailbox under way, and until when.
+    Column("sOwner", String(100), nullable=False),
+    Column("dtLeaseUntil", UtcDateTime, nullable=False),
+    Index("IX_tblMailboxCall_dtLeaseUntil", "dtLeaseUntil"),
+)
+
+message_trace = Table(
+    "tblMessageTrace",
+    metadata,
+    # One row for each attempt at a message, or for each thing an operator did to it.
+    Column("nTraceID", _identity(), primary_key=True, autoincrement=True),
+    Column("nAccountID", BigInteger),
+    Column("sGraphMessageID", _case_sensitive(GRAPH_ID_LENGTH)),
+    # Known once it was fetched.
+    Column("sInternetMessageID", Unicode(998)),
+    Column("sSubject", Unicode(400)),
+    Column("sSource", String(20)),
+    Column("sCorrelationID", String(64)),
+    Column("sQueueMessageID", String(128)),
+    Column("dtNotified", UtcDateTime),
+    Column("dtQueued", UtcDateTime),
+    Column("nAttempt", Integer),
+    Column("sHost", Unicode(100), nullable=False),
+    Column("dtStarted", UtcDateTime, nullable=False),
+    Column("dtFetched", UtcDateTime),
+    Column("dtEnded", UtcDateTime, nullable=False),
+    Column("sOutcome", String(20), nullable=False),
+    Column("sReason", Unicode(100)),
+    Column("sDetail", UnicodeText),
+    Index("IX_tblMessageTrace_nAccountID_sGraphMessageID", "nAccountID", "sGraphMessageID"),
+    Index("IX_tblMessageTrace_dtEnded", "dtEnded"),
+    sqlite_autoincrement=True,
+)
+
+queue_audit = Table(
+    "tblQueueAudit",
+    metadata,
+    # One row for each time that an operator replayed, purged or imported.
+    Column("nAuditID", _identity(), primary_key=True, autoincrement=True),
+    Column("sAction", String(20), nullable=False),
+    Column("sWho", Unicode(200), nullable=False),
+    Column("sHost", Unicode(100), nullable=False),
+    Column("sQueue", Unicode(400), nullable=False),
+    Column("sSelection", UnicodeText, nullable=False),
+    Column("sWhy", UnicodeText),
+    Column("dtStarted", UtcDateTime, nullable=False),
+    # Null while it goes on, or when it died in the middle.
+    Column("dtEnded", UtcDateTime),
+    Column("nMessages", Integer, nullable=False, server_default="0"),
+    sqlite_autoincrement=True,
+)
+
 importer_secret = Table(
     "tblImporterSecret",
     metadata,
