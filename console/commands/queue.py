@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from bus.database import DatabaseQueue
-from bus.queue import NotificationQueue, QueuedMessage, ReplaySelection
+from bus.queue import NotificationQueue, QueuedMessage, Selection
 from console.commands import Invocation, as_stored, example, moment, pass_invocation
 from console.output import Column, Listing, Record, prints_data, span, tell
 from console.settings import require_database_queue
@@ -155,8 +155,8 @@ def replay(
     numbers = sorted(set(entries))
     if len(numbers) > _MOST_IDS:
         raise click.UsageError(f"At most {_MOST_IDS} entries at a time; or choose them by --reason or --since.")
-    selection = ReplaySelection(entries=[str(number) for number in numbers] or None, reason=reason, since=since)
-    replayed = _at_queue(invocation, lambda each: each.replay(selection))
+    selection = Selection(entries=[str(number) for number in numbers] or None, reason=reason, since=since)
+    replayed = _at_queue(invocation, lambda each: _replay(each, selection))
     failure = None
     if replayed < len(numbers):
         failure = (
@@ -164,6 +164,11 @@ def replay(
             "See: mail-importer queue list --dead-letters"
         )
     return Record([Column("replayed", "Replayed")], {"replayed": replayed}, failure)
+
+
+async def _replay(queue: NotificationQueue, selection: Selection) -> int:
+    found = await queue.peek(most=100_000, dead_letters=True, selection=selection)
+    return sum([len(batch) async for batch in queue.replay([each.entry for each in found])])
 
 
 def _at_queue(invocation: Invocation, work: Callable[[NotificationQueue], Awaitable[T]]) -> T:
