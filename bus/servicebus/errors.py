@@ -49,8 +49,8 @@ _TOLD: Final[tuple[tuple[tuple[type[BaseException], ...], str, float | None], ..
     (
         (sdk.ServiceBusQuotaExceededError,),
         (
-            "is full, or has too many connections. Let the processors empty it, purge dead letters, or give it a larger "
-            "size."
+            "is full, or has too many connections. Let the processors empty it, purge dead letters, or give it a "
+            "larger size."
         ),
         _FOR_A_PERSON_SECONDS,
     ),
@@ -67,8 +67,8 @@ _TOLD: Final[tuple[tuple[tuple[type[BaseException], ...], str, float | None], ..
     (
         (sdk.ServiceBusConnectionError, sdk.ServiceBusCommunicationError, OSError),
         (
-            "cannot be reached. Check network, DNS, and that outgoing port 5671 is open (or set servicebus_transport to "
-            "websockets, which uses 443)."
+            "cannot be reached. Check network, DNS, and that outgoing port 5671 is open (or set servicebus_transport "
+            "to websockets, which uses 443)."
         ),
         None,
     ),
