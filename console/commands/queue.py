@@ -8,11 +8,10 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from bus.database import DatabaseQueue
 from bus.queue import NotificationQueue, QueuedMessage, Selection
 from console.commands import Invocation, as_stored, example, moment, pass_invocation
 from console.output import Column, Listing, Record, prints_data, span, tell
-from console.settings import require_database_queue
+from console.queues import open_queue
 from db import accounts
 from db.engine import Database, run_reading
 
@@ -173,16 +172,14 @@ async def _replay(queue: NotificationQueue, selection: Selection) -> int:
 
 def _at_queue(invocation: Invocation, work: Callable[[NotificationQueue], Awaitable[T]]) -> T:
     """Do something at the queue that the settings name."""
-    require_database_queue(invocation.settings)
 
     async def run() -> T:
         with invocation.gateway() as engine:
             database = Database(engine)
-            opened = DatabaseQueue(database, clock=invocation.clock)
             try:
-                return await work(opened)
+                async with open_queue(invocation.settings, database, clock=invocation.clock) as opened:
+                    return await work(opened)
             finally:
-                await opened.close()
                 await database.close()
 
     return asyncio.run(run())
