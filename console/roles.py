@@ -33,6 +33,7 @@ from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
 from processor.metrics import ProcessorMetrics
 from processor.silence import SilenceWatch
+from processor.tracing import TraceLog
 from processor.worker import Processor
 from receiver.app import Receiver
 from receiver.metrics import ReceiverMetrics
@@ -197,12 +198,13 @@ class _Wiring:
         store = MessageStore(self._database, clock=utc_now)
         processor = Processor(
             self._queue,
-            Importer(MailReader(graph), store),
+            Importer(MailReader(graph), store, clock=utc_now),
             store,
             AccountDirectory(self._database, clock=utc_now),
             Holds(self._database, clock=utc_now, random=self._random, metrics=metrics),
             LifecycleDesk(self._database),
             SilenceWatch(self._database),
+            TraceLog(self._database, host=socket.gethostname(), clock=utc_now, metrics=metrics),
             clock=utc_now,
             random=self._random,
             metrics=metrics,
