@@ -76,7 +76,7 @@ class TraceLog:
         self._limits = limits or TraceLimits()
         self._rows: deque[TraceRow] = deque()
         self._enough = asyncio.Event()
-        self._closed = False
+        self._closing = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
         self._losing = False
         self._repeats: dict[tuple[str, str], datetime] = {}
@@ -167,7 +167,7 @@ class TraceLog:
 
     async def close(self) -> None:
         """Write what is left, if the database takes it within two seconds: the process is to end."""
-        self._closed = True
+        self._closing.set()
         self._enough.set()
         if self._writing is not None:
             done, _ = await asyncio.wait([self._writing], timeout=_LAST_WRITE_SECONDS)
@@ -178,13 +178,19 @@ class TraceLog:
         self._lose(len(self._rows), "the database was away when the process ended")
 
     async def _run(self) -> None:
-        while not self._closed:
+        away = last = False
+        while not last:
+            if not away:
+                await _within(self._limits.every_seconds, self._enough)
+            else:  # however many rows come meanwhile
+                await _within(self._limits.every_seconds, self._closing)
             self._enough.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._limits.every_seconds):
-                    await self._enough.wait()
-            with contextlib.suppress(DatabaseUnavailable):  # the rows wait; who imports says that it is away
+            last = self._closing.is_set()
+            try:
                 await self._write_waiting()
+                away = False
+            except DatabaseUnavailable:  # the rows wait; who imports says that it is away
+                away = True
 
     async def _write_waiting(self) -> None:
         while self._rows:
@@ -220,3 +226,9 @@ class TraceLog:
         if len(self._repeats) > _MOST_REMEMBERED:
             del self._repeats[next(iter(self._repeats))]
         return repeated
+
+
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
