@@ -34,6 +34,7 @@ from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
 from processor.metrics import ProcessorMetrics
 from processor.silence import SilenceWatch
+from processor.tracing import TraceLog
 from processor.worker import Processor
 from simulator.contents import GeneratedContent
 from simulator.control_client import SimulatorControl
@@ -62,13 +63,14 @@ class Stage:
         metrics = ProcessorMetrics(CollectorRegistry())
         return Processor(
             queue,
-            Importer(MailReader(self.client), store),
+            Importer(MailReader(self.client), store, clock=utc_now),
             store,
             AccountDirectory(self.database, clock=utc_now),
             Holds(self.database, clock=utc_now, random=random, metrics=metrics),
             LifecycleDesk(self.database),
             SilenceWatch(self.database),
             self.calls,
+            TraceLog(self.database, host="bench", clock=utc_now, metrics=metrics),
             clock=utc_now,
             random=random,
             metrics=metrics,

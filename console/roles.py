@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from bus.queue import NotificationQueue
 from console.clock import utc_now
 from console.graph import OpenedGraph, open_graph
-from console.process import process_name
+from console.process import host_name, process_name
 from console.queues import open_queue
 from console.settings import Settings, SettingsError
 from db import schema
@@ -33,6 +33,7 @@ from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
 from processor.metrics import ProcessorMetrics
 from processor.silence import SilenceWatch
+from processor.tracing import TraceLog
 from processor.worker import Processor
 from receiver.app import Receiver
 from receiver.metrics import ReceiverMetrics
@@ -211,13 +212,14 @@ class _Wiring:
         store = MessageStore(self._database, clock=utc_now)
         processor = Processor(
             self._queue,
-            Importer(MailReader(graph), store),
+            Importer(MailReader(graph), store, clock=utc_now),
             store,
             AccountDirectory(self._database, clock=utc_now),
             Holds(self._database, clock=utc_now, random=self._random, metrics=metrics),
             LifecycleDesk(self._database),
             SilenceWatch(self._database),
             calls,
+            TraceLog(self._database, host=host_name(), clock=utc_now, metrics=metrics),
             clock=utc_now,
             random=self._random,
             metrics=metrics,

@@ -134,6 +134,10 @@ def _identity(path: str) -> tuple[int, int]:
     return (found.st_dev, found.st_ino)
 
 
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
 def _prepare_sqlite(engine: Engine) -> None:
     file = _OpenedFile()
     event.listen(engine, "engine_disposed", lambda _engine: file.forget())
@@ -150,6 +154,8 @@ def _prepare_sqlite(engine: Engine) -> None:
         _patiently(lambda: connection.execute("PRAGMA journal_mode=WAL").close())
         for pragma in ("synchronous=FULL", "foreign_keys=ON", _CHECKPOINT):
             connection.execute(f"PRAGMA {pragma}").close()
+        # Its own knows no letters but those of ASCII: a search for PRÜFBERICHT would not find a Prüfbericht.
+        connection.create_function("lower", 1, _lower, deterministic=True)
         file.opened(connection.execute("PRAGMA database_list").fetchone()[2])
 
     @event.listens_for(engine, "begin")

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Final
@@ -17,7 +17,7 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from processor.attachments import AttachmentFetcher
 from processor.errors import Unprocessable
-from processor.mapping import Json, may_have_attachments, message_record
+from processor.mapping import Json, may_have_attachments, message_record, text
 
 # A 404 right after a notification is normal (graph.md, section 11): Exchange replicates.
 _GONE_AGAIN_AFTER_SECONDS: Final = (0.5, 2.0)
@@ -39,6 +39,18 @@ class Outcome:
     result: Result
     attachments: int = 0
     received: datetime | None = None
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far the import of one message came, also when it failed: filled in as it goes on.
+
+    `fetched`: when message and attachments were all here. The subject is mail: not for logs.
+    """
+
+    internet_message_id: str | None = None
+    subject: str | None = field(default=None, repr=False)
+    fetched: datetime | None = None
 
 
 def message_id_of(notification: Notification) -> str:
@@ -72,29 +84,37 @@ class Importer:
         reader: MailReader,
         store: MessageStore,
         *,
+        clock: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._reader = reader
         self._store = store
         self._attachments = AttachmentFetcher(reader)
+        self._clock = clock
         self._sleep = sleep
 
-    async def run(self, mailbox: Mailbox, message_id: str, *, correlation: str) -> Outcome:
-        """Fetch the message with everything below it, and commit it whole.
+    async def run(
+        self, mailbox: Mailbox, message_id: str, *, correlation: str, progress: Progress | None = None
+    ) -> Outcome:
+        """Fetch the message with everything below it, and commit it whole. `progress` is told how far that came.
 
         Raises:
             GraphError, MessageChanged, Unprocessable, MessageRefused, DatabaseUnavailable: nothing was written.
         """
+        progress = progress or Progress()
         try:
             message = await self._fetch(mailbox, message_id)
         except ItemGone:
             return Outcome(Result.GONE)
+        progress.internet_message_id = text(message.get("internetMessageId"))
+        progress.subject = text(message.get("subject"))
         with ExitStack() as files:
             attachments = (
                 await self._attachments.fetch(mailbox, message_id, message, files)
                 if may_have_attachments(message)
                 else []
             )
+            progress.fetched = self._clock()
             record = message_record(mailbox.account_id, message_id, message, attachments, correlation=correlation)
             new = await self._store.save(record)
         return Outcome(Result.IMPORTED, len(attachments), record.received) if new else Outcome(Result.KNOWN)

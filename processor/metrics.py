@@ -33,3 +33,8 @@ class ProcessorMetrics:
         self.held_accounts = Gauge(
             "mail_importer_held_accounts", "Accounts whose work waits for an administrator.", registry=registry
         )
+        self.trace_rows_lost = Counter(
+            "mail_importer_trace_rows_lost",
+            "Attempts that are missing in the trace because the database was away.",
+            registry=registry,
+        )

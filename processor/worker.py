@@ -28,6 +28,7 @@ from processor.lifecycle import LifecycleDesk, LifecycleEvent, lifecycle_event_o
 from processor.metrics import ProcessorMetrics
 from processor.shares import Reservations, Shares
 from processor.silence import SilenceWatch
+from processor.tracing import Attempt, TraceLog
 
 _RECEIVE_WAIT: Final = timedelta(seconds=20)
 _HOLDS_SHARED_EVERY: Final = timedelta(minutes=1)
@@ -64,6 +65,7 @@ class _Held:
 
     def __init__(self, delivery: Delivery, taken: datetime) -> None:
         self.delivery = delivery
+        self.attempt = Attempt(delivery, taken)
         self.task: asyncio.Task[None] | None = None
         self.keep = False
         """True once the delivery is not ours to hand back: it is being settled, or its lock is lost."""
@@ -116,6 +118,7 @@ class Processor:
         lifecycle: LifecycleDesk,
         silence: SilenceWatch,
         calls: Reservations,
+        trace: TraceLog,
         *,
         clock: Callable[[], datetime],
         random: Random,
@@ -129,6 +132,7 @@ class Processor:
         self._holds = holds
         self._lifecycle = lifecycle
         self._silence = silence
+        self._trace = trace
         self._clock = clock
         self._random = random
         self._metrics = metrics
@@ -141,6 +145,7 @@ class Processor:
     async def run(self, stop: asyncio.Event) -> None:
         """Take and import deliveries until `stop` is set; then finish, or hand back, what is in hand."""
         renewing = asyncio.create_task(self._keep_locks())
+        self._trace.start()
         stopping = asyncio.create_task(stop.wait())
         receiving = asyncio.create_task(self._take_for_ever())
         try:
@@ -149,6 +154,7 @@ class Processor:
             await _cancelled(receiving, stopping)
             await self._finish()
             await _cancelled(renewing)
+            await self._trace.close()
         if not receiving.cancelled():
             receiving.result()
 
@@ -247,15 +253,20 @@ class Processor:
                     case DeadLetter():
                         await self._dead_letter(held, order)
                     case _LifecycleOrder():
+                        held.attempt.notification = order.notification
                         await self._look_after_subscription(held, order)
                     case _Order():
+                        held.attempt.notification = order.notification
                         await self._import_and_settle(held, order, prepared)
         except asyncio.CancelledError:
             if not held.keep:
-                await self._hand_back(held.delivery)
+                await self._hand_back(held)
+            else:
+                self._trace.ended(held.attempt, "not_settled")
             raise
         except (LockLost, QueueUnavailable) as exc:
             # Not settled: it comes again when its lock ends, and what was written is found then.
+            self._trace.ended(held.attempt, "not_settled", reason=type(exc).__name__, detail=str(exc))
             log.warning("delivery_not_settled", delivery=held.delivery.message_id, error=str(exc))
         finally:
             self._held.discard(held)
@@ -311,7 +322,9 @@ class Processor:
 
     async def _import(self, held: _Held, mailbox: Mailbox, notification: Notification, message_id: str) -> None:
         try:
-            outcome = await self._importer.run(mailbox, message_id, correlation=notification.correlation)
+            outcome = await self._importer.run(
+                mailbox, message_id, correlation=notification.correlation, progress=held.attempt.progress
+            )
             await self._holds.release(mailbox)
             if outcome.result is Result.IMPORTED:
                 await self._silence.imported(notification, message_id, outcome.received)
@@ -319,7 +332,7 @@ class Processor:
                 key = (notification.account_id, message_id)
                 await self._silence.arrived({key: notification}, [key])
         except AccountError as exc:
-            await self._wait_with_account(held, await self._holds.hold(mailbox, exc))
+            await self._wait_with_account(held, await self._holds.hold(mailbox, exc), exc)
         except DatabaseUnavailable as exc:
             log.warning("database_unavailable", error=str(exc))
             await self._retry(held, _DATABASE_TROUBLE)
@@ -342,26 +355,32 @@ class Processor:
         await self._queue.complete(held.delivery)
         seconds = (self._clock() - notification.received).total_seconds()
         self._metrics.deliveries.labels(outcome.result.value).inc()
+        self._trace.ended(held.attempt, outcome.result.value)
         if outcome.result is Result.IMPORTED:
             self._metrics.seconds.observe(seconds)
         log.info(_EVENTS[outcome.result], attachments=outcome.attachments, seconds=round(seconds, 3))
 
-    async def _wait_with_account(self, held: _Held, delay: timedelta) -> None:
+    async def _wait_with_account(self, held: _Held, delay: timedelta, exc: AccountError | None = None) -> None:
         held.keep = True
         await self._queue.abandon(held.delivery, delay=delay, counted=False)
         self._metrics.deliveries.labels("waiting").inc()
+        self._trace.ended(held.attempt, "waiting", reason=_name_of(exc), detail=_told_of(exc), may_repeat=True)
         log.debug("delivery_waits_for_account", seconds=delay.total_seconds())
 
     async def _defer(self, held: _Held, delay: timedelta) -> None:
         held.keep = True
         await self._queue.abandon(held.delivery, delay=delay, counted=False)
         self._metrics.deliveries.labels("deferred").inc()
+        self._trace.ended(held.attempt, "deferred", may_repeat=True)
         log.debug("delivery_waits_for_mailbox", seconds=delay.total_seconds())
 
     async def _retry(self, held: _Held, retry: Retry, exc: Exception | None = None) -> None:
         held.keep = True
         await self._queue.abandon(held.delivery, delay=retry.delay, counted=retry.counted)
         self._metrics.deliveries.labels("retried").inc()
+        self._trace.ended(
+            held.attempt, "retried", reason=retry.cause, detail=_told_of(exc), may_repeat=not retry.counted
+        )
         _log_trouble("delivery_retried", exc, cause=retry.cause, seconds=round(retry.delay.total_seconds(), 1))
 
     async def _dead_letter(self, held: _Held, fate: DeadLetter, exc: Exception | None = None) -> None:
@@ -369,15 +388,18 @@ class Processor:
         await self._queue.dead_letter(held.delivery, reason=fate.reason, description=fate.description)
         self._metrics.deliveries.labels("dead_lettered").inc()
         self._metrics.dead_letters.labels(fate.reason).inc()
+        self._trace.ended(held.attempt, "dead_lettered", reason=fate.reason, detail=fate.description)
         _log_trouble("delivery_dead_lettered", exc, reason=fate.reason, description=fate.description)
 
-    async def _hand_back(self, delivery: Delivery) -> None:
+    async def _hand_back(self, held: _Held) -> None:
+        delivery = held.delivery
         try:
             await self._queue.abandon(delivery, counted=False)
         except (LockLost, QueueUnavailable) as exc:
             log.warning("delivery_not_settled", delivery=delivery.message_id, error=str(exc))
         else:
             self._metrics.deliveries.labels("handed_back").inc()
+            self._trace.ended(held.attempt, "handed_back")
             log.info("delivery_handed_back", delivery=delivery.message_id)
 
     async def _finish(self) -> None:
@@ -407,6 +429,15 @@ class Processor:
             log.warning("lock_lost", delivery=held.delivery.message_id)
         except QueueUnavailable as exc:
             log.warning("lock_not_renewed", delivery=held.delivery.message_id, error=str(exc))
+
+
+def _name_of(exc: Exception | None) -> str | None:
+    return None if exc is None else type(exc).__name__
+
+
+def _told_of(exc: Exception | None) -> str | None:
+    """What the trace says of it: only what was written for an operator, as anything else may quote mail."""
+    return str(exc) if isinstance(exc, FORESEEN) else None
 
 
 def _log_trouble(event: str, exc: Exception | None, **facts: object) -> None:

@@ -34,6 +34,7 @@ from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
 from processor.metrics import ProcessorMetrics
 from processor.silence import SilenceWatch
+from processor.tracing import TraceLog
 from processor.worker import Processor, WorkerLimits
 from simulator.calls import Operation
 from simulator.delivery import DeliveryRules
@@ -286,18 +287,20 @@ class World:
         graph: GraphClient | None = None,
         reader: MailReader | None = None,
         limits: WorkerLimits | None = None,
+        host: str = "host",
     ) -> Processor:
         metrics = ProcessorMetrics(CollectorRegistry())
         store = MessageStore(self.database, clock=self.clock)
         return Processor(
             queue or self.queue,
-            Importer(reader or MailReader(graph or self.graph), store, sleep=self.sleeps),
+            Importer(reader or MailReader(graph or self.graph), store, clock=self.clock, sleep=self.sleeps),
             store,
             AccountDirectory(self.database, clock=self.clock),
             Holds(self.database, clock=self.clock, random=Random(1), metrics=metrics),
             LifecycleDesk(self.database),
             SilenceWatch(self.database),
             self.slots,
+            TraceLog(self.database, host=host, clock=self.clock, metrics=metrics),
             clock=self.clock,
             random=Random(1),
             metrics=metrics,

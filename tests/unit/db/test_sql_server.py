@@ -15,13 +15,14 @@ from sqlalchemy.sql import ClauseElement
 
 from bus.database import DatabaseQueue
 from bus.queue import Delivery, Message, MessageId, Selection
-from db import accounts, budget, folders, missed, subscriptions
+from db import accounts, audit, budget, folders, missed, subscriptions, trace
 from db.accounts import AccountSettings, Condition
 from db.engine import Database, run_writing
 from db.messages import MessageStore
 from db.schedule import FOLDERS, SUBSCRIPTIONS, Turn
 from db.subscriptions import HeldSubscription
 from db.tables import GRAPH_ID_LENGTH, metadata
+from db.trace import TracedMessage, TraceRow
 from tests.clock import SettableClock
 from tests.unit.db.test_messages import record
 
@@ -137,6 +138,21 @@ async def administer(database: Database) -> None:
         missed.summaries,
         lambda c: budget.reserve(c, "name", slot=1, wanted=2, most=3),
         lambda c: budget.reserve(c, "name", slot=1, wanted=2, most=3),
+        lambda c: trace.add(
+            c, [TraceRow(1, "id", "host", NOW, NOW, "gone"), TraceRow(1, None, "host", NOW, NOW, "dead")]
+        ),
+        lambda c: trace.find(c, "id", account_id=1, most=5),
+        lambda c: trace.find(c, "part of a subject", account_id=None, most=5),
+        lambda c: trace.attempts(c, [TracedMessage(1, "id"), TracedMessage(1, None, "queued")]),
+        lambda c: trace.committed(c, [TracedMessage(1, "id")]),
+        lambda c: trace.purge(c, before=NOW + HOUR, most=5),
+        lambda c: audit.end(
+            c,
+            audit.begin(c, action="import", who="me", host="here", selection="all", now=NOW),
+            messages=1,
+            now=NOW,
+        ),
+        lambda c: audit.latest(c, most=5),
         lambda c: accounts.mark_removed(c, "a", now=NOW),
         lambda c: accounts.purge(c, 1),
     ]

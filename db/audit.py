@@ -1,0 +1,90 @@
+"""What operators did to many messages at once: who, where, when, to which, why (`tblQueueAudit`).
+
+Every function takes the connection of a transaction; see `db.engine`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, insert, select, update
+
+from db.tables import queue_audit
+
+_HOST_LENGTH: Final = 100
+_WHO_LENGTH: Final = 200
+_QUEUE_LENGTH: Final = 400
+
+_row = queue_audit.c
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One row. `ended` is None while it goes on, or when it died in the middle; `messages` counts what was done."""
+
+    audit_id: int
+    action: str
+    who: str
+    host: str
+    queue: str
+    selection: str
+    why: str | None
+    started: datetime
+    ended: datetime | None
+    messages: int
+
+
+def begin(
+    connection: Connection,
+    *,
+    action: str,
+    who: str,
+    host: str,
+    selection: str,
+    now: datetime,
+    queue: str = "",
+    why: str | None = None,
+) -> int:
+    """Note that it begins; the number of the row, for `end`.
+
+    `action`: a fixed word of at most 20 characters. `selection`: which messages, as a person reads it. `queue`: which
+    queue, empty where none is concerned. Committed before the work, it tells of a process that died in the middle.
+    """
+    key = connection.execute(
+        insert(queue_audit).values(
+            sAction=action,
+            sWho=who[:_WHO_LENGTH],
+            sHost=host[:_HOST_LENGTH],
+            sQueue=queue[:_QUEUE_LENGTH],
+            sSelection=selection,
+            sWhy=why,
+            dtStarted=now,
+        )
+    ).inserted_primary_key
+    assert key is not None  # noqa: S101  # a single insert always has its key
+    return int(key[0])
+
+
+def end(connection: Connection, audit_id: int, *, messages: int, now: datetime) -> None:
+    """Note that it ended, and how many messages it was done to."""
+    connection.execute(update(queue_audit).where(_row.nAuditID == audit_id).values(dtEnded=now, nMessages=messages))
+
+
+def latest(connection: Connection, *, most: int) -> list[AuditEntry]:
+    """The last `most` rows, newest first."""
+    rows = connection.execute(select(queue_audit).order_by(_row.nAuditID.desc()).limit(most))
+    return [
+        AuditEntry(
+            row.nAuditID,
+            row.sAction,
+            row.sWho,
+            row.sHost,
+            row.sQueue,
+            row.sSelection,
+            row.sWhy,
+            row.dtStarted,
+            row.dtEnded,
+            row.nMessages,
+        )
+        for row in rows
+    ]

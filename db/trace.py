@@ -1,0 +1,269 @@
+"""What happened to each message, attempt by attempt (`tblMessageTrace`), and whether it is imported.
+
+Every function takes the connection of a transaction; see `db.engine`.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, func, insert, or_, select
+
+from db.tables import GRAPH_ID_LENGTH, account_settings, message, message_trace
+
+SUBJECT_LENGTH: Final = 400
+"""Characters of a subject that are kept."""
+
+_KEYS_IN_ONE_QUERY: Final = 500
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+# SQL Server takes [ for the beginning of a set of characters.
+_WILDCARDS: Final = re.compile(r"[\\%_\[]")
+
+_trace = message_trace.c
+_message = message.c
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRow:
+    """One attempt at a message, or one thing an operator did to it. Times are aware UTC.
+
+    `notified`: when its notification came; `queued`: when that was put; `fetched`: when all of the message was here.
+    `outcome` and `reason` are fixed words; `detail` is for an operator and never from the mail.
+    """
+
+    account_id: int | None
+    graph_id: str | None
+    host: str
+    started: datetime
+    ended: datetime
+    outcome: str
+    internet_message_id: str | None = None
+    subject: str | None = field(default=None, repr=False)
+    source: str | None = None
+    correlation: str | None = None
+    queue_message_id: str | None = None
+    notified: datetime | None = None
+    queued: datetime | None = None
+    attempt: int | None = None
+    fetched: datetime | None = None
+    reason: str | None = None
+    detail: str | None = None
+
+    @property
+    def of(self) -> "TracedMessage":
+        """The message that it is about."""
+        return TracedMessage(self.account_id, self.graph_id, None if self.graph_id else self.queue_message_id)
+
+
+@dataclass(frozen=True, slots=True)
+class TracedMessage:
+    """What tells a message from others: its Graph id, or, where nobody could read that, the id of the queue message."""
+
+    account_id: int | None
+    graph_id: str | None
+    queue_message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedMessage:
+    """A row of `tblEmailMessage`, as far as it tells what became of a message."""
+
+    message_id: int
+    account_id: int
+    graph_id: str
+    internet_message_id: str | None
+    subject: str | None = field(repr=False)
+    correlation: str | None
+    received: datetime | None
+    imported: datetime
+
+    @property
+    def of(self) -> TracedMessage:
+        """The message that it is."""
+        return TracedMessage(self.account_id, self.graph_id)
+
+
+def add(connection: Connection, rows: Sequence[TraceRow]) -> None:
+    """Write the rows with one statement. Text longer than its column is cut; a Graph id too long for it is left out."""
+    if rows:
+        connection.execute(insert(message_trace), [_columns(each) for each in rows])
+
+
+def purge(connection: Connection, *, before: datetime, most: int) -> int:
+    """Delete up to `most` rows of attempts that ended before that time, oldest first; how many there were.
+
+    They are chosen first and deleted by number then: that is portable, and locks these rows only.
+    """
+    oldest = select(_trace.nTraceID).where(_trace.dtEnded < before).order_by(_trace.dtEnded).limit(most)
+    numbers = list(connection.scalars(oldest))
+    if numbers:
+        connection.execute(delete(message_trace).where(_trace.nTraceID.in_(numbers)))
+    return len(numbers)
+
+
+def find(connection: Connection, text: str, *, account_id: int | None, most: int) -> list[TracedMessage]:
+    """Up to `most` messages that fit, those first of which something was heard last; of one account, or (None) of all.
+
+    `text` is a Graph id, an internet message id with or without its angle brackets, the id of a queue message, a
+    correlation id, or part of the subject in any letter case. A Graph id is found by the indexes; for anything else a
+    database looks at all rows of both tables.
+    """
+    numbers = select(account_settings.c.nAccountID)
+    by_index = _latest(
+        connection,
+        and_(_trace.sGraphMessageID == text, _trace.nAccountID.in_(numbers)),
+        and_(_message.sGraphMessageID == text, _message.nAccountID.in_(numbers)),
+        account_id,
+        most,
+    )
+    return by_index or _latest(
+        connection,
+        or_(_names(message_trace, text), _trace.sQueueMessageID == text),
+        _names(message, text),
+        account_id,
+        most,
+    )
+
+
+def attempts(connection: Connection, messages: Sequence[TracedMessage]) -> list[TraceRow]:
+    """All that is kept of these messages, in the order in which it began."""
+    found: list[TraceRow] = []
+    for chunk in _chunks([each for each in messages if each.graph_id is not None]):
+        by_index = and_(
+            _trace.nAccountID.in_({each.account_id for each in chunk}),
+            _trace.sGraphMessageID.in_([each.graph_id for each in chunk]),
+        )
+        found += [_row(each) for each in connection.execute(select(message_trace).where(by_index))]
+    for chunk in _chunks([each for each in messages if each.graph_id is None]):
+        unread = and_(
+            _trace.sGraphMessageID.is_(None),
+            _trace.sQueueMessageID.in_([each.queue_message_id for each in chunk]),
+        )
+        found += [_row(each) for each in connection.execute(select(message_trace).where(unread))]
+    wanted = set(messages)
+    return sorted((each for each in found if each.of in wanted), key=lambda each: (each.started, each.ended))
+
+
+def committed(connection: Connection, messages: Sequence[TracedMessage]) -> list[CommittedMessage]:
+    """The rows of those that are imported."""
+    found: list[CommittedMessage] = []
+    for chunk in _chunks([each for each in messages if each.graph_id is not None]):
+        rows = connection.execute(
+            select(
+                _message.nMessageID,
+                _message.nAccountID,
+                _message.sGraphMessageID,
+                _message.sInternetMessageID,
+                _message.sSubject,
+                _message.sCorrelationID,
+                _message.dtReceived,
+                _message.dtImported,
+            ).where(
+                _message.nAccountID.in_({each.account_id for each in chunk}),
+                _message.sGraphMessageID.in_([each.graph_id for each in chunk]),
+            )
+        )
+        found += [CommittedMessage(*each) for each in rows]
+    wanted = set(messages)
+    return [each for each in found if each.of in wanted]
+
+
+def _latest(
+    connection: Connection,
+    traced: ColumnElement[bool],
+    imported: ColumnElement[bool],
+    account_id: int | None,
+    most: int,
+) -> list[TracedMessage]:
+    if account_id is not None:
+        traced &= _trace.nAccountID == account_id
+        imported &= _message.nAccountID == account_id
+    unread = case((_trace.sGraphMessageID.is_(None), _trace.sQueueMessageID))
+    last = func.max(_trace.dtEnded)
+    groups = (_trace.nAccountID, _trace.sGraphMessageID, unread)
+    heard: dict[TracedMessage, datetime] = {}
+    for group in connection.execute(
+        select(*groups, last).where(traced).group_by(*groups).order_by(last.desc()).limit(most)
+    ):
+        heard[TracedMessage(group[0], group[1], group[2])] = group[3]
+    for row in connection.execute(
+        select(_message.nAccountID, _message.sGraphMessageID, _message.dtImported)
+        .where(imported)
+        .order_by(_message.dtImported.desc())
+        .limit(most)
+    ):
+        found = TracedMessage(row[0], row[1])
+        heard[found] = max(heard.get(found, row[2]), row[2])
+    return sorted(heard, key=heard.__getitem__, reverse=True)[:most]
+
+
+def _names(table: Table, text: str) -> ColumnElement[bool]:
+    """What both tables can be asked for."""
+    row = table.c
+    bare = text.removeprefix("<").removesuffix(">")
+    part = _WILDCARDS.sub(r"\\\g<0>", text.lower())
+    return or_(
+        row.sGraphMessageID == text,
+        row.sInternetMessageID.in_([bare, f"<{bare}>"]),
+        row.sCorrelationID == text,
+        func.lower(row.sSubject).like(f"%{part}%", escape="\\"),
+    )
+
+
+def _columns(row: TraceRow) -> dict[str, Any]:
+    graph_id = row.graph_id
+    if graph_id is not None and (len(graph_id) > GRAPH_ID_LENGTH or _LONE_SURROGATE.search(graph_id)):
+        graph_id = None  # cut, it would be the id of no message, or of another
+    return {
+        "nAccountID": row.account_id,
+        "sGraphMessageID": graph_id,
+        "sInternetMessageID": _text(row.internet_message_id, 998),
+        "sSubject": _text(row.subject, SUBJECT_LENGTH),
+        "sSource": _text(row.source, 20),
+        "sCorrelationID": _text(row.correlation, 64),
+        "sQueueMessageID": _text(row.queue_message_id, 128),
+        "dtNotified": row.notified,
+        "dtQueued": row.queued,
+        "nAttempt": row.attempt,
+        "sHost": _text(row.host, 100),
+        "dtStarted": row.started,
+        "dtFetched": row.fetched,
+        "dtEnded": row.ended,
+        "sOutcome": row.outcome,
+        "sReason": _text(row.reason, 100),
+        "sDetail": _text(row.detail, None),
+    }
+
+
+def _text(value: str | None, length: int | None) -> str | None:
+    """As a column takes it: what a malformed notification says must not keep the rows of others from being written."""
+    return None if value is None else _LONE_SURROGATE.sub("\ufffd", value).replace("\x00", "\ufffd")[:length]
+
+
+def _row(row: Any) -> TraceRow:  # noqa: ANN401  # SQLAlchemy's type of a row of eighteen columns names each of them
+    return TraceRow(
+        account_id=row.nAccountID,
+        graph_id=row.sGraphMessageID,
+        host=row.sHost,
+        started=row.dtStarted,
+        ended=row.dtEnded,
+        outcome=row.sOutcome,
+        internet_message_id=row.sInternetMessageID,
+        subject=row.sSubject,
+        source=row.sSource,
+        correlation=row.sCorrelationID,
+        queue_message_id=row.sQueueMessageID,
+        notified=row.dtNotified,
+        queued=row.dtQueued,
+        attempt=row.nAttempt,
+        fetched=row.dtFetched,
+        reason=row.sReason,
+        detail=row.sDetail,
+    )
+
+
+def _chunks(messages: Sequence[TracedMessage]) -> Iterator[Sequence[TracedMessage]]:
+    for start in range(0, len(messages), _KEYS_IN_ONE_QUERY):
+        yield messages[start : start + _KEYS_IN_ONE_QUERY]

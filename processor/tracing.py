@@ -1,0 +1,234 @@
+"""The trace: what became of every delivery, for whoever asks where an e-mail is.
+
+It costs no statement a message: rows wait in memory and are written together, about once a second. While the database
+is away they wait, and over a bound they are lost; nothing ever waits for them. A message that waits for its account, or
+for Microsoft, may be handed back thousands of times: of such deliveries, one an hour is written for each message and
+outcome, by each process.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from bus.notification import Notification
+from bus.queue import Delivery
+from db import trace
+from db.engine import Database
+from db.errors import DatabaseUnavailable
+from db.trace import TraceRow
+from processor.importer import Progress
+from processor.metrics import ProcessorMetrics
+
+_REPEATS_APART: Final = timedelta(hours=1)
+_MOST_REMEMBERED: Final = 20_000
+_LAST_WRITE_SECONDS: Final = 2.0
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class TraceLimits:
+    """`every_seconds`: between two writes; a write begins earlier when `enough` rows wait.
+
+    `in_one_write`: rows a transaction. `waiting`: rows kept in memory; more are lost.
+    """
+
+    every_seconds: float = 1.0
+    enough: int = 200
+    in_one_write: int = 500
+    waiting: int = 10_000
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A delivery in hand, and what is known of its message so far."""
+
+    delivery: Delivery
+    started: datetime
+    notification: Notification | None = None
+    progress: Progress = field(default_factory=Progress)
+
+
+class TraceLog:
+    """Takes what ended, and writes it to `tblMessageTrace` between `start` and `close`."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        host: str,
+        clock: Callable[[], datetime],
+        metrics: ProcessorMetrics,
+        limits: TraceLimits | None = None,
+    ) -> None:
+        """`host`: the name by which an operator knows this machine."""
+        self._database = database
+        self._host = host
+        self._clock = clock
+        self._metrics = metrics
+        self._limits = limits or TraceLimits()
+        self._rows: deque[TraceRow] = deque()
+        self._enough = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._writing: asyncio.Task[None] | None = None
+        self._losing = False
+        self._repeats: dict[tuple[str, str], datetime] = {}
+
+    def ended(
+        self,
+        attempt: Attempt,
+        outcome: str,
+        *,
+        reason: str | None = None,
+        detail: str | None = None,
+        may_repeat: bool = False,
+    ) -> None:
+        """Take what became of a delivery. Returns at once and never fails.
+
+        `outcome` and `reason`: fixed words. `detail`: for an operator, never from the mail. `may_repeat`: this may
+        happen to the message again and again without being counted.
+        """
+        delivery, notification = attempt.delivery, attempt.notification
+        now = self._clock()
+        if may_repeat and self._was_told((delivery.message_id, outcome), now):
+            return
+        self.record(
+            TraceRow(
+                account_id=delivery.account_id if notification is None else notification.account_id,
+                graph_id=None if notification is None else notification.message_id,
+                host=self._host,
+                started=attempt.started,
+                ended=now,
+                outcome=outcome,
+                internet_message_id=attempt.progress.internet_message_id,
+                subject=attempt.progress.subject,
+                source=None if notification is None else notification.source,
+                correlation=None if notification is None else notification.correlation,
+                queue_message_id=delivery.message_id,
+                notified=None if notification is None else notification.received,
+                queued=delivery.enqueued,
+                attempt=delivery.delivery_count,
+                fetched=attempt.progress.fetched,
+                reason=reason,
+                detail=detail,
+            )
+        )
+
+    def asked(
+        self,
+        account_id: int,
+        message_id: str,
+        outcome: str,
+        *,
+        started: datetime,
+        progress: Progress,
+        correlation: str,
+        reason: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        """Take what became of a message that an operator asked for, without the queue. As `ended`."""
+        self.record(
+            TraceRow(
+                account_id=account_id,
+                graph_id=message_id,
+                host=self._host,
+                started=started,
+                ended=self._clock(),
+                outcome=outcome,
+                internet_message_id=progress.internet_message_id,
+                subject=progress.subject,
+                source="operator",
+                correlation=correlation,
+                fetched=progress.fetched,
+                reason=reason,
+                detail=detail,
+            )
+        )
+
+    def record(self, row: TraceRow) -> None:
+        """Take a row. Returns at once and never fails."""
+        if len(self._rows) >= self._limits.waiting:
+            self._lose(1, "the database was away for so long that memory ran short")
+            return
+        self._rows.append(row)
+        if len(self._rows) >= self._limits.enough:
+            self._enough.set()
+
+    def start(self) -> None:
+        """Begin to write what is taken."""
+        self._writing = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Write what is left, if the database takes it within two seconds: the process is to end."""
+        self._closing.set()
+        self._enough.set()
+        if self._writing is not None:
+            done, _ = await asyncio.wait([self._writing], timeout=_LAST_WRITE_SECONDS)
+            self._writing.cancel()
+            await asyncio.wait([self._writing])
+            for task in done:
+                task.result()
+        self._lose(len(self._rows), "the database was away when the process ended")
+
+    async def _run(self) -> None:
+        away = last = False
+        while not last:
+            if not away:
+                await _within(self._limits.every_seconds, self._enough)
+            else:  # however many rows come meanwhile
+                await _within(self._limits.every_seconds, self._closing)
+            self._enough.clear()
+            last = self._closing.is_set()
+            try:
+                await self._write_waiting()
+                away = False
+            except DatabaseUnavailable:  # the rows wait; who imports says that it is away
+                away = True
+
+    async def _write_waiting(self) -> None:
+        while self._rows:
+            rows = [self._rows[number] for number in range(min(len(self._rows), self._limits.in_one_write))]
+            await self._write(rows)
+            for _ in rows:
+                self._rows.popleft()
+            self._losing = False
+
+    async def _write(self, rows: list[TraceRow]) -> None:
+        try:
+            await self._database.write(lambda connection: trace.add(connection, rows))
+        except (SQLAlchemyError, OverflowError, UnicodeEncodeError) as exc:
+            if len(rows) == 1:
+                self._lose(1, f"the database refuses it: {type(exc).__name__}")
+                return
+            # One of them is at fault: each on its own, so that the others are written.
+            for row in rows:
+                await self._write([row])
+
+    def _lose(self, count: int, why: str) -> None:
+        self._metrics.trace_rows_lost.inc(count)
+        if count and not self._losing:
+            self._losing = True
+            log.warning("trace_rows_lost", detail=f"What became of some messages will not be in their trace: {why}.")
+
+    def _was_told(self, key: tuple[str, str], now: datetime) -> bool:
+        """Whether a row of it was written within the hour; if not, one is written now."""
+        told = self._repeats.pop(key, None)
+        repeated = told is not None and now - told < _REPEATS_APART
+        # Put in anew, so that those come first of which nothing was heard for long.
+        self._repeats[key] = told if repeated and told is not None else now
+        if len(self._repeats) > _MOST_REMEMBERED:
+            del self._repeats[next(iter(self._repeats))]
+        return repeated
+
+
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
