@@ -329,10 +329,10 @@ class ServiceBusQueue:
         if self._closed:
             return
         self._closed = True
-        await self._receiver.close(lambda received: self.abandon(self._delivery(received), counted=False))
-        await self._sender.close()
-        for browser in self._browsers.values():
-            await browser.close()
+        await self._receiver.settle_rest(lambda received: self.abandon(self._delivery(received), counted=False))
+        # Each takes its time to say good-bye.
+        links = (self._receiver, self._sender, *self._browsers.values())
+        await asyncio.gather(*(link.close() for link in links))
         if self._client is not None:
             await self._client.close()
 

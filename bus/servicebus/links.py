@@ -165,33 +165,32 @@ class ReceiverLink:
             except TimeoutError as exc:
                 raise explain(exc, self._place) from exc
 
-    async def close(self, hand_back: Callable[[ServiceBusReceivedMessage], Awaitable[None]] | None = None) -> None:
-        """Settle what was submitted, hand back what nobody took, then let go."""
+    async def settle_rest(self, hand_back: Callable[[ServiceBusReceivedMessage], Awaitable[None]]) -> None:
+        """End the receiving under way, and hand back what nobody took."""
         if self._receiving:
             self._wanted.set()
             await asyncio.wait(self._receiving)
-        if hand_back is not None:
-            left_over, self._left_over = self._left_over, []
-            for message in left_over:
-                with contextlib.suppress(QueueError):
-                    await hand_back(message)
+        left_over, self._left_over = self._left_over, []
+        for message in left_over:
+            with contextlib.suppress(QueueError):
+                await hand_back(message)
+
+    async def close(self) -> None:
+        """Settle what was submitted, then let go."""
         await self._group.close()
         if self._receiver is not None:
             await closed(self._receiver)
             self._receiver = None
 
     async def _opened(self) -> ServiceBusReceiver:
+        """The receiver, its link opened again if it broke: receiving would do so by itself, settling does not."""
         if self._receiver is None:
-            receiver = self._open_receiver()
-            try:
-                async with asyncio.timeout(_OPEN_SECONDS):
-                    await receiver.__aenter__()
-            except BaseException as exc:
-                await closed(receiver)
-                if isinstance(exc, FROM_THE_SDK):
-                    raise explain(exc, self._place) from exc
-                raise
-            self._receiver = receiver
+            self._receiver = self._open_receiver()
+        try:
+            async with asyncio.timeout(_OPEN_SECONDS):
+                await self._receiver.__aenter__()
+        except FROM_THE_SDK as exc:
+            raise explain(exc, self._place) from exc
         return self._receiver
 
     async def _turn(self, most: int, wait: float) -> list[ServiceBusReceivedMessage]:
