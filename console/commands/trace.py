@@ -21,8 +21,8 @@ _MOST: Final = 20
 _LONGEST: Final = 1000
 _NOTHING: Final = (
     "No message fits. What is not imported yet is known by its ids only, not by its subject: what waits in the queue "
-    "is in mail-importer queue list (put aside: --dead-letters), and mail-importer verify NAME tells whether the folder "
-    "holds messages that were never heard of."
+    "is in mail-importer queue list (put aside: --dead-letters), and mail-importer verify NAME tells whether the "
+    "folder holds messages that were never heard of."
 )
 
 
