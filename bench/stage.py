@@ -22,6 +22,7 @@ from console import logs
 from console.clock import utc_now
 from db import accounts, schema
 from db.engine import Database, make_engine, run_writing
+from db.mailbox_calls import MailboxCalls
 from db.messages import MessageStore
 from db.tables import message
 from graph.certificates import CertificateStore, make_self_signed, write_pair
@@ -53,6 +54,7 @@ class Stage:
     tokens: TokenSource
     client: GraphClient
     database: Database
+    calls: MailboxCalls
     account_of_user: dict[str, accounts.Account]
 
     def processor(self, queue: DatabaseQueue, store: MessageStore) -> Processor:
@@ -67,6 +69,7 @@ class Stage:
             Holds(self.database, clock=utc_now, random=random, metrics=metrics),
             LifecycleDesk(self.database),
             SilenceWatch(self.database),
+            self.calls,
             TraceLog(self.database, host="bench", clock=utc_now, metrics=metrics),
             clock=utc_now,
             random=random,
@@ -159,14 +162,16 @@ async def stage(mailboxes: int, *, large_bytes: int = 0, messages: int = 0) -> A
         )
         session = await resources.enter_async_context(open_session(ready["url"], ca_bundle=ready["ca_file"]))
         known = await database.read(accounts.every)
+        calls = await resources.enter_async_context(MailboxCalls(database, owner="bench", clock=utc_now).kept())
         yield Stage(
             url=ready["url"],
             ca_file=ready["ca_file"],
             folder=folder,
             control=control,
             tokens=tokens,
-            client=GraphClient(session, tokens, base_url=ready["url"]),
+            client=GraphClient(session, tokens, base_url=ready["url"], slots=calls),
             database=database,
+            calls=calls,
             account_of_user={each.settings.user_id: each for each in known},
         )
 

@@ -6,7 +6,7 @@ than a lock lasts.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
@@ -17,7 +17,16 @@ from sqlalchemy import Connection
 from bus import database_statements as statements
 from bus.database_statements import Handle, Outcome, Settlement
 from bus.errors import LockLost, QueueUnavailable
-from bus.queue import TOO_MANY_DELIVERIES, Delivery, Message, QueuedMessage, QueueStatus, ReplaySelection
+from bus.queue import (
+    EVERYTHING,
+    TOO_MANY_DELIVERIES,
+    AccountStatus,
+    Delivery,
+    Message,
+    QueuedMessage,
+    QueueStatus,
+    Selection,
+)
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from groupcommit import GroupCommit, GroupCommitClosed
@@ -193,36 +202,39 @@ class DatabaseQueue:
     async def status(self) -> QueueStatus:
         """See `NotificationQueue.status`."""
         now = self._clock()
-        row = await _available(self._database.read(lambda connection: connection.execute(statements.count(now)).one()))
+        rows = await _available(self._database.read(lambda connection: connection.execute(statements.count(now)).all()))
         return QueueStatus(
-            active=row.active or 0,
-            locked=row.locked or 0,
-            scheduled=row.scheduled or 0,
-            dead=row.dead or 0,
-            oldest=row.oldest,
+            [
+                AccountStatus(row.nAccountID, row.active, row.locked, row.scheduled, row.dead, oldest=row.oldest)
+                for row in rows
+            ]
         )
 
-    async def peek(self, *, most: int, dead_letters: bool = False) -> list[QueuedMessage]:
+    async def peek(
+        self, *, most: int, dead_letters: bool = False, selection: Selection = EVERYTHING, after: str | None = None
+    ) -> list[QueuedMessage]:
         """See `NotificationQueue.peek`."""
-        now = self._clock()
-        return await _available(
-            self._database.read(
-                lambda connection: statements.oldest(connection, most=most, dead_letters=dead_letters, now=now)
-            )
+        look = statements.peek(
+            most=most, dead_letters=dead_letters, selection=selection, after=after, now=self._clock()
         )
+        return await _available(self._database.read(look))
 
-    async def replay(self, selection: ReplaySelection) -> int:
-        """See `NotificationQueue.replay`. Goes in batches: what is replayed stays so if a later batch fails."""
-        replayed = 0
-        last = 0
-        while True:
-            batch = await _available(self._database.write(statements.replay_batch(selection, last, self._clock())))
-            if batch:
-                self._wake()
-                replayed += len(batch)
-                last = batch[-1]
-            if len(batch) < statements.REPLAY_ROWS:
-                return replayed
+    async def replay(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncIterator[list[str]]:
+        """See `NotificationQueue.replay`."""
+        for chunk in statements.chunks(entries, at_once):
+            replayed = await _available(self._database.write(statements.replay(chunk, self._clock())))
+            self._wake()
+            if replayed:
+                yield [str(sequence) for sequence in replayed]
+
+    async def purge(
+        self, entries: Sequence[str], *, dead_letters: bool, at_once: int = 100
+    ) -> AsyncIterator[list[str]]:
+        """See `NotificationQueue.purge`."""
+        for chunk in statements.chunks(entries, at_once):
+            purge = statements.purge(chunk, dead_letters=dead_letters, now=self._clock())
+            if purged := await _available(self._database.write(purge)):
+                yield [str(sequence) for sequence in purged]
 
     async def close(self) -> None:
         """See `NotificationQueue.close`. The database stays open: it is its owner's."""

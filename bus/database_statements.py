@@ -4,8 +4,9 @@ No statement has more parameters than SQL Server takes (2,100).
 """
 
 import json
+import re
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -13,6 +14,7 @@ from itertools import takewhile
 from typing import Any, Final
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Row,
     Select,
@@ -24,17 +26,19 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    or_,
     select,
     update,
 )
 
-from bus.queue import TOO_MANY_DELIVERIES, Delivery, Message, MessageId, QueuedMessage, ReplaySelection
+from bus.queue import TOO_MANY_DELIVERIES, Delivery, Message, MessageId, QueuedMessage, Selection
 from db.tables import queue_message
 
 HOUSEKEEPING_ROWS: Final = 1000
-REPLAY_ROWS: Final = 500
+_MOST_ENTRIES: Final = 500
 
 _row = queue_message.c
+_ENTRY: Final = re.compile(r"[0-9]{1,18}")
 _SKIP_LOCKED = "WITH (UPDLOCK, READPAST, ROWLOCK)"
 
 
@@ -292,27 +296,19 @@ def retire(connection: Connection, after: int, horizon: datetime) -> tuple[int, 
     return len(old), old[-1].nSequence if old else after
 
 
-def replay_batch(selection: ReplaySelection, after: int, now: datetime) -> Callable[[Connection], list[int]]:
-    """Make the next dead letters of the selection active again; the rows it was."""
-    conditions = [_row.sState == "dead", _row.nSequence > after]
-    if selection.entries is not None:
-        conditions.append(_row.nSequence.in_([int(entry) for entry in selection.entries if entry.isdecimal()]))
-    if selection.reason is not None:
-        conditions.append(_row.sReason == selection.reason)
-    if selection.since is not None:
-        conditions.append(_row.dtDeadLettered >= selection.since)
+def chunks(entries: Sequence[str], most: int) -> Iterator[list[int]]:
+    """The rows that the entries name, so many at a time as one statement may name."""
+    numbers = sorted({int(entry) for entry in entries if _ENTRY.fullmatch(entry)})
+    size = max(1, min(most, _MOST_ENTRIES))
+    for start in range(0, len(numbers), size):
+        yield numbers[start : start + size]
+
+
+def replay(chunk: list[int], now: datetime) -> Callable[[Connection], list[int]]:
+    """Make these dead letters active again; the rows it was."""
 
     def work(connection: Connection) -> list[int]:
-        found = list(
-            connection.scalars(
-                select(_row.nSequence)
-                .with_hint(queue_message, _SKIP_LOCKED, "mssql")
-                .where(*conditions)
-                .order_by(_row.nSequence)
-                .limit(REPLAY_ROWS)
-                .with_for_update(skip_locked=True)
-            )
-        )
+        found = _locked_rows(connection, _row.sState == "dead", _row.nSequence.in_(chunk))
         if found:
             connection.execute(
                 update(queue_message)
@@ -331,32 +327,85 @@ def replay_batch(selection: ReplaySelection, after: int, now: datetime) -> Calla
     return work
 
 
+def purge(chunk: list[int], *, dead_letters: bool, now: datetime) -> Callable[[Connection], list[int]]:
+    """Delete these messages unless somebody has them in hand; the rows it was."""
+    if dead_letters:
+        mine = _row.sState == "dead"
+    else:
+        mine = and_(_row.sState == "active", or_(_row.sLockToken.is_(None), _row.dtVisible <= now))
+
+    def work(connection: Connection) -> list[int]:
+        found = _locked_rows(connection, mine, _row.nSequence.in_(chunk))
+        if found:
+            connection.execute(delete(queue_message).where(_row.nSequence.in_(found)))
+        return found
+
+    return work
+
+
+def _locked_rows(connection: Connection, *conditions: ColumnElement[bool]) -> list[int]:
+    return list(
+        connection.scalars(
+            select(_row.nSequence)
+            .with_hint(queue_message, _SKIP_LOCKED, "mssql")
+            .where(*conditions)
+            .order_by(_row.nSequence)
+            .with_for_update(skip_locked=True)
+        )
+    )
+
+
 def count(now: datetime) -> Select[Any]:
-    """The numbers of `QueueStatus`."""
+    """The numbers of `QueueStatus`, a row an account."""
     active = _row.sState == "active"
     later = and_(active, _row.dtVisible > now)
 
     def number(condition: Any) -> Any:  # noqa: ANN401  # SQLAlchemy's expressions carry their own types
         return func.sum(case((condition, 1), else_=0))
 
-    return select(
-        number(and_(active, _row.dtVisible <= now)).label("active"),
-        number(and_(later, _row.sLockToken.is_not(None))).label("locked"),
-        number(and_(later, _row.sLockToken.is_(None))).label("scheduled"),
-        number(_row.sState == "dead").label("dead"),
-        func.min(case((active, _row.dtEnqueued))).label("oldest"),
-    ).where(_row.sState.in_(["active", "dead"]))
-
-
-def oldest(connection: Connection, *, most: int, dead_letters: bool, now: datetime) -> list[QueuedMessage]:
-    """The oldest messages, or dead letters."""
-    rows = connection.execute(
-        select(queue_message)
-        .where(_row.sState == ("dead" if dead_letters else "active"))
-        .order_by(_row.nSequence)
-        .limit(most)
+    return (
+        select(
+            _row.nAccountID,
+            number(and_(active, _row.dtVisible <= now)).label("active"),
+            number(and_(later, _row.sLockToken.is_not(None))).label("locked"),
+            number(and_(later, _row.sLockToken.is_(None))).label("scheduled"),
+            number(_row.sState == "dead").label("dead"),
+            func.min(case((active, _row.dtEnqueued))).label("oldest"),
+        )
+        .where(_row.sState.in_(["active", "dead"]))
+        .group_by(_row.nAccountID)
+        .order_by(_row.nAccountID)
     )
-    return [_queued(row, now) for row in rows]
+
+
+def peek(
+    *, most: int, dead_letters: bool, selection: Selection, after: str | None, now: datetime
+) -> Callable[[Connection], list[QueuedMessage]]:
+    """The oldest messages, or dead letters, of the selection."""
+    conditions = [_row.sState == ("dead" if dead_letters else "active")]
+    if after is not None:
+        conditions.append(_row.nSequence > int(after))
+    if selection.account_id is not None:
+        conditions.append(_row.nAccountID == selection.account_id)
+    if selection.reason is not None:
+        conditions.append(_row.sReason == selection.reason)
+    if selection.since is not None:
+        conditions.append(_row.dtDeadLettered >= selection.since)
+    if selection.until is not None:
+        conditions.append(_row.dtDeadLettered < selection.until)
+
+    def work(connection: Connection) -> list[QueuedMessage]:
+        found: list[QueuedMessage] = []
+        parts = [None] if selection.entries is None else chunks(selection.entries, _MOST_ENTRIES)
+        for chunk in parts:
+            mine = conditions if chunk is None else [*conditions, _row.nSequence.in_(chunk)]
+            rows = connection.execute(
+                select(queue_message).where(*mine).order_by(_row.nSequence).limit(most - len(found))
+            )
+            found += [_queued(row, now) for row in rows]
+        return found
+
+    return work
 
 
 def touch_nothing(connection: Connection) -> None:

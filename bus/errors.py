@@ -11,7 +11,11 @@ class QueueError(Exception):
 
 
 class QueueUnavailable(QueueError):
-    """The queue cannot do this now; nothing was changed."""
+    """The queue cannot do this now. `retry_after`: seconds that it asks to wait, or that are worth waiting."""
+
+    def __init__(self, text: str, *, retry_after: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
 
 
 class LockLost(QueueError):

@@ -11,7 +11,7 @@ it aside with a reason, for an operator. A delivery that nobody settles comes ba
 *duplicate*: a message whose id was put before, within the *duplicate window*; it is ignored.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NewType, Protocol
@@ -65,25 +65,80 @@ class QueuedMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueStatus:
-    """How many messages can be received now, are in the hands of consumers, wait for their time, are dead letters."""
+class AccountStatus:
+    """What `QueueStatus` counts, of one account; `account_id` is None for messages that belong to none."""
 
-    active: int
-    locked: int
-    scheduled: int
-    dead: int
-    oldest: datetime | None
+    account_id: int | None
+    active: int = 0
+    locked: int = 0
+    scheduled: int = 0
+    dead: int = 0
+    oldest: datetime | None = None
     """When the oldest message that is not a dead letter was put."""
 
 
 @dataclass(frozen=True, slots=True)
-class ReplaySelection:
-    """Which dead letters to replay: those that fit everything given; nothing given: all."""
+class QueueStatus:
+    """How many messages can be received now, are in the hands of consumers, wait for their time, are dead letters."""
+
+    accounts: Sequence[AccountStatus]
+    tells_locked: bool = True
+    """False: the queue does not tell what consumers have in hand; it is counted as active."""
+    complete: bool = True
+    """False: there are more messages than were counted."""
+
+    @property
+    def active(self) -> int:
+        """Of all accounts."""
+        return sum(each.active for each in self.accounts)
+
+    @property
+    def locked(self) -> int:
+        """Of all accounts."""
+        return sum(each.locked for each in self.accounts)
+
+    @property
+    def scheduled(self) -> int:
+        """Of all accounts."""
+        return sum(each.scheduled for each in self.accounts)
+
+    @property
+    def dead(self) -> int:
+        """Of all accounts."""
+        return sum(each.dead for each in self.accounts)
+
+    @property
+    def oldest(self) -> datetime | None:
+        """When the oldest message that is not a dead letter was put."""
+        return min((each.oldest for each in self.accounts if each.oldest is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which messages an operator means: those that fit everything given; nothing given: all.
+
+    `reason` and the times are those of dead letters: put aside at `since` or later, before `until`.
+    """
 
     entries: Sequence[str] | None = None
+    account_id: int | None = None
     reason: str | None = None
     since: datetime | None = None
-    """Dead-lettered at this time or later."""
+    until: datetime | None = None
+
+    def takes(self, message: QueuedMessage) -> bool:
+        """Whether the message is meant."""
+        dead_lettered = message.dead_lettered
+        return (
+            (self.entries is None or message.entry in self.entries)
+            and (self.account_id is None or message.account_id == self.account_id)
+            and (self.reason is None or message.reason == self.reason)
+            and (self.since is None or (dead_lettered is not None and dead_lettered >= self.since))
+            and (self.until is None or (dead_lettered is not None and dead_lettered < self.until))
+        )
+
+
+EVERYTHING: Final = Selection()
 
 
 class NotificationSender(Protocol):
@@ -92,10 +147,10 @@ class NotificationSender(Protocol):
     async def put(self, messages: Sequence[Message]) -> None:
         """Put messages durably: once this returns, a crash of any process loses none. Duplicates are ignored.
 
-        All or nothing. Safe to repeat within the duplicate window.
+        Safe to repeat within the duplicate window.
 
         Raises:
-            QueueUnavailable: nothing was put.
+            QueueUnavailable: not all was put, or nobody knows.
         """
 
     async def check(self) -> None:
@@ -158,18 +213,34 @@ class NotificationQueue(NotificationSender, NotificationConsumer, Protocol):
             QueueUnavailable
         """
 
-    async def peek(self, *, most: int, dead_letters: bool = False) -> list[QueuedMessage]:
-        """Look at messages, oldest first, without touching them.
+    async def peek(
+        self, *, most: int, dead_letters: bool = False, selection: Selection = EVERYTHING, after: str | None = None
+    ) -> list[QueuedMessage]:
+        """Look at messages of the selection, oldest first, without touching them.
+
+        `after`: begin behind that entry, to look at many page by page.
 
         Raises:
             QueueUnavailable
         """
 
-    async def replay(self, selection: ReplaySelection) -> int:
-        """Make dead letters active again, their deliveries counted from 0; how many. Safe to repeat.
+    def replay(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncIterator[list[str]]:
+        """Make these dead letters active again, their deliveries counted from 0; unknown entries are left out.
+
+        Gives, batch by batch of `at_once` at most, the entries that were replayed: who takes the next batch later
+        replays slower. Safe to repeat: a replay that dies in the middle has lost nothing.
 
         Raises:
-            QueueUnavailable: some may have been replayed.
+            QueueUnavailable: what was given before is replayed.
+        """
+
+    def purge(self, entries: Sequence[str], *, dead_letters: bool, at_once: int = 100) -> AsyncIterator[list[str]]:
+        """Delete these messages for good; those in the hands of consumers, and unknown entries, are left out.
+
+        Gives, batch by batch, the entries that were deleted.
+
+        Raises:
+            QueueUnavailable: what was given before is deleted.
         """
 
     async def close(self) -> None:

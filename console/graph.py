@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from console.settings import Settings, SettingsError, certificate_folder
 from graph.certificates import CertificateStore
 from graph.client import GraphClient, open_session
+from graph.slots import CallSlots
 from graph.token import TokenSource
 
 
@@ -21,16 +22,13 @@ class OpenedGraph:
 
 
 @asynccontextmanager
-async def open_graph(settings: Settings) -> AsyncIterator[OpenedGraph]:
-    """Connections and tokens for as long as the context lasts.
+async def open_graph(settings: Settings, slots: CallSlots | None = None) -> AsyncIterator[OpenedGraph]:
+    """Connections and tokens for as long as the context lasts; `slots`: see `GraphClient`.
 
     Raises:
         SettingsError: `ca_bundle` or `certificate_store` cannot be used.
     """
-    password = settings.certificate_password
-    certificates = CertificateStore(
-        certificate_folder(settings), password.get_secret_value() if password is not None else None
-    )
+    certificates = certificate_store(settings)
     with _naming("ca_bundle"):
         tokens = TokenSource(
             certificates,
@@ -40,7 +38,18 @@ async def open_graph(settings: Settings) -> AsyncIterator[OpenedGraph]:
         )
         session = open_session(settings.graph_url, ca_bundle=settings.ca_bundle)
     async with session:
-        yield OpenedGraph(GraphClient(session, tokens, base_url=settings.graph_url), certificates, tokens)
+        client = GraphClient(session, tokens, base_url=settings.graph_url, slots=slots)
+        yield OpenedGraph(client, certificates, tokens)
+
+
+def certificate_store(settings: Settings) -> CertificateStore:
+    """Where the settings say that certificates are.
+
+    Raises:
+        SettingsError: `certificate_store` cannot be used.
+    """
+    password = settings.certificate_password
+    return CertificateStore(certificate_folder(settings), password.get_secret_value() if password is not None else None)
 
 
 @contextlib.contextmanager

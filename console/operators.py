@@ -2,13 +2,13 @@
 
 import getpass
 import os
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from console.output import tell
+from console.process import host_name
 from db import audit
 from db.engine import Database
 from db.errors import DatabaseUnavailable
@@ -53,7 +53,7 @@ async def audited(
             connection,
             action=action,
             who=who(),
-            host=socket.gethostname(),
+            host=host_name(),
             queue=queue,
             selection=selection,
             why=why,

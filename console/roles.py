@@ -2,11 +2,8 @@
 
 import asyncio
 import gc
-import os
 import signal
-import socket
 import ssl
-import uuid
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -17,12 +14,15 @@ from typing import Any, Final
 import structlog
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
-from bus.database import DatabaseQueue
+from bus.queue import NotificationQueue
 from console.clock import utc_now
 from console.graph import OpenedGraph, open_graph
-from console.settings import Settings, SettingsError, require_database_queue
+from console.process import host_name, process_name
+from console.queues import open_queue
+from console.settings import Settings, SettingsError
 from db import schema
 from db.engine import Database, make_engine
+from db.mailbox_calls import MailboxCalls
 from db.messages import MessageStore
 from graph.client import GraphClient
 from graph.client_state import ClientStateKeys
@@ -109,14 +109,14 @@ async def run_roles(
         SettingsError, DatabaseError: before anything was started.
         OSError, ssl.SSLError: the receiver cannot listen as it is told to.
     """
-    require_database_queue(settings)
     async with AsyncExitStack() as resources:
-        wiring = await _Wiring.open(settings, resources)
+        wiring = await _Wiring.open(settings, roles, resources)
         port = None
         if RECEIVER in roles:
             port = await wiring.listen(resources)
         running = {name: asyncio.create_task(work) for name, work in await wiring.work(roles, stop, resources)}
-        log.info("roles_started", roles=list(roles), database=settings.shown_database_url)
+        shown = settings.shown_database_url if _needs_database(settings, roles) else None
+        log.info("roles_started", roles=list(roles), database=shown, queue=settings.queue)
         settle_down()
         on_started(Started(port))
         await _until_stopped(running, stop)
@@ -140,27 +140,38 @@ async def _until_stopped(running: dict[str, asyncio.Task[None]], stop: asyncio.E
 
 
 class _Wiring:
-    """Everything that roles of one process share."""
+    """Everything that roles of one process share. `database` is None where only the receiver runs, on Service Bus."""
 
-    def __init__(self, settings: Settings, database: Database, queue: DatabaseQueue, keys: ClientStateKeys) -> None:
+    def __init__(
+        self, settings: Settings, database: Database | None, queue: NotificationQueue, keys: ClientStateKeys
+    ) -> None:
         self._settings = settings
-        self._database = database
+        self._gateway = database
         self._queue = queue
         self._keys = keys
         self._random = SystemRandom()
+        self._owner = process_name()
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
 
     @classmethod
-    async def open(cls, settings: Settings, resources: AsyncExitStack) -> "_Wiring":
-        engine = make_engine(settings.database_url.get_secret_value())
-        database = Database(engine)
-        resources.push_async_callback(database.close)
-        await asyncio.to_thread(schema.require_current, engine)
-        queue = DatabaseQueue(database, clock=utc_now)
-        resources.push_async_callback(queue.close)
-        return cls(settings, database, queue, await _client_state_keys(settings, database))
+    async def open(cls, settings: Settings, roles: tuple[str, ...], resources: AsyncExitStack) -> "_Wiring":
+        database = None
+        if _needs_database(settings, roles):
+            engine = make_engine(settings.database_url.get_secret_value())
+            database = Database(engine)
+            resources.push_async_callback(database.close)
+            await asyncio.to_thread(schema.require_current, engine)
+        keys = await _client_state_keys(settings, database)
+        queue = await resources.enter_async_context(open_queue(settings, database, clock=utc_now))
+        return cls(settings, database, queue, keys)
+
+    @property
+    def _database(self) -> Database:
+        if self._gateway is None:
+            raise RuntimeError("a role that needs the database was wired without one")
+        return self._gateway
 
     async def listen(self, resources: AsyncExitStack) -> int:
         """Start the receiver; it stops first of all, so that nothing arrives that nobody takes."""
@@ -188,14 +199,17 @@ class _Wiring:
         work: list[tuple[str, Coroutine[Any, Any, None]]] = []
         if PROCESSOR not in roles and SUBSCRIPTIONS not in roles:
             return work
-        graph = await resources.enter_async_context(open_graph(self._settings))
+        calls = MailboxCalls(self._database, owner=self._owner, clock=utc_now)
+        graph = await resources.enter_async_context(
+            open_graph(self._settings, await resources.enter_async_context(calls.kept()))
+        )
         if PROCESSOR in roles:
-            work.append((PROCESSOR, self._process(graph.client, stop)))
+            work.append((PROCESSOR, self._process(graph.client, calls, stop)))
         if SUBSCRIPTIONS in roles:
             work.append((SUBSCRIPTIONS, self._manager(graph).run(stop)))
         return work
 
-    async def _process(self, graph: GraphClient, stop: asyncio.Event) -> None:
+    async def _process(self, graph: GraphClient, calls: MailboxCalls, stop: asyncio.Event) -> None:
         metrics = ProcessorMetrics(self._registry)
         store = MessageStore(self._database, clock=utc_now)
         processor = Processor(
@@ -206,7 +220,8 @@ class _Wiring:
             Holds(self._database, clock=utc_now, random=self._random, metrics=metrics),
             LifecycleDesk(self._database),
             SilenceWatch(self._database),
-            TraceLog(self._database, host=socket.gethostname(), clock=utc_now, metrics=metrics),
+            calls,
+            TraceLog(self._database, host=host_name(), clock=utc_now, metrics=metrics),
             clock=utc_now,
             random=self._random,
             metrics=metrics,
@@ -262,12 +277,11 @@ class _Wiring:
                     metrics=metrics,
                 )
             )
-        owner = f"{socket.gethostname()[:60]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         return SubscriptionManager(
             database,
             [keeper, catch_up],
             chores,
-            owner=owner,
+            owner=self._owner,
             served_with=keeper.served_with,
             clock=utc_now,
             random=random,
@@ -275,10 +289,20 @@ class _Wiring:
         )
 
 
-async def _client_state_keys(settings: Settings, database: Database) -> ClientStateKeys:
+def _needs_database(settings: Settings, roles: tuple[str, ...]) -> bool:
+    """A receiver in front of Service Bus may stand where the database cannot be reached."""
+    return settings.queue == "database" or roles != (RECEIVER,)
+
+
+async def _client_state_keys(settings: Settings, database: Database | None) -> ClientStateKeys:
     previous = settings.client_state_secret_previous
     current = settings.client_state_secret
-    stored = await database.read(schema.stored_client_state_secret) if current is None else None
+    if current is None and database is None:
+        raise SettingsError(
+            "client_state_secret: must be set where the receiver runs without the gateway database; to the same text "
+            "as at the subscription manager's."
+        )
+    stored = await database.read(schema.stored_client_state_secret) if current is None and database else None
     secret = current.get_secret_value() if current is not None else stored
     if secret is None:
         raise SettingsError("client_state_secret: is neither set nor in the database. Run: mail-importer db upgrade")

@@ -151,6 +151,11 @@ class Settings(BaseModel):
     servicebus_connection_string: SecretStr | None = None
     servicebus_namespace: Text | None = None
     servicebus_queue: Text = "mail-notifications"
+    servicebus_transport: Literal["amqp", "websockets"] = "amqp"
+    servicebus_tenant_id: Text | None = None
+    servicebus_client_id: Text | None = None
+    servicebus_thumbprint: Text | None = None
+    """With the two before it: who signs in to `servicebus_namespace`."""
     notification_url: PublicOrigin | None = None
     client_state_secret: Key | None = None
     client_state_secret_previous: Key | None = None
@@ -171,6 +176,20 @@ class Settings(BaseModel):
     trace_days: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MOST_TRACE_DAYS)] = 90
     log_format: Literal["json", "console"] | None = None
     """None: `json` when the logs do not go to a terminal."""
+
+    @field_validator("servicebus_namespace")
+    @classmethod
+    def _reachable(cls, namespace: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("queue") == "servicebus" and not namespace and not info.data["servicebus_connection_string"]:
+            raise ValueError("neither it nor servicebus_connection_string is set; queue 'servicebus' needs one of them")
+        return namespace
+
+    @field_validator("servicebus_tenant_id", "servicebus_client_id", "servicebus_thumbprint")
+    @classmethod
+    def _signs_in(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.data.get("servicebus_namespace") and not info.data["servicebus_connection_string"]:
+            raise ValueError("is not set; servicebus_namespace needs it to sign in with a certificate")
+        return value
 
     @field_validator("receiver_tls_key")
     @classmethod
@@ -270,18 +289,6 @@ def _explained(
         text = each["msg"].removeprefix("Value error, ").removesuffix(".")
         lines.append(f"{key}: {text}" + (f" (set in {where})." if where else "."))
     return lines
-
-
-def require_database_queue(settings: Settings) -> None:
-    """Make sure that the queue is one this version has.
-
-    Raises:
-        SettingsError: it is not.
-    """
-    if settings.queue != "database":
-        raise SettingsError(
-            f"queue: this version of mail-importer has only the queue 'database', not yet {settings.queue!r}."
-        )
 
 
 def certificate_folder(settings: Settings) -> Path:

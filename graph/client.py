@@ -36,6 +36,7 @@ from graph.errors import (
     RequestRejected,
 )
 from graph.mailbox import Mailbox
+from graph.slots import CallSlots, LocalSlots
 from graph.transport import proxy_for, tls_context
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -47,7 +48,6 @@ BeforeAttempt = Callable[[], Awaitable[None]]
 """Awaited before every HTTP request of a call; may wait as long as it likes, and what it raises ends the call."""
 
 _T = TypeVar("_T")
-_SlotKey = tuple[str, str]
 _CHUNK: Final = 64 * 1024
 _CORRUPT_ATTEMPTS: Final = 3
 _PREFERENCE: Final = 'IdType="ImmutableId"'
@@ -104,44 +104,6 @@ def open_session(
     )
 
 
-class _Slots:
-    """At most so many at once per key, first come first served; a key nobody uses takes no memory."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._used: dict[_SlotKey, _Gate] = {}
-
-    def __len__(self) -> int:
-        return len(self._used)
-
-    async def take(self, key: _SlotKey) -> None:
-        gate = self._used.get(key)
-        if gate is None:
-            gate = self._used[key] = _Gate(asyncio.Semaphore(self._limit))
-        gate.users += 1
-        try:
-            await gate.semaphore.acquire()
-        except BaseException:  # cancelled while it waited
-            self._leave(key, gate)
-            raise
-
-    def give_back(self, key: _SlotKey) -> None:
-        gate = self._used[key]
-        gate.semaphore.release()
-        self._leave(key, gate)
-
-    def _leave(self, key: _SlotKey, gate: "_Gate") -> None:
-        gate.users -= 1
-        if not gate.users:
-            del self._used[key]
-
-
-@dataclass(slots=True)
-class _Gate:
-    semaphore: asyncio.Semaphore
-    users: int = 0
-
-
 class _Deadline:
     """When a call ends, however many attempts it takes. A context; asyncio's clock ends what hangs within it."""
 
@@ -190,11 +152,6 @@ class _Call:
     deadline: "_Deadline"
 
     @property
-    def slot(self) -> _SlotKey:
-        """What the four at once are counted by."""
-        return self.mailbox.client_id, self.mailbox.user_id
-
-    @property
     def doing(self) -> str:
         """For the text of errors: without the query, which may hold the token of a delta link."""
         return f"{self.method} {self.url.raw_path[:300]}"
@@ -207,7 +164,7 @@ class GraphClient:
         session: from `open_session`; not closed here.
         tokens: from `token.TokenSource`.
         base_url: the setting graph_url, without a version: `https://graph.microsoft.com`.
-        calls_per_mailbox: at most at once per application and mailbox (graph.md section 8).
+        slots: the calls at once that an application may have of a mailbox; without them this process counts its own.
         deadline_seconds: for a call with all its waits, if the call names no other.
         observer: told of every attempt, for metrics.
         monotonic, sleep, random, now: time and chance.
@@ -219,7 +176,7 @@ class GraphClient:
         tokens: Tokens,
         *,
         base_url: str,
-        calls_per_mailbox: int = 4,
+        slots: CallSlots | None = None,
         deadline_seconds: float = 60.0,
         observer: Observer | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -231,7 +188,7 @@ class GraphClient:
         self._tokens = tokens
         self._origin = URL(base_url).origin()
         self._base = f"{base_url.rstrip('/')}/v1.0/"
-        self._slots = _Slots(calls_per_mailbox)
+        self._slots = slots if slots is not None else LocalSlots()
         self._deadline_seconds = deadline_seconds
         self._observer = observer
         self._monotonic = monotonic
@@ -420,7 +377,7 @@ class GraphClient:
         if call.before_attempt is not None:
             await call.deadline.outside(call.before_attempt)
         if call.counted:
-            await self._slots.take(call.slot)
+            await self._slots.take(call.mailbox.counted_as)
         began, status = self._monotonic(), 0
         try:
             response = await self._send(call, token)
@@ -433,7 +390,7 @@ class GraphClient:
             raise _unreachable(call, reason) from _told(reason)
         finally:
             if call.counted:
-                self._slots.give_back(call.slot)
+                self._slots.give_back(call.mailbox.counted_as)
             self._observe(call, status, began)
         if status >= HTTPStatus.MULTIPLE_CHOICES:
             raise self._error(call, response, body)
@@ -441,7 +398,7 @@ class GraphClient:
 
     async def _opened(self, call: _Call, token: str) -> aiohttp.ClientResponse:
         """The answer with its body unread; its slot stays taken."""
-        await self._slots.take(call.slot)
+        await self._slots.take(call.mailbox.counted_as)
         began, status = self._monotonic(), 0
         response: aiohttp.ClientResponse | None = None
         try:
@@ -452,7 +409,7 @@ class GraphClient:
         except BaseException as reason:
             if response is not None:
                 response.close()
-            self._slots.give_back(call.slot)
+            self._slots.give_back(call.mailbox.counted_as)
             if isinstance(reason, (aiohttp.ClientError, TimeoutError, OSError)):
                 raise _unreachable(call, reason) from _told(reason)
             raise
@@ -468,7 +425,7 @@ class GraphClient:
         finally:
             # Closes the connection if the body was not read to its end, keeps it otherwise.
             response.release()
-            self._slots.give_back(call.slot)
+            self._slots.give_back(call.mailbox.counted_as)
 
     async def _send(self, call: _Call, token: str) -> aiohttp.ClientResponse:
         headers = call.headers.copy()

@@ -71,5 +71,10 @@ class Mailbox:
             next_thumbprint=facts.next_thumbprint,
         )
 
+    @property
+    def counted_as(self) -> tuple[str, str]:
+        """What Graph counts calls at once by: application and user, whatever folder."""
+        return self.client_id.lower(), self.user_id.lower()
+
     def __str__(self) -> str:
         return f"account '{self.account_name}' (mailbox {self.user_id})"

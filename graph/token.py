@@ -161,6 +161,15 @@ class TokenSource:
                 return held.token
             return await self._renewed(mailbox, key, held)
 
+    async def expiring(self, mailbox: Mailbox) -> tuple[str, float]:
+        """A token as from `token`, and how many seconds it is good for.
+
+        Raises:
+            CertificateError, SignInRefused, GraphUnavailable: as `token`.
+        """
+        token = await self.token(mailbox)
+        return token, max(0.0, self._held[_key(mailbox)].expires - self._monotonic())
+
     async def fresh(self, mailbox: Mailbox, rejected: str) -> str:
         """A token other than `rejected`, which Graph answered with 401.
 

@@ -10,7 +10,7 @@ class ProcessorMetrics:
         self.deliveries = Counter(
             "mail_importer_deliveries",
             "Deliveries by what became of them: imported, known, gone, lifecycle, retried, waiting, "
-            "dead_lettered, handed_back.",
+            "deferred, dead_lettered, handed_back.",
             ["outcome"],
             registry=registry,
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +25,7 @@ from processor.fate import FORESEEN, DeadLetter, Retry, fate_of
 from processor.importer import Importer, Outcome, Result, message_id_of
 from processor.lifecycle import LifecycleDesk, LifecycleEvent, lifecycle_event_of
 from processor.metrics import ProcessorMetrics
+from processor.shares import Reservations, Shares
 from processor.silence import SilenceWatch
 from processor.tracing import Attempt, TraceLog
 
@@ -46,11 +48,13 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 class WorkerLimits:
     """Bounds of one process.
 
-    `in_hand`: deliveries at a time. `gather_seconds`: how long to wait for more room, so that deliveries are received
-    several at a time. `finish_seconds`: how long those in hand may take once the process is told to stop.
+    `in_hand`: deliveries at a time; `of_one_mailbox`: of these. `gather_seconds`: how long to wait for more room, so
+    that deliveries are received several at a time. `finish_seconds`: how long those in hand may take once the process
+    is told to stop.
     """
 
     in_hand: int = 64
+    of_one_mailbox: int = 32
     gather_seconds: float = 0.02
     finish_seconds: float = 4.0
 
@@ -112,6 +116,7 @@ class Processor:
         holds: Holds,
         lifecycle: LifecycleDesk,
         silence: SilenceWatch,
+        calls: Reservations,
         trace: TraceLog,
         *,
         clock: Callable[[], datetime],
@@ -131,6 +136,7 @@ class Processor:
         self._random = random
         self._metrics = metrics
         self._limits = limits or WorkerLimits()
+        self._shares = Shares(calls, most_of_one=self._limits.of_one_mailbox, clock=clock)
         self._held: set[_Held] = set()
         self._room = asyncio.Event()
         self._pause_seconds = 0.0
@@ -211,6 +217,7 @@ class Processor:
             await self._directory.refresh({account_id for account_id, _ in orders})
             known = await self._store.known(orders)
             await self._silence.arrived(orders, known)
+            await self._shares.reserve(self._expected(orders, known))
             prepared.set_result(known)
         except asyncio.CancelledError:
             prepared.cancel()
@@ -220,6 +227,16 @@ class Processor:
             prepared.exception()  # seen
             if isinstance(exc, DatabaseUnavailable):
                 raise
+
+    def _expected(self, orders: dict[MessageKey, Notification], known: set[MessageKey]) -> Counter[tuple[str, str]]:
+        """How many calls are to be made, by mailbox: of each, one message at a time is fetched by one call."""
+        expected: Counter[tuple[str, str]] = Counter()
+        for key in orders.keys() - known:
+            with contextlib.suppress(Unprocessable):  # told by the delivery itself
+                mailbox = self._directory.mailbox(key[0])
+                if self._holds.delay(mailbox.account_id) is None:
+                    expected[mailbox.counted_as] += 1
+        return expected
 
     # Working.
 
@@ -274,7 +291,14 @@ class Processor:
             if wait is not None:
                 await self._wait_with_account(held, wait)
                 return
-            await self._import(held, mailbox, notification, message_id)
+            wait = self._shares.begin(mailbox.counted_as)
+            if wait is not None:
+                await self._defer(held, wait)
+                return
+            try:
+                await self._import(held, mailbox, notification, message_id)
+            finally:
+                self._shares.end(mailbox.counted_as)
 
     async def _look_after_subscription(self, held: _Held, order: _LifecycleOrder) -> None:
         notification = order.notification
@@ -341,6 +365,13 @@ class Processor:
         self._metrics.deliveries.labels("waiting").inc()
         self._trace.ended(held.attempt, "waiting", reason=_name_of(exc), detail=_told_of(exc), may_repeat=True)
         log.debug("delivery_waits_for_account", seconds=delay.total_seconds())
+
+    async def _defer(self, held: _Held, delay: timedelta) -> None:
+        held.keep = True
+        await self._queue.abandon(held.delivery, delay=delay, counted=False)
+        self._metrics.deliveries.labels("deferred").inc()
+        self._trace.ended(held.attempt, "deferred", may_repeat=True)
+        log.debug("delivery_waits_for_mailbox", seconds=delay.total_seconds())
 
     async def _retry(self, held: _Held, retry: Retry, exc: Exception | None = None) -> None:
         held.keep = True

@@ -2,7 +2,6 @@
 
 import asyncio
 import shlex
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -18,9 +17,11 @@ from console.commands import Invocation, as_stored, example, pass_invocation, pa
 from console.graph import open_graph
 from console.operators import audited
 from console.output import Column, Record, print_object, print_table, printable, tell
+from console.process import host_name, process_name
 from db import accounts
 from db.accounts import Account
 from db.engine import Database
+from db.mailbox_calls import MailboxCalls
 from db.messages import MessageStore
 from db.tables import GRAPH_ID_LENGTH
 from graph.mailbox import Mailbox
@@ -153,13 +154,15 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
             account = await database.read(lambda connection: accounts.by_name(connection, order.name))
             if not account.enabled:
                 tell(f"The account {order.name!r} is disabled. This imports all the same.")
-            graph = await resources.enter_async_context(open_graph(invocation.settings))
+            calls = MailboxCalls(database, owner=process_name(), clock=clock)
+            slots = await resources.enter_async_context(calls.kept())
+            graph = await resources.enter_async_context(open_graph(invocation.settings, slots))
             reader = MailReader(graph.client)
             store = MessageStore(database, clock=clock)
             resources.push_async_callback(store.close)
             trace = TraceLog(
                 database,
-                host=socket.gethostname(),
+                host=host_name(),
                 clock=clock,
                 metrics=ProcessorMetrics(CollectorRegistry()),
             )

@@ -8,11 +8,10 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from bus.database import DatabaseQueue
-from bus.queue import NotificationQueue, QueuedMessage, ReplaySelection
+from bus.queue import NotificationQueue, QueuedMessage, Selection
 from console.commands import Invocation, as_stored, example, moment, pass_invocation
 from console.output import Column, Listing, Record, prints_data, span, tell
-from console.settings import require_database_queue
+from console.queues import open_queue
 from db import accounts
 from db.engine import Database, run_reading
 
@@ -155,8 +154,8 @@ def replay(
     numbers = sorted(set(entries))
     if len(numbers) > _MOST_IDS:
         raise click.UsageError(f"At most {_MOST_IDS} entries at a time; or choose them by --reason or --since.")
-    selection = ReplaySelection(entries=[str(number) for number in numbers] or None, reason=reason, since=since)
-    replayed = _at_queue(invocation, lambda each: each.replay(selection))
+    selection = Selection(entries=[str(number) for number in numbers] or None, reason=reason, since=since)
+    replayed = _at_queue(invocation, lambda each: _replay(each, selection))
     failure = None
     if replayed < len(numbers):
         failure = (
@@ -166,18 +165,21 @@ def replay(
     return Record([Column("replayed", "Replayed")], {"replayed": replayed}, failure)
 
 
+async def _replay(queue: NotificationQueue, selection: Selection) -> int:
+    found = await queue.peek(most=100_000, dead_letters=True, selection=selection)
+    return sum([len(batch) async for batch in queue.replay([each.entry for each in found])])
+
+
 def _at_queue(invocation: Invocation, work: Callable[[NotificationQueue], Awaitable[T]]) -> T:
     """Do something at the queue that the settings name."""
-    require_database_queue(invocation.settings)
 
     async def run() -> T:
         with invocation.gateway() as engine:
             database = Database(engine)
-            opened = DatabaseQueue(database, clock=invocation.clock)
             try:
-                return await work(opened)
+                async with open_queue(invocation.settings, database, clock=invocation.clock) as opened:
+                    return await work(opened)
             finally:
-                await opened.close()
                 await database.close()
 
     return asyncio.run(run())

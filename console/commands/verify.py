@@ -12,14 +12,15 @@ import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bus.database import DatabaseQueue
 from console.commands import Invocation, as_stored, example, pass_invocation, past_moment
 from console.graph import open_graph
 from console.output import Column, Record, print_object, print_table, printable, shown, tell
-from console.settings import require_database_queue
+from console.process import process_name
+from console.queues import open_queue
 from db import accounts
 from db.accounts import Account
 from db.engine import Database
+from db.mailbox_calls import MailboxCalls
 from graph.messages import MailReader
 from subscriptions.findings import Findings, Item
 from subscriptions.verification import Tally, Verification
@@ -47,7 +48,6 @@ def verify(invocation: Invocation, name: str, since: datetime | None, repair: bo
     imports (--import-since). Prints how many there are on both sides, every message that is missing, and where those
     are that are in the database but no longer in the folder. Exit status 1 while anything is missing.
     """
-    require_database_queue(invocation.settings)
     with Findings() as findings:
         try:
             with _progress() as on_progress:
@@ -78,10 +78,13 @@ async def _verified(
         async with AsyncExitStack() as resources:
             database = Database(engine)
             resources.push_async_callback(database.close)
-            queue = DatabaseQueue(database, clock=invocation.clock)
-            resources.push_async_callback(queue.close)
+            queue = await resources.enter_async_context(
+                open_queue(invocation.settings, database, clock=invocation.clock)
+            )
             account = await database.read(lambda connection: accounts.by_name(connection, name))
-            graph = await resources.enter_async_context(open_graph(invocation.settings))
+            calls = MailboxCalls(database, owner=process_name(), clock=invocation.clock)
+            slots = await resources.enter_async_context(calls.kept())
+            graph = await resources.enter_async_context(open_graph(invocation.settings, slots))
             verification = Verification(
                 database,
                 MailReader(graph.client),

@@ -23,9 +23,10 @@ from hypothesis.stateful import (
 
 from bus.database import DatabaseQueue
 from bus.errors import LockLost
-from bus.queue import TOO_MANY_DELIVERIES, Delivery, Message, MessageId, ReplaySelection
+from bus.queue import TOO_MANY_DELIVERIES, Delivery, Message, MessageId, Selection
 from db.engine import Database, make_engine
 from tests.clock import SettableClock
+from tests.contract.queue_contract import replay
 
 T = TypeVar("T")
 
@@ -163,7 +164,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(reason=st.sampled_from([None, *REASONS]))
     def replay(self, reason: str | None) -> None:
         wanted = [e for e in self.entries.values() if e.state == "dead" and reason in (None, e.reason)]
-        assert self.run(self.queue.replay(ReplaySelection(reason=reason))) == len(wanted)
+        assert self.run(replay(self.queue, Selection(reason=reason))) == len(wanted)
         for entry in wanted:
             entry.state, entry.reason, entry.count, entry.visible = "active", None, 0, self.clock()
 
@@ -194,7 +195,7 @@ class QueueMachine(RuleBasedStateMachine):
         left = sorted(body for body, each in self.entries.items() if each.state != "done")
         got: list[str] = []
         while True:
-            await self.queue.replay(ReplaySelection())
+            await replay(self.queue)
             batch = await self.queue.receive(10, wait=timedelta(0))
             if not batch and not await self.queue.peek(most=1, dead_letters=True):
                 break

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import structlog
 
-from bus.queue import ReplaySelection
+from bus.queue import Selection
 from db import accounts
 from simulator.calls import Operation
 from simulator.mailboxes import MailboxState
+from tests.contract.queue_contract import replay
 from tests.integration.world import World, until
 
 Trouble = Callable[[World, str], None]
@@ -192,7 +193,7 @@ async def test_mail_of_a_disabled_account_is_imported_after_enable_and_replay(wo
     assert all("Enable it, then replay" in (each.description or "") for each in dead)
 
     await world.set_enabled("Laboratoire", True)
-    assert await world.queue.replay(ReplaySelection(reason="AccountDisabled")) == 3
+    assert await replay(world.queue, Selection(reason="AccountDisabled")) == 3
     await world.import_all()
 
     assert await world.imported_ids() == sorted(each.message_id for each in delivered)

@@ -20,6 +20,7 @@ from bus.notification import Notification
 from bus.queue import Message, MessageId, QueuedMessage
 from db import accounts, schema
 from db.engine import Database
+from db.mailbox_calls import MailboxCalls
 from db.messages import MessageStore
 from db.tables import attachment, message, recipient
 from graph.certificates import Certificate, CertificateStore, write_pair
@@ -147,6 +148,7 @@ class World:
             failures_remembered_seconds=0.05,
             now=clock,
         )
+        self.slots = MailboxCalls(database, owner="test", clock=clock)
         self.graph = self.graph_client()
         self.queue = self.new_queue()
         self._numbers = iter(range(1_000_000))
@@ -156,6 +158,7 @@ class World:
             session or self.session,
             self.tokens,
             base_url=self.simulator.url,
+            slots=self.slots,
             deadline_seconds=limits.get("deadline_seconds", 30.0),
             sleep=self.sleeps,
             random=lambda: 1.0,
@@ -296,6 +299,7 @@ class World:
             Holds(self.database, clock=self.clock, random=Random(1), metrics=metrics),
             LifecycleDesk(self.database),
             SilenceWatch(self.database),
+            self.slots,
             TraceLog(self.database, host=host, clock=self.clock, metrics=metrics),
             clock=self.clock,
             random=Random(1),
@@ -363,6 +367,7 @@ async def open_world(
         clock=clock,
     )
     stack.push_async_callback(world.queue.close)
+    await stack.enter_async_context(world.slots.kept())
     return world
 
 

@@ -11,7 +11,6 @@ from console.settings import (
     SettingsError,
     certificate_folder,
     load_settings,
-    require_database_queue,
 )
 
 KEY = "k3y-" * 8
@@ -32,6 +31,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         "database_url": SecretStr("sqlite:///mail-importer.db"),
         "queue": "database",
         "servicebus_queue": "mail-notifications",
+        "servicebus_transport": "amqp",
         "receiver_host": "127.0.0.1",
         "receiver_port": 8080,
         "console_host": "127.0.0.1",
@@ -50,6 +50,9 @@ def test_settings_that_have_no_default_are_none() -> None:
     assert {key for key, value in settings.model_dump().items() if value is None} == {
         "servicebus_connection_string",
         "servicebus_namespace",
+        "servicebus_tenant_id",
+        "servicebus_client_id",
+        "servicebus_thumbprint",
         "notification_url",
         "client_state_secret",
         "client_state_secret_previous",
@@ -246,11 +249,19 @@ def test_settings_cannot_be_changed() -> None:
         Settings().receiver_port = 1
 
 
-def test_the_service_bus_is_a_setting_but_not_in_this_version(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_service_bus_needs_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAIL_IMPORTER_QUEUE", "servicebus")
-    settings = load_settings()
-    with pytest.raises(SettingsError, match="only the queue 'database'"):
-        require_database_queue(settings)
+    assert "servicebus_namespace: neither it nor servicebus_connection_string is set" in refused()
+
+
+def test_a_namespace_needs_who_signs_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL_IMPORTER_QUEUE", "servicebus")
+    monkeypatch.setenv("MAIL_IMPORTER_SERVICEBUS_NAMESPACE", "riviere.servicebus.windows.net")
+    monkeypatch.setenv("MAIL_IMPORTER_SERVICEBUS_CLIENT_ID", "client")
+    text = refused()
+    assert "servicebus_tenant_id: is not set" in text
+    assert "servicebus_thumbprint: is not set" in text
+    assert "servicebus_client_id" not in text
 
 
 def test_the_windows_store_is_a_setting_but_not_in_this_version() -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import ClauseElement
 
 from bus.database import DatabaseQueue
-from bus.queue import Delivery, Message, MessageId, ReplaySelection
+from bus.queue import Delivery, Message, MessageId, Selection
 from db import accounts, audit, budget, folders, missed, subscriptions, trace
 from db.accounts import AccountSettings, Condition
 from db.engine import Database, run_writing
@@ -71,9 +71,11 @@ async def work_the_queue(database: Database) -> None:
     await queue.receive(10, wait=NO_WAIT)
     await queue.peek(most=1)
     await queue.status()
-    await queue.replay(ReplaySelection(entries=["1"], reason="Broken", since=NOW))
+    await queue.peek(most=1, selection=Selection(["1"], account_id=1, reason="Broken", since=NOW, until=NOW), after="0")
+    assert [batch async for batch in queue.replay(["1"])] == []
     await queue.put([Message(MessageId("late"), "body", 1, not_before=NOW)])
-    await queue.replay(ReplaySelection())
+    for dead in (True, False):
+        assert [batch async for batch in queue.purge(["1"], dead_letters=dead)] == []
     [first, *_] = await queue.receive(1, wait=NO_WAIT)
     await queue.complete(first)
     await queue.close()

@@ -19,6 +19,7 @@ from graph.errors import (
     SyncStateLost,
 )
 from graph.mailbox import Mailbox
+from graph.slots import LocalSlots
 from tests.unit.graph.scripted import (
     Answer,
     Clock,
@@ -30,6 +31,12 @@ from tests.unit.graph.scripted import (
     ok,
     raw,
 )
+
+
+def no_slot_is_used(client: GraphClient) -> bool:
+    slots = client._slots
+    assert isinstance(slots, LocalSlots)
+    return len(slots) == 0
 
 
 async def test_a_call_bears_what_graph_needs(client: GraphClient, server: Script, mailbox: Mailbox) -> None:
@@ -199,7 +206,7 @@ async def test_a_deadline_ends_an_answer_that_does_not_come(
     with pytest.raises(GraphUnavailable, match="not answered within") as caught:
         await client.request(mailbox, "POST", "/x", json={}, deadline_seconds=0.1)
     assert caught.value.maybe_done
-    assert len(client._slots) == 0
+    assert no_slot_is_used(client)
 
 
 async def test_a_wait_before_an_attempt_is_not_graphs(
@@ -227,7 +234,7 @@ async def test_no_slot_is_held_while_an_attempt_waits(client: GraphClient, serve
     server.say(ok({}))
 
     async def wait() -> None:
-        assert len(client._slots) == 0
+        assert no_slot_is_used(client)
 
     await client.request(mailbox, "GET", "/x", before_attempt=wait)
     assert len(server.requests) == 1
@@ -353,21 +360,21 @@ async def test_four_at_once_per_mailbox_in_the_order_they_came(client: GraphClie
     numbers = [int(n) for n in gate.order if n]
     assert sorted(numbers[:4]) == [0, 1, 2, 3]
     assert sorted(numbers) == list(range(12))
-    assert len(client._slots) == 0
+    assert no_slot_is_used(client)
 
 
 async def test_ten_thousand_idle_mailboxes_leave_nothing(
     session: aiohttp.ClientSession, server: Script, mailbox: Mailbox
 ) -> None:
     server.say(ok({}))
-    client = GraphClient(session, FixedTokens(), base_url=server.url, calls_per_mailbox=1)
+    client = GraphClient(session, FixedTokens(), base_url=server.url, slots=LocalSlots(1))
     waiting = [asyncio.create_task(client.request(mailbox, "GET", "/x")) for _ in range(5)]
     await asyncio.sleep(0)
     for task in waiting[1:]:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
     await client.request(make_mailbox(user_id="other"), "GET", "/x")
-    assert len(client._slots) == 0
+    assert no_slot_is_used(client)
 
 
 async def test_a_wait_does_not_hold_the_slot(session: aiohttp.ClientSession, server: Script, mailbox: Mailbox) -> None:
@@ -378,7 +385,7 @@ async def test_a_wait_does_not_hold_the_slot(session: aiohttp.ClientSession, ser
         await wake.wait()
 
     server.say(fail(429, Retry_After="5"), ok({"n": 1}))
-    client = GraphClient(session, FixedTokens(), base_url=server.url, calls_per_mailbox=1, sleep=sleep)
+    client = GraphClient(session, FixedTokens(), base_url=server.url, slots=LocalSlots(1), sleep=sleep)
     first = asyncio.create_task(client.request(mailbox, "GET", "/x"))
     await asleep.wait()
     assert await client.request(mailbox, "GET", "/y") == {"n": 1}
@@ -391,7 +398,7 @@ async def test_a_stream_comes_in_chunks_and_holds_its_slot(
 ) -> None:
     content = bytes(range(256)) * 4096
     server.say(fail(503, Retry_After="0"), raw(body=content, content_type="application/octet-stream"), ok({}))
-    client = GraphClient(session, FixedTokens(), base_url=server.url, calls_per_mailbox=1)
+    client = GraphClient(session, FixedTokens(), base_url=server.url, slots=LocalSlots(1))
     async with client.stream(mailbox, "/x/$value") as chunks:
         second = asyncio.create_task(client.request(mailbox, "GET", "/y"))
         received = [chunk async for chunk in chunks]
@@ -409,7 +416,7 @@ async def test_leaving_a_stream_early_frees_everything(client: GraphClient, serv
         async for _ in chunks:
             break
     assert await client.request(mailbox, "GET", "/y") == {"a": 1}
-    assert len(client._slots) == 0
+    assert no_slot_is_used(client)
 
 
 async def test_a_stream_that_breaks_off_is_unavailable(client: GraphClient, server: Script, mailbox: Mailbox) -> None:
@@ -428,7 +435,7 @@ async def test_a_stream_that_breaks_off_is_unavailable(client: GraphClient, serv
             async for chunk in chunks:
                 received += len(chunk)
     assert received < 1_000_000
-    assert len(client._slots) == 0
+    assert no_slot_is_used(client)
 
 
 async def test_a_stream_that_is_refused_frees_its_slot(client: GraphClient, server: Script, mailbox: Mailbox) -> None:
@@ -436,7 +443,7 @@ async def test_a_stream_that_is_refused_frees_its_slot(client: GraphClient, serv
     with pytest.raises(RequestRejected):
         async with client.stream(mailbox, "/x"):
             pytest.fail("no body to read")
-    assert len(client._slots) == 0
+    assert no_slot_is_used(client)
 
 
 async def test_the_observer_hears_of_every_attempt(

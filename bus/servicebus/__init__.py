@@ -1,0 +1,1 @@
+"""The queue on Azure Service Bus, by `azure.servicebus.aio`."""

@@ -1,0 +1,430 @@
+"""The queue on Azure Service Bus.
+
+The queue has no sessions, peek-locks its messages, and knows duplicates by message id; `queue check` says how else it
+is made. What Service Bus does not do is in `bus.servicebus.messages`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeVar
+
+import structlog
+from azure.servicebus import ServiceBusReceivedMessage, ServiceBusReceiveMode, ServiceBusSubQueue
+from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
+
+from bus.errors import LockLost, QueueError
+from bus.queue import (
+    EVERYTHING,
+    TOO_MANY_DELIVERIES,
+    AccountStatus,
+    Delivery,
+    Message,
+    QueuedMessage,
+    QueueStatus,
+    Selection,
+)
+from bus.servicebus.connection import POLL_SECONDS, ServiceBusAddress
+from bus.servicebus.errors import LOST_LOCK, Place, explained
+from bus.servicebus.links import ReceiverLink, SenderLink, Settle, closed, too_late
+from bus.servicebus.messages import (
+    CopyOf,
+    account_of,
+    body_of,
+    copy_of,
+    deliveries_of,
+    described,
+    enqueued_of,
+    is_scheduled,
+    message_id_of,
+    outgoing,
+    queued,
+)
+from groupcommit import GroupCommitClosed
+
+T = TypeVar("T")
+
+_LONGEST_REASON: Final = 100
+_LONGEST_DESCRIPTION: Final = 4000
+"""Service Bus takes 4,096 characters of either."""
+_PEEKED_AT_ONCE: Final = 250
+_MOST_COUNTED: Final = 100_000
+_CHECKED_FOR: Final = 5.0
+_OPERATOR_WAIT_SECONDS: Final = 1.0
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+@dataclass(slots=True, eq=False)
+class _Handle:
+    """What a delivery of this adapter carries."""
+
+    received: ServiceBusReceivedMessage
+    settled: bool = False
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What `status` counts of one account."""
+
+    account_id: int | None
+    active: int = 0
+    scheduled: int = 0
+    dead: int = 0
+    oldest: datetime | None = field(default=None)
+
+    def status(self) -> AccountStatus:
+        return AccountStatus(
+            self.account_id, active=self.active, scheduled=self.scheduled, dead=self.dead, oldest=self.oldest
+        )
+
+
+class ServiceBusQueue:
+    """The `NotificationQueue` on one queue of a namespace.
+
+    Links are opened when first needed and kept; the SDK opens them again when a connection drops.
+    """
+
+    def __init__(self, address: ServiceBusAddress, *, clock: Callable[[], datetime], most_deliveries: int = 10) -> None:
+        """`most_deliveries`: no more than the queue's own maximum, which knows nothing of copies."""
+        self._address = address
+        self._place = Place(address.host, address.queue)
+        self._clock = clock
+        self._most_deliveries = most_deliveries
+        self._client: ServiceBusClient | None = None
+        self._sender = SenderLink(self._open_sender, self._place)
+        self._receiver = ReceiverLink(self._open_receiver, self._place)
+        self._browsers: dict[bool, ReceiverLink] = {}
+        self._sent_at: float | None = None
+        self._closed = False
+
+    # What the receiver uses.
+
+    async def put(self, messages: Sequence[Message]) -> None:
+        """See `NotificationSender.put`."""
+        now = self._clock()
+        await self._send([outgoing(message, now=now) for message in messages])
+
+    async def check(self) -> None:
+        """See `NotificationSender.check`. Opens a link to send by, which the queue's refusal of any kind shows in."""
+        self._refuse_when_closed()
+        loop = asyncio.get_running_loop()
+        if self._sent_at is not None and loop.time() - self._sent_at < _CHECKED_FOR:
+            return
+        sender = self._open_sender()
+        try:
+            await explained(sender.create_message_batch(), self._place)
+        finally:
+            await closed(sender)
+
+    async def _send(self, messages: Sequence[Any]) -> None:
+        self._sent_at, sent_at = None, asyncio.get_running_loop().time()
+        try:
+            await self._sender.send(messages)
+        except GroupCommitClosed as exc:
+            raise too_late() from exc
+        if messages:
+            self._sent_at = sent_at
+
+    # What a processor uses.
+
+    async def receive(self, most: int, *, wait: timedelta) -> list[Delivery]:
+        """See `NotificationConsumer.receive`. What was delivered too often becomes a dead letter instead."""
+        self._refuse_when_closed()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait.total_seconds()
+        while True:
+            received = await self._receiver.receive(most, wait=deadline - loop.time())
+            deliveries = [self._delivery(each) for each in received if not _is_late(each)]
+            spent = [each for each in deliveries if each.delivery_count > self._most_deliveries]
+            for each in spent:
+                await self._give_up(each)
+            found = [each for each in deliveries if each.delivery_count <= self._most_deliveries]
+            if found or not received:
+                return found
+
+    async def _give_up(self, delivery: Delivery) -> None:
+        text = f"Delivered {self._most_deliveries} times and never settled."
+        try:
+            await self.dead_letter(delivery, reason=TOO_MANY_DELIVERIES, description=text)
+        except QueueError as exc:
+            log.warning("delivery_not_settled", delivery=delivery.message_id, error=str(exc))
+
+    def _delivery(self, received: ServiceBusReceivedMessage) -> Delivery:
+        return Delivery(
+            message_id=message_id_of(received),
+            body=body_of(received),
+            account_id=account_of(received),
+            enqueued=enqueued_of(received),
+            delivery_count=deliveries_of(received) + 1,
+            locked_until=received.locked_until_utc or datetime.now(UTC),
+            handle=_Handle(received),
+        )
+
+    async def renew(self, delivery: Delivery) -> Delivery:
+        """See `NotificationConsumer.renew`."""
+        handle = _handle(delivery)
+        until: datetime = await self._settle(handle, lambda receiver: receiver.renew_message_lock(handle.received))
+        return replace(delivery, locked_until=until)
+
+    async def complete(self, delivery: Delivery) -> None:
+        """See `NotificationConsumer.complete`."""
+        handle = _handle(delivery)
+        await self._end(handle, lambda receiver: receiver.complete_message(handle.received))
+
+    async def abandon(self, delivery: Delivery, *, delay: timedelta = timedelta(0), counted: bool = True) -> None:
+        """See `NotificationConsumer.abandon`. Uncounted, or with a delay, what comes again is a copy."""
+        handle = _handle(delivery)
+        if counted and delivery.delivery_count >= self._most_deliveries:
+            text = f"Delivered {delivery.delivery_count} times and handed back each time."
+            await self.dead_letter(delivery, reason=TOO_MANY_DELIVERIES, description=text)
+            return
+        if counted and delay <= timedelta(0):
+            await self._end(handle, lambda receiver: receiver.abandon_message(handle.received))
+            return
+        # A copy of what is another consumer's by now would be one message too many.
+        await self.renew(delivery)
+        attempts = delivery.delivery_count if counted else delivery.delivery_count - 1
+        not_before = self._clock() + delay if delay > timedelta(0) else None
+        await self._send([copy_of(handle.received, CopyOf.DELIVERY, attempts=attempts, not_before=not_before)])
+        await self._end(handle, lambda receiver: receiver.complete_message(handle.received))
+
+    async def dead_letter(self, delivery: Delivery, *, reason: str, description: str) -> None:
+        """See `NotificationConsumer.dead_letter`."""
+        handle = _handle(delivery)
+        text = described(description[:_LONGEST_DESCRIPTION], now=self._clock())
+        await self._end(
+            handle,
+            lambda receiver: receiver.dead_letter_message(
+                handle.received, reason=reason[:_LONGEST_REASON], error_description=text
+            ),
+        )
+
+    async def _end(self, handle: _Handle, work: Settle) -> None:
+        if handle.settled:
+            raise LockLost(LOST_LOCK)
+        handle.settled = True
+        try:
+            await self._settle(handle, work, ends=True)
+        except QueueError as exc:
+            handle.settled = isinstance(exc, LockLost)
+            raise
+
+    async def _settle(self, handle: _Handle, work: Settle, *, ends: bool = False) -> Any:  # noqa: ANN401  # what `work` gives
+        if handle.settled and not ends:
+            raise LockLost(LOST_LOCK)
+        try:
+            return await self._receiver.settle(work)
+        except GroupCommitClosed as exc:
+            raise too_late() from exc
+
+    # What operators use.
+
+    async def status(self) -> QueueStatus:
+        """See `NotificationQueue.status`. Counts by looking at every message, up to a limit."""
+        tallies: dict[int | None, _Tally] = {}
+        counted = 0
+        for dead in (False, True):
+            async for received in self._browse(dead_letters=dead, after=None):
+                account_id = account_of(received)
+                tally = tallies.setdefault(account_id, _Tally(account_id))
+                _count(tally, received, dead=dead)
+                counted += 1
+                if counted >= _MOST_COUNTED:
+                    break
+        accounts = [tally.status() for tally in tallies.values()]
+        return QueueStatus(accounts, tells_locked=False, complete=counted < _MOST_COUNTED)
+
+    async def peek(
+        self, *, most: int, dead_letters: bool = False, selection: Selection = EVERYTHING, after: str | None = None
+    ) -> list[QueuedMessage]:
+        """See `NotificationQueue.peek`. Looks at every message, as Service Bus cannot be asked for some."""
+        found: list[QueuedMessage] = []
+        if selection.entries is not None and not selection.entries:
+            return found
+        async for received in self._browse(dead_letters=dead_letters, after=after):
+            message = queued(received, dead=dead_letters)
+            if selection.takes(message):
+                found.append(message)
+                if len(found) >= most:
+                    break
+        return found
+
+    async def _browse(self, *, dead_letters: bool, after: str | None) -> AsyncIterator[ServiceBusReceivedMessage]:
+        self._refuse_when_closed()
+        browser = self._browsers.get(dead_letters)
+        if browser is None:
+            browser = self._browsers[dead_letters] = ReceiverLink(
+                self._open_dead_letters if dead_letters else self._open_receiver, self._place
+            )
+        sequence = int(after or 0) + 1
+        while True:
+            page = await browser.use(_peek_from(sequence))
+            for received in page:
+                yield received
+                sequence = max(sequence, (received.sequence_number or 0) + 1)
+            if not page:
+                return
+
+    async def replay(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncIterator[list[str]]:
+        """See `NotificationQueue.replay`."""
+        async for batch in self._take_from(self._open_dead_letters, entries, at_once):
+            copies = [copy_of(each, CopyOf.DEAD_LETTER, attempts=0, not_before=None) for each in batch.wanted]
+            await self._send(copies)
+            yield await batch.complete()
+
+    async def purge(
+        self, entries: Sequence[str], *, dead_letters: bool, at_once: int = 100
+    ) -> AsyncIterator[list[str]]:
+        """See `NotificationQueue.purge`."""
+        if not dead_letters:
+            scheduled = await self._scheduled(entries)
+            if scheduled:
+                await self._cancel_scheduled(scheduled)
+                yield [str(sequence) for sequence in scheduled]
+                entries = [each for each in entries if each not in set(map(str, scheduled))]
+        opener = self._open_dead_letters if dead_letters else self._open_receiver
+        async for batch in self._take_from(opener, entries, at_once):
+            yield await batch.complete()
+
+    async def _scheduled(self, entries: Sequence[str]) -> list[int]:
+        wanted = _sequences(entries)
+        return [
+            received.sequence_number or 0
+            async for received in self._browse(dead_letters=False, after=None)
+            if received.sequence_number in wanted and is_scheduled(received)
+        ]
+
+    async def _cancel_scheduled(self, sequences: list[int]) -> None:
+        sender = self._open_sender()
+        try:
+            await explained(sender.cancel_scheduled_messages(sequences), self._place)
+        finally:
+            await closed(sender)
+
+    async def _take_from(
+        self, opener: Callable[[], ServiceBusReceiver], entries: Sequence[str], at_once: int
+    ) -> AsyncIterator["_Batch"]:
+        """The messages of these entries, locked, in batches; what lies between them is held meanwhile."""
+        wanted = _sequences(entries)
+        link = ReceiverLink(opener, self._place)
+        passed_over: list[ServiceBusReceivedMessage] = []
+        try:
+            while wanted:
+                found = await link.receive(min(at_once, len(wanted)), wait=_OPERATOR_WAIT_SECONDS)
+                if not found:
+                    return
+                mine = [each for each in found if each.sequence_number in wanted]
+                passed_over += [each for each in found if each.sequence_number not in wanted]
+                wanted.difference_update(each.sequence_number or 0 for each in mine)
+                if mine:
+                    yield _Batch(link, mine)
+        finally:
+            await _hand_back(link, passed_over)
+            await link.close()
+
+    async def close(self) -> None:
+        """See `NotificationQueue.close`."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._receiver.close(lambda received: self.abandon(self._delivery(received), counted=False))
+        await self._sender.close()
+        for browser in self._browsers.values():
+            await browser.close()
+        if self._client is not None:
+            await self._client.close()
+
+    # Its own.
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise too_late()
+
+    def _opened(self) -> ServiceBusClient:
+        if self._client is None:
+            self._client = self._address.open()
+        return self._client
+
+    def _open_sender(self) -> ServiceBusSender:
+        return self._opened().get_queue_sender(self._address.queue, socket_timeout=POLL_SECONDS)
+
+    def _open_receiver(self) -> ServiceBusReceiver:
+        return self._opened().get_queue_receiver(
+            self._address.queue, receive_mode=ServiceBusReceiveMode.PEEK_LOCK, socket_timeout=POLL_SECONDS
+        )
+
+    def _open_dead_letters(self) -> ServiceBusReceiver:
+        return self._opened().get_queue_receiver(
+            self._address.queue,
+            sub_queue=ServiceBusSubQueue.DEAD_LETTER,
+            receive_mode=ServiceBusReceiveMode.PEEK_LOCK,
+            socket_timeout=POLL_SECONDS,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Messages an operator wants, locked."""
+
+    link: ReceiverLink
+    wanted: list[ServiceBusReceivedMessage]
+
+    async def complete(self) -> list[str]:
+        """End them; the entries of those that were still ours."""
+        outcomes = await asyncio.gather(
+            *(self.link.settle(_completing(each)) for each in self.wanted), return_exceptions=True
+        )
+        ended = []
+        for received, outcome in zip(self.wanted, outcomes, strict=True):
+            if isinstance(outcome, BaseException) and not isinstance(outcome, LockLost):
+                raise outcome
+            if outcome is None:
+                ended.append(str(received.sequence_number))
+        return ended
+
+
+async def _hand_back(link: ReceiverLink, messages: Iterable[ServiceBusReceivedMessage]) -> None:
+    # Not settled, they would be nobody's until their locks end.
+    await asyncio.gather(*(link.settle(_abandoning(each)) for each in messages), return_exceptions=True)
+
+
+def _completing(received: ServiceBusReceivedMessage) -> Settle:
+    return lambda receiver: receiver.complete_message(received)
+
+
+def _abandoning(received: ServiceBusReceivedMessage) -> Settle:
+    return lambda receiver: receiver.abandon_message(received)
+
+
+def _peek_from(sequence: int) -> Callable[[ServiceBusReceiver], Awaitable[list[ServiceBusReceivedMessage]]]:
+    return lambda receiver: receiver.peek_messages(_PEEKED_AT_ONCE, sequence_number=sequence)
+
+
+def _count(tally: _Tally, received: ServiceBusReceivedMessage, *, dead: bool) -> None:
+    if dead:
+        tally.dead += 1
+        return
+    if is_scheduled(received):
+        tally.scheduled += 1
+    else:
+        tally.active += 1
+    enqueued = enqueued_of(received)
+    tally.oldest = enqueued if tally.oldest is None else min(tally.oldest, enqueued)
+
+
+def _sequences(entries: Iterable[str]) -> set[int]:
+    return {int(entry) for entry in entries if entry.isascii() and entry.isdecimal()}
+
+
+def _is_late(received: ServiceBusReceivedMessage) -> bool:
+    """Its lock ended while nobody took it: whoever gets it next will know."""
+    until = received.locked_until_utc
+    return until is not None and until <= datetime.now(UTC)
+
+
+def _handle(delivery: Delivery) -> _Handle:
+    if not isinstance(delivery.handle, _Handle):
+        raise TypeError("this delivery came from another queue")
+    return delivery.handle

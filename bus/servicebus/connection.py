@@ -1,0 +1,76 @@
+"""How to reach Service Bus: by connection string, or by namespace and the sign-in by certificate."""
+
+import ssl
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.servicebus import TransportType
+from azure.servicebus.aio import ServiceBusClient
+
+POLL_SECONDS: Final = 0.02
+"""How long a read of the SDK keeps others from writing; its own 0.2 s make every settlement take so long."""
+_TRY_SECONDS: Final = 15.0
+_RETRIES: Final = 3
+_BACKOFF_SECONDS: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceBusAddress:
+    """Where the queue is, and how to get there.
+
+    Either `connection_string`, or `namespace` (NAME.servicebus.windows.net) with `credential`. `proxy`: URL of an HTTP
+    proxy, only with `websockets` (port 443 instead of 5671).
+    """
+
+    queue: str
+    connection_string: str | None = field(default=None, repr=False)
+    namespace: str | None = None
+    credential: AsyncTokenCredential | None = field(default=None, repr=False)
+    websockets: bool = False
+    proxy: str | None = field(default=None, repr=False)
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+
+    @property
+    def host(self) -> str:
+        """The namespace's host, for people."""
+        if self.connection_string is None:
+            return self.namespace or ""
+        parts = dict(part.partition("=")[::2] for part in self.connection_string.split(";"))
+        endpoint = next((value for key, value in parts.items() if key.strip().lower() == "endpoint"), "")
+        return urlsplit(endpoint).netloc
+
+    def open(self) -> ServiceBusClient:
+        """A client; nothing is connected yet. Call it where an event loop runs.
+
+        Raises:
+            ValueError: the connection string is none.
+        """
+        options: dict[str, Any] = {
+            "retry_total": _RETRIES,
+            "retry_backoff_factor": _BACKOFF_SECONDS,
+            "try_timeout": _TRY_SECONDS,
+            "ssl_context": self.tls,
+        }
+        if self.websockets:
+            options["transport_type"] = TransportType.AmqpOverWebsocket
+            if self.proxy is not None:
+                options["http_proxy"] = _proxy(self.proxy)
+        if self.connection_string is not None:
+            return ServiceBusClient.from_connection_string(self.connection_string, **options)
+        if self.namespace is None or self.credential is None:
+            raise ValueError("neither a connection string nor a namespace with a credential")
+        return ServiceBusClient(self.namespace, self.credential, **options)
+
+
+def _proxy(url: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    found: dict[str, Any] = {
+        # With the scheme: without it the SDK never asks the proxy.
+        "proxy_hostname": f"{parts.scheme or 'http'}://{parts.hostname}",
+        "proxy_port": parts.port or 8080,
+    }
+    if parts.username is not None:
+        found |= {"username": parts.username, "password": parts.password or ""}
+    return found

@@ -1,0 +1,101 @@
+"""What the SDK raises, told to an operator.
+
+The conditions are those of the SDK's own list (`azure.servicebus.exceptions`); it has retried by itself before.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Final, TypeVar
+
+from azure.core.exceptions import AzureError
+from azure.servicebus import exceptions as sdk
+
+from bus.errors import LockLost, QueueError, QueueUnavailable
+
+T = TypeVar("T")
+
+_BUSY_SECONDS: Final = 10.0
+"""What Service Bus asks of clients that it throttles."""
+_FOR_A_PERSON_SECONDS: Final = 30.0
+"""Trouble that goes when somebody does something about it."""
+
+FROM_THE_SDK: Final = (AzureError, ValueError, OSError, TimeoutError, asyncio.InvalidStateError)
+"""All that comes out of it: its own errors, `ValueError` of a closed or settled thing, and what a socket raises."""
+
+LOST_LOCK: Final = "The lock of the delivery expired; the message may be another consumer's by now."
+
+
+class Place:
+    """Which queue it is, for the texts."""
+
+    def __init__(self, host: str, queue: str) -> None:
+        self.host = host
+        self.queue = queue
+
+    def __str__(self) -> str:
+        return f"Service Bus queue {self.queue!r} at {self.host}"
+
+
+_LOST: Final = (sdk.MessageLockLostError, sdk.MessageAlreadySettled, sdk.MessageNotFoundError)
+
+_TOLD: Final[tuple[tuple[tuple[type[BaseException], ...], str, float | None], ...]] = (
+    ((sdk.ServiceBusServerBusyError,), "is throttled: it asks to wait.", _BUSY_SECONDS),
+    (
+        (sdk.MessagingEntityNotFoundError,),
+        "does not exist. Create it (mail-importer queue check says how), or mend servicebus_queue.",
+        _FOR_A_PERSON_SECONDS,
+    ),
+    ((sdk.MessagingEntityDisabledError,), "is disabled. Enable it in the portal.", _FOR_A_PERSON_SECONDS),
+    (
+        (sdk.ServiceBusQuotaExceededError,),
+        (
+            "is full, or has too many connections. Let the processors empty it, purge dead letters, or give it a "
+            "larger size."
+        ),
+        _FOR_A_PERSON_SECONDS,
+    ),
+    (
+        (sdk.ServiceBusAuthenticationError, sdk.ServiceBusAuthorizationError),
+        (
+            "refuses the sign-in. Check the connection string, or that the application has the roles Azure Service Bus "
+            "Data Sender (receiver, subscription manager) and Data Receiver (processor)."
+        ),
+        _FOR_A_PERSON_SECONDS,
+    ),
+    ((sdk.MessageSizeExceededError,), "takes no message as large as this one.", None),
+    ((sdk.OperationTimeoutError, TimeoutError), "did not answer in time.", None),
+    (
+        (sdk.ServiceBusConnectionError, sdk.ServiceBusCommunicationError, OSError),
+        (
+            "cannot be reached. Check network, DNS, and that outgoing port 5671 is open (or set servicebus_transport "
+            "to websockets, which uses 443)."
+        ),
+        None,
+    ),
+)
+"""What befell the queue, by type, and how many seconds it asks to wait, or are worth waiting. The first that fits."""
+
+
+def explain(error: BaseException, place: Place) -> QueueError:
+    """The error as one of ours, with what to do about it."""
+    if isinstance(error, QueueError):
+        return error
+    if isinstance(error, _LOST):
+        return LockLost(LOST_LOCK)
+    for types, text, seconds in _TOLD:
+        if isinstance(error, types):
+            return QueueUnavailable(f"{place} {text}", retry_after=seconds)
+    # Its text may hold what it choked on; its type is enough to look for.
+    return QueueUnavailable(f"{place} failed ({type(error).__name__}).")
+
+
+async def explained(call: Awaitable[T], place: Place) -> T:
+    """The result of the SDK's call.
+
+    Raises:
+        LockLost, QueueUnavailable
+    """
+    try:
+        return await call
+    except FROM_THE_SDK as exc:
+        raise explain(exc, place) from exc

@@ -1,0 +1,270 @@
+"""Links that many may use at once.
+
+A sender or receiver of the SDK is for one coroutine at a time: unguarded, sends are doubled and hang without a word.
+So each has one user: sends go out in groups; of a receiver, receiving and settling take turns.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from azure.servicebus import ServiceBusMessage, ServiceBusReceivedMessage
+from azure.servicebus.aio import ServiceBusReceiver, ServiceBusSender
+from azure.servicebus.exceptions import MessageSizeExceededError
+
+from bus.errors import QueueError, QueueUnavailable
+from bus.servicebus.errors import FROM_THE_SDK, Place, explain, explained
+from groupcommit import GroupCommit
+
+T = TypeVar("T")
+
+_MOST_SENT_TOGETHER: Final = 1000
+_MOST_SETTLED_TOGETHER: Final = 100
+_SEND_SECONDS: Final = 20.0
+_SETTLE_SECONDS: Final = 30.0
+_OPEN_SECONDS: Final = 20.0
+_CLOSE_SECONDS: Final = 2.0
+_SHORTEST_WAIT_SECONDS: Final = 0.2
+"""An empty queue shows only in that nothing comes for a while."""
+_MORE_SECONDS: Final = 0.1
+_MOST_AT_ONCE: Final = 128
+
+Settle = Callable[[ServiceBusReceiver], Awaitable[Any]]
+"""What is to be done with a receiver: settle a message, or renew its lock."""
+
+
+class SenderLink:
+    """One long-lived sender; concurrent sends share batches within the size limit of the queue."""
+
+    def __init__(self, open_sender: Callable[[], ServiceBusSender], place: Place) -> None:
+        self._open_sender = open_sender
+        self._place = place
+        self._sender: ServiceBusSender | None = None
+        self._group: GroupCommit[ServiceBusMessage, QueueError | None] = GroupCommit(
+            self._send, most_items=_MOST_SENT_TOGETHER
+        )
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def send(self, messages: Sequence[ServiceBusMessage]) -> None:
+        """Send the messages.
+
+        Raises:
+            QueueUnavailable: not all were sent.
+            GroupCommitClosed: after `close`.
+        """
+        for outcome in await self._group.submit(messages):
+            if outcome is not None:
+                raise outcome
+
+    async def close(self) -> None:
+        """Send what was submitted, then let go."""
+        await self._group.close()
+        self._discard()
+        await asyncio.gather(*self._closing)
+
+    async def _send(self, messages: list[ServiceBusMessage]) -> list[QueueError | None]:
+        try:
+            async with asyncio.timeout(_OPEN_SECONDS + _SEND_SECONDS):
+                return await self._send_in_batches(messages)
+        except FROM_THE_SDK as exc:
+            if isinstance(exc, TimeoutError | ValueError):
+                self._discard()  # nobody knows what state it is in
+            return [explain(exc, self._place)] * len(messages)
+
+    async def _send_in_batches(self, messages: list[ServiceBusMessage]) -> list[QueueError | None]:
+        if self._sender is None:
+            self._sender = self._open_sender()
+        outcomes: list[QueueError | None] = []
+        batch = await self._sender.create_message_batch()
+        for message in messages:
+            try:
+                batch.add_message(message)
+            except MessageSizeExceededError:
+                if len(batch):
+                    await self._sender.send_messages(batch, timeout=_SEND_SECONDS)
+                    batch = await self._sender.create_message_batch()
+                try:
+                    batch.add_message(message)
+                except MessageSizeExceededError as exc:
+                    outcomes.append(explain(exc, self._place))
+                    continue
+            outcomes.append(None)
+        if len(batch):
+            await self._sender.send_messages(batch, timeout=_SEND_SECONDS)
+        return outcomes
+
+    def _discard(self) -> None:
+        if self._sender is None:
+            return
+        closing = asyncio.create_task(closed(self._sender))
+        self._sender = None
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+
+class ReceiverLink:
+    """One long-lived receiver of a queue, or of its dead letters.
+
+    Who settles interrupts who waits for messages. Only a wait for one message is ever interrupted: a receiver that was
+    promised one message more than it took hoards it, locked, while its user is busy.
+    """
+
+    def __init__(self, open_receiver: Callable[[], ServiceBusReceiver], place: Place) -> None:
+        self._open_receiver = open_receiver
+        self._place = place
+        self._receiver: ServiceBusReceiver | None = None
+        self._using = asyncio.Lock()
+        self._wanted = asyncio.Event()
+        self._group: GroupCommit[Settle, Any] = GroupCommit(self._settle_all, most_items=_MOST_SETTLED_TOGETHER)
+        self._left_over: list[ServiceBusReceivedMessage] = []
+        self._pace = 1
+        self._receiving: set[asyncio.Task[list[ServiceBusReceivedMessage]]] = set()
+
+    async def receive(self, most: int, *, wait: float) -> list[ServiceBusReceivedMessage]:
+        """Up to `most` messages as soon as there is one, none after `wait` seconds. Cancelled, it loses nothing.
+
+        Raises:
+            QueueUnavailable
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + max(wait, _SHORTEST_WAIT_SECONDS)
+        while True:
+            if self._left_over:
+                found, self._left_over = self._left_over[:most], self._left_over[most:]
+                return found
+            left = deadline - loop.time()
+            if left <= 0:
+                return []
+            found = await self._turn(most, max(left, _SHORTEST_WAIT_SECONDS))
+            if found:
+                return found
+
+    async def settle(self, work: Settle) -> Any:  # noqa: ANN401  # what `work` gives
+        """Do `work` with the receiver when it is nobody else's.
+
+        Raises:
+            LockLost, QueueUnavailable
+            GroupCommitClosed: after `close`.
+        """
+        (outcome,) = await self._group.submit([work])
+        if isinstance(outcome, QueueError):
+            raise outcome
+        return outcome
+
+    async def use(self, work: Callable[[ServiceBusReceiver], Awaitable[T]]) -> T:
+        """Do something else with the receiver when it is nobody else's.
+
+        Raises:
+            QueueUnavailable
+        """
+        async with self._using:
+            try:
+                async with asyncio.timeout(_OPEN_SECONDS + _SETTLE_SECONDS):
+                    return await explained(work(await self._opened()), self._place)
+            except TimeoutError as exc:
+                raise explain(exc, self._place) from exc
+
+    async def close(self, hand_back: Callable[[ServiceBusReceivedMessage], Awaitable[None]] | None = None) -> None:
+        """Settle what was submitted, hand back what nobody took, then let go."""
+        if self._receiving:
+            self._wanted.set()
+            await asyncio.wait(self._receiving)
+        if hand_back is not None:
+            left_over, self._left_over = self._left_over, []
+            for message in left_over:
+                with contextlib.suppress(QueueError):
+                    await hand_back(message)
+        await self._group.close()
+        if self._receiver is not None:
+            await closed(self._receiver)
+            self._receiver = None
+
+    async def _opened(self) -> ServiceBusReceiver:
+        if self._receiver is None:
+            receiver = self._open_receiver()
+            try:
+                async with asyncio.timeout(_OPEN_SECONDS):
+                    await receiver.__aenter__()
+            except BaseException as exc:
+                await closed(receiver)
+                if isinstance(exc, FROM_THE_SDK):
+                    raise explain(exc, self._place) from exc
+                raise
+            self._receiver = receiver
+        return self._receiver
+
+    async def _turn(self, most: int, wait: float) -> list[ServiceBusReceivedMessage]:
+        receiving = asyncio.create_task(self._receive(most, wait))
+        self._receiving.add(receiving)
+        receiving.add_done_callback(self._receiving.discard)
+        try:
+            return await asyncio.shield(receiving)
+        except asyncio.CancelledError:
+            receiving.add_done_callback(self._keep)
+            self._wanted.set()
+            await asyncio.wait([receiving])
+            raise
+
+    def _keep(self, receiving: "asyncio.Task[list[ServiceBusReceivedMessage]]") -> None:
+        if not receiving.cancelled() and receiving.exception() is None:
+            self._left_over += receiving.result()
+
+    async def _receive(self, most: int, wait: float) -> list[ServiceBusReceivedMessage]:
+        async with self._using:
+            receiver = await self._opened()
+            found = await self._first(receiver, wait)
+            wanted = min(most, self._pace)
+            if found and wanted > 1:
+                found += await explained(
+                    receiver.receive_messages(wanted - 1, max_wait_time=_MORE_SECONDS), self._place
+                )
+            if found:
+                full = len(found) >= wanted
+                self._pace = min(2 * self._pace, _MOST_AT_ONCE) if full else max(1, len(found))
+            return found
+
+    async def _first(self, receiver: ServiceBusReceiver, wait: float) -> list[ServiceBusReceivedMessage]:
+        """One message; none when the wait is over or somebody wants the receiver."""
+        receiving = asyncio.ensure_future(receiver.receive_messages(1, max_wait_time=wait))
+        wanted = asyncio.create_task(self._wanted.wait())
+        try:
+            async with asyncio.timeout(wait + _OPEN_SECONDS):
+                await asyncio.wait([receiving, wanted], return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError as exc:
+            raise explain(exc, self._place) from exc
+        finally:
+            wanted.cancel()
+            receiving.cancel()
+            await asyncio.wait([receiving])
+        # Cancelled between two messages, the SDK gives what came meanwhile to the next call.
+        return [] if receiving.cancelled() else await explained(receiving, self._place)
+
+    async def _settle_all(self, works: list[Settle]) -> list[Any]:
+        self._wanted.set()
+        async with self._using:
+            self._wanted.clear()
+            try:
+                receiver = await self._opened()
+            except QueueError as exc:
+                return [exc] * len(works)
+            return list(await asyncio.gather(*(self._settled(work(receiver)) for work in works)))
+
+    async def _settled(self, call: Awaitable[T]) -> T | QueueError:
+        try:
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                return await explained(call, self._place)
+        except (QueueError, TimeoutError) as exc:
+            return explain(exc, self._place)
+
+
+async def closed(handler: ServiceBusSender | ServiceBusReceiver) -> None:
+    """Close it, but do not wait for one that hangs: its connection ends with the process at the latest."""
+    with contextlib.suppress(*FROM_THE_SDK):
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await handler.close()
+
+
+def too_late() -> QueueUnavailable:
+    """What calls after `close` are told."""
+    return QueueUnavailable("The queue is being closed: this process is stopping.")
