@@ -35,6 +35,8 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "db": LazyCommand("console.commands.db:db", "Bring the schema of the gateway database up to date."),
     "accounts": LazyCommand("console.commands.accounts:accounts", "Add, change, look at, switch and remove mailboxes."),
     "verify": LazyCommand("console.commands.verify:verify", "Compare a mailbox's folder with the database."),
+    "import": LazyCommand("console.commands.import_:import_", "Fetch now what a mailbox holds and the database lacks."),
+    "trace": LazyCommand("console.commands.trace:trace", "Tell where an e-mail is: every step of it."),
     "certificates": LazyCommand("console.commands.certificates:certificates", "Look at and make certificates."),
     "queue": LazyCommand("console.commands.queue:queue", "Look into the queue and replay dead letters."),
     "simulator": LazyCommand("console.commands.simulator:simulator", "Stand in for Microsoft Graph, to try things."),

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from random import SystemRandom
 from typing import Any, Final
 
@@ -45,6 +46,7 @@ from subscriptions.keeper import Addresses, Keeper
 from subscriptions.manager import Chore, SubscriptionManager
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.reconciler import Reconciler
+from subscriptions.retention import TraceRetention
 from subscriptions.survey import Survey
 from subscriptions.sweeps import SweepRules
 
@@ -256,7 +258,8 @@ class _Wiring:
             metrics=metrics,
         )
         chores: list[Chore] = [
-            CertificateWatch(database, graph.certificates, graph.tokens, clock=utc_now, metrics=metrics)
+            CertificateWatch(database, graph.certificates, graph.tokens, clock=utc_now, metrics=metrics),
+            TraceRetention(database, kept=timedelta(days=self._settings.trace_days), clock=utc_now),
         ]
         if addresses is None:
             log.warning(

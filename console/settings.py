@@ -40,6 +40,7 @@ SECRET_LENGTH: Final = 32
 """Characters a `client_state_secret` must have."""
 
 _MOST_SWEEP_SECONDS: Final = 7 * 24 * 3600
+_MOST_TRACE_DAYS: Final = 100 * 365
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,7 @@ class Settings(BaseModel):
     authority_url: SecureOrigin = Field(default_factory=lambda data: CLOUDS[data["cloud"]].authority_url)
     ca_bundle: Path | None = None
     sweep_interval: Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=_MOST_SWEEP_SECONDS)] = 900
+    trace_days: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MOST_TRACE_DAYS)] = 90
     log_format: Literal["json", "console"] | None = None
     """None: `json` when the logs do not go to a terminal."""
 

@@ -1,6 +1,7 @@
 """Imported messages: written whole, once, or not at all.
 
 `MessageStore.save` is idempotent: the unique key on account and Graph id decides, whoever writes and however often.
+`MessageStore.replace` puts a message in the place of what was imported of it, when an operator asks for that.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO, Any, Final
 
-from sqlalchemy import Connection, func, insert, or_, select
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from db.engine import Database
@@ -131,6 +132,20 @@ class MessageStore:
             raise outcome
         return outcome
 
+    async def replace(self, record: MessageRecord) -> bool:
+        """Put the message and all below it in the place of what is there, in one transaction; `nMessageID` stays.
+
+        False when nothing was there: then it is written as new. Readers see the old message or the new one, whole.
+
+        Raises:
+            MessageRefused: the database takes no such message, whenever it is tried; the old one stays.
+            DatabaseUnavailable: nothing was written.
+        """
+        if record.streams and self._database.engine.dialect.name != "sqlite":
+            async with self._whole_values:
+                return await self._replace(record)
+        return await self._replace(record)
+
     async def close(self) -> None:
         """Write what was submitted."""
         await self._group.close()
@@ -152,12 +167,25 @@ class MessageStore:
         # One of them is at fault, or another host wrote one in between: each on its own, so the others get through.
         return [(await self._write([record]))[0] for record in records]
 
+    async def _replace(self, record: MessageRecord) -> bool:
+        now = self._clock()
+        with contextlib.suppress(*_REFUSALS):  # another process may have been first to write it as new: look again
+            return await self._database.write(lambda connection: _replace(connection, record, now))
+        try:
+            return await self._database.write(lambda connection: _replace(connection, record, now))
+        except _REFUSALS as exc:
+            raise _refusal(exc) from exc
+
     async def _explain(self, record: MessageRecord, exc: Exception) -> bool | MessageRefused:
         with contextlib.suppress(*_REFUSALS):  # the key itself may be what is refused
             if await self.known([record.key]):
                 return False
-        cause = exc.orig if isinstance(exc, DBAPIError) else exc
-        return MessageRefused(f"The gateway database refuses the message: {type(cause).__name__}.")
+        return _refusal(exc)
+
+
+def _refusal(exc: Exception) -> MessageRefused:
+    cause = exc.orig if isinstance(exc, DBAPIError) else exc
+    return MessageRefused(f"The gateway database refuses the message: {type(cause).__name__}.")
 
 
 def known(connection: Connection, keys: list[MessageKey]) -> set[MessageKey]:
@@ -214,6 +242,20 @@ def _save(connection: Connection, records: list[MessageRecord], now: datetime) -
         ids = connection.scalars(_INSERT_MESSAGE, [_message_row(record, now) for record in new]).all()
         _insert_children(connection, list(zip(ids, new, strict=True)))
     return results
+
+
+def _replace(connection: Connection, record: MessageRecord, now: datetime) -> bool:
+    row = message.c
+    key = (row.nAccountID == record.account_id) & (row.sGraphMessageID == record.graph_message_id)
+    # First of all: it locks the row, so that two who replace the same message do so one after the other.
+    found = connection.execute(update(message).where(key).values(_message_row(record, now))).rowcount
+    if not found:
+        return not _save(connection, [record], now)[0]
+    message_id = connection.scalars(select(row.nMessageID).where(key)).one()
+    for table in (recipient, attachment):
+        connection.execute(delete(table).where(table.c.nMessageID == message_id))
+    _insert_children(connection, [(message_id, record)])
+    return True
 
 
 _INSERT_MESSAGE = insert(message).returning(message.c.nMessageID, sort_by_parameter_order=True)

@@ -182,6 +182,23 @@ class MailReader:
             raise GraphUnavailable(f"Graph did not say in which folder a message of {mailbox} is. Try again later.")
         return folder_id
 
+    async def immutable_id(self, mailbox: Mailbox, message_id: str) -> str:
+        """The immutable id of a message, of which somebody has an id of either kind (section 7).
+
+        Raises:
+            ItemGone: the message is not there (any more).
+            MailboxNotFound: neither is the mailbox.
+        """
+        url, params = _message(mailbox, message_id), {"$select": "id"}
+        try:
+            answer = object_in(await self._client.request(mailbox, "GET", url, params=params))
+        except (ItemGone, MailboxNotFound) as error:
+            raise await self._judged(mailbox, error) from error
+        found = answer.get("id")
+        if not isinstance(found, str) or not found:
+            raise GraphUnavailable(f"Graph did not say which id a message of {mailbox} has. Try again later.")
+        return found
+
     async def folder_page(
         self, mailbox: Mailbox, folder: str, *, since: datetime | None = None, link: str | None = None
     ) -> FolderPage:
@@ -211,6 +228,36 @@ class MailReader:
         if following is not None and following == link:
             raise GraphUnavailable(f"Graph pages the messages of {mailbox} in a circle. Try again later.")
         return FolderPage(listed.items, following, listed.unreadable)
+
+    async def find(self, mailbox: Mailbox, folder: str, internet_message_id: str) -> list[FolderItem]:
+        """The messages in a folder with that internet message id: none, one or several; it is not unique (section 7).
+
+        It is compared whole, angle brackets included, as it stands in the mail.
+
+        Raises:
+            FolderNotFound: the folder is not in the mailbox.
+            MailboxNotFound: nor is there the mailbox.
+        """
+        url = _messages_in(mailbox, folder)
+        quoted = internet_message_id.replace("'", "''")
+        params: dict[str, str] | None = {
+            "$select": "id,receivedDateTime",
+            "$filter": f"internetMessageId eq '{quoted}'",
+        }
+        found: list[FolderItem] = []
+        seen: set[str] = set()
+        while url not in seen:
+            seen.add(url)
+            try:
+                page = object_in(await self._client.request(mailbox, "GET", url, params=params))
+            except (ItemGone, MailboxNotFound, RequestRejected) as error:
+                raise await self.folder_fault(mailbox, folder, error) from error
+            found.extend(read_items(page, mailbox).items)
+            link = link_in(page, "@odata.nextLink")
+            if link is None:
+                return found
+            url, params = link, None
+        raise GraphUnavailable(f"Graph pages the messages of {mailbox} in a circle. Try again later.")
 
     async def probe(self, mailbox: Mailbox, folder: str = _INBOX) -> dict[str, Any]:
         """`id` and `displayName` of the folder: the cheapest proof that sign-in, grant, mailbox and folder are good.

@@ -1,5 +1,7 @@
 """What the processor itself finds wrong with a delivery; trouble at Graph and in the database has types of its own."""
 
+import traceback
+
 
 class Unprocessable(Exception):
     """No number of attempts will import this. `reason` is a fixed word for the dead letter."""
@@ -11,3 +13,8 @@ class Unprocessable(Exception):
 
 class MessageChanged(Exception):
     """The message changed while it was being fetched; from the start again."""
+
+
+def where_of(error: Exception) -> list[str]:
+    """Where an error nobody foresaw was raised, for the log. Not its text: that may quote the mail it choked on."""
+    return [f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_tb(error.__traceback__)]

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Final
 
 from bus.notification import Notification
-from db.messages import MessageStore
+from db.messages import MessageRecord, MessageStore
 from db.tables import GRAPH_ID_LENGTH
 from graph.errors import ItemGone
 from graph.mailbox import Mailbox
@@ -28,6 +28,7 @@ class Result(Enum):
     """What became of a notification."""
 
     IMPORTED = "imported"
+    REPLACED = "replaced"
     KNOWN = "known"
     GONE = "gone"
 
@@ -94,9 +95,17 @@ class Importer:
         self._sleep = sleep
 
     async def run(
-        self, mailbox: Mailbox, message_id: str, *, correlation: str, progress: Progress | None = None
+        self,
+        mailbox: Mailbox,
+        message_id: str,
+        *,
+        correlation: str,
+        progress: Progress | None = None,
+        replace: bool = False,
     ) -> Outcome:
         """Fetch the message with everything below it, and commit it whole. `progress` is told how far that came.
+
+        What is imported already stays as it is; with `replace` it becomes what the mailbox holds now.
 
         Raises:
             GraphError, MessageChanged, Unprocessable, MessageRefused, DatabaseUnavailable: nothing was written.
@@ -116,8 +125,13 @@ class Importer:
             )
             progress.fetched = self._clock()
             record = message_record(mailbox.account_id, message_id, message, attachments, correlation=correlation)
-            new = await self._store.save(record)
-        return Outcome(Result.IMPORTED, len(attachments), record.received) if new else Outcome(Result.KNOWN)
+            result = await self._written(record, replace=replace)
+        return Outcome(result) if result is Result.KNOWN else Outcome(result, len(attachments), record.received)
+
+    async def _written(self, record: MessageRecord, *, replace: bool) -> Result:
+        if replace:
+            return Result.REPLACED if await self._store.replace(record) else Result.IMPORTED
+        return Result.IMPORTED if await self._store.save(record) else Result.KNOWN
 
     async def _fetch(self, mailbox: Mailbox, message_id: str) -> Json:
         for seconds in _GONE_AGAIN_AFTER_SECONDS:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from db.messages import MessageKey, MessageStore
 from graph.errors import AccountError
 from graph.mailbox import Mailbox
 from processor.accounts import AccountDirectory, Holds
-from processor.errors import Unprocessable
+from processor.errors import Unprocessable, where_of
 from processor.fate import FORESEEN, DeadLetter, Retry, fate_of
 from processor.importer import Importer, Outcome, Result, message_id_of
 from processor.lifecycle import LifecycleDesk, LifecycleEvent, lifecycle_event_of
@@ -446,9 +445,7 @@ def _log_trouble(event: str, exc: Exception | None, **facts: object) -> None:
     elif isinstance(exc, FORESEEN):
         log.warning(event, error=str(exc), **facts)
     else:
-        # Where, but not the text: an error nobody foresaw may quote the mail it choked on.
-        where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(exc.__traceback__)]
-        log.error("delivery_failed", error_type=type(exc).__name__, where=where)
+        log.error("delivery_failed", error_type=type(exc).__name__, where=where_of(exc))
         log.warning(event, **facts)
 
 

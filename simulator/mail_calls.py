@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, quote, urlencode
 from simulator.calls import GRAPH_JSON_TYPE, Answer, Call, GraphError, Operation, json_answer, utc_text
 from simulator.letters import AttachmentKind, mime
 from simulator.mailboxes import Folder, Mailbox, Message, StoredAttachment
-from simulator.queries import applied_preferences, metadata_context, read_filters
+from simulator.queries import applied_preferences, metadata_context, read_list_filter
 from simulator.rendering import (
     View,
     attachment_json,
@@ -104,9 +104,9 @@ class MailCalls:
         top = _number(options, "$top", _DEFAULT_PAGE, 1, _LARGEST_PAGE)
         skip = _number(options, "$skip", 0, 0, None)
         found = _folder(mailbox, route.folder).messages if route.folder else mailbox.all_messages()
-        filters = read_filters(options.get("$filter"))
-        if filters:
-            found = [message for message in found if all(f.keeps(message.received) for f in filters)]
+        keeps = read_list_filter(options.get("$filter"))
+        if options.get("$filter"):
+            found = [message for message in found if keeps(message)]
         page = _page(found, skip, top, ascending=_ascending(options.get("$orderby")))
         result: dict[str, object] = {"@odata.context": f"{metadata_context(call, mailbox)}/messages{_selected(view)}"}
         if options.get("$count") == "true":

@@ -1,14 +1,16 @@
 """What calls on messages have in common: filters, preferences, contexts (graph.md §7)."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from simulator.calls import Call, GraphError
-from simulator.mailboxes import Mailbox
+from simulator.mailboxes import Mailbox, Message
 from simulator.rendering import check_message_properties
 
 _RECEIVED_FILTER = re.compile(r"receivedDateTime (ge|gt|le|lt) (\S+)")
+_INTERNET_ID_FILTER = re.compile(r"internetMessageId eq '((?:[^']|'')*)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,20 @@ def read_filters(text: str | None) -> list[Filter]:
             raise GraphError(400, "RequestBroker--ParseUri", f"Invalid filter clause: '{part}'.")
         filters.append(Filter(found[1], moment))
     return filters
+
+
+def read_list_filter(text: str | None) -> Callable[[Message], bool]:
+    """Read the `$filter` of a list of messages: times, or one internet message id, quotes in it doubled.
+
+    Raises:
+        GraphError: 400, it is something else.
+    """
+    found = _INTERNET_ID_FILTER.fullmatch((text or "").strip())
+    if found is not None:
+        wanted = found[1].replace("''", "'")
+        return lambda message: message.internet_message_id == wanted
+    filters = read_filters(text)
+    return lambda message: all(each.keeps(message.received) for each in filters)
 
 
 def check_select(names: tuple[str, ...] | None) -> None:

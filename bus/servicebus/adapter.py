@@ -331,8 +331,8 @@ class ServiceBusQueue:
         self._closed = True
         await self._receiver.settle_rest(lambda received: self.abandon(self._delivery(received), counted=False))
         # Each takes its time to say good-bye.
-        links = (self._receiver, self._sender, *self._browsers.values())
-        await asyncio.gather(*(link.close() for link in links))
+        browsers = self._browsers.values()
+        await asyncio.gather(self._receiver.close(), self._sender.close(), *(each.close() for each in browsers))
         if self._client is not None:
             await self._client.close()
 

@@ -158,7 +158,9 @@ class Entity:
     def _bury(self, stored: Stored, reason: str | None, description: str | None) -> None:
         self._remove(stored)
         assert self.dead is not None
-        content = stored.content.with_properties({"DeadLetterReason": reason, "DeadLetterErrorDescription": description})
+        content = stored.content.with_properties(
+            {"DeadLetterReason": reason, "DeadLetterErrorDescription": description}
+        )
         sequence = self.dead.put(content)
         assert sequence is not None
         buried = self.dead.messages[sequence]

@@ -76,13 +76,17 @@ def _sections(raw: bytes) -> Iterator[tuple[int, bytes, Any]]:
         used = data.decode(raw[start:])
         data.rewind()
         data.next()
-        described = data.get_py_described()
+        described: Any = data.get_py_described()
         value = described.value
-        yield int(described.descriptor), raw[start : start + used], bytes(value) if isinstance(value, memoryview) else value
+        yield (
+            int(described.descriptor),
+            raw[start : start + used],
+            bytes(value) if isinstance(value, memoryview) else value,
+        )
         start += used
 
 
-def _section(code: int, value: object) -> bytes:
+def _section(code: int, value: list[Any] | Mapping[Any, Any]) -> bytes:
     data = Data()
-    data.put_object(Described(ulong(code), value))
+    data.put_object(Described(ulong(code), value if isinstance(value, list) else dict(value)))
     return bytes(data.encode())

@@ -18,7 +18,6 @@ from bus.servicebus.connection import ServiceBusAddress
 from tests.broker.process import BrokerProcess, running_broker
 from tests.contract.queue_contract import QueueBackend, QueueContract
 
-
 # The SDK forgets the socket of a connection that broke, for the garbage collector to find.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore:loop is closed:ResourceWarning")
 

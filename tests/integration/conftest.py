@@ -1,13 +1,21 @@
 """A world per test: a simulator, a database copied from a migrated template, a certificate made once."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
+from click.testing import CliRunner, Result
+from pydantic import SecretStr
 
+from console.commands import Invocation
+from console.main import cli
+from console.settings import Settings
 from graph.certificates import Certificate, make_self_signed
 from tests.integration.managing import Office
 from tests.integration.world import Clock, World, open_world
@@ -54,3 +62,36 @@ async def make_office(
 @pytest.fixture
 async def office(make_office: Callable[..., Awaitable[Office]]) -> Office:
     return await make_office()
+
+
+@pytest.fixture
+def _logs_as_before() -> Iterator[None]:
+    """A command sends the logs of its process to its own standard error."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def command(world: World, _logs_as_before: None) -> Callable[..., Awaitable[Result]]:
+    """Run a command beside the simulator."""
+    settings = Settings(
+        database_url=SecretStr(str(world.database.engine.url)),
+        graph_url=world.simulator.url,
+        authority_url=world.simulator.url,
+        ca_bundle=world.simulator.ca_file,
+        certificate_store=str(world.store),
+        log_format="json",
+    )
+
+    async def call(*arguments: str) -> Result:
+        invocation = Invocation(settings, clock=world.clock)
+        result = await asyncio.to_thread(CliRunner().invoke, cli, list(arguments), obj=invocation)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return call

@@ -30,6 +30,7 @@ from subscriptions.keeper import Addresses, Keeper
 from subscriptions.manager import Chore, ManagerLimits, SubscriptionManager
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.reconciler import Reconciler
+from subscriptions.retention import TraceRetention
 from subscriptions.rota import RotaLimits
 from subscriptions.survey import Survey
 from subscriptions.sweeps import SweepRules
@@ -54,6 +55,7 @@ class Office:
         self.metrics = ManagerMetrics(self.registry)
         self.page_size = 500
         self.most_waiting = 5_000
+        self.trace_kept = timedelta(days=90)
 
     @asynccontextmanager
     async def receiving(self) -> AsyncIterator[None]:
@@ -143,7 +145,7 @@ class Office:
         certificates = CertificateWatch(
             database, CertificateStore(world.store), world.tokens, clock=clock, metrics=metrics
         )
-        chores: list[Chore] = [certificates]
+        chores: list[Chore] = [certificates, TraceRetention(database, kept=self.trace_kept, clock=clock)]
         if reconciling and addresses is not None:
             chores.append(
                 Reconciler(

@@ -8,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, select
 
-from db import accounts, folders
+from db import accounts, folders, trace
 from db.engine import Database
 from db.schedule import FOLDERS, SUBSCRIPTIONS
+from db.tables import message_trace
+from db.trace import TraceRow
 from graph.certificates import make_self_signed, write_pair
 from graph.subscriptions import CallKind
 from simulator.calls import Operation
@@ -256,3 +258,21 @@ async def test_a_graph_that_hangs_is_told_after_a_while(
 
 async def _waits(office: Office, account: int) -> bool:
     return await office.due(account) > office.world.clock()
+
+
+# The trace.
+
+
+async def test_a_manager_forgets_old_traces(office: Office) -> None:
+    """Whoever imports messages need not."""
+    now = office.world.clock()
+    old = TraceRow(1, "old", "host", now, now - timedelta(days=91), "imported")
+    young = TraceRow(1, "young", "host", now, now - timedelta(days=89), "imported")
+    await office.world.database.write(lambda connection: trace.add(connection, [old, young]))
+    async with office.managing():
+        await until(lambda: _traced(office, ["young"]))
+
+
+async def _traced(office: Office, wanted: list[str]) -> bool:
+    found = await office.world.database.read(lambda c: list(c.scalars(select(message_trace.c.sGraphMessageID))))
+    return found == wanted

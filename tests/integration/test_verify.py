@@ -2,22 +2,15 @@
 
 import asyncio
 import json
-import logging
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-import structlog
-from click.testing import CliRunner, Result
-from pydantic import SecretStr
 from sqlalchemy import Connection, delete, insert
 
-from console.commands import Invocation
-from console.main import cli
-from console.settings import Settings
 from db import accounts
 from db.tables import message
 from graph.listing import FolderItem
@@ -197,40 +190,13 @@ async def test_what_is_imported_meanwhile_is_neither_missing_nor_moved(world: Wo
 # As a command.
 
 
-@pytest.fixture
-def _logs_as_before() -> Iterator[None]:
-    """A command sends the logs of its process to its own standard error."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
-
-
 Verify = Callable[..., Any]
 
 
 @pytest.fixture
-def verify(world: World, _logs_as_before: None) -> Verify:
+def verify(command: Callable[..., Any]) -> Verify:
     """Run the command beside the simulator."""
-    settings = Settings(
-        database_url=SecretStr(str(world.database.engine.url)),
-        graph_url=world.simulator.url,
-        authority_url=world.simulator.url,
-        ca_bundle=world.simulator.ca_file,
-        certificate_store=str(world.store),
-        log_format="json",
-    )
-
-    async def call(*arguments: str) -> Result:
-        invocation = Invocation(settings, clock=world.clock)
-        result = await asyncio.to_thread(CliRunner().invoke, cli, ["verify", *arguments], obj=invocation)
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return call
+    return lambda *arguments: command("verify", *arguments)
 
 
 async def test_the_command_tells_repairs_and_ends_with_0_once_all_is_there(world: World, verify: Verify) -> None:

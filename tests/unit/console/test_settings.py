@@ -41,6 +41,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         "graph_url": "https://graph.microsoft.com",
         "authority_url": "https://login.microsoftonline.com",
         "sweep_interval": 900,
+        "trace_days": 90,
     }
 
 
@@ -138,6 +139,7 @@ def test_variables_of_tests_and_empty_ones_are_no_settings(monkeypatch: pytest.M
         ("console_port = 65536", "console_port"),
         ("sweep_interval = -1", "sweep_interval"),
         ("sweep_interval = 0.5", "sweep_interval"),
+        ("trace_days = 0", "trace_days"),
         ("database_url = 5", "database_url"),
         ('database_url = "no database"', "database_url"),
         ('database_url = "oracel://host/db"', "database_url"),

@@ -378,3 +378,103 @@ async def test_close_writes_what_was_submitted(database: Database) -> None:
     await asyncio.sleep(0)
     await store.close()
     assert await asyncio.gather(*saving) == [True] * 10
+
+
+# Replacing.
+
+
+def number_of(engine: Engine, graph_id: str = "AAMk") -> int | None:
+    statement = select(message.c.nMessageID).where(message.c.sGraphMessageID == graph_id)
+    return run_reading(engine, lambda connection: connection.scalar(statement))
+
+
+async def test_a_replaced_message_is_the_new_one_whole_under_its_old_number(
+    database: Database, database_engine: Engine
+) -> None:
+    """Nothing of the old one is left, and no other message is touched."""
+    clock = SettableClock()
+    store = MessageStore(database, clock=clock)
+    assert await store.save(record())
+    assert await store.save(record(account_id=2))
+    number = number_of(database_engine)
+    clock.advance(timedelta(hours=1))
+    new = record(
+        subject="Neu", recipients=[RecipientRecord("bcc", 0, None, "c@x")], attachments=[file_attachment(0, b"n")]
+    )
+
+    assert await store.replace(new) is True
+
+    assert rows(database_engine) == (2, 4, 3)
+    read = (
+        select(message.c.nMessageID, message.c.sSubject, message.c.dtImported, recipient.c.sAddress)
+        .add_columns(attachment.c.biContent)
+        .join_from(message, recipient)
+        .join(attachment)
+        .where(message.c.nAccountID == 1)
+    )
+    found = run_reading(database_engine, lambda connection: connection.execute(read).all())
+    assert [tuple(each) for each in found] == [(number, "Neu", NOW + timedelta(hours=1), "c@x", b"n")]
+
+
+async def test_replacing_what_is_not_there_writes_it(store: MessageStore, database_engine: Engine) -> None:
+    assert await store.replace(record()) is False
+    assert await store.save(record()) is False
+    assert rows(database_engine) == (1, 3, 2)
+
+
+async def test_replacing_streams_what_is_large(store: MessageStore, database_engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(os.urandom(2 * MEBIBYTE))
+    assert await store.save(record())
+    with path.open("rb") as source:
+        assert await store.replace(record(attachments=[file_attachment(0, source, size=2 * MEBIBYTE)]))
+    content = run_reading(database_engine, lambda connection: connection.scalar(select(attachment.c.biContent)))
+    assert content == path.read_bytes()
+
+
+@pytest.mark.parametrize("poison", [each for name, each in POISON.items() if "id" not in name.split()])
+async def test_a_refused_replacement_leaves_the_old_message(
+    store: MessageStore, database_engine: Engine, poison: Callable[[], MessageRecord]
+) -> None:
+    new = poison()
+    old = record(new.graph_message_id) if new.account_id == 1 else record()
+    assert await store.save(old)
+    with pytest.raises(MessageRefused, match="refuses the message"):
+        await store.replace(new)
+    assert rows(database_engine) == (1, 3, 2)
+    subject = run_reading(database_engine, lambda connection: connection.scalar(select(message.c.sSubject)))
+    assert subject == old.subject
+
+
+async def test_readers_see_the_old_message_or_the_new_one(database_file: Path, database: Database) -> None:
+    """Not a mix, and not half of one: another process reads while it is replaced."""
+    inside, go_on = threading.Event(), threading.Event()
+    store = MessageStore(database, clock=CLOCK)
+    assert await store.save(record())
+    other = make_engine(f"sqlite:///{database_file}")
+
+    @event.listens_for(database.engine, "commit")
+    def pause(_connection: Connection) -> None:
+        inside.set()
+        go_on.wait(10)
+
+    replacing = asyncio.create_task(store.replace(record(subject="new", recipients=[], attachments=[])))
+    await asyncio.to_thread(inside.wait, 10)
+    assert rows(other) == (1, 3, 2)
+    go_on.set()
+    assert await replacing
+    assert rows(other) == (1, 0, 0)
+    other.dispose()
+
+
+async def test_those_who_replace_and_save_one_message_at_once_leave_one(database_file: Path) -> None:
+    """Of several processes; each message is whole."""
+    databases = [Database(make_engine(f"sqlite:///{database_file}")) for _ in range(2)]
+    stores = [MessageStore(database, clock=CLOCK) for database in databases]
+    for attempt in range(10):
+        work = [stores[n % 2].replace(record(f"m{attempt}")) for n in range(4)]
+        work += [stores[n % 2].save(record(f"m{attempt}")) for n in range(4)]
+        await asyncio.gather(*work)
+    assert rows(databases[0].engine) == (10, 30, 20)
+    for database in databases:
+        await database.close()

@@ -85,6 +85,7 @@ async def import_messages(database: Database) -> None:
     store = MessageStore(database, clock=lambda: NOW)
     await store.known([(1, "a")])
     await store.save(record())
+    await store.replace(record())
     await store.close()
 
 

@@ -242,3 +242,42 @@ async def test_a_letter_comes_whole_from_the_simulator(tmp_path: Path) -> None:
     assert "contentBytes" not in file
     assert whole[0]["contentBytes"] == one["contentBytes"]
     assert content == data
+
+
+async def test_messages_are_found_by_their_internet_message_id(
+    reader: MailReader, server: Script, mailbox: Mailbox
+) -> None:
+    """All of them, over all pages; a quote in the id does not end the filter."""
+    link = f"{server.url}/v1.0/next"
+    server.say(ok({"value": [{"id": "a"}], "@odata.nextLink": link}), ok({"value": [{"id": "b"}]}))
+    found = await reader.find(mailbox, "Inbox", "<o'brien+1@example.com>")
+    assert [each.message_id for each in found] == ["a", "b"]
+    request = server.requests[0]
+    assert request.path == f"/v1.0/users/{mailbox.user_id}/mailFolders/inbox/messages"
+    assert dict(request.query) == {
+        "$select": "id,receivedDateTime",
+        "$filter": "internetMessageId eq '<o''brien+1@example.com>'",
+    }
+    assert server.requests[1].path == "/v1.0/next"
+
+
+@pytest.mark.parametrize(("answers", "kind"), FOLDER_FAULTS)
+async def test_a_folder_that_cannot_be_searched_is_told_as_one_that_cannot_be_listed(
+    answers: list[Answer], kind: type[GraphError], reader: MailReader, server: Script, mailbox: Mailbox
+) -> None:
+    server.say(*answers)
+    with pytest.raises(kind) as caught:
+        await reader.find(mailbox, "AAMk=", "<a@b>")
+    assert type(caught.value) is kind
+
+
+async def test_the_immutable_id_of_a_message_is_asked_for_alone(
+    reader: MailReader, server: Script, mailbox: Mailbox
+) -> None:
+    server.say(ok({"id": "immutable"}), ok({}), fail(404, "ErrorItemNotFound"))
+    assert await reader.immutable_id(mailbox, "default/id") == "immutable"
+    assert dict(server.requests[0].query) == {"$select": "id"}
+    with pytest.raises(GraphUnavailable, match="which id"):
+        await reader.immutable_id(mailbox, "default/id")
+    with pytest.raises(ItemGone):
+        await reader.immutable_id(mailbox, "default/id")

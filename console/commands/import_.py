@@ -1,0 +1,230 @@
+"""`mail-importer import`: fetch now what a mailbox holds and the database lacks."""
+
+import asyncio
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+from prometheus_client import CollectorRegistry
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from console.commands import Invocation, as_stored, example, pass_invocation, past_moment
+from console.graph import open_graph
+from console.operators import audited
+from console.output import Column, Record, print_object, print_table, printable, tell
+from console.process import host_name, process_name
+from db import accounts
+from db.accounts import Account
+from db.engine import Database
+from db.mailbox_calls import MailboxCalls
+from db.messages import MessageStore
+from db.tables import GRAPH_ID_LENGTH
+from graph.mailbox import Mailbox
+from graph.messages import MailReader
+from processor.importer import Importer
+from processor.metrics import ProcessorMetrics
+from processor.on_demand import OnDemandImport, Selection, Tally
+from processor.tracing import TraceLog
+
+OnProgress = Callable[[int, int], None]
+
+_LONGEST_INTERNET_ID: Final = 998
+_COLUMNS: Final = (
+    Column("account", "Account"),
+    Column("folder", "Folder"),
+    Column("selected", "Selected"),
+    Column("imported", "Imported"),
+    Column("replaced", "Replaced"),
+    Column("known", "Known already"),
+    Column("gone", "Gone"),
+    Column("failed", "Failed"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What the operator asks for."""
+
+    name: str
+    selection: Selection
+    force: bool
+
+    def __str__(self) -> str:
+        """As it was typed, for the audit."""
+        chosen = self.selection
+        words = [self.name]
+        for message_id in chosen.ids:
+            words += ["--id", message_id]
+        if chosen.internet_message_id is not None:
+            words += ["--internet-message-id", chosen.internet_message_id]
+        if chosen.since is not None:
+            words += ["--since", chosen.since.astimezone(UTC).isoformat()]
+        return shlex.join([*words, "--force"] if self.force else words)
+
+
+def _ids(context: click.Context, parameter: click.Parameter, ids: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_id(as_stored(context, parameter, each) or "", GRAPH_ID_LENGTH) for each in ids)
+
+
+def _internet_id(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    stored = as_stored(context, parameter, text)
+    return None if stored is None else _id(stored, _LONGEST_INTERNET_ID)
+
+
+def _id(text: str, longest: int) -> str:
+    bare = text.strip()
+    if not bare:
+        raise click.BadParameter("It is empty.")
+    if len(bare) > longest:
+        raise click.BadParameter(f"It has {len(bare)} characters; {longest} is the most.")
+    if not bare.isprintable():
+        raise click.BadParameter("It holds a character that cannot be seen, such as a line break.")
+    return bare
+
+
+@click.command(
+    "import",
+    epilog=example(
+        "mail-importer import laboratory --since 2026-03-01", "mail-importer import laboratory --id AAkALg… --force"
+    ),
+)
+@click.argument("name", callback=as_stored)
+@click.option(
+    "--id",
+    "ids",
+    metavar="GRAPH_ID",
+    multiple=True,
+    callback=_ids,
+    help="The message of this id, whatever folder it is in; may be repeated.",
+)
+@click.option(
+    "--internet-message-id",
+    metavar="ID",
+    callback=_internet_id,
+    help="The message of the account's folder with this internet message id, with or without < >.",
+)
+@click.option(
+    "--since",
+    metavar="T",
+    callback=past_moment,
+    help="Messages of the folder received at this time or later (ISO 8601; UTC unless it says otherwise).",
+)
+@click.option("--force", is_flag=True, help="Fetch what is imported already, too, and put it in the old one's place.")
+@click.option("--json", "in_json", is_flag=True, help="Print the same data as JSON.")
+@pass_invocation
+def import_(
+    invocation: Invocation,
+    name: str,
+    ids: tuple[str, ...],
+    internet_message_id: str | None,
+    since: datetime | None,
+    force: bool,
+    in_json: bool,
+) -> None:
+    """Fetch now what a mailbox holds and the database lacks.
+
+    Without --id, --internet-message-id and --since that is everything in the account's folder, also what was received
+    before the account imports (--import-since). It is done by this command, without the queue; a processor may be at
+    work meanwhile. With --force each message keeps its nMessageID, and readers see the old message or the new one.
+
+    Exit status 1 when a message could not be imported.
+    """
+    if (bool(ids), internet_message_id is not None, since is not None).count(True) > 1:
+        raise click.UsageError("Say which messages: by --id, or --internet-message-id, or --since.")
+    order = _Order(name, Selection(ids, internet_message_id, since), force)
+    with _progress() as on_progress:
+        account, tally = asyncio.run(_imported(invocation, order, on_progress))
+    _print(account, tally, in_json=in_json)
+    failure = _failure(account, order, tally)
+    if failure is not None:
+        raise click.ClickException(failure)
+
+
+async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgress) -> tuple[Account, Tally]:
+    clock = invocation.clock
+    with invocation.gateway() as engine:
+        async with AsyncExitStack() as resources:
+            database = Database(engine)
+            resources.push_async_callback(database.close)
+            account = await database.read(lambda connection: accounts.by_name(connection, order.name))
+            if not account.enabled:
+                tell(f"The account {order.name!r} is disabled. This imports all the same.")
+            calls = MailboxCalls(database, owner=process_name(), clock=clock)
+            slots = await resources.enter_async_context(calls.kept())
+            graph = await resources.enter_async_context(open_graph(invocation.settings, slots))
+            reader = MailReader(graph.client)
+            store = MessageStore(database, clock=clock)
+            resources.push_async_callback(store.close)
+            trace = TraceLog(
+                database,
+                host=host_name(),
+                clock=clock,
+                metrics=ProcessorMetrics(CollectorRegistry()),
+            )
+            trace.start()
+            resources.push_async_callback(trace.close)
+            work = OnDemandImport(
+                reader, store, Importer(reader, store, clock=clock), trace, clock=clock, on_progress=on_progress
+            )
+            tally = Tally()
+            mailbox = Mailbox.of(account.account_id, account.settings)
+            async with audited(database, action="import", selection=str(order), clock=clock) as audit:
+                try:
+                    await work.run(mailbox, account.settings.folder, order.selection, tally, force=order.force)
+                finally:
+                    audit.messages = tally.written
+            return account, tally
+
+
+@contextmanager
+def _progress() -> Iterator[OnProgress]:
+    """How far it is, for whoever waits at a terminal."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("Importing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("Importing", total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
+# What is printed.
+
+
+def _print(account: Account, tally: Tally, *, in_json: bool) -> None:
+    """The counts, and every message that was asked for and is not there."""
+    facts: dict[str, Any] = {"account": account.settings.name, "folder": account.settings.folder}
+    facts |= {each.key: getattr(tally, each.key) for each in _COLUMNS[2:]}
+    if in_json:
+        print_object(facts, "not_imported", map(asdict, tally.not_imported))
+        return
+    print_table(Record(_COLUMNS, facts).table())
+    for number, each in enumerate(tally.not_imported):
+        # A line each, with the id whole, however wide the terminal is.
+        why = ": ".join(filter(None, (each.reason, each.detail)))
+        click.echo(("" if number else "\n") + printable(f"{each.outcome:<6}  {each.message_id}  {why}".rstrip()))
+
+
+def _failure(account: Account, order: _Order, tally: Tally) -> str | None:
+    if tally.stopped is not None:
+        left = tally.selected - tally.done
+        return f"{tally.stopped}" + (f" {left} messages were not tried." if left else "")
+    if tally.failed:
+        return f"{tally.failed} of {tally.selected} messages could not be imported."
+    if order.selection.internet_message_id is not None and not tally.selected:
+        return (
+            f"The folder {account.settings.folder!r} of account {order.name!r} holds no message with that internet "
+            "message id. One that was moved to another folder can be imported by its Graph id (--id)."
+        )
+    return None

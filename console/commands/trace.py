@@ -1,0 +1,153 @@
+"""`mail-importer trace`: where is this e-mail?"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+from sqlalchemy import Connection
+
+from console.commands import Invocation, as_stored, example, pass_invocation
+from console.output import as_json, printable, tell
+from console.steps import Step, steps_of
+from db import accounts
+from db import trace as table
+from db.engine import run_reading
+from db.trace import CommittedMessage, TracedMessage, TraceRow
+
+_MOST: Final = 20
+_LONGEST: Final = 1000
+_NOTHING: Final = (
+    "No message fits. What is not imported yet is known by its ids only, not by its subject: what waits in the queue "
+    "is in mail-importer queue list (put aside: --dead-letters), and mail-importer verify NAME tells whether the "
+    "folder holds messages that were never heard of."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A message, and all that is kept of it."""
+
+    message: TracedMessage
+    account: str | None
+    attempts: list[TraceRow]
+    committed: CommittedMessage | None
+
+    @property
+    def subject(self) -> str | None:
+        """The subject; None while nobody fetched the message."""
+        return self.committed.subject if self.committed is not None else self._last("subject")
+
+    @property
+    def internet_message_id(self) -> str | None:
+        """The internet message id, where it is known."""
+        return self.committed.internet_message_id if self.committed is not None else self._last("internet_message_id")
+
+    @property
+    def steps(self) -> list[Step]:
+        """What happened to it, in the order of time."""
+        return steps_of(self.attempts, self.committed)
+
+    def data(self) -> dict[str, Any]:
+        """As it stands in the JSON."""
+        committed = self.committed
+        return {
+            "account_id": self.message.account_id,
+            "account": self.account,
+            "graph_id": self.message.graph_id,
+            "internet_message_id": self.internet_message_id,
+            "subject": self.subject,
+            "received": None if committed is None else committed.received,
+            "message_id": None if committed is None else committed.message_id,
+            "imported": None if committed is None else committed.imported,
+            "steps": [asdict(each) for each in self.steps],
+        }
+
+    def _last(self, name: str) -> str | None:
+        known = [getattr(each, name) for each in self.attempts if getattr(each, name) is not None]
+        return known[-1] if known else None
+
+
+def _wanted(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    bare = (as_stored(context, parameter, text) or "").strip()
+    if not bare:
+        raise click.BadParameter("It is empty.")
+    if len(bare) > _LONGEST:
+        raise click.BadParameter(f"It has {len(bare)} characters; {_LONGEST} is the most.")
+    return bare
+
+
+@click.command(
+    epilog=example('mail-importer trace "Prüfbericht 4711"', "mail-importer trace 1.AAkALg… --account laboratory")
+)
+@click.argument("text", metavar="SUBJECT-OR-ID", callback=_wanted)
+@click.option("--account", "name", metavar="NAME", callback=as_stored, help="Only messages of this account.")
+@click.option("--json", "in_json", is_flag=True, help="Print the same data as JSON.")
+@pass_invocation
+def trace(invocation: Invocation, text: str, name: str | None, in_json: bool) -> None:
+    """Tell where an e-mail is: every step of it, with times and hosts.
+
+    SUBJECT-OR-ID is part of the subject in any letter case, or the whole of a Graph id, an internet message id, the
+    message id that `queue list` shows, or the correlation id of a log line. Steps are kept for the setting trace_days;
+    that a message is imported is told for as long as it is in the database. Exit status 1 when nothing fits.
+    """
+    with invocation.gateway() as engine:
+        found = run_reading(engine, lambda connection: _look(connection, text, name))
+    if len(found) > _MOST:
+        found = found[:_MOST]
+        tell(f"These are the newest {_MOST}; there are more. Say more of the subject, or give an id.")
+    if in_json:
+        click.echo(json.dumps([each.data() for each in found], indent=2, default=as_json))
+    else:
+        click.echo("\n\n".join("\n".join(map(printable, _lines(each))) for each in found), nl=bool(found))
+    if not found:
+        raise click.ClickException(_NOTHING)
+
+
+def _look(connection: Connection, text: str, name: str | None) -> list[_Found]:
+    account_id = None if name is None else accounts.by_name(connection, name).account_id
+    messages = table.find(connection, text, account_id=account_id, most=_MOST + 1)
+    names = accounts.by_id(connection, sorted({each.account_id for each in messages if each.account_id is not None}))
+    attempts = table.attempts(connection, messages)
+    committed = {each.of: each for each in table.committed(connection, messages)}
+    return [
+        _Found(
+            each,
+            names[each.account_id].settings.name if each.account_id in names else None,
+            [row for row in attempts if row.of == each],
+            committed.get(each),
+        )
+        for each in messages
+    ]
+
+
+# What is printed.
+
+
+def _lines(found: _Found) -> Iterator[str]:
+    """A line each, with the ids whole, however wide the terminal is."""
+    yield found.subject or "(subject not known)"
+    account = found.account or found.message.account_id
+    facts = (
+        ("Account", account),
+        ("Graph id", found.message.graph_id),
+        ("Queue message", found.message.queue_message_id),
+        ("Internet message id", found.internet_message_id),
+    )
+    yield from (f"  {heading:<21}{value}" for heading, value in facts if value is not None)
+    for step in found.steps:
+        yield f"  {_time(step.time):<29}{step.text}"
+        if step.detail is not None:
+            yield f"  {'':<29}{step.detail}"
+        elif step.step == "waiting" and found.account is not None:
+            yield f"  {'':<29}See: mail-importer accounts show {found.account}"
+    if not found.attempts:
+        yield "  Its steps before that are not kept (trace_days)."
+
+
+def _time(time: datetime | None) -> str:
+    if time is None:
+        return ""
+    return f"{time.astimezone(UTC).isoformat(sep=' ', timespec='milliseconds').removesuffix('+00:00')} UTC"

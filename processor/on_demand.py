@@ -1,0 +1,282 @@
+"""Importing what an operator asks for: fetched now, in this process, without the queue.
+
+A processor may import the same message meanwhile; the database decides who was first, as between processors.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from bus.notification import Notification, Source
+from db.errors import DatabaseUnavailable
+from db.messages import MessageStore
+from graph.errors import AccountError, GraphUnavailable, ItemError
+from graph.mailbox import Mailbox
+from graph.messages import MailReader
+from processor.errors import MessageChanged, Unprocessable, where_of
+from processor.fate import FORESEEN
+from processor.importer import Importer, Outcome, Progress, Result, message_id_of
+from processor.tracing import TraceLog
+
+_AT_ONCE: Final = 4
+"""More calls at once than four a mailbox Graph refuses (graph.md, section 8)."""
+_MOST_OUTAGES: Final = 8
+"""Messages in a row that Graph does not answer for, each asked for again and again, until the rest is left alone."""
+_FETCHES: Final = 3
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which messages: of these ids, or with this internet message id in the folder, or what else is in the folder.
+
+    `since`: of the folder only what was received then or later (aware, UTC).
+    """
+
+    ids: Sequence[str] = ()
+    internet_message_id: str | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotImported:
+    """A message that was asked for and is not there. `outcome`: gone or failed; `detail` is for an operator."""
+
+    message_id: str
+    outcome: str
+    reason: str | None
+    detail: str | None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of `selected` messages. `known`: imported before, and not fetched again.
+
+    `stopped`: why the rest was left alone: nothing could be done for the account, or in the database.
+    """
+
+    selected: int = 0
+    imported: int = 0
+    replaced: int = 0
+    known: int = 0
+    gone: int = 0
+    failed: int = 0
+    not_imported: list[NotImported] = field(default_factory=list)
+    stopped: Exception | None = None
+
+    @property
+    def written(self) -> int:
+        """How many messages were written."""
+        return self.imported + self.replaced
+
+    @property
+    def done(self) -> int:
+        """Of how many it is known what became of them."""
+        return self.written + self.known + self.gone + self.failed
+
+
+class OnDemandImport:
+    """Imports what is selected, four messages at a time."""
+
+    def __init__(
+        self,
+        reader: MailReader,
+        store: MessageStore,
+        importer: Importer,
+        trace: TraceLog,
+        *,
+        clock: Callable[[], datetime],
+        on_progress: Callable[[int, int], None] = lambda _done, _of: None,
+    ) -> None:
+        """`on_progress` is told of how many messages it is known what became of them, and how many are selected."""
+        self._reader = reader
+        self._store = store
+        self._importer = importer
+        self._trace = trace
+        self._clock = clock
+        self._on_progress = on_progress
+
+    async def run(
+        self, mailbox: Mailbox, folder: str, selection: Selection, tally: Tally, *, force: bool = False
+    ) -> None:
+        """Fetch and commit what the database lacks; with `force` all that is selected, in the place of what is there.
+
+        `tally` counts along: what is in it when this is broken off is done. A message that cannot be imported keeps no
+        other from it; trouble of the whole account or of the database ends it (`stopped`).
+
+        Raises:
+            GraphError, DatabaseUnavailable: while the messages were looked for; nothing was imported.
+        """
+        wanted = await self._wanted(mailbox, folder, selection, tally, force=force)
+        self._on_progress(tally.done, tally.selected)
+        left = iter(wanted)
+        prefix = uuid.uuid4().hex[:16]
+        streak = _Streak()
+
+        async def work() -> None:
+            for number, message_id in left:
+                await self._import(mailbox, message_id, f"{prefix}-{number}", tally, streak, force=force)
+                self._on_progress(tally.done, tally.selected)
+                if tally.stopped is not None:
+                    return
+
+        tasks = [asyncio.create_task(work()) for _ in range(_AT_ONCE)]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    # Choosing.
+
+    async def _wanted(
+        self, mailbox: Mailbox, folder: str, selection: Selection, tally: Tally, *, force: bool
+    ) -> Iterable[tuple[int, str]]:
+        """The ids to import, numbered, each once; what is imported already is counted."""
+        wanted: dict[str, None] = {}
+        if selection.ids:
+            await self._take(mailbox, await self._immutable(mailbox, selection.ids), wanted, tally, force=force)
+        elif selection.internet_message_id is not None:
+            found = await self._named(mailbox, folder, selection.internet_message_id)
+            await self._take(mailbox, found, wanted, tally, force=force)
+        else:
+            link: str | None = None
+            while True:
+                page = await self._reader.folder_page(mailbox, folder, since=selection.since, link=link)
+                await self._take(mailbox, [each.message_id for each in page.items], wanted, tally, force=force)
+                link = page.link
+                if link is None:
+                    break
+        return enumerate(wanted)
+
+    async def _immutable(self, mailbox: Mailbox, ids: Sequence[str]) -> list[str]:
+        """The ids as the database keys them: by the other kind, a message would be imported a second time."""
+        known = await self._store.known([(mailbox.account_id, each) for each in ids])
+
+        async def translated(message_id: str) -> str:
+            if (mailbox.account_id, message_id) in known:
+                return message_id
+            try:
+                return await self._reader.immutable_id(mailbox, message_id)
+            except (ItemError, GraphUnavailable):
+                return message_id  # fetching it meets the same trouble, and tells
+
+        return list(await asyncio.gather(*map(translated, ids)))
+
+    async def _take(
+        self, mailbox: Mailbox, ids: Sequence[str], wanted: dict[str, None], tally: Tally, *, force: bool
+    ) -> None:
+        fresh = dict.fromkeys(each for each in ids if each not in wanted)
+        keys = [(mailbox.account_id, each) for each in fresh]
+        known = set() if force else {message_id for _, message_id in await self._store.known(keys)}
+        tally.known += len(known)
+        tally.selected += len(fresh)
+        wanted.update((each, None) for each in fresh if each not in known)
+
+    async def _named(self, mailbox: Mailbox, folder: str, internet_message_id: str) -> list[str]:
+        """As Exchange writes it, in angle brackets; else as it was given, for mail that breaks the rules."""
+        bare = internet_message_id.removeprefix("<").removesuffix(">")
+        for spelt in dict.fromkeys((f"<{bare}>", internet_message_id)):
+            found = await self._reader.find(mailbox, folder, spelt)
+            if found:
+                return [each.message_id for each in found]
+        return []
+
+    # Importing.
+
+    async def _import(
+        self, mailbox: Mailbox, message_id: str, correlation: str, tally: Tally, streak: "_Streak", *, force: bool
+    ) -> None:
+        started, progress = self._clock(), Progress()
+
+        def note(outcome: str, reason: str | None = None, detail: str | None = None) -> None:
+            if outcome in {"gone", "failed"}:
+                tally.not_imported.append(NotImported(message_id, outcome, reason, detail))
+            self._trace.asked(
+                mailbox.account_id,
+                message_id,
+                outcome,
+                started=started,
+                progress=progress,
+                correlation=correlation,
+                reason=reason,
+                detail=detail,
+            )
+
+        try:
+            outcome = await self._fetched(mailbox, message_id, correlation, progress, force=force)
+        except Exception as exc:  # noqa: BLE001  # one message nobody foresaw must not stop the others; it is told
+            tally.failed += 1
+            note("failed", _reason_of(exc), _told_of(exc, mailbox, message_id))
+            if isinstance(exc, AccountError | DatabaseUnavailable) or streak.goes_on(exc):
+                tally.stopped = exc
+            return
+        streak.ended()
+        match outcome.result:
+            case Result.IMPORTED:
+                tally.imported += 1
+            case Result.REPLACED:
+                tally.replaced += 1
+            case Result.KNOWN:
+                tally.known += 1
+            case Result.GONE:
+                tally.gone += 1
+        note(outcome.result.value)
+
+    async def _fetched(
+        self, mailbox: Mailbox, message_id: str, correlation: str, progress: Progress, *, force: bool
+    ) -> Outcome:
+        # The same rules for ids as those that come through the queue.
+        asked = Notification.of_found(
+            mailbox.account_id, message_id, source=Source.OPERATOR, found=self._clock(), correlation=correlation
+        )
+        message_id_of(asked)
+        for _ in range(_FETCHES - 1):
+            try:
+                return await self._importer.run(
+                    mailbox, message_id, correlation=correlation, progress=progress, replace=force
+                )
+            except MessageChanged:
+                continue
+        return await self._importer.run(mailbox, message_id, correlation=correlation, progress=progress, replace=force)
+
+
+class _Streak:
+    """Outages in a row, over all messages under way."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def goes_on(self, exc: Exception) -> bool:
+        """Count it; whether it has gone on for too long."""
+        self._count = self._count + 1 if isinstance(exc, GraphUnavailable) else 0
+        return self._count >= _MOST_OUTAGES
+
+    def ended(self) -> None:
+        """Graph answered."""
+        self._count = 0
+
+
+def _reason_of(exc: Exception) -> str:
+    return exc.reason if isinstance(exc, Unprocessable) else type(exc).__name__
+
+
+def _told_of(exc: Exception, mailbox: Mailbox, message_id: str) -> str:
+    if isinstance(exc, (*FORESEEN, DatabaseUnavailable)):
+        return str(exc)
+    # An error nobody foresaw may quote what it choked on, and that may be mail.
+    log.error(
+        "message_not_imported",
+        account=mailbox.account_name,
+        message=message_id,
+        error_type=type(exc).__name__,
+        where=where_of(exc),
+    )
+    return "An error in mail-importer itself; its log has the place (message_not_imported)."

@@ -1,0 +1,57 @@
+"""How long the trace of messages is kept."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from db import trace
+from db.engine import Database
+
+_EVERY: Final = timedelta(hours=1)
+_ROWS_AT_A_TIME: Final = 500
+_PAUSE_SECONDS: Final = 0.2
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class TraceRetention:
+    """Deletes what is older, few rows at a time: no transaction is long, and imports come in between."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        kept: timedelta,
+        clock: Callable[[], datetime],
+        rows_at_a_time: int = _ROWS_AT_A_TIME,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`kept`: how long after its end an attempt is kept."""
+        self._database = database
+        self._kept = kept
+        self._clock = clock
+        self._most = rows_at_a_time
+        self._sleep = sleep
+
+    async def work(self) -> timedelta:
+        """Delete all that is too old; how long to wait until the next time.
+
+        Raises:
+            DatabaseUnavailable: some may be deleted.
+        """
+        before = self._clock() - self._kept
+        deleted = 0
+        while True:
+            count = await self._database.write(
+                lambda connection: trace.purge(connection, before=before, most=self._most)
+            )
+            deleted += count
+            if count < self._most:
+                break
+            await self._sleep(_PAUSE_SECONDS)
+        if deleted:
+            log.info("trace_purged", rows=deleted)
+        return _EVERY

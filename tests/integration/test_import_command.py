@@ -1,0 +1,308 @@
+"""`mail-importer import`: what an operator asks for is fetched at once, without queue and processor."""
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from click.testing import Result
+from sqlalchemy import select
+
+from console.operators import who
+from db import audit, trace
+from db.audit import AuditEntry
+from db.tables import message
+from db.trace import TracedMessage
+from simulator.calls import Operation
+from simulator.contents import GeneratedContent
+from simulator.faults import FaultKind
+from simulator.letters import Attachment, Letter, file_attachment
+from simulator.post_office import DeliveredMessage
+from tests.integration.world import World
+
+Command = Callable[..., Awaitable[Result]]
+
+
+def counts(result: Result) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(result.stdout)
+    names = ("selected", "imported", "replaced", "known", "gone", "failed")
+    return {name: found[name] for name in names if found[name]}
+
+
+async def audits(world: World) -> list[AuditEntry]:
+    return await world.database.read(lambda connection: audit.latest(connection, most=10))
+
+
+async def numbers(world: World) -> dict[str, int]:
+    statement = select(message.c.sGraphMessageID, message.c.nMessageID)
+    return await world.database.read(lambda c: {row[0]: row[1] for row in c.execute(statement)})
+
+
+def ids(delivered: list[DeliveredMessage]) -> list[str]:
+    return sorted(each.message_id for each in delivered)
+
+
+async def test_everything_of_the_folder_that_is_missing_is_imported(world: World, command: Command) -> None:
+    """Whole, with attachments of any size; what is there is not fetched again, and other folders are left alone."""
+    mailbox, account = await world.account_of("Nord")
+    large = GeneratedContent(4_000_000, seed=3)
+    sent = await world.deliver(mailbox, 5)
+    sent += await world.deliver(mailbox, 1, Letter(subject="Scan", attachments=(Attachment("scan.tif", large),)))
+    (moved,) = await world.deliver(mailbox, 1)
+    world.simulator.move_message(mailbox, moved.message_id, "archive")
+    await world.notify(account, sent[:2])
+    await world.import_all()
+    asked = world.calls(Operation.GET_MESSAGE)
+
+    result = await command("import", "Nord", "--json")
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert counts(result) == {"selected": 6, "imported": 4, "known": 2}
+    assert await world.imported_ids() == ids(sent)
+    assert world.calls(Operation.GET_MESSAGE) == asked + 4
+    scan = next(row for row in await world.imported() if row.subject == "Scan")
+    assert scan.parts[0].sha256 == large.sha256
+
+    again = await command("import", "Nord")
+    assert again.exit_code == 0
+    assert "Known already  6" in again.stdout
+    assert world.calls(Operation.GET_MESSAGE) == asked + 4
+
+
+async def test_since_leaves_out_what_is_older(world: World, command: Command) -> None:
+    mailbox, _ = await world.account_of("Nord")
+    now = world.clock().replace(microsecond=0)
+    old, young = [
+        await world.simulator.deliver(mailbox, Letter(subject="x"), received=now - timedelta(days=days))
+        for days in (3, 1)
+    ]
+    result = await command("import", "Nord", "--since", (now - timedelta(days=1)).isoformat(), "--json")
+    assert counts(result) == {"selected": 1, "imported": 1}
+    assert await world.imported_ids() == [young.message_id]
+    assert counts(await command("import", "Nord", "--json")) == {"selected": 2, "imported": 1, "known": 1}
+    assert await world.imported_ids() == ids([old, young])
+
+
+async def test_messages_named_by_id_are_imported_whatever_folder_they_are_in(world: World, command: Command) -> None:
+    """And once, whichever of its two ids a message is named by, and however often."""
+    mailbox, _ = await world.account_of("Nord")
+    one, two, _other = await world.deliver(mailbox, 3)
+    world.simulator.move_message(mailbox, one.message_id, "archive")
+    default = two.message.default_id
+    named = [word for each in (one.message_id, two.message_id, default, one.message_id) for word in ("--id", each)]
+    result = await command("import", "Nord", *named, "--json")
+    assert counts(result) == {"selected": 2, "imported": 2}
+    assert await world.imported_ids() == ids([one, two])
+    assert counts(await command("import", "Nord", "--id", default, "--json")) == {"selected": 1, "known": 1}
+
+
+@pytest.mark.parametrize("spelt", ["<o'brien+1@example.com>", "o'brien+1@example.com"])
+async def test_a_message_is_found_by_its_internet_message_id(world: World, command: Command, spelt: str) -> None:
+    """In the account's folder: a copy in another one is another message."""
+    mailbox, _ = await world.account_of("Nord")
+    letter = Letter(subject="x", internet_message_id="<o'brien+1@example.com>")
+    (copy,) = await world.deliver(mailbox, 1, letter)
+    world.simulator.move_message(mailbox, copy.message_id, "archive")
+    (wanted,) = await world.deliver(mailbox, 1, letter)
+    await world.deliver(mailbox, 2)
+    result = await command("import", "Nord", "--internet-message-id", spelt, "--json")
+    assert (result.exit_code, counts(result)) == (0, {"selected": 1, "imported": 1})
+    assert await world.imported_ids() == [wanted.message_id]
+
+
+async def test_an_id_that_breaks_the_rules_is_found_as_it_stands(world: World, command: Command) -> None:
+    mailbox, _ = await world.account_of("Nord")
+    await world.deliver(mailbox, 1, Letter(subject="x", internet_message_id="no-brackets"))
+    assert (await command("import", "Nord", "--internet-message-id", "no-brackets")).exit_code == 0
+    assert len(await world.imported_ids()) == 1
+
+
+async def test_an_internet_message_id_that_is_not_there_fails_with_advice(world: World, command: Command) -> None:
+    await world.account_of("Nord")
+    result = await command("import", "Nord", "--internet-message-id", "nobody@example.com")
+    assert result.exit_code == 1
+    assert "holds no message with that internet message id" in result.stderr
+    assert "--id" in result.stderr
+
+
+async def test_force_replaces_what_is_there_and_keeps_its_number(world: World, command: Command) -> None:
+    """A reader who keeps the number finds the new content under it."""
+    mailbox, account = await world.account_of("Nord")
+    letter = Letter(subject="Old", body="old", attachments=(file_attachment("a.csv", b"1;2"),))
+    sent = await world.deliver(mailbox, 2, letter)
+    await world.notify(account, sent)
+    await world.import_all()
+    before = await numbers(world)
+    (new,) = await world.deliver(mailbox, 1)
+    await world.tamper(sent[0], lambda document: {**document, "subject": "New"})
+
+    result = await command("import", "Nord", "--force", "--json")
+
+    assert counts(result) == {"selected": 3, "imported": 1, "replaced": 2}
+    after = await numbers(world)
+    assert {key: after[key] for key in before} == before
+    assert new.message_id in after
+    found = {row.graph_id: row for row in await world.imported()}
+    assert found[sent[0].message_id].subject == "New"
+    assert [part.content for part in found[sent[0].message_id].parts] == [b"1;2"]
+
+
+async def test_a_message_that_cannot_be_imported_keeps_no_other_from_it(world: World, command: Command) -> None:
+    """It is named with its reason, and the exit status says so; what is gone is no failure."""
+    mailbox, account = await world.account_of("Nord")
+    gone, *good = await world.deliver(mailbox, 7)
+    world.simulator.remove_message(mailbox, gone.message_id)
+    named = [word for each in ("no-id", gone.message_id, *ids(good)) for word in ("--id", each)]
+
+    result = await command("import", "Nord", *named, "--json")
+
+    assert result.exit_code == 1
+    assert "1 of 8 messages could not be imported" in result.stderr
+    assert counts(result) == {"selected": 8, "imported": 6, "gone": 1, "failed": 1}
+    told = {each["message_id"]: each for each in json.loads(result.stdout)["not_imported"]}
+    assert (told["no-id"]["outcome"], told["no-id"]["reason"]) == ("failed", "RequestRejected")
+    assert told[gone.message_id]["outcome"] == "gone"
+    assert await world.imported_ids() == ids(good)
+    in_words = await command("import", "Nord", "--id", "no-id")
+    assert "failed  no-id  RequestRejected: " in in_words.stdout
+
+    (row, *_) = await world.database.read(lambda c: trace.attempts(c, [TracedMessage(account, "no-id")]))
+    assert (row.outcome, row.reason, row.source) == ("failed", "RequestRejected", "operator")
+
+
+async def test_a_message_whose_id_no_database_keys_is_told(world: World, command: Command) -> None:
+    """As one that comes through the queue."""
+    mailbox, _ = await world.account_of("Nord")
+    (good,) = await world.deliver(mailbox, 1)
+    await world.simulator.deliver(mailbox, Letter(subject="x"), immutable_id="A" * 800)
+    result = await command("import", "Nord", "--json")
+    assert (result.exit_code, counts(result)) == (1, {"selected": 2, "imported": 1, "failed": 1})
+    (told,) = json.loads(result.stdout)["not_imported"]
+    assert (told["message_id"], told["reason"]) == ("A" * 800, "MessageIdTooLong")
+    assert await world.imported_ids() == [good.message_id]
+
+
+async def test_what_was_done_is_audited_and_traced(world: World, command: Command) -> None:
+    """Who, when, what; and the trace of each message tells of it."""
+    mailbox, account = await world.account_of("Nord")
+    (sent,) = await world.deliver(mailbox, 1)
+    began = world.clock()
+    await command("import", "Nord", "--id", sent.message_id)
+    await command("import", "Nord", "--id", sent.message_id, "--force")
+
+    second, first = await audits(world)
+    assert (first.action, first.who, first.messages) == ("import", who(), 1)
+    assert first.selection == f"Nord --id {sent.message_id}"
+    assert second.selection.endswith("--force")
+    assert first.ended is not None
+    assert began <= first.started <= first.ended <= second.started
+    rows = await world.database.read(lambda c: trace.attempts(c, [TracedMessage(account, sent.message_id)]))
+    assert [(each.outcome, each.source, each.subject) for each in rows] == [
+        ("imported", "operator", "Letter 0"),
+        ("replaced", "operator", "Letter 0"),
+    ]
+    assert all(each.fetched for each in rows)
+    told = await command("trace", sent.message_id)
+    assert "import by an operator" in told.stdout
+    assert "replaced by what the mailbox holds now" in told.stdout
+
+
+async def test_at_most_four_calls_at_once_for_the_mailbox(world: World, command: Command) -> None:
+    mailbox, _ = await world.account_of("Nord")
+    letter = Letter(attachments=(file_attachment("a.csv", b"1;2"), file_attachment("b.csv", b"3;4")))
+    await world.deliver(mailbox, 24, letter)
+    world.fault(FaultKind.LATENCY, seconds=0.02)
+    assert counts(await command("import", "Nord", "--json")) == {"selected": 24, "imported": 24}
+    statistics = world.simulator.statistics()
+    assert statistics["concurrency_high_water"] == {mailbox.address: 4}
+    assert statistics["throttled"] == 0
+
+
+async def test_a_processor_at_work_meanwhile_does_no_harm(world: World, command: Command) -> None:
+    """Each message is there once, whoever was first."""
+    mailbox, account = await world.account_of("Nord")
+    sent = await world.deliver(mailbox, 30)
+    async with world.processing():
+        await world.notify(account, sent)
+        result = await command("import", "Nord", "--json")
+    await world.import_all()
+    found = counts(result)
+    assert found.get("imported", 0) + found.get("known", 0) == 30
+    assert await world.imported_ids() == ids(sent)
+
+
+async def test_a_disabled_account_is_imported_all_the_same_and_that_is_said(world: World, command: Command) -> None:
+    mailbox, _ = await world.account_of("Nord")
+    await world.deliver(mailbox, 1)
+    await world.set_enabled("Nord", False)
+    result = await command("import", "Nord")
+    assert result.exit_code == 0
+    assert "'Nord' is disabled" in result.stderr
+    assert len(await world.imported_ids()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["nobody"], 1, "no account named 'nobody'"),
+        (["Nord", "--since", "2999-01-01"], 2, "still to come"),
+        (["Nord", "--id", "x", "--since", "2026-01-01"], 2, "by --id, or --internet-message-id, or --since"),
+        (["Nord", "--id", " "], 2, "empty"),
+        (["Nord", "--id", "x" * 701], 2, "701 characters"),
+        (["Nord", "--internet-message-id", "a\nb"], 2, "cannot be seen"),
+    ],
+)
+async def test_what_cannot_be_asked_for_is_told(
+    arguments: list[str], status: int, said: str, world: World, command: Command
+) -> None:
+    await world.account_of("Nord")
+    result = await command("import", *arguments)
+    assert (result.exit_code, result.stdout) == (status, "")
+    assert said in result.stderr
+    assert not await audits(world)
+
+
+async def test_an_account_without_access_ends_with_its_reason(world: World, command: Command) -> None:
+    """Before the first message, and between two of them: then what was done is told, and what was not."""
+    mailbox, _ = await world.account_of("Nord")
+    await world.deliver(mailbox, 12)
+    number = world.fault(FaultKind.FORBIDDEN, operation=Operation.LIST_MESSAGES)
+    result = await command("import", "Nord", "--json")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "Nord" in result.stderr
+    assert "Traceback" not in result.stderr
+    world.simulator.faults.remove(number)
+
+    world.fault(FaultKind.FORBIDDEN, operation=Operation.GET_MESSAGE)
+    result = await command("import", "Nord", "--json")
+    assert result.exit_code == 1
+    found = counts(result)
+    assert found["selected"] == 12
+    assert found["failed"] <= 4
+    assert f"{12 - found['failed']} messages were not tried" in result.stderr
+    assert [(each.messages, each.ended is None) for each in await audits(world)] == [(0, False), (0, False)]
+
+
+async def test_a_folder_or_a_certificate_that_is_not_there_is_told_in_a_sentence(
+    world: World, command: Command
+) -> None:
+    mailbox = world.new_mailbox("Nord")
+    await world.add_account(mailbox, folder="AAMkNowhere" * 10)
+    await world.add_account(world.new_mailbox("Sud"), thumbprint="0" * 40)
+    missing = await command("import", "Nord")
+    assert (missing.exit_code, missing.stdout) == (1, "")
+    assert "does not exist in the mailbox" in missing.stderr
+    unsigned = await command("import", "Sud")
+    assert (unsigned.exit_code, unsigned.stdout) == (1, "")
+    assert "0" * 40 in unsigned.stderr
+
+
+async def test_a_database_that_cannot_be_written_ends_it_with_its_reason(world: World, command: Command) -> None:
+    mailbox, _ = await world.account_of("Nord")
+    await world.deliver(mailbox, 1)
+    with world.fragile.locked():
+        result = await command("import", "Nord")
+    assert result.exit_code == 1
+    assert "The gateway database cannot be used" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,202 @@
+"""`mail-importer trace`."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from click.testing import Result
+from sqlalchemy import Engine, insert
+
+from db import accounts, trace
+from db.engine import run_writing
+from db.tables import message
+from db.trace import TraceRow
+
+Run = Callable[..., Result]
+
+NOW = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+FIRST = TraceRow(
+    account_id=1,
+    graph_id="AAkALg",
+    host="gateway-1",
+    started=NOW + 2 * SECOND,
+    ended=NOW + 4 * SECOND,
+    outcome="retried",
+    internet_message_id="<abc@example.com>",
+    subject="Prüfbericht",
+    source="graph",
+    correlation="thread",
+    queue_message_id="1.AAkALg.x",
+    notified=NOW,
+    queued=NOW + SECOND,
+    attempt=1,
+    reason="GraphUnavailable",
+    detail="Graph answered 504.",
+)
+THIRD = replace(
+    FIRST,
+    host="gateway-2",
+    attempt=3,
+    started=NOW + 60 * SECOND,
+    fetched=NOW + 61 * SECOND,
+    ended=NOW + 62 * SECOND,
+    outcome="imported",
+    reason=None,
+    detail=None,
+)
+
+
+@pytest.fixture
+def account(engine: Engine) -> int:
+    settings = accounts.AccountSettings("laboratory", "t", "c", "u", "p")
+    return run_writing(engine, lambda connection: accounts.add(connection, settings, now=NOW))
+
+
+def record(engine: Engine, *rows: TraceRow) -> None:
+    run_writing(engine, lambda connection: trace.add(connection, rows))
+
+
+def commit(engine: Engine, graph_id: str = "AAkALg", **columns: Any) -> None:  # noqa: ANN401  # any column
+    row = {
+        "nAccountID": 1,
+        "sGraphMessageID": graph_id,
+        "sSubject": "Prüfbericht",
+        "bHasAttachments": False,
+        "dtImported": NOW + 61.5 * SECOND,
+        "dtReceived": NOW - SECOND,
+        **columns,
+    }
+    run_writing(engine, lambda connection: connection.execute(insert(message).values(row)))
+
+
+@pytest.mark.usefixtures("account")
+def test_every_step_is_printed_in_the_order_of_time(run: Run, engine: Engine) -> None:
+    """With hosts and reasons; an attempt that nobody wrote about is told, too."""
+    record(engine, THIRD, FIRST)
+    commit(engine, sInternetMessageID="<abc@example.com>")
+    result = run("trace", "prüf")
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "Prüfbericht\n"
+        "  Account              laboratory\n"
+        "  Graph id             AAkALg\n"
+        "  Internet message id  <abc@example.com>\n"
+        "  2026-03-31 12:00:00.000 UTC  notified by Graph\n"
+        "  2026-03-31 12:00:01.000 UTC  queued\n"
+        "  2026-03-31 12:00:02.000 UTC  attempt 1 started on gateway-1\n"
+        "  2026-03-31 12:00:04.000 UTC  attempt 1: failed, to be tried again (GraphUnavailable)\n"
+        "                               Graph answered 504.\n"
+        "                               attempt 2: no outcome was recorded; the process that had it ended\n"
+        "  2026-03-31 12:01:00.000 UTC  attempt 3 started on gateway-2\n"
+        "  2026-03-31 12:01:01.000 UTC  fetched\n"
+        "  2026-03-31 12:01:01.500 UTC  committed as message 1\n"
+        "  2026-03-31 12:01:02.000 UTC  attempt 3: imported\n"
+    )
+
+
+@pytest.mark.usefixtures("account")
+def test_json_has_the_same_data(run: Run, engine: Engine) -> None:
+    record(engine, FIRST, THIRD)
+    commit(engine)
+    (found,) = json.loads(run("trace", "AAkALg", "--json").stdout)
+    assert (found["account"], found["graph_id"], found["message_id"]) == ("laboratory", "AAkALg", 1)
+    assert (found["received"], found["imported"]) == ("2026-03-31T11:59:59Z", "2026-03-31T12:01:01.500000Z")
+    assert [(each["step"], each["attempt"], each["host"]) for each in found["steps"]] == [
+        ("notified", None, None),
+        ("queued", None, None),
+        ("started", 1, "gateway-1"),
+        ("retried", 1, "gateway-1"),
+        ("unrecorded", 2, None),
+        ("started", 3, "gateway-2"),
+        ("fetched", 3, "gateway-2"),
+        ("committed", None, None),
+        ("imported", 3, "gateway-2"),
+    ]
+    assert found["steps"][3]["reason"] == "GraphUnavailable"
+    assert found["steps"][4]["time"] is None
+
+
+@pytest.mark.usefixtures("account")
+def test_an_imported_message_is_found_when_its_trace_is_gone(run: Run, engine: Engine) -> None:
+    commit(engine)
+    out = run("trace", "PRÜFBERICHT").stdout
+    assert "committed as message 1" in out
+    assert "trace_days" in out
+
+
+@pytest.mark.usefixtures("account")
+def test_a_replayed_dead_letter_counts_its_attempts_anew(run: Run, engine: Engine) -> None:
+    """What is not counted comes again with the same number: neither leaves a gap."""
+    rows = [
+        replace(FIRST, attempt=number, started=NOW + place * SECOND, ended=NOW + place * SECOND, outcome=outcome)
+        for place, (number, outcome) in enumerate(
+            [(1, "waiting"), (1, "retried"), (2, "dead_lettered"), (1, "retried"), (2, "imported")]
+        )
+    ]
+    other = replace(FIRST, queue_message_id="another", started=NOW + 9 * SECOND, ended=NOW + 9 * SECOND, attempt=1)
+    record(engine, *rows, other)
+    (found,) = json.loads(run("trace", "thread", "--json").stdout)
+    assert "unrecorded" not in [each["step"] for each in found["steps"]]
+
+
+@pytest.mark.usefixtures("account")
+def test_a_message_of_a_held_account_says_where_to_look(run: Run, engine: Engine) -> None:
+    record(engine, replace(FIRST, outcome="waiting", reason=None, detail=None))
+    assert "accounts show laboratory" in run("trace", "<abc@example.com>").stdout
+
+
+@pytest.mark.usefixtures("account")
+def test_what_an_operator_imported_shows_no_queue(run: Run, engine: Engine) -> None:
+    asked = TraceRow(1, "AAkALg", "desk", NOW, NOW + SECOND, "replaced", source="operator")
+    record(engine, asked)
+    out = run("trace", "AAkALg").stdout
+    assert "import by an operator started on desk" in out
+    assert "replaced by what the mailbox holds now" in out
+    assert "queued" not in out
+
+
+@pytest.mark.usefixtures("account")
+def test_the_newest_twenty_are_printed_and_that_there_are_more(run: Run, engine: Engine) -> None:
+    rows = [replace(FIRST, graph_id=f"m{number}", ended=NOW + number * SECOND) for number in range(21)]
+    record(engine, *rows)
+    result = run("trace", "Prüfbericht", "--json")
+    assert [each["graph_id"] for each in json.loads(result.stdout)] == [f"m{number}" for number in range(20, 0, -1)]
+    assert "there are more" in result.stderr
+    record_of_twenty = run("trace", "m20")
+    assert record_of_twenty.stderr == ""
+
+
+def test_an_account_narrows_the_search(run: Run, engine: Engine, account: int) -> None:
+    record(engine, replace(FIRST, account_id=account), replace(FIRST, account_id=77, graph_id="of-another"))
+    (found,) = json.loads(run("trace", "thread", "--account", "laboratory", "--json").stdout)
+    assert found["graph_id"] == "AAkALg"
+    assert len(json.loads(run("trace", "thread", "--json").stdout)) == 2
+    result = run("trace", "thread", "--account", "nobody")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no account named 'nobody'" in result.stderr
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize(("arguments", "out"), [([], ""), (["--json"], "[]\n")])
+def test_what_nobody_heard_of_fails_with_advice(arguments: list[str], out: str, run: Run) -> None:
+    result = run("trace", "Kontoauszug", *arguments)
+    assert (result.exit_code, result.stdout) == (1, out)
+    assert "queue list" in result.stderr
+    assert "verify" in result.stderr
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("text", ["", "  ", "x" * 1001, "\udcff"])
+def test_a_text_that_names_nothing_is_wrong_usage(text: str, run: Run) -> None:
+    assert run("trace", text).exit_code == 2
+
+
+@pytest.mark.usefixtures("account")
+def test_what_came_with_the_mail_cannot_steer_the_terminal(run: Run, engine: Engine) -> None:
+    record(engine, replace(FIRST, subject="\x1b]0;owned\x07 Bericht"))
+    assert "\x1b" not in run("trace", "Bericht").stdout
