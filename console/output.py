@@ -66,11 +66,15 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One thing, a line for each of its facts. As JSON: one object. `failure`: as in `Listing`."""
+    """One thing, a line for each of its facts. As JSON: one object. `failure`: as in `Listing`.
+
+    `below`: rows that a person sees under it; in the JSON they are where the row has them.
+    """
 
     columns: Sequence[Column]
     row: Mapping[str, Any]
     failure: str | None = None
+    below: Listing | None = None
 
     def data(self) -> object:
         """What goes into the JSON."""
@@ -97,6 +101,9 @@ def prints_data(function: Callable[..., Listing | Record]) -> Callable[..., None
             click.echo(json.dumps(result.data(), indent=2, default=as_json))
         else:
             print_table(result.table())
+            if isinstance(result, Record) and result.below is not None:
+                click.echo()
+                print_table(result.below.table())
         if result.failure is not None:
             raise click.ClickException(result.failure)
 

@@ -1,16 +1,24 @@
 """`mail-importer queue`: operators at the queue."""
 
 import asyncio
+import functools
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import click
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bus.queue import NotificationQueue, QueuedMessage, Selection
+from bus.queue import AccountStatus, NotificationQueue, QueuedMessage, QueueStatus, Selection
 from console.commands import Invocation, as_stored, example, moment, pass_invocation
-from console.output import Column, Listing, Record, prints_data, span, tell
+from console.mending import Mended, Mending, OnProgress
+from console.operators import audited, who
+from console.output import Column, Listing, Record, prints_data, shown, span, tell
+from console.process import host_name
 from console.queues import open_queue
 from db import accounts
 from db.engine import Database, run_reading
@@ -35,24 +43,47 @@ def queue() -> None:
 @pass_invocation
 def status(invocation: Invocation) -> Record:
     """Count what waits, what is in work, and the dead letters."""
-    found = _at_queue(invocation, lambda each: each.status())
-    age = None if found.oldest is None else invocation.clock() - found.oldest
+    found = _at_queue(invocation, lambda each, _: each.status())
+    now = invocation.clock()
+    names = _account_names(invocation, {each.account_id for each in found.accounts if each.account_id is not None})
     row = {
+        **_counts(found, now, tells_locked=found.tells_locked),
+        "complete": found.complete,
+        "accounts": [
+            {
+                "account_id": each.account_id,
+                "account": None if each.account_id is None else names.get(each.account_id, str(each.account_id)),
+                **_counts(each, now, tells_locked=found.tells_locked),
+            }
+            for each in found.accounts
+        ],
+    }
+    if not found.complete:
+        tell("There are more messages than these, which were counted.")
+    below = Listing([Column("account", "Account"), *_numbers(now, right=True)], row["accounts"], empty="")
+    return Record(_numbers(now), row, below=below if row["accounts"] else None)
+
+
+def _counts(found: QueueStatus | AccountStatus, now: datetime, *, tells_locked: bool) -> dict[str, Any]:
+    return {
         "waiting": found.active,
-        "locked": found.locked,
+        "locked": found.locked if tells_locked else None,
         "scheduled": found.scheduled,
         "dead": found.dead,
         "oldest": found.oldest,
-        "oldest_age_seconds": None if age is None else round(age.total_seconds(), 3),
+        "oldest_age_seconds": None if found.oldest is None else round((now - found.oldest).total_seconds(), 3),
     }
-    columns = [
-        Column("waiting", "Waiting"),
-        Column("locked", "In work"),
-        Column("scheduled", "For later"),
-        Column("dead", "Dead letters"),
-        Column("oldest", "Oldest", lambda time: "–" if time is None else f"{span(invocation.clock() - time)} old"),
+
+
+def _numbers(now: datetime, *, right: bool = False) -> list[Column]:
+    return [
+        Column("waiting", "Waiting", right=right),
+        # Of Service Bus nobody can tell: what is in work counts as waiting.
+        Column("locked", "In work", right=right),
+        Column("scheduled", "For later", right=right),
+        Column("dead", "Dead letters", right=right),
+        Column("oldest", "Oldest", lambda time: "–" if time is None else f"{span(now - time)} old"),
     ]
-    return Record(columns, row)
 
 
 @queue.command("list", epilog=example("mail-importer queue list", "mail-importer queue list --dead-letters --limit 10"))
@@ -64,14 +95,19 @@ def status(invocation: Invocation) -> Record:
     show_default=True,
     help="List at most so many, oldest first.",
 )
+@click.option("--account", metavar="NAME", callback=as_stored, help="Only those of this account.")
+@click.option("--reason", metavar="R", callback=as_stored, help="Only dead letters with this reason.")
 @prints_data
 @pass_invocation
-def list_messages(invocation: Invocation, dead_letters: bool, limit: int) -> Listing:
+def list_messages(
+    invocation: Invocation, dead_letters: bool, limit: int, account: str | None, reason: str | None
+) -> Listing:
     """List what is in the queue, oldest first.
 
     ENTRY is what `queue replay --id` takes.
     """
-    found = _at_queue(invocation, lambda each: each.peek(most=limit, dead_letters=dead_letters))
+    order = _Order((), reason if dead_letters else None, account, None, None)
+    found = _mend(invocation, order, lambda mending, selection: mending.look(selection, limit, dead_letters))
     names = _account_names(invocation, {each.account_id for each in found if each.account_id is not None})
     now = invocation.clock()
     rows = [_row(each, names, now) for each in found]
@@ -120,57 +156,230 @@ def _account_names(invocation: Invocation, account_ids: set[int]) -> dict[int, s
     return {number: account.settings.name for number, account in found.items()}
 
 
+def _selecting(function: Callable[..., Record]) -> Callable[..., Record]:
+    """Give a command the options that say which messages are meant; it gets them as `order`."""
+
+    @functools.wraps(function)
+    def command(*args: object, **given: Any) -> Record:  # noqa: ANN401  # the options, and those of the command
+        names = ("entries", "reason", "account", "since", "until", "everything")
+        order = _order({name: given.pop(name) for name in names})
+        return function(*args, order=order, **given)
+
+    selecting: Callable[..., Record] = command
+    for option in reversed(
+        [
+            click.option(
+                "--id",
+                "entries",
+                metavar="ENTRY",
+                type=click.IntRange(1, _LARGEST_ENTRY),
+                multiple=True,
+                help="The message of this entry; may be repeated.",
+            ),
+            click.option("--reason", metavar="R", callback=as_stored, help="Dead letters with this reason."),
+            click.option("--account", metavar="NAME", callback=as_stored, help="Those of this account."),
+            click.option(
+                "--since",
+                metavar="T",
+                callback=moment,
+                help="Dead letters put aside at this time or later (ISO 8601; UTC unless it says otherwise).",
+            ),
+            click.option("--until", metavar="T", callback=moment, help="Dead letters put aside before this time."),
+            click.option("--all", "everything", is_flag=True, help="All of them."),
+            click.option("--dry-run", is_flag=True, help="Only count what it would be."),
+            click.option("--why", metavar="TEXT", callback=as_stored, help="Why, for the record (tblQueueAudit)."),
+        ]
+    ):
+        selecting = option(selecting)
+    return selecting
+
+
 @queue.command(
-    epilog=example("mail-importer queue replay --id 17 --id 18", "mail-importer queue replay --reason ItemCorrupt")
+    epilog=example(
+        "mail-importer queue replay --id 17 --id 18",
+        "mail-importer queue replay --reason ItemCorrupt --rate 20 --why 'ticket 4711'",
+    )
 )
-@click.option("--all", "everything", is_flag=True, help="All dead letters.")
-@click.option(
-    "--id",
-    "entries",
-    metavar="ENTRY",
-    type=click.IntRange(1, _LARGEST_ENTRY),
-    multiple=True,
-    help="The dead letter of this entry; may be repeated.",
-)
-@click.option("--reason", metavar="R", callback=as_stored, help="Those put aside for this reason, as `list` shows it.")
-@click.option(
-    "--since",
-    metavar="T",
-    callback=moment,
-    help="Those put aside at this time or later (ISO 8601; UTC unless it says otherwise).",
-)
+@click.option("--rate", metavar="N", type=click.FloatRange(min=0, min_open=True), help="At most so many a second.")
 @prints_data
+@_selecting
 @pass_invocation
-def replay(
-    invocation: Invocation, everything: bool, entries: tuple[int, ...], reason: str | None, since: datetime | None
-) -> Record:
+def replay(invocation: Invocation, rate: float | None, dry_run: bool, why: str | None, order: "_Order") -> Record:
     """Put dead letters back into the queue, their attempts counted from 0.
 
-    Say which: with --all, or with --id, --reason and --since, which narrow each other. Do it once their cause is gone.
+    Say which: with --all, or with --id, --reason, --account, --since and --until, which narrow each other. Do it once
+    their cause is gone. Replaying what is imported already is harmless. Broken off, it can be run again.
     """
-    chosen = bool(entries) or reason is not None or since is not None
-    if everything == chosen:
-        raise click.UsageError("Say which dead letters: either --all, or some of --id, --reason and --since.")
-    numbers = sorted(set(entries))
-    if len(numbers) > _MOST_IDS:
-        raise click.UsageError(f"At most {_MOST_IDS} entries at a time; or choose them by --reason or --since.")
-    selection = Selection(entries=[str(number) for number in numbers] or None, reason=reason, since=since)
-    replayed = _at_queue(invocation, lambda each: _replay(each, selection))
+    if dry_run:
+        counted = _mend(invocation, order, lambda mending, selection: mending.count(selection, dead_letters=True))
+        return _told(counted, "would_be_replayed", "Would be replayed", counted.selected)
+    mended = Mended()
+    _audited(
+        invocation,
+        order,
+        mended,
+        "replay",
+        why,
+        lambda mending, selection, show: mending.replay(selection, mended, rate=rate, why=why, on_progress=show),
+    )
     failure = None
-    if replayed < len(numbers):
+    if mended.done < len(order.entries):
         failure = (
-            f"{len(numbers) - replayed} of the entries named are no dead letters that fit. "
+            f"{len(order.entries) - mended.done} of the entries named are no dead letters that fit. "
             "See: mail-importer queue list --dead-letters"
         )
-    return Record([Column("replayed", "Replayed")], {"replayed": replayed}, failure)
+    return _told(mended, "replayed", "Replayed", mended.done, failure)
 
 
-async def _replay(queue: NotificationQueue, selection: Selection) -> int:
-    found = await queue.peek(most=100_000, dead_letters=True, selection=selection)
-    return sum([len(batch) async for batch in queue.replay([each.entry for each in found])])
+@queue.command(
+    epilog=example(
+        "mail-importer queue purge --dead-letters --reason AccountUnknown", "mail-importer queue purge --all"
+    )
+)
+@click.option("--dead-letters", is_flag=True, help="Dead letters instead of what waits.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@prints_data
+@_selecting
+@pass_invocation
+def purge(
+    invocation: Invocation,
+    dead_letters: bool,
+    yes: bool,
+    dry_run: bool,
+    why: str | None,
+    order: "_Order",
+) -> Record:
+    """Delete messages from the queue for good.
+
+    Mail that is not imported by then is found again by the next sweep of its folder only if it is caught up with at
+    all; see `mail-importer verify`. What a processor has in hand is left out.
+    """
+    if not dead_letters and (order.reason is not None or order.since is not None or order.until is not None):
+        raise click.UsageError("--reason, --since and --until are of dead letters: add --dead-letters.")
+    counted = _mend(invocation, order, lambda mending, selection: mending.count(selection, dead_letters=dead_letters))
+    if dry_run:
+        return _told(counted, "would_be_purged", "Would be purged", counted.selected)
+    mended = Mended()
+    if counted.selected:
+        what = "dead letters" if dead_letters else "messages that wait"
+        if not yes:
+            click.confirm(f"Delete {counted.selected} {what} for good?", abort=True, err=True)
+        _audited(
+            invocation,
+            order,
+            mended,
+            "purge",
+            why,
+            lambda mending, selection, show: mending.purge(
+                selection, mended, dead_letters=dead_letters, why=why, on_progress=show
+            ),
+        )
+    return _told(mended, "purged", "Purged", mended.done)
 
 
-def _at_queue(invocation: Invocation, work: Callable[[NotificationQueue], Awaitable[T]]) -> T:
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Which messages the options mean."""
+
+    entries: tuple[int, ...]
+    reason: str | None
+    account: str | None
+    since: datetime | None
+    until: datetime | None
+
+    def __str__(self) -> str:
+        parts = [f"id {each}" for each in self.entries]
+        parts += [
+            f"{name} {shown(value)}"
+            for name, value in (
+                ("reason", self.reason),
+                ("account", self.account),
+                ("since", self.since),
+                ("until", self.until),
+            )
+            if value is not None
+        ]
+        return ", ".join(parts) or "all"
+
+
+def _order(selected: Mapping[str, Any]) -> _Order:
+    facts = {key: value for key, value in selected.items() if key != "everything"}
+    order = _Order(**{**facts, "entries": tuple(sorted(set(facts["entries"])))})
+    if selected["everything"] == (str(order) != "all"):
+        raise click.UsageError(
+            "Say which messages: either --all, or some of --id, --reason, --account, --since and --until."
+        )
+    if len(order.entries) > _MOST_IDS:
+        raise click.UsageError(f"At most {_MOST_IDS} entries at a time; or choose them otherwise.")
+    return order
+
+
+def _mend(invocation: Invocation, order: _Order, work: Callable[[Mending, Selection], Awaitable[T]]) -> T:
+    async def run(queue: NotificationQueue, database: Database) -> T:
+        account_id = None
+        if order.account is not None:
+            name = order.account
+            account_id = (await database.read(lambda connection: accounts.by_name(connection, name))).account_id
+        selection = Selection(
+            entries=[str(each) for each in order.entries] or None,
+            account_id=account_id,
+            reason=order.reason,
+            since=order.since,
+            until=order.until,
+        )
+        mending = Mending(queue, database, who=who(), host=host_name(), clock=invocation.clock)
+        return await work(mending, selection)
+
+    return _at_queue(invocation, run)
+
+
+def _audited(
+    invocation: Invocation,
+    order: _Order,
+    mended: Mended,
+    action: str,
+    why: str | None,
+    work: Callable[[Mending, Selection, OnProgress], Awaitable[None]],
+) -> None:
+    settings = invocation.settings
+    named = settings.servicebus_queue if settings.queue == "servicebus" else settings.queue
+
+    async def run(mending: Mending, selection: Selection) -> None:
+        async with audited(
+            mending.database, action=action, selection=str(order), clock=invocation.clock, queue=named, why=why
+        ) as audit:
+            try:
+                with _progress(action) as show:
+                    await work(mending, selection, show)
+            finally:
+                audit.messages = mended.done
+
+    _mend(invocation, order, run)
+
+
+@contextmanager
+def _progress(action: str) -> Iterator[OnProgress]:
+    """How far it is, for whoever waits at a terminal."""
+    console = Console(stderr=True)
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}: {task.completed} messages"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task(action.capitalize(), total=None)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def _told(mended: Mended, key: str, heading: str, number: int, failure: str | None = None) -> Record:
+    columns = [Column(key, heading), Column("imported_already", "Of these imported already")]
+    return Record(columns, {key: number, "imported_already": mended.known}, failure)
+
+
+def _at_queue(invocation: Invocation, work: Callable[[NotificationQueue, Database], Awaitable[T]]) -> T:
     """Do something at the queue that the settings name."""
 
     async def run() -> T:
@@ -178,7 +387,7 @@ def _at_queue(invocation: Invocation, work: Callable[[NotificationQueue], Awaita
             database = Database(engine)
             try:
                 async with open_queue(invocation.settings, database, clock=invocation.clock) as opened:
-                    return await work(opened)
+                    return await work(opened, database)
             finally:
                 await database.close()
 

@@ -48,8 +48,8 @@ def _clean_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 def run() -> Run:
     """Run a command in this process, as if it were `NOW`."""
 
-    def call(*arguments: str) -> Result:
-        result = CliRunner().invoke(cli, list(arguments), obj=Invocation(clock=lambda: NOW))
+    def call(*arguments: str, typed: str | None = None) -> Result:
+        result = CliRunner().invoke(cli, list(arguments), input=typed, obj=Invocation(clock=lambda: NOW))
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result

@@ -13,8 +13,8 @@ from sqlalchemy import Engine
 from bus.database import DatabaseQueue
 from bus.notification import Notification
 from bus.queue import Message, MessageId
-from db import accounts
-from db.engine import Database, make_engine, run_writing
+from db import accounts, audit
+from db.engine import Database, make_engine, run_reading, run_writing
 
 Run = Callable[..., Result]
 
@@ -65,6 +65,8 @@ def test_status_counts_an_empty_queue(run: Run, engine: Engine) -> None:
         "dead": 0,
         "oldest": None,
         "oldest_age_seconds": None,
+        "complete": True,
+        "accounts": [],
     }
     assert engine is not None
 
@@ -131,21 +133,84 @@ def test_list_of_nothing_says_so(arguments: list[str], text: str, run: Run, engi
         (["--since", "2026-03-31T13:30:00+02:00"], ["ItemCorrupt"]),
         (["--since", "2026-03-31"], []),
         (["--since", "2026-03-31", "--reason", "ItemCorrupt"], ["Other"]),
+        (["--until", "2026-03-31T11:30:00"], ["Other"]),
+        (["--account", "laboratory"], []),
+        (["--all", "--rate", "1000"], []),
     ],
 )
 def test_replay_takes_those_that_fit_and_prints_how_many(selection: list[str], left: list[str], run: Run) -> None:
     result = run("queue", "replay", *selection, "--json")
     assert result.exit_code == 0
-    assert json.loads(result.stdout) == {"replayed": 2 - len(left)}
+    assert json.loads(result.stdout) == {"replayed": 2 - len(left), "imported_already": 0}
     assert [row["reason"] for row in entries(run, "--dead-letters")] == left
     assert json.loads(run("queue", "status", "--json").stdout)["waiting"] == 3 - len(left)
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_dry_run_counts_and_changes_nothing(run: Run) -> None:
+    result = run("queue", "replay", "--all", "--dry-run", "--json")
+    assert json.loads(result.stdout) == {"would_be_replayed": 2, "imported_already": 0}
+    result = run("queue", "purge", "--dead-letters", "--all", "--dry-run", "--json")
+    assert json.loads(result.stdout) == {"would_be_purged": 2, "imported_already": 0}
+    assert len(entries(run, "--dead-letters")) == 2
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_replay_is_on_record_and_in_the_trace(run: Run, engine: Engine) -> None:
+    run("queue", "replay", "--reason", "Other", "--why", "ticket 4711")
+    [entry] = run_reading(engine, lambda connection: audit.latest(connection, most=10))
+    assert (entry.action, entry.selection, entry.why, entry.messages) == ("replay", "reason Other", "ticket 4711", 1)
+    assert entry.ended is not None
+    traced = run("trace", "m2").stdout
+    assert "replayed from the dead letters" in traced
+    assert "ticket 4711" in traced
+
+
+@pytest.mark.usefixtures("filled")
+def test_purge_asks_first(run: Run) -> None:
+    refused = run("queue", "purge", "--dead-letters", "--reason", "Other", typed="n\n")
+    assert refused.exit_code == 1
+    assert "Delete 1 dead letters for good?" in refused.stderr
+    assert len(entries(run, "--dead-letters")) == 2
+    done = run("queue", "purge", "--dead-letters", "--reason", "Other", "--yes", "--json")
+    assert json.loads(done.stdout) == {"purged": 1, "imported_already": 0}
+    assert [row["reason"] for row in entries(run, "--dead-letters")] == ["ItemCorrupt"]
+
+
+@pytest.mark.usefixtures("filled")
+def test_purge_of_what_waits_leaves_the_dead_letters(run: Run) -> None:
+    done = run("queue", "purge", "--all", "--yes", "--json")
+    assert json.loads(done.stdout)["purged"] == 2
+    found = json.loads(run("queue", "status", "--json").stdout)
+    assert [found[key] for key in ("waiting", "scheduled", "dead")] == [0, 0, 2]
+
+
+@pytest.mark.usefixtures("filled")
+def test_purge_of_what_waits_by_what_only_dead_letters_have_is_wrong_usage(run: Run) -> None:
+    assert run("queue", "purge", "--reason", "Other", "--yes").exit_code == 2
+
+
+@pytest.mark.usefixtures("filled")
+def test_status_tells_of_each_account(run: Run) -> None:
+    rows = json.loads(run("queue", "status", "--json").stdout)["accounts"]
+    assert [(row["account"], row["waiting"], row["scheduled"], row["dead"]) for row in rows] == [
+        (None, 0, 1, 0),
+        ("laboratory", 1, 0, 2),
+    ]
+    assert "laboratory" in run("queue", "status").stdout
+
+
+@pytest.mark.usefixtures("filled")
+def test_list_of_an_account_or_a_reason(run: Run) -> None:
+    assert [row["reason"] for row in entries(run, "--dead-letters", "--reason", "Other")] == ["Other"]
+    assert [row["account"] for row in entries(run, "--account", "laboratory")] == ["laboratory"]
 
 
 @pytest.mark.usefixtures("filled")
 def test_replay_takes_the_entries_that_are_named(run: Run) -> None:
     first, second = (row["entry"] for row in entries(run, "--dead-letters"))
     result = run("queue", "replay", "--id", first, "--id", second, "--id", first)
-    assert (result.exit_code, result.stdout.split()) == (0, ["Replayed", "2"])
+    assert (result.exit_code, result.stdout.split()[:2]) == (0, ["Replayed", "2"])
     assert entries(run, "--dead-letters") == []
 
 
@@ -154,7 +219,7 @@ def test_replay_of_an_entry_that_is_no_dead_letter_fails_after_the_others_are_re
     [first, _] = (row["entry"] for row in entries(run, "--dead-letters"))
     result = run("queue", "replay", "--id", first, "--id", "9223372036854775807", "--json")
     assert result.exit_code == 1
-    assert json.loads(result.stdout) == {"replayed": 1}
+    assert json.loads(result.stdout) == {"replayed": 1, "imported_already": 0}
     assert "1 of the entries" in result.stderr
 
 

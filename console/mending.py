@@ -1,0 +1,143 @@
+"""What operators do to many messages of the queue at once: replay them, or purge them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bus.notification import Notification, UnreadableNotification
+from bus.queue import NotificationQueue, QueuedMessage, Selection
+from db import trace
+from db.engine import Database
+from db.messages import MessageKey, known
+from db.trace import TraceRow
+
+OnProgress = Callable[[int], None]
+
+_PAGE = 500
+_AT_ONCE = 100
+
+
+@dataclass(slots=True)
+class Mended:
+    """How far it is. `known`: of those selected, imported already; `done`: replayed, or purged."""
+
+    selected: int = 0
+    known: int = 0
+    done: int = 0
+
+
+class Mending:
+    """Goes through the selection page by page, so that it may be large, die in the middle, and be run again."""
+
+    def __init__(
+        self,
+        queue: NotificationQueue,
+        database: Database,
+        *,
+        who: str,
+        host: str,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._queue = queue
+        self.database = database
+        self._who = who
+        self._host = host
+        self._clock = clock
+        self._sleep = sleep
+
+    async def look(self, selection: Selection, most: int, dead_letters: bool) -> list[QueuedMessage]:
+        """The oldest messages of the selection.
+
+        Raises:
+            QueueUnavailable
+        """
+        return await self._queue.peek(most=most, dead_letters=dead_letters, selection=selection)
+
+    async def count(self, selection: Selection, *, dead_letters: bool) -> Mended:
+        """What would be done, without doing it.
+
+        Raises:
+            QueueUnavailable, DatabaseUnavailable
+        """
+        found = Mended()
+        async for page in self._pages(selection, dead_letters=dead_letters):
+            found.selected += len(page)
+            found.known += await self._known(page)
+        return found
+
+    async def replay(
+        self, selection: Selection, mended: Mended, *, rate: float | None, why: str | None, on_progress: OnProgress
+    ) -> None:
+        """Replay the dead letters of the selection, at most `rate` a second, and note it in the trace of each.
+
+        Raises:
+            QueueUnavailable, DatabaseUnavailable: `mended` tells how far it came.
+        """
+        at_once = _AT_ONCE if rate is None else max(1, min(_AT_ONCE, int(rate)))
+        async for page in self._pages(selection, dead_letters=True):
+            mended.selected += len(page)
+            mended.known += await self._known(page)
+            by_entry = {each.entry: each for each in page}
+            async for batch in self._queue.replay(list(by_entry), at_once=at_once):
+                mended.done += len(batch)
+                await self._note([by_entry[entry] for entry in batch], "replayed", why)
+                on_progress(mended.done)
+                if rate is not None:
+                    await self._sleep(len(batch) / rate)
+
+    async def purge(
+        self, selection: Selection, mended: Mended, *, dead_letters: bool, why: str | None, on_progress: OnProgress
+    ) -> None:
+        """Delete the messages of the selection for good, and note it in the trace of each.
+
+        Raises:
+            QueueUnavailable, DatabaseUnavailable: `mended` tells how far it came.
+        """
+        async for page in self._pages(selection, dead_letters=dead_letters):
+            mended.selected += len(page)
+            by_entry = {each.entry: each for each in page}
+            async for batch in self._queue.purge(list(by_entry), dead_letters=dead_letters, at_once=_AT_ONCE):
+                mended.done += len(batch)
+                await self._note([by_entry[entry] for entry in batch], "purged", why)
+                on_progress(mended.done)
+
+    async def _pages(self, selection: Selection, *, dead_letters: bool) -> AsyncIterator[list[QueuedMessage]]:
+        after = None
+        while page := await self._queue.peek(most=_PAGE, dead_letters=dead_letters, selection=selection, after=after):
+            yield page
+            after = page[-1].entry
+
+    async def _known(self, page: Sequence[QueuedMessage]) -> int:
+        keys = [key for each in page if (key := _key_of(each)) is not None]
+        return len(await self.database.read(lambda connection: known(connection, keys)))
+
+    async def _note(self, messages: Sequence[QueuedMessage], outcome: str, why: str | None) -> None:
+        now = self._clock()
+        rows = []
+        for each in messages:
+            key = _key_of(each)
+            rows.append(
+                TraceRow(
+                    account_id=each.account_id if key is None else key[0],
+                    graph_id=None if key is None else key[1],
+                    host=self._host,
+                    started=now,
+                    ended=now,
+                    outcome=outcome,
+                    source="operator",
+                    queue_message_id=each.message_id,
+                    reason=each.reason,
+                    detail=f"By {self._who}." if why is None else f"By {self._who}: {why}",
+                )
+            )
+        await self.database.write(lambda connection: trace.add(connection, rows))
+
+
+def _key_of(message: QueuedMessage) -> MessageKey | None:
+    try:
+        notification = Notification.from_json(message.body)
+    except UnreadableNotification:
+        return None
+    return None if notification.message_id is None else (notification.account_id, notification.message_id)
