@@ -28,7 +28,8 @@ bench: $(VENV)/.installed-dev
 # Needs uv (pip install uv); the lock files serve every platform and Python from 3.11.
 lock:
 	uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-header --quiet --output-file requirements.lock $(LOCK_ARGS)
-	uv pip compile pyproject.toml --group build --group dev --constraint requirements.lock --universal --python-version 3.11 --generate-hashes --no-header --quiet --output-file requirements-dev.lock $(LOCK_ARGS)
+	uv pip compile pyproject.toml --group build --group dev --group odbc --constraint requirements.lock --universal --python-version 3.11 --generate-hashes --no-header --quiet --output-file requirements-dev.lock $(LOCK_ARGS)
+	uv pip compile --group pyproject.toml:odbc --constraint requirements-dev.lock --universal --python-version 3.11 --generate-hashes --no-header --quiet --output-file deploy/odbc/requirements.lock $(LOCK_ARGS)
 
 clean:
 	rm -rf $(VENV)

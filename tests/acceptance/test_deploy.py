@@ -1,25 +1,108 @@
 """What is under `deploy/` can be used as it is."""
 
+import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
+from ruamel.yaml import YAML
+from sqlalchemy.engine import make_url
+
+from bus.servicebus.connection import ServiceBusAddress
+from console.settings import PREFIX, Settings, load_settings
 
 _ROOT = Path(__file__).parents[2]
-_UNITS = sorted((_ROOT / "deploy" / "systemd").glob("*.service"))
+_DEPLOY = _ROOT / "deploy"
+_UNITS = sorted((_DEPLOY / "systemd").glob("*.service"))
+_QUEUE: Final = {
+    "lockDuration": "PT1M",
+    "maxDeliveryCount": 10,
+    "requiresDuplicateDetection": True,
+    "duplicateDetectionHistoryTimeWindow": "PT10M",
+    "deadLetteringOnMessageExpiration": True,
+    "defaultMessageTimeToLive": "P14D",
+    "requiresSession": False,
+    "enableBatchedOperations": True,
+    "enablePartitioning": False,
+}
+_EMULATOR_BOUNDS: Final = {"defaultMessageTimeToLive": "PT1H", "duplicateDetectionHistoryTimeWindow": "PT5M"}
+"""The most that the emulator takes: its Config-schema.json, in Azure/azure-service-bus-emulator-installer."""
+_CONNECT: Final = "import pyodbc, sys; pyodbc.connect(sys.argv[1], timeout=1)"
+
+
+def _tool(name: str, *arguments: str | Path) -> str:
+    """What a tool of the dev dependencies says; nothing else but success is expected of it."""
+    command = [str(Path(sys.executable).with_name(name)), *map(str, arguments)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    output = found.stdout + found.stderr
+    assert found.returncode == 0, output
+    return output
+
+
+def _compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = YAML(typ="safe").load(_DEPLOY / "compose.yaml")
+    return loaded
+
+
+def _ours() -> dict[str, dict[str, Any]]:
+    """The services that run our image."""
+    return {name: each for name, each in _compose()["services"].items() if "build" in each}
+
+
+def _roles() -> dict[str, dict[str, Any]]:
+    return {name: each for name, each in _ours().items() if each.get("command", [""])[0] == "run"}
+
+
+def _example() -> dict[str, str]:
+    """`.env.example`, as Compose reads it."""
+    lines = (_DEPLOY / ".env.example").read_text("utf-8").splitlines()
+    assigned = [line.partition("=") for line in lines if line and not line.startswith("#")]
+    return {name: "".join(shlex.split(value)) for name, _, value in assigned}
+
+
+def _interpolated(text: str, values: dict[str, str]) -> str:
+    """`${NAME}`, `${NAME:-default}` and `${NAME:?message}`, as Compose understands them."""
+
+    def value(found: re.Match[str]) -> str:
+        name, kind, rest = found.groups()
+        given = values.get(name, "")
+        if not given and kind == ":?":
+            raise ValueError(f"{name}: {rest}")
+        return given or (rest if kind == ":-" else "")
+
+    return re.sub(r"\$\{(\w+)(?:(:-|:\?)([^}]*))?\}", value, text)
+
+
+def _template() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((_DEPLOY / "servicebus" / "azuredeploy.json").read_text("utf-8"))
+    return loaded
+
+
+def _of_type(kind: str) -> list[dict[str, Any]]:
+    return [each for each in _template()["resources"] if each["type"] == kind]
+
+
+def _without_system_package(package: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{package} is missing: tests/system-packages.sh should have installed it")
+    pytest.skip(f"needs {package}: apt-get install {package}")
+
+
+# systemd
 
 
 @pytest.mark.parametrize("unit", _UNITS, ids=lambda unit: unit.name)
 def test_systemd_takes_the_unit(unit: Path, tmp_path: Path) -> None:
     """`systemd-analyze verify` finds nothing to say."""
     if shutil.which("systemd-analyze") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("systemd-analyze is missing: tests/system-packages.sh should have installed it")
-        pytest.skip("needs systemd-analyze: apt-get install systemd")
+        _without_system_package("systemd")
     installed = Path(sys.executable).with_name("mail-importer")
     copy = tmp_path / unit.name
     copy.write_text(unit.read_text("utf-8").replace("/opt/mail-importer/bin/mail-importer", str(installed)), "utf-8")
@@ -38,9 +121,243 @@ def test_there_is_a_unit_for_each_role() -> None:
     }
 
 
+# The image
+
+
 def test_image_holds_every_package() -> None:
     """A package forgotten in the Dockerfile would be missed only when its role starts."""
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text("utf-8"))
-    dockerfile = (_ROOT / "deploy" / "Dockerfile").read_text("utf-8")
+    dockerfile = (_DEPLOY / "Dockerfile").read_text("utf-8")
     for package in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
         assert f"COPY {package} {package}\n" in dockerfile
+
+
+def test_hadolint_takes_the_dockerfile() -> None:
+    """The linter of Dockerfiles, and of the shell in them, finds nothing to say."""
+    assert _tool("hadolint", "--no-color", _DEPLOY / "Dockerfile") == ""
+
+
+def test_what_the_image_is_built_of_is_in_the_build_context() -> None:
+    """Everything that is copied exists, and `.dockerignore` leaves it in."""
+    ignored = {line.strip("/") for line in (_ROOT / ".dockerignore").read_text("utf-8").splitlines()}
+    copied = re.findall(r"^COPY (?!--from)(.+)$", (_DEPLOY / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    sources = [source for line in copied for source in line.split()[:-1]]
+    assert len(sources) > len(copied)
+    for source in sources:
+        assert (_ROOT / source).exists(), source
+        assert not {source, source.split("/")[0]} & ignored, source
+
+
+def test_history_secrets_and_leftovers_stay_out_of_the_build_context() -> None:
+    """Whoever adds `COPY . .` must not publish them."""
+    ignored = set((_ROOT / ".dockerignore").read_text("utf-8").splitlines())
+    assert {".git", ".venv", "**/.env", "certificates", "**/__pycache__", "*.db*"} <= ignored
+
+
+def test_odbc_driver_of_the_image_is_found_and_loads(tmp_path: Path) -> None:
+    """What the image's script sets up is Microsoft's driver: it looks for the server, and says so itself."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("the image is a Linux one")
+    mssql_python_odbc = pytest.importorskip("mssql_python_odbc")
+    package = Path(mssql_python_odbc.__file__).parent
+    ini = tmp_path / "odbcinst.ini"
+    subprocess.run(["sh", _DEPLOY / "odbc" / "install.sh", package, tmp_path / "opt" / "driver", ini], check=True)
+    text = _interpolated(
+        _ours()["database-upgrade"]["environment"][f"{PREFIX}DATABASE_URL"], {"DATABASE_PASSWORD": "x"}
+    )
+    url = make_url(text).set(host="127.0.0.1", port=1)
+    ((connection_string,), _) = url.get_dialect()().create_connect_args(url)
+    # A process of its own: unixODBC reads where its list of drivers is but once.
+    found = subprocess.run(
+        [sys.executable, "-c", _CONNECT, connection_string],
+        env=os.environ | {"ODBCSYSINI": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "libodbc.so" in found.stderr:
+        _without_system_package("unixodbc")
+    assert "[Microsoft][ODBC Driver 18 for SQL Server]" in found.stderr
+
+
+# Compose
+
+
+def test_compose_file_keeps_to_the_compose_specification() -> None:
+    """Its JSON schema, as check-jsonschema ships it."""
+    _tool("check-jsonschema", "--builtin-schema", "vendor.compose-spec", _DEPLOY / "compose.yaml")
+
+
+def test_compose_runs_every_role_and_three_processors() -> None:
+    """A role that is left out would leave the pipeline with a gap."""
+    roles = _roles()
+    assert {each["command"][1] for each in roles.values()} == {"receiver", "processor", "subscriptions"}
+    assert roles["processor"]["deploy"]["replicas"] == 3
+
+
+def test_every_variable_of_the_compose_file_is_explained() -> None:
+    """`.env.example` has all of them with a comment, and none that nobody reads."""
+    used = set(re.findall(r"\$\{(\w+)", (_DEPLOY / "compose.yaml").read_text("utf-8")))
+    assert {name for name in _example() if not name.startswith("COMPOSE_")} == used
+    for block in (_DEPLOY / ".env.example").read_text("utf-8").strip().split("\n\n"):
+        assert block.startswith("# "), block
+
+
+def test_compose_file_holds_no_secret() -> None:
+    """What is secret has no default, in the compose file and in the example: without it nothing starts."""
+    text, example = (_DEPLOY / "compose.yaml").read_text("utf-8"), _example()
+    for secret in ("MSSQL_SA_PASSWORD", "DATABASE_PASSWORD", "CLIENT_STATE_SECRET"):
+        assert set(re.findall(rf"\$\{{{secret}\b(..)", text)) == {":?"}
+        assert example[secret] == ""
+    assert example["ACCEPT_EULA"] == ""  # nobody agrees to anything by copying a file
+    assert "SharedAccessKey=" not in text
+
+
+def test_services_of_the_compose_file_have_settings_that_are_taken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each role's settings, with the example filled in, are settings that exist, and valid."""
+    filled = _example() | {
+        "ACCEPT_EULA": "Y",
+        "DATABASE_PASSWORD": "Made-up_1",
+        "CLIENT_STATE_SECRET": "s" * 32,
+        "NOTIFICATION_URL": "https://mail-in.example.com",
+    }
+    monkeypatch.chdir(tmp_path)
+    for service in _ours().values():
+        environment = {key: _interpolated(value, filled) for key, value in service.get("environment", {}).items()}
+        assert {key.removeprefix(PREFIX).lower() for key in environment} <= set(Settings.model_fields)
+        with monkeypatch.context() as patched:
+            for key, value in environment.items():
+                patched.setenv(key, value)
+            settings = load_settings()
+        if environment:
+            assert settings.queue == "servicebus"
+
+
+def test_receiver_has_no_way_to_the_database() -> None:
+    """It can be set up in a DMZ as it is here: no setting of the database, no network in common with it."""
+    services = _compose()["services"]
+    receiver = services["receiver"]
+    assert f"{PREFIX}DATABASE_URL" not in receiver["environment"]
+    assert f"{PREFIX}CLIENT_STATE_SECRET" in receiver["environment"]
+    assert not set(receiver["networks"]) & set(services["sqlserver"]["networks"])
+
+
+def test_roles_start_after_what_they_need() -> None:
+    """The schema first, and the queue."""
+    services = _compose()["services"]
+    for name in ("processor", "subscriptions"):
+        assert services[name]["depends_on"]["database-upgrade"]["condition"] == "service_completed_successfully"
+    for name in _roles():
+        assert services[name]["depends_on"]["servicebus-ready"]["condition"] == "service_completed_successfully"
+    for service in services.values():
+        assert set(service.get("depends_on", {})) <= set(services)
+
+
+def test_our_containers_may_do_little() -> None:
+    """No writable root, no capability, and time to stop in."""
+    for name, service in _ours().items():
+        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"]), name
+        assert "no-new-privileges:true" in service["security_opt"], name
+    for name, service in _roles().items():
+        assert service["restart"] == "unless-stopped", name
+        assert int(service["stop_grace_period"].removesuffix("s")) > 10, name
+        assert service["tmpfs"], name
+
+
+def test_every_service_is_checked_or_says_why_not() -> None:
+    """The image's own check asks a receiver; where there is none it would call a sound container unhealthy."""
+    for name, service in _compose()["services"].items():
+        check = service["healthcheck"]
+        assert check.get("disable", False) != ("test" in check), name
+    assert "disable" not in _compose()["services"]["receiver"]["healthcheck"]
+
+
+def test_files_that_the_compose_file_mounts_exist() -> None:
+    """Docker would make a folder of that name, and the service would fail in its own words."""
+    for service in _compose()["services"].values():
+        for volume in service.get("volumes", []):
+            if volume.startswith("./"):
+                assert (_DEPLOY / volume.split(":")[0]).is_file(), volume
+
+
+# Service Bus
+
+
+def test_template_makes_the_queue_right() -> None:
+    """Some of it cannot be changed once the queue exists."""
+    (queue,) = _of_type("Microsoft.ServiceBus/namespaces/queues")
+    assert queue["properties"] == _QUEUE
+    assert _template()["parameters"]["queueName"]["defaultValue"] == Settings().servicebus_queue
+
+
+def test_template_asks_for_current_tls_and_can_do_without_keys() -> None:
+    (namespace,) = _of_type("Microsoft.ServiceBus/namespaces")
+    assert namespace["properties"] == {
+        "minimumTlsVersion": "1.2",
+        "disableLocalAuth": "[parameters('disableLocalAuth')]",
+    }
+    # Basic knows no duplicates.
+    assert _template()["parameters"]["sku"]["allowedValues"] == ["Standard", "Premium"]
+
+
+def test_template_lets_receivers_send_and_workers_do_both() -> None:
+    """https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/integration"""
+    variables = _template()["variables"]
+    assert variables["dataSender"] == "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39"
+    assert variables["dataReceiver"] == "4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0"
+    granted = {}
+    for assignment in _of_type("Microsoft.Authorization/roleAssignments"):
+        assert assignment["scope"] == "[variables('queueScope')]"
+        (whom,) = re.findall(r"variables\('(\w+)'\)\[copyIndex", assignment["properties"]["principalId"])
+        (role,) = re.findall(r"variables\('(data\w+)'\)", assignment["properties"]["roleDefinitionId"])
+        granted[role] = set(re.findall(r"parameters\('(\w+)'\)", variables[whom]))
+    assert granted == {
+        "dataSender": {"senderPrincipalIds", "workerPrincipalIds"},
+        "dataReceiver": {"workerPrincipalIds"},
+    }
+
+
+@pytest.mark.parametrize("kind", ["parameters", "variables"])
+def test_template_refers_to_what_it_declares(kind: str) -> None:
+    """All of it, and nothing else: Azure would find out only at deployment."""
+    template = _template()
+    used = set(re.findall(rf"{kind}\('(\w+)'\)", json.dumps(template)))
+    assert used == set(template[kind])
+
+
+def test_emulator_has_the_queue_of_the_template() -> None:
+    """Alike in all that both know, but for what the emulator bounds."""
+    user = json.loads((_DEPLOY / "servicebus" / "config.json").read_text("utf-8"))["UserConfig"]
+    (namespace,) = user["Namespaces"]
+    assert namespace["Name"] == "sbemulatorns"  # it takes no other
+    (queue,) = namespace["Queues"]
+    assert queue["Name"] == Settings().servicebus_queue
+    properties = {name[0].lower() + name[1:]: value for name, value in queue["Properties"].items()}
+    assert {name: properties.get(name) for name in _QUEUE if not name.startswith("enable")} == {
+        name: _EMULATOR_BOUNDS.get(name, value) for name, value in _QUEUE.items() if not name.startswith("enable")
+    }
+
+
+def test_emulator_is_reached_where_the_compose_file_has_it() -> None:
+    """By the name of its service, and without TLS, which it has not."""
+    text = _example()["SERVICEBUS_CONNECTION_STRING"]
+    assert ServiceBusAddress(Settings().servicebus_queue, connection_string=text).host in _compose()["services"]
+    assert "UseDevelopmentEmulator=true" in text
+
+
+def test_az_command_of_the_readme_makes_the_same_queue() -> None:
+    """For who has no use for a template."""
+    readme = (_DEPLOY / "README.md").read_text("utf-8").replace("\\\n", " ")
+    (command,) = re.findall(r"^ +az servicebus queue create .*$", readme, re.MULTILINE)
+    words = shlex.split(command)
+    options = dict(zip(words[4::2], words[5::2], strict=True))
+    names = {
+        "requiresDuplicateDetection": "--enable-duplicate-detection",
+        "requiresSession": "--enable-session",
+        "deadLetteringOnMessageExpiration": "--enable-dead-lettering-on-message-expiration",
+    }
+    for name, value in _QUEUE.items():
+        option = names.get(name, "--" + re.sub("[A-Z]", lambda found: "-" + found.group().lower(), name))
+        assert options[option] == (str(value).lower() if isinstance(value, bool) else str(value)), option
