@@ -55,6 +55,8 @@ def configure(stream: TextIO, log_format: Literal["json", "console"] | None = No
             root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
+    # What the SDK of Service Bus has to say it raises as well, and it is told where it is understood.
+    logging.getLogger("azure").setLevel(logging.CRITICAL)
 
 
 def _shared() -> list[Processor]:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.servicebus import exceptions as sdk
 
 from bus.errors import LockLost, QueueError, QueueUnavailable
@@ -82,11 +82,25 @@ def explain(error: BaseException, place: Place) -> QueueError:
         return error
     if isinstance(error, _LOST):
         return LockLost(LOST_LOCK)
+    refused = _refusal(error)
+    if refused is not None:
+        return QueueUnavailable(f"{place} cannot be signed in to. {refused}", retry_after=_FOR_A_PERSON_SECONDS)
     for types, text, seconds in _TOLD:
         if isinstance(error, types):
             return QueueUnavailable(f"{place} {text}", retry_after=seconds)
     # Its text may hold what it choked on; its type is enough to look for.
     return QueueUnavailable(f"{place} failed ({type(error).__name__}).")
+
+
+def _refusal(error: BaseException | None) -> ClientAuthenticationError | None:
+    """What our own sign-in said, however deep the SDK has wrapped it."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, ClientAuthenticationError):
+            return error
+        seen.add(id(error))
+        error = getattr(error, "inner_exception", None) or error.__cause__ or error.__context__
+    return None
 
 
 async def explained(call: Awaitable[T], place: Place) -> T:

@@ -77,6 +77,10 @@ def _control(broker: Broker) -> web.Application:
         broker.faults.waiting.append(Fault(**await request.json()))
         return web.json_response({})
 
+    async def clear(_: web.Request) -> web.Response:
+        broker.faults.waiting.clear()
+        return web.json_response({})
+
     async def drop(_: web.Request) -> web.Response:
         broker.drop()
         return web.json_response({})
@@ -101,7 +105,7 @@ def _control(broker: Broker) -> web.Application:
         return web.json_response({"queues": found, "connections": len(broker.sessions), "faults": faults})
 
     app = web.Application()
-    posts = {"reset": reset, "advance": advance, "fault": fault, "drop": drop, "refuse": refuse}
+    posts = {"reset": reset, "advance": advance, "fault": fault, "clear": clear, "drop": drop, "refuse": refuse}
     app.add_routes([web.post(f"/{name}", handler) for name, handler in posts.items()])
     app.add_routes([web.get("/state", state)])
     return app

@@ -36,6 +36,10 @@ class BrokerProcess:
         """Have something go wrong; see `tests.broker.faults.Fault`."""
         self._post("fault", {"kind": kind, "where": where, **options})
 
+    def clear_faults(self) -> None:
+        """Nothing goes wrong any more."""
+        self._post("clear", {})
+
     def drop(self) -> None:
         """Break every connection."""
         self._post("drop", {})

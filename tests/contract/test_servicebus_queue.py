@@ -5,18 +5,32 @@ The SDK is the real one, its sockets too; the broker is `tests.broker`.
 
 import asyncio
 import gc
+import logging
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from azure.servicebus.aio import ServiceBusClient
 
+from bus.errors import LockLost, QueueUnavailable
 from bus.queue import NotificationQueue
 from bus.servicebus.adapter import ServiceBusQueue
 from bus.servicebus.connection import ServiceBusAddress
+from bus.servicebus.credential import CertificateCredential
 from tests.broker.process import BrokerProcess, running_broker
-from tests.contract.queue_contract import QueueBackend, QueueContract
+from tests.contract.queue_contract import (
+    A_WHILE,
+    AT_ONCE,
+    QueueBackend,
+    QueueContract,
+    drain,
+    message,
+    messages,
+    take,
+    take_one,
+)
 
 # The SDK forgets the socket of a connection that broke, for the garbage collector to find.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore:loop is closed:ResourceWarning")
@@ -40,8 +54,8 @@ class ServiceBusBackend(QueueBackend):
     async def open(self) -> NotificationQueue:
         return self.open_queue()
 
-    def open_queue(self) -> ServiceBusQueue:
-        address = ServiceBusAddress("mail-notifications", connection_string=self.broker.connection_string)
+    def open_queue(self, name: str = "mail-notifications") -> ServiceBusQueue:
+        address = ServiceBusAddress(name, connection_string=self.broker.connection_string)
         queue = ServiceBusQueue(address, clock=self.clock, most_deliveries=self.most_deliveries)
         self._opened.append(queue)
         return queue
@@ -70,6 +84,12 @@ def broker() -> Iterator[BrokerProcess]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def quiet_sdk(caplog: pytest.LogCaptureFixture) -> None:
+    """What it logs it raises as well; a record kept would keep its sockets."""
+    caplog.set_level(logging.CRITICAL + 1, logger="azure")
+
+
 @pytest.fixture
 async def backend(broker: BrokerProcess) -> AsyncIterator[ServiceBusBackend]:
     broker.reset()
@@ -81,3 +101,185 @@ async def backend(broker: BrokerProcess) -> AsyncIterator[ServiceBusBackend]:
 
 class TestServiceBusQueue(QueueContract):
     """The contract."""
+
+
+# What goes wrong between us and Service Bus. Each recovers by itself.
+
+
+async def test_a_send_whose_answer_is_lost_is_not_doubled(backend: ServiceBusBackend) -> None:
+    """The SDK sends again what Service Bus has already; the message id tells."""
+    queue = await backend.open()
+    await queue.check()
+    backend.broker.fault("drop_on_send", "send")
+    await queue.put(messages("ab"))
+    assert sorted(await drain(queue)) == ["a", "b"]
+    assert backend.broker.state()["queues"]["mail-notifications"]["duplicates"] == 2
+
+
+async def test_a_connection_that_drops_before_a_send_costs_nothing(backend: ServiceBusBackend) -> None:
+    queue = await backend.open()
+    backend.broker.fault("drop_before_send", "send")
+    await queue.put(messages("ab"))
+    assert sorted(await drain(queue)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("kind", ["drop_before_settle", "drop_on_settle"])
+async def test_a_connection_that_drops_in_the_middle_of_settling(backend: ServiceBusBackend, kind: str) -> None:
+    """Settled, or told that nobody knows; the other deliveries of the receiver can be settled as before."""
+    queue = await backend.open()
+    await queue.put(messages("abcd"))
+    deliveries = await take(queue, 4)
+    backend.broker.fault(kind, "settle")
+    outcomes = await asyncio.gather(*(queue.complete(each) for each in deliveries), return_exceptions=True)
+    assert all(outcome is None or isinstance(outcome, LockLost | QueueUnavailable) for outcome in outcomes)
+    await backend.pass_time(backend.lock_duration + A_WHILE)
+    left = await drain(queue)
+    assert len(left) <= sum(outcome is not None for outcome in outcomes)
+    assert await queue.peek(most=10) == []
+
+
+async def test_connections_that_drop_while_idle(backend: ServiceBusBackend) -> None:
+    """What is in hand can be settled, what comes is received and can be put."""
+    queue = await backend.open()
+    await queue.put(messages("ab"))
+    held = await take_one(queue)
+    backend.broker.drop()
+    await queue.complete(held)
+    await queue.put([message("c")])
+    assert sorted(await drain(queue)) == ["b", "c"]
+
+
+async def test_a_waiting_consumer_survives_a_drop(backend: ServiceBusBackend) -> None:
+    queue = await backend.open()
+    await queue.check()
+    receiving = asyncio.create_task(queue.receive(1, wait=timedelta(seconds=20)))
+    await until(lambda: backend.broker.state()["connections"] >= 1)
+    backend.broker.drop()
+    await queue.put([message("m")])
+    [delivery] = await receiving
+    assert delivery.message_id == "m"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("server_busy", "throttled"),
+        ("unauthorized", "refuses the sign-in"),
+        ("disabled", "is disabled"),
+        ("quota", "is full"),
+    ],
+)
+async def test_a_refusal_is_named_and_passes(backend: ServiceBusBackend, kind: str, text: str) -> None:
+    """Whoever put is told why; when the cause is gone, so is the trouble, without a restart."""
+    queue = await backend.open()
+    await queue.check()
+    backend.broker.fault(kind, "send", count=10)
+    with pytest.raises(QueueUnavailable, match=text) as caught:
+        await queue.put([message("m")])
+    assert caught.value.retry_after is not None
+    backend.broker.clear_faults()
+    await queue.put([message("m")])
+    assert await drain(queue) == ["m"]
+
+
+async def test_a_throttling_that_passes_soon_is_waited_for(backend: ServiceBusBackend) -> None:
+    queue = await backend.open()
+    backend.broker.fault("server_busy", "send")
+    await queue.put([message("m")])
+    assert await drain(queue) == ["m"]
+
+
+async def test_a_slow_answer_is_waited_for(backend: ServiceBusBackend) -> None:
+    queue = await backend.open()
+    backend.broker.fault("delay", "send", seconds=1.5)
+    await queue.put([message("m")])
+    delivery = await take_one(queue)
+    backend.broker.fault("delay", "settle", seconds=1.5)
+    await queue.complete(delivery)
+
+
+async def test_a_queue_that_does_not_exist_is_named(backend: ServiceBusBackend) -> None:
+    queue = backend.open_queue("mail-notification")
+    for call in (queue.check, lambda: queue.put([message("m")]), lambda: queue.receive(1, wait=AT_ONCE)):
+        with pytest.raises(QueueUnavailable, match=r"'mail-notification' at 127\.0\.0\.1:\d+ does not exist"):
+            await call()
+
+
+class PlainAddress(ServiceBusAddress):
+    """A namespace without TLS, as the broker is one."""
+
+    def open(self) -> ServiceBusClient:
+        assert self.credential is not None
+        return ServiceBusClient(self.namespace or "", self.credential, use_tls=False)
+
+
+async def test_the_sign_in_by_certificate_is_a_credential(backend: ServiceBusBackend) -> None:
+    """Tokens are asked for, and a queue signed in to so is as good as any."""
+    asked: list[str] = []
+
+    async def issue() -> tuple[str, float]:
+        asked.append("token")
+        return "token", 3600.0
+
+    credential = CertificateCredential(issue, refused=PermissionError)
+    namespace = f"127.0.0.1:{backend.broker.port}"
+    queue = ServiceBusQueue(
+        PlainAddress("mail-notifications", namespace=namespace, credential=credential), clock=backend.clock
+    )
+    await queue.put([message("m")])
+    assert await drain(queue) == ["m"]
+    await queue.close()
+    assert asked
+
+
+async def test_a_sign_in_that_fails_tells_its_own_reason(backend: ServiceBusBackend) -> None:
+    """What the certificate's sign-in says reaches the operator, not the SDK's wrapping of it."""
+
+    async def issue() -> tuple[str, float]:
+        raise PermissionError("The certificate 9F86 has expired.")
+
+    credential = CertificateCredential(issue, refused=PermissionError)
+    namespace = f"127.0.0.1:{backend.broker.port}"
+    queue = ServiceBusQueue(
+        PlainAddress("mail-notifications", namespace=namespace, credential=credential), clock=backend.clock
+    )
+    for call in (queue.check, lambda: queue.put([message("m")]), lambda: queue.receive(1, wait=AT_ONCE)):
+        with pytest.raises(QueueUnavailable, match="certificate 9F86 has expired"):
+            await call()
+    await queue.close()
+
+
+async def test_web_sockets_go_through_the_proxy(backend: ServiceBusBackend) -> None:
+    """The proxy is asked for the namespace's port 443; what it refuses is told."""
+    asked: list[str] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readline()).decode())
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async def issue() -> tuple[str, float]:
+        return "token", 3600.0
+
+    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        address = ServiceBusAddress(
+            "mail-notifications",
+            namespace="riviere.servicebus.windows.net",
+            credential=CertificateCredential(issue, refused=PermissionError),
+            websockets=True,
+            proxy=f"http://127.0.0.1:{port}",
+        )
+        queue = ServiceBusQueue(address, clock=backend.clock)
+        with pytest.raises(QueueUnavailable):
+            await queue.check()
+        await queue.close()
+    assert asked[0].startswith("CONNECT riviere.servicebus.windows.net:443 ")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110  # the broker is another process
+            await asyncio.sleep(0.02)
