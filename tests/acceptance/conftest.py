@@ -50,6 +50,8 @@ class Site:
     control: SimulatorControl
     port: int = field(default_factory=free_port)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
+    """More of them, as variables."""
 
     @property
     def database(self) -> Path:
@@ -66,6 +68,7 @@ class Site:
             "MAIL_IMPORTER_GRAPH_URL": self.ready["url"],
             "MAIL_IMPORTER_AUTHORITY_URL": self.ready["url"],
             "MAIL_IMPORTER_CA_BUNDLE": self.ready["ca_file"],
+            **self.settings,
         }
 
     def call(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -171,12 +174,12 @@ def stop(process: subprocess.Popen[bytes]) -> float:
 
 
 @contextmanager
-def _simulator(directory: Path) -> Iterator[dict[str, Any]]:
-    """The simulator as a process of its own, with three mailboxes; their ids are the same every time."""
+def running_simulator(directory: Path, mailboxes: int = 3) -> Iterator[dict[str, Any]]:
+    """The simulator as a process of its own; the ids of its mailboxes are the same every time."""
     directory.mkdir()
     with (directory / "simulator.log").open("wb") as log:
         process = subprocess.Popen(
-            [*_COMMAND, "simulator", "--json", "--directory", str(directory), "--mailboxes", "3"],
+            [*_COMMAND, "simulator", "--json", "--directory", str(directory), "--mailboxes", str(mailboxes)],
             stdout=subprocess.PIPE,
             stderr=log,
         )
@@ -194,7 +197,7 @@ def set_up_host(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of a host after its administrator's work; copy them."""
     place = tmp_path_factory.mktemp("template")
     (place / "host").mkdir()
-    with _simulator(place / "simulator") as ready:
+    with running_simulator(place / "simulator") as ready:
         Site(place / "host", ready, SimulatorControl(ready["url"], Path(ready["ca_file"]))).set_up()
     return place / "host"
 
@@ -204,13 +207,13 @@ async def site(tmp_path: Path, set_up_host: Path) -> AsyncIterator[Site]:
     """A host ready to run the roles; whatever still runs at the end is killed."""
     directory = tmp_path / "host"
     shutil.copytree(set_up_host, directory)
-    with _simulator(tmp_path / "simulator") as ready:
-        async with _running(Site(directory, ready, SimulatorControl(ready["url"], Path(ready["ca_file"])))) as site:
+    with running_simulator(tmp_path / "simulator") as ready:
+        async with running_site(Site(directory, ready, SimulatorControl(ready["url"], Path(ready["ca_file"])))) as site:
             yield site
 
 
 @asynccontextmanager
-async def _running(site: Site) -> AsyncIterator[Site]:
+async def running_site(site: Site) -> AsyncIterator[Site]:
     async with site.control:
         site.upload()
         try:

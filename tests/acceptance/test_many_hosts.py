@@ -1,0 +1,102 @@
+"""Several processors, killed at random: nothing is lost or doubled, and Graph is not asked more than it takes."""
+
+import asyncio
+import random
+import shutil
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from db import accounts
+from db.engine import make_engine, run_reading, run_writing
+from simulator.control_client import SimulatorControl
+from simulator.faults import Fault, FaultKind
+from tests.acceptance.conftest import Site, running_simulator, running_site, stop
+from tests.broker.process import BrokerProcess, running_broker
+from tests.clock import SettableClock
+
+MESSAGES = 500
+MAILBOXES = 12
+SECRET = "the same at every host, and not made up by one of them"
+
+
+@pytest.fixture
+def broker() -> Iterator[BrokerProcess]:
+    # What a killed process held comes back when its locks end.
+    with running_broker("--lock-seconds", "10") as running:
+        yield running
+
+
+@pytest.fixture(params=["database", "servicebus"])
+async def crowd(
+    request: pytest.FixtureRequest, tmp_path: Path, set_up_host: Path, broker: BrokerProcess
+) -> AsyncIterator[Site]:
+    """A host ready to run the roles, with many accounts, on each of the queues."""
+    directory = tmp_path / "host"
+    shutil.copytree(set_up_host, directory)
+    async with AsyncExitStack() as stack:
+        ready = stack.enter_context(running_simulator(tmp_path / "simulator", MAILBOXES))
+        site = Site(directory, ready, SimulatorControl(ready["url"], Path(ready["ca_file"])))
+        if request.param == "servicebus":
+            site.settings = {
+                "MAIL_IMPORTER_QUEUE": "servicebus",
+                "MAIL_IMPORTER_SERVICEBUS_CONNECTION_STRING": broker.connection_string,
+                "MAIL_IMPORTER_CLIENT_STATE_SECRET": SECRET,
+            }
+        add_accounts(site)
+        yield await stack.enter_async_context(running_site(site))
+
+
+def add_accounts(site: Site) -> None:
+    engine = make_engine(f"sqlite:///{site.database}")
+    known = run_reading(engine, accounts.every)
+    there = {each.settings.user_id for each in known}
+    for mailbox in site.ready["mailboxes"]:
+        if mailbox["user_id"] in there:
+            continue
+        settings = accounts.AccountSettings(
+            mailbox["user_id"],
+            site.ready["tenant_id"],
+            site.ready["client_id"],
+            mailbox["user_id"],
+            known[0].settings.thumbprint,
+            secure_certificate_access=False,
+        )
+        run_writing(engine, _adding(settings))
+    engine.dispose()
+
+
+def _adding(settings: accounts.AccountSettings) -> Callable[..., object]:
+    return lambda connection: accounts.add(connection, settings, now=SettableClock()())
+
+
+def receiver_settings(site: Site) -> dict[str, str]:
+    """With Service Bus, the receiver stands where the database cannot be reached."""
+    return {"MAIL_IMPORTER_DATABASE_URL": "sqlite:////nowhere/at/all.db"} if site.settings else {}
+
+
+@pytest.mark.timeout(240)
+async def test_three_processors_killed_at_random(crowd: Site) -> None:
+    """Every message exactly once, on either queue, and at most one call in a thousand too many for Graph."""
+    await crowd.control.add_fault(Fault(FaultKind.LATENCY, seconds=0.05))
+    crowd.start("run", "receiver", **receiver_settings(crowd))
+    crowd.start("run", "subscriptions")
+    processors = [crowd.start("run", "processor") for _ in range(3)]
+    await crowd.subscribed()
+    await crowd.control.start_traffic(MESSAGES, per_second=100)
+    dice = random.Random(4)
+    for share in (0.1, 0.3, 0.5, 0.7):
+        while crowd.count("tblEmailMessage") < share * MESSAGES:  # noqa: ASYNC110  # other processes
+            await asyncio.sleep(0.05)
+        number = dice.randrange(3)
+        processors[number].send_signal(signal.SIGKILL)
+        processors[number].wait()
+        processors[number] = crowd.start("run", "processor")
+    await crowd.imported_once(MESSAGES)
+    found = await crowd.control.statistics()
+    assert max(found["concurrency_high_water"].values()) <= 4
+    assert found["throttled"] * 1000 < sum(found["calls"].values())
+    assert all(stop(each) < 10 for each in processors)
