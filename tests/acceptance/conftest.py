@@ -149,7 +149,7 @@ class Site:
         async def all_there() -> bool:
             return self.count("tblEmailMessage") >= messages
 
-        await until(all_there, f"{messages} messages in the database", seconds=90)
+        await until(all_there, f"{messages} messages in the database", seconds=300)
         ledger = await self.control.ledger()
         assert len(ledger) == messages
         assert sorted(self.rows("SELECT sGraphMessageID FROM tblEmailMessage")) == sorted(
