@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.servicebus import TransportType
 from azure.servicebus.aio import ServiceBusClient
+from azure.servicebus.aio.management import ServiceBusAdministrationClient
 
 POLL_SECONDS: Final = 0.02
 """How long a read of the SDK keeps others from writing; its own 0.2 s make every settlement take so long."""
@@ -59,9 +60,24 @@ class ServiceBusAddress:
                 options["http_proxy"] = _proxy(self.proxy)
         if self.connection_string is not None:
             return ServiceBusClient.from_connection_string(self.connection_string, **options)
+        namespace, credential = self._signed_in()
+        return ServiceBusClient(namespace, credential, **options)
+
+    def administration(self, **options: Any) -> ServiceBusAdministrationClient:  # noqa: ANN401  # the SDK's own
+        """What reads the properties of queues, over HTTPS.
+
+        Raises:
+            ValueError: the connection string is none.
+        """
+        if self.connection_string is not None:
+            return ServiceBusAdministrationClient.from_connection_string(self.connection_string, **options)
+        namespace, credential = self._signed_in()
+        return ServiceBusAdministrationClient(namespace, credential, **options)
+
+    def _signed_in(self) -> tuple[str, AsyncTokenCredential]:
         if self.namespace is None or self.credential is None:
             raise ValueError("neither a connection string nor a namespace with a credential")
-        return ServiceBusClient(self.namespace, self.credential, **options)
+        return self.namespace, self.credential
 
 
 def _proxy(url: str) -> dict[str, Any]:

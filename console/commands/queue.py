@@ -5,7 +5,7 @@ import functools
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -13,13 +13,15 @@ import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from bus.errors import QueueUnavailable
 from bus.queue import AccountStatus, NotificationQueue, QueuedMessage, QueueStatus, Selection
 from console.commands import Invocation, as_stored, example, moment, pass_invocation
 from console.mending import Mended, Mending, OnProgress
 from console.operators import audited, who
 from console.output import Column, Listing, Record, prints_data, shown, span, tell
 from console.process import host_name
-from console.queues import open_queue
+from console.queues import open_queue, servicebus_address
+from console.settings import Settings
 from db import accounts
 from db.engine import Database, run_reading
 
@@ -84,6 +86,49 @@ def _numbers(now: datetime, *, right: bool = False) -> list[Column]:
         Column("dead", "Dead letters", right=right),
         Column("oldest", "Oldest", lambda time: "–" if time is None else f"{span(now - time)} old"),
     ]
+
+
+@queue.command(epilog=example("mail-importer queue check"))
+@prints_data
+@pass_invocation
+def check(invocation: Invocation) -> Listing:
+    """Check that the queue takes messages, and that it is made as it has to be."""
+    settings = invocation.settings
+    columns = [
+        Column("name", "What"),
+        Column("state", "State"),
+        Column("found", "Found"),
+        Column("wanted", "Wanted"),
+        Column("why", "Why"),
+    ]
+    if settings.queue == "database":
+        _at_queue(invocation, lambda each, _: each.check())
+        row = {"name": "table", "state": "ok", "found": "takes messages", "wanted": "takes messages", "why": ""}
+        return Listing(columns, [row], empty="")
+    findings = asyncio.run(_examined(settings, invocation))
+    wrong = sum(each["state"] == "wrong" for each in findings)
+    failure = f"{wrong} properties of the queue are wrong." if wrong else None
+    return Listing(columns, findings, empty="", failure=failure)
+
+
+async def _examined(settings: Settings, invocation: Invocation) -> list[dict[str, Any]]:
+    from bus.servicebus.checkup import Finding, State, examine  # noqa: PLC0415  # only where Service Bus is used
+    from bus.servicebus.errors import Place  # noqa: PLC0415  # as above
+
+    address = servicebus_address(settings)
+    place = Place(address.host, address.queue)
+    async with open_queue(settings, None, clock=invocation.clock) as opened:
+        await opened.check()
+        findings = [Finding("sending", "works", "works", State.OK, "")]
+        try:
+            await opened.peek(most=1)
+        except QueueUnavailable as exc:
+            findings.append(Finding("receiving", str(exc), "works, for processors", State.UNKNOWN, ""))
+        else:
+            findings.append(Finding("receiving", "works", "works", State.OK, ""))
+    async with address.administration() as administration:
+        findings += await examine(administration, place)
+    return [asdict(each) for each in findings]
 
 
 @queue.command("list", epilog=example("mail-importer queue list", "mail-importer queue list --dead-letters --limit 10"))

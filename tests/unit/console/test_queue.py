@@ -200,6 +200,12 @@ def test_status_tells_of_each_account(run: Run) -> None:
     assert "laboratory" in run("queue", "status").stdout
 
 
+@pytest.mark.usefixtures("engine")
+def test_check_of_the_table_says_that_it_takes_messages(run: Run) -> None:
+    [row] = json.loads(run("queue", "check", "--json").stdout)
+    assert (row["state"], row["found"]) == ("ok", "takes messages")
+
+
 @pytest.mark.usefixtures("filled")
 def test_list_of_an_account_or_a_reason(run: Run) -> None:
     assert [row["reason"] for row in entries(run, "--dead-letters", "--reason", "Other")] == ["Other"]
