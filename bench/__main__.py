@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("receiver", "processor", "latency", "attachment", "catch_up", "subscriptions")
+NAMES = ("receiver", "processor", "latency", "attachment", "catch_up", "subscriptions", "servicebus", "hosts")
 
 
 def main() -> None:

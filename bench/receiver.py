@@ -26,6 +26,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from bus.database import DatabaseQueue
+from bus.queue import NotificationSender
 from console import logs
 from console.clock import utc_now
 from console.roles import settle_down
@@ -36,7 +37,7 @@ from receiver.app import Receiver
 from receiver.metrics import ReceiverMetrics
 from receiver.server import ConnectionLimits, Listener
 
-_SECRET = "bench-only-" * 4
+SECRET = "bench-only-" * 4
 _CONNECTIONS = 64
 _SECONDS = 8
 _SCRIPT = Path(__file__).with_name("notifications.lua")
@@ -56,16 +57,16 @@ def main() -> None:
     if shutil.which("wrk") is None:
         print("receiver: needs wrk (Debian: apt-get install wrk)")
         return
-    state = ClientStateKeys(_SECRET).sign(1)
+    state = ClientStateKeys(SECRET).sign(1)
     for items, goal, ids in (
         (1, 0.65, "neighbours"),
         (20, 0.5, "neighbours"),
         (1, 0.65, "scattered"),
         (20, 0.5, "scattered"),
     ):
-        bare = _measure(_bare, state, items, ids)
-        grouped = _measure(_grouped, state, items, ids)
-        ours = _measure(_ours, state, items, ids)
+        bare = measure(_bare, state, items, ids)
+        grouped = measure(_grouped, state, items, ids)
+        ours = measure(_ours, state, items, ids)
         print(f"receiver, bodies of {items}, ids {ids}:")
         for name, figures in (("bare handler (a)", bare), ("bare group commit (b)", grouped), ("receiver", ours)):
             print(
@@ -76,7 +77,8 @@ def main() -> None:
         print(f"  ratio to (b) {ratio:.2f} (to reach: {goal}), to (a) {ours.requests / bare.requests:.2f}")
 
 
-def _measure(serve: Callable[[Pipe, Path], None], state: str, items: int, ids: str) -> Figures:
+def measure(serve: Callable[[Pipe, Path], None], state: str, items: int, ids: str) -> Figures:
+    """Load what `serve` serves in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs = multiprocessing.Pipe()
         process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs, Path(folder)))
@@ -179,10 +181,15 @@ def _ours(pipe: Pipe, folder: Path) -> None:
 async def _serve_ours(pipe: Pipe, folder: Path) -> None:
     engine = make_engine(f"sqlite:///{folder / 'gateway.db'}")
     schema.upgrade(engine, now=utc_now())
+    await serve_receiver(pipe, DatabaseQueue(Database(engine), clock=utc_now))
+
+
+async def serve_receiver(pipe: Pipe, queue: NotificationSender) -> None:
+    """The production receiver in front of a queue, for ever."""
     metrics = ReceiverMetrics(CollectorRegistry())
     receiver = Receiver(
-        DatabaseQueue(Database(engine), clock=utc_now),
-        account_of=ClientStateKeys(_SECRET).verify,
+        queue,
+        account_of=ClientStateKeys(SECRET).verify,
         clock=utc_now,
         metrics=metrics,
     )

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, select
 
 from bus.database import DatabaseQueue
 from bus.notification import Notification
-from bus.queue import Message
+from bus.queue import Message, NotificationQueue
 from console import logs
 from console.clock import utc_now
 from db import accounts, schema
@@ -35,7 +35,7 @@ from processor.lifecycle import LifecycleDesk
 from processor.metrics import ProcessorMetrics
 from processor.silence import SilenceWatch
 from processor.tracing import TraceLog
-from processor.worker import Processor
+from processor.worker import Processor, WorkerLimits
 from simulator.contents import GeneratedContent
 from simulator.control_client import SimulatorControl
 from simulator.letters import Attachment, Letter
@@ -57,7 +57,7 @@ class Stage:
     calls: MailboxCalls
     account_of_user: dict[str, accounts.Account]
 
-    def processor(self, queue: DatabaseQueue, store: MessageStore) -> Processor:
+    def processor(self, queue: NotificationQueue, store: MessageStore, limits: WorkerLimits | None = None) -> Processor:
         """The production worker on this stage."""
         random = Random(1)
         metrics = ProcessorMetrics(CollectorRegistry())
@@ -74,6 +74,7 @@ class Stage:
             clock=utc_now,
             random=random,
             metrics=metrics,
+            limits=limits,
         )
 
     async def deliver(self, messages: int, *, seed: int = 1) -> list[dict[str, Any]]:
@@ -83,12 +84,12 @@ class Stage:
             await asyncio.sleep(0.05)
         return await self.control.ledger()
 
-    async def import_all(self, ledger: list[dict[str, Any]]) -> float:
+    async def import_all(self, ledger: list[dict[str, Any]], queue: NotificationQueue | None = None) -> float:
         """Have the processor import what is in the ledger, all of it queued before; the seconds it took."""
-        queue = DatabaseQueue(self.database, clock=utc_now, lock_duration=timedelta(minutes=10))
+        queue = queue or DatabaseQueue(self.database, clock=utc_now, lock_duration=timedelta(minutes=10))
         store = MessageStore(self.database, clock=utc_now)
         before = await self.imported()
-        await queue.put([_notification(self.account_of_user[each["user_id"]].account_id, each) for each in ledger])
+        await queue.put([notification(self.account_of_user[each["user_id"]].account_id, each) for each in ledger])
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -111,7 +112,8 @@ class Stage:
         return await self.database.read(count)
 
 
-def _notification(account_id: int, entry: dict[str, Any]) -> Message:
+def notification(account_id: int, entry: dict[str, Any]) -> Message:
+    """What Graph would have told of a message of the ledger."""
     return Notification(
         account_id=account_id,
         subscription_id="bench",

@@ -6,10 +6,13 @@ The SDK is the real one, its sockets too; the broker is `tests.broker`.
 import asyncio
 import gc
 import logging
+import os
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import pytest
 from azure.servicebus.aio import ServiceBusClient
@@ -31,6 +34,8 @@ from tests.contract.queue_contract import (
     take,
     take_one,
 )
+
+REAL: Final = os.environ.get("MAIL_IMPORTER_TEST_SERVICEBUS", "")
 
 # The SDK forgets the socket of a connection that broke, for the garbage collector to find.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore:loop is closed:ResourceWarning")
@@ -101,6 +106,58 @@ async def backend(broker: BrokerProcess) -> AsyncIterator[ServiceBusBackend]:
 
 class TestServiceBusQueue(QueueContract):
     """The contract."""
+
+
+class RealBackend(QueueBackend):
+    """A queue of its own in a real namespace. Time passes there by itself only, and nobody can cut its cable."""
+
+    lock_duration = timedelta(seconds=5)
+    duplicate_window = timedelta(seconds=20)
+    most_deliveries = 3
+    tells_locked = False
+
+    def __init__(self, connection_string: str, name: str) -> None:
+        self._address = ServiceBusAddress(name, connection_string=connection_string)
+        self._opened: list[ServiceBusQueue] = []
+
+    async def open(self) -> NotificationQueue:
+        queue = ServiceBusQueue(self._address, clock=lambda: datetime.now(UTC), most_deliveries=self.most_deliveries)
+        self._opened.append(queue)
+        return queue
+
+    async def pass_time(self, duration: timedelta) -> None:
+        await asyncio.sleep(duration.total_seconds())
+
+    def outage(self) -> AbstractContextManager[None]:
+        pytest.skip("a real namespace has its outages when it likes")
+
+    async def create(self) -> None:
+        async with self._address.administration() as administration:
+            await administration.create_queue(
+                self._address.queue,
+                lock_duration=self.lock_duration,
+                requires_duplicate_detection=True,
+                duplicate_detection_history_time_window=self.duplicate_window,
+                max_delivery_count=10,
+            )
+
+    async def delete(self) -> None:
+        await asyncio.gather(*(queue.close() for queue in self._opened))
+        async with self._address.administration() as administration:
+            await administration.delete_queue(self._address.queue)
+
+
+@pytest.mark.skipif(not REAL, reason="needs MAIL_IMPORTER_TEST_SERVICEBUS: a connection string with the right Manage")
+@pytest.mark.timeout(600)
+class TestRealNamespace(QueueContract):
+    """The contract, at Azure."""
+
+    @pytest.fixture
+    async def backend(self) -> AsyncIterator[QueueBackend]:
+        made = RealBackend(REAL, f"mail-importer-test-{uuid.uuid4().hex[:12]}")
+        await made.create()
+        yield made
+        await made.delete()
 
 
 # What goes wrong between us and Service Bus. Each recovers by itself.
