@@ -105,6 +105,11 @@ class DatabaseQueue:
         """See `NotificationSender.check`. Takes the write lock, which a read-only or full database does not give."""
         await _available(self._database.write(statements.touch_nothing))
 
+    async def waiting(self, *, most: int) -> int:
+        """See `CatchUpQueue.waiting`."""
+        count = statements.waiting(self._clock(), most)
+        return await _available(self._database.read(lambda connection: connection.scalar(count))) or 0
+
     # What a processor uses.
 
     async def receive(self, most: int, *, wait: timedelta) -> list[Delivery]:

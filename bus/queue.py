@@ -161,6 +161,17 @@ class NotificationSender(Protocol):
         """
 
 
+class CatchUpQueue(NotificationSender, Protocol):
+    """What catch-up needs of the queue."""
+
+    async def waiting(self, *, most: int) -> int:
+        """How many messages can be received now, counted up to `most`.
+
+        Raises:
+            QueueUnavailable
+        """
+
+
 class NotificationConsumer(Protocol):
     """What a processor needs of the queue. Any number of consumers may compete."""
 
@@ -203,7 +214,7 @@ class NotificationConsumer(Protocol):
         """
 
 
-class NotificationQueue(NotificationSender, NotificationConsumer, Protocol):
+class NotificationQueue(CatchUpQueue, NotificationConsumer, Protocol):
     """The whole queue; operators use the rest."""
 
     async def status(self) -> QueueStatus:

@@ -173,8 +173,10 @@ class Processor:
 
     async def _pause(self, exc: Exception) -> None:
         self._pause_seconds = min(max(2 * self._pause_seconds, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
-        log.warning("processor_paused", error=str(exc), seconds=self._pause_seconds)
-        await asyncio.sleep(self._pause_seconds)
+        asked = exc.retry_after if isinstance(exc, QueueUnavailable) else None
+        seconds = max(self._pause_seconds, asked or 0.0)
+        log.warning("processor_paused", error=str(exc), seconds=seconds)
+        await asyncio.sleep(seconds)
 
     async def _take_some(self) -> None:
         room = await self._wait_for_room()

@@ -7,6 +7,7 @@ that a forger learns nothing.
 
 import asyncio
 import itertools
+import math
 import time
 import uuid
 from collections.abc import Callable
@@ -118,7 +119,7 @@ class Receiver:
             return web.Response(
                 status=503,
                 text="The queue cannot take the notifications now.",
-                headers={"Retry-After": str(_RETRY_AFTER_SECONDS)},
+                headers={"Retry-After": str(max(_RETRY_AFTER_SECONDS, math.ceil(exc.retry_after or 0)))},
             )
         self._reports.accepted(found, correlation, request.remote)
         return web.Response(status=202)

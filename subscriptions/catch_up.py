@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 from sqlalchemy import Connection
 
 from bus.notification import Notification, Source
-from bus.queue import NotificationSender, QueueStatus
+from bus.queue import CatchUpQueue
 from db import accounts, folders, messages, missed, subscriptions
 from db.accounts import Account, Condition
 from db.engine import Database
@@ -45,13 +45,6 @@ _TURN: Final = timedelta(seconds=30)
 _SOON: Final = timedelta(seconds=10)
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-
-
-class CatchUpQueue(NotificationSender, Protocol):
-    """What catch-up needs of the queue."""
-
-    async def status(self) -> QueueStatus:
-        """How much waits in it."""
 
 
 @dataclass(slots=True)
@@ -160,8 +153,12 @@ class CatchUp:
             await self._advance(turn, resource, progress)
             if self._clock() >= end:
                 return self._clock()
-            if progress.queued and (await self._queue.status()).active > self._rules.most_waiting:
+            if progress.queued and await self._waits_too_much():
                 return self._clock() + _SOON
+
+    async def _waits_too_much(self) -> bool:
+        most = self._rules.most_waiting
+        return await self._queue.waiting(most=most + 1) > most
 
     async def _advance(self, turn: Turn, resource: str, progress: _Round) -> None:
         now = self._clock()

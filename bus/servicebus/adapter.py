@@ -127,6 +127,15 @@ class ServiceBusQueue:
         if messages:
             self._sent_at = sent_at
 
+    async def waiting(self, *, most: int) -> int:
+        """See `CatchUpQueue.waiting`. Needs the right to receive; what consumers have in hand counts as well."""
+        count = 0
+        async for received in self._browse(dead_letters=False, after=None):
+            count += not is_scheduled(received)
+            if count >= most:
+                break
+        return count
+
     # What a processor uses.
 
     async def receive(self, most: int, *, wait: timedelta) -> list[Delivery]:

@@ -58,7 +58,7 @@ _TOLD: Final[tuple[tuple[tuple[type[BaseException], ...], str, float | None], ..
         (sdk.ServiceBusAuthenticationError, sdk.ServiceBusAuthorizationError),
         (
             "refuses the sign-in. Check the connection string, or that the application has the roles Azure Service Bus "
-            "Data Sender (receiver, subscription manager) and Data Receiver (processor)."
+            "Data Sender (every role) and Data Receiver (processor, subscription manager)."
         ),
         _FOR_A_PERSON_SECONDS,
     ),

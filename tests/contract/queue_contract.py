@@ -590,6 +590,12 @@ class QueueContract:
         assert status.oldest == held.enqueued
         assert status.complete
 
+    async def test_waiting_is_counted_up_to_a_limit(self, queue: NotificationQueue) -> None:
+        """Whoever puts many can tell whether enough waits, at a price that does not grow with the queue."""
+        await queue.put(messages("abc"))
+        assert await queue.waiting(most=10) == 3
+        assert await queue.waiting(most=2) == 2
+
     async def test_status_counts_by_account(self, queue: NotificationQueue) -> None:
         """An operator sees which mailbox is behind."""
         await dead_letter(queue, "dead", "Broken")

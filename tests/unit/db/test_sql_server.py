@@ -71,6 +71,7 @@ async def work_the_queue(database: Database) -> None:
     await queue.receive(10, wait=NO_WAIT)
     await queue.peek(most=1)
     await queue.status()
+    await queue.waiting(most=1)
     await queue.peek(most=1, selection=Selection(["1"], account_id=1, reason="Broken", since=NOW, until=NOW), after="0")
     assert [batch async for batch in queue.replay(["1"])] == []
     await queue.put([Message(MessageId("late"), "body", 1, not_before=NOW)])
