@@ -150,7 +150,7 @@ def anything(now: datetime) -> Select[Any]:
     return select(literal(1)).select_from(queue_message).where(_row.sState == "active", _row.dtVisible <= now).limit(1)
 
 
-def waiting(now: datetime, most: int) -> Select[tuple[int]]:
+def waiting(now: datetime, most: int) -> Select[Any]:
     """How many could be received now, counted up to `most`."""
     some = select(_row.nSequence).where(_row.sState == "active", _row.dtVisible <= now).limit(most).subquery()
     return select(func.count()).select_from(some)

@@ -1,6 +1,7 @@
 """Several processors, killed at random: nothing is lost or doubled, and Graph is not asked more than it takes."""
 
 import asyncio
+import json
 import random
 import shutil
 import signal
@@ -96,6 +97,8 @@ async def test_three_processors_killed_at_random(crowd: Site) -> None:
         processors[number].wait()
         processors[number] = crowd.start("run", "processor")
     await crowd.imported_once(MESSAGES)
+    status = json.loads(crowd.call("queue", "status", "--json").stdout)
+    assert (status["waiting"], status["dead"]) == (0, 0)
     found = await crowd.control.statistics()
     assert max(found["concurrency_high_water"].values()) <= 4
     assert found["throttled"] * 1000 < sum(found["calls"].values())
