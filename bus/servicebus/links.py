@@ -119,7 +119,8 @@ class ReceiverLink:
         self._group: GroupCommit[Settle, Any] = GroupCommit(self._settle_all, most_items=_MOST_SETTLED_TOGETHER)
         self._left_over: list[ServiceBusReceivedMessage] = []
         self._pace = 1
-        self._receiving: set[asyncio.Task[list[ServiceBusReceivedMessage]]] = set()
+        self._receiving: dict[asyncio.Task[list[ServiceBusReceivedMessage]], asyncio.Event] = {}
+        """The turns under way, and what breaks them off."""
 
     async def receive(self, most: int, *, wait: float) -> list[ServiceBusReceivedMessage]:
         """Up to `most` messages as soon as there is one, none after `wait` seconds. Cancelled, it loses nothing.
@@ -168,7 +169,8 @@ class ReceiverLink:
     async def settle_rest(self, hand_back: Callable[[ServiceBusReceivedMessage], Awaitable[None]]) -> None:
         """End the receiving under way, and hand back what nobody took."""
         if self._receiving:
-            self._wanted.set()
+            for stop in self._receiving.values():
+                stop.set()
             await asyncio.wait(self._receiving)
         left_over, self._left_over = self._left_over, []
         for message in left_over:
@@ -194,14 +196,15 @@ class ReceiverLink:
         return self._receiver
 
     async def _turn(self, most: int, wait: float) -> list[ServiceBusReceivedMessage]:
-        receiving = asyncio.create_task(self._receive(most, wait))
-        self._receiving.add(receiving)
-        receiving.add_done_callback(self._receiving.discard)
+        stop = asyncio.Event()
+        receiving = asyncio.create_task(self._receive(most, wait, stop))
+        self._receiving[receiving] = stop
+        receiving.add_done_callback(lambda _: self._receiving.pop(receiving))
         try:
             return await asyncio.shield(receiving)
         except asyncio.CancelledError:
             receiving.add_done_callback(self._keep)
-            self._wanted.set()
+            stop.set()
             await asyncio.wait([receiving])
             raise
 
@@ -209,10 +212,10 @@ class ReceiverLink:
         if not receiving.cancelled() and receiving.exception() is None:
             self._left_over += receiving.result()
 
-    async def _receive(self, most: int, wait: float) -> list[ServiceBusReceivedMessage]:
+    async def _receive(self, most: int, wait: float, stop: asyncio.Event) -> list[ServiceBusReceivedMessage]:
         async with self._using:
             receiver = await self._opened()
-            found = await self._first(receiver, wait)
+            found = await self._first(receiver, wait, stop)
             wanted = min(most, self._pace)
             if found and wanted > 1:
                 found += await explained(
@@ -223,18 +226,20 @@ class ReceiverLink:
                 self._pace = min(2 * self._pace, _MOST_AT_ONCE) if full else max(1, len(found))
             return found
 
-    async def _first(self, receiver: ServiceBusReceiver, wait: float) -> list[ServiceBusReceivedMessage]:
-        """One message; none when the wait is over or somebody wants the receiver."""
+    async def _first(
+        self, receiver: ServiceBusReceiver, wait: float, stop: asyncio.Event
+    ) -> list[ServiceBusReceivedMessage]:
+        """One message; none when the wait is over, somebody wants the receiver, or nobody wants the message."""
         receiving = asyncio.ensure_future(receiver.receive_messages(1, max_wait_time=wait))
-        wanted = asyncio.create_task(self._wanted.wait())
+        others = [asyncio.create_task(each.wait()) for each in (self._wanted, stop)]
         try:
             async with asyncio.timeout(wait + _OPEN_SECONDS):
-                await asyncio.wait([receiving, wanted], return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait([receiving, *others], return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError as exc:
             raise explain(exc, self._place) from exc
         finally:
-            wanted.cancel()
-            receiving.cancel()
+            for task in (receiving, *others):
+                task.cancel()
             await asyncio.wait([receiving])
         # Cancelled between two messages, the SDK gives what came meanwhile to the next call.
         return [] if receiving.cancelled() else await explained(receiving, self._place)
