@@ -56,7 +56,7 @@ def configure(stream: TextIO, log_format: Literal["json", "console"] | None = No
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
     # What the SDK of Service Bus has to say it raises as well, and it is told where it is understood.
-    logging.getLogger("azure").setLevel(logging.CRITICAL)
+    logging.getLogger("azure.servicebus").setLevel(logging.CRITICAL)
 
 
 def _shared() -> list[Processor]:

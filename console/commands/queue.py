@@ -242,7 +242,7 @@ def _selecting(function: Callable[..., Record]) -> Callable[..., Record]:
 @queue.command(
     epilog=example(
         "mail-importer queue replay --id 17 --id 18",
-        "mail-importer queue replay --reason ItemCorrupt --rate 20 --why 'ticket 4711'",
+        "mail-importer queue replay --reason ItemCorrupt --rate 20 --why 'ticket 7'",
     )
 )
 @click.option("--rate", metavar="N", type=click.FloatRange(min=0, min_open=True), help="At most so many a second.")
