@@ -45,5 +45,6 @@ $(VENV)/.installed: $(VENV)/.created requirements.lock pyproject.toml
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
+	PYTHON=$(PYTHON) sh tests/system-packages.sh
 	$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
