@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from bus.notification import Notification, UnreadableNotification
 from bus.queue import NotificationQueue, QueuedMessage, Selection
@@ -14,8 +15,8 @@ from db.trace import TraceRow
 
 OnProgress = Callable[[int], None]
 
-_PAGE = 500
-_AT_ONCE = 100
+_PAGE: Final = 500
+_AT_ONCE: Final = 100
 
 
 @dataclass(slots=True)

@@ -3,15 +3,12 @@
 import asyncio
 import functools
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import click
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bus.errors import QueueUnavailable
 from bus.queue import AccountStatus, NotificationQueue, QueuedMessage, QueueStatus, Selection
@@ -20,6 +17,7 @@ from console.mending import Mended, Mending, OnProgress
 from console.operators import audited, who
 from console.output import Column, Listing, Record, prints_data, shown, span, tell
 from console.process import host_name
+from console.progress import counting
 from console.queues import open_queue, servicebus_address
 from console.settings import Settings
 from db import accounts
@@ -394,29 +392,12 @@ def _audited(
             mending.database, action=action, selection=str(order), clock=invocation.clock, queue=named, why=why
         ) as audit:
             try:
-                with _progress(action) as show:
-                    await work(mending, selection, show)
+                with counting() as show:
+                    await work(mending, selection, lambda done: show(action.capitalize(), done))
             finally:
                 audit.messages = mended.done
 
     _mend(invocation, order, run)
-
-
-@contextmanager
-def _progress(action: str) -> Iterator[OnProgress]:
-    """How far it is, for whoever waits at a terminal."""
-    console = Console(stderr=True)
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}: {task.completed} messages"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    with bar:
-        task = bar.add_task(action.capitalize(), total=None)
-        yield lambda done: bar.update(task, completed=done)
 
 
 def _told(mended: Mended, key: str, heading: str, number: int, failure: str | None = None) -> Record:

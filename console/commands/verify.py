@@ -2,20 +2,19 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from console.commands import Invocation, as_stored, example, pass_invocation, past_moment
 from console.graph import open_graph
 from console.output import Column, Record, print_object, print_table, printable, shown, tell
 from console.process import process_name
+from console.progress import OnProgress, counting
 from console.queues import open_queue
 from db import accounts
 from db.accounts import Account
@@ -24,8 +23,6 @@ from db.mailbox_calls import MailboxCalls
 from graph.messages import MailReader
 from subscriptions.findings import Findings, Item
 from subscriptions.verification import Tally, Verification
-
-OnProgress = Callable[[str, int], None]
 
 
 @click.command(
@@ -50,7 +47,7 @@ def verify(invocation: Invocation, name: str, since: datetime | None, repair: bo
     """
     with Findings() as findings:
         try:
-            with _progress() as on_progress:
+            with counting() as on_progress:
                 account, tally = asyncio.run(_verified(invocation, name, since, repair, findings, on_progress))
             if since is not None and tally.since is not None and tally.since > since:
                 tell(f"The account imports mail received since {shown(tally.since)}; what is older was left out.")
@@ -94,23 +91,6 @@ async def _verified(
                 on_progress=on_progress,
             )
             return account, await verification.run(account, since=since, repair=repair)
-
-
-@contextmanager
-def _progress() -> Iterator[OnProgress]:
-    """What is being done, for whoever waits at a terminal."""
-    console = Console(stderr=True)
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}: {task.completed} messages"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    with bar:
-        task = bar.add_task("Beginning", total=None)
-        yield lambda doing, done: bar.update(task, description=doing, completed=done)
 
 
 # What is printed.

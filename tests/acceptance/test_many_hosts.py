@@ -1,6 +1,5 @@
 """Several processors, killed at random: nothing is lost or doubled, and Graph is not asked more than it takes."""
 
-import asyncio
 import json
 import random
 import shutil
@@ -15,7 +14,7 @@ from db import accounts
 from db.engine import make_engine, run_reading, run_writing
 from simulator.control_client import SimulatorControl
 from simulator.faults import Fault, FaultKind
-from tests.acceptance.conftest import Site, running_simulator, running_site, stop
+from tests.acceptance.conftest import Site, running_simulator, running_site, stop, until
 from tests.broker.process import BrokerProcess, running_broker
 from tests.clock import SettableClock
 
@@ -90,8 +89,11 @@ async def test_three_processors_killed_at_random(crowd: Site) -> None:
     await crowd.control.start_traffic(MESSAGES, per_second=100)
     dice = random.Random(4)
     for share in (0.1, 0.3, 0.5, 0.7):
-        while crowd.count("tblEmailMessage") < share * MESSAGES:  # noqa: ASYNC110  # other processes
-            await asyncio.sleep(0.05)
+
+        async def reached(goal: float = share * MESSAGES) -> bool:
+            return crowd.count("tblEmailMessage") >= goal
+
+        await until(reached, f"{share:.0%} of the messages in the database", seconds=60)
         number = dice.randrange(3)
         processors[number].send_signal(signal.SIGKILL)
         processors[number].wait()

@@ -1,0 +1,27 @@
+"""How far a command is, for whoever waits at a terminal."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+OnProgress = Callable[[str, int], None]
+"""Told what is being done, and to how many messages it was."""
+
+
+@contextmanager
+def counting() -> Iterator[OnProgress]:
+    """Show on standard error what is being done meanwhile; nothing where that is no terminal."""
+    console = Console(stderr=True)
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}: {task.completed} messages"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("Beginning", total=None)
+        yield lambda doing, done: bar.update(task, description=doing, completed=done)
