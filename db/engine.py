@@ -7,8 +7,6 @@ thread.
 
 import asyncio
 import contextlib
-import os
-import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,38 +15,27 @@ from threading import Lock, Thread
 from typing import Any, Final, Protocol, TypeVar
 
 import tenacity
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from db.errors import DatabaseUnavailable, DriverMissing, as_unavailable
+from db import postgresql, sqlite, sqlserver
+from db.connection import ConnectionOptions
+from db.errors import DatabaseUnavailable, DriverMissing, as_unavailable, must_be_retried
 
 T = TypeVar("T")
 
 _POOL_THREADS: Final = 8
 _MOST_SHARING: Final = 64
-_SQLITE_BUSY_SECONDS: Final = 5
-# 16 MB instead of 4 between two checkpoints: mail with attachments writes a page often before it rests.
-_CHECKPOINT: Final = "wal_autocheckpoint=4000"
-_READ_ONLY: Final = "mail_importer_read_only"
+_AGAIN: Final[dict[str, Any]] = {
+    "retry": tenacity.retry_if_exception(must_be_retried),
+    "wait": tenacity.wait_random_exponential(multiplier=0.02, max=1),
+    "stop": tenacity.stop_after_attempt(8),
+    "reraise": True,
+}
 
 
-def _is_busy(error: BaseException) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-
-
-def _patiently(work: Callable[[], object]) -> None:
-    """Do it, again and again while another process holds SQLite's lock, as long as SQLite itself would wait."""
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(_is_busy),
-        wait=tenacity.wait_random(0.005, 0.05),
-        stop=tenacity.stop_after_delay(_SQLITE_BUSY_SECONDS),
-        reraise=True,
-    )
-    retrying(work)
-
-
-def make_engine(url: str) -> Engine:
+def make_engine(url: str, options: ConnectionOptions | None = None) -> Engine:
     """Prepare, without connecting, an engine for `url` (SQLAlchemy's form).
 
     Raises:
@@ -63,7 +50,7 @@ def make_engine(url: str) -> Engine:
         raise ValueError("is not a database URL such as sqlite:///mail-importer.db or mssql+pyodbc://…") from None
     try:
         # Parameters are mail and secrets; an error that repeated them would carry them into a log.
-        engine = create_engine(parsed, hide_parameters=True, **_arguments(parsed))
+        engine = create_engine(parsed, hide_parameters=True, **_arguments(parsed, options or ConnectionOptions()))
     except NoSuchModuleError as exc:
         raise DriverMissing(
             f"The database driver {parsed.drivername!r} is not known. Use mssql+pyodbc or sqlite."
@@ -71,15 +58,26 @@ def make_engine(url: str) -> Engine:
     except ImportError as exc:
         raise DriverMissing(_how_to_install(parsed, exc)) from exc
     if engine.dialect.name == "sqlite":
-        _prepare_sqlite(engine)
+        sqlite.prepare(engine)
     return engine
 
 
-def _arguments(url: URL) -> dict[str, Any]:
-    if url.get_backend_name() == "sqlite":
+def _arguments(url: URL, options: ConnectionOptions) -> dict[str, Any]:
+    backend = url.get_backend_name()
+    if backend == "sqlite":
         # Threads of our pools hand connections on; one uses it at a time.
-        return {"connect_args": {"timeout": _SQLITE_BUSY_SECONDS, "check_same_thread": False}}
-    return {"pool_pre_ping": True, "pool_size": 2 * _POOL_THREADS, "pool_timeout": 30}
+        return {"connect_args": {"timeout": sqlite.BUSY_SECONDS, "check_same_thread": False}}
+    schema = options.schema or ("dbo" if backend == "mssql" else None)
+    return {
+        "pool_pre_ping": True,
+        "pool_size": options.pool_size,
+        "max_overflow": 0,
+        "pool_timeout": options.login_seconds,
+        "isolation_level": options.isolation,
+        "execution_options": {"schema_translate_map": {None: schema}} if schema else {},
+        **(sqlserver.arguments(url, options) if backend == "mssql" else {}),
+        **(postgresql.arguments(url, options) if backend == "postgresql" else {}),
+    }
 
 
 def _how_to_install(url: URL, exc: ImportError) -> str:
@@ -91,79 +89,6 @@ def _how_to_install(url: URL, exc: ImportError) -> str:
     if isinstance(exc, ModuleNotFoundError):
         return f"The database driver {url.drivername!r} is not installed. Install it: pip install {exc.name}"
     return f"The database driver {url.drivername!r} cannot be loaded: {exc}. A library under it is missing or damaged."
-
-
-class _OpenedFile:
-    """Notices that the file of a SQLite database was deleted, moved or replaced.
-
-    Connections that are open would go on writing, successfully, to a file that nobody will find again.
-    """
-
-    def __init__(self) -> None:
-        self._path = ""
-        self._identity: tuple[int, int] | None = None
-
-    def opened(self, path: str) -> None:
-        """Remember which file has this path; no path: it is in memory."""
-        if path and self._identity is None:
-            self._path, self._identity = path, _identity(path)
-
-    def forget(self) -> None:
-        """No connection is open any more."""
-        self._identity = None
-
-    def check(self) -> None:
-        """Refuse to work on when the path names another file, or none."""
-        if self._identity is None:
-            return
-        try:
-            found = _identity(self._path)
-        except OSError as exc:
-            raise DatabaseUnavailable(
-                f"The gateway database cannot be used: its file {self._path} is gone. Put it back."
-            ) from exc
-        if found != self._identity:
-            raise DatabaseUnavailable(
-                f"The gateway database cannot be used: its file {self._path} was replaced by another while this "
-                "program had it open. Start the program again."
-            )
-
-
-def _identity(path: str) -> tuple[int, int]:
-    found = os.stat(path)  # noqa: PTH116  # at every transaction: Path costs more than the call
-    return (found.st_dev, found.st_ino)
-
-
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-def _prepare_sqlite(engine: Engine) -> None:
-    file = _OpenedFile()
-    event.listen(engine, "engine_disposed", lambda _engine: file.forget())
-
-    @event.listens_for(engine, "do_connect")
-    def make_no_new_file(*_: object) -> None:
-        file.check()
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: object) -> None:  # noqa: ANN401  # whatever the driver gives
-        connection.isolation_level = None  # we say BEGIN; the driver would say it too late
-        # Not every lock of that switch is waited for by SQLite, however long its time-out: two hosts may open a fresh
-        # file at once.
-        _patiently(lambda: connection.execute("PRAGMA journal_mode=WAL").close())
-        for pragma in ("synchronous=FULL", "foreign_keys=ON", _CHECKPOINT):
-            connection.execute(f"PRAGMA {pragma}").close()
-        # Its own knows no letters but those of ASCII: a search for PRÜFBERICHT would not find a Prüfbericht.
-        connection.create_function("lower", 1, _lower, deterministic=True)
-        file.opened(connection.execute("PRAGMA database_list").fetchone()[2])
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        file.check()
-        # A transaction that reads first and writes later can fail with SQLITE_BUSY at once, whatever the time-out.
-        read_only = connection.get_execution_options().get(_READ_ONLY, False)
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
 class Database:
@@ -302,21 +227,26 @@ def _in_savepoint(connection: Connection, work: Callable[[Connection], Any]) -> 
 
 
 def run_writing(engine: Engine, work: Callable[[Connection], T]) -> T:
-    """Run `work` in one transaction on the calling thread; as `Database.write`."""
+    """Run `work` in one transaction on the calling thread; as `Database.write`.
+
+    On a server it is run again, whole, when another transaction stood in its way.
+    """
     try:
-        with engine.begin() as connection:
-            return work(connection)
+        for attempt in tenacity.Retrying(**_AGAIN):
+            with attempt, engine.begin() as connection:
+                return work(connection)
     except SQLAlchemyError as exc:
         unavailable = as_unavailable(exc)
         if unavailable is None:
             raise  # not `from` itself: who follows the causes, as the log does, would never end
         raise unavailable from exc
+    raise AssertionError("tenacity ends by a result or an error")
 
 
 def run_reading(engine: Engine, work: Callable[[Connection], T]) -> T:
     """Run `work` in a reading transaction on the calling thread; as `Database.read`."""
     try:
-        with engine.connect() as connection, connection.execution_options(**{_READ_ONLY: True}).begin():
+        with engine.connect() as connection, connection.execution_options(**{sqlite.READ_ONLY: True}).begin():
             return work(connection)
     except SQLAlchemyError as exc:
         unavailable = as_unavailable(exc)

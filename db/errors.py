@@ -8,6 +8,7 @@ DatabaseError
 └── AccountExists
 """
 
+import re
 import sqlite3
 
 from sqlalchemy import exc as sqlalchemy_errors
@@ -66,3 +67,20 @@ def as_unavailable(exc: sqlalchemy_errors.SQLAlchemyError) -> DatabaseUnavailabl
     ):
         return DatabaseUnavailable(f"The gateway database cannot be used: {exc.orig}.")
     return None
+
+
+# Deadlock, update conflict under snapshot isolation, lock time-out; a key that another transaction was first to write.
+# https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors
+_RETRIED_BY_SQL_SERVER = frozenset({1205, 3960, 1222, 2601, 2627})
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_RETRIED_BY_POSTGRESQL = frozenset({"40001", "40P01", "55P03", "23505"})
+_NATIVE_ERROR = re.compile(r"\((\d+)\)")
+
+
+def must_be_retried(exc: BaseException) -> bool:
+    """Whether the transaction failed because of another one, on a server, so that the same work may succeed."""
+    if not isinstance(exc, sqlalchemy_errors.DBAPIError):
+        return False
+    if getattr(exc.orig, "sqlstate", None) in _RETRIED_BY_POSTGRESQL:
+        return True
+    return bool(_RETRIED_BY_SQL_SERVER & {int(each) for each in _NATIVE_ERROR.findall(str(exc.orig))})

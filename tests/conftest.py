@@ -1,40 +1,96 @@
 """What tests of several packages need: a database with the schema in it, made once and copied, and a clock."""
 
-import shutil
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
-from db import schema
-from db.engine import Database, make_engine
+from db.engine import Database
 from tests.clock import SettableClock
+from tests.databases import MSSQL_VARIABLE, Databases, Gateway, PostgreSQL, PostgreSQLServer, SQLite, SqlServer
 
 pytest.register_assert_rewrite("tests.contract.queue_contract")
 
 
+def pytest_report_header() -> str | None:
+    """Say what is not tested here."""
+    return None if MSSQL_VARIABLE in os.environ else f"SQL Server: not tested, {MSSQL_VARIABLE} names no database"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without a SQL Server its tests are no tests of this run; who asks for them by name is told."""
+    if MSSQL_VARIABLE in os.environ:
+        return
+    if config.option.markexpr == "mssql":
+        raise pytest.UsageError(f"{MSSQL_VARIABLE} is not set: the SQLAlchemy URL of a database to make schemas in")
+    left_out = [item for item in items if item.get_closest_marker("mssql")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SQLite:
+    return SQLite(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def postgresql_databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
+    server = PostgreSQLServer(tmp_path_factory.mktemp("postgresql"))
+    yield PostgreSQL(server)
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def mssql_databases() -> Iterator[SqlServer]:
+    databases = SqlServer(os.environ[MSSQL_VARIABLE])
+    yield databases
+    databases.stop()
+
+
+@pytest.fixture
+def backend() -> str:
+    """Which database a test gets. A folder whose tests are to run on all of them gives this fixture their names."""
+    return "sqlite"
+
+
+@pytest.fixture
+def databases(backend: str, request: pytest.FixtureRequest) -> Databases:
+    """Where gateways of this backend come from."""
+    found: Databases = request.getfixturevalue(f"{backend}_databases")
+    return found
+
+
+@pytest.fixture
+def gateway(databases: Databases, tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway with the current schema, the test's own."""
+    with databases.migrated(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def empty_gateway(databases: Databases, tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway without tables, the test's own."""
+    with databases.empty(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def migrated_file(sqlite_databases: SQLite) -> Path:
     """A SQLite file with the current schema; copy it, do not touch it."""
-    path = tmp_path_factory.mktemp("template") / "migrated.db"
-    engine = make_engine(f"sqlite:///{path}")
-    schema.upgrade(engine, now=SettableClock()())
-    engine.dispose()
-    return path
+    return sqlite_databases.template
 
 
 @pytest.fixture
-def database_file(migrated_file: Path, tmp_path: Path) -> Path:
-    """A database of the test's own, in a folder of its own, so that the folder may be moved away."""
-    folder = tmp_path / "database"
-    folder.mkdir()
-    return Path(shutil.copy(migrated_file, folder / "gateway.db"))
+def database_file(gateway: Gateway) -> Path:
+    """The file of a gateway on SQLite."""
+    return Path(gateway.url.removeprefix("sqlite:///"))
 
 
 @pytest.fixture
-def database_engine(database_file: Path) -> Iterator[Engine]:
-    engine = make_engine(f"sqlite:///{database_file}")
+def database_engine(gateway: Gateway) -> Iterator[Engine]:
+    engine = gateway.engine()
     yield engine
     engine.dispose()
 

