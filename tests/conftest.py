@@ -50,15 +50,15 @@ def mssql_databases() -> Iterator[SqlServer]:
 
 
 @pytest.fixture
-def backend() -> str:
+def database_kind() -> str:
     """Which database a test gets. A folder whose tests are to run on all of them gives this fixture their names."""
     return "sqlite"
 
 
 @pytest.fixture
-def databases(backend: str, request: pytest.FixtureRequest) -> Databases:
+def databases(database_kind: str, request: pytest.FixtureRequest) -> Databases:
     """Where gateways of this backend come from."""
-    found: Databases = request.getfixturevalue(f"{backend}_databases")
+    found: Databases = request.getfixturevalue(f"{database_kind}_databases")
     return found
 
 
@@ -85,7 +85,7 @@ def migrated_file(sqlite_databases: SQLite) -> Path:
 @pytest.fixture
 def database_file(gateway: Gateway) -> Path:
     """The file of a gateway on SQLite."""
-    return Path(gateway.url.removeprefix("sqlite:///"))
+    return gateway.file
 
 
 @pytest.fixture
