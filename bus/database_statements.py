@@ -96,12 +96,12 @@ def put(connection: Connection, messages: Sequence[Message], now: datetime, hori
         connection.execute(_PUT_AT_ONCE, {"rows": rows, "enqueued": now, "visible": now})
         return
     each_once = {message.message_id: message for message in reversed(messages)}
-    new = [_put_row(message, now) for message in reversed(each_once.values())]
+    new = list(reversed(each_once.values()))
     if connection.dialect.name == "mssql":
         for start in range(0, len(new), _MOST_PUT_IN_ONE_STATEMENT):
-            connection.execute(_put_unknown(new[start : start + _MOST_PUT_IN_ONE_STATEMENT]))
+            connection.execute(put_unknown(new[start : start + _MOST_PUT_IN_ONE_STATEMENT], now))
     else:
-        connection.execute(_PUT_IGNORING[connection.dialect.name], new)
+        connection.execute(_PUT_IGNORING[connection.dialect.name], [_put_row(message, now) for message in new])
 
 
 def _put_row(message: Message, now: datetime) -> dict[str, Any]:
@@ -121,8 +121,9 @@ _PUT_IGNORING: Final = {
 }
 
 
-def _put_unknown(rows: Sequence[dict[str, Any]]) -> Insert:
+def put_unknown(messages: Sequence[Message], now: datetime) -> Insert:
     """SQL Server has nothing like ON CONFLICT DO NOTHING: keep others from putting the same ids, look, and insert."""
+    rows = [_put_row(message, now) for message in messages]
     names = list(rows[0])
     new = values(*(column(name, _row[name].type) for name in names), name="new").data(
         [tuple(row.values()) for row in rows]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, insert, or_, select, true, update
 
 from db.errors import AccountExists, AccountNotFound
 from db.schedule import SUBSCRIPTIONS, Application
@@ -89,10 +89,11 @@ def add(connection: Connection, settings: AccountSettings, *, now: datetime) -> 
     """
     _refuse_same_folder(connection, settings)
     _refuse_same_name(connection, settings)
-    key = connection.execute(insert(account_settings).values(bEnabled=True, **_columns(settings))).inserted_primary_key
-    assert key is not None  # noqa: S101  # a single insert always has its key
-    make_due(connection, key[0], now=now)
-    return int(key[0])
+    # Inline, see db.messages: this table may have triggers, too.
+    connection.execute(insert(account_settings).inline().values(bEnabled=True, **_columns(settings)))
+    account_id = by_name(connection, settings.name).account_id
+    make_due(connection, account_id, now=now)
+    return account_id
 
 
 def change(connection: Connection, name: str, settings: AccountSettings, *, now: datetime) -> None:
@@ -378,8 +379,8 @@ def _refuse_same_folder(connection: Connection, settings: AccountSettings, *, bu
             )
 
 
-def _bit(column: ColumnElement[Any]) -> ColumnElement[str]:
-    return case((column, "1"), else_="0")
+def _bit(condition: ColumnElement[bool]) -> ColumnElement[str]:
+    return case((condition, "1"), else_="0")
 
 
 # Made and compared in the database only, so that it is one text whatever the database does to blanks and case.
@@ -396,8 +397,9 @@ _FINGERPRINT: Final[ColumnElement[str]] = (
     + "|"
     + _settings.sFolder
     + "|"
-    + _bit(_settings.bSecureCertificateAccess)
-    + _bit(_settings.bEnabled)
+    # Compared, since a bit is no condition on SQL Server.
+    + _bit(_settings.bSecureCertificateAccess == true())
+    + _bit(_settings.bEnabled == true())
     + _bit(_settings.dtRemoved.is_not(None))
 )
 

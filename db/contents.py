@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import IO, Any, Final
 
-from sqlalchemy import Connection, LargeBinary, bindparam, func, insert, literal, select, text
+from sqlalchemy import Connection, LargeBinary, TextClause, bindparam, func, insert, literal, select, text
 
 from db.tables import attachment
 
@@ -72,11 +72,16 @@ def _by_large_object(connection: Connection, row: dict[str, Any], pieces: Iterat
 
 def _appended(connection: Connection, row: dict[str, Any], pieces: Iterator[bytes]) -> None:
     connection.execute(insert(attachment).inline(), [{**row, "biContent": b""}])
-    append = text(
-        f"UPDATE {_quoted_name(connection)} SET [biContent].WRITE(:piece, NULL, NULL) WHERE [nAttachmentID] = :number"  # noqa: S608  # our own names
-    ).bindparams(bindparam("piece", type_=LargeBinary), number=_number(connection, row))
+    append = append_piece(_quoted_name(connection), _number(connection, row))
     for piece in pieces:
         connection.execute(append, {"piece": piece})
+
+
+def append_piece(table: str, number: int) -> TextClause:
+    """What SQL Server is told for each `piece`; `table`: its quoted name."""
+    return text(
+        f"UPDATE {table} SET [biContent].WRITE(:piece, NULL, NULL) WHERE [nAttachmentID] = :number"  # noqa: S608  # our own names
+    ).bindparams(bindparam("piece", type_=LargeBinary), number=number)
 
 
 def _number(connection: Connection, row: dict[str, Any]) -> int:
