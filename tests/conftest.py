@@ -1,6 +1,7 @@
 """What tests of several packages need: a database with the schema in it, made once and copied, and a clock."""
 
 import os
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -36,10 +37,12 @@ def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SQLite:
 
 
 @pytest.fixture(scope="session")
-def postgresql_databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
-    server = PostgreSQLServer(tmp_path_factory.mktemp("postgresql"))
-    yield PostgreSQL(server)
-    server.stop()
+def postgresql_databases() -> Iterator[PostgreSQL]:
+    # Not in pytest's folder, which another run of pytest closes to the user that the server runs as.
+    with tempfile.TemporaryDirectory(prefix="mail-importer-") as folder:
+        server = PostgreSQLServer(Path(folder))
+        yield PostgreSQL(server)
+        server.stop()
 
 
 @pytest.fixture(scope="session")
