@@ -18,6 +18,7 @@ import tenacity
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
 
 from db import postgresql, sqlite, sqlserver
 from db.connection import ConnectionOptions
@@ -25,7 +26,7 @@ from db.errors import DatabaseUnavailable, DriverMissing, as_unavailable, must_b
 
 T = TypeVar("T")
 
-_POOL_THREADS: Final = 8
+_SQLITE_READERS: Final = 8
 _MOST_SHARING: Final = 64
 
 
@@ -105,7 +106,7 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._writers: _Writers = _SharedCommits(engine) if engine.dialect.name == "sqlite" else _PooledWriters(engine)
-        self._readers = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="db-read")
+        self._readers = ThreadPoolExecutor(_threads(engine), thread_name_prefix="db-read")
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction that writes nothing.
@@ -133,6 +134,14 @@ class Database:
         self.engine.dispose()
 
 
+def _threads(engine: Engine) -> int:
+    """Half of the connections for those who read, half for those who write: none of them waits for a connection."""
+    pool = engine.pool
+    if engine.dialect.name == "sqlite" or not isinstance(pool, QueuePool):
+        return _SQLITE_READERS
+    return max(1, pool.size() // 2)
+
+
 class _Writers(Protocol):
     def submit(self, work: Callable[[Connection], T]) -> "Future[T]": ...
     def shutdown(self) -> None: ...
@@ -143,7 +152,7 @@ class _PooledWriters:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._threads = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="db-write")
+        self._threads = ThreadPoolExecutor(_threads(engine), thread_name_prefix="db-write")
 
     def submit(self, work: Callable[[Connection], T]) -> "Future[T]":
         return self._threads.submit(run_writing, self._engine, work)
