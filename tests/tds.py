@@ -1,0 +1,241 @@
+"""A stand-in of SQL Server on loopback, as far as an ODBC driver needs one to be told an error.
+
+It speaks enough of TDS (https://learn.microsoft.com/openspecs/windows_protocols/ms-tds) for a sign-in and for the begin
+of TLS, and answers each statement with one text, with nothing, or with an error of a number that a test chooses.
+It knows no SQL: what statements do is tested on databases.
+"""
+
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Self
+
+PRELOGIN: Final = 0x12
+LOGIN: Final = 0x10
+BATCH: Final = 0x01
+CALL: Final = 0x03
+ATTENTION: Final = 0x06
+TRANSACTION: Final = 0x0E
+_TABULAR: Final = 0x04
+_LAST: Final = 0x01
+_COLLATION: Final = b"\x09\x04\xd0\x00\x34"
+_ERROR_DONE: Final = 0x0002
+_COUNT_DONE: Final = 0x0010
+_ATTENTION_DONE: Final = 0x0020
+_BEGIN, _COMMIT, _ROLL_BACK = 5, 7, 8
+
+
+@dataclass(frozen=True, slots=True)
+class ServerError:
+    """What SQL Server says: number, text, state and severity; from severity 20 on it hangs up as well."""
+
+    number: int
+    text: str
+    state: int = 1
+    severity: int = 16
+
+
+class HangUp(Exception):
+    """The server closes the connection without a word."""
+
+
+class Silence(Exception):
+    """The server goes on working, until the driver tells it to stop."""
+
+
+Answer = ServerError | str | None
+"""To a statement: an error, one row of one column, or nothing but that it is done."""
+
+
+def _usual(statement: str) -> Answer:
+    """What SQLAlchemy asks at its first connection; other questions are answered with 1."""
+    answers = {
+        "SERVERPROPERTY": "16.0.4135.4",
+        "@@version": "Microsoft SQL Server 2022 - 16.0.4135.4 (X64)",
+        "schema_name()": "dbo",
+        "test max support": "test max support",
+        "sys.system_views": "dm_exec_sessions",
+        "transaction_isolation_level": "READ COMMITTED",
+        "SELECT": "1",
+    }
+    return next((answer for question, answer in answers.items() if question in statement), None)
+
+
+class TdsServer:
+    """Listens from `with` on. A test sets how it answers.
+
+    `sign_in`: the error that each sign-in gets. `answer`: what each statement gets; may raise HangUp. `tls`: the
+    server's context; without one it says that it cannot encrypt. `logins`: what was sent to sign in, as it came.
+    """
+
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        self.sign_in: ServerError | None = None
+        self.answer: Callable[[str], Answer] = lambda _statement: None
+        self.logins: list[bytes] = []
+        self.statements: list[str] = []
+        self._tls = tls
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._open: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        port: int = self._listening.getsockname()[1]
+        return port
+
+    def __enter__(self) -> Self:
+        self._start(self._accept)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Closing alone does not wake up who waits for the next connection.
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self.hang_up()
+        for thread in self._threads:
+            thread.join(10)
+
+    def hang_up(self) -> None:
+        """Close all connections, as a server does that is stopped."""
+        for each in self._open:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def _start(self, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listening.accept()
+                self._open.append(connection)
+                self._start(lambda connection=connection: self._serve(connection))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError, HangUp, EOFError):
+            for kind, body in _packets(connection):
+                if kind == PRELOGIN and body[:1] in {b"\x16", b"\x15"}:
+                    return  # TLS, of which we say no more than that we cannot
+                if kind == PRELOGIN:
+                    _send(connection, _prelogin(encrypts=self._tls is not None))
+                    if self._tls is not None:
+                        _shake_hands(connection, self._tls)
+                        return
+                elif kind == LOGIN:
+                    self.logins.append(body)
+                    _send(connection, _refused(self.sign_in) if self.sign_in else _signed_in())
+                    if self.sign_in:
+                        return
+                else:
+                    with contextlib.suppress(Silence):
+                        _send(connection, self._answer(kind, body))
+
+    def _answer(self, kind: int, body: bytes) -> bytes:
+        if kind == ATTENTION:
+            return _done(status=_ATTENTION_DONE)
+        if kind == TRANSACTION:
+            return _transaction(body)
+        statement = body.decode("utf-16-le", "replace")
+        if "sp_datatype_info" in statement:
+            return _refused(ServerError(2812, "There is no such procedure."), procedure=True)
+        self.statements.append(statement)
+        found = self.answer(statement)
+        if found is None:
+            found = _usual(statement)
+        if isinstance(found, ServerError):
+            return _refused(found, procedure=kind != BATCH)
+        return _row(found) if found is not None else _done(procedure=kind != BATCH)
+
+
+def _packets(connection: socket.socket) -> Iterator[tuple[int, bytes]]:
+    """Whole messages: their type, and what is in them."""
+    body = b""
+    while header := connection.recv(8, socket.MSG_WAITALL):
+        kind, status, length = struct.unpack(">BBH", header[:4])
+        body += connection.recv(length - 8, socket.MSG_WAITALL)
+        if status & _LAST:
+            yield kind, body
+            body = b""
+
+
+def _send(connection: socket.socket, body: bytes, kind: int = _TABULAR) -> None:
+    connection.sendall(struct.pack(">BBHHBB", kind, _LAST, len(body) + 8, 0, 1, 0) + body)
+
+
+def _prelogin(*, encrypts: bool) -> bytes:
+    options = [(0, bytes([16, 0, 0x10, 0x27, 0, 0])), (1, b"\x01" if encrypts else b"\x02"), (2, b"\0"), (4, b"\0")]
+    offset, head, data = 5 * len(options) + 1, b"", b""
+    for number, value in options:
+        head += struct.pack(">BHH", number, offset + len(data), len(value))
+        data += value
+    return head + b"\xff" + data
+
+
+def _shake_hands(connection: socket.socket, context: ssl.SSLContext) -> None:
+    """TLS within TDS, until the client is content or goes away."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_side=True)
+    for _, body in _packets(connection):
+        incoming.write(body)
+        try:
+            tls.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:
+            return
+        if outgoing.pending:
+            _send(connection, outgoing.read(), PRELOGIN)
+
+
+def _wide(text: str, size: str = "<B") -> bytes:
+    """Text after its length in characters."""
+    return struct.pack(size, len(text)) + text.encode("utf-16-le")
+
+
+def _token(kind: int, body: bytes) -> bytes:
+    return struct.pack("<BH", kind, len(body)) + body
+
+
+def _done(*, procedure: bool = False, status: int = 0, rows: int = 0) -> bytes:
+    return struct.pack("<BHHQ", 0xFE if procedure else 0xFD, status, 0, rows)
+
+
+def _signed_in() -> bytes:
+    changes = [b"\x01" + _wide("gateway") + _wide("master"), b"\x04" + _wide("4096") + _wide("4096")]
+    collation = b"\x07" + bytes([len(_COLLATION)]) + _COLLATION + b"\0"
+    acknowledged = b"\x01\x74\x00\x00\x04" + _wide("Microsoft SQL Server") + bytes([16, 0, 0x10, 0x27])
+    return b"".join(_token(0xE3, each) for each in [*changes, collation]) + _token(0xAD, acknowledged) + _done()
+
+
+def _transaction(body: bytes) -> bytes:
+    """What changes when a transaction begins or ends: its number."""
+    (length,) = struct.unpack("<I", body[:4])
+    (request,) = struct.unpack("<H", body[length : length + 2])
+    number, none = b"\x08" + bytes([1] * 8), b"\0"
+    changes = {_BEGIN: b"\x08" + number + none, _COMMIT: b"\x09" + none + number, _ROLL_BACK: b"\x0a" + none + number}
+    return (_token(0xE3, changes[request]) if request in changes else b"") + _done()
+
+
+def _refused(error: ServerError, *, procedure: bool = False) -> bytes:
+    body = (
+        struct.pack("<iBB", error.number, error.state, error.severity)
+        + _wide(error.text, "<H")
+        + _wide("SQLHOST")
+        + _wide("")
+        + struct.pack("<I", 1)
+    )
+    return _token(0xAA, body) + _done(procedure=procedure, status=_ERROR_DONE)
+
+
+def _row(text: str) -> bytes:
+    column = struct.pack("<IHBH", 0, 9, 0xE7, 8000) + _COLLATION + _wide("")
+    value = text.encode("utf-16-le")
+    row = b"\xd1" + struct.pack("<H", len(value)) + value
+    return b"\x81" + struct.pack("<H", 1) + column + row + _done(status=_COUNT_DONE, rows=1)
