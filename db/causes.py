@@ -47,6 +47,10 @@ NO_TLS: Final = Meaning(
     "update-ca-certificates), connect by the name in the certificate, or, for a trial only, add "
     "TrustServerCertificate=yes to database_url"
 )
+NO_TICKET: Final = Meaning(
+    "there is no Kerberos ticket to sign in with; get one (kinit, or a keytab for the service), or name a user and "
+    "password in database_url"
+)
 SLOW: Final = Meaning(
     "it did not answer in time; if this lasts, find what keeps it busy or rows locked, or raise "
     "database_statement_timeout",
@@ -186,8 +190,8 @@ SQL_SERVER_TEXTS: Final[Mapping[str, int]] = {
     "Invalid object name": 208,
     "Invalid column name": 207,
 }
-SQL_SERVER_PERMISSION: Final = re.compile(r"(The )?[A-Z ]+ permission (was )?denied ")
-"""How the texts of 229, 230, 262 and 300 begin."""
+SQL_SERVER_PERMISSION: Final = re.compile(r"(?:The )?([A-Z ]+) permission (?:was )?denied ")
+"""How the texts of 229, 230, 262 and 300 begin, in English."""
 
 # https://learn.microsoft.com/sql/odbc/reference/appendixes/appendix-a-odbc-error-codes
 ODBC: Final[Mapping[str, Meaning]] = {
@@ -213,6 +217,15 @@ ODBC: Final[Mapping[str, Meaning]] = {
     "42S22": CHANGED,
     "IM002": NO_DATA_SOURCE,
 }
+ODBC_TEXTS: Final[Mapping[str, Meaning]] = {
+    "SSL Provider: ": NO_TLS,
+    "SSL Handshake": NO_TLS,
+    "Encryption not supported": NO_TLS,
+    "SSPI Provider: ": NO_TICKET,
+    "Cannot generate SSPI context": NO_TICKET,
+    "Protocol error in TDS stream": NOT_SQL_SERVER,
+}
+"""How texts of the driver itself begin; they are English everywhere."""
 MSSQL_PYTHON_STATES: Final[Mapping[str, str]] = {
     "Client unable to establish connection": "08001",
     "Connection name in use": "08002",

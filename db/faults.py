@@ -19,11 +19,10 @@ from db.causes import Meaning
 # text may hold what looks like the end of a record, so the last one counts.
 _PYODBC: Final = re.compile(r"\((-?\d+)\) \(SQL\w+\)(?!.*\(-?\d+\) \(SQL\w+\))", re.DOTALL)
 _BY_SERVER: Final = re.compile(r"(?:\[\w{5}\] )?(?:\[[^\]]*\]){1,2}\[SQL Server\](.*)", re.DOTALL)
-_TLS: Final = re.compile(r"(?:\[\w{5}\] )?(?:\[[^\]]*\]){1,2}(?:SSL Provider|.*OpenSSL|Encryption not supported)")
+_BY_DRIVER: Final = re.compile(r"(?:\[\w{5}\] )?(?:\[[^\]]*\]){1,2}(?!\[SQL Server\])(.*)", re.DOTALL)
 _STATE_OF_MSSQL_PYTHON: Final = re.compile(r"An error occurred with SQLSTATE code: (\w{5})")
 _CONNECTING: Final = re.compile(r"SQLDriverConnect|Login timeout expired")
 _NAME: Final = re.compile(r"['\"«]([\w.$ ]{1,128})['\"»]")
-_PROTOCOL: Final = "Protocol error in TDS stream"
 _LEFT_OUT: Final = "(its text is left out: it may hold values of rows)"
 # A number counts only with the SQLSTATE that the driver has for it, where a wrong guess would do harm.
 _STATE_OF: Final = {1205: "40001", 2601: "23000", 2627: "23000"}
@@ -80,7 +79,9 @@ def _of_postgresql(error: Any) -> Fault:  # noqa: ANN401  # the driver is not a 
         return Fault(next(found, lost), "PostgreSQL")
     tables = (causes.POSTGRESQL.get(state[:length]) for length in (5, 3, 2))
     meaning = next((each for each in tables if each is not None), causes.NOTHING)
-    return Fault(meaning, f"PostgreSQL {state}", _named(meaning, error.diag.message_primary or ""))
+    text = error.diag.message_primary or ""
+    # Of a table that may not be used it gives the name without quotes, at the end.
+    return Fault(meaning, f"PostgreSQL {state}", _named(meaning, re.sub(r"(\w+)$", r"'\1'", text)))
 
 
 def _of_pyodbc(error: BaseException) -> Fault:
@@ -113,14 +114,13 @@ def _of_odbc(state: str, text: str, number: int | None) -> Fault:
         meaning = causes.SQL_SERVER[number]
         return Fault(meaning, f"SQL Server error {number}", _named(meaning, server[1]))
     code = f"SQL Server error {number}" if server and number else f"SQLSTATE {state or 'unknown'}"
-    if _TLS.match(text):
-        return Fault(causes.NO_TLS, code)
     meaning = causes.ODBC.get(state, causes.NOTHING)
     if meaning is causes.SLOW and _CONNECTING.search(text):
         meaning = causes.UNREACHABLE
-    elif not server and _PROTOCOL in text:
-        meaning = causes.NOT_SQL_SERVER
-    return Fault(meaning, code if not number or server else f"{code}, {number}", _named(meaning, text))
+    if not server and (driver := _BY_DRIVER.match(text)):
+        told = (each for start, each in causes.ODBC_TEXTS.items() if driver[1].startswith(start))
+        meaning = next(told, meaning)
+    return Fault(meaning, code if not number or number < 0 or server else f"{code}, {number}", _named(meaning, text))
 
 
 def _number_of(text: str) -> int | None:
@@ -130,11 +130,10 @@ def _number_of(text: str) -> int | None:
 
 
 def _named(meaning: Meaning, text: str) -> str | None:
-    """What the server says is missing or may not be used: it has quotes around it, or ends the sentence."""
-    if meaning not in {causes.NOT_ALLOWED, causes.CHANGED}:
-        return None
-    found = _NAME.search(text)
-    return found[1] if found else (re.findall(r"[\w.$]+", text) or [None])[-1]
+    """What the server says is missing or may not be used, and the permission for it."""
+    found = _NAME.search(text) if meaning in {causes.NOT_ALLOWED, causes.CHANGED} else None
+    permission = causes.SQL_SERVER_PERMISSION.match(text)
+    return None if found is None else f"{permission[1]} on {found[1]}" if permission else found[1]
 
 
 def _forget_text(error: Any) -> None:  # noqa: ANN401  # of whatever driver

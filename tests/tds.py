@@ -119,23 +119,21 @@ class TdsServer:
                 self._start(lambda connection=connection: self._serve(connection))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError, HangUp, EOFError):
-            for kind, body in _packets(connection):
-                if kind == PRELOGIN and body[:1] in {b"\x16", b"\x15"}:
-                    return  # TLS, of which we say no more than that we cannot
+        with connection, contextlib.suppress(OSError, HangUp):
+            wire = _Wire(connection)
+            for kind, body in wire.messages():
                 if kind == PRELOGIN:
-                    _send(connection, _prelogin(encrypts=self._tls is not None))
+                    wire.send(_prelogin(encrypts=self._tls is not None))
                     if self._tls is not None:
-                        _shake_hands(connection, self._tls)
-                        return
+                        wire.encrypt(self._tls)
                 elif kind == LOGIN:
                     self.logins.append(body)
-                    _send(connection, _refused(self.sign_in) if self.sign_in else _signed_in())
+                    wire.send(_refused(self.sign_in) if self.sign_in else _signed_in())
                     if self.sign_in:
                         return
                 else:
                     with contextlib.suppress(Silence):
-                        _send(connection, self._answer(kind, body))
+                        wire.send(self._answer(kind, body))
 
     def _answer(self, kind: int, body: bytes) -> bytes:
         if kind == ATTENTION:
@@ -154,19 +152,59 @@ class TdsServer:
         return _row(found) if found is not None else _done(procedure=kind != BATCH)
 
 
-def _packets(connection: socket.socket) -> Iterator[tuple[int, bytes]]:
-    """Whole messages: their type, and what is in them."""
-    body = b""
-    while header := connection.recv(8, socket.MSG_WAITALL):
-        kind, status, length = struct.unpack(">BBH", header[:4])
-        body += connection.recv(length - 8, socket.MSG_WAITALL)
-        if status & _LAST:
-            yield kind, body
-            body = b""
+class _Wire:
+    """Messages of TDS over a socket: each in packets of a header and a part of it."""
 
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls: ssl.SSLObject | None = None
 
-def _send(connection: socket.socket, body: bytes, kind: int = _TABULAR) -> None:
-    connection.sendall(struct.pack(">BBHHBB", kind, _LAST, len(body) + 8, 0, 1, 0) + body)
+    def messages(self) -> Iterator[tuple[int, bytes]]:
+        """Their type, and what is in them, until the other side goes away."""
+        body = b""
+        while header := self._read(8):
+            kind, status, length = struct.unpack(">BBH", header[:4])
+            body += self._read(length - 8)
+            if status & _LAST:
+                yield kind, body
+                body = b""
+
+    def send(self, body: bytes, kind: int = _TABULAR) -> None:
+        packet = struct.pack(">BBHHBB", kind, _LAST, len(body) + 8, 0, 1, 0) + body
+        if self._tls is not None:
+            self._tls.write(packet)
+            packet = self._outgoing.read()
+        self._connection.sendall(packet)
+
+    def encrypt(self, context: ssl.SSLContext) -> None:
+        """Shake hands, within messages; from then on all messages go through TLS. OSError: the other side did not."""
+        tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        for _, body in self.messages():
+            self._incoming.write(body)
+            try:
+                tls.do_handshake()
+                shaken = True
+            except ssl.SSLWantReadError:
+                shaken = False
+            self.send(self._outgoing.read(), PRELOGIN)
+            if shaken:
+                self._tls = tls
+                return
+
+    def _read(self, size: int) -> bytes:
+        if self._tls is None:
+            return self._connection.recv(size, socket.MSG_WAITALL)
+        found = b""
+        while len(found) < size:
+            try:
+                found += self._tls.read(size - len(found))
+            except ssl.SSLWantReadError:
+                more = self._connection.recv(65536)
+                if not more:
+                    return b""
+                self._incoming.write(more)
+        return found
 
 
 def _prelogin(*, encrypts: bool) -> bytes:
@@ -176,22 +214,6 @@ def _prelogin(*, encrypts: bool) -> bytes:
         head += struct.pack(">BHH", number, offset + len(data), len(value))
         data += value
     return head + b"\xff" + data
-
-
-def _shake_hands(connection: socket.socket, context: ssl.SSLContext) -> None:
-    """TLS within TDS, until the client is content or goes away."""
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = context.wrap_bio(incoming, outgoing, server_side=True)
-    for _, body in _packets(connection):
-        incoming.write(body)
-        try:
-            tls.do_handshake()
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLError:
-            return
-        if outgoing.pending:
-            _send(connection, outgoing.read(), PRELOGIN)
 
 
 def _wide(text: str, size: str = "<B") -> bytes:
