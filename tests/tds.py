@@ -66,7 +66,7 @@ def _usual(statement: str) -> Answer:
 
 
 class TdsServer:
-    """Listens from `with` on. A test sets how it answers.
+    """Listens from `with` on, and keeps what it is told. A test sets how it answers.
 
     `sign_in`: the error that each sign-in gets. `answer`: what each statement gets; may raise HangUp. `tls`: the
     server's context; without one it says that it cannot encrypt. `logins`: what was sent to sign in, as it came.
