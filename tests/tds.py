@@ -12,7 +12,10 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Self
+
+from graph.certificates import Certificate
 
 PRELOGIN: Final = 0x12
 LOGIN: Final = 0x10
@@ -63,6 +66,16 @@ def _usual(statement: str) -> Answer:
         "SELECT": "1",
     }
     return next((answer for question, answer in answers.items() if question in statement), None)
+
+
+def tls_with(certificate: Certificate, folder: Path) -> ssl.SSLContext:
+    """What a server with this certificate needs; a file of it is left in the folder."""
+    pem = folder / "server.pem"
+    pem.write_bytes((certificate.private_key_pem or b"") + certificate.public_pem.encode())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # the newest that TDS 7 knows
+    context.load_cert_chain(pem)
+    return context
 
 
 class TdsServer:

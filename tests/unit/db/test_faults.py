@@ -1,6 +1,5 @@
 """Errors of the drivers: which of them pass, in which words they are told, and what is never repeated."""
 
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from db.engine import make_engine, run_reading, run_writing
 from db.errors import DatabaseUnavailable, must_be_retried
 from graph.certificates import make_self_signed
 from tests.databases import Gateway, PostgreSQL
-from tests.tds import HangUp, ServerError, Silence, TdsServer
+from tests.tds import HangUp, ServerError, Silence, TdsServer, tls_with
 from tests.told import told
 
 NOW: Final = datetime.now(UTC)
@@ -326,12 +325,7 @@ def test_what_answers_is_no_sql_server(driver: str) -> None:
 def encrypting(tmp_path: Path) -> Iterator[TdsServer]:
     """A server with a certificate of its own making."""
     certificate = make_self_signed("localhost", now=NOW, key_bits=2048)
-    pem = tmp_path / "server.pem"
-    pem.write_bytes((certificate.private_key_pem or b"") + certificate.public_pem.encode())
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.maximum_version = ssl.TLSVersion.TLSv1_2  # the newest that TDS 7 knows
-    context.load_cert_chain(pem)
-    with TdsServer(tls=context) as listening:
+    with TdsServer(tls=tls_with(certificate, tmp_path)) as listening:
         yield listening
 
 
