@@ -153,7 +153,8 @@ class TdsServer:
             return _done(status=_ATTENTION_DONE)
         if kind == TRANSACTION:
             return _transaction(body)
-        statement = body.decode("utf-16-le", "replace")
+        # In a call of a procedure, as which statements with parameters come, the text may begin at any byte.
+        statement = "".join(body[start:].decode("utf-16-le", "replace") for start in (0, 1))
         if "sp_datatype_info" in statement:
             return _refused(ServerError(2812, "There is no such procedure."), procedure=True)
         self.statements.append(statement)
