@@ -25,6 +25,12 @@ from db.errors import DatabaseUnavailable, DriverMissing, as_unavailable, must_b
 
 T = TypeVar("T")
 
+_PACKAGES: Final = {
+    "pyodbc": "pyodbc",
+    "mssqlpython": "mssql-python",
+    "psycopg": "'mail-importer[postgresql]'",
+}
+"""What installs a driver, by its name in a URL."""
 _POOL_THREADS: Final = 8
 _MOST_SHARING: Final = 64
 
@@ -93,13 +99,6 @@ def _arguments(url: URL, options: ConnectionOptions) -> dict[str, Any]:
         **(sqlserver.arguments(options) if backend == "mssql" else {}),
         **(postgresql.arguments(url, options) if backend == "postgresql" else {}),
     }
-
-
-_PACKAGES: Final = {
-    "pyodbc": "pyodbc",
-    "mssqlpython": "mssql-python",
-    "psycopg": "'mail-importer[postgresql]'",
-}
 
 
 def _how_to_install(url: URL, exc: ImportError) -> str:

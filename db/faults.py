@@ -71,17 +71,21 @@ def watch(engine: Engine) -> None:
 
 
 def _of_postgresql(error: Any) -> Fault:  # noqa: ANN401  # the driver is not a dependency
-    state = error.sqlstate
+    state, text = error.sqlstate, str(error)
     if state is None:
-        text = str(error)
-        found = (each for pattern, each in causes.POSTGRESQL_SIGN_IN.items() if re.search(pattern, text))
-        lost = causes.UNREACHABLE if text.startswith("connection ") else causes.LOST
-        return Fault(next(found, lost), "PostgreSQL")
+        # The server said nothing, or not yet: what else has no SQLSTATE is a value that the driver itself refuses.
+        operational = any(each.__name__ == "OperationalError" for each in type(error).__mro__)
+        return Fault(_at_sign_in(text) if operational else causes.NOTHING, "PostgreSQL")
     tables = (causes.POSTGRESQL.get(state[:length]) for length in (5, 3, 2))
     meaning = next((each for each in tables if each is not None), causes.NOTHING)
-    text = error.diag.message_primary or ""
     # Of a table that may not be used it gives the name without quotes, at the end.
-    return Fault(meaning, f"PostgreSQL {state}", _named(meaning, re.sub(r"(\w+)$", r"'\1'", text)))
+    said = re.sub(r"(\w+)$", r"'\1'", error.diag.message_primary or "")
+    return Fault(meaning, f"PostgreSQL {state}", _named(meaning, said))
+
+
+def _at_sign_in(text: str) -> Meaning:
+    found = (each for pattern, each in causes.POSTGRESQL_SIGN_IN.items() if re.search(pattern, text))
+    return next(found, causes.UNREACHABLE if text.startswith("connection ") else causes.LOST)
 
 
 def _of_pyodbc(error: BaseException) -> Fault:

@@ -8,7 +8,6 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +17,8 @@ _OLDEST: Final = 18
 _MICROSOFTS: Final = re.compile(r"ODBC Driver (\d+) for SQL Server", re.IGNORECASE)
 _PACKAGE: Final = "mssql_python_odbc"
 """Microsoft publishes its driver as a package for mssql-python; it is the same driver."""
+_FOLDERS: Final = {"linux": "linux/*", "darwin": "macos"}
+"""Where in it the drivers are that can be named by path: Windows knows only drivers that are registered."""
 _INSTALL: Final = (
     "Install Microsoft's: pip install mssql-python-odbc, or msodbcsql18 from Microsoft's packages "
     "(https://learn.microsoft.com/sql/connect/odbc/download-odbc-driver-for-sql-server)."
@@ -63,16 +64,26 @@ def driver_for_pyodbc(named: str | None) -> str:
     return chosen
 
 
+def check_packaged() -> None:
+    """See that mssql-python will find its driver, and that the driver loads.
+
+    Raises:
+        ImportError: mssql-python is not installed.
+        DriverMissing: its ODBC driver is not, or cannot be loaded.
+    """
+    importlib.import_module("mssql_python")
+    _package()
+    if sys.platform in _FOLDERS:
+        packaged_driver()
+
+
 def packaged_driver() -> Path:
     """The library of the driver in the Python package that Microsoft publishes it in.
 
     Raises:
         DriverMissing: the package is not installed, or its driver cannot be loaded here.
     """
-    found = importlib.util.find_spec(_PACKAGE)
-    if found is None or found.origin is None:
-        raise DriverMissing(f"There is no ODBC driver for SQL Server on this host. {_INSTALL}")
-    libraries = sorted(_libraries(Path(found.origin).parent))
+    libraries = sorted((_package() / "libs").glob(f"{_FOLDERS.get(sys.platform, 'none')}/*/lib/libmsodbcsql*"))
     failure = DriverMissing(f"The Python package mssql-python-odbc has no driver for this system. {_INSTALL}")
     for library in libraries:  # one a distribution
         try:
@@ -111,10 +122,11 @@ def _newest(registered: list[str]) -> str | None:
     )
 
 
-def _libraries(package: Path) -> Iterator[Path]:
-    # Windows knows only drivers that are registered.
-    systems = {"linux": "linux/*", "darwin": "macos"}
-    return (package / "libs").glob(f"{systems.get(sys.platform, 'none')}/*/lib/libmsodbcsql*")
+def _package() -> Path:
+    found = importlib.util.find_spec(_PACKAGE)
+    if found is None or found.origin is None:
+        raise DriverMissing(f"There is no ODBC driver for SQL Server on this host. {_INSTALL}")
+    return Path(found.origin).parent
 
 
 def _registered_library(driver: str) -> Path:

@@ -71,7 +71,7 @@ def complete(url: URL, options: ConnectionOptions) -> URL:
         raise ValueError(reason)
     driver = url.get_driver_name()
     if driver == MSSQL_PYTHON:
-        odbc.packaged_driver()  # it finds it by itself
+        odbc.check_packaged()
     elif driver != PYODBC or _is_whole(url):
         return url
     url = _as_sqlalchemy_spells(url)
