@@ -53,9 +53,10 @@ def mssql_databases() -> Iterator[SqlServer]:
 
 
 @pytest.fixture
-def database_kind() -> str:
-    """Which database a test gets. A folder whose tests are to run on all of them gives this fixture their names."""
-    return "sqlite"
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Which database a test gets, where it is not told. Tests that are to run on all parametrize this fixture."""
+    name: str = getattr(request, "param", "sqlite")
+    return name
 
 
 @pytest.fixture

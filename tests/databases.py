@@ -28,7 +28,8 @@ from tests.clock import SettableClock
 
 MSSQL_VARIABLE: Final = "MAIL_IMPORTER_TEST_MSSQL"
 EVERY_BACKEND: Final = ("sqlite", "postgresql", pytest.param("mssql", marks=pytest.mark.mssql))
-"""What a `database_kind` fixture is parametrized by."""
+"""What the fixture `database_kind` is parametrized by."""
+on_every_database: Final = pytest.mark.parametrize("database_kind", EVERY_BACKEND, indirect=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import pytest
 from sqlalchemy import Connection, Engine, Table, event, select, text
 from sqlalchemy.engine import URL, make_url
 
@@ -22,6 +23,11 @@ READ_ONLY: Final = "read-only"
 FULL: Final = "full"
 GONE: Final = "its file"
 
+_FULL: Final = """
+CREATE FUNCTION "full"() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'could not extend file "base/1/2": No space left on device' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER "full" BEFORE INSERT ON "tblEmailMessage" EXECUTE FUNCTION "full"()
+"""
 _READ_ONLY: Final = ("SET default_transaction_read_only = on", "RESET default_transaction_read_only")
 
 
@@ -45,6 +51,13 @@ class Fragile(Protocol):
 
     def close(self) -> None:
         """Take away what makes trouble."""
+
+
+def every_outage() -> list[Any]:
+    """Parameters `database_kind` and `kind` of a test that is to see each way in which each database fails."""
+    servers = [("postgresql", kind) for kind in FragilePostgreSQL.kinds]
+    of_mssql = [pytest.param("mssql", kind, marks=pytest.mark.mssql) for kind in FragileServer.kinds]
+    return [*(("sqlite", kind) for kind in FragileDatabase.kinds), *servers, *of_mssql]
 
 
 def fragile(gateway: Gateway) -> Fragile:
@@ -113,12 +126,11 @@ class FragileServer:
 class FragilePostgreSQL(FragileServer):
     """A database of PostgreSQL behind a relay, used by a role of its own."""
 
-    kinds = (*FragileServer.kinds, "read_only", "denied", "locked_out")
+    kinds = (*FragileServer.kinds, "read_only", "full", "denied", "locked_out")
 
     def __init__(self, gateway: Gateway) -> None:
         self._folder = Path(tempfile.mkdtemp())
         url = make_url(gateway.url)
-        self._name = url.database
         self._role = f"importer_{url.database}"
         super().__init__(gateway)
         self._say(
@@ -138,8 +150,12 @@ class FragilePostgreSQL(FragileServer):
 
     def read_only(self) -> AbstractContextManager[None]:
         """Nothing can be written, as on a standby after a failover."""
-        on, off = (f'ALTER DATABASE "{self._name}" {each}' for each in _READ_ONLY)
+        on, off = (f'ALTER ROLE "{self._role}" {each}' for each in _READ_ONLY)
         return self._meanwhile(on, off, disconnecting=True)
+
+    def full(self) -> AbstractContextManager[None]:
+        """There is no room for messages; said by a trigger, since the disk is everybody's."""
+        return self._meanwhile(_FULL, 'DROP FUNCTION "full" CASCADE')
 
     def denied(self) -> AbstractContextManager[None]:
         """A right is missing, on one table of all."""

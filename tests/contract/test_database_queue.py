@@ -35,7 +35,7 @@ from tests.contract.queue_contract import (
     take,
     take_one,
 )
-from tests.databases import EVERY_BACKEND, Gateway
+from tests.databases import Gateway
 from tests.outages import FULL, GONE, LOCKED, READ_ONLY, FragileDatabase, fragile
 
 ROOT: Final = Path(__file__).parents[2]
@@ -86,12 +86,6 @@ class DatabaseBackend(QueueBackend):
             await queue.close()
             await database.close()
         self.fragile.close()
-
-
-@pytest.fixture(params=EVERY_BACKEND)
-def database_kind(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
 
 
 on_sqlite: Final = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)

@@ -27,7 +27,7 @@ from bus.queue import TOO_MANY_DELIVERIES, Delivery, Message, MessageId, Selecti
 from db.engine import Database
 from tests.clock import SettableClock
 from tests.contract.queue_contract import replay
-from tests.databases import EVERY_BACKEND, Databases
+from tests.databases import Databases
 
 T = TypeVar("T")
 
@@ -205,12 +205,6 @@ class QueueMachine(RuleBasedStateMachine):
                 await self.queue.complete(delivery)
                 got.append(delivery.body)
         assert sorted(got) == left
-
-
-@pytest.fixture(params=EVERY_BACKEND)
-def database_kind(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
 
 
 def test_any_sequence_loses_nothing_and_doubles_nothing(databases: Databases) -> None:

@@ -12,7 +12,10 @@ from simulator.correspondence import Correspondence
 from simulator.faults import FaultKind
 from simulator.letters import Attachment, Letter, Person, file_attachment, inline_attachment, reference_attachment
 from simulator.post_office import LedgerEntry
+from tests.databases import on_every_database
 from tests.integration.world import Imported, World, until
+
+pytestmark = on_every_database
 
 
 async def test_a_mailbox_is_imported_completely_and_byte_for_byte(world: World) -> None:

@@ -17,7 +17,10 @@ from processor.worker import WorkerLimits
 from simulator.calls import Operation
 from simulator.faults import FaultKind
 from simulator.letters import Letter, Person, file_attachment
+from tests.databases import on_every_database
 from tests.integration.world import World, until
+
+pytestmark = on_every_database
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from simulator.contents import GeneratedContent
 from simulator.faults import FaultKind
 from simulator.letters import Attachment, Letter, file_attachment
 from tests.integration.world import World, until
-from tests.outages import FragileDatabase
+from tests.outages import every_outage
 
 _LETTER = Letter(body="x" * 50_000, attachments=(file_attachment("a.csv", b"1;2;3" * 1000),))
 
@@ -23,7 +23,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "_FIRST_PAUSE_SECONDS", 0.2)
 
 
-@pytest.mark.parametrize("kind", FragileDatabase.kinds)
+@pytest.mark.parametrize(("database_kind", "kind"), every_outage(), indirect=["database_kind"])
 @pytest.mark.parametrize("letter", [_LETTER, Letter(attachments=(Attachment("a", GeneratedContent(4_000_000)),))])
 async def test_an_outage_in_the_middle_of_imports_loses_nothing(world: World, kind: str, letter: Letter) -> None:
     """Messages in hand when the database fails are imported once it is back."""
@@ -44,7 +44,7 @@ async def test_an_outage_in_the_middle_of_imports_loses_nothing(world: World, ki
     assert not await world.dead_letters()
 
 
-@pytest.mark.parametrize("kind", FragileDatabase.kinds)
+@pytest.mark.parametrize(("database_kind", "kind"), every_outage(), indirect=["database_kind"])
 async def test_an_outage_while_idle_is_waited_out(world: World, kind: str) -> None:
     """The processor does not end, says so once a pause and when it is over, and takes what comes afterwards."""
     mailbox, account = await world.account_of("Laboratoire")
@@ -64,7 +64,7 @@ async def test_an_outage_while_idle_is_waited_out(world: World, kind: str) -> No
     assert said == [] or said[-1] == "processor_resumed"
 
 
-@pytest.mark.parametrize("kind", FragileDatabase.kinds)
+@pytest.mark.parametrize(("database_kind", "kind"), every_outage(), indirect=["database_kind"])
 async def test_a_processor_that_starts_before_its_database_waits_for_it(world: World, kind: str) -> None:
     """Hosts come up in any order."""
     mailbox, account = await world.account_of("Laboratoire")

@@ -12,8 +12,11 @@ from db.schedule import SUBSCRIPTIONS
 from simulator.calls import Operation
 from simulator.faults import FaultKind
 from subscriptions.rota import RotaLimits
+from tests.databases import on_every_database
 from tests.integration.managing import Office
 from tests.integration.world import until
+
+pytestmark = on_every_database
 
 MakeOffice = Callable[..., Awaitable[Office]]
 
@@ -143,7 +146,7 @@ async def test_the_database_may_go_away_meanwhile(office: Office) -> None:
     await office.world.account_of("Nord")
     with structlog.testing.capture_logs() as events:
         async with office.receiving():
-            with office.world.fragile.locked():
+            with office.world.fragile.gone():
                 async with office.managing():
                     await until(lambda: [event for event in events if event["event"] == "manager_paused"])
             async with office.managing("two"):

@@ -1,0 +1,11 @@
+"""The queue on the gateway database is tested on every database."""
+
+import pytest
+
+from tests.databases import EVERY_BACKEND
+
+
+@pytest.fixture(params=EVERY_BACKEND)
+def database_kind(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
