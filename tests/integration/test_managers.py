@@ -241,7 +241,7 @@ async def test_a_graph_that_hangs_is_told_after_a_while(
     make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not at once, most of it passes by itself; with when it is tried again."""
-    monkeypatch.setattr(rota, "_TURN_SECONDS", 0.2)
+    monkeypatch.setattr(rota, "_TURN_SECONDS", 1.0)
     office = await make_office()
     world = office.world
     _, account = await world.account_of("Nord")

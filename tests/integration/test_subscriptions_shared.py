@@ -144,13 +144,18 @@ async def test_a_short_outage_of_graph_is_not_told(office: Office) -> None:
 async def test_the_database_may_go_away_meanwhile(office: Office) -> None:
     """The manager waits for it, and goes on."""
     await office.world.account_of("Nord")
+
+    def said(event: str) -> bool:
+        return any(each["event"] == event for each in events)
+
     with structlog.testing.capture_logs() as events:
-        async with office.receiving():
+        async with office.receiving(), office.managing():
+            await until(lambda: office.in_step(1))
             with office.world.fragile.gone():
-                async with office.managing():
-                    await until(lambda: [event for event in events if event["event"] == "manager_paused"])
-            async with office.managing("two"):
-                await until(lambda: office.in_step(1))
+                await until(lambda: said("manager_paused"))
+            await until(lambda: said("manager_resumed"))
+            await office.world.account_of("Sud")
+            await until(lambda: office.in_step(2))
 
 
 async def test_a_manager_stops_at_once_when_idle(office: Office) -> None:
