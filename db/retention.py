@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, null, or_, select, update
 
-from db import accounts
+from db import accounts, messages
 from db.tables import account_settings, attachment, message, recipient
 
 _row = message.c
@@ -80,16 +80,16 @@ def old_messages(
     return _weighed(connection, found)
 
 
-def first_of(messages: Sequence[OldMessage], bounds: Bounds) -> Sequence[OldMessage]:
-    """As many of the messages, from the first on, as one transaction may delete."""
+def first_of(found: Sequence[OldMessage], bounds: Bounds) -> Sequence[OldMessage]:
+    """As many of these messages, from the first on, as one transaction may delete."""
     so_far = zip(
-        accumulate(each.recipients for each in messages),
-        accumulate(each.attachments for each in messages),
-        accumulate(each.size for each in messages),
+        accumulate(each.recipients for each in found),
+        accumulate(each.attachments for each in found),
+        accumulate(each.size for each in found),
         strict=True,
     )
     fitting = takewhile(lambda sums: max(sums[:2]) <= bounds.rows and sums[2] <= bounds.size, so_far)
-    return messages[: min(bounds.keys, max(1, sum(1 for _ in fitting)))]
+    return found[: min(bounds.keys, max(1, sum(1 for _ in fitting)))]
 
 
 def forgo(connection: Connection, account_id: int, *, before: datetime, now: datetime) -> None:
@@ -105,20 +105,31 @@ def forgo(connection: Connection, account_id: int, *, before: datetime, now: dat
     )
 
 
-def delete_messages(connection: Connection, messages: Collection[OldMessage]) -> int:
+def known_and_since(
+    connection: Connection, account_id: int, graph_ids: Collection[str]
+) -> tuple[set[str], datetime | None]:
+    """Which of these messages of the account are imported, and since when received mail it imports now.
+
+    Read in this order, a message that was purged is known, or older than what is imported.
+    """
+    known = messages.known(connection, [(account_id, each) for each in graph_ids])
+    return {graph_id for _, graph_id in known}, accounts.import_since(connection, account_id)
+
+
+def delete_messages(connection: Connection, found: Collection[OldMessage]) -> int:
     """Delete these messages and all below them; how many were still there."""
-    ids = [each.message_id for each in messages]
+    ids = [each.message_id for each in found]
     for table in (recipient, attachment):
         connection.execute(delete(table).with_hint(_ROWS_ONLY, dialect_name="mssql").where(table.c.nMessageID.in_(ids)))
     gone = delete(message).with_hint(_ROWS_ONLY, dialect_name="mssql").where(_row.nMessageID.in_(ids))
     return connection.execute(gone).rowcount
 
 
-def contents_of(connection: Connection, messages: Collection[OldMessage]) -> list[Content]:
+def contents_of(connection: Connection, found: Collection[OldMessage]) -> list[Content]:
     """The contents that are kept of these messages."""
     rows = connection.execute(
         select(_part.nAttachmentID, _part.nSize)
-        .where(_part.nMessageID.in_([each.message_id for each in messages]), _KEPT)
+        .where(_part.nMessageID.in_([each.message_id for each in found]), _KEPT)
         .order_by(_part.nAttachmentID)
     )
     return [Content(*row) for row in rows]
