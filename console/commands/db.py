@@ -4,6 +4,7 @@ import click
 from alembic.util import CommandError
 
 from console.commands import Invocation, example, pass_invocation
+from console.commands.grants import grants
 from console.commands.purge import purge
 from console.output import Column, Record, prints_data, tell
 from db import schema
@@ -67,4 +68,5 @@ def current(invocation: Invocation) -> Record:
     return Record(columns, row, failure)
 
 
+db.add_command(grants)
 db.add_command(purge)
