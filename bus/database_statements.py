@@ -16,30 +16,36 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Insert,
     Row,
     Select,
     and_,
     bindparam,
     case,
+    column,
     delete,
     exists,
     func,
     insert,
     literal,
+    literal_column,
     or_,
     select,
     update,
+    values,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
 from bus.queue import TOO_MANY_DELIVERIES, Delivery, Message, MessageId, QueuedMessage, Selection
+from db.locking import locking, locking_gaps, skipping_locked
 from db.tables import queue_message
 
 HOUSEKEEPING_ROWS: Final = 1000
 _MOST_ENTRIES: Final = 500
+_MOST_PUT_IN_ONE_STATEMENT: Final = 300
 
 _row = queue_message.c
 _ENTRY: Final = re.compile(r"[0-9]{1,18}")
-_SKIP_LOCKED = "WITH (UPDLOCK, READPAST, ROWLOCK)"
 
 
 class Outcome(Enum):
@@ -89,41 +95,45 @@ def put(connection: Connection, messages: Sequence[Message], now: datetime, hori
         rows = json.dumps([(message.message_id, message.account_id, message.body) for message in messages])
         connection.execute(_PUT_AT_ONCE, {"rows": rows, "enqueued": now, "visible": now})
         return
-    connection.execute(
-        _PUT,
-        [
-            {
-                "id": message.message_id,
-                "account": message.account_id,
-                "body": message.body,
-                "enqueued": now,
-                "visible": message.not_before or now,
-            }
-            for message in messages
-        ],
+    each_once = {message.message_id: message for message in reversed(messages)}
+    new = list(reversed(each_once.values()))
+    if connection.dialect.name == "mssql":
+        for start in range(0, len(new), _MOST_PUT_IN_ONE_STATEMENT):
+            connection.execute(put_unknown(new[start : start + _MOST_PUT_IN_ONE_STATEMENT], now))
+    else:
+        connection.execute(_PUT_IGNORING[connection.dialect.name], [_put_row(message, now) for message in new])
+
+
+def _put_row(message: Message, now: datetime) -> dict[str, Any]:
+    return {
+        "sMessageID": message.message_id,
+        "sState": "active",
+        "nAccountID": message.account_id,
+        "sBody": message.body,
+        "dtEnqueued": now,
+        "dtVisible": message.not_before or now,
+    }
+
+
+_PUT_IGNORING: Final = {
+    "sqlite": sqlite.insert(queue_message).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(queue_message).on_conflict_do_nothing(),
+}
+
+
+def put_unknown(messages: Sequence[Message], now: datetime) -> Insert:
+    """SQL Server has nothing like ON CONFLICT DO NOTHING: keep others from putting the same ids, look, and insert."""
+    rows = [_put_row(message, now) for message in messages]
+    names = list(rows[0])
+    new = values(*(column(name, _row[name].type) for name in names), name="new").data(
+        [tuple(row.values()) for row in rows]
+    )
+    known = queue_message.alias("known")
+    look: Select[Any] = select(literal_column("1")).where(known.c.sMessageID == new.c.sMessageID, known.c.nRetired == 0)
+    return insert(queue_message).from_select(
+        names, select(*new.c).where(~exists(locking_gaps(look.select_from(known), known).correlate(new)))
     )
 
-
-# One statement for every database: SQL Server has no INSERT OR IGNORE.
-_KNOWN = queue_message.alias("known")
-_PUT = insert(queue_message).from_select(
-    ["sMessageID", "sState", "nAccountID", "sBody", "dtEnqueued", "dtVisible"],
-    select(
-        bindparam("id", type_=_row.sMessageID.type),
-        literal("active", _row.sState.type),
-        bindparam("account", type_=_row.nAccountID.type),
-        bindparam("body", type_=_row.sBody.type),
-        bindparam("enqueued", type_=_row.dtEnqueued.type),
-        bindparam("visible", type_=_row.dtVisible.type),
-    ).where(
-        ~exists(
-            select(literal(1))
-            .select_from(_KNOWN)
-            .with_hint(_KNOWN, "WITH (UPDLOCK, HOLDLOCK)", "mssql")
-            .where(_KNOWN.c.sMessageID == bindparam("id"), _KNOWN.c.nRetired == 0)
-        )
-    ),
-)
 
 # SQLite takes all messages in one step. Its driver gives up the interpreter's lock at every step and, under load, waits
 # for the event loop to get it back: a row a step makes the receiver half as fast (bench/receiver.py).
@@ -147,24 +157,22 @@ _PUT_AT_ONCE = (
 
 def anything(now: datetime) -> Select[Any]:
     """Whether anybody could receive something now."""
-    return select(literal(1)).select_from(queue_message).where(_row.sState == "active", _row.dtVisible <= now).limit(1)
+    return select(literal(1)).select_from(queue_message).where(_receivable_at(now)).limit(1)
 
 
 def waiting(now: datetime, most: int) -> Select[Any]:
     """How many could be received now, counted up to `most`."""
-    some = select(_row.nSequence).where(_row.sState == "active", _row.dtVisible <= now).limit(most).subquery()
+    some = select(_row.nSequence).where(_receivable_at(now)).limit(most).subquery()
     return select(func.count()).select_from(some)
 
 
 def _receivable(now: datetime, most: int) -> Select[Any]:
-    return (
-        select(queue_message)
-        .with_hint(queue_message, _SKIP_LOCKED, "mssql")
-        .where(_row.sState == "active", _row.dtVisible <= now)
-        .order_by(_row.dtVisible, _row.nSequence)
-        .limit(most)
-        .with_for_update(skip_locked=True)
-    )
+    look = select(queue_message).where(_receivable_at(now)).order_by(_row.dtVisible, _row.nSequence).limit(most)
+    return skipping_locked(look, queue_message)
+
+
+def _receivable_at(now: datetime) -> ColumnElement[bool]:
+    return and_(_row.sState == "active", _row.dtVisible <= now)
 
 
 def lock_some(
@@ -188,11 +196,14 @@ def lock_some(
     token = uuid.uuid4().hex
     fresh = [row for row in rows if row.nDeliveryCount < most_deliveries]
     if fresh:
-        connection.execute(
+        taken = connection.execute(
             update(queue_message)
-            .where(_row.nSequence.in_([row.nSequence for row in fresh]))
+            .where(_row.nSequence.in_([row.nSequence for row in fresh]), _receivable_at(now))
             .values(sLockToken=token, dtVisible=until, nDeliveryCount=_row.nDeliveryCount + 1)
-        )
+        ).rowcount
+        if taken != len(fresh):  # where a lock was no lock, this statement decides
+            mine = set(connection.scalars(select(_row.nSequence).where(_row.sLockToken == token)))
+            fresh = [row for row in fresh if row.nSequence in mine]
     return [
         Delivery(
             message_id=MessageId(row.sMessageID),
@@ -212,14 +223,16 @@ def settle(connection: Connection, settlements: list[Settlement], now: datetime)
     held = {
         (row.nSequence, row.sLockToken): row.nRetired != 0
         for row in connection.execute(
-            select(_row.nSequence, _row.sLockToken, _row.nRetired)
-            .where(
-                _row.nSequence.in_([settlement.handle.sequence for settlement in settlements]),
-                _row.sState == "active",
-                _row.dtVisible > now,
+            locking(
+                select(_row.nSequence, _row.sLockToken, _row.nRetired)
+                .where(
+                    _row.nSequence.in_([settlement.handle.sequence for settlement in settlements]),
+                    _row.sState == "active",
+                    _row.dtVisible > now,
+                )
+                .order_by(_row.nSequence),
+                queue_message,
             )
-            .with_hint(queue_message, "WITH (UPDLOCK, ROWLOCK)", "mssql")
-            .with_for_update()
         )
     }
     results: list[bool] = []
@@ -350,15 +363,8 @@ def purge(chunk: list[int], *, dead_letters: bool, now: datetime) -> Callable[[C
 
 
 def _locked_rows(connection: Connection, *conditions: ColumnElement[bool]) -> list[int]:
-    return list(
-        connection.scalars(
-            select(_row.nSequence)
-            .with_hint(queue_message, _SKIP_LOCKED, "mssql")
-            .where(*conditions)
-            .order_by(_row.nSequence)
-            .with_for_update(skip_locked=True)
-        )
-    )
+    look = select(_row.nSequence).where(*conditions).order_by(_row.nSequence)
+    return list(connection.scalars(skipping_locked(look, queue_message)))
 
 
 def count(now: datetime) -> Select[Any]:

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, insert, or_, select, true, update
 
 from db.errors import AccountExists, AccountNotFound
 from db.schedule import SUBSCRIPTIONS, Application
@@ -89,23 +88,12 @@ def add(connection: Connection, settings: AccountSettings, *, now: datetime) -> 
         AccountExists: the name is taken, or another account imports the same folder.
     """
     _refuse_same_folder(connection, settings)
-    taken = connection.scalar(select(_settings.nAccountID).where(_settings.sAccountName == settings.name))
-    if taken is None:
-        try:
-            with connection.begin_nested():
-                account_id = connection.execute(
-                    insert(account_settings).values(
-                        bEnabled=True,
-                        **_columns(settings),
-                    )
-                ).inserted_primary_key
-        except IntegrityError:
-            taken = settings.name
-        else:
-            assert account_id is not None  # noqa: S101  # a single insert always has its key
-            make_due(connection, account_id[0], now=now)
-            return int(account_id[0])
-    raise _name_taken(settings.name)
+    _refuse_same_name(connection, settings)
+    # Inline, see db.messages: this table may have triggers, too.
+    connection.execute(insert(account_settings).inline().values(bEnabled=True, **_columns(settings)))
+    account_id = by_name(connection, settings.name).account_id
+    make_due(connection, account_id, now=now)
+    return account_id
 
 
 def change(connection: Connection, name: str, settings: AccountSettings, *, now: datetime) -> None:
@@ -117,13 +105,10 @@ def change(connection: Connection, name: str, settings: AccountSettings, *, now:
     """
     account = by_name(connection, name)
     _refuse_same_folder(connection, settings, but=account.account_id)
-    try:
-        with connection.begin_nested():
-            connection.execute(
-                update(account_settings).where(_settings.nAccountID == account.account_id).values(**_columns(settings))
-            )
-    except IntegrityError as exc:
-        raise _name_taken(settings.name) from exc
+    _refuse_same_name(connection, settings, but=account.account_id)
+    connection.execute(
+        update(account_settings).where(_settings.nAccountID == account.account_id).values(**_columns(settings))
+    )
     make_due(connection, account.account_id, now=now)
 
 
@@ -388,8 +373,12 @@ def _columns(settings: AccountSettings) -> dict[str, Any]:
     }
 
 
-def _name_taken(name: str) -> AccountExists:
-    return AccountExists(f"An account named {name!r} exists already. Choose another name, or remove that one.")
+def _refuse_same_name(connection: Connection, settings: AccountSettings, *, but: int | None = None) -> None:
+    named = select(_settings.nAccountID).where(_settings.sAccountName == settings.name)
+    if any(number != but for number in connection.scalars(named)):
+        raise AccountExists(
+            f"An account named {settings.name!r} exists already. Choose another name, or remove that one."
+        )
 
 
 def _refuse_same_folder(connection: Connection, settings: AccountSettings, *, but: int | None = None) -> None:
@@ -401,8 +390,8 @@ def _refuse_same_folder(connection: Connection, settings: AccountSettings, *, bu
             )
 
 
-def _bit(column: ColumnElement[Any]) -> ColumnElement[str]:
-    return case((column, "1"), else_="0")
+def _bit(condition: ColumnElement[bool]) -> ColumnElement[str]:
+    return case((condition, "1"), else_="0")
 
 
 # Made and compared in the database only, so that it is one text whatever the database does to blanks and case.
@@ -419,8 +408,9 @@ _FINGERPRINT: Final[ColumnElement[str]] = (
     + "|"
     + _settings.sFolder
     + "|"
-    + _bit(_settings.bSecureCertificateAccess)
-    + _bit(_settings.bEnabled)
+    # Compared, since a bit is no condition on SQL Server.
+    + _bit(_settings.bSecureCertificateAccess == true())
+    + _bit(_settings.bEnabled == true())
     + _bit(_settings.dtRemoved.is_not(None))
 )
 

@@ -1,8 +1,8 @@
 """Calls that many processes may make together in a span of time (`tblCallBudget`)."""
 
 from sqlalchemy import Connection, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
+from db.locking import locking
 from db.tables import call_budget
 
 _row = call_budget.c
@@ -13,18 +13,10 @@ def reserve(connection: Connection, budget: str, *, slot: int, wanted: int, most
 
     Slots are numbered in the order of time; a slot that is over has none left.
     """
-    known = connection.execute(
-        select(_row.nSlot, _row.nUsed)
-        .where(_row.sBudget == budget)
-        .with_hint(call_budget, "WITH (UPDLOCK, ROWLOCK)", "mssql")
-        .with_for_update()
-    ).one_or_none()
+    look = select(_row.nSlot, _row.nUsed).where(_row.sBudget == budget)
+    known = connection.execute(locking(look, call_budget)).one_or_none()
     if known is None:
-        try:
-            with connection.begin_nested():
-                connection.execute(insert(call_budget).values(sBudget=budget, nSlot=slot, nUsed=min(wanted, most)))
-        except IntegrityError:
-            return 0  # another process was first: ask again
+        connection.execute(insert(call_budget).values(sBudget=budget, nSlot=slot, nUsed=min(wanted, most)))
         return min(wanted, most)
     if known.nSlot > slot:
         return 0

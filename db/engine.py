@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol, TypeVar
 import tenacity
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from db import postgresql, sqlite, sqlserver
 from db.connection import ConnectionOptions
@@ -27,10 +27,18 @@ T = TypeVar("T")
 
 _POOL_THREADS: Final = 8
 _MOST_SHARING: Final = 64
+
+
+def _is_enough(state: tenacity.RetryCallState) -> bool:
+    # A key that another transaction was first to write is found there the next time; if not, the data itself is wrong.
+    failure = None if state.outcome is None else state.outcome.exception()
+    return state.attempt_number >= (3 if isinstance(failure, IntegrityError) else 8)
+
+
 _AGAIN: Final[dict[str, Any]] = {
     "retry": tenacity.retry_if_exception(must_be_retried),
     "wait": tenacity.wait_random_exponential(multiplier=0.02, max=1),
-    "stop": tenacity.stop_after_attempt(8),
+    "stop": _is_enough,
     "reraise": True,
 }
 

@@ -18,10 +18,10 @@ from typing import Final
 
 import structlog
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from db.engine import Database
 from db.errors import DatabaseUnavailable
+from db.locking import locking
 from db.tables import mailbox_call
 
 MOST_AT_ONCE: Final = 4
@@ -305,12 +305,12 @@ _RENEW = (
 
 
 def _take(connection: Connection, missing: Mapping[str, int], *, owner: str, now: datetime) -> None:
-    rows = connection.execute(
+    look = (
         select(_row.sMailbox, _row.nSlot, _row.sOwner, _row.dtLeaseUntil)
         .where(_row.sMailbox.in_(list(missing)), _row.nSlot >= 0)
-        .with_hint(mailbox_call, "WITH (UPDLOCK, ROWLOCK)", "mssql")
-        .with_for_update()
-    ).all()
+        .order_by(_row.sMailbox, _row.nSlot)
+    )
+    rows = connection.execute(locking(look, mailbox_call)).all()
     known = {(row.sMailbox, row.nSlot) for row in rows}
     taken = {(row.sMailbox, row.nSlot) for row in rows if row.sOwner == owner or row.dtLeaseUntil > now}
     for name, wanted in missing.items():
@@ -332,8 +332,7 @@ def _put(connection: Connection, name: str, slot: int, *, owner: str, until: dat
             .values(sOwner=owner, dtLeaseUntil=until)
         )
         return
-    with contextlib.suppress(IntegrityError), connection.begin_nested():  # another process was first
-        connection.execute(insert(mailbox_call).values(sMailbox=name, nSlot=slot, sOwner=owner, dtLeaseUntil=until))
+    connection.execute(insert(mailbox_call).values(sMailbox=name, nSlot=slot, sOwner=owner, dtLeaseUntil=until))
 
 
 def _asked_only(connection: Connection, plan: _Plan, owner: str, now: datetime) -> _Found:

@@ -4,28 +4,25 @@
 `MessageStore.replace` puts a message in the place of what was imported of it, when an operator asks for that.
 """
 
-import asyncio
 import contextlib
-import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeGuard
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 from sqlalchemy.exc import DBAPIError, StatementError
 
+from db.contents import ContentDiffers, insert_with_content
 from db.engine import Database
 from db.tables import attachment, message, recipient
 from groupcommit import GroupCommit
 
 _MOST_IN_ONE_GROUP: Final = 50
 _KEYS_IN_ONE_QUERY: Final = 500
-_PIECE_BYTES: Final = 1024 * 1024
-_WHOLE_VALUES_IN_FLIGHT: Final = 2
 
 # The database's own, and what its driver or our column types say to a value they cannot convert.
-_REFUSALS: Final = (StatementError, UnicodeEncodeError, OverflowError)
+_REFUSALS: Final = (StatementError, UnicodeEncodeError, OverflowError, ContentDiffers)
 
 MessageKey = tuple[int, str]
 """Account number and immutable Graph id."""
@@ -105,7 +102,6 @@ class MessageStore:
         self._group: GroupCommit[MessageRecord, bool | MessageRefused] = GroupCommit(
             self._write, most_items=_MOST_IN_ONE_GROUP
         )
-        self._whole_values = asyncio.Semaphore(_WHOLE_VALUES_IN_FLIGHT)
 
     async def known(self, keys: Collection[MessageKey]) -> set[MessageKey]:
         """Which of these are imported already.
@@ -124,10 +120,8 @@ class MessageStore:
             MessageRefused: the database takes no such message, whenever it is tried.
             DatabaseUnavailable: nothing was written.
         """
-        if record.streams:
-            outcome = await self._write_streaming(record)
-        else:
-            outcome = (await self._group.submit([record]))[0]
+        # A large one alone: the others would wait for it.
+        outcome = (await (self._write([record]) if record.streams else self._group.submit([record])))[0]
         if isinstance(outcome, MessageRefused):
             raise outcome
         return outcome
@@ -141,21 +135,15 @@ class MessageStore:
             MessageRefused: the database takes no such message, whenever it is tried; the old one stays.
             DatabaseUnavailable: nothing was written.
         """
-        if record.streams and self._database.engine.dialect.name != "sqlite":
-            async with self._whole_values:
-                return await self._replace(record)
-        return await self._replace(record)
+        now = self._clock()
+        try:
+            return await self._database.write(lambda connection: _replace(connection, record, now))
+        except _REFUSALS as exc:
+            raise _refusal(exc) from exc
 
     async def close(self) -> None:
         """Write what was submitted."""
         await self._group.close()
-
-    async def _write_streaming(self, record: MessageRecord) -> bool | MessageRefused:
-        if self._database.engine.dialect.name == "sqlite":
-            return (await self._write([record]))[0]
-        # Elsewhere the value goes through memory whole, until it is written in pieces there too: so, few at a time.
-        async with self._whole_values:
-            return (await self._write([record]))[0]
 
     async def _write(self, records: list[MessageRecord]) -> list[bool | MessageRefused]:
         now = self._clock()
@@ -166,15 +154,6 @@ class MessageStore:
                 return [await self._explain(records[0], exc)]
         # One of them is at fault, or another host wrote one in between: each on its own, so the others get through.
         return [(await self._write([record]))[0] for record in records]
-
-    async def _replace(self, record: MessageRecord) -> bool:
-        now = self._clock()
-        with contextlib.suppress(*_REFUSALS):  # another process may have been first to write it as new: look again
-            return await self._database.write(lambda connection: _replace(connection, record, now))
-        try:
-            return await self._database.write(lambda connection: _replace(connection, record, now))
-        except _REFUSALS as exc:
-            raise _refusal(exc) from exc
 
     async def _explain(self, record: MessageRecord, exc: Exception) -> bool | MessageRefused:
         with contextlib.suppress(*_REFUSALS):  # the key itself may be what is refused
@@ -190,18 +169,27 @@ def _refusal(exc: Exception) -> MessageRefused:
 
 def known(connection: Connection, keys: list[MessageKey]) -> set[MessageKey]:
     """Which of these are imported."""
-    found: set[MessageKey] = set()
+    return set(_numbers(connection, keys))
+
+
+def _numbers(connection: Connection, keys: list[MessageKey]) -> dict[MessageKey, int]:
+    """`nMessageID` of those that are imported.
+
+    Also of those just written, whence the `inline` of our inserts: RETURNING would ask SQL Server for OUTPUT, which a
+    table with triggers refuses, and other programs may have given it some.
+    """
+    found: dict[MessageKey, int] = {}
     for start in range(0, len(keys), _KEYS_IN_ONE_QUERY):
         chunk = keys[start : start + _KEYS_IN_ONE_QUERY]
         # Not a row-value IN: SQL Server has none. The few too many that this finds do no harm.
         rows = connection.execute(
-            select(message.c.nAccountID, message.c.sGraphMessageID).where(
+            select(message.c.nAccountID, message.c.sGraphMessageID, message.c.nMessageID).where(
                 message.c.nAccountID.in_({account_id for account_id, _ in chunk}),
                 message.c.sGraphMessageID.in_([graph_id for _, graph_id in chunk]),
             )
         )
-        found.update((row[0], row[1]) for row in rows)
-    return found.intersection(keys)
+        found.update({(row[0], row[1]): row[2] for row in rows})
+    return {key: found[key] for key in keys if key in found}
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +227,11 @@ def _save(connection: Connection, records: list[MessageRecord], now: datetime) -
             seen.add(record.key)
             new.append(record)
     if new:
-        ids = connection.scalars(_INSERT_MESSAGE, [_message_row(record, now) for record in new]).all()
-        _insert_children(connection, list(zip(ids, new, strict=True)))
+        # In one order for all: two who write the same messages wait for each other, and not both at once.
+        new.sort(key=lambda record: record.key)
+        connection.execute(insert(message).inline(), [_message_row(record, now) for record in new])
+        numbers = _numbers(connection, [record.key for record in new])
+        _insert_children(connection, [(numbers[record.key], record) for record in new])
     return results
 
 
@@ -258,42 +249,21 @@ def _replace(connection: Connection, record: MessageRecord, now: datetime) -> bo
     return True
 
 
-_INSERT_MESSAGE = insert(message).returning(message.c.nMessageID, sort_by_parameter_order=True)
-
-
 def _insert_children(connection: Connection, saved: list[tuple[int, MessageRecord]]) -> None:
     recipients = [_recipient_row(message_id, each) for message_id, record in saved for each in record.recipients]
     if recipients:
         connection.execute(insert(recipient), recipients)
     parts = [(message_id, part) for message_id, record in saved for part in record.attachments]
-    small = [_attachment_row(message_id, part) for message_id, part in parts if not _is_file(part.content)]
+    small = [
+        {**_attachment_row(message_id, part), "biContent": part.content}
+        for message_id, part in parts
+        if not _is_file(part.content)
+    ]
     if small:
-        connection.execute(insert(attachment), small)
+        connection.execute(insert(attachment).inline(), small)
     for message_id, part in parts:
         if _is_file(part.content):
-            _insert_large(connection, message_id, part)
-
-
-def _insert_large(connection: Connection, message_id: int, part: AttachmentRecord) -> None:
-    source = part.content
-    assert source is not None  # noqa: S101  # the caller has looked
-    assert not isinstance(source, bytes)  # noqa: S101  # the caller has looked
-    source.seek(0)
-    row = _attachment_row(message_id, part)
-    if connection.dialect.name != "sqlite":
-        row["biContent"] = source.read(part.size)
-        connection.execute(insert(attachment), [row])
-        return
-    # https://www.sqlite.org/c3ref/blob_open.html: room first, then the bytes piece by piece.
-    del row["biContent"]
-    key = connection.execute(insert(attachment).values(**row, biContent=func.zeroblob(part.size))).inserted_primary_key
-    assert key is not None  # noqa: S101  # a single insert always has its key
-    driver: Any = connection.connection.driver_connection
-    if not isinstance(driver, sqlite3.Connection):
-        raise TypeError("the sqlite dialect without sqlite3")
-    with driver.blobopen(attachment.name, attachment.c.biContent.name, key[0]) as blob:
-        while piece := source.read(_PIECE_BYTES):
-            blob.write(piece)
+            insert_with_content(connection, _attachment_row(message_id, part), part.content)
 
 
 def _message_row(record: MessageRecord, now: datetime) -> dict[str, Any]:
@@ -338,9 +308,8 @@ def _attachment_row(message_id: int, part: AttachmentRecord) -> dict[str, Any]:
         "bInline": part.inline,
         "sContentID": part.content_id,
         "sSHA256": part.sha256,
-        "biContent": part.content if isinstance(part.content, bytes) else None,
     }
 
 
-def _is_file(content: bytes | IO[bytes] | None) -> bool:
+def _is_file(content: bytes | IO[bytes] | None) -> TypeGuard[IO[bytes]]:
     return content is not None and not isinstance(content, bytes)

@@ -11,6 +11,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, insert, literal, not_, or_, select, update
 
+from db.locking import skipping_locked
 from db.tables import account_settings, folder_sync, subscription_schedule
 
 NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
@@ -93,12 +94,10 @@ class Schedule:
     ) -> list[Turn]:
         """Take those of the accounts that are still due and free."""
         row = self.table.c
-        rows = connection.execute(
-            select(row.nAccountID, row.nFailures, row.nRequests)
-            .with_hint(self.table, "WITH (UPDLOCK, READPAST, ROWLOCK)", "mssql")
-            .where(row.nAccountID.in_(account_ids), self._free(now))
-            .with_for_update(skip_locked=True)
-        ).all()
+        look = select(row.nAccountID, row.nFailures, row.nRequests).where(
+            row.nAccountID.in_(account_ids), self._free(now)
+        )
+        rows = connection.execute(skipping_locked(look, self.table)).all()
         until = now + lease
         if rows:
             connection.execute(

@@ -1,6 +1,7 @@
 """What tests of several packages need: a database with the schema in it, made once and copied, and a clock."""
 
 import os
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -36,10 +37,12 @@ def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SQLite:
 
 
 @pytest.fixture(scope="session")
-def postgresql_databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
-    server = PostgreSQLServer(tmp_path_factory.mktemp("postgresql"))
-    yield PostgreSQL(server)
-    server.stop()
+def postgresql_databases() -> Iterator[PostgreSQL]:
+    # Not in pytest's folder, which another run of pytest closes to the user that the server runs as.
+    with tempfile.TemporaryDirectory(prefix="mail-importer-") as folder:
+        server = PostgreSQLServer(Path(folder))
+        yield PostgreSQL(server)
+        server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -50,15 +53,15 @@ def mssql_databases() -> Iterator[SqlServer]:
 
 
 @pytest.fixture
-def backend() -> str:
+def database_kind() -> str:
     """Which database a test gets. A folder whose tests are to run on all of them gives this fixture their names."""
     return "sqlite"
 
 
 @pytest.fixture
-def databases(backend: str, request: pytest.FixtureRequest) -> Databases:
+def databases(database_kind: str, request: pytest.FixtureRequest) -> Databases:
     """Where gateways of this backend come from."""
-    found: Databases = request.getfixturevalue(f"{backend}_databases")
+    found: Databases = request.getfixturevalue(f"{database_kind}_databases")
     return found
 
 
@@ -85,7 +88,7 @@ def migrated_file(sqlite_databases: SQLite) -> Path:
 @pytest.fixture
 def database_file(gateway: Gateway) -> Path:
     """The file of a gateway on SQLite."""
-    return Path(gateway.url.removeprefix("sqlite:///"))
+    return gateway.file
 
 
 @pytest.fixture

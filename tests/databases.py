@@ -27,7 +27,7 @@ from tests.clock import SettableClock
 
 MSSQL_VARIABLE: Final = "MAIL_IMPORTER_TEST_MSSQL"
 EVERY_BACKEND: Final = ("sqlite", "postgresql", pytest.param("mssql", marks=pytest.mark.mssql))
-"""What a `backend` fixture is parametrized by."""
+"""What a `database_kind` fixture is parametrized by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,16 @@ class Gateway:
     def backend(self) -> str:
         """sqlite, postgresql or mssql."""
         return self.url.partition(":")[0].partition("+")[0]
+
+    @property
+    def file(self) -> Path:
+        """Its file, on SQLite."""
+        return Path(self.url.removeprefix("sqlite:///"))
+
+    @property
+    def arguments(self) -> list[str]:
+        """Itself for the command line of a child, which says `Gateway(*sys.argv[1:])`."""
+        return [self.url] if self.schema is None else [self.url, self.schema]
 
     def engine(self, **options: Any) -> Engine:  # noqa: ANN401  # those of ConnectionOptions
         """An engine of its own, to be disposed of."""

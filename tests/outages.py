@@ -1,19 +1,176 @@
-"""Ways in which a SQLite database stops working, on demand, as files and locks really do it."""
+"""Ways in which a database stops working, on demand, as files, locks and connections really do it."""
 
 import contextlib
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, Table, event, select, text
+from sqlalchemy.engine import URL, make_url
 
 from db.engine import make_engine
+from db.tables import message, queue_message
+from tests.databases import Gateway
+from tests.relay import Relay
 
 LOCKED: Final = "another process holds its lock"
 READ_ONLY: Final = "read-only"
 FULL: Final = "full"
 GONE: Final = "its file"
+
+_READ_ONLY: Final = ("SET default_transaction_read_only = on", "RESET default_transaction_read_only")
+
+
+class Fragile(Protocol):
+    """A gateway whose trouble a test can make. Of the ways there are, each kind of gateway has some."""
+
+    gateway: Gateway
+    """It, past all trouble."""
+
+    def engine(self) -> Engine:
+        """A new engine, as another process would have it."""
+
+    def broken(self, kind: str) -> AbstractContextManager[None]:
+        """It fails in this way meanwhile: the name of a method that is a context."""
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Another transaction keeps all others from writing messages and queue."""
+
+    def gone(self) -> AbstractContextManager[None]:
+        """Nobody can reach it."""
+
+    def close(self) -> None:
+        """Take away what makes trouble."""
+
+
+def fragile(gateway: Gateway) -> Fragile:
+    """The gateway, to be troubled."""
+    if gateway.backend == "sqlite":
+        return FragileDatabase(gateway.file)
+    return FragilePostgreSQL(gateway) if gateway.backend == "postgresql" else FragileServer(gateway)
+
+
+class FragileServer:
+    """A server behind a relay."""
+
+    kinds: tuple[str, ...] = ("locked", "gone", "lost", "mute")
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.relay, through = self._relayed(make_url(gateway.url))
+        self._through = Gateway(through.render_as_string(hide_password=False), gateway.schema)
+
+    def _relayed(self, url: URL) -> tuple[Relay, URL]:
+        relay = Relay((url.host or "127.0.0.1", url.port or 1433))
+        return relay, url.set(host="127.0.0.1", port=int(relay.address[1]))
+
+    def engine(self) -> Engine:
+        """A new engine, as another process would have it, that waits three seconds for an answer."""
+        return self._through.engine(statement_seconds=3, login_seconds=3)
+
+    def broken(self, kind: str) -> AbstractContextManager[None]:
+        """It fails in this way meanwhile."""
+        found: AbstractContextManager[None] = getattr(self, kind)()
+        return found
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Another transaction keeps all others from writing messages and queue."""
+        other = self.gateway.engine()
+        with other.connect() as connection:
+            for table in (message, queue_message):
+                self._lock(connection, table)
+            yield
+            connection.rollback()
+        other.dispose()
+
+    def _lock(self, connection: Connection, table: Table) -> None:
+        connection.execute(select(table).with_hint(table, "WITH (TABLOCKX, HOLDLOCK)", "mssql").limit(1)).all()
+
+    def gone(self) -> AbstractContextManager[None]:
+        """Its connections are lost, and it takes no new ones."""
+        return self.relay.refusing()
+
+    @contextlib.contextmanager
+    def lost(self) -> Iterator[None]:
+        """Its connections are lost, in the middle of whatever they are at, and may be made anew."""
+        self.relay.lose_connections()
+        yield
+
+    def mute(self) -> AbstractContextManager[None]:
+        """It takes what it is told, and answers nothing."""
+        return self.relay.mute()
+
+    def close(self) -> None:
+        """End the relay."""
+        self.relay.stop()
+
+
+class FragilePostgreSQL(FragileServer):
+    """A database of PostgreSQL behind a relay, used by a role of its own."""
+
+    kinds = (*FragileServer.kinds, "read_only", "denied", "locked_out")
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._folder = Path(tempfile.mkdtemp())
+        url = make_url(gateway.url)
+        self._name = url.database
+        self._role = f"importer_{url.database}"
+        super().__init__(gateway)
+        self._say(
+            f'CREATE ROLE "{self._role}" LOGIN',
+            f'GRANT ALL ON ALL TABLES IN SCHEMA public TO "{self._role}"',
+            f'GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO "{self._role}"',
+        )
+
+    def _relayed(self, url: URL) -> tuple[Relay, URL]:
+        name = ".s.PGSQL.5432"
+        relay = Relay(f"{url.query['host']}/{name}", listen_at=self._folder / name)
+        return relay, url.set(username=self._role).update_query_dict({"host": str(self._folder)})
+
+    def _lock(self, connection: Connection, table: Table) -> None:
+        connection.execute(text(f'LOCK TABLE "{table.name}" IN EXCLUSIVE MODE'))
+
+    def read_only(self) -> AbstractContextManager[None]:
+        """Nothing can be written, as on a standby after a failover."""
+        on, off = (f'ALTER DATABASE "{self._name}" {each}' for each in _READ_ONLY)
+        return self._meanwhile(on, off, disconnecting=True)
+
+    def denied(self) -> AbstractContextManager[None]:
+        """A right is missing, on one table of all."""
+        right = 'INSERT ON "tblEmailMessage"'
+        return self._meanwhile(f'REVOKE {right} FROM "{self._role}"', f'GRANT {right} TO "{self._role}"')
+
+    def locked_out(self) -> AbstractContextManager[None]:
+        """The login may connect no more."""
+        role = f'ALTER ROLE "{self._role}"'
+        return self._meanwhile(f"{role} NOLOGIN", f"{role} LOGIN", disconnecting=True)
+
+    def close(self) -> None:
+        """End the relay."""
+        super().close()
+        shutil.rmtree(self._folder)
+
+    @contextlib.contextmanager
+    def _meanwhile(self, begin: str, end: str, *, disconnecting: bool = False) -> Iterator[None]:
+        disconnect = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{self._role}'"  # noqa: S608  # our own name
+        more = [disconnect] if disconnecting else []
+        self._say(begin, *more)
+        try:
+            yield
+        finally:
+            self._say(end, *more)
+
+    def _say(self, *statements: str) -> None:
+        owner = self.gateway.engine()
+        with owner.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+        owner.dispose()
 
 
 class FragileDatabase:
@@ -23,6 +180,7 @@ class FragileDatabase:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.gateway = Gateway(f"sqlite:///{path}")
         self._pragmas: dict[str, object] = {}
 
     def engine(self) -> Engine:
@@ -75,6 +233,9 @@ class FragileDatabase:
             yield
         finally:
             away.rename(self.path.parent)
+
+    def close(self) -> None:
+        """There is nothing to take away."""
 
     @contextlib.contextmanager
     def _with_pragma(self, name: str, value: object) -> Iterator[None]:

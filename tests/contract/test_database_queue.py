@@ -35,20 +35,22 @@ from tests.contract.queue_contract import (
     take,
     take_one,
 )
-from tests.outages import FULL, GONE, LOCKED, READ_ONLY, FragileDatabase
+from tests.databases import EVERY_BACKEND, Gateway
+from tests.outages import FULL, GONE, LOCKED, READ_ONLY, FragileDatabase, fragile
 
 ROOT: Final = Path(__file__).parents[2]
 
 
 class DatabaseBackend(QueueBackend):
-    """The queue table of one SQLite file."""
+    """The queue table of one gateway."""
 
     lock_duration = timedelta(seconds=60)
     duplicate_window = timedelta(minutes=10)
     most_deliveries = 3
 
-    def __init__(self, path: Path, clock: Callable[[], datetime] | None = None) -> None:
-        self.fragile = FragileDatabase(path)
+    def __init__(self, gateway: Gateway, clock: Callable[[], datetime] | None = None) -> None:
+        self.gateway = gateway
+        self.fragile = fragile(gateway)
         self.clock = SettableClock()
         self._clock = clock or self.clock
         self._opened: list[tuple[DatabaseQueue, Database]] = []
@@ -83,19 +85,30 @@ class DatabaseBackend(QueueBackend):
         for queue, database in self._opened:
             await queue.close()
             await database.close()
+        self.fragile.close()
+
+
+@pytest.fixture(params=EVERY_BACKEND)
+def database_kind(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+on_sqlite: Final = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+"""What is of files only."""
 
 
 @pytest.fixture
-async def backend(database_file: Path) -> AsyncIterator[DatabaseBackend]:
-    made = DatabaseBackend(database_file)
+async def backend(gateway: Gateway) -> AsyncIterator[DatabaseBackend]:
+    made = DatabaseBackend(gateway)
     yield made
     await made.close()
 
 
 @pytest.fixture
-async def real_time(database_file: Path) -> AsyncIterator[DatabaseBackend]:
+async def real_time(gateway: Gateway) -> AsyncIterator[DatabaseBackend]:
     """For what happens between processes, which have clocks of their own."""
-    made = DatabaseBackend(database_file, lambda: datetime.now(UTC))
+    made = DatabaseBackend(gateway, lambda: datetime.now(UTC))
     yield made
     await made.close()
 
@@ -107,6 +120,7 @@ class TestDatabaseQueue(QueueContract):
 # The database in trouble.
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("kind", "cause"), [("locked", LOCKED), ("read_only", READ_ONLY), ("full", FULL), ("gone", GONE)]
 )
@@ -118,6 +132,7 @@ async def test_trouble_of_the_database_is_named_and_loses_nothing(
     await queue.put(messages("ab"))
     held = await take_one(queue)
     large = message("refused", "x" * 200_000)
+    assert isinstance(backend.fragile, FragileDatabase)
     with backend.fragile.broken(kind):
         with pytest.raises(QueueUnavailable, match=cause):
             await queue.put([message("small"), large])
@@ -134,6 +149,7 @@ async def test_trouble_of_the_database_is_named_and_loses_nothing(
     assert sorted([held.message_id, *await drain(queue)]) == ["a", "b", "refused", "small"]
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
 async def test_operators_see_a_queue_that_cannot_be_written(backend: DatabaseBackend) -> None:
     """Looking needs no write lock."""
     queue = await backend.open()
@@ -143,25 +159,28 @@ async def test_operators_see_a_queue_that_cannot_be_written(backend: DatabaseBac
         assert len(await queue.peek(most=10)) == 2
 
 
+@on_sqlite
 async def test_replaced_file_takes_nothing(backend: DatabaseBackend) -> None:
     """When a backup is restored under it, the queue acknowledges nothing to the old file, which nobody finds again."""
     queue = await backend.open()
     await queue.put([message("before")])
-    copy = backend.fragile.path.with_name("copy.db")
-    shutil.copy(backend.fragile.path, copy)
-    copy.replace(backend.fragile.path)
+    path = backend.gateway.file
+    copy = path.with_name("copy.db")
+    shutil.copy(path, copy)
+    copy.replace(path)
     with pytest.raises(QueueUnavailable, match="was replaced"):
         await queue.put([message("after")])
 
 
+@on_sqlite
 async def test_deleted_file_takes_nothing(backend: DatabaseBackend) -> None:
     """When its file is deleted under it, the queue acknowledges nothing that would be lost with it."""
     queue = await backend.open()
     await queue.put([message("before")])
-    backend.fragile.path.unlink()
+    backend.gateway.file.unlink()
     with pytest.raises(QueueUnavailable, match=GONE):
         await queue.put([message("after")])
-    assert not backend.fragile.path.exists()
+    assert not backend.gateway.file.exists()
 
 
 # Waiting.
@@ -202,7 +221,7 @@ async def test_message_of_another_process_is_noticed(
     receiving = asyncio.create_task(queue.receive(1, wait=timedelta(seconds=30)))
     output = await asyncio.to_thread(
         run_child,
-        real_time.fragile.path,
+        real_time.gateway,
         """
         await queue.put([Message(MessageId("m"), "body")])
         print(time.time())
@@ -234,7 +253,7 @@ async def test_killed_consumer_loses_nothing(real_time: DatabaseBackend) -> None
     queue = await real_time.open()
     await queue.put(messages(["held", "done", "free"]))
     child = start_child(
-        real_time.fragile.path,
+        real_time.gateway,
         """
         deliveries = await queue.receive(2, wait=timedelta(seconds=10))
         await queue.complete(next(each for each in deliveries if each.message_id == "done"))
@@ -250,7 +269,7 @@ async def test_killed_consumer_loses_nothing(real_time: DatabaseBackend) -> None
     assert [each.message_id for each in await take(queue)] == ["free"]
     assert await nothing_to_receive(queue)
 
-    later = DatabaseBackend(real_time.fragile.path, lambda: datetime.now(UTC) + timedelta(seconds=61))
+    later = DatabaseBackend(real_time.gateway, lambda: datetime.now(UTC) + timedelta(seconds=61))
     [held, free] = await take(await later.open(), 2)
     await later.close()
     assert {(each.message_id, each.delivery_count) for each in (held, free)} == {("held", 2), ("free", 2)}
@@ -335,10 +354,11 @@ import asyncio, json, sys, time
 from datetime import UTC, datetime, timedelta
 from bus.database import DatabaseQueue
 from bus.queue import Message, MessageId
-from db.engine import Database, make_engine
+from db.engine import Database
+from tests.databases import Gateway
 
 async def main():
-    database = Database(make_engine(f"sqlite:///{sys.argv[1]}"))
+    database = Database(Gateway(*sys.argv[1:]).engine())
     queue = DatabaseQueue(database, clock=lambda: datetime.now(UTC))
 %s
     await queue.close()
@@ -348,17 +368,17 @@ asyncio.run(main())
 """
 
 
-def _command(path: Path, work: str) -> list[str]:
+def _command(gateway: Gateway, work: str) -> list[str]:
     lines = "\n".join(f"    {line.strip()}" for line in work.strip().splitlines())
-    return [sys.executable, "-c", _CHILD % lines, str(path)]
+    return [sys.executable, "-c", _CHILD % lines, *gateway.arguments]
 
 
-def run_child(path: Path, work: str) -> str:
-    return subprocess.run(_command(path, work), cwd=ROOT, capture_output=True, text=True, check=True).stdout
+def run_child(gateway: Gateway, work: str) -> str:
+    return subprocess.run(_command(gateway, work), cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
-def start_child(path: Path, work: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(_command(path, work), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+def start_child(gateway: Gateway, work: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(_command(gateway, work), cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
 def count(engine: Engine) -> int:

@@ -1,9 +1,9 @@
 """Any sequence of what may happen to a queue, against a model of it: nothing is lost, nothing is had by two."""
 
 import asyncio
-import shutil
 import tempfile
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,9 +24,10 @@ from hypothesis.stateful import (
 from bus.database import DatabaseQueue
 from bus.errors import LockLost
 from bus.queue import TOO_MANY_DELIVERIES, Delivery, Message, MessageId, Selection
-from db.engine import Database, make_engine
+from db.engine import Database
 from tests.clock import SettableClock
 from tests.contract.queue_contract import replay
+from tests.databases import EVERY_BACKEND, Databases
 
 T = TypeVar("T")
 
@@ -53,14 +54,15 @@ class Model:
 
 
 class QueueMachine(RuleBasedStateMachine):
-    template: Path
+    databases: Databases
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.Runner()
-        self.folder = Path(tempfile.mkdtemp())
         self.clock = SettableClock()
-        self.database = Database(make_engine(f"sqlite:///{shutil.copy(self.template, self.folder / 'gateway.db')}"))
+        self.resources = ExitStack()
+        folder = Path(self.resources.enter_context(tempfile.TemporaryDirectory()))
+        self.database = Database(self.resources.enter_context(self.databases.migrated(folder)).engine())
         self.queue = DatabaseQueue(
             self.database,
             clock=self.clock,
@@ -187,7 +189,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.run(self.queue.close())
             self.run(self.database.close())
             self.loop.close()
-            shutil.rmtree(self.folder)
+            self.resources.close()
 
     async def drain(self) -> None:
         """In the end each message that is not done can be had, once."""
@@ -205,13 +207,16 @@ class QueueMachine(RuleBasedStateMachine):
         assert sorted(got) == left
 
 
-def test_any_sequence_loses_nothing_and_doubles_nothing(migrated_file: Path) -> None:
+@pytest.fixture(params=EVERY_BACKEND)
+def database_kind(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+def test_any_sequence_loses_nothing_and_doubles_nothing(databases: Databases) -> None:
     """Whatever order puts, deliveries, settlements, expiries and replays come in, each message has one fate."""
-
-    class Machine(QueueMachine):
-        template = migrated_file
-
+    machine = type("Machine", (QueueMachine,), {"databases": databases})
     run_state_machine_as_test(
-        Machine,
+        machine,
         settings=settings(max_examples=25, stateful_step_count=30, deadline=None, database=None),
     )

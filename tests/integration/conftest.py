@@ -17,8 +17,16 @@ from console.commands import Invocation
 from console.main import cli
 from console.settings import Settings
 from graph.certificates import Certificate, make_self_signed
+from tests.databases import Gateway
 from tests.integration.managing import Office
 from tests.integration.world import Clock, World, open_world
+
+
+@pytest.fixture
+def database_kind() -> str:
+    import os
+
+    return os.environ.get("MAIL_IMPORTER_TEST_KIND", "sqlite")
 
 
 @pytest.fixture(scope="session")
@@ -33,12 +41,12 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def make_world(
-    tmp_path: Path, database_file: Path, certificate: Certificate, clock: Clock
+    tmp_path: Path, gateway: Gateway, certificate: Certificate, clock: Clock
 ) -> AsyncIterator[Callable[..., Any]]:
     async with AsyncExitStack() as stack:
 
         async def make(**options: Any) -> World:  # noqa: ANN401  # passed through
-            return await open_world(stack, tmp_path, database_file, certificate, clock, **options)
+            return await open_world(stack, tmp_path, gateway, certificate, clock, **options)
 
         yield make
 
@@ -79,7 +87,7 @@ def _logs_as_before() -> Iterator[None]:
 def command(world: World, _logs_as_before: None) -> Callable[..., Awaitable[Result]]:
     """Run a command beside the simulator."""
     settings = Settings(
-        database_url=SecretStr(str(world.database.engine.url)),
+        database_url=SecretStr(world.fragile.gateway.url),
         graph_url=world.simulator.url,
         authority_url=world.simulator.url,
         ca_bundle=world.simulator.ca_file,

@@ -1,7 +1,6 @@
 """Simulated weeks of whatever may happen to webhooks: in the end every message is imported, exactly once."""
 
 import asyncio
-import shutil
 import tempfile
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -25,6 +24,7 @@ from simulator.faults import Fault, FaultKind
 from simulator.letters import Letter
 from simulator.mailboxes import Mailbox
 from simulator.notifications import LifecycleEvent
+from tests.databases import Databases, Gateway
 from tests.integration.managing import Office
 from tests.integration.world import Clock, open_world, until
 
@@ -152,15 +152,12 @@ def _steps() -> st.SearchStrategy[Step]:
 
 
 @pytest.fixture
-def live_through(migrated_file: Path, certificate: Certificate) -> Callable[[list[Step]], None]:
+def live_through(databases: Databases, certificate: Certificate) -> Callable[[list[Step]], None]:
     """A world of its own for each call; and what hypothesis prints of a failure holds no key."""
 
     def live(steps: list[Step]) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            database_file = Path(folder) / "database" / "gateway.db"
-            database_file.parent.mkdir()
-            shutil.copy(migrated_file, database_file)
-            asyncio.run(_live_through(Path(folder), database_file, certificate, steps))
+        with tempfile.TemporaryDirectory() as folder, databases.migrated(Path(folder)) as gateway:
+            asyncio.run(_live_through(Path(folder), gateway, certificate, steps))
 
     return live
 
@@ -175,9 +172,9 @@ def test_whatever_happens_every_message_is_imported_once(
     live_through(steps)
 
 
-async def _live_through(folder: Path, database_file: Path, certificate: Certificate, steps: list[Step]) -> None:
+async def _live_through(folder: Path, gateway: Gateway, certificate: Certificate, steps: list[Step]) -> None:
     async with AsyncExitStack() as stack:
-        world = await open_world(stack, folder, database_file, certificate, Clock(), one_clock=True)
+        world = await open_world(stack, folder, gateway, certificate, Clock(), one_clock=True)
         office = Office(world)
         made = [await world.account_of(f"Station {number}") for number in range(MAILBOXES)]
         weeks = Weeks(office, [mailbox for mailbox, _ in made], [account for _, account in made])

@@ -45,7 +45,8 @@ from simulator.post_office import DeliveredMessage
 from simulator.simulator import Simulator, system_clock
 from simulator.subscriptions import SubscriptionRules
 from simulator.tenants import Application
-from tests.outages import FragileDatabase
+from tests.databases import Gateway
+from tests.outages import Fragile, fragile
 
 PATIENCE_SECONDS = 30.0
 SLEEP_SCALE = 0.01
@@ -126,7 +127,7 @@ class World:
         application: Application,
         certificate: Certificate,
         store: Path,
-        fragile: FragileDatabase,
+        fragile: Fragile,
         database: Database,
         session: aiohttp.ClientSession,
         clock: Clock,
@@ -327,7 +328,7 @@ class World:
 async def open_world(
     stack: AsyncExitStack,
     folder: Path,
-    database_file: Path,
+    gateway: Gateway,
     certificate: Certificate,
     clock: Clock,
     *,
@@ -351,8 +352,9 @@ async def open_world(
     simulator.register_certificate(application.tenant_id, application.client_id, certificate.public_pem.encode())
     store = folder / "certificates"
     write_pair(certificate, store, "importer")
-    fragile = FragileDatabase(database_file)
-    database = Database(fragile.engine())
+    troubled = fragile(gateway)
+    stack.callback(troubled.close)
+    database = Database(troubled.engine())
     stack.push_async_callback(database.close)
     session = open_session(simulator.url, ca_bundle=simulator.ca_file, read_seconds=10.0)
     await stack.enter_async_context(session)
@@ -361,7 +363,7 @@ async def open_world(
         application=application,
         certificate=certificate,
         store=store,
-        fragile=fragile,
+        fragile=troubled,
         database=database,
         session=session,
         clock=clock,

@@ -27,6 +27,12 @@ NOW: Final = SettableClock()()
 LARGE: Final = "x" * 200_000
 
 
+@pytest.fixture
+def database_kind() -> str:
+    """What is of servers is tested in test_servers.py."""
+    return "sqlite"
+
+
 def put(connection: Connection, name: str, value: str = "value") -> None:
     connection.execute(insert(importer_secret).values(sName=name, sValue=value, dtCreated=NOW))
 

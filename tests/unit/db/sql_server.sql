@@ -1,0 +1,368 @@
+DELETE FROM [tblAccountCondition] WHERE [tblAccountCondition].[nAccountID] = :nAccountID_1
+GO
+DELETE FROM [tblAccountCondition] WHERE [tblAccountCondition].[nAccountID] = :nAccountID_1 AND [tblAccountCondition].[sRole] = :sRole_1
+GO
+DELETE FROM [tblAccountCondition] WHERE [tblAccountCondition].[nAccountID] = :nAccountID_1 AND [tblAccountCondition].[sRole] = :sRole_1 AND [tblAccountCondition].[dtNextAttempt] <= :dtNextAttempt_1
+GO
+DELETE FROM [tblEmailAccountSettings] WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1 AND [tblEmailAccountSettings].[dtRemoved] IS NOT NULL
+GO
+DELETE FROM [tblEmailAttachment] WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1
+GO
+DELETE FROM [tblEmailRecipient] WHERE [tblEmailRecipient].[nMessageID] = :nMessageID_1
+GO
+DELETE FROM [tblFolderSync] WHERE [tblFolderSync].[nAccountID] = :nAccountID_1
+GO
+DELETE FROM [tblGraphSubscription] WHERE [tblGraphSubscription].[nAccountID] = :nAccountID_1 OR [tblGraphSubscription].[sSubscriptionID] = :sSubscriptionID_1
+GO
+DELETE FROM [tblGraphSubscription] WHERE [tblGraphSubscription].[sSubscriptionID] = :sSubscriptionID_1
+GO
+DELETE FROM [tblMailboxCall] WHERE [tblMailboxCall].[dtLeaseUntil] < :dtLeaseUntil_1
+GO
+DELETE FROM [tblMailboxCall] WHERE [tblMailboxCall].[sMailbox] = :mailbox AND [tblMailboxCall].[nSlot] = :slot AND [tblMailboxCall].[sOwner] = :owner
+GO
+DELETE FROM [tblMessageTrace] WHERE [tblMessageTrace].[nTraceID] IN (__[POSTCOMPILE_nTraceID_1])
+GO
+DELETE FROM [tblMissedNotification] WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1
+GO
+DELETE FROM [tblMissedNotification] WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1 AND [tblMissedNotification].[dtFound] < :dtFound_1
+GO
+DELETE FROM [tblMissedNotification] WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1 AND [tblMissedNotification].[sGraphMessageID] = :sGraphMessageID_1 AND [tblMissedNotification].[dtTold] IS NULL
+GO
+DELETE FROM [tblNotificationQueue] WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1])
+GO
+DELETE FROM [tblSubscriptionSchedule] WHERE [tblSubscriptionSchedule].[nAccountID] = :nAccountID_1
+GO
+INSERT INTO [tblAccountCondition] ([nAccountID], [sRole], [sReason], [sDetail], [dtSince], [dtNextAttempt]) VALUES (:nAccountID, :sRole, :sReason, :sDetail, :dtSince, :dtNextAttempt)
+GO
+INSERT INTO [tblCallBudget] ([sBudget], [nSlot], [nUsed]) VALUES (:sBudget, :nSlot, :nUsed)
+GO
+INSERT INTO [tblEmailAccountSettings] ([sAccountName], [sTenantID], [sClientID], [sUserID], [sCertificateThumbprint], [bSecureCertificateAccess], [sFolder], [sAfterImport], [sMoveToFolder], [bEnabled], [sNextCertificateThumbprint], [dtImportSince]) VALUES (:sAccountName, :sTenantID, :sClientID, :sUserID, :sCertificateThumbprint, :bSecureCertificateAccess, :sFolder, :sAfterImport, :sMoveToFolder, :bEnabled, :sNextCertificateThumbprint, :dtImportSince)
+GO
+INSERT INTO [tblEmailAttachment] ([nAttachmentID], [nMessageID], [nPosition], [sGraphAttachmentID], [sKind], [sFileName], [sContentType], [nSize], [bInline], [sContentID], [sSHA256], [biContent]) VALUES (:nAttachmentID, :nMessageID, :nPosition, :sGraphAttachmentID, :sKind, :sFileName, :sContentType, :nSize, :bInline, :sContentID, :sSHA256, :biContent)
+GO
+INSERT INTO [tblEmailMessage] ([nMessageID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sConversationID], [sSubject], [sFromName], [sFromAddress], [dtSent], [dtReceived], [sImportance], [sBodyType], [sBody], [bHasAttachments], [dtImported], [sCorrelationID]) VALUES (:nMessageID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sConversationID, :sSubject, :sFromName, :sFromAddress, :dtSent, :dtReceived, :sImportance, :sBodyType, :sBody, :bHasAttachments, :dtImported, :sCorrelationID)
+GO
+INSERT INTO [tblEmailRecipient] ([nMessageID], [sKind], [nPosition], [sName], [sAddress]) VALUES (:nMessageID, :sKind, :nPosition, :sName, :sAddress)
+GO
+INSERT INTO [tblFolderSync] ([nAccountID], [dtDue]) VALUES (:nAccountID, :dtDue)
+GO
+INSERT INTO [tblGraphSubscription] ([sSubscriptionID], [nAccountID], [dtExpires], [sState], [sResource], [sNotificationURL], [sKeyFingerprint], [dtGranted], [dtCreated]) VALUES (:sSubscriptionID, :nAccountID, :dtExpires, :sState, :sResource, :sNotificationURL, :sKeyFingerprint, :dtGranted, :dtCreated)
+GO
+INSERT INTO [tblMailboxCall] ([sMailbox], [nSlot], [sOwner], [dtLeaseUntil]) VALUES (:sMailbox, :nSlot, :sOwner, :dtLeaseUntil)
+GO
+INSERT INTO [tblMessageTrace] ([nTraceID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sSubject], [sSource], [sCorrelationID], [sQueueMessageID], [dtNotified], [dtQueued], [nAttempt], [sHost], [dtStarted], [dtFetched], [dtEnded], [sOutcome], [sReason], [sDetail]) VALUES (:nTraceID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sSubject, :sSource, :sCorrelationID, :sQueueMessageID, :dtNotified, :dtQueued, :nAttempt, :sHost, :dtStarted, :dtFetched, :dtEnded, :sOutcome, :sReason, :sDetail)
+GO
+INSERT INTO [tblMissedNotification] ([nAccountID], [sGraphMessageID], [dtReceived], [dtFound]) OUTPUT inserted.[nMissedID] VALUES (:nAccountID, :sGraphMessageID, :dtReceived, :dtFound)
+GO
+INSERT INTO [tblNotificationQueue] ([sMessageID], [sState], [nAccountID], [sBody], [dtEnqueued], [dtVisible]) SELECT new.[sMessageID], new.[sState], new.[nAccountID], new.[sBody], new.[dtEnqueued], new.[dtVisible] 
+FROM (VALUES (:param_1, :param_2, :param_3, :param_4, :param_5, :param_6), (:param_7, :param_8, NULL, :param_9, :param_10, :param_11)) AS new ([sMessageID], [sState], [nAccountID], [sBody], [dtEnqueued], [dtVisible]) 
+WHERE NOT (EXISTS (SELECT 1 
+FROM [tblNotificationQueue] AS known WITH (UPDLOCK, HOLDLOCK) 
+WHERE known.[sMessageID] = new.[sMessageID] AND known.[nRetired] = :nRetired_1))
+GO
+INSERT INTO [tblQueueAudit] ([sAction], [sWho], [sHost], [sQueue], [sSelection], [sWhy], [dtStarted]) OUTPUT inserted.[nAuditID] VALUES (:sAction, :sWho, :sHost, :sQueue, :sSelection, :sWhy, :dtStarted)
+GO
+INSERT INTO [tblSubscriptionSchedule] ([nAccountID], [dtDue]) VALUES (:nAccountID, :dtDue)
+GO
+SELECT :param_1 AS anon_1 
+FROM [tblMissedNotification] 
+WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1 AND [tblMissedNotification].[sGraphMessageID] = :sGraphMessageID_1
+GO
+SELECT DISTINCT [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID] 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[bEnabled] = 1 ORDER BY [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
+FROM [tblMissedNotification] 
+WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1 AND [tblMissedNotification].[dtTold] >= :dtTold_1
+GO
+SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
+FROM [tblNotificationQueue] 
+WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :dtVisible_1
+GO
+SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
+FROM [tblSubscriptionSchedule] 
+WHERE [tblSubscriptionSchedule].[dtDue] <= :dtDue_1 AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1)
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailAccountSettings].[nAccountID] 
+FROM [tblEmailAccountSettings] LEFT OUTER JOIN [tblSubscriptionSchedule] ON [tblSubscriptionSchedule].[nAccountID] = [tblEmailAccountSettings].[nAccountID] 
+WHERE [tblSubscriptionSchedule].[nAccountID] IS NULL OR [tblSubscriptionSchedule].[dtDue] > :dtDue_1 AND [tblSubscriptionSchedule].[dtLeaseUntil] IS NULL AND ([tblSubscriptionSchedule].[sServed] IS NULL OR [tblSubscriptionSchedule].[sServed] != ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_2 + [tblEmailAccountSettings].[sUserID] + :param_3 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_4 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_5 + [tblEmailAccountSettings].[sFolder] + :param_6 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_7 ELSE :param_8 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_9 ELSE :param_10 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_11 ELSE :param_12 END) OR [tblSubscriptionSchedule].[sServedWith] IS NULL OR [tblSubscriptionSchedule].[sServedWith] != :sServedWith_1)
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_2 + [tblEmailAccountSettings].[sUserID] + :param_3 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_4 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_5 + [tblEmailAccountSettings].[sFolder] + :param_6 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_7 ELSE :param_8 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_9 ELSE :param_10 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_11 ELSE :param_12 END AS fingerprint 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[sTenantID] = :sTenantID_2 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[bEnabled] = 1
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1 AND [tblEmailMessage].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
+FROM [tblEmailAccountSettings]) AND [tblEmailMessage].[nAccountID] = :nAccountID_1 ORDER BY [tblEmailMessage].[dtImported] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1 AND [tblEmailMessage].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
+FROM [tblEmailAccountSettings]) ORDER BY [tblEmailMessage].[dtImported] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1 OR [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) OR [tblEmailMessage].[sCorrelationID] = :sCorrelationID_1 OR lower([tblEmailMessage].[sSubject]) LIKE :lower_1 ESCAPE '\' ORDER BY [tblEmailMessage].[dtImported] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], CASE WHEN ([tblMessageTrace].[sGraphMessageID] IS NULL) THEN [tblMessageTrace].[sQueueMessageID] END AS anon_1, max([tblMessageTrace].[dtEnded]) AS max_1 
+FROM [tblMessageTrace] 
+WHERE [tblMessageTrace].[sGraphMessageID] = :sGraphMessageID_1 AND [tblMessageTrace].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
+FROM [tblEmailAccountSettings]) AND [tblMessageTrace].[nAccountID] = :nAccountID_1 GROUP BY [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], CASE WHEN ([tblMessageTrace].[sGraphMessageID] IS NULL) THEN [tblMessageTrace].[sQueueMessageID] END ORDER BY max([tblMessageTrace].[dtEnded]) DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], CASE WHEN ([tblMessageTrace].[sGraphMessageID] IS NULL) THEN [tblMessageTrace].[sQueueMessageID] END AS anon_1, max([tblMessageTrace].[dtEnded]) AS max_1 
+FROM [tblMessageTrace] 
+WHERE [tblMessageTrace].[sGraphMessageID] = :sGraphMessageID_1 AND [tblMessageTrace].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
+FROM [tblEmailAccountSettings]) GROUP BY [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], CASE WHEN ([tblMessageTrace].[sGraphMessageID] IS NULL) THEN [tblMessageTrace].[sQueueMessageID] END ORDER BY max([tblMessageTrace].[dtEnded]) DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], CASE WHEN ([tblMessageTrace].[sGraphMessageID] IS NULL) THEN [tblMessageTrace].[sQueueMessageID] END AS anon_1, max([tblMessageTrace].[dtEnded]) AS max_1 
+FROM [tblMessageTrace] 
+WHERE [tblMessageTrace].[sGraphMessageID] = :sGraphMessageID_1 OR [tblMessageTrace].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) OR [tblMessageTrace].[sCorrelationID] = :sCorrelationID_1 OR lower([tblMessageTrace].[sSubject]) LIKE :lower_1 ESCAPE '\' OR [tblMessageTrace].[sQueueMessageID] = :sQueueMessageID_1 GROUP BY [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], CASE WHEN ([tblMessageTrace].[sGraphMessageID] IS NULL) THEN [tblMessageTrace].[sQueueMessageID] END ORDER BY max([tblMessageTrace].[dtEnded]) DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblMessageTrace].[nTraceID] 
+FROM [tblMessageTrace] 
+WHERE [tblMessageTrace].[dtEnded] < :dtEnded_1 ORDER BY [tblMessageTrace].[dtEnded]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sMessageID], [tblNotificationQueue].[nRetired], [tblNotificationQueue].[sState], [tblNotificationQueue].[nAccountID], [tblNotificationQueue].[sBody], [tblNotificationQueue].[dtEnqueued], [tblNotificationQueue].[dtVisible], [tblNotificationQueue].[nDeliveryCount], [tblNotificationQueue].[sLockToken], [tblNotificationQueue].[sReason], [tblNotificationQueue].[sDescription], [tblNotificationQueue].[dtDeadLettered] 
+FROM [tblNotificationQueue] 
+WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[nSequence] > :nSequence_1 AND [tblNotificationQueue].[nAccountID] = :nAccountID_1 AND [tblNotificationQueue].[sReason] = :sReason_1 AND [tblNotificationQueue].[dtDeadLettered] >= :dtDeadLettered_1 AND [tblNotificationQueue].[dtDeadLettered] < :dtDeadLettered_2 AND [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_2]) ORDER BY [tblNotificationQueue].[nSequence]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sMessageID], [tblNotificationQueue].[nRetired], [tblNotificationQueue].[sState], [tblNotificationQueue].[nAccountID], [tblNotificationQueue].[sBody], [tblNotificationQueue].[dtEnqueued], [tblNotificationQueue].[dtVisible], [tblNotificationQueue].[nDeliveryCount], [tblNotificationQueue].[sLockToken], [tblNotificationQueue].[sReason], [tblNotificationQueue].[sDescription], [tblNotificationQueue].[dtDeadLettered] 
+FROM [tblNotificationQueue] 
+WHERE [tblNotificationQueue].[sState] = :sState_1 ORDER BY [tblNotificationQueue].[nSequence]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sMessageID], [tblNotificationQueue].[nRetired], [tblNotificationQueue].[sState], [tblNotificationQueue].[nAccountID], [tblNotificationQueue].[sBody], [tblNotificationQueue].[dtEnqueued], [tblNotificationQueue].[dtVisible], [tblNotificationQueue].[nDeliveryCount], [tblNotificationQueue].[sLockToken], [tblNotificationQueue].[sReason], [tblNotificationQueue].[sDescription], [tblNotificationQueue].[dtDeadLettered] 
+FROM [tblNotificationQueue] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
+WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :dtVisible_1 ORDER BY [tblNotificationQueue].[dtVisible], [tblNotificationQueue].[nSequence]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sState], [tblNotificationQueue].[nRetired], [tblNotificationQueue].[dtEnqueued] 
+FROM [tblNotificationQueue] 
+WHERE [tblNotificationQueue].[nSequence] > :nSequence_1 ORDER BY [tblNotificationQueue].[nSequence]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblQueueAudit].[nAuditID], [tblQueueAudit].[sAction], [tblQueueAudit].[sWho], [tblQueueAudit].[sHost], [tblQueueAudit].[sQueue], [tblQueueAudit].[sSelection], [tblQueueAudit].[sWhy], [tblQueueAudit].[dtStarted], [tblQueueAudit].[dtEnded], [tblQueueAudit].[nMessages] 
+FROM [tblQueueAudit] ORDER BY [tblQueueAudit].[nAuditID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblSubscriptionSchedule].[nAccountID], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID] 
+FROM [tblSubscriptionSchedule] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblSubscriptionSchedule].[nAccountID] 
+WHERE [tblSubscriptionSchedule].[dtDue] <= :dtDue_1 AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1) AND ([tblEmailAccountSettings].[sTenantID] IS NULL OR NOT ([tblEmailAccountSettings].[sTenantID] = :sTenantID_1 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1)) ORDER BY [tblSubscriptionSchedule].[dtDue]
+GO
+SELECT [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole], [tblAccountCondition].[sReason], [tblAccountCondition].[sDetail], [tblAccountCondition].[dtSince], [tblAccountCondition].[dtNextAttempt] 
+FROM [tblAccountCondition] 
+WHERE [tblAccountCondition].[sRole] = :sRole_1 ORDER BY [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole]
+GO
+SELECT [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole], [tblAccountCondition].[sReason], [tblAccountCondition].[sDetail], [tblAccountCondition].[dtSince], [tblAccountCondition].[dtNextAttempt] 
+FROM [tblAccountCondition] ORDER BY [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole]
+GO
+SELECT [tblCallBudget].[nSlot], [tblCallBudget].[nUsed] 
+FROM [tblCallBudget] WITH (UPDLOCK, ROWLOCK) 
+WHERE [tblCallBudget].[sBudget] = :sBudget_1
+GO
+SELECT [tblEmailAccountSettings].[nAccountID] 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1 AND [tblEmailAccountSettings].[dtImportSince] IS NULL
+GO
+SELECT [tblEmailAccountSettings].[nAccountID] 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[sAccountName] = :sAccountName_1
+GO
+SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName] 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[sTenantID] = :sTenantID_1 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[sCertificateThumbprint] = :sCertificateThumbprint_1 AND [tblEmailAccountSettings].[sNextCertificateThumbprint] IS NULL AND [tblEmailAccountSettings].[bSecureCertificateAccess] = 1
+GO
+SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END AS fingerprint 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[dtRemoved] IS NULL ORDER BY [tblEmailAccountSettings].[sAccountName]
+GO
+SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END AS fingerprint 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1])
+GO
+SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END AS fingerprint 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[sAccountName] = :sAccountName_1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL
+GO
+SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END AS fingerprint 
+FROM [tblEmailAccountSettings] LEFT OUTER JOIN [tblGraphSubscription] ON [tblGraphSubscription].[nAccountID] = [tblEmailAccountSettings].[nAccountID] 
+WHERE [tblEmailAccountSettings].[sTenantID] = :sTenantID_2 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[bEnabled] = 1 AND [tblGraphSubscription].[nAccountID] IS NULL
+GO
+SELECT [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], min([tblEmailAccountSettings].[sAccountName]) AS min_1, count(*) AS count_1 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[bEnabled] = 1 GROUP BY [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess]
+GO
+SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[nMessageID] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
+GO
+SELECT [tblEmailMessage].[nAccountID], count(*) AS count_1 
+FROM [tblEmailMessage] GROUP BY [tblEmailMessage].[nAccountID]
+GO
+SELECT [tblEmailMessage].[nMessageID] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
+GO
+SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[dtImported] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
+GO
+SELECT [tblFolderSync].[nAccountID], [tblFolderSync].[dtDue], [tblFolderSync].[sOwner], [tblFolderSync].[dtLeaseUntil], [tblFolderSync].[nFailures], [tblFolderSync].[nRequests], [tblFolderSync].[sResource], [tblFolderSync].[sLink], [tblFolderSync].[bFullPass], [tblFolderSync].[bGap], [tblFolderSync].[dtSwept] 
+FROM [tblFolderSync] 
+WHERE [tblFolderSync].[nAccountID] = :nAccountID_1
+GO
+SELECT [tblFolderSync].[nAccountID], [tblFolderSync].[dtSwept] 
+FROM [tblFolderSync]
+GO
+SELECT [tblFolderSync].[nAccountID], [tblFolderSync].[nFailures], [tblFolderSync].[nRequests] 
+FROM [tblFolderSync] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
+WHERE [tblFolderSync].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblFolderSync].[dtDue] <= :dtDue_1 AND ([tblFolderSync].[dtLeaseUntil] IS NULL OR [tblFolderSync].[dtLeaseUntil] <= :dtLeaseUntil_1)
+GO
+SELECT [tblGraphSubscription].[sSubscriptionID] 
+FROM [tblGraphSubscription]
+GO
+SELECT [tblGraphSubscription].[sSubscriptionID], [tblGraphSubscription].[nAccountID] 
+FROM [tblGraphSubscription] JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblGraphSubscription].[nAccountID] 
+WHERE [tblEmailAccountSettings].[sTenantID] = :sTenantID_1 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1
+GO
+SELECT [tblGraphSubscription].[sSubscriptionID], [tblGraphSubscription].[nAccountID], [tblGraphSubscription].[dtExpires], [tblGraphSubscription].[sState], [tblGraphSubscription].[sResource], [tblGraphSubscription].[sNotificationURL], [tblGraphSubscription].[sKeyFingerprint], [tblGraphSubscription].[dtGranted], [tblGraphSubscription].[dtCreated] 
+FROM [tblGraphSubscription] 
+WHERE [tblGraphSubscription].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1])
+GO
+SELECT [tblMailboxCall].[sMailbox] 
+FROM [tblMailboxCall] 
+WHERE [tblMailboxCall].[sMailbox] IN (__[POSTCOMPILE_sMailbox_1]) AND [tblMailboxCall].[nSlot] = :nSlot_1 AND [tblMailboxCall].[sOwner] != :sOwner_1 AND [tblMailboxCall].[dtLeaseUntil] > :dtLeaseUntil_1
+GO
+SELECT [tblMailboxCall].[sMailbox], [tblMailboxCall].[nSlot], [tblMailboxCall].[dtLeaseUntil] 
+FROM [tblMailboxCall] 
+WHERE [tblMailboxCall].[sMailbox] IN (__[POSTCOMPILE_sMailbox_1]) AND [tblMailboxCall].[nSlot] >= :nSlot_1 AND [tblMailboxCall].[sOwner] = :sOwner_1
+GO
+SELECT [tblMailboxCall].[sMailbox], [tblMailboxCall].[nSlot], [tblMailboxCall].[sOwner], [tblMailboxCall].[dtLeaseUntil] 
+FROM [tblMailboxCall] WITH (UPDLOCK, ROWLOCK) 
+WHERE [tblMailboxCall].[sMailbox] IN (__[POSTCOMPILE_sMailbox_1]) AND [tblMailboxCall].[nSlot] >= :nSlot_1 ORDER BY [tblMailboxCall].[sMailbox], [tblMailboxCall].[nSlot]
+GO
+SELECT [tblMailboxCall].[sOwner] 
+FROM [tblMailboxCall] 
+WHERE [tblMailboxCall].[sMailbox] = :sMailbox_1 AND [tblMailboxCall].[nSlot] = :nSlot_1
+GO
+SELECT [tblMessageTrace].[nTraceID], [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], [tblMessageTrace].[sInternetMessageID], [tblMessageTrace].[sSubject], [tblMessageTrace].[sSource], [tblMessageTrace].[sCorrelationID], [tblMessageTrace].[sQueueMessageID], [tblMessageTrace].[dtNotified], [tblMessageTrace].[dtQueued], [tblMessageTrace].[nAttempt], [tblMessageTrace].[sHost], [tblMessageTrace].[dtStarted], [tblMessageTrace].[dtFetched], [tblMessageTrace].[dtEnded], [tblMessageTrace].[sOutcome], [tblMessageTrace].[sReason], [tblMessageTrace].[sDetail] 
+FROM [tblMessageTrace] 
+WHERE [tblMessageTrace].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblMessageTrace].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
+GO
+SELECT [tblMessageTrace].[nTraceID], [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], [tblMessageTrace].[sInternetMessageID], [tblMessageTrace].[sSubject], [tblMessageTrace].[sSource], [tblMessageTrace].[sCorrelationID], [tblMessageTrace].[sQueueMessageID], [tblMessageTrace].[dtNotified], [tblMessageTrace].[dtQueued], [tblMessageTrace].[nAttempt], [tblMessageTrace].[sHost], [tblMessageTrace].[dtStarted], [tblMessageTrace].[dtFetched], [tblMessageTrace].[dtEnded], [tblMessageTrace].[sOutcome], [tblMessageTrace].[sReason], [tblMessageTrace].[sDetail] 
+FROM [tblMessageTrace] 
+WHERE [tblMessageTrace].[sGraphMessageID] IS NULL AND [tblMessageTrace].[sQueueMessageID] IN (__[POSTCOMPILE_sQueueMessageID_1])
+GO
+SELECT [tblMissedNotification].[dtReceived] 
+FROM [tblMissedNotification] 
+WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1 AND [tblMissedNotification].[dtTold] IS NULL AND [tblMissedNotification].[dtFound] <= :dtFound_1 ORDER BY [tblMissedNotification].[dtReceived]
+GO
+SELECT [tblMissedNotification].[nAccountID], [tblMissedNotification].[sGraphMessageID], [tblMissedNotification].[dtReceived] 
+FROM [tblMissedNotification] 
+WHERE [tblMissedNotification].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblMissedNotification].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1]) AND [tblMissedNotification].[dtTold] IS NULL
+GO
+SELECT [tblMissedNotification].[nAccountID], count(*) AS count_1, max([tblMissedNotification].[dtReceived]) AS max_1 
+FROM [tblMissedNotification] 
+WHERE [tblMissedNotification].[dtTold] IS NOT NULL GROUP BY [tblMissedNotification].[nAccountID]
+GO
+SELECT [tblNotificationQueue].[nAccountID], sum(CASE WHEN ([tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :dtVisible_1) THEN :param_1 ELSE :param_2 END) AS active, sum(CASE WHEN ([tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :dtVisible_2 AND [tblNotificationQueue].[sLockToken] IS NOT NULL) THEN :param_3 ELSE :param_4 END) AS locked, sum(CASE WHEN ([tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :dtVisible_2 AND [tblNotificationQueue].[sLockToken] IS NULL) THEN :param_5 ELSE :param_6 END) AS scheduled, sum(CASE WHEN ([tblNotificationQueue].[sState] = :sState_2) THEN :param_7 ELSE :param_8 END) AS dead, min(CASE WHEN ([tblNotificationQueue].[sState] = :sState_1) THEN [tblNotificationQueue].[dtEnqueued] END) AS oldest 
+FROM [tblNotificationQueue] 
+WHERE [tblNotificationQueue].[sState] IN (__[POSTCOMPILE_sState_3]) GROUP BY [tblNotificationQueue].[nAccountID] ORDER BY [tblNotificationQueue].[nAccountID]
+GO
+SELECT [tblNotificationQueue].[nSequence] 
+FROM [tblNotificationQueue] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
+WHERE [tblNotificationQueue].[sState] = :sState_1 AND ([tblNotificationQueue].[sLockToken] IS NULL OR [tblNotificationQueue].[dtVisible] <= :dtVisible_1) AND [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1]) ORDER BY [tblNotificationQueue].[nSequence]
+GO
+SELECT [tblNotificationQueue].[nSequence] 
+FROM [tblNotificationQueue] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
+WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1]) ORDER BY [tblNotificationQueue].[nSequence]
+GO
+SELECT [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sLockToken], [tblNotificationQueue].[nRetired] 
+FROM [tblNotificationQueue] WITH (UPDLOCK, ROWLOCK) 
+WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1]) AND [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :dtVisible_1 ORDER BY [tblNotificationQueue].[nSequence]
+GO
+SELECT [tblSubscriptionSchedule].[nAccountID], [tblSubscriptionSchedule].[nFailures], [tblSubscriptionSchedule].[nRequests] 
+FROM [tblSubscriptionSchedule] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
+WHERE [tblSubscriptionSchedule].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblSubscriptionSchedule].[dtDue] <= :dtDue_1 AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1)
+GO
+SELECT count(*) AS count_1 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence] AS [nSequence] 
+FROM [tblNotificationQueue] 
+WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :dtVisible_1) AS anon_1
+GO
+SELECT min([tblEmailMessage].[dtImported]) AS min_1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1
+GO
+UPDATE [dbo].[tblEmailAttachment] SET [biContent].WRITE(:piece, NULL, NULL) WHERE [nAttachmentID] = :number
+GO
+UPDATE [tblAccountCondition] SET [sReason]=:sReason, [sDetail]=:sDetail, [dtNextAttempt]=:dtNextAttempt WHERE [tblAccountCondition].[nAccountID] = :nAccountID_1 AND [tblAccountCondition].[sRole] = :sRole_1 AND [tblAccountCondition].[sReason] = :sReason_1
+GO
+UPDATE [tblCallBudget] SET [nSlot]=:nSlot, [nUsed]=:nUsed WHERE [tblCallBudget].[sBudget] = :sBudget_1
+GO
+UPDATE [tblEmailAccountSettings] SET [bEnabled]=:bEnabled WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
+GO
+UPDATE [tblEmailAccountSettings] SET [dtImportSince]=:dtImportSince WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1 AND [tblEmailAccountSettings].[dtImportSince] IS NULL
+GO
+UPDATE [tblEmailAccountSettings] SET [sAccountName]=:sAccountName, [bEnabled]=:bEnabled, [dtRemoved]=:dtRemoved WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
+GO
+UPDATE [tblEmailAccountSettings] SET [sAccountName]=:sAccountName, [sTenantID]=:sTenantID, [sClientID]=:sClientID, [sUserID]=:sUserID, [sCertificateThumbprint]=:sCertificateThumbprint, [bSecureCertificateAccess]=:bSecureCertificateAccess, [sFolder]=:sFolder, [sAfterImport]=:sAfterImport, [sMoveToFolder]=:sMoveToFolder, [sNextCertificateThumbprint]=:sNextCertificateThumbprint, [dtImportSince]=:dtImportSince WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
+GO
+UPDATE [tblEmailMessage] SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
+GO
+UPDATE [tblFolderSync] SET [bGap]=:bGap WHERE [tblFolderSync].[nAccountID] = :nAccountID_1
+GO
+UPDATE [tblFolderSync] SET [bGap]=:bGap WHERE [tblFolderSync].[nAccountID] = :nAccountID_1 AND [tblFolderSync].[nRequests] = :nRequests_1
+GO
+UPDATE [tblFolderSync] SET [dtDue]=:dtDue WHERE [tblFolderSync].[nAccountID] = :nAccountID_1 AND [tblFolderSync].[dtDue] > :dtDue_1
+GO
+UPDATE [tblFolderSync] SET [dtDue]=:dtDue, [nRequests]=([tblFolderSync].[nRequests] + :nRequests_1) WHERE [tblFolderSync].[nAccountID] = :nAccountID_1
+GO
+UPDATE [tblFolderSync] SET [dtSwept]=:dtSwept WHERE [tblFolderSync].[nAccountID] = :nAccountID_1
+GO
+UPDATE [tblFolderSync] SET [sOwner]=:sOwner WHERE [tblFolderSync].[nAccountID] = :nAccountID_1 AND [tblFolderSync].[sOwner] = :sOwner_1 AND [tblFolderSync].[dtLeaseUntil] = :dtLeaseUntil_1 AND [tblFolderSync].[dtLeaseUntil] > :dtLeaseUntil_2
+GO
+UPDATE [tblFolderSync] SET [sOwner]=:sOwner, [dtLeaseUntil]=:dtLeaseUntil WHERE [tblFolderSync].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1])
+GO
+UPDATE [tblFolderSync] SET [sResource]=:sResource, [sLink]=:sLink, [bFullPass]=:bFullPass WHERE [tblFolderSync].[nAccountID] = :nAccountID_1 AND ([tblFolderSync].[sResource] IS NULL OR [tblFolderSync].[sResource] != :sResource_1 OR [tblFolderSync].[nRequests] = :nRequests_1)
+GO
+UPDATE [tblGraphSubscription] SET [dtExpires]=:dtExpires, [dtGranted]=:dtGranted WHERE [tblGraphSubscription].[sSubscriptionID] = :sSubscriptionID_1
+GO
+UPDATE [tblMailboxCall] SET [dtLeaseUntil]=:until WHERE [tblMailboxCall].[sMailbox] = :mailbox AND [tblMailboxCall].[nSlot] = :slot AND [tblMailboxCall].[sOwner] = :owner
+GO
+UPDATE [tblMissedNotification] SET [dtTold]=:dtTold WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1 AND [tblMissedNotification].[dtTold] IS NULL AND [tblMissedNotification].[dtFound] <= :dtFound_1
+GO
+UPDATE [tblNotificationQueue] SET [dtVisible]=:dtVisible, [nDeliveryCount]=([tblNotificationQueue].[nDeliveryCount] + :nDeliveryCount_1), [sLockToken]=:sLockToken WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1]) AND [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :dtVisible_1
+GO
+UPDATE [tblNotificationQueue] SET [nRetired]=:nRetired WHERE [tblNotificationQueue].[nSequence] < :nSequence_1
+GO
+UPDATE [tblNotificationQueue] SET [nRetired]=[tblNotificationQueue].[nSequence] WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1]) AND [tblNotificationQueue].[nRetired] = :nRetired_1
+GO
+UPDATE [tblNotificationQueue] SET [nRetired]=[tblNotificationQueue].[nSequence] WHERE [tblNotificationQueue].[sMessageID] IN (__[POSTCOMPILE_sMessageID_1]) AND [tblNotificationQueue].[nRetired] = :nRetired_1 AND [tblNotificationQueue].[dtEnqueued] < :dtEnqueued_1
+GO
+UPDATE [tblNotificationQueue] SET [sState]=:sState, [dtVisible]=[tblNotificationQueue].[dtEnqueued], [sLockToken]=:sLockToken WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1])
+GO
+UPDATE [tblNotificationQueue] SET [sState]=:sState, [sLockToken]=:sLockToken, [sReason]=:sReason, [sDescription]=:sDescription, [dtDeadLettered]=:dtDeadLettered WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1])
+GO
+UPDATE [tblNotificationQueue] SET [sState]=:state, [dtVisible]=coalesce(:visible, [tblNotificationQueue].[dtVisible]), [nDeliveryCount]=coalesce(:count, [tblNotificationQueue].[nDeliveryCount]), [sLockToken]=:token, [sReason]=:reason, [sDescription]=:description, [dtDeadLettered]=:dead_lettered WHERE [tblNotificationQueue].[nSequence] = :sequence
+GO
+UPDATE [tblQueueAudit] SET [dtEnded]=:dtEnded, [nMessages]=:nMessages WHERE [tblQueueAudit].[nAuditID] = :nAuditID_1
+GO
+UPDATE [tblSubscriptionSchedule] SET [bRecreate]=:bRecreate WHERE [tblSubscriptionSchedule].[nAccountID] = :nAccountID_1
+GO
+UPDATE [tblSubscriptionSchedule] SET [dtDue]=:dtDue, [nRequests]=([tblSubscriptionSchedule].[nRequests] + :nRequests_1) WHERE [tblSubscriptionSchedule].[nAccountID] = :nAccountID_1
+GO
+UPDATE [tblSubscriptionSchedule] SET [dtDue]=:dtDue, [sOwner]=:sOwner, [dtLeaseUntil]=:dtLeaseUntil, [nFailures]=:nFailures WHERE [tblSubscriptionSchedule].[nAccountID] = :nAccountID_1 AND [tblSubscriptionSchedule].[sOwner] = :sOwner_1 AND [tblSubscriptionSchedule].[dtLeaseUntil] = :dtLeaseUntil_1 AND [tblSubscriptionSchedule].[nRequests] = :nRequests_1
+GO
+UPDATE [tblSubscriptionSchedule] SET [dtReauthorize]=:dtReauthorize WHERE [tblSubscriptionSchedule].[nAccountID] = :nAccountID_1
+GO
+UPDATE [tblSubscriptionSchedule] SET [sAttemptFingerprint]=:sAttemptFingerprint WHERE [tblSubscriptionSchedule].[nAccountID] = :nAccountID_1
+GO
+UPDATE [tblSubscriptionSchedule] SET [sAttemptFingerprint]=:sAttemptFingerprint, [dtReauthorize]=:dtReauthorize, [bRecreate]=:bRecreate WHERE [tblSubscriptionSchedule].[nAccountID] = :nAccountID_1
+GO
+UPDATE [tblSubscriptionSchedule] SET [sOwner]=:sOwner WHERE [tblSubscriptionSchedule].[nAccountID] = :nAccountID_1 AND [tblSubscriptionSchedule].[sOwner] = :sOwner_1 AND [tblSubscriptionSchedule].[dtLeaseUntil] = :dtLeaseUntil_1 AND [tblSubscriptionSchedule].[dtLeaseUntil] > :dtLeaseUntil_2
+GO
+UPDATE [tblSubscriptionSchedule] SET [sOwner]=:sOwner, [dtLeaseUntil]=:dtLeaseUntil WHERE [tblSubscriptionSchedule].[nAccountID] = :nAccountID_1 AND [tblSubscriptionSchedule].[sOwner] = :sOwner_1 AND [tblSubscriptionSchedule].[dtLeaseUntil] = :dtLeaseUntil_1
+GO
+UPDATE [tblSubscriptionSchedule] SET [sOwner]=:sOwner, [dtLeaseUntil]=:dtLeaseUntil WHERE [tblSubscriptionSchedule].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1])
+GO
+UPDATE [tblSubscriptionSchedule] SET [sServed]=:sServed, [sServedWith]=:sServedWith WHERE [tblSubscriptionSchedule].[nAccountID] = :nAccountID_1
+GO
