@@ -95,7 +95,7 @@ class Purging:
         """Delete it. `purged` counts along: what is in it when this is broken off is done.
 
         Raises:
-            DatabaseUnavailable: some of it may be deleted.
+            DatabaseUnavailable, MessagesInUse: some of it may be deleted.
         """
         async for account_id in self._accounts(order):
             if order.attachments_only:
@@ -108,11 +108,13 @@ class Purging:
     ) -> None:
         bounds, before, now = self._limits.messages, order.before, self._clock()
 
-        def work(connection: Connection) -> Purged:
+        def work(connection: Connection) -> Purged | None:
             found = retention.old_messages(connection, account_id, before=before, after=None, most=bounds.keys)
             some = retention.first_of(found, bounds)
+            if not some:
+                return None
             return Purged(
-                retention.delete_messages(connection, some) if some else 0,
+                retention.delete_messages(connection, some),
                 sum(each.attachments for each in some),
                 sum(each.size for each in some),
             )
@@ -134,7 +136,9 @@ class Purging:
                 await self._sleep(_PAUSE_SECONDS)
             purged.messages += len(full)
 
-    async def _carried_out(self, work: Callable[[Connection], Purged], purged: Purged, on_progress: OnProgress) -> bool:
+    async def _carried_out(
+        self, work: Callable[[Connection], Purged | None], purged: Purged, on_progress: OnProgress
+    ) -> bool:
         """Run one transaction, and count what it did; False: there was nothing to do."""
         writing = asyncio.ensure_future(self.database.write(work))
         try:
@@ -142,9 +146,9 @@ class Purging:
         finally:
             # Also when broken off meanwhile: it goes on to its end.
             done = await writing
-            purged.add(done)
+            purged.add(done or Purged())
         on_progress(purged.messages)
-        return done != Purged()
+        return done is not None
 
     async def _accounts(self, order: PurgeOrder) -> AsyncIterator[int]:
         if order.account_id is not None:

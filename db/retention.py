@@ -12,8 +12,11 @@ from itertools import accumulate, takewhile
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, null, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from db import accounts, messages
+from db.errors import DatabaseError
+from db.locking import by_row
 from db.tables import account_settings, attachment, message, recipient
 
 _row = message.c
@@ -22,8 +25,10 @@ _settings = account_settings.c
 
 # An empty content stays: beside a size of 0 nobody could tell that it was deleted.
 _KEPT: Final[ColumnElement[bool]] = and_(_part.biContent.is_not(None), _part.nSize > 0)
-# Else SQL Server may choose to lock pages, and with them rows that others read.
-_ROWS_ONLY: Final = "WITH (ROWLOCK)"
+
+
+class MessagesInUse(DatabaseError):
+    """A table of another program refers to messages that were to be deleted; nothing of them was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +122,21 @@ def known_and_since(
 
 
 def delete_messages(connection: Connection, found: Collection[OldMessage]) -> int:
-    """Delete these messages and all below them; how many were still there."""
+    """Delete these messages and all below them; how many were still there.
+
+    Raises:
+        MessagesInUse
+    """
     ids = [each.message_id for each in found]
-    for table in (recipient, attachment):
-        connection.execute(delete(table).with_hint(_ROWS_ONLY, dialect_name="mssql").where(table.c.nMessageID.in_(ids)))
-    gone = delete(message).with_hint(_ROWS_ONLY, dialect_name="mssql").where(_row.nMessageID.in_(ids))
-    return connection.execute(gone).rowcount
+    try:
+        for table in (recipient, attachment):
+            connection.execute(by_row(delete(table).where(table.c.nMessageID.in_(ids))))
+        return connection.execute(by_row(delete(message).where(_row.nMessageID.in_(ids)))).rowcount
+    except IntegrityError as exc:
+        raise MessagesInUse(
+            f"Another table of the gateway database refers to messages that are to be deleted: {exc.orig} "
+            "Delete its rows first, or let its foreign key do so (ON DELETE CASCADE)."
+        ) from exc
 
 
 def contents_of(connection: Connection, found: Collection[OldMessage]) -> list[Content]:
@@ -149,13 +163,9 @@ def in_transactions(contents: Sequence[Content], bounds: Bounds) -> Iterator[Seq
 
 def delete_contents(connection: Connection, contents: Collection[Content]) -> int:
     """Keep all of these attachments but the content; how many had one still."""
-    emptied = (
-        update(attachment)
-        .with_hint(_ROWS_ONLY, dialect_name="mssql")
-        .where(_part.nAttachmentID.in_([each.attachment_id for each in contents]), _KEPT)
-        .values(biContent=null())
-    )
-    return connection.execute(emptied).rowcount
+    numbers = [each.attachment_id for each in contents]
+    emptied = update(attachment).where(_part.nAttachmentID.in_(numbers), _KEPT).values(biContent=null())
+    return connection.execute(by_row(emptied)).rowcount
 
 
 def _received(

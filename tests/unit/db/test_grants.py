@@ -28,13 +28,15 @@ WORK: Final[dict[Role, Callable[[Desk], Awaitable[None]]]] = {
     Role.OPERATOR: role_work.operate,
     Role.READER: role_work.read,
 }
-# SQL Server takes a large content in pieces, each of them an UPDATE.
-NEEDED_ELSEWHERE: Final = {Role.PROCESSOR: {("UPDATE", '"tblEmailAttachment"')}}
+# SQL Server takes a large content in pieces: each is an UPDATE of the row that was inserted and looked up before.
+NEEDED_ELSEWHERE: Final = {
+    Role.PROCESSOR: {("SELECT", '"tblEmailAttachment"'), ("UPDATE", '"tblEmailAttachment"')},
+}
 GRANT: Final = re.compile(r"GRANT (?P<words>[A-Z, ]+) ON (?P<what>.+) TO (?P<role>.+);")
 
 
 @pytest.fixture
-def backend() -> str:
+def database_kind() -> str:
     """A real server with real rights."""
     return "postgresql"
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import Connection, Engine, event, select
+from sqlalchemy import Connection, Engine, MetaData, Table, event, select, text
 
 from console.purging import Purged, PurgeLimits, PurgeOrder, Purging
 from db import accounts, retention
@@ -240,7 +240,7 @@ from tests.databases import Gateway
 from tests.unit.db.test_retention import FEW, purge
 
 async def main():
-    engine = Gateway(sys.argv[1], sys.argv[2] or None).engine()
+    engine = Gateway(*sys.argv[1:]).engine()
     deletes = []
 
     @event.listens_for(engine, "before_cursor_execute")
@@ -261,7 +261,7 @@ async def test_killed_in_between_it_leaves_whole_messages(database: Database, ga
     """Recipients and attachments of the second three are deleted when the process is killed: nobody sees that."""
     await save(database, *(f"m{number}" for number in range(9)))
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", _PURGE_AND_STOP, gateway.url, gateway.schema or ""), cwd=ROOT, stdout=subprocess.PIPE
+        *(sys.executable, "-c", _PURGE_AND_STOP, *gateway.arguments), cwd=ROOT, stdout=subprocess.PIPE
     )
     assert child.stdout is not None
     assert await child.stdout.readline() == b"half done\n"
@@ -269,6 +269,24 @@ async def test_killed_in_between_it_leaves_whole_messages(database: Database, ga
     await child.wait()
     assert (await purge(database, FEW)).messages == 6
     assert rows(database.engine) == (0, 0, 0)
+
+
+async def test_what_another_table_refers_to_is_left_whole_and_told(database: Database) -> None:
+    """A foreign key of another program's, which nobody here knows of."""
+    await save(database, "old")
+    with database.engine.begin() as connection:
+        named = connection.dialect.identifier_preparer.format_table
+        schema = connection.get_execution_options().get("schema_translate_map", {}).get(None)
+        referred, theirs = (named(Table(name, MetaData(), schema=schema)) for name in (message.name, "theirs"))
+        connection.execute(text(f"CREATE TABLE {theirs} (number BIGINT, FOREIGN KEY (number) REFERENCES {referred})"))
+        connection.execute(text(f'INSERT INTO {theirs} SELECT "nMessageID" FROM {referred}'))  # noqa: S608  # our own names
+    try:
+        with pytest.raises(retention.MessagesInUse, match="Another table of the gateway"):
+            await purge(database)
+        assert rows(database.engine) == (1, 3, 2)
+    finally:
+        with database.engine.begin() as connection:
+            connection.execute(text(f"DROP TABLE {theirs}"))
 
 
 # What is purged is not imported again.
