@@ -15,7 +15,7 @@ from graph.errors import ItemGone
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from processor.errors import MessageChanged, Unprocessable
-from processor.mapping import Json, kind_of, size_of, text
+from processor.mapping import Json, Texts, kind_of, size_of
 
 _IN_ONE_ANSWER: Final = 3 * 1024 * 1024
 _IN_MEMORY: Final = 1024 * 1024
@@ -27,7 +27,9 @@ class AttachmentFetcher:
     def __init__(self, reader: MailReader) -> None:
         self._reader = reader
 
-    async def fetch(self, mailbox: Mailbox, message_id: str, message: Json, files: ExitStack) -> list[AttachmentRecord]:
+    async def fetch(
+        self, mailbox: Mailbox, message_id: str, message: Json, files: ExitStack, texts: Texts
+    ) -> list[AttachmentRecord]:
         """Everything Graph lists, in its order. `files` closes, and so deletes, the temporary files.
 
         Raises:
@@ -40,13 +42,14 @@ class AttachmentFetcher:
         try:
             listed = await self._reader.attachments(mailbox, message_id, with_content=whole)
             return [
-                await self._record(mailbox, message_id, position, entry, files) for position, entry in enumerate(listed)
+                await self._record(mailbox, message_id, position, entry, files, texts)
+                for position, entry in enumerate(listed)
             ]
         except ItemGone as exc:
             raise MessageChanged(f"An attachment vanished while the message was being fetched: {exc}") from exc
 
     async def _record(
-        self, mailbox: Mailbox, message_id: str, position: int, entry: Json, files: ExitStack
+        self, mailbox: Mailbox, message_id: str, position: int, entry: Json, files: ExitStack, texts: Texts
     ) -> AttachmentRecord:
         kind = kind_of(entry)
         if kind is None:
@@ -65,13 +68,13 @@ class AttachmentFetcher:
             content, size, sha256 = await self._streamed(mailbox, message_id, str(entry.get("id")), files)
         return AttachmentRecord(
             position=position,
-            graph_attachment_id=text(entry.get("id")),
+            graph_attachment_id=texts.take(entry.get("id")),
             kind=kind,
-            file_name=text(entry.get("name")),
-            content_type=text(entry.get("contentType")),
+            file_name=texts.take(entry.get("name")),
+            content_type=texts.take(entry.get("contentType")),
             size=size,
             inline=entry.get("isInline") is True,
-            content_id=text(entry.get("contentId")),
+            content_id=texts.take(entry.get("contentId")),
             sha256=sha256,
             content=content,
         )

@@ -17,7 +17,7 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from processor.attachments import AttachmentFetcher
 from processor.errors import Unprocessable
-from processor.mapping import Json, may_have_attachments, message_record, text
+from processor.mapping import Json, Texts, may_have_attachments, message_record
 
 # A 404 right after a notification is normal (graph.md, section 11): Exchange replicates.
 _GONE_AGAIN_AFTER_SECONDS: Final = (0.5, 2.0)
@@ -35,11 +35,15 @@ class Result(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result; of an imported message how many attachments came with it, and when the mailbox received it."""
+    """The result; of an imported message how many attachments came with it, and when the mailbox received it.
+
+    `replaced_characters`: how many of its texts were no characters, and are U+FFFD in the database.
+    """
 
     result: Result
     attachments: int = 0
     received: datetime | None = None
+    replaced_characters: int = 0
 
 
 @dataclass(slots=True)
@@ -115,18 +119,24 @@ class Importer:
             message = await self._fetch(mailbox, message_id)
         except ItemGone:
             return Outcome(Result.GONE)
-        progress.internet_message_id = text(message.get("internetMessageId"))
-        progress.subject = text(message.get("subject"))
+        shown = Texts()
+        progress.internet_message_id = shown.take(message.get("internetMessageId"))
+        progress.subject = shown.take(message.get("subject"))
+        texts = Texts()
         with ExitStack() as files:
             attachments = (
-                await self._attachments.fetch(mailbox, message_id, message, files)
+                await self._attachments.fetch(mailbox, message_id, message, files, texts)
                 if may_have_attachments(message)
                 else []
             )
             progress.fetched = self._clock()
-            record = message_record(mailbox.account_id, message_id, message, attachments, correlation=correlation)
+            record = message_record(
+                mailbox.account_id, message_id, message, attachments, correlation=correlation, texts=texts
+            )
             result = await self._written(record, replace=replace)
-        return Outcome(result) if result is Result.KNOWN else Outcome(result, len(attachments), record.received)
+        if result is Result.KNOWN:
+            return Outcome(result)
+        return Outcome(result, len(attachments), record.received, replaced_characters=texts.replaced)
 
     async def _written(self, record: MessageRecord, *, replace: bool) -> Result:
         if replace:

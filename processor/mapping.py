@@ -23,14 +23,39 @@ _KINDS: Final = {
 _SIZE_PROPERTY: Final = re.compile("integer 0x0*e08", re.IGNORECASE)
 # A scheme has no letter case: a body of CID: shows its pictures just as well.
 _SHOWN_BY_ID: Final = re.compile("cid:", re.IGNORECASE)
-_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_UNSTORABLE: Final = re.compile("[\ud800-\udfff\x00]")
+
+
+class Texts:
+    """Takes texts from Graph's JSON, and counts the characters that no database takes."""
+
+    def __init__(self) -> None:
+        self.replaced = 0
+
+    def take(self, value: object) -> str | None:
+        """The text with U+FFFD in place of each lone surrogate and NUL; None for what is no text."""
+        if not isinstance(value, str):
+            return None
+        if not _UNSTORABLE.search(value):
+            return value
+        # Through UTF-16, so that a pair that arrived as two escapes becomes one character again.
+        whole = value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "\ufffd")
+        self.replaced += whole.count("\ufffd") - value.count("\ufffd")
+        return whole
 
 
 def message_record(
-    account_id: int, graph_message_id: str, message: Json, attachments: Sequence[AttachmentRecord], *, correlation: str
+    account_id: int,
+    graph_message_id: str,
+    message: Json,
+    attachments: Sequence[AttachmentRecord],
+    *,
+    correlation: str,
+    texts: Texts,
 ) -> MessageRecord:
     """The row of a message and all below it."""
-    sender = _address(message.get("from")) or _address(message.get("sender")) or (None, None)
+    text = texts.take
+    sender = _address(message.get("from"), texts) or _address(message.get("sender"), texts) or (None, None)
     body = message.get("body")
     body = body if isinstance(body, dict) else {}
     return MessageRecord(
@@ -48,7 +73,7 @@ def message_record(
         body=text(body.get("content")),
         has_attachments=message.get("hasAttachments") is True,
         correlation=correlation,
-        recipients=list(_recipients(message)),
+        recipients=list(_recipients(message, texts)),
         attachments=attachments,
     )
 
@@ -76,16 +101,6 @@ def kind_of(attachment: Json) -> str | None:
     return _KINDS.get(str(attachment.get("@odata.type")).lower())
 
 
-def text(value: object) -> str | None:
-    """Text a database takes: lone surrogates and NUL, which none of them stores, become U+FFFD."""
-    if not isinstance(value, str):
-        return None
-    if _LONE_SURROGATE.search(value):
-        # Through UTF-16, so that a pair that arrived as two escapes becomes one character again.
-        value = value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return value.replace("\x00", "\ufffd")
-
-
 def time(value: object) -> datetime | None:
     """An aware UTC time from Graph's ISO 8601 (up to seven fraction digits, any offset); None for anything else."""
     if not isinstance(value, str):
@@ -97,21 +112,21 @@ def time(value: object) -> datetime | None:
         return None
 
 
-def _recipients(message: Json) -> Iterable[RecipientRecord]:
+def _recipients(message: Json, texts: Texts) -> Iterable[RecipientRecord]:
     for kind, key in _RECIPIENTS:
         listed = message.get(key)
         if not isinstance(listed, list):
             continue
         for position, entry in enumerate(listed):
-            name, address = _address(entry) or (None, None)
+            name, address = _address(entry, texts) or (None, None)
             yield RecipientRecord(kind, position, name, address)
 
 
-def _address(entry: object) -> tuple[str | None, str | None] | None:
+def _address(entry: object, texts: Texts) -> tuple[str | None, str | None] | None:
     found = entry.get("emailAddress") if isinstance(entry, dict) else None
     if not isinstance(found, dict):
         return None
-    return text(found.get("name")), text(found.get("address"))
+    return texts.take(found.get("name")), texts.take(found.get("address"))
 
 
 def _whole_number(value: object) -> int | None:

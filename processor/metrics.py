@@ -29,6 +29,11 @@ class ProcessorMetrics:
             registry=registry,
             buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0),
         )
+        self.replaced_characters = Counter(
+            "mail_importer_replaced_characters",
+            "Lone surrogates and NUL in texts of mail, which no database takes: U+FFFD stands in their place.",
+            registry=registry,
+        )
         self.in_hand = Gauge("mail_importer_deliveries_in_hand", "Deliveries being worked on.", registry=registry)
         self.held_accounts = Gauge(
             "mail_importer_held_accounts", "Accounts whose work waits for an administrator.", registry=registry

@@ -359,6 +359,9 @@ class Processor:
         self._trace.ended(held.attempt, outcome.result.value)
         if outcome.result is Result.IMPORTED:
             self._metrics.seconds.observe(seconds)
+        if outcome.replaced_characters:
+            self._metrics.replaced_characters.inc(outcome.replaced_characters)
+            log.warning("characters_replaced", characters=outcome.replaced_characters)
         log.info(_EVENTS[outcome.result], attachments=outcome.attachments, seconds=round(seconds, 3))
 
     async def _wait_with_account(self, held: _Held, delay: timedelta, exc: AccountError | None = None) -> None:

@@ -8,6 +8,7 @@ URL of a database in which the login may create schemas; what is outside its own
 import itertools
 import os
 import shutil
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -149,6 +150,16 @@ class PostgreSQLServer:
         """Run one statement as the superuser, outside of any transaction."""
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql(statement)
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """It is being restarted meanwhile."""
+        process = self._server.get_postmaster_info().process
+        assert process is not None
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+        yield
+        self._server.start()
 
     def stop(self) -> None:
         """Stop it, and delete nothing."""

@@ -22,13 +22,6 @@ from tests.integration.managing import Office
 from tests.integration.world import Clock, World, open_world
 
 
-@pytest.fixture
-def database_kind() -> str:
-    import os
-
-    return os.environ.get("MAIL_IMPORTER_TEST_KIND", "sqlite")
-
-
 @pytest.fixture(scope="session")
 def certificate() -> Certificate:
     return make_self_signed("mail-importer integration", now=datetime.now(UTC), key_bits=2048)

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+import structlog
 
 from tests.integration.world import World
 
@@ -97,3 +98,17 @@ async def test_one_bad_message_among_good_ones(world: World) -> None:
     assert await world.imported_ids() == sorted(each.message_id for each in delivered)
     reasons = sorted(each.reason or "" for each in await world.dead_letters())
     assert reasons == ["MessageIdTooLong", "NotJson", "UnknownVersion"]
+
+
+async def test_half_characters_in_a_mail_are_replaced_and_counted(world: World) -> None:
+    """The mail is imported all the same, whatever the database takes, and the operator can see that it was changed."""
+    mailbox, account = await world.account_of("Laboratoire")
+    [delivered] = await world.deliver(mailbox, 1)
+    await world.tamper(delivered, lambda json: {**json, "subject": "Nitrate \ud83d 3 mg/l\x00"})
+    await world.notify(account, [delivered])
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:
+        await world.import_all()
+    [imported] = await world.imported()
+    assert imported.subject == "Nitrate \ufffd 3 mg/l\ufffd"
+    [told] = [event for event in events if event["event"] == "characters_replaced"]
+    assert (told["characters"], told["account"]) == (2, "Laboratoire")

@@ -15,6 +15,7 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from processor.attachments import AttachmentFetcher
 from processor.errors import MessageChanged, Unprocessable
+from processor.mapping import Texts
 
 MAILBOX = Mailbox(1, "Laboratoire", "t", "c", "u", "00" * 20)
 FILE = "#microsoft.graph.fileAttachment"
@@ -85,7 +86,7 @@ SMALL, LARGE = _size(2000), _size(5_000_000)
 
 async def _fetch(shelf: Shelf, message: dict[str, Any]) -> list[tuple[AttachmentRecord, bytes | None]]:
     with ExitStack() as files:
-        records = await AttachmentFetcher(shelf).fetch(MAILBOX, "AAk", message, files)
+        records = await AttachmentFetcher(shelf).fetch(MAILBOX, "AAk", message, files, Texts())
         return [(record, _bytes(record.content, record.size)) for record in records]
 
 
@@ -144,7 +145,7 @@ async def test_what_is_too_large_for_memory_waits_in_a_file(size: int) -> None:
     shelf = Shelf(_entry(FILE, "a"), contents={"a": data})
 
     with ExitStack() as files:
-        (record,) = await AttachmentFetcher(shelf).fetch(MAILBOX, "AAk", LARGE, files)
+        (record,) = await AttachmentFetcher(shelf).fetch(MAILBOX, "AAk", LARGE, files, Texts())
         held = record.content
         assert _bytes(held, record.size) == data
     assert record.size == size

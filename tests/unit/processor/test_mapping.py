@@ -10,7 +10,7 @@ from processor import mapping
 
 
 def _record(message: dict[str, Any]) -> MessageRecord:
-    return mapping.message_record(7, "AAk", message, [], correlation="c-1")
+    return mapping.message_record(7, "AAk", message, [], correlation="c-1", texts=mapping.Texts())
 
 
 def _person(name: Any, address: Any) -> dict[str, Any]:  # noqa: ANN401  # odd values are the point
@@ -131,22 +131,25 @@ def test_times_are_aware_utc_or_none(value: object, expected: datetime | None) -
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"),
+    ("value", "expected", "replaced"),
     [
-        ("\u00e9t\u00e9 \U0001f600", "\u00e9t\u00e9 \U0001f600"),
-        ("half \ud83d of one", "half \ufffd of one"),
-        ("\udc00\ud800", "\ufffd\ufffd"),
-        ("\ud83d\ude00", "\U0001f600"),
-        ("a\x00b\x00", "a\ufffdb\ufffd"),
-        ("line\r\n\ttab", "line\r\n\ttab"),
-        (None, None),
-        (5, None),
-        (b"bytes", None),
+        ("\u00e9t\u00e9 \U0001f600", "\u00e9t\u00e9 \U0001f600", 0),
+        ("half \ud83d of one", "half \ufffd of one", 1),
+        ("\udc00\ud800", "\ufffd\ufffd", 2),
+        ("\ud83d\ude00", "\U0001f600", 0),
+        ("a\x00b\x00", "a\ufffdb\ufffd", 2),
+        ("replaced by another: \ufffd, by us: \x00", "replaced by another: \ufffd, by us: \ufffd", 1),
+        ("line\r\n\ttab", "line\r\n\ttab", 0),
+        (None, None, 0),
+        (5, None, 0),
+        (b"bytes", None, 0),
     ],
 )
-def test_text_is_what_a_database_can_store(value: object, expected: str | None) -> None:
-    """No half characters and no NUL; a pair that came in two escapes is whole again."""
-    assert mapping.text(value) == expected
+def test_text_is_what_a_database_can_store(value: object, expected: str | None, replaced: int) -> None:
+    """No half characters and no NUL; a pair that came in two escapes is whole again. What was replaced is counted."""
+    texts = mapping.Texts()
+    assert texts.take(value) == expected
+    assert texts.replaced == replaced
 
 
 def test_unstorable_characters_are_replaced_everywhere() -> None:
