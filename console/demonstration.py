@@ -21,10 +21,11 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, func, select
 
 from console.clock import utc_now
+from console.database import open_engine
 from console.roles import ALL, run_roles
 from console.settings import Settings
 from db import accounts, schema, subscriptions
-from db.engine import Database, make_engine, run_writing
+from db.engine import Database, run_writing
 from db.tables import attachment, message, queue_message
 from graph.certificates import make_self_signed, write_pair
 from simulator.control_client import SimulatorControl
@@ -130,7 +131,7 @@ async def demonstrate(
         await control.register_certificate(ready["tenant_id"], ready["client_id"], certificate)
         stop = asyncio.Event()
         roles = asyncio.create_task(run_roles(settings, ALL, stop))
-        database = Database(make_engine(settings.database_url.get_secret_value()))
+        database = Database(open_engine(settings))
         try:
             await _until_subscribed(database, roles, mailboxes, on_progress)
             await control.start_traffic(messages, per_second=_ARRIVALS_PER_SECOND, seed=2026)
@@ -189,7 +190,7 @@ def _set_up(settings: Settings, place: Place, ready: Mapping[str, Any]) -> None:
     """What an administrator does: certificate, schema, accounts."""
     certificate = make_self_signed("mail-importer demo", now=utc_now())
     write_pair(certificate, place.certificates, "demo")
-    engine = make_engine(settings.database_url.get_secret_value())
+    engine = open_engine(settings)
     schema.upgrade(engine, now=utc_now())
     for mailbox in ready["mailboxes"]:
         account = accounts.AccountSettings(

@@ -1,11 +1,11 @@
 """Graph, opened as the settings say: for roles and for commands."""
 
-import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from console.settings import Settings, SettingsError, certificate_folder
+from console.settings import Settings
+from console.signin import certificate_store, naming, token_source
 from graph.certificates import CertificateStore
 from graph.client import GraphClient, open_session
 from graph.slots import CallSlots
@@ -29,32 +29,9 @@ async def open_graph(settings: Settings, slots: CallSlots | None = None) -> Asyn
         SettingsError: `ca_bundle` or `certificate_store` cannot be used.
     """
     certificates = certificate_store(settings)
-    with _naming("ca_bundle"):
-        tokens = TokenSource(
-            certificates,
-            authority_url=settings.authority_url,
-            graph_url=settings.graph_url,
-            ca_bundle=settings.ca_bundle,
-        )
+    tokens = token_source(settings, settings.graph_url, certificates)
+    with naming("ca_bundle"):
         session = open_session(settings.graph_url, ca_bundle=settings.ca_bundle)
     async with session:
         client = GraphClient(session, tokens, base_url=settings.graph_url, slots=slots)
         yield OpenedGraph(client, certificates, tokens)
-
-
-def certificate_store(settings: Settings) -> CertificateStore:
-    """Where the settings say that certificates are.
-
-    Raises:
-        SettingsError: `certificate_store` cannot be used.
-    """
-    password = settings.certificate_password
-    return CertificateStore(certificate_folder(settings), password.get_secret_value() if password is not None else None)
-
-
-@contextlib.contextmanager
-def _naming(setting: str) -> Iterator[None]:
-    try:
-        yield
-    except ValueError as exc:
-        raise SettingsError(f"{setting}: {exc}") from exc

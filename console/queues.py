@@ -8,12 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bus.queue import NotificationQueue
-from console.graph import certificate_store
 from console.settings import Settings, SettingsError
+from console.signin import naming, service, token_source
 from db.engine import Database
 from graph.errors import GraphError
-from graph.mailbox import Mailbox
-from graph.token import TokenSource
 from graph.transport import proxy_for, tls_context
 
 if TYPE_CHECKING:
@@ -56,43 +54,23 @@ def servicebus_address(settings: Settings) -> "ServiceBusAddress":
         SettingsError: `ca_bundle` or `certificate_store` cannot be used.
     """
     from bus.servicebus.connection import ServiceBusAddress  # noqa: PLC0415  # see above
-    from bus.servicebus.credential import CertificateCredential  # noqa: PLC0415  # see above
+    from bus.servicebus.credential import RESOURCE, CertificateCredential  # noqa: PLC0415  # see above
 
-    try:
+    with naming("ca_bundle"):
         tls = tls_context(settings.ca_bundle)
-    except ValueError as exc:
-        raise SettingsError(f"ca_bundle: {exc}") from exc
     websockets = settings.servicebus_transport == "websockets"
     common = partial(ServiceBusAddress, settings.servicebus_queue, websockets=websockets, tls=tls)
     if settings.servicebus_connection_string is not None:
         address = common(connection_string=settings.servicebus_connection_string.get_secret_value())
     else:
-        tokens, mailbox = _tokens(settings), _identity(settings)
-        credential = CertificateCredential(lambda: tokens.expiring(mailbox), refused=GraphError)
+        tokens = token_source(settings, RESOURCE)
+        who = service(
+            "Azure Service Bus",
+            settings.servicebus_namespace or "",
+            tenant_id=settings.servicebus_tenant_id,
+            client_id=settings.servicebus_client_id,
+            thumbprint=settings.servicebus_thumbprint,
+        )
+        credential = CertificateCredential(lambda: tokens.expiring(who), refused=GraphError)
         address = common(namespace=settings.servicebus_namespace, credential=credential)
     return address if not websockets else replace(address, proxy=proxy_for(f"https://{address.host}"))
-
-
-def _tokens(settings: Settings) -> TokenSource:
-    from bus.servicebus.credential import RESOURCE  # noqa: PLC0415  # see above
-
-    return TokenSource(
-        certificate_store(settings),
-        authority_url=settings.authority_url,
-        graph_url=RESOURCE,
-        ca_bundle=settings.ca_bundle,
-    )
-
-
-def _identity(settings: Settings) -> Mailbox:
-    """Who signs in to the namespace. The settings have seen to it that all of it is set."""
-    return Mailbox(
-        account_id=0,
-        account_name="Azure Service Bus",
-        tenant_id=settings.servicebus_tenant_id or "",
-        client_id=settings.servicebus_client_id or "",
-        user_id=settings.servicebus_namespace or "",
-        thumbprint=settings.servicebus_thumbprint or "",
-        # Nobody but us has to trust it: the key never leaves this host, and Entra knows the public part.
-        secure_certificate_access=False,
-    )

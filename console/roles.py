@@ -16,12 +16,13 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 
 from bus.queue import NotificationQueue
 from console.clock import utc_now
+from console.database import open_engine
 from console.graph import OpenedGraph, open_graph
 from console.process import host_name, process_name
 from console.queues import open_queue
 from console.settings import Settings, SettingsError
 from db import schema
-from db.engine import Database, make_engine
+from db.engine import Database
 from db.mailbox_calls import MailboxCalls
 from db.messages import MessageStore
 from graph.client import GraphClient
@@ -159,7 +160,7 @@ class _Wiring:
     async def open(cls, settings: Settings, roles: tuple[str, ...], resources: AsyncExitStack) -> "_Wiring":
         database = None
         if _needs_database(settings, roles):
-            engine = make_engine(settings.database_url.get_secret_value())
+            engine = open_engine(settings)
             database = Database(engine)
             resources.push_async_callback(database.close)
             await asyncio.to_thread(schema.require_current, engine)

@@ -8,6 +8,7 @@ at the working directory.
 import difflib
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from db import sqlserver
+from db.connection import Isolation
+
 PREFIX: Final = "MAIL_IMPORTER_"
 CONFIG_VARIABLE: Final = "MAIL_IMPORTER_CONFIG"
 TEST_PREFIX: Final = "MAIL_IMPORTER_TEST_"
@@ -41,6 +45,9 @@ SECRET_LENGTH: Final = 32
 
 _MOST_SWEEP_SECONDS: Final = 7 * 24 * 3600
 _MOST_TRACE_DAYS: Final = 100 * 365
+_MOST_CONNECTIONS: Final = 1000
+_MOST_WAIT_SECONDS: Final = 3600
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w{0,127}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +56,20 @@ class Cloud:
 
     graph_url: str
     authority_url: str
+    database_resource: str
+    """What tokens for Azure SQL are asked for."""
 
 
 # https://learn.microsoft.com/graph/deployments
+# https://learn.microsoft.com/azure/azure-sql/database/authentication-aad-overview
+_PUBLIC_SQL: Final = "https://database.windows.net"
+_US_SQL: Final = "https://database.usgovcloudapi.net"
+_CHINA_SQL: Final = "https://database.chinacloudapi.cn"
 CLOUDS: Final[Mapping[str, Cloud]] = {
-    "global": Cloud("https://graph.microsoft.com", "https://login.microsoftonline.com"),
-    "usgov": Cloud("https://graph.microsoft.us", "https://login.microsoftonline.us"),
-    "dod": Cloud("https://dod-graph.microsoft.us", "https://login.microsoftonline.us"),
-    "china": Cloud("https://microsoftgraph.chinacloudapi.cn", "https://login.partner.microsoftonline.cn"),
+    "global": Cloud("https://graph.microsoft.com", "https://login.microsoftonline.com", _PUBLIC_SQL),
+    "usgov": Cloud("https://graph.microsoft.us", "https://login.microsoftonline.us", _US_SQL),
+    "dod": Cloud("https://dod-graph.microsoft.us", "https://login.microsoftonline.us", _US_SQL),
+    "china": Cloud("https://microsoftgraph.chinacloudapi.cn", "https://login.partner.microsoftonline.cn", _CHINA_SQL),
 }
 
 
@@ -89,11 +102,21 @@ def _filled(value: str) -> str:
 
 def _database_url(value: SecretStr) -> SecretStr:
     try:
-        make_url(value.get_secret_value()).get_dialect()
+        url = make_url(value.get_secret_value())
+        url.get_dialect()
     except (ArgumentError, ImportError, ValueError) as exc:
         # What SQLAlchemy says repeats the URL, which may hold a password.
         raise ValueError("is not a database URL such as sqlite:///mail-importer.db or mssql+pyodbc://…") from exc
+    reason = sqlserver.refusal(url, with_token=False) if url.get_backend_name() == "mssql" else None
+    if reason is not None:
+        raise ValueError(reason)
     return value
+
+
+def _identifier(value: str) -> str:
+    if not _IDENTIFIER.fullmatch(value.strip()):
+        raise ValueError("is no plain name: letters, digits and _, and no digit first")
+    return value.strip()
 
 
 def _key(value: SecretStr) -> SecretStr:
@@ -137,6 +160,7 @@ Text = Annotated[str, AfterValidator(_filled)]
 Port = Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=65535)]
 Key = Annotated[SecretStr, AfterValidator(_key)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+Seconds = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MOST_WAIT_SECONDS)]
 PublicOrigin = Annotated[str, AfterValidator(_origin(http_on_loopback=True))]
 SecureOrigin = Annotated[str, AfterValidator(_origin(http_on_loopback=False))]
 
@@ -147,6 +171,17 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
     database_url: DatabaseUrl = SecretStr("sqlite:///mail-importer.db")
+    database_schema: Annotated[str, AfterValidator(_identifier)] | None = None
+    """None: `dbo` on SQL Server."""
+    database_pool_size: Annotated[int, BeforeValidator(_whole_number), Field(ge=2, le=_MOST_CONNECTIONS)] = 16
+    """Connections to a server at most, of each process."""
+    database_statement_timeout: Seconds = 60
+    database_login_timeout: Seconds = 15
+    database_isolation: Isolation = "READ COMMITTED"
+    database_tenant_id: Text | None = None
+    database_client_id: Text | None = None
+    database_thumbprint: Text | None = None
+    """With the two before it: who signs in to SQL Server, instead of a user and password in `database_url`."""
     queue: Literal["database", "servicebus"] = "database"
     servicebus_connection_string: SecretStr | None = None
     servicebus_namespace: Text | None = None
@@ -177,6 +212,37 @@ class Settings(BaseModel):
     log_format: Literal["json", "console"] | None = None
     """None: `json` when the logs do not go to a terminal."""
 
+    @field_validator("database_schema")
+    @classmethod
+    def _has_schemas(cls, schema: str | None, info: ValidationInfo) -> str | None:
+        if schema is not None and _backend(info) == "sqlite":
+            raise ValueError("is set and database_url is of SQLite, which has no schemas")
+        return schema
+
+    @field_validator("database_isolation")
+    @classmethod
+    def _is_known_there(cls, isolation: Isolation, info: ValidationInfo) -> Isolation:
+        if isolation == "SNAPSHOT" and _backend(info) == "postgresql":
+            raise ValueError("SNAPSHOT is a level of SQL Server; PostgreSQL calls it REPEATABLE READ")
+        return isolation
+
+    @field_validator("database_thumbprint")
+    @classmethod
+    def _signs_in_to_database(cls, thumbprint: str | None, info: ValidationInfo) -> str | None:
+        three = {name: info.data.get(name) for name in ("database_tenant_id", "database_client_id")}
+        three["database_thumbprint"] = thumbprint
+        missing = [name for name, value in three.items() if value is None and name in {*info.data, info.field_name}]
+        if len(missing) == len(three) or "database_url" not in info.data:
+            return thumbprint
+        if missing:
+            raise ValueError(f"{', '.join(three)} go together; not set: {', '.join(missing)}")
+        if _backend(info) != "mssql":
+            raise ValueError("is set and database_url is not of SQL Server, to which it would sign in")
+        reason = sqlserver.refusal(make_url(info.data["database_url"].get_secret_value()), with_token=True)
+        if reason is not None:
+            raise ValueError(f"is set and database_url {reason}")
+        return thumbprint
+
     @field_validator("servicebus_namespace")
     @classmethod
     def _reachable(cls, namespace: str | None, info: ValidationInfo) -> str | None:
@@ -204,6 +270,12 @@ class Settings(BaseModel):
     def shown_database_url(self) -> str:
         """The database URL fit for people and logs: without password, and without options, where one may hide too."""
         return make_url(self.database_url.get_secret_value()).set(query={}).render_as_string(hide_password=True)
+
+
+def _backend(info: ValidationInfo) -> str | None:
+    """The kind of database; None: its URL is wrong, which is told already."""
+    url = info.data.get("database_url")
+    return None if url is None else make_url(url.get_secret_value()).get_backend_name()
 
 
 class _FromEverywhere(Settings, BaseSettings):

@@ -18,14 +18,21 @@ import tenacity
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
 
-from db import postgresql, sqlite, sqlserver
+from db import faults, odbc, postgresql, sqlite, sqlserver
 from db.connection import ConnectionOptions
 from db.errors import DatabaseUnavailable, DriverMissing, as_unavailable, must_be_retried
 
 T = TypeVar("T")
 
-_POOL_THREADS: Final = 8
+_PACKAGES: Final = {
+    "pyodbc": "pyodbc",
+    "mssqlpython": "mssql-python",
+    "psycopg": "'mail-importer[postgresql]'",
+}
+"""What installs a driver, by its name in a URL."""
+_SQLITE_READERS: Final = 8
 _MOST_SHARING: Final = 64
 
 
@@ -48,7 +55,7 @@ def make_engine(url: str, options: ConnectionOptions | None = None) -> Engine:
 
     Raises:
         DriverMissing: the driver of the URL, or a library under it, cannot be loaded here.
-        ValueError: the text is no database URL.
+        ValueError: the text is no database URL, or nobody can sign in by it.
     """
     try:
         parsed = make_url(url)
@@ -56,17 +63,24 @@ def make_engine(url: str, options: ConnectionOptions | None = None) -> Engine:
         # The text may hold a password, so neither it nor a cause that quotes it is repeated. A ValueError is a port
         # that is no number: for the most part the end of a password with an unescaped @ or / in it.
         raise ValueError("is not a database URL such as sqlite:///mail-importer.db or mssql+pyodbc://…") from None
+    options = options or ConnectionOptions()
     try:
+        if parsed.get_backend_name() == "mssql":
+            parsed = sqlserver.complete(parsed, options)
         # Parameters are mail and secrets; an error that repeated them would carry them into a log.
-        engine = create_engine(parsed, hide_parameters=True, **_arguments(parsed, options or ConnectionOptions()))
+        engine = create_engine(parsed, hide_parameters=True, **_arguments(parsed, options))
     except NoSuchModuleError as exc:
         raise DriverMissing(
-            f"The database driver {parsed.drivername!r} is not known. Use mssql+pyodbc or sqlite."
+            f"The database driver {parsed.drivername!r} is not known. Use mssql+pyodbc, mssql+mssqlpython or sqlite."
         ) from exc
     except ImportError as exc:
         raise DriverMissing(_how_to_install(parsed, exc)) from exc
     if engine.dialect.name == "sqlite":
         sqlite.prepare(engine)
+    else:
+        faults.watch(engine)
+    if engine.dialect.name == "mssql":
+        sqlserver.prepare(engine, options)
     return engine
 
 
@@ -83,19 +97,19 @@ def _arguments(url: URL, options: ConnectionOptions) -> dict[str, Any]:
         "pool_timeout": options.login_seconds,
         "isolation_level": options.isolation,
         "execution_options": {"schema_translate_map": {None: schema}} if schema else {},
-        **(sqlserver.arguments(url, options) if backend == "mssql" else {}),
+        **(sqlserver.arguments(options) if backend == "mssql" else {}),
         **(postgresql.arguments(url, options) if backend == "postgresql" else {}),
     }
 
 
 def _how_to_install(url: URL, exc: ImportError) -> str:
-    if "libodbc" in str(exc):
-        return (
-            "pyodbc needs the ODBC driver manager, which is missing on this host (libodbc.so.2). "
-            "Install it: apt-get install unixodbc, and Microsoft's ODBC Driver 18 for SQL Server."
-        )
-    if isinstance(exc, ModuleNotFoundError):
-        return f"The database driver {url.drivername!r} is not installed. Install it: pip install {exc.name}"
+    library = odbc.needs(exc)
+    if library is not None:
+        return f"The database driver {url.drivername!r} cannot be loaded: {library}"
+    # psycopg without libpq says that in words of its own.
+    if isinstance(exc, ModuleNotFoundError) or url.get_driver_name() == "psycopg":
+        package = _PACKAGES.get(url.get_driver_name(), exc.name)
+        return f"The database driver {url.drivername!r} is not installed. Install it: pip install {package}"
     return f"The database driver {url.drivername!r} cannot be loaded: {exc}. A library under it is missing or damaged."
 
 
@@ -105,7 +119,7 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._writers: _Writers = _SharedCommits(engine) if engine.dialect.name == "sqlite" else _PooledWriters(engine)
-        self._readers = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="db-read")
+        self._readers = ThreadPoolExecutor(_threads(engine), thread_name_prefix="db-read")
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction that writes nothing.
@@ -119,7 +133,7 @@ class Database:
         """Run `work` in one transaction and commit it durably; anything `work` raises rolls it back.
 
         Raises:
-            DatabaseUnavailable: nothing was written; it may succeed later.
+            DatabaseUnavailable: nothing was written, or the commit was cut off and nobody knows; try again later.
         """
         return await asyncio.wrap_future(self._writers.submit(work))
 
@@ -133,6 +147,14 @@ class Database:
         self.engine.dispose()
 
 
+def _threads(engine: Engine) -> int:
+    """Half of the connections for those who read, half for those who write: none of them waits for a connection."""
+    pool = engine.pool
+    if engine.dialect.name == "sqlite" or not isinstance(pool, QueuePool):
+        return _SQLITE_READERS
+    return max(1, pool.size() // 2)
+
+
 class _Writers(Protocol):
     def submit(self, work: Callable[[Connection], T]) -> "Future[T]": ...
     def shutdown(self) -> None: ...
@@ -143,7 +165,7 @@ class _PooledWriters:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._threads = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="db-write")
+        self._threads = ThreadPoolExecutor(_threads(engine), thread_name_prefix="db-write")
 
     def submit(self, work: Callable[[Connection], T]) -> "Future[T]":
         return self._threads.submit(run_writing, self._engine, work)

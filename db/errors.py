@@ -8,10 +8,12 @@ DatabaseError
 └── AccountExists
 """
 
-import re
-import sqlite3
+from dataclasses import replace
 
 from sqlalchemy import exc as sqlalchemy_errors
+
+from db.causes import UNKNOWN
+from db.faults import fault_of
 
 
 class DatabaseError(Exception):
@@ -38,49 +40,28 @@ class AccountExists(DatabaseError):
     """Another account has this name."""
 
 
-# https://www.sqlite.org/rescode.html: the primary code is the low byte of the extended one.
-_SQLITE_CAUSES = {
-    sqlite3.SQLITE_BUSY: "another process holds its lock; if this lasts, find who keeps a transaction open",
-    sqlite3.SQLITE_LOCKED: "another connection holds its lock",
-    sqlite3.SQLITE_FULL: "its disk, or its size limit, is full; free some room",
-    sqlite3.SQLITE_READONLY: "it is read-only; check the permissions of the file and of its folder",
-    sqlite3.SQLITE_CANTOPEN: "its file cannot be opened; check that the folder exists and may be written",
-    sqlite3.SQLITE_IOERR: "its disk reported an input/output error",
-    sqlite3.SQLITE_CORRUPT: "its file is damaged; restore it from a backup",
-    sqlite3.SQLITE_NOTADB: "the file is not a SQLite database",
-}
-
-
 def as_unavailable(exc: sqlalchemy_errors.SQLAlchemyError) -> DatabaseUnavailable | None:
     """Tell an outage from a fault of the statement: the first is waited out, the second is a bug and must be seen."""
     if isinstance(exc, sqlalchemy_errors.TimeoutError):
-        return DatabaseUnavailable("The gateway database gave no free connection in time; it may be overloaded.")
+        return DatabaseUnavailable(
+            "The gateway database gave no free connection in time; it may be overloaded, or database_pool_size too low."
+        )
     if not isinstance(exc, sqlalchemy_errors.DBAPIError):
         return None
-    code = getattr(exc.orig, "sqlite_errorcode", None)
-    if code is not None:
-        cause = _SQLITE_CAUSES.get(code & 0xFF)
-        if cause is not None:
-            return DatabaseUnavailable(f"The gateway database cannot be used: {cause}.")
-    if exc.connection_invalidated or isinstance(
-        exc, sqlalchemy_errors.OperationalError | sqlalchemy_errors.InterfaceError
-    ):
-        return DatabaseUnavailable(f"The gateway database cannot be used: {exc.orig}.")
-    return None
-
-
-# Deadlock, update conflict under snapshot isolation, lock time-out; a key that another transaction was first to write.
-# https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors
-_RETRIED_BY_SQL_SERVER = frozenset({1205, 3960, 1222, 2601, 2627})
-# https://www.postgresql.org/docs/current/errcodes-appendix.html
-_RETRIED_BY_POSTGRESQL = frozenset({"40001", "40P01", "55P03", "23505"})
-_NATIVE_ERROR = re.compile(r"\((\d+)\)")
+    fault = fault_of(exc.orig)
+    if fault.meaning.cause is None and not fault.meaning.quotes and _is_outage(exc):
+        fault = replace(fault, meaning=UNKNOWN)
+    return (
+        None if fault.meaning.cause is None else DatabaseUnavailable(f"The gateway database cannot be used: {fault}.")
+    )
 
 
 def must_be_retried(exc: BaseException) -> bool:
     """Whether the transaction failed because of another one, on a server, so that the same work may succeed."""
-    if not isinstance(exc, sqlalchemy_errors.DBAPIError):
-        return False
-    if getattr(exc.orig, "sqlstate", None) in _RETRIED_BY_POSTGRESQL:
-        return True
-    return bool(_RETRIED_BY_SQL_SERVER & {int(each) for each in _NATIVE_ERROR.findall(str(exc.orig))})
+    return isinstance(exc, sqlalchemy_errors.DBAPIError) and fault_of(exc.orig).meaning.again
+
+
+def _is_outage(exc: sqlalchemy_errors.DBAPIError) -> bool:
+    # Without a statement it was a connection, a commit or a look whether the connection is alive.
+    weather = (sqlalchemy_errors.OperationalError, sqlalchemy_errors.InterfaceError)
+    return exc.statement is None or exc.connection_invalidated or isinstance(exc, weather)

@@ -1,13 +1,128 @@
-"""SQL Server as the gateway database."""
+"""SQL Server as the gateway database: what its two drivers are told, and who signs in.
 
-from typing import Any
+https://learn.microsoft.com/sql/connect/odbc/dsn-connection-string-attribute
+"""
 
+import struct
+from typing import Any, Final
+
+from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.engine import URL
 
+from db import odbc
 from db.connection import ConnectionOptions
 
+PYODBC: Final = "pyodbc"
+MSSQL_PYTHON: Final = "mssqlpython"
 
-def arguments(url: URL, options: ConnectionOptions) -> dict[str, Any]:
-    """What `create_engine` gets; what the URL says itself wins."""
-    del url, options
-    return {}
+_ACCESS_TOKEN: Final = 1256
+"""SQL_COPT_SS_ACCESS_TOKEN: https://learn.microsoft.com/sql/connect/odbc/using-azure-active-directory"""
+_SIGNS_IN: Final = frozenset({"uid", "pwd", "trusted_connection", "authentication"})
+_READ_BY_SQLALCHEMY: Final = frozenset({"driver", "authentication"})
+_WHOLE: Final = frozenset({"odbc_connect", "dsn"})
+"""Keywords of a URL that leaves everything to what is kept elsewhere."""
+_DEFAULTS: Final = {
+    "Encrypt": "yes",
+    "TrustServerCertificate": "no",
+    # All addresses of a name at once: the listener of an availability group has one in each subnet.
+    "MultiSubnetFailover": "yes",
+    # The pool looks at a connection before it hands it out, and makes a new one. The driver would make that with the
+    # token or password of then, and fail with an error that does not look like a lost connection.
+    "ConnectRetryCount": "0",
+}
+# https://github.com/microsoft/mssql-python/wiki/Connection-to-SQL-Database: it refuses all others.
+_TAKEN_BY_MSSQL_PYTHON: Final = frozenset(
+    {
+        "addr", "address", "applicationintent", "authentication", "connectretrycount", "connectretryinterval",
+        "encrypt", "hostnameincertificate", "ipaddresspreference", "keepalive", "keepaliveinterval",
+        "multisubnetfailover", "packetsize", "pwd", "servercertificate", "serverspn", "trust_server_certificate",
+        "trusted_connection", "trustservercertificate", "uid",
+    }
+)  # fmt: skip
+
+
+def refusal(url: URL, *, with_token: bool) -> str | None:
+    """Why nobody can sign in by this URL, in words that follow its name; None: it may be tried."""
+    given = _keywords(url)
+    if with_token and (url.username or url.password or given & _SIGNS_IN):
+        return "names a user, a password or another way to sign in beside the certificate; take that out of it"
+    if with_token and _is_whole(url):
+        return "names a data source of the driver manager; signing in by certificate needs mssql+pyodbc://host/database"
+    if url.get_driver_name() != MSSQL_PYTHON:
+        return None
+    if not url.host or not url.database:
+        return "must name server and database: mssql+mssqlpython://host/database"
+    unknown = sorted(given - _TAKEN_BY_MSSQL_PYTHON)
+    if unknown:
+        return f"has keywords that mssql-python does not take: {', '.join(unknown)}"
+    return None
+
+
+def complete(url: URL, options: ConnectionOptions) -> URL:
+    """The URL with all that it does not say itself.
+
+    Raises:
+        ImportError: its driver is not installed.
+        DriverMissing: the ODBC driver under that is missing, or cannot be loaded.
+        ValueError: nobody can sign in by it.
+    """
+    reason = refusal(url, with_token=options.access_token is not None)
+    if reason is not None:
+        raise ValueError(reason)
+    driver = url.get_driver_name()
+    if driver == MSSQL_PYTHON:
+        odbc.check_packaged()
+    elif driver != PYODBC or _is_whole(url):
+        return url
+    url = _as_sqlalchemy_spells(url)
+    wanted = dict(_DEFAULTS)
+    if driver == PYODBC:
+        named = url.query.get("driver")
+        wanted["APP"] = "mail-importer"  # mssql-python signs as itself
+        url = url.update_query_dict({"driver": odbc.driver_for_pyodbc(named if isinstance(named, str) else None)})
+    elif options.access_token is None and not url.username and not _keywords(url) & _SIGNS_IN:
+        wanted["Trusted_Connection"] = "yes"  # for pyodbc SQLAlchemy adds it
+    given = _keywords(url)
+    return url.update_query_dict({name: value for name, value in wanted.items() if name.lower() not in given})
+
+
+def arguments(options: ConnectionOptions) -> dict[str, Any]:
+    """What `create_engine` gets beside the URL."""
+    return {"connect_args": {"timeout": options.login_seconds}}
+
+
+def prepare(engine: Engine, options: ConnectionOptions) -> None:
+    """Sign in by token where that is the way, and bound what each statement may take."""
+    access_token = options.access_token
+    if access_token is not None:
+
+        @event.listens_for(engine, "do_connect")
+        def sign_in(dialect: Dialect, _record: object, given: list[Any], named: dict[str, Any]) -> Any:  # noqa: ANN401  # the driver's own
+            # What SQLAlchemy adds for pyodbc where a URL names no user; the driver refuses both together.
+            text = given[0].replace(";Trusted_Connection=Yes", "")
+            return dialect.connect(text, **named, attrs_before={_ACCESS_TOKEN: token_bytes(access_token())})
+
+    @event.listens_for(engine, "connect")
+    def bound(connection: Any, _record: object) -> None:  # noqa: ANN401  # the driver's own
+        connection.timeout = options.statement_seconds
+
+
+def token_bytes(token: str) -> bytes:
+    """The structure ACCESSTOKEN of the ODBC driver: a length, and the token in UTF-16."""
+    text = token.encode("utf-16-le")
+    return struct.pack(f"<I{len(text)}s", len(text), text)
+
+
+def _keywords(url: URL) -> frozenset[str]:
+    # ODBC does not tell cases apart.
+    return frozenset(name.lower() for name in url.query)
+
+
+def _is_whole(url: URL) -> bool:
+    """Whether server and database are in a data source of the driver manager; so SQLAlchemy reads it, too."""
+    return bool(_keywords(url) & _WHOLE) or url.database is None
+
+
+def _as_sqlalchemy_spells(url: URL) -> URL:
+    spelt = {name.lower() if name.lower() in _READ_BY_SQLALCHEMY else name: each for name, each in url.query.items()}
+    return url.set(query=spelt)

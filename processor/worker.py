@@ -167,7 +167,9 @@ class Processor:
                     await self._holds.load()
                     next_load = self._clock() + _HOLDS_SHARED_EVERY
                 await self._take_some()
-                self._pause_seconds = 0.0
+                if self._pause_seconds:
+                    self._pause_seconds = 0.0
+                    log.info("processor_resumed")
             except (QueueUnavailable, DatabaseUnavailable) as exc:
                 await self._pause(exc)
 

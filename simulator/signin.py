@@ -18,6 +18,17 @@ _CLOCK_SKEW = timedelta(minutes=5)
 _REQUIRED_THUMBPRINT = {"PS256": "x5t#S256", "RS256": "x5t"}
 
 
+_AZURE = frozenset(
+    {
+        "https://database.windows.net",
+        "https://database.usgovcloudapi.net",
+        "https://database.chinacloudapi.cn",
+        "https://servicebus.azure.net",
+    }
+)
+"""Services of Azure that an application may sign in to, under the names that Microsoft documents."""
+
+
 class SignInError(Exception):
     """Sign-in refused: an AADSTS code, the OAuth error word, and the HTTP status."""
 
@@ -86,7 +97,8 @@ class SignIn:
             application = self._authenticate(tenant_id, call)
         except SignInError as exc:
             return self.refusal(exc, call)
-        access_token, lifetime = self._tokens.issue(application, call.base_url)
+        audience = self._audience(call)
+        access_token, lifetime = self._tokens.issue(application, audience, for_graph=audience == call.base_url)
         values = {
             "token_type": "Bearer",
             "expires_in": lifetime,
@@ -116,12 +128,12 @@ class SignIn:
 
     def _authenticate(self, tenant_id: str, call: Call) -> Application:
         self._check_tenant(tenant_id, "invalid_request")
-        form = {name: values[0] for name, values in parse_qs(call.body.decode("utf-8", "replace")).items()}
+        form = _form(call)
         if form.get("grant_type") != "client_credentials":
             text = f"The app requested an unsupported grant type '{form.get('grant_type', '')}'."
             raise SignInError(70003, text, error="unsupported_grant_type", status=400)
         application = self._application(tenant_id, form)
-        self._check_scope(form, call)
+        self._audience(call)
         if not form.get("client_assertion") or form.get("client_assertion_type") != ASSERTION_TYPE:
             text = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
             raise SignInError(7000218, text)
@@ -154,14 +166,19 @@ class SignIn:
             raise SignInError(7000112, text, error="unauthorized_client", status=400)
         return application
 
-    def _check_scope(self, form: dict[str, str], call: Call) -> None:
-        scope = form.get("scope", "")
+    def _audience(self, call: Call) -> str:
+        """For what the token is asked: Graph here, or a service of Azure elsewhere."""
+        scope = _form(call).get("scope", "")
         port = call.base_url.rpartition(":")[2]
-        if scope not in {f"https://{host}:{port}/.default" for host in ("127.0.0.1", "localhost")}:
+        if scope in {f"https://{host}:{port}/.default" for host in ("127.0.0.1", "localhost")}:
+            return call.base_url
+        resource = scope.removesuffix("/.default")
+        if scope == resource or resource not in _AZURE:
             text = (
                 f"The provided value for the input parameter 'scope' is not valid. The scope '{scope}' does not exist."
             )
             raise SignInError(70011, text, error="invalid_scope", status=400)
+        return resource
 
     def _check_signature(self, assertion: _Assertion, application: Application) -> None:
         now = self._clock()
@@ -218,6 +235,10 @@ class SignIn:
         if identifier in self._used:
             raise SignInError(50013, "Assertion failed validation. [Reason - The assertion was used before.]")
         self._used[identifier] = claims["exp"] + _CLOCK_SKEW.total_seconds()
+
+
+def _form(call: Call) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(call.body.decode("utf-8", "replace")).items()}
 
 
 def _read_assertion(token: str) -> _Assertion:

@@ -29,8 +29,8 @@ class AccessTokens:
         self._clock = clock
         self._grants: dict[str, Grant] = {}
 
-    def issue(self, application: Application, audience: str) -> tuple[str, int]:
-        """Issue a token; returns it with its lifetime in seconds."""
+    def issue(self, application: Application, audience: str, *, for_graph: bool = True) -> tuple[str, int]:
+        """Issue a token; returns it with its lifetime in seconds. Graph takes those only that are for it."""
         now = self._clock()
         self._grants = {token: grant for token, grant in self._grants.items() if grant.expires > now}
         expires = now + self.lifetime
@@ -45,7 +45,8 @@ class AccessTokens:
         }
         parts = (json_bytes({"typ": "JWT", "alg": "RS256"}), json_bytes(claims), self._random.randbytes(256))
         token = ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
-        self._grants[token] = Grant(application, application.roles, expires)
+        if for_graph:
+            self._grants[token] = Grant(application, application.roles, expires)
         self.issued += 1
         return token, int(self.lifetime.total_seconds())
 

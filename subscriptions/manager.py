@@ -93,6 +93,7 @@ class SubscriptionManager:
         ]
         self._looking += [_Recurring(chore, clock, clock()) for chore in chores]
         self._next_comparison = clock()
+        self._paused = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve what is due until `stop` is set; then finish what is under way, or leave it due for others."""
@@ -100,19 +101,20 @@ class SubscriptionManager:
         stopping.add_done_callback(lambda _: self._room.set())
         try:
             while not stop.is_set():
-                await self._available(self._compare)
-                for each in self._looking:
-                    await self._available(each.look)
+                self._note([await _trouble(look) for look in (self._compare, *(each.look for each in self._looking))])
                 await self._rest(stop)
         finally:
             stopping.cancel()
             await asyncio.gather(*(each.finish() for each in self._looking))
 
-    async def _available(self, look: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await look()
-        except DatabaseUnavailable as exc:
-            log.warning("manager_paused", error=str(exc))
+    def _note(self, troubles: Sequence[DatabaseUnavailable | None]) -> None:
+        """Say once that the database is away, and once that it is back."""
+        trouble = next((each for each in troubles if each is not None), None)
+        if trouble is not None and not self._paused:
+            log.warning("manager_paused", error=str(trouble))
+        elif trouble is None and self._paused:
+            log.info("manager_resumed")
+        self._paused = trouble is not None
 
     async def _rest(self, stop: asyncio.Event) -> None:
         """Until the next look: at once when turns ended and others wait, several of them together."""
@@ -175,3 +177,11 @@ class _Recurring:
             log.warning("chore_postponed", error=str(exc))
             pause = timedelta(minutes=1)
         self._due = self._clock() + pause
+
+
+async def _trouble(look: Callable[[], Awaitable[None]]) -> DatabaseUnavailable | None:
+    try:
+        await look()
+    except DatabaseUnavailable as exc:
+        return exc
+    return None

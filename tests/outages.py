@@ -122,6 +122,7 @@ class FragilePostgreSQL(FragileServer):
         self._role = f"importer_{url.database}"
         super().__init__(gateway)
         self._say(
+            f'DROP ROLE IF EXISTS "{self._role}"',
             f'CREATE ROLE "{self._role}" LOGIN',
             f'GRANT ALL ON ALL TABLES IN SCHEMA public TO "{self._role}"',
             f'GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO "{self._role}"',

@@ -11,9 +11,9 @@ from sqlalchemy import Engine
 
 from console import logs
 from console.clock import utc_now
+from console.database import open_engine
 from console.settings import Settings, load_settings
 from db import schema
-from db.engine import make_engine
 
 
 class Invocation:
@@ -35,13 +35,13 @@ class Invocation:
         return settings
 
     @contextmanager
-    def gateway(self, *, current: bool = True) -> Iterator[Engine]:
-        """The gateway database, its schema checked unless `current` is false.
+    def gateway(self, *, current: bool = True, unhurried: bool = False) -> Iterator[Engine]:
+        """The gateway database, its schema checked unless `current` is false; `unhurried`: see `open_engine`.
 
         Raises:
             DriverMissing, DatabaseUnavailable, SchemaNotCurrent
         """
-        engine = make_engine(self.settings.database_url.get_secret_value())
+        engine = open_engine(self.settings, unhurried=unhurried)
         try:
             if current:
                 schema.require_current(engine)

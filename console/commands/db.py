@@ -23,7 +23,7 @@ def upgrade(invocation: Invocation) -> None:
 
     Makes the tables and the secret that authenticates notifications where there are none. Safe to repeat.
     """
-    with invocation.gateway(current=False) as engine:
+    with invocation.gateway(current=False, unhurried=True) as engine:
         before = schema.state(engine)
         try:
             after = schema.upgrade(engine, now=invocation.clock())

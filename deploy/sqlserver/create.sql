@@ -1,8 +1,7 @@
 -- The gateway database, and a login that may upgrade and use it, no more. For sqlcmd, by a server administrator; safe
 -- to repeat. $(DATABASE_PASSWORD) is a variable of sqlcmd's environment.
 --
--- READ_COMMITTED_SNAPSHOT stays off, as is the default: queue and leases skip locked rows with READPAST, which SQL
--- Server does not take from READ COMMITTED when it is on.
+-- READ_COMMITTED_SNAPSHOT may be on or off. The roles below are the simple way; docs/sql-server.md has the narrow one.
 IF DB_ID(N'MonitorPro') IS NULL
     CREATE DATABASE MonitorPro;
 GO

@@ -46,7 +46,7 @@ async def test_an_outage_in_the_middle_of_imports_loses_nothing(world: World, ki
 
 @pytest.mark.parametrize("kind", FragileDatabase.kinds)
 async def test_an_outage_while_idle_is_waited_out(world: World, kind: str) -> None:
-    """The processor does not end, says so once a pause, and takes what comes afterwards."""
+    """The processor does not end, says so once a pause and when it is over, and takes what comes afterwards."""
     mailbox, account = await world.account_of("Laboratoire")
     delivered = await world.deliver(mailbox, 3)
 
@@ -60,6 +60,8 @@ async def test_an_outage_while_idle_is_waited_out(world: World, kind: str) -> No
     assert await world.imported_ids() == sorted(each.message_id for each in delivered)
     assert not await world.dead_letters()
     assert len([event for event in events if event["event"] == "processor_paused"]) < 8
+    said = [event["event"] for event in events if event["event"] in {"processor_paused", "processor_resumed"}]
+    assert said == [] or said[-1] == "processor_resumed"
 
 
 @pytest.mark.parametrize("kind", FragileDatabase.kinds)

@@ -1,6 +1,7 @@
 """The settings: where they come from, what is refused, and how that is told."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr, ValidationError
@@ -29,6 +30,10 @@ def test_defaults_are_those_of_the_contract() -> None:
     settings = load_settings()
     assert settings.model_dump(exclude_none=True) == {
         "database_url": SecretStr("sqlite:///mail-importer.db"),
+        "database_pool_size": 16,
+        "database_statement_timeout": 60,
+        "database_login_timeout": 15,
+        "database_isolation": "READ COMMITTED",
         "queue": "database",
         "servicebus_queue": "mail-notifications",
         "servicebus_transport": "amqp",
@@ -48,6 +53,10 @@ def test_defaults_are_those_of_the_contract() -> None:
 def test_settings_that_have_no_default_are_none() -> None:
     settings = load_settings()
     assert {key for key, value in settings.model_dump().items() if value is None} == {
+        "database_schema",
+        "database_tenant_id",
+        "database_client_id",
+        "database_thumbprint",
         "servicebus_connection_string",
         "servicebus_namespace",
         "servicebus_tenant_id",
@@ -143,6 +152,14 @@ def test_variables_of_tests_and_empty_ones_are_no_settings(monkeypatch: pytest.M
         ("database_url = 5", "database_url"),
         ('database_url = "no database"', "database_url"),
         ('database_url = "oracel://host/db"', "database_url"),
+        ('database_url = "mssql+mssqlpython://host/gateway?Nonsense=1"', "database_url"),
+        ('database_url = "mssql+mssqlpython://host"', "database_url"),
+        ('database_schema = "imp"', "database_schema"),
+        ("database_pool_size = 1", "database_pool_size"),
+        ("database_pool_size = true", "database_pool_size"),
+        ("database_statement_timeout = 0", "database_statement_timeout"),
+        ("database_login_timeout = 3601", "database_login_timeout"),
+        ('database_isolation = "READ UNCOMMITTED"', "database_isolation"),
         ('queue = "rabbitmq"', "queue"),
         ('cloud = "mars"', "cloud"),
         ('log_format = "xml"', "log_format"),
@@ -262,6 +279,73 @@ def test_a_namespace_needs_who_signs_in(monkeypatch: pytest.MonkeyPatch) -> None
     assert "servicebus_tenant_id: is not set" in text
     assert "servicebus_thumbprint: is not set" in text
     assert "servicebus_client_id" not in text
+
+
+SQL_SERVER = "mssql+pyodbc://host/gateway"
+SIGNS_IN: dict[str, Any] = {
+    "database_tenant_id": "tenant",
+    "database_client_id": "client",
+    "database_thumbprint": "AB" * 20,
+}
+
+
+@pytest.mark.parametrize("schema", ["1st", "a.b", "a b", "a]", 'a"b', "ä", " ", "x" * 129])
+def test_a_schema_is_a_plain_name(monkeypatch: pytest.MonkeyPatch, schema: str) -> None:
+    """It becomes part of every statement."""
+    monkeypatch.setenv("MAIL_IMPORTER_DATABASE_URL", SQL_SERVER)
+    monkeypatch.setenv("MAIL_IMPORTER_DATABASE_SCHEMA", schema)
+    assert "database_schema: is no plain name" in refused()
+
+
+def test_settings_of_a_server_are_taken() -> None:
+    """All of them, at once."""
+    settings = Settings(
+        database_url=SecretStr(SQL_SERVER),
+        database_schema="mail_in",
+        database_pool_size=40,
+        database_statement_timeout=5,
+        database_login_timeout=3,
+        database_isolation="SNAPSHOT",
+        **SIGNS_IN,
+    )
+    assert (settings.database_schema, settings.database_isolation) == ("mail_in", "SNAPSHOT")
+
+
+def test_sqlite_has_no_schemas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who sets one believes to be on a server."""
+    monkeypatch.setenv("MAIL_IMPORTER_DATABASE_SCHEMA", "dbo")
+    assert "database_schema: is set and database_url is of SQLite, which has no schemas" in refused()
+
+
+def test_snapshot_is_a_level_of_sql_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL_IMPORTER_DATABASE_URL", "postgresql+psycopg://host/gateway")
+    monkeypatch.setenv("MAIL_IMPORTER_DATABASE_ISOLATION", "SNAPSHOT")
+    assert "PostgreSQL calls it REPEATABLE READ" in refused()
+
+
+@pytest.mark.parametrize("left_out", SIGNS_IN)
+def test_who_signs_in_to_the_database_is_told_whole(monkeypatch: pytest.MonkeyPatch, left_out: str) -> None:
+    monkeypatch.setenv("MAIL_IMPORTER_DATABASE_URL", SQL_SERVER)
+    for key, value in SIGNS_IN.items():
+        if key != left_out:
+            monkeypatch.setenv(f"MAIL_IMPORTER_{key.upper()}", value)
+    assert f"go together; not set: {left_out}" in refused()
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("sqlite:///mail-importer.db", "database_url is not of SQL Server"),
+        ("postgresql+psycopg://host/gateway", "database_url is not of SQL Server"),
+        ("mssql+pyodbc://importer:hunter2@host/gateway", "names a user, a password or another way"),
+        ("mssql+pyodbc://gateway_dsn", "names a data source"),
+    ],
+)
+def test_a_certificate_signs_in_to_sql_server_and_alone(url: str, reason: str) -> None:
+    """Not beside a password: nobody could tell which of the two counts."""
+    with pytest.raises(ValidationError, match=reason) as caught:
+        Settings(database_url=SecretStr(url), **SIGNS_IN)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_the_windows_store_is_a_setting_but_not_in_this_version() -> None:

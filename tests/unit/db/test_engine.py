@@ -1,14 +1,8 @@
 """Engines, transactions on threads, and errors told for the person who reads them."""
 
 import asyncio
-import importlib.util
-import os
 import sqlite3
-import subprocess
-import sys
 import threading
-import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,12 +11,12 @@ from sqlalchemy import Connection, Engine, event, insert, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from db.engine import Database, make_engine, run_reading, run_writing
-from db.errors import DatabaseUnavailable, DriverMissing
+from db.errors import DatabaseUnavailable
 from db.tables import importer_secret
 from tests.clock import SettableClock
 from tests.outages import FULL, GONE, LOCKED, READ_ONLY, FragileDatabase
+from tests.told import told
 
-ROOT: Final = Path(__file__).parents[3]
 NOW: Final = SettableClock()()
 LARGE: Final = "x" * 200_000
 
@@ -47,108 +41,6 @@ def names(engine: Engine) -> set[str]:
         return set(connection.scalars(text('SELECT "sName" FROM "tblImporterSecret"')))
 
     return run_reading(engine, read) - {"client_state_secret"}
-
-
-def told(exc: BaseException) -> str:
-    """What a log shows of an error: its text and those of its causes."""
-    return "".join(
-        "".join(each.format_exception_only()) for each in causes(traceback.TracebackException.from_exception(exc))
-    )
-
-
-def causes(exc: traceback.TracebackException | None) -> Iterator[traceback.TracebackException]:
-    while exc is not None:
-        yield exc
-        exc = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
-
-
-# URLs and drivers.
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["", "nonsense", "mail-importer.db", "://", "mssql+pyodbc//sa:S3cret@host/db"],
-)
-def test_text_that_is_no_url(url: str) -> None:
-    """The text says what a URL looks like, and does not repeat what may hold a password."""
-    with pytest.raises(ValueError, match="is not a database URL such as") as refusal:
-        make_engine(url)
-    assert "S3cret" not in told(refusal.value)
-
-
-def test_password_with_an_unescaped_at_sign_is_not_repeated() -> None:
-    """SQLAlchemy takes the end of such a password for a port, and quotes it; we do not."""
-    with pytest.raises(ValueError, match="is not a database URL such as") as refusal:
-        make_engine("mssql+pyodbc://sa:pass@w:S3cret@host/db")
-    assert "S3cret" not in told(refusal.value)
-
-
-@pytest.mark.parametrize("url", ["nosuch://sa:S3cret@host/db", "mssql+nosuch://sa:S3cret@host/db"])
-def test_unknown_driver(url: str) -> None:
-    """The text says which driver is not known, and which are."""
-    with pytest.raises(DriverMissing, match=r"nosuch'? is not known\. Use mssql\+pyodbc or sqlite") as refusal:
-        make_engine(url)
-    assert "S3cret" not in str(refusal.value)
-
-
-_MAKE_ENGINE: Final = """
-import sys
-from db.engine import make_engine
-from db.errors import DriverMissing
-try:
-    engine = make_engine("mssql+pyodbc://sa:S3cret@host/db?driver=ODBC+Driver+18+for+SQL+Server")
-except DriverMissing as exc:
-    print("DriverMissing:", exc)
-else:
-    print(engine.dialect.name, engine.dialect.driver)
-"""
-
-
-def run_python(program: str, path: Path | None = None) -> str:
-    environment = {**os.environ, **({"PYTHONPATH": str(path)} if path is not None else {})}
-    return subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-    ).stdout
-
-
-@pytest.mark.parametrize(
-    ("error", "advice"),
-    [
-        ("libodbc.so.2: cannot open shared object file: No such file or directory", "apt-get install unixodbc"),
-        ("DLL load failed while importing pyodbc", "DLL load failed while importing pyodbc"),
-    ],
-)
-def test_driver_that_cannot_be_loaded(tmp_path: Path, error: str, advice: str) -> None:
-    """Where `pyodbc` cannot be imported, the text names what to install, and no password."""
-    (tmp_path / "pyodbc.py").write_text(f"raise ImportError({error!r})\n")
-    output = run_python(_MAKE_ENGINE, tmp_path)
-    assert output.startswith("DriverMissing:")
-    assert advice in output
-    assert "S3cret" not in output
-    assert "None" not in output
-
-
-@pytest.mark.skipif(importlib.util.find_spec("pyodbc") is None, reason="pyodbc is not installed")
-def test_driver_of_sql_server_loads() -> None:
-    """With unixodbc in place an engine for SQL Server can be made without connecting."""
-    output = run_python(_MAKE_ENGINE)
-    if "unixodbc" in output and os.environ.get("CI") != "true":
-        pytest.skip("needs the system package unixodbc: sudo apt-get install unixodbc")
-    assert output == "mssql pyodbc\n"
-
-
-def test_sqlite_needs_no_odbc(tmp_path: Path) -> None:
-    """Nothing loads `pyodbc` as long as no `mssql` URL is used."""
-    (tmp_path / "pyodbc.py").write_text("raise ImportError('libodbc.so.2: cannot open shared object file')\n")
-    program = (
-        "import sys, pkgutil, importlib, bus.database, db.schema, db.messages, console.main, console.commands\n"
-        "for module in pkgutil.walk_packages(console.commands.__path__, 'console.commands.'):\n"
-        "    importlib.import_module(module.name)\n"
-        "from db.engine import make_engine\n"
-        "make_engine('sqlite://')\n"
-        "print('pyodbc' in sys.modules)\n"
-    )
-    assert run_python(program, tmp_path) == "False\n"
 
 
 # How SQLite is used.

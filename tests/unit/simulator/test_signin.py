@@ -37,6 +37,19 @@ async def test_msal_gets_a_token_that_graph_accepts(
         assert response.status == 200
 
 
+async def test_a_token_for_a_service_of_azure_opens_that_only(
+    sim: Simulator, application: Application, pair: KeyPair, sign_in: SignIn, graph: aiohttp.ClientSession
+) -> None:
+    """It names its audience, and Graph refuses it."""
+    sim.register_certificate(application.tenant_id, application.client_id, pair[1].encode())
+    result = await sign_in(pair, scope="https://database.windows.net/.default")
+    claims = jwt.decode(result["access_token"], options={"verify_signature": False})
+    assert claims["aud"] == "https://database.windows.net"
+    headers = {"Authorization": f"Bearer {result['access_token']}"}
+    async with graph.get("/v1.0/subscriptions", headers=headers) as response:
+        assert response.status == 401
+
+
 async def test_msal_with_a_sha1_thumbprint_signs_in(
     sim: Simulator, application: Application, pair: KeyPair, sign_in: SignIn
 ) -> None:

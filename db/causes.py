@@ -1,0 +1,287 @@
+"""Causes of outages, told for an administrator, and the errors of each database that have them.
+
+A cause completes the sentence "The gateway database cannot be used: …".
+"""
+
+import re
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What an error means.
+
+    `cause`: of an outage, in words; None: it is none. `again`: another transaction stood in the way, so that the same
+    work may succeed at once. `reconnect`: this connection will not do it any more, another one may. `quotes`: the
+    driver's text has values of rows in it.
+    """
+
+    cause: str | None
+    again: bool = False
+    reconnect: bool = False
+    quotes: bool = False
+
+
+NOTHING: Final = Meaning(None)
+QUOTING: Final = Meaning(None, quotes=True)
+
+CONTENDED: Final = Meaning(
+    "other transactions stood in its way again and again; if this lasts, find the session that keeps rows locked",
+    again=True,
+)
+DUPLICATE: Final = Meaning(None, again=True, quotes=True)
+LOST: Final = Meaning(
+    "the connection was lost; if this lasts, look at the network, and whether the server is up", reconnect=True
+)
+UNREACHABLE: Final = Meaning(
+    "nobody answers at the host and port of database_url; check both, the firewall between, and that the server is up "
+    "and listens on TCP"
+)
+NOT_SQL_SERVER: Final = Meaning("what answers at the host and port of database_url is no SQL Server; check both")
+NO_TLS: Final = Meaning(
+    "its TLS certificate is not trusted, or TLS failed; add the certificate's authority to the roots of this host's "
+    "system (the driver does not read ca_bundle; on Debian: copy it to /usr/local/share/ca-certificates, run "
+    "update-ca-certificates), connect by the name in the certificate, or, for a trial only, add "
+    "TrustServerCertificate=yes to database_url"
+)
+NO_TICKET: Final = Meaning(
+    "there is no Kerberos ticket to sign in with; get one (kinit, or a keytab for the service), or name a user and "
+    "password in database_url"
+)
+SLOW: Final = Meaning(
+    "it did not answer in time; if this lasts, find what keeps it busy or rows locked, or raise "
+    "database_statement_timeout",
+    reconnect=True,
+)
+NO_DATA_SOURCE: Final = Meaning(
+    "the data source or driver that database_url names is not known to the driver manager; see: odbcinst -q -s -d"
+)
+STOPPING: Final = Meaning("the server is starting, stopping or being upgraded, or sessions are ended", reconnect=True)
+FAILING_OVER: Final = Meaning(
+    "the database is starting, moving or failing over, or this is not the server that has it now; if this lasts, "
+    "connect to the listener of the availability group",
+    reconnect=True,
+)
+NOT_ONLINE: Final = Meaning(
+    "the database is not online (restoring, suspect, offline or for a single user); an administrator of the server "
+    "must bring it back",
+    reconnect=True,
+)
+DAMAGED: Final = Meaning(
+    "the server cannot read or write the database's files; its own log says which, and the disk needs a look",
+    reconnect=True,
+)
+READ_ONLY: Final = Meaning(
+    "the database is read-only: it failed over to another server, or somebody set it so", reconnect=True
+)
+THROTTLED: Final = Meaning(
+    "the service is busy, or its tier allows no more; if this lasts, lower database_pool_size or choose a larger tier",
+    reconnect=True,
+)
+SIGN_IN: Final = Meaning(
+    "the sign-in was refused; check the user and password of database_url, or database_client_id and its user in the "
+    "database; the server's own log says more"
+)
+DISABLED: Final = Meaning("the login is disabled or locked; an administrator of the server must enable it")
+EXPIRED: Final = Meaning("the login's password has expired or must be changed; change it, then set it in database_url")
+NO_DATABASE: Final = Meaning(
+    "there is no database of the name in database_url, or the login has no user in it; create it: "
+    "CREATE USER … FOR LOGIN …"
+)
+FIREWALL: Final = Meaning("the firewall of Azure SQL does not let this host in; add its address there")
+FULL_LOG: Final = Meaning("its transaction log is full; back the log up, or give it room")
+FULL: Final = Meaning("its disk, its files or its size limit are full; free some room, or let the files grow")
+FULL_TEMPDB: Final = Meaning("tempdb, which keeps the versions of rows, is full; give it room")
+NOT_ALLOWED: Final = Meaning(
+    "a permission is missing; the statements that grant it are shown by: mail-importer db grants"
+)
+NO_MEMORY: Final = Meaning("the server has not enough memory or other resources; if this lasts, give it more")
+TOO_MANY: Final = Meaning("the server takes no more connections; lower database_pool_size, or let it take more")
+CHANGED: Final = Meaning("a table or column is not as this version needs it; see: mail-importer db check")
+NO_SNAPSHOTS: Final = Meaning(
+    "database_isolation is SNAPSHOT, which the database does not allow; run ALTER DATABASE … SET "
+    "ALLOW_SNAPSHOT_ISOLATION ON, or set READ COMMITTED"
+)
+ISOLATION: Final = Meaning("database_isolation does not go with the locks of the queue; set READ COMMITTED")
+UNKNOWN: Final = Meaning("it answered with an error that is not known here; the server's own log may say more")
+
+# https://www.sqlite.org/rescode.html: the primary code is the low byte of the extended one.
+SQLITE: Final[Mapping[int, Meaning]] = {
+    sqlite3.SQLITE_BUSY: Meaning("another process holds its lock; if this lasts, find who keeps a transaction open"),
+    sqlite3.SQLITE_LOCKED: Meaning("another connection holds its lock"),
+    sqlite3.SQLITE_FULL: Meaning("its disk, or its size limit, is full; free some room"),
+    sqlite3.SQLITE_READONLY: Meaning("it is read-only; check the permissions of the file and of its folder"),
+    sqlite3.SQLITE_CANTOPEN: Meaning("its file cannot be opened; check that the folder exists and may be written"),
+    sqlite3.SQLITE_IOERR: Meaning("its disk reported an input/output error"),
+    sqlite3.SQLITE_CORRUPT: Meaning("its file is damaged; restore it from a backup"),
+    sqlite3.SQLITE_NOTADB: Meaning("the file is not a SQLite database"),
+}
+
+
+def _by_code(groups: Mapping[Meaning, tuple[int, ...]]) -> dict[int, Meaning]:
+    return {code: meaning for meaning, codes in groups.items() for code in codes}
+
+
+# https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors
+# https://learn.microsoft.com/azure/azure-sql/database/troubleshoot-common-errors-issues
+SQL_SERVER: Final[Mapping[int, Meaning]] = _by_code(
+    {
+        CONTENDED: (1205, 1222, 3960, 3961),
+        DUPLICATE: (2601, 2627),
+        QUOTING: (245, 248, 2628, 8114, 8115),
+        LOST: (596, 8179),
+        SLOW: (40549,),
+        STOPPING: (6005, 17142, 17187, 17188, 18401, 18451, 18461),
+        FAILING_OVER: (
+            *(615, 921, 922, 941, 952, 976, 978, 979, 981, 982, 983, 988, 4221),
+            *(40143, 40166, 40197, 40540, 40613, 42108, 42109),
+        ),
+        NOT_ONLINE: (904, 923, 924, 926, 927, 942, 945, 946),
+        DAMAGED: (605, 823, 824, 825, 829, 5120, 5123, 5125),
+        READ_ONLY: (3906, 3908, 3909),
+        THROTTLED: (10922, 10928, 10929, 10936, 40501, 40550, 49918, 49919, 49920),
+        SIGN_IN: (15404, 17806, 18452, 18456),
+        DISABLED: (18470, 18486),
+        EXPIRED: (18487, 18488),
+        NO_DATABASE: (911, 916, 4060, 4063, 4064, 40532),
+        FIREWALL: (40615, 40914, 47073),
+        FULL_LOG: (9002, 9001, 40552),
+        FULL: (1101, 1104, 1105, 5149, 40544),
+        FULL_TEMPDB: (3958, 3959, 3966, 3967, 40551),
+        NOT_ALLOWED: (229, 230, 262, 297, 300, 1088, 2760, 4902, 15247, 15151),
+        NO_MEMORY: (701, 802, 1204, 8623, 8628, 8645, 8651, 8657, 8902, 17803, 40553),
+        TOO_MANY: (17300, 17809, 10930),
+        CHANGED: (207, 208, 213, 2812),
+        NO_SNAPSHOTS: (3952,),
+        ISOLATION: (650,),
+    }
+)
+
+# How texts of SQL Server begin, in English, for mssql-python, which keeps the numbers to itself.
+SQL_SERVER_TEXTS: Final[Mapping[str, int]] = {
+    "Transaction (Process ID ": 1205,
+    "Lock request time out period exceeded": 1222,
+    "Snapshot isolation transaction aborted due to update conflict": 3960,
+    "Snapshot isolation transaction failed": 3952,
+    "Violation of ": 2627,
+    "Cannot insert duplicate key row in object": 2601,
+    "String or binary data would be truncated in table": 2628,
+    "SHUTDOWN is in progress": 6005,
+    "The target database": 976,
+    "Unable to access ": 983,
+    "Database '": 921,
+    "The service has encountered an error processing your request": 40197,
+    "Failed to update database": 3906,
+    "The service is currently busy": 40501,
+    "Cannot process ": 49918,
+    "Resource ID": 10928,
+    "Login failed": 18456,
+    "Cannot open database": 4060,
+    "Cannot open server": 40615,
+    "The server principal": 916,
+    "The transaction log for database": 9002,
+    "Could not allocate ": 1105,
+    "There is insufficient system memory": 701,
+    "A timeout occurred while waiting for memory resources": 8645,
+    "The user does not have permission": 297,
+    "Invalid object name": 208,
+    "Invalid column name": 207,
+}
+SQL_SERVER_PERMISSION: Final = re.compile(r"(?:The )?([A-Z ]+) permission (?:was )?denied ")
+"""How the texts of 229, 230, 262 and 300 begin, in English."""
+
+# https://learn.microsoft.com/sql/odbc/reference/appendixes/appendix-a-odbc-error-codes
+ODBC: Final[Mapping[str, Meaning]] = {
+    "08001": UNREACHABLE,
+    "08002": LOST,
+    "08003": LOST,
+    "08004": SIGN_IN,
+    "08007": LOST,
+    "08S01": LOST,
+    "08S02": LOST,
+    "01002": LOST,
+    "HY010": LOST,
+    "HYT00": SLOW,
+    "HYT01": SLOW,
+    "22001": QUOTING,
+    "22003": QUOTING,
+    "22007": QUOTING,
+    "22018": QUOTING,
+    "23000": QUOTING,
+    "28000": SIGN_IN,
+    "40001": CONTENDED,
+    "42S02": CHANGED,
+    "42S22": CHANGED,
+    "IM002": NO_DATA_SOURCE,
+}
+ODBC_TEXTS: Final[Mapping[str, Meaning]] = {
+    "SSL Provider: ": NO_TLS,
+    "SSL Handshake": NO_TLS,
+    "Encryption not supported": NO_TLS,
+    "SSPI Provider: ": NO_TICKET,
+    "Cannot generate SSPI context": NO_TICKET,
+    "Protocol error in TDS stream": NOT_SQL_SERVER,
+}
+"""How texts of the driver itself begin; they are English everywhere."""
+MSSQL_PYTHON_STATES: Final[Mapping[str, str]] = {
+    "Client unable to establish connection": "08001",
+    "Connection name in use": "08002",
+    "Connection not open": "08003",
+    "Server rejected the connection": "08004",
+    "Connection failure during transaction": "08007",
+    "Communication link failure": "08S01",
+    "Disconnect error": "01002",
+    "Function sequence error": "HY010",
+    "Timeout expired": "HYT00",
+    "Connection timeout expired": "HYT01",
+    "Invalid authorization specification": "28000",
+    "Serialization failure": "40001",
+    "Integrity constraint violation": "23000",
+    "Invalid transaction state": "25000",
+    "Base table or view not found": "42S02",
+    "Column not found": "42S22",
+    "Syntax error or access violation": "42000",
+    "String data, right-truncated": "22001",
+    "Numeric value out of range": "22003",
+    "Invalid datetime format": "22007",
+    "Invalid character value for cast specification": "22018",
+}
+"""The words that mssql-python has for a SQLSTATE."""
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html; two letters stand for a class.
+POSTGRESQL: Final[Mapping[str, Meaning]] = {
+    "40001": CONTENDED,
+    "40P01": CONTENDED,
+    "55P03": CONTENDED,
+    "23505": DUPLICATE,
+    "22": QUOTING,
+    "23": QUOTING,
+    "08": LOST,
+    "25006": READ_ONLY,
+    "28": SIGN_IN,
+    "3D000": NO_DATABASE,
+    "42501": NOT_ALLOWED,
+    "42P01": CHANGED,
+    "42703": CHANGED,
+    "3F000": CHANGED,
+    "53100": FULL,
+    "53200": NO_MEMORY,
+    "53300": TOO_MANY,
+    "53": NO_MEMORY,
+    "57014": SLOW,
+    "57P": STOPPING,
+    "58": DAMAGED,
+    "XX001": DAMAGED,
+    "XX002": DAMAGED,
+}
+# libpq knows no SQLSTATE of a sign-in, but the texts of the server, which are English unless it is set up otherwise.
+POSTGRESQL_SIGN_IN: Final[Mapping[str, Meaning]] = {
+    r"authentication failed|no pg_hba\.conf entry|not permitted to log in|role \".*\" does not exist": SIGN_IN,
+    r"database \".*\" does not exist": NO_DATABASE,
+    r"too many (clients|connections)|remaining connection slots": TOO_MANY,
+    r"is starting up|is shutting down|in recovery mode|not yet accepting": STOPPING,
+    r"certificate verify failed|SSL error": NO_TLS,
+}

@@ -1,0 +1,155 @@
+"""What the error of a driver is: which one, in which words, and whether the same work may succeed.
+
+Each driver tells it in its own way: pyodbc by SQLSTATE and by the server's number at the end of its text, mssql-python
+by words for the SQLSTATE and the server's text without a number, psycopg by SQLSTATE, sqlite3 by a number. The texts of
+drivers may hold values of rows: nothing of them is repeated but the name of what is missing or may not be used.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import ExceptionContext
+
+from db import causes
+from db.causes import Meaning
+
+# [state] [vendor][driver][SQL Server]text (number) (function); more records may follow, which name no function. The
+# text may hold what looks like the end of a record, so the last one counts.
+_PYODBC: Final = re.compile(r"\((-?\d+)\) \(SQL\w+\)(?!.*\(-?\d+\) \(SQL\w+\))", re.DOTALL)
+_BY_SERVER: Final = re.compile(r"(?:\[\w{5}\] )?(?:\[[^\]]*\]){1,2}\[SQL Server\](.*)", re.DOTALL)
+_BY_DRIVER: Final = re.compile(r"(?:\[\w{5}\] )?(?:\[[^\]]*\]){1,2}(?!\[SQL Server\])(.*)", re.DOTALL)
+_STATE_OF_MSSQL_PYTHON: Final = re.compile(r"An error occurred with SQLSTATE code: (\w{5})")
+_CONNECTING: Final = re.compile(r"SQLDriverConnect|Login timeout expired")
+_NAME: Final = re.compile(r"['\"«]([\w.$ ]{1,128})['\"»]")
+_LEFT_OUT: Final = "(its text is left out: it may hold values of rows)"
+# A number counts only with the SQLSTATE that the driver has for it, where a wrong guess would do harm.
+_STATE_OF: Final = {1205: "40001", 2601: "23000", 2627: "23000"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One error. `code`: what to look it up by; `name`: of the table, column or permission that it is about."""
+
+    meaning: Meaning
+    code: str
+    name: str | None = None
+
+    def __str__(self) -> str:
+        about = f": {self.name}" if self.name else ""
+        return f"{self.meaning.cause} ({self.code}{about})"
+
+
+def fault_of(error: BaseException | None) -> Fault:
+    """What an error of one of the drivers is. `cause` None: nothing that is known to pass."""
+    if error is None:
+        return Fault(causes.NOTHING, "no error")
+    if (number := getattr(error, "sqlite_errorcode", None)) is not None:
+        return Fault(causes.SQLITE.get(number & 0xFF, causes.NOTHING), f"SQLite {number}")
+    if hasattr(error, "pgconn"):
+        return _of_postgresql(error)
+    if hasattr(error, "driver_error"):
+        return _of_mssql_python(error)
+    return _of_pyodbc(error)
+
+
+def watch(engine: Engine) -> None:
+    """Give up connections that will not work again, and keep values of rows out of what drivers say."""
+
+    @event.listens_for(engine, "handle_error")
+    def look(context: ExceptionContext) -> None:
+        error, told = context.original_exception, context.sqlalchemy_exception
+        if told is None:
+            return
+        meaning = fault_of(error).meaning
+        if meaning.reconnect:
+            context.is_disconnect = True
+        if meaning.quotes:
+            _forget_text(error)
+            told.args = (f"({type(error).__module__}.{type(error).__name__}) {error}",)
+
+
+def _of_postgresql(error: Any) -> Fault:  # noqa: ANN401  # the driver is not a dependency
+    state, text = error.sqlstate, str(error)
+    if state is None:
+        # The server said nothing, or not yet: what else has no SQLSTATE is a value that the driver itself refuses.
+        operational = any(each.__name__ == "OperationalError" for each in type(error).__mro__)
+        return Fault(_at_sign_in(text) if operational else causes.NOTHING, "PostgreSQL")
+    tables = (causes.POSTGRESQL.get(state[:length]) for length in (5, 3, 2))
+    meaning = next((each for each in tables if each is not None), causes.NOTHING)
+    # Of a table that may not be used it gives the name without quotes, at the end.
+    said = re.sub(r"(\w+)$", r"'\1'", error.diag.message_primary or "")
+    return Fault(meaning, f"PostgreSQL {state}", _named(meaning, said))
+
+
+def _at_sign_in(text: str) -> Meaning:
+    found = (each for pattern, each in causes.POSTGRESQL_SIGN_IN.items() if re.search(pattern, text))
+    return next(found, causes.UNREACHABLE if text.startswith("connection ") else causes.LOST)
+
+
+def _of_pyodbc(error: BaseException) -> Fault:
+    if len(error.args) < 2:  # SQLSTATE and text
+        return Fault(causes.NOTHING, type(error).__name__)
+    state, text = str(error.args[0]), str(error.args[1])
+    found = _PYODBC.search(text)
+    return _of_odbc(state, text, int(found[1]) if found else None)
+
+
+def _of_mssql_python(error: Any) -> Fault:  # noqa: ANN401  # the driver is not a dependency
+    words, text = str(error.driver_error), str(error.ddbc_error)
+    other = _STATE_OF_MSSQL_PYTHON.match(words)
+    state = other[1] if other else causes.MSSQL_PYTHON_STATES.get(words, "")
+    server = _BY_SERVER.match(text)
+    number = _number_of(server[1]) if server else None
+    # The number stands for its kind only: it is not told.
+    fault = replace(_of_odbc(state, text, number), code=f"SQLSTATE {state or 'unknown'}")
+    if state == "42000" and number is None:
+        # It may be anything, from a full log to a missing permission. Our statements are not wrong, so it passes.
+        return Fault(
+            causes.UNKNOWN, "SQLSTATE 42000; mssql-python does not tell the server's number, mssql+pyodbc does"
+        )
+    return fault
+
+
+def _of_odbc(state: str, text: str, number: int | None) -> Fault:
+    server = _BY_SERVER.match(text)
+    if server and number is not None and _STATE_OF.get(number, state) == state and number in causes.SQL_SERVER:
+        meaning = causes.SQL_SERVER[number]
+        return Fault(meaning, f"SQL Server error {number}", _named(meaning, server[1]))
+    code = f"SQL Server error {number}" if server and number else f"SQLSTATE {state or 'unknown'}"
+    meaning = causes.ODBC.get(state, causes.NOTHING)
+    if meaning is causes.SLOW and _CONNECTING.search(text):
+        meaning = causes.UNREACHABLE
+    if not server and (driver := _BY_DRIVER.match(text)):
+        told = (each for start, each in causes.ODBC_TEXTS.items() if driver[1].startswith(start))
+        meaning = next(told, meaning)
+    return Fault(meaning, code if not number or number < 0 or server else f"{code}, {number}", _named(meaning, text))
+
+
+def _number_of(text: str) -> int | None:
+    if causes.SQL_SERVER_PERMISSION.match(text):
+        return 229
+    return next((number for start, number in causes.SQL_SERVER_TEXTS.items() if text.startswith(start)), None)
+
+
+def _named(meaning: Meaning, text: str) -> str | None:
+    """What the server says is missing or may not be used, and the permission for it."""
+    found = _NAME.search(text) if meaning in {causes.NOT_ALLOWED, causes.CHANGED} else None
+    permission = causes.SQL_SERVER_PERMISSION.match(text)
+    return None if found is None else f"{permission[1]} on {found[1]}" if permission else found[1]
+
+
+def _forget_text(error: Any) -> None:  # noqa: ANN401  # of whatever driver
+    """Take out of an error what the server wrote, and leave what it is told by."""
+    if hasattr(error, "pgconn"):
+        error.args = (f"{error.sqlstate} {error.diag.constraint_name or ''} {_LEFT_OUT}",)
+    elif hasattr(error, "driver_error"):
+        server = _BY_SERVER.match(error.ddbc_error)
+        kept = (start for start in causes.SQL_SERVER_TEXTS if server and server[1].startswith(start))
+        error.ddbc_error = f"[Microsoft][SQL Server]{next(kept, '')}… {_LEFT_OUT}"
+        error.args = (f"Driver Error: {error.driver_error}; DDBC Error: {error.ddbc_error}",)
+    else:
+        state, text = error.args[:2]
+        number = _PYODBC.search(text)
+        error.args = (state, f"[{state}] [Microsoft][SQL Server]{_LEFT_OUT} {number[0] if number else ''}")

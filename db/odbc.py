@@ -1,0 +1,158 @@
+"""Microsoft's ODBC driver on this host: which one there is, and whether it loads with all that it needs.
+
+All of it without a connection, so that what is missing is told before anything else happens.
+"""
+
+import ctypes
+import importlib
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from db.errors import DriverMissing
+
+_OLDEST: Final = 18
+_MICROSOFTS: Final = re.compile(r"ODBC Driver (\d+) for SQL Server", re.IGNORECASE)
+_PACKAGE: Final = "mssql_python_odbc"
+"""Microsoft publishes its driver as a package for mssql-python; it is the same driver."""
+_FOLDERS: Final = {"linux": "linux/*", "darwin": "macos"}
+"""Where in it the drivers are that can be named by path: Windows knows only drivers that are registered."""
+_INSTALL: Final = (
+    "Install Microsoft's: pip install mssql-python-odbc, or msodbcsql18 from Microsoft's packages "
+    "(https://learn.microsoft.com/sql/connect/odbc/download-odbc-driver-for-sql-server)."
+)
+_MISSING: Final = re.compile(r"(lib[\w+.-]+\.so[\w.]*): cannot open shared object file")
+_DEBIAN: Final = {
+    "libodbc": "unixodbc",
+    "libodbcinst": "unixodbc",
+    "libltdl": "libltdl7",
+    "libgssapi_krb5": "libgssapi-krb5-2",
+    "libkrb5": "libkrb5-3",
+    "libstdc++": "libstdc++6",
+    "libssl": "openssl",
+    "libcrypto": "openssl",
+}
+_LONGEST_PATH: Final = 4096
+
+
+def driver_for_pyodbc(named: str | None) -> str:
+    """What the keyword DRIVER of a connection string is to be: `named`, or else the newest driver that is here.
+
+    Raises:
+        ImportError: pyodbc, or the driver manager under it, is not installed.
+        DriverMissing: there is no such driver, or it cannot be loaded.
+    """
+    pyodbc: Any = importlib.import_module("pyodbc")  # only who uses it needs the driver manager
+    # A second pool below ours would hand out sessions that we gave up.
+    pyodbc.pooling = False
+    registered = pyodbc.drivers()
+    chosen = named or _newest(registered)
+    if chosen is None:
+        return str(packaged_driver())
+    if Path(chosen).is_absolute():
+        load(Path(chosen))
+    elif chosen.lower() not in {each.lower() for each in registered}:
+        have = f"These are: {', '.join(registered)}" if registered else "No ODBC driver is"
+        raise DriverMissing(
+            f"database_url names the ODBC driver {chosen!r}, which is not registered on this host. {have}. Name one of "
+            f"them or none. {_INSTALL}"
+        )
+    elif sys.platform.startswith("linux"):  # elsewhere the driver manager knows where its drivers are
+        load(_registered_library(chosen))
+    return chosen
+
+
+def check_packaged() -> None:
+    """See that mssql-python will find its driver, and that the driver loads.
+
+    Raises:
+        ImportError: mssql-python is not installed.
+        DriverMissing: its ODBC driver is not, or cannot be loaded.
+    """
+    importlib.import_module("mssql_python")
+    _package()
+    if sys.platform in _FOLDERS:
+        packaged_driver()
+
+
+def packaged_driver() -> Path:
+    """The library of the driver in the Python package that Microsoft publishes it in.
+
+    Raises:
+        DriverMissing: the package is not installed, or its driver cannot be loaded here.
+    """
+    libraries = sorted((_package() / "libs").glob(f"{_FOLDERS.get(sys.platform, 'none')}/*/lib/libmsodbcsql*"))
+    failure = DriverMissing(f"The Python package mssql-python-odbc has no driver for this system. {_INSTALL}")
+    for library in libraries:  # one a distribution
+        try:
+            load(library)
+        except DriverMissing as exc:
+            failure = exc if library == libraries[0] else failure
+        else:
+            return library
+    raise failure
+
+
+def load(library: Path) -> None:
+    """Load a driver, which needs other libraries.
+
+    Raises:
+        DriverMissing: it names what is missing, and the package that has it.
+    """
+    if library.is_absolute() and not library.exists():
+        raise DriverMissing(f"The ODBC driver {library} is not there. {_INSTALL}")
+    try:
+        ctypes.CDLL(str(library))
+    except OSError as exc:
+        raise _not_loaded(f"The ODBC driver {library} cannot be loaded", exc) from exc
+
+
+def needs(failure: ImportError | OSError) -> str | None:
+    """Which library of the system is missing, and the package that has it; None: it is something else."""
+    found = _MISSING.search(str(failure))
+    return None if found is None else f"{found[1]} is missing on this host. {_package_of(found[1])}"
+
+
+def _newest(registered: list[str]) -> str | None:
+    versions = {name: int(found[1]) for name in registered if (found := _MICROSOFTS.fullmatch(name))}
+    return max(
+        (name for name, version in versions.items() if version >= _OLDEST), key=versions.__getitem__, default=None
+    )
+
+
+def _package() -> Path:
+    found = importlib.util.find_spec(_PACKAGE)
+    if found is None or found.origin is None:
+        raise DriverMissing(f"There is no ODBC driver for SQL Server on this host. {_INSTALL}")
+    return Path(found.origin).parent
+
+
+def _registered_library(driver: str) -> Path:
+    """Where the driver manager has its library, in whatever file it is that lists them."""
+    try:
+        installer = ctypes.CDLL("libodbcinst.so.2")
+    except OSError as exc:
+        raise _not_loaded("The list of ODBC drivers cannot be read", exc) from exc
+    found = ctypes.create_string_buffer(_LONGEST_PATH)
+    read = installer.SQLGetPrivateProfileString
+    read(driver.encode(), b"Driver", b"", found, _LONGEST_PATH, b"odbcinst.ini")
+    if not found.value:
+        raise DriverMissing(
+            f"The ODBC driver {driver!r} is registered without a library: its Driver= in odbcinst.ini is missing. "
+            f"{_INSTALL}"
+        )
+    return Path(found.value.decode())
+
+
+def _not_loaded(what: str, exc: OSError) -> DriverMissing:
+    missing = needs(exc)
+    return DriverMissing(f"{what}: {missing or f'{exc}. {_INSTALL}'}")
+
+
+def _package_of(library: str) -> str:
+    package = _DEBIAN.get(library.partition(".so")[0])
+    if package is None:
+        return "Install the package of your system that has it."
+    return f"Install it: apt-get install {package} (elsewhere the package that has this file)."

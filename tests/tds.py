@@ -1,0 +1,277 @@
+"""A stand-in of SQL Server on loopback, as far as an ODBC driver needs one to be told an error.
+
+It speaks enough of TDS (https://learn.microsoft.com/openspecs/windows_protocols/ms-tds) for a sign-in and for the begin
+of TLS, and answers each statement with one text, with nothing, or with an error of a number that a test chooses.
+It knows no SQL: what statements do is tested on databases.
+"""
+
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from graph.certificates import Certificate
+
+PRELOGIN: Final = 0x12
+LOGIN: Final = 0x10
+BATCH: Final = 0x01
+CALL: Final = 0x03
+ATTENTION: Final = 0x06
+TRANSACTION: Final = 0x0E
+_TABULAR: Final = 0x04
+_LAST: Final = 0x01
+_COLLATION: Final = b"\x09\x04\xd0\x00\x34"
+_ERROR_DONE: Final = 0x0002
+_COUNT_DONE: Final = 0x0010
+_ATTENTION_DONE: Final = 0x0020
+_BEGIN, _COMMIT, _ROLL_BACK = 5, 7, 8
+
+
+@dataclass(frozen=True, slots=True)
+class ServerError:
+    """What SQL Server says: number, text, state and severity; from severity 20 on it hangs up as well."""
+
+    number: int
+    text: str
+    state: int = 1
+    severity: int = 16
+
+
+class HangUp(Exception):
+    """The server closes the connection without a word."""
+
+
+class Silence(Exception):
+    """The server goes on working, until the driver tells it to stop."""
+
+
+Answer = ServerError | str | None
+"""To a statement: an error, one row of one column, or nothing but that it is done."""
+
+
+def _usual(statement: str) -> Answer:
+    """What SQLAlchemy asks at its first connection; other questions are answered with 1."""
+    answers = {
+        "SERVERPROPERTY": "16.0.4135.4",
+        "@@version": "Microsoft SQL Server 2022 - 16.0.4135.4 (X64)",
+        "schema_name()": "dbo",
+        "test max support": "test max support",
+        "sys.system_views": "dm_exec_sessions",
+        "transaction_isolation_level": "READ COMMITTED",
+        "SELECT": "1",
+    }
+    return next((answer for question, answer in answers.items() if question in statement), None)
+
+
+def tls_with(certificate: Certificate, folder: Path) -> ssl.SSLContext:
+    """What a server with this certificate needs; a file of it is left in the folder."""
+    pem = folder / "server.pem"
+    pem.write_bytes((certificate.private_key_pem or b"") + certificate.public_pem.encode())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # the newest that TDS 7 knows
+    context.load_cert_chain(pem)
+    return context
+
+
+class TdsServer:
+    """Listens from `with` on, and keeps what it is told. A test sets how it answers.
+
+    `sign_in`: the error that each sign-in gets. `answer`: what each statement gets; may raise HangUp. `tls`: the
+    server's context; without one it says that it cannot encrypt. `logins`: what was sent to sign in, as it came.
+    """
+
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        self.sign_in: ServerError | None = None
+        self.answer: Callable[[str], Answer] = lambda _statement: None
+        self.logins: list[bytes] = []
+        self.statements: list[str] = []
+        self._tls = tls
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._open: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        port: int = self._listening.getsockname()[1]
+        return port
+
+    def __enter__(self) -> Self:
+        self._start(self._accept)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Closing alone does not wake up who waits for the next connection.
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self.hang_up()
+        for thread in self._threads:
+            thread.join(10)
+
+    def hang_up(self) -> None:
+        """Close all connections, as a server does that is stopped."""
+        for each in self._open:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def _start(self, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listening.accept()
+                self._open.append(connection)
+                self._start(lambda connection=connection: self._serve(connection))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError, HangUp):
+            wire = _Wire(connection)
+            for kind, body in wire.messages():
+                if kind == PRELOGIN:
+                    wire.send(_prelogin(encrypts=self._tls is not None))
+                    if self._tls is not None:
+                        wire.encrypt(self._tls)
+                elif kind == LOGIN:
+                    self.logins.append(body)
+                    wire.send(_refused(self.sign_in) if self.sign_in else _signed_in())
+                    if self.sign_in:
+                        return
+                else:
+                    with contextlib.suppress(Silence):
+                        wire.send(self._answer(kind, body))
+
+    def _answer(self, kind: int, body: bytes) -> bytes:
+        if kind == ATTENTION:
+            return _done(status=_ATTENTION_DONE)
+        if kind == TRANSACTION:
+            return _transaction(body)
+        # In a call of a procedure, as which statements with parameters come, the text may begin at any byte.
+        statement = "".join(body[start:].decode("utf-16-le", "replace") for start in (0, 1))
+        if "sp_datatype_info" in statement:
+            return _refused(ServerError(2812, "There is no such procedure."), procedure=True)
+        self.statements.append(statement)
+        found = self.answer(statement)
+        if found is None:
+            found = _usual(statement)
+        if isinstance(found, ServerError):
+            return _refused(found, procedure=kind != BATCH)
+        return _row(found) if found is not None else _done(procedure=kind != BATCH)
+
+
+class _Wire:
+    """Messages of TDS over a socket: each in packets of a header and a part of it."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls: ssl.SSLObject | None = None
+
+    def messages(self) -> Iterator[tuple[int, bytes]]:
+        """Their type, and what is in them, until the other side goes away."""
+        body = b""
+        while header := self._read(8):
+            kind, status, length = struct.unpack(">BBH", header[:4])
+            body += self._read(length - 8)
+            if status & _LAST:
+                yield kind, body
+                body = b""
+
+    def send(self, body: bytes, kind: int = _TABULAR) -> None:
+        packet = struct.pack(">BBHHBB", kind, _LAST, len(body) + 8, 0, 1, 0) + body
+        if self._tls is not None:
+            self._tls.write(packet)
+            packet = self._outgoing.read()
+        self._connection.sendall(packet)
+
+    def encrypt(self, context: ssl.SSLContext) -> None:
+        """Shake hands, within messages; from then on all messages go through TLS. OSError: the other side did not."""
+        tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        for _, body in self.messages():
+            self._incoming.write(body)
+            try:
+                tls.do_handshake()
+                shaken = True
+            except ssl.SSLWantReadError:
+                shaken = False
+            self.send(self._outgoing.read(), PRELOGIN)
+            if shaken:
+                self._tls = tls
+                return
+
+    def _read(self, size: int) -> bytes:
+        if self._tls is None:
+            return self._connection.recv(size, socket.MSG_WAITALL)
+        found = b""
+        while len(found) < size:
+            try:
+                found += self._tls.read(size - len(found))
+            except ssl.SSLWantReadError:
+                more = self._connection.recv(65536)
+                if not more:
+                    return b""
+                self._incoming.write(more)
+        return found
+
+
+def _prelogin(*, encrypts: bool) -> bytes:
+    options = [(0, bytes([16, 0, 0x10, 0x27, 0, 0])), (1, b"\x01" if encrypts else b"\x02"), (2, b"\0"), (4, b"\0")]
+    offset, head, data = 5 * len(options) + 1, b"", b""
+    for number, value in options:
+        head += struct.pack(">BHH", number, offset + len(data), len(value))
+        data += value
+    return head + b"\xff" + data
+
+
+def _wide(text: str, size: str = "<B") -> bytes:
+    """Text after its length in characters."""
+    return struct.pack(size, len(text)) + text.encode("utf-16-le")
+
+
+def _token(kind: int, body: bytes) -> bytes:
+    return struct.pack("<BH", kind, len(body)) + body
+
+
+def _done(*, procedure: bool = False, status: int = 0, rows: int = 0) -> bytes:
+    return struct.pack("<BHHQ", 0xFE if procedure else 0xFD, status, 0, rows)
+
+
+def _signed_in() -> bytes:
+    changes = [b"\x01" + _wide("gateway") + _wide("master"), b"\x04" + _wide("4096") + _wide("4096")]
+    collation = b"\x07" + bytes([len(_COLLATION)]) + _COLLATION + b"\0"
+    acknowledged = b"\x01\x74\x00\x00\x04" + _wide("Microsoft SQL Server") + bytes([16, 0, 0x10, 0x27])
+    return b"".join(_token(0xE3, each) for each in [*changes, collation]) + _token(0xAD, acknowledged) + _done()
+
+
+def _transaction(body: bytes) -> bytes:
+    """What changes when a transaction begins or ends: its number."""
+    (length,) = struct.unpack("<I", body[:4])
+    (request,) = struct.unpack("<H", body[length : length + 2])
+    number, none = b"\x08" + bytes([1] * 8), b"\0"
+    changes = {_BEGIN: b"\x08" + number + none, _COMMIT: b"\x09" + none + number, _ROLL_BACK: b"\x0a" + none + number}
+    return (_token(0xE3, changes[request]) if request in changes else b"") + _done()
+
+
+def _refused(error: ServerError, *, procedure: bool = False) -> bytes:
+    body = (
+        struct.pack("<iBB", error.number, error.state, error.severity)
+        + _wide(error.text, "<H")
+        + _wide("SQLHOST")
+        + _wide("")
+        + struct.pack("<I", 1)
+    )
+    return _token(0xAA, body) + _done(procedure=procedure, status=_ERROR_DONE)
+
+
+def _row(text: str) -> bytes:
+    column = struct.pack("<IHBH", 0, 9, 0xE7, 8000) + _COLLATION + _wide("")
+    value = text.encode("utf-16-le")
+    row = b"\xd1" + struct.pack("<H", len(value)) + value
+    return b"\x81" + struct.pack("<H", 1) + column + row + _done(status=_COUNT_DONE, rows=1)

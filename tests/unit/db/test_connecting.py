@@ -1,0 +1,325 @@
+"""URLs, and the drivers behind them: what is missing is told by name, before anything is connected to."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from db import sqlserver
+from db.connection import ConnectionOptions
+from db.engine import make_engine
+from db.errors import DriverMissing
+from db.odbc import packaged_driver
+from tests.told import told
+
+ROOT: Final = Path(__file__).parents[3]
+BY_TOKEN: Final = ConnectionOptions(access_token=lambda: "token")
+
+# URLs.
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "nonsense", "mail-importer.db", "://", "mssql+pyodbc//sa:S3cret@host/db"],
+)
+def test_text_that_is_no_url(url: str) -> None:
+    """The text says what a URL looks like, and does not repeat what may hold a password."""
+    with pytest.raises(ValueError, match="is not a database URL such as") as refusal:
+        make_engine(url)
+    assert "S3cret" not in told(refusal.value)
+
+
+def test_password_with_an_unescaped_at_sign_is_not_repeated() -> None:
+    """SQLAlchemy takes the end of such a password for a port, and quotes it; we do not."""
+    with pytest.raises(ValueError, match="is not a database URL such as") as refusal:
+        make_engine("mssql+pyodbc://sa:pass@w:S3cret@host/db")
+    assert "S3cret" not in told(refusal.value)
+
+
+@pytest.mark.parametrize("url", ["nosuch://sa:S3cret@host/db", "mssql+nosuch://sa:S3cret@host/db"])
+def test_unknown_driver(url: str) -> None:
+    """The text says which driver is not known, and which are."""
+    with pytest.raises(
+        DriverMissing, match=r"nosuch'? is not known\. Use mssql\+pyodbc, mssql\+mssqlpython or sqlite"
+    ) as refusal:
+        make_engine(url)
+    assert "S3cret" not in str(refusal.value)
+
+
+def connection_string(url: str, options: ConnectionOptions | None = None) -> dict[str, str]:
+    """What the driver gets of a URL: keywords in lower case, and values."""
+    engine = make_engine(url, options)
+    ((text,), _) = engine.dialect.create_connect_args(engine.url)
+    return {name.lower(): value for name, _, value in (each.partition("=") for each in text.split(";"))}
+
+
+@pytest.mark.parametrize("driver", ["pyodbc", "mssqlpython"])
+def test_encrypted_and_checked_unless_the_url_says_otherwise(driver: str) -> None:
+    """A URL of server and database is enough for a connection that nobody can listen to."""
+    found = connection_string(f"mssql+{driver}://importer:pw@host:1433/gateway")
+    assert found["server"] == "host,1433"
+    assert (found["encrypt"], found["trustservercertificate"]) == ("yes", "no")
+    assert (found["multisubnetfailover"], found["connectretrycount"]) == ("yes", "0")
+    other = connection_string(f"mssql+{driver}://importer:pw@host/gateway?ENCRYPT=strict&trustservercertificate=yes")
+    assert (other["encrypt"], other["trustservercertificate"]) == ("strict", "yes")
+
+
+def test_server_sees_who_is_connected() -> None:
+    """An administrator finds our sessions by the name of the program, or by the one that the URL gives."""
+    assert connection_string("mssql+pyodbc://u:p@host/gateway")["app"] == "mail-importer"
+    assert connection_string("mssql+pyodbc://u:p@host/gateway?App=importer-2")["app"] == "importer-2"
+
+
+@pytest.mark.parametrize("driver", ["pyodbc", "mssqlpython"])
+def test_without_a_user_the_operating_system_signs_in(driver: str) -> None:
+    """Windows' own sign-in, or Kerberos: nothing of it is in the settings."""
+    found = connection_string(f"mssql+{driver}://host/gateway")
+    assert found["trusted_connection"].lower() == "yes"
+    other = connection_string(f"mssql+{driver}://host/gateway?Authentication=ActiveDirectoryMsi")
+    assert other["authentication"] == "ActiveDirectoryMsi"
+    assert "trusted_connection" not in other
+    assert "trusted_connection" not in connection_string(f"mssql+{driver}://u:p@host/gateway")
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("mssql+pyodbc://sa:S3cret@host/gateway", "names a user, a password"),
+        ("mssql+pyodbc://host/gateway?Trusted_Connection=yes", "or another way to sign in"),
+        ("mssql+mssqlpython://host/gateway?Authentication=ActiveDirectoryMsi", "or another way to sign in"),
+        ("mssql+pyodbc://gateway_dsn", "names a data source"),
+    ],
+)
+def test_token_goes_with_no_other_sign_in(url: str, reason: str) -> None:
+    """The driver would refuse both, in words of its own."""
+    with pytest.raises(ValueError, match=reason) as refusal:
+        make_engine(url, BY_TOKEN)
+    assert "S3cret" not in told(refusal.value)
+
+
+def test_bytes_of_a_token() -> None:
+    """A length in little-endian order, then UTF-16 of the same: the structure that Microsoft documents."""
+    assert sqlserver.token_bytes("eyJ") == b"\x06\x00\x00\x00e\x00y\x00J\x00"
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("mssql+mssqlpython://u:p@host/gateway?LongAsMax=yes", "does not take: longasmax"),
+        ("mssql+mssqlpython://u:p@host", "must name server and database"),
+    ],
+)
+def test_what_mssql_python_does_not_take(url: str, reason: str) -> None:
+    """It would say so at the first connection only, with an error that is none of a database."""
+    with pytest.raises(ValueError, match=reason):
+        make_engine(url)
+
+
+@pytest.mark.parametrize("url", ["mssql+pyodbc://u:p@gateway_dsn", "mssql+pyodbc:///?odbc_connect=DSN%3Dgateway"])
+def test_data_source_of_the_driver_manager_is_taken_as_it_is(url: str) -> None:
+    """Who keeps server and driver in odbc.ini keeps all of it there."""
+    assert make_engine(url).url == make_url(url)
+
+
+# Drivers. Processes of their own: a driver manager reads its lists once.
+
+_MAKE_ENGINE: Final = """
+import sys
+from db.engine import make_engine
+from db.errors import DriverMissing
+try:
+    engine = make_engine(sys.argv[1])
+except DriverMissing as exc:
+    print("DriverMissing:", exc)
+else:
+    print(engine.dialect.name, engine.dialect.driver, engine.url.query.get("driver"))
+"""
+_HIDE_PACKAGE: Final = """
+import importlib.util
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name: None if name == "mssql_python_odbc" else found(name)
+"""
+_PYODBC: Final = "mssql+pyodbc://sa:S3cret@host/db"
+
+
+def run_python(program: str, *arguments: str, **environment: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def made(url: str, **environment: str) -> str:
+    """What comes of an engine for a URL, in a process with this environment."""
+    output = run_python(_MAKE_ENGINE, url, **environment)
+    assert "S3cret" not in output
+    assert "None." not in output
+    return output
+
+
+def without(module: str, folder: Path, error: str | None = None) -> dict[str, str]:
+    """An environment in which a module is not installed, or cannot be loaded."""
+    raised = f"ModuleNotFoundError({f'No module named {module!r}'!r}, name={module!r})"
+    (folder / f"{module}.py").write_text(f"raise {raised if error is None else f'ImportError({error!r})'}\n")
+    return {"PYTHONPATH": str(folder)}
+
+
+def registered(folder: Path, **drivers: Path | str) -> dict[str, str]:
+    """An environment whose driver manager knows these drivers."""
+    entries = [f"[{name.replace('_', ' ')}]\nDriver={library}\n" for name, library in drivers.items()]
+    (folder / "odbcinst.ini").write_text("\n".join(entries))
+    return {"ODBCSYSINI": str(folder), "HOME": str(folder)}
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        ("libodbc.so.2: cannot open shared object file: No such file or directory", "apt-get install unixodbc"),
+        ("DLL load failed while importing pyodbc", "DLL load failed while importing pyodbc"),
+    ],
+)
+def test_driver_manager_that_is_missing(tmp_path: Path, error: str, advice: str) -> None:
+    """Where `pyodbc` cannot be imported, the text names what to install."""
+    output = made(_PYODBC, **without("pyodbc", tmp_path, error))
+    assert output.startswith("DriverMissing:")
+    assert advice in output
+
+
+@pytest.mark.parametrize(
+    ("url", "module", "command"),
+    [
+        (_PYODBC, "pyodbc", "pip install pyodbc"),
+        ("mssql+mssqlpython://sa:S3cret@host/db", "mssql_python", "pip install mssql-python"),
+        ("postgresql+psycopg://sa:S3cret@host/db", "psycopg", "pip install 'mail-importer[postgresql]'"),
+    ],
+)
+def test_python_driver_that_is_not_installed(tmp_path: Path, url: str, module: str, command: str) -> None:
+    """The text has the command that installs it."""
+    assert made(url, **without(module, tmp_path)).rstrip().endswith(f"is not installed. Install it: {command}")
+
+
+def test_driver_that_the_url_does_not_name_is_found(tmp_path: Path) -> None:
+    """The newest that is registered, from 18 on; else the one in Microsoft's Python package."""
+    library = packaged_driver()
+    assert made(_PYODBC, **registered(tmp_path)) == f"mssql pyodbc {library}\n"
+    known = registered(
+        tmp_path,
+        ODBC_Driver_17_for_SQL_Server=library,
+        ODBC_Driver_18_for_SQL_Server=library,
+        ODBC_Driver_19_for_SQL_Server=library,
+        FreeTDS=library,
+    )
+    assert made(_PYODBC, **known) == "mssql pyodbc ODBC Driver 19 for SQL Server\n"
+    too_old = registered(tmp_path, ODBC_Driver_17_for_SQL_Server=library)
+    assert made(_PYODBC, **too_old) == f"mssql pyodbc {library}\n"
+
+
+def test_driver_that_the_url_names_is_used(tmp_path: Path) -> None:
+    """By name, in whatever case of letters, or by path."""
+    library = packaged_driver()
+    known = registered(tmp_path, ODBC_Driver_17_for_SQL_Server=library, ODBC_Driver_18_for_SQL_Server=library)
+    named = made(f"{_PYODBC}?Driver=odbc+driver+17+for+sql+server", **known)
+    assert named == "mssql pyodbc odbc driver 17 for sql server\n"
+    assert made(f"{_PYODBC}?driver={library}", **known) == f"mssql pyodbc {library}\n"
+
+
+@pytest.mark.parametrize("url", [_PYODBC, "mssql+mssqlpython://sa:S3cret@host/db"])
+def test_no_odbc_driver_at_all(tmp_path: Path, url: str) -> None:
+    """The text has both ways to get one."""
+    output = run_python(_HIDE_PACKAGE + _MAKE_ENGINE, url, **registered(tmp_path))
+    assert "There is no ODBC driver for SQL Server on this host." in output
+    assert "pip install mssql-python-odbc, or msodbcsql18" in output
+
+
+def test_driver_that_is_not_registered(tmp_path: Path) -> None:
+    """The text lists those that are."""
+    url = f"{_PYODBC}?driver=ODBC+Driver+18+for+SQL+Server"
+    output = made(url, **registered(tmp_path, FreeTDS="/usr/lib/libtdsodbc.so", Other="/usr/lib/libother.so"))
+    assert "'ODBC Driver 18 for SQL Server', which is not registered on this host. These are: FreeTDS, Other." in output
+    assert "No ODBC driver is." in made(url, **registered(tmp_path))
+
+
+@pytest.mark.parametrize("named", ["", "?driver=ODBC+Driver+18+for+SQL+Server"])
+def test_registered_driver_whose_file_is_gone(tmp_path: Path, named: str) -> None:
+    """As after an upgrade by hand: the list knows a version that was removed."""
+    gone = tmp_path / "libmsodbcsql-18.1.so.1.1"
+    output = made(f"{_PYODBC}{named}", **registered(tmp_path, ODBC_Driver_18_for_SQL_Server=gone))
+    assert f"The ODBC driver {gone} is not there. Install Microsoft's:" in output
+
+
+def test_registered_driver_without_a_file(tmp_path: Path) -> None:
+    """A list that somebody edited."""
+    output = made(_PYODBC, **registered(tmp_path, ODBC_Driver_18_for_SQL_Server=""))
+    assert "is registered without a library: its Driver= in odbcinst.ini is missing" in output
+
+
+@pytest.mark.parametrize(
+    ("needed", "package"),
+    [("libgssapi_krb5.so.9", "libgssapi-krb5-2"), ("libltdl.so.9", "libltdl7"), ("libodbcinst.so.9", "unixodbc")],
+)
+def test_driver_with_a_library_missing(tmp_path: Path, needed: str, package: str) -> None:
+    """The driver manager would say that the driver's own file is not found; the text names what is, and its package."""
+    if shutil.which("cc") is None:
+        pytest.skip("needs a compiler: apt-get install gcc libc6-dev")
+    driver, library = tmp_path / "libmsodbcsql-18.6.so.2.1", tmp_path / needed
+    compile_ = ["cc", "-shared", "-x", "c", "/dev/null", "-o"]
+    subprocess.run([*compile_, library, f"-Wl,-soname,{needed}"], check=True)
+    subprocess.run([*compile_, driver, "-x", "none", "-Wl,--no-as-needed", library], check=True)
+    library.unlink()
+    output = made(_PYODBC, **registered(tmp_path, ODBC_Driver_18_for_SQL_Server=driver))
+    assert (
+        f"{driver} cannot be loaded: {needed} is missing on this host. Install it: apt-get install {package} " in output
+    )
+
+
+def test_driver_that_is_damaged(tmp_path: Path) -> None:
+    """A file that is no library is told with the loader's own reason."""
+    (tmp_path / "libmsodbcsql.so").write_text("Dear Sir or Madam")
+    output = made(_PYODBC, **registered(tmp_path, ODBC_Driver_18_for_SQL_Server=tmp_path / "libmsodbcsql.so"))
+    assert "cannot be loaded:" in output
+    assert "file too short" in output or "invalid ELF header" in output
+
+
+def test_sqlite_needs_no_odbc(tmp_path: Path) -> None:
+    """Nothing loads `pyodbc` as long as no `mssql` URL is used."""
+    program = (
+        "import sys, pkgutil, importlib, bus.database, db.schema, db.messages, console.main, console.commands\n"
+        "for module in pkgutil.walk_packages(console.commands.__path__, 'console.commands.'):\n"
+        "    importlib.import_module(module.name)\n"
+        "from db.engine import make_engine\n"
+        "make_engine('sqlite://')\n"
+        "print('pyodbc' in sys.modules)\n"
+    )
+    assert run_python(program, **without("pyodbc", tmp_path, "libodbc.so.2: cannot open")) == "False\n"
+
+
+def test_commands_say_what_is_missing_before_anything_else(tmp_path: Path) -> None:
+    """Every role and command ends at once with exit status 1 and the sentence."""
+    environment = {
+        **os.environ,
+        **registered(tmp_path),
+        "MAIL_IMPORTER_DATABASE_URL": f"{_PYODBC}?driver=Nonesuch",
+        "MAIL_IMPORTER_CLIENT_STATE_SECRET": "s" * 32,
+    }
+    for command in ("run all", "run processor", "db current", "db upgrade", "accounts list", "queue status"):
+        found = subprocess.run(
+            [sys.executable, "-m", "console", *command.split()],
+            cwd=tmp_path,
+            env={**environment, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert found.returncode == 1, command
+        assert "names the ODBC driver 'Nonesuch', which is not registered" in found.stderr, command
+        assert "Traceback" not in found.stderr, command
