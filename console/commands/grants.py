@@ -36,5 +36,12 @@ def grants(invocation: Invocation, names: tuple[str, ...]) -> None:
             f"({settings.shown_database_url}) and its folder may do everything. Set their permissions."
         )
     chosen = [each for each in Role if not names or each in names]
-    schema = getattr(settings, "database_schema", None)  # where this version has that setting
-    click.echo(script(backend, roles=chosen, schema=schema, queue_is_table=settings.queue == "database"), nl=False)
+    click.echo(
+        script(
+            backend,
+            roles=chosen,
+            schema=settings.database_schema,
+            queue_is_table=settings.queue == "database",
+        ),
+        nl=False,
+    )

@@ -36,6 +36,12 @@ def test_the_script_is_in_the_language_of_the_database(
     }
 
 
+def test_the_schema_of_the_settings_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL_IMPORTER_DATABASE_URL", "mssql+pyodbc://u:pw@nowhere.invalid/MonitorPro")
+    monkeypatch.setenv("MAIL_IMPORTER_DATABASE_SCHEMA", "mail")
+    assert "GRANT SELECT ON [mail].[tblEmailMessage] TO [mail_importer_reader];" in run("db", "grants").stdout
+
+
 def test_on_sqlite_there_is_nothing_to_grant(run: Run) -> None:
     result = run("db", "grants")
     assert (result.exit_code, result.stdout) == (1, "")

@@ -137,7 +137,7 @@ async def manage(desk: Desk) -> None:
     await queue.waiting(most=1)
     budget = SharedBudget(desk.database, clock=desk.clock)
     for _ in range(20):
-        await budget.take(_mailbox(account_id), CallKind.CHANGE)
+        await budget.take(replace(_mailbox(account_id), client_id=f"c{desk.number}"), CallKind.CHANGE)
     row = TraceRow(1, "old", "host", desk.now, desk.now - 2 * HOUR, "imported")
     await desk.owner.write(lambda c: trace.add(c, [row]))
     await TraceRetention(desk.database, kept=HOUR, clock=desk.clock).work()
@@ -246,9 +246,9 @@ async def _listen_to_graph(desk: Desk, account_id: int) -> None:
 async def _share_calls(desk: Desk) -> None:
     calls = MailboxCalls(desk.database, owner=f"owner-{desk.number}", clock=desk.clock)
     async with calls.kept():
-        await calls.reserve({("c", "u"): 2})
+        await calls.reserve({("c", f"u{desk.number}"): 2})
         desk.clock.advance(timedelta(seconds=15))
-        await calls.reserve({("c", "u"): 2})
+        await calls.reserve({("c", f"u{desk.number}"): 2})
 
 
 # Of the subscription manager.
