@@ -37,7 +37,7 @@ _WORDS: Final = {"S": "SELECT", "I": "INSERT", "U": "UPDATE", "D": "DELETE"}
 _RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str]]] = {
     #                           receiver processor subscr. operator reader
     VERSION_TABLE:             ("S",     "S",      "S",    "S",     ""),
-    "tblImporterSecret":       ("S",     "S",      "S",    "",      ""),
+    "tblImporterSecret":       ("S",     "",       "S",    "",      ""),
     "tblNotificationQueue":    ("SIUD",  "SUD",    "SIUD", "SIUD",  ""),
     "tblEmailAccountSettings": ("",      "S",      "SUD",  "SIU",   ""),
     "tblAccountCondition":     ("",      "SIUD",   "SIUD", "S",     ""),

@@ -113,7 +113,6 @@ async def process(desk: Desk) -> None:
     account_id = await desk.add_account("processed")
     await _with_subscription(desk, account_id)
     desk.start()
-    desk.learn_the_secret()
     await _settle(desk)
     await _import(desk.database, desk, account_id)
     await _hold(desk, account_id)
