@@ -32,6 +32,9 @@ CONTENDED: Final = Meaning(
     "other transactions stood in its way again and again; if this lasts, find the session that keeps rows locked",
     again=True,
 )
+LOCKED: Final = Meaning(
+    "other transactions kept rows locked for too long; if this lasts, find the session that keeps a transaction open"
+)
 DUPLICATE: Final = Meaning(None, again=True, quotes=True)
 LOST: Final = Meaning(
     "the connection was lost; if this lasts, look at the network, and whether the server is up", reconnect=True
@@ -129,7 +132,8 @@ def _by_code(groups: Mapping[Meaning, tuple[int, ...]]) -> dict[int, Meaning]:
 # https://learn.microsoft.com/azure/azure-sql/database/troubleshoot-common-errors-issues
 SQL_SERVER: Final[Mapping[int, Meaning]] = _by_code(
     {
-        CONTENDED: (1205, 1222, 3960, 3961),
+        CONTENDED: (1205, 3960, 3961),
+        LOCKED: (1222,),
         DUPLICATE: (2601, 2627),
         QUOTING: (245, 248, 2628, 8114, 8115),
         LOST: (596, 8179),
@@ -255,7 +259,7 @@ MSSQL_PYTHON_STATES: Final[Mapping[str, str]] = {
 POSTGRESQL: Final[Mapping[str, Meaning]] = {
     "40001": CONTENDED,
     "40P01": CONTENDED,
-    "55P03": CONTENDED,
+    "55P03": LOCKED,
     "23505": DUPLICATE,
     "22": QUOTING,
     "23": QUOTING,

@@ -122,8 +122,8 @@ class FragilePostgreSQL(FragileServer):
         self._role = f"importer_{url.database}"
         super().__init__(gateway)
         self._say(
-            f'DROP ROLE IF EXISTS "{self._role}"',
-            f'CREATE ROLE "{self._role}" LOGIN',
+            # Another of the same gateway may have made it.
+            f'DO $$ BEGIN CREATE ROLE "{self._role}" LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$',
             f'GRANT ALL ON ALL TABLES IN SCHEMA public TO "{self._role}"',
             f'GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO "{self._role}"',
         )

@@ -182,7 +182,6 @@ def test_schema_that_was_changed_is_waited_for(
     [
         (1205, "Transaction (Process ID 55) was deadlocked on lock resources with another process"),
         (3960, "Snapshot isolation transaction aborted due to update conflict. You cannot use"),
-        (1222, "Lock request time out period exceeded."),
         (2627, "Violation of UNIQUE KEY constraint 'UQ'. Cannot insert duplicate key in object 'x'."),
         (2601, "Cannot insert duplicate key row in object 'x' with unique index 'IX'."),
     ],
