@@ -3,7 +3,10 @@
 import importlib
 import sys
 
-NAMES = ("receiver", "processor", "latency", "attachment", "catch_up", "subscriptions", "servicebus", "hosts")
+NAMES = (
+    *("receiver", "processor", "latency", "attachment", "catch_up", "subscriptions", "servicebus", "hosts"),
+    "database",
+)
 
 
 def main() -> None:

@@ -141,15 +141,19 @@ async def _until_stopped(running: dict[str, asyncio.Task[None]], stop: asyncio.E
 
 
 class _Wiring:
-    """Everything that roles of one process share. `database` is None where only the receiver runs, on Service Bus."""
+    """Everything that roles of one process share.
+
+    `database` is None where only the receiver runs, on Service Bus; `keys` where only a processor runs: who cannot
+    read the key cannot lose it.
+    """
 
     def __init__(
-        self, settings: Settings, database: Database | None, queue: NotificationQueue, keys: ClientStateKeys
+        self, settings: Settings, database: Database | None, queue: NotificationQueue, keys: ClientStateKeys | None
     ) -> None:
         self._settings = settings
         self._gateway = database
         self._queue = queue
-        self._keys = keys
+        self._client_state_keys = keys
         self._random = SystemRandom()
         self._owner = process_name()
         self._registry = CollectorRegistry()
@@ -164,7 +168,7 @@ class _Wiring:
             database = Database(engine)
             resources.push_async_callback(database.close)
             await asyncio.to_thread(schema.require_current, engine)
-        keys = await _client_state_keys(settings, database)
+        keys = None if roles == (PROCESSOR,) else await _client_state_keys(settings, database)
         queue = await resources.enter_async_context(open_queue(settings, database, clock=utc_now))
         return cls(settings, database, queue, keys)
 
@@ -173,6 +177,12 @@ class _Wiring:
         if self._gateway is None:
             raise RuntimeError("a role that needs the database was wired without one")
         return self._gateway
+
+    @property
+    def _keys(self) -> ClientStateKeys:
+        if self._client_state_keys is None:
+            raise RuntimeError("a role that needs the keys was wired without them")
+        return self._client_state_keys
 
     async def listen(self, resources: AsyncExitStack) -> int:
         """Start the receiver; it stops first of all, so that nothing arrives that nobody takes."""

@@ -296,6 +296,17 @@ def settle_import_since(connection: Connection, account_id: int, *, now: datetim
         connection.execute(update(account_settings).where(undecided).values(dtImportSince=since))
 
 
+def import_since(connection: Connection, account_id: int) -> datetime | None:
+    """From when on the account imports now: it may have been moved since its settings were read."""
+    return connection.scalar(select(_settings.dtImportSince).where(_settings.nAccountID == account_id))
+
+
+def imports(since: datetime | None, received: datetime | None) -> bool:
+    """Whether who goes through a folder takes a message received then: what is older, the account leaves out."""
+    # Graph's times have whole seconds.
+    return received is None or since is None or received >= since.replace(microsecond=0)
+
+
 def set_condition(connection: Connection, condition: Condition) -> None:
     """Note why a role cannot work for an account. `since` of the same reason is kept."""
     key = (_condition.nAccountID == condition.account_id) & (_condition.sRole == condition.role)

@@ -1,4 +1,4 @@
-"""How a reading statement locks what it finds.
+"""How a statement locks what it finds.
 
 PostgreSQL is told by `FOR UPDATE`, SQLite has one writer at a time; SQL Server is told by hints
 (https://learn.microsoft.com/sql/t-sql/queries/hints-transact-sql-table). Where row versions serve readers
@@ -7,10 +7,11 @@ PostgreSQL is told by `FOR UPDATE`, SQLite has one writer at a time; SQL Server 
 
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Select, Table
+from sqlalchemy import Delete, Select, Table, Update
 from sqlalchemy.sql.selectable import FromClause
 
 S = TypeVar("S", bound=Select[Any])
+W = TypeVar("W", Delete, Update)
 
 _MSSQL: Final = "mssql"
 
@@ -29,3 +30,8 @@ def skipping_locked(statement: S, table: Table) -> S:
 def locking_gaps(statement: S, table: FromClause) -> S:
     """On SQL Server, also keep others from writing rows that would be found: PostgreSQL and SQLite have other ways."""
     return statement.with_hint(table, "WITH (UPDLOCK, HOLDLOCK)", _MSSQL)
+
+
+def by_row(statement: W) -> W:
+    """Write to these rows only: SQL Server may choose to lock pages else, and with them rows that others read."""
+    return statement.with_hint("WITH (ROWLOCK)", dialect_name=_MSSQL)

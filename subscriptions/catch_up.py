@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from bus.notification import Notification, Source
 from bus.queue import CatchUpQueue
-from db import accounts, folders, messages, missed, subscriptions
+from db import accounts, folders, missed, retention, subscriptions
 from db.accounts import Account, Condition
 from db.engine import Database
 from db.folders import FolderState
@@ -183,12 +183,19 @@ class CatchUp:
     ) -> None:
         if page.unreadable:
             log.warning("folder_items_unreadable", count=page.unreadable)
-        items = [each for each in page.items if not progress.full_pass or _is_wanted(each, account)]
+        since = account.settings.import_since
+        items = [each for each in page.items if not progress.full_pass or accounts.imports(since, each.received)]
         if not items:
             return
-        keys = [(account.account_id, each.message_id) for each in items]
-        known = await self._database.read(lambda connection: messages.known(connection, keys))
-        lacking = [each for each in items if (account.account_id, each.message_id) not in known]
+        ids = [each.message_id for each in items]
+        known, since_now = await self._database.read(
+            lambda connection: retention.known_and_since(connection, account.account_id, ids)
+        )
+        lacking = [
+            each
+            for each in items
+            if each.message_id not in known and (not progress.full_pass or accounts.imports(since_now, each.received))
+        ]
         if not lacking:
             return
         notifications = self._notifications(account, held, lacking, progress)
@@ -265,13 +272,6 @@ class CatchUp:
             ),
         )
         return recreating
-
-
-def _is_wanted(item: FolderItem, account: Account) -> bool:
-    """Whether a pass through the whole folder imports it: what is older, the administrator left out."""
-    since = account.settings.import_since
-    # Graph's times have whole seconds.
-    return item.received is None or since is None or item.received >= since.replace(microsecond=0)
 
 
 def _is_overdue(item: FolderItem, held: HeldSubscription | None, now: datetime) -> bool:

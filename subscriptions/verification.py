@@ -10,10 +10,10 @@ from typing import Final
 
 from bus.notification import Notification, Source
 from bus.queue import NotificationSender
-from db import messages
+from db import accounts, messages, retention
 from db.accounts import EVERYTHING, Account
 from db.engine import Database
-from db.messages import ImportedRow, MessageKey
+from db.messages import ImportedRow
 from graph.errors import FolderNotFound, GraphUnavailable, ItemGone, RequestRejected
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
@@ -197,11 +197,14 @@ class Verification:
     async def _see_to_missing(self, account: Account, tally: Tally, *, repair: bool) -> None:
         now = self._clock()
         for items in _pages(self._findings.missing(), self._page_rows):
-            # Imported while the others were compared.
-            known = await self._known([(account.account_id, each.message_id) for each in items])
-            self._findings.strike([message_id for _, message_id in known])
+            # Imported while the others were compared, or purged: then it is not imported any more.
+            known, since = await self._look_again(account, items)
+            absent = [each for each in items if each.message_id not in known]
+            lacking = [each for each in absent if accounts.imports(since, each.received)]
+            purged = [each.message_id for each in absent if not accounts.imports(since, each.received)]
+            self._findings.strike([*known, *purged])
             tally.in_database += len(known)
-            lacking = [each for each in items if (account.account_id, each.message_id) not in known]
+            tally.in_folder -= len(purged)
             tally.missing += len(lacking)
             tally.under_way += sum(tally.is_under_way(each) for each in lacking)
             if repair and lacking:
@@ -209,8 +212,11 @@ class Verification:
                 tally.queued += len(lacking)
                 self._on_progress("Queueing what is missing", tally.queued)
 
-    async def _known(self, keys: list[MessageKey]) -> set[MessageKey]:
-        return await self._database.read(lambda connection: messages.known(connection, keys))
+    async def _look_again(self, account: Account, items: list[Item]) -> tuple[set[str], datetime | None]:
+        ids = [each.message_id for each in items]
+        return await self._database.read(
+            lambda connection: retention.known_and_since(connection, account.account_id, ids)
+        )
 
 
 def _pages(items: Iterable[Item], rows: int) -> Iterable[list[Item]]:

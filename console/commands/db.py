@@ -4,6 +4,8 @@ import click
 from alembic.util import CommandError
 
 from console.commands import Invocation, example, pass_invocation
+from console.commands.grants import grants
+from console.commands.purge import purge
 from console.output import Column, Record, prints_data, tell
 from db import schema
 from db.errors import SchemaNotCurrent
@@ -64,3 +66,7 @@ def current(invocation: Invocation) -> Record:
         Column("current", "Up to date"),
     ]
     return Record(columns, row, failure)
+
+
+db.add_command(grants)
+db.add_command(purge)

@@ -129,8 +129,9 @@ def import_(
     """Fetch now what a mailbox holds and the database lacks.
 
     Without --id, --internet-message-id and --since that is everything in the account's folder, also what was received
-    before the account imports (--import-since). It is done by this command, without the queue; a processor may be at
-    work meanwhile. With --force each message keeps its nMessageID, and readers see the old message or the new one.
+    before the account imports (--import-since), or purged since (db purge); --since leaves that out. It is done by
+    this command, without the queue; a processor may be at work meanwhile. With --force each message keeps its
+    nMessageID, and readers see the old message or the new one.
 
     Exit status 1 when a message could not be imported.
     """

@@ -20,7 +20,7 @@ from console.process import host_name
 from console.progress import counting
 from console.queues import open_queue, servicebus_address
 from console.settings import Settings
-from db import accounts
+from db import accounts, audit
 from db.engine import Database, run_reading
 
 T = TypeVar("T")
@@ -320,6 +320,37 @@ def purge(
     return _told(mended, "purged", "Purged", mended.done)
 
 
+@queue.command("audit", epilog=example("mail-importer queue audit", "mail-importer queue audit --limit 5 --json"))
+@click.option(
+    "--limit",
+    type=click.IntRange(1, _MOST_LISTED),
+    default=50,
+    show_default=True,
+    help="List at most so many, newest first.",
+)
+@prints_data
+@pass_invocation
+def list_audit(invocation: Invocation, limit: int) -> Listing:
+    """List what operators did to many messages at once (tblQueueAudit).
+
+    That is replaying, purging (of the queue and, `db purge`, of the database), and importing. One without an end goes
+    on, or its process died in the middle.
+    """
+    with invocation.gateway() as engine:
+        found = run_reading(engine, lambda connection: audit.latest(connection, most=limit))
+    columns = [
+        Column("started", "Started"),
+        Column("ended", "Ended"),
+        Column("who", "Who"),
+        Column("host", "Host"),
+        Column("action", "What"),
+        Column("selection", "Which"),
+        Column("messages", "Messages", right=True),
+        Column("why", "Why"),
+    ]
+    return Listing(columns, [asdict(each) for each in found], empty="Nothing is on record.")
+
+
 @dataclass(frozen=True, slots=True)
 class _Order:
     """Which messages the options mean."""
@@ -390,12 +421,12 @@ def _audited(
     async def run(mending: Mending, selection: Selection) -> None:
         async with audited(
             mending.database, action=action, selection=str(order), clock=invocation.clock, queue=named, why=why
-        ) as audit:
+        ) as record:
             try:
                 with counting() as show:
                     await work(mending, selection, lambda done: show(action.capitalize(), done))
             finally:
-                audit.messages = mended.done
+                record.messages = mended.done
 
     _mend(invocation, order, run)
 

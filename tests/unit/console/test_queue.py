@@ -167,6 +167,22 @@ def test_a_replay_is_on_record_and_in_the_trace(run: Run, engine: Engine) -> Non
 
 
 @pytest.mark.usefixtures("filled")
+def test_what_operators_did_is_listed_newest_first(run: Run) -> None:
+    assert "Nothing is on record" in run("queue", "audit").stderr
+    run("queue", "replay", "--reason", "Other", "--why", "ticket 4711")
+    run("queue", "purge", "--dead-letters", "--all", "--yes")
+    rows = json.loads(run("queue", "audit", "--json").stdout)
+    assert [(row["action"], row["selection"], row["why"], row["messages"]) for row in rows] == [
+        ("purge", "all", None, 1),
+        ("replay", "reason Other", "ticket 4711", 1),
+    ]
+    assert rows[0]["ended"] == "2026-03-31T12:00:00Z"
+    shown = run("queue", "audit", "--limit", "1").stdout
+    assert "purge" in shown
+    assert "4711" not in shown
+
+
+@pytest.mark.usefixtures("filled")
 def test_purge_asks_first(run: Run) -> None:
     refused = run("queue", "purge", "--dead-letters", "--reason", "Other", typed="n\n")
     assert refused.exit_code == 1

@@ -8,7 +8,13 @@ DELETE FROM [tblEmailAccountSettings] WHERE [tblEmailAccountSettings].[nAccountI
 GO
 DELETE FROM [tblEmailAttachment] WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1
 GO
+DELETE FROM [tblEmailAttachment] WITH (ROWLOCK) WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
+GO
+DELETE FROM [tblEmailMessage] WITH (ROWLOCK) WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
+GO
 DELETE FROM [tblEmailRecipient] WHERE [tblEmailRecipient].[nMessageID] = :nMessageID_1
+GO
+DELETE FROM [tblEmailRecipient] WITH (ROWLOCK) WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
 GO
 DELETE FROM [tblFolderSync] WHERE [tblFolderSync].[nAccountID] = :nAccountID_1
 GO
@@ -106,6 +112,22 @@ SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMess
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1 OR [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) OR [tblEmailMessage].[sCorrelationID] = :sCorrelationID_1 OR lower([tblEmailMessage].[sSubject]) LIKE :lower_1 ESCAPE '\' ORDER BY [tblEmailMessage].[dtImported] DESC
 GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NULL AND [tblEmailMessage].[dtImported] < :dtImported_1 AND [tblEmailMessage].[nMessageID] > :nMessageID_1 ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NULL AND [tblEmailMessage].[dtImported] < :dtImported_1 ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_1 AND [tblEmailMessage].[dtReceived] >= :dtReceived_2 AND ([tblEmailMessage].[dtReceived] > :dtReceived_3 OR [tblEmailMessage].[nMessageID] > :nMessageID_1) ORDER BY [tblEmailMessage].[dtReceived], [tblEmailMessage].[nMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_1 ORDER BY [tblEmailMessage].[dtReceived], [tblEmailMessage].[nMessageID]
+GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], CASE WHEN ([tblMessageTrace].[sGraphMessageID] IS NULL) THEN [tblMessageTrace].[sQueueMessageID] END AS anon_1, max([tblMessageTrace].[dtEnded]) AS max_1 
 FROM [tblMessageTrace] 
 WHERE [tblMessageTrace].[sGraphMessageID] = :sGraphMessageID_1 AND [tblMessageTrace].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
@@ -158,6 +180,10 @@ SELECT [tblCallBudget].[nSlot], [tblCallBudget].[nUsed]
 FROM [tblCallBudget] WITH (UPDLOCK, ROWLOCK) 
 WHERE [tblCallBudget].[sBudget] = :sBudget_1
 GO
+SELECT [tblEmailAccountSettings].[dtImportSince] 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
+GO
 SELECT [tblEmailAccountSettings].[nAccountID] 
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1 AND [tblEmailAccountSettings].[dtImportSince] IS NULL
@@ -190,6 +216,14 @@ SELECT [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClient
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[bEnabled] = 1 GROUP BY [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess]
 GO
+SELECT [tblEmailAttachment].[nAttachmentID], [tblEmailAttachment].[nSize] 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailAttachment].[biContent] IS NOT NULL AND [tblEmailAttachment].[nSize] > :nSize_1 ORDER BY [tblEmailAttachment].[nAttachmentID]
+GO
+SELECT [tblEmailAttachment].[nMessageID], count(*) AS count_1, sum(CASE WHEN ([tblEmailAttachment].[biContent] IS NOT NULL AND [tblEmailAttachment].[nSize] > :nSize_1) THEN :param_1 ELSE :param_2 END) AS sum_1, sum(CASE WHEN ([tblEmailAttachment].[biContent] IS NOT NULL AND [tblEmailAttachment].[nSize] > :nSize_1) THEN [tblEmailAttachment].[nSize] ELSE :param_3 END) AS sum_2 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP BY [tblEmailAttachment].[nMessageID]
+GO
 SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[nMessageID] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
@@ -204,6 +238,10 @@ GO
 SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[dtImported] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
+GO
+SELECT [tblEmailRecipient].[nMessageID], count(*) AS count_1 
+FROM [tblEmailRecipient] 
+WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP BY [tblEmailRecipient].[nMessageID]
 GO
 SELECT [tblFolderSync].[nAccountID], [tblFolderSync].[dtDue], [tblFolderSync].[sOwner], [tblFolderSync].[dtLeaseUntil], [tblFolderSync].[nFailures], [tblFolderSync].[nRequests], [tblFolderSync].[sResource], [tblFolderSync].[sLink], [tblFolderSync].[bFullPass], [tblFolderSync].[bGap], [tblFolderSync].[dtSwept] 
 FROM [tblFolderSync] 
@@ -292,6 +330,13 @@ SELECT min([tblEmailMessage].[dtImported]) AS min_1
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1
 GO
+SELECT min([tblEmailMessage].[nAccountID]) AS min_1 
+FROM [tblEmailMessage]
+GO
+SELECT min([tblEmailMessage].[nAccountID]) AS min_1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] > :nAccountID_1
+GO
 UPDATE [dbo].[tblEmailAttachment] SET [biContent].WRITE(:piece, NULL, NULL) WHERE [nAttachmentID] = :number
 GO
 UPDATE [tblAccountCondition] SET [sReason]=:sReason, [sDetail]=:sDetail, [dtNextAttempt]=:dtNextAttempt WHERE [tblAccountCondition].[nAccountID] = :nAccountID_1 AND [tblAccountCondition].[sRole] = :sRole_1 AND [tblAccountCondition].[sReason] = :sReason_1
@@ -300,11 +345,15 @@ UPDATE [tblCallBudget] SET [nSlot]=:nSlot, [nUsed]=:nUsed WHERE [tblCallBudget].
 GO
 UPDATE [tblEmailAccountSettings] SET [bEnabled]=:bEnabled WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
 GO
+UPDATE [tblEmailAccountSettings] SET [dtImportSince]=:dtImportSince WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1 AND [tblEmailAccountSettings].[dtImportSince] < :dtImportSince_1
+GO
 UPDATE [tblEmailAccountSettings] SET [dtImportSince]=:dtImportSince WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1 AND [tblEmailAccountSettings].[dtImportSince] IS NULL
 GO
 UPDATE [tblEmailAccountSettings] SET [sAccountName]=:sAccountName, [bEnabled]=:bEnabled, [dtRemoved]=:dtRemoved WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
 GO
 UPDATE [tblEmailAccountSettings] SET [sAccountName]=:sAccountName, [sTenantID]=:sTenantID, [sClientID]=:sClientID, [sUserID]=:sUserID, [sCertificateThumbprint]=:sCertificateThumbprint, [bSecureCertificateAccess]=:bSecureCertificateAccess, [sFolder]=:sFolder, [sAfterImport]=:sAfterImport, [sMoveToFolder]=:sMoveToFolder, [sNextCertificateThumbprint]=:sNextCertificateThumbprint, [dtImportSince]=:dtImportSince WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
+GO
+UPDATE [tblEmailAttachment] WITH (ROWLOCK) SET [biContent]=NULL WHERE [tblEmailAttachment].[nAttachmentID] IN (__[POSTCOMPILE_nAttachmentID_1]) AND [tblEmailAttachment].[biContent] IS NOT NULL AND [tblEmailAttachment].[nSize] > :nSize_1
 GO
 UPDATE [tblEmailMessage] SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
 GO

@@ -21,11 +21,12 @@ from sqlglot import ErrorLevel, exp
 from bus.database import DatabaseQueue
 from bus.database_statements import put_unknown
 from bus.queue import Delivery, Message, MessageId, Selection
-from db import accounts, audit, budget, folders, mailbox_calls, missed, subscriptions, trace
+from db import accounts, audit, budget, folders, mailbox_calls, missed, retention, subscriptions, trace
 from db.accounts import AccountSettings, Condition
 from db.contents import append_piece
 from db.engine import Database, run_writing
 from db.messages import MessageStore
+from db.retention import Content, OldMessage
 from db.schedule import FOLDERS, SUBSCRIPTIONS, Turn
 from db.subscriptions import HeldSubscription
 from db.tables import GRAPH_ID_LENGTH, metadata
@@ -116,6 +117,7 @@ async def call(database: Database) -> None:
 
 async def administer(database: Database) -> None:
     settings = AccountSettings("a", "tenant", "client", "user", "thumbprint")
+    old = OldMessage(1, NOW - HOUR, recipients=0, attachments=0, contents=0, size=0)
     calls: list[Callable[[Any], object]] = [
         lambda c: accounts.add(c, settings, now=NOW),
         accounts.every,
@@ -179,6 +181,16 @@ async def administer(database: Database) -> None:
             now=NOW,
         ),
         lambda c: audit.latest(c, most=5),
+        lambda c: accounts.import_since(c, 1),
+        lambda c: retention.forgo(c, 1, before=NOW, now=NOW),
+        lambda c: retention.next_account(c, None),
+        lambda c: retention.next_account(c, 1),
+        lambda c: retention.old_messages(c, 1, before=NOW + HOUR, after=None, most=5),
+        lambda c: retention.old_messages(c, 1, before=NOW + HOUR, after=old, most=5),
+        lambda c: retention.old_messages(c, 1, before=NOW + HOUR, after=replace(old, received=None), most=5),
+        lambda c: retention.contents_of(c, [old]),
+        lambda c: retention.delete_contents(c, [Content(1, 1)]),
+        lambda c: retention.delete_messages(c, [old]),
         lambda c: accounts.mark_removed(c, "a", now=NOW),
         lambda c: accounts.purge(c, 1),
     ]

@@ -1,0 +1,245 @@
+"""Rows a second of whole messages: one body of 20 KB, three recipients, two attachments of 50 KB.
+
+`MessageStore` with as many saves at once as a processor has deliveries in hand, on SQLite and on PostgreSQL, both
+durable. Baseline of the same run: `executemany` of the very same rows into the very same tables by the plain driver
+(`sqlite3`, `psycopg`), on one connection that is as durable, the numbers of the messages known beforehand, a
+transaction for every 50 messages: as many as share one here at most.
+"""
+
+import asyncio
+import random
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy import Connection, event, func, select
+
+from console.roles import settle_down
+from db.engine import Database, run_reading
+from db.messages import AttachmentRecord, MessageRecord, MessageStore, RecipientRecord
+from db.tables import attachment, message, recipient
+from processor.worker import WorkerLimits
+from tests.databases import Databases, Gateway, PostgreSQL, PostgreSQLServer, SQLite
+
+_MESSAGES: Final = 1000
+_ROUNDS: Final = 7
+_IN_ONE_COMMIT: Final = 50
+_ROWS: Final = _MESSAGES * 6
+_NOW: Final = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
+_TO_REACH: Final = 0.6
+
+
+def main() -> None:
+    """Print the figures."""
+    records = list(_records())
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _compare("SQLite", SQLite(folder), folder, records, _bare_sqlite)
+        place = folder / "postgresql"
+        place.mkdir(mode=0o700)
+        server = PostgreSQLServer(place, durable=True)
+        try:
+            _compare("PostgreSQL", PostgreSQL(server), folder, records, _bare_postgresql)
+        finally:
+            server.stop()
+
+
+def _compare(
+    title: str,
+    databases: Databases,
+    folder: Path,
+    records: Sequence[MessageRecord],
+    bare: Callable[[Gateway, Sequence[MessageRecord]], float],
+) -> None:
+    ours, theirs, commits = list[float](), list[float](), list[int]()
+    settle_down()
+    for number in range(_ROUNDS + 1):
+        # Each in a database of its own; turn about, so that both have the machine's good and bad moments.
+        for measured in (False, True):
+            run = folder / f"{title}-{number}-{measured}"
+            run.mkdir()
+            with databases.migrated(run) as gateway:
+                if measured:
+                    seconds, count = asyncio.run(_ours(gateway, records))
+                    ours.append(seconds)
+                    commits.append(count)
+                else:
+                    theirs.append(bare(gateway, records))
+                _check(gateway)
+    # The first round warms up whatever is loaded, and cached, once.
+    ours_per_second, bare_per_second = (_ROWS / median(each[1:]) for each in (ours, theirs))
+    ratios = [bare_seconds / our_seconds for our_seconds, bare_seconds in zip(ours[1:], theirs[1:], strict=True)]
+    print(f"{title}, {_MESSAGES} messages of 6 rows and 120 KB, median of {_ROUNDS} runs:")
+    print(f"  executemany by the driver   {bare_per_second:7.0f} rows/s, {_MESSAGES // _IN_ONE_COMMIT} commits")
+    print(f"  MessageStore                {ours_per_second:7.0f} rows/s, {median(commits[1:]):.0f} commits")
+    print(f"  ratio {median(ratios):.2f} (to reach: {_TO_REACH}), from {min(ratios):.2f} to {max(ratios):.2f}")
+
+
+def _records() -> Iterator[MessageRecord]:
+    """Bodies of words, attachments that no database can compress."""
+    source = random.Random(1)
+    words = ["".join(source.choices("abcdefghijklmnopqrstuvwxyzäöü", k=source.randint(2, 12))) for _ in range(5000)]
+    for number in range(_MESSAGES):
+        name = f"AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0A{source.getrandbits(320):080x}"
+        parts = [
+            AttachmentRecord(
+                position=position,
+                graph_attachment_id=f"{name}{position}",
+                kind="file",
+                file_name=f"Messwerte {number}.csv",
+                content_type="text/csv",
+                size=50_000,
+                inline=False,
+                content_id=None,
+                sha256="ab" * 32,
+                content=source.randbytes(50_000),
+            )
+            for position in range(2)
+        ]
+        yield MessageRecord(
+            account_id=1,
+            graph_message_id=name,
+            internet_message_id=f"<{number}@example.com>",
+            conversation_id=f"conversation-{number // 3}",
+            subject=f"Messwerte {number}",
+            from_name="Labor",
+            from_address="labor@example.com",
+            sent=_NOW,
+            received=_NOW,
+            importance="normal",
+            body_type="html",
+            body=" ".join(source.choices(words, k=4000))[:20_000],
+            has_attachments=True,
+            correlation=f"correlation-{number}",
+            recipients=[RecipientRecord("to", each, f"Person {each}", f"p{each}@example.com") for each in range(3)],
+            attachments=parts,
+        )
+
+
+def _check(gateway: Gateway) -> None:
+    """Both wrote all of it."""
+    engine = gateway.engine()
+
+    def count(connection: Connection) -> int:
+        tables = (message, recipient, attachment)
+        return sum(connection.scalar(select(func.count()).select_from(each)) or 0 for each in tables)
+
+    found = run_reading(engine, count)
+    engine.dispose()
+    if found != _ROWS:
+        raise RuntimeError(f"{found} of {_ROWS} rows were written")
+
+
+async def _ours(gateway: Gateway, records: Sequence[MessageRecord]) -> tuple[float, int]:
+    """The seconds it took, and how many commits it was."""
+    commits: list[object] = []
+    database = Database(gateway.engine())
+    store = MessageStore(database, clock=lambda: _NOW)
+    left = iter(records)
+
+    async def work() -> None:
+        for each in left:
+            await store.save(each)
+
+    await store.known([(1, "connected")])
+    event.listen(database.engine, "commit", commits.append)
+    started = time.perf_counter()
+    await asyncio.gather(*(work() for _ in range(WorkerLimits().in_hand)))
+    seconds = time.perf_counter() - started
+    await store.close()
+    await database.close()
+    return seconds, len(commits)
+
+
+# The baseline.
+
+_COLUMNS: Final = {
+    "tblEmailMessage": (
+        *("nMessageID", "nAccountID", "sGraphMessageID", "sInternetMessageID", "sConversationID", "sSubject"),
+        *("sFromName", "sFromAddress", "dtSent", "dtReceived", "sImportance", "sBodyType", "sBody", "bHasAttachments"),
+        *("dtImported", "sCorrelationID"),
+    ),
+    "tblEmailRecipient": ("nMessageID", "sKind", "nPosition", "sName", "sAddress"),
+    "tblEmailAttachment": (
+        *("nMessageID", "nPosition", "sGraphAttachmentID", "sKind", "sFileName", "sContentType", "nSize", "bInline"),
+        *("sContentID", "sSHA256", "biContent"),
+    ),
+}
+
+
+def _bare_sqlite(gateway: Gateway, records: Sequence[MessageRecord]) -> float:
+    groups = _groups(records, _NOW.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds"))
+    statements = _statements("?")
+    path = gateway.url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=4000"):
+            connection.execute(f"PRAGMA {pragma}")
+        started = time.perf_counter()
+        for group in groups:
+            connection.execute("BEGIN IMMEDIATE")
+            for statement, rows in zip(statements, group, strict=True):
+                connection.executemany(statement, rows)
+            connection.execute("COMMIT")
+        return time.perf_counter() - started
+
+
+def _bare_postgresql(gateway: Gateway, records: Sequence[MessageRecord]) -> float:
+    groups = _groups(records, _NOW.replace(tzinfo=None))
+    statements = _statements("%s")
+    with psycopg.connect(gateway.url.replace("+psycopg", "", 1)) as connection, connection.cursor() as cursor:
+        started = time.perf_counter()
+        for group in groups:
+            for statement, rows in zip(statements, group, strict=True):
+                cursor.executemany(statement, rows)
+            connection.commit()
+        return time.perf_counter() - started
+
+
+def _statements(mark: str) -> list[str]:
+    def quoted(names: Sequence[str]) -> str:
+        return ", ".join(f'"{each}"' for each in names)
+
+    return [
+        f'INSERT INTO "{table}" ({quoted(columns)}) VALUES ({", ".join([mark] * len(columns))})'
+        for table, columns in _COLUMNS.items()
+    ]
+
+
+def _groups(records: Sequence[MessageRecord], now: object) -> list[tuple[list[Any], list[Any], list[Any]]]:
+    """The rows of each transaction: of messages, of recipients, of attachments."""
+    numbered = list(enumerate(records, 1))
+    parts = [numbered[start : start + _IN_ONE_COMMIT] for start in range(0, len(numbered), _IN_ONE_COMMIT)]
+    return [
+        (
+            [_message(number, each, now) for number, each in part],
+            [
+                (number, one.kind, one.position, one.name, one.address)
+                for number, each in part
+                for one in each.recipients
+            ],
+            [_attachment(number, one) for number, each in part for one in each.attachments],
+        )
+        for part in parts
+    ]
+
+
+def _message(number: int, each: MessageRecord, now: object) -> tuple[object, ...]:
+    return (
+        *(number, each.account_id, each.graph_message_id, each.internet_message_id, each.conversation_id, each.subject),
+        *(each.from_name, each.from_address, now, now, each.importance, each.body_type, each.body),
+        *(each.has_attachments, now, each.correlation),
+    )
+
+
+def _attachment(number: int, each: AttachmentRecord) -> tuple[object, ...]:
+    return (
+        *(number, each.position, each.graph_attachment_id, each.kind, each.file_name, each.content_type, each.size),
+        *(each.inline, each.content_id, each.sha256, each.content),
+    )

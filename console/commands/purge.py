@@ -1,0 +1,186 @@
+"""`mail-importer db purge`: old messages, or only the contents of their attachments, leave the database."""
+
+import asyncio
+import re
+import shlex
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+
+import click
+
+from console.commands import Invocation, as_stored, example, pass_invocation
+from console.operators import audited
+from console.output import Column, Record, prints_data, shown, tell
+from console.progress import counting
+from console.purging import Purged, PurgeOrder, Purging
+from db import accounts
+from db.engine import Database
+
+T = TypeVar("T")
+
+_AGE: Final = re.compile(r"([0-9]{1,9})([dh])")
+_UNITS: Final = {"d": timedelta(days=1), "h": timedelta(hours=1)}
+_LEAST: Final = timedelta(days=1)
+
+
+def _before(context: click.Context, _parameter: click.Parameter, text: str) -> datetime:
+    """The time from before which a message is so old."""
+    found = _AGE.fullmatch(text.strip().lower())
+    if found is None:
+        raise click.BadParameter(f"{text!r} is no age such as 400d (days) or 36h (hours).")
+    now = context.ensure_object(Invocation).clock()
+    try:
+        age = int(found[1]) * _UNITS[found[2]]
+        # Graph's times have whole seconds, and so has what `dtImportSince` is compared with.
+        before = (now - age).replace(microsecond=0)
+    except OverflowError as exc:
+        raise click.BadParameter(f"No mail is as old as {text}.") from exc
+    if age < _LEAST:
+        raise click.BadParameter(f"{text} is less than a day: that would be mail which is on its way still.")
+    return before
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What the operator asks for."""
+
+    before: datetime
+    account: str | None
+    attachments_only: bool
+
+    def __str__(self) -> str:
+        """As it stands in the audit."""
+        words = ["before", self.before.isoformat()]
+        if self.account is not None:
+            words += ["--account", self.account]
+        return shlex.join([*words, "--attachments-only"] if self.attachments_only else words)
+
+    def question(self, found: Purged) -> str:
+        """What is asked before anything is deleted."""
+        size = _megabytes(found.size)
+        if self.attachments_only:
+            return (
+                f"Delete the contents of {found.attachments} attachments ({size}) of {found.messages} messages from "
+                f"before {shown(self.before)} for good?"
+            )
+        return (
+            f"Delete {found.messages} messages from before {shown(self.before)} with {found.attachments} attachments "
+            f"({size}) for good? Their accounts will import no mail again that was received before then."
+        )
+
+
+@click.command(
+    epilog=example(
+        "mail-importer db purge --older-than 400d --dry-run",
+        "mail-importer db purge --older-than 90d --attachments-only --yes",
+    )
+)
+@click.option(
+    "--older-than",
+    "before",
+    metavar="AGE",
+    required=True,
+    callback=_before,
+    help="How old at least: days (400d) or hours (36h); a day or more.",
+)
+@click.option("--attachments-only", is_flag=True, help="Only what is in attachments; messages stay.")
+@click.option("--account", metavar="NAME", callback=as_stored, help="Only messages of this account.")
+@click.option("--dry-run", is_flag=True, help="Only count what it would be.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--why", metavar="TEXT", callback=as_stored, help="Why, for the record (tblQueueAudit).")
+@prints_data
+@pass_invocation
+def purge(
+    invocation: Invocation,
+    before: datetime,
+    attachments_only: bool,
+    account: str | None,
+    dry_run: bool,
+    yes: bool,
+    why: str | None,
+) -> Record:
+    """Delete old messages from the database for good.
+
+    A message is as old as the time it was received (dtReceived), or imported where that is not known; those of
+    removed accounts are deleted, too. It counts first, and asks. It deletes few at a time, each message whole, so
+    that the work of others goes on meanwhile; broken off (Ctrl-C), it can be run again and goes on.
+
+    What is deleted does not come back while the mailbox has it still: mail that was received before then is no longer
+    imported by the accounts concerned (--import-since). Who asks for it gets it: by `mail-importer import` without a
+    later --since, by `accounts update --import-since`, or by moving it into the folder anew.
+
+    With --attachments-only, messages and the rows of their attachments stay, with name, size, type and SHA-256; only
+    biContent becomes null. Other programs tell such an attachment by that: biContent is null and nSize is more than 0.
+    """
+    order = _Order(before, account, attachments_only)
+    with counting() as show:
+        found = _at_database(
+            invocation, order, lambda purging, meant: purging.count(meant, lambda done: show("Counting", done))
+        )
+    if dry_run:
+        return _told(found, order, purged=False)
+    purged = Purged()
+    if found.messages:
+        if not yes:
+            click.confirm(order.question(found), abort=True, err=True)
+        try:
+            _at_database(
+                invocation, order, lambda purging, meant: _purged(invocation, purging, meant, order, purged, why)
+            )
+        except KeyboardInterrupt:
+            tell(f"Broken off. {purged.messages} messages are done; run it again for the rest.")
+            raise
+    return _told(purged, order, purged=True)
+
+
+async def _purged(
+    invocation: Invocation, purging: Purging, meant: PurgeOrder, order: _Order, purged: Purged, why: str | None
+) -> None:
+    async with audited(
+        purging.database, action="db purge", selection=str(order), clock=invocation.clock, why=why
+    ) as audit:
+        try:
+            with counting() as show:
+                await purging.purge(meant, purged, lambda done: show("Purging", done))
+        finally:
+            audit.messages = purged.messages
+
+
+def _at_database(invocation: Invocation, order: _Order, work: Callable[[Purging, PurgeOrder], Awaitable[T]]) -> T:
+    async def run() -> T:
+        with invocation.gateway() as engine:
+            database = Database(engine)
+            try:
+                account_id = None
+                if order.account is not None:
+                    name = order.account
+                    account_id = (await database.read(lambda connection: accounts.by_name(connection, name))).account_id
+                meant = PurgeOrder(order.before, account_id, order.attachments_only)
+                return await work(Purging(database, clock=invocation.clock), meant)
+            finally:
+                await database.close()
+
+    return asyncio.run(run())
+
+
+def _told(found: Purged, order: _Order, *, purged: bool) -> Record:
+    row = {
+        "before": order.before,
+        "purged": purged,
+        "messages": found.messages,
+        "attachments": found.attachments,
+        "bytes": found.size,
+    }
+    columns = [
+        Column("before", "From before"),
+        Column("messages", "Messages" if purged else "Messages, not purged yet"),
+        Column("attachments", "Attachments"),
+        Column("bytes", "Size of attachments", _megabytes),
+    ]
+    return Record(columns, row)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1_000_000:,.1f} MB"
