@@ -56,6 +56,13 @@ _TYPES: Final[Mapping[str, _Kinds]] = {
     },
 }
 
+_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
+    "mssql": {"integer": "int"},
+    "postgresql": {"varchar": "character varying"},
+    "sqlite": {},
+}
+"""What INFORMATION_SCHEMA calls a type, where it is another name than we make it by."""
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
@@ -102,9 +109,11 @@ def accepted(column: Column[Any], dialect: Dialect) -> Accepted:
     kind = _kind(column)
     numbered = column is column.table.autoincrement_column
     of_account = f"account {'number' if numbered else kind}"
-    _, _, collation = column.type.compile(dialect).partition(" COLLATE ")
+    name, _, collation = column.type.compile(dialect).partition(" COLLATE ")
+    made = name.partition("(")[0].lower()
+    others = types.get(of_account, types[kind]) if column.table.name == ACCOUNTS else types[kind]
     return Accepted(
-        types=types.get(of_account, types[kind]) if column.table.name == ACCOUNTS else types[kind],
+        types=tuple(dict.fromkeys((_NAMES[dialect.name].get(made, made), *others))),
         length=(getattr(column.type, "length", None) or UNLIMITED) if kind in {"text", "bytes"} else None,
         digits=_DIGITS if kind == "time" else None,
         collation=collation.strip('"') or None,
