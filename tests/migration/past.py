@@ -45,8 +45,8 @@ def description(engine: Engine) -> list[str]:
             return sorted(re.sub(r"\s+", "", row[0]) for row in rows)
         columns = connection.execute(
             text(
-                "SELECT table_name, ordinal_position, column_name, data_type, character_maximum_length, collation_name, "
-                "is_nullable, column_default FROM information_schema.columns WHERE table_schema = current_schema()"
+                "SELECT table_name, ordinal_position, column_name, data_type, character_maximum_length, "
+                "collation_name, is_nullable, column_default FROM information_schema.columns WHERE table_schema = current_schema()"
             )
         )
         keys = connection.execute(

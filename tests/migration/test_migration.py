@@ -77,7 +77,8 @@ def test_two_hosts_upgrade_one_fresh_database(empty_gateway: Gateway, fresh: Eng
     """Upgrades at the same time all succeed, and leave one schema and one secret."""
     program = (
         "import sys; from datetime import UTC, datetime; from db import schema; from tests.databases import Gateway\n"
-        "engine = Gateway(sys.argv[1], sys.argv[2] or None).engine(); print('ready', flush=True); sys.stdin.readline()\n"
+        "engine = Gateway(sys.argv[1], sys.argv[2] or None).engine()\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
         "print(schema.upgrade(engine, now=datetime.now(UTC)).is_current)"
     )
     children = [
