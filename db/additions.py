@@ -15,7 +15,7 @@ from sqlalchemy.sql.compiler import DDLCompiler
 from db.columns import named_default
 
 _NEW_NAME: Final = {
-    "mssql": "N'Account ' + CONVERT(NVARCHAR(36), NEWID())",
+    "mssql": "(N'Account ' + CONVERT(NVARCHAR(36), NEWID()))",
     "postgresql": "'Account ' || gen_random_uuid()",
 }
 _OF_EXISTING_ROWS: Final[Mapping[tuple[str, str], str | Mapping[str, str]]] = {

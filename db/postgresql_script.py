@@ -84,8 +84,9 @@ class PostgreSQLScript(Script):
             "'mail-importer cannot use what is there, and nothing was changed: ' || problems;\nEND IF; END $$;"
         )
 
-    def _guarded(self, condition: str, statement: ExecutableDDLElement) -> None:
-        self._do(condition, f"{self.ddl(statement)};")
+    def _all_guarded(self, statements: Sequence[tuple[str, ExecutableDDLElement]]) -> None:
+        for condition, statement in statements:
+            self._do(condition, f"{self.ddl(statement)};")
 
     # -- what is refused
 

@@ -61,39 +61,34 @@ class Script(ABC):
     def table(self, table: Table) -> None:
         """Have the table be there, and, if it was, what it lacks."""
         self._create(table)
-        for column in table.columns:
-            self._add(column)
-        for column in table.columns:
-            self._give_default(column)
+        self._columns(list(table.columns))
         for constraint in sorted(table.constraints, key=lambda each: str(each.name)):
             self._add_constraint(constraint)
 
     def column(self, column: Column[Any]) -> None:
         """Have the column be there."""
-        self._add(column)
-        self._give_default(column)
+        self._columns([column])
 
     def index(self, index: Index) -> None:
         """Have the index be there."""
-        self._guarded(self._index_is_missing(index), CreateIndex(index))
+        self._all_guarded([(self._index_is_missing(index), CreateIndex(index))])
 
-    def _add(self, column: Column[Any]) -> None:
-        added = for_existing_rows(column, self.dialect.name)
-        self._guarded(self._column_is_missing(column), AddColumn(added))
-
-    def _give_default(self, column: Column[Any]) -> None:
-        if column.server_default is not None:
-            self._guarded(self._default_is_missing(column), AddDefault(column))
+    def _columns(self, columns: Sequence[Column[Any]]) -> None:
+        filled = [for_existing_rows(column, self.dialect.name) for column in columns]
+        self._all_guarded([(self._column_is_missing(each), AddColumn(each)) for each in filled])
+        with_default = [each for each in columns if each.server_default is not None]
+        self._all_guarded([(self._default_is_missing(each), AddDefault(each)) for each in with_default])
 
     def _add_constraint(self, constraint: Constraint) -> None:
         if isinstance(constraint, CheckConstraint | ForeignKeyConstraint):
             guard = self._constraint_is_missing(constraint)
         else:
             guard = self._key_is_missing(constraint)
-        self._guarded(guard, AddConstraint(constraint))
+        self._all_guarded([(guard, AddConstraint(constraint))])
 
     @abstractmethod
-    def _guarded(self, condition: str, statement: ExecutableDDLElement) -> None: ...
+    def _all_guarded(self, statements: Sequence[tuple[str, ExecutableDDLElement]]) -> None:
+        """Each under its condition."""
 
     @abstractmethod
     def _create(self, table: Table) -> None: ...

@@ -7,11 +7,13 @@ while the transaction is open.
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Table
 from sqlalchemy.schema import CreateTable, ExecutableDDLElement, Index
 
+from db.columns import BINARY_COLLATION
 from db.script import LOCK_SECONDS, WANTED, Ending, Script
 from db.tables import importer_secret, in_schema
 
@@ -35,6 +37,7 @@ class SqlServerScript(Script):
             "SET QUOTED_IDENTIFIER ON;",
             "SET XACT_ABORT ON;",
             "SET NOCOUNT ON;",
+            "SET IMPLICIT_TRANSACTIONS OFF;",
         )
         self._batch(
             "BEGIN TRANSACTION;",
@@ -76,7 +79,9 @@ class SqlServerScript(Script):
         """Look for missing values, make the secret where there is none, note the revision, commit."""
         self.heading("Columns that were there already must have a value in each row.")
         for table in in_schema(self.schema).sorted_tables:
-            self._if("", *self._refusal_of_nulls(table))
+            needed = [column.name for column in table.columns if not column.nullable and not column.primary_key]
+            if needed:
+                self._if("", *self._refusal_of_nulls(table, needed))
         self._throw_problems()
         self.heading("The secret that authenticates notifications, made by the server where there is none.")
         secrets = self.name(importer_secret.name)
@@ -110,8 +115,16 @@ class SqlServerScript(Script):
         guard = f"@@TRANCOUNT > 0 AND {condition}" if condition else "@@TRANCOUNT > 0"
         self._batch(f"IF {guard}", "BEGIN", *(textwrap.indent(line, "    ") for line in lines), "END;")
 
-    def _guarded(self, condition: str, statement: ExecutableDDLElement) -> None:
-        self._if(condition, f"{self.ddl(statement)};")
+    def _all_guarded(self, statements: Sequence[tuple[str, ExecutableDDLElement]]) -> None:
+        if not statements:
+            return
+        self._if(
+            "",
+            *chain.from_iterable(
+                (f"IF {condition}", f"{textwrap.indent(self.ddl(statement), '    ')};")
+                for condition, statement in statements
+            ),
+        )
 
     def _throw(self, message: str) -> str:
         return f"THROW 51000, {self.text(message)}, 1;"
@@ -120,18 +133,18 @@ class SqlServerScript(Script):
         return iter((f"IF {condition}", "BEGIN", f"    {self._throw(message)}", "END;"))
 
     def _throw_problems(self) -> None:
+        start = self.text("mail-importer cannot use what is there, and nothing was changed:")
         self._if(
-            "",
+            f"EXISTS (SELECT 1 FROM {_PROBLEMS})",
             f"DECLARE @next INT = (SELECT MIN([nProblem]) FROM {_PROBLEMS});",
-            "DECLARE @text NVARCHAR(2000) = N'';",
+            f"DECLARE @text NVARCHAR(2000) = {start};",
             "WHILE @next IS NOT NULL",
             "BEGIN",
-            f"    SELECT @text = LEFT(@text + N' ' + [sText], 1900) FROM {_PROBLEMS} WHERE [nProblem] = @next;",
+            f"    SELECT @text = LEFT(@text + N' ' + [sText], 2000) FROM {_PROBLEMS} WHERE [nProblem] = @next;",
             f"    SET @next = (SELECT MIN([nProblem]) FROM {_PROBLEMS} WHERE [nProblem] > @next);",
             "END;",
-            "IF @text <> N''",
+            "IF @next IS NULL",
             "BEGIN",
-            "    SET @text = N'mail-importer cannot use what is there, and nothing was changed:' + @text;",
             "    THROW 51000, @text, 1;",
             "END;",
         )
@@ -141,7 +154,7 @@ class SqlServerScript(Script):
     def _refusal_of_types(self) -> Iterator[str]:
         rows = [f"    ({', '.join(row)})" for row in self.wanted()]
         yield f"INSERT INTO {_PROBLEMS} ([sText])"
-        yield "SELECT w.[sTable] + N'.' + w.[sColumn] + N': found ' + f.DATA_TYPE"
+        yield f"SELECT w.[sTable] + N'.' + w.[sColumn] + N': found ' + f.DATA_TYPE COLLATE {BINARY_COLLATION}"
         yield "    + CASE WHEN f.CHARACTER_MAXIMUM_LENGTH IS NULL THEN N''"
         yield "        ELSE N'(' + CONVERT(NVARCHAR(12), f.CHARACTER_MAXIMUM_LENGTH) + N')' END"
         yield "    + CASE WHEN f.IS_NULLABLE = N'NO' THEN N' not null' ELSE N'' END"
@@ -151,9 +164,11 @@ class SqlServerScript(Script):
         yield "FROM (VALUES"
         yield ",\n".join(rows)
         yield f") AS w ({', '.join(f'[{each}]' for each in WANTED)})"
+        # Named, for the catalog may have another collation than the database, and comparing the two is an error.
         yield f"INNER JOIN INFORMATION_SCHEMA.COLUMNS AS f ON f.TABLE_SCHEMA = {self.text(self.schema or 'dbo')}"
-        yield "    AND f.TABLE_NAME = w.[sTable] AND f.COLUMN_NAME = w.[sColumn]"
-        yield "WHERE f.DATA_TYPE NOT IN (w.[sType], w.[sOtherType])"
+        yield f"    AND LOWER(f.TABLE_NAME) COLLATE {BINARY_COLLATION} = LOWER(w.[sTable])"
+        yield f"    AND LOWER(f.COLUMN_NAME) COLLATE {BINARY_COLLATION} = LOWER(w.[sColumn])"
+        yield f"WHERE f.DATA_TYPE COLLATE {BINARY_COLLATION} NOT IN (w.[sType], w.[sOtherType])"
         yield "    OR (w.[nLength] = -1 AND f.CHARACTER_MAXIMUM_LENGTH <> -1)"
         yield "    OR (w.[nLength] > f.CHARACTER_MAXIMUM_LENGTH AND f.CHARACTER_MAXIMUM_LENGTH <> -1)"
         yield "    OR (w.[bInKey] = 1 AND f.CHARACTER_MAXIMUM_LENGTH = -1)"
@@ -164,13 +179,17 @@ class SqlServerScript(Script):
         yield "        OBJECT_ID(QUOTENAME(f.TABLE_SCHEMA) + N'.' + QUOTENAME(f.TABLE_NAME)),"
         yield "        f.COLUMN_NAME, 'IsIdentity') = 0);"
 
-    def _refusal_of_nulls(self, table: Table) -> Iterator[str]:
-        needed = [column.name for column in table.columns if not column.nullable and not column.primary_key]
-        for name in needed:
-            text = self.text(f"{table.name}.{name}: found rows with null, wanted not null. Give these rows a value.")
-            quoted = self.dialect.identifier_preparer.quote_identifier(name)
-            yield f"INSERT INTO {_PROBLEMS} ([sText])"
-            yield f"SELECT {text} WHERE EXISTS (SELECT 1 FROM {self.name(table)} WHERE {quoted} IS NULL);"
+    def _refusal_of_nulls(self, table: Table, needed: Sequence[str]) -> Iterator[str]:
+        yield f"INSERT INTO {_PROBLEMS} ([sText])"
+        quote = self.dialect.identifier_preparer.quote_identifier
+        yield (
+            "\nUNION ALL ".join(
+                f"SELECT {self.text(f'{table.name}.{name}: found rows with null. Give these rows a value.')} "
+                f"WHERE EXISTS (SELECT 1 FROM {self.name(table)} WHERE {quote(name)} IS NULL)"
+                for name in needed
+            )
+            + ";"
+        )
 
     # -- guards
 
@@ -178,7 +197,7 @@ class SqlServerScript(Script):
         return f"OBJECT_ID({self.text(self.name(table))}, N'U')"
 
     def _create(self, table: Table) -> None:
-        self._guarded(f"{self._object(table)} IS NULL", CreateTable(table))
+        self._all_guarded([(f"{self._object(table)} IS NULL", CreateTable(table))])
 
     def _column_is_missing(self, column: Column[Any]) -> str:
         return f"COL_LENGTH({self.text(self.name(column.table))}, {self.text(column.name)}) IS NULL"

@@ -46,7 +46,8 @@ def description(engine: Engine) -> list[str]:
         columns = connection.execute(
             text(
                 "SELECT table_name, ordinal_position, column_name, data_type, character_maximum_length, "
-                "collation_name, is_nullable, column_default FROM information_schema.columns WHERE table_schema = current_schema()"
+                "collation_name, is_nullable, column_default FROM information_schema.columns "
+                "WHERE table_schema = current_schema()"
             )
         )
         keys = connection.execute(

@@ -1,6 +1,5 @@
 """A gateway that has tables of these names already: rows and columns of others stay, what is missing is added."""
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
@@ -87,7 +86,7 @@ def of_sqlite(engine: Engine, *findings: str) -> list[str]:
 
 
 @pytest.fixture
-def legacy(fresh: Engine) -> Iterator[Table]:
+def legacy(fresh: Engine) -> Table:
     """The accounts as another program keeps them, two of them, with a column that we do not know."""
     rows = [{"sAccountName": name, "sServer": "imap.example.com"} for name in ("one", "two")]
     columns = (Column("sAccountName", Unicode(255), nullable=False), Column("sServer", Unicode(50), nullable=False))

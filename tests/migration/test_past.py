@@ -1,5 +1,6 @@
 """Gateways of earlier versions: upgraded, and worked on by old processes in the meantime."""
 
+import functools
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
@@ -62,17 +63,21 @@ def test_rows_that_an_earlier_version_writes_are_let_in(
     """A process of before, which knows the columns of then, goes on writing after the upgrade."""
     past.make(fresh, revision)
     then = MetaData()
-    run_reading(fresh, lambda c: then.reflect(c, schema=schema_of(c), only=lambda name, _: name in metadata.tables))
+
+    def reflect(connection: Connection) -> None:
+        then.reflect(connection, schema=schema_of(connection), only=lambda name, _: name in metadata.tables)
+
+    run_reading(fresh, reflect)
     with databases.empty(tmp_path_factory.mktemp("upgraded")) as gateway:
         upgraded = gateway.engine()
         past.make(upgraded, revision)
         schema.upgrade(upgraded, now=NOW)
         for every_column in (True, False):
-            run_writing(upgraded, lambda c, every=every_column: _write_as_then(c, then, every_column=every))
+            run_writing(upgraded, functools.partial(_write_as_then, then=then, every_column=every_column))
         upgraded.dispose()
 
 
-def _write_as_then(connection: Connection, then: MetaData, *, every_column: bool) -> None:
+def _write_as_then(connection: Connection, *, then: MetaData, every_column: bool) -> None:
     place = schema_of(connection)
     for known in then.sorted_tables:
         table = Table(known.name, MetaData(schema=place), *(column._copy() for column in known.columns))
