@@ -1,7 +1,7 @@
 """Every statement of the import path and of the queue has its SQL Server form. Nothing connects to one."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +10,6 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.dialects import mssql
-from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import ClauseElement
 
 from bus.database import DatabaseQueue
@@ -21,7 +20,6 @@ from db.engine import Database, run_writing
 from db.messages import MessageStore
 from db.schedule import FOLDERS, SUBSCRIPTIONS, Turn
 from db.subscriptions import HeldSubscription
-from db.tables import GRAPH_ID_LENGTH, metadata
 from db.trace import TracedMessage, TraceRow
 from tests.clock import SettableClock
 from tests.unit.db.test_messages import record
@@ -31,8 +29,6 @@ HOUR: Final = timedelta(hours=1)
 NO_WAIT: Final = timedelta(0)
 TURN: Final = Turn(1, "one", failures=0, requests=0, lease_until=NOW + HOUR)
 HELD: Final = HeldSubscription("s", 1, NOW, "resource", "https://host", "key", NOW, NOW)
-MOST_BYTES_OF_A_KEY: Final = 1700
-"""https://learn.microsoft.com/sql/sql-server/maximum-capacity-specifications-for-sql-server: nonclustered index key."""
 
 
 def sql_server(statement: ClauseElement) -> str:
@@ -188,40 +184,3 @@ async def test_put_locks_the_gap_of_an_id(database: Database) -> None:
         await work_the_queue(database)
     [put] = {text for text in map(sql_server, statements) if text.startswith("INSERT INTO [tblNotificationQueue]")}
     assert "UPDLOCK, HOLDLOCK" in put
-
-
-@pytest.mark.parametrize("table", metadata.sorted_tables, ids=lambda table: table.name)
-def test_tables_are_made_for_sql_server(table: Any) -> None:  # noqa: ANN401  # SQLAlchemy's table
-    """Text is Unicode where people write it, ids see case, times keep seven digits, keys fit an index."""
-    ddl = sql_server(CreateTable(table))
-    assert " DATETIME " not in ddl
-    assert " TEXT" not in ddl
-    if "dt" in ddl:
-        assert "DATETIME2(7)" in ddl or "[dt" not in ddl
-    if "[sGraphMessageID]" in ddl:
-        assert f"[sGraphMessageID] NVARCHAR({GRAPH_ID_LENGTH}) COLLATE Latin1_General_100_BIN2" in ddl
-    for columns in keys_of(table):
-        assert sum(bytes_of(column) for column in columns) <= MOST_BYTES_OF_A_KEY
-    for index in table.indexes:
-        assert sql_server(CreateIndex(index)).startswith("CREATE INDEX")
-
-
-def keys_of(table: Any) -> Iterable[list[Any]]:  # noqa: ANN401  # SQLAlchemy's table
-    yield list(table.primary_key.columns)
-    yield from (list(index.columns) for index in table.indexes)
-    yield from (list(each.columns) for each in table.constraints if type(each).__name__ == "UniqueConstraint")
-
-
-def bytes_of(column: Any) -> int:  # noqa: ANN401  # SQLAlchemy's column
-    text = str(column.type.compile(dialect=mssql.dialect()))  # type: ignore[no-untyped-call]  # SQLAlchemy left it untyped
-    assert "max" not in text, f"{column} cannot be in a key"
-    length = re.search(r"VARCHAR\((\d+)\)", text)
-    if length is None:
-        return 8
-    return int(length[1]) * (2 if text.startswith("NVARCHAR") else 1)
-
-
-def test_queue_ids_see_case_on_sql_server() -> None:
-    """Message ids that differ in case only are two messages, whatever the collation of the database is."""
-    column = metadata.tables["tblNotificationQueue"].c.sMessageID
-    assert "BIN2" in sql_server(CreateTable(column.table)).split("[sMessageID]")[1].split("\n")[0]
