@@ -109,5 +109,6 @@ def check(invocation: Invocation) -> Listing:
         Column("weight", "Weight"),
         Column("remedy", "What to do"),
     ]
-    failure = f"{wrong} things are not as they should be; the last column says what to do." if wrong else None
+    many = "1 thing is" if wrong == 1 else f"{wrong} things are"
+    failure = f"{many} not as it should be; the last column says what to do." if wrong else None
     return Listing(columns, rows, "The schema is as it should be.", failure)

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
+from db import schema
+from tests.clock import SettableClock
 from tests.databases import EVERY_BACKEND, Gateway
 
 
@@ -20,3 +22,10 @@ def fresh(empty_gateway: Gateway) -> Iterator[Engine]:
     engine = empty_gateway.engine()
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def own_engine(fresh: Engine) -> Engine:
+    """An engine on a gateway with the current schema that no other test uses: its tables may be changed."""
+    schema.upgrade(fresh, now=SettableClock()())
+    return fresh

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import CheckConstraint, PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy import CheckConstraint, PrimaryKeyConstraint, UniqueConstraint, select
 from sqlalchemy.dialects import mssql
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import ClauseElement
 
+from db import accounts
 from db.tables import GRAPH_ID_LENGTH, metadata
 
 MOST_BYTES_OF_A_KEY: Final = {"clustered": 900, "nonclustered": 1700}
@@ -101,3 +102,10 @@ def test_ids_and_fingerprints_see_case() -> None:
     assert found == exact
     id_ = metadata.tables["tblEmailMessage"].c.sGraphMessageID
     assert type_of(id_) == f"NVARCHAR({GRAPH_ID_LENGTH}) COLLATE Latin1_General_100_BIN2"
+
+
+def test_settings_are_compared_code_by_code() -> None:
+    """A change in case alone is a change, whatever collations the columns of the accounts have. A blank at the end of
+    a setting is seen, for the text goes on behind it.
+    """
+    assert re.search(r"\[bEnabled\] = 1.*\) COLLATE Latin1_General_100_BIN2", sql_server(select(accounts._FINGERPRINT)))
