@@ -7,7 +7,7 @@ of a gateway that existed before us, with columns we do not know and rows that s
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from sqlalchemy import Column, Index, MetaData, Table, UniqueConstraint, text
+from sqlalchemy import Column, ForeignKeyConstraint, Index, MetaData, Table, UniqueConstraint, text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateColumn, ExecutableDDLElement, SchemaItem
 from sqlalchemy.sql.compiler import DDLCompiler
@@ -55,6 +55,9 @@ class Additions:
 
     def table(self, name: str, *items: SchemaItem, **options: Any) -> None:  # noqa: ANN401  # those of SQLAlchemy's Table
         """Have a table be there, with these columns and constraints, each constraint named."""
+        for key in items:
+            if isinstance(key, ForeignKeyConstraint):
+                self._know_referred(key)
         self._recipient.table(Table(name, self._metadata, *items, **options))
 
     def column(self, table: str, column: Column[Any]) -> None:
@@ -64,15 +67,21 @@ class Additions:
 
     def index(self, name: str, table: str, columns: list[str]) -> None:
         """Have an index be there."""
-        known = self._table(table)
+        known = self._table(table, *columns)
+        self._recipient.index(Index(name, *(known.c[each] for each in columns)))
+
+    def _know_referred(self, key: ForeignKeyConstraint) -> None:
+        for each in key.elements:
+            table, _, column = each.target_fullname.rpartition(".")
+            self._table(table, column)
+
+    def _table(self, name: str, *columns: str) -> Table:
+        """The table as far as the steps of this run name it: those that ran before are not run again."""
+        known = Table(name, self._metadata, keep_existing=True)
         for each in columns:
             if each not in known.c:
                 known.append_column(Column(each))
-        self._recipient.index(Index(name, *(known.c[each] for each in columns)))
-
-    def _table(self, name: str) -> Table:
-        """The table as the steps of this run know it: those before it are not run again."""
-        return Table(name, self._metadata, keep_existing=True)
+        return known
 
 
 class AddColumn(ExecutableDDLElement):

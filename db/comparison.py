@@ -14,7 +14,6 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
-    inspect,
     text,
 )
 from sqlalchemy.schema import AddConstraint, CreateIndex, ExecutableDDLElement, Index
@@ -63,7 +62,7 @@ class Difference:
 def differences(connection: Connection) -> list[Difference]:
     """Compare, table by table. Reads only."""
     schema = found.schema_of(connection)
-    if schema is not None and not inspect(connection).has_schema(schema):
+    if schema is not None and not found.has_schema(connection):
         statement = f"CREATE SCHEMA {connection.dialect.identifier_preparer.quote_schema(schema)}"
         return [Difference(schema, "", "no such schema", "the schema", f"Run: {statement}", Weight.BLOCKS)]
     wanted = in_schema(schema)
@@ -85,20 +84,19 @@ def _how_to_make(connection: Connection) -> str:
 
 def _advice(connection: Connection) -> Iterator[Difference]:
     """What the server says of the database as a whole."""
-    database, snapshot, level = connection.execute(
-        text(
-            "SELECT name, is_read_committed_snapshot_on, compatibility_level FROM sys.databases "
-            "WHERE database_id = DB_ID()"
-        )
-    ).one()
-    quoted = connection.dialect.identifier_preparer.quote_identifier(database)
+    facts = text(
+        "SELECT name, is_read_committed_snapshot_on, compatibility_level FROM sys.databases WHERE database_id = DB_ID()"
+    )
+    for database, snapshot, level in connection.execute(facts):
+        yield from _advice_on(connection.dialect.identifier_preparer.quote_identifier(database), snapshot, level)
+
+
+def _advice_on(database: str, snapshot: bool, level: int) -> Iterator[Difference]:
     if not snapshot:
-        remedy = f"Readers need not wait for writers: ALTER DATABASE {quoted} SET READ_COMMITTED_SNAPSHOT ON"
+        remedy = f"Readers need not wait for writers: ALTER DATABASE {database} SET READ_COMMITTED_SNAPSHOT ON"
         yield Difference(database, "READ_COMMITTED_SNAPSHOT", "off", "on", remedy, Weight.ADVICE)
     if level < _LEVEL:
-        remedy = (
-            f"Statements need the level of SQL Server 2016: ALTER DATABASE {quoted} SET COMPATIBILITY_LEVEL = {_LEVEL}"
-        )
+        remedy = f"Work as SQL Server 2016 does: ALTER DATABASE {database} SET COMPATIBILITY_LEVEL = {_LEVEL}"
         yield Difference(database, "COMPATIBILITY_LEVEL", str(level), str(_LEVEL), remedy, Weight.ADVICE)
 
 

@@ -73,6 +73,14 @@ def schema_of(connection: Connection) -> str | None:
     return translated.get(None)
 
 
+def has_schema(connection: Connection) -> bool:
+    """Whether the schema that is to hold the tables exists."""
+    schema, backend = schema_of(connection), connection.dialect.name
+    if schema is None:
+        return True
+    return _key(schema, backend) in {_key(each, backend) for each in inspect(connection).get_schema_names()}
+
+
 def read(connection: Connection, names: Collection[str]) -> dict[str, FoundTable]:
     """The tables of these names that exist. Names are ours where the database takes them for the same."""
     schema = schema_of(connection)

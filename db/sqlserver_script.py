@@ -156,6 +156,7 @@ class SqlServerScript(Script):
         yield f"INSERT INTO {_PROBLEMS} ([sText])"
         yield f"SELECT w.[sTable] + N'.' + w.[sColumn] + N': found ' + f.DATA_TYPE COLLATE {BINARY_COLLATION}"
         yield "    + CASE WHEN f.CHARACTER_MAXIMUM_LENGTH IS NULL THEN N''"
+        yield "        WHEN f.CHARACTER_MAXIMUM_LENGTH = -1 THEN N'(max)'"
         yield "        ELSE N'(' + CONVERT(NVARCHAR(12), f.CHARACTER_MAXIMUM_LENGTH) + N')' END"
         yield "    + CASE WHEN f.IS_NULLABLE = N'NO' THEN N' not null' ELSE N'' END"
         yield "    + N', wanted ' + w.[sWanted]"

@@ -22,11 +22,13 @@ def take(connection: Connection) -> None:
 
 
 def _of_sql_server(connection: Connection) -> None:
+    # The lock is the transaction's, and none begins before a table is read.
+    connection.exec_driver_sql("SELECT COUNT(*) FROM sys.schemas").scalar_one()
     taken = connection.exec_driver_sql(
-        "DECLARE @lock INT; "
+        "SET NOCOUNT ON; DECLARE @lock INT; "
         f"EXEC @lock = sp_getapplock @Resource = N'{sqlserver_script.LOCK}', @LockMode = N'Exclusive', "
         f"@LockOwner = N'Transaction', @LockTimeout = {LOCK_SECONDS * 1000}; "
-        "SELECT @lock;"
+        "SET NOCOUNT OFF; SELECT @lock;"
     ).scalar_one()
     if taken < 0:
         raise DatabaseUnavailable("Another upgrade of the gateway database is under way. Try again when it has ended.")

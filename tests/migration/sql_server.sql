@@ -44,6 +44,7 @@ BEGIN
     INSERT INTO #MailImporterProblem ([sText])
     SELECT w.[sTable] + N'.' + w.[sColumn] + N': found ' + f.DATA_TYPE COLLATE Latin1_General_100_BIN2
         + CASE WHEN f.CHARACTER_MAXIMUM_LENGTH IS NULL THEN N''
+            WHEN f.CHARACTER_MAXIMUM_LENGTH = -1 THEN N'(max)'
             ELSE N'(' + CONVERT(NVARCHAR(12), f.CHARACTER_MAXIMUM_LENGTH) + N')' END
         + CASE WHEN f.IS_NULLABLE = N'NO' THEN N' not null' ELSE N'' END
         + N', wanted ' + w.[sWanted]

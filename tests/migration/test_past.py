@@ -8,10 +8,27 @@ from typing import Any, Final
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Boolean, Connection, DateTime, Engine, Integer, LargeBinary, MetaData, Table, insert, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    DateTime,
+    Engine,
+    ForeignKeyConstraint,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    insert,
+    inspect,
+    text,
+)
 from structlog.testing import capture_logs
 
 from db import schema
+from db.additions import Additions
+from db.applying import Applied
 from db.comparison import Weight
 from db.engine import run_reading, run_writing
 from db.errors import SchemaNotCurrent
@@ -169,3 +186,16 @@ def test_revisions_are_numbers_that_follow_one_another() -> None:
     for step in steps[3:]:
         oldest = step.module.oldest_program
         assert oldest is None or oldest <= step.revision
+
+
+def test_a_later_step_refers_to_tables_of_earlier_ones(own_engine: Engine) -> None:
+    """Which did not run with it: it names them, and that is enough."""
+
+    def step(connection: Connection) -> None:
+        add = Additions(Applied(connection), schema=schema_of(connection))
+        key = ForeignKeyConstraint(["nMessageID"], ["tblEmailMessage.nMessageID"], name="FK_tblLater_nMessageID")
+        add.table("tblLater", Column("nMessageID", BigInteger(), nullable=False), key)
+
+    run_writing(own_engine, step)
+    found = run_reading(own_engine, lambda c: inspect(c).get_foreign_keys("tblLater", schema=schema_of(c)))
+    assert [each["referred_table"] for each in found] == ["tblEmailMessage"]
