@@ -2,7 +2,7 @@
 
 import enum
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -70,7 +70,7 @@ def differences(connection: Connection) -> list[Difference]:
     every: list[Difference] = []
     for table in wanted.sorted_tables:
         if table.name in there:
-            every.extend(_Comparison(connection, table, there[table.name]))
+            every.extend(_Comparison(connection, table, there))
         else:
             every.append(Difference(table.name, "", "no table", "the table", _how_to_make(connection), Weight.MISSING))
     return [*every, *(_advice(connection) if connection.dialect.name == "mssql" else ())]
@@ -103,12 +103,13 @@ def _advice_on(database: str, snapshot: bool, level: int) -> Iterator[Difference
 class _Comparison:
     """One table of ours that exists."""
 
-    def __init__(self, connection: Connection, table: Table, there: FoundTable) -> None:
+    def __init__(self, connection: Connection, table: Table, there: Mapping[str, FoundTable]) -> None:
         self._connection = connection
         self._dialect = connection.dialect
         self._is_sqlite = connection.dialect.name == "sqlite"
         self._table = table
-        self._found = there
+        self._found = there[table.name]
+        self._all = there
 
     def __iter__(self) -> Iterator[Difference]:
         for column in self._table.columns:
@@ -148,6 +149,12 @@ class _Comparison:
         yield from self._nullability(column, there)
         yield from self._default(column, there)
 
+    def _is_usable(self, column: Column[Any]) -> bool:
+        """Whether the column is there, in a form that can be compared with what we write."""
+        table = self._all.get(column.table.name)
+        there = None if table is None else table.column(column.name)
+        return there is not None and accepted(column, self._dialect).takes(there)
+
     def _missing(self, column: Column[Any]) -> Difference:
         backend = self._dialect.name
         if can_be_filled(column, backend):
@@ -171,15 +178,17 @@ class _Comparison:
             return "Copy the rows into a table with such a column."
         if column is self._table.autoincrement_column:
             return "A column that is there cannot be made to: copy the rows into a table with such a column."
-        return f"Run: {self._alter(column)}; or rename the column, if it is not meant for mail-importer"
-
-    def _alter(self, column: Column[Any]) -> str:
-        preparer = self._dialect.identifier_preparer
-        start = f"ALTER TABLE {preparer.format_table(self._table)} ALTER COLUMN {preparer.format_column(column)}"
         made = column.type.compile(self._dialect)
         if self._dialect.name == "mssql":
-            return f"{start} {made} {'NULL' if column.nullable else 'NOT NULL'}"
-        return f"{start} TYPE {made}"
+            change = f"{made} {'NULL' if column.nullable else 'NOT NULL'}"
+        else:
+            change = f"TYPE {made}"
+        return f"Run: {self._alter(column, change)}; or rename the column, if it is not meant for mail-importer"
+
+    def _alter(self, column: Column[Any], change: str) -> str:
+        preparer = self._dialect.identifier_preparer
+        table, name = preparer.format_table(self._table), preparer.format_column(column)
+        return f"ALTER TABLE {table} ALTER COLUMN {name} {change}"
 
     def _made(self, column: Column[Any]) -> str:
         name, _, collation = column.type.compile(self._dialect).partition(" COLLATE ")
@@ -192,24 +201,25 @@ class _Comparison:
         if column.primary_key or bool(column.nullable) == there.nullable:
             return
         if column.nullable:
-            yield self._says(column.name, "not null", "null allowed", self._alter_null(column), Weight.BLOCKS)
-            return
-        rows = probes.count_null(self._connection, column)
-        if rows:
-            remedy = f"Give these rows a value, then run: {self._alter_null(column)}"
+            remedy = self._alter_null(column, there)
+            yield self._says(column.name, "not null", "null allowed", remedy, Weight.BLOCKS)
+        elif rows := probes.count_null(self._connection, column):
+            remedy = "Give these rows a value."
             yield self._says(column.name, f"null in {rows} rows", "not null", remedy, Weight.BLOCKS)
         else:
-            yield self._says(column.name, "null allowed", "not null", self._alter_null(column), Weight.DIFFERS)
+            remedy = self._alter_null(column, there)
+            yield self._says(column.name, "null allowed", "not null", remedy, Weight.DIFFERS)
 
-    def _alter_null(self, column: Column[Any]) -> str:
+    def _alter_null(self, column: Column[Any], there: FoundColumn) -> str:
         if self._is_sqlite:
             return "Copy the rows into a table with such a column."
-        if self._dialect.name == "mssql":
-            return f"Run: {self._alter(column)}"
-        preparer = self._dialect.identifier_preparer
-        word = "DROP" if column.nullable else "SET"
-        table, name = preparer.format_table(self._table), preparer.format_column(column)
-        return f"Run: ALTER TABLE {table} ALTER COLUMN {name} {word} NOT NULL"
+        if self._dialect.name == "postgresql":
+            word = "DROP" if column.nullable else "SET"
+            return f"Run: {self._alter(column, f'{word} NOT NULL')}"
+        # The type that it has, which may be wider than ours.
+        collation = f" COLLATE {there.collation}" if there.collation else ""
+        word = "NULL" if column.nullable else "NOT NULL"
+        return f"Run: {self._alter(column, f'{there}{collation} {word}')}"
 
     def _default(self, column: Column[Any], there: FoundColumn) -> Iterator[Difference]:
         wanted = getattr(column.server_default, "arg", None)
@@ -235,9 +245,9 @@ class _Comparison:
                     there.name, "not null, no default", "a value where we add a row", remedy, Weight.DIFFERS
                 )
 
-    def _lacks(self, columns: Names) -> bool:
-        """An upgrade adds these columns, and the key with them."""
-        return any(self._found.column(each) is None for each in columns)
+    def _are_usable(self, columns: Names) -> bool:
+        """Else they are told of already, and the rows cannot be asked."""
+        return all(self._is_usable(self._table.c[each]) for each in columns)
 
     def _key(self, key: PrimaryKeyConstraint | UniqueConstraint) -> Iterator[Difference]:
         columns = _names(key)
@@ -248,7 +258,7 @@ class _Comparison:
                 yield self._says(key.name, "a unique key", kind, "Nothing to do.", Weight.ACCEPTED)
             return
         weight, was, remedy = Weight.MISSING, "no such key", self._run(AddConstraint(key))
-        if self._lacks(columns):
+        if not self._are_usable(columns):
             pass
         elif repeated := probes.count_repeated(self._connection, self._table, columns):
             was, weight = f"{repeated} values in more than one row", Weight.BLOCKS
@@ -276,7 +286,7 @@ class _Comparison:
             return
         wanted, remedy, weight = f"one of {', '.join(values)}", self._run(AddConstraint(check)), Weight.MISSING
         was = "no such check"
-        if not self._lacks((column,)) and (rows := probes.count_others(self._connection, self._table, check)):
+        if self._are_usable((column,)) and (rows := probes.count_others(self._connection, self._table, check)):
             was, weight = f"other values in {rows} rows", Weight.BLOCKS
             remedy = "Give these rows one of the values."
         elif self._is_sqlite:
@@ -289,12 +299,19 @@ class _Comparison:
         columns = tuple(key.column_keys)
         text = f"({', '.join(columns)}) refers to {key.referred_table.name}"
         was, remedy, weight = "no such key", self._run(AddConstraint(key)), Weight.MISSING
-        if not self._lacks(columns) and (rows := probes.count_orphans(self._connection, key)):
+        if self._are_usable(columns) and (rows := self._count_orphans(key)):
             was, weight = f"{rows} rows that refer to none", Weight.BLOCKS
             remedy = "Delete these rows, or add what they refer to."
         elif self._is_sqlite:
             remedy, weight = "Copy the rows into a table with this key.", Weight.DIFFERS
         yield self._says(key.name, was, text, remedy, weight)
+
+    def _count_orphans(self, key: ForeignKeyConstraint) -> int:
+        if all(self._is_usable(each.column) for each in key.elements):
+            return probes.count_orphans(self._connection, key)
+        # An upgrade makes the other table, and it will be empty.
+        made = key.referred_table.name not in self._all
+        return probes.count_rows(self._connection, self._table) if made else 0
 
     def _index(self, index: Index) -> Iterator[Difference]:
         columns = _names(index)

@@ -16,7 +16,10 @@ Names = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class FoundColumn:
-    """`type`: the name in INFORMATION_SCHEMA, without its length. `numbered`: the database gives the values itself."""
+    """`type`: the name in INFORMATION_SCHEMA, without its length. `numbered`: the database gives the values itself.
+
+    It numbers the rows, or computes the values.
+    """
 
     name: str
     type: str
@@ -141,20 +144,22 @@ def _columns_of(index: ReflectedIndex) -> Names:
 
 
 # SQLAlchemy's reflection leaves out how many digits a datetime2 has, and the checks of SQL Server.
+_TABLE_ID: Final = "OBJECT_ID(QUOTENAME(TABLE_SCHEMA) + N'.' + QUOTENAME(TABLE_NAME))"
 _COLUMNS: Final = {
     "mssql": text(
         "SELECT COLUMN_NAME AS name, LOWER(DATA_TYPE) AS type, CHARACTER_MAXIMUM_LENGTH AS length, "
         "DATETIME_PRECISION AS digits, COLLATION_NAME AS collation, IS_NULLABLE AS nullable, "
         "COLUMN_DEFAULT AS value, "
-        "COLUMNPROPERTY(OBJECT_ID(QUOTENAME(TABLE_SCHEMA) + N'.' + QUOTENAME(TABLE_NAME)), COLUMN_NAME, 'IsIdentity') "
-        "AS numbered FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = :schema AND TABLE_NAME = :table"
+        f"CASE WHEN DATA_TYPE = 'timestamp' THEN 1 ELSE COLUMNPROPERTY({_TABLE_ID}, COLUMN_NAME, 'IsIdentity') "
+        f"+ COLUMNPROPERTY({_TABLE_ID}, COLUMN_NAME, 'IsComputed') END AS numbered "
+        "FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = :schema AND TABLE_NAME = :table"  # noqa: S608  # our own names
     ),
     "postgresql": text(
         "SELECT column_name AS name, data_type AS type, "
         "CASE WHEN data_type IN ('character varying', 'text', 'bytea') "
         "THEN coalesce(character_maximum_length, -1) ELSE character_maximum_length END AS length, "
         "datetime_precision AS digits, collation_name AS collation, is_nullable AS nullable, column_default AS value, "
-        "(is_identity = 'YES' OR column_default LIKE 'nextval(%') AS numbered "
+        "(is_identity = 'YES' OR is_generated = 'ALWAYS' OR column_default LIKE 'nextval(%') AS numbered "
         "FROM information_schema.columns "
         "WHERE table_schema = coalesce(CAST(:schema AS text), current_schema()) AND table_name = :table"
     ),

@@ -23,6 +23,11 @@ def has_rows(connection: Connection, table: Table) -> bool:
     return connection.scalar(select(literal(1)).select_from(table).limit(1)) is not None
 
 
+def count_rows(connection: Connection, table: Table) -> int:
+    """How many rows there are."""
+    return int(connection.scalar(select(func.count()).select_from(table)) or 0)
+
+
 def count_null(connection: Connection, column: Column[Any]) -> int:
     """In how many rows the column has no value."""
     return _count(connection, column.table, column.is_(None))

@@ -7,10 +7,12 @@ from sqlalchemy import (
     CHAR,
     BigInteger,
     Column,
+    Computed,
     Connection,
     Engine,
     Identity,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
@@ -20,6 +22,7 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
+    text,
 )
 
 from db import accounts, schema
@@ -271,6 +274,47 @@ def test_a_column_that_no_value_can_be_guessed_for_is_told(fresh: Engine) -> Non
     text = problems(fresh)
     assert "tblEmailMessage.sSubject: found " in text
     assert "tblEmailMessage.nAccountID: found no column" in text
+
+
+def test_a_type_that_cannot_be_compared_is_told_all_the_same(fresh: Engine) -> None:
+    """The rows of such a column cannot be asked whether they would stand the checks and keys."""
+    columns = (Column("sAccountName", LargeBinary), Column("sAfterImport", Integer, nullable=False))
+    make(fresh, ACCOUNTS, number(), *columns, rows=[{"sAccountName": b"a", "sAfterImport": 1}])
+    text = problems(fresh)
+    assert f"{ACCOUNTS}.sAccountName: found " in text
+    assert f"{ACCOUNTS}.sAfterImport: found int" in text
+
+
+def test_rows_that_refer_to_a_table_that_is_not_there_are_told(fresh: Engine) -> None:
+    """The table will be made, and be empty."""
+    columns = [
+        Column("nMessageID", identity(), primary_key=True, autoincrement=False),
+        Column("sKind", Unicode(10), primary_key=True),
+        Column("nPosition", Integer, primary_key=True, autoincrement=False),
+    ]
+    make(fresh, "tblEmailRecipient", *columns, rows=[{"nMessageID": 7, "sKind": "to", "nPosition": 1}])
+    assert "FK_tblEmailRecipient_nMessageID: found 1 rows that refer to none" in problems(fresh)
+
+
+@SERVERS
+def test_a_remedy_does_not_narrow(fresh: Engine) -> None:
+    """Who lets a wide column allow no null any more keeps its width."""
+    columns = (Column("sAccountName", Unicode(200), nullable=False), Column("sUserID", Unicode(500)))
+    make(fresh, ACCOUNTS, number(), *columns)
+    schema.upgrade(fresh, now=NOW)
+    [remedy] = [each.remedy for each in schema.check(fresh) if each.weight is Weight.DIFFERS]
+    run_writing(fresh, lambda c: c.exec_driver_sql(remedy.removeprefix("Run: ")))
+    assert wrong(fresh) == []
+    assert "(500)" in next(each.found for each in schema.check(fresh) if each.item == "sUserID")
+
+
+@SERVERS
+def test_columns_that_the_database_fills_itself_need_nothing(fresh: Engine) -> None:
+    """Computed ones among them."""
+    computed = Column("sUpper", Unicode(200), Computed(text('upper("sAccountName")'), persisted=True))
+    make(fresh, ACCOUNTS, number(), Column("sAccountName", Unicode(200), nullable=False), computed)
+    schema.upgrade(fresh, now=NOW)
+    assert wrong(fresh) == []
 
 
 @SERVERS
