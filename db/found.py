@@ -144,15 +144,15 @@ def _columns_of(index: ReflectedIndex) -> Names:
 
 
 # SQLAlchemy's reflection leaves out how many digits a datetime2 has, and the checks of SQL Server.
-_TABLE_ID: Final = "OBJECT_ID(QUOTENAME(TABLE_SCHEMA) + N'.' + QUOTENAME(TABLE_NAME))"
 _COLUMNS: Final = {
     "mssql": text(
         "SELECT COLUMN_NAME AS name, LOWER(DATA_TYPE) AS type, CHARACTER_MAXIMUM_LENGTH AS length, "
         "DATETIME_PRECISION AS digits, COLLATION_NAME AS collation, IS_NULLABLE AS nullable, "
         "COLUMN_DEFAULT AS value, "
-        f"CASE WHEN DATA_TYPE = 'timestamp' THEN 1 ELSE COLUMNPROPERTY({_TABLE_ID}, COLUMN_NAME, 'IsIdentity') "
-        f"+ COLUMNPROPERTY({_TABLE_ID}, COLUMN_NAME, 'IsComputed') END AS numbered "
-        "FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = :schema AND TABLE_NAME = :table"  # noqa: S608  # our own names
+        "CASE WHEN DATA_TYPE = 'timestamp' THEN 1 ELSE "
+        "COLUMNPROPERTY(OBJECT_ID(QUOTENAME(:schema) + N'.' + QUOTENAME(:table)), COLUMN_NAME, 'IsIdentity') "
+        "+ COLUMNPROPERTY(OBJECT_ID(QUOTENAME(:schema) + N'.' + QUOTENAME(:table)), COLUMN_NAME, 'IsComputed') "
+        "END AS numbered FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = :schema AND TABLE_NAME = :table"
     ),
     "postgresql": text(
         "SELECT column_name AS name, data_type AS type, "
