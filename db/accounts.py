@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, insert, or_, select, true, update
 
+from db.columns import code_by_code
 from db.errors import AccountExists, AccountNotFound
 from db.schedule import SUBSCRIPTIONS, Application
 from db.tables import (
@@ -394,8 +395,9 @@ def _bit(condition: ColumnElement[bool]) -> ColumnElement[str]:
     return case((condition, "1"), else_="0")
 
 
-# Made and compared in the database only, so that it is one text whatever the database does to blanks and case.
-_FINGERPRINT: Final[ColumnElement[str]] = (
+# Made and compared in the database only, so that it is one text whatever the driver does to it. It ends with no blank:
+# SQL Server would not see one there.
+_FINGERPRINT: Final[ColumnElement[str]] = code_by_code(
     _settings.sTenantID
     + "|"
     + _settings.sClientID

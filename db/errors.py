@@ -4,10 +4,12 @@ DatabaseError
 ├── DatabaseUnavailable   locked, full, read-only, gone, not answering: work waits, nothing is lost
 ├── DriverMissing         a driver or library is not installed on this host
 ├── SchemaNotCurrent      `mail-importer db upgrade` comes first
+├── SchemaUnusable        what is there stands in the way of an upgrade
 ├── AccountNotFound
 └── AccountExists
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy import exc as sqlalchemy_errors
@@ -30,6 +32,19 @@ class DriverMissing(DatabaseError):
 
 class SchemaNotCurrent(DatabaseError):
     """The schema is older or newer than this program."""
+
+
+class SchemaUnusable(DatabaseError):
+    """Tables that exist cannot be worked with, and an upgrade must not change them so. Nothing was changed.
+
+    Attributes:
+        problems: one line each: table and column, what was found, what is wanted, what to do.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        lines = ["The gateway database cannot be upgraded as it is; nothing was changed.", *problems]
+        super().__init__("\n  ".join([*lines, "Then run again: mail-importer db upgrade"]))
+        self.problems = problems
 
 
 class AccountNotFound(DatabaseError):

@@ -4,30 +4,23 @@ Names follow the gateway's own style: `tbl` for tables; `n` number, `s` text, `b
 programs read these tables: a name, once released, stays.
 """
 
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     CheckConstraint,
     Column,
-    DateTime,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
-    String,
     Table,
-    TypeDecorator,
     Unicode,
-    UnicodeText,
     UniqueConstraint,
-    types,
+    column,
 )
-from sqlalchemy.dialects import mssql
+
+from db.columns import UtcDateTime, content, exact, flag, graph_id, identity, long_text
 
 GRAPH_ID_LENGTH: Final = 700
 """Characters of a Graph id in a key. Exchange advises 512; 700 nvarchar and the account stay within the 1,700 bytes
@@ -44,68 +37,26 @@ metadata = MetaData(
 )
 
 
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time in Python, a time without zone in the database (`datetime2(7)` on SQL Server)."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> types.TypeEngine[Any]:
-        """Ask SQL Server for its precise type; the old `datetime` rounds to 1/300 s."""
-        if dialect.name == "mssql":
-            return dialect.type_descriptor(mssql.DATETIME2(7))  # type: ignore[no-untyped-call]  # SQLAlchemy left it untyped
-        return dialect.type_descriptor(DateTime())
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # the signature is SQLAlchemy's
-        """Refuse a naive time: nobody could say when it was."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"naive time {value!r}: times are aware UTC")
-        return value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # the signature is SQLAlchemy's
-        """Give back what went in."""
-        return None if value is None else value.replace(tzinfo=UTC)
-
-
-def _identity() -> types.TypeEngine[int]:
-    # SQLite counts by itself only on INTEGER.
-    return BigInteger().with_variant(Integer, "sqlite")
-
-
-def _case_sensitive(length: int) -> types.TypeEngine[str]:
-    """Text compared byte by byte: Graph ids differ in case only, and SQL Server's default collations do not see it."""
-    return (
-        Unicode(length)
-        .with_variant(Unicode(length, collation="Latin1_General_100_BIN2"), "mssql")
-        .with_variant(Unicode(length, collation="C"), "postgresql")
-    )
-
-
-def _case_sensitive_ascii(length: int) -> types.TypeEngine[str]:
-    return (
-        String(length)
-        .with_variant(String(length, collation="Latin1_General_100_BIN2"), "mssql")
-        .with_variant(String(length, collation="C"), "postgresql")
-    )
+def _one_of(name: str, *values: str) -> CheckConstraint:
+    """A check of a column's values, its names quoted as each database wants it."""
+    return CheckConstraint(column(name, Unicode()).in_(values), name)
 
 
 account_settings = Table(
     "tblEmailAccountSettings",
     metadata,
-    Column("nAccountID", _identity(), primary_key=True, autoincrement=True),
+    Column("nAccountID", identity(), primary_key=True, autoincrement=True),
     Column("sAccountName", Unicode(200), nullable=False),
     Column("sAuthentication", Unicode(40), nullable=False, server_default="GraphCertificate"),
     Column("sTenantID", Unicode(100), nullable=False),
     Column("sClientID", Unicode(100), nullable=False),
     Column("sUserID", Unicode(320), nullable=False),
     Column("sCertificateThumbprint", Unicode(100), nullable=False),
-    Column("bSecureCertificateAccess", Boolean(create_constraint=False), nullable=False),
+    Column("bSecureCertificateAccess", flag(), nullable=False),
     Column("sFolder", Unicode(450), nullable=False),
     Column("sAfterImport", Unicode(20), nullable=False),
     Column("sMoveToFolder", Unicode(450)),
-    Column("bEnabled", Boolean(create_constraint=False), nullable=False),
+    Column("bEnabled", flag(), nullable=False),
     # Set by `accounts remove`: the row goes when its subscription is gone at Graph, which needs the row's credentials.
     Column("dtRemoved", UtcDateTime),
     # The certificate that takes over when Entra no longer takes the current one.
@@ -113,31 +64,31 @@ account_settings = Table(
     # Mail received earlier is not caught up with. Null: the subscription manager fills it in.
     Column("dtImportSince", UtcDateTime),
     UniqueConstraint("sAccountName"),
-    CheckConstraint("\"sAfterImport\" IN ('none', 'read', 'move', 'delete')", "sAfterImport"),
+    _one_of("sAfterImport", "none", "read", "move", "delete"),
     sqlite_autoincrement=True,  # a number once given never names another account: messages outlive theirs
 )
 
 message = Table(
     "tblEmailMessage",
     metadata,
-    Column("nMessageID", _identity(), primary_key=True, autoincrement=True),
+    Column("nMessageID", identity(), primary_key=True, autoincrement=True),
     # No foreign key: an account may be removed, its messages stay.
     Column("nAccountID", BigInteger, nullable=False),
-    Column("sGraphMessageID", _case_sensitive(GRAPH_ID_LENGTH), nullable=False),
+    Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH), nullable=False),
     Column("sInternetMessageID", Unicode(998)),
     Column("sConversationID", Unicode(GRAPH_ID_LENGTH)),
-    Column("sSubject", UnicodeText),
-    Column("sFromName", UnicodeText),
-    Column("sFromAddress", UnicodeText),
+    Column("sSubject", long_text()),
+    Column("sFromName", long_text()),
+    Column("sFromAddress", long_text()),
     Column("dtSent", UtcDateTime),
     Column("dtReceived", UtcDateTime),
     Column("sImportance", Unicode(20)),
     Column("sBodyType", Unicode(20)),
-    Column("sBody", UnicodeText),
-    Column("bHasAttachments", Boolean(create_constraint=False), nullable=False),
+    Column("sBody", long_text()),
+    Column("bHasAttachments", flag(), nullable=False),
     Column("dtImported", UtcDateTime, nullable=False),
     # The thread that runs from the notification to this row, for who greps the logs.
-    Column("sCorrelationID", String(64)),
+    Column("sCorrelationID", Unicode(64)),
     UniqueConstraint("nAccountID", "sGraphMessageID"),
     Index("IX_tblEmailMessage_nAccountID_dtReceived", "nAccountID", "dtReceived"),
     sqlite_autoincrement=True,
@@ -149,42 +100,42 @@ recipient = Table(
     Column("nMessageID", ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"), primary_key=True),
     Column("sKind", Unicode(10), primary_key=True),
     Column("nPosition", Integer, primary_key=True, autoincrement=False),
-    Column("sName", UnicodeText),
-    Column("sAddress", UnicodeText),
-    CheckConstraint("\"sKind\" IN ('to', 'cc', 'bcc', 'replyTo')", "sKind"),
+    Column("sName", long_text()),
+    Column("sAddress", long_text()),
+    _one_of("sKind", "to", "cc", "bcc", "replyTo"),
 )
 
 attachment = Table(
     "tblEmailAttachment",
     metadata,
-    Column("nAttachmentID", _identity(), primary_key=True, autoincrement=True),
+    Column("nAttachmentID", identity(), primary_key=True, autoincrement=True),
     Column("nMessageID", ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"), nullable=False),
     Column("nPosition", Integer, nullable=False),
-    Column("sGraphAttachmentID", UnicodeText),
+    Column("sGraphAttachmentID", long_text()),
     Column("sKind", Unicode(20), nullable=False),
-    Column("sFileName", UnicodeText),
-    Column("sContentType", UnicodeText),
+    Column("sFileName", long_text()),
+    Column("sContentType", long_text()),
     Column("nSize", BigInteger, nullable=False),
-    Column("bInline", Boolean(create_constraint=False), nullable=False),
-    Column("sContentID", UnicodeText),
-    Column("sSHA256", String(64)),
-    Column("biContent", LargeBinary),
+    Column("bInline", flag(), nullable=False),
+    Column("sContentID", long_text()),
+    Column("sSHA256", Unicode(64)),
+    Column("biContent", content()),
     UniqueConstraint("nMessageID", "nPosition"),
-    CheckConstraint("\"sKind\" IN ('file', 'item', 'reference')", "sKind"),
+    _one_of("sKind", "file", "item", "reference"),
     sqlite_autoincrement=True,
 )
 
 graph_subscription = Table(
     "tblGraphSubscription",
     metadata,
-    Column("sSubscriptionID", _case_sensitive(100), primary_key=True),
+    Column("sSubscriptionID", graph_id(100), primary_key=True),
     Column("nAccountID", BigInteger, nullable=False),
     Column("dtExpires", UtcDateTime, nullable=False),
     Column("sState", Unicode(20), nullable=False),
     Column("sResource", Unicode(1000), nullable=False),
     Column("sNotificationURL", Unicode(1000), nullable=False),
     # Which key authenticates its notifications; a subscription made with another key cannot be adopted.
-    Column("sKeyFingerprint", String(64), nullable=False),
+    Column("sKeyFingerprint", exact(64), nullable=False),
     Column("dtGranted", UtcDateTime, nullable=False),
     # Since when Graph notifies by it. Null: made by an older version, no later than dtGranted.
     Column("dtCreated", UtcDateTime),
@@ -199,7 +150,7 @@ def _schedule_columns() -> list[Column[Any]]:
         Column("nAccountID", BigInteger, primary_key=True, autoincrement=False),
         Column("dtDue", UtcDateTime, nullable=False),
         # The manager that serves the account now, and until when it may.
-        Column("sOwner", String(100)),
+        Column("sOwner", Unicode(100)),
         Column("dtLeaseUntil", UtcDateTime),
         Column("nFailures", Integer, nullable=False, server_default="0"),
         # Counts who asked for a turn: a turn that began before the last of them leaves the account due.
@@ -212,15 +163,15 @@ subscription_schedule = Table(
     metadata,
     *_schedule_columns(),
     # The key of the last attempt to create: proves a subscription found at Graph after a crash to be ours.
-    Column("sAttemptFingerprint", String(64)),
+    Column("sAttemptFingerprint", exact(64)),
     # When Graph last asked to reauthorize the subscription; null once that is done.
     Column("dtReauthorize", UtcDateTime),
     # The subscription lives and does not notify: make another.
-    Column("bRecreate", Boolean(create_constraint=False), nullable=False, server_default="0"),
+    Column("bRecreate", flag(), nullable=False, server_default="0"),
     # The account's settings as last acted on, see db.accounts: they may be changed by other programs.
-    Column("sServed", Unicode(1300)),
+    Column("sServed", exact(1300)),
     # What the manager's own settings were then, in short: our addresses and our key may change, too.
-    Column("sServedWith", String(64)),
+    Column("sServedWith", exact(64)),
     Index("IX_tblSubscriptionSchedule_dtDue", "dtDue"),
 )
 
@@ -231,11 +182,11 @@ folder_sync = Table(
     # The folder that the link is of.
     Column("sResource", Unicode(1000)),
     # Where delta query goes on: a delta link, or a next link in the middle of a round. Null: from the start.
-    Column("sLink", UnicodeText),
+    Column("sLink", long_text()),
     # The round under way, or to come, goes through the whole folder.
-    Column("bFullPass", Boolean(create_constraint=False), nullable=False, server_default="1"),
+    Column("bFullPass", flag(), nullable=False, server_default="1"),
     # Notifications are known to be missing: what the round finds is no sign of a silent subscription.
-    Column("bGap", Boolean(create_constraint=False), nullable=False, server_default="1"),
+    Column("bGap", flag(), nullable=False, server_default="1"),
     # When a round last came to its end.
     Column("dtSwept", UtcDateTime),
     Index("IX_tblFolderSync_dtDue", "dtDue"),
@@ -244,9 +195,9 @@ folder_sync = Table(
 missed_notification = Table(
     "tblMissedNotification",
     metadata,
-    Column("nMissedID", _identity(), primary_key=True, autoincrement=True),
+    Column("nMissedID", identity(), primary_key=True, autoincrement=True),
     Column("nAccountID", BigInteger, nullable=False),
-    Column("sGraphMessageID", _case_sensitive(GRAPH_ID_LENGTH), nullable=False),
+    Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH), nullable=False),
     Column("dtReceived", UtcDateTime, nullable=False),
     Column("dtFound", UtcDateTime, nullable=False),
     # When operators were told of it; null while its notification may still be on its way through the queue.
@@ -258,7 +209,7 @@ missed_notification = Table(
 call_budget = Table(
     "tblCallBudget",
     metadata,
-    Column("sBudget", String(200), primary_key=True),
+    Column("sBudget", exact(200), primary_key=True),
     # A slot is a short span of time, numbered since 1970; so many calls of it are taken.
     Column("nSlot", BigInteger, nullable=False),
     Column("nUsed", Integer, nullable=False),
@@ -270,7 +221,7 @@ account_condition = Table(
     Column("nAccountID", BigInteger, primary_key=True, autoincrement=False),
     Column("sRole", Unicode(20), primary_key=True),
     Column("sReason", Unicode(100), nullable=False),
-    Column("sDetail", UnicodeText, nullable=False),
+    Column("sDetail", long_text(), nullable=False),
     Column("dtSince", UtcDateTime, nullable=False),
     Column("dtNextAttempt", UtcDateTime, nullable=False),
 )
@@ -278,23 +229,23 @@ account_condition = Table(
 queue_message = Table(
     "tblNotificationQueue",
     metadata,
-    Column("nSequence", _identity(), primary_key=True, autoincrement=True),
-    Column("sMessageID", _case_sensitive_ascii(128), nullable=False),
+    Column("nSequence", identity(), primary_key=True, autoincrement=True),
+    Column("sMessageID", graph_id(128), nullable=False),
     # 0 while duplicates of the message id are refused; later its own nSequence, so that the id is free again.
     Column("nRetired", BigInteger, nullable=False, server_default="0"),
-    Column("sState", String(10), nullable=False),
+    Column("sState", Unicode(10), nullable=False),
     Column("nAccountID", BigInteger),
-    Column("sBody", UnicodeText, nullable=False),
+    Column("sBody", long_text(), nullable=False),
     Column("dtEnqueued", UtcDateTime, nullable=False),
     # Until then nobody receives it: its scheduled time, or the end of the lock of who has it. Once done: when it came.
     Column("dtVisible", UtcDateTime, nullable=False),
     Column("nDeliveryCount", Integer, nullable=False, server_default="0"),
-    Column("sLockToken", String(32)),
+    Column("sLockToken", Unicode(32)),
     Column("sReason", Unicode(100)),
-    Column("sDescription", UnicodeText),
+    Column("sDescription", long_text()),
     Column("dtDeadLettered", UtcDateTime),
     UniqueConstraint("sMessageID", "nRetired"),
-    CheckConstraint("\"sState\" IN ('active', 'dead', 'done')", "sState"),
+    _one_of("sState", "active", "dead", "done"),
     Index("IX_tblNotificationQueue_sState_dtVisible", "sState", "dtVisible"),
     sqlite_autoincrement=True,
 )
@@ -303,10 +254,10 @@ mailbox_call = Table(
     "tblMailboxCall",
     metadata,
     # Application and user: what Graph counts calls at once by.
-    Column("sMailbox", Unicode(425), primary_key=True),
+    Column("sMailbox", exact(425), primary_key=True),
     Column("nSlot", Integer, primary_key=True, autoincrement=False),
     # The process that may have one call of the mailbox under way, and until when.
-    Column("sOwner", String(100), nullable=False),
+    Column("sOwner", Unicode(100), nullable=False),
     Column("dtLeaseUntil", UtcDateTime, nullable=False),
     Index("IX_tblMailboxCall_dtLeaseUntil", "dtLeaseUntil"),
 )
@@ -315,15 +266,15 @@ message_trace = Table(
     "tblMessageTrace",
     metadata,
     # One row for each attempt at a message, or for each thing an operator did to it.
-    Column("nTraceID", _identity(), primary_key=True, autoincrement=True),
+    Column("nTraceID", identity(), primary_key=True, autoincrement=True),
     Column("nAccountID", BigInteger),
-    Column("sGraphMessageID", _case_sensitive(GRAPH_ID_LENGTH)),
+    Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH)),
     # Known once it was fetched.
     Column("sInternetMessageID", Unicode(998)),
     Column("sSubject", Unicode(400)),
-    Column("sSource", String(20)),
-    Column("sCorrelationID", String(64)),
-    Column("sQueueMessageID", String(128)),
+    Column("sSource", Unicode(20)),
+    Column("sCorrelationID", Unicode(64)),
+    Column("sQueueMessageID", exact(128)),
     Column("dtNotified", UtcDateTime),
     Column("dtQueued", UtcDateTime),
     Column("nAttempt", Integer),
@@ -331,9 +282,9 @@ message_trace = Table(
     Column("dtStarted", UtcDateTime, nullable=False),
     Column("dtFetched", UtcDateTime),
     Column("dtEnded", UtcDateTime, nullable=False),
-    Column("sOutcome", String(20), nullable=False),
+    Column("sOutcome", Unicode(20), nullable=False),
     Column("sReason", Unicode(100)),
-    Column("sDetail", UnicodeText),
+    Column("sDetail", long_text()),
     Index("IX_tblMessageTrace_nAccountID_sGraphMessageID", "nAccountID", "sGraphMessageID"),
     Index("IX_tblMessageTrace_dtEnded", "dtEnded"),
     sqlite_autoincrement=True,
@@ -343,13 +294,13 @@ queue_audit = Table(
     "tblQueueAudit",
     metadata,
     # One row for each time that an operator replayed, purged or imported.
-    Column("nAuditID", _identity(), primary_key=True, autoincrement=True),
-    Column("sAction", String(20), nullable=False),
+    Column("nAuditID", identity(), primary_key=True, autoincrement=True),
+    Column("sAction", Unicode(20), nullable=False),
     Column("sWho", Unicode(200), nullable=False),
     Column("sHost", Unicode(100), nullable=False),
     Column("sQueue", Unicode(400), nullable=False),
-    Column("sSelection", UnicodeText, nullable=False),
-    Column("sWhy", UnicodeText),
+    Column("sSelection", long_text(), nullable=False),
+    Column("sWhy", long_text()),
     Column("dtStarted", UtcDateTime, nullable=False),
     # Null while it goes on, or when it died in the middle.
     Column("dtEnded", UtcDateTime),
@@ -361,6 +312,14 @@ importer_secret = Table(
     "tblImporterSecret",
     metadata,
     Column("sName", Unicode(100), primary_key=True),
-    Column("sValue", UnicodeText, nullable=False),
+    Column("sValue", long_text(), nullable=False),
     Column("dtCreated", UtcDateTime, nullable=False),
 )
+
+
+def in_schema(schema: str | None) -> MetaData:
+    """A copy of the tables that names the schema; None: where the search path leads. For who describes them."""
+    copied = MetaData(schema=schema)
+    for table in metadata.sorted_tables:
+        table.to_metadata(copied, schema=schema)  # type: ignore[arg-type]  # None is the metadata's own, SQLAlchemy says
+    return copied

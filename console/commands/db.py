@@ -1,13 +1,13 @@
-"""`mail-importer db`: where the schema is, and up with it."""
+"""`mail-importer db`: where the schema is, up with it, and whether it is as it should be."""
 
 import click
-from alembic.util import CommandError
 
 from console.commands import Invocation, example, pass_invocation
 from console.commands.grants import grants
 from console.commands.purge import purge
-from console.output import Column, Record, prints_data, tell
+from console.output import Column, Listing, Record, prints_data, tell
 from db import schema
+from db.comparison import Weight
 from db.errors import SchemaNotCurrent
 
 
@@ -16,24 +16,36 @@ def db() -> None:
     """Bring the schema of the gateway database up to date."""
 
 
-@db.command(epilog=example("mail-importer db upgrade"))
+@db.command(epilog=example("mail-importer db upgrade", "mail-importer db upgrade --sql > upgrade.sql"))
+@click.option(
+    "--sql",
+    "as_script",
+    is_flag=True,
+    help="Print the script for a database administrator instead; connects to nothing.",
+)
 @pass_invocation
-def upgrade(invocation: Invocation) -> None:
+def upgrade(invocation: Invocation, as_script: bool) -> None:
     """Bring the schema up to date.
 
-    Makes the tables and the secret that authenticates notifications where there are none. Safe to repeat.
+    Makes the tables and the secret that authenticates notifications where there are none. Safe to repeat: tables that
+    are there already keep their rows, and the columns of others. With --sql: the same for an administrator to run, on
+    SQL Server with sqlcmd or Management Studio, on PostgreSQL with psql.
     """
     with invocation.gateway(current=False, unhurried=True) as engine:
+        if as_script:
+            if engine.dialect.name == "sqlite":
+                raise click.UsageError(
+                    "SQLite needs no script: the program does it itself. Run: mail-importer db upgrade"
+                )
+            click.echo(schema.script(engine), nl=False)
+            return
         before = schema.state(engine)
-        try:
-            after = schema.upgrade(engine, now=invocation.clock())
-        except CommandError:
-            # Alembic does not know the revision; the check says so in words for an operator.
-            schema.require_current(engine)
-            raise
+        after = schema.upgrade(engine, now=invocation.clock())
     where = invocation.settings.shown_database_url
     if before.is_current:
         tell(f"The schema of {where} is up to date: revision {after.current}.")
+    elif before.serves:
+        tell(f"The schema of {where} is newer than this version and works with it: revision {after.current}.")
     else:
         tell(f"The schema of {where} went from {before.current or 'nothing'} to revision {after.current}.")
 
@@ -66,6 +78,42 @@ def current(invocation: Invocation) -> Record:
         Column("current", "Up to date"),
     ]
     return Record(columns, row, failure)
+
+
+@db.command(epilog=example("mail-importer db check"))
+@prints_data
+@pass_invocation
+def check(invocation: Invocation) -> Listing:
+    """Compare the tables with what this version would have made.
+
+    Tables and columns of others are left out. Exit status 1 when something is not as it should be; what is marked
+    "accepted" or "advice" works as it is.
+    """
+    with invocation.gateway(current=True) as engine:
+        found = schema.check(engine)
+    rows = [
+        {
+            "table": each.table,
+            "item": each.item,
+            "found": each.found,
+            "wanted": each.wanted,
+            "weight": each.weight.value,
+            "remedy": each.remedy,
+        }
+        for each in found
+    ]
+    wrong = sum(each.weight not in {Weight.ACCEPTED, Weight.ADVICE} for each in found)
+    columns = [
+        Column("table", "Table"),
+        Column("item", "What"),
+        Column("found", "Found"),
+        Column("wanted", "Wanted"),
+        Column("weight", "Weight"),
+        Column("remedy", "What to do"),
+    ]
+    many = "1 thing is" if wrong == 1 else f"{wrong} things are"
+    failure = f"{many} not as it should be; the last column says what to do." if wrong else None
+    return Listing(columns, rows, "The schema is as it should be.", failure)
 
 
 db.add_command(grants)

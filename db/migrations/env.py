@@ -2,14 +2,19 @@
 
 from alembic import context
 
+from db.additions import Additions
+from db.applying import Applied
+from db.found import schema_of
 from db.schema import VERSION_TABLE
 from db.tables import metadata
 
+connection = context.config.attributes["connection"]
 context.configure(
-    connection=context.config.attributes["connection"],
+    connection=connection,
     target_metadata=metadata,
     version_table=VERSION_TABLE,
+    version_table_schema=schema_of(connection),
     transactional_ddl=False,  # the caller's transaction is the one that counts
 )
 with context.begin_transaction():
-    context.run_migrations()
+    context.run_migrations(add=Additions(Applied(connection), schema=schema_of(connection)))

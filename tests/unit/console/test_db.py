@@ -1,7 +1,9 @@
 """`mail-importer db`."""
 
 import json
+import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import Result
@@ -47,3 +49,52 @@ def test_a_schema_of_a_newer_version_is_left_alone(command: str, run: Run, engin
 def test_options_of_the_url_are_not_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAIL_IMPORTER_DATABASE_URL", "sqlite:///./a.db?timeout=7")
     assert json.loads(run("db", "current", "--json").stdout)["database"] == "sqlite:///./a.db"
+
+
+def test_check_finds_nothing_after_the_upgrade(run: Run, engine: Engine) -> None:
+    assert engine.dialect.name == "sqlite"
+    result = run("db", "check")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "as it should be" in result.stderr
+    assert json.loads(run("db", "check", "--json").stdout) == []
+
+
+def test_check_tells_what_differs_and_what_to_do(run: Run, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text('DROP INDEX "IX_tblMessageTrace_dtEnded"'))
+    result = run("db", "check", "--json")
+    assert result.exit_code == 1
+    [found] = json.loads(result.stdout)
+    assert (found["table"], found["item"]) == ("tblMessageTrace", "IX_tblMessageTrace_dtEnded")
+    assert found["remedy"] == 'Run: CREATE INDEX "IX_tblMessageTrace_dtEnded" ON "tblMessageTrace" ("dtEnded")'
+    assert "1 thing is not as it should be" in result.stderr
+
+
+def test_check_comes_after_the_upgrade(run: Run) -> None:
+    result = run("db", "check")
+    assert result.exit_code == 1
+    assert "Run: mail-importer db upgrade" in result.stderr
+
+
+@pytest.mark.parametrize("url", ["mssql+pyodbc://host/gateway?driver=any", "postgresql+psycopg://host/gateway"])
+def test_the_script_is_printed_without_a_server(url: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL_IMPORTER_DATABASE_URL", url)
+    result = run("db", "upgrade", "--sql")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("-- mail-importer")
+
+
+def test_sqlite_needs_no_script(run: Run) -> None:
+    result = run("db", "upgrade", "--sql")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "mail-importer db upgrade" in result.stderr
+
+
+def test_an_upgrade_tells_all_that_is_in_its_way(run: Run, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "mail-importer.db") as connection:
+        connection.execute('CREATE TABLE "tblEmailAccountSettings" ("nAccountID" text, "sFolder" varchar(9))')
+    result = run("db", "upgrade")
+    assert result.exit_code == 1
+    assert "tblEmailAccountSettings.nAccountID: found text" in result.stderr
+    assert "tblEmailAccountSettings.sFolder: found varchar(9), wanted varchar(450)" in result.stderr
+    assert "nothing was changed" in result.stderr

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +14,6 @@ import pytest
 import sqlglot
 from sqlalchemy import Engine, event
 from sqlalchemy.dialects import mssql
-from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import ClauseElement
 from sqlglot import ErrorLevel, exp
 
@@ -29,7 +28,6 @@ from db.messages import MessageStore
 from db.retention import Content, OldMessage
 from db.schedule import FOLDERS, SUBSCRIPTIONS, Turn
 from db.subscriptions import HeldSubscription
-from db.tables import GRAPH_ID_LENGTH, metadata
 from db.trace import TracedMessage, TraceRow
 from tests.clock import SettableClock
 from tests.unit.db.test_messages import record
@@ -39,8 +37,6 @@ HOUR: Final = timedelta(hours=1)
 NO_WAIT: Final = timedelta(0)
 TURN: Final = Turn(1, "one", failures=0, requests=0, lease_until=NOW + HOUR)
 HELD: Final = HeldSubscription("s", 1, NOW, "resource", "https://host", "key", NOW, NOW)
-MOST_BYTES_OF_A_KEY: Final = 1700
-"""https://learn.microsoft.com/sql/sql-server/maximum-capacity-specifications-for-sql-server: nonclustered index key."""
 
 
 REVIEWED: Final = Path(__file__).with_name("sql_server.sql")
@@ -244,40 +240,3 @@ def test_reviewed_statements_never_return_what_they_write() -> None:
     ]
     assert len(writing) >= 8
     assert not [text for text in writing if "OUTPUT" in text]
-
-
-@pytest.mark.parametrize("table", metadata.sorted_tables, ids=lambda table: table.name)
-def test_tables_are_made_for_sql_server(table: Any) -> None:  # noqa: ANN401  # SQLAlchemy's table
-    """Text is Unicode where people write it, ids see case, times keep seven digits, keys fit an index."""
-    ddl = sql_server(CreateTable(table))
-    assert " DATETIME " not in ddl
-    assert " TEXT" not in ddl
-    if "dt" in ddl:
-        assert "DATETIME2(7)" in ddl or "[dt" not in ddl
-    if "[sGraphMessageID]" in ddl:
-        assert f"[sGraphMessageID] NVARCHAR({GRAPH_ID_LENGTH}) COLLATE Latin1_General_100_BIN2" in ddl
-    for columns in keys_of(table):
-        assert sum(bytes_of(column) for column in columns) <= MOST_BYTES_OF_A_KEY
-    for index in table.indexes:
-        assert sql_server(CreateIndex(index)).startswith("CREATE INDEX")
-
-
-def keys_of(table: Any) -> Iterable[list[Any]]:  # noqa: ANN401  # SQLAlchemy's table
-    yield list(table.primary_key.columns)
-    yield from (list(index.columns) for index in table.indexes)
-    yield from (list(each.columns) for each in table.constraints if type(each).__name__ == "UniqueConstraint")
-
-
-def bytes_of(column: Any) -> int:  # noqa: ANN401  # SQLAlchemy's column
-    text = str(column.type.compile(dialect=mssql.dialect()))  # type: ignore[no-untyped-call]  # SQLAlchemy left it untyped
-    assert "max" not in text, f"{column} cannot be in a key"
-    length = re.search(r"VARCHAR\((\d+)\)", text)
-    if length is None:
-        return 8
-    return int(length[1]) * (2 if text.startswith("NVARCHAR") else 1)
-
-
-def test_queue_ids_see_case_on_sql_server() -> None:
-    """Message ids that differ in case only are two messages, whatever the collation of the database is."""
-    column = metadata.tables["tblNotificationQueue"].c.sMessageID
-    assert "BIN2" in sql_server(CreateTable(column.table)).split("[sMessageID]")[1].split("\n")[0]

@@ -1,0 +1,154 @@
+"""What a step of the migrations may do: have something be there that was not.
+
+A step names tables, columns and indexes. Who applies it adds what is missing and leaves alone what is there: the tables
+of a gateway that existed before us, with columns we do not know and rows that stay.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from sqlalchemy import Column, ForeignKeyConstraint, Index, MetaData, Table, UniqueConstraint, text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateColumn, ExecutableDDLElement, SchemaItem
+from sqlalchemy.sql.compiler import DDLCompiler
+
+from db.columns import named_default
+
+_NEW_NAME: Final = {
+    "mssql": "(N'Account ' + CONVERT(NVARCHAR(36), NEWID()))",
+    "postgresql": "'Account ' || gen_random_uuid()",
+}
+_OF_EXISTING_ROWS: Final[Mapping[tuple[str, str], str | Mapping[str, str]]] = {
+    ("tblEmailAccountSettings", "sAccountName"): _NEW_NAME,
+    ("tblEmailAccountSettings", "sTenantID"): "",
+    ("tblEmailAccountSettings", "sClientID"): "",
+    ("tblEmailAccountSettings", "sUserID"): "",
+    ("tblEmailAccountSettings", "sCertificateThumbprint"): "",
+    ("tblEmailAccountSettings", "bSecureCertificateAccess"): "1",
+    ("tblEmailAccountSettings", "sFolder"): "Inbox",
+    ("tblEmailAccountSettings", "sAfterImport"): "none",
+    ("tblEmailAccountSettings", "bEnabled"): "0",
+}
+"""What rows get in a column that is added to them. It stays the column's default: programs that know the table as it
+was go on inserting. Such accounts are off until somebody fills them in and enables them."""
+
+
+class Recipient(Protocol):
+    """Who applies a step: to a database, or to the text of a script."""
+
+    def table(self, table: Table) -> None:
+        """Have the table be there, with its columns, keys and checks."""
+
+    def column(self, column: Column[Any]) -> None:
+        """Have the column be there, of a table that is."""
+
+    def index(self, index: Index) -> None:
+        """Have the index be there, of columns that are."""
+
+
+class Additions:
+    """What a step is given. Everything is added in one schema; None: where the search path leads."""
+
+    def __init__(self, recipient: Recipient, *, schema: str | None) -> None:
+        self._recipient = recipient
+        self._metadata = MetaData(schema=schema)
+
+    def table(self, name: str, *items: SchemaItem, **options: Any) -> None:  # noqa: ANN401  # those of SQLAlchemy's Table
+        """Have a table be there, with these columns and constraints, each constraint named."""
+        for key in items:
+            if isinstance(key, ForeignKeyConstraint):
+                self._know_referred(key)
+        self._recipient.table(Table(name, self._metadata, *items, **options))
+
+    def column(self, table: str, column: Column[Any]) -> None:
+        """Have a column be there: nullable, or with a default, so that rows and programs of before go on."""
+        self._table(table).append_column(column)
+        self._recipient.column(column)
+
+    def index(self, name: str, table: str, columns: list[str]) -> None:
+        """Have an index be there."""
+        known = self._table(table, *columns)
+        self._recipient.index(Index(name, *(known.c[each] for each in columns)))
+
+    def _know_referred(self, key: ForeignKeyConstraint) -> None:
+        for each in key.elements:
+            table, _, column = each.target_fullname.rpartition(".")
+            self._table(table, column)
+
+    def _table(self, name: str, *columns: str) -> Table:
+        """The table as far as the steps of this run name it: those that ran before are not run again."""
+        known = Table(name, self._metadata, keep_existing=True)
+        for each in columns:
+            if each not in known.c:
+                known.append_column(Column(each))
+        return known
+
+
+class AddColumn(ExecutableDDLElement):
+    """ALTER TABLE … ADD a column."""
+
+    inherit_cache = False
+
+    def __init__(self, column: Column[Any]) -> None:
+        self.column = column
+
+
+class AddDefault(ExecutableDDLElement):
+    """ALTER TABLE … give a column that is there the default it should have."""
+
+    inherit_cache = False
+
+    def __init__(self, column: Column[Any]) -> None:
+        self.column = column
+
+
+@compiles(AddColumn)
+def _add_column(add: AddColumn, compiler: DDLCompiler, **_options: object) -> str:
+    word = "ADD" if compiler.dialect.name == "mssql" else "ADD COLUMN"
+    table = compiler.preparer.format_table(add.column.table)
+    return f"ALTER TABLE {table} {word} {compiler.process(CreateColumn(add.column))}"
+
+
+@compiles(AddDefault)
+def _set_default(add: AddDefault, compiler: DDLCompiler, **_options: object) -> str:
+    table = compiler.preparer.format_table(add.column.table)
+    column = compiler.preparer.format_column(add.column)
+    return f"ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {compiler.get_column_default_string(add.column)}"
+
+
+@compiles(AddDefault, "mssql")
+def _add_default(add: AddDefault, compiler: DDLCompiler, **_options: object) -> str:
+    table = compiler.preparer.format_table(add.column.table)
+    column = compiler.preparer.format_column(add.column)
+    return f"ALTER TABLE {table} ADD {named_default(add.column, compiler)} FOR {column}"
+
+
+def unique_index(key: UniqueConstraint) -> Index:
+    """The key as SQLite can add it to a table that is there."""
+    copied = Table(key.table.name, MetaData(schema=key.table.schema), *(Column(each.name) for each in key.columns))
+    return Index(str(key.name), *copied.columns, unique=True)
+
+
+def can_be_filled(column: Column[Any], backend: str) -> bool:
+    """Whether rows that are there can be given the column."""
+    return bool(column.nullable or column.server_default is not None or _value(column, backend) is not None) or (
+        # The server numbers the rows itself. SQLite makes such a column with the table only.
+        column is column.table.autoincrement_column and backend != "sqlite"
+    )
+
+
+def for_existing_rows(column: Column[Any], backend: str) -> Column[Any]:
+    """The column as it is added to a table that has rows."""
+    value = _value(column, backend)
+    if column.nullable or column.server_default is not None or value is None:
+        return column
+    filled: Column[Any] = Column(column.name, column.type, nullable=False, server_default=value)
+    Table(column.table.name, MetaData(schema=column.table.schema), filled)
+    return filled
+
+
+def _value(column: Column[Any], backend: str) -> Any:  # noqa: ANN401  # text, or a clause of SQLAlchemy's
+    value = _OF_EXISTING_ROWS.get((column.table.name, column.name))
+    if value is None or isinstance(value, str):
+        return value
+    return text(value[backend]) if backend in value else None

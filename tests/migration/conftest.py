@@ -1,0 +1,31 @@
+"""The schema is made, and found again, on every database."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine
+
+from db import schema
+from tests.clock import SettableClock
+from tests.databases import EVERY_BACKEND, Gateway
+
+
+@pytest.fixture(params=EVERY_BACKEND)
+def backend(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def fresh(empty_gateway: Gateway) -> Iterator[Engine]:
+    """An engine on a gateway without tables; on SQLite its file does not exist yet."""
+    engine = empty_gateway.engine()
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def own_engine(fresh: Engine) -> Engine:
+    """An engine on a gateway with the current schema that no other test uses: its tables may be changed."""
+    schema.upgrade(fresh, now=SettableClock()())
+    return fresh

@@ -1,0 +1,242 @@
+-- 0001
+CREATE TABLE "tblMailImporterVersion" (
+    version_num VARCHAR(32) NOT NULL,
+    CONSTRAINT "tblMailImporterVersion_pkc" PRIMARY KEY (version_num)
+);
+
+CREATE TABLE "tblAccountCondition" (
+    "nAccountID" BIGINT NOT NULL,
+    "sRole" VARCHAR(20) NOT NULL,
+    "sReason" VARCHAR(100) NOT NULL,
+    "sDetail" TEXT NOT NULL,
+    "dtSince" DATETIME NOT NULL,
+    "dtNextAttempt" DATETIME NOT NULL,
+    CONSTRAINT "PK_tblAccountCondition" PRIMARY KEY ("nAccountID", "sRole")
+);
+
+CREATE TABLE "tblEmailAccountSettings" (
+    "nAccountID" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "sAccountName" VARCHAR(200) NOT NULL,
+    "sAuthentication" VARCHAR(40) DEFAULT 'GraphCertificate' NOT NULL,
+    "sTenantID" VARCHAR(100) NOT NULL,
+    "sClientID" VARCHAR(100) NOT NULL,
+    "sUserID" VARCHAR(320) NOT NULL,
+    "sCertificateThumbprint" VARCHAR(100) NOT NULL,
+    "bSecureCertificateAccess" BOOLEAN NOT NULL,
+    "sFolder" VARCHAR(450) NOT NULL,
+    "sAfterImport" VARCHAR(20) NOT NULL,
+    "sMoveToFolder" VARCHAR(450),
+    "bEnabled" BOOLEAN NOT NULL,
+    "dtRemoved" DATETIME,
+    CONSTRAINT "CK_tblEmailAccountSettings_sAfterImport" CHECK ("sAfterImport" IN ('none', 'read', 'move', 'delete')),
+    CONSTRAINT "UQ_tblEmailAccountSettings_sAccountName" UNIQUE ("sAccountName")
+);
+
+CREATE TABLE "tblEmailMessage" (
+    "nMessageID" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "nAccountID" BIGINT NOT NULL,
+    "sGraphMessageID" VARCHAR(700) NOT NULL,
+    "sInternetMessageID" VARCHAR(998),
+    "sConversationID" VARCHAR(700),
+    "sSubject" TEXT,
+    "sFromName" TEXT,
+    "sFromAddress" TEXT,
+    "dtSent" DATETIME,
+    "dtReceived" DATETIME,
+    "sImportance" VARCHAR(20),
+    "sBodyType" VARCHAR(20),
+    "sBody" TEXT,
+    "bHasAttachments" BOOLEAN NOT NULL,
+    "dtImported" DATETIME NOT NULL,
+    "sCorrelationID" VARCHAR(64),
+    CONSTRAINT "UQ_tblEmailMessage_nAccountID_sGraphMessageID" UNIQUE ("nAccountID", "sGraphMessageID")
+);
+
+CREATE INDEX "IX_tblEmailMessage_nAccountID_dtReceived" ON "tblEmailMessage" ("nAccountID", "dtReceived");
+
+CREATE TABLE "tblGraphSubscription" (
+    "sSubscriptionID" VARCHAR(100) NOT NULL,
+    "nAccountID" BIGINT NOT NULL,
+    "dtExpires" DATETIME NOT NULL,
+    "sState" VARCHAR(20) NOT NULL,
+    "sResource" VARCHAR(1000) NOT NULL,
+    "sNotificationURL" VARCHAR(1000) NOT NULL,
+    "sKeyFingerprint" VARCHAR(64) NOT NULL,
+    "dtGranted" DATETIME NOT NULL,
+    CONSTRAINT "PK_tblGraphSubscription" PRIMARY KEY ("sSubscriptionID"),
+    CONSTRAINT "UQ_tblGraphSubscription_nAccountID" UNIQUE ("nAccountID")
+);
+
+CREATE TABLE "tblImporterSecret" (
+    "sName" VARCHAR(100) NOT NULL,
+    "sValue" TEXT NOT NULL,
+    "dtCreated" DATETIME NOT NULL,
+    CONSTRAINT "PK_tblImporterSecret" PRIMARY KEY ("sName")
+);
+
+CREATE TABLE "tblNotificationQueue" (
+    "nSequence" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "sMessageID" VARCHAR(128) NOT NULL,
+    "nRetired" BIGINT DEFAULT '0' NOT NULL,
+    "sState" VARCHAR(10) NOT NULL,
+    "nAccountID" BIGINT,
+    "sBody" TEXT NOT NULL,
+    "dtEnqueued" DATETIME NOT NULL,
+    "dtVisible" DATETIME NOT NULL,
+    "nDeliveryCount" INTEGER DEFAULT '0' NOT NULL,
+    "sLockToken" VARCHAR(32),
+    "sReason" VARCHAR(100),
+    "sDescription" TEXT,
+    "dtDeadLettered" DATETIME,
+    CONSTRAINT "CK_tblNotificationQueue_sState" CHECK ("sState" IN ('active', 'dead', 'done')),
+    CONSTRAINT "UQ_tblNotificationQueue_sMessageID_nRetired" UNIQUE ("sMessageID", "nRetired")
+);
+
+CREATE INDEX "IX_tblNotificationQueue_sState_dtVisible" ON "tblNotificationQueue" ("sState", "dtVisible");
+
+CREATE TABLE "tblSubscriptionSchedule" (
+    "nAccountID" BIGINT NOT NULL,
+    "dtDue" DATETIME NOT NULL,
+    "sOwner" VARCHAR(100),
+    "dtLeaseUntil" DATETIME,
+    "nFailures" INTEGER DEFAULT '0' NOT NULL,
+    "sAttemptFingerprint" VARCHAR(64),
+    CONSTRAINT "PK_tblSubscriptionSchedule" PRIMARY KEY ("nAccountID")
+);
+
+CREATE INDEX "IX_tblSubscriptionSchedule_dtDue" ON "tblSubscriptionSchedule" ("dtDue");
+
+CREATE TABLE "tblEmailAttachment" (
+    "nAttachmentID" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "nMessageID" INTEGER NOT NULL,
+    "nPosition" INTEGER NOT NULL,
+    "sGraphAttachmentID" TEXT,
+    "sKind" VARCHAR(20) NOT NULL,
+    "sFileName" TEXT,
+    "sContentType" TEXT,
+    "nSize" BIGINT NOT NULL,
+    "bInline" BOOLEAN NOT NULL,
+    "sContentID" TEXT,
+    "sSHA256" VARCHAR(64),
+    "biContent" BLOB,
+    CONSTRAINT "CK_tblEmailAttachment_sKind" CHECK ("sKind" IN ('file', 'item', 'reference')),
+    CONSTRAINT "FK_tblEmailAttachment_nMessageID" FOREIGN KEY("nMessageID") REFERENCES "tblEmailMessage" ("nMessageID") ON DELETE CASCADE,
+    CONSTRAINT "UQ_tblEmailAttachment_nMessageID_nPosition" UNIQUE ("nMessageID", "nPosition")
+);
+
+CREATE TABLE "tblEmailRecipient" (
+    "nMessageID" INTEGER NOT NULL,
+    "sKind" VARCHAR(10) NOT NULL,
+    "nPosition" INTEGER NOT NULL,
+    "sName" TEXT,
+    "sAddress" TEXT,
+    CONSTRAINT "PK_tblEmailRecipient" PRIMARY KEY ("nMessageID", "sKind", "nPosition"),
+    CONSTRAINT "CK_tblEmailRecipient_sKind" CHECK ("sKind" IN ('to', 'cc', 'bcc', 'replyTo')),
+    CONSTRAINT "FK_tblEmailRecipient_nMessageID" FOREIGN KEY("nMessageID") REFERENCES "tblEmailMessage" ("nMessageID") ON DELETE CASCADE
+);
+
+INSERT INTO "tblMailImporterVersion" (version_num) VALUES ('0001');
+
+-- 0002
+ALTER TABLE "tblEmailAccountSettings" ADD COLUMN "sNextCertificateThumbprint" VARCHAR(100);
+
+ALTER TABLE "tblEmailAccountSettings" ADD COLUMN "dtImportSince" DATETIME;
+
+ALTER TABLE "tblGraphSubscription" ADD COLUMN "dtCreated" DATETIME;
+
+ALTER TABLE "tblSubscriptionSchedule" ADD COLUMN "nRequests" INTEGER DEFAULT '0' NOT NULL;
+
+ALTER TABLE "tblSubscriptionSchedule" ADD COLUMN "dtReauthorize" DATETIME;
+
+ALTER TABLE "tblSubscriptionSchedule" ADD COLUMN "bRecreate" BOOLEAN DEFAULT '0' NOT NULL;
+
+ALTER TABLE "tblSubscriptionSchedule" ADD COLUMN "sServed" VARCHAR(1300);
+
+ALTER TABLE "tblSubscriptionSchedule" ADD COLUMN "sServedWith" VARCHAR(64);
+
+CREATE TABLE "tblFolderSync" (
+    "nAccountID" BIGINT NOT NULL,
+    "dtDue" DATETIME NOT NULL,
+    "sOwner" VARCHAR(100),
+    "dtLeaseUntil" DATETIME,
+    "nFailures" INTEGER DEFAULT '0' NOT NULL,
+    "nRequests" INTEGER DEFAULT '0' NOT NULL,
+    "sResource" VARCHAR(1000),
+    "sLink" TEXT,
+    "bFullPass" BOOLEAN DEFAULT '1' NOT NULL,
+    "bGap" BOOLEAN DEFAULT '1' NOT NULL,
+    "dtSwept" DATETIME,
+    CONSTRAINT "PK_tblFolderSync" PRIMARY KEY ("nAccountID")
+);
+
+CREATE INDEX "IX_tblFolderSync_dtDue" ON "tblFolderSync" ("dtDue");
+
+CREATE TABLE "tblMissedNotification" (
+    "nMissedID" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "nAccountID" BIGINT NOT NULL,
+    "sGraphMessageID" VARCHAR(700) NOT NULL,
+    "dtReceived" DATETIME NOT NULL,
+    "dtFound" DATETIME NOT NULL,
+    "dtTold" DATETIME,
+    CONSTRAINT "UQ_tblMissedNotification_nAccountID_sGraphMessageID" UNIQUE ("nAccountID", "sGraphMessageID")
+);
+
+CREATE TABLE "tblCallBudget" (
+    "sBudget" VARCHAR(200) NOT NULL,
+    "nSlot" BIGINT NOT NULL,
+    "nUsed" INTEGER NOT NULL,
+    CONSTRAINT "PK_tblCallBudget" PRIMARY KEY ("sBudget")
+);
+
+UPDATE "tblMailImporterVersion" SET version_num='0002';
+
+-- 0003
+CREATE TABLE "tblMailboxCall" (
+    "sMailbox" VARCHAR(425) NOT NULL,
+    "nSlot" INTEGER NOT NULL,
+    "sOwner" VARCHAR(100) NOT NULL,
+    "dtLeaseUntil" DATETIME NOT NULL,
+    CONSTRAINT "PK_tblMailboxCall" PRIMARY KEY ("sMailbox", "nSlot")
+);
+
+CREATE INDEX "IX_tblMailboxCall_dtLeaseUntil" ON "tblMailboxCall" ("dtLeaseUntil");
+
+CREATE TABLE "tblMessageTrace" (
+    "nTraceID" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "nAccountID" BIGINT,
+    "sGraphMessageID" VARCHAR(700),
+    "sInternetMessageID" VARCHAR(998),
+    "sSubject" VARCHAR(400),
+    "sSource" VARCHAR(20),
+    "sCorrelationID" VARCHAR(64),
+    "sQueueMessageID" VARCHAR(128),
+    "dtNotified" DATETIME,
+    "dtQueued" DATETIME,
+    "nAttempt" INTEGER,
+    "sHost" VARCHAR(100) NOT NULL,
+    "dtStarted" DATETIME NOT NULL,
+    "dtFetched" DATETIME,
+    "dtEnded" DATETIME NOT NULL,
+    "sOutcome" VARCHAR(20) NOT NULL,
+    "sReason" VARCHAR(100),
+    "sDetail" TEXT
+);
+
+CREATE INDEX "IX_tblMessageTrace_nAccountID_sGraphMessageID" ON "tblMessageTrace" ("nAccountID", "sGraphMessageID");
+
+CREATE INDEX "IX_tblMessageTrace_dtEnded" ON "tblMessageTrace" ("dtEnded");
+
+CREATE TABLE "tblQueueAudit" (
+    "nAuditID" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "sAction" VARCHAR(20) NOT NULL,
+    "sWho" VARCHAR(200) NOT NULL,
+    "sHost" VARCHAR(100) NOT NULL,
+    "sQueue" VARCHAR(400) NOT NULL,
+    "sSelection" TEXT NOT NULL,
+    "sWhy" TEXT,
+    "dtStarted" DATETIME NOT NULL,
+    "dtEnded" DATETIME,
+    "nMessages" INTEGER DEFAULT '0' NOT NULL
+);
+
+UPDATE "tblMailImporterVersion" SET version_num='0003';

@@ -1,0 +1,1580 @@
+-- mail-importer: the gateway database, up to revision 0004. Safe to run again.
+-- The settings that keys and checks need, whatever tool runs this; an error rolls everything back.
+SET ANSI_NULLS ON;
+SET QUOTED_IDENTIFIER ON;
+SET XACT_ABORT ON;
+SET NOCOUNT ON;
+SET IMPLICIT_TRANSACTIONS OFF;
+GO
+BEGIN TRANSACTION;
+DECLARE @lock INT;
+EXEC @lock = sp_getapplock @Resource = N'mail-importer upgrade', @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 60000;
+IF @lock < 0
+BEGIN
+    THROW 51000, N'Another upgrade of mail-importer is under way. Run this again later.', 1;
+END;
+GO
+IF @@TRANCOUNT > 0 AND SCHEMA_ID(N'dbo') IS NULL
+BEGIN
+    THROW 51000, N'There is no schema dbo. Run first: CREATE SCHEMA [dbo]', 1;
+END;
+GO
+IF @@TRANCOUNT > 0 AND OBJECT_ID(N'[dbo].[tblMailImporterVersion]', N'U') IS NOT NULL
+BEGIN
+    IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N'0001', N'0002', N'0003', N'0004'))
+    BEGIN
+        THROW 51000, N'The database was upgraded by a newer version of mail-importer. Run the script of that version.', 1;
+    END;
+END;
+GO
+IF OBJECT_ID(N'tempdb..#MailImporterProblem') IS NOT NULL
+BEGIN
+    DROP TABLE #MailImporterProblem;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    CREATE TABLE #MailImporterProblem ([nProblem] INT NOT NULL IDENTITY(1,1), [sText] NVARCHAR(1000) NOT NULL);
+END;
+GO
+
+-- Columns that are there already must be usable.
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT w.[sTable] + N'.' + w.[sColumn] + N': found ' + f.DATA_TYPE COLLATE Latin1_General_100_BIN2
+        + CASE WHEN f.CHARACTER_MAXIMUM_LENGTH IS NULL THEN N''
+            WHEN f.CHARACTER_MAXIMUM_LENGTH = -1 THEN N'(max)'
+            ELSE N'(' + CONVERT(NVARCHAR(12), f.CHARACTER_MAXIMUM_LENGTH) + N')' END
+        + CASE WHEN f.IS_NULLABLE = N'NO' THEN N' not null' ELSE N'' END
+        + N', wanted ' + w.[sWanted]
+        + CASE WHEN w.[bNumbered] = 1 THEN N' identity' WHEN w.[bNull] = 1 THEN N' null' ELSE N'' END
+        + N'. Change the column, or rename it if it is not meant for mail-importer.'
+    FROM (VALUES
+        (N'tblAccountCondition', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblAccountCondition', N'sRole', N'nvarchar', N'nvarchar', 20, NULL, 0, 1, 0, 0, N'nvarchar(20)'),
+        (N'tblAccountCondition', N'sReason', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 0, N'nvarchar(100)'),
+        (N'tblAccountCondition', N'sDetail', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 0, N'nvarchar(max)'),
+        (N'tblAccountCondition', N'dtSince', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblAccountCondition', N'dtNextAttempt', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblCallBudget', N'sBudget', N'nvarchar', N'nvarchar', 200, NULL, 1, 1, 0, 0, N'nvarchar(200) collate Latin1_General_100_BIN2'),
+        (N'tblCallBudget', N'nSlot', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 0, N'bigint'),
+        (N'tblCallBudget', N'nUsed', N'int', N'bigint', NULL, NULL, 0, 0, 0, 0, N'integer'),
+        (N'tblEmailAccountSettings', N'nAccountID', N'bigint', N'int', NULL, NULL, 0, 1, 1, 0, N'bigint'),
+        (N'tblEmailAccountSettings', N'sAccountName', N'nvarchar', N'varchar', 200, NULL, 0, 1, 0, 0, N'nvarchar(200)'),
+        (N'tblEmailAccountSettings', N'sAuthentication', N'nvarchar', N'varchar', 40, NULL, 0, 0, 0, 0, N'nvarchar(40)'),
+        (N'tblEmailAccountSettings', N'sTenantID', N'nvarchar', N'varchar', 100, NULL, 0, 0, 0, 0, N'nvarchar(100)'),
+        (N'tblEmailAccountSettings', N'sClientID', N'nvarchar', N'varchar', 100, NULL, 0, 0, 0, 0, N'nvarchar(100)'),
+        (N'tblEmailAccountSettings', N'sUserID', N'nvarchar', N'varchar', 320, NULL, 0, 0, 0, 0, N'nvarchar(320)'),
+        (N'tblEmailAccountSettings', N'sCertificateThumbprint', N'nvarchar', N'varchar', 100, NULL, 0, 0, 0, 0, N'nvarchar(100)'),
+        (N'tblEmailAccountSettings', N'bSecureCertificateAccess', N'bit', N'bit', NULL, NULL, 0, 0, 0, 0, N'bit'),
+        (N'tblEmailAccountSettings', N'sFolder', N'nvarchar', N'varchar', 450, NULL, 0, 0, 0, 0, N'nvarchar(450)'),
+        (N'tblEmailAccountSettings', N'sAfterImport', N'nvarchar', N'varchar', 20, NULL, 0, 0, 0, 0, N'nvarchar(20)'),
+        (N'tblEmailAccountSettings', N'sMoveToFolder', N'nvarchar', N'varchar', 450, NULL, 0, 0, 0, 1, N'nvarchar(450)'),
+        (N'tblEmailAccountSettings', N'bEnabled', N'bit', N'bit', NULL, NULL, 0, 0, 0, 0, N'bit'),
+        (N'tblEmailAccountSettings', N'dtRemoved', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblEmailAccountSettings', N'sNextCertificateThumbprint', N'nvarchar', N'varchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
+        (N'tblEmailAccountSettings', N'dtImportSince', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblEmailMessage', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
+        (N'tblEmailMessage', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblEmailMessage', N'sGraphMessageID', N'nvarchar', N'nvarchar', 700, NULL, 1, 1, 0, 0, N'nvarchar(700) collate Latin1_General_100_BIN2'),
+        (N'tblEmailMessage', N'sInternetMessageID', N'nvarchar', N'nvarchar', 998, NULL, 0, 0, 0, 1, N'nvarchar(998)'),
+        (N'tblEmailMessage', N'sConversationID', N'nvarchar', N'nvarchar', 700, NULL, 0, 0, 0, 1, N'nvarchar(700)'),
+        (N'tblEmailMessage', N'sSubject', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailMessage', N'sFromName', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailMessage', N'sFromAddress', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailMessage', N'dtSent', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblEmailMessage', N'dtReceived', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 1, N'datetime2(7)'),
+        (N'tblEmailMessage', N'sImportance', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 1, N'nvarchar(20)'),
+        (N'tblEmailMessage', N'sBodyType', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 1, N'nvarchar(20)'),
+        (N'tblEmailMessage', N'sBody', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailMessage', N'bHasAttachments', N'bit', N'bit', NULL, NULL, 0, 0, 0, 0, N'bit'),
+        (N'tblEmailMessage', N'dtImported', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblEmailMessage', N'sCorrelationID', N'nvarchar', N'nvarchar', 64, NULL, 0, 0, 0, 1, N'nvarchar(64)'),
+        (N'tblFolderSync', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblFolderSync', N'dtDue', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 0, N'datetime2(7)'),
+        (N'tblFolderSync', N'sOwner', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
+        (N'tblFolderSync', N'dtLeaseUntil', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblFolderSync', N'nFailures', N'int', N'bigint', NULL, NULL, 0, 0, 0, 0, N'integer'),
+        (N'tblFolderSync', N'nRequests', N'int', N'bigint', NULL, NULL, 0, 0, 0, 0, N'integer'),
+        (N'tblFolderSync', N'sResource', N'nvarchar', N'nvarchar', 1000, NULL, 0, 0, 0, 1, N'nvarchar(1000)'),
+        (N'tblFolderSync', N'sLink', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblFolderSync', N'bFullPass', N'bit', N'bit', NULL, NULL, 0, 0, 0, 0, N'bit'),
+        (N'tblFolderSync', N'bGap', N'bit', N'bit', NULL, NULL, 0, 0, 0, 0, N'bit'),
+        (N'tblFolderSync', N'dtSwept', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblGraphSubscription', N'sSubscriptionID', N'nvarchar', N'nvarchar', 100, NULL, 1, 1, 0, 0, N'nvarchar(100) collate Latin1_General_100_BIN2'),
+        (N'tblGraphSubscription', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblGraphSubscription', N'dtExpires', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblGraphSubscription', N'sState', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 0, N'nvarchar(20)'),
+        (N'tblGraphSubscription', N'sResource', N'nvarchar', N'nvarchar', 1000, NULL, 0, 0, 0, 0, N'nvarchar(1000)'),
+        (N'tblGraphSubscription', N'sNotificationURL', N'nvarchar', N'nvarchar', 1000, NULL, 0, 0, 0, 0, N'nvarchar(1000)'),
+        (N'tblGraphSubscription', N'sKeyFingerprint', N'nvarchar', N'nvarchar', 64, NULL, 1, 0, 0, 0, N'nvarchar(64) collate Latin1_General_100_BIN2'),
+        (N'tblGraphSubscription', N'dtGranted', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblGraphSubscription', N'dtCreated', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblImporterSecret', N'sName', N'nvarchar', N'nvarchar', 100, NULL, 0, 1, 0, 0, N'nvarchar(100)'),
+        (N'tblImporterSecret', N'sValue', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 0, N'nvarchar(max)'),
+        (N'tblImporterSecret', N'dtCreated', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblMailboxCall', N'sMailbox', N'nvarchar', N'nvarchar', 425, NULL, 1, 1, 0, 0, N'nvarchar(425) collate Latin1_General_100_BIN2'),
+        (N'tblMailboxCall', N'nSlot', N'int', N'bigint', NULL, NULL, 0, 1, 0, 0, N'integer'),
+        (N'tblMailboxCall', N'sOwner', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 0, N'nvarchar(100)'),
+        (N'tblMailboxCall', N'dtLeaseUntil', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 0, N'datetime2(7)'),
+        (N'tblMessageTrace', N'nTraceID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
+        (N'tblMessageTrace', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 1, N'bigint'),
+        (N'tblMessageTrace', N'sGraphMessageID', N'nvarchar', N'nvarchar', 700, NULL, 1, 1, 0, 1, N'nvarchar(700) collate Latin1_General_100_BIN2'),
+        (N'tblMessageTrace', N'sInternetMessageID', N'nvarchar', N'nvarchar', 998, NULL, 0, 0, 0, 1, N'nvarchar(998)'),
+        (N'tblMessageTrace', N'sSubject', N'nvarchar', N'nvarchar', 400, NULL, 0, 0, 0, 1, N'nvarchar(400)'),
+        (N'tblMessageTrace', N'sSource', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 1, N'nvarchar(20)'),
+        (N'tblMessageTrace', N'sCorrelationID', N'nvarchar', N'nvarchar', 64, NULL, 0, 0, 0, 1, N'nvarchar(64)'),
+        (N'tblMessageTrace', N'sQueueMessageID', N'nvarchar', N'nvarchar', 128, NULL, 1, 0, 0, 1, N'nvarchar(128) collate Latin1_General_100_BIN2'),
+        (N'tblMessageTrace', N'dtNotified', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblMessageTrace', N'dtQueued', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblMessageTrace', N'nAttempt', N'int', N'bigint', NULL, NULL, 0, 0, 0, 1, N'integer'),
+        (N'tblMessageTrace', N'sHost', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 0, N'nvarchar(100)'),
+        (N'tblMessageTrace', N'dtStarted', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblMessageTrace', N'dtFetched', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblMessageTrace', N'dtEnded', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 0, N'datetime2(7)'),
+        (N'tblMessageTrace', N'sOutcome', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 0, N'nvarchar(20)'),
+        (N'tblMessageTrace', N'sReason', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
+        (N'tblMessageTrace', N'sDetail', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblMissedNotification', N'nMissedID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
+        (N'tblMissedNotification', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblMissedNotification', N'sGraphMessageID', N'nvarchar', N'nvarchar', 700, NULL, 1, 1, 0, 0, N'nvarchar(700) collate Latin1_General_100_BIN2'),
+        (N'tblMissedNotification', N'dtReceived', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblMissedNotification', N'dtFound', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblMissedNotification', N'dtTold', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblNotificationQueue', N'nSequence', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
+        (N'tblNotificationQueue', N'sMessageID', N'nvarchar', N'nvarchar', 128, NULL, 1, 1, 0, 0, N'nvarchar(128) collate Latin1_General_100_BIN2'),
+        (N'tblNotificationQueue', N'nRetired', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblNotificationQueue', N'sState', N'nvarchar', N'nvarchar', 10, NULL, 0, 1, 0, 0, N'nvarchar(10)'),
+        (N'tblNotificationQueue', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 1, N'bigint'),
+        (N'tblNotificationQueue', N'sBody', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 0, N'nvarchar(max)'),
+        (N'tblNotificationQueue', N'dtEnqueued', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblNotificationQueue', N'dtVisible', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 0, N'datetime2(7)'),
+        (N'tblNotificationQueue', N'nDeliveryCount', N'int', N'bigint', NULL, NULL, 0, 0, 0, 0, N'integer'),
+        (N'tblNotificationQueue', N'sLockToken', N'nvarchar', N'nvarchar', 32, NULL, 0, 0, 0, 1, N'nvarchar(32)'),
+        (N'tblNotificationQueue', N'sReason', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
+        (N'tblNotificationQueue', N'sDescription', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblNotificationQueue', N'dtDeadLettered', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblQueueAudit', N'nAuditID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
+        (N'tblQueueAudit', N'sAction', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 0, N'nvarchar(20)'),
+        (N'tblQueueAudit', N'sWho', N'nvarchar', N'nvarchar', 200, NULL, 0, 0, 0, 0, N'nvarchar(200)'),
+        (N'tblQueueAudit', N'sHost', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 0, N'nvarchar(100)'),
+        (N'tblQueueAudit', N'sQueue', N'nvarchar', N'nvarchar', 400, NULL, 0, 0, 0, 0, N'nvarchar(400)'),
+        (N'tblQueueAudit', N'sSelection', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 0, N'nvarchar(max)'),
+        (N'tblQueueAudit', N'sWhy', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblQueueAudit', N'dtStarted', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblQueueAudit', N'dtEnded', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblQueueAudit', N'nMessages', N'int', N'bigint', NULL, NULL, 0, 0, 0, 0, N'integer'),
+        (N'tblSubscriptionSchedule', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblSubscriptionSchedule', N'dtDue', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 0, N'datetime2(7)'),
+        (N'tblSubscriptionSchedule', N'sOwner', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
+        (N'tblSubscriptionSchedule', N'dtLeaseUntil', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblSubscriptionSchedule', N'nFailures', N'int', N'bigint', NULL, NULL, 0, 0, 0, 0, N'integer'),
+        (N'tblSubscriptionSchedule', N'nRequests', N'int', N'bigint', NULL, NULL, 0, 0, 0, 0, N'integer'),
+        (N'tblSubscriptionSchedule', N'sAttemptFingerprint', N'nvarchar', N'nvarchar', 64, NULL, 1, 0, 0, 1, N'nvarchar(64) collate Latin1_General_100_BIN2'),
+        (N'tblSubscriptionSchedule', N'dtReauthorize', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblSubscriptionSchedule', N'bRecreate', N'bit', N'bit', NULL, NULL, 0, 0, 0, 0, N'bit'),
+        (N'tblSubscriptionSchedule', N'sServed', N'nvarchar', N'nvarchar', 1300, NULL, 1, 0, 0, 1, N'nvarchar(1300) collate Latin1_General_100_BIN2'),
+        (N'tblSubscriptionSchedule', N'sServedWith', N'nvarchar', N'nvarchar', 64, NULL, 1, 0, 0, 1, N'nvarchar(64) collate Latin1_General_100_BIN2'),
+        (N'tblEmailAttachment', N'nAttachmentID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
+        (N'tblEmailAttachment', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblEmailAttachment', N'nPosition', N'int', N'bigint', NULL, NULL, 0, 1, 0, 0, N'integer'),
+        (N'tblEmailAttachment', N'sGraphAttachmentID', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailAttachment', N'sKind', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 0, N'nvarchar(20)'),
+        (N'tblEmailAttachment', N'sFileName', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailAttachment', N'sContentType', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailAttachment', N'nSize', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 0, N'bigint'),
+        (N'tblEmailAttachment', N'bInline', N'bit', N'bit', NULL, NULL, 0, 0, 0, 0, N'bit'),
+        (N'tblEmailAttachment', N'sContentID', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailAttachment', N'sSHA256', N'nvarchar', N'nvarchar', 64, NULL, 0, 0, 0, 1, N'nvarchar(64)'),
+        (N'tblEmailAttachment', N'biContent', N'varbinary', N'varbinary', -1, NULL, 0, 0, 0, 1, N'varbinary(max)'),
+        (N'tblEmailRecipient', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblEmailRecipient', N'sKind', N'nvarchar', N'nvarchar', 10, NULL, 0, 1, 0, 0, N'nvarchar(10)'),
+        (N'tblEmailRecipient', N'nPosition', N'int', N'bigint', NULL, NULL, 0, 1, 0, 0, N'integer'),
+        (N'tblEmailRecipient', N'sName', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailRecipient', N'sAddress', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)')
+    ) AS w ([sTable], [sColumn], [sType], [sOtherType], [nLength], [nDigits], [bExact], [bInKey], [bNumbered], [bNull], [sWanted])
+    INNER JOIN INFORMATION_SCHEMA.COLUMNS AS f ON f.TABLE_SCHEMA = N'dbo'
+        AND LOWER(f.TABLE_NAME) COLLATE Latin1_General_100_BIN2 = LOWER(w.[sTable])
+        AND LOWER(f.COLUMN_NAME) COLLATE Latin1_General_100_BIN2 = LOWER(w.[sColumn])
+    WHERE f.DATA_TYPE COLLATE Latin1_General_100_BIN2 NOT IN (w.[sType], w.[sOtherType])
+        OR (w.[nLength] = -1 AND f.CHARACTER_MAXIMUM_LENGTH <> -1)
+        OR (w.[nLength] > f.CHARACTER_MAXIMUM_LENGTH AND f.CHARACTER_MAXIMUM_LENGTH <> -1)
+        OR (w.[bInKey] = 1 AND f.CHARACTER_MAXIMUM_LENGTH = -1)
+        OR f.DATETIME_PRECISION < w.[nDigits]
+        OR (w.[bExact] = 1 AND CHARINDEX(N'_BIN', f.COLLATION_NAME) = 0)
+        OR (w.[bNull] = 1 AND f.IS_NULLABLE = N'NO')
+        OR (w.[bNumbered] = 1 AND f.COLUMN_DEFAULT IS NULL AND COLUMNPROPERTY(
+            OBJECT_ID(QUOTENAME(f.TABLE_SCHEMA) + N'.' + QUOTENAME(f.TABLE_NAME)),
+            f.COLUMN_NAME, 'IsIdentity') = 0);
+END;
+GO
+IF @@TRANCOUNT > 0 AND EXISTS (SELECT 1 FROM #MailImporterProblem)
+BEGIN
+    DECLARE @next INT = (SELECT MIN([nProblem]) FROM #MailImporterProblem);
+    DECLARE @text NVARCHAR(2000) = N'mail-importer cannot use what is there, and nothing was changed:';
+    WHILE @next IS NOT NULL
+    BEGIN
+        SELECT @text = LEFT(@text + N' ' + [sText], 2000) FROM #MailImporterProblem WHERE [nProblem] = @next;
+        SET @next = (SELECT MIN([nProblem]) FROM #MailImporterProblem WHERE [nProblem] > @next);
+    END;
+    IF @next IS NULL
+    BEGIN
+        THROW 51000, @text, 1;
+    END;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblMailImporterVersion]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblMailImporterVersion] (
+            version_num NVARCHAR(32) NOT NULL,
+            CONSTRAINT [tblMailImporterVersion_pkc] PRIMARY KEY (version_num)
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblMailImporterVersion]', N'version_num') IS NULL
+        ALTER TABLE [dbo].[tblMailImporterVersion] ADD version_num NVARCHAR(32) NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblMailImporterVersion]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'version_num')
+        )
+    )
+        ALTER TABLE [dbo].[tblMailImporterVersion] ADD CONSTRAINT [tblMailImporterVersion_pkc] PRIMARY KEY (version_num);
+END;
+GO
+
+-- 0001: The first schema: accounts, messages, subscriptions, queue.
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblAccountCondition]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblAccountCondition] (
+            [nAccountID] BIGINT NOT NULL,
+            [sRole] NVARCHAR(20) NOT NULL,
+            [sReason] NVARCHAR(100) NOT NULL,
+            [sDetail] NVARCHAR(max) NOT NULL,
+            [dtSince] DATETIME2(7) NOT NULL,
+            [dtNextAttempt] DATETIME2(7) NOT NULL,
+            CONSTRAINT [PK_tblAccountCondition] PRIMARY KEY ([nAccountID], [sRole])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblAccountCondition]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblAccountCondition] ADD [nAccountID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblAccountCondition]', N'sRole') IS NULL
+        ALTER TABLE [dbo].[tblAccountCondition] ADD [sRole] NVARCHAR(20) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblAccountCondition]', N'sReason') IS NULL
+        ALTER TABLE [dbo].[tblAccountCondition] ADD [sReason] NVARCHAR(100) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblAccountCondition]', N'sDetail') IS NULL
+        ALTER TABLE [dbo].[tblAccountCondition] ADD [sDetail] NVARCHAR(max) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblAccountCondition]', N'dtSince') IS NULL
+        ALTER TABLE [dbo].[tblAccountCondition] ADD [dtSince] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblAccountCondition]', N'dtNextAttempt') IS NULL
+        ALTER TABLE [dbo].[tblAccountCondition] ADD [dtNextAttempt] DATETIME2(7) NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblAccountCondition]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 2 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID', N'sRole')
+        )
+    )
+        ALTER TABLE [dbo].[tblAccountCondition] ADD CONSTRAINT [PK_tblAccountCondition] PRIMARY KEY ([nAccountID], [sRole]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailAccountSettings]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailAccountSettings] (
+            [nAccountID] BIGINT NOT NULL IDENTITY,
+            [sAccountName] NVARCHAR(200) NOT NULL,
+            [sAuthentication] NVARCHAR(40) NOT NULL CONSTRAINT [DF_tblEmailAccountSettings_sAuthentication] DEFAULT N'GraphCertificate',
+            [sTenantID] NVARCHAR(100) NOT NULL,
+            [sClientID] NVARCHAR(100) NOT NULL,
+            [sUserID] NVARCHAR(320) NOT NULL,
+            [sCertificateThumbprint] NVARCHAR(100) NOT NULL,
+            [bSecureCertificateAccess] BIT NOT NULL,
+            [sFolder] NVARCHAR(450) NOT NULL,
+            [sAfterImport] NVARCHAR(20) NOT NULL,
+            [sMoveToFolder] NVARCHAR(450) NULL,
+            [bEnabled] BIT NOT NULL,
+            [dtRemoved] DATETIME2(7) NULL,
+            CONSTRAINT [PK_tblEmailAccountSettings] PRIMARY KEY ([nAccountID]),
+            CONSTRAINT [CK_tblEmailAccountSettings_sAfterImport] CHECK ([sAfterImport] IN (N'none', N'read', N'move', N'delete')),
+            CONSTRAINT [UQ_tblEmailAccountSettings_sAccountName] UNIQUE ([sAccountName])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [nAccountID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sAccountName') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sAccountName] NVARCHAR(200) NOT NULL CONSTRAINT [DF_tblEmailAccountSettings_sAccountName] DEFAULT (N'Account ' + CONVERT(NVARCHAR(36), NEWID()));
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sAuthentication') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sAuthentication] NVARCHAR(40) NOT NULL CONSTRAINT [DF_tblEmailAccountSettings_sAuthentication] DEFAULT N'GraphCertificate';
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sTenantID') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sTenantID] NVARCHAR(100) NOT NULL CONSTRAINT [DF_tblEmailAccountSettings_sTenantID] DEFAULT N'';
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sClientID') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sClientID] NVARCHAR(100) NOT NULL CONSTRAINT [DF_tblEmailAccountSettings_sClientID] DEFAULT N'';
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sUserID') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sUserID] NVARCHAR(320) NOT NULL CONSTRAINT [DF_tblEmailAccountSettings_sUserID] DEFAULT N'';
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sCertificateThumbprint') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sCertificateThumbprint] NVARCHAR(100) NOT NULL CONSTRAINT [DF_tblEmailAccountSettings_sCertificateThumbprint] DEFAULT N'';
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'bSecureCertificateAccess') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [bSecureCertificateAccess] BIT NOT NULL CONSTRAINT [DF_tblEmailAccountSettings_bSecureCertificateAccess] DEFAULT 1;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sFolder') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sFolder] NVARCHAR(450) NOT NULL CONSTRAINT [DF_tblEmailAccountSettings_sFolder] DEFAULT N'Inbox';
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sAfterImport') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sAfterImport] NVARCHAR(20) NOT NULL CONSTRAINT [DF_tblEmailAccountSettings_sAfterImport] DEFAULT N'none';
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sMoveToFolder') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sMoveToFolder] NVARCHAR(450) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'bEnabled') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [bEnabled] BIT NOT NULL CONSTRAINT [DF_tblEmailAccountSettings_bEnabled] DEFAULT 0;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'dtRemoved') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [dtRemoved] DATETIME2(7) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblEmailAccountSettings'
+        AND COLUMN_NAME = N'sAuthentication' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD CONSTRAINT [DF_tblEmailAccountSettings_sAuthentication] DEFAULT N'GraphCertificate' FOR [sAuthentication];
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.check_constraints WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailAccountSettings]', N'U') AND name = N'CK_tblEmailAccountSettings_sAfterImport')
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD CONSTRAINT [CK_tblEmailAccountSettings_sAfterImport] CHECK ([sAfterImport] IN (N'none', N'read', N'move', N'delete'));
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailAccountSettings]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD CONSTRAINT [PK_tblEmailAccountSettings] PRIMARY KEY ([nAccountID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailAccountSettings]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sAccountName')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD CONSTRAINT [UQ_tblEmailAccountSettings_sAccountName] UNIQUE ([sAccountName]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailMessage]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailMessage] (
+            [nMessageID] BIGINT NOT NULL IDENTITY,
+            [nAccountID] BIGINT NOT NULL,
+            [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [sInternetMessageID] NVARCHAR(998) NULL,
+            [sConversationID] NVARCHAR(700) NULL,
+            [sSubject] NVARCHAR(max) NULL,
+            [sFromName] NVARCHAR(max) NULL,
+            [sFromAddress] NVARCHAR(max) NULL,
+            [dtSent] DATETIME2(7) NULL,
+            [dtReceived] DATETIME2(7) NULL,
+            [sImportance] NVARCHAR(20) NULL,
+            [sBodyType] NVARCHAR(20) NULL,
+            [sBody] NVARCHAR(max) NULL,
+            [bHasAttachments] BIT NOT NULL,
+            [dtImported] DATETIME2(7) NOT NULL,
+            [sCorrelationID] NVARCHAR(64) NULL,
+            CONSTRAINT [PK_tblEmailMessage] PRIMARY KEY ([nMessageID]),
+            CONSTRAINT [UQ_tblEmailMessage_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'nMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [nMessageID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [nAccountID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sGraphMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sInternetMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sInternetMessageID] NVARCHAR(998) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sConversationID') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sConversationID] NVARCHAR(700) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sSubject') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sSubject] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sFromName') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sFromName] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sFromAddress') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sFromAddress] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'dtSent') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [dtSent] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'dtReceived') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [dtReceived] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sImportance') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sImportance] NVARCHAR(20) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sBodyType') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sBodyType] NVARCHAR(20) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sBody') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sBody] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'bHasAttachments') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [bHasAttachments] BIT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'dtImported') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [dtImported] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sCorrelationID') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sCorrelationID] NVARCHAR(64) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailMessage]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nMessageID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailMessage] ADD CONSTRAINT [PK_tblEmailMessage] PRIMARY KEY ([nMessageID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailMessage]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 2 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID', N'sGraphMessageID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailMessage] ADD CONSTRAINT [UQ_tblEmailMessage_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailMessage]', N'U') AND name = N'IX_tblEmailMessage_nAccountID_dtReceived')
+        CREATE INDEX [IX_tblEmailMessage_nAccountID_dtReceived] ON [dbo].[tblEmailMessage] ([nAccountID], [dtReceived]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblGraphSubscription]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblGraphSubscription] (
+            [sSubscriptionID] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [nAccountID] BIGINT NOT NULL,
+            [dtExpires] DATETIME2(7) NOT NULL,
+            [sState] NVARCHAR(20) NOT NULL,
+            [sResource] NVARCHAR(1000) NOT NULL,
+            [sNotificationURL] NVARCHAR(1000) NOT NULL,
+            [sKeyFingerprint] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [dtGranted] DATETIME2(7) NOT NULL,
+            CONSTRAINT [PK_tblGraphSubscription] PRIMARY KEY ([sSubscriptionID]),
+            CONSTRAINT [UQ_tblGraphSubscription_nAccountID] UNIQUE ([nAccountID])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblGraphSubscription]', N'sSubscriptionID') IS NULL
+        ALTER TABLE [dbo].[tblGraphSubscription] ADD [sSubscriptionID] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblGraphSubscription]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblGraphSubscription] ADD [nAccountID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblGraphSubscription]', N'dtExpires') IS NULL
+        ALTER TABLE [dbo].[tblGraphSubscription] ADD [dtExpires] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblGraphSubscription]', N'sState') IS NULL
+        ALTER TABLE [dbo].[tblGraphSubscription] ADD [sState] NVARCHAR(20) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblGraphSubscription]', N'sResource') IS NULL
+        ALTER TABLE [dbo].[tblGraphSubscription] ADD [sResource] NVARCHAR(1000) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblGraphSubscription]', N'sNotificationURL') IS NULL
+        ALTER TABLE [dbo].[tblGraphSubscription] ADD [sNotificationURL] NVARCHAR(1000) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblGraphSubscription]', N'sKeyFingerprint') IS NULL
+        ALTER TABLE [dbo].[tblGraphSubscription] ADD [sKeyFingerprint] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblGraphSubscription]', N'dtGranted') IS NULL
+        ALTER TABLE [dbo].[tblGraphSubscription] ADD [dtGranted] DATETIME2(7) NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblGraphSubscription]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sSubscriptionID')
+        )
+    )
+        ALTER TABLE [dbo].[tblGraphSubscription] ADD CONSTRAINT [PK_tblGraphSubscription] PRIMARY KEY ([sSubscriptionID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblGraphSubscription]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID')
+        )
+    )
+        ALTER TABLE [dbo].[tblGraphSubscription] ADD CONSTRAINT [UQ_tblGraphSubscription_nAccountID] UNIQUE ([nAccountID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblImporterSecret]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblImporterSecret] (
+            [sName] NVARCHAR(100) NOT NULL,
+            [sValue] NVARCHAR(max) NOT NULL,
+            [dtCreated] DATETIME2(7) NOT NULL,
+            CONSTRAINT [PK_tblImporterSecret] PRIMARY KEY ([sName])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblImporterSecret]', N'sName') IS NULL
+        ALTER TABLE [dbo].[tblImporterSecret] ADD [sName] NVARCHAR(100) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblImporterSecret]', N'sValue') IS NULL
+        ALTER TABLE [dbo].[tblImporterSecret] ADD [sValue] NVARCHAR(max) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblImporterSecret]', N'dtCreated') IS NULL
+        ALTER TABLE [dbo].[tblImporterSecret] ADD [dtCreated] DATETIME2(7) NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblImporterSecret]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sName')
+        )
+    )
+        ALTER TABLE [dbo].[tblImporterSecret] ADD CONSTRAINT [PK_tblImporterSecret] PRIMARY KEY ([sName]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblNotificationQueue]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblNotificationQueue] (
+            [nSequence] BIGINT NOT NULL IDENTITY,
+            [sMessageID] NVARCHAR(128) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [nRetired] BIGINT NOT NULL CONSTRAINT [DF_tblNotificationQueue_nRetired] DEFAULT 0,
+            [sState] NVARCHAR(10) NOT NULL,
+            [nAccountID] BIGINT NULL,
+            [sBody] NVARCHAR(max) NOT NULL,
+            [dtEnqueued] DATETIME2(7) NOT NULL,
+            [dtVisible] DATETIME2(7) NOT NULL,
+            [nDeliveryCount] INTEGER NOT NULL CONSTRAINT [DF_tblNotificationQueue_nDeliveryCount] DEFAULT 0,
+            [sLockToken] NVARCHAR(32) NULL,
+            [sReason] NVARCHAR(100) NULL,
+            [sDescription] NVARCHAR(max) NULL,
+            [dtDeadLettered] DATETIME2(7) NULL,
+            CONSTRAINT [PK_tblNotificationQueue] PRIMARY KEY ([nSequence]),
+            CONSTRAINT [CK_tblNotificationQueue_sState] CHECK ([sState] IN (N'active', N'dead', N'done')),
+            CONSTRAINT [UQ_tblNotificationQueue_sMessageID_nRetired] UNIQUE ([sMessageID], [nRetired])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblNotificationQueue]', N'nSequence') IS NULL
+        ALTER TABLE [dbo].[tblNotificationQueue] ADD [nSequence] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblNotificationQueue]', N'sMessageID') IS NULL
+        ALTER TABLE [dbo].[tblNotificationQueue] ADD [sMessageID] NVARCHAR(128) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblNotificationQueue]', N'nRetired') IS NULL
+        ALTER TABLE [dbo].[tblNotificationQueue] ADD [nRetired] BIGINT NOT NULL CONSTRAINT [DF_tblNotificationQueue_nRetired] DEFAULT 0;
+    IF COL_LENGTH(N'[dbo].[tblNotificationQueue]', N'sState') IS NULL
+        ALTER TABLE [dbo].[tblNotificationQueue] ADD [sState] NVARCHAR(10) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblNotificationQueue]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblNotificationQueue] ADD [nAccountID] BIGINT NULL;
+    IF COL_LENGTH(N'[dbo].[tblNotificationQueue]', N'sBody') IS NULL
+        ALTER TABLE [dbo].[tblNotificationQueue] ADD [sBody] NVARCHAR(max) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblNotificationQueue]', N'dtEnqueued') IS NULL
+        ALTER TABLE [dbo].[tblNotificationQueue] ADD [dtEnqueued] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblNotificationQueue]', N'dtVisible') IS NULL
+        ALTER TABLE [dbo].[tblNotificationQueue] ADD [dtVisible] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblNotificationQueue]', N'nDeliveryCount') IS NULL
+        ALTER TABLE [dbo].[tblNotificationQueue] ADD [nDeliveryCount] INTEGER NOT NULL CONSTRAINT [DF_tblNotificationQueue_nDeliveryCount] DEFAULT 0;
+    IF COL_LENGTH(N'[dbo].[tblNotificationQueue]', N'sLockToken') IS NULL
+        ALTER TABLE [dbo].[tblNotificationQueue] ADD [sLockToken] NVARCHAR(32) NULL;
+    IF COL_LENGTH(N'[dbo].[tblNotificationQueue]', N'sReason') IS NULL
+        ALTER TABLE [dbo].[tblNotificationQueue] ADD [sReason] NVARCHAR(100) NULL;
+    IF COL_LENGTH(N'[dbo].[tblNotificationQueue]', N'sDescription') IS NULL
+        ALTER TABLE [dbo].[tblNotificationQueue] ADD [sDescription] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblNotificationQueue]', N'dtDeadLettered') IS NULL
+        ALTER TABLE [dbo].[tblNotificationQueue] ADD [dtDeadLettered] DATETIME2(7) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblNotificationQueue'
+        AND COLUMN_NAME = N'nRetired' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblNotificationQueue] ADD CONSTRAINT [DF_tblNotificationQueue_nRetired] DEFAULT 0 FOR [nRetired];
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblNotificationQueue'
+        AND COLUMN_NAME = N'nDeliveryCount' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblNotificationQueue] ADD CONSTRAINT [DF_tblNotificationQueue_nDeliveryCount] DEFAULT 0 FOR [nDeliveryCount];
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.check_constraints WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblNotificationQueue]', N'U') AND name = N'CK_tblNotificationQueue_sState')
+        ALTER TABLE [dbo].[tblNotificationQueue] ADD CONSTRAINT [CK_tblNotificationQueue_sState] CHECK ([sState] IN (N'active', N'dead', N'done'));
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblNotificationQueue]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nSequence')
+        )
+    )
+        ALTER TABLE [dbo].[tblNotificationQueue] ADD CONSTRAINT [PK_tblNotificationQueue] PRIMARY KEY ([nSequence]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblNotificationQueue]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 2 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sMessageID', N'nRetired')
+        )
+    )
+        ALTER TABLE [dbo].[tblNotificationQueue] ADD CONSTRAINT [UQ_tblNotificationQueue_sMessageID_nRetired] UNIQUE ([sMessageID], [nRetired]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblNotificationQueue]', N'U') AND name = N'IX_tblNotificationQueue_sState_dtVisible')
+        CREATE INDEX [IX_tblNotificationQueue_sState_dtVisible] ON [dbo].[tblNotificationQueue] ([sState], [dtVisible]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblSubscriptionSchedule]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblSubscriptionSchedule] (
+            [nAccountID] BIGINT NOT NULL,
+            [dtDue] DATETIME2(7) NOT NULL,
+            [sOwner] NVARCHAR(100) NULL,
+            [dtLeaseUntil] DATETIME2(7) NULL,
+            [nFailures] INTEGER NOT NULL CONSTRAINT [DF_tblSubscriptionSchedule_nFailures] DEFAULT 0,
+            [sAttemptFingerprint] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NULL,
+            CONSTRAINT [PK_tblSubscriptionSchedule] PRIMARY KEY ([nAccountID])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [nAccountID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'dtDue') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [dtDue] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'sOwner') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [sOwner] NVARCHAR(100) NULL;
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'dtLeaseUntil') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [dtLeaseUntil] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'nFailures') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [nFailures] INTEGER NOT NULL CONSTRAINT [DF_tblSubscriptionSchedule_nFailures] DEFAULT 0;
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'sAttemptFingerprint') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [sAttemptFingerprint] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblSubscriptionSchedule'
+        AND COLUMN_NAME = N'nFailures' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD CONSTRAINT [DF_tblSubscriptionSchedule_nFailures] DEFAULT 0 FOR [nFailures];
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblSubscriptionSchedule]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID')
+        )
+    )
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD CONSTRAINT [PK_tblSubscriptionSchedule] PRIMARY KEY ([nAccountID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblSubscriptionSchedule]', N'U') AND name = N'IX_tblSubscriptionSchedule_dtDue')
+        CREATE INDEX [IX_tblSubscriptionSchedule_dtDue] ON [dbo].[tblSubscriptionSchedule] ([dtDue]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailAttachment]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailAttachment] (
+            [nAttachmentID] BIGINT NOT NULL IDENTITY,
+            [nMessageID] BIGINT NOT NULL,
+            [nPosition] INTEGER NOT NULL,
+            [sGraphAttachmentID] NVARCHAR(max) NULL,
+            [sKind] NVARCHAR(20) NOT NULL,
+            [sFileName] NVARCHAR(max) NULL,
+            [sContentType] NVARCHAR(max) NULL,
+            [nSize] BIGINT NOT NULL,
+            [bInline] BIT NOT NULL,
+            [sContentID] NVARCHAR(max) NULL,
+            [sSHA256] NVARCHAR(64) NULL,
+            [biContent] VARBINARY(max) NULL,
+            CONSTRAINT [PK_tblEmailAttachment] PRIMARY KEY ([nAttachmentID]),
+            CONSTRAINT [CK_tblEmailAttachment_sKind] CHECK ([sKind] IN (N'file', N'item', N'reference')),
+            CONSTRAINT [FK_tblEmailAttachment_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE,
+            CONSTRAINT [UQ_tblEmailAttachment_nMessageID_nPosition] UNIQUE ([nMessageID], [nPosition])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'nAttachmentID') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [nAttachmentID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'nMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [nMessageID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'nPosition') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [nPosition] INTEGER NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sGraphAttachmentID') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sGraphAttachmentID] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sKind') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sKind] NVARCHAR(20) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sFileName') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sFileName] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sContentType') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sContentType] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'nSize') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [nSize] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'bInline') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [bInline] BIT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sContentID') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sContentID] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sSHA256') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sSHA256] NVARCHAR(64) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'biContent') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [biContent] VARBINARY(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.check_constraints WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailAttachment]', N'U') AND name = N'CK_tblEmailAttachment_sKind')
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD CONSTRAINT [CK_tblEmailAttachment_sKind] CHECK ([sKind] IN (N'file', N'item', N'reference'));
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.foreign_keys WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailAttachment]', N'U') AND name = N'FK_tblEmailAttachment_nMessageID')
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD CONSTRAINT [FK_tblEmailAttachment_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailAttachment]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAttachmentID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD CONSTRAINT [PK_tblEmailAttachment] PRIMARY KEY ([nAttachmentID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailAttachment]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 2 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nMessageID', N'nPosition')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD CONSTRAINT [UQ_tblEmailAttachment_nMessageID_nPosition] UNIQUE ([nMessageID], [nPosition]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailRecipient]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailRecipient] (
+            [nMessageID] BIGINT NOT NULL,
+            [sKind] NVARCHAR(10) NOT NULL,
+            [nPosition] INTEGER NOT NULL,
+            [sName] NVARCHAR(max) NULL,
+            [sAddress] NVARCHAR(max) NULL,
+            CONSTRAINT [PK_tblEmailRecipient] PRIMARY KEY ([nMessageID], [sKind], [nPosition]),
+            CONSTRAINT [CK_tblEmailRecipient_sKind] CHECK ([sKind] IN (N'to', N'cc', N'bcc', N'replyTo')),
+            CONSTRAINT [FK_tblEmailRecipient_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailRecipient]', N'nMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailRecipient] ADD [nMessageID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRecipient]', N'sKind') IS NULL
+        ALTER TABLE [dbo].[tblEmailRecipient] ADD [sKind] NVARCHAR(10) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRecipient]', N'nPosition') IS NULL
+        ALTER TABLE [dbo].[tblEmailRecipient] ADD [nPosition] INTEGER NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRecipient]', N'sName') IS NULL
+        ALTER TABLE [dbo].[tblEmailRecipient] ADD [sName] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRecipient]', N'sAddress') IS NULL
+        ALTER TABLE [dbo].[tblEmailRecipient] ADD [sAddress] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.check_constraints WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailRecipient]', N'U') AND name = N'CK_tblEmailRecipient_sKind')
+        ALTER TABLE [dbo].[tblEmailRecipient] ADD CONSTRAINT [CK_tblEmailRecipient_sKind] CHECK ([sKind] IN (N'to', N'cc', N'bcc', N'replyTo'));
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.foreign_keys WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailRecipient]', N'U') AND name = N'FK_tblEmailRecipient_nMessageID')
+        ALTER TABLE [dbo].[tblEmailRecipient] ADD CONSTRAINT [FK_tblEmailRecipient_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailRecipient]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 3 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 3 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nMessageID', N'sKind', N'nPosition')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailRecipient] ADD CONSTRAINT [PK_tblEmailRecipient] PRIMARY KEY ([nMessageID], [sKind], [nPosition]);
+END;
+GO
+
+-- 0002: Catch-up by delta query, the silence watch, shared call budgets, two certificates an account.
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sNextCertificateThumbprint') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sNextCertificateThumbprint] NVARCHAR(100) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'dtImportSince') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [dtImportSince] DATETIME2(7) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblGraphSubscription]', N'dtCreated') IS NULL
+        ALTER TABLE [dbo].[tblGraphSubscription] ADD [dtCreated] DATETIME2(7) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'nRequests') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [nRequests] INTEGER NOT NULL CONSTRAINT [DF_tblSubscriptionSchedule_nRequests] DEFAULT 0;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblSubscriptionSchedule'
+        AND COLUMN_NAME = N'nRequests' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD CONSTRAINT [DF_tblSubscriptionSchedule_nRequests] DEFAULT 0 FOR [nRequests];
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'dtReauthorize') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [dtReauthorize] DATETIME2(7) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'bRecreate') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [bRecreate] BIT NOT NULL CONSTRAINT [DF_tblSubscriptionSchedule_bRecreate] DEFAULT 0;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblSubscriptionSchedule'
+        AND COLUMN_NAME = N'bRecreate' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD CONSTRAINT [DF_tblSubscriptionSchedule_bRecreate] DEFAULT 0 FOR [bRecreate];
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'sServed') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [sServed] NVARCHAR(1300) COLLATE Latin1_General_100_BIN2 NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'sServedWith') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [sServedWith] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblFolderSync]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblFolderSync] (
+            [nAccountID] BIGINT NOT NULL,
+            [dtDue] DATETIME2(7) NOT NULL,
+            [sOwner] NVARCHAR(100) NULL,
+            [dtLeaseUntil] DATETIME2(7) NULL,
+            [nFailures] INTEGER NOT NULL CONSTRAINT [DF_tblFolderSync_nFailures] DEFAULT 0,
+            [nRequests] INTEGER NOT NULL CONSTRAINT [DF_tblFolderSync_nRequests] DEFAULT 0,
+            [sResource] NVARCHAR(1000) NULL,
+            [sLink] NVARCHAR(max) NULL,
+            [bFullPass] BIT NOT NULL CONSTRAINT [DF_tblFolderSync_bFullPass] DEFAULT 1,
+            [bGap] BIT NOT NULL CONSTRAINT [DF_tblFolderSync_bGap] DEFAULT 1,
+            [dtSwept] DATETIME2(7) NULL,
+            CONSTRAINT [PK_tblFolderSync] PRIMARY KEY ([nAccountID])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [nAccountID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'dtDue') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [dtDue] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'sOwner') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [sOwner] NVARCHAR(100) NULL;
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'dtLeaseUntil') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [dtLeaseUntil] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'nFailures') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [nFailures] INTEGER NOT NULL CONSTRAINT [DF_tblFolderSync_nFailures] DEFAULT 0;
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'nRequests') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [nRequests] INTEGER NOT NULL CONSTRAINT [DF_tblFolderSync_nRequests] DEFAULT 0;
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'sResource') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [sResource] NVARCHAR(1000) NULL;
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'sLink') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [sLink] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'bFullPass') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [bFullPass] BIT NOT NULL CONSTRAINT [DF_tblFolderSync_bFullPass] DEFAULT 1;
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'bGap') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [bGap] BIT NOT NULL CONSTRAINT [DF_tblFolderSync_bGap] DEFAULT 1;
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'dtSwept') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [dtSwept] DATETIME2(7) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblFolderSync'
+        AND COLUMN_NAME = N'nFailures' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblFolderSync] ADD CONSTRAINT [DF_tblFolderSync_nFailures] DEFAULT 0 FOR [nFailures];
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblFolderSync'
+        AND COLUMN_NAME = N'nRequests' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblFolderSync] ADD CONSTRAINT [DF_tblFolderSync_nRequests] DEFAULT 0 FOR [nRequests];
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblFolderSync'
+        AND COLUMN_NAME = N'bFullPass' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblFolderSync] ADD CONSTRAINT [DF_tblFolderSync_bFullPass] DEFAULT 1 FOR [bFullPass];
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblFolderSync'
+        AND COLUMN_NAME = N'bGap' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblFolderSync] ADD CONSTRAINT [DF_tblFolderSync_bGap] DEFAULT 1 FOR [bGap];
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblFolderSync]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID')
+        )
+    )
+        ALTER TABLE [dbo].[tblFolderSync] ADD CONSTRAINT [PK_tblFolderSync] PRIMARY KEY ([nAccountID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblFolderSync]', N'U') AND name = N'IX_tblFolderSync_dtDue')
+        CREATE INDEX [IX_tblFolderSync_dtDue] ON [dbo].[tblFolderSync] ([dtDue]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblMissedNotification]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblMissedNotification] (
+            [nMissedID] BIGINT NOT NULL IDENTITY,
+            [nAccountID] BIGINT NOT NULL,
+            [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [dtReceived] DATETIME2(7) NOT NULL,
+            [dtFound] DATETIME2(7) NOT NULL,
+            [dtTold] DATETIME2(7) NULL,
+            CONSTRAINT [PK_tblMissedNotification] PRIMARY KEY ([nMissedID]),
+            CONSTRAINT [UQ_tblMissedNotification_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblMissedNotification]', N'nMissedID') IS NULL
+        ALTER TABLE [dbo].[tblMissedNotification] ADD [nMissedID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblMissedNotification]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblMissedNotification] ADD [nAccountID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMissedNotification]', N'sGraphMessageID') IS NULL
+        ALTER TABLE [dbo].[tblMissedNotification] ADD [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMissedNotification]', N'dtReceived') IS NULL
+        ALTER TABLE [dbo].[tblMissedNotification] ADD [dtReceived] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMissedNotification]', N'dtFound') IS NULL
+        ALTER TABLE [dbo].[tblMissedNotification] ADD [dtFound] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMissedNotification]', N'dtTold') IS NULL
+        ALTER TABLE [dbo].[tblMissedNotification] ADD [dtTold] DATETIME2(7) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblMissedNotification]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nMissedID')
+        )
+    )
+        ALTER TABLE [dbo].[tblMissedNotification] ADD CONSTRAINT [PK_tblMissedNotification] PRIMARY KEY ([nMissedID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblMissedNotification]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 2 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID', N'sGraphMessageID')
+        )
+    )
+        ALTER TABLE [dbo].[tblMissedNotification] ADD CONSTRAINT [UQ_tblMissedNotification_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblCallBudget]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblCallBudget] (
+            [sBudget] NVARCHAR(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [nSlot] BIGINT NOT NULL,
+            [nUsed] INTEGER NOT NULL,
+            CONSTRAINT [PK_tblCallBudget] PRIMARY KEY ([sBudget])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblCallBudget]', N'sBudget') IS NULL
+        ALTER TABLE [dbo].[tblCallBudget] ADD [sBudget] NVARCHAR(200) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblCallBudget]', N'nSlot') IS NULL
+        ALTER TABLE [dbo].[tblCallBudget] ADD [nSlot] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblCallBudget]', N'nUsed') IS NULL
+        ALTER TABLE [dbo].[tblCallBudget] ADD [nUsed] INTEGER NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblCallBudget]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sBudget')
+        )
+    )
+        ALTER TABLE [dbo].[tblCallBudget] ADD CONSTRAINT [PK_tblCallBudget] PRIMARY KEY ([sBudget]);
+END;
+GO
+
+-- 0003: Calls at once of a mailbox shared by all hosts, the trace of each message, the audit of operators.
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblMailboxCall]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblMailboxCall] (
+            [sMailbox] NVARCHAR(425) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [nSlot] INTEGER NOT NULL,
+            [sOwner] NVARCHAR(100) NOT NULL,
+            [dtLeaseUntil] DATETIME2(7) NOT NULL,
+            CONSTRAINT [PK_tblMailboxCall] PRIMARY KEY ([sMailbox], [nSlot])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblMailboxCall]', N'sMailbox') IS NULL
+        ALTER TABLE [dbo].[tblMailboxCall] ADD [sMailbox] NVARCHAR(425) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMailboxCall]', N'nSlot') IS NULL
+        ALTER TABLE [dbo].[tblMailboxCall] ADD [nSlot] INTEGER NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMailboxCall]', N'sOwner') IS NULL
+        ALTER TABLE [dbo].[tblMailboxCall] ADD [sOwner] NVARCHAR(100) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMailboxCall]', N'dtLeaseUntil') IS NULL
+        ALTER TABLE [dbo].[tblMailboxCall] ADD [dtLeaseUntil] DATETIME2(7) NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblMailboxCall]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 2 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sMailbox', N'nSlot')
+        )
+    )
+        ALTER TABLE [dbo].[tblMailboxCall] ADD CONSTRAINT [PK_tblMailboxCall] PRIMARY KEY ([sMailbox], [nSlot]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblMailboxCall]', N'U') AND name = N'IX_tblMailboxCall_dtLeaseUntil')
+        CREATE INDEX [IX_tblMailboxCall_dtLeaseUntil] ON [dbo].[tblMailboxCall] ([dtLeaseUntil]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblMessageTrace]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblMessageTrace] (
+            [nTraceID] BIGINT NOT NULL IDENTITY,
+            [nAccountID] BIGINT NULL,
+            [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NULL,
+            [sInternetMessageID] NVARCHAR(998) NULL,
+            [sSubject] NVARCHAR(400) NULL,
+            [sSource] NVARCHAR(20) NULL,
+            [sCorrelationID] NVARCHAR(64) NULL,
+            [sQueueMessageID] NVARCHAR(128) COLLATE Latin1_General_100_BIN2 NULL,
+            [dtNotified] DATETIME2(7) NULL,
+            [dtQueued] DATETIME2(7) NULL,
+            [nAttempt] INTEGER NULL,
+            [sHost] NVARCHAR(100) NOT NULL,
+            [dtStarted] DATETIME2(7) NOT NULL,
+            [dtFetched] DATETIME2(7) NULL,
+            [dtEnded] DATETIME2(7) NOT NULL,
+            [sOutcome] NVARCHAR(20) NOT NULL,
+            [sReason] NVARCHAR(100) NULL,
+            [sDetail] NVARCHAR(max) NULL,
+            CONSTRAINT [PK_tblMessageTrace] PRIMARY KEY ([nTraceID])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'nTraceID') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [nTraceID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [nAccountID] BIGINT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sGraphMessageID') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sInternetMessageID') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [sInternetMessageID] NVARCHAR(998) NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sSubject') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [sSubject] NVARCHAR(400) NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sSource') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [sSource] NVARCHAR(20) NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sCorrelationID') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [sCorrelationID] NVARCHAR(64) NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sQueueMessageID') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [sQueueMessageID] NVARCHAR(128) COLLATE Latin1_General_100_BIN2 NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'dtNotified') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [dtNotified] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'dtQueued') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [dtQueued] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'nAttempt') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [nAttempt] INTEGER NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sHost') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [sHost] NVARCHAR(100) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'dtStarted') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [dtStarted] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'dtFetched') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [dtFetched] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'dtEnded') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [dtEnded] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sOutcome') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [sOutcome] NVARCHAR(20) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sReason') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [sReason] NVARCHAR(100) NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sDetail') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [sDetail] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblMessageTrace]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nTraceID')
+        )
+    )
+        ALTER TABLE [dbo].[tblMessageTrace] ADD CONSTRAINT [PK_tblMessageTrace] PRIMARY KEY ([nTraceID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblMessageTrace]', N'U') AND name = N'IX_tblMessageTrace_nAccountID_sGraphMessageID')
+        CREATE INDEX [IX_tblMessageTrace_nAccountID_sGraphMessageID] ON [dbo].[tblMessageTrace] ([nAccountID], [sGraphMessageID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblMessageTrace]', N'U') AND name = N'IX_tblMessageTrace_dtEnded')
+        CREATE INDEX [IX_tblMessageTrace_dtEnded] ON [dbo].[tblMessageTrace] ([dtEnded]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblQueueAudit]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblQueueAudit] (
+            [nAuditID] BIGINT NOT NULL IDENTITY,
+            [sAction] NVARCHAR(20) NOT NULL,
+            [sWho] NVARCHAR(200) NOT NULL,
+            [sHost] NVARCHAR(100) NOT NULL,
+            [sQueue] NVARCHAR(400) NOT NULL,
+            [sSelection] NVARCHAR(max) NOT NULL,
+            [sWhy] NVARCHAR(max) NULL,
+            [dtStarted] DATETIME2(7) NOT NULL,
+            [dtEnded] DATETIME2(7) NULL,
+            [nMessages] INTEGER NOT NULL CONSTRAINT [DF_tblQueueAudit_nMessages] DEFAULT 0,
+            CONSTRAINT [PK_tblQueueAudit] PRIMARY KEY ([nAuditID])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblQueueAudit]', N'nAuditID') IS NULL
+        ALTER TABLE [dbo].[tblQueueAudit] ADD [nAuditID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblQueueAudit]', N'sAction') IS NULL
+        ALTER TABLE [dbo].[tblQueueAudit] ADD [sAction] NVARCHAR(20) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblQueueAudit]', N'sWho') IS NULL
+        ALTER TABLE [dbo].[tblQueueAudit] ADD [sWho] NVARCHAR(200) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblQueueAudit]', N'sHost') IS NULL
+        ALTER TABLE [dbo].[tblQueueAudit] ADD [sHost] NVARCHAR(100) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblQueueAudit]', N'sQueue') IS NULL
+        ALTER TABLE [dbo].[tblQueueAudit] ADD [sQueue] NVARCHAR(400) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblQueueAudit]', N'sSelection') IS NULL
+        ALTER TABLE [dbo].[tblQueueAudit] ADD [sSelection] NVARCHAR(max) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblQueueAudit]', N'sWhy') IS NULL
+        ALTER TABLE [dbo].[tblQueueAudit] ADD [sWhy] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblQueueAudit]', N'dtStarted') IS NULL
+        ALTER TABLE [dbo].[tblQueueAudit] ADD [dtStarted] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblQueueAudit]', N'dtEnded') IS NULL
+        ALTER TABLE [dbo].[tblQueueAudit] ADD [dtEnded] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblQueueAudit]', N'nMessages') IS NULL
+        ALTER TABLE [dbo].[tblQueueAudit] ADD [nMessages] INTEGER NOT NULL CONSTRAINT [DF_tblQueueAudit_nMessages] DEFAULT 0;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblQueueAudit'
+        AND COLUMN_NAME = N'nMessages' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblQueueAudit] ADD CONSTRAINT [DF_tblQueueAudit_nMessages] DEFAULT 0 FOR [nMessages];
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblQueueAudit]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAuditID')
+        )
+    )
+        ALTER TABLE [dbo].[tblQueueAudit] ADD CONSTRAINT [PK_tblQueueAudit] PRIMARY KEY ([nAuditID]);
+END;
+GO
+
+-- 0004: Which programs may work on the schema, so that hosts can be upgraded one after the other.
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblMailImporterVersion]', N'sOldestProgram') IS NULL
+        ALTER TABLE [dbo].[tblMailImporterVersion] ADD [sOldestProgram] NVARCHAR(32) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblMailImporterVersion]', N'sOldestProgramOf') IS NULL
+        ALTER TABLE [dbo].[tblMailImporterVersion] ADD [sOldestProgramOf] NVARCHAR(32) NULL;
+END;
+GO
+
+-- Columns that were there already must have a value in each row.
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'tblAccountCondition.sReason: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblAccountCondition] WHERE [sReason] IS NULL)
+    UNION ALL SELECT N'tblAccountCondition.sDetail: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblAccountCondition] WHERE [sDetail] IS NULL)
+    UNION ALL SELECT N'tblAccountCondition.dtSince: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblAccountCondition] WHERE [dtSince] IS NULL)
+    UNION ALL SELECT N'tblAccountCondition.dtNextAttempt: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblAccountCondition] WHERE [dtNextAttempt] IS NULL);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'tblCallBudget.nSlot: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblCallBudget] WHERE [nSlot] IS NULL)
+    UNION ALL SELECT N'tblCallBudget.nUsed: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblCallBudget] WHERE [nUsed] IS NULL);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'tblEmailAccountSettings.sAccountName: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sAccountName] IS NULL)
+    UNION ALL SELECT N'tblEmailAccountSettings.sAuthentication: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sAuthentication] IS NULL)
+    UNION ALL SELECT N'tblEmailAccountSettings.sTenantID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sTenantID] IS NULL)
+    UNION ALL SELECT N'tblEmailAccountSettings.sClientID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sClientID] IS NULL)
+    UNION ALL SELECT N'tblEmailAccountSettings.sUserID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sUserID] IS NULL)
+    UNION ALL SELECT N'tblEmailAccountSettings.sCertificateThumbprint: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sCertificateThumbprint] IS NULL)
+    UNION ALL SELECT N'tblEmailAccountSettings.bSecureCertificateAccess: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [bSecureCertificateAccess] IS NULL)
+    UNION ALL SELECT N'tblEmailAccountSettings.sFolder: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sFolder] IS NULL)
+    UNION ALL SELECT N'tblEmailAccountSettings.sAfterImport: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sAfterImport] IS NULL)
+    UNION ALL SELECT N'tblEmailAccountSettings.bEnabled: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [bEnabled] IS NULL);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'tblEmailMessage.nAccountID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailMessage] WHERE [nAccountID] IS NULL)
+    UNION ALL SELECT N'tblEmailMessage.sGraphMessageID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailMessage] WHERE [sGraphMessageID] IS NULL)
+    UNION ALL SELECT N'tblEmailMessage.bHasAttachments: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailMessage] WHERE [bHasAttachments] IS NULL)
+    UNION ALL SELECT N'tblEmailMessage.dtImported: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailMessage] WHERE [dtImported] IS NULL);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'tblFolderSync.dtDue: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblFolderSync] WHERE [dtDue] IS NULL)
+    UNION ALL SELECT N'tblFolderSync.nFailures: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblFolderSync] WHERE [nFailures] IS NULL)
+    UNION ALL SELECT N'tblFolderSync.nRequests: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblFolderSync] WHERE [nRequests] IS NULL)
+    UNION ALL SELECT N'tblFolderSync.bFullPass: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblFolderSync] WHERE [bFullPass] IS NULL)
+    UNION ALL SELECT N'tblFolderSync.bGap: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblFolderSync] WHERE [bGap] IS NULL);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'tblGraphSubscription.nAccountID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblGraphSubscription] WHERE [nAccountID] IS NULL)
+    UNION ALL SELECT N'tblGraphSubscription.dtExpires: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblGraphSubscription] WHERE [dtExpires] IS NULL)
+    UNION ALL SELECT N'tblGraphSubscription.sState: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblGraphSubscription] WHERE [sState] IS NULL)
+    UNION ALL SELECT N'tblGraphSubscription.sResource: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblGraphSubscription] WHERE [sResource] IS NULL)
+    UNION ALL SELECT N'tblGraphSubscription.sNotificationURL: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblGraphSubscription] WHERE [sNotificationURL] IS NULL)
+    UNION ALL SELECT N'tblGraphSubscription.sKeyFingerprint: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblGraphSubscription] WHERE [sKeyFingerprint] IS NULL)
+    UNION ALL SELECT N'tblGraphSubscription.dtGranted: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblGraphSubscription] WHERE [dtGranted] IS NULL);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'tblImporterSecret.sValue: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblImporterSecret] WHERE [sValue] IS NULL)
+    UNION ALL SELECT N'tblImporterSecret.dtCreated: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblImporterSecret] WHERE [dtCreated] IS NULL);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'tblMailboxCall.sOwner: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMailboxCall] WHERE [sOwner] IS NULL)
+    UNION ALL SELECT N'tblMailboxCall.dtLeaseUntil: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMailboxCall] WHERE [dtLeaseUntil] IS NULL);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'tblMessageTrace.sHost: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMessageTrace] WHERE [sHost] IS NULL)
+    UNION ALL SELECT N'tblMessageTrace.dtStarted: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMessageTrace] WHERE [dtStarted] IS NULL)
+    UNION ALL SELECT N'tblMessageTrace.dtEnded: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMessageTrace] WHERE [dtEnded] IS NULL)
+    UNION ALL SELECT N'tblMessageTrace.sOutcome: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMessageTrace] WHERE [sOutcome] IS NULL);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'tblMissedNotification.nAccountID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMissedNotification] WHERE [nAccountID] IS NULL)
+    UNION ALL SELECT N'tblMissedNotification.sGraphMessageID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMissedNotification] WHERE [sGraphMessageID] IS NULL)
+    UNION ALL SELECT N'tblMissedNotification.dtReceived: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMissedNotification] WHERE [dtReceived] IS NULL)
+    UNION ALL SELECT N'tblMissedNotification.dtFound: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMissedNotification] WHERE [dtFound] IS NULL);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'tblNotificationQueue.sMessageID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblNotificationQueue] WHERE [sMessageID] IS NULL)
+    UNION ALL SELECT N'tblNotificationQueue.nRetired: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblNotificationQueue] WHERE [nRetired] IS NULL)
+    UNION ALL SELECT N'tblNotificationQueue.sState: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblNotificationQueue] WHERE [sState] IS NULL)
+    UNION ALL SELECT N'tblNotificationQueue.sBody: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblNotificationQueue] WHERE [sBody] IS NULL)
+    UNION ALL SELECT N'tblNotificationQueue.dtEnqueued: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblNotificationQueue] WHERE [dtEnqueued] IS NULL)
+    UNION ALL SELECT N'tblNotificationQueue.dtVisible: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblNotificationQueue] WHERE [dtVisible] IS NULL)
+    UNION ALL SELECT N'tblNotificationQueue.nDeliveryCount: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblNotificationQueue] WHERE [nDeliveryCount] IS NULL);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'tblQueueAudit.sAction: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [sAction] IS NULL)
+    UNION ALL SELECT N'tblQueueAudit.sWho: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [sWho] IS NULL)
+    UNION ALL SELECT N'tblQueueAudit.sHost: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [sHost] IS NULL)
+    UNION ALL SELECT N'tblQueueAudit.sQueue: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [sQueue] IS NULL)
+    UNION ALL SELECT N'tblQueueAudit.sSelection: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [sSelection] IS NULL)
+    UNION ALL SELECT N'tblQueueAudit.dtStarted: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [dtStarted] IS NULL)
+    UNION ALL SELECT N'tblQueueAudit.nMessages: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [nMessages] IS NULL);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'tblSubscriptionSchedule.dtDue: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblSubscriptionSchedule] WHERE [dtDue] IS NULL)
+    UNION ALL SELECT N'tblSubscriptionSchedule.nFailures: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblSubscriptionSchedule] WHERE [nFailures] IS NULL)
+    UNION ALL SELECT N'tblSubscriptionSchedule.nRequests: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblSubscriptionSchedule] WHERE [nRequests] IS NULL)
+    UNION ALL SELECT N'tblSubscriptionSchedule.bRecreate: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblSubscriptionSchedule] WHERE [bRecreate] IS NULL);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'tblEmailAttachment.nMessageID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [nMessageID] IS NULL)
+    UNION ALL SELECT N'tblEmailAttachment.nPosition: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [nPosition] IS NULL)
+    UNION ALL SELECT N'tblEmailAttachment.sKind: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [sKind] IS NULL)
+    UNION ALL SELECT N'tblEmailAttachment.nSize: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [nSize] IS NULL)
+    UNION ALL SELECT N'tblEmailAttachment.bInline: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [bInline] IS NULL);
+END;
+GO
+IF @@TRANCOUNT > 0 AND EXISTS (SELECT 1 FROM #MailImporterProblem)
+BEGIN
+    DECLARE @next INT = (SELECT MIN([nProblem]) FROM #MailImporterProblem);
+    DECLARE @text NVARCHAR(2000) = N'mail-importer cannot use what is there, and nothing was changed:';
+    WHILE @next IS NOT NULL
+    BEGIN
+        SELECT @text = LEFT(@text + N' ' + [sText], 2000) FROM #MailImporterProblem WHERE [nProblem] = @next;
+        SET @next = (SELECT MIN([nProblem]) FROM #MailImporterProblem WHERE [nProblem] > @next);
+    END;
+    IF @next IS NULL
+    BEGIN
+        THROW 51000, @text, 1;
+    END;
+END;
+GO
+
+-- The secret that authenticates notifications, made by the server where there is none.
+IF @@TRANCOUNT > 0 AND NOT EXISTS (SELECT 1 FROM [dbo].[tblImporterSecret] WHERE [sName] = N'client_state_secret')
+BEGIN
+    INSERT INTO [dbo].[tblImporterSecret] ([sName], [sValue], [dtCreated])
+    VALUES (N'client_state_secret', CONVERT(NVARCHAR(96), CRYPT_GEN_RANDOM(48), 2), SYSUTCDATETIME());
+END;
+GO
+
+-- Revision 0004
+IF @@TRANCOUNT > 0 AND NOT EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion])
+BEGIN
+    INSERT INTO [dbo].[tblMailImporterVersion] ([version_num]) VALUES (N'0004');
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    UPDATE [dbo].[tblMailImporterVersion]
+    SET [version_num] = N'0004', [sOldestProgram] = N'0001',
+        [sOldestProgramOf] = N'0004';
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    DROP TABLE #MailImporterProblem;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    COMMIT TRANSACTION;
+END;
+GO

@@ -1,0 +1,146 @@
+"""`db check`: what differs from what the program would have made, each with what to do."""
+
+from typing import Final
+
+import pytest
+from sqlalchemy import Connection, Engine
+
+from db import schema
+from db.comparison import Difference, Weight
+from db.engine import run_reading, run_writing
+from db.found import schema_of
+
+SERVERS: Final = pytest.mark.parametrize(
+    "backend", ["postgresql", pytest.param("mssql", marks=pytest.mark.mssql)], indirect=True
+)
+MESSAGES: Final = "tblEmailMessage"
+
+# What somebody did, on PostgreSQL and on SQL Server, and where it is found. {} is the schema, with its dot.
+DAMAGE: Final = {
+    "index": (
+        'DROP INDEX {}"IX_tblEmailMessage_nAccountID_dtReceived"',
+        'DROP INDEX "IX_tblEmailMessage_nAccountID_dtReceived" ON {}"tblEmailMessage"',
+        f"{MESSAGES}.IX_tblEmailMessage_nAccountID_dtReceived",
+    ),
+    "unique key": (
+        'ALTER TABLE {}"tblEmailMessage" DROP CONSTRAINT "UQ_tblEmailMessage_nAccountID_sGraphMessageID"',
+        None,
+        f"{MESSAGES}.UQ_tblEmailMessage_nAccountID_sGraphMessageID",
+    ),
+    "primary key": (
+        'ALTER TABLE {}"tblCallBudget" DROP CONSTRAINT "PK_tblCallBudget"',
+        None,
+        "tblCallBudget.PK_tblCallBudget",
+    ),
+    "check": (
+        'ALTER TABLE {}"tblEmailRecipient" DROP CONSTRAINT "CK_tblEmailRecipient_sKind"',
+        None,
+        "tblEmailRecipient.CK_tblEmailRecipient_sKind",
+    ),
+    "foreign key": (
+        'ALTER TABLE {}"tblEmailRecipient" DROP CONSTRAINT "FK_tblEmailRecipient_nMessageID"',
+        None,
+        "tblEmailRecipient.FK_tblEmailRecipient_nMessageID",
+    ),
+    "default": (
+        'ALTER TABLE {}"tblFolderSync" ALTER COLUMN "bGap" DROP DEFAULT',
+        'ALTER TABLE {}"tblFolderSync" DROP CONSTRAINT "DF_tblFolderSync_bGap"',
+        "tblFolderSync.bGap",
+    ),
+    "column": (
+        'ALTER TABLE {}"tblEmailMessage" DROP COLUMN "sSubject"',
+        None,
+        f"{MESSAGES}.sSubject",
+    ),
+    "length": (
+        'ALTER TABLE {}"tblEmailMessage" ALTER COLUMN "sInternetMessageID" TYPE varchar(100)',
+        'ALTER TABLE {}"tblEmailMessage" ALTER COLUMN "sInternetMessageID" nvarchar(100) NULL',
+        f"{MESSAGES}.sInternetMessageID",
+    ),
+    "type": (
+        'ALTER TABLE {}"tblEmailMessage" ALTER COLUMN "dtSent" TYPE timestamptz',
+        'ALTER TABLE {}"tblEmailMessage" ALTER COLUMN "dtSent" datetime NULL',
+        f"{MESSAGES}.dtSent",
+    ),
+    "null": (
+        'ALTER TABLE {}"tblEmailMessage" ALTER COLUMN "dtImported" DROP NOT NULL',
+        'ALTER TABLE {}"tblEmailMessage" ALTER COLUMN "dtImported" datetime2(7) NULL',
+        f"{MESSAGES}.dtImported",
+    ),
+    "no null": (
+        'ALTER TABLE {}"tblEmailMessage" ALTER COLUMN "sBodyType" SET NOT NULL',
+        'ALTER TABLE {}"tblEmailMessage" ALTER COLUMN "sBodyType" nvarchar(20) NOT NULL',
+        f"{MESSAGES}.sBodyType",
+    ),
+}
+
+
+def wrong(engine: Engine) -> list[Difference]:
+    return [each for each in schema.check(engine) if each.weight not in {Weight.ACCEPTED, Weight.ADVICE}]
+
+
+def do(engine: Engine, statement: str) -> None:
+    def work(connection: Connection) -> None:
+        place = schema_of(connection)
+        connection.exec_driver_sql(statement.replace("{}", f'"{place}".' if place else ""))
+
+    run_writing(engine, work)
+
+
+@SERVERS
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_what_was_changed_is_found_and_put_right_by_what_is_said(kind: str, own_engine: Engine) -> None:
+    """One change, one finding; the statement that it names is all that there is to do."""
+    on_postgresql, on_sql_server, where = DAMAGE[kind]
+    is_sql_server = own_engine.dialect.name == "mssql"
+    do(own_engine, (on_sql_server or on_postgresql) if is_sql_server else on_postgresql)
+    [found] = wrong(own_engine)
+    assert f"{found.table}.{found.item}" == where
+    assert found.remedy.startswith("Run: ")
+    do(own_engine, found.remedy.removeprefix("Run: ").partition("; or rename")[0])
+    assert wrong(own_engine) == []
+
+
+@SERVERS
+def test_another_default_is_told(own_engine: Engine) -> None:
+    """It may be wanted, so it is not called missing."""
+    if own_engine.dialect.name == "mssql":
+        do(own_engine, 'ALTER TABLE {}"tblFolderSync" DROP CONSTRAINT "DF_tblFolderSync_nFailures"')
+        do(own_engine, 'ALTER TABLE {}"tblFolderSync" ADD CONSTRAINT "DF_x" DEFAULT 7 FOR "nFailures"')
+    else:
+        do(own_engine, 'ALTER TABLE {}"tblFolderSync" ALTER COLUMN "nFailures" SET DEFAULT 7')
+    [found] = wrong(own_engine)
+    assert (found.item, found.wanted, found.weight) == ("nFailures", "default 0", Weight.DIFFERS)
+
+
+@pytest.mark.parametrize("backend", [pytest.param("mssql", marks=pytest.mark.mssql)], indirect=True)
+def test_an_id_that_does_not_see_case_is_told(own_engine: Engine) -> None:
+    """Two messages would be one."""
+    do(
+        own_engine,
+        'ALTER TABLE {}"tblMessageTrace" ALTER COLUMN "sQueueMessageID" nvarchar(128) COLLATE Latin1_General_CI_AS',
+    )
+    [found] = wrong(own_engine)
+    assert (found.item, found.weight) == ("sQueueMessageID", Weight.BLOCKS)
+
+
+def test_tables_and_columns_of_others_are_left_out(own_engine: Engine) -> None:
+    """Whatever else is in the database is nobody's business here."""
+    do(own_engine, 'CREATE TABLE {}"tblTheirs" ("x" integer)')
+    do(own_engine, f'ALTER TABLE {{}}"{MESSAGES}" ADD "sTheirs" varchar(10)')
+    assert wrong(own_engine) == []
+
+
+def test_a_missing_table_is_told(own_engine: Engine) -> None:
+    """With how to get it back."""
+    do(own_engine, 'DROP TABLE {}"tblQueueAudit"')
+    [found] = wrong(own_engine)
+    assert (found.table, found.found) == ("tblQueueAudit", "no table")
+
+
+def test_looking_changes_nothing(own_engine: Engine) -> None:
+    """The comparison reads only."""
+    do(own_engine, 'DROP TABLE {}"tblQueueAudit"')
+    before = [str(each) for each in schema.check(own_engine)]
+    assert [str(each) for each in schema.check(own_engine)] == before
+    assert run_reading(own_engine, schema.stored_client_state_secret) is not None

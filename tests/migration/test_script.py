@@ -1,0 +1,255 @@
+"""The script that an administrator runs: `db upgrade --sql`."""
+
+import functools
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+import sqlglot
+from sqlalchemy import Connection, Engine, Executable, text
+from sqlalchemy.schema import CreateSchema
+from sqlglot import exp
+
+from db import schema
+from db.comparison import Weight
+from db.connection import ConnectionOptions
+from db.engine import make_engine, run_reading, run_writing
+from tests.clock import SettableClock
+from tests.databases import Gateway
+from tests.migration import past
+
+NOW: Final = SettableClock()()
+REVIEWED: Final = Path(__file__).with_name("sql_server.sql")
+URL: Final = "mssql+pyodbc://host/gateway?driver=ODBC+Driver+18+for+SQL+Server"
+POSTGRESQL: Final = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+MSSQL: Final = pytest.mark.parametrize("backend", [pytest.param("mssql", marks=pytest.mark.mssql)], indirect=True)
+
+
+def of_sql_server(place: str | None = None) -> str:
+    engine = make_engine(URL, ConnectionOptions(schema=place))
+    return schema.script(engine)
+
+
+def batches(script: str) -> list[str]:
+    return [each for each in re.split(r"(?m)^GO\n", script) if each.strip()]
+
+
+def wrong(engine: Engine) -> list[str]:
+    return [str(each) for each in schema.check(engine) if each.weight is not Weight.ADVICE]
+
+
+def run(engine: Engine, script: str) -> None:
+    """As the tools do: one connection, nothing but the script's own transaction."""
+    connection = engine.raw_connection()
+    try:
+        driver = connection.driver_connection
+        assert driver is not None
+        driver.autocommit = True
+        for batch in batches(script) if engine.dialect.name == "mssql" else [script]:
+            driver.cursor().execute(batch)
+    finally:
+        connection.invalidate()
+
+
+# -- SQL Server: the text
+
+
+def test_the_script_for_sql_server_is_the_one_that_was_reviewed() -> None:
+    """Whoever changes it sees what an administrator will see.
+
+    To write it anew: mail-importer db upgrade --sql > tests/migration/sql_server.sql
+    (with MAIL_IMPORTER_DATABASE_URL=mssql+pyodbc://host/gateway).
+    """
+    assert of_sql_server() == REVIEWED.read_text("utf-8")
+
+
+@pytest.fixture
+def _quiet_parser() -> Iterator[None]:
+    """It logs what it keeps as text; the test says which those may be."""
+    log = logging.getLogger("sqlglot")
+    log.disabled = True
+    yield
+    log.disabled = False
+
+
+@pytest.mark.usefixtures("_quiet_parser")
+def test_each_batch_is_t_sql() -> None:
+    """It is parsed whole, but for named defaults of columns that are there, which the parser does not know."""
+    for batch in batches(of_sql_server()):
+        for statement in sqlglot.parse(batch, read="tsql", error_level=sqlglot.ErrorLevel.RAISE):
+            assert statement is not None
+            for unknown in statement.find_all(exp.Command):
+                assert re.fullmatch(
+                    r"ALTER TABLE \[dbo\]\.\[\w+\] ADD CONSTRAINT \[DF_\w+\] DEFAULT (\d|N'\w+') FOR \[\w+\]",
+                    unknown.sql(),
+                )
+
+
+def test_each_batch_works_only_within_the_transaction() -> None:
+    """Tools go on after an error: what comes then must do nothing."""
+    settings, begin, *rest = batches(of_sql_server())
+    assert "SET XACT_ABORT ON;" in settings
+    assert "BEGIN TRANSACTION;" in begin
+    for batch in rest:
+        body = re.sub(r"(?m)^(--.*)?\n", "", batch)
+        assert body.startswith(("IF @@TRANCOUNT > 0", "IF OBJECT_ID(N'tempdb..#"))
+        assert body.count("\nEND;") == 1
+        assert body.endswith("\nEND;\n")
+
+
+def test_the_schema_of_the_settings_is_in_every_name() -> None:
+    """Nothing is left to the default schema of who runs the script."""
+    script = of_sql_server("gateway's")
+    assert "dbo" not in script
+    assert set(re.findall(r"(?<!\[gateway's\]\.)(?<!\[gateway''s\]\.)\[tbl\w+\]", script)) == {
+        "[tblMailImporterVersion_pkc]"  # a constraint
+    }
+    assert "There is no schema gateway''s. Run first: CREATE SCHEMA [gateway''s]" in script
+
+
+def test_no_secret_is_in_the_script() -> None:
+    """The server makes it, and only where there is none."""
+    script = of_sql_server()
+    assert script == of_sql_server()
+    assert "CRYPT_GEN_RANDOM(48)" in script
+
+
+# -- PostgreSQL: run
+
+
+@POSTGRESQL
+@pytest.mark.parametrize("revision", [None, *past.RELEASED])
+def test_the_script_upgrades_from_everywhere_and_may_be_run_again(fresh: Engine, revision: str | None) -> None:
+    """Afterwards nothing is missing, and the program has nothing left to do."""
+    if revision is not None:
+        past.make(fresh, revision)
+    run(fresh, schema.script(fresh))
+    first = run_reading(fresh, schema.stored_client_state_secret)
+    schema.require_current(fresh)
+    assert wrong(fresh) == []
+    run(fresh, schema.script(fresh))
+    assert wrong(fresh) == []
+    assert first is not None
+    assert len(first) >= 48
+    assert schema.upgrade(fresh, now=NOW).is_current
+    assert run_reading(fresh, schema.stored_client_state_secret) == first
+
+
+@POSTGRESQL
+def test_script_and_program_make_the_same(fresh: Engine, database_engine: Engine) -> None:
+    """To the letter."""
+    run(fresh, schema.script(fresh))
+    assert past.description(fresh) == past.description(database_engine)
+
+
+@POSTGRESQL
+def test_the_script_keeps_the_accounts_of_another_program(fresh: Engine) -> None:
+    """As the program does: rows stay, what they lack is filled in."""
+    _accounts_of_others(fresh, '"sAccountName" varchar(255) NOT NULL UNIQUE')
+    run(fresh, schema.script(fresh))
+    rows = run_reading(fresh, lambda c: c.execute(text('SELECT * FROM "tblEmailAccountSettings"')).mappings().all())
+    assert [(row["sAccountName"], row["sServer"], row["bEnabled"]) for row in rows] == [("one", "imap", False)]
+    assert {each.item for each in schema.check(fresh) if each.weight is not Weight.ADVICE} == {
+        "sAccountName",
+        "sServer",
+    }
+
+
+@POSTGRESQL
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [
+        (
+            '"sAccountName" varchar(20) NOT NULL',
+            r"sAccountName: found character varying\(20\) not null, wanted varchar\(200\)",
+        ),
+        ('"sAccountName" bytea NOT NULL', "sAccountName: found bytea not null, wanted varchar"),
+        (
+            '"sAccountName" text, "bEnabled" smallint NOT NULL DEFAULT 1',
+            "bEnabled: found smallint not null, wanted boolean",
+        ),
+        ('"sAccountName" text, "sMoveToFolder" text NOT NULL DEFAULT \'x\'', "sMoveToFolder: found text not null"),
+        ('"sAccountName" text, "sUserID" text', "sUserID: found rows with null"),
+    ],
+)
+def test_the_script_refuses_what_it_cannot_use(fresh: Engine, column: str, told: str) -> None:
+    """With the same rules as the program, and leaves all as it was."""
+    _accounts_of_others(fresh, column)
+    before = past.description(fresh)
+    with pytest.raises(Exception, match=told) as refusal:
+        run(fresh, schema.script(fresh))
+    assert "nothing was changed" in str(refusal.value)
+    assert past.description(fresh) == before
+
+
+@POSTGRESQL
+def test_the_script_leaves_a_newer_schema_alone(database_engine: Engine) -> None:
+    """It would set it back."""
+    newer = text("UPDATE \"tblMailImporterVersion\" SET version_num = '9998'")
+    run_writing(database_engine, lambda c: c.execute(newer))
+    with pytest.raises(Exception, match="upgraded by a newer version"):
+        run(database_engine, schema.script(database_engine))
+    assert schema.state(database_engine).current == "9998"
+
+
+def _accounts_of_others(engine: Engine, columns: str) -> None:
+    def work_on(statement: str) -> None:
+        run_writing(engine, lambda c: c.exec_driver_sql(statement))
+
+    number = '"nAccountID" bigserial PRIMARY KEY'
+    work_on(f'CREATE TABLE "tblEmailAccountSettings" ({number}, "sServer" varchar(9) NOT NULL, {columns})')
+    work_on("""INSERT INTO "tblEmailAccountSettings" ("sServer", "sAccountName") VALUES ('imap', 'one')""")
+
+
+# -- SQL Server: run, where there is one
+
+
+@MSSQL
+@pytest.mark.parametrize("revision", [None, *past.RELEASED])
+def test_the_script_runs_on_sql_server(fresh: Engine, revision: str | None) -> None:
+    """Twice, from everywhere."""
+    if revision is not None:
+        past.make(fresh, revision)
+    for _ in range(2):
+        run(fresh, schema.script(fresh))
+        schema.require_current(fresh)
+        assert wrong(fresh) == []
+
+
+# -- schemas of their own
+
+
+def _execute(statement: Executable, connection: Connection) -> None:
+    connection.execute(statement)
+
+
+@POSTGRESQL
+def test_two_schemas_of_one_database_are_two_gateways(empty_gateway: Gateway) -> None:
+    """Each has its tables, its version and its secret; one by the program, the other by the script."""
+    plain = empty_gateway.engine()
+    for name in ("gateway", "Other gateway"):
+        run_writing(plain, functools.partial(_execute, CreateSchema(name)))
+    one, other = (Gateway(empty_gateway.url, name).engine() for name in ("gateway", "Other gateway"))
+    assert schema.upgrade(one, now=NOW).is_current
+    assert schema.state(other).current is None
+    run(other, schema.script(other))
+    secrets = {run_reading(engine, schema.stored_client_state_secret) for engine in (one, other)}
+    assert len(secrets) == 2
+    assert [wrong(one), wrong(other)] == [[], []]
+    assert schema.state(plain).current is None
+    for engine in (plain, one, other):
+        engine.dispose()
+
+
+@POSTGRESQL
+def test_a_schema_that_is_not_there_is_told(empty_gateway: Gateway) -> None:
+    """With the statement that makes it, by the program and by the script."""
+    engine = Gateway(empty_gateway.url, "gateway").engine()
+    with pytest.raises(Exception, match=r"no such schema.*CREATE SCHEMA gateway"):
+        schema.upgrade(engine, now=NOW)
+    with pytest.raises(Exception, match=r'no schema gateway\. Run first: CREATE SCHEMA "gateway"'):
+        run(engine, schema.script(engine))
+    engine.dispose()

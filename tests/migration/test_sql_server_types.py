@@ -1,0 +1,112 @@
+"""What the tables are made of on SQL Server. Nothing connects to one."""
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import CheckConstraint, PrimaryKeyConstraint, UniqueConstraint, select
+from sqlalchemy.dialects import mssql
+from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.sql import ClauseElement
+
+from db import accounts
+from db.tables import GRAPH_ID_LENGTH, metadata
+
+MOST_BYTES_OF_A_KEY: Final = {"clustered": 900, "nonclustered": 1700}
+"""https://learn.microsoft.com/sql/sql-server/maximum-capacity-specifications-for-sql-server: index key. A primary key
+is clustered."""
+SIZES: Final = {"BIGINT": 8, "INTEGER": 4, "BIT": 1, "DATETIME2(7)": 8}
+
+every_table: Final = pytest.mark.parametrize("table", metadata.sorted_tables, ids=lambda table: table.name)
+
+
+def sql_server(statement: ClauseElement) -> str:
+    return str(statement.compile(dialect=mssql.dialect()))  # type: ignore[no-untyped-call]  # SQLAlchemy left it untyped
+
+
+def type_of(column: Any) -> str:  # noqa: ANN401  # SQLAlchemy's column
+    return str(column.type.compile(dialect=mssql.dialect()))  # type: ignore[no-untyped-call]  # SQLAlchemy left it untyped
+
+
+@every_table
+def test_types_are_the_ones_that_keep_everything(table: Any) -> None:  # noqa: ANN401  # SQLAlchemy's table
+    """Text is Unicode, times keep seven digits, and nothing is of a type that Microsoft gives up."""
+    for column in table.columns:
+        kind = {"s": r"NVARCHAR\(", "n": "BIGINT|INTEGER", "b": "BIT", "d": r"DATETIME2\(7\)"}[column.name[0]]
+        expected = r"VARBINARY\(max\)" if column.name.startswith("bi") else kind
+        assert re.match(expected, type_of(column)), column
+
+
+@every_table
+def test_everything_has_a_name(table: Any) -> None:  # noqa: ANN401  # SQLAlchemy's table
+    """What SQL Server names itself has another name in each database."""
+    ddl = sql_server(CreateTable(table))
+    assert ddl.count("CONSTRAINT [") == len(table.constraints) + sum(
+        column.server_default is not None for column in table.columns
+    )
+    for column in table.columns:
+        if column.server_default is not None:
+            assert f"CONSTRAINT [DF_{table.name}_{column.name}] DEFAULT " in ddl
+    for constraint in table.constraints:
+        kinds = {PrimaryKeyConstraint: "PK", UniqueConstraint: "UQ", CheckConstraint: "CK"}
+        assert str(constraint.name).startswith(f"{kinds.get(type(constraint), 'FK')}_{table.name}")
+    for index in table.indexes:
+        assert sql_server(CreateIndex(index)).startswith(f"CREATE INDEX [IX_{table.name}_")
+
+
+def keys_of(table: Any) -> Iterable[tuple[str, list[Any]]]:  # noqa: ANN401  # SQLAlchemy's table
+    yield "clustered", list(table.primary_key.columns)
+    yield from (("nonclustered", list(index.columns)) for index in table.indexes)
+    yield from (
+        ("nonclustered", list(each.columns)) for each in table.constraints if isinstance(each, UniqueConstraint)
+    )
+
+
+def bytes_of(column: Any) -> int:  # noqa: ANN401  # SQLAlchemy's column
+    text = type_of(column)
+    assert "max" not in text, f"{column} cannot be in a key"
+    length = re.match(r"NVARCHAR\((\d+)\)", text)
+    return SIZES[text] if length is None else int(length[1]) * 2
+
+
+@every_table
+def test_keys_fit_into_an_index(table: Any) -> None:  # noqa: ANN401  # SQLAlchemy's table
+    """With the longest values, which fail else when they come."""
+    for kind, columns in keys_of(table):
+        assert sum(map(bytes_of, columns)) <= MOST_BYTES_OF_A_KEY[kind], columns
+
+
+def test_ids_and_fingerprints_see_case() -> None:
+    """What differs in case only is two, whatever the collation of the database is."""
+    exact = {
+        ("tblEmailMessage", "sGraphMessageID"),
+        ("tblMissedNotification", "sGraphMessageID"),
+        ("tblMessageTrace", "sGraphMessageID"),
+        ("tblMessageTrace", "sQueueMessageID"),
+        ("tblNotificationQueue", "sMessageID"),
+        ("tblGraphSubscription", "sSubscriptionID"),
+        ("tblGraphSubscription", "sKeyFingerprint"),
+        ("tblSubscriptionSchedule", "sServed"),
+        ("tblSubscriptionSchedule", "sServedWith"),
+        ("tblSubscriptionSchedule", "sAttemptFingerprint"),
+        ("tblMailboxCall", "sMailbox"),
+        ("tblCallBudget", "sBudget"),
+    }
+    found = {
+        (table.name, column.name)
+        for table in metadata.sorted_tables
+        for column in table.columns
+        if "COLLATE Latin1_General_100_BIN2" in type_of(column)
+    }
+    assert found == exact
+    id_ = metadata.tables["tblEmailMessage"].c.sGraphMessageID
+    assert type_of(id_) == f"NVARCHAR({GRAPH_ID_LENGTH}) COLLATE Latin1_General_100_BIN2"
+
+
+def test_settings_are_compared_code_by_code() -> None:
+    """A change in case alone is a change, whatever collations the columns of the accounts have. A blank at the end of
+    a setting is seen, for the text goes on behind it.
+    """
+    text = sql_server(select(accounts._FINGERPRINT))
+    assert re.match(r"SELECT \(.*\[sTenantID\].* END\) COLLATE Latin1_General_100_BIN2 AS", text, re.DOTALL)
