@@ -267,6 +267,11 @@ class Settings(BaseModel):
         return key
 
     @property
+    def database_backend(self) -> str:
+        """What kind of database the gateway is: sqlite, mssql, postgresql."""
+        return make_url(self.database_url.get_secret_value()).get_backend_name()
+
+    @property
     def shown_database_url(self) -> str:
         """The database URL fit for people and logs: without password, and without options, where one may hide too."""
         return make_url(self.database_url.get_secret_value()).set(query={}).render_as_string(hide_password=True)

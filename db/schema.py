@@ -1,7 +1,7 @@
 """Bring the schema up to date, say where it is, and whether it is as it should be."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import (
     Column,
     Connection,
+    Dialect,
     Engine,
     MetaData,
     PrimaryKeyConstraint,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.dialects import mssql, postgresql
 from sqlalchemy.engine import URL
 from sqlalchemy.sql import quoted_name
 
@@ -47,7 +49,12 @@ OLDEST_PROGRAM_OF: Final = "sOldestProgramOf"
 """The column beside it: the revision of which this is said. Of another one it says nothing."""
 CLIENT_STATE_SECRET: Final = "client_state_secret"  # noqa: S105  # the name of the secret, not the secret
 
-_SCRIPTS: Final[Mapping[str, type[Script]]] = {"mssql": SqlServerScript, "postgresql": PostgreSQLScript}
+_SCRIPTS: Final[Mapping[str, tuple[type[Script], Callable[[], Dialect]]]] = {
+    "mssql": (SqlServerScript, mssql.dialect),
+    "postgresql": (PostgreSQLScript, postgresql.dialect),
+}
+SCRIPTED: Final = frozenset(_SCRIPTS)
+"""The databases whose upgrade can be written as a script."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -215,14 +222,15 @@ def _oldest_served() -> str:
     return str(named[-1])
 
 
-def script(engine: Engine) -> str:
-    """The upgrade as a text that a database administrator runs: on SQL Server or PostgreSQL, whatever is there.
+def script(backend: str, *, schema: str | None = None) -> str:
+    """The upgrade as a text that a database administrator runs, whatever is there. Connects to nothing.
 
-    Connects to nothing.
+    `backend`: one of SCRIPTED. `schema`: of the tables; None: `dbo`, or on PostgreSQL where the search path leads.
     """
-    schema = (engine.get_execution_options().get("schema_translate_map") or {}).get(None)
-    quoted = None if schema is None else quoted_name(schema, quote=True)
-    written = _SCRIPTS[engine.dialect.name](engine.dialect, quoted)
+    kind, dialect = _SCRIPTS[backend]
+    place = schema or ("dbo" if backend == "mssql" else None)
+    quoted = None if place is None else quoted_name(place, quote=True)
+    written = kind(dialect(), quoted)
     add = Additions(written, schema=quoted)
     head = _head()
     written.heading(f"mail-importer: the gateway database, up to revision {head}. Safe to run again.")

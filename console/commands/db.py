@@ -31,14 +31,10 @@ def upgrade(invocation: Invocation, as_script: bool) -> None:
     are there already keep their rows, and the columns of others. With --sql: the same for an administrator to run, on
     SQL Server with sqlcmd or Management Studio, on PostgreSQL with psql.
     """
+    if as_script:
+        click.echo(_script(invocation), nl=False)
+        return
     with invocation.gateway(current=False, unhurried=True) as engine:
-        if as_script:
-            if engine.dialect.name == "sqlite":
-                raise click.UsageError(
-                    "SQLite needs no script: the program does it itself. Run: mail-importer db upgrade"
-                )
-            click.echo(schema.script(engine), nl=False)
-            return
         before = schema.state(engine)
         after = schema.upgrade(engine, now=invocation.clock())
     where = invocation.settings.shown_database_url
@@ -48,6 +44,13 @@ def upgrade(invocation: Invocation, as_script: bool) -> None:
         tell(f"The schema of {where} is newer than this version and works with it: revision {after.current}.")
     else:
         tell(f"The schema of {where} went from {before.current or 'nothing'} to revision {after.current}.")
+
+
+def _script(invocation: Invocation) -> str:
+    backend = invocation.settings.database_backend
+    if backend not in schema.SCRIPTED:
+        raise click.UsageError("SQLite needs no script: the program does it itself. Run: mail-importer db upgrade")
+    return schema.script(backend, schema=invocation.settings.database_schema)
 
 
 @db.command(epilog=example("mail-importer db current --json"))

@@ -1,7 +1,6 @@
 """`mail-importer db grants`: the script with the least rights that each role needs."""
 
 import click
-from sqlalchemy.engine import make_url
 
 from console.commands import Invocation, example, pass_invocation
 from db.grants import BACKENDS, Role, script
@@ -29,7 +28,7 @@ def grants(invocation: Invocation, names: tuple[str, ...]) -> None:
     reads the messages.
     """
     settings = invocation.settings
-    backend = make_url(settings.database_url.get_secret_value()).get_backend_name()
+    backend = settings.database_backend
     if backend not in BACKENDS:
         raise click.ClickException(
             "SQLite knows no logins, so there is nothing to grant: whoever may read and write the file "

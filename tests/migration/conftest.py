@@ -11,7 +11,7 @@ from tests.databases import EVERY_BACKEND, Gateway
 
 
 @pytest.fixture(params=EVERY_BACKEND)
-def backend(request: pytest.FixtureRequest) -> str:
+def database_kind(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
 

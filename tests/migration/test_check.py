@@ -11,7 +11,7 @@ from db.engine import run_reading, run_writing
 from db.found import schema_of
 
 SERVERS: Final = pytest.mark.parametrize(
-    "backend", ["postgresql", pytest.param("mssql", marks=pytest.mark.mssql)], indirect=True
+    "database_kind", ["postgresql", pytest.param("mssql", marks=pytest.mark.mssql)], indirect=True
 )
 MESSAGES: Final = "tblEmailMessage"
 
@@ -113,7 +113,7 @@ def test_another_default_is_told(own_engine: Engine) -> None:
     assert (found.item, found.wanted, found.weight) == ("nFailures", "default 0", Weight.DIFFERS)
 
 
-@pytest.mark.parametrize("backend", [pytest.param("mssql", marks=pytest.mark.mssql)], indirect=True)
+@pytest.mark.parametrize("database_kind", [pytest.param("mssql", marks=pytest.mark.mssql)], indirect=True)
 def test_an_id_that_does_not_see_case_is_told(own_engine: Engine) -> None:
     """Two messages would be one."""
     do(

@@ -35,7 +35,7 @@ from tests.clock import SettableClock
 
 NOW: Final = SettableClock()()
 SERVERS: Final = pytest.mark.parametrize(
-    "backend", ["postgresql", pytest.param("mssql", marks=pytest.mark.mssql)], indirect=True
+    "database_kind", ["postgresql", pytest.param("mssql", marks=pytest.mark.mssql)], indirect=True
 )
 ACCOUNTS: Final = "tblEmailAccountSettings"
 

@@ -31,7 +31,9 @@ def put_revision(engine: Engine, revision: str) -> None:
     run_writing(engine, work)
 
 
-@pytest.mark.parametrize("backend", ["sqlite", "postgresql"], indirect=True)  # of SQL Server Alembic sees too little
+@pytest.mark.parametrize(
+    "database_kind", ["sqlite", "postgresql"], indirect=True
+)  # of SQL Server Alembic sees too little
 def test_migrations_and_table_definitions_give_one_schema(database_engine: Engine) -> None:
     """Nothing is left for a migration to do."""
 

@@ -60,7 +60,7 @@ def test_a_gateway_of_an_earlier_version_is_upgraded(fresh: Engine, revision: st
     assert wrong(fresh) == []
 
 
-@pytest.mark.parametrize("backend", ["sqlite", "postgresql"], indirect=True)
+@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
 def test_the_steps_still_make_what_was_released(
     fresh: Engine, revision: str, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
