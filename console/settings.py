@@ -32,7 +32,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from db import sqlserver
+from db.backends import sqlserver
 from db.connection import Isolation
 
 PREFIX: Final = "MAIL_IMPORTER_"

@@ -20,7 +20,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from db import faults, odbc, postgresql, sqlite, sqlserver
+from db.backends import faults, odbc, postgresql, sqlite, sqlserver
 from db.connection import ConnectionOptions
 from db.errors import DatabaseUnavailable, DriverMissing, as_unavailable, must_be_retried
 

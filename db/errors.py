@@ -14,8 +14,8 @@ from dataclasses import replace
 
 from sqlalchemy import exc as sqlalchemy_errors
 
-from db.causes import UNKNOWN
-from db.faults import fault_of
+from db.backends.causes import UNKNOWN
+from db.backends.faults import fault_of
 
 
 class DatabaseError(Exception):

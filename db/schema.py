@@ -30,17 +30,17 @@ from sqlalchemy.dialects import mssql, postgresql
 from sqlalchemy.engine import URL
 from sqlalchemy.sql import quoted_name
 
-from db import upgrade_lock
-from db.additions import Additions
-from db.applying import Applied
-from db.comparison import Difference, Weight, differences
 from db.engine import run_reading, run_writing
 from db.errors import SchemaNotCurrent, SchemaUnusable
-from db.found import schema_of
-from db.postgresql_script import PostgreSQLScript
-from db.script import Ending, Script
-from db.sqlserver_script import SqlServerScript
 from db.tables import importer_secret
+from db.upgrading import lock
+from db.upgrading.additions import Additions
+from db.upgrading.applying import Applied
+from db.upgrading.comparison import Difference, Weight, differences
+from db.upgrading.found import schema_of
+from db.upgrading.postgresql import PostgreSQLScript
+from db.upgrading.script import Ending, Script
+from db.upgrading.sqlserver import SqlServerScript
 
 VERSION_TABLE: Final = "tblMailImporterVersion"
 OLDEST_PROGRAM: Final = "sOldestProgram"
@@ -172,7 +172,7 @@ def upgrade(engine: Engine, *, now: datetime) -> SchemaState:
     """
 
     def work(connection: Connection) -> None:
-        upgrade_lock.take(connection)
+        lock.take(connection)
         found = _state(connection)
         if found.current is not None and found.current not in _known():
             if found.serves:
@@ -244,7 +244,7 @@ def script(backend: str, *, schema: str | None = None) -> str:
 
 
 def check(engine: Engine) -> list[Difference]:
-    """What in the database is not as this program would have made it; see `db.comparison`. Writes nothing."""
+    """What in the database is not as this program would have made it; see `db.upgrading.comparison`. Writes nothing."""
     return run_reading(engine, differences)
 
 

@@ -7,8 +7,8 @@ from console.commands.grants import grants
 from console.commands.purge import purge
 from console.output import Column, Listing, Record, prints_data, tell
 from db import schema
-from db.comparison import Weight
 from db.errors import SchemaNotCurrent
+from db.upgrading.comparison import Weight
 
 
 @click.group(epilog=example("mail-importer db upgrade"))

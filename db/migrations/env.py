@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from db.additions import Additions
-from db.applying import Applied
-from db.found import schema_of
 from db.schema import VERSION_TABLE
 from db.tables import metadata
+from db.upgrading.additions import Additions
+from db.upgrading.applying import Applied
+from db.upgrading.found import schema_of
 
 connection = context.config.attributes["connection"]
 context.configure(

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from db import schema
-from db.comparison import Difference, Weight
 from db.engine import run_reading, run_writing
-from db.found import schema_of
+from db.upgrading.comparison import Difference, Weight
+from db.upgrading.found import schema_of
 
 SERVERS: Final = pytest.mark.parametrize(
     "database_kind", ["postgresql", pytest.param("mssql", marks=pytest.mark.mssql)], indirect=True

@@ -27,10 +27,10 @@ from sqlalchemy import (
 
 from db import accounts, schema
 from db.columns import UtcDateTime, flag, graph_id, identity
-from db.comparison import Weight
 from db.engine import run_reading, run_writing
 from db.errors import SchemaUnusable
-from db.found import schema_of
+from db.upgrading.comparison import Weight
+from db.upgrading.found import schema_of
 from tests.clock import SettableClock
 
 NOW: Final = SettableClock()()

@@ -11,11 +11,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, func, inspect, select, update
 
 from db import schema
-from db.comparison import Weight
 from db.engine import make_engine, run_reading, run_writing
 from db.errors import SchemaNotCurrent
-from db.found import schema_of
 from db.tables import importer_secret, in_schema
+from db.upgrading.comparison import Weight
+from db.upgrading.found import schema_of
 from tests.clock import SettableClock
 from tests.databases import Gateway
 

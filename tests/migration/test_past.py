@@ -27,13 +27,13 @@ from sqlalchemy import (
 from structlog.testing import capture_logs
 
 from db import schema
-from db.additions import Additions
-from db.applying import Applied
-from db.comparison import Weight
 from db.engine import run_reading, run_writing
 from db.errors import SchemaNotCurrent
-from db.found import schema_of
 from db.tables import metadata
+from db.upgrading.additions import Additions
+from db.upgrading.applying import Applied
+from db.upgrading.comparison import Weight
+from db.upgrading.found import schema_of
 from tests.clock import SettableClock
 from tests.databases import Databases
 from tests.migration import past

@@ -14,8 +14,8 @@ from sqlalchemy.schema import CreateSchema
 from sqlglot import exp
 
 from db import schema
-from db.comparison import Weight
 from db.engine import run_reading, run_writing
+from db.upgrading.comparison import Weight
 from tests.clock import SettableClock
 from tests.databases import Gateway
 from tests.migration import past

@@ -12,8 +12,8 @@ from sqlalchemy import (
     column,
 )
 
-from db.additions import Additions
 from db.columns import UtcDateTime, content, exact, flag, graph_id, identity, long_text
+from db.upgrading.additions import Additions
 
 revision = "0001"
 down_revision = None

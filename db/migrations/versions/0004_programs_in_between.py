@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Unicode
 
-from db.additions import Additions
+from db.upgrading.additions import Additions
 
 revision = "0004"
 down_revision = "0003"

@@ -10,11 +10,11 @@ from typing import Final
 import pytest
 from sqlalchemy.engine import make_url
 
-from db import sqlserver
+from db.backends import sqlserver
+from db.backends.odbc import packaged_driver
 from db.connection import ConnectionOptions
 from db.engine import make_engine
 from db.errors import DriverMissing
-from db.odbc import packaged_driver
 from tests.told import told
 
 ROOT: Final = Path(__file__).parents[3]

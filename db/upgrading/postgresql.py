@@ -7,8 +7,8 @@ from typing import Any, Final
 from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Table
 from sqlalchemy.schema import CreateTable, ExecutableDDLElement, Index
 
-from db.script import WANTED, Ending, Script
 from db.tables import importer_secret, in_schema
+from db.upgrading.script import WANTED, Ending, Script
 
 LOCK: Final = 0x6D61696C2D696D70
 """The advisory lock that upgrades take, of the program and of the script: `mail-imp`."""

@@ -13,13 +13,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import AddConstraint, Constraint, CreateIndex, CreateTable, Index
 
-from db import found, probes
-from db.additions import AddColumn, AddDefault, for_existing_rows, unique_index
-from db.found import FoundTable
+from db.upgrading import found, probes
+from db.upgrading.additions import AddColumn, AddDefault, for_existing_rows, unique_index
+from db.upgrading.found import FoundTable
 
 
 class Applied:
-    """A recipient of additions that makes them. What stands in their way was looked for before (`db.comparison`)."""
+    """A recipient of additions that makes them; `comparison` has found before that nothing stands in their way."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

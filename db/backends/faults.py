@@ -12,8 +12,8 @@ from typing import Any, Final
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
-from db import causes
-from db.causes import Meaning
+from db.backends import causes
+from db.backends.causes import Meaning
 
 # [state] [vendor][driver][SQL Server]text (number) (function); more records may follow, which name no function. The
 # text may hold what looks like the end of a record, so the last one counts.

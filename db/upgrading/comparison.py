@@ -18,11 +18,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import AddConstraint, CreateIndex, ExecutableDDLElement, Index
 
-from db import found, probes
-from db.acceptance import accepted
-from db.additions import AddColumn, AddDefault, can_be_filled, for_existing_rows, unique_index
-from db.found import UNLIMITED, FoundColumn, FoundTable, Names
 from db.tables import in_schema
+from db.upgrading import found, probes
+from db.upgrading.acceptance import accepted
+from db.upgrading.additions import AddColumn, AddDefault, can_be_filled, for_existing_rows, unique_index
+from db.upgrading.found import UNLIMITED, FoundColumn, FoundTable, Names
 
 _LEVEL: Final = 130
 """The compatibility level of SQL Server 2016."""

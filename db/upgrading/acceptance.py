@@ -18,7 +18,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Boolean, Column, Dialect, Integer, LargeBinary, String
 
 from db.columns import UtcDateTime
-from db.found import UNLIMITED, FoundColumn
+from db.upgrading.found import UNLIMITED, FoundColumn
 
 ACCOUNTS: Final = "tblEmailAccountSettings"
 _DIGITS: Final = 6

@@ -5,9 +5,9 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from db import postgresql_script, sqlserver_script
 from db.errors import DatabaseUnavailable
-from db.script import LOCK_SECONDS
+from db.upgrading import postgresql, sqlserver
+from db.upgrading.script import LOCK_SECONDS
 
 
 def take(connection: Connection) -> None:
@@ -26,7 +26,7 @@ def _of_sql_server(connection: Connection) -> None:
     connection.exec_driver_sql("SELECT COUNT(*) FROM sys.schemas").scalar_one()
     taken = connection.exec_driver_sql(
         "SET NOCOUNT ON; DECLARE @lock INT; "
-        f"EXEC @lock = sp_getapplock @Resource = N'{sqlserver_script.LOCK}', @LockMode = N'Exclusive', "
+        f"EXEC @lock = sp_getapplock @Resource = N'{sqlserver.LOCK}', @LockMode = N'Exclusive', "
         f"@LockOwner = N'Transaction', @LockTimeout = {LOCK_SECONDS * 1000}; "
         "SET NOCOUNT OFF; SELECT @lock;"
     ).scalar_one()
@@ -36,7 +36,7 @@ def _of_sql_server(connection: Connection) -> None:
 
 def _of_postgresql(connection: Connection) -> None:
     # As long as lock_timeout says, which every connection has.
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({postgresql_script.LOCK})")
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({postgresql.LOCK})")
 
 
 _LOCKS: Final[Mapping[str, Callable[[Connection], None]]] = {"mssql": _of_sql_server, "postgresql": _of_postgresql}

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.engine import URL
 
-from db import odbc
+from db.backends import odbc
 from db.connection import ConnectionOptions
 
 PYODBC: Final = "pyodbc"

@@ -14,8 +14,8 @@ from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Table
 from sqlalchemy.schema import CreateTable, ExecutableDDLElement, Index
 
 from db.columns import BINARY_COLLATION
-from db.script import LOCK_SECONDS, WANTED, Ending, Script
 from db.tables import importer_secret, in_schema
+from db.upgrading.script import LOCK_SECONDS, WANTED, Ending, Script
 
 LOCK: Final = "mail-importer upgrade"
 """The application lock that upgrades take, of the program and of the script."""

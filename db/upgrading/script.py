@@ -13,9 +13,9 @@ from typing import Any, Final
 from sqlalchemy import CheckConstraint, Column, Dialect, ForeignKeyConstraint, Table
 from sqlalchemy.schema import AddConstraint, Constraint, CreateIndex, ExecutableDDLElement, Index
 
-from db.acceptance import accepted
-from db.additions import AddColumn, AddDefault, for_existing_rows
 from db.tables import in_schema
+from db.upgrading.acceptance import accepted
+from db.upgrading.additions import AddColumn, AddDefault, for_existing_rows
 
 LOCK_SECONDS: Final = 60
 """How long an upgrade waits for another one."""
