@@ -68,6 +68,8 @@ class Account:
     removed: bool
     fingerprint: str = field(repr=False)
     """All that a subscription manager acts on, as one text that changes with it."""
+    purged_before: datetime | None = None
+    """Mail that was received before was deleted by an operator, who wants it no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -457,4 +459,5 @@ def _account(row: Row[Any]) -> Account:
         enabled=row.bEnabled,
         removed=row.dtRemoved is not None,
         fingerprint=row.fingerprint,
+        purged_before=row.dtPurgedBefore,
     )

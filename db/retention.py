@@ -100,14 +100,15 @@ def first_of(found: Sequence[OldMessage], bounds: Bounds) -> Sequence[OldMessage
 def forgo(connection: Connection, account_id: int, *, before: datetime, now: datetime) -> None:
     """Have the account import nothing that was received before that time: what is purged would come back.
 
-    Commit it before the first message is deleted. The time is never moved back.
+    Commit it before the first message is deleted. The times are never moved back.
     """
     accounts.settle_import_since(connection, account_id, now=now)
-    connection.execute(
-        update(account_settings)
-        .where(_settings.nAccountID == account_id, _settings.dtImportSince < before)
-        .values(dtImportSince=before)
-    )
+    for column in (_settings.dtImportSince, _settings.dtPurgedBefore):
+        connection.execute(
+            update(account_settings)
+            .where(_settings.nAccountID == account_id, or_(column.is_(None), column < before))
+            .values({column: before})
+        )
 
 
 def known_and_since(

@@ -63,6 +63,8 @@ account_settings = Table(
     Column("sNextCertificateThumbprint", Unicode(100)),
     # Mail received earlier is not caught up with. Null: the subscription manager fills it in.
     Column("dtImportSince", UtcDateTime),
+    # Up to when received mail was deleted by an operator: nobody brings it back who does not ask for it.
+    Column("dtPurgedBefore", UtcDateTime),
     UniqueConstraint("sAccountName"),
     _one_of("sAfterImport", "none", "read", "move", "delete"),
     sqlite_autoincrement=True,  # a number once given never names another account: messages outlive theirs

@@ -129,7 +129,7 @@ def import_(
     """Fetch now what a mailbox holds and the database lacks.
 
     Without --id, --internet-message-id and --since that is everything in the account's folder, also what was received
-    before the account imports (--import-since), or purged since (db purge); --since leaves that out. It is done by
+    before the account imports (--import-since), but not what is so old that it was purged (db purge). It is done by
     this command, without the queue; a processor may be at work meanwhile. With --force each message keeps its
     nMessageID, and readers see the old message or the new one.
 
@@ -174,12 +174,22 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
             )
             tally = Tally()
             mailbox = Mailbox.of(account.account_id, account.settings)
+            selection = _without_purged(order.selection, account)
             async with audited(database, action="import", selection=str(order), clock=clock) as audit:
                 try:
-                    await work.run(mailbox, account.settings.folder, order.selection, tally, force=order.force)
+                    await work.run(mailbox, account.settings.folder, selection, tally, force=order.force)
                 finally:
                     audit.messages = tally.written
             return account, tally
+
+
+def _without_purged(selection: Selection, account: Account) -> Selection:
+    """Who selects nothing means all that is kept; who names a message, or a time, means that."""
+    if selection != Selection() or account.purged_before is None:
+        return selection
+    since = account.purged_before
+    tell(f"Mail received before {since:%Y-%m-%d %H:%M:%S} UTC was purged, and is left out; --since brings it back.")
+    return Selection(since=since)
 
 
 @contextmanager

@@ -108,8 +108,8 @@ def purge(
     that the work of others goes on meanwhile; broken off (Ctrl-C), it can be run again and goes on.
 
     What is deleted does not come back while the mailbox has it still: mail that was received before then is no longer
-    imported by the accounts concerned (--import-since). Who asks for it gets it: by `mail-importer import` without a
-    later --since, by `accounts update --import-since`, or by moving it into the folder anew.
+    imported by the accounts concerned (--import-since). Who asks for it gets it: by `mail-importer import` with its id
+    or an earlier --since, by `accounts update --import-since`, or by moving it into the folder anew.
 
     With --attachments-only, messages and the rows of their attachments stay, with name, size, type and SHA-256; only
     biContent becomes null. Other programs tell such an attachment by that: biContent is null and nSize is more than 0.

@@ -75,6 +75,7 @@ BEGIN
         (N'tblEmailAccountSettings', N'dtRemoved', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
         (N'tblEmailAccountSettings', N'sNextCertificateThumbprint', N'nvarchar', N'varchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
         (N'tblEmailAccountSettings', N'dtImportSince', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblEmailAccountSettings', N'dtPurgedBefore', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
         (N'tblEmailMessage', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
         (N'tblEmailMessage', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblEmailMessage', N'sGraphMessageID', N'nvarchar', N'nvarchar', 700, NULL, 1, 1, 0, 0, N'nvarchar(700) collate Latin1_General_100_BIN2'),
@@ -1379,7 +1380,7 @@ BEGIN
 END;
 GO
 
--- 0004: Which programs may work on the schema, so that hosts can be upgraded one after the other.
+-- 0004: Which programs may work on the schema, so that hosts can be upgraded one after the other; what was purged.
 IF @@TRANCOUNT > 0
 BEGIN
     IF COL_LENGTH(N'[dbo].[tblMailImporterVersion]', N'sOldestProgram') IS NULL
@@ -1390,6 +1391,12 @@ IF @@TRANCOUNT > 0
 BEGIN
     IF COL_LENGTH(N'[dbo].[tblMailImporterVersion]', N'sOldestProgramOf') IS NULL
         ALTER TABLE [dbo].[tblMailImporterVersion] ADD [sOldestProgramOf] NVARCHAR(32) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'dtPurgedBefore') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [dtPurgedBefore] DATETIME2(7) NULL;
 END;
 GO
 

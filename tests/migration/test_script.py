@@ -19,6 +19,7 @@ from db.upgrading.comparison import Weight
 from tests.clock import SettableClock
 from tests.databases import Gateway
 from tests.migration import past
+from tests.reviewed import assert_reviewed
 
 NOW: Final = SettableClock()()
 REVIEWED: Final = Path(__file__).with_name("sql_server.sql")
@@ -66,7 +67,7 @@ def test_the_script_for_sql_server_is_the_one_that_was_reviewed() -> None:
     To write it anew: mail-importer db upgrade --sql > tests/migration/sql_server.sql
     (with MAIL_IMPORTER_DATABASE_URL=mssql+pyodbc://host/gateway).
     """
-    assert of_sql_server() == REVIEWED.read_text("utf-8")
+    assert_reviewed(of_sql_server(), REVIEWED)
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
-"""Which programs may work on the schema, so that hosts can be upgraded one after the other."""
+"""Which programs may work on the schema, so that hosts can be upgraded one after the other; what was purged."""
 
 from sqlalchemy import Column, Unicode
 
+from db.columns import UtcDateTime
 from db.upgrading.additions import Additions
 
 revision = "0004"
@@ -14,3 +15,4 @@ def upgrade(add: Additions) -> None:
     """Add; what is there stays as it is."""
     add.column("tblMailImporterVersion", Column("sOldestProgram", Unicode(32)))
     add.column("tblMailImporterVersion", Column("sOldestProgramOf", Unicode(32)))
+    add.column("tblEmailAccountSettings", Column("dtPurgedBefore", UtcDateTime()))

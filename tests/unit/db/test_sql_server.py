@@ -1,7 +1,6 @@
 """Every statement of the import path and of the queue has its SQL Server form. Nothing connects to one."""
 
 import hashlib
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from db.schedule import FOLDERS, SUBSCRIPTIONS, Turn
 from db.subscriptions import HeldSubscription
 from db.trace import TracedMessage, TraceRow
 from tests.clock import SettableClock
+from tests.reviewed import assert_reviewed
 from tests.unit.db.test_messages import record
 
 NOW: Final = SettableClock()()
@@ -206,10 +206,7 @@ async def test_statements_are_those_that_were_reviewed(database: Database) -> No
         for work in (work_the_queue, import_messages, administer, call):
             await work(database)
     texts = {sql_server(each) for each in [*statements, *ITS_OWN] if not OF_SQLITE.search(str(each))}
-    found = "".join(f"{text}\nGO\n" for text in sorted(texts))
-    if "MAIL_IMPORTER_TEST_WRITE_REVIEWED" in os.environ:
-        REVIEWED.write_text(found)
-    assert found == REVIEWED.read_text(), "see the difference; MAIL_IMPORTER_TEST_WRITE_REVIEWED=1 writes the file"
+    assert_reviewed("".join(f"{text}\nGO\n" for text in sorted(texts)), REVIEWED)
 
 
 def reviewed() -> list[str]:
