@@ -6,12 +6,11 @@ import os
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from db.engine import run_reading, run_writing
 from simulator.control_client import SimulatorControl
+from tests.databases import Gateway
 
 _COMMAND = (sys.executable, "-m", "console")
 _PATIENCE_SECONDS = 30.0
@@ -52,16 +53,16 @@ class Site:
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
     """More of them, as variables."""
+    gateway: Gateway = field(init=False)
 
-    @property
-    def database(self) -> Path:
-        return self.directory / "gateway.db"
+    def __post_init__(self) -> None:
+        self.gateway = Gateway(f"sqlite:///{self.directory / 'gateway.db'}")
 
     @property
     def environment(self) -> dict[str, str]:
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith("MAIL_IMPORTER_")},
-            "MAIL_IMPORTER_DATABASE_URL": f"sqlite:///{self.database}",
+            **self.gateway.environment,
             "MAIL_IMPORTER_NOTIFICATION_URL": f"http://127.0.0.1:{self.port}",
             "MAIL_IMPORTER_RECEIVER_PORT": str(self.port),
             "MAIL_IMPORTER_CERTIFICATE_STORE": str(self.directory / "certificates"),
@@ -112,14 +113,16 @@ class Site:
             assert added.returncode == 0, added.stderr
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self.database)) as connection:
-            return connection.execute(query).fetchall()
+        engine = self.gateway.engine()
+        found = run_reading(engine, lambda connection: connection.exec_driver_sql(query).all())
+        engine.dispose()
+        return [tuple(row) for row in found]
 
     def execute(self, statement: str) -> None:
         """What somebody does to the database by hand."""
-        with closing(sqlite3.connect(self.database)) as connection, connection:
-            connection.execute("PRAGMA foreign_keys=ON")
-            connection.execute(statement)
+        engine = self.gateway.engine()
+        run_writing(engine, lambda connection: connection.exec_driver_sql(statement))
+        engine.dispose()
 
     def upload(self) -> None:
         """What an administrator does in the portal: the certificate's public part."""
@@ -132,13 +135,13 @@ class Site:
             return response.status, await response.text()
 
     def count(self, table: str) -> int:
-        return int(self.rows(f"SELECT count(*) FROM {table}")[0][0])  # noqa: S608  # the table is ours
+        return int(self.rows(f'SELECT count(*) FROM "{table}"')[0][0])  # noqa: S608  # the table is ours
 
     async def subscribed(self) -> None:
         async def everyone() -> bool:
             # And the first sweep is over, so that what arrives now is told of by webhooks.
-            subscribed = len(self.rows("SELECT 1 FROM tblGraphSubscription"))
-            swept = len(self.rows("SELECT 1 FROM tblFolderSync WHERE dtSwept IS NOT NULL"))
+            subscribed = len(self.rows('SELECT 1 FROM "tblGraphSubscription"'))
+            swept = len(self.rows('SELECT 1 FROM "tblFolderSync" WHERE "dtSwept" IS NOT NULL'))
             return subscribed == swept == len(self.ready["mailboxes"])
 
         await until(everyone, "a subscription for every account")
@@ -152,12 +155,12 @@ class Site:
         await until(all_there, f"{messages} messages in the database", seconds=300)
         ledger = await self.control.ledger()
         assert len(ledger) == messages
-        assert sorted(self.rows("SELECT sGraphMessageID FROM tblEmailMessage")) == sorted(
+        assert sorted(self.rows('SELECT "sGraphMessageID" FROM "tblEmailMessage"')) == sorted(
             (each["message_id"],) for each in ledger
         )
         parts = self.rows(
-            "SELECT sGraphMessageID, sSHA256 FROM tblEmailAttachment JOIN tblEmailMessage USING (nMessageID) "
-            "ORDER BY sGraphMessageID, nPosition"
+            'SELECT m."sGraphMessageID", a."sSHA256" FROM "tblEmailAttachment" a JOIN "tblEmailMessage" m '
+            'ON m."nMessageID" = a."nMessageID" ORDER BY m."sGraphMessageID", a."nPosition"'
         )
         assert parts == sorted(
             ((each["message_id"], part["sha256"]) for each in ledger for part in each["attachments"]),

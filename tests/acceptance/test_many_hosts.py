@@ -9,14 +9,17 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509 import load_pem_x509_certificate
 
 from db import accounts
-from db.engine import make_engine, run_reading, run_writing
+from db.engine import run_reading, run_writing
 from simulator.control_client import SimulatorControl
 from simulator.faults import Fault, FaultKind
 from tests.acceptance.conftest import Site, running_simulator, running_site, stop, until
 from tests.broker.process import BrokerProcess, running_broker
 from tests.clock import SettableClock
+from tests.databases import Databases
 
 MESSAGES = 500
 MAILBOXES = 12
@@ -30,17 +33,19 @@ def broker() -> Iterator[BrokerProcess]:
         yield running
 
 
-@pytest.fixture(params=["database", "servicebus"])
-async def crowd(
-    request: pytest.FixtureRequest, tmp_path: Path, set_up_host: Path, broker: BrokerProcess
-) -> AsyncIterator[Site]:
-    """A host ready to run the roles, with many accounts, on each of the queues."""
+@pytest.fixture(params=["sqlite", "postgresql", "servicebus"])
+async def crowd(request: pytest.FixtureRequest, tmp_path: Path, set_up_host: Path) -> AsyncIterator[Site]:
+    """A host ready to run the roles, with many accounts; its queue is a table of either database, or Service Bus."""
     directory = tmp_path / "host"
     shutil.copytree(set_up_host, directory)
     async with AsyncExitStack() as stack:
         ready = stack.enter_context(running_simulator(tmp_path / "simulator", MAILBOXES))
         site = Site(directory, ready, SimulatorControl(ready["url"], Path(ready["ca_file"])))
+        if request.param == "postgresql":
+            databases: Databases = request.getfixturevalue("postgresql_databases")
+            site.gateway = stack.enter_context(databases.migrated(tmp_path))
         if request.param == "servicebus":
+            broker: BrokerProcess = request.getfixturevalue("broker")
             site.settings = {
                 "MAIL_IMPORTER_QUEUE": "servicebus",
                 "MAIL_IMPORTER_SERVICEBUS_CONNECTION_STRING": broker.connection_string,
@@ -51,9 +56,10 @@ async def crowd(
 
 
 def add_accounts(site: Site) -> None:
-    engine = make_engine(f"sqlite:///{site.database}")
-    known = run_reading(engine, accounts.every)
-    there = {each.settings.user_id for each in known}
+    [public] = (site.directory / "certificates").glob("*.cer")
+    thumbprint = load_pem_x509_certificate(public.read_bytes()).fingerprint(hashes.SHA1()).hex()  # noqa: S303  # as Entra names it
+    engine = site.gateway.engine()
+    there = {each.settings.user_id for each in run_reading(engine, accounts.every)}
     for mailbox in site.ready["mailboxes"]:
         if mailbox["user_id"] in there:
             continue
@@ -62,7 +68,7 @@ def add_accounts(site: Site) -> None:
             site.ready["tenant_id"],
             site.ready["client_id"],
             mailbox["user_id"],
-            known[0].settings.thumbprint,
+            thumbprint,
             secure_certificate_access=False,
         )
         run_writing(engine, _adding(settings))
