@@ -23,7 +23,7 @@ from sqlalchemy.schema import CreateSchema, DropSchema
 from db import schema
 from db.connection import ConnectionOptions
 from db.engine import make_engine, run_writing
-from db.tables import metadata
+from db.tables import importer_secret, metadata
 from tests.clock import SettableClock
 
 MSSQL_VARIABLE: Final = "MAIL_IMPORTER_TEST_MSSQL"
@@ -210,14 +210,16 @@ def _migrate(gateway: Gateway) -> None:
 
 
 def _empty(connection: Connection) -> None:
-    kept = {"tblImporterSecret"}
+    quote = connection.dialect.identifier_preparer.quote
+    place = quote(connection.get_execution_options()["schema_translate_map"][None])
     for table in reversed(metadata.sorted_tables):
-        if table.name == "tblEmailMessage":
+        if table.name == "tblEmailMessage":  # others refer to it
             connection.execute(delete(table))
-        elif table.name not in kept:
+        elif table.name != "tblImporterSecret":
             # Deletes, and lets the identity begin at 1 again.
-            name = f"{connection.get_execution_options()['schema_translate_map'][None]}.{table.name}"
-            connection.execute(text(f"TRUNCATE TABLE {name}"))
+            connection.execute(text(f"TRUNCATE TABLE {place}.{quote(table.name)}"))
+    made_up = importer_secret.c.sName != schema.CLIENT_STATE_SECRET
+    connection.execute(delete(importer_secret).where(made_up))
 
 
 def _drop(gateway: Gateway) -> None:

@@ -132,12 +132,14 @@ class FragilePostgreSQL(FragileServer):
         self._folder = Path(tempfile.mkdtemp())
         url = make_url(gateway.url)
         self._role = f"importer_{url.database}"
+        self._schema = gateway.schema or "public"
         super().__init__(gateway)
         self._say(
             # Another of the same gateway may have made it.
             f'DO $$ BEGIN CREATE ROLE "{self._role}" LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$',
-            f'GRANT ALL ON ALL TABLES IN SCHEMA public TO "{self._role}"',
-            f'GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO "{self._role}"',
+            f'GRANT USAGE ON SCHEMA "{self._schema}" TO "{self._role}"',
+            f'GRANT ALL ON ALL TABLES IN SCHEMA "{self._schema}" TO "{self._role}"',
+            f'GRANT ALL ON ALL SEQUENCES IN SCHEMA "{self._schema}" TO "{self._role}"',
         )
 
     def _relayed(self, url: URL) -> tuple[Relay, URL]:
@@ -146,7 +148,7 @@ class FragilePostgreSQL(FragileServer):
         return relay, url.set(username=self._role).update_query_dict({"host": str(self._folder)})
 
     def _lock(self, connection: Connection, table: Table) -> None:
-        connection.execute(text(f'LOCK TABLE "{table.name}" IN EXCLUSIVE MODE'))
+        connection.execute(text(f'LOCK TABLE "{self._schema}"."{table.name}" IN EXCLUSIVE MODE'))
 
     def read_only(self) -> AbstractContextManager[None]:
         """Nothing can be written, as on a standby after a failover."""
@@ -185,7 +187,7 @@ class FragilePostgreSQL(FragileServer):
     def _say(self, *statements: str) -> None:
         owner = self.gateway.engine()
         with owner.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            for statement in statements:
+            for statement in (f'SET search_path TO "{self._schema}"', *statements):
                 connection.exec_driver_sql(statement)
         owner.dispose()
 

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from sqlalchemy import Engine
 
 from db import budget
-from db.engine import make_engine, run_writing
+from db.engine import run_writing
+from tests.databases import Gateway
 
 
 def test_a_slot_is_given_out_once(database_engine: Engine) -> None:
@@ -20,11 +21,11 @@ def test_a_slot_is_given_out_once(database_engine: Engine) -> None:
     assert run_writing(database_engine, lambda c: budget.reserve(c, "lists", slot=7, wanted=1, most=1)) == 1
 
 
-def test_processes_in_a_race_share_it(database_engine: Engine) -> None:
+def test_processes_in_a_race_share_it(gateway: Gateway) -> None:
     """Together they get what there is, not more."""
 
     def work(_: int) -> int:
-        engine = make_engine(str(database_engine.url))
+        engine = gateway.engine()
         got = sum(
             run_writing(engine, lambda c: budget.reserve(c, "changes", slot=1, wanted=3, most=50)) for _ in range(20)
         )

@@ -10,9 +10,10 @@ from sqlalchemy import Connection, Engine
 
 from db import accounts
 from db.accounts import AccountSettings
-from db.engine import make_engine, run_writing
+from db.engine import run_writing
 from db.schedule import FOLDERS, NEVER, SUBSCRIPTIONS, Turn
 from tests.clock import SettableClock
+from tests.databases import Gateway
 
 NOW: Final = SettableClock()()
 LEASE: Final = timedelta(minutes=5)
@@ -74,12 +75,12 @@ def test_no_more_than_asked_for_the_longest_due_first(connection: Connection) ->
     assert claim(connection, "two", most=2) == [1]
 
 
-def test_managers_in_a_race_never_share_an_account(database_engine: Engine) -> None:
+def test_managers_in_a_race_never_share_an_account(gateway: Gateway, database_engine: Engine) -> None:
     """Managers that claim at the same moment get different accounts, and together all of them."""
     run_writing(database_engine, lambda c: make_due(c, *range(1, 101)))
 
     def work(owner: int) -> list[int]:
-        engine = make_engine(str(database_engine.url))
+        engine = gateway.engine()
         mine: list[int] = []
         while batch := run_writing(engine, lambda c: claim(c, str(owner), most=7)):
             mine += batch
