@@ -225,7 +225,7 @@ class _Wiring:
         store = MessageStore(self._database, clock=utc_now)
         processor = Processor(
             self._queue,
-            Importer(MailReader(graph), store, clock=utc_now),
+            Importer(MailReader(graph), store, clock=utc_now, headers=self._settings.internet_headers),
             store,
             AccountDirectory(self._database, clock=utc_now),
             Holds(self._database, clock=utc_now, random=self._random, metrics=metrics),

@@ -209,6 +209,7 @@ class Settings(BaseModel):
     ca_bundle: Path | None = None
     sweep_interval: Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=_MOST_SWEEP_SECONDS)] = 900
     trace_days: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MOST_TRACE_DAYS)] = 90
+    internet_headers: Literal["none", "selected", "all"] = "selected"
     log_format: Literal["json", "console"] | None = None
     """None: `json` when the logs do not go to a terminal."""
 

@@ -43,6 +43,7 @@ _RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str]]] = {
     "tblAccountCondition":     ("",      "SIUD",   "SIUD", "S",     ""),
     "tblEmailMessage":         ("",      "SI",     "S",    "SIUD",  "S"),
     "tblEmailRecipient":       ("",      "I",      "",     "SID",   "S"),
+    "tblEmailHeader":          ("",      "I",      "",     "SID",   "S"),
     "tblEmailAttachment":      ("",      "SIU",    "",     "SIUD",  "S"),
     "tblGraphSubscription":    ("",      "SD",     "SIUD", "S",     ""),
     "tblSubscriptionSchedule": ("",      "SIU",    "SIUD", "SIU",   ""),

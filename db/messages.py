@@ -5,6 +5,7 @@
 """
 
 import contextlib
+import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 
 from db.contents import ContentDiffers, insert_with_content
 from db.engine import Database
-from db.tables import attachment, message, recipient
+from db.tables import attachment, header, message, recipient
 from groupcommit import GroupCommit
 
 _MOST_IN_ONE_GROUP: Final = 50
@@ -62,8 +63,16 @@ class AttachmentRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class HeaderRecord:
+    """One row of `tblEmailHeader`; rows stand in the order of the mail."""
+
+    name: str
+    value: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class MessageRecord:
-    """One row of `tblEmailMessage` with everything below it. Times are aware UTC."""
+    """One row of `tblEmailMessage` with everything below it. Times are aware UTC; `size` is in bytes."""
 
     account_id: int
     graph_message_id: str
@@ -81,6 +90,19 @@ class MessageRecord:
     correlation: str
     recipients: Sequence[RecipientRecord] = field(repr=False)
     attachments: Sequence[AttachmentRecord] = field(repr=False)
+    sender_name: str | None = field(default=None, repr=False)
+    sender_address: str | None = field(default=None, repr=False)
+    created: datetime | None = None
+    categories: Sequence[str] = field(default=(), repr=False)
+    flag_status: str | None = None
+    conversation_index: str | None = None
+    body_text: str | None = field(default=None, repr=False)
+    read: bool | None = None
+    web_link: str | None = field(default=None, repr=False)
+    parent_folder_id: str | None = None
+    change_key: str | None = None
+    size: int | None = None
+    headers: Sequence[HeaderRecord] = field(default=(), repr=False)
 
     @property
     def key(self) -> MessageKey:
@@ -243,7 +265,7 @@ def _replace(connection: Connection, record: MessageRecord, now: datetime) -> bo
     if not found:
         return not _save(connection, [record], now)[0]
     message_id = connection.scalars(select(row.nMessageID).where(key)).one()
-    for table in (recipient, attachment):
+    for table in (recipient, header, attachment):
         connection.execute(delete(table).where(table.c.nMessageID == message_id))
     _insert_children(connection, [(message_id, record)])
     return True
@@ -253,6 +275,13 @@ def _insert_children(connection: Connection, saved: list[tuple[int, MessageRecor
     recipients = [_recipient_row(message_id, each) for message_id, record in saved for each in record.recipients]
     if recipients:
         connection.execute(insert(recipient), recipients)
+    headers = [
+        {"nMessageID": message_id, "nPosition": position, "sName": each.name, "sValue": each.value}
+        for message_id, record in saved
+        for position, each in enumerate(record.headers)
+    ]
+    if headers:
+        connection.execute(insert(header), headers)
     parts = [(message_id, part) for message_id, record in saved for part in record.attachments]
     small = [
         {**_attachment_row(message_id, part), "biContent": part.content}
@@ -283,6 +312,18 @@ def _message_row(record: MessageRecord, now: datetime) -> dict[str, Any]:
         "bHasAttachments": record.has_attachments,
         "dtImported": now,
         "sCorrelationID": record.correlation,
+        "sSenderName": record.sender_name,
+        "sSenderAddress": record.sender_address,
+        "dtCreated": record.created,
+        "sCategories": json.dumps(list(record.categories), ensure_ascii=False) if record.categories else None,
+        "sFlagStatus": record.flag_status,
+        "sConversationIndex": record.conversation_index,
+        "sBodyText": record.body_text,
+        "bRead": record.read,
+        "sWebLink": record.web_link,
+        "sParentFolderID": record.parent_folder_id,
+        "sChangeKey": record.change_key,
+        "nSize": record.size,
     }
 
 

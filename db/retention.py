@@ -11,13 +11,13 @@ from datetime import datetime
 from itertools import accumulate, takewhile
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, null, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, func, null, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from db import accounts, messages
 from db.errors import DatabaseError
 from db.locking import by_row
-from db.tables import account_settings, attachment, message, recipient
+from db.tables import account_settings, attachment, header, message, recipient
 
 _row = message.c
 _part = attachment.c
@@ -55,6 +55,7 @@ class OldMessage:
     attachments: int
     contents: int
     size: int
+    headers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +90,12 @@ def first_of(found: Sequence[OldMessage], bounds: Bounds) -> Sequence[OldMessage
     """As many of these messages, from the first on, as one transaction may delete."""
     so_far = zip(
         accumulate(each.recipients for each in found),
+        accumulate(each.headers for each in found),
         accumulate(each.attachments for each in found),
         accumulate(each.size for each in found),
         strict=True,
     )
-    fitting = takewhile(lambda sums: max(sums[:2]) <= bounds.rows and sums[2] <= bounds.size, so_far)
+    fitting = takewhile(lambda sums: max(sums[:3]) <= bounds.rows and sums[3] <= bounds.size, so_far)
     return found[: min(bounds.keys, max(1, sum(1 for _ in fitting)))]
 
 
@@ -130,7 +132,7 @@ def delete_messages(connection: Connection, found: Collection[OldMessage]) -> in
     """
     ids = [each.message_id for each in found]
     try:
-        for table in (recipient, attachment):
+        for table in (recipient, header, attachment):
             connection.execute(by_row(delete(table).where(table.c.nMessageID.in_(ids))))
         return connection.execute(by_row(delete(message).where(_row.nMessageID.in_(ids)))).rowcount
     except IntegrityError as exc:
@@ -198,11 +200,7 @@ def _weighed(connection: Connection, found: Sequence[tuple[int, datetime | None]
     if not found:
         return []
     ids = [message_id for message_id, _ in found]
-    people = connection.execute(
-        select(recipient.c.nMessageID, func.count())
-        .where(recipient.c.nMessageID.in_(ids))
-        .group_by(recipient.c.nMessageID)
-    )
+    recipients, headers = (_counted(connection, table, ids) for table in (recipient, header))
     parts = connection.execute(
         select(
             _part.nMessageID,
@@ -213,9 +211,21 @@ def _weighed(connection: Connection, found: Sequence[tuple[int, datetime | None]
         .where(_part.nMessageID.in_(ids))
         .group_by(_part.nMessageID)
     )
-    recipients = {row[0]: row[1] for row in people}
     below = {row[0]: (row[1], int(row[2]), int(row[3])) for row in parts}
     return [
-        OldMessage(message_id, received, recipients.get(message_id, 0), *below.get(message_id, (0, 0, 0)))
+        OldMessage(
+            message_id,
+            received,
+            recipients.get(message_id, 0),
+            *below.get(message_id, (0, 0, 0)),
+            headers=headers.get(message_id, 0),
+        )
         for message_id, received in found
     ]
+
+
+def _counted(connection: Connection, table: Table, message_ids: Sequence[int]) -> dict[int, int]:
+    rows = connection.execute(
+        select(table.c.nMessageID, func.count()).where(table.c.nMessageID.in_(message_ids)).group_by(table.c.nMessageID)
+    )
+    return {row[0]: row[1] for row in rows}

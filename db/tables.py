@@ -91,6 +91,22 @@ message = Table(
     Column("dtImported", UtcDateTime, nullable=False),
     # The thread that runs from the notification to this row, for who greps the logs.
     Column("sCorrelationID", Unicode(64)),
+    # Who really sent it, where `from` names somebody else.
+    Column("sSenderName", long_text()),
+    Column("sSenderAddress", long_text()),
+    Column("dtCreated", UtcDateTime),
+    # A JSON array of names; null where there are none.
+    Column("sCategories", long_text()),
+    Column("sFlagStatus", Unicode(20)),
+    Column("sConversationIndex", long_text()),
+    # The body as a reader sees it, without HTML.
+    Column("sBodyText", long_text()),
+    Column("bRead", flag()),
+    Column("sWebLink", long_text()),
+    Column("sParentFolderID", graph_id(GRAPH_ID_LENGTH)),
+    Column("sChangeKey", long_text()),
+    # Bytes that Exchange counts for the message, attachments included.
+    Column("nSize", BigInteger),
     UniqueConstraint("nAccountID", "sGraphMessageID"),
     Index("IX_tblEmailMessage_nAccountID_dtReceived", "nAccountID", "dtReceived"),
     sqlite_autoincrement=True,
@@ -105,6 +121,16 @@ recipient = Table(
     Column("sName", long_text()),
     Column("sAddress", long_text()),
     _one_of("sKind", "to", "cc", "bcc", "replyTo"),
+)
+
+header = Table(
+    "tblEmailHeader",
+    metadata,
+    Column("nMessageID", ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"), primary_key=True),
+    # In the order of the mail.
+    Column("nPosition", Integer, primary_key=True, autoincrement=False),
+    Column("sName", long_text(), nullable=False),
+    Column("sValue", long_text()),
 )
 
 attachment = Table(

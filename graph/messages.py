@@ -23,9 +23,14 @@ from graph.mailbox import Mailbox
 from graph.times import time_text
 
 MESSAGE_FIELDS: Final = (
-    "id,internetMessageId,conversationId,subject,from,sender,toRecipients,ccRecipients,bccRecipients,replyTo,"
-    "sentDateTime,receivedDateTime,importance,body,hasAttachments"
+    "id,internetMessageId,conversationId,conversationIndex,subject,from,sender,toRecipients,ccRecipients,"
+    "bccRecipients,replyTo,createdDateTime,sentDateTime,receivedDateTime,importance,categories,flag,body,"
+    "hasAttachments,isRead,webLink,parentFolderId,changeKey"
 )
+HEADERS_FIELD: Final = "internetMessageHeaders"
+"""Given only to who asks for it."""
+_AS_SENT: Final = {"Prefer": "outlook.allow-unsafe-html"}
+"""Without it Graph takes script and the like out of a body."""
 SIZE_PROPERTY: Final = "Integer 0x0E08"
 """PidTagMessageSize: the bytes a message takes, attachments included; Graph has no field for it."""
 ATTACHMENT_FIELDS: Final = "id,name,contentType,size,isInline"
@@ -96,8 +101,10 @@ class MailReader:
     def __init__(self, client: GraphClient) -> None:
         self._client = client
 
-    async def message(self, mailbox: Mailbox, message_id: str) -> dict[str, Any]:
+    async def message(self, mailbox: Mailbox, message_id: str, *, with_headers: bool = False) -> dict[str, Any]:
         """The message as it is now: MESSAGE_FIELDS, and `singleValueExtendedProperties` with its size.
+
+        `with_headers`: `internetMessageHeaders` as well. The body is as it was sent, script included.
 
         Any field may be absent or null (graph.md section 7).
 
@@ -106,9 +113,11 @@ class MailReader:
             MailboxNotFound: neither is the mailbox.
         """
         expand = f"singleValueExtendedProperties($filter=id eq '{SIZE_PROPERTY}')"
-        params = {"$select": MESSAGE_FIELDS, "$expand": expand}
+        fields = f"{MESSAGE_FIELDS},{HEADERS_FIELD}" if with_headers else MESSAGE_FIELDS
+        params = {"$select": fields, "$expand": expand}
+        path = _message(mailbox, message_id)
         try:
-            return object_in(await self._client.request(mailbox, "GET", _message(mailbox, message_id), params=params))
+            return object_in(await self._client.request(mailbox, "GET", path, params=params, headers=_AS_SENT))
         except (ItemGone, MailboxNotFound) as error:
             raise await self._judged(mailbox, error) from error
 

@@ -1,6 +1,7 @@
 """One notification to one committed message: fetch, map, write; or find that there is nothing to do."""
 
 import asyncio
+import dataclasses
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
@@ -17,7 +18,9 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from processor.attachments import AttachmentFetcher
 from processor.errors import Unprocessable
+from processor.headers import NAMES, Kept
 from processor.mapping import Json, Texts, may_have_attachments, message_record
+from processor.plain_text import plain_text
 
 # A 404 right after a notification is normal (graph.md, section 11): Exchange replicates.
 _GONE_AGAIN_AFTER_SECONDS: Final = (0.5, 2.0)
@@ -90,9 +93,12 @@ class Importer:
         store: MessageStore,
         *,
         clock: Callable[[], datetime],
+        headers: Kept = "selected",
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        """`headers`: which internet headers are kept."""
         self._reader = reader
+        self._headers = NAMES[headers]
         self._store = store
         self._attachments = AttachmentFetcher(reader)
         self._clock = clock
@@ -131,8 +137,15 @@ class Importer:
             )
             progress.fetched = self._clock()
             record = message_record(
-                mailbox.account_id, message_id, message, attachments, correlation=correlation, texts=texts
+                mailbox.account_id,
+                message_id,
+                message,
+                attachments,
+                correlation=correlation,
+                texts=texts,
+                headers=self._headers,
             )
+            record = dataclasses.replace(record, body_text=await _readable(record))
             result = await self._written(record, replace=replace)
         if result is Result.KNOWN:
             return Outcome(result)
@@ -146,7 +159,17 @@ class Importer:
     async def _fetch(self, mailbox: Mailbox, message_id: str) -> Json:
         for seconds in _GONE_AGAIN_AFTER_SECONDS:
             try:
-                return await self._reader.message(mailbox, message_id)
+                return await self._ask(mailbox, message_id)
             except ItemGone:
                 await self._sleep(seconds)
-        return await self._reader.message(mailbox, message_id)
+        return await self._ask(mailbox, message_id)
+
+    async def _ask(self, mailbox: Mailbox, message_id: str) -> Json:
+        return await self._reader.message(mailbox, message_id, with_headers=self._headers != ())
+
+
+async def _readable(record: MessageRecord) -> str | None:
+    """The body without HTML. Off the event loop: a large one takes its time."""
+    if record.body is None or (record.body_type or "").lower() != "html":
+        return record.body
+    return await asyncio.to_thread(plain_text, record.body)

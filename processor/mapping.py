@@ -5,11 +5,11 @@ another shape than documented becomes None, never an empty text.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from db.messages import AttachmentRecord, MessageRecord, RecipientRecord
+from db.messages import AttachmentRecord, HeaderRecord, MessageRecord, RecipientRecord
 
 Json = dict[str, Any]
 
@@ -52,20 +52,26 @@ def message_record(
     *,
     correlation: str,
     texts: Texts,
+    headers: Collection[str] | None = (),
 ) -> MessageRecord:
-    """The row of a message and all below it."""
+    """The row of a message and all below it, but for its body as plain text.
+
+    `headers`: the internet headers that are kept, by name in lower case; None: all.
+    """
     text = texts.take
-    sender = _address(message.get("from"), texts) or _address(message.get("sender"), texts) or (None, None)
-    body = message.get("body")
-    body = body if isinstance(body, dict) else {}
+    sender = _address(message.get("sender"), texts) or (None, None)
+    author = _address(message.get("from"), texts) or sender
+    body, flag = (_object(message.get(name)) for name in ("body", "flag"))
     return MessageRecord(
         account_id=account_id,
         graph_message_id=graph_message_id,
         internet_message_id=text(message.get("internetMessageId")),
         conversation_id=text(message.get("conversationId")),
         subject=text(message.get("subject")),
-        from_name=sender[0],
-        from_address=sender[1],
+        from_name=author[0],
+        from_address=author[1],
+        sender_name=sender[0],
+        sender_address=sender[1],
         sent=time(message.get("sentDateTime")),
         received=time(message.get("receivedDateTime")),
         importance=text(message.get("importance")),
@@ -75,22 +81,49 @@ def message_record(
         correlation=correlation,
         recipients=list(_recipients(message, texts)),
         attachments=attachments,
+        created=time(message.get("createdDateTime")),
+        categories=[each for each in map(text, _listed(message.get("categories"))) if each],
+        flag_status=text(flag.get("flagStatus")),
+        conversation_index=text(message.get("conversationIndex")),
+        read=_yes_or_no(message.get("isRead")),
+        web_link=text(message.get("webLink")),
+        parent_folder_id=text(message.get("parentFolderId")),
+        change_key=text(message.get("changeKey")),
+        size=size_of(message),
+        headers=list(_headers(message, headers, texts)),
     )
+
+
+def _headers(message: Json, kept: Collection[str] | None, texts: Texts) -> Iterable[HeaderRecord]:
+    for each in _listed(message.get("internetMessageHeaders")):
+        name = texts.take(each.get("name")) if isinstance(each, dict) else None
+        if name and (kept is None or name.lower() in kept):
+            yield HeaderRecord(name, texts.take(each.get("value")))
+
+
+def _object(value: object) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _yes_or_no(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
 def may_have_attachments(message: Json) -> bool:
     """True when attachments must be listed: `hasAttachments` is false where all of them are inline."""
     if message.get("hasAttachments") is not False:
         return True
-    body = message.get("body")
-    content = body.get("content") if isinstance(body, dict) else None
+    content = _object(message.get("body")).get("content")
     return isinstance(content, str) and _SHOWN_BY_ID.search(content) is not None
 
 
 def size_of(message: Json) -> int | None:
     """Bytes of the whole message, from the extended property 0x0E08; None when Graph does not say."""
-    listed = message.get("singleValueExtendedProperties")
-    for item in listed if isinstance(listed, list) else ():
+    for item in _listed(message.get("singleValueExtendedProperties")):
         if isinstance(item, dict) and _SIZE_PROPERTY.fullmatch(str(item.get("id"))):
             return _whole_number(item.get("value"))
     return None
@@ -114,16 +147,13 @@ def time(value: object) -> datetime | None:
 
 def _recipients(message: Json, texts: Texts) -> Iterable[RecipientRecord]:
     for kind, key in _RECIPIENTS:
-        listed = message.get(key)
-        if not isinstance(listed, list):
-            continue
-        for position, entry in enumerate(listed):
+        for position, entry in enumerate(_listed(message.get(key))):
             name, address = _address(entry, texts) or (None, None)
             yield RecipientRecord(kind, position, name, address)
 
 
 def _address(entry: object, texts: Texts) -> tuple[str | None, str | None] | None:
-    found = entry.get("emailAddress") if isinstance(entry, dict) else None
+    found = _object(entry).get("emailAddress")
     if not isinstance(found, dict):
         return None
     return texts.take(found.get("name")), texts.take(found.get("address"))

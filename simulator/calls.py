@@ -87,6 +87,10 @@ class Call:
         """Tell whether the caller asked for bodies as text (graph.md §7, headers)."""
         return 'outlook.body-content-type="text"' in self.prefer
 
+    def prefers_unsafe_html(self) -> bool:
+        """Tell whether the caller asked for bodies with script and the like (graph.md §7, headers)."""
+        return "outlook.allow-unsafe-html" in self.prefer
+
 
 @dataclass(slots=True)
 class Answer:

@@ -147,7 +147,11 @@ class MailCalls:
         return Answer(204)
 
     def _whole(self, call: Call, mailbox: Mailbox, message: Message, status: int) -> Answer:
-        view = View(immutable=call.prefers_immutable_ids(), as_text=call.prefers_text_bodies())
+        view = View(
+            immutable=call.prefers_immutable_ids(),
+            as_text=call.prefers_text_bodies(),
+            unsafe=call.prefers_unsafe_html(),
+        )
         values = {
             "@odata.context": f"{metadata_context(call, mailbox)}/messages/$entity",
             **message_json(message, view),
@@ -225,7 +229,13 @@ def _view(call: Call, options: _Options) -> View:
         raise GraphError(400, "RequestBroker--ParseUri", f"The simulator does not expand '{expand}'.")
     select = _select(options)
     check_message_properties(select or ())
-    return View(select, call.prefers_immutable_ids(), call.prefers_text_bodies(), expand is not None)
+    return View(
+        select,
+        immutable=call.prefers_immutable_ids(),
+        as_text=call.prefers_text_bodies(),
+        with_size=expand is not None,
+        unsafe=call.prefers_unsafe_html(),
+    )
 
 
 def _number(options: _Options, name: str, default: int, least: int, most: int | None) -> int:

@@ -89,4 +89,6 @@ def applied_preferences(call: Call) -> dict[str, str]:
         applied.append('IdType="ImmutableId"')
     if call.prefers_text_bodies():
         applied.append('outlook.body-content-type="text"')
+    if call.prefers_unsafe_html():
+        applied.append("outlook.allow-unsafe-html")
     return {"Preference-Applied": ", ".join(applied)} if applied else {}

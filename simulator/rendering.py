@@ -1,6 +1,7 @@
 """Messages, folders and attachments as the JSON Graph gives for them (graph.md §7)."""
 
 import base64
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,17 +13,22 @@ from simulator.mailboxes import Folder, Message, StoredAttachment
 
 MESSAGE_SIZE_PROPERTY = "Integer 0xe08"
 _HEADERS_SIZE = 2_048
+_UNSAFE = re.compile(r"(?is)<(script|iframe|object|embed)\b.*?</\1\s*>")
 _ATTACHMENT_PROPERTIES_SIZE = 178
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How a message is asked for: selected properties (`None`: the usual ones), id format, body as text, its size."""
+    """How a message is asked for: selected properties (`None`: the usual ones), id format, its size.
+
+    `as_text`: the body as text. `unsafe`: an HTML body as it was sent.
+    """
 
     select: tuple[str, ...] | None = None
     immutable: bool = False
     as_text: bool = False
     with_size: bool = False
+    unsafe: bool = False
 
 
 def check_message_properties(names: Iterable[str]) -> None:
@@ -113,7 +119,7 @@ def _recipients(people: tuple[Person, ...]) -> list[dict[str, Any] | None]:
 def _body(message: Message, view: View) -> dict[str, str]:
     letter = message.letter
     if letter.is_html and not view.as_text:
-        return {"contentType": "html", "content": letter.body}
+        return {"contentType": "html", "content": letter.body if view.unsafe else _UNSAFE.sub("", letter.body)}
     return {"contentType": "text", "content": plain_text(letter)}
 
 

@@ -169,9 +169,8 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
             )
             trace.start()
             resources.push_async_callback(trace.close)
-            work = OnDemandImport(
-                reader, store, Importer(reader, store, clock=clock), trace, clock=clock, on_progress=on_progress
-            )
+            importer = Importer(reader, store, clock=clock, headers=invocation.settings.internet_headers)
+            work = OnDemandImport(reader, store, importer, trace, clock=clock, on_progress=on_progress)
             tally = Tally()
             mailbox = Mailbox.of(account.account_id, account.settings)
             selection = _without_purged(order.selection, account)

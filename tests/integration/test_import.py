@@ -1,11 +1,14 @@
 """One notification, one message in the database, whole: whatever comes twice, late, or not at all."""
 
+import json
 from collections.abc import Awaitable, Callable
 from random import Random
 
 import pytest
 import structlog
+from sqlalchemy import select
 
+from db.tables import header, message
 from simulator.calls import Operation
 from simulator.contents import GeneratedContent
 from simulator.correspondence import Correspondence
@@ -34,6 +37,42 @@ async def test_a_mailbox_is_imported_completely_and_byte_for_byte(world: World) 
     for each in delivered:
         _assert_same(rows[each.message_id], ledger[each.message_id], each.message.letter)
     assert sum(len(row.parts) for row in rows.values()) > 20
+
+
+async def test_all_that_graph_tells_of_a_message_is_kept(world: World) -> None:
+    """In one call: the body as it was sent and as text, who sent it, what it is filed under, and where it came from."""
+    mailbox, account = await world.account_of("Laboratoire")
+    body = "<p>Nitrate&nbsp;: <b>3,2</b> mg/l</p><script>alert(1)</script>"
+    letter = Letter(
+        subject="R\u00e9sultats",
+        sender=Person("Secr\u00e9tariat", "sec@labo.example"),
+        from_=Person("Chef", "chef@labo.example"),
+        body=body,
+        is_html=True,
+        categories=("Eau", "Urgent"),
+        headers=(("In-Reply-To", "<a@b>"), ("X-Custom", "kept by nobody"), ("References", "<a@b> <c@d>")),
+    )
+    delivered = await world.simulator.deliver(mailbox, letter)
+    await world.notify(account, [delivered])
+    await world.import_all()
+
+    row, headers = await world.database.read(
+        lambda c: (
+            c.execute(select(message)).one(),
+            c.execute(select(header.c.sName, header.c.sValue).order_by(header.c.nPosition)).all(),
+        )
+    )
+    assert (row.sBody, row.sBodyType) == (body, "html")
+    assert row.sBodyText == "Nitrate : 3,2 mg/l"
+    assert (row.sFromName, row.sSenderName, row.sSenderAddress) == ("Chef", "Secr\u00e9tariat", "sec@labo.example")
+    assert json.loads(row.sCategories) == ["Eau", "Urgent"]
+    assert (row.sFlagStatus, row.bRead) == ("notFlagged", False)
+    assert row.dtCreated is not None
+    assert row.sWebLink.startswith("https://outlook.office365.com/")
+    assert row.sParentFolderID == delivered.message.folder.folder_id
+    assert row.nSize > len(body)
+    assert [tuple(each) for each in headers] == [("In-Reply-To", "<a@b>"), ("References", "<a@b> <c@d>")]
+    assert world.calls(Operation.GET_MESSAGE) == 1
 
 
 async def test_large_attachments_arrive_whole(world: World) -> None:

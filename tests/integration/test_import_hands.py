@@ -157,8 +157,8 @@ class _Choking(MailReader):
         super().__init__(world.graph)
         self._bad = bad
 
-    async def message(self, mailbox: Mailbox, message_id: str) -> dict[str, Any]:
-        found = await super().message(mailbox, message_id)
+    async def message(self, mailbox: Mailbox, message_id: str, *, with_headers: bool = False) -> dict[str, Any]:
+        found = await super().message(mailbox, message_id, with_headers=with_headers)
         if message_id == self._bad:
             raise KeyError(f"{found['subject']} {found['body']['content']}")
         return found

@@ -246,7 +246,7 @@ class World:
 
     async def tamper(self, delivered: DeliveredMessage, change: Callable[[Any], Any]) -> None:
         """Have the simulator answer the importer's GET of the message with changed JSON."""
-        await MailReader(self.graph).message(self.opened(delivered.mailbox), delivered.message_id)
+        await MailReader(self.graph).message(self.opened(delivered.mailbox), delivered.message_id, with_headers=True)
         rendered = delivered.message.rendered
         assert rendered is not None
         body = json.dumps(change(json.loads(rendered[1]))).encode()

@@ -1,4 +1,4 @@
--- mail-importer: the gateway database, up to revision 0004. Safe to run again.
+-- mail-importer: the gateway database, up to revision 0005. Safe to run again.
 -- The settings that keys and checks need, whatever tool runs this; an error rolls everything back.
 SET ANSI_NULLS ON;
 SET QUOTED_IDENTIFIER ON;
@@ -21,7 +21,7 @@ END;
 GO
 IF @@TRANCOUNT > 0 AND OBJECT_ID(N'[dbo].[tblMailImporterVersion]', N'U') IS NOT NULL
 BEGIN
-    IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N'0001', N'0002', N'0003', N'0004'))
+    IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N'0001', N'0002', N'0003', N'0004', N'0005'))
     BEGIN
         THROW 51000, N'The database was upgraded by a newer version of mail-importer. Run the script of that version.', 1;
     END;
@@ -92,6 +92,18 @@ BEGIN
         (N'tblEmailMessage', N'bHasAttachments', N'bit', N'bit', NULL, NULL, 0, 0, 0, 0, N'bit'),
         (N'tblEmailMessage', N'dtImported', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
         (N'tblEmailMessage', N'sCorrelationID', N'nvarchar', N'nvarchar', 64, NULL, 0, 0, 0, 1, N'nvarchar(64)'),
+        (N'tblEmailMessage', N'sSenderName', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailMessage', N'sSenderAddress', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailMessage', N'dtCreated', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblEmailMessage', N'sCategories', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailMessage', N'sFlagStatus', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 1, N'nvarchar(20)'),
+        (N'tblEmailMessage', N'sConversationIndex', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailMessage', N'sBodyText', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailMessage', N'bRead', N'bit', N'bit', NULL, NULL, 0, 0, 0, 1, N'bit'),
+        (N'tblEmailMessage', N'sWebLink', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailMessage', N'sParentFolderID', N'nvarchar', N'nvarchar', 700, NULL, 1, 0, 0, 1, N'nvarchar(700) collate Latin1_General_100_BIN2'),
+        (N'tblEmailMessage', N'sChangeKey', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailMessage', N'nSize', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 1, N'bigint'),
         (N'tblFolderSync', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblFolderSync', N'dtDue', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 0, N'datetime2(7)'),
         (N'tblFolderSync', N'sOwner', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
@@ -189,6 +201,10 @@ BEGIN
         (N'tblEmailAttachment', N'sContentID', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblEmailAttachment', N'sSHA256', N'nvarchar', N'nvarchar', 64, NULL, 0, 0, 0, 1, N'nvarchar(64)'),
         (N'tblEmailAttachment', N'biContent', N'varbinary', N'varbinary', -1, NULL, 0, 0, 0, 1, N'varbinary(max)'),
+        (N'tblEmailHeader', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblEmailHeader', N'nPosition', N'int', N'bigint', NULL, NULL, 0, 1, 0, 0, N'integer'),
+        (N'tblEmailHeader', N'sName', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 0, N'nvarchar(max)'),
+        (N'tblEmailHeader', N'sValue', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblEmailRecipient', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblEmailRecipient', N'sKind', N'nvarchar', N'nvarchar', 10, NULL, 0, 1, 0, 0, N'nvarchar(10)'),
         (N'tblEmailRecipient', N'nPosition', N'int', N'bigint', NULL, NULL, 0, 1, 0, 0, N'integer'),
@@ -1400,6 +1416,126 @@ BEGIN
 END;
 GO
 
+-- 0005: All that Graph tells of a message, its body as plain text, and internet headers.
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sSenderName') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sSenderName] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sSenderAddress') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sSenderAddress] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'dtCreated') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [dtCreated] DATETIME2(7) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sCategories') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sCategories] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sFlagStatus') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sFlagStatus] NVARCHAR(20) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sConversationIndex') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sConversationIndex] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sBodyText') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sBodyText] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'bRead') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [bRead] BIT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sWebLink') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sWebLink] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sParentFolderID') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sParentFolderID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sChangeKey') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sChangeKey] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'nSize') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [nSize] BIGINT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailHeader]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailHeader] (
+            [nMessageID] BIGINT NOT NULL,
+            [nPosition] INTEGER NOT NULL,
+            [sName] NVARCHAR(max) NOT NULL,
+            [sValue] NVARCHAR(max) NULL,
+            CONSTRAINT [PK_tblEmailHeader] PRIMARY KEY ([nMessageID], [nPosition]),
+            CONSTRAINT [FK_tblEmailHeader_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailHeader]', N'nMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailHeader] ADD [nMessageID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailHeader]', N'nPosition') IS NULL
+        ALTER TABLE [dbo].[tblEmailHeader] ADD [nPosition] INTEGER NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailHeader]', N'sName') IS NULL
+        ALTER TABLE [dbo].[tblEmailHeader] ADD [sName] NVARCHAR(max) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailHeader]', N'sValue') IS NULL
+        ALTER TABLE [dbo].[tblEmailHeader] ADD [sValue] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.foreign_keys WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailHeader]', N'U') AND name = N'FK_tblEmailHeader_nMessageID')
+        ALTER TABLE [dbo].[tblEmailHeader] ADD CONSTRAINT [FK_tblEmailHeader_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailHeader]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 2 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nMessageID', N'nPosition')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailHeader] ADD CONSTRAINT [PK_tblEmailHeader] PRIMARY KEY ([nMessageID], [nPosition]);
+END;
+GO
+
 -- Columns that were there already must have a value in each row.
 IF @@TRANCOUNT > 0
 BEGIN
@@ -1538,6 +1674,12 @@ BEGIN
     UNION ALL SELECT N'tblEmailAttachment.bInline: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [bInline] IS NULL);
 END;
 GO
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'tblEmailHeader.sName: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailHeader] WHERE [sName] IS NULL);
+END;
+GO
 IF @@TRANCOUNT > 0 AND EXISTS (SELECT 1 FROM #MailImporterProblem)
 BEGIN
     DECLARE @next INT = (SELECT MIN([nProblem]) FROM #MailImporterProblem);
@@ -1562,17 +1704,17 @@ BEGIN
 END;
 GO
 
--- Revision 0004
+-- Revision 0005
 IF @@TRANCOUNT > 0 AND NOT EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion])
 BEGIN
-    INSERT INTO [dbo].[tblMailImporterVersion] ([version_num]) VALUES (N'0004');
+    INSERT INTO [dbo].[tblMailImporterVersion] ([version_num]) VALUES (N'0005');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
     UPDATE [dbo].[tblMailImporterVersion]
-    SET [version_num] = N'0004', [sOldestProgram] = N'0001',
-        [sOldestProgramOf] = N'0004';
+    SET [version_num] = N'0005', [sOldestProgram] = N'0001',
+        [sOldestProgramOf] = N'0005';
 END;
 GO
 IF @@TRANCOUNT > 0

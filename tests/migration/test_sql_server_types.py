@@ -84,6 +84,7 @@ def test_ids_and_fingerprints_see_case() -> None:
         ("tblMissedNotification", "sGraphMessageID"),
         ("tblMessageTrace", "sGraphMessageID"),
         ("tblMessageTrace", "sQueueMessageID"),
+        ("tblEmailMessage", "sParentFolderID"),
         ("tblNotificationQueue", "sMessageID"),
         ("tblGraphSubscription", "sSubscriptionID"),
         ("tblGraphSubscription", "sKeyFingerprint"),

@@ -47,6 +47,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         "authority_url": "https://login.microsoftonline.com",
         "sweep_interval": 900,
         "trace_days": 90,
+        "internet_headers": "selected",
     }
 
 

@@ -29,7 +29,7 @@ from db.mailbox_calls import MailboxCalls
 from db.messages import MessageStore
 from db.schedule import FOLDERS, SUBSCRIPTIONS, Turn
 from db.subscriptions import HeldSubscription
-from db.tables import account_settings, attachment, folder_sync, message, recipient, subscription_schedule
+from db.tables import account_settings, attachment, folder_sync, header, message, recipient, subscription_schedule
 from db.trace import TraceRow
 from graph.errors import AccessDenied
 from graph.mailbox import Mailbox
@@ -166,7 +166,7 @@ async def operate(desk: Desk) -> None:
 
 async def read(desk: Desk) -> None:
     """Another program: reads messages with all below them."""
-    for table in (message, recipient, attachment):
+    for table in (message, recipient, header, attachment):
         await desk.database.read(lambda c, table=table: c.execute(select(table)).all())  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
 
 

@@ -141,13 +141,14 @@ def test_a_reader_sees_mail_only() -> None:
     assert rights(Role.READER) == {
         "tblEmailMessage": ["SELECT"],
         "tblEmailRecipient": ["SELECT"],
+        "tblEmailHeader": ["SELECT"],
         "tblEmailAttachment": ["SELECT"],
     }
 
 
 @pytest.mark.parametrize("role", [Role.RECEIVER, Role.PROCESSOR, Role.SUBSCRIPTIONS, Role.READER])
 def test_mail_is_deleted_by_operators_only(role: Role) -> None:
-    for table in ("tblEmailMessage", "tblEmailRecipient", "tblEmailAttachment"):
+    for table in ("tblEmailMessage", "tblEmailRecipient", "tblEmailHeader", "tblEmailAttachment"):
         assert "DELETE" not in rights(role).get(table, [])
 
 

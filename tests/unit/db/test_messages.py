@@ -19,8 +19,8 @@ from sqlalchemy import Connection, Engine, event, func, select
 
 from db.engine import Database, run_reading
 from db.errors import DatabaseUnavailable
-from db.messages import AttachmentRecord, MessageRecord, MessageRefused, MessageStore, RecipientRecord
-from db.tables import attachment, message, recipient
+from db.messages import AttachmentRecord, HeaderRecord, MessageRecord, MessageRefused, MessageStore, RecipientRecord
+from db.tables import attachment, header, message, recipient
 from tests.clock import SettableClock
 from tests.databases import Gateway
 from tests.outages import FULL, READ_ONLY, Fragile, FragileDatabase, fragile
@@ -73,6 +73,19 @@ def record(graph_id: str = "AAMk", **changes: Any) -> MessageRecord:  # noqa: AN
             file_attachment(0),
             AttachmentRecord(1, "AAMkRef", "reference", "link", None, 0, False, None, None, None),
         ],
+        sender_name="Sekretariat",
+        sender_address="sekretariat@example.com",
+        created=NOW - timedelta(minutes=3),
+        categories=["Grün", '"zwei"'],
+        flag_status="flagged",
+        conversation_index="AQHZ",
+        body_text="Grüße",
+        read=False,
+        web_link="https://outlook.office365.com/owa/?ItemID=AAMk",
+        parent_folder_id="AAMkFolder",
+        change_key="CQAAABYA",
+        size=70_000,
+        headers=[HeaderRecord("Received", "from a"), HeaderRecord("received", "from b"), HeaderRecord("X-Empty", None)],
     )
     return replace(facts, **changes)
 
@@ -126,8 +139,26 @@ async def test_message_is_kept_as_it_came(store: MessageStore, database_engine: 
         "bHasAttachments": True,
         "dtImported": NOW,
         "sCorrelationID": "correlation",
+        "sSenderName": "Sekretariat",
+        "sSenderAddress": "sekretariat@example.com",
+        "dtCreated": NOW - timedelta(minutes=3),
+        "sCategories": '["Grün", "\\"zwei\\""]',
+        "sFlagStatus": "flagged",
+        "sConversationIndex": "AQHZ",
+        "sBodyText": "Grüße",
+        "bRead": False,
+        "sWebLink": "https://outlook.office365.com/owa/?ItemID=AAMk",
+        "sParentFolderID": "AAMkFolder",
+        "sChangeKey": "CQAAABYA",
+        "nSize": 70_000,
     }
     assert {name: kept[name] for name in wanted} == wanted
+    headers = run_reading(database_engine, lambda c: c.execute(select(header).order_by(header.c.nPosition)).all())
+    assert [(each.sName, each.sValue) for each in headers] == [
+        ("Received", "from a"),
+        ("received", "from b"),
+        ("X-Empty", None),
+    ]
     assert {(each["sKind"], each["nPosition"], each["sName"], each["sAddress"]) for each in recipients} == {
         ("to", 0, "Anna", "anna@example.com"),
         ("to", 1, None, "b@example.com"),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from db.messages import MessageRecord, RecipientRecord
-from processor import mapping
+from processor import headers, mapping
 
 
 def _record(message: dict[str, Any]) -> MessageRecord:
@@ -216,3 +216,73 @@ def test_a_picture_in_the_body_is_found_in_any_letter_case(content: str) -> None
 def test_the_kind_of_an_attachment(kind: object, expected: str | None) -> None:
     """Letter case varies; a kind nobody knows is none."""
     assert mapping.kind_of({"@odata.type": kind}) == expected
+
+
+def test_all_that_graph_tells_has_its_place() -> None:
+    """Each field as it came; sender and author apart."""
+    record = _record(
+        {
+            "from": _person("Chef", "chef@labo.example"),
+            "sender": _person("Sekretariat", "sek@labo.example"),
+            "createdDateTime": "2026-03-01T10:00:00Z",
+            "categories": ["Gr\u00fcn", "", None, "Blau"],
+            "flag": {"flagStatus": "flagged"},
+            "conversationIndex": "AQHZ",
+            "isRead": False,
+            "webLink": "https://outlook.office365.com/owa/?ItemID=x",
+            "parentFolderId": "AAMkFolder=",
+            "changeKey": "CQAAABYA",
+            "singleValueExtendedProperties": [{"id": "Integer 0xe08", "value": "4711"}],
+        }
+    )
+    assert (record.from_name, record.sender_name) == ("Chef", "Sekretariat")
+    assert (record.from_address, record.sender_address) == ("chef@labo.example", "sek@labo.example")
+    assert record.created == datetime(2026, 3, 1, 10, tzinfo=UTC)
+    assert (record.categories, record.flag_status, record.conversation_index) == (
+        ["Gr\u00fcn", "Blau"],
+        "flagged",
+        "AQHZ",
+    )
+    assert (record.read, record.parent_folder_id, record.change_key) == (False, "AAMkFolder=", "CQAAABYA")
+    assert (record.web_link, record.size) == ("https://outlook.office365.com/owa/?ItemID=x", 4711)
+
+
+@pytest.mark.parametrize("nothing", [None, [], {}, "", 0, [None], {"flagStatus": None}])
+def test_what_graph_does_not_tell_is_null(nothing: object) -> None:
+    """Left out, null, or of another shape: never an empty text."""
+    fields = ("sender", "createdDateTime", "categories", "flag", "isRead", "singleValueExtendedProperties")
+    for message in ({}, dict.fromkeys(fields, nothing)):
+        record = _record(message)
+        assert (record.sender_name, record.created, record.flag_status, record.read, record.size) == (None,) * 5
+        assert (list(record.categories), list(record.headers)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("kept", "names"),
+    [
+        ("none", []),
+        ("selected", ["IN-REPLY-TO", "References"]),
+        ("all", ["Received", "IN-REPLY-TO", "received", "References"]),
+    ],
+)
+def test_headers_are_kept_in_order_as_the_setting_says(kept: headers.Kept, names: list[str]) -> None:
+    """Repeated ones as often as they are there; what is no header is left out."""
+    listed = [
+        {"name": "Received", "value": "from a"},
+        {"name": "IN-REPLY-TO", "value": None},
+        {"name": "received", "value": "from b"},
+        {"name": None, "value": "x"},
+        "odd",
+        {"name": "References", "value": "<a@b>\x00"},
+    ]
+    record = mapping.message_record(
+        7,
+        "AAk",
+        {"internetMessageHeaders": listed},
+        [],
+        correlation="c-1",
+        texts=mapping.Texts(),
+        headers=headers.NAMES[kept],
+    )
+    assert [each.name for each in record.headers] == names
+    assert all(each.value == "<a@b>\ufffd" for each in record.headers if each.name == "References")
