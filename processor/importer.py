@@ -25,6 +25,8 @@ from processor.plain_text import plain_text
 # A 404 right after a notification is normal (graph.md, section 11): Exchange replicates.
 _GONE_AGAIN_AFTER_SECONDS: Final = (0.5, 2.0)
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_SOON_LAID_OUT: Final = 4096
+"""Characters of HTML that become text in less time than a thread takes to begin."""
 
 
 class Result(Enum):
@@ -169,7 +171,9 @@ class Importer:
 
 
 async def _readable(record: MessageRecord) -> str | None:
-    """The body without HTML. Off the event loop: a large one takes its time."""
+    """The body without HTML."""
     if record.body is None or (record.body_type or "").lower() != "html":
         return record.body
+    if len(record.body) < _SOON_LAID_OUT:
+        return plain_text(record.body)
     return await asyncio.to_thread(plain_text, record.body)
