@@ -42,11 +42,24 @@ async def _without_latency() -> None:
         settle_down()
         await _bare(scene, ledger)  # once unmeasured: the simulator then remembers what it rendered, for both
         bare = await _bare(scene, ledger)
+        before = await _calls(scene)
         ours = await scene.import_all(ledger)
+        calls = await _calls(scene) - before
+    with_attachments = sum(bool(each["attachments"]) for each in ledger)
     print(f"processor, {_MESSAGES} messages in {_MAILBOXES} mailboxes, no latency:")
     print(f"  bare loop   {_MESSAGES / bare:7.0f} messages/s")
     print(f"  processor   {_MESSAGES / ours:7.0f} messages/s")
     print(f"  ratio {bare / ours:.2f} (to reach: 0.6)")
+    alone = calls - _MESSAGES - with_attachments
+    print(
+        f"  {calls / _MESSAGES:.2f} calls of Graph a message: one for itself, {with_attachments} for attachments that come "
+        f"together, {alone} for those that come alone"
+    )
+
+
+async def _calls(scene: Stage) -> int:
+    counted: dict[str, int] = (await scene.control.statistics())["calls"]
+    return sum(counted.values())
 
 
 async def _with_latency() -> None:
