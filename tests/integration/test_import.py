@@ -173,8 +173,8 @@ async def test_at_most_four_calls_at_once_for_a_mailbox(world: World) -> None:
     assert len(await world.imported_ids()) == 64
 
 
-async def test_an_attachment_that_vanishes_meanwhile_starts_the_message_again(world: World) -> None:
-    """The next attempt imports the message as it is by then."""
+async def test_an_attachment_that_is_replaced_meanwhile_starts_the_message_again(world: World) -> None:
+    """As when Exchange has scanned it: the next attempt imports the message as it is by then."""
     mailbox, account = await world.account_of("Laboratoire")
     letter = Letter(attachments=(Attachment("scan.tif", GeneratedContent(4_000_000, seed=1)),))
     (delivered,) = await world.deliver(mailbox, 1, letter)
@@ -223,6 +223,7 @@ def _assert_same(row: Imported, entry: LedgerEntry, letter: Letter) -> None:
     ]
     for part in row.parts:
         assert (part.content is None) == (part.kind == "reference")
+        assert part.state == ("linked" if part.kind == "reference" else "stored")
     assert row.recipients == (
         *_expected("to", letter.to),
         *_expected("cc", letter.cc),
