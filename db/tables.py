@@ -121,7 +121,6 @@ attachment = Table(
     Column("bInline", flag(), nullable=False),
     Column("sContentID", long_text()),
     Column("sSHA256", Unicode(64)),
-    Column("biContent", content()),
     # Whether its bytes are here, and why not; null in biContent of what is `stored`: they were purged.
     Column("sState", Unicode(20), nullable=False, server_default="stored"),
     Column("sStateDetail", long_text()),
@@ -137,6 +136,8 @@ attachment = Table(
     Column("nParentPosition", Integer),
     # How the row came to be: graph, item, tnef, smime.
     Column("sOrigin", Unicode(20), nullable=False, server_default="graph"),
+    # The last: see db.upgrading.sqlite.
+    Column("biContent", content()),
     UniqueConstraint("nMessageID", "nPosition"),
     _one_of("sKind", "file", "item", "reference"),
     _one_of("sState", "stored", "linked", "too_large", "unreadable", "gone"),

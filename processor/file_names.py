@@ -17,9 +17,9 @@ _LONGEST_EXTENSION: Final = 30
 _RESERVED: Final = re.compile(r'[<>:"/\\|?*]')
 # The digits also as ¹, ² and ³, which Windows takes for 1, 2 and 3.
 _DEVICE: Final = re.compile(r"(?:CON|PRN|AUX|NUL|CLOCK\$|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])", re.IGNORECASE)
-# Controls, marks without a shape of their own (those that turn text around among them), halves of characters, what
-# Unicode has not given a meaning, and the separators of lines.
-_DROPPED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# Controls, marks without a shape of their own (those that turn text around among them), halves of characters, private
+# ones (by which file servers write reserved ones), and the separators of lines.
+_DROPPED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _EXTENSION: Final = re.compile(r"\.[^.\s]+$")
 
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import CheckConstraint, Column, Integer, Unicode
 
-from db.columns import long_text
+from db.columns import content, long_text
 from db.upgrading.additions import Additions
 
 revision = "0006"
@@ -28,3 +28,4 @@ def upgrade(add: Additions) -> None:
     add.column(_TABLE, Column("sContentLocation", long_text(), nullable=True))
     add.column(_TABLE, Column("nParentPosition", Integer(), nullable=True))
     add.column(_TABLE, Column("sOrigin", Unicode(20), server_default="graph", nullable=False))
+    add.last(_TABLE, Column("biContent", content(), nullable=True))
