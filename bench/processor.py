@@ -51,8 +51,8 @@ async def _without_latency() -> None:
     print(f"  processor   {_MESSAGES / ours:7.0f} messages/s")
     print(f"  ratio {bare / ours:.2f} (to reach: 0.6)")
     alone = calls - _MESSAGES - with_attachments
-    print(f"  {calls / _MESSAGES:.2f} calls of Graph a message: {_MESSAGES} for messages, {with_attachments} for all of")
-    print(f"  their attachments at once, {alone} for attachments alone")
+    print(f"  {calls / _MESSAGES:.2f} calls of Graph a message: {_MESSAGES} for messages, {with_attachments} for")
+    print(f"  all of their attachments at once, {alone} for attachments alone")
 
 
 async def _calls(scene: Stage) -> int:

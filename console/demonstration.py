@@ -291,7 +291,10 @@ class _Row:
 def _rows(connection: Connection, account_id: int) -> list[_Row]:
     hashes: dict[int, list[str | None]] = {}
     for message_id, sha256 in connection.execute(
-        select(attachment.c.nMessageID, attachment.c.sSHA256).order_by(attachment.c.nMessageID, attachment.c.nPosition)
+        # What was delivered, without what was unpacked from it.
+        select(attachment.c.nMessageID, attachment.c.sSHA256)
+        .where(attachment.c.nParentPosition.is_(None))
+        .order_by(attachment.c.nMessageID, attachment.c.nPosition)
     ):
         hashes.setdefault(message_id, []).append(sha256)
     rows = connection.execute(

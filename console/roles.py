@@ -31,6 +31,7 @@ from graph.delta import DeltaReader
 from graph.messages import MailReader
 from graph.subscriptions import SubscriptionClient
 from processor.accounts import AccountDirectory, Holds
+from processor.attachments import AttachmentLimits
 from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
 from processor.metrics import ProcessorMetrics
@@ -223,9 +224,16 @@ class _Wiring:
     async def _process(self, graph: GraphClient, calls: MailboxCalls, stop: asyncio.Event) -> None:
         metrics = ProcessorMetrics(self._registry)
         store = MessageStore(self._database, clock=utc_now)
+        limits = AttachmentLimits(self._settings.attachment_limit_mb, self._settings.message_limit_mb)
         processor = Processor(
             self._queue,
-            Importer(MailReader(graph), store, clock=utc_now, headers=self._settings.internet_headers),
+            Importer(
+                MailReader(graph),
+                store,
+                clock=utc_now,
+                headers=self._settings.internet_headers,
+                limits=limits,
+            ),
             store,
             AccountDirectory(self._database, clock=utc_now),
             Holds(self._database, clock=utc_now, random=self._random, metrics=metrics),

@@ -45,6 +45,8 @@ SECRET_LENGTH: Final = 32
 
 _MOST_SWEEP_SECONDS: Final = 7 * 24 * 3600
 _MOST_TRACE_DAYS: Final = 100 * 365
+# A content is one value, of which no database takes more than 2 GB.
+_MOST_MEGABYTES: Final = 2_000
 _MOST_CONNECTIONS: Final = 1000
 _MOST_WAIT_SECONDS: Final = 3600
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w{0,127}", re.ASCII)
@@ -210,6 +212,10 @@ class Settings(BaseModel):
     sweep_interval: Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=_MOST_SWEEP_SECONDS)] = 900
     trace_days: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MOST_TRACE_DAYS)] = 90
     internet_headers: Literal["none", "selected", "all"] = "selected"
+    attachment_limit_mb: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MOST_MEGABYTES)] = 150
+    """What is larger is not kept; the largest that Exchange takes."""
+    message_limit_mb: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MOST_MEGABYTES)] = 150
+    """All attachments of one message together."""
     log_format: Literal["json", "console"] | None = None
     """None: `json` when the logs do not go to a terminal."""
 

@@ -114,7 +114,9 @@ def _name_default(create: CreateColumn, compiler: DDLCompiler, **options: Any) -
     default = compiler.get_column_default_string(column)
     if default is None:
         return plain
-    return plain.removesuffix(f" DEFAULT {default}") + f" {named_default(column, compiler)}"
+    # A check of the column may follow.
+    before, _, after = plain.partition(f" DEFAULT {default}")
+    return f"{before} {named_default(column, compiler)}{after}"
 
 
 def named_default(column: Column[Any], compiler: DDLCompiler) -> str:

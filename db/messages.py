@@ -47,7 +47,10 @@ class RecipientRecord:
 class AttachmentRecord:
     """One row of `tblEmailAttachment`. `kind`: file, item, reference.
 
-    `content`: the bytes, or an open file at whose start `size` bytes can be read; None when there are none (reference).
+    `content`: the bytes, or an open file at whose start `size` bytes can be read; None when there are none, and `state`
+    (stored, linked, too_large, unreadable, gone) and `state_detail` say why; `size` is then what Graph said.
+    `item_type`: message, event, contact. `parent_position`: of what it was unpacked from; `origin`: graph, item, tnef,
+    smime.
     """
 
     position: int
@@ -60,6 +63,16 @@ class AttachmentRecord:
     content_id: str | None
     sha256: str | None
     content: bytes | IO[bytes] | None = field(repr=False)
+    state: str = "stored"
+    state_detail: str | None = None
+    safe_file_name: str | None = None
+    item_type: str | None = None
+    link: str | None = field(default=None, repr=False)
+    link_provider: str | None = None
+    link_permission: str | None = None
+    content_location: str | None = None
+    parent_position: int | None = None
+    origin: str = "graph"
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +362,16 @@ def _attachment_row(message_id: int, part: AttachmentRecord) -> dict[str, Any]:
         "bInline": part.inline,
         "sContentID": part.content_id,
         "sSHA256": part.sha256,
+        "sState": part.state,
+        "sStateDetail": part.state_detail,
+        "sSafeFileName": part.safe_file_name,
+        "sItemType": part.item_type,
+        "sLink": part.link,
+        "sLinkProvider": part.link_provider,
+        "sLinkPermission": part.link_permission,
+        "sContentLocation": part.content_location,
+        "nParentPosition": part.parent_position,
+        "sOrigin": part.origin,
     }
 
 

@@ -23,7 +23,8 @@ _row = message.c
 _part = attachment.c
 _settings = account_settings.c
 
-# An empty content stays: beside a size of 0 nobody could tell that it was deleted.
+# An empty content stays: beside a size of 0 nobody could tell that it was deleted. What never had one (a link, too
+# large, unreadable, gone) is not counted, whatever its size; its sState tells it from what was purged.
 _KEPT: Final[ColumnElement[bool]] = and_(_part.biContent.is_not(None), _part.nSize > 0)
 
 

@@ -147,9 +147,26 @@ attachment = Table(
     Column("bInline", flag(), nullable=False),
     Column("sContentID", long_text()),
     Column("sSHA256", Unicode(64)),
+    # Whether its bytes are here, and why not; null in biContent of what is `stored`: they were purged.
+    Column("sState", Unicode(20), nullable=False, server_default="stored"),
+    Column("sStateDetail", long_text()),
+    # The name for who writes it to a disk, unlike any other of the message.
+    Column("sSafeFileName", Unicode(200)),
+    # What an item is: message, event, contact.
+    Column("sItemType", Unicode(20)),
+    Column("sLink", long_text()),
+    Column("sLinkProvider", Unicode(100)),
+    Column("sLinkPermission", Unicode(100)),
+    Column("sContentLocation", long_text()),
+    # The nPosition of what it was unpacked from; null for what Graph listed.
+    Column("nParentPosition", Integer),
+    # How the row came to be: graph, item, tnef, smime.
+    Column("sOrigin", Unicode(20), nullable=False, server_default="graph"),
+    # The last: see db.upgrading.sqlite.
     Column("biContent", content()),
     UniqueConstraint("nMessageID", "nPosition"),
     _one_of("sKind", "file", "item", "reference"),
+    _one_of("sState", "stored", "linked", "too_large", "unreadable", "gone"),
     sqlite_autoincrement=True,
 )
 

@@ -1,105 +1,283 @@
 """Attachments: fetched in one answer where the message is small, streamed one by one where it is not.
 
-Memory is bounded: what is larger than `_IN_MEMORY` waits in a temporary file until it is in the database.
+Each that Graph lists becomes a row, in its order, whether its bytes can be had or not. Memory is bounded: what is
+larger than `IN_MEMORY` waits in a temporary file until it is in the database.
 """
 
 import asyncio
 import base64
 import hashlib
 import tempfile
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import IO, Final
 
 from db.messages import AttachmentRecord
-from graph.errors import ItemGone
+from graph.errors import GraphError, GraphUnavailable, ItemCorrupt, ItemGone, RequestRejected
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
-from processor.errors import MessageChanged, Unprocessable
+from processor.errors import MessageChanged
+from processor.file_names import FileNames, extension_for
 from processor.mapping import Json, Texts, kind_of, size_of
+from processor.unpacking import IN_MEMORY, Unpacker, is_packed
 
 _IN_ONE_ANSWER: Final = 3 * 1024 * 1024
-_IN_MEMORY: Final = 1024 * 1024
+_MEGABYTE: Final = 1024 * 1024
+_BEGINS_AS: Final = ((b"BEGIN:VCALENDAR", "event"), (b"BEGIN:VCARD", "contact"))
+_BEFORE_THE_BEGINNING: Final = b"\xef\xbb\xbf \t\r\n"
+_HEAD_BYTES: Final = 64
+_WORD_LENGTH: Final = 100
+_EXTENSIONS: Final = {"message": ".eml", "event": ".ics", "contact": ".vcf"}
+# What one attachment can do to an answer that holds all of them.
+_MAYBE_ONE_OF_THEM: Final = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.GATEWAY_TIMEOUT})
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentLimits:
+    """What is kept at most, in megabytes: of one attachment, and of all that Graph lists for one message."""
+
+    attachment_mb: int = 150
+    message_mb: int = 150
+
+
+class _TooLarge(Exception):
+    """More than what may be kept. The text says of what."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """Bytes that were fetched."""
+
+    held: bytes | IO[bytes]
+    size: int
+    sha256: str
+    head: bytes
 
 
 class AttachmentFetcher:
-    """Fetches all attachments of one message."""
+    """Fetches all attachments of one message, and unpacks them."""
 
-    def __init__(self, reader: MailReader) -> None:
+    def __init__(
+        self, reader: MailReader, *, limits: AttachmentLimits | None = None, unpacker: Unpacker | None = None
+    ) -> None:
         self._reader = reader
+        self._limits = limits or AttachmentLimits()
+        self._unpacker = unpacker or Unpacker()
+        # One message at a time: it takes several times the memory of what is unpacked.
+        self._unpacking = asyncio.Lock()
 
     async def fetch(
-        self, mailbox: Mailbox, message_id: str, message: Json, files: ExitStack, texts: Texts
+        self,
+        mailbox: Mailbox,
+        message_id: str,
+        message: Json,
+        files: ExitStack,
+        texts: Texts,
+        *,
+        last_attempt: bool = False,
     ) -> list[AttachmentRecord]:
-        """Everything Graph lists, in its order. `files` closes, and so deletes, the temporary files.
+        """Everything Graph lists, in its order, and then what was unpacked from it.
+
+        What cannot be had by itself is a row without bytes; `last_attempt` counts a fault of Exchange among that, which
+        is tried again otherwise. `files` closes, and so deletes, the temporary files.
 
         Raises:
-            MessageChanged: an attachment vanished in between.
-            Unprocessable: an attachment is of a kind this program does not know.
+            ItemGone: the message itself is gone.
+            MessageChanged: there are other attachments now than those that were listed.
             GraphError
         """
-        size = size_of(message)
-        whole = size is not None and size <= _IN_ONE_ANSWER
-        try:
-            listed = await self._reader.attachments(mailbox, message_id, with_content=whole)
-            return [
-                await self._record(mailbox, message_id, position, entry, files, texts)
-                for position, entry in enumerate(listed)
-            ]
-        except ItemGone as exc:
-            raise MessageChanged(f"An attachment vanished while the message was being fetched: {exc}") from exc
+        listed, whole = await self._listed(mailbox, message_id, message)
+        order = _Order(
+            self._reader, mailbox, message_id, listed, self._limits, files, whole=whole, last_attempt=last_attempt
+        )
+        rows = [await order.record(position, entry, texts) for position, entry in enumerate(listed)]
+        if any(map(is_packed, rows)):
+            async with self._unpacking:
+                rows = await asyncio.to_thread(self._unpacker.unpacked, rows, files, texts)
+        return _named(rows)
 
-    async def _record(
-        self, mailbox: Mailbox, message_id: str, position: int, entry: Json, files: ExitStack, texts: Texts
-    ) -> AttachmentRecord:
+    async def _listed(self, mailbox: Mailbox, message_id: str, message: Json) -> tuple[list[Json], bool]:
+        """What Graph lists, and whether with all there is to say of each."""
+        size = size_of(message)
+        if size is not None and size <= _IN_ONE_ANSWER:
+            try:
+                return await self._reader.attachments(mailbox, message_id, with_content=True), True
+            except (ItemCorrupt, GraphUnavailable) as exc:
+                if isinstance(exc, GraphUnavailable) and exc.status not in _MAYBE_ONE_OF_THEM:
+                    raise
+        return await self._reader.attachments(mailbox, message_id, with_content=False), False
+
+
+class _Order:
+    """The attachments of one message, while they are fetched."""
+
+    def __init__(
+        self,
+        reader: MailReader,
+        mailbox: Mailbox,
+        message_id: str,
+        listed: Sequence[Json],
+        limits: AttachmentLimits,
+        files: ExitStack,
+        *,
+        whole: bool,
+        last_attempt: bool,
+    ) -> None:
+        self._reader = reader
+        self._mailbox = mailbox
+        self._message_id = message_id
+        self._ids = {entry.get("id") for entry in listed}
+        self._limits = limits
+        self._left = limits.message_mb * _MEGABYTE
+        self._files = files
+        self._whole = whole
+        self._last_attempt = last_attempt
+        self._is_still_there = False
+
+    async def record(self, position: int, entry: Json, texts: Texts) -> AttachmentRecord:
+        """The row of one attachment, whatever Graph makes of it."""
         kind = kind_of(entry)
         if kind is None:
-            raise Unprocessable(
-                "UnknownAttachmentType", f"Attachment {position} has a type this version does not know."
-            )
-        content: bytes | IO[bytes] | None = None
-        sha256, size = None, _whole(entry.get("size"))
-        if kind == "file" and "contentBytes" not in entry and entry.get("isInline") is True and size <= _IN_MEMORY:
-            # A list without content lacks contentId as well, by which the body shows the picture.
-            entry = {**await self._reader.attachment(mailbox, message_id, str(entry.get("id"))), "id": entry.get("id")}
+            row = _row(position, entry, "file", texts)
+            return replace(row, state="unreadable", state_detail=texts.take(_unknown_type(entry)))
+        try:
+            entry = await self._with_details(kind, entry)
+            row = _row(position, entry, kind, texts)
+            return row if kind == "reference" else _with_content(row, await self._content(kind, entry))
+        except _TooLarge as exc:
+            return replace(_row(position, entry, kind, texts), state="too_large", state_detail=str(exc))
+        except ItemGone as exc:
+            await self._check_message(exc)
+            return replace(_row(position, entry, kind, texts), state="gone", state_detail=_said(exc))
+        except (ItemCorrupt, RequestRejected, GraphUnavailable) as exc:
+            if isinstance(exc, GraphUnavailable) and not self._is_given_up(exc):
+                raise
+            return replace(_row(position, entry, kind, texts), state="unreadable", state_detail=_said(exc))
+
+    def _is_given_up(self, exc: GraphUnavailable) -> bool:
+        # A time-out says that it is large, not that it is damaged: it is left to a quiet hour, and to an operator.
+        return self._last_attempt and exc.status == HTTPStatus.INTERNAL_SERVER_ERROR
+
+    async def _with_details(self, kind: str, entry: Json) -> Json:
+        """With what a list without content lacks: the contentId, by which a body shows a picture, or a link."""
+        small_picture = kind == "file" and entry.get("isInline") is True and _whole(entry.get("size")) <= IN_MEMORY
+        if self._whole or not (small_picture or kind == "reference"):
+            return entry
+        details = await self._reader.attachment(self._mailbox, self._message_id, str(entry.get("id")))
+        return {**details, "id": entry.get("id")}
+
+    async def _content(self, kind: str, entry: Json) -> _Content:
         inline_bytes = _decoded(entry) if kind == "file" else None
         if inline_bytes is not None:
-            content, size, sha256 = inline_bytes, len(inline_bytes), hashlib.sha256(inline_bytes).hexdigest()
-        elif kind != "reference":
-            content, size, sha256 = await self._streamed(mailbox, message_id, str(entry.get("id")), files)
-        return AttachmentRecord(
-            position=position,
-            graph_attachment_id=texts.take(entry.get("id")),
-            kind=kind,
-            file_name=texts.take(entry.get("name")),
-            content_type=texts.take(entry.get("contentType")),
-            size=size,
-            inline=entry.get("isInline") is True,
-            content_id=texts.take(entry.get("contentId")),
-            sha256=sha256,
-            content=content,
-        )
+            self._check_size(len(inline_bytes))
+            digest = hashlib.sha256(inline_bytes).hexdigest()
+            content = _Content(inline_bytes, len(inline_bytes), digest, inline_bytes[:_HEAD_BYTES])
+        else:
+            asked = self._reader.attachment_content(self._mailbox, self._message_id, str(entry.get("id")))
+            with ExitStack() as own:
+                async with asked as pieces:
+                    content = await self._received(pieces, own)
+                self._files.push(own.pop_all())
+        self._left -= content.size
+        return content
 
-    async def _streamed(
-        self, mailbox: Mailbox, message_id: str, attachment_id: str, files: ExitStack
-    ) -> tuple[bytes | IO[bytes], int, str]:
+    async def _received(self, pieces: AsyncIterator[bytes], files: ExitStack) -> _Content:
         digest = hashlib.sha256()
-        size = 0
+        size, head = 0, b""
         spool: IO[bytes] | None = None
         pending = bytearray()
-        async with self._reader.attachment_content(mailbox, message_id, attachment_id) as pieces:
-            async for piece in pieces:
-                digest.update(piece)
-                size += len(piece)
-                pending += piece
-                if len(pending) > _IN_MEMORY:
-                    if spool is None:
-                        spool = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  # `files` closes it
-                    await asyncio.to_thread(spool.write, bytes(pending))
-                    pending.clear()
+        async for piece in pieces:
+            size += len(piece)
+            self._check_size(size)
+            digest.update(piece)
+            pending += piece
+            head = head or bytes(pending[:_HEAD_BYTES])
+            if len(pending) > IN_MEMORY:
+                if spool is None:
+                    spool = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  # `files` closes it
+                await asyncio.to_thread(spool.write, bytes(pending))
+                pending.clear()
         if spool is None:
-            return bytes(pending), size, digest.hexdigest()
+            return _Content(bytes(pending), size, digest.hexdigest(), head)
         await asyncio.to_thread(spool.write, bytes(pending))
-        return spool, size, digest.hexdigest()
+        return _Content(spool, size, digest.hexdigest(), head)
+
+    def _check_size(self, size: int) -> None:
+        if size > self._limits.attachment_mb * _MEGABYTE:
+            raise _TooLarge(f"More than attachment_limit_mb ({self._limits.attachment_mb}).")
+        if size > self._left:
+            raise _TooLarge(f"With those before it, more than message_limit_mb ({self._limits.message_mb}).")
+
+    async def _check_message(self, gone: ItemGone) -> None:
+        """Whether the message is there, and has no other attachments now: then it is begun anew.
+
+        Exchange puts files in the place of others, as when it delivers before it has scanned them.
+        """
+        if self._is_still_there:
+            return
+        listed = await self._reader.attachments(self._mailbox, self._message_id, with_content=False)
+        if not self._ids.issuperset(entry.get("id") for entry in listed):
+            raise MessageChanged(f"The attachments changed while the message was being fetched: {gone}") from gone
+        self._is_still_there = True
+
+
+def _row(position: int, entry: Json, kind: str, texts: Texts) -> AttachmentRecord:
+    """What Graph says of an attachment; without bytes."""
+    return AttachmentRecord(
+        position=position,
+        graph_attachment_id=texts.take(entry.get("id")),
+        kind=kind,
+        file_name=texts.take(entry.get("name")),
+        content_type=texts.take(entry.get("contentType")),
+        size=_whole(entry.get("size")),
+        inline=entry.get("isInline") is True,
+        content_id=texts.take(entry.get("contentId")),
+        sha256=None,
+        content=None,
+        state="linked" if kind == "reference" else "stored",
+        # Graph v1.0 gives these of no attachment as yet; asked for by name, it refuses the whole call.
+        link=texts.take(entry.get("sourceUrl")),
+        link_provider=(texts.take(entry.get("providerType")) or "")[:_WORD_LENGTH] or None,
+        link_permission=(texts.take(entry.get("permission")) or "")[:_WORD_LENGTH] or None,
+        content_location=texts.take(entry.get("contentLocation")),
+    )
+
+
+def _with_content(row: AttachmentRecord, content: _Content) -> AttachmentRecord:
+    item_type = _item_type(content.head) if row.kind == "item" else None
+    return replace(row, content=content.held, size=content.size, sha256=content.sha256, item_type=item_type)
+
+
+def _item_type(head: bytes) -> str:
+    """What an item is, by how its MIME, iCalendar or vCard form begins."""
+    begins = head.lstrip(_BEFORE_THE_BEGINNING).upper()
+    return next((kind for mark, kind in _BEGINS_AS if begins.startswith(mark)), "message")
+
+
+def _named(rows: Sequence[AttachmentRecord]) -> list[AttachmentRecord]:
+    """The same with names for a disk."""
+    names = FileNames()
+    return [replace(row, safe_file_name=_safe_name(row, names)) for row in rows]
+
+
+def _safe_name(row: AttachmentRecord, names: FileNames) -> str:
+    extension = _EXTENSIONS.get(row.item_type or "", "")
+    if row.file_name is None and not extension:
+        extension = extension_for(row.content_type)
+    return names.take(row.file_name, number=row.position + 1, extension=extension)
+
+
+def _unknown_type(entry: Json) -> str:
+    kind = entry.get("@odata.type")
+    named = kind[:200] if isinstance(kind, str) else "without a name"
+    return f"UnknownAttachmentType: this version does not know the type {named}."
+
+
+def _said(exc: GraphError) -> str:
+    """Graph's code, and what it said."""
+    return ": ".join(filter(None, (exc.code or f"HTTP {exc.status}", exc.detail)))
 
 
 def _decoded(entry: Json) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from random import Random
 from typing import Final
 
@@ -11,9 +12,6 @@ from db.messages import MessageRefused
 from graph.errors import GraphError, GraphUnavailable
 from processor.errors import MessageChanged, Unprocessable
 
-MOST_ATTEMPTS: Final = 5
-"""Attempts at an item that fails by itself, before it is put aside."""
-
 FORESEEN: Final = (GraphError, MessageChanged, MessageRefused, Unprocessable, UnreadableNotification)
 """Errors whose text was written for an operator."""
 
@@ -21,6 +19,12 @@ _PATIENCE: Final = timedelta(hours=24)
 """How long trouble on Microsoft's side is not held against the message."""
 
 _ITEM_DELAYS: Final = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
+MOST_ATTEMPTS: Final = len(_ITEM_DELAYS) + 1
+"""Attempts at an item that fails by itself, before it is put aside."""
+
+# What Graph has not ready in time is large, and asking for it is costly: once more soon, then in an hour, when it may
+# be quiet.
+_TIMEOUT_DELAYS: Final = (timedelta(seconds=30), timedelta(hours=1))
 _OUTAGE_DELAY: Final = timedelta(seconds=30)
 
 # A whole answer that is too long or an item that Exchange chokes on shows as these: they may be this message's alone.
@@ -54,14 +58,19 @@ def fate_of(error: Exception, delivery: Delivery, *, now: datetime, random: Rand
     if isinstance(error, GraphUnavailable) and _is_an_outage(error, delivery, now):
         wait = max(timedelta(seconds=error.retry_after or 0), _OUTAGE_DELAY)
         return Retry(wait * random.uniform(1.0, 1.5), counted=False, cause=reason)
-    if delivery.delivery_count >= MOST_ATTEMPTS:
+    delays = _TIMEOUT_DELAYS if _is_a_timeout(error) else _ITEM_DELAYS
+    if delivery.delivery_count > len(delays):
         return DeadLetter(reason, _describe(error, delivery))
-    wait = _ITEM_DELAYS[min(delivery.delivery_count, len(_ITEM_DELAYS)) - 1]
+    wait = delays[delivery.delivery_count - 1]
     return Retry(wait * random.uniform(0.8, 1.2), counted=True, cause=reason)
 
 
 def _is_an_outage(error: GraphUnavailable, delivery: Delivery, now: datetime) -> bool:
     return error.status not in _MAYBE_THE_ITEM and now - delivery.enqueued < _PATIENCE
+
+
+def _is_a_timeout(error: Exception) -> bool:
+    return isinstance(error, GraphUnavailable) and error.status == HTTPStatus.GATEWAY_TIMEOUT
 
 
 def _describe(error: Exception, delivery: Delivery) -> str:

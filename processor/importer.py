@@ -10,20 +10,25 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
+import structlog
+
 from bus.notification import Notification
-from db.messages import MessageRecord, MessageStore
+from db.messages import AttachmentRecord, MessageRecord, MessageStore
 from db.tables import GRAPH_ID_LENGTH
 from graph.errors import ItemGone
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
-from processor.attachments import AttachmentFetcher
+from processor.attachments import AttachmentFetcher, AttachmentLimits
 from processor.errors import Unprocessable
 from processor.headers import NAMES, Kept
 from processor.mapping import Json, Texts, may_have_attachments, message_record
 from processor.plain_text import plain_text
 
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
 # A 404 right after a notification is normal (graph.md, section 11): Exchange replicates.
 _GONE_AGAIN_AFTER_SECONDS: Final = (0.5, 2.0)
+_NOT_STORED: Final = frozenset({"too_large", "unreadable", "gone"})
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SOON_LAID_OUT: Final = 4096
 """Characters of HTML that become text in less time than a thread takes to begin."""
@@ -96,13 +101,14 @@ class Importer:
         *,
         clock: Callable[[], datetime],
         headers: Kept = "selected",
+        limits: AttachmentLimits | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`headers`: which internet headers are kept."""
         self._reader = reader
         self._headers = NAMES[headers]
         self._store = store
-        self._attachments = AttachmentFetcher(reader)
+        self._attachments = AttachmentFetcher(reader, limits=limits)
         self._clock = clock
         self._sleep = sleep
 
@@ -114,10 +120,12 @@ class Importer:
         correlation: str,
         progress: Progress | None = None,
         replace: bool = False,
+        last_attempt: bool = False,
     ) -> Outcome:
         """Fetch the message with everything below it, and commit it whole. `progress` is told how far that came.
 
-        What is imported already stays as it is; with `replace` it becomes what the mailbox holds now.
+        What is imported already stays as it is; with `replace` it becomes what the mailbox holds now. On the
+        `last_attempt` an attachment that Exchange cannot open is left out, with a row that says so.
 
         Raises:
             GraphError, MessageChanged, Unprocessable, MessageRefused, DatabaseUnavailable: nothing was written.
@@ -132,11 +140,14 @@ class Importer:
         progress.subject = shown.take(message.get("subject"))
         texts = Texts()
         with ExitStack() as files:
-            attachments = (
-                await self._attachments.fetch(mailbox, message_id, message, files, texts)
-                if may_have_attachments(message)
-                else []
-            )
+            attachments: list[AttachmentRecord] = []
+            if may_have_attachments(message):
+                try:
+                    attachments = await self._attachments.fetch(
+                        mailbox, message_id, message, files, texts, last_attempt=last_attempt
+                    )
+                except ItemGone:
+                    return Outcome(Result.GONE)
             progress.fetched = self._clock()
             record = message_record(
                 mailbox.account_id,
@@ -151,7 +162,11 @@ class Importer:
             result = await self._written(record, replace=replace)
         if result is Result.KNOWN:
             return Outcome(result)
-        return Outcome(result, len(attachments), record.received, replaced_characters=texts.replaced)
+        listed = [each for each in attachments if each.parent_position is None]
+        for each in listed:
+            if each.state in _NOT_STORED:
+                log.warning("attachment_not_stored", position=each.position, state=each.state, detail=each.state_detail)
+        return Outcome(result, len(listed), record.received, replaced_characters=texts.replaced)
 
     async def _written(self, record: MessageRecord, *, replace: bool) -> Result:
         if replace:

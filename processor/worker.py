@@ -21,7 +21,7 @@ from graph.errors import AccountError
 from graph.mailbox import Mailbox
 from processor.accounts import AccountDirectory, Holds
 from processor.errors import Unprocessable, where_of
-from processor.fate import FORESEEN, DeadLetter, Retry, fate_of
+from processor.fate import FORESEEN, MOST_ATTEMPTS, DeadLetter, Retry, fate_of
 from processor.importer import Importer, Outcome, Result, message_id_of
 from processor.lifecycle import LifecycleDesk, LifecycleEvent, lifecycle_event_of
 from processor.metrics import ProcessorMetrics
@@ -326,7 +326,11 @@ class Processor:
     async def _import(self, held: _Held, mailbox: Mailbox, notification: Notification, message_id: str) -> None:
         try:
             outcome = await self._importer.run(
-                mailbox, message_id, correlation=notification.correlation, progress=held.attempt.progress
+                mailbox,
+                message_id,
+                correlation=notification.correlation,
+                progress=held.attempt.progress,
+                last_attempt=held.delivery.delivery_count >= MOST_ATTEMPTS,
             )
             await self._holds.release(mailbox)
             if outcome.result is Result.IMPORTED:

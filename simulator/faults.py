@@ -22,6 +22,7 @@ class FaultKind(StrEnum):
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
     NOT_FOUND_AT_FIRST = "not_found_at_first"
+    CORRUPT = "corrupt"
     SIGN_IN_REFUSED = "sign_in_refused"
 
     SYNC_STATE_LOST = "sync_state_lost"
@@ -50,15 +51,15 @@ class Fault:
     """One fault.
 
     It strikes with `probability`, at most `count` times (`None`: no end), and only what its scope names: `operation`,
-    `mailbox` (address or user id), `message_id` (either format). Without an operation it strikes calls of Graph only,
-    not sign-in.
+    `mailbox` (address or user id), `message_id` (either format), `attachment_id`: calls whose answer would hold bytes
+    of that attachment. Without an operation it strikes calls of Graph only, not sign-in.
 
     `seconds`: LATENCY, NOTIFICATION_DELAYED. `status`: UNAVAILABLE (500, 503, 504). `retry_after` in seconds, written
     as an HTTP date with `retry_after_as_date`, left out when `None`: THROTTLED, UNAVAILABLE. `times`:
-    NOT_FOUND_AT_FIRST answers 404 to the first so many GETs of each message. `code`: SIGN_IN_REFUSED, the number after
-    AADSTS. SYNC_STATE_LOST strikes calls that bear a token, with `status` (410 bears a `Location`; else a 40x) and
-    `error_code`, in whatever spelling. DELTA_REPLAYED tells of changes of earlier rounds again, DELTA_DELAYED keeps the
-    last one back for a later round.
+    NOT_FOUND_AT_FIRST answers 404 to the first so many GETs of each message. CORRUPT answers 500 `ErrorCorruptData`.
+    `code`: SIGN_IN_REFUSED, the number after AADSTS. SYNC_STATE_LOST strikes calls that bear a token, with `status`
+    (410 bears a `Location`; else a 40x) and `error_code`, in whatever spelling. DELTA_REPLAYED tells of changes of
+    earlier rounds again, DELTA_DELAYED keeps the last one back for a later round.
     """
 
     kind: FaultKind
@@ -67,6 +68,7 @@ class Fault:
     operation: Operation | None = None
     mailbox: str | None = None
     message_id: str | None = None
+    attachment_id: str | None = None
     seconds: float = 0.0
     status: int = 503
     retry_after: float | None = None
@@ -102,6 +104,7 @@ class Subject:
     operation: Operation | None = None
     mailbox: tuple[str, ...] = ()
     message: tuple[str, ...] = ()
+    attachments: tuple[str, ...] = ()
 
 
 @dataclass
@@ -189,5 +192,7 @@ def _covers(fault: Fault, subject: Subject) -> bool:
     if fault.kind is FaultKind.NOT_FOUND_AT_FIRST and subject.operation is not Operation.GET_MESSAGE:
         return False
     if fault.mailbox is not None and fault.mailbox.lower() not in subject.mailbox:
+        return False
+    if fault.attachment_id is not None and fault.attachment_id not in subject.attachments:
         return False
     return fault.message_id is None or fault.message_id in subject.message

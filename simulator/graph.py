@@ -1,6 +1,7 @@
 """Graph's front door: token, permission, limits and faults, before a call reaches the part that answers it."""
 
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from simulator.calls import Answer, Call, GraphError, Operation
 from simulator.delta_calls import DeltaCalls
@@ -14,7 +15,9 @@ from simulator.tokens import AccessTokens, Grant, unauthenticated
 
 _CHANGING = {Operation.UPDATE_MESSAGE, Operation.MOVE_MESSAGE, Operation.DELETE_MESSAGE}
 _READ_ROLES = {"Mail.Read", "Mail.ReadWrite"}
-_REFUSING = frozenset({FaultKind.UNAUTHORIZED, FaultKind.FORBIDDEN, FaultKind.NOT_FOUND_AT_FIRST})
+_REFUSING = frozenset(
+    {FaultKind.UNAUTHORIZED, FaultKind.FORBIDDEN, FaultKind.NOT_FOUND_AT_FIRST, FaultKind.CORRUPT},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Graph:
             return Admission(call, route, grant, None, Subject(route.operation))
         mailbox = self._reachable(grant, route)
         self.throttle.enter(client_id, mailbox.user_id)
-        return Admission(call, route, grant, mailbox, self._subject(route, mailbox))
+        return Admission(call, route, grant, mailbox, self._subject(call, route, mailbox))
 
     def release(self, admission: Admission) -> None:
         """End a call: its answer is sent whole, or will never be."""
@@ -97,12 +100,15 @@ class Graph:
             raise _access_denied()
         return mailbox
 
-    def _subject(self, route: Route, mailbox: Mailbox) -> Subject:
+    def _subject(self, call: Call, route: Route, mailbox: Mailbox) -> Subject:
         if not self._faults:
             return Subject(route.operation)
         message = mailbox.message(route.message) if route.message else None
         ids = (message.immutable_id, message.default_id) if message else (route.message,)
-        return Subject(route.operation, (mailbox.user_id.lower(), mailbox.address.lower()), ids)
+        attachments: tuple[str, ...] = (route.attachment,) if route.attachment else ()
+        if message and route.operation is Operation.LIST_ATTACHMENTS and "$select" not in unquote(call.query):
+            attachments = tuple(stored.attachment_id for stored in message.attachments)
+        return Subject(route.operation, (mailbox.user_id.lower(), mailbox.address.lower()), ids, attachments)
 
 
 def _permits(grant: Grant, operation: Operation) -> bool:
@@ -123,6 +129,8 @@ def _refusal(fault: Fault) -> GraphError:
             return unauthenticated("Lifetime validation failed, the token is expired.")
         case FaultKind.FORBIDDEN:
             return _access_denied()
+        case FaultKind.CORRUPT:
+            return GraphError(500, "ErrorCorruptData", "Data is corrupt.")
         case _:
             return item_not_found()
 

@@ -4,7 +4,9 @@ import html
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from email import message_from_bytes
 from email.message import EmailMessage
+from email.policy import default
 from email.utils import format_datetime
 from enum import StrEnum
 
@@ -33,7 +35,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Attachment:
-    """One attachment; `content` is the file's bytes, or the attached mail's MIME, or nothing for a reference."""
+    """One attachment; `content`: a file's bytes, an item's MIME, iCalendar or vCard; nothing for a reference."""
 
     name: str
     content: Content | None
@@ -61,8 +63,36 @@ def inline_attachment(name: str, data: bytes, content_type: str, content_id: str
 
 def item_attachment(letter: "Letter") -> Attachment:
     """Return another mail, attached as an item."""
-    content = HeldContent(mime(letter))
-    return Attachment(letter.subject or "", content, None, AttachmentKind.ITEM)
+    return item_of(letter.subject or "", mime(letter))
+
+
+def item_of(name: str, data: bytes) -> Attachment:
+    """Return an attached item: a mail as MIME, an event as iCalendar, a contact as vCard (graph.md §7)."""
+    return Attachment(name, HeldContent(data), None, AttachmentKind.ITEM)
+
+
+def event_attachment(name: str, starts: datetime) -> Attachment:
+    """Return an event, attached as an item."""
+    lines = (
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        "PRODID:-//mail-importer//simulator//EN",
+        "METHOD:PUBLISH",
+        "BEGIN:VEVENT",
+        f"UID:{name.encode().hex()}@simulator",
+        f"DTSTAMP:{starts:%Y%m%dT%H%M%SZ}",
+        f"DTSTART:{starts:%Y%m%dT%H%M%SZ}",
+        f"SUMMARY:{name}",
+        "END:VEVENT",
+        "END:VCALENDAR",
+    )
+    return item_of(name, _lines(lines))
+
+
+def contact_attachment(person: Person) -> Attachment:
+    """Return a contact, attached as an item."""
+    lines = ("BEGIN:VCARD", "VERSION:3.0", f"FN:{person.name}", f"EMAIL:{person.address or ''}", "END:VCARD")
+    return item_of(person.name, _lines(lines))
 
 
 def reference_attachment(name: str, url: str) -> Attachment:
@@ -128,13 +158,21 @@ def mime(letter: Letter) -> bytes:
     for attachment in letter.attachments:
         _attach(message, attachment)
     if message.is_multipart():
-        # A random boundary would give the same seed different bytes.
-        message.set_boundary(f"=_{len(letter.body)}_{len(letter.attachments)}_mail_importer_simulator")
+        # A random boundary would give the same seed different bytes; this one differs from those of mails inside.
+        size = sum(attachment.size for attachment in letter.attachments)
+        message.set_boundary(f"=_{len(letter.body)}_{len(letter.attachments)}_{size}_mail_importer_simulator")
     return message.as_bytes()
+
+
+def _lines(lines: tuple[str, ...]) -> bytes:
+    return "".join(f"{line}\r\n" for line in lines).encode()
 
 
 def _attach(message: EmailMessage, attachment: Attachment) -> None:
     if attachment.content is None:
+        return
+    if attachment.kind is AttachmentKind.ITEM and not read_all(attachment.content).startswith(b"BEGIN:"):
+        message.add_attachment(message_from_bytes(read_all(attachment.content), policy=default))
         return
     main, _, sub = (attachment.content_type or "application/octet-stream").partition("/")
     if main in {"text", "message", "multipart"}:

@@ -26,6 +26,7 @@ from db.messages import MessageStore
 from db.tables import GRAPH_ID_LENGTH
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
+from processor.attachments import AttachmentLimits
 from processor.importer import Importer
 from processor.metrics import ProcessorMetrics
 from processor.on_demand import OnDemandImport, Selection, Tally
@@ -169,7 +170,9 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
             )
             trace.start()
             resources.push_async_callback(trace.close)
-            importer = Importer(reader, store, clock=clock, headers=invocation.settings.internet_headers)
+            settings = invocation.settings
+            limits = AttachmentLimits(settings.attachment_limit_mb, settings.message_limit_mb)
+            importer = Importer(reader, store, clock=clock, headers=settings.internet_headers, limits=limits)
             work = OnDemandImport(reader, store, importer, trace, clock=clock, on_progress=on_progress)
             tally = Tally()
             mailbox = Mailbox.of(account.account_id, account.settings)

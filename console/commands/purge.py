@@ -112,7 +112,8 @@ def purge(
     or an earlier --since, by `accounts update --import-since`, or by moving it into the folder anew.
 
     With --attachments-only, messages and the rows of their attachments stay, with name, size, type and SHA-256; only
-    biContent becomes null. Other programs tell such an attachment by that: biContent is null and nSize is more than 0.
+    biContent becomes null. Other programs tell such an attachment by that: biContent is null, nSize is more than 0 and
+    sState is 'stored'; what never was in the database (too large, unreadable, gone, a link) has another sState.
     """
     order = _Order(before, account, attachments_only)
     with counting() as show:

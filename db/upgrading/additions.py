@@ -45,6 +45,9 @@ class Recipient(Protocol):
     def index(self, index: Index) -> None:
         """Have the index be there, of columns that are."""
 
+    def last(self, column: Column[Any]) -> None:
+        """Have the column, which is there, be the last of its table where that matters."""
+
 
 class Additions:
     """What a step is given. Everything is added in one schema; None: where the search path leads."""
@@ -64,6 +67,11 @@ class Additions:
         """Have a column be there: nullable, or with a default, so that rows and programs of before go on."""
         self._table(table).append_column(column)
         self._recipient.column(column)
+
+    def last(self, table: str, column: Column[Any]) -> None:
+        """Have a column that is there come after those that were added: see `sqlite.move_to_end`."""
+        self._table(table).append_column(column, replace_existing=True)
+        self._recipient.last(column)
 
     def index(self, name: str, table: str, columns: list[str]) -> None:
         """Have an index be there."""

@@ -13,7 +13,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import AddConstraint, Constraint, CreateIndex, CreateTable, Index
 
-from db.upgrading import found, probes
+from db.upgrading import found, probes, sqlite
 from db.upgrading.additions import AddColumn, AddDefault, for_existing_rows, unique_index
 from db.upgrading.found import FoundTable
 
@@ -50,6 +50,11 @@ class Applied:
         there = self._there(index.table) if index.table is not None else None
         if there is None or tuple(each.name for each in index.columns) not in [*there.indexes.values(), *there.unique]:
             self._connection.execute(CreateIndex(index))
+
+    def last(self, column: Column[Any]) -> None:
+        """Move the column, on SQLite."""
+        if self._backend == "sqlite":
+            sqlite.move_to_end(self._connection, column)
 
     @property
     def _backend(self) -> str:

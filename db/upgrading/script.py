@@ -73,6 +73,9 @@ class Script(ABC):
         """Have the index be there."""
         self._all_guarded([(self._index_is_missing(index), CreateIndex(index))])
 
+    def last(self, column: Column[Any]) -> None:  # noqa: B027  # there is nothing for any of them to do
+        """Nothing: these databases keep large contents outside of the row."""
+
     def _columns(self, columns: Sequence[Column[Any]]) -> None:
         filled = [for_existing_rows(column, self.dialect.name) for column in columns]
         self._all_guarded([(self._column_is_missing(each), AddColumn(each)) for each in filled])

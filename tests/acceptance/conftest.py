@@ -160,7 +160,8 @@ class Site:
         )
         parts = self.rows(
             'SELECT m."sGraphMessageID", a."sSHA256" FROM "tblEmailAttachment" a JOIN "tblEmailMessage" m '
-            'ON m."nMessageID" = a."nMessageID" ORDER BY m."sGraphMessageID", a."nPosition"'
+            'ON m."nMessageID" = a."nMessageID" WHERE a."nParentPosition" IS NULL '
+            'ORDER BY m."sGraphMessageID", a."nPosition"'
         )
         assert parts == sorted(
             ((each["message_id"], part["sha256"]) for each in ledger for part in each["attachments"]),

@@ -14,6 +14,7 @@ from simulator.contents import GeneratedContent
 from simulator.correspondence import Correspondence
 from simulator.faults import FaultKind
 from simulator.letters import Attachment, Letter, Person, file_attachment, inline_attachment, reference_attachment
+from simulator.mailboxes import StoredAttachment
 from simulator.post_office import LedgerEntry
 from tests.databases import on_every_database
 from tests.integration.world import Imported, World, until
@@ -212,26 +213,24 @@ async def test_at_most_four_calls_at_once_for_a_mailbox(world: World) -> None:
     assert len(await world.imported_ids()) == 64
 
 
-async def test_an_attachment_that_vanishes_meanwhile_starts_the_message_again(world: World) -> None:
-    """The next attempt imports the message as it is by then."""
+async def test_an_attachment_that_is_replaced_meanwhile_starts_the_message_again(world: World) -> None:
+    """As when Exchange has scanned it: the next attempt imports the message as it is by then."""
     mailbox, account = await world.account_of("Laboratoire")
     letter = Letter(attachments=(Attachment("scan.tif", GeneratedContent(4_000_000, seed=1)),))
     (delivered,) = await world.deliver(mailbox, 1, letter)
-    stored, delivered.message.attachments = delivered.message.attachments, ()
+    scanned = StoredAttachment("AAkScanned=", file_attachment("scanned.tif", b"scanned"))
     await world.notify(account, [delivered])
 
     async with world.processing():
-        # Listed by an answer that is older than the removal.
-        delivered.message.attachments = stored
         world.fault(FaultKind.LATENCY, operation=Operation.GET_ATTACHMENT_CONTENT, seconds=0.5, count=1)
         await until(lambda: world.calls(Operation.GET_ATTACHMENT_CONTENT))
-        delivered.message.attachments = ()
+        delivered.message.attachments = (scanned,)
         await until(_counted_once(world))
         world.clock.advance(seconds=10)
         await until(world.queue_is_empty)
 
     (row,) = await world.imported()
-    assert row.parts == ()
+    assert [part.content for part in row.parts] == [b"scanned"]
 
 
 @pytest.mark.parametrize("message_id", ["AAk/" * 20 + "+/A+", "AAk/" * 20 + "%2F"])
@@ -257,11 +256,13 @@ def _assert_same(row: Imported, entry: LedgerEntry, letter: Letter) -> None:
     assert row.subject == letter.subject
     assert row.body == letter.body
     assert row.internet_message_id == entry.internet_message_id
-    assert [(part.graph_id, part.kind, part.sha256, part.inline, part.content_id) for part in row.parts] == [
+    listed = [part for part in row.parts if part.parent is None]
+    assert [(part.graph_id, part.kind, part.sha256, part.inline, part.content_id) for part in listed] == [
         (part.attachment_id, part.kind, part.sha256, part.is_inline, part.content_id) for part in entry.attachments
     ]
     for part in row.parts:
         assert (part.content is None) == (part.kind == "reference")
+        assert part.state == ("linked" if part.kind == "reference" else "stored")
     assert row.recipients == (
         *_expected("to", letter.to),
         *_expected("cc", letter.cc),

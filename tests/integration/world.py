@@ -30,6 +30,7 @@ from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import MailReader
 from graph.token import TokenSource
 from processor.accounts import AccountDirectory, Holds
+from processor.attachments import AttachmentLimits
 from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
 from processor.metrics import ProcessorMetrics
@@ -102,6 +103,14 @@ class Part:
     content: bytes | None
     inline: bool
     content_id: str | None
+    size: int
+    state: str
+    detail: str | None
+    file_name: str | None
+    safe_name: str
+    item_type: str | None
+    parent: int | None
+    origin: str
 
 
 @dataclass(frozen=True)
@@ -288,13 +297,16 @@ class World:
         graph: GraphClient | None = None,
         reader: MailReader | None = None,
         limits: WorkerLimits | None = None,
+        kept: AttachmentLimits | None = None,
         host: str = "host",
     ) -> Processor:
         metrics = ProcessorMetrics(CollectorRegistry())
         store = MessageStore(self.database, clock=self.clock)
         return Processor(
             queue or self.queue,
-            Importer(reader or MailReader(graph or self.graph), store, clock=self.clock, sleep=self.sleeps),
+            Importer(
+                reader or MailReader(graph or self.graph), store, clock=self.clock, limits=kept, sleep=self.sleeps
+            ),
             store,
             AccountDirectory(self.database, clock=self.clock),
             Holds(self.database, clock=self.clock, random=Random(1), metrics=metrics),
@@ -392,7 +404,22 @@ def _imported(connection: Connection) -> list[Imported]:
     parts: dict[int, list[Part]] = {}
     for row in connection.execute(select(attachment).order_by(attachment.c.nMessageID, attachment.c.nPosition)):
         parts.setdefault(row.nMessageID, []).append(
-            Part(row.sKind, row.sGraphAttachmentID, row.sSHA256, row.biContent, row.bInline, row.sContentID)
+            Part(
+                kind=row.sKind,
+                graph_id=row.sGraphAttachmentID,
+                sha256=row.sSHA256,
+                content=row.biContent,
+                inline=row.bInline,
+                content_id=row.sContentID,
+                size=row.nSize,
+                state=row.sState,
+                detail=row.sStateDetail,
+                file_name=row.sFileName,
+                safe_name=row.sSafeFileName,
+                item_type=row.sItemType,
+                parent=row.nParentPosition,
+                origin=row.sOrigin,
+            )
         )
     return [
         Imported(

@@ -1,4 +1,4 @@
--- mail-importer: the gateway database, up to revision 0005. Safe to run again.
+-- mail-importer: the gateway database, up to revision 0006. Safe to run again.
 -- The settings that keys and checks need, whatever tool runs this; an error rolls everything back.
 SET ANSI_NULLS ON;
 SET QUOTED_IDENTIFIER ON;
@@ -21,7 +21,7 @@ END;
 GO
 IF @@TRANCOUNT > 0 AND OBJECT_ID(N'[dbo].[tblMailImporterVersion]', N'U') IS NOT NULL
 BEGIN
-    IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N'0001', N'0002', N'0003', N'0004', N'0005'))
+    IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N'0001', N'0002', N'0003', N'0004', N'0005', N'0006'))
     BEGIN
         THROW 51000, N'The database was upgraded by a newer version of mail-importer. Run the script of that version.', 1;
     END;
@@ -200,6 +200,16 @@ BEGIN
         (N'tblEmailAttachment', N'bInline', N'bit', N'bit', NULL, NULL, 0, 0, 0, 0, N'bit'),
         (N'tblEmailAttachment', N'sContentID', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblEmailAttachment', N'sSHA256', N'nvarchar', N'nvarchar', 64, NULL, 0, 0, 0, 1, N'nvarchar(64)'),
+        (N'tblEmailAttachment', N'sState', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 0, N'nvarchar(20)'),
+        (N'tblEmailAttachment', N'sStateDetail', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailAttachment', N'sSafeFileName', N'nvarchar', N'nvarchar', 200, NULL, 0, 0, 0, 1, N'nvarchar(200)'),
+        (N'tblEmailAttachment', N'sItemType', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 1, N'nvarchar(20)'),
+        (N'tblEmailAttachment', N'sLink', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailAttachment', N'sLinkProvider', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
+        (N'tblEmailAttachment', N'sLinkPermission', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
+        (N'tblEmailAttachment', N'sContentLocation', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailAttachment', N'nParentPosition', N'int', N'bigint', NULL, NULL, 0, 0, 0, 1, N'integer'),
+        (N'tblEmailAttachment', N'sOrigin', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 0, N'nvarchar(20)'),
         (N'tblEmailAttachment', N'biContent', N'varbinary', N'varbinary', -1, NULL, 0, 0, 0, 1, N'varbinary(max)'),
         (N'tblEmailHeader', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblEmailHeader', N'nPosition', N'int', N'bigint', NULL, NULL, 0, 1, 0, 0, N'integer'),
@@ -1536,6 +1546,86 @@ BEGIN
 END;
 GO
 
+-- 0006: Each attachment accounted for: whether its bytes are here and why not, and what was unpacked from what.
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sState') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sState] NVARCHAR(20) NOT NULL CONSTRAINT [DF_tblEmailAttachment_sState] DEFAULT N'stored' CONSTRAINT [CK_tblEmailAttachment_sState] CHECK ("sState" IN ('stored', 'linked', 'too_large', 'unreadable', 'gone'));
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblEmailAttachment'
+        AND COLUMN_NAME = N'sState' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD CONSTRAINT [DF_tblEmailAttachment_sState] DEFAULT N'stored' FOR [sState];
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sStateDetail') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sStateDetail] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sSafeFileName') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sSafeFileName] NVARCHAR(200) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sItemType') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sItemType] NVARCHAR(20) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sLink') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sLink] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sLinkProvider') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sLinkProvider] NVARCHAR(100) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sLinkPermission') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sLinkPermission] NVARCHAR(100) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sContentLocation') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sContentLocation] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'nParentPosition') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [nParentPosition] INTEGER NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sOrigin') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sOrigin] NVARCHAR(20) NOT NULL CONSTRAINT [DF_tblEmailAttachment_sOrigin] DEFAULT N'graph';
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblEmailAttachment'
+        AND COLUMN_NAME = N'sOrigin' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD CONSTRAINT [DF_tblEmailAttachment_sOrigin] DEFAULT N'graph' FOR [sOrigin];
+END;
+GO
+
 -- Columns that were there already must have a value in each row.
 IF @@TRANCOUNT > 0
 BEGIN
@@ -1671,7 +1761,9 @@ BEGIN
     UNION ALL SELECT N'tblEmailAttachment.nPosition: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [nPosition] IS NULL)
     UNION ALL SELECT N'tblEmailAttachment.sKind: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [sKind] IS NULL)
     UNION ALL SELECT N'tblEmailAttachment.nSize: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [nSize] IS NULL)
-    UNION ALL SELECT N'tblEmailAttachment.bInline: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [bInline] IS NULL);
+    UNION ALL SELECT N'tblEmailAttachment.bInline: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [bInline] IS NULL)
+    UNION ALL SELECT N'tblEmailAttachment.sState: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [sState] IS NULL)
+    UNION ALL SELECT N'tblEmailAttachment.sOrigin: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [sOrigin] IS NULL);
 END;
 GO
 IF @@TRANCOUNT > 0
@@ -1704,17 +1796,17 @@ BEGIN
 END;
 GO
 
--- Revision 0005
+-- Revision 0006
 IF @@TRANCOUNT > 0 AND NOT EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion])
 BEGIN
-    INSERT INTO [dbo].[tblMailImporterVersion] ([version_num]) VALUES (N'0005');
+    INSERT INTO [dbo].[tblMailImporterVersion] ([version_num]) VALUES (N'0006');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
     UPDATE [dbo].[tblMailImporterVersion]
-    SET [version_num] = N'0005', [sOldestProgram] = N'0001',
-        [sOldestProgramOf] = N'0005';
+    SET [version_num] = N'0006', [sOldestProgram] = N'0001',
+        [sOldestProgramOf] = N'0006';
 END;
 GO
 IF @@TRANCOUNT > 0

@@ -74,6 +74,45 @@ def test_the_steps_still_make_what_was_released(
         new.dispose()
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_contents_come_last_in_a_row_of_sqlite(fresh: Engine, revision: str) -> None:
+    """With what is in them: else a large one would be in memory twice while it is written."""
+    past.make(fresh, revision)
+    rows = (
+        (
+            'INSERT INTO "tblEmailMessage" ("nAccountID", "sGraphMessageID", "bHasAttachments", "dtImported") '
+            "VALUES (1, 'AAk', 1, '2027-03-01')"
+        ),
+        (
+            'INSERT INTO "tblEmailAttachment" ("nMessageID", "nPosition", "sKind", "nSize", "bInline", "biContent") '
+            "VALUES (1, 0, 'file', 3, 0, x'610062'), (1, 1, 'reference', 0, 0, NULL)"
+        ),
+    )
+    run_writing(fresh, lambda c: [c.execute(text(each)) for each in rows])
+
+    schema.upgrade(fresh, now=NOW)
+
+    def read(connection: Connection) -> tuple[str, list[Any]]:
+        columns = connection.execute(text('PRAGMA table_info("tblEmailAttachment")')).all()
+        contents = connection.execute(text('SELECT "biContent", "sState" FROM "tblEmailAttachment"'))
+        return columns[-1].name, [tuple(row) for row in contents]
+
+    assert run_reading(fresh, read) == ("biContent", [(b"a\0b", "stored"), (None, "stored")])
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_contents_that_a_view_shows_stay_where_they_are(fresh: Engine) -> None:
+    """Somebody else's view goes on; it only costs memory."""
+    past.make(fresh, past.RELEASED[-1])
+    view = 'CREATE VIEW "Contents" AS SELECT "biContent" FROM "tblEmailAttachment"'
+    run_writing(fresh, lambda connection: connection.execute(text(view)))
+
+    schema.upgrade(fresh, now=NOW)
+
+    assert run_reading(fresh, lambda connection: connection.execute(text('SELECT * FROM "Contents"')).all()) == []
+    assert wrong(fresh) == []
+
+
 def test_rows_that_an_earlier_version_writes_are_let_in(
     fresh: Engine, revision: str, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -48,6 +48,8 @@ def test_defaults_are_those_of_the_contract() -> None:
         "sweep_interval": 900,
         "trace_days": 90,
         "internet_headers": "selected",
+        "attachment_limit_mb": 150,
+        "message_limit_mb": 150,
     }
 
 
@@ -150,6 +152,8 @@ def test_variables_of_tests_and_empty_ones_are_no_settings(monkeypatch: pytest.M
         ("sweep_interval = -1", "sweep_interval"),
         ("sweep_interval = 0.5", "sweep_interval"),
         ("trace_days = 0", "trace_days"),
+        ("attachment_limit_mb = 0", "attachment_limit_mb"),
+        ("message_limit_mb = 3000", "message_limit_mb"),
         ("database_url = 5", "database_url"),
         ('database_url = "no database"', "database_url"),
         ('database_url = "oracel://host/db"', "database_url"),

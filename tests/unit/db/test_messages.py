@@ -5,6 +5,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import tracemalloc
 from collections.abc import Awaitable, Callable
@@ -168,6 +169,47 @@ async def test_message_is_kept_as_it_came(store: MessageStore, database_engine: 
         ("file", "Prüfbericht № 7.csv", 4, b"a;b\n"),
         ("reference", "link", 0, None),
     ]
+
+
+async def test_an_attachment_is_kept_with_what_became_of_it(store: MessageStore, database_engine: Engine) -> None:
+    """Also what was too large for memory: state, safe name, link, and what it was unpacked from."""
+    facts: dict[str, Any] = {
+        "state": "too_large",
+        "state_detail": "More than attachment_limit_mb (150).",
+        "safe_file_name": "測" * 60 + ".csv",
+        "item_type": "message",
+        "link": "https://files.example/x",
+        "link_provider": "oneDriveBusiness",
+        "link_permission": "view",
+        "content_location": "https://x.example/y",
+        "parent_position": 0,
+        "origin": "tnef",
+    }
+    columns = (
+        *("sState", "sStateDetail", "sSafeFileName", "sItemType", "sLink", "sLinkProvider", "sLinkPermission"),
+        *("sContentLocation", "nParentPosition", "sOrigin"),
+    )
+    with tempfile.TemporaryFile() as file:
+        file.write(b"x" * MEBIBYTE)
+        parts = [
+            file_attachment(0),
+            file_attachment(1, None, size=5, **facts),
+            file_attachment(2, file, size=MEBIBYTE, **facts),
+        ]
+        assert await store.save(record(attachments=parts))
+
+    def read(connection: Connection) -> list[Any]:
+        wanted = select(*(attachment.c[name] for name in columns)).order_by(attachment.c.nPosition)
+        return [tuple(row) for row in connection.execute(wanted)]
+
+    plain = ("stored", *(None,) * 8, "graph")
+    assert run_reading(database_engine, read) == [plain, tuple(facts.values()), tuple(facts.values())]
+
+
+async def test_a_state_nobody_knows_is_refused(store: MessageStore) -> None:
+    """Whoever reads the table can count on the list of states."""
+    with pytest.raises(MessageRefused):
+        await store.save(record(attachments=[file_attachment(0, state="lost")]))
 
 
 async def test_second_save_changes_nothing(store: MessageStore, database_engine: Engine) -> None:

@@ -146,6 +146,20 @@ async def test_contents_go_and_all_else_of_the_attachments_stays(database: Datab
     other.dispose()
 
 
+async def test_what_never_was_here_is_not_purged(database: Database) -> None:
+    """It has a size and no content, too; its state tells it from what was purged, before and after."""
+    parts = [file_attachment(0, b"12345"), file_attachment(1, None, size=10, state="too_large")]
+    await save(database, "old", attachments=parts)
+    order = PurgeOrder(BEFORE, attachments_only=True)
+    assert await Purging(database, clock=CLOCK).count(order, lambda _: None) == Purged(1, 1, 5)
+
+    assert await purge(database, attachments_only=True) == Purged(1, 1, 5)
+
+    statement = select(attachment.c.sState, attachment.c.biContent).order_by(attachment.c.nPosition)
+    found = run_reading(database.engine, lambda c: [tuple(row) for row in c.execute(statement)])
+    assert found == [("stored", None), ("too_large", None)]
+
+
 async def test_large_contents_go_few_at_a_time(database: Database) -> None:
     await save(database, "old", attachments=[file_attachment(number, b"x" * 40) for number in range(5)])
     sizes: list[int] = []

@@ -10,12 +10,13 @@ import pytest
 
 from db.messages import AttachmentRecord
 from graph.client import GraphClient
-from graph.errors import ItemGone, RequestRejected
+from graph.errors import GraphError, GraphUnavailable, ItemCorrupt, ItemGone, RequestRejected
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
-from processor.attachments import AttachmentFetcher
-from processor.errors import MessageChanged, Unprocessable
+from processor.attachments import AttachmentFetcher, AttachmentLimits
+from processor.errors import MessageChanged
 from processor.mapping import Texts
+from tests.packed import mail
 
 MAILBOX = Mailbox(1, "Laboratoire", "t", "c", "u", "00" * 20)
 FILE = "#microsoft.graph.fileAttachment"
@@ -33,18 +34,25 @@ class Shelf(MailReader):
         self.contents = contents or {}
         self.asked: list[str] = []
         self.vanished = False
+        self.later: tuple[dict[str, Any], ...] | None = None
+        self.errors: dict[str, Exception] = {}
+        self.sent: dict[str, int] = {}
 
     async def attachments(self, mailbox: Mailbox, message_id: str, *, with_content: bool) -> list[dict[str, Any]]:
         assert (mailbox, message_id) == (MAILBOX, "AAk")
-        self.asked.append("list whole" if with_content else "list")
-        hidden = set() if with_content else {"contentBytes", "contentId"}
-        return [{k: v for k, v in entry.items() if k not in hidden} for entry in self.entries]
+        asked = "list whole" if with_content else "list"
+        again, entries = asked in self.asked, self.entries
+        if again and self.later is not None:
+            entries = self.later
+        self.asked.append(asked)
+        self._fail(asked)
+        selected = ("@odata.type", "id", "name", "contentType", "size", "isInline")
+        return [{k: v for k, v in entry.items() if with_content or k in selected} for entry in entries]
 
     async def attachment(self, mailbox: Mailbox, message_id: str, attachment_id: str) -> dict[str, Any]:
         assert (mailbox, message_id) == (MAILBOX, "AAk")
         self.asked.append(f"get {attachment_id}")
-        if self.vanished:
-            raise ItemGone("gone", status=404)
+        self._fail(attachment_id)
         return next(entry for entry in self.entries if entry["id"] == attachment_id)
 
     def attachment_content(
@@ -56,21 +64,28 @@ class Shelf(MailReader):
 
     @asynccontextmanager
     async def _stream(self, attachment_id: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        if self.vanished:
-            raise ItemGone("gone", status=404)
+        self._fail(attachment_id)
         if attachment_id not in self.contents:
             raise RequestRejected("no content", status=405)
 
         async def pieces() -> AsyncIterator[bytes]:
             content = self.contents[attachment_id]
             for start in range(0, len(content), 65_536):
-                yield content[start : start + 65_536]
+                piece = content[start : start + 65_536]
+                self.sent[attachment_id] = self.sent.get(attachment_id, 0) + len(piece)
+                yield piece
 
         yield pieces()
 
+    def _fail(self, asked: str) -> None:
+        if asked in self.errors:
+            raise self.errors[asked]
+        if self.vanished and not asked.startswith("list"):
+            raise ItemGone("gone", status=404, code="ErrorItemNotFound")
 
-def _entry(kind: str, name: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401  # passed through
-    return {"@odata.type": kind, "id": name, "name": f"{name}.bin", "size": 10, "isInline": False, **more}
+
+def _entry(kind: str, identifier: str, /, **more: Any) -> dict[str, Any]:  # noqa: ANN401  # passed through
+    return {"@odata.type": kind, "id": identifier, "name": f"{identifier}.bin", "size": 10, "isInline": False, **more}
 
 
 def _base64(data: bytes) -> str:
@@ -84,9 +99,13 @@ def _size(count: int) -> dict[str, Any]:
 SMALL, LARGE = _size(2000), _size(5_000_000)
 
 
-async def _fetch(shelf: Shelf, message: dict[str, Any]) -> list[tuple[AttachmentRecord, bytes | None]]:
+async def _fetch(
+    shelf: Shelf, message: dict[str, Any], *, limits: AttachmentLimits | None = None, last_attempt: bool = False
+) -> list[tuple[AttachmentRecord, bytes | None]]:
     with ExitStack() as files:
-        records = await AttachmentFetcher(shelf).fetch(MAILBOX, "AAk", message, files, Texts())
+        records = await AttachmentFetcher(shelf, limits=limits).fetch(
+            MAILBOX, "AAk", message, files, Texts(), last_attempt=last_attempt
+        )
         return [(record, _bytes(record.content, record.size)) for record in records]
 
 
@@ -120,6 +139,7 @@ async def test_a_small_message_costs_one_call() -> None:
         content_id=None,
         sha256=hashlib.sha256(b"one").hexdigest(),
         content=b"one",
+        safe_file_name="a.bin",
     )
     assert (second.position, second.size, second.inline, second.content_id) == (1, 0, True, "logo")
     assert second.content_type is None
@@ -188,14 +208,18 @@ async def test_a_reference_has_no_content_and_is_not_asked_for() -> None:
 
 
 @pytest.mark.parametrize("kind", ["#microsoft.graph.hologramAttachment", None, 5])
-async def test_an_unknown_kind_is_a_dead_letter_with_its_reason(kind: object) -> None:
-    """Better than a message without one of its attachments."""
-    shelf = Shelf({**_entry(FILE, "a", contentBytes=""), "@odata.type": kind})
+async def test_an_unknown_kind_is_a_row_that_says_so(kind: object) -> None:
+    """The message is not without one of its attachments, and does not wait for a newer version either."""
+    shelf = Shelf({**_entry(FILE, "a", contentBytes="QUJD"), "@odata.type": kind}, _entry(FILE, "b", contentBytes=""))
 
-    with pytest.raises(Unprocessable) as caught:
-        await _fetch(shelf, SMALL)
+    found = await _fetch(shelf, SMALL)
 
-    assert caught.value.reason == "UnknownAttachmentType"
+    record = found[0][0]
+    assert (record.kind, record.state, record.size, record.content) == ("file", "unreadable", 10, None)
+    assert "UnknownAttachmentType" in (record.state_detail or "")
+    assert (str(kind) in (record.state_detail or "")) == isinstance(kind, str)
+    assert found[1][0].state == "stored"
+    assert shelf.asked == ["list whole"]
 
 
 async def test_an_inline_picture_of_a_large_message_keeps_its_content_id() -> None:
@@ -215,13 +239,173 @@ async def test_an_inline_picture_of_a_large_message_keeps_its_content_id() -> No
 
 
 @pytest.mark.parametrize("inline", [True, False])
-async def test_an_attachment_that_vanishes_starts_the_message_again(inline: bool) -> None:
-    """Half a message is never stored."""
-    shelf = Shelf(_entry(FILE, "a", isInline=inline), contents={"a": b"x"})
+async def test_an_attachment_that_vanishes_is_a_row_that_says_so(inline: bool) -> None:
+    """Graph listed it; the rest of the message is imported, and the message is looked for once only."""
+    shelf = Shelf(_entry(FILE, "a", isInline=inline), _entry(FILE, "b"), contents={"a": b"x", "b": b"y"})
     shelf.vanished = True
+
+    found = await _fetch(shelf, LARGE)
+
+    assert [(record.state, record.size, record.sha256, content) for record, content in found] == [
+        ("gone", 10, None, None),
+        ("gone", 10, None, None),
+    ]
+    assert found[0][0].state_detail == "ErrorItemNotFound"
+    assert shelf.asked.count("list") == 2
+
+
+async def test_an_attachment_in_the_place_of_another_starts_the_message_again() -> None:
+    """Exchange puts what it has scanned in the place of what it has not; the newer one must not be missed."""
+    shelf = Shelf(_entry(FILE, "a"))
+    shelf.vanished = True
+    shelf.later = (_entry(FILE, "scanned"),)
 
     with pytest.raises(MessageChanged):
         await _fetch(shelf, LARGE)
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (ItemCorrupt("x", status=500, code="ErrorCorruptData", detail="Data is corrupt."), "ErrorCorruptData: Data is"),
+        (RequestRejected("x", status=400, code="ErrorInvalidRequest"), "ErrorInvalidRequest"),
+        (RequestRejected("x", status=405), "HTTP 405"),
+    ],
+)
+async def test_what_exchange_cannot_read_is_a_row_that_says_so(error: GraphError, detail: str) -> None:
+    """With Graph's code; its neighbours are imported."""
+    shelf = Shelf(_entry(FILE, "a"), _entry(ITEM, "b"), contents={"b": b"Subject: x\r\n\r\n"})
+    shelf.errors["a"] = error
+
+    found = await _fetch(shelf, LARGE)
+
+    assert (found[0][0].state, found[0][1], found[0][0].size) == ("unreadable", None, 10)
+    assert (found[0][0].state_detail or "").startswith(detail)
+    assert found[1][0].state == "stored"
+
+
+@pytest.mark.parametrize("error", [ItemCorrupt("x", status=500), GraphUnavailable("x", status=504)])
+async def test_one_that_spoils_the_whole_list_is_found_by_itself(error: GraphError) -> None:
+    """An answer with all files in it fails for one of them: each is asked for alone."""
+    shelf = Shelf(_entry(FILE, "a"), _entry(FILE, "b"), contents={"a": b"a"})
+    shelf.errors |= {"list whole": error, "b": ItemCorrupt("x", status=500, code="ErrorCorruptData")}
+
+    found = await _fetch(shelf, SMALL)
+
+    assert shelf.asked == ["list whole", "list", "stream a", "stream b"]
+    assert [record.state for record, _ in found] == ["stored", "unreadable"]
+
+
+@pytest.mark.parametrize(("status", "given_up"), [(500, True), (503, False), (504, False), (None, False)])
+async def test_a_fault_of_exchange_is_waited_for_until_the_last_attempt(status: int | None, given_up: bool) -> None:
+    """Only then it is held to be the attachment's own; trouble that passes, or a large download, never is."""
+    shelf = Shelf(_entry(FILE, "a"), contents={"a": b"a"})
+    shelf.errors["a"] = GraphUnavailable("x", status=status, code="ErrorInternalServerError")
+
+    with pytest.raises(GraphUnavailable):
+        await _fetch(shelf, LARGE)
+    if not given_up:
+        with pytest.raises(GraphUnavailable):
+            await _fetch(shelf, LARGE, last_attempt=True)
+        return
+    ((record, _),) = await _fetch(shelf, LARGE, last_attempt=True)
+    assert (record.state, record.state_detail) == ("unreadable", "ErrorInternalServerError")
+
+
+async def test_what_is_larger_than_one_may_be_is_not_kept() -> None:
+    """The row has the size that Graph told, and no digest; the download ends as soon as it is too much."""
+    content = b"x" * (2 * MEBIBYTE)
+    shelf = Shelf(
+        _entry(FILE, "a", size=2 * MEBIBYTE + 300), _entry(FILE, "b"), contents={"a": content, "b": content[:MEBIBYTE]}
+    )
+
+    found = await _fetch(shelf, LARGE, limits=AttachmentLimits(attachment_mb=1, message_mb=9))
+
+    (large, nothing), (small, whole) = found
+    assert (large.state, large.size, large.sha256, nothing) == ("too_large", 2 * MEBIBYTE + 300, None, None)
+    assert large.state_detail == "More than attachment_limit_mb (1)."
+    assert shelf.sent["a"] == MEBIBYTE + 65_536
+    assert (small.state, whole) == ("stored", content[:MEBIBYTE])
+
+
+async def test_all_of_a_message_together_have_a_limit() -> None:
+    """In Graph's order, as far as they go; a smaller one after that has room again."""
+    half = b"x" * (700 * 1024)
+    shelf = Shelf(*(_entry(FILE, each) for each in "abc"), contents={"a": half, "b": half, "c": b"c"})
+
+    found = await _fetch(shelf, LARGE, limits=AttachmentLimits(attachment_mb=1, message_mb=1))
+
+    assert [record.state for record, _ in found] == ["stored", "too_large", "stored"]
+    assert found[1][0].state_detail == "With those before it, more than message_limit_mb (1)."
+
+
+async def test_limits_hold_for_what_came_with_the_list() -> None:
+    """Its bytes are here, and are not kept all the same."""
+    content = b"x" * (MEBIBYTE + 1)
+    found = await _fetch(Shelf(_entry(FILE, "a", contentBytes=_base64(content))), SMALL, limits=AttachmentLimits(1, 9))
+    assert [(record.state, content) for record, content in found] == [("too_large", None)]
+
+
+@pytest.mark.parametrize(
+    ("content", "item_type", "safe"),
+    [
+        (b"Received: from x\r\nSubject: y\r\n\r\n", "message", "Mail 1_2.eml"),
+        (b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n", "event", "Mail 1_2.ics"),
+        (b"\xef\xbb\xbf\r\nbegin:vcard\r\n", "contact", "Mail 1_2.vcf"),
+        (b"", "message", "Mail 1_2.eml"),
+    ],
+)
+async def test_an_item_is_told_by_how_it_begins(content: bytes, item_type: str, safe: str) -> None:
+    """One call, and its name opens it."""
+    shelf = Shelf(_entry(ITEM, "i", name="Mail 1/2"), contents={"i": content})
+    ((record, kept),) = await _fetch(shelf, LARGE)
+    assert shelf.asked == ["list", "stream i"]
+    assert (kept, record.item_type, record.safe_file_name, record.file_name) == (content, item_type, safe, "Mail 1/2")
+
+
+async def test_an_attached_mail_is_unpacked_after_all_that_graph_listed() -> None:
+    """Graph's order and number stay; what was found has names of its own."""
+    inner = mail("Inner", ("a.bin", b"deep"))
+    shelf = Shelf(
+        _entry(ITEM, "i", name="Original"), _entry(FILE, "a", contentBytes=_base64(b"top")), contents={"i": inner}
+    )
+
+    found = await _fetch(shelf, SMALL)
+
+    assert [(record.position, record.parent_position, record.safe_file_name, content) for record, content in found] == [
+        (0, None, "Original.eml", inner),
+        (1, None, "a.bin", b"top"),
+        (2, 0, "a (2).bin", b"deep"),
+    ]
+
+
+async def test_a_link_is_kept_where_graph_gives_one() -> None:
+    """Also in a large message, whose list lacks it."""
+    facts = {"sourceUrl": "https://files.example/x", "providerType": "oneDriveBusiness", "permission": "view"}
+    shelf = Shelf(_entry(REFERENCE, "link", name="Cloud.xlsx", **facts))
+
+    for message, asked in ((SMALL, ["list whole"]), (LARGE, ["list", "get link"])):
+        shelf.asked.clear()
+        ((record, content),) = await _fetch(shelf, message)
+        assert shelf.asked == asked
+        assert (record.link, record.link_provider, record.link_permission) == tuple(facts.values())
+        assert (record.state, content, record.safe_file_name) == ("linked", None, "Cloud.xlsx")
+
+
+async def test_a_file_without_a_name_gets_one_by_its_type() -> None:
+    """So that it can be written, and opened."""
+    found = await _fetch(
+        Shelf(
+            _entry(FILE, "a", name=None, contentType="application/pdf", contentBytes="", contentLocation="http://x/y"),
+            _entry(FILE, "b", name="", contentBytes=""),
+        ),
+        SMALL,
+    )
+    assert [(record.file_name, record.safe_file_name) for record, _ in found] == [
+        (None, "attachment-1.pdf"),
+        ("", "attachment-2"),
+    ]
+    assert found[0][0].content_location == "http://x/y"
 
 
 async def test_odd_properties_do_not_stop_the_message() -> None:

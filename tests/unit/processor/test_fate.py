@@ -74,7 +74,6 @@ def test_an_outage_longer_than_a_day_counts(status: int | None) -> None:
 _OF_THE_ITEM = [
     GraphUnavailable("a", status=500),
     GraphUnavailable("b", status=502),
-    GraphUnavailable("c", status=504),
     ItemGone("d", status=404),
     ItemCorrupt("e", status=500),
     RequestRejected("f", status=400),
@@ -104,6 +103,21 @@ def test_trouble_with_one_item_ends_as_a_dead_letter(error: Exception, count: in
     assert isinstance(fate, DeadLetter)
     assert fate.reason == type(error).__name__
     assert f"Tried {count} times." in fate.description
+
+
+def test_what_graph_has_not_ready_in_time_waits_for_a_quiet_hour() -> None:
+    """A large download is asked for once more soon and once in an hour; then a person decides."""
+    error = GraphUnavailable("GET /users/x was answered 504.", status=504)
+
+    soon, later, last = (_fate(error, count) for count in (1, 2, 3))
+
+    assert isinstance(soon, Retry)
+    assert isinstance(later, Retry)
+    assert soon.counted
+    assert later.counted
+    assert timedelta(seconds=24) <= soon.delay <= timedelta(seconds=36)
+    assert timedelta(minutes=48) <= later.delay <= timedelta(minutes=72)
+    assert last == DeadLetter("GraphUnavailable", "Tried 3 times. GET /users/x was answered 504.")
 
 
 def test_an_error_nobody_foresaw_is_not_quoted() -> None:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from email import message_from_bytes
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +15,9 @@ from simulator.contents import GeneratedContent
 from simulator.letters import (
     Attachment,
     Letter,
+    Person,
+    contact_attachment,
+    event_attachment,
     file_attachment,
     inline_attachment,
     item_attachment,
@@ -92,6 +96,28 @@ async def test_raw_contents_are_what_the_ledger_says(
             assert hashlib.sha256(content).hexdigest() == attachment.sha256
             if attachment.kind == "item":
                 assert message_from_bytes(content)["Subject"] == "Original"
+
+
+async def test_items_are_mail_event_or_contact(
+    sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
+) -> None:
+    """MIME, iCalendar or vCard; a mail that is attached to an attached mail is in its MIME as a mail."""
+    inner = Letter(subject="Inner", attachments=(file_attachment("deep.txt", b"deep"),))
+    items = (
+        item_attachment(Letter(subject="Outer", attachments=(item_attachment(inner),))),
+        event_attachment("Prélèvement", datetime(2027, 3, 1, 8, 15, tzinfo=UTC)),
+        contact_attachment(Person("Ana", "ana@example.com")),
+    )
+    sent = await sim.deliver(mailbox, Letter(attachments=items))
+    contents = []
+    for stored in sent.message.attachments:
+        url = message_url(sent.message_id, f"/attachments/{quote(stored.attachment_id, safe='')}/$value")
+        async with graph.get(url) as response:
+            contents.append(await response.read())
+    names = [part.get_filename() for part in message_from_bytes(contents[0]).walk()]
+    assert names[-1] == "deep.txt"
+    assert contents[1].startswith(b"BEGIN:VCALENDAR\r\n")
+    assert contents[2].startswith(b"BEGIN:VCARD\r\n")
 
 
 async def test_a_large_attachment_is_streamed_without_being_held(

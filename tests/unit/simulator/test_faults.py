@@ -15,7 +15,7 @@ from yarl import URL
 from simulator.calls import Operation
 from simulator.contents import GeneratedContent
 from simulator.faults import Fault, FaultKind, Faults, Subject, fault_from_dict
-from simulator.letters import Attachment, Letter
+from simulator.letters import Attachment, Letter, file_attachment
 from simulator.mailboxes import Mailbox
 from simulator.simulator import Simulator
 from simulator.throttling import Limits
@@ -187,6 +187,24 @@ async def test_a_fault_strikes_only_what_its_scope_names(
     sim.faults.replace([Fault(FaultKind.UNAVAILABLE, operation=Operation.LIST_ATTACHMENTS)])
     assert await _status(graph, url) == 200
     assert await _status(graph, message_url(second.message_id, "/attachments")) == 503
+
+
+async def test_one_attachment_can_be_corrupt(
+    sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
+) -> None:
+    """500 wherever its bytes would be in the answer; the others, the list without bytes and the message are sound."""
+    sent = await sim.deliver(mailbox, Letter(attachments=(file_attachment("a", b"a"), file_attachment("b", b"b"))))
+    bad, good = (stored.attachment_id for stored in sent.message.attachments)
+    sim.faults.add(Fault(FaultKind.CORRUPT, attachment_id=bad))
+
+    async def status(rest: str) -> int:
+        return await _status(graph, message_url(sent.message_id, rest))
+
+    for rest in ("/attachments", f"/attachments/{bad}", f"/attachments/{bad}/$value"):
+        async with graph.get(message_url(sent.message_id, rest)) as response:
+            assert (response.status, (await response.json())["error"]["code"]) == (500, "ErrorCorruptData")
+    for rest in ("", "/attachments?$select=id", "/attachments?%24select=id", f"/attachments/{good}/$value"):
+        assert await status(rest) == 200
 
 
 def test_probability_is_a_share_and_follows_the_seed() -> None:

@@ -1,0 +1,83 @@
+"""Names under which attachments can be written to any disk, each its own within a message. No I/O.
+
+Reserved characters and names: https://learn.microsoft.com/windows/win32/fileio/naming-a-file. No kept library goes far
+enough: pathvalidate leaves marks that turn text around, `CONIN$`, `NUL .txt` and `..`, and knows no neighbours.
+"""
+
+import mimetypes
+import re
+import unicodedata
+from typing import Final
+
+LONGEST: Final = 200
+"""UTF-16 code units, by which SQL Server counts the characters of its nvarchar."""
+
+_MOST_BYTES: Final = 255
+_LONGEST_EXTENSION: Final = 30
+_RESERVED: Final = re.compile(r'[<>:"/\\|?*]')
+# The digits also as ¹, ² and ³, which Windows takes for 1, 2 and 3.
+_DEVICE: Final = re.compile(r"(?:CON|PRN|AUX|NUL|CLOCK\$|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])", re.IGNORECASE)
+# Controls, marks without a shape of their own (those that turn text around among them), halves of characters, private
+# ones (by which file servers write reserved ones), and the separators of lines.
+_DROPPED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+_EXTENSION: Final = re.compile(r"\.[^.\s]+$")
+
+
+class FileNames:
+    """The names of one message."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def take(self, name: str | None, *, number: int, extension: str = "") -> str:
+        """A name like `name` that no other attachment has, letter case aside. Of none: `attachment-{number}`.
+
+        `extension` (`.eml`) is added unless the name ends so already.
+        """
+        stem, ending = _parts(name or "")
+        if extension and ending.lower() != extension:
+            stem, ending = f"{stem}{ending}", extension
+        stem = stem[:LONGEST] or f"attachment-{number}"
+        count = 1
+        while True:
+            candidate = _fitting(stem, f" ({count})" if count > 1 else "", ending)
+            key = _key(candidate)
+            if key not in self._taken:
+                self._taken.add(key)
+                return candidate
+            count += 1
+
+
+def extension_for(content_type: str | None) -> str:
+    """The usual extension of a content type; empty where there is none."""
+    kind = (content_type or "").partition(";")[0].strip().lower()
+    return mimetypes.guess_extension(kind) or "" if kind != "application/octet-stream" else ""
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """The harmless part of a name, and its extension with the dot."""
+    shown = "".join(each for each in unicodedata.normalize("NFC", name) if unicodedata.category(each) not in _DROPPED)
+    clean = " ".join(_RESERVED.sub("_", shown).split()).rstrip(". ")
+    found = _EXTENSION.search(clean)
+    if found is None or not found.start() or len(found[0]) > _LONGEST_EXTENSION:
+        return clean, ""
+    return clean[: found.start()], found[0]
+
+
+def _fitting(stem: str, mark: str, ending: str) -> str:
+    """Stem, mark and ending within the limits; the stem gives way."""
+    if _DEVICE.fullmatch(f"{stem}{mark}".partition(".")[0].strip()):
+        stem = f"_{stem}"
+    while stem and not _fits(f"{stem}{mark}{ending}"):
+        stem = stem[:-1]
+    # Nothing but what a file system drops, or a dot that would make it another name.
+    return f"{stem.rstrip() if mark or ending else stem.rstrip('. ')}{mark}{ending}"
+
+
+def _fits(name: str) -> bool:
+    return len(name.encode("utf-16-le")) // 2 <= LONGEST and len(name.encode()) <= _MOST_BYTES
+
+
+def _key(name: str) -> str:
+    """What two names have in common that some file system takes for one."""
+    return unicodedata.normalize("NFKC", name.upper()).casefold()
