@@ -6,11 +6,12 @@ from email.parser import BytesParser
 from email.policy import SMTP, EmailPolicy
 from typing import Any, Final, TypeAlias
 
-from processor.pieces import Piece
+from processor.pieces import NotUnpacked, Piece
 
 _MESSAGE: Final = "message/rfc822"
 _BODIES: Final = frozenset({"text/plain", "text/html"})
-_MOST_OF_A_HEADER: Final = 2_000
+_MOST_OF_A_HEADER: Final = 1_000
+_MOST_PARTS: Final = 500
 # As it was written, but for ends of lines: those the parser does not keep.
 _AS_IT_STANDS: Final = SMTP.clone(refold_source="none")
 
@@ -23,13 +24,31 @@ class _Reading(EmailPolicy):
         return super().header_fetch_parse(name, value[:_MOST_OF_A_HEADER])
 
 
+class _Parts:
+    """Makes the parts of one mail, up to a number: each costs time before anybody knows what is in it."""
+
+    def __init__(self) -> None:
+        self._made = 0
+
+    def __call__(self, *, policy: EmailPolicy | None = None) -> EmailMessage:
+        """One part."""
+        self._made += 1
+        if self._made > _MOST_PARTS:
+            raise NotUnpacked(f"It has more than {_MOST_PARTS} parts.")
+        return EmailMessage(policy)
+
+
 # Only type checkers know it as generic.
 _AnyMessage: TypeAlias = "Message[Any, Any]"
 
 
 def attachments_in(mail: bytes) -> Iterator[Piece]:
-    """What is attached to the mail, in its order; its text is left out, and attached mails are not looked into."""
-    left: list[_AnyMessage] = [BytesParser(_class=EmailMessage, policy=_Reading()).parsebytes(mail)]
+    """What is attached to the mail, in its order; its text is left out, and attached mails are not looked into.
+
+    Raises:
+        NotUnpacked: it has more parts than any mail that was written by people.
+    """
+    left: list[_AnyMessage] = [BytesParser(_class=_Parts(), policy=_Reading()).parsebytes(mail)]
     while left:
         part = left.pop()
         children = _parts_of(part)

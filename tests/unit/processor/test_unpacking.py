@@ -215,6 +215,15 @@ def test_a_bomb_is_stored_and_not_unpacked(bounds: UnpackingBounds) -> None:
     assert (rows[0].state_detail, rows[2].state_detail) == (None, None)
 
 
+@pytest.mark.timeout(30)
+def test_a_mail_of_countless_parts_costs_little_time() -> None:
+    """Others wait for their turn meanwhile."""
+    part = b"--b\r\nContent-Type: text/x\r\n\r\nx\r\n"
+    raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part * 200_000
+    [row] = _unpacked(_item(0, raw))
+    assert row.state_detail == "Not unpacked. It has more than 500 parts."
+
+
 def test_what_is_too_large_to_be_unpacked_says_so() -> None:
     """It would need its size in memory several times."""
     [row] = _unpacked(_item(0, mail("Large", ("a", b"x" * MEBIBYTE))), bounds=UnpackingBounds(source_bytes=MEBIBYTE))
