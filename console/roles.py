@@ -31,8 +31,10 @@ from graph.delta import DeltaReader
 from graph.messages import MailReader
 from graph.subscriptions import SubscriptionClient
 from processor.accounts import AccountDirectory, Holds
+from processor.after_import import AfterImport
 from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
+from processor.mailbox_actions import ActionTaker
 from processor.metrics import ProcessorMetrics
 from processor.silence import SilenceWatch
 from processor.tracing import TraceLog
@@ -223,16 +225,26 @@ class _Wiring:
     async def _process(self, graph: GraphClient, calls: MailboxCalls, stop: asyncio.Event) -> None:
         metrics = ProcessorMetrics(self._registry)
         store = MessageStore(self._database, clock=utc_now)
+        directory = AccountDirectory(self._database, clock=utc_now)
+        after_import = AfterImport(
+            self._database,
+            ActionTaker(graph, clock=utc_now),
+            directory,
+            clock=utc_now,
+            random=self._random,
+            metrics=metrics,
+        )
         processor = Processor(
             self._queue,
             Importer(MailReader(graph), store, clock=utc_now),
             store,
-            AccountDirectory(self._database, clock=utc_now),
+            directory,
             Holds(self._database, clock=utc_now, random=self._random, metrics=metrics),
             LifecycleDesk(self._database),
             SilenceWatch(self._database),
             calls,
             TraceLog(self._database, host=host_name(), clock=utc_now, metrics=metrics),
+            after_import,
             clock=utc_now,
             random=self._random,
             metrics=metrics,

@@ -4,20 +4,20 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from typing import Final
 
 from bus.notification import Notification
-from db.messages import MessageRecord, MessageStore
+from db.messages import MessageRecord, MessageStore, Saved
 from db.tables import GRAPH_ID_LENGTH
 from graph.errors import ItemGone
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from processor.attachments import AttachmentFetcher
 from processor.errors import Unprocessable
-from processor.mapping import Json, Texts, may_have_attachments, message_record
+from processor.mapping import Json, Texts, may_have_attachments, message_record, size_of
 
 # A 404 right after a notification is normal (graph.md, section 11): Exchange replicates.
 _GONE_AGAIN_AFTER_SECONDS: Final = (0.5, 2.0)
@@ -30,12 +30,21 @@ class Result(Enum):
     IMPORTED = "imported"
     REPLACED = "replaced"
     KNOWN = "known"
+    DUPLICATE = "duplicate"
     GONE = "gone"
+
+
+_RESULTS: Final = {
+    Saved.NEW: Result.IMPORTED,
+    Saved.REPLACED: Result.REPLACED,
+    Saved.KNOWN: Result.KNOWN,
+    Saved.COPY: Result.DUPLICATE,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result; of an imported message how many attachments came with it, and when the mailbox received it.
+    """The result; when the mailbox received the message, and of an imported one how many attachments came with it.
 
     `replaced_characters`: how many of its texts were no characters, and are U+FFFD in the database.
     """
@@ -105,11 +114,15 @@ class Importer:
         *,
         correlation: str,
         progress: Progress | None = None,
-        replace: bool = False,
+        replacing: bool = False,
+        even_copy: bool = False,
+        then: str | None = None,
     ) -> Outcome:
         """Fetch the message with everything below it, and commit it whole. `progress` is told how far that came.
 
-        What is imported already stays as it is; with `replace` it becomes what the mailbox holds now.
+        What is imported already stays as it is; with `replacing` it becomes what the mailbox holds now, and with
+        `even_copy` a copy of another message becomes one of its own. `then`: what is to be done to it in the mailbox
+        afterwards, which is committed with it and left to `processor.after_import`.
 
         Raises:
             GraphError, MessageChanged, Unprocessable, MessageRefused, DatabaseUnavailable: nothing was written.
@@ -133,15 +146,14 @@ class Importer:
             record = message_record(
                 mailbox.account_id, message_id, message, attachments, correlation=correlation, texts=texts
             )
-            result = await self._written(record, replace=replace)
-        if result is Result.KNOWN:
-            return Outcome(result)
+            record = replace(record, size=size_of(message), after_import=then)
+            result = _RESULTS[await self._written(record, replacing=replacing, even_copy=even_copy)]
+        if result in {Result.KNOWN, Result.DUPLICATE}:
+            return Outcome(result, received=record.received)
         return Outcome(result, len(attachments), record.received, replaced_characters=texts.replaced)
 
-    async def _written(self, record: MessageRecord, *, replace: bool) -> Result:
-        if replace:
-            return Result.REPLACED if await self._store.replace(record) else Result.IMPORTED
-        return Result.IMPORTED if await self._store.save(record) else Result.KNOWN
+    async def _written(self, record: MessageRecord, *, replacing: bool, even_copy: bool) -> Saved:
+        return await (self._store.replace(record, even_copy=even_copy) if replacing else self._store.save(record))
 
     async def _fetch(self, mailbox: Mailbox, message_id: str) -> Json:
         for seconds in _GONE_AGAIN_AFTER_SECONDS:

@@ -30,8 +30,10 @@ from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import MailReader
 from graph.token import TokenSource
 from processor.accounts import AccountDirectory, Holds
+from processor.after_import import AfterImport
 from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
+from processor.mailbox_actions import ActionTaker
 from processor.metrics import ProcessorMetrics
 from processor.silence import SilenceWatch
 from processor.tracing import TraceLog
@@ -292,16 +294,27 @@ class World:
     ) -> Processor:
         metrics = ProcessorMetrics(CollectorRegistry())
         store = MessageStore(self.database, clock=self.clock)
+        client = graph or self.graph
+        directory = AccountDirectory(self.database, clock=self.clock)
         return Processor(
             queue or self.queue,
-            Importer(reader or MailReader(graph or self.graph), store, clock=self.clock, sleep=self.sleeps),
+            Importer(reader or MailReader(client), store, clock=self.clock, sleep=self.sleeps),
             store,
-            AccountDirectory(self.database, clock=self.clock),
+            directory,
             Holds(self.database, clock=self.clock, random=Random(1), metrics=metrics),
             LifecycleDesk(self.database),
             SilenceWatch(self.database),
             self.slots,
             TraceLog(self.database, host=host, clock=self.clock, metrics=metrics),
+            AfterImport(
+                self.database,
+                ActionTaker(client, clock=self.clock),
+                directory,
+                clock=self.clock,
+                random=Random(1),
+                metrics=metrics,
+                look_seconds=0.02,
+            ),
             clock=self.clock,
             random=Random(1),
             metrics=metrics,

@@ -26,7 +26,7 @@ from db import accounts, folders, messages, missed, retention, schema, subscript
 from db.accounts import AccountSettings, Condition
 from db.engine import Database, run_reading
 from db.mailbox_calls import MailboxCalls
-from db.messages import MessageStore
+from db.messages import MessageStore, Saved
 from db.schedule import FOLDERS, SUBSCRIPTIONS, Turn
 from db.subscriptions import HeldSubscription
 from db.tables import account_settings, attachment, folder_sync, message, recipient, subscription_schedule
@@ -193,9 +193,9 @@ async def _import(database: Database, desk: Desk, account_id: int) -> None:
     store = MessageStore(database, clock=desk.clock)
     assert not await store.known([(account_id, "a")])
     size = 2 * 1024 * 1024 + 1
-    assert await store.save(record(f"small-{desk.number}", account_id=account_id))
+    assert await store.save(record(f"small-{desk.number}", account_id=account_id)) is Saved.NEW
     large = file_attachment(0, io.BytesIO(bytes(size)), size=size)
-    assert await store.save(record(f"large-{desk.number}", account_id=account_id, attachments=[large]))
+    assert await store.save(record(f"large-{desk.number}", account_id=account_id, attachments=[large])) is Saved.NEW
     await store.close()
     row = TraceRow(account_id, "a", "host", desk.now, desk.now, "imported")
     await database.write(lambda c: trace.add(c, [row]))
