@@ -126,11 +126,15 @@ _END = by_row(
 )
 
 
-def retry_failed(connection: Connection, account_id: int, *, now: datetime, most: int) -> int:
-    """Have up to `most` actions of the account that failed for good be tried again; how many there were."""
+def retry_failed(connection: Connection, account_id: int, *, after: int, now: datetime, most: int) -> list[int]:
+    """Have up to `most` actions of the account that failed for good be tried again; the numbers of their messages.
+
+    In the order of these numbers, beginning after that one: what fails again meanwhile is not met twice.
+    """
     failed = (
         select(_row.nMessageID)
-        .where(_row.sAfterImportState == State.FAILED.value, _row.nAccountID == account_id)
+        .where(_row.sAfterImportState == State.FAILED.value, _row.nAccountID == account_id, _row.nMessageID > after)
+        .order_by(_row.nMessageID)
         .limit(most)
     )
     numbers = list(connection.scalars(skipping_locked(failed, message)))
@@ -143,7 +147,7 @@ def retry_failed(connection: Connection, account_id: int, *, now: datetime, most
             "sAfterImportDetail": null(),
         }
         connection.execute(by_row(again.values(values)))
-    return len(numbers)
+    return numbers
 
 
 def counts(connection: Connection) -> dict[int, Counts]:

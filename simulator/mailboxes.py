@@ -53,7 +53,8 @@ class FolderChange:
 class Folder:
     """A mail folder; its id never changes.
 
-    `parent`: `None` at the top. `messages` is in order of `receivedDateTime`, `changes` in the order in which they happened.
+    `parent`: `None` at the top. `messages` is in order of `receivedDateTime`, `changes` in the order in which they
+    happened.
     """
 
     folder_id: str

@@ -178,7 +178,7 @@ class PostOffice:
         return True
 
     def move_message(self, mailbox: Mailbox, message_id: str, folder: str, *, by_dragging: bool = False) -> bool:
-        """Move a message, as its owner would; tells whether it was there. `by_dragging` gives it another immutable id."""
+        """Move a message, as its owner would; tells whether it was there. By dragging it gets another immutable id."""
         message = mailbox.message(message_id)
         if message is None:
             return False

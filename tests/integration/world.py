@@ -119,6 +119,18 @@ class Imported:
     parts: tuple[Part, ...]
 
 
+@dataclass(frozen=True)
+class ActionRow:
+    """What a test looks at of what is to be done after an import."""
+
+    graph_id: str
+    kind: str | None
+    state: str | None
+    detail: str | None
+    attempts: int | None
+    due: datetime | None
+
+
 class World:
     """Simulator, database, queue and Graph client of one test; processors are started from it."""
 
@@ -281,6 +293,14 @@ class World:
         status = await self.queue.status()
         return not (status.active or status.locked or status.scheduled)
 
+    async def actions(self) -> list[ActionRow]:
+        """What is to be done after the imports, by message, in the order they were imported."""
+        return await self.database.read(_actions)
+
+    async def actions_ended(self) -> bool:
+        """Nothing is left to do."""
+        return all(each.state != "pending" for each in await self.actions())
+
     # Processors.
 
     def new_processor(
@@ -394,6 +414,19 @@ async def _until_hung_up(simulator: Simulator) -> None:
     assert runner is not None
     server = runner.server
     await until(lambda: server is None or not server.connections, seconds=2.0)
+
+
+def _actions(connection: Connection) -> list[ActionRow]:
+    row = message.c
+    columns = (
+        row.sGraphMessageID,
+        row.sAfterImport,
+        row.sAfterImportState,
+        row.sAfterImportDetail,
+        row.nAfterImportAttempts,
+        row.dtAfterImportDue,
+    )
+    return [ActionRow(*each) for each in connection.execute(select(*columns).order_by(row.nMessageID))]
 
 
 def _imported(connection: Connection) -> list[Imported]:

@@ -393,7 +393,7 @@ async def test_nothing_is_visible_before_all_is(gateway: Gateway, database: Data
     await asyncio.to_thread(inside.wait, 10)
     assert rows(other) == (0, 0, 0)
     go_on.set()
-    assert await saving
+    assert await saving is Saved.NEW
     assert rows(other) == (1, 3, 2)
     other.dispose()
 
