@@ -8,6 +8,8 @@ from graph.mailbox import Mailbox
 from graph.messages import message_path
 
 DELETED_ITEMS: Final = "deleteditems"
+"""Where a message is moved that is to be deleted. Not by DELETE: where that puts it is not certain, and repeated, by us
+or by aiohttp when a connection breaks, it would find the message there by its immutable id, and delete it for good."""
 
 
 class MailActions:
@@ -24,13 +26,8 @@ class MailActions:
         url = message_path(mailbox, message_id)
         await self._client.request(mailbox, "PATCH", url, json={"isRead": True}, deadline_seconds=CALL_SECONDS)
 
-    async def move(self, mailbox: Mailbox, message_id: str, folder_id: str) -> None:
-        """Move it. It keeps its immutable id, so that a repeat would move it within the target folder."""
+    async def move(self, mailbox: Mailbox, message_id: str, folder: str) -> None:
+        """Move it to a folder, by that one's id or well-known name. It keeps its immutable id, also when repeated."""
         url = f"{message_path(mailbox, message_id)}/move"
-        body = {"destinationId": folder_id}
+        body = {"destinationId": folder}
         await self._client.request(mailbox, "POST", url, json=body, deadline_seconds=CALL_SECONDS)
-
-    async def delete(self, mailbox: Mailbox, message_id: str) -> None:
-        """Move it to Deleted Items. A repeat would find it there by its immutable id, and delete it from there, too."""
-        url = message_path(mailbox, message_id)
-        await self._client.request(mailbox, "DELETE", url, deadline_seconds=CALL_SECONDS, repeatable=False)

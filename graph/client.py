@@ -148,7 +148,6 @@ class _Call:
     headers: CIMultiDict[str]
     body: bytes | None = field(repr=False)
     counted: bool
-    repeatable: bool
     before_attempt: "BeforeAttempt | None"
     deadline: "_Deadline"
 
@@ -210,7 +209,6 @@ class GraphClient:
         headers: Mapping[str, str] | None = None,
         deadline_seconds: float | None = None,
         counted: bool = True,
-        repeatable: bool = True,
         before_attempt: BeforeAttempt | None = None,
     ) -> Any:  # noqa: ANN401 (JSON has no narrower type)
         """One call, repeated while that may help; the decoded JSON, or None when the answer has no body.
@@ -228,7 +226,6 @@ class GraphClient:
             headers: beside our own; a `Prefer` is added to ours.
             deadline_seconds: for everything, waits for a slot and for Retry-After included.
             counted: false for calls that do not touch the mailbox and take none of its slots.
-            repeatable: false for a call that, made twice, does something else; it is repeated as a POST.
             before_attempt: awaited before each HTTP request, repeats included, since those count at Graph as well
                 (graph.md section 8). No slot is held meanwhile, and the deadline does not run.
 
@@ -248,7 +245,6 @@ class GraphClient:
             deadline_seconds=deadline_seconds,
             kind=method.lower(),
             counted=counted,
-            repeatable=repeatable,
             before_attempt=before_attempt,
         )
         return await self._within_deadline(call, lambda token: self._answer(call, token))
@@ -290,7 +286,6 @@ class GraphClient:
         headers: Mapping[str, str] | None = None,
         deadline_seconds: float | None = None,
         counted: bool = True,
-        repeatable: bool = True,
         before_attempt: BeforeAttempt | None = None,
     ) -> _Call:
         own: CIMultiDict[str] = CIMultiDict(headers or ())
@@ -303,18 +298,7 @@ class GraphClient:
         seconds = self._deadline_seconds if deadline_seconds is None else deadline_seconds
         target = self._target(mailbox, url, params)
         deadline = _Deadline(self._monotonic, seconds)
-        return _Call(
-            mailbox,
-            method,
-            target,
-            kind,
-            own,
-            body,
-            counted,
-            repeatable and method in _REPEATABLE,
-            before_attempt,
-            deadline,
-        )
+        return _Call(mailbox, method, target, kind, own, body, counted, before_attempt, deadline)
 
     def _target(self, mailbox: Mailbox, url: str, params: Mapping[str, str] | None) -> URL:
         if not _PLAIN_LINK.fullmatch(url):
@@ -341,7 +325,7 @@ class GraphClient:
         except TimeoutError as reason:
             raise GraphUnavailable(
                 f"{call.doing} for {call.mailbox} was not answered within {call.deadline.seconds:.0f} seconds.",
-                maybe_done=not call.repeatable,
+                maybe_done=call.method not in _REPEATABLE,
             ) from reason
 
     async def _again(self, call: _Call, attempt: Callable[[str], Awaitable[_T]], first: GraphError) -> _T:
@@ -481,7 +465,7 @@ def _own_version() -> str:
 
 def _may_repeat(call: _Call, error: BaseException) -> bool:
     if isinstance(error, GraphUnavailable):
-        return call.repeatable or not error.maybe_done
+        return call.method in _REPEATABLE or not error.maybe_done
     return isinstance(error, ItemCorrupt)
 
 
@@ -523,7 +507,7 @@ def _decoded(call: _Call, response: aiohttp.ClientResponse, body: bytes) -> Any:
             f"{call.doing} for {call.mailbox} was answered {response.status}, but not with whole JSON ({kind}, "
             f"{len(body)} bytes). If this lasts, look for a proxy that changes answers.",
             status=response.status,
-            maybe_done=not call.repeatable,
+            maybe_done=call.method not in _REPEATABLE,
             request_id=harmless(response.headers.get("request-id"), 100) or None,
         ) from _without_body(reason)
 
@@ -552,5 +536,5 @@ def _unreachable(call: _Call, reason: BaseException) -> GraphUnavailable:
     else:
         begun, what = True, f"the connection broke ({type(reason).__name__})"
     return GraphUnavailable(
-        f"{call.doing} for {call.mailbox} failed: {what}.", maybe_done=begun and not call.repeatable
+        f"{call.doing} for {call.mailbox} failed: {what}.", maybe_done=begun and call.method not in _REPEATABLE
     )

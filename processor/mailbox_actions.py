@@ -31,8 +31,8 @@ class ActionRefused(Exception):
 class ActionTaker:
     """Does what is to be done to messages.
 
-    An immutable id is still good after a move: to move again would move within the target folder, and to delete again
-    would delete from Deleted Items. So whoever does not come right after the commit looks where the message is first.
+    An immutable id is still good after a move, so a repeat would move a message again, also out of a folder to which
+    its owner moved it meanwhile. Whoever does not come right after the commit looks first where the message is.
     """
 
     def __init__(self, client: GraphClient, *, clock: Callable[[], datetime]) -> None:
@@ -62,7 +62,7 @@ class ActionTaker:
         if look_first and (found := await self._look(mailbox, settings, target, message_id)) is not None:
             return found
         if kind == "delete":
-            return await self._told(mailbox, message_id, lambda: self._actions.delete(mailbox, message_id))
+            return await self._told(mailbox, message_id, lambda: self._actions.move(mailbox, message_id, target))
         return await self._move(mailbox, target, message_id)
 
     async def _look(self, mailbox: Mailbox, settings: AccountSettings, target: str, message_id: str) -> Verdict | None:

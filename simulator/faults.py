@@ -57,9 +57,9 @@ class Fault:
     `seconds`: LATENCY, NOTIFICATION_DELAYED. `status`: UNAVAILABLE (500, 503, 504). `retry_after` in seconds, written
     as an HTTP date with `retry_after_as_date`, left out when `None`: THROTTLED, UNAVAILABLE. `times`:
     NOT_FOUND_AT_FIRST answers 404 to the first so many GETs of each message. `code`: SIGN_IN_REFUSED, the number after
-    AADSTS. ANSWER_LOST carries the call out, and ends the connection without a byte. SYNC_STATE_LOST strikes calls that bear a token, with `status` (410 bears a `Location`; else a 40x) and
+    AADSTS. SYNC_STATE_LOST strikes calls that bear a token, with `status` (410 bears a `Location`; else a 40x) and
     `error_code`, in whatever spelling. DELTA_REPLAYED tells of changes of earlier rounds again, DELTA_DELAYED keeps the
-    last one back for a later round.
+    last one back for a later round. ANSWER_LOST carries the call out, and ends the connection without a byte.
     """
 
     kind: FaultKind

@@ -30,9 +30,9 @@ class Tally:
     """How many messages there are; both sides count only what was received at `since` (None: ever) or later.
 
     `missing`: in the folder, not in the database; `under_way`: so many of them were received after `young_since`, three
-    minutes before the beginning. `queued`: so many of the missing. `copies`: in the folder, and not imported because they
-    equal messages that are. `elsewhere`: in the database, not in the folder;
-    `moved` and `deleted` say where those are, None: not looked up, because importing moves or deletes what it imports.
+    minutes before the beginning. `queued`: so many of the missing. `copies`: in the folder, not imported because
+    they equal messages that are. `elsewhere`: in the database, not in the folder; `moved` and `deleted` say where those
+    are, None: not looked up, because importing moves or deletes what it imports.
     """
 
     since: datetime | None

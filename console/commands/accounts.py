@@ -1,6 +1,7 @@
 """`mail-importer accounts`: the mailboxes and how each fares."""
 
 import asyncio
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -447,14 +448,14 @@ async def _retried(invocation: Invocation, name: str) -> int:
         database = Database(engine)
         try:
             async with audited(database, action="retry-actions", selection=name, clock=invocation.clock) as audit:
-                last = 0
-                while again := await database.write(
-                    lambda connection: after_import.retry_failed(
-                        connection, account_id, after=last, now=now, most=_RETRIED_AT_ONCE
+                last: int | None = 0
+                while last is not None:
+                    again = functools.partial(
+                        after_import.retry_failed, account_id=account_id, after=last, now=now, most=_RETRIED_AT_ONCE
                     )
-                ):
-                    last = again[-1]
-                    audit.messages += len(again)
+                    numbers = await database.write(again)
+                    audit.messages += len(numbers)
+                    last = numbers[-1] if numbers else None
         finally:
             await database.close()
         return audit.messages
