@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 import structlog
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 
 from db import accounts
-from db.tables import message
+from db.messages import MessageStore
 from graph.errors import FolderNotFound
 from graph.folders import MailFolders
 from graph.messages import MailReader
+from processor.importer import Importer
 from simulator.calls import Operation
 from simulator.faults import FaultKind
 from simulator.mailboxes import Folder, Mailbox
@@ -34,31 +35,15 @@ async def account_that(world: World, after_import: str, move_to: str | None = No
     return mailbox, await world.add_account(mailbox, after_import=after_import, move_to_folder=move_to)
 
 
-async def import_and_act(world: World, **options: Any) -> None:  # noqa: ANN401  # passed through
-    """Run a processor until the queue is empty and nothing is left to do in the mailboxes."""
-    async with world.processing(**options):
-        await until(world.queue_is_empty)
-        await until(world.actions_ended)
-
-
-async def leave_pending(world: World, account: int, delivered: list[DeliveredMessage]) -> None:
-    """Import the messages in a process that is killed between the commits and the actions."""
-
-    def commit(connection: Connection) -> None:
-        connection.execute(
-            update(message).values(
-                sAfterImport=kind, sAfterImportState="pending", nAfterImportAttempts=0, dtAfterImportDue=world.clock()
-            )
-        )
-
-    settings = (await world.database.read(lambda c: accounts.by_id(c, [account])))[account].settings
-    kind = settings.after_import
-    await set_action(world, settings.name, "none", None)
-    await world.notify(account, delivered)
-    await world.import_all()
-    await world.database.write(commit)
-    await set_action(world, settings.name, kind, settings.move_to_folder)
-    world.clock.advance(seconds=10)
+async def leave_pending(world: World, kind: str, delivered: list[DeliveredMessage]) -> None:
+    """Import the messages as a process does that dies between the commits and the actions; its time is over."""
+    store = MessageStore(world.database, clock=world.clock)
+    importer = Importer(MailReader(world.graph), store, clock=world.clock, sleep=world.sleeps)
+    for each in delivered:
+        await importer.run(world.opened(each.mailbox), each.message_id, correlation="dead", then=kind)
+    await store.close()
+    assert {row.state for row in await world.actions()} == {"pending"}
+    world.clock.advance(minutes=3)
 
 
 async def set_action(world: World, name: str, after_import: str, move_to: str | None) -> None:
@@ -91,7 +76,7 @@ async def test_a_message_is_left_as_it_is(world: World) -> None:
     """`none` costs no call, and nothing is noted."""
     mailbox, account = await account_that(world, "none")
     await world.notify(account, await world.deliver(mailbox, 2))
-    await import_and_act(world)
+    await world.import_and_act()
     assert changes(world) == {}
     assert {(each.kind, each.state, each.due) for each in await world.actions()} == {(None, None, None)}
 
@@ -101,7 +86,7 @@ async def test_messages_are_marked_as_read(world: World) -> None:
     mailbox, account = await account_that(world, "read")
     delivered = await world.deliver(mailbox, 5)
     await world.notify(account, delivered)
-    await import_and_act(world)
+    await world.import_and_act()
     assert all(each.message.is_read for each in delivered)
     assert changes(world) == {"update_message": 5}
     assert {(each.kind, each.state, each.due) for each in await world.actions()} == {("read", "done", None)}
@@ -112,7 +97,7 @@ async def test_messages_are_deleted(world: World) -> None:
     mailbox, account = await account_that(world, "delete")
     delivered = await world.deliver(mailbox, 5)
     await world.notify(account, delivered)
-    await import_and_act(world)
+    await world.import_and_act()
     assert len(mailbox.folders["deleteditems"].messages) == 5
     assert changes(world) == {"move_message": 5}
     assert {each.state for each in await world.actions()} == {"done"}
@@ -124,7 +109,7 @@ async def test_messages_are_moved_to_a_folder_that_exchange_makes(world: World, 
     """Its id is looked up once for all of them."""
     mailbox, account = await account_that(world, "move", name)
     await world.notify(account, await world.deliver(mailbox, 5))
-    await import_and_act(world)
+    await world.import_and_act()
     assert len(mailbox.folders["archive"].messages) == 5
     assert changes(world) == {"move_message": 5}
     assert world.calls(Operation.GET_FOLDER) == 1
@@ -137,7 +122,7 @@ async def test_a_path_is_made_where_it_is_missing(world: World) -> None:
     mailbox.folders["inbox"].display_name = "Boîte de réception"
     mailbox.folders["archive"].display_name = "Archives"
     await world.notify(account, await world.deliver(mailbox, 20))
-    await import_and_act(world)
+    await world.import_and_act()
     target = folder_of(mailbox, "Boîte de réception", "Importés", "2026")
     assert len(target.messages) == 20
     assert world.calls(Operation.CREATE_FOLDER) == 2
@@ -154,7 +139,7 @@ async def test_a_path_that_is_there_is_found_in_any_letter_case(world: World) ->
     street = mailbox.add_folder("STRASSE", parent=top)
     target = mailbox.add_folder("2026", parent=street)
     await world.notify(account, await world.deliver(mailbox, 3))
-    await import_and_act(world)
+    await world.import_and_act()
     assert len(target.messages) == 3
     assert world.calls(Operation.CREATE_FOLDER) == 0
 
@@ -165,7 +150,7 @@ async def test_a_folder_can_be_named_by_its_id(world: World) -> None:
     target = mailbox.add_folder("Fertig / erledigt")
     account = await world.add_account(mailbox, after_import="move", move_to_folder=target.folder_id)
     await world.notify(account, await world.deliver(mailbox, 3))
-    await import_and_act(world)
+    await world.import_and_act()
     assert len(target.messages) == 3
     assert world.calls(Operation.LIST_FOLDERS) == 0
 
@@ -214,20 +199,20 @@ async def test_repeated_deliveries_act_once(world: World) -> None:
     delivered = await world.deliver(mailbox, 4)
     for _ in range(3):
         await world.notify(account, delivered)
-    await import_and_act(world)
+    await world.import_and_act()
     await world.notify(account, delivered)
-    await import_and_act(world)
+    await world.import_and_act()
     assert changes(world) == {"move_message": 4}
 
 
 @pytest.mark.parametrize(("kind", "move_to"), [("read", None), ("move", "Archive/2026"), ("delete", None)])
 async def test_what_a_dead_process_left_is_taken_up(world: World, kind: str, move_to: str | None) -> None:
     """Killed between the commits and the actions: by any processor, once its turn is over."""
-    mailbox, account = await account_that(world, kind, move_to)
+    mailbox, _account = await account_that(world, kind, move_to)
     delivered = await world.deliver(mailbox, 4)
-    await leave_pending(world, account, delivered)
+    await leave_pending(world, kind, delivered)
     assert changes(world) == {}
-    await import_and_act(world)
+    await world.import_and_act()
     assert sum(changes(world).values()) == 4
     assert {each.state for each in await world.actions()} == {"done"}
     assert len(mailbox.folders["inbox"].messages) == (4 if kind == "read" else 0)
@@ -235,12 +220,12 @@ async def test_what_a_dead_process_left_is_taken_up(world: World, kind: str, mov
 
 async def test_what_was_done_but_not_noted_is_not_done_twice(world: World) -> None:
     """Killed after Graph deleted and before it was noted: they are found there."""
-    mailbox, account = await account_that(world, "delete")
+    mailbox, _account = await account_that(world, "delete")
     delivered = await world.deliver(mailbox, 3)
-    await leave_pending(world, account, delivered)
+    await leave_pending(world, "delete", delivered)
     for each in delivered:
         mailbox.delete(each.message)
-    await import_and_act(world)
+    await world.import_and_act()
     assert changes(world) == {}
     assert len(mailbox.folders["deleteditems"].messages) == 3
     assert {each.state for each in await world.actions()} == {"done"}
@@ -262,12 +247,12 @@ async def test_a_message_is_not_deleted_twice_when_the_answer_is_lost(world: Wor
 
 async def test_what_somebody_filed_meanwhile_is_left_alone(world: World) -> None:
     """Its owner put it into a folder of his own before its turn came."""
-    mailbox, account = await account_that(world, "delete")
+    mailbox, _account = await account_that(world, "delete")
     filed, kept = await world.deliver(mailbox, 2)
-    await leave_pending(world, account, [filed, kept])
+    await leave_pending(world, "delete", [filed, kept])
     own = mailbox.add_folder("Projekt")
     world.simulator.move_message(mailbox, filed.message_id, own.folder_id)
-    await import_and_act(world)
+    await world.import_and_act()
     assert [each.letter for each in own.messages] == [filed.message.letter]
     assert {each.graph_id: each.state for each in await world.actions()} == {
         filed.message_id: "gone",
@@ -278,21 +263,21 @@ async def test_what_somebody_filed_meanwhile_is_left_alone(world: World) -> None
 @pytest.mark.parametrize(("kind", "move_to"), [("read", None), ("move", "Archive"), ("delete", None)])
 async def test_a_message_that_is_gone_is_done(world: World, kind: str, move_to: str | None) -> None:
     """Deleted for good meanwhile: 404, told on its row, and not tried again."""
-    mailbox, account = await account_that(world, kind, move_to)
+    mailbox, _account = await account_that(world, kind, move_to)
     delivered = await world.deliver(mailbox, 2)
-    await leave_pending(world, account, delivered)
+    await leave_pending(world, kind, delivered)
     for each in delivered:
         world.simulator.remove_message(mailbox, each.message_id)
-    await import_and_act(world)
+    await world.import_and_act()
     assert [(each.state, each.due) for each in await world.actions()] == [("gone", None)] * 2
     assert len(await world.imported_ids()) == 2
 
 
 async def test_two_processors_do_not_do_the_same(world: World) -> None:
     """Each action is one call, whoever finds it due."""
-    mailbox, account = await account_that(world, "move", "Archive")
+    mailbox, _account = await account_that(world, "move", "Archive")
     delivered = await world.deliver(mailbox, 30)
-    await leave_pending(world, account, delivered)
+    await leave_pending(world, "move", delivered)
     queue = world.new_queue()
     async with world.processing(), world.processing(queue=queue):
         await until(world.actions_ended)
@@ -374,18 +359,18 @@ async def test_what_cannot_be_done_ends_as_failed(world: World) -> None:
 
 async def test_an_account_that_changed_its_mind_is_obeyed(world: World) -> None:
     """What was to be deleted is not, once the administrator says so: seen as failed, to be retried if wrong."""
-    mailbox, account = await account_that(world, "delete")
-    await leave_pending(world, account, await world.deliver(mailbox, 2))
+    mailbox, _account = await account_that(world, "delete")
+    await leave_pending(world, "delete", await world.deliver(mailbox, 2))
     await set_action(world, "Laboratoire", "none", None)
-    await import_and_act(world)
+    await world.import_and_act()
     assert changes(world) == {}
     assert {each.state for each in await world.actions()} == {"failed"}
 
 
 async def test_actions_of_a_disabled_account_wait(world: World) -> None:
     """Nothing is touched in its mailbox until it is enabled."""
-    mailbox, account = await account_that(world, "read")
-    await leave_pending(world, account, await world.deliver(mailbox, 2))
+    mailbox, _account = await account_that(world, "read")
+    await leave_pending(world, "read", await world.deliver(mailbox, 2))
     await world.set_enabled("Laboratoire", False)
     async with world.processing():
         await until(lambda: _put_off(world))
@@ -400,16 +385,16 @@ async def test_actions_of_a_disabled_account_wait(world: World) -> None:
 
 async def test_failed_actions_are_shown_and_retried(world: World, command: Callable[..., Any]) -> None:
     """`accounts show` counts them, `accounts retry-actions` has them tried again."""
-    mailbox, account = await account_that(world, "delete")
-    await leave_pending(world, account, await world.deliver(mailbox, 2))
+    mailbox, _account = await account_that(world, "delete")
+    await leave_pending(world, "delete", await world.deliver(mailbox, 2))
     await set_action(world, "Laboratoire", "none", None)
-    await import_and_act(world)
+    await world.import_and_act()
     shown = await command("accounts", "show", "Laboratoire", "--json")
     assert '"failed": 2' in shown.output
     await set_action(world, "Laboratoire", "delete", None)
     told = await command("accounts", "retry-actions", "Laboratoire")
     assert "2 actions" in told.output
-    await import_and_act(world)
+    await world.import_and_act()
     assert changes(world) == {"move_message": 2}
     shown = await command("accounts", "show", "Laboratoire", "--json")
     assert '"failed": 0' in shown.output

@@ -357,6 +357,12 @@ class World:
         async with self.processing(**options):
             await until(self.queue_is_empty)
 
+    async def import_and_act(self, **options: Any) -> None:  # noqa: ANN401  # passed through
+        """Run a processor until the queue is empty and nothing is left to do in the mailboxes."""
+        async with self.processing(**options):
+            await until(self.queue_is_empty)
+            await until(self.actions_ended)
+
 
 async def open_world(
     stack: AsyncExitStack,
