@@ -272,6 +272,7 @@ def list_accounts(invocation: Invocation) -> Listing:
         Column("subscription", "Subscription", lambda held: _subscription(held, settings, now)),
         Column("swept", "Swept", lambda time: _ago(time, now)),
         Column("imported", "Imported", right=True),
+        *([Column("actions", "Left to do", _actions_in_short)] if any(_has_actions(each) for each in rows) else []),
         Column("conditions", "Trouble", lambda all_: ", ".join(f"{each['role']}: {each['reason']}" for each in all_)),
     ]
     return Listing(columns, rows, empty="There are no accounts. Add one: mail-importer accounts add --help")
@@ -379,6 +380,14 @@ def _missed(summary: dict[str, Any]) -> str:
     if not summary["count"]:
         return "none"
     return f"{summary['count']} in 90 days, of mail received until {shown(summary['latest'])}"
+
+
+def _has_actions(row: dict[str, Any]) -> bool:
+    return any(row["actions"].values())
+
+
+def _actions_in_short(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in counts.items() if count)
 
 
 def _actions(counts: dict[str, int]) -> str:

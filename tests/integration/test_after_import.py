@@ -391,6 +391,7 @@ async def test_failed_actions_are_shown_and_retried(world: World, command: Calla
     await world.import_and_act()
     shown = await command("accounts", "show", "Laboratoire", "--json")
     assert '"failed": 2' in shown.output
+    assert "2 failed" in (await command("accounts", "list")).output
     await set_action(world, "Laboratoire", "delete", None)
     told = await command("accounts", "retry-actions", "Laboratoire")
     assert "2 actions" in told.output
