@@ -123,7 +123,13 @@ def _account_options(*, adding: bool) -> Callable[[Command], Command]:
             help="What becomes of a message in the mailbox once it is imported.",
             **default("none"),
         ),
-        click.option("--move-to", metavar="FOLDER", callback=_text(450), help="Where --after-import move puts it."),
+        click.option(
+            "--move-to",
+            metavar="FOLDER",
+            callback=_text(450),
+            help="Where --after-import move puts it: a well-known name such as archive, the id of a folder, or a path "
+            "such as Inbox/Imported/2026, which is made where it is missing.",
+        ),
         click.option(
             "--import-since",
             metavar="now|all|DATE",
