@@ -27,8 +27,10 @@ from graph.client import GraphClient, open_session
 from graph.messages import MailReader
 from graph.token import TokenSource
 from processor.accounts import AccountDirectory, Holds
+from processor.after_import import AfterImport
 from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
+from processor.mailbox_actions import ActionTaker
 from processor.metrics import ProcessorMetrics
 from processor.silence import SilenceWatch
 from processor.tracing import TraceLog
@@ -123,17 +125,26 @@ async def _process(place: _Place, owner: str) -> None:
         MailboxCalls(database, owner=owner, clock=utc_now).kept() as calls,
         open_session(place.url, ca_bundle=place.ca_file) as session,
     ):
-        reader = MailReader(GraphClient(session, tokens, base_url=place.url, slots=calls))
+        client = GraphClient(session, tokens, base_url=place.url, slots=calls)
+        directory = AccountDirectory(database, clock=utc_now)
         await Processor(
             ServiceBusQueue(address, clock=utc_now),
-            Importer(reader, store, clock=utc_now),
+            Importer(MailReader(client), store, clock=utc_now),
             store,
-            AccountDirectory(database, clock=utc_now),
+            directory,
             Holds(database, clock=utc_now, random=random, metrics=metrics),
             LifecycleDesk(database),
             SilenceWatch(database),
             calls,
             TraceLog(database, host=owner, clock=utc_now, metrics=metrics),
+            AfterImport(
+                database,
+                ActionTaker(client, clock=utc_now),
+                directory,
+                clock=utc_now,
+                random=random,
+                metrics=metrics,
+            ),
             clock=utc_now,
             random=random,
             metrics=metrics,

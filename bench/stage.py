@@ -30,8 +30,10 @@ from graph.client import GraphClient, open_session
 from graph.messages import MailReader
 from graph.token import TokenSource
 from processor.accounts import AccountDirectory, Holds
+from processor.after_import import AfterImport
 from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
+from processor.mailbox_actions import ActionTaker
 from processor.metrics import ProcessorMetrics
 from processor.silence import SilenceWatch
 from processor.tracing import TraceLog
@@ -61,16 +63,25 @@ class Stage:
         """The production worker on this stage."""
         random = Random(1)
         metrics = ProcessorMetrics(CollectorRegistry())
+        directory = AccountDirectory(self.database, clock=utc_now)
         return Processor(
             queue,
             Importer(MailReader(self.client), store, clock=utc_now),
             store,
-            AccountDirectory(self.database, clock=utc_now),
+            directory,
             Holds(self.database, clock=utc_now, random=random, metrics=metrics),
             LifecycleDesk(self.database),
             SilenceWatch(self.database),
             self.calls,
             TraceLog(self.database, host="bench", clock=utc_now, metrics=metrics),
+            AfterImport(
+                self.database,
+                ActionTaker(self.client, clock=utc_now),
+                directory,
+                clock=utc_now,
+                random=random,
+                metrics=metrics,
+            ),
             clock=utc_now,
             random=random,
             metrics=metrics,

@@ -31,9 +31,11 @@ from graph.delta import DeltaReader
 from graph.messages import MailReader
 from graph.subscriptions import SubscriptionClient
 from processor.accounts import AccountDirectory, Holds
+from processor.after_import import AfterImport
 from processor.attachments import AttachmentLimits
 from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
+from processor.mailbox_actions import ActionTaker
 from processor.metrics import ProcessorMetrics
 from processor.silence import SilenceWatch
 from processor.tracing import TraceLog
@@ -225,6 +227,15 @@ class _Wiring:
         metrics = ProcessorMetrics(self._registry)
         store = MessageStore(self._database, clock=utc_now)
         limits = AttachmentLimits(self._settings.attachment_limit_mb, self._settings.message_limit_mb)
+        directory = AccountDirectory(self._database, clock=utc_now)
+        after_import = AfterImport(
+            self._database,
+            ActionTaker(graph, clock=utc_now),
+            directory,
+            clock=utc_now,
+            random=self._random,
+            metrics=metrics,
+        )
         processor = Processor(
             self._queue,
             Importer(
@@ -235,12 +246,13 @@ class _Wiring:
                 limits=limits,
             ),
             store,
-            AccountDirectory(self._database, clock=utc_now),
+            directory,
             Holds(self._database, clock=utc_now, random=self._random, metrics=metrics),
             LifecycleDesk(self._database),
             SilenceWatch(self._database),
             calls,
             TraceLog(self._database, host=host_name(), clock=utc_now, metrics=metrics),
+            after_import,
             clock=utc_now,
             random=self._random,
             metrics=metrics,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from db.copies import Copy
 from db.trace import CommittedMessage, TraceRow
 
 NOTIFIED: Final = "notified"
@@ -13,6 +14,9 @@ UNRECORDED: Final = "unrecorded"
 STARTED: Final = "started"
 FETCHED: Final = "fetched"
 COMMITTED: Final = "committed"
+ACTION: Final = "action"
+COPY: Final = "copy"
+COPIED: Final = "copied"
 
 _SOURCES: Final = {
     "graph": "notified by Graph",
@@ -24,6 +28,7 @@ _OUTCOMES: Final = {
     "imported": "imported",
     "replaced": "replaced by what the mailbox holds now",
     "known": "known: it was imported already",
+    "duplicate": "not imported again: it is a copy",
     "gone": "gone: it is no longer in the mailbox",
     "retried": "failed, to be tried again",
     "waiting": "waits: its account cannot be served",
@@ -35,8 +40,15 @@ _OUTCOMES: Final = {
     "not_settled": "not settled with the queue, which delivers it again",
     "failed": "failed",
 }
+_ACTIONS: Final = {"read": "marking as read", "move": "moving", "delete": "deleting"}
+_STATES: Final = {
+    "pending": "is still to be done",
+    "done": "is done",
+    "failed": "failed for good",
+    "gone": "had nothing left to be done",
+}
 # Of what happened at the same time: what was first.
-_ORDER: Final = (NOTIFIED, QUEUED, UNRECORDED, STARTED, FETCHED, COMMITTED)
+_ORDER: Final = (NOTIFIED, QUEUED, UNRECORDED, STARTED, FETCHED, COMMITTED, COPY, COPIED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,8 @@ class Step:
     queue_message_id: str | None = None
     correlation: str | None = None
     message_id: int | None = None
+    action: str | None = None
+    state: str | None = None
 
     @property
     def text(self) -> str:
@@ -69,13 +83,22 @@ class Step:
                 return f"{who} started on {self.host}"
             case "committed":
                 return f"committed as message {self.message_id}"
+            case "action":
+                tried = f" ({self.attempt} attempts failed)" if self.attempt else ""
+                return f"after import: {_ACTIONS.get(str(self.action))} {_STATES.get(str(self.state))}{tried}"
+            case "copy":
+                return f"found to be a copy of message {self.message_id} ({self.reason})"
+            case "copied":
+                return f"a copy of it was not imported again ({self.reason})"
         outcome = _OUTCOMES.get(self.step, self.step)
         said = outcome if self.reason is None else f"{outcome} ({self.reason})"
         return said if self.attempt is None else f"attempt {self.attempt}: {said}"
 
 
-def steps_of(attempts: Sequence[TraceRow], committed: CommittedMessage | None) -> list[Step]:
-    """All steps. `attempts` in the order in which they began."""
+def steps_of(
+    attempts: Sequence[TraceRow], committed: CommittedMessage | None, copies: Sequence[Copy] = ()
+) -> list[Step]:
+    """All steps. `attempts` in the order in which they began; `copies`: those of the message, or itself as one."""
     timed = list(_notifications(attempts))
     for row in attempts:
         timed += _of_attempt(row)
@@ -83,7 +106,26 @@ def steps_of(attempts: Sequence[TraceRow], committed: CommittedMessage | None) -
     if committed is not None:
         step = Step(COMMITTED, committed.imported, message_id=committed.message_id, correlation=committed.correlation)
         timed.append((committed.imported, step))
-    return [step for _, step in sorted(timed, key=lambda each: (each[0], _rank(each[1])))]
+    for copy in copies:
+        step = Step(COPY, copy.seen, reason=copy.reason, message_id=copy.message_id)
+        if committed is not None:
+            step = Step(COPIED, copy.seen, reason=copy.reason, detail=f"Graph id {copy.graph_id}")
+        timed.append((copy.seen, step))
+    steps = [step for _, step in sorted(timed, key=lambda each: (each[0], _rank(each[1])))]
+    return [*steps, *_action(committed)]
+
+
+def _action(committed: CommittedMessage | None) -> Iterator[Step]:
+    """How far it is with what was to be done in the mailbox; last, since nobody noted when."""
+    if committed is not None and committed.after_import is not None:
+        yield Step(
+            ACTION,
+            committed.action_due,
+            attempt=committed.action_attempts,
+            detail=committed.action_detail,
+            action=committed.after_import,
+            state=committed.action_state,
+        )
 
 
 def _rank(step: Step) -> int:

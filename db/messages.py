@@ -1,6 +1,7 @@
 """Imported messages: written whole, once, or not at all.
 
 `MessageStore.save` is idempotent: the unique key on account and Graph id decides, whoever writes and however often.
+A copy of an imported message is not written again, see `db.copies`.
 `MessageStore.replace` puts a message in the place of what was imported of it, when an operator asks for that.
 """
 
@@ -9,14 +10,17 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import IO, Any, Final, TypeGuard
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, union_all, update
 from sqlalchemy.exc import DBAPIError, StatementError
 
+from db import after_import, copies
 from db.contents import ContentDiffers, insert_with_content
+from db.copies import Copy, Features, Original
 from db.engine import Database
-from db.tables import attachment, header, message, recipient
+from db.tables import attachment, duplicate, header, message, recipient
 from groupcommit import GroupCommit
 
 _MOST_IN_ONE_GROUP: Final = 50
@@ -31,6 +35,15 @@ MessageKey = tuple[int, str]
 
 class MessageRefused(Exception):
     """The database takes everything else but not this message; trying again will not help."""
+
+
+class Saved(Enum):
+    """What became of a message that was to be written. COPY: another one equals it, so it was only noted."""
+
+    NEW = "new"
+    REPLACED = "replaced"
+    KNOWN = "known"
+    COPY = "copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +98,11 @@ class HeaderRecord:
 
 @dataclass(frozen=True, slots=True)
 class MessageRecord:
-    """One row of `tblEmailMessage` with everything below it. Times are aware UTC; `size` is in bytes."""
+    """One row of `tblEmailMessage` with everything below it. Times are aware UTC.
+
+    `size`: bytes of the whole message, as Exchange counts them. `after_import`: what is to be done to it in the mailbox
+    once it is committed: read, move, delete; None: nothing.
+    """
 
     account_id: int
     graph_message_id: str
@@ -116,6 +133,12 @@ class MessageRecord:
     change_key: str | None = None
     size: int | None = None
     headers: Sequence[HeaderRecord] = field(default=(), repr=False)
+    after_import: str | None = None
+
+    @property
+    def features(self) -> Features:
+        """What its copies have, too."""
+        return Features(self.account_id, self.internet_message_id, self.received, self.size)
 
     @property
     def key(self) -> MessageKey:
@@ -134,12 +157,12 @@ class MessageStore:
     def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
-        self._group: GroupCommit[MessageRecord, bool | MessageRefused] = GroupCommit(
+        self._group: GroupCommit[MessageRecord, Saved | MessageRefused] = GroupCommit(
             self._write, most_items=_MOST_IN_ONE_GROUP
         )
 
     async def known(self, keys: Collection[MessageKey]) -> set[MessageKey]:
-        """Which of these are imported already.
+        """Which of these are imported already, or are copies of what is.
 
         Raises:
             DatabaseUnavailable
@@ -148,8 +171,8 @@ class MessageStore:
             return set()
         return await self._database.read(lambda connection: known(connection, list(keys)))
 
-    async def save(self, record: MessageRecord) -> bool:
-        """Write the message and all below it in one transaction; False when it was there already.
+    async def save(self, record: MessageRecord) -> Saved:
+        """Write the message and all below it in one transaction, unless it or a copy of it is there already.
 
         Raises:
             MessageRefused: the database takes no such message, whenever it is tried.
@@ -161,10 +184,11 @@ class MessageStore:
             raise outcome
         return outcome
 
-    async def replace(self, record: MessageRecord) -> bool:
+    async def replace(self, record: MessageRecord, *, even_copy: bool = False) -> Saved:
         """Put the message and all below it in the place of what is there, in one transaction; `nMessageID` stays.
 
-        False when nothing was there: then it is written as new. Readers see the old message or the new one, whole.
+        When nothing was there it is written as `save` does; with `even_copy` also a copy, as a message of its own.
+        Readers see the old message or the new one, whole. What is to be done in the mailbox stays as it is.
 
         Raises:
             MessageRefused: the database takes no such message, whenever it is tried; the old one stays.
@@ -172,7 +196,7 @@ class MessageStore:
         """
         now = self._clock()
         try:
-            return await self._database.write(lambda connection: _replace(connection, record, now))
+            return await self._database.write(lambda connection: _replace(connection, record, now, even_copy=even_copy))
         except _REFUSALS as exc:
             raise _refusal(exc) from exc
 
@@ -180,7 +204,7 @@ class MessageStore:
         """Write what was submitted."""
         await self._group.close()
 
-    async def _write(self, records: list[MessageRecord]) -> list[bool | MessageRefused]:
+    async def _write(self, records: list[MessageRecord]) -> list[Saved | MessageRefused]:
         now = self._clock()
         try:
             return list(await self._database.write(lambda connection: _save(connection, records, now)))
@@ -190,10 +214,10 @@ class MessageStore:
         # One of them is at fault, or another host wrote one in between: each on its own, so the others get through.
         return [(await self._write([record]))[0] for record in records]
 
-    async def _explain(self, record: MessageRecord, exc: Exception) -> bool | MessageRefused:
+    async def _explain(self, record: MessageRecord, exc: Exception) -> Saved | MessageRefused:
         with contextlib.suppress(*_REFUSALS):  # the key itself may be what is refused
             if await self.known([record.key]):
-                return False
+                return Saved.KNOWN
         return _refusal(exc)
 
 
@@ -203,8 +227,20 @@ def _refusal(exc: Exception) -> MessageRefused:
 
 
 def known(connection: Connection, keys: list[MessageKey]) -> set[MessageKey]:
-    """Which of these are imported."""
-    return set(_numbers(connection, keys))
+    """Which of these are imported, or are copies of what is."""
+    found: set[MessageKey] = set()
+    for start in range(0, len(keys), _KEYS_IN_ONE_QUERY):
+        chunk = keys[start : start + _KEYS_IN_ONE_QUERY]
+        looks = [
+            # Not a row-value IN: SQL Server has none. The few too many that this finds do no harm.
+            select(table.c.nAccountID, table.c.sGraphMessageID).where(
+                table.c.nAccountID.in_({account_id for account_id, _ in chunk}),
+                table.c.sGraphMessageID.in_([graph_id for _, graph_id in chunk]),
+            )
+            for table in (message, duplicate)
+        ]
+        found.update((row[0], row[1]) for row in connection.execute(union_all(*looks)))
+    return found.intersection(keys)
 
 
 def _numbers(connection: Connection, keys: list[MessageKey]) -> dict[MessageKey, int]:
@@ -216,7 +252,7 @@ def _numbers(connection: Connection, keys: list[MessageKey]) -> dict[MessageKey,
     found: dict[MessageKey, int] = {}
     for start in range(0, len(keys), _KEYS_IN_ONE_QUERY):
         chunk = keys[start : start + _KEYS_IN_ONE_QUERY]
-        # Not a row-value IN: SQL Server has none. The few too many that this finds do no harm.
+        # As in `known`.
         rows = connection.execute(
             select(message.c.nAccountID, message.c.sGraphMessageID, message.c.nMessageID).where(
                 message.c.nAccountID.in_({account_id for account_id, _ in chunk}),
@@ -252,36 +288,99 @@ def page_of_account(
     return [ImportedRow(*found) for found in connection.execute(statement.order_by(row.sGraphMessageID).limit(most))]
 
 
-def _save(connection: Connection, records: list[MessageRecord], now: datetime) -> list[bool]:
+def _save(
+    connection: Connection, records: list[MessageRecord], now: datetime, *, even_copies: bool = False
+) -> list[Saved]:
     seen = known(connection, [record.key for record in records])
-    new: list[MessageRecord] = []
-    results: list[bool] = []
-    for record in records:
-        results.append(record.key not in seen)
+    results = [Saved.KNOWN] * len(records)
+    new: dict[MessageKey, int] = {}
+    for place, record in enumerate(records):
         if record.key not in seen:
-            seen.add(record.key)
-            new.append(record)
-    if new:
-        # In one order for all: two who write the same messages wait for each other, and not both at once.
-        new.sort(key=lambda record: record.key)
-        connection.execute(insert(message).inline(), [_message_row(record, now) for record in new])
-        numbers = _numbers(connection, [record.key for record in new])
-        _insert_children(connection, [(numbers[record.key], record) for record in new])
+            new.setdefault(record.key, place)
+    # In one order for all: two who write the same messages wait for each other, and not both at once.
+    ordered = [records[new[key]] for key in sorted(new)]
+    found = _Sorted(copies.originals(connection, [each.features for each in ordered]), even_copies=even_copies)
+    for record in ordered:
+        results[new[record.key]] = found.add(record)
+    _insert(connection, found, now, even_copies=even_copies)
     return results
 
 
-def _replace(connection: Connection, record: MessageRecord, now: datetime) -> bool:
+class _Sorted:
+    """Messages that are not known by their ids, with those apart that equal imported ones, or one another."""
+
+    def __init__(self, originals: Sequence[Original], *, even_copies: bool) -> None:
+        self._originals = originals
+        self._even_copies = even_copies
+        self.new: list[MessageRecord] = []
+        self.copies: list[tuple[MessageRecord, MessageKey, str]] = []
+        """Each with the key of what it equals, and why."""
+        self._alike: dict[tuple[object, ...], list[tuple[Features, MessageKey]]] = {}
+        for each in originals:
+            self._remember(each.features, (each.features.account_id, each.graph_id))
+
+    def add(self, record: MessageRecord) -> Saved:
+        """Sort the message in."""
+        alike = self._alike.get(_alike(record.features), ())
+        if any(key == record.key for _, key in alike):
+            return Saved.KNOWN  # written since we looked
+        for features, key in () if self._even_copies else alike:
+            reason = features.reason_to_equal(record.features)
+            if reason is not None:
+                self.copies.append((record, key, reason))
+                return Saved.COPY
+        self.new.append(record)
+        self._remember(record.features, record.key)
+        return Saved.NEW
+
+    def numbers(self, written: dict[MessageKey, int]) -> dict[MessageKey, int]:
+        """`nMessageID` of all that something may equal."""
+        return {(each.features.account_id, each.graph_id): each.message_id for each in self._originals} | written
+
+    def _remember(self, features: Features, key: MessageKey) -> None:
+        self._alike.setdefault(_alike(features), []).append((features, key))
+
+
+def _alike(features: Features) -> tuple[object, ...]:
+    return (features.account_id, features.internet_message_id, features.received)
+
+
+def _insert(connection: Connection, found: _Sorted, now: datetime, *, even_copies: bool) -> None:
+    numbers: dict[MessageKey, int] = {}
+    if found.new:
+        rows = [_message_row(each, now) | after_import.wanted(each.after_import, now) for each in found.new]
+        connection.execute(insert(message).inline(), rows)
+        numbers = _numbers(connection, [each.key for each in found.new])
+        if even_copies:
+            for each in found.new:
+                copies.claim_anew(connection, numbers[each.key], each.features)
+        else:
+            copies.claim(connection, [(numbers[each.key], each.features) for each in found.new])
+        _insert_children(connection, [(numbers[each.key], each) for each in found.new])
+    numbers = found.numbers(numbers)
+    copies.note(
+        connection,
+        [Copy(*record.key, numbers[equal], seen=now, reason=reason) for record, equal, reason in found.copies],
+    )
+
+
+def _replace(connection: Connection, record: MessageRecord, now: datetime, *, even_copy: bool) -> Saved:
     row = message.c
     key = (row.nAccountID == record.account_id) & (row.sGraphMessageID == record.graph_message_id)
     # First of all: it locks the row, so that two who replace the same message do so one after the other.
     found = connection.execute(update(message).where(key).values(_message_row(record, now))).rowcount
     if not found:
-        return not _save(connection, [record], now)[0]
+        if even_copy:
+            copies.forget(connection, record.account_id, record.graph_message_id)
+        [saved] = _save(connection, [record], now, even_copies=even_copy)
+        # Noted before, or by somebody else just now.
+        return Saved.COPY if saved is Saved.KNOWN and copies.of_ids(connection, [record.key]) else saved
     message_id = connection.scalars(select(row.nMessageID).where(key)).one()
+    copies.claim_anew(connection, message_id, record.features)
     for table in (recipient, header, attachment):
         connection.execute(delete(table).where(table.c.nMessageID == message_id))
     _insert_children(connection, [(message_id, record)])
-    return True
+    return Saved.REPLACED
 
 
 def _insert_children(connection: Connection, saved: list[tuple[int, MessageRecord]]) -> None:

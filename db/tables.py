@@ -107,8 +107,45 @@ message = Table(
     Column("sChangeKey", long_text()),
     # Bytes that Exchange counts for the message, attachments included.
     Column("nSize", BigInteger),
+    # What was to be done to it in the mailbox once it was imported: read, move, delete; null: nothing.
+    Column("sAfterImport", Unicode(20)),
+    Column("sAfterImportState", Unicode(20)),
+    # Why it failed, or why there was nothing to do.
+    Column("sAfterImportDetail", long_text()),
+    Column("nAfterImportAttempts", Integer),
+    # Until then it is some process's to do. Null: nothing is left to do.
+    Column("dtAfterImportDue", UtcDateTime),
     UniqueConstraint("nAccountID", "sGraphMessageID"),
+    _one_of("sAfterImportState", "pending", "done", "failed", "gone"),
     Index("IX_tblEmailMessage_nAccountID_dtReceived", "nAccountID", "dtReceived"),
+    # Also counts those of each account that are pending or failed, without a look at the rows.
+    Index("IX_tblEmailMessage_sAfterImportState", "sAfterImportState", "dtAfterImportDue", "nAccountID"),
+    sqlite_autoincrement=True,
+)
+
+message_identity = Table(
+    "tblEmailIdentity",
+    metadata,
+    # The key by which two hosts that import two copies of one e-mail at the same time learn of each other.
+    Column("nMessageID", ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"), primary_key=True),
+    Column("nAccountID", BigInteger, nullable=False),
+    # SHA-256 of what copies have in common, see db.copies.
+    Column("sIdentity", exact(64), nullable=False),
+    UniqueConstraint("nAccountID", "sIdentity"),
+)
+
+duplicate = Table(
+    "tblEmailDuplicate",
+    metadata,
+    # A copy of an imported e-mail that was met under another Graph id, and not imported again.
+    Column("nDuplicateID", identity(), primary_key=True, autoincrement=True),
+    Column("nAccountID", BigInteger, nullable=False),
+    Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH), nullable=False),
+    Column("nMessageID", ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"), nullable=False),
+    Column("dtSeen", UtcDateTime, nullable=False),
+    Column("sReason", Unicode(100), nullable=False),
+    UniqueConstraint("nAccountID", "sGraphMessageID"),
+    Index("IX_tblEmailDuplicate_nMessageID", "nMessageID"),
     sqlite_autoincrement=True,
 )
 

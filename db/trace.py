@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, func, insert, or_, select
 
-from db.tables import GRAPH_ID_LENGTH, account_settings, message, message_trace
+from db.tables import GRAPH_ID_LENGTH, account_settings, duplicate, message, message_trace
 
 SUBJECT_LENGTH: Final = 400
 """Characters of a subject that are kept."""
@@ -23,6 +23,7 @@ _WILDCARDS: Final = re.compile(r"[\\%_\[]")
 
 _trace = message_trace.c
 _message = message.c
+_copy = duplicate.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,12 @@ class CommittedMessage:
     correlation: str | None
     received: datetime | None
     imported: datetime
+    after_import: str | None = None
+    """What was to be done to it in the mailbox then: read, move, delete."""
+    action_state: str | None = None
+    action_detail: str | None = None
+    action_attempts: int | None = None
+    action_due: datetime | None = None
 
     @property
     def of(self) -> TracedMessage:
@@ -118,12 +125,16 @@ def find(connection: Connection, text: str, *, account_id: int | None, most: int
         account_id,
         most,
     )
-    return by_index or _latest(
-        connection,
-        or_(_names(message_trace, text), _trace.sQueueMessageID == text),
-        _names(message, text),
-        account_id,
-        most,
+    return (
+        by_index
+        or _copies(connection, text, account_id, most)
+        or _latest(
+            connection,
+            or_(_names(message_trace, text), _trace.sQueueMessageID == text),
+            _names(message, text),
+            account_id,
+            most,
+        )
     )
 
 
@@ -160,6 +171,11 @@ def committed(connection: Connection, messages: Sequence[TracedMessage]) -> list
                 _message.sCorrelationID,
                 _message.dtReceived,
                 _message.dtImported,
+                _message.sAfterImport,
+                _message.sAfterImportState,
+                _message.sAfterImportDetail,
+                _message.nAfterImportAttempts,
+                _message.dtAfterImportDue,
             ).where(
                 _message.nAccountID.in_({each.account_id for each in chunk}),
                 _message.sGraphMessageID.in_([each.graph_id for each in chunk]),
@@ -168,6 +184,15 @@ def committed(connection: Connection, messages: Sequence[TracedMessage]) -> list
         found += [CommittedMessage(*each) for each in rows]
     wanted = set(messages)
     return [each for each in found if each.of in wanted]
+
+
+def _copies(connection: Connection, graph_id: str, account_id: int | None, most: int) -> list[TracedMessage]:
+    """Copies of that Graph id of which nothing else is kept."""
+    wanted = and_(_copy.sGraphMessageID == graph_id, _copy.nAccountID.in_(select(account_settings.c.nAccountID)))
+    if account_id is not None:
+        wanted &= _copy.nAccountID == account_id
+    rows = connection.execute(select(_copy.nAccountID, _copy.sGraphMessageID).where(wanted).limit(most))
+    return [TracedMessage(*row) for row in rows]
 
 
 def _latest(

@@ -115,7 +115,7 @@ class MailReader:
         expand = f"singleValueExtendedProperties($filter=id eq '{SIZE_PROPERTY}')"
         fields = f"{MESSAGE_FIELDS},{HEADERS_FIELD}" if with_headers else MESSAGE_FIELDS
         params = {"$select": fields, "$expand": expand}
-        path = _message(mailbox, message_id)
+        path = message_path(mailbox, message_id)
         try:
             return object_in(await self._client.request(mailbox, "GET", path, params=params, headers=_AS_SENT))
         except (ItemGone, MailboxNotFound) as error:
@@ -131,7 +131,7 @@ class MailReader:
             ItemGone: the message is not there (any more).
             MailboxNotFound: neither is the mailbox.
         """
-        url: str = f"{_message(mailbox, message_id)}/attachments"
+        url: str = f"{message_path(mailbox, message_id)}/attachments"
         params = None if with_content else {"$select": ATTACHMENT_FIELDS}
         found: list[dict[str, Any]] = []
         seen: set[str] = set()
@@ -181,7 +181,7 @@ class MailReader:
             ItemGone: the message is deleted for good; one in Deleted Items is in that folder.
             MailboxNotFound: neither is the mailbox.
         """
-        url, params = _message(mailbox, message_id), {"$select": "parentFolderId"}
+        url, params = message_path(mailbox, message_id), {"$select": "parentFolderId"}
         try:
             answer = object_in(await self._client.request(mailbox, "GET", url, params=params))
         except (ItemGone, MailboxNotFound) as error:
@@ -198,7 +198,7 @@ class MailReader:
             ItemGone: the message is not there (any more).
             MailboxNotFound: neither is the mailbox.
         """
-        url, params = _message(mailbox, message_id), {"$select": "id"}
+        url, params = message_path(mailbox, message_id), {"$select": "id"}
         try:
             answer = object_in(await self._client.request(mailbox, "GET", url, params=params))
         except (ItemGone, MailboxNotFound) as error:
@@ -339,7 +339,8 @@ class MailReader:
         return ItemGone(f"{error.summary} The mailbox answers, so the message is gone.", **error.facts)
 
 
-def _message(mailbox: Mailbox, message_id: str) -> str:
+def message_path(mailbox: Mailbox, message_id: str) -> str:
+    """`/users/{id}/messages/{id}`, each id as one encoded segment."""
     return f"{mailbox_path(mailbox)}/messages/{encode_segment(message_id)}"
 
 
@@ -357,7 +358,7 @@ def _newest_first(since: datetime | None) -> dict[str, str]:
 
 
 def _attachment(mailbox: Mailbox, message_id: str, attachment_id: str) -> str:
-    return f"{_message(mailbox, message_id)}/attachments/{encode_segment(attachment_id)}"
+    return f"{message_path(mailbox, message_id)}/attachments/{encode_segment(attachment_id)}"
 
 
 def _mailbox_missing(mailbox: Mailbox, error: GraphError) -> MailboxNotFound:

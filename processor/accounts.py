@@ -22,6 +22,8 @@ from processor.errors import Unprocessable
 from processor.metrics import ProcessorMetrics
 
 ROLE: Final = "processor"
+AFTER_IMPORT: Final = "afterimport"
+"""The role of what is done in mailboxes after an import: it needs more rights, and waits on its own."""
 
 _FRESH_FOR: Final = timedelta(seconds=5)
 _FIRST_HOLD: Final = timedelta(seconds=30)
@@ -66,6 +68,13 @@ class AccountDirectory:
             )
         return Mailbox.of(account_id, account.settings)
 
+    def settings(self, account_id: int) -> accounts.AccountSettings:
+        """What the administrator filled in, of an account that `refresh` has read and `mailbox` gives."""
+        account = self._known[account_id][1]
+        if account is None:
+            raise Unprocessable("AccountUnknown", f"Account {account_id} is not there any more.")
+        return account.settings
+
 
 @dataclass(slots=True)
 class _Hold:
@@ -77,12 +86,20 @@ class Holds:
     """Accounts that cannot be served now, with growing waits between the attempts."""
 
     def __init__(
-        self, database: Database, *, clock: Callable[[], datetime], random: Random, metrics: ProcessorMetrics
+        self,
+        database: Database,
+        *,
+        clock: Callable[[], datetime],
+        random: Random,
+        metrics: ProcessorMetrics,
+        role: str = ROLE,
     ) -> None:
+        """`role`: what cannot be done for them, ROLE or AFTER_IMPORT."""
         self._database = database
+        self._role = role
         self._clock = clock
         self._random = random
-        self._metrics = metrics
+        self._held_accounts = metrics.held_accounts if role == ROLE else metrics.held_after_import
         self._holds: dict[int, _Hold] = {}
 
     async def load(self) -> None:
@@ -91,12 +108,12 @@ class Holds:
         Raises:
             DatabaseUnavailable
         """
-        found = await self._database.read(lambda connection: accounts.conditions(connection, ROLE))
+        found = await self._database.read(lambda connection: accounts.conditions(connection, self._role))
         noted = {each.account_id: each for each in found}
         self._holds = {account_id: hold for account_id, hold in self._holds.items() if account_id in noted}
         for account_id, condition in noted.items():
             self._holds.setdefault(account_id, _Hold(condition.next_attempt, _FIRST_HOLD))
-        self._metrics.held_accounts.set(len(self._holds))
+        self._held_accounts.set(len(self._holds))
 
     def delay(self, account_id: int) -> timedelta | None:
         """How long work of the account has to wait; None when it may be tried."""
@@ -114,16 +131,17 @@ class Holds:
         length = min(earlier.length * 2, _LONGEST_HOLD) if earlier else _FIRST_HOLD
         now = self._clock()
         self._holds[mailbox.account_id] = _Hold(now + length, length)
-        self._metrics.held_accounts.set(len(self._holds))
+        self._held_accounts.set(len(self._holds))
         log.error(
             "account_held",
             account=mailbox.account_name,
+            role=self._role,
             reason=type(error).__name__,
             error=str(error),
             seconds=length.total_seconds(),
         )
         condition = accounts.Condition(
-            mailbox.account_id, ROLE, type(error).__name__, str(error), since=now, next_attempt=now + length
+            mailbox.account_id, self._role, type(error).__name__, str(error), since=now, next_attempt=now + length
         )
         await self._note(lambda connection: accounts.set_condition(connection, condition))
         return length + self._jitter()
@@ -132,9 +150,9 @@ class Holds:
         """Note that the account is served again."""
         if self._holds.pop(mailbox.account_id, None) is None:
             return
-        self._metrics.held_accounts.set(len(self._holds))
-        log.info("account_released", account=mailbox.account_name)
-        await self._note(lambda connection: accounts.clear_condition(connection, mailbox.account_id, ROLE))
+        self._held_accounts.set(len(self._holds))
+        log.info("account_released", account=mailbox.account_name, role=self._role)
+        await self._note(lambda connection: accounts.clear_condition(connection, mailbox.account_id, self._role))
 
     async def _note(self, work: Callable[[Connection], None]) -> None:
         try:

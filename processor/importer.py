@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from bus.notification import Notification
-from db.messages import AttachmentRecord, MessageRecord, MessageStore
+from db.messages import AttachmentRecord, MessageRecord, MessageStore, Saved
 from db.tables import GRAPH_ID_LENGTH
 from graph.errors import ItemGone
 from graph.mailbox import Mailbox
@@ -40,12 +40,21 @@ class Result(Enum):
     IMPORTED = "imported"
     REPLACED = "replaced"
     KNOWN = "known"
+    DUPLICATE = "duplicate"
     GONE = "gone"
+
+
+_RESULTS: Final = {
+    Saved.NEW: Result.IMPORTED,
+    Saved.REPLACED: Result.REPLACED,
+    Saved.KNOWN: Result.KNOWN,
+    Saved.COPY: Result.DUPLICATE,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result; of an imported message how many attachments came with it, and when the mailbox received it.
+    """The result; when the mailbox received the message, and of an imported one how many attachments came with it.
 
     `replaced_characters`: how many of its texts were no characters, and are U+FFFD in the database.
     """
@@ -119,13 +128,17 @@ class Importer:
         *,
         correlation: str,
         progress: Progress | None = None,
-        replace: bool = False,
+        replacing: bool = False,
+        even_copy: bool = False,
+        then: str | None = None,
         last_attempt: bool = False,
     ) -> Outcome:
         """Fetch the message with everything below it, and commit it whole. `progress` is told how far that came.
 
-        What is imported already stays as it is; with `replace` it becomes what the mailbox holds now. On the
-        `last_attempt` an attachment that Exchange cannot open is left out, with a row that says so.
+        What is imported already stays as it is; with `replacing` it becomes what the mailbox holds now, and with
+        `even_copy` a copy of another message becomes one of its own. `then`: what is to be done to it in the mailbox
+        afterwards, which is committed with it and left to `processor.after_import`. On the `last_attempt` an attachment
+        that Exchange cannot open is left out, with a row that says so.
 
         Raises:
             GraphError, MessageChanged, Unprocessable, MessageRefused, DatabaseUnavailable: nothing was written.
@@ -158,20 +171,18 @@ class Importer:
                 texts=texts,
                 headers=self._headers,
             )
-            record = dataclasses.replace(record, body_text=await _readable(record))
-            result = await self._written(record, replace=replace)
-        if result is Result.KNOWN:
-            return Outcome(result)
+            record = dataclasses.replace(record, body_text=await _readable(record), after_import=then)
+            result = _RESULTS[await self._written(record, replacing=replacing, even_copy=even_copy)]
+        if result in {Result.KNOWN, Result.DUPLICATE}:
+            return Outcome(result, received=record.received)
         listed = [each for each in attachments if each.parent_position is None]
         for each in listed:
             if each.state in _NOT_STORED:
                 log.warning("attachment_not_stored", position=each.position, state=each.state, detail=each.state_detail)
         return Outcome(result, len(listed), record.received, replaced_characters=texts.replaced)
 
-    async def _written(self, record: MessageRecord, *, replace: bool) -> Result:
-        if replace:
-            return Result.REPLACED if await self._store.replace(record) else Result.IMPORTED
-        return Result.IMPORTED if await self._store.save(record) else Result.KNOWN
+    async def _written(self, record: MessageRecord, *, replacing: bool, even_copy: bool) -> Saved:
+        return await (self._store.replace(record, even_copy=even_copy) if replacing else self._store.save(record))
 
     async def _fetch(self, mailbox: Mailbox, message_id: str) -> Json:
         for seconds in _GONE_AGAIN_AFTER_SECONDS:

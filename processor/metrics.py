@@ -9,7 +9,7 @@ class ProcessorMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.deliveries = Counter(
             "mail_importer_deliveries",
-            "Deliveries by what became of them: imported, known, gone, lifecycle, retried, waiting, "
+            "Deliveries by what became of them: imported, known, duplicate, gone, lifecycle, retried, waiting, "
             "deferred, dead_lettered, handed_back.",
             ["outcome"],
             registry=registry,
@@ -37,6 +37,18 @@ class ProcessorMetrics:
         self.in_hand = Gauge("mail_importer_deliveries_in_hand", "Deliveries being worked on.", registry=registry)
         self.held_accounts = Gauge(
             "mail_importer_held_accounts", "Accounts whose work waits for an administrator.", registry=registry
+        )
+        self.held_after_import = Gauge(
+            "mail_importer_held_after_import",
+            "Accounts whose imported mail cannot be marked, moved or deleted until an administrator acts.",
+            registry=registry,
+        )
+        self.after_import = Counter(
+            "mail_importer_after_import",
+            "Attempts to mark, move or delete imported mail, by action and by what became of them: done, gone, "
+            "retried, failed, waiting.",
+            ["action", "outcome"],
+            registry=registry,
         )
         self.trace_rows_lost = Counter(
             "mail_importer_trace_rows_lost",

@@ -56,7 +56,9 @@ class NotImported:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of `selected` messages. `known`: imported before, and not fetched again.
+    """What became of `selected` messages.
+
+    `known`: imported before, and not fetched again. `duplicate`: copies of imported ones, not imported again.
 
     `stopped`: why the rest was left alone: nothing could be done for the account, or in the database.
     """
@@ -65,6 +67,7 @@ class Tally:
     imported: int = 0
     replaced: int = 0
     known: int = 0
+    duplicate: int = 0
     gone: int = 0
     failed: int = 0
     not_imported: list[NotImported] = field(default_factory=list)
@@ -78,7 +81,7 @@ class Tally:
     @property
     def done(self) -> int:
         """Of how many it is known what became of them."""
-        return self.written + self.known + self.gone + self.failed
+        return self.written + self.known + self.duplicate + self.gone + self.failed
 
 
 class OnDemandImport:
@@ -103,9 +106,19 @@ class OnDemandImport:
         self._on_progress = on_progress
 
     async def run(
-        self, mailbox: Mailbox, folder: str, selection: Selection, tally: Tally, *, force: bool = False
+        self,
+        mailbox: Mailbox,
+        folder: str,
+        selection: Selection,
+        tally: Tally,
+        *,
+        force: bool = False,
+        then: str | None = None,
     ) -> None:
         """Fetch and commit what the database lacks; with `force` all that is selected, in the place of what is there.
+
+        A copy of an imported message is imported only when it is named by its id, with `force`: then as a message of
+        its own. `then`: what a processor is to do to each in the mailbox afterwards.
 
         `tally` counts along: what is in it when this is broken off is done. A message that cannot be imported keeps no
         other from it; trouble of the whole account or of the database ends it (`stopped`).
@@ -118,10 +131,11 @@ class OnDemandImport:
         left = iter(wanted)
         prefix = uuid.uuid4().hex[:16]
         streak = _Streak()
+        how = _How(replacing=force, even_copy=force and bool(selection.ids), then=then)
 
         async def work() -> None:
             for number, message_id in left:
-                await self._import(mailbox, message_id, f"{prefix}-{number}", tally, streak, force=force)
+                await self._import(mailbox, message_id, f"{prefix}-{number}", tally, streak, how)
                 self._on_progress(tally.done, tally.selected)
                 if tally.stopped is not None:
                     return
@@ -192,7 +206,7 @@ class OnDemandImport:
     # Importing.
 
     async def _import(
-        self, mailbox: Mailbox, message_id: str, correlation: str, tally: Tally, streak: "_Streak", *, force: bool
+        self, mailbox: Mailbox, message_id: str, correlation: str, tally: Tally, streak: "_Streak", how: "_How"
     ) -> None:
         started, progress = self._clock(), Progress()
 
@@ -211,7 +225,7 @@ class OnDemandImport:
             )
 
         try:
-            outcome = await self._fetched(mailbox, message_id, correlation, progress, force=force)
+            outcome = await self._fetched(mailbox, message_id, correlation, progress, how)
         except Exception as exc:  # noqa: BLE001  # one message nobody foresaw must not stop the others; it is told
             tally.failed += 1
             note("failed", _reason_of(exc), _told_of(exc, mailbox, message_id))
@@ -226,26 +240,47 @@ class OnDemandImport:
                 tally.replaced += 1
             case Result.KNOWN:
                 tally.known += 1
+            case Result.DUPLICATE:
+                tally.duplicate += 1
             case Result.GONE:
                 tally.gone += 1
         note(outcome.result.value)
 
     async def _fetched(
-        self, mailbox: Mailbox, message_id: str, correlation: str, progress: Progress, *, force: bool
+        self, mailbox: Mailbox, message_id: str, correlation: str, progress: Progress, how: "_How"
     ) -> Outcome:
         # The same rules for ids as those that come through the queue.
         asked = Notification.of_found(
             mailbox.account_id, message_id, source=Source.OPERATOR, found=self._clock(), correlation=correlation
         )
         message_id_of(asked)
+
+        async def once() -> Outcome:
+            return await self._importer.run(
+                mailbox,
+                message_id,
+                correlation=correlation,
+                progress=progress,
+                replacing=how.replacing,
+                even_copy=how.even_copy,
+                then=how.then,
+            )
+
         for _ in range(_FETCHES - 1):
             try:
-                return await self._importer.run(
-                    mailbox, message_id, correlation=correlation, progress=progress, replace=force
-                )
+                return await once()
             except MessageChanged:
                 continue
-        return await self._importer.run(mailbox, message_id, correlation=correlation, progress=progress, replace=force)
+        return await once()
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How each message is imported; see `Importer.run`."""
+
+    replacing: bool
+    even_copy: bool
+    then: str | None
 
 
 class _Streak:

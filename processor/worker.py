@@ -20,6 +20,7 @@ from db.messages import MessageKey, MessageStore
 from graph.errors import AccountError
 from graph.mailbox import Mailbox
 from processor.accounts import AccountDirectory, Holds
+from processor.after_import import AfterImport
 from processor.errors import Unprocessable, where_of
 from processor.fate import FORESEEN, MOST_ATTEMPTS, DeadLetter, Retry, fate_of
 from processor.importer import Importer, Outcome, Result, message_id_of
@@ -38,6 +39,7 @@ _DATABASE_TROUBLE: Final = Retry(timedelta(seconds=5), counted=False, cause="Dat
 _EVENTS: Final = {
     Result.IMPORTED: "message_imported",
     Result.KNOWN: "message_known",
+    Result.DUPLICATE: "message_duplicate",
     Result.GONE: "message_gone",
 }
 
@@ -118,6 +120,7 @@ class Processor:
         silence: SilenceWatch,
         calls: Reservations,
         trace: TraceLog,
+        after_import: AfterImport,
         *,
         clock: Callable[[], datetime],
         random: Random,
@@ -132,6 +135,7 @@ class Processor:
         self._lifecycle = lifecycle
         self._silence = silence
         self._trace = trace
+        self._after_import = after_import
         self._clock = clock
         self._random = random
         self._metrics = metrics
@@ -145,6 +149,7 @@ class Processor:
         """Take and import deliveries until `stop` is set; then finish, or hand back, what is in hand."""
         renewing = asyncio.create_task(self._keep_locks())
         self._trace.start()
+        self._after_import.start()
         stopping = asyncio.create_task(stop.wait())
         receiving = asyncio.create_task(self._take_for_ever())
         try:
@@ -153,6 +158,7 @@ class Processor:
             await _cancelled(receiving, stopping)
             await self._finish()
             await _cancelled(renewing)
+            await self._after_import.close()
             await self._trace.close()
         if not receiving.cancelled():
             receiving.result()
@@ -324,6 +330,8 @@ class Processor:
             )
 
     async def _import(self, held: _Held, mailbox: Mailbox, notification: Notification, message_id: str) -> None:
+        then = self._directory.settings(mailbox.account_id).after_import
+        started = self._clock()
         try:
             outcome = await self._importer.run(
                 mailbox,
@@ -331,9 +339,10 @@ class Processor:
                 correlation=notification.correlation,
                 progress=held.attempt.progress,
                 last_attempt=held.delivery.delivery_count >= MOST_ATTEMPTS,
+                then=then,
             )
             await self._holds.release(mailbox)
-            if outcome.result is Result.IMPORTED:
+            if outcome.result in {Result.IMPORTED, Result.DUPLICATE}:
                 await self._silence.imported(notification, message_id, outcome.received)
             elif outcome.result is Result.KNOWN:
                 key = (notification.account_id, message_id)
@@ -347,6 +356,10 @@ class Processor:
             await self._settle_trouble(held, exc)
         else:
             await self._complete(held, notification, outcome)
+            if outcome.result is Result.IMPORTED:
+                self._after_import.soon(
+                    mailbox.account_id, message_id, then, committed_after=held.attempt.progress.fetched or started
+                )
 
     async def _settle_trouble(self, held: _Held, exc: Exception) -> None:
         fate = fate_of(exc, held.delivery, now=self._clock(), random=self._random)

@@ -19,6 +19,8 @@ class Operation(StrEnum):
     DISCOVERY = "discovery"
     TOKEN = "token"  # noqa: S105 - the name of an operation
     GET_FOLDER = "get_folder"
+    LIST_FOLDERS = "list_folders"
+    CREATE_FOLDER = "create_folder"
     LIST_MESSAGES = "list_messages"
     DELTA_MESSAGES = "delta_messages"
     GET_MESSAGE = "get_message"
@@ -26,6 +28,7 @@ class Operation(StrEnum):
     UPDATE_MESSAGE = "update_message"
     MOVE_MESSAGE = "move_message"
     DELETE_MESSAGE = "delete_message"
+    PURGE_MESSAGE = "purge_message"
     LIST_ATTACHMENTS = "list_attachments"
     GET_ATTACHMENT = "get_attachment"
     GET_ATTACHMENT_CONTENT = "get_attachment_content"

@@ -174,10 +174,12 @@ class Control:
         mailbox = self._mailbox(_text(body, "mailbox"))
         if name == "remove":
             done = self._post_office.remove_message(mailbox, _text(body, "message_id"))
-        elif name == "move":
-            done = self._post_office.move_message(mailbox, _text(body, "message_id"), _text(body, "folder"))
+        elif name in {"move", "drag"}:
+            done = self._post_office.move_message(
+                mailbox, _text(body, "message_id"), _text(body, "folder"), by_dragging=name == "drag"
+            )
         else:
-            msg = f"a message can be removed or moved, not {name}"
+            msg = f"a message can be removed, moved or dragged, not {name}"
             raise LookupError(msg)
         return {"done": done}
 

@@ -18,6 +18,7 @@ class FaultKind(StrEnum):
     RESET = "reset"
     RESET_IN_BODY = "reset_in_body"
     TRUNCATED = "truncated"
+    ANSWER_LOST = "answer_lost"
     HANG = "hang"
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
@@ -59,7 +60,8 @@ class Fault:
     NOT_FOUND_AT_FIRST answers 404 to the first so many GETs of each message. CORRUPT answers 500 `ErrorCorruptData`.
     `code`: SIGN_IN_REFUSED, the number after AADSTS. SYNC_STATE_LOST strikes calls that bear a token, with `status`
     (410 bears a `Location`; else a 40x) and `error_code`, in whatever spelling. DELTA_REPLAYED tells of changes of
-    earlier rounds again, DELTA_DELAYED keeps the last one back for a later round.
+    earlier rounds again, DELTA_DELAYED keeps the last one back for a later round. ANSWER_LOST carries the call out, and
+    ends the connection without a byte.
     """
 
     kind: FaultKind

@@ -13,7 +13,13 @@ from simulator.subscription_calls import SubscriptionCalls
 from simulator.throttling import Throttle
 from simulator.tokens import AccessTokens, Grant, unauthenticated
 
-_CHANGING = {Operation.UPDATE_MESSAGE, Operation.MOVE_MESSAGE, Operation.DELETE_MESSAGE}
+_CHANGING = {
+    Operation.CREATE_FOLDER,
+    Operation.UPDATE_MESSAGE,
+    Operation.MOVE_MESSAGE,
+    Operation.DELETE_MESSAGE,
+    Operation.PURGE_MESSAGE,
+}
 _READ_ROLES = {"Mail.Read", "Mail.ReadWrite"}
 _REFUSING = frozenset(
     {FaultKind.UNAUTHORIZED, FaultKind.FORBIDDEN, FaultKind.NOT_FOUND_AT_FIRST, FaultKind.CORRUPT},

@@ -54,12 +54,15 @@ class MailCalls:
     def __init__(self) -> None:
         self._handlers: dict[Operation, _Handler] = {
             Operation.GET_FOLDER: self._get_folder,
+            Operation.LIST_FOLDERS: self._list_folders,
+            Operation.CREATE_FOLDER: self._create_folder,
             Operation.LIST_MESSAGES: self._list_messages,
             Operation.GET_MESSAGE: self._get_message,
             Operation.GET_MIME: self._get_mime,
             Operation.UPDATE_MESSAGE: self._update_message,
             Operation.MOVE_MESSAGE: self._move_message,
             Operation.DELETE_MESSAGE: self._delete_message,
+            Operation.PURGE_MESSAGE: self._purge_message,
             Operation.LIST_ATTACHMENTS: self._list_attachments,
             Operation.GET_ATTACHMENT: self._get_attachment,
             Operation.GET_ATTACHMENT_CONTENT: self._get_attachment_content,
@@ -79,14 +82,32 @@ class MailCalls:
         return _graph_answer({"@odata.context": context, "value": mailbox.purpose})
 
     def _get_folder(self, call: Call, route: Route, mailbox: Mailbox) -> Answer:
-        values = folder_json(_folder(mailbox, route.folder))
-        select = _select(_options(call.query, {"$select"}))
-        if select is not None:
-            for name in select:
-                if name not in _FOLDER_PROPERTIES:
-                    raise unknown_property(name, "Microsoft.OutlookServices.MailFolder")
-            values = {"id": values["id"], **{name: values[name] for name in select}}
+        values = _folder_view(mailbox, _folder(mailbox, route.folder), _options(call.query, {"$select"}))
         return _graph_answer({"@odata.context": f"{metadata_context(call, mailbox)}/mailFolders/$entity", **values})
+
+    def _list_folders(self, call: Call, route: Route, mailbox: Mailbox) -> Answer:
+        options = _options(call.query, {"$select", "$top", "$skip"})
+        top = _number(options, "$top", _DEFAULT_PAGE, 1, _LARGEST_PAGE)
+        skip = _number(options, "$skip", 0, 0, None)
+        found = mailbox.children(_parent(mailbox, route))
+        result: dict[str, object] = {
+            "@odata.context": f"{metadata_context(call, mailbox)}/mailFolders",
+            "value": [_folder_view(mailbox, each, options) for each in found[skip : skip + top]],
+        }
+        if skip + top < len(found):
+            result["@odata.nextLink"] = _next_link(call, options, top, skip)
+        return _graph_answer(result)
+
+    def _create_folder(self, call: Call, route: Route, mailbox: Mailbox) -> Answer:
+        name = call.json_object().get("displayName")
+        if not isinstance(name, str) or not name.strip():
+            raise GraphError(400, "ErrorInvalidRequest", "The display name of the folder is missing.")
+        parent = _parent(mailbox, route)
+        if any(each.display_name.casefold() == name.casefold() for each in mailbox.children(parent)):
+            raise GraphError(409, "ErrorFolderExists", "A folder with the specified name already exists.")
+        values = folder_json(mailbox.add_folder(name, parent=parent))
+        context = f"{metadata_context(call, mailbox)}/mailFolders/$entity"
+        return _graph_answer({"@odata.context": context, **values}, 201)
 
     def _get_message(self, call: Call, route: Route, mailbox: Mailbox) -> Answer:
         message = _message(mailbox, route)
@@ -113,8 +134,7 @@ class MailCalls:
             result["@odata.count"] = len(found)
         result["value"] = [message_json(message, view) for message in page]
         if skip + top < len(found):
-            more = urlencode({**options, "$top": str(top), "$skip": str(skip + top)}, quote_via=quote, safe="$")
-            result["@odata.nextLink"] = f"{call.base_url}{call.path}?{more}"
+            result["@odata.nextLink"] = _next_link(call, options, top, skip)
         answer = _graph_answer(result)
         answer.headers = applied_preferences(call)
         return answer
@@ -143,6 +163,10 @@ class MailCalls:
         return self._whole(call, mailbox, message, 201)
 
     def _delete_message(self, _call: Call, route: Route, mailbox: Mailbox) -> Answer:
+        mailbox.delete(_message(mailbox, route))
+        return Answer(204)
+
+    def _purge_message(self, _call: Call, route: Route, mailbox: Mailbox) -> Answer:
         mailbox.remove(_message(mailbox, route))
         return Answer(204)
 
@@ -216,6 +240,27 @@ def _options(query: str, allowed: set[str]) -> _Options:
         if name not in allowed:
             raise GraphError(400, "RequestBroker--ParseUri", f"The query parameter '{name}' is not supported.")
     return options
+
+
+def _folder_view(mailbox: Mailbox, folder: Folder, options: _Options) -> dict[str, object]:
+    values = {**folder_json(folder), "childFolderCount": len(mailbox.children(folder))}
+    select = _select(options)
+    if select is None:
+        return values
+    for name in select:
+        if name not in _FOLDER_PROPERTIES:
+            raise unknown_property(name, "Microsoft.OutlookServices.MailFolder")
+    return {"id": values["id"], **{name: values[name] for name in select}}
+
+
+def _parent(mailbox: Mailbox, route: Route) -> Folder | None:
+    at_the_top = not route.folder or route.folder.lower() == "msgfolderroot"
+    return None if at_the_top else _folder(mailbox, route.folder)
+
+
+def _next_link(call: Call, options: _Options, top: int, skip: int) -> str:
+    more = urlencode({**options, "$top": str(top), "$skip": str(skip + top)}, quote_via=quote, safe="$")
+    return f"{call.base_url}{call.path}?{more}"
 
 
 def _select(options: _Options) -> tuple[str, ...] | None:

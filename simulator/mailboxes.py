@@ -53,12 +53,14 @@ class FolderChange:
 class Folder:
     """A mail folder; its id never changes.
 
-    `messages` is in order of `receivedDateTime`, `changes` in the order in which they happened.
+    `parent`: `None` at the top. `messages` is in order of `receivedDateTime`, `changes` in the order in which they
+    happened.
     """
 
     folder_id: str
     display_name: str
     well_known: str | None = None
+    parent: "Folder | None" = None
     messages: list["Message"] = field(default_factory=list)
     changes: list[FolderChange] = field(default_factory=list)
 
@@ -147,9 +149,9 @@ class Mailbox:
         for well_known, name in WELL_KNOWN_FOLDERS.items():
             self.add_folder(name, well_known)
 
-    def add_folder(self, display_name: str, well_known: str | None = None) -> Folder:
-        """Make a folder."""
-        folder = Folder(self._identifiers.folder_id(), display_name, well_known)
+    def add_folder(self, display_name: str, well_known: str | None = None, *, parent: Folder | None = None) -> Folder:
+        """Make a folder; `parent` is `None` for one at the top."""
+        folder = Folder(self._identifiers.folder_id(), display_name, well_known, parent)
         self.folders[folder.folder_id] = folder
         if well_known:
             self.folders[well_known] = folder
@@ -158,6 +160,11 @@ class Mailbox:
     def folder(self, name: str) -> Folder | None:
         """Return a folder by id, or by well-known name in any letter case."""
         return self.folders.get(name) or self.folders.get(name.lower())
+
+    def children(self, parent: Folder | None) -> list[Folder]:
+        """Return the folders in a folder, or (`None`) at the top, in the order they were made."""
+        distinct = {folder.folder_id: folder for folder in self.folders.values()}
+        return [folder for folder in distinct.values() if folder.parent is parent]
 
     def message(self, message_id: str) -> Message | None:
         """Return the message with that id of either format."""
@@ -209,15 +216,28 @@ class Mailbox:
         message.folder.note(ChangeKind.UPDATED, message)
         self._tell(ChangeKind.UPDATED, message)
 
-    def move(self, message: Message, folder: Folder) -> None:
-        """Move a message: it keeps the immutable id and gets a new default one (graph.md §7, ids)."""
+    def move(self, message: Message, folder: Folder, *, by_dragging: bool = False) -> None:
+        """Move a message: it keeps the immutable id and gets a new default one (graph.md §7, ids).
+
+        `by_dragging`: in Outlook desktop, which changed the immutable id as well.
+        """
         self._remove(message, "changed")
         self._tell(ChangeKind.DELETED, message)
         message.default_id = self._identifiers.default_message_id()
+        if by_dragging:
+            message.immutable_id = self._identifiers.immutable_message_id()
         message.folder = folder
         self._touch(message)
         self._add(message)
         self._tell(ChangeKind.CREATED, message)
+
+    def delete(self, message: Message) -> None:
+        """Move a message to Deleted Items; one that is there is deleted for good."""
+        deleted_items = self.folders["deleteditems"]
+        if message.folder is deleted_items:
+            self.remove(message)
+        else:
+            self.move(message, deleted_items)
 
     def remove(self, message: Message) -> None:
         """Delete a message for good."""

@@ -177,12 +177,12 @@ class PostOffice:
         mailbox.remove(message)
         return True
 
-    def move_message(self, mailbox: Mailbox, message_id: str, folder: str) -> bool:
-        """Move a message, as its owner would; tells whether it was there."""
+    def move_message(self, mailbox: Mailbox, message_id: str, folder: str, *, by_dragging: bool = False) -> bool:
+        """Move a message, as its owner would; tells whether it was there. By dragging it gets another immutable id."""
         message = mailbox.message(message_id)
         if message is None:
             return False
-        mailbox.move(message, self._folder(mailbox, folder))
+        mailbox.move(message, self._folder(mailbox, folder), by_dragging=by_dragging)
         return True
 
     def ledger(self) -> list[LedgerEntry]:

@@ -75,7 +75,7 @@ def folder_json(folder: Folder) -> dict[str, Any]:
     return {
         "id": folder.folder_id,
         "displayName": folder.display_name,
-        "parentFolderId": "",
+        "parentFolderId": folder.parent.folder_id if folder.parent else "",
         "childFolderCount": 0,
         "unreadItemCount": sum(not message.is_read for message in folder.messages),
         "totalItemCount": len(folder.messages),

@@ -16,6 +16,7 @@ _MESSAGE_METHODS = {
     "PATCH": Operation.UPDATE_MESSAGE,
     "DELETE": Operation.DELETE_MESSAGE,
 }
+_FOLDERS_METHODS = {"GET": Operation.LIST_FOLDERS, "POST": Operation.CREATE_FOLDER}
 _SUBSCRIPTION_METHODS = {
     "GET": Operation.GET_SUBSCRIPTION,
     "PATCH": Operation.UPDATE_SUBSCRIPTION,
@@ -69,11 +70,15 @@ def _names(path: str) -> list[str]:
 
 def _mail_route(method: str, user: str, rest: list[str]) -> Route:
     folder = ""
-    if rest[0].lower() == "mailfolders" and len(rest) > 1:
+    if rest[0].lower() == "mailfolders":
+        if len(rest) == 1:
+            return Route(_allowed(method, _FOLDERS_METHODS), user)
         folder = rest[1]
         rest = rest[2:]
         if not rest:
             return Route(_allowed(method, {"GET": Operation.GET_FOLDER}), user, folder)
+        if [name.lower() for name in rest] == ["childfolders"]:
+            return Route(_allowed(method, _FOLDERS_METHODS), user, folder)
     if [name.lower() for name in rest] == ["mailboxsettings", "userpurpose"]:
         return Route(_allowed(method, {"GET": Operation.GET_USER_PURPOSE}), user)
     if rest[0].lower() != "messages":
@@ -94,7 +99,7 @@ def _message_route(method: str, user: str, folder: str, rest: list[str]) -> Rout
         case [message, "move"]:
             return Route(_allowed(method, {"POST": Operation.MOVE_MESSAGE}), user, folder, message)
         case [message, "permanentdelete"]:
-            return Route(_allowed(method, {"POST": Operation.DELETE_MESSAGE}), user, folder, message)
+            return Route(_allowed(method, {"POST": Operation.PURGE_MESSAGE}), user, folder, message)
         case [message, "attachments"]:
             return Route(_allowed(method, {"GET": Operation.LIST_ATTACHMENTS}), user, folder, message)
         case [message, "attachments", attachment]:

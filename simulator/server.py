@@ -20,7 +20,7 @@ from simulator.signin import SignIn, SignInError
 
 _MOST_BODY_BYTES = 4 * 1024 * 1024
 _INSTEAD_OF_ANSWER = frozenset({FaultKind.THROTTLED, FaultKind.UNAVAILABLE, FaultKind.RESET, FaultKind.HANG})
-_IN_BODY = frozenset({FaultKind.RESET_IN_BODY, FaultKind.TRUNCATED})
+_IN_BODY = frozenset({FaultKind.RESET_IN_BODY, FaultKind.TRUNCATED, FaultKind.ANSWER_LOST})
 _HANG_POLL_SECS = 0.05
 _UNAVAILABLE_CODES = {500: "InternalServerError", 503: "ServiceUnavailable", 504: "GatewayTimeout"}
 _HALF_WAY_BYTES = 1_048_576
@@ -163,6 +163,9 @@ class Listener:
     async def _send(self, request: web.BaseRequest, answer: Answer, damage: Fault | None) -> web.StreamResponse:
         """Send an answer to its last byte: until then the call counts as running (graph.md §8)."""
         self.statuses[answer.status] += 1
+        if damage and damage.kind is FaultKind.ANSWER_LOST:
+            _abort(request)
+            raise _ConnectionAborted
         if answer.content is not None:
             return await self._stream(request, answer, damage)
         body = answer.body

@@ -244,9 +244,9 @@ class Simulator:
         """Delete a message for good, as its owner would; tells whether it was there."""
         return self.post_office.remove_message(mailbox, message_id)
 
-    def move_message(self, mailbox: Mailbox, message_id: str, folder: str) -> bool:
-        """Move a message, as its owner would; tells whether it was there."""
-        return self.post_office.move_message(mailbox, message_id, folder)
+    def move_message(self, mailbox: Mailbox, message_id: str, folder: str, *, by_dragging: bool = False) -> bool:
+        """Move a message, as its owner would; tells whether it was there. By dragging it gets another immutable id."""
+        return self.post_office.move_message(mailbox, message_id, folder, by_dragging=by_dragging)
 
     def start_traffic(self, plan: TrafficPlan) -> None:
         """Let generated mail arrive in the background; `traffic` tells how far it is."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from bus.notification import Notification, Source
 from bus.queue import NotificationSender
-from db import accounts, messages, retention
+from db import accounts, copies, messages, retention
 from db.accounts import EVERYTHING, Account
 from db.engine import Database
 from db.messages import ImportedRow
@@ -30,8 +30,9 @@ class Tally:
     """How many messages there are; both sides count only what was received at `since` (None: ever) or later.
 
     `missing`: in the folder, not in the database; `under_way`: so many of them were received after `young_since`, three
-    minutes before the beginning. `queued`: so many of the missing. `elsewhere`: in the database, not in the folder;
-    `moved` and `deleted` say where those are, None: not looked up, because importing moves or deletes what it imports.
+    minutes before the beginning. `queued`: so many of the missing. `copies`: in the folder, not imported because
+    they equal messages that are. `elsewhere`: in the database, not in the folder; `moved` and `deleted` say where those
+    are, None: not looked up, because importing moves or deletes what it imports.
     """
 
     since: datetime | None
@@ -43,6 +44,7 @@ class Tally:
     under_way: int = 0
     queued: int = 0
     elsewhere: int = 0
+    copies: int = 0
     moved: int | None = None
     deleted: int | None = None
 
@@ -104,6 +106,7 @@ class Verification:
         place = _Place(mailbox, account.settings.folder, str(folder.get("id")))
         await self._read_folder(place, tally)
         await self._compare(account, place, tally)
+        await self._strike_copies(account.account_id, tally)
         await self._see_to_missing(account, tally, repair=repair)
         return tally
 
@@ -134,6 +137,17 @@ class Verification:
             else:
                 tally.elsewhere += len(absent)
             self._on_progress("Comparing with the database", tally.in_database)
+
+    async def _strike_copies(self, account_id: int, tally: Tally) -> None:
+        after = ""
+        while ids := await self._copies(account_id, after):
+            after = ids[-1]
+            tally.copies += len(ids) - len(self._findings.strike(ids))
+
+    async def _copies(self, account_id: int, after: str) -> list[str]:
+        return await self._database.read(
+            lambda connection: copies.ids_of_account(connection, account_id, after=after, most=self._page_rows)
+        )
 
     async def _rows(self, account_id: int, since: datetime | None, after: str) -> list[ImportedRow]:
         return await self._database.read(

@@ -1,8 +1,10 @@
 """`mail-importer accounts`: the mailboxes and how each fares."""
 
+import asyncio
+import functools
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -11,15 +13,17 @@ from sqlalchemy import Connection
 
 from console.commands import Invocation, as_stored, example, moment, pass_invocation
 from console.commands.certificates import certificate_store, thumbprint_argument
+from console.operators import audited
 from console.output import Column, Listing, Record, prints_data, shown, span, tell
 from console.settings import Settings, SettingsError
 from db import accounts as table
-from db import folders, missed, subscriptions
-from db.engine import run_reading, run_writing
+from db import after_import, folders, missed, subscriptions
+from db.engine import Database, run_reading, run_writing
 from subscriptions.sweeps import SweepRules
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
+_RETRIED_AT_ONCE: Final = 500
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -119,7 +123,13 @@ def _account_options(*, adding: bool) -> Callable[[Command], Command]:
             help="What becomes of a message in the mailbox once it is imported.",
             **default("none"),
         ),
-        click.option("--move-to", metavar="FOLDER", callback=_text(450), help="Where --after-import move puts it."),
+        click.option(
+            "--move-to",
+            metavar="FOLDER",
+            callback=_text(450),
+            help="Where --after-import move puts it: a well-known name such as archive, the id of a folder, or a path "
+            "such as Inbox/Imported/2026, which is made where it is missing.",
+        ),
         click.option(
             "--import-since",
             metavar="now|all|DATE",
@@ -268,6 +278,7 @@ def list_accounts(invocation: Invocation) -> Listing:
         Column("subscription", "Subscription", lambda held: _subscription(held, settings, now)),
         Column("swept", "Swept", lambda time: _ago(time, now)),
         Column("imported", "Imported", right=True),
+        *([Column("actions", "Left to do", _actions_in_short)] if any(_has_actions(each) for each in rows) else []),
         Column("conditions", "Trouble", lambda all_: ", ".join(f"{each['role']}: {each['reason']}" for each in all_)),
     ]
     return Listing(columns, rows, empty="There are no accounts. Add one: mail-importer accounts add --help")
@@ -302,6 +313,7 @@ def show(invocation: Invocation, name: str) -> Record:
         Column("swept", "Last sweep", lambda time: "never" if time is None else f"{shown(time)}, {_ago(time, now)}"),
         Column("missed_notifications", "Missed notifications", _missed),
         Column("imported", "Imported"),
+        Column("actions", "Left to do", _actions),
         Column("conditions", "Trouble", _conditions),
     ]
     return Record(columns, rows[0])
@@ -318,6 +330,7 @@ def _rows(connection: Connection, found: list[table.Account], settings: Settings
     counts = table.imported_counts(connection)
     swept = folders.swept(connection)
     silence = missed.summaries(connection)
+    actions = after_import.counts(connection)
     troubles: dict[int, list[dict[str, Any]]] = {}
     for each in table.conditions(connection):
         troubles.setdefault(each.account_id, []).append(
@@ -350,6 +363,7 @@ def _rows(connection: Connection, found: list[table.Account], settings: Settings
             "swept": swept.get(account.account_id),
             "missed_notifications": _silence(silence.get(account.account_id)),
             "imported": counts.get(account.account_id, 0),
+            "actions": asdict(actions.get(account.account_id, after_import.Counts())),
             "conditions": troubles.get(account.account_id, []),
         }
         for account in found
@@ -372,6 +386,21 @@ def _missed(summary: dict[str, Any]) -> str:
     if not summary["count"]:
         return "none"
     return f"{summary['count']} in 90 days, of mail received until {shown(summary['latest'])}"
+
+
+def _has_actions(row: dict[str, Any]) -> bool:
+    return any(row["actions"].values())
+
+
+def _actions_in_short(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+
+
+def _actions(counts: dict[str, int]) -> str:
+    if not any(counts.values()):
+        return "nothing"
+    again = " Try them again: mail-importer accounts retry-actions NAME" if counts["failed"] else ""
+    return f"{counts['pending']} messages, {counts['failed']} failed.{again}"
 
 
 def _webhook(held: subscriptions.HeldSubscription | None, settings: Settings) -> str | None:
@@ -412,6 +441,39 @@ def _conditions(conditions: list[dict[str, Any]]) -> str:
         f"Looked at again at {shown(each['next_attempt'])}."
         for each in conditions
     )
+
+
+@accounts.command("retry-actions", epilog=example("mail-importer accounts retry-actions laboratory"))
+@click.argument("name", callback=as_stored)
+@pass_invocation
+def retry_actions(invocation: Invocation, name: str) -> None:
+    """Try again what --after-import says and could not be done.
+
+    Messages of which it failed for good are marked, moved or deleted by the running processors, as if they had just
+    been imported; nothing is imported again. Each tells its reason in mail-importer trace.
+    """
+    done = asyncio.run(_retried(invocation, name))
+    tell(f"{done} actions of account {name!r} are due again. A running processor takes them up within seconds.")
+
+
+async def _retried(invocation: Invocation, name: str) -> int:
+    now = invocation.clock()
+    with invocation.gateway() as engine:
+        account_id = run_reading(engine, lambda connection: table.by_name(connection, name).account_id)
+        database = Database(engine)
+        try:
+            async with audited(database, action="retry-actions", selection=name, clock=invocation.clock) as audit:
+                last: int | None = 0
+                while last is not None:
+                    again = functools.partial(
+                        after_import.retry_failed, account_id=account_id, after=last, now=now, most=_RETRIED_AT_ONCE
+                    )
+                    numbers = await database.write(again)
+                    audit.messages += len(numbers)
+                    last = numbers[-1] if numbers else None
+        finally:
+            await database.close()
+        return audit.messages
 
 
 @accounts.command(epilog=example("mail-importer accounts enable laboratory"))

@@ -42,6 +42,7 @@ _COLUMNS: Final = (
     Column("imported", "Imported"),
     Column("replaced", "Replaced"),
     Column("known", "Known already"),
+    Column("duplicate", "Copies"),
     Column("gone", "Gone"),
     Column("failed", "Failed"),
 )
@@ -132,7 +133,11 @@ def import_(
     Without --id, --internet-message-id and --since that is everything in the account's folder, also what was received
     before the account imports (--import-since), but not what is so old that it was purged (db purge). It is done by
     this command, without the queue; a processor may be at work meanwhile. With --force each message keeps its
-    nMessageID, and readers see the old message or the new one.
+    nMessageID, and readers see the old message or the new one. A copy of an imported message (the same internet message
+    id, time of receipt and size under another Graph id) is imported only with --id and --force: then as a message of
+    its own.
+
+    What --after-import says is done by a running processor, a few minutes later, to what is still in the folder.
 
     Exit status 1 when a message could not be imported.
     """
@@ -179,7 +184,14 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
             selection = _without_purged(order.selection, account)
             async with audited(database, action="import", selection=str(order), clock=clock) as audit:
                 try:
-                    await work.run(mailbox, account.settings.folder, selection, tally, force=order.force)
+                    await work.run(
+                        mailbox,
+                        account.settings.folder,
+                        selection,
+                        tally,
+                        force=order.force,
+                        then=account.settings.after_import,
+                    )
                 finally:
                     audit.messages = tally.written
             return account, tally

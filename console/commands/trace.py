@@ -12,8 +12,9 @@ from sqlalchemy import Connection
 from console.commands import Invocation, as_stored, example, pass_invocation
 from console.output import as_json, printable, tell
 from console.steps import Step, steps_of
-from db import accounts
+from db import accounts, copies
 from db import trace as table
+from db.copies import Copy
 from db.engine import run_reading
 from db.trace import CommittedMessage, TracedMessage, TraceRow
 
@@ -34,6 +35,8 @@ class _Found:
     account: str | None
     attempts: list[TraceRow]
     committed: CommittedMessage | None
+    copies: list[Copy]
+    """Those of it that were not imported again; or, of such a copy, what is known of that."""
 
     @property
     def subject(self) -> str | None:
@@ -48,7 +51,7 @@ class _Found:
     @property
     def steps(self) -> list[Step]:
         """What happened to it, in the order of time."""
-        return steps_of(self.attempts, self.committed)
+        return steps_of(self.attempts, self.committed, self.copies)
 
     def data(self) -> dict[str, Any]:
         """As it stands in the JSON."""
@@ -112,15 +115,25 @@ def _look(connection: Connection, text: str, name: str | None) -> list[_Found]:
     names = accounts.by_id(connection, sorted({each.account_id for each in messages if each.account_id is not None}))
     attempts = table.attempts(connection, messages)
     committed = {each.of: each for each in table.committed(connection, messages)}
+    keys = [(each.account_id, each.graph_id) for each in messages if each.account_id is not None and each.graph_id]
+    copied = copies.of_ids(connection, keys)
+    copied += copies.of_messages(connection, [each.message_id for each in committed.values()])
     return [
         _Found(
             each,
             names[each.account_id].settings.name if each.account_id in names else None,
             [row for row in attempts if row.of == each],
             committed.get(each),
+            [copy for copy in copied if _is_of(copy, each, committed.get(each))],
         )
         for each in messages
     ]
+
+
+def _is_of(copy: Copy, traced: TracedMessage, committed: CommittedMessage | None) -> bool:
+    if committed is not None:
+        return copy.message_id == committed.message_id
+    return (copy.account_id, copy.graph_id) == (traced.account_id, traced.graph_id)
 
 
 # What is printed.
@@ -143,7 +156,7 @@ def _lines(found: _Found) -> Iterator[str]:
             yield f"  {'':<29}{step.detail}"
         elif step.step == "waiting" and found.account is not None:
             yield f"  {'':<29}See: mail-importer accounts show {found.account}"
-    if not found.attempts:
+    if not found.attempts and found.committed is not None:
         yield "  Its steps before that are not kept (trace_days)."
 
 

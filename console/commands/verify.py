@@ -149,6 +149,8 @@ def _columns(account: Account, tally: Tally) -> list[Column]:
         Column("in_database", "In the database"),
         Column("missing", "Missing", lambda count: _of_which(count, tally.under_way, "perhaps under way")),
     ]
+    if tally.copies:
+        columns.append(Column("copies", "Copies", lambda count: f"{count}, not imported again"))
     if tally.moved is None:
         columns.append(
             Column(

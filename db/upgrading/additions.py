@@ -7,7 +7,7 @@ of a gateway that existed before us, with columns we do not know and rows that s
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from sqlalchemy import Column, ForeignKeyConstraint, Index, MetaData, Table, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index, MetaData, Table, UniqueConstraint, text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateColumn, ExecutableDDLElement, SchemaItem
 from sqlalchemy.sql.compiler import DDLCompiler
@@ -31,6 +31,9 @@ _OF_EXISTING_ROWS: Final[Mapping[tuple[str, str], str | Mapping[str, str]]] = {
 }
 """What rows get in a column that is added to them. It stays the column's default: programs that know the table as it
 was go on inserting. Such accounts are off until somebody fills them in and enables them."""
+
+_CHECK: Final = "check"
+"""Where a column knows the check that it is added with."""
 
 
 class Recipient(Protocol):
@@ -63,9 +66,16 @@ class Additions:
                 self._know_referred(key)
         self._recipient.table(Table(name, self._metadata, *items, **options))
 
-    def column(self, table: str, column: Column[Any]) -> None:
-        """Have a column be there: nullable, or with a default, so that rows and programs of before go on."""
-        self._table(table).append_column(column)
+    def column(self, table: str, column: Column[Any], *, check: CheckConstraint | None = None) -> None:
+        """Have a column be there: nullable, or with a default, so that rows and programs of before go on.
+
+        `check`: named, of this column alone; it is added with the column, as SQLite adds none later.
+        """
+        known = self._table(table)
+        known.append_column(column)
+        if check is not None:
+            known.append_constraint(check)
+            column.info[_CHECK] = check
         self._recipient.column(column)
 
     def last(self, table: str, column: Column[Any]) -> None:
@@ -114,7 +124,9 @@ class AddDefault(ExecutableDDLElement):
 def _add_column(add: AddColumn, compiler: DDLCompiler, **_options: object) -> str:
     word = "ADD" if compiler.dialect.name == "mssql" else "ADD COLUMN"
     table = compiler.preparer.format_table(add.column.table)
-    return f"ALTER TABLE {table} {word} {compiler.process(CreateColumn(add.column))}"
+    check = add.column.info.get(_CHECK)
+    checked = "" if check is None else f" {compiler.process(check)}"
+    return f"ALTER TABLE {table} {word} {compiler.process(CreateColumn(add.column))}{checked}"
 
 
 @compiles(AddDefault)

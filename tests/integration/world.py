@@ -30,9 +30,11 @@ from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import MailReader
 from graph.token import TokenSource
 from processor.accounts import AccountDirectory, Holds
+from processor.after_import import AfterImport
 from processor.attachments import AttachmentLimits
 from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
+from processor.mailbox_actions import ActionTaker
 from processor.metrics import ProcessorMetrics
 from processor.silence import SilenceWatch
 from processor.tracing import TraceLog
@@ -124,6 +126,18 @@ class Imported:
     internet_message_id: str | None
     recipients: tuple[tuple[str, str | None, str | None], ...]
     parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class ActionRow:
+    """What a test looks at of what is to be done after an import."""
+
+    graph_id: str
+    kind: str | None
+    state: str | None
+    detail: str | None
+    attempts: int | None
+    due: datetime | None
 
 
 class World:
@@ -288,6 +302,14 @@ class World:
         status = await self.queue.status()
         return not (status.active or status.locked or status.scheduled)
 
+    async def actions(self) -> list[ActionRow]:
+        """What is to be done after the imports, by message, in the order they were imported."""
+        return await self.database.read(_actions)
+
+    async def actions_ended(self) -> bool:
+        """Nothing is left to do."""
+        return all(each.state != "pending" for each in await self.actions())
+
     # Processors.
 
     def new_processor(
@@ -302,18 +324,27 @@ class World:
     ) -> Processor:
         metrics = ProcessorMetrics(CollectorRegistry())
         store = MessageStore(self.database, clock=self.clock)
+        client = graph or self.graph
+        directory = AccountDirectory(self.database, clock=self.clock)
         return Processor(
             queue or self.queue,
-            Importer(
-                reader or MailReader(graph or self.graph), store, clock=self.clock, limits=kept, sleep=self.sleeps
-            ),
+            Importer(reader or MailReader(client), store, clock=self.clock, limits=kept, sleep=self.sleeps),
             store,
-            AccountDirectory(self.database, clock=self.clock),
+            directory,
             Holds(self.database, clock=self.clock, random=Random(1), metrics=metrics),
             LifecycleDesk(self.database),
             SilenceWatch(self.database),
             self.slots,
             TraceLog(self.database, host=host, clock=self.clock, metrics=metrics),
+            AfterImport(
+                self.database,
+                ActionTaker(client, clock=self.clock),
+                directory,
+                clock=self.clock,
+                random=Random(1),
+                metrics=metrics,
+                look_seconds=0.02,
+            ),
             clock=self.clock,
             random=Random(1),
             metrics=metrics,
@@ -335,6 +366,12 @@ class World:
         """Run a processor until the queue is empty."""
         async with self.processing(**options):
             await until(self.queue_is_empty)
+
+    async def import_and_act(self, **options: Any) -> None:  # noqa: ANN401  # passed through
+        """Run a processor until the queue is empty and nothing is left to do in the mailboxes."""
+        async with self.processing(**options):
+            await until(self.queue_is_empty)
+            await until(self.actions_ended)
 
 
 async def open_world(
@@ -393,6 +430,19 @@ async def _until_hung_up(simulator: Simulator) -> None:
     assert runner is not None
     server = runner.server
     await until(lambda: server is None or not server.connections, seconds=2.0)
+
+
+def _actions(connection: Connection) -> list[ActionRow]:
+    row = message.c
+    columns = (
+        row.sGraphMessageID,
+        row.sAfterImport,
+        row.sAfterImportState,
+        row.sAfterImportDetail,
+        row.nAfterImportAttempts,
+        row.dtAfterImportDue,
+    )
+    return [ActionRow(*each) for each in connection.execute(select(*columns).order_by(row.nMessageID))]
 
 
 def _imported(connection: Connection) -> list[Imported]:

@@ -1,4 +1,4 @@
--- mail-importer: the gateway database, up to revision 0006. Safe to run again.
+-- mail-importer: the gateway database, up to revision 0007. Safe to run again.
 -- The settings that keys and checks need, whatever tool runs this; an error rolls everything back.
 SET ANSI_NULLS ON;
 SET QUOTED_IDENTIFIER ON;
@@ -21,7 +21,7 @@ END;
 GO
 IF @@TRANCOUNT > 0 AND OBJECT_ID(N'[dbo].[tblMailImporterVersion]', N'U') IS NOT NULL
 BEGIN
-    IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N'0001', N'0002', N'0003', N'0004', N'0005', N'0006'))
+    IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N'0001', N'0002', N'0003', N'0004', N'0005', N'0006', N'0007'))
     BEGIN
         THROW 51000, N'The database was upgraded by a newer version of mail-importer. Run the script of that version.', 1;
     END;
@@ -104,6 +104,11 @@ BEGIN
         (N'tblEmailMessage', N'sParentFolderID', N'nvarchar', N'nvarchar', 700, NULL, 1, 0, 0, 1, N'nvarchar(700) collate Latin1_General_100_BIN2'),
         (N'tblEmailMessage', N'sChangeKey', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblEmailMessage', N'nSize', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 1, N'bigint'),
+        (N'tblEmailMessage', N'sAfterImport', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 1, N'nvarchar(20)'),
+        (N'tblEmailMessage', N'sAfterImportState', N'nvarchar', N'nvarchar', 20, NULL, 0, 1, 0, 1, N'nvarchar(20)'),
+        (N'tblEmailMessage', N'sAfterImportDetail', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailMessage', N'nAfterImportAttempts', N'int', N'bigint', NULL, NULL, 0, 0, 0, 1, N'integer'),
+        (N'tblEmailMessage', N'dtAfterImportDue', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 1, N'datetime2(7)'),
         (N'tblFolderSync', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblFolderSync', N'dtDue', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 0, N'datetime2(7)'),
         (N'tblFolderSync', N'sOwner', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
@@ -211,10 +216,19 @@ BEGIN
         (N'tblEmailAttachment', N'nParentPosition', N'int', N'bigint', NULL, NULL, 0, 0, 0, 1, N'integer'),
         (N'tblEmailAttachment', N'sOrigin', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 0, N'nvarchar(20)'),
         (N'tblEmailAttachment', N'biContent', N'varbinary', N'varbinary', -1, NULL, 0, 0, 0, 1, N'varbinary(max)'),
+        (N'tblEmailDuplicate', N'nDuplicateID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
+        (N'tblEmailDuplicate', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblEmailDuplicate', N'sGraphMessageID', N'nvarchar', N'nvarchar', 700, NULL, 1, 1, 0, 0, N'nvarchar(700) collate Latin1_General_100_BIN2'),
+        (N'tblEmailDuplicate', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblEmailDuplicate', N'dtSeen', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblEmailDuplicate', N'sReason', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 0, N'nvarchar(100)'),
         (N'tblEmailHeader', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblEmailHeader', N'nPosition', N'int', N'bigint', NULL, NULL, 0, 1, 0, 0, N'integer'),
         (N'tblEmailHeader', N'sName', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 0, N'nvarchar(max)'),
         (N'tblEmailHeader', N'sValue', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailIdentity', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblEmailIdentity', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblEmailIdentity', N'sIdentity', N'nvarchar', N'nvarchar', 64, NULL, 1, 1, 0, 0, N'nvarchar(64) collate Latin1_General_100_BIN2'),
         (N'tblEmailRecipient', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblEmailRecipient', N'sKind', N'nvarchar', N'nvarchar', 10, NULL, 0, 1, 0, 0, N'nvarchar(10)'),
         (N'tblEmailRecipient', N'nPosition', N'int', N'bigint', NULL, NULL, 0, 1, 0, 0, N'integer'),
@@ -1626,6 +1640,177 @@ BEGIN
 END;
 GO
 
+-- 0007: What becomes of a message in the mailbox once it is imported; which copies of it were not imported again.
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sAfterImport') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sAfterImport] NVARCHAR(20) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sAfterImportState') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sAfterImportState] NVARCHAR(20) NULL CONSTRAINT [CK_tblEmailMessage_sAfterImportState] CHECK ([sAfterImportState] IN (N'pending', N'done', N'failed', N'gone'));
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sAfterImportDetail') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sAfterImportDetail] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'nAfterImportAttempts') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [nAfterImportAttempts] INTEGER NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'dtAfterImportDue') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [dtAfterImportDue] DATETIME2(7) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailMessage]', N'U') AND name = N'IX_tblEmailMessage_sAfterImportState')
+        CREATE INDEX [IX_tblEmailMessage_sAfterImportState] ON [dbo].[tblEmailMessage] ([sAfterImportState], [dtAfterImportDue], [nAccountID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailIdentity]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailIdentity] (
+            [nMessageID] BIGINT NOT NULL,
+            [nAccountID] BIGINT NOT NULL,
+            [sIdentity] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            CONSTRAINT [PK_tblEmailIdentity] PRIMARY KEY ([nMessageID]),
+            CONSTRAINT [UQ_tblEmailIdentity_nAccountID_sIdentity] UNIQUE ([nAccountID], [sIdentity]),
+            CONSTRAINT [FK_tblEmailIdentity_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailIdentity]', N'nMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailIdentity] ADD [nMessageID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailIdentity]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblEmailIdentity] ADD [nAccountID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailIdentity]', N'sIdentity') IS NULL
+        ALTER TABLE [dbo].[tblEmailIdentity] ADD [sIdentity] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.foreign_keys WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailIdentity]', N'U') AND name = N'FK_tblEmailIdentity_nMessageID')
+        ALTER TABLE [dbo].[tblEmailIdentity] ADD CONSTRAINT [FK_tblEmailIdentity_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailIdentity]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nMessageID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailIdentity] ADD CONSTRAINT [PK_tblEmailIdentity] PRIMARY KEY ([nMessageID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailIdentity]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 2 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID', N'sIdentity')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailIdentity] ADD CONSTRAINT [UQ_tblEmailIdentity_nAccountID_sIdentity] UNIQUE ([nAccountID], [sIdentity]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailDuplicate]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailDuplicate] (
+            [nDuplicateID] BIGINT NOT NULL IDENTITY,
+            [nAccountID] BIGINT NOT NULL,
+            [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [nMessageID] BIGINT NOT NULL,
+            [dtSeen] DATETIME2(7) NOT NULL,
+            [sReason] NVARCHAR(100) NOT NULL,
+            CONSTRAINT [PK_tblEmailDuplicate] PRIMARY KEY ([nDuplicateID]),
+            CONSTRAINT [UQ_tblEmailDuplicate_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID]),
+            CONSTRAINT [FK_tblEmailDuplicate_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailDuplicate]', N'nDuplicateID') IS NULL
+        ALTER TABLE [dbo].[tblEmailDuplicate] ADD [nDuplicateID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblEmailDuplicate]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblEmailDuplicate] ADD [nAccountID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailDuplicate]', N'sGraphMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailDuplicate] ADD [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailDuplicate]', N'nMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailDuplicate] ADD [nMessageID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailDuplicate]', N'dtSeen') IS NULL
+        ALTER TABLE [dbo].[tblEmailDuplicate] ADD [dtSeen] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailDuplicate]', N'sReason') IS NULL
+        ALTER TABLE [dbo].[tblEmailDuplicate] ADD [sReason] NVARCHAR(100) NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.foreign_keys WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailDuplicate]', N'U') AND name = N'FK_tblEmailDuplicate_nMessageID')
+        ALTER TABLE [dbo].[tblEmailDuplicate] ADD CONSTRAINT [FK_tblEmailDuplicate_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailDuplicate]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nDuplicateID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailDuplicate] ADD CONSTRAINT [PK_tblEmailDuplicate] PRIMARY KEY ([nDuplicateID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailDuplicate]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 2 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID', N'sGraphMessageID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailDuplicate] ADD CONSTRAINT [UQ_tblEmailDuplicate_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailDuplicate]', N'U') AND name = N'IX_tblEmailDuplicate_nMessageID')
+        CREATE INDEX [IX_tblEmailDuplicate_nMessageID] ON [dbo].[tblEmailDuplicate] ([nMessageID]);
+END;
+GO
+
 -- Columns that were there already must have a value in each row.
 IF @@TRANCOUNT > 0
 BEGIN
@@ -1769,7 +1954,24 @@ GO
 IF @@TRANCOUNT > 0
 BEGIN
     INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'tblEmailDuplicate.nAccountID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailDuplicate] WHERE [nAccountID] IS NULL)
+    UNION ALL SELECT N'tblEmailDuplicate.sGraphMessageID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailDuplicate] WHERE [sGraphMessageID] IS NULL)
+    UNION ALL SELECT N'tblEmailDuplicate.nMessageID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailDuplicate] WHERE [nMessageID] IS NULL)
+    UNION ALL SELECT N'tblEmailDuplicate.dtSeen: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailDuplicate] WHERE [dtSeen] IS NULL)
+    UNION ALL SELECT N'tblEmailDuplicate.sReason: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailDuplicate] WHERE [sReason] IS NULL);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
     SELECT N'tblEmailHeader.sName: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailHeader] WHERE [sName] IS NULL);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'tblEmailIdentity.nAccountID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailIdentity] WHERE [nAccountID] IS NULL)
+    UNION ALL SELECT N'tblEmailIdentity.sIdentity: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailIdentity] WHERE [sIdentity] IS NULL);
 END;
 GO
 IF @@TRANCOUNT > 0 AND EXISTS (SELECT 1 FROM #MailImporterProblem)
@@ -1796,17 +1998,17 @@ BEGIN
 END;
 GO
 
--- Revision 0006
+-- Revision 0007
 IF @@TRANCOUNT > 0 AND NOT EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion])
 BEGIN
-    INSERT INTO [dbo].[tblMailImporterVersion] ([version_num]) VALUES (N'0006');
+    INSERT INTO [dbo].[tblMailImporterVersion] ([version_num]) VALUES (N'0007');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
     UPDATE [dbo].[tblMailImporterVersion]
-    SET [version_num] = N'0006', [sOldestProgram] = N'0001',
-        [sOldestProgramOf] = N'0006';
+    SET [version_num] = N'0007', [sOldestProgram] = N'0001',
+        [sOldestProgramOf] = N'0007';
 END;
 GO
 IF @@TRANCOUNT > 0

@@ -200,3 +200,31 @@ def test_a_text_that_names_nothing_is_wrong_usage(text: str, run: Run) -> None:
 def test_what_came_with_the_mail_cannot_steer_the_terminal(run: Run, engine: Engine) -> None:
     record(engine, replace(FIRST, subject="\x1b]0;owned\x07 Bericht"))
     assert "\x1b" not in run("trace", "Bericht").stdout
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({"sAfterImportState": "done"}, "after import: moving is done"),
+        (
+            {"sAfterImportState": "pending", "nAfterImportAttempts": 3, "dtAfterImportDue": NOW + 90 * SECOND},
+            "after import: moving is still to be done (3 attempts failed)",
+        ),
+        (
+            {"sAfterImportState": "failed", "nAfterImportAttempts": 20, "sAfterImportDetail": "Graph says no."},
+            "after import: moving failed for good (20 attempts failed)",
+        ),
+        ({"sAfterImportState": "gone"}, "after import: moving had nothing left to be done"),
+    ],
+)
+def test_what_is_done_in_the_mailbox_is_told_last(run: Run, engine: Engine, columns: dict[str, Any], told: str) -> None:
+    """With its reason, and when it is tried again."""
+    commit(engine, sAfterImport="move", **columns)
+    lines = run("trace", "AAkALg").output.splitlines()
+    [line] = [each for each in lines if "after import" in each]
+    assert line.endswith(told)
+    assert ("Graph says no." in lines[-1] or "Graph says no." in lines[-2]) == (
+        columns["sAfterImportState"] == "failed"
+    )
+    assert (" UTC " in line) == ("dtAfterImportDue" in columns)

@@ -22,11 +22,12 @@ from bus.queue import Message, MessageId
 from console.commands import Invocation
 from console.main import cli
 from console.settings import Settings
-from db import accounts, folders, messages, missed, retention, schema, subscriptions, trace
+from db import accounts, after_import, copies, folders, messages, missed, retention, schema, subscriptions, trace
 from db.accounts import AccountSettings, Condition
+from db.after_import import Ended, State
 from db.engine import Database, run_reading
 from db.mailbox_calls import MailboxCalls
-from db.messages import MessageStore
+from db.messages import MessageRecord, MessageStore, Saved
 from db.schedule import FOLDERS, SUBSCRIPTIONS, Turn
 from db.subscriptions import HeldSubscription
 from db.tables import account_settings, attachment, folder_sync, header, message, recipient, subscription_schedule
@@ -116,6 +117,7 @@ async def process(desk: Desk) -> None:
     await _settle(desk)
     await _import(desk.database, desk, account_id)
     await _hold(desk, account_id)
+    await _act(desk, account_id)
     await _listen_to_graph(desk, account_id)
     await _share_calls(desk)
 
@@ -158,8 +160,10 @@ async def operate(desk: Desk) -> None:
         await asyncio.to_thread(_run, desk, command)
     await _import(desk.database, desk, 1)
     await MessageStore(desk.database, clock=desk.clock).replace(record(f"small-{desk.number}"))
+    await MessageStore(desk.database, clock=desk.clock).replace(_copy(desk, 1), even_copy=True)
     await desk.database.read(lambda c: retention.known_and_since(c, 1, ["a"]))
     await desk.database.read(lambda c: messages.page_of_account(c, 1, after="", since=None, most=1))
+    await desk.database.read(lambda c: copies.ids_of_account(c, 1, after="", most=1))
     await (await desk.put("repaired", by=desk.database)).close()
     await _share_calls(desk)
 
@@ -193,13 +197,30 @@ async def _import(database: Database, desk: Desk, account_id: int) -> None:
     store = MessageStore(database, clock=desk.clock)
     assert not await store.known([(account_id, "a")])
     size = 2 * 1024 * 1024 + 1
-    assert await store.save(record(f"small-{desk.number}", account_id=account_id))
+    assert await store.save(record(f"small-{desk.number}", account_id=account_id)) is Saved.NEW
     large = file_attachment(0, io.BytesIO(bytes(size)), size=size)
-    assert await store.save(record(f"large-{desk.number}", account_id=account_id, attachments=[large]))
+    assert await store.save(record(f"large-{desk.number}", account_id=account_id, attachments=[large])) is Saved.NEW
+    assert await store.save(_copy(desk, account_id)) is Saved.COPY
     await store.close()
     row = TraceRow(account_id, "a", "host", desk.now, desk.now, "imported")
     await database.write(lambda c: trace.add(c, [row]))
     await database.write(lambda c: trace.add(c, [row, row]))
+
+
+def _copy(desk: Desk, account_id: int) -> MessageRecord:
+    """Of what `_import` imports first."""
+    same = f"<small-{desk.number}@example.com>"
+    return record(f"copy-{desk.number}", account_id=account_id, internet_message_id=same)
+
+
+async def _act(desk: Desk, account_id: int) -> None:
+    """Do what is to be done in the mailbox."""
+    store = MessageStore(desk.owner, clock=desk.clock)
+    await store.save(record(f"acted-{desk.number}", account_id=account_id, after_import="read"))
+    desk.clock.advance(HOUR)
+    claimed = await desk.database.write(lambda c: after_import.claim(c, now=desk.now, most=100))
+    ended = [Ended(each, State.DONE, 0) for each in claimed]
+    await desk.database.write(lambda c: after_import.end(c, ended))
 
 
 async def _hold(desk: Desk, account_id: int) -> None:
@@ -316,6 +337,7 @@ def _commands(desk: Desk) -> list[list[str]]:
         ["accounts", "update", name, "--import-since", "2024-01-01"],
         ["accounts", "list"],
         ["accounts", "show", name],
+        ["accounts", "retry-actions", name],
         ["accounts", "disable", name],
         ["accounts", "remove", name],
         ["queue", "status"],

@@ -10,9 +10,13 @@ DELETE FROM [tblEmailAttachment] WHERE [tblEmailAttachment].[nMessageID] = :nMes
 GO
 DELETE FROM [tblEmailAttachment] WITH (ROWLOCK) WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
 GO
+DELETE FROM [tblEmailDuplicate] WHERE [tblEmailDuplicate].[nAccountID] = :nAccountID_1 AND [tblEmailDuplicate].[sGraphMessageID] = :sGraphMessageID_1
+GO
 DELETE FROM [tblEmailHeader] WHERE [tblEmailHeader].[nMessageID] = :nMessageID_1
 GO
 DELETE FROM [tblEmailHeader] WITH (ROWLOCK) WHERE [tblEmailHeader].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
+GO
+DELETE FROM [tblEmailIdentity] WHERE [tblEmailIdentity].[nMessageID] = :nMessageID_1
 GO
 DELETE FROM [tblEmailMessage] WITH (ROWLOCK) WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
 GO
@@ -50,9 +54,13 @@ INSERT INTO [tblEmailAccountSettings] ([sAccountName], [sTenantID], [sClientID],
 GO
 INSERT INTO [tblEmailAttachment] ([nAttachmentID], [nMessageID], [nPosition], [sGraphAttachmentID], [sKind], [sFileName], [sContentType], [nSize], [bInline], [sContentID], [sSHA256], [sState], [sStateDetail], [sSafeFileName], [sItemType], [sLink], [sLinkProvider], [sLinkPermission], [sContentLocation], [nParentPosition], [sOrigin], [biContent]) VALUES (:nAttachmentID, :nMessageID, :nPosition, :sGraphAttachmentID, :sKind, :sFileName, :sContentType, :nSize, :bInline, :sContentID, :sSHA256, :sState, :sStateDetail, :sSafeFileName, :sItemType, :sLink, :sLinkProvider, :sLinkPermission, :sContentLocation, :nParentPosition, :sOrigin, :biContent)
 GO
+INSERT INTO [tblEmailDuplicate] ([nDuplicateID], [nAccountID], [sGraphMessageID], [nMessageID], [dtSeen], [sReason]) VALUES (:nDuplicateID, :nAccountID, :sGraphMessageID, :nMessageID, :dtSeen, :sReason)
+GO
 INSERT INTO [tblEmailHeader] ([nMessageID], [nPosition], [sName], [sValue]) VALUES (:nMessageID, :nPosition, :sName, :sValue)
 GO
-INSERT INTO [tblEmailMessage] ([nMessageID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sConversationID], [sSubject], [sFromName], [sFromAddress], [dtSent], [dtReceived], [sImportance], [sBodyType], [sBody], [bHasAttachments], [dtImported], [sCorrelationID], [sSenderName], [sSenderAddress], [dtCreated], [sCategories], [sFlagStatus], [sConversationIndex], [sBodyText], [bRead], [sWebLink], [sParentFolderID], [sChangeKey], [nSize]) VALUES (:nMessageID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sConversationID, :sSubject, :sFromName, :sFromAddress, :dtSent, :dtReceived, :sImportance, :sBodyType, :sBody, :bHasAttachments, :dtImported, :sCorrelationID, :sSenderName, :sSenderAddress, :dtCreated, :sCategories, :sFlagStatus, :sConversationIndex, :sBodyText, :bRead, :sWebLink, :sParentFolderID, :sChangeKey, :nSize)
+INSERT INTO [tblEmailIdentity] ([nMessageID], [nAccountID], [sIdentity]) VALUES (:nMessageID, :nAccountID, :sIdentity)
+GO
+INSERT INTO [tblEmailMessage] ([nMessageID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sConversationID], [sSubject], [sFromName], [sFromAddress], [dtSent], [dtReceived], [sImportance], [sBodyType], [sBody], [bHasAttachments], [dtImported], [sCorrelationID], [sSenderName], [sSenderAddress], [dtCreated], [sCategories], [sFlagStatus], [sConversationIndex], [sBodyText], [bRead], [sWebLink], [sParentFolderID], [sChangeKey], [nSize], [sAfterImport], [sAfterImportState], [sAfterImportDetail], [nAfterImportAttempts], [dtAfterImportDue]) VALUES (:nMessageID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sConversationID, :sSubject, :sFromName, :sFromAddress, :dtSent, :dtReceived, :sImportance, :sBodyType, :sBody, :bHasAttachments, :dtImported, :sCorrelationID, :sSenderName, :sSenderAddress, :dtCreated, :sCategories, :sFlagStatus, :sConversationIndex, :sBodyText, :bRead, :sWebLink, :sParentFolderID, :sChangeKey, :nSize, :sAfterImport, :sAfterImportState, :sAfterImportDetail, :nAfterImportAttempts, :dtAfterImportDue)
 GO
 INSERT INTO [tblEmailRecipient] ([nMessageID], [sKind], [nPosition], [sName], [sAddress]) VALUES (:nMessageID, :sKind, :nPosition, :sName, :sAddress)
 GO
@@ -85,6 +93,10 @@ FROM [tblEmailAccountSettings]
 WHERE [tblEmailAccountSettings].[bEnabled] = 1 ORDER BY [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[dtAfterImportDue] <= :dtAfterImportDue_1
+GO
+SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblMissedNotification] 
 WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1 AND [tblMissedNotification].[dtTold] >= :dtTold_1
 GO
@@ -103,6 +115,15 @@ GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_2 + [tblEmailAccountSettings].[sUserID] + :param_3 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_4 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_5 + [tblEmailAccountSettings].[sFolder] + :param_6 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_7 ELSE :param_8 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_9 ELSE :param_10 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_11 ELSE :param_12 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[sTenantID] = :sTenantID_2 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[bEnabled] = 1
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID] 
+FROM [tblEmailDuplicate] 
+WHERE [tblEmailDuplicate].[sGraphMessageID] = :sGraphMessageID_1 AND [tblEmailDuplicate].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
+FROM [tblEmailAccountSettings])
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[sGraphMessageID] 
+FROM [tblEmailDuplicate] 
+WHERE [tblEmailDuplicate].[nAccountID] = :nAccountID_1 AND [tblEmailDuplicate].[sGraphMessageID] > :sGraphMessageID_1 ORDER BY [tblEmailDuplicate].[sGraphMessageID]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported] 
 FROM [tblEmailMessage] 
@@ -126,6 +147,10 @@ SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID]
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NULL AND [tblEmailMessage].[dtImported] < :dtImported_1 ORDER BY [tblEmailMessage].[nMessageID]
 GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID] 
+FROM [tblEmailMessage] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
+WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[nMessageID] > :nMessageID_1 ORDER BY [tblEmailMessage].[nMessageID]
+GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_1 AND [tblEmailMessage].[dtReceived] >= :dtReceived_2 AND ([tblEmailMessage].[dtReceived] > :dtReceived_3 OR [tblEmailMessage].[nMessageID] > :nMessageID_1) ORDER BY [tblEmailMessage].[dtReceived], [tblEmailMessage].[nMessageID]
@@ -133,6 +158,10 @@ GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_1 ORDER BY [tblEmailMessage].[dtReceived], [tblEmailMessage].[nMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[nAfterImportAttempts] 
+FROM [tblEmailMessage] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
+WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[dtAfterImportDue] <= :dtAfterImportDue_1 ORDER BY [tblEmailMessage].[dtAfterImportDue]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], CASE WHEN ([tblMessageTrace].[sGraphMessageID] IS NULL) THEN [tblMessageTrace].[sQueueMessageID] END AS anon_1, max([tblMessageTrace].[dtEnded]) AS max_1 
 FROM [tblMessageTrace] 
@@ -230,9 +259,31 @@ SELECT [tblEmailAttachment].[nMessageID], count(*) AS count_1, sum(CASE WHEN ([t
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP BY [tblEmailAttachment].[nMessageID]
 GO
+SELECT [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason] 
+FROM [tblEmailDuplicate] 
+WHERE [tblEmailDuplicate].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailDuplicate].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
+GO
+SELECT [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason] 
+FROM [tblEmailDuplicate] 
+WHERE [tblEmailDuplicate].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
+GO
 SELECT [tblEmailHeader].[nMessageID], count(*) AS count_1 
 FROM [tblEmailHeader] 
 WHERE [tblEmailHeader].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP BY [tblEmailHeader].[nMessageID]
+GO
+SELECT [tblEmailIdentity].[nMessageID] 
+FROM [tblEmailIdentity] 
+WHERE [tblEmailIdentity].[nAccountID] = :nAccountID_1 AND [tblEmailIdentity].[sIdentity] = :sIdentity_1
+GO
+SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sAfterImportState], count(*) AS count_1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[sAfterImportState] IN (__[POSTCOMPILE_sAfterImportState_1]) GROUP BY [tblEmailMessage].[nAccountID], [tblEmailMessage].[sAfterImportState]
+GO
+SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1]) UNION ALL SELECT [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID] 
+FROM [tblEmailDuplicate] 
+WHERE [tblEmailDuplicate].[nAccountID] IN (__[POSTCOMPILE_nAccountID_2]) AND [tblEmailDuplicate].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_2])
 GO
 SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[nMessageID] 
 FROM [tblEmailMessage] 
@@ -245,9 +296,13 @@ SELECT [tblEmailMessage].[nMessageID]
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
 GO
-SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[dtImported] 
+SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[dtImported], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
+GO
+SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[nSize] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[dtReceived] IN (__[POSTCOMPILE_dtReceived_1]) AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) ORDER BY [tblEmailMessage].[nMessageID]
 GO
 SELECT [tblEmailRecipient].[nMessageID], count(*) AS count_1 
 FROM [tblEmailRecipient] 
@@ -368,6 +423,12 @@ GO
 UPDATE [tblEmailAttachment] WITH (ROWLOCK) SET [biContent]=NULL WHERE [tblEmailAttachment].[nAttachmentID] IN (__[POSTCOMPILE_nAttachmentID_1]) AND [tblEmailAttachment].[biContent] IS NOT NULL AND [tblEmailAttachment].[nSize] > :nSize_1
 GO
 UPDATE [tblEmailMessage] SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
+GO
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
+GO
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:sAfterImportState, [sAfterImportDetail]=NULL, [nAfterImportAttempts]=:nAfterImportAttempts, [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
+GO
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:state, [sAfterImportDetail]=:detail, [nAfterImportAttempts]=:attempts, [dtAfterImportDue]=:due WHERE [tblEmailMessage].[nAccountID] = :account AND [tblEmailMessage].[sGraphMessageID] = :graph AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
 GO
 UPDATE [tblFolderSync] SET [bGap]=:bGap WHERE [tblFolderSync].[nAccountID] = :nAccountID_1
 GO

@@ -21,7 +21,7 @@ MESSAGES: Final = 2000
 _WRITER: Final = f"""
 import asyncio, json, random, sys
 from db.engine import Database
-from db.messages import MessageStore
+from db.messages import MessageStore, Saved
 from tests.databases import Gateway
 from tests.unit.db.test_messages import CLOCK, record
 
@@ -36,7 +36,7 @@ async def main(seed, *gateway):
 
     async def save(name):
         async with at_once:
-            return name if await store.save(record(name)) else None
+            return name if await store.save(record(name)) is Saved.NEW else None
 
     saved = await asyncio.gather(*(save(name) for name in names))
     await store.close()

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 import tracemalloc
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -20,7 +21,15 @@ from sqlalchemy import Connection, Engine, event, func, select
 
 from db.engine import Database, run_reading
 from db.errors import DatabaseUnavailable
-from db.messages import AttachmentRecord, HeaderRecord, MessageRecord, MessageRefused, MessageStore, RecipientRecord
+from db.messages import (
+    AttachmentRecord,
+    HeaderRecord,
+    MessageRecord,
+    MessageRefused,
+    MessageStore,
+    RecipientRecord,
+    Saved,
+)
 from db.tables import attachment, header, message, recipient
 from tests.clock import SettableClock
 from tests.databases import Gateway
@@ -114,7 +123,7 @@ def graph_ids(engine: Engine) -> list[str]:
 
 async def test_message_is_kept_as_it_came(store: MessageStore, database_engine: Engine) -> None:
     """Every fact of the message, its recipients and its attachments is in the tables, in the contract's columns."""
-    assert await store.save(record()) is True
+    assert await store.save(record()) is Saved.NEW
 
     def read(connection: Connection) -> tuple[Any, Any, Any]:
         return (
@@ -196,7 +205,7 @@ async def test_an_attachment_is_kept_with_what_became_of_it(store: MessageStore,
             file_attachment(1, None, size=5, **facts),
             file_attachment(2, file, size=MEBIBYTE, **facts),
         ]
-        assert await store.save(record(attachments=parts))
+        assert await store.save(record(attachments=parts)) is Saved.NEW
 
     def read(connection: Connection) -> list[Any]:
         wanted = select(*(attachment.c[name] for name in columns)).order_by(attachment.c.nPosition)
@@ -214,22 +223,22 @@ async def test_a_state_nobody_knows_is_refused(store: MessageStore) -> None:
 
 async def test_second_save_changes_nothing(store: MessageStore, database_engine: Engine) -> None:
     """The same message again is quietly not written, whatever it says now."""
-    assert await store.save(record())
-    assert await store.save(record(subject="other", recipients=[], attachments=[])) is False
+    assert await store.save(record()) is Saved.NEW
+    assert await store.save(record(subject="other", recipients=[], attachments=[])) is Saved.KNOWN
     assert rows(database_engine) == (1, 3, 2)
 
 
 async def test_ids_that_differ_in_case_are_two_messages(store: MessageStore, database_engine: Engine) -> None:
     """Graph's ids are compared exactly, alone and when they arrive together."""
-    assert await asyncio.gather(*(store.save(record(each)) for each in ("AAMk", "AAmk", "aamk"))) == [True] * 3
+    assert await asyncio.gather(*(store.save(record(each)) for each in ("AAMk", "AAmk", "aamk"))) == [Saved.NEW] * 3
     assert graph_ids(database_engine) == ["AAMk", "AAmk", "aamk"]
     assert await store.known([(1, "AAMk"), (1, "aaMk"), (2, "AAMk")]) == {(1, "AAMk")}
 
 
 async def test_one_mail_of_two_accounts_is_two_messages(store: MessageStore) -> None:
     """The id is unique within its account only."""
-    assert await store.save(record())
-    assert await store.save(record(account_id=2))
+    assert await store.save(record()) is Saved.NEW
+    assert await store.save(record(account_id=2)) is Saved.NEW
 
 
 async def test_known_of_many(store: MessageStore) -> None:
@@ -246,7 +255,7 @@ async def test_concurrent_savers_of_one_message(gateway: Gateway) -> None:
     stores = [MessageStore(database, clock=CLOCK) for database in databases]
     for attempt in range(10):
         saved = await asyncio.gather(*(stores[n % 2].save(record(f"m{attempt}")) for n in range(8)))
-        assert sorted(saved) == [False] * 7 + [True]
+        assert Counter(saved) == {Saved.KNOWN: 7, Saved.NEW: 1}
     assert rows(databases[0].engine) == (10, 30, 20)
     for database in databases:
         await database.close()
@@ -262,7 +271,7 @@ async def test_messages_that_arrive_together_share_commits(store: MessageStore, 
         )
         for n in range(40)
     ]
-    assert await asyncio.gather(*(store.save(each) for each in many)) == [True] * 40
+    assert await asyncio.gather(*(store.save(each) for each in many)) == [Saved.NEW] * 40
     assert len(commits) <= 5
 
     def read(connection: Connection) -> list[tuple[Any, ...]]:
@@ -282,7 +291,10 @@ async def test_content_of_a_file(store: MessageStore, database_engine: Engine, t
     path.write_bytes(os.urandom(size))
     with path.open("rb") as source:
         source.seek(size)
-        assert await store.save(record(attachments=[file_attachment(0), file_attachment(1, source, size=size)]))
+        assert (
+            await store.save(record(attachments=[file_attachment(0), file_attachment(1, source, size=size)]))
+            is Saved.NEW
+        )
     wanted = path.read_bytes()
     content = select(attachment.c.biContent).where(attachment.c.nPosition == 1)
     assert run_reading(database_engine, lambda c: c.scalar(content)) == wanted
@@ -299,7 +311,7 @@ async def test_large_content_does_not_go_through_memory(
     tracemalloc.start()
     try:
         with path.open("rb") as source:
-            assert await store.save(record(attachments=[file_attachment(0, source, size=20 * MEBIBYTE)]))
+            assert await store.save(record(attachments=[file_attachment(0, source, size=20 * MEBIBYTE)])) is Saved.NEW
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -349,7 +361,7 @@ async def test_refused_message_fails_alone(
     refusal = results.pop(3)
     assert isinstance(refusal, MessageRefused), repr(refusal)
     assert "refuses the message" in str(refusal)
-    assert results == [True] * 6
+    assert results == [Saved.NEW] * 6
     assert graph_ids(database_engine) == [each.graph_message_id for each in good]
     assert rows(database_engine)[1:] == (18, 12)
     with pytest.raises(MessageRefused):
@@ -389,7 +401,7 @@ async def save_in_trouble(
     store = MessageStore(database, clock=CLOCK)
     path = tmp_path / "content"
     path.write_bytes(b"x" * 300_000)
-    assert await store.save(record("before"))
+    assert await store.save(record("before")) is Saved.NEW
     with path.open("rb") as source:
         content = source if streamed else b"x" * 300_000
         troubled = [record(f"m{n}", attachments=[file_attachment(0, content, size=300_000)]) for n in range(3)]
@@ -397,7 +409,7 @@ async def save_in_trouble(
             failures = [await refused(store.save(each)) for each in troubled]
         assert rows(database.engine)[0] == 1
         for each in troubled:
-            assert await store.save(each) is True
+            assert await store.save(each) is Saved.NEW
     assert rows(database.engine) == (4, 12, 5)
     await store.close()
     await database.close()
@@ -405,7 +417,7 @@ async def save_in_trouble(
     return failures
 
 
-async def refused(saving: Awaitable[bool]) -> DatabaseUnavailable:
+async def refused(saving: Awaitable[Saved]) -> DatabaseUnavailable:
     with pytest.raises(DatabaseUnavailable) as refusal:
         await saving
     return refusal.value
@@ -444,7 +456,7 @@ async def test_killed_before_its_commit_leaves_nothing(gateway: Gateway) -> None
     await child.wait()
     database = Database(gateway.engine())
     assert rows(database.engine) == (0, 0, 0)
-    assert await MessageStore(database, clock=CLOCK).save(record()) is True
+    assert await MessageStore(database, clock=CLOCK).save(record()) is Saved.NEW
     await database.close()
 
 
@@ -462,7 +474,7 @@ async def test_nothing_is_visible_before_all_is(gateway: Gateway, database: Data
     await asyncio.to_thread(inside.wait, 10)
     assert rows(other) == (0, 0, 0)
     go_on.set()
-    assert await saving
+    assert await saving is Saved.NEW
     assert rows(other) == (1, 3, 2)
     other.dispose()
 
@@ -473,7 +485,7 @@ async def test_close_writes_what_was_submitted(database: Database) -> None:
     saving = [asyncio.ensure_future(store.save(record(f"m{n}"))) for n in range(10)]
     await asyncio.sleep(0)
     await store.close()
-    assert await asyncio.gather(*saving) == [True] * 10
+    assert await asyncio.gather(*saving) == [Saved.NEW] * 10
 
 
 # Replacing.
@@ -490,15 +502,15 @@ async def test_a_replaced_message_is_the_new_one_whole_under_its_old_number(
     """Nothing of the old one is left, and no other message is touched."""
     clock = SettableClock()
     store = MessageStore(database, clock=clock)
-    assert await store.save(record())
-    assert await store.save(record(account_id=2))
+    assert await store.save(record()) is Saved.NEW
+    assert await store.save(record(account_id=2)) is Saved.NEW
     number = number_of(database_engine)
     clock.advance(timedelta(hours=1))
     new = record(
         subject="Neu", recipients=[RecipientRecord("bcc", 0, None, "c@x")], attachments=[file_attachment(0, b"n")]
     )
 
-    assert await store.replace(new) is True
+    assert await store.replace(new) is Saved.REPLACED
 
     assert rows(database_engine) == (2, 4, 3)
     read = (
@@ -513,17 +525,19 @@ async def test_a_replaced_message_is_the_new_one_whole_under_its_old_number(
 
 
 async def test_replacing_what_is_not_there_writes_it(store: MessageStore, database_engine: Engine) -> None:
-    assert await store.replace(record()) is False
-    assert await store.save(record()) is False
+    assert await store.replace(record()) is Saved.NEW
+    assert await store.save(record()) is Saved.KNOWN
     assert rows(database_engine) == (1, 3, 2)
 
 
 async def test_replacing_streams_what_is_large(store: MessageStore, database_engine: Engine, tmp_path: Path) -> None:
     path = tmp_path / "large"
     path.write_bytes(os.urandom(2 * MEBIBYTE))
-    assert await store.save(record())
+    assert await store.save(record()) is Saved.NEW
     with path.open("rb") as source:
-        assert await store.replace(record(attachments=[file_attachment(0, source, size=2 * MEBIBYTE)]))
+        assert (
+            await store.replace(record(attachments=[file_attachment(0, source, size=2 * MEBIBYTE)])) is Saved.REPLACED
+        )
     content = run_reading(database_engine, lambda connection: connection.scalar(select(attachment.c.biContent)))
     assert content == path.read_bytes()
 
@@ -534,7 +548,7 @@ async def test_a_refused_replacement_leaves_the_old_message(
 ) -> None:
     new = poison()
     old = record(new.graph_message_id) if new.account_id == 1 else record()
-    assert await store.save(old)
+    assert await store.save(old) is Saved.NEW
     with pytest.raises(MessageRefused, match="refuses the message"):
         await store.replace(new)
     assert rows(database_engine) == (1, 3, 2)
@@ -546,7 +560,7 @@ async def test_readers_see_the_old_message_or_the_new_one(gateway: Gateway, data
     """Not a mix, and not half of one: another process reads while it is replaced."""
     inside, go_on = threading.Event(), threading.Event()
     store = MessageStore(database, clock=CLOCK)
-    assert await store.save(record())
+    assert await store.save(record()) is Saved.NEW
     other = gateway.engine()
 
     @event.listens_for(database.engine, "commit")
@@ -558,7 +572,7 @@ async def test_readers_see_the_old_message_or_the_new_one(gateway: Gateway, data
     await asyncio.to_thread(inside.wait, 10)
     assert rows(other) == (1, 3, 2)
     go_on.set()
-    assert await replacing
+    assert await replacing is Saved.REPLACED
     assert rows(other) == (1, 0, 0)
     other.dispose()
 

@@ -15,7 +15,7 @@ from console.purging import Purged, PurgeLimits, PurgeOrder, Purging
 from db import accounts, retention
 from db.accounts import AccountSettings
 from db.engine import Database, run_reading, run_writing
-from db.messages import MessageStore
+from db.messages import MessageStore, Saved
 from db.retention import Bounds, OldMessage
 from db.tables import attachment, message
 from tests.databases import Gateway
@@ -205,7 +205,7 @@ async def test_others_read_and_write_while_a_batch_is_under_way(database: Databa
             # On SQL Server who counts them all waits for the commit; on SQLite who writes does.
             assert rows(other) == (4, 12, 8)
             writer = Database(other)
-            assert await MessageStore(writer, clock=CLOCK).save(record("new"))
+            assert await MessageStore(writer, clock=CLOCK).save(record("new")) is Saved.NEW
     finally:
         go_on.set()
     assert (await purging).messages == 3

@@ -1,0 +1,162 @@
+"""What is still to be done in the mailboxes to messages that are imported: columns of `tblEmailMessage`.
+
+An action is written with its message, in one transaction, and is due when whoever imported the message should have
+done it. Who takes what is due moves the time ahead: nobody else does the same meanwhile, and if he dies, another takes
+it up. Every function takes the connection of a transaction; see `db.engine`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, literal, null, select, update
+
+from db.locking import by_row, skipping_locked
+from db.tables import message
+
+LEASE: Final = timedelta(minutes=2)
+"""How long an action is with who imported its message, or took it because it was due."""
+
+_row = message.c
+
+
+class State(StrEnum):
+    """`sAfterImportState`. `gone`: the message is no longer where it was imported from, and was left alone."""
+
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What is to be done: `kind` is read, move or delete. `attempts`: how many failed; `due`: ours until then."""
+
+    account_id: int
+    graph_id: str
+    kind: str
+    attempts: int
+    due: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How far an action is. `due`: when it is tried again, None unless it is pending. `detail`: for an operator."""
+
+    action: Action
+    state: State
+    attempts: int
+    due: datetime | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many actions of an account are pending, and how many failed for good."""
+
+    pending: int = 0
+    failed: int = 0
+
+
+def wanted(kind: str | None, now: datetime) -> dict[str, Any]:
+    """The columns of a message that is imported now, after which `kind` is to be done; None or 'none': nothing."""
+    wants = kind not in {None, "none"}
+    return {
+        "sAfterImport": kind if wants else None,
+        "sAfterImportState": State.PENDING.value if wants else None,
+        "nAfterImportAttempts": 0 if wants else None,
+        "dtAfterImportDue": now + LEASE if wants else None,
+    }
+
+
+def anything_due(connection: Connection, *, now: datetime) -> bool:
+    """True when `claim` might find something."""
+    return connection.scalar(select(literal(1)).select_from(message).where(_is_due(now)).limit(1)) is not None
+
+
+def claim(connection: Connection, *, now: datetime, most: int) -> list[Action]:
+    """Take up to `most` actions that are due, longest due first: they are ours for LEASE."""
+    columns = (_row.nMessageID, _row.nAccountID, _row.sGraphMessageID, _row.sAfterImport, _row.nAfterImportAttempts)
+    look = select(*columns).where(_is_due(now)).order_by(_row.dtAfterImportDue).limit(most)
+    rows = connection.execute(skipping_locked(look, message)).all()
+    if rows:
+        taken = update(message).where(_row.nMessageID.in_([each.nMessageID for each in rows]))
+        connection.execute(by_row(taken.values(dtAfterImportDue=now + LEASE)))
+    return [Action(row[1], row[2], row[3], row[4] or 0, now + LEASE) for row in rows]
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    return and_(_row.sAfterImportState == State.PENDING.value, _row.dtAfterImportDue <= now)
+
+
+def end(connection: Connection, ended: Sequence[Ended]) -> None:
+    """Note how far these actions are, each of which was pending."""
+    rows = [
+        {
+            "account": each.action.account_id,
+            "graph": each.action.graph_id,
+            "state": each.state.value,
+            "attempts": each.attempts,
+            "due": each.due,
+            "detail": each.detail,
+        }
+        # In one order for all, as in db.messages.
+        for each in sorted(ended, key=lambda each: (each.action.account_id, each.action.graph_id))
+    ]
+    if rows:
+        connection.execute(_END, rows)
+
+
+_END = by_row(
+    update(message)
+    .where(
+        _row.nAccountID == bindparam("account"),
+        _row.sGraphMessageID == bindparam("graph"),
+        _row.sAfterImportState == State.PENDING.value,
+    )
+    .values(
+        sAfterImportState=bindparam("state"),
+        nAfterImportAttempts=bindparam("attempts"),
+        dtAfterImportDue=bindparam("due"),
+        sAfterImportDetail=bindparam("detail"),
+    )
+)
+
+
+def retry_failed(connection: Connection, account_id: int, *, after: int, now: datetime, most: int) -> list[int]:
+    """Have up to `most` actions of the account that failed for good be tried again; the numbers of their messages.
+
+    In the order of these numbers, beginning after that one: what fails again meanwhile is not met twice.
+    """
+    failed = (
+        select(_row.nMessageID)
+        .where(_row.sAfterImportState == State.FAILED.value, _row.nAccountID == account_id, _row.nMessageID > after)
+        .order_by(_row.nMessageID)
+        .limit(most)
+    )
+    numbers = list(connection.scalars(skipping_locked(failed, message)))
+    if numbers:
+        again = update(message).where(_row.nMessageID.in_(numbers), _row.sAfterImportState == State.FAILED.value)
+        values = {
+            "sAfterImportState": State.PENDING.value,
+            "nAfterImportAttempts": 0,
+            "dtAfterImportDue": now,
+            "sAfterImportDetail": null(),
+        }
+        connection.execute(by_row(again.values(values)))
+    return numbers
+
+
+def counts(connection: Connection) -> dict[int, Counts]:
+    """What is left to do, and what failed, by account; by the index alone."""
+    found: dict[int, dict[str, int]] = {}
+    for row in connection.execute(
+        select(_row.nAccountID, _row.sAfterImportState, func.count())
+        .where(_row.sAfterImportState.in_([State.PENDING.value, State.FAILED.value]))
+        .group_by(_row.nAccountID, _row.sAfterImportState)
+    ):
+        found.setdefault(row[0], {})[row[1]] = row[2]
+    return {account_id: Counts(**each) for account_id, each in found.items()}

@@ -1,0 +1,33 @@
+"""Changing messages in a mailbox (graph.md section 7). All of it needs Mail.ReadWrite."""
+
+from typing import Final
+
+from graph.client import GraphClient
+from graph.folders import CALL_SECONDS
+from graph.mailbox import Mailbox
+from graph.messages import message_path
+
+DELETED_ITEMS: Final = "deleteditems"
+"""Where a message is moved that is to be deleted. Not by DELETE: where that puts it is not certain, and repeated, by us
+or by aiohttp when a connection breaks, it would find the message there by its immutable id, and delete it for good."""
+
+
+class MailActions:
+    """Changes messages, by their immutable ids. Every method raises what `GraphClient.request` raises.
+
+    A 404 is not told apart here: message, target folder or mailbox may be what is missing.
+    """
+
+    def __init__(self, client: GraphClient) -> None:
+        self._client = client
+
+    async def mark_read(self, mailbox: Mailbox, message_id: str) -> None:
+        """Mark it as read. Safe to repeat."""
+        url = message_path(mailbox, message_id)
+        await self._client.request(mailbox, "PATCH", url, json={"isRead": True}, deadline_seconds=CALL_SECONDS)
+
+    async def move(self, mailbox: Mailbox, message_id: str, folder: str) -> None:
+        """Move it to a folder, by that one's id or well-known name. It keeps its immutable id, also when repeated."""
+        url = f"{message_path(mailbox, message_id)}/move"
+        body = {"destinationId": folder}
+        await self._client.request(mailbox, "POST", url, json=body, deadline_seconds=CALL_SECONDS)

@@ -1,0 +1,266 @@
+"""What is done in the mailboxes after imports: right after the commit, or when it is due because that did not happen.
+
+Nothing of it touches the import: the message is committed with what is to be done, its delivery is settled, and trouble
+here is noted on the message's row. The rights to change mail may be missing where those to read are there, so accounts
+are held for it on their own.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final
+
+import structlog
+
+from db import after_import
+from db.after_import import LEASE, Action, Ended, State
+from db.engine import Database
+from db.errors import DatabaseUnavailable
+from graph.errors import AccountError, GraphError, GraphUnavailable
+from graph.mailbox import Mailbox
+from groupcommit import GroupCommit
+from processor.accounts import AFTER_IMPORT, AccountDirectory, Holds
+from processor.errors import Unprocessable, where_of
+from processor.mailbox_actions import ActionRefused, ActionTaker
+from processor.metrics import ProcessorMetrics
+
+_OF_ONE_MAILBOX: Final = 2
+"""Actions at a time: Graph serves four calls of a mailbox at once, and imports need some."""
+_MOST_WAITING: Final = 2_000
+_MOST_CLAIMED: Final = 100
+_LOOK_SECONDS: Final = 5.0
+_HOLDS_LOADED_EVERY: Final = timedelta(minutes=1)
+_ENOUGH_TIME: Final = timedelta(seconds=30)
+"""What is left of the lease when an action begins."""
+_BEFORE_THE_END: Final = timedelta(seconds=5)
+"""Of the lease, an action that goes on is broken off."""
+_FINISH_SECONDS: Final = 2.0
+_DISABLED_FOR: Final = timedelta(minutes=15)
+_FIRST_WAIT: Final = timedelta(seconds=30)
+_LONGEST_WAIT: Final = timedelta(hours=2)
+_MOST_ATTEMPTS: Final = 5
+_MOST_OUTAGES: Final = 20
+"""Attempts that Graph does not answer: with the waits between them more than a day."""
+_MOST_IN_ONE_WRITE: Final = 100
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What is to be done in one mailbox, in the order it came."""
+
+    waiting: deque[tuple[Action, bool]] = field(default_factory=deque)
+    """Each with whether to look where the message is first."""
+    workers: int = 0
+
+
+class AfterImport:
+    """Does what is to be done, between `start` and `close`."""
+
+    def __init__(
+        self,
+        database: Database,
+        taker: ActionTaker,
+        directory: AccountDirectory,
+        *,
+        clock: Callable[[], datetime],
+        random: Random,
+        metrics: ProcessorMetrics,
+        look_seconds: float = _LOOK_SECONDS,
+    ) -> None:
+        self._database = database
+        self._taker = taker
+        self._directory = directory
+        self._holds = Holds(database, clock=clock, random=random, metrics=metrics, role=AFTER_IMPORT)
+        self._clock = clock
+        self._random = random
+        self._metrics = metrics
+        self._look_seconds = look_seconds
+        self._lanes: dict[int, _Lane] = {}
+        self._waiting = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.Task[None] | None = None
+        self._closing = False
+        self._next_load: datetime | None = None
+        self._notes: GroupCommit[Ended, None] = GroupCommit(self._write, most_items=_MOST_IN_ONE_WRITE)
+
+    def start(self) -> None:
+        """Begin to look for what is due."""
+        self._looking = asyncio.create_task(self._look_for_ever())
+        self._looking.add_done_callback(_tell_of_end)
+
+    def soon(self, account_id: int, message_id: str, kind: str | None, *, committed_after: datetime) -> None:
+        """A message was committed with this to be done, at that time or later, and its delivery is settled.
+
+        Returns at once and never fails: what is not done here is due for any processor.
+        """
+        if kind in {None, "none"} or self._closing or self._waiting >= _MOST_WAITING:
+            return
+        self._add(Action(account_id, message_id, str(kind), 0, committed_after + LEASE), look_first=False)
+
+    async def close(self) -> None:
+        """Finish what is under way, within two seconds; what was not begun is due for others."""
+        self._closing = True
+        for lane in self._lanes.values():
+            lane.waiting.clear()
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
+            if not self._looking.cancelled():
+                self._looking.result()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=_FINISH_SECONDS)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+        await self._notes.close()
+
+    # What is due.
+
+    async def _look_for_ever(self) -> None:
+        while True:
+            try:
+                claimed = await self._look()
+            except DatabaseUnavailable:  # who imports says that it is away
+                claimed = 0
+            if claimed < _MOST_CLAIMED:
+                await asyncio.sleep(self._look_seconds * self._random.uniform(0.8, 1.2))
+
+    async def _look(self) -> int:
+        now = self._clock()
+        if self._next_load is None or now >= self._next_load:
+            await self._holds.load()
+            self._next_load = now + _HOLDS_LOADED_EVERY
+        if self._waiting >= _MOST_CLAIMED:
+            return 0
+        # Read first: on SQLite even a write that changes nothing takes its turn.
+        if not await self._database.read(lambda connection: after_import.anything_due(connection, now=now)):
+            return 0
+        claimed = await self._database.write(
+            lambda connection: after_import.claim(connection, now=now, most=_MOST_CLAIMED)
+        )
+        await self._directory.refresh({each.account_id for each in claimed})
+        for action in claimed:
+            self._add(action, look_first=True)
+        return len(claimed)
+
+    # Doing it.
+
+    def _add(self, action: Action, *, look_first: bool) -> None:
+        lane = self._lanes.setdefault(action.account_id, _Lane())
+        lane.waiting.append((action, look_first))
+        self._waiting += 1
+        if lane.workers < _OF_ONE_MAILBOX:
+            lane.workers += 1
+            task = asyncio.create_task(self._work(action.account_id, lane))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _work(self, account_id: int, lane: _Lane) -> None:
+        try:
+            while lane.waiting:
+                action, look_first = lane.waiting.popleft()
+                self._waiting -= 1
+                await self._do(action, look_first=look_first)
+        finally:
+            lane.workers -= 1
+            if not lane.workers and not lane.waiting:
+                self._lanes.pop(account_id, None)
+
+    async def _do(self, action: Action, *, look_first: bool) -> None:
+        if action.due - self._clock() < _ENOUGH_TIME:
+            return  # it waited here for too long, and is soon taken by whoever finds it due
+        try:
+            ended = await self._tried(action, look_first=look_first)
+            await self._notes.submit([ended])
+        except DatabaseUnavailable as exc:
+            log.warning("after_import_not_noted", error=str(exc))
+        except Exception as exc:  # noqa: BLE001  # it stays due; the others must not wait for it
+            _tell(exc, message=action.graph_id)
+
+    async def _tried(self, action: Action, *, look_first: bool) -> Ended:
+        await self._directory.refresh([action.account_id])
+        try:
+            mailbox = self._directory.mailbox(action.account_id)
+        except Unprocessable as exc:
+            return self._not_served(action, exc)
+        wait = self._holds.delay(action.account_id)
+        if wait is not None:
+            return self._waits(action, wait)
+        settings = self._directory.settings(action.account_id)
+        facts = {"account": mailbox.account_name, "action": action.kind, "message": action.graph_id}
+        try:
+            async with self._within_lease(action, mailbox):
+                state, detail = await self._taker.take(
+                    mailbox, settings, action.kind, action.graph_id, look_first=look_first
+                )
+            await self._holds.release(mailbox)
+        except AccountError as exc:
+            return self._waits(action, await self._holds.hold(mailbox, exc))
+        except Exception as exc:  # noqa: BLE001  # one message nobody foresaw must not stop the others; it is told
+            return self._failed(action, exc, facts)
+        self._count(action, state.value)
+        log.info("after_import_ended", state=state.value, **facts)
+        return Ended(action, state, action.attempts, detail=detail)
+
+    @asynccontextmanager
+    async def _within_lease(self, action: Action, mailbox: Mailbox) -> AsyncIterator[None]:
+        """End what takes too long: somebody else would begin with it."""
+        seconds = (action.due - self._clock() - _BEFORE_THE_END).total_seconds()
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError as reason:
+            raise GraphUnavailable(
+                f"'{action.kind}' for {mailbox} took more than {seconds:.0f} seconds. It is tried again."
+            ) from reason
+
+    def _not_served(self, action: Action, exc: Unprocessable) -> Ended:
+        if exc.reason == "AccountDisabled":
+            return self._waits(action, _DISABLED_FOR)
+        self._count(action, "failed")
+        return Ended(action, State.FAILED, action.attempts, detail="The account was removed before it was done.")
+
+    def _waits(self, action: Action, wait: timedelta) -> Ended:
+        self._count(action, "waiting")
+        return Ended(action, State.PENDING, action.attempts, due=self._clock() + wait)
+
+    def _failed(self, action: Action, exc: Exception, facts: dict[str, str]) -> Ended:
+        attempts = action.attempts + 1
+        detail = str(exc)
+        if not isinstance(exc, GraphError | ActionRefused):
+            # An error nobody foresaw may quote what it choked on, and that may be mail.
+            detail = "An error in mail-importer itself; its log has the place (after_import_failed)."
+            _tell(exc, **facts)
+        most = _MOST_OUTAGES if isinstance(exc, GraphUnavailable) else _MOST_ATTEMPTS
+        if isinstance(exc, ActionRefused) or attempts >= most:
+            self._count(action, "failed")
+            log.warning("after_import_given_up", error=detail, attempts=attempts, **facts)
+            return Ended(action, State.FAILED, attempts, detail=detail)
+        self._count(action, "retried")
+        wait = min(_FIRST_WAIT * 2 ** (attempts - 1), _LONGEST_WAIT) * self._random.uniform(0.8, 1.2)
+        asked = timedelta(seconds=getattr(exc, "retry_after", None) or 0)
+        return Ended(action, State.PENDING, attempts, due=self._clock() + max(wait, asked), detail=detail)
+
+    def _count(self, action: Action, outcome: str) -> None:
+        self._metrics.after_import.labels(action.kind, outcome).inc()
+
+    async def _write(self, ended: list[Ended]) -> Sequence[None]:
+        await self._database.write(lambda connection: after_import.end(connection, ended))
+        return [None] * len(ended)
+
+
+def _tell_of_end(looking: "asyncio.Task[None]") -> None:
+    failure = None if looking.cancelled() else looking.exception()
+    if isinstance(failure, Exception):
+        _tell(failure)
+
+
+def _tell(exc: Exception, **facts: str) -> None:
+    log.error("after_import_failed", error_type=type(exc).__name__, where=where_of(exc), **facts)

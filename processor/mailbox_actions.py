@@ -1,0 +1,99 @@
+"""One action in a mailbox: mark, move or delete a message that is imported. Safe to repeat."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Final
+
+from db.accounts import AccountSettings
+from db.after_import import State
+from graph.actions import DELETED_ITEMS, MailActions
+from graph.client import GraphClient
+from graph.errors import GraphUnavailable, ItemGone, MailboxNotFound
+from graph.folders import MailFolders
+from graph.mailbox import Mailbox
+from graph.messages import MailReader
+
+Verdict = tuple[State, str | None]
+"""How it ended, and what an operator should know of it."""
+
+_DONE: Final[Verdict] = (State.DONE, None)
+_DELETED: Final[Verdict] = (State.GONE, "The message is no longer in the mailbox.")
+_ELSEWHERE: Final[Verdict] = (
+    State.GONE,
+    "Somebody moved the message out of the account's folder, or it was imported from elsewhere; it was left alone.",
+)
+
+
+class ActionRefused(Exception):
+    """The account's settings do not let it be done; the text is for an operator."""
+
+
+class ActionTaker:
+    """Does what is to be done to messages.
+
+    An immutable id is still good after a move, so a repeat would move a message again, also out of a folder to which
+    its owner moved it meanwhile. Whoever does not come right after the commit looks first where the message is.
+    """
+
+    def __init__(self, client: GraphClient, *, clock: Callable[[], datetime]) -> None:
+        self._reader = MailReader(client)
+        self._actions = MailActions(client)
+        self._folders = MailFolders(client, self._reader, clock=clock)
+
+    async def take(
+        self, mailbox: Mailbox, settings: AccountSettings, kind: str, message_id: str, *, look_first: bool
+    ) -> Verdict:
+        """Do it; what is done already, or has nothing left to be done to, is no error.
+
+        Raises:
+            ActionRefused: the account wants something else by now.
+            GraphError: as `GraphClient.request`.
+        """
+        if settings.after_import != kind:
+            raise ActionRefused(
+                f"The account's --after-import was changed to {settings.after_import} before '{kind}' was done. "
+                "Nothing was changed in the mailbox."
+            )
+        if kind == "read":
+            return await self._told(mailbox, message_id, lambda: self._actions.mark_read(mailbox, message_id))
+        target = DELETED_ITEMS if kind == "delete" else settings.move_to_folder
+        if target is None:
+            raise ActionRefused("The account names no folder to move to: mail-importer accounts update NAME --move-to")
+        if look_first and (found := await self._look(mailbox, settings, target, message_id)) is not None:
+            return found
+        if kind == "delete":
+            return await self._told(mailbox, message_id, lambda: self._actions.move(mailbox, message_id, target))
+        return await self._move(mailbox, target, message_id)
+
+    async def _look(self, mailbox: Mailbox, settings: AccountSettings, target: str, message_id: str) -> Verdict | None:
+        """What is left to do: None when the message is where it was imported from."""
+        try:
+            place = await self._reader.parent_folder(mailbox, message_id)
+        except ItemGone:
+            return _DELETED
+        if place == await self._folders.folder_id(mailbox, target):
+            return _DONE
+        return None if place == await self._folders.folder_id(mailbox, settings.folder) else _ELSEWHERE
+
+    async def _move(self, mailbox: Mailbox, target: str, message_id: str) -> Verdict:
+        folder_id = await self._folders.folder_id(mailbox, target)
+        try:
+            await self._actions.move(mailbox, message_id, folder_id)
+        except (ItemGone, MailboxNotFound):
+            # The message, or the folder that we remember.
+            self._folders.forget(mailbox, target)
+            again = await self._folders.folder_id(mailbox, target)
+            return await self._told(mailbox, message_id, lambda: self._actions.move(mailbox, message_id, again))
+        return _DONE
+
+    async def _told(self, mailbox: Mailbox, message_id: str, act: Callable[[], Awaitable[None]]) -> Verdict:
+        """Act; a 404 means that the message is gone, unless the mailbox is, or says otherwise."""
+        try:
+            await act()
+        except (ItemGone, MailboxNotFound) as error:
+            try:
+                await self._reader.parent_folder(mailbox, message_id)
+            except ItemGone:
+                return _DELETED
+            raise GraphUnavailable(f"{error} Yet the message is there. It is tried again.", **error.facts) from error
+        return _DONE

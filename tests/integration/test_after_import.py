@@ -1,0 +1,421 @@
+"""What becomes of messages in the mailbox once they are imported: marked, moved or deleted, whoever dies in between."""
+
+import asyncio
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import structlog
+from sqlalchemy import Connection
+
+from db import accounts
+from db.messages import MessageStore
+from graph.errors import FolderNotFound
+from graph.folders import MailFolders
+from graph.messages import MailReader
+from processor.importer import Importer
+from simulator.calls import Operation
+from simulator.faults import FaultKind
+from simulator.mailboxes import Folder, Mailbox
+from simulator.post_office import DeliveredMessage
+from simulator.tenants import DEFAULT_ROLES
+from tests.databases import on_every_database
+from tests.integration.world import World, until
+
+pytestmark = on_every_database
+
+CHANGING = (Operation.UPDATE_MESSAGE, Operation.MOVE_MESSAGE, Operation.DELETE_MESSAGE)
+
+
+async def account_that(world: World, after_import: str, move_to: str | None = None) -> tuple[Mailbox, int]:
+    mailbox = world.new_mailbox("Laboratoire")
+    return mailbox, await world.add_account(mailbox, after_import=after_import, move_to_folder=move_to)
+
+
+async def leave_pending(world: World, kind: str, delivered: list[DeliveredMessage]) -> None:
+    """Import the messages as a process does that dies between the commits and the actions; its time is over."""
+    store = MessageStore(world.database, clock=world.clock)
+    importer = Importer(MailReader(world.graph), store, clock=world.clock, sleep=world.sleeps)
+    for each in delivered:
+        await importer.run(world.opened(each.mailbox), each.message_id, correlation="dead", then=kind)
+    await store.close()
+    assert {row.state for row in await world.actions()} == {"pending"}
+    world.clock.advance(minutes=3)
+
+
+async def set_action(world: World, name: str, after_import: str, move_to: str | None) -> None:
+    def work(connection: Connection) -> None:
+        found = accounts.by_name(connection, name).settings
+        changed = replace(found, after_import=after_import, move_to_folder=move_to)
+        accounts.change(connection, name, changed, now=world.clock())
+
+    await world.database.write(work)
+    world.clock.advance(seconds=6)  # what processors know of accounts is as old as that
+
+
+def folder_of(mailbox: Mailbox, *path: str) -> Folder:
+    """The folder at that path of display names."""
+    found: Folder | None = None
+    for name in path:
+        [found] = [each for each in mailbox.children(found) if each.display_name == name]
+    assert found is not None
+    return found
+
+
+def changes(world: World) -> dict[str, int]:
+    return {str(each): world.calls(each) for each in CHANGING if world.calls(each)}
+
+
+# What is done.
+
+
+async def test_a_message_is_left_as_it_is(world: World) -> None:
+    """`none` costs no call, and nothing is noted."""
+    mailbox, account = await account_that(world, "none")
+    await world.notify(account, await world.deliver(mailbox, 2))
+    await world.import_and_act()
+    assert changes(world) == {}
+    assert {(each.kind, each.state, each.due) for each in await world.actions()} == {(None, None, None)}
+
+
+async def test_messages_are_marked_as_read(world: World) -> None:
+    """One call each."""
+    mailbox, account = await account_that(world, "read")
+    delivered = await world.deliver(mailbox, 5)
+    await world.notify(account, delivered)
+    await world.import_and_act()
+    assert all(each.message.is_read for each in delivered)
+    assert changes(world) == {"update_message": 5}
+    assert {(each.kind, each.state, each.due) for each in await world.actions()} == {("read", "done", None)}
+
+
+async def test_messages_are_deleted(world: World) -> None:
+    """They land in Deleted Items, by one call each, and are imported once."""
+    mailbox, account = await account_that(world, "delete")
+    delivered = await world.deliver(mailbox, 5)
+    await world.notify(account, delivered)
+    await world.import_and_act()
+    assert len(mailbox.folders["deleteditems"].messages) == 5
+    assert changes(world) == {"move_message": 5}
+    assert {each.state for each in await world.actions()} == {"done"}
+    assert len(await world.imported_ids()) == 5
+
+
+@pytest.mark.parametrize("name", ["Archive", "archive"])
+async def test_messages_are_moved_to_a_folder_that_exchange_makes(world: World, name: str) -> None:
+    """Its id is looked up once for all of them."""
+    mailbox, account = await account_that(world, "move", name)
+    await world.notify(account, await world.deliver(mailbox, 5))
+    await world.import_and_act()
+    assert len(mailbox.folders["archive"].messages) == 5
+    assert changes(world) == {"move_message": 5}
+    assert world.calls(Operation.GET_FOLDER) == 1
+    assert {each.state for each in await world.actions()} == {"done"}
+
+
+async def test_a_path_is_made_where_it_is_missing(world: World) -> None:
+    """Below a folder that is named in English while the mailbox speaks French; made once, listed once a level."""
+    mailbox, account = await account_that(world, "move", "Inbox/Importés/2026")
+    mailbox.folders["inbox"].display_name = "Boîte de réception"
+    mailbox.folders["archive"].display_name = "Archives"
+    await world.notify(account, await world.deliver(mailbox, 20))
+    await world.import_and_act()
+    target = folder_of(mailbox, "Boîte de réception", "Importés", "2026")
+    assert len(target.messages) == 20
+    assert world.calls(Operation.CREATE_FOLDER) == 2
+    assert world.calls(Operation.LIST_FOLDERS) == 2
+    assert not any(each.display_name == "Inbox" for each in mailbox.children(None))
+
+
+async def test_a_path_that_is_there_is_found_in_any_letter_case(world: World) -> None:
+    """Also beyond the first page of a long list of folders."""
+    mailbox, account = await account_that(world, "move", "BEFUNDE/straße/2026")
+    for number in range(120):
+        mailbox.add_folder(f"Ordner {number}")
+    top = mailbox.add_folder("Befunde")
+    street = mailbox.add_folder("STRASSE", parent=top)
+    target = mailbox.add_folder("2026", parent=street)
+    await world.notify(account, await world.deliver(mailbox, 3))
+    await world.import_and_act()
+    assert len(target.messages) == 3
+    assert world.calls(Operation.CREATE_FOLDER) == 0
+
+
+async def test_a_folder_can_be_named_by_its_id(world: World) -> None:
+    """As an administrator copies it out of another program."""
+    mailbox = world.new_mailbox("Laboratoire")
+    target = mailbox.add_folder("Fertig / erledigt")
+    account = await world.add_account(mailbox, after_import="move", move_to_folder=target.folder_id)
+    await world.notify(account, await world.deliver(mailbox, 3))
+    await world.import_and_act()
+    assert len(target.messages) == 3
+    assert world.calls(Operation.LIST_FOLDERS) == 0
+
+
+async def test_a_folder_that_was_deleted_is_made_anew(world: World) -> None:
+    """The id that is remembered is good no more: Graph's 404 is about it, not about the message."""
+    mailbox, account = await account_that(world, "move", "Fertig")
+    await world.notify(account, await world.deliver(mailbox, 1))
+    async with world.processing():
+        await until(world.queue_is_empty)
+        await until(world.actions_ended)
+        first = folder_of(mailbox, "Fertig")
+        del mailbox.folders[first.folder_id]
+        await world.notify(account, await world.deliver(mailbox, 1))
+        await until(world.queue_is_empty)
+        await until(world.actions_ended)
+    second = folder_of(mailbox, "Fertig")
+    assert second is not first
+    assert len(second.messages) == 1
+    assert [each.state for each in await world.actions()] == ["done", "done"]
+
+
+async def test_two_tasks_make_a_folder_once(world: World) -> None:
+    """Of several processes the second finds what the first made: Graph refuses a name that is taken."""
+    mailbox = world.new_mailbox("Laboratoire")
+    finders = [MailFolders(world.graph, MailReader(world.graph), clock=world.clock) for _ in range(4)]
+    found = await asyncio.gather(*(each.folder_id(world.opened(mailbox), "A/B/C") for each in finders))
+    assert set(found) == {folder_of(mailbox, "A", "B", "C").folder_id}
+
+
+async def test_an_id_that_is_none_is_no_name(world: World) -> None:
+    """Nobody wants a folder that is called like an id."""
+    mailbox = world.new_mailbox("Laboratoire")
+    folders = MailFolders(world.graph, MailReader(world.graph), clock=world.clock)
+    with pytest.raises(FolderNotFound):
+        await folders.folder_id(world.opened(mailbox), "A" * 120)
+    assert world.calls(Operation.CREATE_FOLDER) == 0
+
+
+# Again and again.
+
+
+async def test_repeated_deliveries_act_once(world: World) -> None:
+    """What is known is not acted on again."""
+    mailbox, account = await account_that(world, "move", "Archive")
+    delivered = await world.deliver(mailbox, 4)
+    for _ in range(3):
+        await world.notify(account, delivered)
+    await world.import_and_act()
+    await world.notify(account, delivered)
+    await world.import_and_act()
+    assert changes(world) == {"move_message": 4}
+
+
+@pytest.mark.parametrize(("kind", "move_to"), [("read", None), ("move", "Archive/2026"), ("delete", None)])
+async def test_what_a_dead_process_left_is_taken_up(world: World, kind: str, move_to: str | None) -> None:
+    """Killed between the commits and the actions: by any processor, once its turn is over."""
+    mailbox, _account = await account_that(world, kind, move_to)
+    delivered = await world.deliver(mailbox, 4)
+    await leave_pending(world, kind, delivered)
+    assert changes(world) == {}
+    await world.import_and_act()
+    assert sum(changes(world).values()) == 4
+    assert {each.state for each in await world.actions()} == {"done"}
+    assert len(mailbox.folders["inbox"].messages) == (4 if kind == "read" else 0)
+
+
+async def test_what_was_done_but_not_noted_is_not_done_twice(world: World) -> None:
+    """Killed after Graph deleted and before it was noted: they are found there."""
+    mailbox, _account = await account_that(world, "delete")
+    delivered = await world.deliver(mailbox, 3)
+    await leave_pending(world, "delete", delivered)
+    for each in delivered:
+        mailbox.delete(each.message)
+    await world.import_and_act()
+    assert changes(world) == {}
+    assert len(mailbox.folders["deleteditems"].messages) == 3
+    assert {each.state for each in await world.actions()} == {"done"}
+
+
+async def test_a_message_is_not_deleted_twice_when_the_answer_is_lost(world: World) -> None:
+    """The connection breaks after Graph acted: it is looked for, and not deleted from Deleted Items, too."""
+    mailbox, account = await account_that(world, "delete")
+    await world.notify(account, await world.deliver(mailbox, 1))
+    world.fault(FaultKind.ANSWER_LOST, operation=Operation.MOVE_MESSAGE, count=1)
+    async with world.processing():
+        await until(lambda: _attempts(world, 1))
+        world.clock.advance(minutes=5)
+        await until(world.actions_ended)
+    assert len(mailbox.folders["deleteditems"].messages) == 1
+    [row] = await world.actions()
+    assert row.state == "done"
+
+
+async def test_what_somebody_filed_meanwhile_is_left_alone(world: World) -> None:
+    """Its owner put it into a folder of his own before its turn came."""
+    mailbox, _account = await account_that(world, "delete")
+    filed, kept = await world.deliver(mailbox, 2)
+    await leave_pending(world, "delete", [filed, kept])
+    own = mailbox.add_folder("Projekt")
+    world.simulator.move_message(mailbox, filed.message_id, own.folder_id)
+    await world.import_and_act()
+    assert [each.letter for each in own.messages] == [filed.message.letter]
+    assert {each.graph_id: each.state for each in await world.actions()} == {
+        filed.message_id: "gone",
+        kept.message_id: "done",
+    }
+
+
+@pytest.mark.parametrize(("kind", "move_to"), [("read", None), ("move", "Archive"), ("delete", None)])
+async def test_a_message_that_is_gone_is_done(world: World, kind: str, move_to: str | None) -> None:
+    """Deleted for good meanwhile: 404, told on its row, and not tried again."""
+    mailbox, _account = await account_that(world, kind, move_to)
+    delivered = await world.deliver(mailbox, 2)
+    await leave_pending(world, kind, delivered)
+    for each in delivered:
+        world.simulator.remove_message(mailbox, each.message_id)
+    await world.import_and_act()
+    assert [(each.state, each.due) for each in await world.actions()] == [("gone", None)] * 2
+    assert len(await world.imported_ids()) == 2
+
+
+async def test_two_processors_do_not_do_the_same(world: World) -> None:
+    """Each action is one call, whoever finds it due."""
+    mailbox, _account = await account_that(world, "move", "Archive")
+    delivered = await world.deliver(mailbox, 30)
+    await leave_pending(world, "move", delivered)
+    queue = world.new_queue()
+    async with world.processing(), world.processing(queue=queue):
+        await until(world.actions_ended)
+    await queue.close()
+    assert changes(world) == {"move_message": 30}
+    assert world.simulator.statistics()["throttled"] == 0
+
+
+# Trouble.
+
+
+async def test_without_the_right_actions_wait_and_imports_go_on(world: World) -> None:
+    """403: Mail.Read is granted, Mail.ReadWrite is not. The administrator sees it; once granted, all is done."""
+    mailbox, account = await account_that(world, "move", "Archive")
+    world.application.roles = ("Mail.Read",)
+    world.simulator.tokens.revoke_all()
+    await world.notify(account, await world.deliver(mailbox, 6))
+    async with world.processing():
+        await until(lambda: _imported(world, 6))
+        await until(world.queue_is_empty)
+        await until(world.conditions)
+        await world.notify(account, await world.deliver(mailbox, 2))
+        await until(lambda: _imported(world, 8))
+        [condition] = await world.conditions()
+        assert (condition.role, condition.reason) == ("afterimport", "AccessDenied")
+        assert "Mail.ReadWrite" in condition.detail
+        assert {each.state for each in await world.actions()} == {"pending"}
+        tried = world.calls(Operation.MOVE_MESSAGE)
+        world.application.roles = DEFAULT_ROLES
+        world.simulator.tokens.revoke_all()
+        await until(lambda: _ended_after_advancing(world))
+    assert tried <= 4
+    assert {(each.state, each.attempts) for each in await world.actions()} == {("done", 0)}
+    assert await world.conditions() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "facts"),
+    [
+        (FaultKind.THROTTLED, {"retry_after": 5.0}),
+        (FaultKind.UNAVAILABLE, {"status": 503}),
+        (FaultKind.RESET, {}),
+    ],
+)
+async def test_an_outage_is_waited_out(world: World, fault: FaultKind, facts: dict[str, Any]) -> None:
+    """429, 503 and broken connections: tried again until it is done, and nothing is imported again."""
+    mailbox, account = await account_that(world, "read")
+    delivered = await world.deliver(mailbox, 3)
+    world.fault(fault, operation=Operation.UPDATE_MESSAGE, count=10, **facts)
+    await world.notify(account, delivered)
+    async with world.processing():
+        await until(world.queue_is_empty)
+        await until(lambda: _ended_after_advancing(world))
+    assert all(each.message.is_read for each in delivered)
+    assert {each.state for each in await world.actions()} == {"done"}
+    assert world.calls(Operation.GET_MESSAGE) == 3
+
+
+async def test_what_cannot_be_done_ends_as_failed(world: World) -> None:
+    """After some attempts, each later than the one before; told with its reason, and never fetched again."""
+    mailbox, account = await account_that(world, "move", "Archive")
+    [delivered] = await world.deliver(mailbox, 1)
+    world.fault(FaultKind.UNAVAILABLE, operation=Operation.MOVE_MESSAGE, retry_after=300.0)
+    await world.notify(account, [delivered])
+    with structlog.testing.capture_logs() as events:
+        async with world.processing():
+            await until(world.queue_is_empty)
+            for number in range(1, 20):
+                await until(functools.partial(_attempts, world, number))
+                world.clock.advance(hours=3)
+            await until(world.actions_ended)
+    [row] = await world.actions()
+    assert (row.state, row.attempts, row.due) == ("failed", 20, None)
+    assert row.detail is not None
+    assert "Laboratoire" in row.detail
+    assert [each["event"] for each in events].count("after_import_given_up") == 1
+    assert world.calls(Operation.GET_MESSAGE) < 25  # where it is, each time
+
+
+async def test_an_account_that_changed_its_mind_is_obeyed(world: World) -> None:
+    """What was to be deleted is not, once the administrator says so: seen as failed, to be retried if wrong."""
+    mailbox, _account = await account_that(world, "delete")
+    await leave_pending(world, "delete", await world.deliver(mailbox, 2))
+    await set_action(world, "Laboratoire", "none", None)
+    await world.import_and_act()
+    assert changes(world) == {}
+    assert {each.state for each in await world.actions()} == {"failed"}
+
+
+async def test_actions_of_a_disabled_account_wait(world: World) -> None:
+    """Nothing is touched in its mailbox until it is enabled."""
+    mailbox, _account = await account_that(world, "read")
+    await leave_pending(world, "read", await world.deliver(mailbox, 2))
+    await world.set_enabled("Laboratoire", False)
+    async with world.processing():
+        await until(lambda: _put_off(world))
+        assert changes(world) == {}
+        await world.set_enabled("Laboratoire", True)
+        await until(lambda: _ended_after_advancing(world))
+    assert {each.state for each in await world.actions()} == {"done"}
+
+
+# Operators.
+
+
+async def test_failed_actions_are_shown_and_retried(world: World, command: Callable[..., Any]) -> None:
+    """`accounts show` counts them, `accounts retry-actions` has them tried again."""
+    mailbox, _account = await account_that(world, "delete")
+    await leave_pending(world, "delete", await world.deliver(mailbox, 2))
+    await set_action(world, "Laboratoire", "none", None)
+    await world.import_and_act()
+    shown = await command("accounts", "show", "Laboratoire", "--json")
+    assert '"failed": 2' in shown.output
+    assert "2 failed" in (await command("accounts", "list")).output
+    await set_action(world, "Laboratoire", "delete", None)
+    told = await command("accounts", "retry-actions", "Laboratoire")
+    assert "2 actions" in told.output
+    await world.import_and_act()
+    assert changes(world) == {"move_message": 2}
+    shown = await command("accounts", "show", "Laboratoire", "--json")
+    assert '"failed": 0' in shown.output
+
+
+async def _attempts(world: World, count: int) -> bool:
+    return [each.attempts for each in await world.actions()] == [count]
+
+
+async def _imported(world: World, count: int) -> bool:
+    return len(await world.imported_ids()) == count
+
+
+async def _put_off(world: World) -> bool:
+    rows = await world.actions()
+    later = world.clock() + timedelta(minutes=10)
+    return all(each.due is not None and each.due > later for each in rows)
+
+
+async def _ended_after_advancing(world: World) -> bool:
+    world.clock.advance(minutes=3)
+    await asyncio.sleep(0.05)
+    return await world.actions_ended()
