@@ -85,6 +85,8 @@ def test_ids_and_fingerprints_see_case() -> None:
         ("tblMessageTrace", "sGraphMessageID"),
         ("tblMessageTrace", "sQueueMessageID"),
         ("tblEmailMessage", "sParentFolderID"),
+        ("tblEmailDuplicate", "sGraphMessageID"),
+        ("tblEmailIdentity", "sIdentity"),
         ("tblNotificationQueue", "sMessageID"),
         ("tblGraphSubscription", "sSubscriptionID"),
         ("tblGraphSubscription", "sKeyFingerprint"),
