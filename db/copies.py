@@ -12,19 +12,16 @@ import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
+from db.keys import in_queries
 from db.tables import duplicate, message, message_identity
-
-T = TypeVar("T")
 
 SAME: Final = "SameIdTimeAndSize"
 SAME_BUT_SIZE: Final = "SameIdAndTime"
 """Why a message is taken for a copy; the second where the size of one of them is not known."""
-
-_KEYS_IN_ONE_QUERY: Final = 500
 
 _row = message.c
 _copy = duplicate.c
@@ -150,7 +147,7 @@ def of_ids(connection: Connection, keys: Collection[tuple[int, str]]) -> list[Co
     """The records of these messages, by account and Graph id, as far as they are copies."""
     found = [
         copy
-        for chunk in _chunks(list(keys))
+        for chunk in in_queries(keys)
         for copy in _found(
             connection,
             _copy.nAccountID.in_({account_id for account_id, _ in chunk}),
@@ -162,7 +159,7 @@ def of_ids(connection: Connection, keys: Collection[tuple[int, str]]) -> list[Co
 
 def of_messages(connection: Connection, message_ids: Collection[int]) -> list[Copy]:
     """The copies of these messages, in the order in which they were met."""
-    chunks = _chunks(list(message_ids))
+    chunks = in_queries(message_ids)
     found = [copy for chunk in chunks for copy in _found(connection, _copy.nMessageID.in_(chunk))]
     return sorted(found, key=lambda each: each.seen)
 
@@ -181,8 +178,3 @@ def ids_of_account(connection: Connection, account_id: int, *, after: str, most:
 def _found(connection: Connection, *conditions: ColumnElement[bool]) -> Iterator[Copy]:
     columns = (_copy.nAccountID, _copy.sGraphMessageID, _copy.nMessageID, _copy.dtSeen, _copy.sReason)
     yield from (Copy(*row) for row in connection.execute(select(*columns).where(*conditions)))
-
-
-def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(values), _KEYS_IN_ONE_QUERY):
-        yield values[start : start + _KEYS_IN_ONE_QUERY]

@@ -20,11 +20,11 @@ from db import after_import, copies
 from db.contents import ContentDiffers, insert_with_content
 from db.copies import Copy, Features, Original
 from db.engine import Database
+from db.keys import in_queries
 from db.tables import attachment, duplicate, header, message, recipient
 from groupcommit import GroupCommit
 
 _MOST_IN_ONE_GROUP: Final = 50
-_KEYS_IN_ONE_QUERY: Final = 500
 
 # The database's own, and what its driver or our column types say to a value they cannot convert.
 _REFUSALS: Final = (StatementError, UnicodeEncodeError, OverflowError, ContentDiffers)
@@ -229,8 +229,7 @@ def _refusal(exc: Exception) -> MessageRefused:
 def known(connection: Connection, keys: list[MessageKey]) -> set[MessageKey]:
     """Which of these are imported, or are copies of what is."""
     found: set[MessageKey] = set()
-    for start in range(0, len(keys), _KEYS_IN_ONE_QUERY):
-        chunk = keys[start : start + _KEYS_IN_ONE_QUERY]
+    for chunk in in_queries(keys):
         looks = [
             # Not a row-value IN: SQL Server has none. The few too many that this finds do no harm.
             select(table.c.nAccountID, table.c.sGraphMessageID).where(
@@ -250,8 +249,7 @@ def _numbers(connection: Connection, keys: list[MessageKey]) -> dict[MessageKey,
     table with triggers refuses, and other programs may have given it some.
     """
     found: dict[MessageKey, int] = {}
-    for start in range(0, len(keys), _KEYS_IN_ONE_QUERY):
-        chunk = keys[start : start + _KEYS_IN_ONE_QUERY]
+    for chunk in in_queries(keys):
         # As in `known`.
         rows = connection.execute(
             select(message.c.nAccountID, message.c.sGraphMessageID, message.c.nMessageID).where(

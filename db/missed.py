@@ -1,16 +1,14 @@
 """Messages of which Graph did not notify in time: found by a sweep, imported by it (`tblMissedNotification`)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from sqlalchemy import Connection, delete, func, insert, literal, select, update
 
+from db.keys import in_queries
 from db.messages import MessageKey
 from db.tables import missed_notification
-
-_KEYS_IN_ONE_QUERY: Final = 500
 
 _row = missed_notification.c
 
@@ -38,7 +36,7 @@ def note(connection: Connection, key: MessageKey, *, received: datetime, found: 
 def suspected(connection: Connection, keys: Collection[MessageKey]) -> dict[MessageKey, datetime]:
     """Those of the messages that are noted and nobody was told of yet, with when they were received."""
     found: dict[MessageKey, datetime] = {}
-    for chunk in _chunks(keys):
+    for chunk in in_queries(keys):
         rows = connection.execute(
             select(_row.nAccountID, _row.sGraphMessageID, _row.dtReceived).where(
                 _row.nAccountID.in_({account_id for account_id, _ in chunk}),
@@ -99,8 +97,3 @@ def summaries(connection: Connection) -> dict[int, MissedSummary]:
         .group_by(_row.nAccountID)
     )
     return {row[0]: MissedSummary(row[1], row[2]) for row in rows}
-
-
-def _chunks(keys: Collection[MessageKey]) -> list[Sequence[MessageKey]]:
-    ordered = list(keys)
-    return [ordered[start : start + _KEYS_IN_ONE_QUERY] for start in range(0, len(ordered), _KEYS_IN_ONE_QUERY)]

@@ -4,19 +4,19 @@ Every function takes the connection of a transaction; see `db.engine`.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, func, insert, or_, select
 
+from db.keys import in_queries
 from db.tables import GRAPH_ID_LENGTH, account_settings, duplicate, message, message_trace
 
 SUBJECT_LENGTH: Final = 400
 """Characters of a subject that are kept."""
 
-_KEYS_IN_ONE_QUERY: Final = 500
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 # SQL Server takes [ for the beginning of a set of characters.
 _WILDCARDS: Final = re.compile(r"[\\%_\[]")
@@ -141,13 +141,13 @@ def find(connection: Connection, text: str, *, account_id: int | None, most: int
 def attempts(connection: Connection, messages: Sequence[TracedMessage]) -> list[TraceRow]:
     """All that is kept of these messages, in the order in which it began."""
     found: list[TraceRow] = []
-    for chunk in _chunks([each for each in messages if each.graph_id is not None]):
+    for chunk in in_queries([each for each in messages if each.graph_id is not None]):
         by_index = and_(
             _trace.nAccountID.in_({each.account_id for each in chunk}),
             _trace.sGraphMessageID.in_([each.graph_id for each in chunk]),
         )
         found += [_row(each) for each in connection.execute(select(message_trace).where(by_index))]
-    for chunk in _chunks([each for each in messages if each.graph_id is None]):
+    for chunk in in_queries([each for each in messages if each.graph_id is None]):
         unread = and_(
             _trace.sGraphMessageID.is_(None),
             _trace.sQueueMessageID.in_([each.queue_message_id for each in chunk]),
@@ -160,7 +160,7 @@ def attempts(connection: Connection, messages: Sequence[TracedMessage]) -> list[
 def committed(connection: Connection, messages: Sequence[TracedMessage]) -> list[CommittedMessage]:
     """The rows of those that are imported."""
     found: list[CommittedMessage] = []
-    for chunk in _chunks([each for each in messages if each.graph_id is not None]):
+    for chunk in in_queries([each for each in messages if each.graph_id is not None]):
         rows = connection.execute(
             select(
                 _message.nMessageID,
@@ -287,8 +287,3 @@ def _row(row: Any) -> TraceRow:  # noqa: ANN401  # SQLAlchemy's type of a row of
         reason=row.sReason,
         detail=row.sDetail,
     )
-
-
-def _chunks(messages: Sequence[TracedMessage]) -> Iterator[Sequence[TracedMessage]]:
-    for start in range(0, len(messages), _KEYS_IN_ONE_QUERY):
-        yield messages[start : start + _KEYS_IN_ONE_QUERY]

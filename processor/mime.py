@@ -1,12 +1,14 @@
 """The attachments of a mail in MIME form (RFC 2045 to 2049). No I/O."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.message import EmailMessage, Message
 from email.parser import BytesParser
 from email.policy import SMTP, EmailPolicy
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from processor.pieces import NotUnpacked, Piece
+
+T = TypeVar("T")
 
 _MESSAGE: Final = "message/rfc822"
 _BODIES: Final = frozenset({"text/plain", "text/html"})
@@ -66,12 +68,16 @@ def _parts_of(part: _AnyMessage) -> list[_AnyMessage]:
     return [each for each in payload if isinstance(each, Message)] if isinstance(payload, list) else []
 
 
-def _content_type(part: _AnyMessage) -> str:
-    """Lower case; a header that Python cannot read is no text to be passed over."""
+def _asked(ask: Callable[[], T], otherwise: T) -> T:
+    """What the parser makes of a header; `otherwise` where it stumbles: a bad header keeps no part out."""
     try:
-        return part.get_content_type()
+        return ask()
     except Exception:  # noqa: BLE001  # malformed headers raise whatever the parser stumbles over
-        return "application/octet-stream"
+        return otherwise
+
+
+def _content_type(part: _AnyMessage) -> str:
+    return _asked(part.get_content_type, "application/octet-stream")
 
 
 def _is_body(part: _AnyMessage, kind: str) -> bool:
@@ -79,24 +85,16 @@ def _is_body(part: _AnyMessage, kind: str) -> bool:
 
 
 def _file_name(part: _AnyMessage) -> str | None:
-    try:
-        return part.get_filename()
-    except Exception:  # noqa: BLE001  # as above
-        return None
+    return _asked(part.get_filename, None)
 
 
 def _disposition(part: _AnyMessage) -> str | None:
-    try:
-        return part.get_content_disposition()
-    except Exception:  # noqa: BLE001  # as above
-        return "attachment"
+    unread: str | None = "attachment"
+    return _asked(part.get_content_disposition, unread)
 
 
 def _header(part: _AnyMessage, name: str) -> str | None:
-    try:
-        value = part[name]
-    except Exception:  # noqa: BLE001  # as above
-        return None
+    value = _asked(lambda: part[name], None)
     return None if value is None else str(value).strip() or None
 
 

@@ -12,10 +12,11 @@ import click
 from sqlalchemy import Connection
 
 from console.commands import Invocation, as_stored, example, moment, pass_invocation
-from console.commands.certificates import certificate_store, thumbprint_argument
+from console.commands.certificates import thumbprint_argument
 from console.operators import audited
 from console.output import Column, Listing, Record, prints_data, shown, span, tell
 from console.settings import Settings, SettingsError
+from console.signin import certificate_store
 from db import accounts as table
 from db import after_import, folders, missed, subscriptions
 from db.engine import Database, run_reading, run_writing
@@ -250,7 +251,7 @@ def _check(settings: table.AccountSettings) -> None:
 
 def _warn_of_missing_certificates(invocation: Invocation, settings: table.AccountSettings) -> None:
     try:
-        entries = certificate_store(invocation).list()
+        entries = certificate_store(invocation.settings).list()
     except SettingsError:
         return  # a store this version cannot read; the role that must read it says so
     there = {entry.certificate.thumbprint for entry in entries if entry.certificate is not None}

@@ -9,7 +9,8 @@ import click
 from console.commands import Invocation, example, pass_invocation
 from console.output import Column, Listing, Record, prints_data, shown, tell
 from console.settings import certificate_folder
-from graph.certificates import Certificate, CertificateStore, make_self_signed, normalise_thumbprint, write_pair
+from console.signin import certificate_store
+from graph.certificates import Certificate, make_self_signed, normalise_thumbprint, write_pair
 from graph.errors import CertificateError
 
 DAYS: Final = 730
@@ -22,17 +23,6 @@ def certificates() -> None:
 
     An account signs in to Microsoft with a certificate of the store (setting certificate_store), named by thumbprint.
     """
-
-
-def certificate_store(invocation: Invocation) -> CertificateStore:
-    """The store that the settings name.
-
-    Raises:
-        SettingsError: this version does not read such a store.
-    """
-    password = invocation.settings.certificate_password
-    folder = certificate_folder(invocation.settings)
-    return CertificateStore(folder, None if password is None else password.get_secret_value())
 
 
 def thumbprint_argument(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
@@ -61,7 +51,7 @@ def list_certificates(invocation: Invocation) -> Listing:
     """List the certificates in the store, and the files in it that are of no use."""
     now = invocation.clock()
     rows: list[dict[str, Any]] = []
-    for entry in certificate_store(invocation).list():
+    for entry in certificate_store(invocation.settings).list():
         if entry.certificate is None:
             rows.append({**dict.fromkeys(_FACTS), "file": entry.path, "problem": entry.problem})
         else:
@@ -87,7 +77,7 @@ def show(invocation: Invocation, thumbprint: str) -> Record:
 
     THUMBPRINT is the SHA-1 thumbprint, as it was copied: blanks, colons and lower case are fine.
     """
-    store = certificate_store(invocation)
+    store = certificate_store(invocation.settings)
     for entry in store.list():
         if entry.certificate is not None and entry.certificate.thumbprint == thumbprint:
             return Record(_COLUMNS, _facts(entry.certificate, entry.path, invocation.clock()))
