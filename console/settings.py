@@ -32,6 +32,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from console import language
 from db.backends import sqlserver
 from db.connection import Isolation
 
@@ -318,7 +319,7 @@ def load_settings() -> Settings:
     problems = [
         _unknown(name, upper.removeprefix(PREFIX).lower(), "the environment", lambda key: PREFIX + key.upper())
         for upper, name in sorted(variables.items())
-        if upper != CONFIG_VARIABLE
+        if upper not in {CONFIG_VARIABLE, language.VARIABLE}
         and not upper.startswith(TEST_PREFIX)
         and upper.removeprefix(PREFIX).lower() not in Settings.model_fields
     ]
