@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from threading import Lock
 
 from console.settings import Settings, SettingsError, certificate_folder
-from graph.certificates import CertificateStore
+from graph.certificates import CertificateStore, FolderStore
 from graph.mailbox import Mailbox
 from graph.token import TokenSource
 
@@ -18,7 +18,7 @@ def certificate_store(settings: Settings) -> CertificateStore:
         SettingsError: `certificate_store` cannot be used.
     """
     password = settings.certificate_password
-    return CertificateStore(certificate_folder(settings), password.get_secret_value() if password is not None else None)
+    return FolderStore(certificate_folder(settings), password.get_secret_value() if password is not None else None)
 
 
 def token_source(settings: Settings, resource: str, certificates: CertificateStore | None = None) -> TokenSource:

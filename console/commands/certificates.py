@@ -131,7 +131,7 @@ _COLUMNS: Final = (
 )
 
 
-def _facts(certificate: Certificate, path: Path, now: datetime) -> dict[str, Any]:
+def _facts(certificate: Certificate, path: Path | None, now: datetime) -> dict[str, Any]:
     return {
         "thumbprint": certificate.thumbprint,
         "thumbprint_sha256": certificate.thumbprint_sha256,
@@ -142,7 +142,7 @@ def _facts(certificate: Certificate, path: Path, now: datetime) -> dict[str, Any
         "not_after": certificate.not_after,
         "self_signed": certificate.self_signed,
         "private_key": certificate.has_private_key,
-        "file": path.absolute(),
+        "file": path and path.absolute(),
         "problem": _problem(certificate, now),
     }
 

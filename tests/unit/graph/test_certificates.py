@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from graph.certificates import (
     Certificate,
-    CertificateStore,
+    FolderStore,
     check_usable,
     make_self_signed,
     normalise_thumbprint,
@@ -139,7 +139,7 @@ def write_form(form: str, folder: Path, made: Certificate) -> None:
 )
 def test_every_form_of_file_gives_certificate_and_key(form: str, tmp_path: Path, self_signed: Certificate) -> None:
     write_form(form, tmp_path, self_signed)
-    store = CertificateStore(tmp_path, PASSWORD)
+    store = FolderStore(tmp_path, PASSWORD)
     found = store.find(self_signed.thumbprint.lower())
     assert found == self_signed
     assert found.private_key_pem is not None
@@ -153,14 +153,14 @@ def test_every_form_of_file_gives_certificate_and_key(form: str, tmp_path: Path,
 
 def test_no_key_shows_in_a_repr(tmp_path: Path, self_signed: Certificate) -> None:
     write_pair(self_signed, tmp_path, "a")
-    found = CertificateStore(tmp_path).find(self_signed.thumbprint)
-    assert "PRIVATE" not in repr(found) + repr(CertificateStore(tmp_path, PASSWORD))
-    assert PASSWORD not in repr(CertificateStore(tmp_path, PASSWORD))
+    found = FolderStore(tmp_path).find(self_signed.thumbprint)
+    assert "PRIVATE" not in repr(found) + repr(FolderStore(tmp_path, PASSWORD))
+    assert PASSWORD not in repr(FolderStore(tmp_path, PASSWORD))
 
 
 def refusal(folder: Path, thumbprint: str, password: str | None = None) -> str:
     with pytest.raises(CertificateError) as caught:
-        CertificateStore(folder, password).find(thumbprint)
+        FolderStore(folder, password).find(thumbprint)
     return str(caught.value)
 
 
@@ -180,7 +180,7 @@ def test_the_expiry_needs_no_key(with_key: bool, tmp_path: Path, self_signed: Ce
     write_pair(self_signed, tmp_path, "a")
     if not with_key:
         (tmp_path / "a.pem").unlink()
-    expiry = CertificateStore(tmp_path).expiry("\u200e" + self_signed.thumbprint.lower())
+    expiry = FolderStore(tmp_path).expiry("\u200e" + self_signed.thumbprint.lower())
     assert expiry == self_signed.not_after
     assert expiry.tzinfo == UTC
 
@@ -189,12 +189,12 @@ def test_what_is_not_there_has_no_expiry(tmp_path: Path, self_signed: Certificat
     """A missing certificate, a missing folder and a thumbprint that is none are told as when it is needed."""
     for folder, thumbprint in ((tmp_path, self_signed.thumbprint), (tmp_path / "none", "ab" * 20), (tmp_path, "x")):
         with pytest.raises(CertificateError):
-            CertificateStore(folder).expiry(thumbprint)
+            FolderStore(folder).expiry(thumbprint)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     assert "certificate_store" in refusal(tmp_path / "none", "ab" * 20)
-    assert CertificateStore(tmp_path / "none").list()[0].problem
+    assert FolderStore(tmp_path / "none").list()[0].problem
 
 
 def test_only_the_public_part_is_said(tmp_path: Path, self_signed: Certificate) -> None:
@@ -207,7 +207,7 @@ def test_a_key_of_another_certificate_is_said(tmp_path: Path, self_signed: Certi
     assert "belongs to another certificate" in refusal(tmp_path, self_signed.thumbprint)
 
 
-@pytest.mark.parametrize(("password", "said"), [("wrong", "wrong password"), (None, "certificate_password is not set")])
+@pytest.mark.parametrize(("password", "said"), [("wrong", "wrong password"), (None, "no password is set")])
 def test_a_password_that_does_not_open_is_said_without_showing_it(
     password: str | None, said: str, tmp_path: Path, self_signed: Certificate
 ) -> None:
@@ -248,8 +248,8 @@ def test_the_list_bears_every_bad_file_with_its_reason(tmp_path: Path, self_sign
     (tmp_path / "h.txt").write_bytes(b"not ours")
     (tmp_path / "i.pem").mkdir()
     os.mkfifo(tmp_path / "j.pem")
-    entries = CertificateStore(tmp_path).list()
-    bad = {entry.path.name for entry in entries if entry.problem}
+    entries = FolderStore(tmp_path).list()
+    bad = {entry.path.name for entry in entries if entry.problem and entry.path}
     assert bad == {"a.pem", "b.pfx", "c.cer", "d.key", "e.crt", "f.pem", "g.pem", "j.pem"}
     assert [entry.certificate.thumbprint for entry in entries if entry.certificate] == [self_signed.thumbprint]
 
@@ -257,7 +257,7 @@ def test_the_list_bears_every_bad_file_with_its_reason(tmp_path: Path, self_sign
 def test_a_changed_folder_is_noticed_and_an_unchanged_file_is_not_read_again(
     tmp_path: Path, self_signed: Certificate, other: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = CertificateStore(tmp_path)
+    store = FolderStore(tmp_path)
     reads: list[str] = []
     read = Path.read_bytes
 
@@ -328,7 +328,7 @@ def company() -> tuple[x509.Certificate, x509.Certificate, ec.EllipticCurvePriva
 def in_store(folder: Path, key: Key, *chain: x509.Certificate) -> Certificate:
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (folder / "leaf.pem").write_bytes(pem + b"".join(cert.public_bytes(Encoding.PEM) for cert in chain))
-    return CertificateStore(folder).find(sha1(chain[0]))
+    return FolderStore(folder).find(sha1(chain[0]))
 
 
 Company = tuple[x509.Certificate, x509.Certificate, ec.EllipticCurvePrivateKey]

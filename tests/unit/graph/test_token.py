@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from graph.certificates import Certificate, CertificateStore, make_self_signed, write_pair
+from graph.certificates import Certificate, FolderStore, make_self_signed, write_pair
 from graph.client import GraphClient, open_session
 from graph.errors import AccessDenied, CertificateError, GraphUnavailable, SignInRefused
 from graph.mailbox import Mailbox
@@ -30,7 +30,7 @@ class World:
 
     simulator: Simulator
     mailbox: Mailbox
-    store: CertificateStore
+    store: FolderStore
     folder: Path
     clock: Clock
 
@@ -75,7 +75,7 @@ async def world(tmp_path: Path, self_signed: Certificate, clock: Clock) -> Async
             thumbprint=self_signed.thumbprint,
         )
         folder = tmp_path / "certificates"
-        yield World(simulator, mailbox, CertificateStore(folder), folder, clock)
+        yield World(simulator, mailbox, FolderStore(folder), folder, clock)
 
 
 async def test_a_good_certificate_signs_in_and_opens_the_mailbox(world: World) -> None:
@@ -350,13 +350,13 @@ async def test_the_next_certificate_is_used_when_the_current_one_does_not_serve(
 
 async def test_an_expired_certificate_gives_way_to_the_next(pair: Pair, world: World) -> None:
     """What is out of date is not sent to Entra at all."""
-    long_lived = make_self_signed("long", now=NOW, days=2000, key_bits=2048)
-    write_pair(long_lived, world.folder, "long")
-    pair.registered(pair.current, long_lived)
-    mailbox = replace(pair.mailbox, next_thumbprint=long_lived.thumbprint)
-    tokens = world.tokens(now=lambda: NOW + timedelta(days=800))
+    old = make_self_signed("old", now=NOW - timedelta(days=800), key_bits=2048)
+    write_pair(old, world.folder, "old")
+    pair.registered(old, pair.following)
+    mailbox = replace(pair.mailbox, thumbprint=old.thumbprint)
+    tokens = world.tokens()
     assert await tokens.token(mailbox)
-    assert tokens.certificate_in_use(mailbox) == long_lived.thumbprint
+    assert tokens.certificate_in_use(mailbox) == pair.following.thumbprint
     assert world.asked() == 1
 
 
