@@ -7,8 +7,15 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from cryptography.x509.oid import NameOID
+
+from graph.certificates import Certificate, SoftwareKey
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -67,3 +74,10 @@ def issue(
     for extension in extensions:
         builder = builder.add_extension(extension, critical=False)
     return Issued(builder.sign(issuer.key if issuer else key, hashes.SHA256()), key)
+
+
+def encrypted(certificate: Certificate, password: str, encoding: Encoding = Encoding.PEM) -> bytes:
+    """The private key of a certificate, to be opened by a password."""
+    assert isinstance(certificate.key, SoftwareKey)
+    secret = BestAvailableEncryption(password.encode())
+    return certificate.key.key.private_bytes(encoding, PrivateFormat.PKCS8, secret)

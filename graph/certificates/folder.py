@@ -46,18 +46,18 @@ class FolderStore:
     """
 
     def __init__(self, folder: Path, password: str | None = None) -> None:
-        self._folder = folder
+        self.folder = folder
         self._password = password.encode() if password else None
         self._read: dict[Path, tuple[tuple[int, ...], CertificateFile]] = {}
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"FolderStore({str(self._folder)!r})"
+        return f"FolderStore({str(self.folder)!r})"
 
     @property
     def name(self) -> str:
         """The folder."""
-        return str(self._folder)
+        return str(self.folder)
 
     def find(self, thumbprint: str) -> Certificate:
         """As `CertificateStore` promises."""
@@ -78,14 +78,14 @@ class FolderStore:
         try:
             files = self._files()
         except CertificateError as missing:
-            return [StoreEntry(self._folder, None, missing)]
+            return [StoreEntry(self.folder, None, missing)]
         best: dict[str, StoreEntry] = {}
         others: list[StoreEntry] = []
         keys = _by_public_key(files)
         for file in sorted(files, key=lambda file: (not file.keys, file.path)):
             if file.problem is not None:
-                summary = Phrase.joined(Phrase.verbatim(file.path.name), file.problem.text, by=": ")
                 advice = _ADVICE.get(file.problem.fault, Phrase(""))
+                summary = Phrase("{problem}.", problem=file.problem.text)
                 error = CertificateError(summary, advice=advice, fault=file.problem.fault)
                 others.append(StoreEntry(file.path, None, error))
             own = [found for found in file.certificates if public_key_of(found) in keys]
@@ -117,7 +117,7 @@ class FolderStore:
         closed = [file.problem.fault for file in files if file.problem is not None and file.problem.fault in _ADVICE]
         raise CertificateError(
             Phrase.joined(
-                Phrase("Certificate {wanted} is not in the folder {folder}.", wanted=wanted, folder=self._folder),
+                Phrase("Certificate {wanted} is not in the folder {folder}.", wanted=wanted, folder=self.folder),
                 inventory((found, file.path.name) for file in files for found in file.certificates),
                 _problems(files),
             ),
@@ -156,7 +156,7 @@ class FolderStore:
         summary = Phrase(
             "Of certificate {thumbprint} only the public part is in the folder {folder} (in {where}).",
             thumbprint=thumbprint,
-            folder=self._folder,
+            folder=self.folder,
             where=where,
         )
         return CertificateError(
@@ -167,12 +167,12 @@ class FolderStore:
         """What the folder holds now. One stat per file when nothing changed."""
         with self._lock:
             try:
-                paths = sorted(path for path in self._folder.iterdir() if path.suffix.lower() in SUFFIXES)
+                paths = sorted(path for path in self.folder.iterdir() if path.suffix.lower() in SUFFIXES)
             except OSError as reason:
                 raise CertificateError(
                     Phrase(
                         "The certificate folder {folder} cannot be read: {reason}.",
-                        folder=self._folder,
+                        folder=self.folder,
                         reason=reason.strerror,
                     ),
                     advice=Phrase(
