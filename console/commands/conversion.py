@@ -8,10 +8,9 @@ import click
 
 from console.commands import Invocation, example, pass_invocation
 from console.output import failure, tell
-from graph.certificates.converting import Converted, converted, gathered
+from graph.certificates.converting import LOCKED, Converted, converted, gathered
 from graph.certificates.files import PKCS12_SUFFIXES, PUBLIC_SUFFIXES, SUFFIXES, CertificateFile, read_file
 from graph.certificates.writing import write_file
-from graph.errors import CertificateFault
 from phrases import Phrase
 
 _IN_DER: Final = PUBLIC_SUFFIXES | {".key"}
@@ -65,8 +64,9 @@ def convert(
     setting = invocation.settings.certificate_password
     stored = setting.get_secret_value() if setting is not None else None
     password = stored if password_file is None else _first_line(password_file)
+    ask = password_file is None and sys.stdin.isatty()
     sources = [source, *([] if key_file is None else [key_file]), *chain_files]
-    contents = gathered([_opened(path, password) for path in sources])
+    contents = gathered([_opened(path, password, ask=ask) for path in sources])
     new = None
     if encrypted and contents.key is not None:
         new = _first_line(new_password_file) if new_password_file is not None else stored or _asked_new(target)
@@ -108,11 +108,10 @@ def _checked(target: Path, *, der: bool, encrypt: bool | None, new_password: Pat
     return suffix in PKCS12_SUFFIXES if encrypt is None else encrypt
 
 
-def _opened(path: Path, password: str | None) -> CertificateFile:
-    """What the file holds; a person at the terminal is asked for the password that is missing."""
+def _opened(path: Path, password: str | None, *, ask: bool) -> CertificateFile:
+    """What the file holds; a person at the terminal is asked for the password that is missing or does not fit."""
     file = read_file(path, password.encode() if password else None)
-    missing = file.problem is not None and file.problem.fault is CertificateFault.PASSWORD_MISSING
-    if missing and sys.stdin.isatty():
+    if ask and file.problem is not None and file.problem.fault in LOCKED:
         asked: str = click.prompt(f"Password of {path}", hide_input=True, err=True)
         return read_file(path, asked.encode())
     return file

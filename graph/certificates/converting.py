@@ -34,7 +34,8 @@ from phrases import Phrase
 _ITERATIONS: Final = 100_000
 _LEGACY_ITERATIONS: Final = 2_000  # what Windows itself writes by the old algorithms
 
-_LOCKED: Final = frozenset({CertificateFault.PASSWORD_MISSING, CertificateFault.PASSWORD_WRONG})
+LOCKED: Final = frozenset({CertificateFault.PASSWORD_MISSING, CertificateFault.PASSWORD_WRONG})
+"""What another password helps against."""
 _PASSWORD: Final = Phrase("Give its password by --password-file, or by the setting certificate_password.")
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -76,7 +77,7 @@ def gathered(files: Sequence[CertificateFile]) -> Contents:
         if file.problem is not None:
             raise CertificateError(
                 Phrase("{path}: {problem}.", path=file.path, problem=file.problem.text),
-                advice=_PASSWORD if file.problem.fault in _LOCKED else Phrase(""),
+                advice=_PASSWORD if file.problem.fault in LOCKED else Phrase(""),
                 fault=file.problem.fault,
             )
     certificates = list(dict.fromkeys(found for file in files for found in file.certificates))
