@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 
+from console.language import reason_of
 from console.settings import Settings, SettingsError
 from graph.certificates import CertificateStore, FolderStore
 from graph.certificates.windows import native
@@ -84,4 +85,4 @@ def naming(setting: str) -> Iterator[None]:
     try:
         yield
     except ValueError as exc:
-        raise SettingsError(f"{setting}: {exc}") from exc
+        raise SettingsError(f"{setting}: {reason_of(exc)}") from exc

@@ -8,7 +8,7 @@ from cryptography import x509
 from console.certificates import COLUMNS, facts
 from console.commands import Invocation, example, pass_invocation
 from console.commands.conversion import convert
-from console.language import said
+from console.language import reason_of, said
 from console.output import Column, Listing, Record, failure, prints_data, tell
 from console.settings import Settings, SettingsError
 from console.signin import certificate_store, naming
@@ -48,11 +48,11 @@ def thumbprint_argument(_context: click.Context, _parameter: click.Parameter, te
     try:
         thumbprint = normalise_thumbprint(text)
     except CertificateError as exc:
-        raise click.BadParameter(str(exc)) from exc
+        raise click.BadParameter(reason_of(exc)) from exc
     invisible = sorted({sign for sign in text if not (sign.isprintable() or sign.isspace())} | _odd_blanks(text))
     if invisible:
         names = ", ".join(f"U+{ord(sign):04X}" for sign in invisible)
-        tell(f"Invisible characters were removed from the thumbprint: {names}.")
+        tell(Phrase("Invisible characters were removed from the thumbprint: {names}.", names=names))
     return thumbprint
 
 
@@ -72,10 +72,10 @@ def list_certificates(invocation: Invocation) -> Listing:
         if row["problem"] is not None:
             tell(Phrase("{name}: {problem}", name=row["name"] or store.name, problem=row["problem"]))
     columns = [
-        Column("thumbprint", "Thumbprint", whole=True),
-        Column("name", "Subject"),
-        Column("days_left", "Days", right=True),
-        Column("state", "State"),
+        Column("thumbprint", Phrase("Thumbprint"), whole=True),
+        Column("name", Phrase("Subject")),
+        Column("days_left", Phrase("Days"), right=True),
+        Column("state", Phrase("State")),
     ]
     empty = Phrase("No certificate is in {store}. Make one: mail-importer certificates new", store=_shown_name(store))
     return Listing(columns, rows, empty=empty)
@@ -118,7 +118,7 @@ def new(invocation: Invocation, subject: str) -> Record:
     try:
         made = make_self_signed(subject.strip(), now=now, days=DAYS, key_bits=KEY_BITS)
     except ValueError as exc:
-        raise click.BadParameter(str(exc), param_hint="--subject") from exc
+        raise click.BadParameter(reason_of(exc), param_hint="--subject") from exc
     try:
         key_file, upload = write_pair(made, store.folder.absolute(), _file_name(subject, made))
     except OSError as exc:

@@ -1,12 +1,14 @@
 """`mail-importer certificates convert`: from one form of certificate file to another."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import click
 
 from console.commands import Invocation, example, pass_invocation
+from console.language import said
 from console.output import failure, tell
 from graph.certificates.converting import LOCKED, Converted, converted, gathered
 from graph.certificates.files import PKCS12_SUFFIXES, PUBLIC_SUFFIXES, SUFFIXES, CertificateFile, read_file
@@ -94,35 +96,48 @@ def _checked(target: Path, *, der: bool, encrypt: bool | None, new_password: Pat
     """Whether OUT is to be encrypted. What goes not together is wrong usage."""
     suffix = target.suffix.lower()
     if suffix not in SUFFIXES:
-        raise click.BadParameter(f"Its name must end in one of {', '.join(sorted(SUFFIXES))}.", param_hint="OUT")
+        raise _wrong_usage(Phrase("The name of OUT must end in one of {suffixes}.", suffixes=_listed(SUFFIXES)))
     if der and suffix not in _IN_DER:
-        raise click.UsageError(f"--der is for {', '.join(sorted(_IN_DER))}.")
+        raise _wrong_usage(Phrase("--der is for {suffixes}.", suffixes=_listed(_IN_DER)))
     if legacy and suffix not in PKCS12_SUFFIXES:
-        raise click.UsageError(f"--legacy is for {', '.join(sorted(PKCS12_SUFFIXES))}.")
+        raise _wrong_usage(Phrase("--legacy is for {suffixes}.", suffixes=_listed(PKCS12_SUFFIXES)))
     if suffix in PUBLIC_SUFFIXES and (encrypt or new_password is not None):
-        raise click.UsageError(f"A {suffix} file holds no private key; there is nothing to encrypt.")
+        raise _wrong_usage(Phrase("A {suffix} file holds no private key; there is nothing to encrypt.", suffix=suffix))
     if new_password is not None:
         if encrypt is False:
-            raise click.UsageError("--no-encrypt and --new-password-file exclude each other.")
+            raise _wrong_usage(Phrase("--no-encrypt and --new-password-file exclude each other."))
         return True
     return suffix in PKCS12_SUFFIXES if encrypt is None else encrypt
+
+
+def _listed(suffixes: Iterable[str]) -> str:
+    return ", ".join(sorted(suffixes))
+
+
+def _wrong_usage(reason: Phrase) -> click.UsageError:
+    return click.UsageError(said(reason))
 
 
 def _opened(path: Path, password: str | None, *, ask: bool) -> CertificateFile:
     """What the file holds; a person at the terminal is asked for the password that is missing or does not fit."""
     file = read_file(path, password.encode() if password else None)
     if ask and file.problem is not None and file.problem.fault in LOCKED:
-        asked: str = click.prompt(f"Password of {path}", hide_input=True, err=True)
+        asked: str = click.prompt(said(Phrase("Password of {path}", path=path)), hide_input=True, err=True)
         return read_file(path, asked.encode())
     return file
 
 
 def _asked_new(target: Path) -> str:
     if not sys.stdin.isatty():
-        raise click.UsageError(
-            f"{target} is to be encrypted: give --new-password-file, set certificate_password, or say --no-encrypt."
+        raise _wrong_usage(
+            Phrase(
+                "{path} is to be encrypted: give --new-password-file, set certificate_password, or say --no-encrypt.",
+                path=target,
+            )
         )
-    asked: str = click.prompt(f"New password of {target}", hide_input=True, confirmation_prompt=True, err=True)
+    asked: str = click.prompt(
+        said(Phrase("New password of {path}", path=target)), hide_input=True, confirmation_prompt=True, err=True
+    )
     return asked
 
 

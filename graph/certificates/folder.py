@@ -1,6 +1,7 @@
 """The certificates of a folder."""
 
 import builtins
+import stat
 import threading
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -191,7 +192,7 @@ class FolderStore:
             return None  # removed since the folder was read
         except OSError:
             return (), read_file(path, self._password)  # which says why
-        if path.is_dir():
+        if stat.S_ISDIR(facts.st_mode):
             return None
         stamp = (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino)
         known = self._read.get(path)
