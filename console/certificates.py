@@ -38,6 +38,7 @@ COLUMNS: Final = (
 _CLOSED: Final = frozenset(
     {CertificateFault.KEY_UNREADABLE, CertificateFault.PASSWORD_MISSING, CertificateFault.PASSWORD_WRONG}
 )
+_THERE: Final = _CLOSED | {CertificateFault.KEY_MISMATCH, CertificateFault.SIGNING_FAILED}
 _GOOD: Final = {
     Trust.TRUSTED: Phrase("good"),
     Trust.SELF_SIGNED: Phrase("good (self-signed)"),
@@ -69,13 +70,13 @@ def facts(entry: StoreEntry, now: datetime, roots: Sequence[x509.Certificate]) -
     fault = None if error is None else error.fault
     row: dict[str, Any] = dict.fromkeys(_KEYS)
     if certificate is not None:
-        row |= _of_certificate(certificate, now, roots) | _of_key(fault)
+        row |= _of_certificate(certificate, now, roots) | _of_key(certificate, fault)
         fault = fault or _out_of_date(certificate, now)
     return row | {
         "name": certificate.subject if certificate is not None else path and path.name,
-        "state": _GOOD[row["trust"]] if fault is None else _STATES[fault],
+        "state": _state(row, fault),
         "fault": fault,
-        "problem": fault and (_STATES[fault] if error is None else Phrase.joined(error.summary, error.advice)),
+        "problem": fault and (_state(row, fault) if error is None else Phrase.joined(error.summary, error.advice)),
         "file": path,
     }
 
@@ -96,9 +97,15 @@ def _of_certificate(certificate: Certificate, now: datetime, roots: Sequence[x50
     }
 
 
-def _of_key(fault: CertificateFault | None) -> dict[str, bool | None]:
+def _state(row: dict[str, Any], fault: CertificateFault | None) -> Phrase:
+    if fault is not None:
+        return _STATES.get(fault, _STATES[CertificateFault.UNREADABLE])
+    return _GOOD[row["trust"]] if row["private_key"] else Phrase("authority")
+
+
+def _of_key(certificate: Certificate, fault: CertificateFault | None) -> dict[str, bool | None]:
     """What is known of the key; None: nobody can tell, since it is missing or does not open."""
-    there, opens = fault is not CertificateFault.KEY_MISSING, fault not in _CLOSED
+    there, opens = certificate.has_private_key or fault in _THERE, fault not in _CLOSED
     silent = fault is CertificateFault.SIGNING_FAILED
     return {
         "private_key": there,

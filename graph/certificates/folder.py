@@ -12,8 +12,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from graph.certificates.certificate import Certificate, SoftwareKey, described, issuers_among, public_key_of
-from graph.certificates.files import SUFFIXES, CertificateFile, read_file
+from graph.certificates.certificate import (
+    Certificate,
+    SoftwareKey,
+    described,
+    is_authority,
+    issuers_among,
+    public_key_of,
+)
+from graph.certificates.files import SUFFIXES, CertificateFile, Problem, read_file
 from graph.certificates.inventory import inventory, not_rsa
 from graph.certificates.store import StoreEntry
 from graph.certificates.thumbprints import normalise_thumbprint, sha1_thumbprint
@@ -105,8 +112,9 @@ class FolderStore:
     ) -> StoreEntry:
         everything = [other for each in files for other in each.certificates]
         certificate = described(found, has_private_key=key is not None, chain=issuers_among(everything, found))
-        usable = isinstance(key, rsa.RSAPrivateKey)
-        return StoreEntry(file.path, certificate, None if usable else self._unusable(found, key, files))
+        if isinstance(key, rsa.RSAPrivateKey) or (key is None and is_authority(found)):
+            return StoreEntry(file.path, certificate)
+        return StoreEntry(file.path, certificate, self._unusable(found, key, files))
 
     def _found(self, thumbprint: str, files: Sequence[CertificateFile]) -> x509.Certificate:
         wanted = normalise_thumbprint(thumbprint)
@@ -115,7 +123,7 @@ class FolderStore:
                 if sha1_thumbprint(found) == wanted:
                     return found
         # It may be in a file that does not open: that is then what to see to first.
-        closed = [file.problem.fault for file in files if file.problem is not None and file.problem.fault in _ADVICE]
+        closed = [problem.fault for file in files if (problem := _closed(file)) and not file.certificates]
         raise CertificateError(
             Phrase.joined(
                 Phrase("Certificate {wanted} is not in the folder {folder}.", wanted=wanted, folder=self.folder),
@@ -137,15 +145,16 @@ class FolderStore:
             return not_rsa(thumbprint, where)
         stems = {file.path.stem for file in own}
         beside = [file for file in files if file in own or file.path.stem in stems]
-        for file in [*beside, *files]:
-            if file.problem is not None and file.problem.fault in _ADVICE:
+        # A file that shows certificates of its own, and not this one, has their key.
+        for file in [*beside, *(other for other in files if not other.certificates)]:
+            if problem := _closed(file):
                 summary = Phrase(
                     "The private key of certificate {thumbprint} cannot be read. {path}: {problem}.",
                     thumbprint=thumbprint,
                     path=file.path,
-                    problem=file.problem.text,
+                    problem=problem.text,
                 )
-                return CertificateError(summary, advice=_ADVICE[file.problem.fault], fault=file.problem.fault)
+                return CertificateError(summary, advice=_ADVICE[problem.fault], fault=problem.fault)
         for file in beside:
             if file.keys:
                 summary = Phrase(
@@ -203,6 +212,11 @@ def _by_public_key(files: Iterable[CertificateFile]) -> dict[bytes, PrivateKeyTy
     keys = {public_key_of(key): key for file in files for key in file.keys}
     keys.pop(b"", None)
     return keys
+
+
+def _closed(file: CertificateFile) -> Problem | None:
+    """What keeps a file shut that may well hold what is looked for."""
+    return file.problem if file.problem is not None and file.problem.fault in _ADVICE else None
 
 
 def _problems(files: Iterable[CertificateFile]) -> Phrase:

@@ -93,7 +93,7 @@ def test_list_tells_what_is_wrong_with_each(run: Run, monkeypatch: pytest.Monkey
     assert key == {
         "CN=old": ("expired", True, True, True),
         "CN=early": ("not yet good", True, True, True),
-        "CN=alone": ("password not set", True, False, None),
+        "CN=alone": ("no private key", False, None, None),
         "CN=strange": ("password not set", True, False, None),
     }
     assert rows["CN=old"]["days_left"] < 0
@@ -116,6 +116,11 @@ def test_what_a_certificate_rests_on_is_shown(run: Run, monkeypatch: pytest.Monk
     leaf = issue("leaf", key, root, begins=NOW, days=10)
     Path("certificates").mkdir()
     leaf.write(Path("certificates/leaf.pem"))
+    Path("certificates/root.crt").write_bytes(root.pem)
+    listed = run("certificates", "list", "--json")
+    states = {each["subject"]: (each["state"], each["private_key"]) for each in json.loads(listed.stdout)}
+    assert states == {"CN=leaf": ("good (not trusted)", True), "CN=root": ("authority", False)}
+    assert listed.stderr == ""  # nobody misses the authority's key
     before = json.loads(run("certificates", "show", leaf.thumbprint, "--json").stdout)
     assert (before["trust"], before["issuer"], before["self_signed"]) == ("notTrusted", "CN=root", False)
     Path("root.pem").write_bytes(root.pem)
