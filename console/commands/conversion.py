@@ -23,7 +23,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
     epilog=example(
         "mail-importer certificates convert signing.pfx certificates/signing.pem",
         "mail-importer certificates convert signing.pem signing.cer --der",
-        "mail-importer certificates convert signing.cer signing.pfx --key signing.key --chain authority.crt",
+        "mail-importer certificates convert a.cer a.pfx --key a.key --chain ca.crt",
     )
 )
 @click.argument("source", metavar="IN", type=_FILE)
