@@ -56,7 +56,7 @@ REVIEWED: Final = Path(__file__).with_name("sql_server.sql")
 OF_SQLITE: Final = re.compile("json_each|zeroblob|ON CONFLICT|SAVEPOINT", re.IGNORECASE)
 ITS_OWN: Final = (
     put_unknown([Message(MessageId("one"), "body", 1), Message(MessageId("two"), "body")], NOW),
-    append_piece("[dbo].[tblEmailAttachment]", 7),
+    append_piece("[dbo].[tblEmailAttachment]", "nAttachmentID", 7),
 )
 """What only SQL Server is told, beside all that SQLite is told, too."""
 
