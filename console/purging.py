@@ -39,8 +39,8 @@ class Purged:
 
     messages: int = 0
     attachments: int = 0
-    originals: int = 0
     size: int = 0
+    originals: int = 0
     seen: int = 0
 
     def add(self, more: "Purged") -> None:
@@ -90,9 +90,9 @@ class Purging:
             async for page in self._pages(order, account_id):
                 for each in page:
                     if not order.attachments_only:
-                        found.add(Purged(1, each.attachments, each.originals, each.size))
+                        found.add(Purged(1, each.attachments, each.size, each.originals))
                     elif each.contents or each.originals:
-                        found.add(Purged(1, each.contents, each.originals, each.size))
+                        found.add(Purged(1, each.contents, each.size, each.originals))
                 on_progress(found.messages)
             if not order.attachments_only:
                 found.seen += await self._seen(order, account_id)
@@ -123,8 +123,8 @@ class Purging:
             return Purged(
                 retention.delete_messages(connection, some),
                 sum(each.attachments for each in some),
-                sum(each.originals for each in some),
                 sum(each.size for each in some),
+                sum(each.originals for each in some),
             )
 
         def forget(connection: Connection) -> Purged | None:
@@ -199,4 +199,4 @@ class Purging:
 def _emptied(contents: Sequence[Content], connection: Connection) -> Purged:
     originals = sum(each.is_original for each in contents)
     done = retention.delete_contents(connection, contents)
-    return Purged(0, max(0, done - originals), originals, sum(each.size for each in contents))
+    return Purged(0, max(0, done - originals), sum(each.size for each in contents), originals)

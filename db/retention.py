@@ -140,14 +140,14 @@ def known_and_since(
 
 
 def delete_messages(connection: Connection, found: Collection[OldMessage]) -> int:
-    """Delete these messages and all below them; how many were still there.
+    """Delete these messages and all below them; how many were still there. What there is one of goes by its key.
 
     Raises:
         MessagesInUse
     """
     ids = [each.message_id for each in found]
     try:
-        for table in (recipient, header, attachment, original):
+        for table in (recipient, header, attachment):
             connection.execute(by_row(delete(table).where(table.c.nMessageID.in_(ids))))
         return connection.execute(by_row(delete(message).where(_row.nMessageID.in_(ids)))).rowcount
     except IntegrityError as exc:

@@ -1,6 +1,7 @@
 """`mail-importer export`: one message as a file."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -109,9 +110,8 @@ def _found(connection: Connection, name: str, wanted: str) -> Found:
 
 @contextmanager
 def _standard_output() -> Iterator[IO[bytes]]:
-    target = click.get_binary_stream("stdout")
-    yield target
-    target.flush()
+    yield sys.stdout.buffer
+    sys.stdout.buffer.flush()
 
 
 @contextmanager
