@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     LargeBinary,
+    Select,
     Table,
     TextClause,
     bindparam,
@@ -73,8 +74,7 @@ def pieces_of(engine: Engine, table: Table, number: int, *, size: int) -> Iterat
 
 def _piece(connection: Connection, *, table: Table, number: int, offset: int, length: int) -> bytes | None:
     if connection.dialect.name != "sqlite":
-        part = func.substring(table.c.biContent, offset + 1, length, type_=LargeBinary)
-        found = connection.scalar(select(part).where(_number_column(table) == number))
+        found = connection.scalar(read_piece(table, number, offset=offset, length=length))
         return None if found is None else bytes(found)
     # Any function of SQLite would have the whole value in memory.
     there = select(table.c.biContent.is_not(None)).where(_number_column(table) == number)
@@ -83,6 +83,12 @@ def _piece(connection: Connection, *, table: Table, number: int, offset: int, le
     with _driver(connection).blobopen(table.name, table.c.biContent.name, number, readonly=True) as blob:
         blob.seek(min(offset, len(blob)))
         return bytes(blob.read(length))
+
+
+def read_piece(table: Table, number: int, *, offset: int, length: int) -> Select[Any]:
+    """What servers are asked for bytes of `biContent`."""
+    part = func.substring(table.c.biContent, offset + 1, length, type_=LargeBinary)
+    return select(part).where(_number_column(table) == number)
 
 
 def _pieces(source: IO[bytes], size: int) -> Iterator[bytes]:

@@ -208,7 +208,7 @@ class MessageStore:
         return _told((await (self._write([record]) if record.streams else self._group.submit([record])))[0])
 
     async def note_seen(self, record: SeenRecord) -> Saved:
-        """Record that the message was left out, unless it is known; it is known from then on.
+        """Record that the message was left out, and why now, unless it is imported; it is known from then on.
 
         Raises:
             MessageRefused, DatabaseUnavailable: as `save`.
@@ -341,9 +341,8 @@ def _save(
     results = [Saved.KNOWN] * len(records)
     new: dict[MessageKey, int] = {}
     for place, record in enumerate(records):
-        # What was left out before may be imported now: somebody asked for it, or the filters were changed.
-        hindered = places.get(record.key, set()) - ({seen_table.name} if isinstance(record, MessageRecord) else set())
-        if not hindered:
+        # What was left out before may be imported now, or left out for another reason: the filters were changed.
+        if not places.get(record.key, set()) - {seen_table.name}:
             new.setdefault(record.key, place)
     # In one order for all: two who write the same messages wait for each other, and not both at once.
     ordered = [records[new[key]] for key in sorted(new)]
@@ -352,7 +351,7 @@ def _save(
     for each in to_import:
         results[new[each.key]] = found.add(each)
     _insert(connection, found, now, even_copies=even_copies)
-    seen.forget(connection, [each.key for each in to_import if each.key in places])
+    seen.forget(connection, [each.key for each in ordered if each.key in places])
     left_out = [each for each in ordered if isinstance(each, SeenRecord)]
     seen.note(connection, left_out, now)
     for record in left_out:

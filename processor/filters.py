@@ -146,7 +146,7 @@ class _Sender:
         local, _, domain = bare.removeprefix(_SUBDOMAINS).rpartition("@")
         self._local = _comparable(local)
         known = _ascii(domain)
-        if known is None or not _DOMAIN.fullmatch(known) or len(known) > _LONGEST_DOMAIN or "@" in local:
+        if known is None or not _DOMAIN.fullmatch(known) or len(known) > _LONGEST_DOMAIN or self._is_odd(local):
             raise BadFilter(
                 Phrase(
                     "{entry!r} is neither an address (a@example.com) nor a domain (example.com, or *.example.com for "
@@ -154,9 +154,10 @@ class _Sender:
                     entry=text,
                 )
             )
-        if self._below and local:
-            raise BadFilter(Phrase("{entry!r} is a mix of an address and of subdomains.", entry=text))
         self._domain = known
+
+    def _is_odd(self, local: str) -> bool:
+        return "@" in local or (self._below and bool(local))
 
     def fits(self, address: _Address) -> bool:
         if self._below:

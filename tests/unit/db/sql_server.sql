@@ -20,11 +20,13 @@ DELETE FROM [tblEmailIdentity] WHERE [tblEmailIdentity].[nMessageID] = :nMessage
 GO
 DELETE FROM [tblEmailMessage] WITH (ROWLOCK) WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
 GO
-DELETE FROM [tblEmailOriginal] WITH (ROWLOCK) WHERE [tblEmailOriginal].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
-GO
 DELETE FROM [tblEmailRecipient] WHERE [tblEmailRecipient].[nMessageID] = :nMessageID_1
 GO
 DELETE FROM [tblEmailRecipient] WITH (ROWLOCK) WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
+GO
+DELETE FROM [tblEmailSeen] WHERE [tblEmailSeen].[nAccountID] = :nAccountID_1 AND [tblEmailSeen].[sGraphMessageID] = :sGraphMessageID_1
+GO
+DELETE FROM [tblEmailSeen] WITH (ROWLOCK) WHERE [tblEmailSeen].[nSeenID] IN (__[POSTCOMPILE_nSeenID_1])
 GO
 DELETE FROM [tblFolderSync] WHERE [tblFolderSync].[nAccountID] = :nAccountID_1
 GO
@@ -64,7 +66,11 @@ INSERT INTO [tblEmailIdentity] ([nMessageID], [nAccountID], [sIdentity]) VALUES 
 GO
 INSERT INTO [tblEmailMessage] ([nMessageID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sConversationID], [sSubject], [sFromName], [sFromAddress], [dtSent], [dtReceived], [sImportance], [sBodyType], [sBody], [bHasAttachments], [dtImported], [sCorrelationID], [sSenderName], [sSenderAddress], [dtCreated], [sCategories], [sFlagStatus], [sConversationIndex], [sBodyText], [bRead], [sWebLink], [sParentFolderID], [sChangeKey], [nSize], [sAfterImport], [sAfterImportState], [sAfterImportDetail], [nAfterImportAttempts], [dtAfterImportDue]) VALUES (:nMessageID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sConversationID, :sSubject, :sFromName, :sFromAddress, :dtSent, :dtReceived, :sImportance, :sBodyType, :sBody, :bHasAttachments, :dtImported, :sCorrelationID, :sSenderName, :sSenderAddress, :dtCreated, :sCategories, :sFlagStatus, :sConversationIndex, :sBodyText, :bRead, :sWebLink, :sParentFolderID, :sChangeKey, :nSize, :sAfterImport, :sAfterImportState, :sAfterImportDetail, :nAfterImportAttempts, :dtAfterImportDue)
 GO
+INSERT INTO [tblEmailOriginal] ([nMessageID], [nSize], [sSHA256], [sState], [sStateDetail], [sCompression], [nStoredSize], [biContent]) VALUES (:nMessageID, :nSize, :sSHA256, :sState, :sStateDetail, :sCompression, :nStoredSize, :biContent)
+GO
 INSERT INTO [tblEmailRecipient] ([nMessageID], [sKind], [nPosition], [sName], [sAddress]) VALUES (:nMessageID, :sKind, :nPosition, :sName, :sAddress)
+GO
+INSERT INTO [tblEmailSeen] ([nSeenID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sFromAddress], [dtReceived], [nSize], [sReason], [sRule], [dtSeen]) VALUES (:nSeenID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sFromAddress, :dtReceived, :nSize, :sReason, :sRule, :dtSeen)
 GO
 INSERT INTO [tblFolderSync] ([nAccountID], [dtDue]) VALUES (:nAccountID, :dtDue)
 GO
@@ -165,6 +171,18 @@ SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMess
 FROM [tblEmailMessage] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
 WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[dtAfterImportDue] <= :dtAfterImportDue_1 ORDER BY [tblEmailMessage].[dtAfterImportDue]
 GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[nMessageID] = :nMessageID_1 ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1 ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) ORDER BY [tblEmailMessage].[nMessageID]
+GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID] 
 FROM [tblEmailSeen] 
 WHERE [tblEmailSeen].[sGraphMessageID] = :sGraphMessageID_1 AND [tblEmailSeen].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
@@ -178,6 +196,14 @@ GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nSeenID] 
 FROM [tblEmailSeen] 
 WHERE [tblEmailSeen].[nAccountID] = :nAccountID_1
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nSeenID] 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] = :nAccountID_1 AND ([tblEmailSeen].[dtReceived] < :dtReceived_1 OR [tblEmailSeen].[dtReceived] IS NULL AND [tblEmailSeen].[dtSeen] < :dtSeen_1)
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[sGraphMessageID] 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] = :nAccountID_1 AND [tblEmailSeen].[sGraphMessageID] > :sGraphMessageID_1 ORDER BY [tblEmailSeen].[sGraphMessageID]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], CASE WHEN ([tblMessageTrace].[sGraphMessageID] IS NULL) THEN [tblMessageTrace].[sQueueMessageID] END AS anon_1, max([tblMessageTrace].[dtEnded]) AS max_1 
 FROM [tblMessageTrace] 
@@ -267,6 +293,10 @@ SELECT [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClient
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[bEnabled] = 1 GROUP BY [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess]
 GO
+SELECT [tblEmailAttachment].[nAttachmentID], [tblEmailAttachment].[nMessageID], [tblEmailAttachment].[nPosition], [tblEmailAttachment].[sGraphAttachmentID], [tblEmailAttachment].[sKind], [tblEmailAttachment].[sFileName], [tblEmailAttachment].[sContentType], [tblEmailAttachment].[nSize], [tblEmailAttachment].[bInline], [tblEmailAttachment].[sContentID], [tblEmailAttachment].[sSHA256], [tblEmailAttachment].[sState], [tblEmailAttachment].[sStateDetail], [tblEmailAttachment].[sSafeFileName], [tblEmailAttachment].[sItemType], [tblEmailAttachment].[sLink], [tblEmailAttachment].[sLinkProvider], [tblEmailAttachment].[sLinkPermission], [tblEmailAttachment].[sContentLocation], [tblEmailAttachment].[nParentPosition], [tblEmailAttachment].[sOrigin], [tblEmailAttachment].[biContent] IS NOT NULL AS there 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1 ORDER BY [tblEmailAttachment].[nPosition]
+GO
 SELECT [tblEmailAttachment].[nAttachmentID], [tblEmailAttachment].[nSize] 
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailAttachment].[biContent] IS NOT NULL AND [tblEmailAttachment].[nSize] > :nSize_1 ORDER BY [tblEmailAttachment].[nAttachmentID]
@@ -282,6 +312,10 @@ GO
 SELECT [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason] 
 FROM [tblEmailDuplicate] 
 WHERE [tblEmailDuplicate].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
+GO
+SELECT [tblEmailHeader].[nMessageID], [tblEmailHeader].[nPosition], [tblEmailHeader].[sName], [tblEmailHeader].[sValue] 
+FROM [tblEmailHeader] 
+WHERE [tblEmailHeader].[nMessageID] = :nMessageID_1 ORDER BY [tblEmailHeader].[nPosition]
 GO
 SELECT [tblEmailHeader].[nMessageID], count(*) AS count_1 
 FROM [tblEmailHeader] 
@@ -314,6 +348,10 @@ SELECT [tblEmailMessage].[nMessageID]
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
 GO
+SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sConversationID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[dtSent], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sImportance], [tblEmailMessage].[sBodyType], [tblEmailMessage].[sBody], [tblEmailMessage].[bHasAttachments], [tblEmailMessage].[dtImported], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[sSenderName], [tblEmailMessage].[sSenderAddress], [tblEmailMessage].[dtCreated], [tblEmailMessage].[sCategories], [tblEmailMessage].[sFlagStatus], [tblEmailMessage].[sConversationIndex], [tblEmailMessage].[sBodyText], [tblEmailMessage].[bRead], [tblEmailMessage].[sWebLink], [tblEmailMessage].[sParentFolderID], [tblEmailMessage].[sChangeKey], [tblEmailMessage].[nSize], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
+GO
 SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[dtImported], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
@@ -321,6 +359,10 @@ GO
 SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[nSize] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[dtReceived] IN (__[POSTCOMPILE_dtReceived_1]) AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT [tblEmailOriginal].[nMessageID] 
+FROM [tblEmailOriginal] 
+WHERE [tblEmailOriginal].[nMessageID] = :nMessageID_1 AND [tblEmailOriginal].[biContent] IS NOT NULL
 GO
 SELECT [tblEmailOriginal].[nMessageID], [tblEmailOriginal].[nStoredSize] 
 FROM [tblEmailOriginal] 
@@ -330,9 +372,24 @@ SELECT [tblEmailOriginal].[nMessageID], [tblEmailOriginal].[nStoredSize]
 FROM [tblEmailOriginal] 
 WHERE [tblEmailOriginal].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailOriginal].[biContent] IS NOT NULL ORDER BY [tblEmailOriginal].[nMessageID]
 GO
+SELECT [tblEmailOriginal].[sState], [tblEmailOriginal].[sStateDetail], [tblEmailOriginal].[nSize], [tblEmailOriginal].[sSHA256], [tblEmailOriginal].[nStoredSize], [tblEmailOriginal].[biContent] IS NOT NULL AS there 
+FROM [tblEmailOriginal] 
+WHERE [tblEmailOriginal].[nMessageID] = :nMessageID_1
+GO
+SELECT [tblEmailRecipient].[nMessageID], [tblEmailRecipient].[sKind], [tblEmailRecipient].[nPosition], [tblEmailRecipient].[sName], [tblEmailRecipient].[sAddress] 
+FROM [tblEmailRecipient] 
+WHERE [tblEmailRecipient].[nMessageID] = :nMessageID_1
+GO
 SELECT [tblEmailRecipient].[nMessageID], count(*) AS count_1 
 FROM [tblEmailRecipient] 
 WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP BY [tblEmailRecipient].[nMessageID]
+GO
+SELECT [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], [tblEmailSeen].[sInternetMessageID], [tblEmailSeen].[sFromAddress], [tblEmailSeen].[dtReceived], [tblEmailSeen].[nSize], [tblEmailSeen].[sReason], [tblEmailSeen].[sRule], [tblEmailSeen].[dtSeen] 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailSeen].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
+GO
+SELECT [tblEmailSeen].[nAccountID], count(*) AS count_1 
+FROM [tblEmailSeen] GROUP BY [tblEmailSeen].[nAccountID]
 GO
 SELECT [tblFolderSync].[nAccountID], [tblFolderSync].[dtDue], [tblFolderSync].[sOwner], [tblFolderSync].[dtLeaseUntil], [tblFolderSync].[nFailures], [tblFolderSync].[nRequests], [tblFolderSync].[sResource], [tblFolderSync].[sLink], [tblFolderSync].[bFullPass], [tblFolderSync].[bGap], [tblFolderSync].[dtSwept] 
 FROM [tblFolderSync] 
@@ -417,6 +474,10 @@ FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence] AS [
 FROM [tblNotificationQueue] 
 WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :dtVisible_1) AS anon_1
 GO
+SELECT count(*) AS count_1 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] = :nAccountID_1 AND ([tblEmailSeen].[dtReceived] < :dtReceived_1 OR [tblEmailSeen].[dtReceived] IS NULL AND [tblEmailSeen].[dtSeen] < :dtSeen_1)
+GO
 SELECT min([tblEmailMessage].[dtImported]) AS min_1 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1
@@ -434,6 +495,10 @@ GO
 SELECT min([tblEmailSeen].[nAccountID]) AS min_1 
 FROM [tblEmailSeen] 
 WHERE [tblEmailSeen].[nAccountID] > :nAccountID_1
+GO
+SELECT substring([tblEmailAttachment].[biContent], :substring_2, :substring_3) AS substring_1 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nAttachmentID] = :nAttachmentID_1
 GO
 UPDATE [dbo].[tblEmailAttachment] SET [biContent].WRITE(:piece, NULL, NULL) WHERE [nAttachmentID] = :number
 GO
@@ -462,6 +527,8 @@ GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:sAfterImportState, [sAfterImportDetail]=NULL, [nAfterImportAttempts]=:nAfterImportAttempts, [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:state, [sAfterImportDetail]=:detail, [nAfterImportAttempts]=:attempts, [dtAfterImportDue]=:due WHERE [tblEmailMessage].[nAccountID] = :account AND [tblEmailMessage].[sGraphMessageID] = :graph AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
+GO
+UPDATE [tblEmailOriginal] WITH (ROWLOCK) SET [biContent]=NULL WHERE [tblEmailOriginal].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailOriginal].[biContent] IS NOT NULL
 GO
 UPDATE [tblFolderSync] SET [bGap]=:bGap WHERE [tblFolderSync].[nAccountID] = :nAccountID_1
 GO
