@@ -39,6 +39,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "accounts": LazyCommand("console.commands.accounts:accounts", "Add, change, look at, switch and remove mailboxes."),
     "verify": LazyCommand("console.commands.verify:verify", "Compare a mailbox's folder with the database."),
     "import": LazyCommand("console.commands.import_:import_", "Fetch now what a mailbox holds and the database lacks."),
+    "export": LazyCommand("console.commands.export:export", "Write a message to a file: its original, or as JSON."),
     "trace": LazyCommand("console.commands.trace:trace", "Tell where an e-mail is: every step of it."),
     "certificates": LazyCommand("console.commands.certificates:certificates", "Look at and make certificates."),
     "queue": LazyCommand("console.commands.queue:queue", "Look into the queue and replay dead letters."),

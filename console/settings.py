@@ -97,6 +97,15 @@ def _whole_number(value: object) -> object:
     return value
 
 
+def _yes_or_no(value: object) -> object:
+    # pydantic would also take 1, "t" and "off".
+    words = {"true": True, "false": False}
+    found = words.get(value.strip().lower()) if isinstance(value, str) else value
+    if not isinstance(found, bool):
+        raise ValueError("is neither true nor false")  # noqa: TRY004  # pydantic collects ValueErrors
+    return found
+
+
 def _filled(value: str) -> str:
     if not value.strip():
         raise ValueError("is empty")
@@ -216,7 +225,9 @@ class Settings(BaseModel):
     attachment_limit_mb: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MOST_MEGABYTES)] = 150
     """What is larger is not kept; the largest that Exchange takes."""
     message_limit_mb: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MOST_MEGABYTES)] = 150
-    """All attachments of one message together."""
+    """All attachments of one message together; and its original."""
+    keep_mime: Annotated[bool, BeforeValidator(_yes_or_no)] = False
+    """The original of each message, as MIME, too: one more call of Graph for each."""
     log_format: Literal["json", "console"] | None = None
     """None: `json` when the logs do not go to a terminal."""
 

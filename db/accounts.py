@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, insert, or_, select, true, update
 
-from db import history
+from db import filters, history, seen
 from db.columns import code_by_code
 from db.errors import AccountExists, AccountNotFound
+from db.filters import Filters
 from db.history import Action, Author
 from db.schedule import SUBSCRIPTIONS, Application
 from db.tables import (
@@ -58,6 +59,8 @@ class AccountSettings:
     """The certificate that takes over when Entra no longer takes the current one."""
     import_since: datetime | None = None
     """Mail received earlier is not caught up with (aware, UTC); None: decided by the first subscription manager."""
+    filters: Filters = filters.NONE
+    """Which mail is imported; it may make no sense, see `processor.filters`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +265,7 @@ def purge(connection: Connection, account_id: int) -> None:
     """Delete what is left of a removed account."""
     for table in (subscription_schedule, folder_sync, account_condition, missed_notification):
         connection.execute(delete(table).where(table.c.nAccountID == account_id))
+    seen.delete_all(connection, account_id)
     connection.execute(
         delete(account_settings).where(_settings.nAccountID == account_id, _settings.dtRemoved.is_not(None))
     )
@@ -387,6 +391,7 @@ def _columns(settings: AccountSettings) -> dict[str, Any]:
         "sAfterImport": settings.after_import,
         "sMoveToFolder": settings.move_to_folder,
         "dtImportSince": settings.import_since,
+        **filters.columns(settings.filters),
     }
 
 
@@ -469,6 +474,7 @@ def _account(row: Row[Any]) -> Account:
             move_to_folder=row.sMoveToFolder,
             next_thumbprint=row.sNextCertificateThumbprint,
             import_since=row.dtImportSince,
+            filters=filters.of_row(row),
         ),
         enabled=row.bEnabled,
         removed=row.dtRemoved is not None,

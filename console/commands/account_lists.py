@@ -1,6 +1,6 @@
 """`mail-importer accounts export` and `import`: many accounts as a file; and `history`: what became of their settings.
 
-A file has the options of `accounts add` as its names, with `_` for `-`, and each value is checked as that option is.
+Each value of a file is checked as the option of `accounts add` that it stands for.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +41,13 @@ _SETTINGS: Final = {
     "sMoveToFolder": "move_to",
     "dtImportSince": "import_since",
     "bEnabled": "enabled",
+    "sFilterSendersAllowed": "senders_allowed",
+    "sFilterSendersDenied": "senders_denied",
+    "sFilterSubjectsAllowed": "subjects_allowed",
+    "sFilterSubjectsDenied": "subjects_denied",
+    "bFilterHasAttachments": "has_attachments",
+    "nFilterSizeLeast": "size_least",
+    "nFilterSizeMost": "size_most",
 }
 """Columns by the name that a person knows the setting by."""
 
@@ -100,8 +107,11 @@ def export(invocation: Invocation, form: str | None, output: Path | None, force:
 
 
 def _exported(account: table.Account) -> dict[str, Any]:
-    settings = {_OWN_NAMES.get(name, name): value for name, value in asdict(account.settings).items()}
-    return settings | {"enabled": account.enabled}
+    settings: dict[str, Any] = {_OWN_NAMES.get(name, name): value for name, value in asdict(account.settings).items()}
+    filters: dict[str, Any] = settings.pop("filters")
+    if filters["has_attachments"] is not None:
+        filters["has_attachments"] = "yes" if filters["has_attachments"] else "no"
+    return settings | {"enabled": account.enabled} | filters
 
 
 # --- Import ---
@@ -126,8 +136,8 @@ def importing(add: click.Command, settings_of: SettingsOf, change: ChangeTo) -> 
     def import_(invocation: Invocation, file: BinaryIO, form: str | None, dry_run: bool) -> Listing:
         """Add and change many accounts, as a file says: all of them, or none.
 
-        FILE is CSV with a heading, or TOML with a table [[account]] for each; its names are the options of
-        `accounts add`, with _ for -, and `enabled`. See: mail-importer accounts export
+        FILE is CSV with a heading, or TOML with a table [[account]] for each, with the names that `accounts export`
+        writes. In CSV the entries of a list, such as senders, stand in one cell, a line each.
 
         An account of that name is changed, any other is added. Settings that the file does not name stay as they are.
         An empty cell means what `accounts add` takes when the option is not given.
@@ -183,6 +193,7 @@ class _Orders:
     def __init__(self, add: click.Command) -> None:
         self._options = _options(add)
         self._context = click.Context(add)
+        self._defaults = _defaults(add)
         self._problems: list[Phrase] = []
 
     def of(self, entries: Sequence[Entry]) -> list[_Order]:
@@ -216,10 +227,12 @@ class _Orders:
         value: object = text
         if isinstance(text, str):
             value = [each for each in text.split(LIST_SEPARATOR) if each] if option.multiple else text or None
+        if not value:
+            if option.required:
+                self._problem(entry, Phrase("{name} is empty.", name=name))
+            return self._defaults[name]
         try:
-            return option.process_value(self._context, value or option.get_default(self._context))
-        except click.MissingParameter:
-            self._problem(entry, Phrase("{name} is empty.", name=name))
+            return option.process_value(self._context, value)
         except click.BadParameter as exc:
             self._problem(entry, Phrase("{name}: {reason}", name=name, reason=exc.message))
         return None
@@ -256,19 +269,20 @@ def _options(add: click.Command) -> dict[str, click.Option]:
     return {option.name: option for option in add.params if isinstance(option, click.Option) and option.name}
 
 
+def _defaults(add: click.Command) -> dict[str, Any]:
+    """What the options are that nobody gives."""
+    # Resilient: it does not mind that some are required.
+    with add.make_context("add", [], resilient_parsing=True) as context:
+        return {name: value for name, value in context.params.items() if name in _options(add)}
+
+
 def _with_defaults(add: click.Command, given: dict[str, Any]) -> dict[str, Any]:
     """All options of a new account."""
     options = _options(add)
     missing = [name for name, option in options.items() if option.required and name not in given]
     if missing:
         raise click.UsageError(said(Phrase("A new account needs {names} as well.", names=", ".join(missing))))
-    with click.Context(add) as context:
-        defaults = {
-            name: option.process_value(context, option.get_default(context))
-            for name, option in options.items()
-            if name not in given and option.expose_value
-        }
-    return defaults | given
+    return _defaults(add) | given
 
 
 def _carry_out(
@@ -304,9 +318,13 @@ def _carry_out(
 
 def _by_setting(account: table.Account) -> dict[str, Value]:
     return {
-        name: value if value is None or isinstance(value, bool | int) else shown(value)
+        name: value if value is None or isinstance(value, bool | int) else _in_short(value)
         for name, value in _exported(account).items()
     }
+
+
+def _in_short(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else shown(value)
 
 
 def _told(rows: Sequence[_Row]) -> Listing:

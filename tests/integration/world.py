@@ -320,6 +320,7 @@ class World:
         reader: MailReader | None = None,
         limits: WorkerLimits | None = None,
         kept: AttachmentLimits | None = None,
+        keep_mime: bool = False,
         host: str = "host",
     ) -> Processor:
         metrics = ProcessorMetrics(CollectorRegistry())
@@ -328,7 +329,14 @@ class World:
         directory = AccountDirectory(self.database, clock=self.clock)
         return Processor(
             queue or self.queue,
-            Importer(reader or MailReader(client), store, clock=self.clock, limits=kept, sleep=self.sleeps),
+            Importer(
+                reader or MailReader(client),
+                store,
+                clock=self.clock,
+                limits=kept,
+                keep_mime=keep_mime,
+                sleep=self.sleeps,
+            ),
             store,
             directory,
             Holds(self.database, clock=self.clock, random=Random(1), metrics=metrics),

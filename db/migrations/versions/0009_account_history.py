@@ -6,7 +6,7 @@ from db.columns import UtcDateTime, identity, long_text
 from db.upgrading.additions import Additions
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 oldest_program = "0001"
 """Programs from this revision on work on the schema after this step; None: all that worked before it."""
 

@@ -49,6 +49,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         "internet_headers": "selected",
         "attachment_limit_mb": 150,
         "message_limit_mb": 150,
+        "keep_mime": False,
     }
 
 
@@ -153,6 +154,8 @@ def test_variables_of_tests_and_empty_ones_are_no_settings(monkeypatch: pytest.M
         ("trace_days = 0", "trace_days"),
         ("attachment_limit_mb = 0", "attachment_limit_mb"),
         ("message_limit_mb = 3000", "message_limit_mb"),
+        ("keep_mime = 1", "keep_mime"),
+        ('keep_mime = "on"', "keep_mime"),
         ("database_url = 5", "database_url"),
         ('database_url = "no database"', "database_url"),
         ('database_url = "oracel://host/db"', "database_url"),
