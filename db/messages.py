@@ -247,7 +247,7 @@ class MessageStore:
 
     async def _explain(self, record: MessageRecord | SeenRecord, exc: Exception) -> Saved | MessageRefused:
         with contextlib.suppress(*_REFUSALS):  # the key itself may be what is refused
-            if await self.known([record.key]):
+            if await self.known([record.key], even_seen=isinstance(record, SeenRecord)):
                 return Saved.KNOWN
         return _refusal(exc)
 

@@ -44,7 +44,7 @@ _COLUMNS: Final = (
     Column("replaced", "Replaced"),
     Column("known", "Known already"),
     Column("duplicate", "Copies"),
-    Column("seen", "Left out by filters"),
+    Column("seen", "Left out"),
     Column("gone", "Gone"),
     Column("failed", "Failed"),
 )
