@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 import click
 from sqlalchemy import Connection
 
-from console.commands import Invocation, as_stored, example, moment, pass_invocation
+from console.commands import Invocation, account_test, as_stored, example, moment, pass_invocation
 from console.commands.certificates import thumbprint_argument
 from console.operators import audited
 from console.output import Column, Listing, Record, prints_data, shown, span, tell
@@ -34,6 +34,9 @@ def accounts() -> None:
 
     An account is a mailbox, and the application registration and certificate that open it.
     """
+
+
+accounts.add_command(account_test.test)
 
 
 def _text(longest: int) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
@@ -159,14 +162,17 @@ def _account_options(*, adding: bool) -> Callable[[Command], Command]:
 )
 @click.option("--name", required=True, callback=_text(200), help="What the account is called here.")
 @_account_options(adding=True)
+@click.option("--test", "tested", is_flag=True, help="Test it first as `accounts test` does; add it if nothing failed.")
 @pass_invocation
-def add(invocation: Invocation, /, **given: Any) -> None:  # noqa: ANN401  # the options, as click names them
+def add(invocation: Invocation, /, tested: bool, **given: Any) -> None:  # noqa: ANN401  # the options, as click names them
     """Add an account, enabled at once."""
     move_to, import_since = given.pop("move_to"), given.pop("import_since")
     settings = table.AccountSettings(
         **given, move_to_folder=move_to, import_since=_import_since(import_since, invocation.clock())
     )
     _check(settings)
+    if tested:
+        account_test.require_passed(invocation, settings)
     with invocation.gateway() as engine:
         run_writing(engine, lambda connection: table.add(connection, settings, now=invocation.clock()))
     tell(f"Account {settings.name!r} is added and enabled.")
