@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
@@ -50,7 +50,7 @@ class Finding:
 
     result: Result
     found: Phrase = NOTHING
-    facts: Mapping[str, object] = NO_FACTS
+    facts: Mapping[str, object] = field(default_factory=dict)
     code: str | None = None
     cause: Phrase = NOTHING
     cure: Phrase = NOTHING
@@ -148,11 +148,9 @@ def _not_to_be_tried(check: Check, steps: Mapping[str, Step], left: float) -> Fi
     for name in check.needs:
         before = steps.get(name)
         if before is not None and before.finding.result in {Result.FAILED, Result.NOT_TRIED}:
-            return Finding(
-                Result.NOT_TRIED, Phrase("not tried: it needs '{title}'", title=before.title), {"needs": name}
-            )
+            return Finding(Result.NOT_TRIED, facts={"needs": name})
     if left <= 0:
-        return Finding(Result.NOT_TRIED, Phrase("not tried: the time for the whole test is over"))
+        return Finding(Result.NOT_TRIED, Phrase("the time for the whole test is over"))
     return None
 
 

@@ -87,7 +87,7 @@ class MailboxChecks:
         forbidden = [
             Check(
                 f"{FORBIDDEN}:{user}",
-                Phrase("The mailbox of {user} is refused", user=user),
+                Phrase("A forbidden mailbox is refused"),
                 partial(self._must_be_refused, user),
                 (TOKEN, *needs),
                 15,
@@ -108,8 +108,9 @@ class MailboxChecks:
         try:
             token = await self._tokens.token(self._mailbox)
         except SignInRefused as refused:
-            # The settings that its text repeats are those of the first step.
-            said = Phrase("The sign-in service refused: {said}.", said=refused.detail.rstrip("."))
+            # The settings that its text repeats are those of the first step; the ids at its end are among the facts.
+            reason = refused.detail.partition(" Trace ID:")[0]
+            said = Phrase("The sign-in service refused: {said}.", said=reason.rstrip("."))
             return replace(finding_of(refused), cause=said)
         self.claims = claims_of(token)
         name = self.claims.get("app_displayname") or self._mailbox.client_id
@@ -158,8 +159,9 @@ class MailboxChecks:
             cause,
             Phrase(
                 "Add the permission Mail.Read of Microsoft Graph, of type Application (not Delegated), and press "
-                "'Grant admin consent' in the Entra portal under API permissions. With RBAC for Applications: check the "
-                "role assignment by Test-ServicePrincipalAuthorization; a change takes 30 minutes to 2 hours to act."
+                "'Grant admin consent' in the Entra portal under API permissions. With RBAC for Applications: check "
+                "the role assignment by Test-ServicePrincipalAuthorization; a change takes 30 minutes to 2 hours to "
+                "act."
             ),
             {**finding_of(refusal).facts, **facts},
         )
@@ -202,8 +204,8 @@ class MailboxChecks:
                 Phrase("The application may read mail, but not in this mailbox: a policy of Exchange excludes it."),
                 Phrase(
                     "Include the mailbox: in the group of the application access policy (Test-ApplicationAccessPolicy "
-                    "shows what counts), or in the scope of RBAC for Applications (Test-ServicePrincipalAuthorization). "
-                    "A change takes 30 minutes to 2 hours to act."
+                    "shows what counts), or in the scope of RBAC for Applications "
+                    "(Test-ServicePrincipalAuthorization). A change takes 30 minutes to 2 hours to act."
                 ),
                 facts,
             )
@@ -266,11 +268,9 @@ class MailboxChecks:
         other = replace(self._mailbox, user_id=user)
         try:
             await probes.inbox(self._client, other)
-        except AccessDenied as refused:
-            return passed(
-                Phrase("refused ({status})", status=refused.status), {"user": user, "graph_code": refused.code}
-            )
         except GraphError as error:
+            if isinstance(error, AccessDenied) and error.status == HTTPStatus.FORBIDDEN:
+                return passed(Phrase.verbatim(user), {"user": user, "graph_code": error.code})
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
             return failed(

@@ -200,7 +200,10 @@ def _out_of_reach(unreached: HostUnreached) -> Finding:
     return warned(
         finding.code or "",
         Phrase("From this machine it is out of reach: {reason}", reason=finding.cause),
-        Phrase("Many networks do not let their own machines come in that way. The step with Graph below decides."),
+        Phrase(
+            "Start the receiver if it does not run (mail-importer run receiver). Many networks do not let their own "
+            "machines come in this way: the step with Graph, below, decides."
+        ),
     )
 
 

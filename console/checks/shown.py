@@ -16,14 +16,14 @@ from console.output import printable
 from phrases import Phrase
 
 _WIDEST: Final = 100
-_MARK_WIDTH: Final = 9
+_MARK_WIDTH: Final = 10
 _INDENT: Final = " " * (_MARK_WIDTH + 2)
 _MARKS: Final = {
     Result.PASSED: (Phrase("passed"), "green"),
     Result.WARNED: (Phrase("warning"), "yellow"),
     Result.FAILED: (Phrase("FAILED"), "red"),
-    Result.NOT_TRIED: (Phrase("–"), None),
-    Result.NOT_NEEDED: (Phrase("–"), None),
+    Result.NOT_TRIED: (Phrase("not tried"), None),
+    Result.NOT_NEEDED: (Phrase("not needed"), None),
 }
 
 

@@ -122,9 +122,9 @@ class Host:
             shown = [str(address[0]) for _, address in addresses]
             yield Stream(reader, writer, Reached(shown, str(connection.getpeername()[0]), self.proxy))
         finally:
+            # Not `wait_closed`: after a handshake that was broken off nobody tells the writer of the end.
             writer.transport.abort()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            await asyncio.sleep(0)
 
     async def _resolved(self, who: Named) -> Sequence[_Address]:
         try:
