@@ -25,12 +25,16 @@ _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: the key of its value in a row, its heading, and how a person reads the value."""
+    """One column: the key of its value in a row, its heading, and how a person reads the value.
+
+    `whole`: the value is not broken into lines, so that it can be copied.
+    """
 
     key: str
     heading: str
     show: Callable[[Any], str] | None = None
     right: bool = False
+    whole: bool = False
 
     def text(self, row: Mapping[str, Any]) -> Text:
         """The cell, without markup and control characters: names come from people and from foreign mail."""
@@ -61,7 +65,12 @@ class Listing:
             return None
         table = RichTable(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
         for column in self.columns:
-            table.add_column(said(column.heading), overflow="fold", justify="right" if column.right else "left")
+            table.add_column(
+                said(column.heading),
+                overflow="fold",
+                justify="right" if column.right else "left",
+                no_wrap=column.whole,
+            )
         for row in self.rows:
             table.add_row(*(column.text(row) for column in self.columns))
         return table

@@ -374,17 +374,3 @@ def _explained(
         text = each["msg"].removeprefix("Value error, ").removesuffix(".")
         lines.append(f"{key}: {text}" + (f" (set in {where})." if where else "."))
     return lines
-
-
-def certificate_folder(settings: Settings) -> Path:
-    """The folder of the certificates.
-
-    Raises:
-        SettingsError: the setting names another kind of store, which this version does not read.
-    """
-    if settings.certificate_store.lower().startswith("windows:"):
-        raise SettingsError(
-            "certificate_store: this version of mail-importer reads a folder of certificate files; the Windows "
-            "certificate store is not in this version."
-        )
-    return Path(settings.certificate_store)

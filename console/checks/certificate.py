@@ -15,6 +15,7 @@ from graph.certificates import (
     StoreEntry,
     check_key,
     check_usable,
+    invisible_signs,
     normalise_thumbprint,
 )
 from graph.errors import CertificateError, CertificateFault, GraphError
@@ -110,7 +111,7 @@ class CertificateChecks:
             "place": place,
         }
         sentence = Phrase("{subject}, in {place}", subject=found.subject, place=place)
-        invisible = invisible_in(pasted)
+        invisible = invisible_signs(pasted)
         if invisible:
             cured = Phrase("invisible characters in its thumbprint are passed over: {signs}", signs=invisible)
             return passed(Phrase.joined(sentence, cured, by="; "), {**facts, "invisible_characters": invisible})
@@ -192,12 +193,6 @@ class CertificateChecks:
             return warned(finding.code or "", finding.cause, finding.cure, finding.facts)
         thumbprint = normalise_thumbprint(following)
         return passed(Phrase.verbatim(thumbprint), {"thumbprint": thumbprint})
-
-
-def invisible_in(text: str) -> str:
-    """The characters of a pasted text that nobody sees, by their numbers; blanks and line ends are not among them."""
-    found = {sign for sign in text if not sign.isprintable() and not (sign.isspace() and sign in " \t\r\n")}
-    return ", ".join(f"U+{ord(sign):04X}" for sign in sorted(found))
 
 
 def _in_other_folder(thumbprint: str, folder: Path, store: str) -> CertificateError:

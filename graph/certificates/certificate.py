@@ -134,6 +134,14 @@ def is_self_signed(certificate: x509.Certificate) -> bool:
     return True
 
 
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Whether it may issue others: then it is there for their sake, and nobody misses its key."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (*UNREADABLE, x509.ExtensionNotFound, x509.DuplicateExtension):
+        return False
+
+
 def issuers_among(pool: Sequence[x509.Certificate], certificate: x509.Certificate) -> list[x509.Certificate]:
     """The issuers of a certificate that are in the pool, nearest first; by name, without a look at signatures."""
     chain: list[x509.Certificate] = []

@@ -5,6 +5,7 @@ A name says little: `.cer` may be PEM or DER, `.key` too, and a `.pem` holds any
 
 import re
 import stat
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,10 +156,13 @@ def _forbidden(path: Path) -> Problem:
     """Who may read the file, for the administrator who wonders why this process may not."""
     public = path.suffix.lower() in PUBLIC_SUFFIXES
     fault = CertificateFault.UNREADABLE if public else CertificateFault.KEY_UNREADABLE
+    plain = Problem(fault, Phrase("may not be read by the user of this process, only by another user"))
+    if sys.platform == "win32":
+        return plain
     try:
         owner, mode = path.owner(), stat.S_IMODE(path.stat().st_mode)
-    except (OSError, KeyError, NotImplementedError):  # no such user any more; or Windows, which has no such owners
-        return Problem(fault, Phrase("may not be read by the user of this process, only by another user"))
+    except (OSError, KeyError):  # the owner is no user any more
+        return plain
     text = Phrase(
         "may not be read by the user of this process, only by another user (owner {owner}, mode {mode:04o})",
         owner=owner,

@@ -1,6 +1,7 @@
 """The certificates of a folder."""
 
 import builtins
+import stat
 import threading
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -11,8 +12,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from graph.certificates.certificate import Certificate, SoftwareKey, described, issuers_among, public_key_of
-from graph.certificates.files import SUFFIXES, CertificateFile, read_file
+from graph.certificates.certificate import (
+    Certificate,
+    SoftwareKey,
+    described,
+    is_authority,
+    issuers_among,
+    public_key_of,
+)
+from graph.certificates.files import SUFFIXES, CertificateFile, Problem, read_file
 from graph.certificates.inventory import inventory, not_rsa
 from graph.certificates.store import StoreEntry
 from graph.certificates.thumbprints import normalise_thumbprint, sha1_thumbprint
@@ -46,18 +54,18 @@ class FolderStore:
     """
 
     def __init__(self, folder: Path, password: str | None = None) -> None:
-        self._folder = folder
+        self.folder = folder
         self._password = password.encode() if password else None
         self._read: dict[Path, tuple[tuple[int, ...], CertificateFile]] = {}
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"FolderStore({str(self._folder)!r})"
+        return f"FolderStore({str(self.folder)!r})"
 
     @property
     def name(self) -> str:
         """The folder."""
-        return str(self._folder)
+        return str(self.folder)
 
     def find(self, thumbprint: str) -> Certificate:
         """As `CertificateStore` promises."""
@@ -78,14 +86,14 @@ class FolderStore:
         try:
             files = self._files()
         except CertificateError as missing:
-            return [StoreEntry(self._folder, None, missing)]
+            return [StoreEntry(self.folder, None, missing)]
         best: dict[str, StoreEntry] = {}
         others: list[StoreEntry] = []
         keys = _by_public_key(files)
         for file in sorted(files, key=lambda file: (not file.keys, file.path)):
             if file.problem is not None:
-                summary = Phrase.joined(Phrase.verbatim(file.path.name), file.problem.text, by=": ")
                 advice = _ADVICE.get(file.problem.fault, Phrase(""))
+                summary = Phrase("{problem}.", problem=file.problem.text)
                 error = CertificateError(summary, advice=advice, fault=file.problem.fault)
                 others.append(StoreEntry(file.path, None, error))
             own = [found for found in file.certificates if public_key_of(found) in keys]
@@ -104,8 +112,9 @@ class FolderStore:
     ) -> StoreEntry:
         everything = [other for each in files for other in each.certificates]
         certificate = described(found, has_private_key=key is not None, chain=issuers_among(everything, found))
-        usable = isinstance(key, rsa.RSAPrivateKey)
-        return StoreEntry(file.path, certificate, None if usable else self._unusable(found, key, files))
+        if isinstance(key, rsa.RSAPrivateKey) or (key is None and is_authority(found)):
+            return StoreEntry(file.path, certificate)
+        return StoreEntry(file.path, certificate, self._unusable(found, key, files))
 
     def _found(self, thumbprint: str, files: Sequence[CertificateFile]) -> x509.Certificate:
         wanted = normalise_thumbprint(thumbprint)
@@ -114,10 +123,10 @@ class FolderStore:
                 if sha1_thumbprint(found) == wanted:
                     return found
         # It may be in a file that does not open: that is then what to see to first.
-        closed = [file.problem.fault for file in files if file.problem is not None and file.problem.fault in _ADVICE]
+        closed = [problem.fault for file in files if (problem := _closed(file)) and not file.certificates]
         raise CertificateError(
             Phrase.joined(
-                Phrase("Certificate {wanted} is not in the folder {folder}.", wanted=wanted, folder=self._folder),
+                Phrase("Certificate {wanted} is not in the folder {folder}.", wanted=wanted, folder=self.folder),
                 inventory((found, file.path.name) for file in files for found in file.certificates),
                 _problems(files),
             ),
@@ -136,15 +145,16 @@ class FolderStore:
             return not_rsa(thumbprint, where)
         stems = {file.path.stem for file in own}
         beside = [file for file in files if file in own or file.path.stem in stems]
-        for file in [*beside, *files]:
-            if file.problem is not None and file.problem.fault in _ADVICE:
+        # A file that shows certificates of its own, and not this one, has their key.
+        for file in [*beside, *(other for other in files if not other.certificates)]:
+            if problem := _closed(file):
                 summary = Phrase(
                     "The private key of certificate {thumbprint} cannot be read. {path}: {problem}.",
                     thumbprint=thumbprint,
                     path=file.path,
-                    problem=file.problem.text,
+                    problem=problem.text,
                 )
-                return CertificateError(summary, advice=_ADVICE[file.problem.fault], fault=file.problem.fault)
+                return CertificateError(summary, advice=_ADVICE[problem.fault], fault=problem.fault)
         for file in beside:
             if file.keys:
                 summary = Phrase(
@@ -156,7 +166,7 @@ class FolderStore:
         summary = Phrase(
             "Of certificate {thumbprint} only the public part is in the folder {folder} (in {where}).",
             thumbprint=thumbprint,
-            folder=self._folder,
+            folder=self.folder,
             where=where,
         )
         return CertificateError(
@@ -167,12 +177,12 @@ class FolderStore:
         """What the folder holds now. One stat per file when nothing changed."""
         with self._lock:
             try:
-                paths = sorted(path for path in self._folder.iterdir() if path.suffix.lower() in SUFFIXES)
+                paths = sorted(path for path in self.folder.iterdir() if path.suffix.lower() in SUFFIXES)
             except OSError as reason:
                 raise CertificateError(
                     Phrase(
                         "The certificate folder {folder} cannot be read: {reason}.",
-                        folder=self._folder,
+                        folder=self.folder,
                         reason=reason.strerror,
                     ),
                     advice=Phrase(
@@ -191,7 +201,7 @@ class FolderStore:
             return None  # removed since the folder was read
         except OSError:
             return (), read_file(path, self._password)  # which says why
-        if path.is_dir():
+        if stat.S_ISDIR(facts.st_mode):
             return None
         stamp = (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino)
         known = self._read.get(path)
@@ -202,6 +212,11 @@ def _by_public_key(files: Iterable[CertificateFile]) -> dict[bytes, PrivateKeyTy
     keys = {public_key_of(key): key for file in files for key in file.keys}
     keys.pop(b"", None)
     return keys
+
+
+def _closed(file: CertificateFile) -> Problem | None:
+    """What keeps a file shut that may well hold what is looked for."""
+    return file.problem if file.problem is not None and file.problem.fault in _ADVICE else None
 
 
 def _problems(files: Iterable[CertificateFile]) -> Phrase:

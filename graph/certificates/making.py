@@ -11,6 +11,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from graph.certificates.certificate import Certificate, SoftwareKey, described
 from graph.certificates.writing import write_file
+from phrases import Phrase
 
 _LONGEST_NAME: Final = 64  # ub-common-name of RFC 5280
 _CLOCK_SKEW: Final = timedelta(minutes=5)
@@ -26,7 +27,11 @@ def make_self_signed(common_name: str, *, now: datetime, days: int = 730, key_bi
     """
     if not common_name.strip() or len(common_name) > _LONGEST_NAME:
         raise ValueError(
-            f"The common name of a certificate has 1 to {_LONGEST_NAME} characters, not {len(common_name)}."
+            Phrase(
+                "The common name of a certificate has 1 to {most} characters, not {n}.",
+                most=_LONGEST_NAME,
+                n=len(common_name),
+            )
         )
     if key_bits < 2048 or days < 1:
         raise ValueError("A certificate needs a key of at least 2048 bits and a life of at least one day.")

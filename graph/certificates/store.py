@@ -18,7 +18,10 @@ class StoreEntry:
     """The file; None in a store that has none."""
     certificate: Certificate | None
     error: CertificateError | None = None
-    """Why the file is of no use, or nobody can sign in with the certificate: the key is missing or not readable."""
+    """Why the file is of no use, or nobody can sign in with the certificate: the key is missing or not readable.
+
+    None also for an authority without its key, which is there for the chain of others.
+    """
 
     @property
     def problem(self) -> str | None:

@@ -1,8 +1,7 @@
 """Writing files of which some hold a private key."""
 
-import contextlib
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 
@@ -15,32 +14,26 @@ def write_file(path: Path, data: bytes, *, private: bool, replace: bool = False)
         FileExistsError: it is there already.
         OSError: it cannot be written.
     """
-    if replace:
-        _replace(path, data, private=private)
+    if not replace:
+        _create(path, data, private=private)
         return
-    # Created with its mode, not changed afterwards: no moment in which others can read the key.
-    handle = os.open(
-        path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600 if private else 0o644
-    )
+    # A new file that takes the old one's name: the old one's mode, and who has it open, do not matter.
+    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    _create(new, data, private=private)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        new.replace(path)
     except OSError:
-        path.unlink(missing_ok=True)
+        new.unlink()
         raise
 
 
-def _replace(path: Path, data: bytes, *, private: bool) -> None:
-    """By a new file that takes the old one's name: the old one's mode, and who has it open, do not matter."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # of mode 0600
-    new = Path(name)
+def _create(path: Path, data: bytes, *, private: bool) -> None:
+    # Created with its mode, not changed afterwards: no moment in which others can read the key.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags, 0o600 if private else 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-        if not private:
-            new.chmod(0o644)
-        new.replace(path)
     except OSError:
-        with contextlib.suppress(OSError):
-            new.unlink()
+        path.unlink()
         raise
