@@ -50,6 +50,8 @@ INSERT INTO [tblAccountCondition] ([nAccountID], [sRole], [sReason], [sDetail], 
 GO
 INSERT INTO [tblCallBudget] ([sBudget], [nSlot], [nUsed]) VALUES (:sBudget, :nSlot, :nUsed)
 GO
+INSERT INTO [tblEmailAccountChange] ([nAccountID], [dtChanged], [sAction], [sWho], [sHost], [sSettings]) VALUES (:nAccountID, :dtChanged, :sAction, :sWho, :sHost, :sSettings)
+GO
 INSERT INTO [tblEmailAccountSettings] ([sAccountName], [sTenantID], [sClientID], [sUserID], [sCertificateThumbprint], [bSecureCertificateAccess], [sFolder], [sAfterImport], [sMoveToFolder], [bEnabled], [sNextCertificateThumbprint], [dtImportSince]) VALUES (:sAccountName, :sTenantID, :sClientID, :sUserID, :sCertificateThumbprint, :bSecureCertificateAccess, :sFolder, :sAfterImport, :sMoveToFolder, :bEnabled, :sNextCertificateThumbprint, :dtImportSince)
 GO
 INSERT INTO [tblEmailAttachment] ([nAttachmentID], [nMessageID], [nPosition], [sGraphAttachmentID], [sKind], [sFileName], [sContentType], [nSize], [bInline], [sContentID], [sSHA256], [sState], [sStateDetail], [sSafeFileName], [sItemType], [sLink], [sLinkProvider], [sLinkPermission], [sContentLocation], [nParentPosition], [sOrigin], [biContent]) VALUES (:nAttachmentID, :nMessageID, :nPosition, :sGraphAttachmentID, :sKind, :sFileName, :sContentType, :nSize, :bInline, :sContentID, :sSHA256, :sState, :sStateDetail, :sSafeFileName, :sItemType, :sLink, :sLinkProvider, :sLinkPermission, :sContentLocation, :nParentPosition, :sOrigin, :biContent)
@@ -107,6 +109,10 @@ GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblSubscriptionSchedule] 
 WHERE [tblSubscriptionSchedule].[dtDue] <= :dtDue_1 AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1)
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailAccountChange].[sSettings] 
+FROM [tblEmailAccountChange] 
+WHERE [tblEmailAccountChange].[nAccountID] = :nAccountID_1 ORDER BY [tblEmailAccountChange].[nChangeID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailAccountSettings].[nAccountID] 
 FROM [tblEmailAccountSettings] LEFT OUTER JOIN [tblSubscriptionSchedule] ON [tblSubscriptionSchedule].[nAccountID] = [tblEmailAccountSettings].[nAccountID] 
@@ -230,6 +236,10 @@ GO
 SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName] 
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[sTenantID] = :sTenantID_1 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[sCertificateThumbprint] = :sCertificateThumbprint_1 AND [tblEmailAccountSettings].[sNextCertificateThumbprint] IS NULL AND [tblEmailAccountSettings].[bSecureCertificateAccess] = 1
+GO
+SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore] 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
 GO
 SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
 FROM [tblEmailAccountSettings] 
