@@ -70,8 +70,7 @@ def test_all_that_is_wrong_is_told_with_its_line_and_nothing_is_changed(run: Run
     result = run("accounts", "import", file)
     assert result.exit_code == 1
     for said in (
-        "line 2: there is no setting colour.",
-        "line 2: there is no setting tested.",
+        "line 2: there is no setting colour, tested.",
         "line 3: client_id: 'nonsense' is not an id",
         "line 3: thumbprint: The certificate thumbprint is not usable: it has 39",
         "line 3: secure_certificate_access: 'perhaps'",
