@@ -297,8 +297,9 @@ def _not_trusted(host: Host, reason: ssl.SSLCertVerificationError, shown: Shown 
         return HostUnreached(
             Obstacle.WRONG_NAME,
             Phrase(
-                "{who} shows a certificate of somebody else: {subject}.",
+                "{who} shows a certificate of somebody else: {subject}, issued by {issuer}.",
                 who=who,
+                issuer=issuer,
                 subject=shown.subject if shown is not None else "?",
             ),
             Phrase("Check the address; a portal or proxy that answers in the host's place does this, too."),
