@@ -43,6 +43,7 @@ class Control:
         self._statistics = statistics
         self._handlers: dict[tuple[str, str], _Handler] = {
             ("POST", "applications"): self._add_application,
+            ("PATCH", "applications"): self._change_application,
             ("POST", "certificates"): self._register_certificate,
             ("GET", "mailboxes"): self._list_mailboxes,
             ("POST", "mailboxes"): self._add_mailbox,
@@ -86,6 +87,17 @@ class Control:
         )
         return {"tenant_id": application.tenant_id, "client_id": application.client_id}
 
+    async def _change_application(self, body: dict[str, Any], name: str) -> object:
+        application = self._post_office.tenants.application(_text(body, "tenant_id"), name)
+        if application is None:
+            msg = f"no application {name}"
+            raise LookupError(msg)
+        if "roles" in body:
+            application.roles = tuple(body["roles"])
+        if "scoped" in body:
+            application.scoped = {self._mailbox(user).user_id: tuple(roles) for user, roles in body["scoped"].items()}
+        return {"client_id": application.client_id, "roles": application.roles, "scoped": application.scoped}
+
     async def _register_certificate(self, body: dict[str, Any], _name: str) -> object:
         text = _text(body, "certificate")
         try:
@@ -110,6 +122,7 @@ class Control:
     async def _change_mailbox(self, body: dict[str, Any], name: str) -> object:
         mailbox = self._mailbox(name)
         mailbox.state = MailboxState(body.get("state", mailbox.state))
+        mailbox.purpose = str(body.get("purpose", mailbox.purpose))
         if "denied_to" in body or "allowed_to" in body:
             denied = "denied_to" in body
             application = self._application(mailbox, _text(body, "denied_to" if denied else "allowed_to"))
@@ -216,6 +229,7 @@ def _mailbox_json(mailbox: Mailbox) -> dict[str, str]:
         "tenant_id": mailbox.tenant_id,
         "user_id": mailbox.user_id,
         "state": str(mailbox.state),
+        "purpose": mailbox.purpose,
     }
 
 

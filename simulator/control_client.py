@@ -53,13 +53,25 @@ class SimulatorControl:
         body = {"tenant_id": tenant_id, "client_id": client_id, "roles": roles}
         return await self._call("POST", "applications", _given(body))
 
+    async def grant(
+        self,
+        tenant_id: str,
+        client_id: str,
+        *,
+        roles: tuple[str, ...] | None = None,
+        scoped: dict[str, tuple[str, ...]] | None = None,
+    ) -> None:
+        """Change the permissions: `roles` of Entra, `scoped` (by address or user id) of RBAC for Applications."""
+        body = {"tenant_id": tenant_id, "roles": roles, "scoped": scoped}
+        await self._call("PATCH", f"applications/{client_id}", _given(body))
+
     async def register_certificate(self, tenant_id: str, client_id: str, pem: str) -> str:
         """Upload a certificate's public part; returns its SHA-1 thumbprint."""
         body = {"tenant_id": tenant_id, "client_id": client_id, "certificate": pem}
         return str((await self._call("POST", "certificates", body))["thumbprint"])
 
     async def mailboxes(self) -> list[dict[str, str]]:
-        """Return all mailboxes: `address`, `display_name`, `tenant_id`, `user_id`, `state`."""
+        """Return all mailboxes: `address`, `display_name`, `tenant_id`, `user_id`, `state`, `purpose`."""
         return list((await self._call("GET", "mailboxes"))["mailboxes"])
 
     async def add_mailbox(
@@ -75,6 +87,10 @@ class SimulatorControl:
     async def set_mailbox_state(self, mailbox: str, state: MailboxState) -> None:
         """Change what Graph says of a mailbox (address or user id)."""
         await self._call("PATCH", f"mailboxes/{mailbox}", {"state": str(state)})
+
+    async def set_mailbox_purpose(self, mailbox: str, purpose: str) -> None:
+        """Change whose mailbox it is: `user`, `shared`, `room` and so on."""
+        await self._call("PATCH", f"mailboxes/{mailbox}", {"purpose": purpose})
 
     async def deny(self, mailbox: str, client_id: str, *, denied: bool = True) -> None:
         """Exclude an application from a mailbox, or let it in again."""

@@ -102,7 +102,7 @@ class Graph:
             raise _no_mailbox(MailboxState.INVALID_USER if "@" in route.user else MailboxState.NO_SUCH_USER, route.user)
         if mailbox.state is not MailboxState.READY:
             raise _no_mailbox(mailbox.state, route.user)
-        if mailbox.user_id in grant.application.denied or not _permits(grant, route.operation):
+        if not _permits(grant.application.may(mailbox.user_id, grant.roles), route.operation):
             raise _access_denied()
         return mailbox
 
@@ -117,12 +117,12 @@ class Graph:
         return Subject(route.operation, (mailbox.user_id.lower(), mailbox.address.lower()), ids, attachments)
 
 
-def _permits(grant: Grant, operation: Operation) -> bool:
+def _permits(roles: set[str], operation: Operation) -> bool:
     if operation is Operation.GET_USER_PURPOSE:
-        return any(role.startswith("MailboxSettings.Read") for role in grant.roles)
+        return any(role.startswith("MailboxSettings.Read") for role in roles)
     if operation in _CHANGING:
-        return "Mail.ReadWrite" in grant.roles
-    return not _READ_ROLES.isdisjoint(grant.roles)
+        return "Mail.ReadWrite" in roles
+    return not _READ_ROLES.isdisjoint(roles)
 
 
 def _access_denied() -> GraphError:
@@ -151,5 +151,7 @@ def _no_mailbox(state: MailboxState, user: str) -> GraphError:
         case MailboxState.NOT_ENABLED:
             text = "The mailbox is either inactive, soft-deleted, or is hosted on-premise."
             return GraphError(404, "MailboxNotEnabledForRESTAPI", text)
+        case MailboxState.NOT_HOSTED:
+            return GraphError(404, "MailboxNotHostedInExchangeOnline", "The mailbox is not in Exchange Online.")
         case _:
             return GraphError(404, "ErrorItemNotFound", "Default folder Inbox not found.")

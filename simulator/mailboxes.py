@@ -27,6 +27,7 @@ class MailboxState(StrEnum):
     NO_SUCH_USER = "no_such_user"
     INVALID_USER = "invalid_user"
     NOT_ENABLED = "not_enabled"
+    NOT_HOSTED = "not_hosted"
     NO_INBOX = "no_inbox"
 
 

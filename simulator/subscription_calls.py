@@ -104,16 +104,16 @@ class SubscriptionCalls:
         )
 
     def _reachable(self, application: Application, user: str) -> Mailbox:
-        if not any(role.startswith("Mail.Read") for role in application.roles):
+        if not application.scoped and not any(role.startswith("Mail.Read") for role in application.roles):
             raise _extension_error(401, "Unauthorized", "Caller lacks the permission Mail.Read")
         mailbox = self._mailboxes.find(application.tenant_id, user)
         if mailbox is None or mailbox.state in {MailboxState.NO_SUCH_USER, MailboxState.INVALID_USER}:
             raise _not_in_store()
-        if mailbox.state is MailboxState.NOT_ENABLED:
+        if mailbox.state in {MailboxState.NOT_ENABLED, MailboxState.NOT_HOSTED}:
             raise GraphError(404, "ExtensionError", "REST API is not yet supported for this mailbox.")
         if mailbox.state is MailboxState.NO_INBOX:
             raise _not_in_store()
-        if mailbox.user_id in application.denied:
+        if not any(role.startswith("Mail.Read") for role in application.may(mailbox.user_id, application.roles)):
             raise _extension_error(403, "Forbidden", "Access to OData is disabled")
         return mailbox
 

@@ -33,8 +33,9 @@ class RegisteredCertificate:
 class Application:
     """One application registration with its service principal in one tenant.
 
-    `roles` are the granted application permissions; they count from the next token on, as in Entra. `denied` holds the
-    user ids an access policy excludes. `uploads` is a folder whose certificates count as registered.
+    `roles` are the granted application permissions; they count from the next token on, as in Entra. `scoped` holds by
+    user id what RBAC for Applications grants: no token tells of it, and it counts at once. `denied` holds the user ids
+    an access policy excludes, whatever Entra grants. `uploads` is a folder whose certificates count as registered.
     """
 
     tenant_id: str
@@ -43,6 +44,7 @@ class Application:
     display_name: str = "MonitorPro mail importer"
     roles: tuple[str, ...] = DEFAULT_ROLES
     enabled: bool = True
+    scoped: dict[str, tuple[str, ...]] = field(default_factory=dict)
     denied: set[str] = field(default_factory=set)
     uploads: Path | None = None
     certificates: list[RegisteredCertificate] = field(default_factory=list)
@@ -50,6 +52,11 @@ class Application:
     def registered_certificates(self) -> list[RegisteredCertificate]:
         """Return the registered certificates and those now lying in `uploads`."""
         return self.certificates + (_uploaded(self.uploads) if self.uploads else [])
+
+    def may(self, user_id: str, roles: tuple[str, ...]) -> set[str]:
+        """Return what the application may in a mailbox, with a token of these roles: grants add up (graph.md §9)."""
+        granted = () if user_id in self.denied else roles
+        return {*granted, *self.scoped.get(user_id, ())}
 
 
 class Tenants:

@@ -25,6 +25,8 @@ from db.errors import AccountExists
 from db.history import Action, Change, Value
 from phrases import Phrase
 
+_NO_SETTINGS: Final = frozenset({"tested"})
+"""Options of `accounts add` that say what to do, not what an account is."""
 _OWN_NAMES: Final = {"move_to_folder": "move_to"}
 """Settings whose option has another name."""
 _SETTINGS: Final = {
@@ -266,7 +268,8 @@ class _Orders:
 
 
 def _options(add: click.Command) -> dict[str, click.Option]:
-    return {option.name: option for option in add.params if isinstance(option, click.Option) and option.name}
+    options = (each for each in add.params if isinstance(each, click.Option))
+    return {each.name: each for each in options if each.name and each.name not in _NO_SETTINGS}
 
 
 def _defaults(add: click.Command) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import click
 from sqlalchemy import Connection
 
-from console.commands import Invocation, as_stored, example, moment, pass_invocation
+from console.commands import Invocation, account_test, as_stored, example, moment, pass_invocation
 from console.commands.account_lists import export, importing, show_history
 from console.commands.certificates import thumbprint_argument
 from console.language import reason_of, said
@@ -275,10 +275,13 @@ def _account_options(*, adding: bool) -> Callable[[Command], Command]:
 )
 @click.option("--name", required=True, callback=_text(200), help="What the account is called here.")
 @_account_options(adding=True)
+@click.option("--test", "tested", is_flag=True, help="Test it first as `accounts test` does; add it if nothing failed.")
 @pass_invocation
-def add(invocation: Invocation, /, **given: Any) -> None:  # noqa: ANN401  # the options, as click names them
+def add(invocation: Invocation, /, tested: bool, **given: Any) -> None:  # noqa: ANN401  # the options, as click names them
     """Add an account, enabled at once."""
     settings = _settings_of(given, invocation.clock())
+    if tested:
+        account_test.require_passed(invocation, settings)
     with invocation.gateway() as engine:
         run_writing(engine, lambda connection: table.add(connection, settings, now=invocation.clock(), author=author()))
     tell(f"Account {settings.name!r} is added and enabled.")
@@ -686,6 +689,7 @@ def remove(invocation: Invocation, name: str) -> None:
     tell(f"Account {name!r} is removed. The messages it imported stay in the database.")
 
 
+accounts.add_command(account_test.test)
 accounts.add_command(export)
 accounts.add_command(importing(add, _settings_of, _change))
 accounts.add_command(show_history)

@@ -18,6 +18,7 @@ from graph.certificates import (
     FolderStore,
     StoreEntry,
     check_key,
+    invisible_signs,
     make_self_signed,
     normalise_thumbprint,
     write_pair,
@@ -49,15 +50,10 @@ def thumbprint_argument(_context: click.Context, _parameter: click.Parameter, te
         thumbprint = normalise_thumbprint(text)
     except CertificateError as exc:
         raise click.BadParameter(reason_of(exc)) from exc
-    invisible = sorted({sign for sign in text if not (sign.isprintable() or sign.isspace())} | _odd_blanks(text))
+    invisible = invisible_signs(text)
     if invisible:
-        names = ", ".join(f"U+{ord(sign):04X}" for sign in invisible)
-        tell(Phrase("Invisible characters were removed from the thumbprint: {names}.", names=names))
+        tell(Phrase("Invisible characters were removed from the thumbprint: {names}.", names=invisible))
     return thumbprint
-
-
-def _odd_blanks(text: str) -> set[str]:
-    return {sign for sign in text if sign.isspace() and sign not in " \t\r\n"}
 
 
 @certificates.command("list", epilog=example("mail-importer certificates list"))

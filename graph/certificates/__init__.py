@@ -12,7 +12,7 @@ from graph.certificates.folder import FolderStore
 from graph.certificates.judging import Trust, check_key, check_usable, trust_in
 from graph.certificates.making import make_self_signed, write_pair
 from graph.certificates.store import CertificateStore, StoreEntry
-from graph.certificates.thumbprints import normalise_thumbprint
+from graph.certificates.thumbprints import invisible_signs, normalise_thumbprint
 
 __all__ = [
     "Certificate",
@@ -24,6 +24,7 @@ __all__ = [
     "Trust",
     "check_key",
     "check_usable",
+    "invisible_signs",
     "make_self_signed",
     "normalise_thumbprint",
     "trust_in",

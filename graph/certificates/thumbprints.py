@@ -40,6 +40,12 @@ def normalise_thumbprint(text: str) -> str:
     return digits
 
 
+def invisible_signs(text: str) -> str:
+    """The characters in a pasted text that nobody sees, as `U+200E, U+FEFF`; blanks and line ends do not count."""
+    found = {sign for sign in text if not sign.isprintable() and sign not in " \t\r\n"}
+    return ", ".join(f"U+{ord(sign):04X}" for sign in sorted(found))
+
+
 def sha1_thumbprint(certificate: x509.Certificate) -> str:
     """The thumbprint that people know a certificate by: 40 upper-case hexadecimal digits."""
     # SHA-1 is a name here, not a protection.

@@ -61,16 +61,16 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(run: Run, stored: Stored) 
 
 def test_all_that_is_wrong_is_told_with_its_line_and_nothing_is_changed(run: Run, stored: Stored) -> None:
     file = csv_file(
-        f"{HEADING},colour",
-        f"{LABORATORY},",
-        f"field,{TENANT},nonsense,{OTHER},{THUMBPRINT[1:]},perhaps,blue",
-        f",{TENANT},{CLIENT},{OTHER},{THUMBPRINT},no,",
-        f"Laboratory,{TENANT},{CLIENT},{OTHER},{THUMBPRINT},no,",
+        f"{HEADING},colour,tested",
+        f"{LABORATORY},,",
+        f"field,{TENANT},nonsense,{OTHER},{THUMBPRINT[1:]},perhaps,blue,",
+        f",{TENANT},{CLIENT},{OTHER},{THUMBPRINT},no,,",
+        f"Laboratory,{TENANT},{CLIENT},{OTHER},{THUMBPRINT},no,,",
     )
     result = run("accounts", "import", file)
     assert result.exit_code == 1
     for said in (
-        "line 2: there is no setting colour.",
+        "line 2: there is no setting colour, tested.",
         "line 3: client_id: 'nonsense' is not an id",
         "line 3: thumbprint: The certificate thumbprint is not usable: it has 39",
         "line 3: secure_certificate_access: 'perhaps'",

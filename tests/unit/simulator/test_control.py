@@ -84,7 +84,13 @@ async def test_a_world_is_made_over_http(control: SimulatorControl, sim: Simulat
     assert application.denied == {mailbox["user_id"]}
     await control.deny(mailbox["address"], made["client_id"], denied=False)
     assert application.denied == set()
-    assert [box["state"] for box in await control.mailboxes()] == ["not_enabled"]
+    await control.set_mailbox_purpose(mailbox["address"], "shared")
+    assert [(box["state"], box["purpose"]) for box in await control.mailboxes()] == [("not_enabled", "shared")]
+    await control.grant(made["tenant_id"], made["client_id"], roles=(), scoped={mailbox["address"]: ("Mail.Read",)})
+    assert application.scoped == {mailbox["user_id"]: ("Mail.Read",)}
+    assert not application.roles
+    with pytest.raises(ControlRefused):
+        await control.grant(made["tenant_id"], "nobody", roles=())
 
 
 async def test_traffic_runs_in_the_background(control: SimulatorControl, sim: Simulator) -> None:

@@ -246,6 +246,7 @@ async def test_a_list_has_ten_messages_unless_asked_otherwise(
         (MailboxState.NO_SUCH_USER, "Request_ResourceNotFound"),
         (MailboxState.INVALID_USER, "ErrorInvalidUser"),
         (MailboxState.NOT_ENABLED, "MailboxNotEnabledForRESTAPI"),
+        (MailboxState.NOT_HOSTED, "MailboxNotHostedInExchangeOnline"),
         (MailboxState.NO_INBOX, "ErrorItemNotFound"),
     ],
 )
@@ -283,6 +284,20 @@ async def test_an_application_needs_the_mailbox_and_the_permission(
     application.denied.add(mailbox.user_id)
     status, values = await _get(graph, message_url(sent.message_id))
     assert (status, values["error"]["code"]) == (403, "ErrorAccessDenied")
+
+
+async def test_rbac_for_applications_opens_a_mailbox_without_a_word_in_the_token(
+    sim: Simulator, graph: aiohttp.ClientSession, application: Application, mailbox: Mailbox
+) -> None:
+    """Grants add up with those of Entra, and count at once (graph.md §9)."""
+    other = sim.add_mailbox("director@riviere.example", "Director", application.tenant_id)
+    application.roles = ()
+    token, _ = sim.tokens.issue(application, sim.url)
+    headers = {"Authorization": f"Bearer {token}"}
+    assert (await _get(graph, f"/v1.0/users/{mailbox.user_id}/mailFolders/inbox", **headers))[0] == 403
+    application.scoped = {mailbox.user_id: ("Mail.Read",)}
+    assert (await _get(graph, f"/v1.0/users/{mailbox.user_id}/mailFolders/inbox", **headers))[0] == 200
+    assert (await _get(graph, f"/v1.0/users/{other.user_id}/mailFolders/inbox", **headers))[0] == 403
 
 
 async def test_the_server_is_reached_as_localhost_too(sim: Simulator, graph: aiohttp.ClientSession) -> None:

@@ -1,0 +1,158 @@
+"""The whole test of an account: which checks, in which order, and what each depends on."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Engine
+
+from console.checks import certificate, connection, mailbox, wellformed
+from console.checks.certificate import CertificateChecks
+from console.checks.connection import ConnectionChecks
+from console.checks.engine import Check
+from console.checks.mailbox import MailboxChecks
+from console.checks.notification import NotificationChecks
+from console.checks.storage import StorageChecks
+from console.settings import Settings
+from console.signin import certificate_store, naming
+from db import trial
+from db.accounts import AccountSettings
+from db.engine import Database
+from graph.certificates import Certificate
+from graph.client import GraphClient, open_session
+from graph.mailbox import Mailbox
+from graph.reach import Host
+from graph.subscriptions import SubscriptionClient
+from graph.token import TokenSource
+from graph.transport import proxy_for, tls_context
+
+_CONNECT_SECONDS: Final = 5.0
+_READ_SECONDS: Final = 12.0
+_CALL_SECONDS: Final = 12.0
+_USUAL_FOLDER: Final = Path("certificates")
+"""Where certificates are put unless a setting says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An account to test. `account_id` None: it is not in the database yet."""
+
+    account_id: int | None
+    settings: AccountSettings
+
+
+@dataclass(frozen=True, slots=True)
+class AccountTest:
+    """The checks, and what they have learned that a report tells beside them."""
+
+    checks: Sequence[Check]
+    _certificates: CertificateChecks
+    _mailboxes: MailboxChecks
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The one that was found, without its key."""
+        return self._certificates.certificate
+
+    @property
+    def claims(self) -> Mapping[str, Any]:
+        """What the token says of itself."""
+        return self._mailboxes.claims
+
+
+@asynccontextmanager
+async def opened_test(
+    settings: Settings, engine: Engine, candidate: Candidate, *, denied: Sequence[str], clock: Callable[[], datetime]
+) -> AsyncIterator[AccountTest]:
+    """The test of an account, able to run for as long as the context lasts. Nothing of other processes is used.
+
+    Raises:
+        SettingsError: `ca_bundle` or `certificate_store` cannot be used.
+    """
+    store = certificate_store(settings)
+    with naming("ca_bundle"):
+        tls = tls_context(settings.ca_bundle)
+        tokens = TokenSource(
+            store,
+            authority_url=settings.authority_url,
+            graph_url=settings.graph_url,
+            ca_bundle=settings.ca_bundle,
+            connect_seconds=_CONNECT_SECONDS,
+            read_seconds=_READ_SECONDS,
+            now=clock,
+        )
+    who = Mailbox.of(candidate.account_id or 0, candidate.settings)
+    database = Database(engine)
+    session = open_session(
+        settings.graph_url,
+        ca_bundle=settings.ca_bundle,
+        connect_seconds=_CONNECT_SECONDS,
+        read_seconds=_READ_SECONDS,
+    )
+    try:
+        async with session:
+            client = GraphClient(
+                session, tokens, base_url=settings.graph_url, deadline_seconds=_CALL_SECONDS, now=clock
+            )
+            certificates = CertificateChecks(
+                store,
+                who,
+                elsewhere=_elsewhere(settings),
+                ca_bundle=settings.ca_bundle,
+                tokens=tokens,
+                clock=clock,
+            )
+            connections = ConnectionChecks(
+                Host(settings.authority_url, proxy=proxy_for(settings.authority_url)),
+                Host(settings.graph_url, proxy=proxy_for(settings.graph_url)),
+                tls=tls,
+                clock=clock,
+            )
+            mailboxes = MailboxChecks(
+                client,
+                tokens,
+                who,
+                folder=candidate.settings.folder,
+                writes=candidate.settings.after_import != "none",
+                denied=denied,
+            )
+            public = settings.notification_url
+            notifications = NotificationChecks(
+                public,
+                proxy=None if public is None else proxy_for(public),
+                subscriptions=SubscriptionClient(client),
+                mailbox=who,
+                folder=candidate.settings.folder,
+                ca_bundle=settings.ca_bundle,
+                clock=clock,
+            )
+            storage = StorageChecks(settings, database, _trial(candidate, clock), clock=clock)
+            signs_in = (*certificate.ALL, connection.SIGN_IN_TLS)
+            checks = [
+                wellformed.settings_check(settings, candidate.settings),
+                *certificates.checks(),
+                *connections.checks(),
+                mailboxes.token_check(signs_in),
+                *certificates.next_check((connection.SIGN_IN_TLS,)),
+                *mailboxes.checks((connection.GRAPH_TLS,)),
+                *notifications.checks((mailbox.FOLDER,)),
+                *storage.checks(),
+            ]
+            yield AccountTest(checks, certificates, mailboxes)
+    finally:
+        await database.close()
+
+
+def _elsewhere(settings: Settings) -> list[Path]:
+    usual = _USUAL_FOLDER.absolute()
+    return [usual] if usual.is_dir() and usual != Path(settings.certificate_store).absolute() else []
+
+
+def _trial(candidate: Candidate, clock: Callable[[], datetime]) -> Callable[..., object]:
+    if candidate.account_id is None:
+        return partial(trial.add_and_import_one, settings=candidate.settings, now=clock())
+    return partial(trial.import_one, account_id=candidate.account_id, now=clock())

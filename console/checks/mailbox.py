@@ -1,0 +1,336 @@
+"""Checks of what the application may do: token, permissions, user, mailbox, folder, a message, and what it must not.
+
+Which refusal means what: graph.md section 9, and https://learn.microsoft.com/en-us/graph/errors
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final
+
+from console.checks.engine import Check, Finding, failed, finding_of, passed, warned
+from graph import probes
+from graph.claims import claims_of, roles_in
+from graph.client import GraphClient
+from graph.errors import AccessDenied, GraphError, SignInRefused
+from graph.mailbox import Mailbox
+from graph.messages import MailReader
+from graph.token import TokenSource
+from phrases import Phrase
+
+TOKEN: Final = "token"  # noqa: S105  # the name of a step
+PERMISSIONS: Final = "permissions"
+USER: Final = "user"
+MAILBOX: Final = "mailbox"
+KIND: Final = "mailbox_kind"
+FOLDER: Final = "folder"
+MESSAGE: Final = "message"
+FORBIDDEN: Final = "forbidden_mailbox"
+
+_READ: Final = frozenset({"Mail.Read", "Mail.ReadWrite"})
+_WRITE: Final = "Mail.ReadWrite"
+_HARMLESS: Final = _READ | {"Mail.ReadBasic", "Mail.ReadBasic.All", "MailboxSettings.Read", "User.Read.All"}
+"""Of use here, or not worth a word."""
+_NO_USER: Final = frozenset({"request_resourcenotfound", "resourcenotfound", "errorinvaliduser"})
+_ELSEWHERE: Final = frozenset({"mailboxnothostedinexchangeonline", "errornonexistentmailbox"})
+_NOT_ENABLED: Final = "mailboxnotenabledforrestapi"
+_USERS: Final = frozenset({"user", "linked"})
+_SCOPE_ADVICE: Final = Phrase(
+    "Restrict the application to the mailboxes it is to read, by RBAC for Applications in Exchange Online: "
+    "New-ServicePrincipal, New-ManagementScope, New-ManagementRoleAssignment -Role 'Application Mail.Read' "
+    "-CustomResourceScope; then remove the permission Mail.Read of Entra, which opens every mailbox. A change takes 30 "
+    "minutes to 2 hours to act."
+)
+
+
+class MailboxChecks:
+    """The steps for one mailbox.
+
+    Args:
+        client: its calls; every refusal is to come soon.
+        tokens: a source of its own, so that nothing remembered is reported.
+        mailbox: whose.
+        folder: the one to import from.
+        writes: the account has its mail marked, moved or deleted after the import.
+        denied: users whose mailboxes the application must not be able to open.
+    """
+
+    def __init__(
+        self,
+        client: GraphClient,
+        tokens: TokenSource,
+        mailbox: Mailbox,
+        *,
+        folder: str,
+        writes: bool,
+        denied: Sequence[str],
+    ) -> None:
+        self._client = client
+        self._tokens = tokens
+        # With the current certificate only: the next one has a step of its own, and must not hide what is wrong here.
+        self._mailbox = replace(mailbox, next_thumbprint=None)
+        self._folder = folder
+        self._writes = writes
+        self._denied = denied
+        self.claims: Mapping[str, Any] = {}
+        """What the token says of itself, once it was obtained."""
+        self._refusal: GraphError | None = None
+        self._looked = False
+
+    def token_check(self, needs: Sequence[str]) -> Check:
+        """The step that signs in."""
+        return Check(TOKEN, Phrase("Sign-in gives a token"), self._sign_in, needs, 20)
+
+    def checks(self, needs: Sequence[str]) -> list[Check]:
+        """The steps after that, in their order."""
+        forbidden = [
+            Check(
+                f"{FORBIDDEN}:{user}",
+                Phrase("A forbidden mailbox is refused"),
+                partial(self._must_be_refused, user),
+                (TOKEN, *needs),
+                15,
+            )
+            for user in self._denied
+        ]
+        return [
+            Check(PERMISSIONS, Phrase("The application may read mail"), self._judge_permissions, (TOKEN, *needs), 15),
+            Check(USER, Phrase("The user exists"), self._find_user, (PERMISSIONS,), 15),
+            Check(MAILBOX, Phrase("The mailbox opens"), self._open, (USER,), 15),
+            Check(KIND, Phrase("It is the mailbox of a user"), self._judge_kind, (MAILBOX,), 15),
+            Check(FOLDER, Phrase("The folder exists"), self._find_folder, (MAILBOX,), 15),
+            Check(MESSAGE, Phrase("A message can be read"), self._read_message, (FOLDER,), 20),
+            *forbidden,
+        ]
+
+    async def _sign_in(self) -> Finding:
+        try:
+            token = await self._tokens.token(self._mailbox)
+        except SignInRefused as refused:
+            # The settings that its text repeats are those of the first step; the ids at its end are among the facts.
+            reason = refused.detail.partition(" Trace ID:")[0]
+            said = Phrase("The sign-in service refused: {said}.", said=reason.rstrip("."))
+            return replace(finding_of(refused), cause=said)
+        self.claims = claims_of(token)
+        name = self.claims.get("app_displayname") or self._mailbox.client_id
+        return passed(Phrase("for the application {name}", name=name), {"claims": dict(self.claims)})
+
+    async def _judge_permissions(self) -> Finding:
+        roles = roles_in(self.claims)
+        facts = {"roles": sorted(roles)}
+        if _READ.isdisjoint(roles):
+            return await self._prove_by_doing(facts)
+        if self._writes and _WRITE not in roles:
+            return warned(
+                "mayNotWrite",
+                Phrase("The token does not name Mail.ReadWrite, which is needed for what is done after the import."),
+                Phrase(
+                    "Grant the application permission Mail.ReadWrite with admin consent, or by RBAC for Applications, "
+                    "which shows in no token; or set --after-import none."
+                ),
+                facts,
+            )
+        more = sorted(roles - _HARMLESS)
+        if more:
+            return warned(
+                "tooManyPermissions",
+                Phrase("The application has permissions it does not need: {names}.", names=", ".join(more)),
+                Phrase("Remove them in the Entra portal, under API permissions: who steals the key has them all."),
+                facts,
+            )
+        return passed(Phrase.verbatim(", ".join(sorted(roles))), facts)
+
+    async def _prove_by_doing(self, facts: Mapping[str, object]) -> Finding:
+        """What RBAC for Applications grants is in no token; only a call can tell."""
+        refusal = await self._look()
+        if refusal is None:
+            return passed(Phrase("not in the token: granted by RBAC for Applications, proved by reading"), facts)
+        if not isinstance(refusal, AccessDenied):
+            return passed(Phrase("not in the token, and not refused either"), facts)
+        named = sorted(roles_in(self.claims))
+        cause = (
+            Phrase("The token names permissions, but none to read mail: {names}.", names=", ".join(named))
+            if named
+            else Phrase("The token names no permission at all, and Graph refuses to read: admin consent is missing.")
+        )
+        return failed(
+            "consentMissing",
+            cause,
+            Phrase(
+                "Add the permission Mail.Read of Microsoft Graph, of type Application (not Delegated), and press "
+                "'Grant admin consent' in the Entra portal under API permissions. With RBAC for Applications: check "
+                "the role assignment by Test-ServicePrincipalAuthorization; a change takes 30 minutes to 2 hours to "
+                "act."
+            ),
+            {**finding_of(refusal).facts, **facts},
+        )
+
+    async def _find_user(self) -> Finding:
+        refusal = await self._look()
+        user = self._mailbox.user_id
+        if refusal is None:
+            return passed(Phrase.verbatim(user), {"user_id": user})
+        if isinstance(refusal, AccessDenied):
+            return passed(Phrase("Graph does not say before it gives access"), {"user_id": user})
+        if _code(refusal) in _NO_USER:
+            return failed(
+                "userNotFound",
+                Phrase(
+                    "The user account does not exist: the tenant {tenant} has no user {user}.",
+                    tenant=self._mailbox.tenant_id,
+                    user=user,
+                ),
+                Phrase(
+                    "Copy the object ID from the user's page in the Entra portal (Users), not that of the application, "
+                    "of a group or of the Exchange mailbox. Of a shared mailbox take the user that Entra lists under "
+                    "its name: mail-importer accounts update {account} --user-id OBJECT-ID",
+                    account=self._mailbox.account_name,
+                ),
+                finding_of(refusal).facts,
+            )
+        if refusal.status == HTTPStatus.NOT_FOUND:
+            return passed(Phrase.verbatim(user), {"user_id": user})  # the user is there, the mailbox is not
+        raise refusal
+
+    async def _open(self) -> Finding:
+        refusal = await self._look()
+        if refusal is None:
+            return passed()
+        facts = finding_of(refusal).facts
+        if isinstance(refusal, AccessDenied) and refusal.status == HTTPStatus.FORBIDDEN:
+            return failed(
+                "mailboxExcluded",
+                Phrase("The application may read mail, but not in this mailbox: a policy of Exchange excludes it."),
+                Phrase(
+                    "Include the mailbox: in the group of the application access policy (Test-ApplicationAccessPolicy "
+                    "shows what counts), or in the scope of RBAC for Applications "
+                    "(Test-ServicePrincipalAuthorization). A change takes 30 minutes to 2 hours to act."
+                ),
+                facts,
+            )
+        return _no_mailbox(refusal, facts)
+
+    async def _judge_kind(self) -> Finding:
+        kind = await probes.purpose(self._client, self._mailbox)
+        if kind is None:
+            return warned(
+                "kindUnknown",
+                Phrase("Whether it is shared or of a room is not told without the permission MailboxSettings.Read."),
+                Phrase("Importing does not need it. Grant it to have this checked."),
+                {"kind": None},
+            )
+        if kind in _USERS:
+            return passed(Phrase.verbatim(kind), {"kind": kind})
+        cause = {
+            "shared": Phrase(
+                "It is a shared mailbox, not a user's: its user account cannot sign in and has no licence."
+            ),
+            "room": Phrase("It is the mailbox of a room: Exchange answers and deletes its mail by itself."),
+            "equipment": Phrase("It is the mailbox of equipment: Exchange answers and deletes its mail by itself."),
+        }.get(kind, Phrase("It is not the mailbox of a user, but of the kind '{kind}'.", kind=kind))
+        return failed(
+            f"kind{kind.capitalize()}",
+            cause,
+            Phrase(
+                "Use the mailbox of a licensed user, or make one of it: Set-Mailbox -Identity {user} -Type Regular, "
+                "and give the user a licence.",
+                user=self._mailbox.user_id,
+            ),
+            {"kind": kind},
+        )
+
+    async def _find_folder(self) -> Finding:
+        folder = await MailReader(self._client).probe(self._mailbox, self._folder)
+        name = folder.get("displayName") or self._folder
+        return passed(Phrase.verbatim(str(name)), {"folder": self._folder, "display_name": name})
+
+    async def _read_message(self) -> Finding:
+        newest = await probes.newest(self._client, self._mailbox, self._folder)
+        if newest is None:
+            return passed(Phrase("the folder is empty: there is none to read"), {"empty": True})
+        message = await MailReader(self._client).message(self._mailbox, newest.message_id)
+        received = newest.received
+        if not isinstance(message.get("body"), Mapping):
+            return failed(
+                "bodyWithheld",
+                Phrase("Graph gives the message without its body: the permission is Mail.ReadBasic, not Mail.Read."),
+                Phrase("Grant the application permission Mail.Read with admin consent."),
+            )
+        if received is None:
+            return passed(facts={"empty": False})
+        return passed(
+            Phrase("the latest, received {time:%Y-%m-%d %H:%M} UTC", time=received),
+            {"empty": False, "received": received},
+        )
+
+    async def _must_be_refused(self, user: str) -> Finding:
+        other = replace(self._mailbox, user_id=user)
+        try:
+            await probes.inbox(self._client, other)
+        except GraphError as error:
+            if isinstance(error, AccessDenied) and error.status == HTTPStatus.FORBIDDEN:
+                return passed(Phrase.verbatim(user), {"user": user, "graph_code": error.code})
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return failed(
+                "nothingToRefuse",
+                Phrase("{user} has no mailbox in this tenant, so its refusal proves nothing.", user=user),
+                Phrase("Name a user with a mailbox that the application must not read."),
+                {**finding_of(error).facts, "user": user},
+            )
+        return failed(
+            "notRefused",
+            Phrase("The application can read the mailbox of {user}.", user=user),
+            _SCOPE_ADVICE,
+            {"user": user},
+        )
+
+    async def _look(self) -> GraphError | None:
+        """Why the inbox does not open, None when it does; asked once.
+
+        Raises:
+            GraphError: nothing that Exchange decided.
+        """
+        if not self._looked:
+            try:
+                await probes.inbox(self._client, self._mailbox)
+            except GraphError as error:
+                if error.status is None or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise
+                self._refusal = error
+            self._looked = True
+        return self._refusal
+
+
+def _no_mailbox(refusal: GraphError, facts: Mapping[str, object]) -> Finding:
+    code = _code(refusal)
+    if code == _NOT_ENABLED or "rest api is not yet supported" in refusal.detail.lower():
+        return failed(
+            "noMailbox",
+            Phrase("The user has no mailbox in Exchange Online: no licence, deleted, or on-premises."),
+            Phrase(
+                "Give the user a licence with Exchange Online in the Microsoft 365 admin centre, and wait until the "
+                "mailbox is made; one on an Exchange server of your own has to be moved to Exchange Online."
+            ),
+            facts,
+        )
+    if code in _ELSEWHERE:
+        return failed(
+            "mailboxElsewhere",
+            Phrase("The mailbox is not in Exchange Online: it is on a server of your own, or of somebody else."),
+            Phrase("Move it to Exchange Online; Microsoft Graph reads no others."),
+            facts,
+        )
+    if "default folder inbox not found" in refusal.detail.lower() or code == "erroritemnotfound":
+        return failed(
+            "notAMailbox",
+            Phrase("The object is there, but it is not a mailbox: it has no inbox."),
+            Phrase("Take the object ID of a user with a mailbox, not that of a group or contact."),
+            facts,
+        )
+    return finding_of(refusal)
+
+
+def _code(error: GraphError) -> str:
+    return (error.code or "").lower()

@@ -1,0 +1,250 @@
+"""Checks of the notification address: seen from here, and by Graph, which is made to validate it."""
+
+import secrets
+import ssl
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from console.checks.engine import Check, Finding, failed, finding_of, not_needed, passed, warned
+from graph.client import open_session
+from graph.errors import EndpointNotValidated, GraphError, SubscriptionExists
+from graph.mailbox import Mailbox
+from graph.reach import Host, HostUnreached, Obstacle, answer_to_validation, encrypt
+from graph.subscriptions import GraphSubscription, SubscriptionClient, mail_resource
+from graph.transport import tls_context
+from phrases import Phrase
+
+CERTIFICATE: Final = "notification_certificate"
+HANDSHAKE: Final = "notification_handshake"
+SUBSCRIPTION: Final = "subscription"
+
+PATHS: Final = ("/notifications", "/lifecycle")
+CHANGE_TYPE: Final = "deleted"
+"""Not the manager's `created`: Graph takes both beside each other, and no mail that arrives meanwhile is told twice."""
+
+_SHORTEST_LIFE: Final = timedelta(minutes=46)
+"""Graph raises what is shorter than 45 minutes (graph.md section 1): one that nobody removes ends by itself soon."""
+_MARK: Final = "mail-importer-test"
+_OUT_OF_REACH: Final = frozenset(
+    {
+        Obstacle.NAME_UNKNOWN,
+        Obstacle.NAME_SERVER_SILENT,
+        Obstacle.REFUSED,
+        Obstacle.NO_ROUTE,
+        Obstacle.SILENT,
+        Obstacle.FAILED,
+        Obstacle.PROXY_CREDENTIALS_MISSING,
+        Obstacle.PROXY_CREDENTIALS_REFUSED,
+        Obstacle.PROXY_DENIES,
+        Obstacle.PROXY_FAILED,
+        Obstacle.PROXY_UNREACHED,
+    }
+)
+"""What may be so for this machine only: many networks do not let their own hosts come back in."""
+
+
+class NotificationChecks:
+    """The steps for the notification address.
+
+    Args:
+        url: the setting notification_url; None: there are no webhooks.
+        proxy: on the way there from here.
+        subscriptions: of the account's application.
+        mailbox: whose.
+        folder: the one to import from.
+        ca_bundle: as the setting says.
+        clock: aware time.
+    """
+
+    def __init__(
+        self,
+        url: str | None,
+        *,
+        proxy: str | None,
+        subscriptions: SubscriptionClient,
+        mailbox: Mailbox,
+        folder: str,
+        ca_bundle: Path | None,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._url = url
+        self._proxy = proxy
+        self._subscriptions = subscriptions
+        self._mailbox = mailbox
+        self._folder = folder
+        self._ca_bundle = ca_bundle
+        self._clock = clock
+
+    def checks(self, needs: Sequence[str]) -> list[Check]:
+        """In their order. `needs`: of the one that asks Graph."""
+        return [
+            Check(CERTIFICATE, Phrase("Certificate of the notification address"), self._judge_certificate, seconds=15),
+            Check(HANDSHAKE, Phrase("The notification address answers"), self._ask_ourselves, (CERTIFICATE,), 15),
+            Check(SUBSCRIPTION, Phrase("Graph can subscribe and reach it"), self._subscribe, needs, 30),
+        ]
+
+    async def _judge_certificate(self) -> Finding:
+        if self._url is None:
+            return _no_webhooks()
+        host = Host(self._url, proxy=self._proxy, is_own=True)
+        if not host.encrypted:
+            return not_needed(Phrase("plain HTTP on this machine, to try things"))
+        try:
+            return await self._shaken(host)
+        except HostUnreached as unreached:
+            if unreached.obstacle not in _OUT_OF_REACH:
+                raise
+            return _out_of_reach(unreached)
+
+    async def _shaken(self, host: Host) -> Finding:
+        try:
+            made = await encrypt(host, _as_graph(None))
+        except HostUnreached as untrusted:
+            if self._ca_bundle is None or untrusted.obstacle not in {Obstacle.NOT_TRUSTED, Obstacle.CHAIN_INCOMPLETE}:
+                raise
+            made = await encrypt(host, _as_graph(self._ca_bundle))
+            return warned(
+                "trustedHereOnly",
+                Phrase(
+                    "The certificate of {host}, by {issuer}, is trusted by ca_bundle only. Microsoft does not know it.",
+                    host=host.named,
+                    issuer=made.certificate.issuer_name,
+                ),
+                Phrase("Order one of a public authority, unless a proxy of yours shows it to your own machines only."),
+                {"issuer": made.certificate.issuer},
+            )
+        shown = made.certificate
+        return passed(
+            Phrase("{protocol}, whole chain, by {issuer}", protocol=made.protocol, issuer=shown.issuer_name),
+            {
+                "protocol": made.protocol,
+                "subject": shown.subject,
+                "issuer": shown.issuer,
+                "not_after": shown.not_after,
+            },
+        )
+
+    async def _ask_ourselves(self) -> Finding:
+        if self._url is None:
+            return _no_webhooks()
+        try:
+            await Host(self._url, proxy=self._proxy, is_own=True).reach()
+        except HostUnreached as unreached:
+            return _out_of_reach(unreached)
+        async with open_session(self._url, ca_bundle=self._ca_bundle, connect_seconds=5, read_seconds=10) as session:
+            for path in PATHS:
+                # As Graph's own reads today (graph.md section 2): blanks and colons show whether it is decoded.
+                token = f"Validation: Testing client application reachability. Request-Id: {secrets.token_hex(16)}"
+                await answer_to_validation(session, f"{self._url}{path}", token)
+        return passed(
+            Phrase("the validation token came back from both paths"),
+            {"addresses": [self._url + path for path in PATHS]},
+        )
+
+    async def _subscribe(self) -> Finding:
+        if self._url is None:
+            return _no_webhooks()
+        try:
+            made = await self._made(self._url)
+        except EndpointNotValidated as refused:
+            return _not_validated(self._url, refused)
+        except SubscriptionExists as exists:
+            return _in_the_way(exists)
+        try:
+            await self._subscriptions.delete(self._mailbox, made.id)
+        except GraphError as error:
+            return warned(
+                "notRemoved",
+                Phrase(
+                    "Graph made subscription {number}, but it could not be removed. It ends by itself at "
+                    "{end:%Y-%m-%d %H:%M} UTC.",
+                    number=made.id,
+                    end=made.expires,
+                ),
+                Phrase("Nothing has to be done."),
+                finding_of(error).facts,
+            )
+        return passed(Phrase("a subscription was made and removed again"), {"subscription": made.id})
+
+    async def _made(self, url: str) -> GraphSubscription:
+        # An address of its own, so that Graph validates it anew, and no manager takes the subscription for its own; a
+        # state of its own, so that the receiver puts nothing in the queue for it.
+        mark = secrets.token_hex(8)
+        notifications, lifecycle = (f"{url}{path}?{_MARK}={mark}" for path in PATHS)
+        return await self._subscriptions.create(
+            self._mailbox,
+            resource=mail_resource(self._mailbox.user_id, self._folder),
+            notification_url=notifications,
+            lifecycle_url=lifecycle,
+            client_state=f"{_MARK}.{mark}",
+            expires=self._clock() + _SHORTEST_LIFE,
+            change_type=CHANGE_TYPE,
+        )
+
+
+def _as_graph(ca_bundle: Path | None) -> ssl.SSLContext:
+    """Whom Graph would trust, and by the protocol it delivers with (graph.md section 3, TLS)."""
+    context = tls_context(ca_bundle)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _no_webhooks() -> Finding:
+    return not_needed(Phrase("notification_url is not set: accounts are swept each minute"))
+
+
+def _out_of_reach(unreached: HostUnreached) -> Finding:
+    finding = finding_of(unreached)
+    return warned(
+        finding.code or "",
+        Phrase("From this machine it is out of reach: {reason}", reason=finding.cause),
+        Phrase(
+            "Start the receiver if it does not run (mail-importer run receiver). Many networks do not let their own "
+            "machines come in this way: the step with Graph, below, decides."
+        ),
+    )
+
+
+def _in_the_way(exists: SubscriptionExists) -> Finding:
+    return warned(
+        "alreadySubscribed",
+        Phrase("Graph has one like it already, of a test that was cut off: subscriptions are possible."),
+        Phrase("Try again in an hour, when it has ended, to have the address validated."),
+        finding_of(exists).facts,
+    )
+
+
+def _not_validated(url: str, refused: EndpointNotValidated) -> Finding:
+    said = refused.detail.lower()
+    return failed(
+        "endpointNotValidated",
+        Phrase("Graph called {url} and did not get its validation token back: {said}.", url=url,
+               said=refused.detail.rstrip(".")),
+        _advice_for(said),
+        finding_of(refused).facts,
+    )  # fmt: skip
+
+
+def _advice_for(said: str) -> Phrase:
+    if "timed out" in said:
+        return Phrase(
+            "Nothing answered within 10 seconds: have the firewall let TCP to this address in from the internet, and "
+            "start the receiver (mail-importer run receiver)."
+        )
+    if "ssl/tls" in said:
+        return Phrase(
+            "TLS failed: the address needs a certificate of a public authority with its whole chain, and TLS 1.2."
+        )
+    if any(word in said for word in ("forbidden", "unauthorized", "redirect", "found'")):
+        return Phrase(
+            "A sign-in, firewall or redirection stands in front of the receiver: let /notifications and /lifecycle "
+            "through to anybody, as they are."
+        )
+    if "exactly match" in said or "content type" in said:
+        return Phrase("Something else than the receiver answers there: check notification_url and the proxy before it.")
+    return Phrase(
+        "The address must be reachable from the internet over HTTPS, and pass /notifications and /lifecycle on to the "
+        "running receiver (mail-importer run receiver)."
+    )

@@ -1,0 +1,25 @@
+"""What an access token says of itself, for people. Nothing here checks it: Graph does."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import jwt
+
+_TOLD: Final = frozenset(
+    {"aud", "iss", "tid", "appid", "app_displayname", "oid", "roles", "idtyp", "ver", "iat", "nbf", "exp"}
+)
+
+
+def claims_of(token: str) -> Mapping[str, Any]:
+    """The claims an administrator may need; no signature. Empty when the token cannot be read, which is its right."""
+    try:
+        claims = jwt.decode(token, options={"verify_signature": False})
+    except jwt.InvalidTokenError:
+        return {}
+    return {name: value for name, value in claims.items() if name in _TOLD}
+
+
+def roles_in(claims: Mapping[str, Any]) -> frozenset[str]:
+    """The application permissions the token names. Those of RBAC for Applications are in no token (graph.md 9)."""
+    roles = claims.get("roles")
+    return frozenset(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else frozenset()
