@@ -11,6 +11,7 @@ from db.connection import ConnectionOptions
 from db.engine import make_engine
 from db.errors import DatabaseUnavailable
 from graph.errors import GraphError
+from phrases import Phrase
 
 
 def open_engine(settings: Settings, *, unhurried: bool = False) -> Engine:
@@ -54,4 +55,4 @@ class _AccessToken:
         try:
             return self._tokens()
         except GraphError as exc:
-            raise DatabaseUnavailable(f"The gateway database cannot be signed in to: {exc}") from exc
+            raise DatabaseUnavailable(Phrase("The gateway database cannot be signed in to: {why}", why=exc)) from exc

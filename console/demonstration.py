@@ -28,6 +28,7 @@ from db import accounts, schema, subscriptions
 from db.engine import Database, run_writing
 from db.tables import attachment, message, queue_message
 from graph.certificates import make_self_signed, write_pair
+from phrases import Phrase
 from simulator.control_client import SimulatorControl
 
 _MARKER: Final = "made-by-mail-importer-demo"
@@ -107,7 +108,10 @@ class Place:
         if self.directory.exists() and any(self.directory.iterdir()):
             if not (self.directory / _MARKER).exists():
                 raise DemoFailed(
-                    f"The folder {self.directory} is not empty and not of an earlier demo. Choose another: --directory"
+                    Phrase(
+                        "The folder {directory} is not empty and not of an earlier demo. Choose another: --directory",
+                        directory=self.directory,
+                    )
                 )
             shutil.rmtree(self.directory)
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -158,7 +162,9 @@ async def _simulator(place: Place, mailboxes: int) -> AsyncIterator[Mapping[str,
             async with asyncio.timeout(_START_SECONDS):
                 line = await process.stdout.readline()
             if not line:
-                raise DemoFailed(f"The simulator did not start; see {place.simulator_log}.")
+                raise DemoFailed(
+                    Phrase("The simulator did not start; see {simulator_log}.", simulator_log=place.simulator_log)
+                )
             yield json.loads(line)
         finally:
             if process.returncode is None:
@@ -249,7 +255,7 @@ async def _until(
             look(best)
         if roles.done():
             roles.result()
-            raise DemoFailed("The service stopped before its time.")
+            raise DemoFailed(Phrase("The service stopped before its time."))
         await asyncio.sleep(_LOOK_SECONDS)
 
 

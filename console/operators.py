@@ -12,6 +12,7 @@ from console.process import host_name
 from db import audit
 from db.engine import Database
 from db.errors import DatabaseUnavailable
+from phrases import Phrase
 
 
 @dataclass(slots=True)
@@ -67,4 +68,4 @@ async def audited(
         try:
             await database.write(lambda connection: audit.end(connection, number, messages=done.messages, now=clock()))
         except DatabaseUnavailable as exc:
-            tell(f"The end of it could not be noted in tblQueueAudit: {exc}")
+            tell(Phrase("The end of it could not be noted in tblQueueAudit: {why}", why=exc))

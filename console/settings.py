@@ -35,6 +35,7 @@ from sqlalchemy.exc import ArgumentError
 from console import language
 from db.backends import sqlserver
 from db.connection import Isolation
+from phrases import Phrase
 
 PREFIX: Final = "MAIL_IMPORTER_"
 CONFIG_VARIABLE: Final = "MAIL_IMPORTER_CONFIG"
@@ -384,7 +385,9 @@ def certificate_folder(settings: Settings) -> Path:
     """
     if settings.certificate_store.lower().startswith("windows:"):
         raise SettingsError(
-            "certificate_store: this version of mail-importer reads a folder of certificate files; the Windows "
-            "certificate store is not in this version."
+            Phrase(
+                "certificate_store: this version of mail-importer reads a folder of certificate files; the Windows "
+                "certificate store is not in this version."
+            )
         )
     return Path(settings.certificate_store)

@@ -9,6 +9,7 @@ from console.settings import Settings, SettingsError, certificate_folder
 from graph.certificates import CertificateStore
 from graph.mailbox import Mailbox
 from graph.token import TokenSource
+from phrases import Phrase
 
 
 def certificate_store(settings: Settings) -> CertificateStore:
@@ -77,4 +78,4 @@ def naming(setting: str) -> Iterator[None]:
     try:
         yield
     except ValueError as exc:
-        raise SettingsError(f"{setting}: {exc}") from exc
+        raise SettingsError(Phrase("{setting}: {why}", setting=setting, why=exc)) from exc

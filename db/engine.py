@@ -23,6 +23,7 @@ from sqlalchemy.pool import QueuePool
 from db.backends import faults, odbc, postgresql, sqlite, sqlserver
 from db.connection import ConnectionOptions
 from db.errors import DatabaseUnavailable, DriverMissing, as_unavailable, must_be_retried
+from phrases import Phrase
 
 T = TypeVar("T")
 
@@ -71,7 +72,10 @@ def make_engine(url: str, options: ConnectionOptions | None = None) -> Engine:
         engine = create_engine(parsed, hide_parameters=True, **_arguments(parsed, options))
     except NoSuchModuleError as exc:
         raise DriverMissing(
-            f"The database driver {parsed.drivername!r} is not known. Use mssql+pyodbc, mssql+mssqlpython or sqlite."
+            Phrase(
+                "The database driver {drivername!r} is not known. Use mssql+pyodbc, mssql+mssqlpython or sqlite.",
+                drivername=parsed.drivername,
+            )
         ) from exc
     except ImportError as exc:
         raise DriverMissing(_how_to_install(parsed, exc)) from exc

@@ -16,6 +16,7 @@ from sqlalchemy import exc as sqlalchemy_errors
 
 from db.backends.causes import UNKNOWN
 from db.backends.faults import fault_of
+from phrases import Phrase
 
 
 class DatabaseError(Exception):
@@ -59,7 +60,9 @@ def as_unavailable(exc: sqlalchemy_errors.SQLAlchemyError) -> DatabaseUnavailabl
     """Tell an outage from a fault of the statement: the first is waited out, the second is a bug and must be seen."""
     if isinstance(exc, sqlalchemy_errors.TimeoutError):
         return DatabaseUnavailable(
-            "The gateway database gave no free connection in time; it may be overloaded, or database_pool_size too low."
+            Phrase(
+                "The gateway database gave no free connection in time; it may be overloaded, or database_pool_size too low."
+            )
         )
     if not isinstance(exc, sqlalchemy_errors.DBAPIError):
         return None
@@ -67,7 +70,9 @@ def as_unavailable(exc: sqlalchemy_errors.SQLAlchemyError) -> DatabaseUnavailabl
     if fault.meaning.cause is None and not fault.meaning.quotes and _is_outage(exc):
         fault = replace(fault, meaning=UNKNOWN)
     return (
-        None if fault.meaning.cause is None else DatabaseUnavailable(f"The gateway database cannot be used: {fault}.")
+        None
+        if fault.meaning.cause is None
+        else DatabaseUnavailable(Phrase("The gateway database cannot be used: {fault}.", fault=fault))
     )
 
 

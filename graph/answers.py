@@ -24,6 +24,7 @@ from graph.errors import (
     SyncStateLost,
 )
 from graph.mailbox import Mailbox
+from phrases import Phrase
 
 _TRANSIENT_STATUS: Final = frozenset({408, 429, 500, 502, 503, 504, 509})
 _TRANSIENT_CODES: Final = frozenset(
@@ -105,15 +106,21 @@ def error_from_response(
     }
     if "errorcorruptdata" in answer.codes:
         return ItemCorrupt(
-            f"{text} Exchange cannot read this item; open it in Outlook to see whether it is whole.", **facts
+            Phrase("{text} Exchange cannot read this item; open it in Outlook to see whether it is whole.", text=text),
+            **facts,
         )
     if answer.status == HTTPStatus.GONE or answer.codes & _RESYNC_CODES:
-        return SyncStateLost(f"{text} A new delta round is needed.", location=answer.location, **facts)
+        return SyncStateLost(
+            Phrase("{text} A new delta round is needed.", text=text), location=answer.location, **facts
+        )
     if _is_transient(answer):
         # 429 and 503 say that nothing was begun, and so does a refusal by Exchange; the others leave it open.
         maybe_done = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.SERVICE_UNAVAILABLE
         return GraphUnavailable(
-            f"{text} This passes by itself.", retry_after=answer.retry_after, maybe_done=maybe_done, **facts
+            Phrase("{text} This passes by itself.", text=text),
+            retry_after=answer.retry_after,
+            maybe_done=maybe_done,
+            **facts,
         )
     if answer.codes & _MAILBOX_CODES or answer.says(*_MAILBOX_TEXTS):
         return MailboxNotFound(text, advice=MAILBOX_ADVICE, **facts)

@@ -33,6 +33,7 @@ from graph.certificates import Certificate, check_usable, normalise_thumbprint
 from graph.errors import AccountError, CertificateError, GraphError, GraphUnavailable, SignInRefused
 from graph.mailbox import Mailbox
 from graph.transport import load_roots, proxy_for, tls_context
+from phrases import Phrase
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -278,7 +279,9 @@ class TokenSource:
         try:
             certificate = self._certificates.find(mailbox.thumbprint)
         except CertificateError as error:
-            raise CertificateError(f"{error.summary} Needed by {mailbox}.", advice=error.advice) from error
+            raise CertificateError(
+                Phrase("{summary} Needed by {mailbox}.", summary=error.summary, mailbox=mailbox), advice=error.advice
+            ) from error
         if mailbox.secure_certificate_access and self._roots is None:
             self._roots = load_roots(self._ca_bundle)
         check_usable(certificate, now=self._now(), mailbox=mailbox, roots=self._roots or ())
@@ -289,8 +292,12 @@ class TokenSource:
         key = certificate.private_key_pem
         if key is None:
             raise CertificateError(
-                f"Certificate {certificate.thumbprint} of {mailbox} has no private key here.",
-                advice="Put the private key into the certificate store.",
+                Phrase(
+                    "Certificate {thumbprint} of {mailbox} has no private key here.",
+                    thumbprint=certificate.thumbprint,
+                    mailbox=mailbox,
+                ),
+                advice=Phrase("Put the private key into the certificate store."),
             )
         try:
             # A new object for every sign-in: msal cannot be forced past its token cache, and it replays a refusal for
@@ -425,8 +432,15 @@ def _refuse(
     if status is None:
         said = "the authority is not a valid https address with a tenant"
     raise SignInRefused(
-        f"Sign-in for {mailbox}, tenant {mailbox.tenant_id}, application {mailbox.client_id}, certificate "
-        f"{mailbox.thumbprint} was refused: {said.rstrip('.')}.",
+        Phrase(
+            "Sign-in for {mailbox}, tenant {tenant_id}, application {client_id}, certificate {thumbprint} was "
+            "refused: {said}.",
+            mailbox=mailbox,
+            tenant_id=mailbox.tenant_id,
+            client_id=mailbox.client_id,
+            thumbprint=mailbox.thumbprint,
+            said=said.rstrip("."),
+        ),
         advice=aadsts.advice_for(code),
         aadsts=code,
         status=status,
@@ -442,7 +456,12 @@ def _overloaded(mailbox: Mailbox, session: _Session) -> GraphUnavailable:
     said = harmless(answer.get("error_description") or answer.get("error"), 300) or "no JSON; is there a proxy between?"
     headers = {name.lower(): value for name, value in session.last.headers.items()} if session.last is not None else {}
     return GraphUnavailable(
-        f"The sign-in service did not serve {mailbox} (status {status}: {said}). This passes by itself.",
+        Phrase(
+            "The sign-in service did not serve {mailbox} (status {status}: {said}). This passes by itself.",
+            mailbox=mailbox,
+            status=status,
+            said=said,
+        ),
         retry_after=retry_after_seconds(headers),
         status=status,
         code=harmless(answer.get("error"), 100) or None,
@@ -460,4 +479,12 @@ def _unreachable(mailbox: Mailbox, authority_url: str, reason: requests.RequestE
         what, advice = "it did not answer in time", "Check the network and HTTPS_PROXY."
     else:
         what, advice = "no connection", "Check the network, DNS and HTTPS_PROXY."
-    return GraphUnavailable(f"The sign-in service {authority_url} cannot be reached for {mailbox}: {what}. {advice}")
+    return GraphUnavailable(
+        Phrase(
+            "The sign-in service {authority_url} cannot be reached for {mailbox}: {what}. {advice}",
+            authority_url=authority_url,
+            mailbox=mailbox,
+            what=what,
+            advice=advice,
+        )
+    )

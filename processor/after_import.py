@@ -23,6 +23,7 @@ from db.errors import DatabaseUnavailable
 from graph.errors import AccountError, GraphError, GraphUnavailable
 from graph.mailbox import Mailbox
 from groupcommit import GroupCommit
+from phrases import Phrase
 from processor.accounts import AFTER_IMPORT, AccountDirectory, Holds
 from processor.errors import Unprocessable, where_of
 from processor.mailbox_actions import ActionRefused, ActionTaker
@@ -218,7 +219,12 @@ class AfterImport:
                 yield
         except TimeoutError as reason:
             raise GraphUnavailable(
-                f"'{action.kind}' for {mailbox} took more than {seconds:.0f} seconds. It is tried again."
+                Phrase(
+                    "'{kind}' for {mailbox} took more than {seconds:.0f} seconds. It is tried again.",
+                    kind=action.kind,
+                    mailbox=mailbox,
+                    seconds=seconds,
+                )
             ) from reason
 
     def _not_served(self, action: Action, exc: Unprocessable) -> Ended:

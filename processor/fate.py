@@ -10,6 +10,7 @@ from bus.notification import UnreadableNotification
 from bus.queue import Delivery
 from db.messages import MessageRefused
 from graph.errors import GraphError, GraphUnavailable
+from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable
 
 FORESEEN: Final = (GraphError, MessageChanged, MessageRefused, Unprocessable, UnreadableNotification)
@@ -52,9 +53,9 @@ def fate_of(error: Exception, delivery: Delivery, *, now: datetime, random: Rand
     """Decide. Trouble of a whole account is not decided here but by `processor.accounts.Holds`."""
     reason = type(error).__name__
     if isinstance(error, Unprocessable | UnreadableNotification):
-        return DeadLetter(error.reason, str(error))
+        return DeadLetter(error.reason, Phrase.of(error))
     if isinstance(error, MessageRefused):
-        return DeadLetter(reason, str(error))
+        return DeadLetter(reason, Phrase.of(error))
     if isinstance(error, GraphUnavailable) and _is_an_outage(error, delivery, now):
         wait = max(timedelta(seconds=error.retry_after or 0), _OUTAGE_DELAY)
         return Retry(wait * random.uniform(1.0, 1.5), counted=False, cause=reason)

@@ -18,6 +18,7 @@ from graph.errors import FolderNotFound, GraphUnavailable, ItemGone, RequestReje
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from graph.subscriptions import NOTIFIED_WITHIN
+from phrases import Phrase
 from subscriptions.findings import Elsewhere, Findings, Item
 
 _LOOKED_UP_AT_ONCE: Final = 4
@@ -120,7 +121,9 @@ class Verification:
             if page.link is None:
                 return
             if page.link == link:
-                raise GraphUnavailable(f"Graph pages the folder of {place.mailbox} in a circle. Try again later.")
+                raise GraphUnavailable(
+                    Phrase("Graph pages the folder of {mailbox} in a circle. Try again later.", mailbox=place.mailbox)
+                )
             link = page.link
 
     async def _compare(self, account: Account, place: _Place, tally: Tally) -> None:

@@ -12,6 +12,7 @@ from azure.servicebus.management import QueueProperties
 
 from bus.errors import QueueUnavailable
 from bus.servicebus.errors import Place
+from phrases import Phrase
 
 _FORBIDDEN: Final = frozenset({401, 403})
 _LARGEST_DOCUMENT_KILOBYTES: Final = 256
@@ -127,16 +128,28 @@ async def examine(administration: ServiceBusAdministrationClient, place: Place) 
     try:
         properties = await administration.get_queue(place.queue)
     except ResourceNotFoundError as exc:
-        raise QueueUnavailable(f"{place} does not exist. {how_to_create(place)}") from exc
+        raise QueueUnavailable(
+            Phrase("{place} does not exist. {how_to_create}", place=place, how_to_create=how_to_create(place))
+        ) from exc
     except ClientAuthenticationError as exc:
         return [_unreadable(str(exc.status_code or "the sign-in failed"))]
     except HttpResponseError as exc:
         if exc.status_code in _FORBIDDEN:
             return [_unreadable(str(exc.status_code))]
-        raise QueueUnavailable(f"The properties of {place} cannot be read: HTTP {exc.status_code}.") from exc
+        raise QueueUnavailable(
+            Phrase(
+                "The properties of {place} cannot be read: HTTP {status_code}.",
+                place=place,
+                status_code=exc.status_code,
+            )
+        ) from exc
     except AzureError as exc:
         raise QueueUnavailable(
-            f"The properties of {place} cannot be read over HTTPS ({type(exc).__name__}); the emulator has none."
+            Phrase(
+                "The properties of {place} cannot be read over HTTPS ({name}); the emulator has none.",
+                place=place,
+                name=type(exc).__name__,
+            )
         ) from exc
     return judge(properties)
 

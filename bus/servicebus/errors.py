@@ -11,6 +11,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.servicebus import exceptions as sdk
 
 from bus.errors import LockLost, QueueError, QueueUnavailable
+from phrases import Phrase
 
 T = TypeVar("T")
 
@@ -84,12 +85,15 @@ def explain(error: BaseException, place: Place) -> QueueError:
         return LockLost(LOST_LOCK)
     refused = _refusal(error)
     if refused is not None:
-        return QueueUnavailable(f"{place} cannot be signed in to. {refused}", retry_after=_FOR_A_PERSON_SECONDS)
+        return QueueUnavailable(
+            Phrase("{place} cannot be signed in to. {refused}", place=place, refused=refused),
+            retry_after=_FOR_A_PERSON_SECONDS,
+        )
     for types, text, seconds in _TOLD:
         if isinstance(error, types):
-            return QueueUnavailable(f"{place} {text}", retry_after=seconds)
+            return QueueUnavailable(Phrase("{place} {text}", place=place, text=text), retry_after=seconds)
     # Its text may hold what it choked on; its type is enough to look for.
-    return QueueUnavailable(f"{place} failed ({type(error).__name__}).")
+    return QueueUnavailable(Phrase("{place} failed ({name}).", place=place, name=type(error).__name__))
 
 
 def _refusal(error: BaseException | None) -> ClientAuthenticationError | None:

@@ -14,6 +14,7 @@ from console.clock import utc_now
 from console.database import open_engine
 from console.settings import Settings, load_settings
 from db import schema
+from phrases import Phrase
 
 
 class Invocation:
@@ -56,7 +57,7 @@ pass_invocation = click.make_pass_decorator(Invocation, ensure=True)
 def as_stored(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
     """Take text as it is, to compare it with the database; bytes that are no UTF-8 are wrong usage."""
     if text is not None and any("\ud800" <= sign <= "\udfff" for sign in text):
-        raise click.BadParameter("It is not UTF-8 text.")
+        raise wrong_value(Phrase("It is not UTF-8 text."))
     return text
 
 
@@ -68,14 +69,16 @@ def moment(_context: click.Context, _parameter: click.Parameter, text: str | Non
         found = datetime.fromisoformat(text.strip())
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as exc:
-        raise click.BadParameter(f"{text!r} is no time such as 2026-03-31 or 2026-03-31T14:30:00+02:00.") from exc
+        raise wrong_value(
+            Phrase("{text!r} is no time such as 2026-03-31 or 2026-03-31T14:30:00+02:00.", text=text)
+        ) from exc
 
 
 def past_moment(context: click.Context, parameter: click.Parameter, text: str | None) -> datetime | None:
     """Read a time as `moment` does; one that is still to come is wrong usage too."""
     time = moment(context, parameter, text)
     if time is not None and time > context.ensure_object(Invocation).clock():
-        raise click.BadParameter(f"{time:%Y-%m-%d %H:%M:%S} UTC is still to come.")
+        raise wrong_value(Phrase("{time:%Y-%m-%d %H:%M:%S} UTC is still to come.", time=time))
     return time
 
 

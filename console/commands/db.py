@@ -9,6 +9,7 @@ from console.output import Column, Listing, Record, prints_data, tell
 from db import schema
 from db.errors import SchemaNotCurrent
 from db.upgrading.comparison import Weight
+from phrases import Phrase
 
 
 @click.group(epilog=example("mail-importer db upgrade"))
@@ -39,17 +40,30 @@ def upgrade(invocation: Invocation, as_script: bool) -> None:
         after = schema.upgrade(engine, now=invocation.clock())
     where = invocation.settings.shown_database_url
     if before.is_current:
-        tell(f"The schema of {where} is up to date: revision {after.current}.")
+        tell(Phrase("The schema of {where} is up to date: revision {current}.", where=where, current=after.current))
     elif before.serves:
-        tell(f"The schema of {where} is newer than this version and works with it: revision {after.current}.")
+        tell(
+            Phrase(
+                "The schema of {where} is newer than this version and works with it: revision {current}.",
+                where=where,
+                current=after.current,
+            )
+        )
     else:
-        tell(f"The schema of {where} went from {before.current or 'nothing'} to revision {after.current}.")
+        tell(
+            Phrase(
+                "The schema of {where} went from {current} to revision {current2}.",
+                where=where,
+                current=before.current or "nothing",
+                current2=after.current,
+            )
+        )
 
 
 def _script(invocation: Invocation) -> str:
     backend = invocation.settings.database_backend
     if backend not in schema.SCRIPTED:
-        raise click.UsageError("SQLite needs no script: the program does it itself. Run: mail-importer db upgrade")
+        raise wrong_usage(Phrase("SQLite needs no script: the program does it itself. Run: mail-importer db upgrade"))
     return schema.script(backend, schema=invocation.settings.database_schema)
 
 
@@ -75,10 +89,10 @@ def current(invocation: Invocation) -> Record:
         "current": found.is_current,
     }
     columns = [
-        Column("database", "Database"),
-        Column("revision", "Revision"),
-        Column("head", "Needed"),
-        Column("current", "Up to date"),
+        Column("database", Phrase("Database")),
+        Column("revision", Phrase("Revision")),
+        Column("head", Phrase("Needed")),
+        Column("current", Phrase("Up to date")),
     ]
     return Record(columns, row, failure)
 
@@ -107,12 +121,12 @@ def check(invocation: Invocation) -> Listing:
     ]
     wrong = sum(each.weight not in {Weight.ACCEPTED, Weight.ADVICE} for each in found)
     columns = [
-        Column("table", "Table"),
-        Column("item", "What"),
-        Column("found", "Found"),
-        Column("wanted", "Wanted"),
-        Column("weight", "Weight"),
-        Column("remedy", "What to do"),
+        Column("table", Phrase("Table")),
+        Column("item", Phrase("What")),
+        Column("found", Phrase("Found")),
+        Column("wanted", Phrase("Wanted")),
+        Column("weight", Phrase("Weight")),
+        Column("remedy", Phrase("What to do")),
     ]
     many = "1 thing is" if wrong == 1 else f"{wrong} things are"
     failure = f"{many} not as it should be; the last column says what to do." if wrong else None

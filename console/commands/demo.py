@@ -11,6 +11,7 @@ from console import demonstration, logs
 from console.commands import example
 from console.demonstration import DemoFailed, DemoResult, Place
 from console.output import Column, Listing, prints_data, tell
+from phrases import Phrase
 
 _QUERY = """\
   'SELECT sFromAddress, sSubject, count(nAttachmentID) AS attachments
@@ -42,7 +43,7 @@ def demo(messages: int, mailboxes: int, directory: Path) -> Listing:
         place.prepare()
         result = _run(place, messages, mailboxes)
     except DemoFailed as exc:
-        raise click.ClickException(str(exc)) from exc
+        raise failure(Phrase.of(exc)) from exc
     for fault in result.faults[:_FAULTS_SHOWN]:
         tell(fault)
     return _shown(result, messages, place)
@@ -90,22 +91,22 @@ def _shown(result: DemoResult, messages: int, place: Place) -> Listing:
         failure = f"{imported} of {messages} messages were imported; the log is {place.log}."
     else:
         failure = None
-        tell(f"Every message is in the database exactly once: {result.database}")
-        tell("Look at them, for example:")
+        tell(Phrase("Every message is in the database exactly once: {database}", database=result.database))
+        tell(Phrase("Look at them, for example:"))
         for line in (f'sqlite3 -box "{result.database}" \\', *_QUERY.splitlines()):
-            tell(f"  {line}")
+            tell(Phrase("  {line}", line=line))
     return Listing(
         [
-            Column("mailbox", "Mailbox"),
-            Column("arrived", "Arrived", right=True),
-            Column("notified", "Notified", right=True),
-            Column("imported", "Imported", right=True),
-            Column("attachments", "Attachm.", right=True),
-            Column("p50_seconds", "p50", _milliseconds, right=True),
-            Column("p99_seconds", "p99", _milliseconds, right=True),
+            Column("mailbox", Phrase("Mailbox")),
+            Column("arrived", Phrase("Arrived"), right=True),
+            Column("notified", Phrase("Notified"), right=True),
+            Column("imported", Phrase("Imported"), right=True),
+            Column("attachments", Phrase("Attachm."), right=True),
+            Column("p50_seconds", Phrase("p50"), _milliseconds, right=True),
+            Column("p99_seconds", Phrase("p99"), _milliseconds, right=True),
         ],
         rows,
-        empty="No mailbox.",
+        empty=Phrase("No mailbox."),
         failure=failure,
     )
 

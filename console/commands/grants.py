@@ -4,6 +4,7 @@ import click
 
 from console.commands import Invocation, example, pass_invocation
 from db.grants import BACKENDS, Role, script
+from phrases import Phrase
 
 
 @click.command(
@@ -30,9 +31,12 @@ def grants(invocation: Invocation, names: tuple[str, ...]) -> None:
     settings = invocation.settings
     backend = settings.database_backend
     if backend not in BACKENDS:
-        raise click.ClickException(
-            "SQLite knows no logins, so there is nothing to grant: whoever may read and write the file "
-            f"({settings.shown_database_url}) and its folder may do everything. Set their permissions."
+        raise failure(
+            Phrase(
+                "SQLite knows no logins, so there is nothing to grant: whoever may read and write the file "
+                "({shown_database_url}) and its folder may do everything. Set their permissions.",
+                shown_database_url=settings.shown_database_url,
+            )
         )
     chosen = [each for each in Role if not names or each in names]
     click.echo(

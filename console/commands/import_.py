@@ -26,6 +26,7 @@ from db.messages import MessageStore
 from db.tables import GRAPH_ID_LENGTH
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
+from phrases import Phrase
 from processor.attachments import AttachmentLimits
 from processor.importer import Importer
 from processor.metrics import ProcessorMetrics
@@ -36,15 +37,15 @@ OnProgress = Callable[[int, int], None]
 
 _LONGEST_INTERNET_ID: Final = 998
 _COLUMNS: Final = (
-    Column("account", "Account"),
-    Column("folder", "Folder"),
-    Column("selected", "Selected"),
-    Column("imported", "Imported"),
-    Column("replaced", "Replaced"),
-    Column("known", "Known already"),
-    Column("duplicate", "Copies"),
-    Column("gone", "Gone"),
-    Column("failed", "Failed"),
+    Column("account", Phrase("Account")),
+    Column("folder", Phrase("Folder")),
+    Column("selected", Phrase("Selected")),
+    Column("imported", Phrase("Imported")),
+    Column("replaced", Phrase("Replaced")),
+    Column("known", Phrase("Known already")),
+    Column("duplicate", Phrase("Copies")),
+    Column("gone", Phrase("Gone")),
+    Column("failed", Phrase("Failed")),
 )
 
 
@@ -81,11 +82,11 @@ def _internet_id(context: click.Context, parameter: click.Parameter, text: str |
 def _id(text: str, longest: int) -> str:
     bare = text.strip()
     if not bare:
-        raise click.BadParameter("It is empty.")
+        raise wrong_value(Phrase("It is empty."))
     if len(bare) > longest:
-        raise click.BadParameter(f"It has {len(bare)} characters; {longest} is the most.")
+        raise wrong_value(Phrase("It has {count} characters; {longest} is the most.", count=len(bare), longest=longest))
     if not bare.isprintable():
-        raise click.BadParameter("It holds a character that cannot be seen, such as a line break.")
+        raise wrong_value(Phrase("It holds a character that cannot be seen, such as a line break."))
     return bare
 
 
@@ -142,14 +143,14 @@ def import_(
     Exit status 1 when a message could not be imported.
     """
     if (bool(ids), internet_message_id is not None, since is not None).count(True) > 1:
-        raise click.UsageError("Say which messages: by --id, or --internet-message-id, or --since.")
+        raise wrong_usage(Phrase("Say which messages: by --id, or --internet-message-id, or --since."))
     order = _Order(name, Selection(ids, internet_message_id, since), force)
     with _progress() as on_progress:
         account, tally = asyncio.run(_imported(invocation, order, on_progress))
     _print(account, tally, in_json=in_json)
     failure = _failure(account, order, tally)
     if failure is not None:
-        raise click.ClickException(failure)
+        raise failure(failure)
 
 
 async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgress) -> tuple[Account, Tally]:
@@ -160,7 +161,7 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
             resources.push_async_callback(database.close)
             account = await database.read(lambda connection: accounts.by_name(connection, order.name))
             if not account.enabled:
-                tell(f"The account {order.name!r} is disabled. This imports all the same.")
+                tell(Phrase("The account {name!r} is disabled. This imports all the same.", name=order.name))
             calls = MailboxCalls(database, owner=process_name(), clock=clock)
             slots = await resources.enter_async_context(calls.kept())
             graph = await resources.enter_async_context(open_graph(invocation.settings, slots))
@@ -202,7 +203,12 @@ def _without_purged(selection: Selection, account: Account) -> Selection:
     if selection != Selection() or account.purged_before is None:
         return selection
     since = account.purged_before
-    tell(f"Mail received before {since:%Y-%m-%d %H:%M:%S} UTC was purged, and is left out; --since brings it back.")
+    tell(
+        Phrase(
+            "Mail received before {since:%Y-%m-%d %H:%M:%S} UTC was purged, and is left out; --since brings it back.",
+            since=since,
+        )
+    )
     return Selection(since=since)
 
 

@@ -17,6 +17,7 @@ from console.progress import counting
 from console.purging import Purged, PurgeOrder, Purging
 from db import accounts
 from db.engine import Database
+from phrases import Phrase
 
 T = TypeVar("T")
 
@@ -29,16 +30,16 @@ def _before(context: click.Context, _parameter: click.Parameter, text: str) -> d
     """The time from before which a message is so old."""
     found = _AGE.fullmatch(text.strip().lower())
     if found is None:
-        raise click.BadParameter(f"{text!r} is no age such as 400d (days) or 36h (hours).")
+        raise wrong_value(Phrase("{text!r} is no age such as 400d (days) or 36h (hours).", text=text))
     now = context.ensure_object(Invocation).clock()
     try:
         age = int(found[1]) * _UNITS[found[2]]
         # Graph's times have whole seconds, and so has what `dtImportSince` is compared with.
         before = (now - age).replace(microsecond=0)
     except OverflowError as exc:
-        raise click.BadParameter(f"No mail is as old as {text}.") from exc
+        raise wrong_value(Phrase("No mail is as old as {text}.", text=text)) from exc
     if age < _LEAST:
-        raise click.BadParameter(f"{text} is less than a day: that would be mail which is on its way still.")
+        raise wrong_value(Phrase("{text} is less than a day: that would be mail which is on its way still.", text=text))
     return before
 
 
@@ -131,7 +132,9 @@ def purge(
                 invocation, order, lambda purging, meant: _purged(invocation, purging, meant, order, purged, why)
             )
         except KeyboardInterrupt:
-            tell(f"Broken off. {purged.messages} messages are done; run it again for the rest.")
+            tell(
+                Phrase("Broken off. {messages} messages are done; run it again for the rest.", messages=purged.messages)
+            )
             raise
     return _told(purged, order, purged=True)
 
@@ -175,10 +178,10 @@ def _told(found: Purged, order: _Order, *, purged: bool) -> Record:
         "bytes": found.size,
     }
     columns = [
-        Column("before", "From before"),
-        Column("messages", "Messages" if purged else "Messages, not purged yet"),
-        Column("attachments", "Attachments"),
-        Column("bytes", "Size of attachments", _megabytes),
+        Column("before", Phrase("From before")),
+        Column("messages", Phrase("Messages") if purged else Phrase("Messages, not purged yet")),
+        Column("attachments", Phrase("Attachments")),
+        Column("bytes", Phrase("Size of attachments"), _megabytes),
     ]
     return Record(columns, row)
 

@@ -22,6 +22,7 @@ from console.queues import open_queue, servicebus_address
 from console.settings import Settings
 from db import accounts, audit
 from db.engine import Database, run_reading
+from phrases import Phrase
 
 T = TypeVar("T")
 
@@ -59,8 +60,10 @@ def status(invocation: Invocation) -> Record:
         ],
     }
     if not found.complete:
-        tell("There are more messages than these, which were counted.")
-    below = Listing([Column("account", "Account"), *_numbers(now, right=True)], row["accounts"], empty="")
+        tell(Phrase("There are more messages than these, which were counted."))
+    below = Listing(
+        [Column("account", Phrase("Account")), *_numbers(now, right=True)], row["accounts"], empty=Phrase("")
+    )
     return Record(_numbers(now), row, below=below if row["accounts"] else None)
 
 
@@ -77,12 +80,12 @@ def _counts(found: QueueStatus | AccountStatus, now: datetime, *, tells_locked: 
 
 def _numbers(now: datetime, *, right: bool = False) -> list[Column]:
     return [
-        Column("waiting", "Waiting", right=right),
+        Column("waiting", Phrase("Waiting"), right=right),
         # Of Service Bus nobody can tell: what is in work counts as waiting.
-        Column("locked", "In work", right=right),
-        Column("scheduled", "For later", right=right),
-        Column("dead", "Dead letters", right=right),
-        Column("oldest", "Oldest", lambda time: "–" if time is None else f"{span(now - time)} old"),
+        Column("locked", Phrase("In work"), right=right),
+        Column("scheduled", Phrase("For later"), right=right),
+        Column("dead", Phrase("Dead letters"), right=right),
+        Column("oldest", Phrase("Oldest"), lambda time: "–" if time is None else f"{span(now - time)} old"),
     ]
 
 
@@ -93,20 +96,20 @@ def check(invocation: Invocation) -> Listing:
     """Check that the queue takes messages, and that it is made as it has to be."""
     settings = invocation.settings
     columns = [
-        Column("name", "What"),
-        Column("state", "State"),
-        Column("found", "Found"),
-        Column("wanted", "Wanted"),
-        Column("why", "Why"),
+        Column("name", Phrase("What")),
+        Column("state", Phrase("State")),
+        Column("found", Phrase("Found")),
+        Column("wanted", Phrase("Wanted")),
+        Column("why", Phrase("Why")),
     ]
     if settings.queue == "database":
         _at_queue(invocation, lambda each, _: each.check())
         row = {"name": "table", "state": "ok", "found": "takes messages", "wanted": "takes messages", "why": ""}
-        return Listing(columns, [row], empty="")
+        return Listing(columns, [row], empty=Phrase(""))
     findings = asyncio.run(_examined(settings, invocation))
     wrong = sum(each["state"] == "wrong" for each in findings)
     failure = f"{wrong} properties of the queue are wrong." if wrong else None
-    return Listing(columns, findings, empty="", failure=failure)
+    return Listing(columns, findings, empty=Phrase(""), failure=failure)
 
 
 async def _examined(settings: Settings, invocation: Invocation) -> list[dict[str, Any]]:
@@ -155,16 +158,18 @@ def list_messages(
     now = invocation.clock()
     rows = [_row(each, names, now) for each in found]
     if len(rows) == limit:
-        tell(f"These are the oldest {limit}; there may be more (--limit).")
+        tell(Phrase("These are the oldest {limit}; there may be more (--limit).", limit=limit))
     columns = [
-        Column("entry", "Entry", right=True),
-        Column("account", "Account"),
-        Column("message_id", "Message id"),
-        Column("attempts", "Attempts", right=True),
-        Column("enqueued", "Age", lambda time: span(now - time)),
-        Column("reason", "Reason") if dead_letters else Column("state", "State"),
+        Column("entry", Phrase("Entry"), right=True),
+        Column("account", Phrase("Account")),
+        Column("message_id", Phrase("Message id")),
+        Column("attempts", Phrase("Attempts"), right=True),
+        Column("enqueued", Phrase("Age"), lambda time: span(now - time)),
+        Column("reason", Phrase("Reason")) if dead_letters else Column("state", Phrase("State")),
     ]
-    return Listing(columns, rows, empty="There are no dead letters." if dead_letters else "The queue is empty.")
+    return Listing(
+        columns, rows, empty=Phrase("There are no dead letters.") if dead_letters else Phrase("The queue is empty.")
+    )
 
 
 def _row(message: QueuedMessage, names: dict[int, str], now: datetime) -> dict[str, Any]:
@@ -298,7 +303,7 @@ def purge(
     all; see `mail-importer verify`. What a processor has in hand is left out.
     """
     if not dead_letters and (order.reason is not None or order.since is not None or order.until is not None):
-        raise click.UsageError("--reason, --since and --until are of dead letters: add --dead-letters.")
+        raise wrong_usage(Phrase("--reason, --since and --until are of dead letters: add --dead-letters."))
     counted = _mend(invocation, order, lambda mending, selection: mending.count(selection, dead_letters=dead_letters))
     if dry_run:
         return _told(counted, "would_be_purged", "Would be purged", counted.selected)
@@ -339,16 +344,16 @@ def list_audit(invocation: Invocation, limit: int) -> Listing:
     with invocation.gateway() as engine:
         found = run_reading(engine, lambda connection: audit.latest(connection, most=limit))
     columns = [
-        Column("started", "Started"),
-        Column("ended", "Ended"),
-        Column("who", "Who"),
-        Column("host", "Host"),
-        Column("action", "What"),
-        Column("selection", "Which"),
-        Column("messages", "Messages", right=True),
-        Column("why", "Why"),
+        Column("started", Phrase("Started")),
+        Column("ended", Phrase("Ended")),
+        Column("who", Phrase("Who")),
+        Column("host", Phrase("Host")),
+        Column("action", Phrase("What")),
+        Column("selection", Phrase("Which")),
+        Column("messages", Phrase("Messages"), right=True),
+        Column("why", Phrase("Why")),
     ]
-    return Listing(columns, [asdict(each) for each in found], empty="Nothing is on record.")
+    return Listing(columns, [asdict(each) for each in found], empty=Phrase("Nothing is on record."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,11 +385,11 @@ def _order(selected: Mapping[str, Any]) -> _Order:
     facts = {key: value for key, value in selected.items() if key != "everything"}
     order = _Order(**{**facts, "entries": tuple(sorted(set(facts["entries"])))})
     if selected["everything"] == (str(order) != "all"):
-        raise click.UsageError(
-            "Say which messages: either --all, or some of --id, --reason, --account, --since and --until."
+        raise wrong_usage(
+            Phrase("Say which messages: either --all, or some of --id, --reason, --account, --since and --until.")
         )
     if len(order.entries) > _MOST_IDS:
-        raise click.UsageError(f"At most {_MOST_IDS} entries at a time; or choose them otherwise.")
+        raise wrong_usage(Phrase("At most {most_ids} entries at a time; or choose them otherwise.", most_ids=_MOST_IDS))
     return order
 
 
@@ -432,7 +437,7 @@ def _audited(
 
 
 def _told(mended: Mended, key: str, heading: str, number: int, failure: str | None = None) -> Record:
-    columns = [Column(key, heading), Column("imported_already", "Of these imported already")]
+    columns = [Column(key, heading), Column("imported_already", Phrase("Of these imported already"))]
     return Record(columns, {key: number, "imported_already": mended.known}, failure)
 
 

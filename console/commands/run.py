@@ -8,6 +8,7 @@ import click
 from console import logs
 from console.roles import ALL, PROCESSOR, RECEIVER, SUBSCRIPTIONS, run_roles, until_told
 from console.settings import load_settings
+from phrases import Phrase
 
 
 @click.group(
@@ -69,7 +70,11 @@ def _run(*roles: str) -> None:
     try:
         until_told(lambda stop: run_roles(settings, roles, stop))
     except ssl.SSLError as exc:
-        raise click.ClickException(f"receiver_tls_cert and receiver_tls_key cannot be used: {exc}.") from exc
+        raise failure(Phrase("receiver_tls_cert and receiver_tls_key cannot be used: {why}.", why=exc)) from exc
     except OSError as exc:
         address = f"{settings.receiver_host}:{settings.receiver_port}"
-        raise click.ClickException(f"The receiver cannot listen on {address}: {exc.strerror or exc}.") from exc
+        raise failure(
+            Phrase(
+                "The receiver cannot listen on {address}: {strerror}.", address=address, strerror=exc.strerror or exc
+            )
+        ) from exc

@@ -11,6 +11,7 @@ import click
 from console import logs
 from console.commands import example
 from console.roles import until_told
+from phrases import Phrase
 from simulator.serving import Ready, serve
 
 
@@ -49,7 +50,7 @@ def simulator(port: int, directory: Path | None, mailboxes: int | None, as_json:
     try:
         until_told(run)
     except OSError as exc:
-        raise click.ClickException(f"The simulator cannot start: {exc.strerror or exc}.") from exc
+        raise failure(Phrase("The simulator cannot start: {strerror}.", strerror=exc.strerror or exc)) from exc
 
 
 def _as_json(ready: Ready) -> str:

@@ -17,6 +17,7 @@ from db import trace as table
 from db.copies import Copy
 from db.engine import run_reading
 from db.trace import CommittedMessage, TracedMessage, TraceRow
+from phrases import Phrase
 
 _MOST: Final = 20
 _LONGEST: Final = 1000
@@ -76,9 +77,11 @@ class _Found:
 def _wanted(context: click.Context, parameter: click.Parameter, text: str) -> str:
     bare = (as_stored(context, parameter, text) or "").strip()
     if not bare:
-        raise click.BadParameter("It is empty.")
+        raise wrong_value(Phrase("It is empty."))
     if len(bare) > _LONGEST:
-        raise click.BadParameter(f"It has {len(bare)} characters; {_LONGEST} is the most.")
+        raise wrong_value(
+            Phrase("It has {count} characters; {longest} is the most.", count=len(bare), longest=_LONGEST)
+        )
     return bare
 
 
@@ -100,13 +103,13 @@ def trace(invocation: Invocation, text: str, name: str | None, in_json: bool) ->
         found = run_reading(engine, lambda connection: _look(connection, text, name))
     if len(found) > _MOST:
         found = found[:_MOST]
-        tell(f"These are the newest {_MOST}; there are more. Say more of the subject, or give an id.")
+        tell(Phrase("These are the newest {most}; there are more. Say more of the subject, or give an id.", most=_MOST))
     if in_json:
         click.echo(json.dumps([each.data() for each in found], indent=2, default=as_json))
     else:
         click.echo("\n\n".join("\n".join(map(printable, _lines(each))) for each in found), nl=bool(found))
     if not found:
-        raise click.ClickException(_NOTHING)
+        raise failure(_NOTHING)
 
 
 def _look(connection: Connection, text: str, name: str | None) -> list[_Found]:

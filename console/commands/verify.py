@@ -21,6 +21,7 @@ from db.accounts import Account
 from db.engine import Database
 from db.mailbox_calls import MailboxCalls
 from graph.messages import MailReader
+from phrases import Phrase
 from subscriptions.findings import Findings, Item
 from subscriptions.verification import Tally, Verification
 
@@ -50,17 +51,25 @@ def verify(invocation: Invocation, name: str, since: datetime | None, repair: bo
             with counting() as on_progress:
                 account, tally = asyncio.run(_verified(invocation, name, since, repair, findings, on_progress))
             if since is not None and tally.since is not None and tally.since > since:
-                tell(f"The account imports mail received since {shown(tally.since)}; what is older was left out.")
+                tell(
+                    Phrase(
+                        "The account imports mail received since {since}; what is older was left out.",
+                        since=shown(tally.since),
+                    )
+                )
             _print(account, tally, findings, in_json=in_json)
         except sqlite3.Error as exc:
-            raise click.ClickException(
-                f"The temporary file of the comparison cannot be used: {exc}. Free some room where temporary files "
-                "are, or name another place in the variable SQLITE_TMPDIR."
+            raise failure(
+                Phrase(
+                    "The temporary file of the comparison cannot be used: {why}. Free some room where temporary files "
+                    "are, or name another place in the variable SQLITE_TMPDIR.",
+                    why=exc,
+                )
             ) from exc
     if tally.missing:
         text = f"{tally.missing} messages of the folder are not in the database."
         after = f"{tally.queued} were queued; run it again once they are imported."
-        raise click.ClickException(f"{text} {after if repair else 'Queue them with --repair.'}")
+        raise failure(Phrase("{text} {value}", text=text, value=after if repair else "Queue them with --repair."))
 
 
 async def _verified(
@@ -142,28 +151,28 @@ def _note(difference: dict[str, Any]) -> str:
 
 def _columns(account: Account, tally: Tally) -> list[Column]:
     columns = [
-        Column("account", "Account"),
-        Column("folder", "Folder", lambda folder: tally.folder_name or folder),
-        Column("since", "Received since", lambda since: "the beginning" if since is None else shown(since)),
-        Column("in_folder", "In the folder"),
-        Column("in_database", "In the database"),
-        Column("missing", "Missing", lambda count: _of_which(count, tally.under_way, "perhaps under way")),
+        Column("account", Phrase("Account")),
+        Column("folder", Phrase("Folder"), lambda folder: tally.folder_name or folder),
+        Column("since", Phrase("Received since"), lambda since: "the beginning" if since is None else shown(since)),
+        Column("in_folder", Phrase("In the folder")),
+        Column("in_database", Phrase("In the database")),
+        Column("missing", Phrase("Missing"), lambda count: _of_which(count, tally.under_way, "perhaps under way")),
     ]
     if tally.copies:
-        columns.append(Column("copies", "Copies", lambda count: f"{count}, not imported again"))
+        columns.append(Column("copies", Phrase("Copies"), lambda count: f"{count}, not imported again"))
     if tally.moved is None:
         columns.append(
             Column(
                 "elsewhere",
-                "Left the folder",
+                Phrase("Left the folder"),
                 lambda count: (
                     f"{count}, as they should (--after-import {account.settings.after_import}): not looked up"
                 ),
             )
         )
     else:
-        columns += [Column("moved", "Changed folder"), Column("deleted", "Deleted")]
-    return [*columns, Column("queued", "Queued")] if tally.queued else columns
+        columns += [Column("moved", Phrase("Changed folder")), Column("deleted", Phrase("Deleted"))]
+    return [*columns, Column("queued", Phrase("Queued"))] if tally.queued else columns
 
 
 def _of_which(count: int, part: int, what: str) -> str:

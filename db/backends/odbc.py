@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from db.errors import DriverMissing
+from phrases import Phrase
 
 _OLDEST: Final = 18
 _MICROSOFTS: Final = re.compile(r"ODBC Driver (\d+) for SQL Server", re.IGNORECASE)
@@ -56,8 +57,13 @@ def driver_for_pyodbc(named: str | None) -> str:
     elif chosen.lower() not in {each.lower() for each in registered}:
         have = f"These are: {', '.join(registered)}" if registered else "No ODBC driver is"
         raise DriverMissing(
-            f"database_url names the ODBC driver {chosen!r}, which is not registered on this host. {have}. Name one of "
-            f"them or none. {_INSTALL}"
+            Phrase(
+                "database_url names the ODBC driver {chosen!r}, which is not registered on this host. {have}. Name "
+                "one of them or none. {install}",
+                chosen=chosen,
+                have=have,
+                install=_INSTALL,
+            )
         )
     elif sys.platform.startswith("linux"):  # elsewhere the driver manager knows where its drivers are
         load(_registered_library(chosen))
@@ -84,7 +90,9 @@ def packaged_driver() -> Path:
         DriverMissing: the package is not installed, or its driver cannot be loaded here.
     """
     libraries = sorted((_package() / "libs").glob(f"{_FOLDERS.get(sys.platform, 'none')}/*/lib/libmsodbcsql*"))
-    failure = DriverMissing(f"The Python package mssql-python-odbc has no driver for this system. {_INSTALL}")
+    failure = DriverMissing(
+        Phrase("The Python package mssql-python-odbc has no driver for this system. {install}", install=_INSTALL)
+    )
     for library in libraries:  # one a distribution
         try:
             load(library)
@@ -102,7 +110,9 @@ def load(library: Path) -> None:
         DriverMissing: it names what is missing, and the package that has it.
     """
     if library.is_absolute() and not library.exists():
-        raise DriverMissing(f"The ODBC driver {library} is not there. {_INSTALL}")
+        raise DriverMissing(
+            Phrase("The ODBC driver {library} is not there. {install}", library=library, install=_INSTALL)
+        )
     try:
         ctypes.CDLL(str(library))
     except OSError as exc:
@@ -125,7 +135,7 @@ def _newest(registered: list[str]) -> str | None:
 def _package() -> Path:
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or found.origin is None:
-        raise DriverMissing(f"There is no ODBC driver for SQL Server on this host. {_INSTALL}")
+        raise DriverMissing(Phrase("There is no ODBC driver for SQL Server on this host. {install}", install=_INSTALL))
     return Path(found.origin).parent
 
 
@@ -140,15 +150,19 @@ def _registered_library(driver: str) -> Path:
     read(driver.encode(), b"Driver", b"", found, _LONGEST_PATH, b"odbcinst.ini")
     if not found.value:
         raise DriverMissing(
-            f"The ODBC driver {driver!r} is registered without a library: its Driver= in odbcinst.ini is missing. "
-            f"{_INSTALL}"
+            Phrase(
+                "The ODBC driver {driver!r} is registered without a library: its Driver= in odbcinst.ini is missing. "
+                "{install}",
+                driver=driver,
+                install=_INSTALL,
+            )
         )
     return Path(found.value.decode())
 
 
 def _not_loaded(what: str, exc: OSError) -> DriverMissing:
     missing = needs(exc)
-    return DriverMissing(f"{what}: {missing or f'{exc}. {_INSTALL}'}")
+    return DriverMissing(Phrase("{what}: {missing}", what=what, missing=missing or f"{exc}. {_INSTALL}"))
 
 
 def _package_of(library: str) -> str:
