@@ -39,7 +39,7 @@ POLL_SECONDS: Final = 0.5
 
 _HOUSEKEEPING_EVERY: Final = timedelta(seconds=10)
 _MOST_IN_ONE_GROUP: Final = 1000
-_CLOSING: Final = "The queue is being closed: this process is stopping."
+_CLOSING: Final = Phrase("The queue is being closed: this process is stopping.")
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 

@@ -22,7 +22,7 @@ _encode: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).e
 class UnreadableNotification(Exception):
     """The document is not one of ours, or of a version this program does not know. `reason` is a fixed word."""
 
-    def __init__(self, reason: str, description: str) -> None:
+    def __init__(self, reason: str, description: Phrase) -> None:
         super().__init__(description)
         self.reason = reason
 
@@ -126,10 +126,10 @@ class Notification:
             raise UnreadableNotification(
                 "UnknownVersion",
                 Phrase(
-                    "The queue message has version {version!r}; this program reads version {version2}. Run the "
-                    "version that wrote it, then replay.",
+                    "The queue message has version {version!r}; this program reads version {known}. Run the version "
+                    "that wrote it, then replay.",
                     version=version,
-                    version2=VERSION,
+                    known=VERSION,
                 ),
             )
         try:

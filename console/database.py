@@ -43,7 +43,7 @@ class _AccessToken:
 
     def __init__(self, settings: Settings) -> None:
         who = service(
-            "the gateway database",
+            Phrase("the gateway database"),
             make_url(settings.database_url.get_secret_value()).host or "",
             tenant_id=settings.database_tenant_id,
             client_id=settings.database_client_id,

@@ -41,12 +41,15 @@ _ARRIVALS_PER_SECOND: Final = 40.0
 class DemoFailed(Exception):
     """The demo did not come to its end; the text says why, and where the log is."""
 
+    def __init__(self, text: Phrase) -> None:
+        super().__init__(text)
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far the demo is: a sentence, and messages imported of all."""
 
-    doing: str
+    doing: Phrase
     imported: int = 0
     messages: int = 0
 
@@ -70,7 +73,7 @@ class DemoResult:
 
     mailboxes: tuple[MailboxResult, ...]
     database: Path
-    faults: tuple[str, ...]
+    faults: tuple[Phrase, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +129,10 @@ async def demonstrate(
     Raises:
         DemoFailed
     """
-    on_progress(Progress("Starting the simulator of Microsoft Graph"))
+    on_progress(Progress(Phrase("Starting the simulator of Microsoft Graph")))
     async with _simulator(place, mailboxes) as ready, SimulatorControl(ready["url"], Path(ready["ca_file"])) as control:
         settings = _settings(place, ready)
-        on_progress(Progress("Making a certificate, adding accounts"))
+        on_progress(Progress(Phrase("Making a certificate, adding accounts")))
         await asyncio.to_thread(_set_up, settings, place, ready)
         certificate = (place.certificates / "demo.cer").read_text("ascii")
         await control.register_certificate(ready["tenant_id"], ready["client_id"], certificate)
@@ -215,7 +218,9 @@ async def _until_subscribed(
     database: Database, roles: "asyncio.Task[None]", mailboxes: int, on_progress: Callable[[Progress], None]
 ) -> None:
     def look(count: int) -> None:
-        on_progress(Progress(f"Creating subscriptions: {count} of {mailboxes}"))
+        on_progress(
+            Progress(Phrase("Creating subscriptions: {count} of {mailboxes}", count=count, mailboxes=mailboxes))
+        )
 
     await _until(roles, mailboxes, lambda: database.read(lambda connection: len(subscriptions.held(connection))), look)
 
@@ -228,7 +233,7 @@ async def _until_imported(
     on_progress: Callable[[Progress], None],
 ) -> None:
     def look(count: int) -> None:
-        on_progress(Progress("Mail arrives and is imported", count, messages))
+        on_progress(Progress(Phrase("Mail arrives and is imported"), count, messages))
 
     def count(connection: Connection) -> int:
         return connection.scalar(select(func.count()).select_from(message)) or 0
@@ -261,7 +266,7 @@ async def _until(
 
 def _result(connection: Connection, ledger: list[dict[str, Any]], ready: Mapping[str, Any], place: Place) -> DemoResult:
     by_user = {each.settings.user_id: each for each in accounts.every(connection)}
-    faults: list[str] = []
+    faults: list[Phrase] = []
     results: list[MailboxResult] = []
     for mailbox in ready["mailboxes"]:
         account = by_user[mailbox["user_id"]]
@@ -325,19 +330,29 @@ def _notified(connection: Connection, account_id: int) -> int:
     )
 
 
-def _faults(address: str, arrived: Mapping[str, dict[str, Any]], rows: list[_Row]) -> list[str]:
+def _faults(address: str, arrived: Mapping[str, dict[str, Any]], rows: list[_Row]) -> list[Phrase]:
     """Whatever is not in the database exactly once, whole and unaltered."""
-    faults: list[str] = []
+    faults: list[Phrase] = []
     times: dict[str, int] = {}
     for row in rows:
         times[row.graph_id] = times.get(row.graph_id, 0) + 1
         sent = arrived.get(row.graph_id)
         if sent is None:
-            faults.append(f"{address}: a row that never arrived: {row.graph_id}")
+            faults.append(
+                Phrase("{address}: a row that never arrived: {graph_id}", address=address, graph_id=row.graph_id)
+            )
         elif [each["sha256"] for each in sent["attachments"]] != row.hashes:
-            faults.append(f"{address}: attachments differ: {row.graph_id}")
-    faults += [f"{address}: imported {count} times: {graph_id}" for graph_id, count in times.items() if count > 1]
-    faults += [f"{address}: not imported: {graph_id}" for graph_id in arrived if graph_id not in times]
+            faults.append(Phrase("{address}: attachments differ: {graph_id}", address=address, graph_id=row.graph_id))
+    faults += [
+        Phrase("{address}: imported {count} times: {graph_id}", address=address, count=count, graph_id=graph_id)
+        for graph_id, count in times.items()
+        if count > 1
+    ]
+    faults += [
+        Phrase("{address}: not imported: {graph_id}", address=address, graph_id=graph_id)
+        for graph_id in arrived
+        if graph_id not in times
+    ]
     return faults
 
 

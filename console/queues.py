@@ -66,7 +66,7 @@ def servicebus_address(settings: Settings) -> "ServiceBusAddress":
     else:
         tokens = token_source(settings, RESOURCE)
         who = service(
-            "Azure Service Bus",
+            Phrase.verbatim("Azure Service Bus"),
             settings.servicebus_namespace or "",
             tenant_id=settings.servicebus_tenant_id,
             client_id=settings.servicebus_client_id,

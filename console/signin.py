@@ -38,7 +38,7 @@ def token_source(settings: Settings, resource: str, certificates: CertificateSto
 
 
 def service(
-    name: str, address: str, *, tenant_id: str | None, client_id: str | None, thumbprint: str | None
+    name: Phrase, address: str, *, tenant_id: str | None, client_id: str | None, thumbprint: str | None
 ) -> Mailbox:
     """Who signs in to a service. The settings have seen to it that all of it is set."""
     return Mailbox(

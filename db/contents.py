@@ -7,7 +7,6 @@ from typing import IO, Any, Final
 from sqlalchemy import Connection, LargeBinary, TextClause, bindparam, func, insert, literal, select, text
 
 from db.tables import attachment
-from phrases import Phrase
 
 PIECE_BYTES: Final = 128 * 8040
 """What is in memory at a time. SQL Server appends multiples of 8,040 bytes best
@@ -41,11 +40,11 @@ def _pieces(source: IO[bytes], size: int) -> Iterator[bytes]:
     while left:
         piece = source.read(min(left, PIECE_BYTES))
         if not piece:
-            raise ContentDiffers(Phrase("The content ends {left} bytes before its size.", left=left))
+            raise ContentDiffers(f"The content ends {left} bytes before its size.")
         left -= len(piece)
         yield piece
     if source.read(1):
-        raise ContentDiffers(Phrase("The content goes on after its size."))
+        raise ContentDiffers("The content goes on after its size.")
 
 
 def _into_reserved_room(connection: Connection, row: dict[str, Any], pieces: Iterator[bytes]) -> None:

@@ -22,6 +22,9 @@ from phrases import Phrase
 class DatabaseError(Exception):
     """Base of the errors of this package."""
 
+    def __init__(self, text: Phrase) -> None:
+        super().__init__(text)
+
 
 class DatabaseUnavailable(DatabaseError):
     """The database cannot do this now; the same call may succeed later."""
@@ -42,9 +45,10 @@ class SchemaUnusable(DatabaseError):
         problems: one line each: table and column, what was found, what is wanted, what to do.
     """
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        lines = ["The gateway database cannot be upgraded as it is; nothing was changed.", *problems]
-        super().__init__("\n  ".join([*lines, "Then run again: mail-importer db upgrade"]))
+    def __init__(self, problems: Sequence[Phrase]) -> None:
+        head = Phrase("The gateway database cannot be upgraded as it is; nothing was changed.")
+        last = Phrase("Then run again: mail-importer db upgrade")
+        super().__init__(Phrase.joined(head, *problems, last, by="\n  "))
         self.problems = problems
 
 
@@ -61,7 +65,8 @@ def as_unavailable(exc: sqlalchemy_errors.SQLAlchemyError) -> DatabaseUnavailabl
     if isinstance(exc, sqlalchemy_errors.TimeoutError):
         return DatabaseUnavailable(
             Phrase(
-                "The gateway database gave no free connection in time; it may be overloaded, or database_pool_size too low."
+                "The gateway database gave no free connection in time; it may be overloaded, or database_pool_size "
+                "too low."
             )
         )
     if not isinstance(exc, sqlalchemy_errors.DBAPIError):

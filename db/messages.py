@@ -23,6 +23,7 @@ from db.engine import Database
 from db.keys import in_queries
 from db.tables import attachment, duplicate, header, message, recipient
 from groupcommit import GroupCommit
+from phrases import Phrase
 
 _MOST_IN_ONE_GROUP: Final = 50
 
@@ -35,6 +36,9 @@ MessageKey = tuple[int, str]
 
 class MessageRefused(Exception):
     """The database takes everything else but not this message; trying again will not help."""
+
+    def __init__(self, text: Phrase) -> None:
+        super().__init__(text)
 
 
 class Saved(Enum):
@@ -223,7 +227,7 @@ class MessageStore:
 
 def _refusal(exc: Exception) -> MessageRefused:
     cause = exc.orig if isinstance(exc, DBAPIError) else exc
-    return MessageRefused(f"The gateway database refuses the message: {type(cause).__name__}.")
+    return MessageRefused(Phrase("The gateway database refuses the message: {name}.", name=type(cause).__name__))
 
 
 def known(connection: Connection, keys: list[MessageKey]) -> set[MessageKey]:

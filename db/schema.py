@@ -204,7 +204,7 @@ def upgrade(engine: Engine, *, now: datetime) -> SchemaState:
 
 
 def _run_steps(connection: Connection) -> None:
-    in_the_way = [str(each) for each in differences(connection) if each.weight is Weight.BLOCKS]
+    in_the_way = [each.phrase for each in differences(connection) if each.weight is Weight.BLOCKS]
     if in_the_way:
         raise SchemaUnusable(in_the_way)
     _add_version_table(Additions(Applied(connection), schema=schema_of(connection)))

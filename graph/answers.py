@@ -131,7 +131,7 @@ def error_from_response(
     return RequestRejected(text, **facts)
 
 
-MAILBOX_ADVICE: Final = (
+MAILBOX_ADVICE: Final = Phrase(
     "Check the user id of the account (best the Entra object id), that the user has an Exchange Online licence, and "
     "that the mailbox is neither on-premises nor deleted."
 )
@@ -144,30 +144,32 @@ def _is_transient(answer: _Answer) -> bool:
     return answer.status < HTTPStatus.BAD_REQUEST or answer.status > HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def _access_advice(answer: _Answer) -> str:
+def _access_advice(answer: _Answer) -> Phrase:
     if answer.says("quota", "limit"):
-        return (
+        return Phrase(
             "A quota of Microsoft is used up (1,000 subscriptions per mailbox over all applications): remove what is "
             "no longer needed with 'mail-importer subscriptions'."
         )
     if answer.status == HTTPStatus.UNAUTHORIZED:
-        return (
+        return Phrase(
             "Graph refused a fresh token: check that graph_url and authority_url belong to the same cloud, and that "
             "the application has the permission Mail.Read (type Application) with admin consent."
         )
-    return (
+    return Phrase(
         "Grant the application the permission Mail.Read (type Application; Mail.ReadWrite besides, if mail is moved, "
-        "deleted or marked) with admin consent, and check that no application access policy or RBAC scope excludes the "
-        "mailbox. A change takes 30 minutes to 2 hours to act."
+        "deleted or marked) with admin consent, and check that no application access policy or RBAC scope excludes "
+        "the mailbox. A change takes 30 minutes to 2 hours to act."
     )
 
 
-def _describe(answer: _Answer, doing: str, mailbox: Mailbox | None) -> str:
-    where = f" for {mailbox}" if mailbox else ""
+def _describe(answer: _Answer, doing: str, mailbox: Mailbox | None) -> Phrase:
     code = f" {answer.code}" if answer.code else ""
     said = f": {answer.detail.rstrip('.')}" if answer.detail else ""
     trace = f" (request-id {answer.request_id})" if answer.request_id else ""
-    return f"{doing}{where} was answered {answer.status}{code}{said}{trace}."
+    answered = f"{answer.status}{code}{said}{trace}"
+    if mailbox is None:
+        return Phrase("{doing} was answered {answer}.", doing=doing, answer=answered)
+    return Phrase("{doing} for {mailbox} was answered {answer}.", doing=doing, mailbox=mailbox, answer=answered)
 
 
 def _read_answer(status: int, body: object, headers: Mapping[str, str], now: datetime | None) -> _Answer:

@@ -548,15 +548,17 @@ def _unreachable(call: _Call, reason: BaseException) -> GraphUnavailable:
     """A fault of the connection; whether Graph has seen the request depends on when it came."""
     begun = False
     if isinstance(reason, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
-        what = "its TLS certificate is not trusted, or TLS failed; if a proxy inspects TLS, set ca_bundle to its root"
+        what = Phrase(
+            "its TLS certificate is not trusted, or TLS failed; if a proxy inspects TLS, set ca_bundle to its root"
+        )
     elif isinstance(reason, (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError)):
-        what = "the proxy did not connect; check HTTPS_PROXY and NO_PROXY"
+        what = Phrase("the proxy did not connect; check HTTPS_PROXY and NO_PROXY")
     elif isinstance(reason, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
-        what = "no connection; check network, DNS and HTTPS_PROXY"
+        what = Phrase("no connection; check network, DNS and HTTPS_PROXY")
     elif isinstance(reason, TimeoutError):
-        begun, what = True, "the answer took too long"
+        begun, what = True, Phrase("the answer took too long")
     else:
-        begun, what = True, f"the connection broke ({type(reason).__name__})"
+        begun, what = True, Phrase("the connection broke ({name})", name=type(reason).__name__)
     return GraphUnavailable(
         Phrase("{doing} for {mailbox} failed: {what}.", doing=call.doing, mailbox=call.mailbox, what=what),
         maybe_done=begun and call.method not in _REPEATABLE,

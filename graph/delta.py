@@ -112,7 +112,9 @@ def _following(page: Mapping[str, Any], mailbox: Mailbox) -> tuple[str, bool]:
         return more, False
     if done is not None and more is None:
         return done, True
-    what = "neither a nextLink nor a deltaLink" if more is None else "both a nextLink and a deltaLink"
+    what = Phrase("both a nextLink and a deltaLink")
+    if more is None:
+        what = Phrase("neither a nextLink nor a deltaLink")
     raise GraphUnavailable(
         Phrase(
             "A page of the changes of {mailbox} bears {what}, so it is not known where they go on. Try again later.",

@@ -24,6 +24,8 @@ GraphError
 
 from typing import Any, TypedDict, Unpack
 
+from phrases import Phrase
+
 
 class Facts(TypedDict, total=False):
     """What every error may know; see `GraphError`."""
@@ -46,7 +48,7 @@ class GraphError(Exception):
 
     def __init__(
         self,
-        text: str,
+        text: Phrase,
         *,
         status: int | None = None,
         code: str | None = None,
@@ -79,7 +81,7 @@ class GraphUnavailable(GraphError):
 
     def __init__(
         self,
-        text: str,
+        text: Phrase,
         *,
         retry_after: float | None = None,
         maybe_done: bool = False,
@@ -100,12 +102,12 @@ class AccountError(GraphError):
 
     def __init__(
         self,
-        summary: str,
+        summary: Phrase,
         *,
-        advice: str,
+        advice: Phrase,
         **facts: Unpack[Facts],
     ) -> None:
-        super().__init__(f"{summary} {advice}".strip(), **facts)
+        super().__init__(Phrase.joined(summary, advice), **facts)
         self.summary = summary
         self.advice = advice
 
@@ -123,9 +125,9 @@ class SignInRefused(AccountError):
 
     def __init__(
         self,
-        summary: str,
+        summary: Phrase,
         *,
-        advice: str,
+        advice: Phrase,
         aadsts: int | None = None,
         **facts: Unpack[Facts],
     ) -> None:
@@ -170,7 +172,7 @@ class SyncStateLost(GraphError):
 
     def __init__(
         self,
-        text: str,
+        text: Phrase,
         *,
         location: str | None = None,
         **facts: Unpack[Facts],
@@ -196,7 +198,7 @@ class SubscriptionExists(SubscriptionError):
 
     def __init__(
         self,
-        text: str,
+        text: Phrase,
         *,
         subscription_id: str | None = None,
         **facts: Unpack[Facts],
@@ -214,7 +216,7 @@ class ExpirationTooFar(SubscriptionError):
 
     def __init__(
         self,
-        text: str,
+        text: Phrase,
         *,
         minutes: int,
         **facts: Unpack[Facts],

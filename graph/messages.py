@@ -381,9 +381,9 @@ def _attachment(mailbox: Mailbox, message_id: str, attachment_id: str) -> str:
 
 
 def _mailbox_missing(mailbox: Mailbox, error: GraphError) -> MailboxNotFound:
-    reason = " ".join(filter(None, (error.code, error.detail))) or "no reason given"
+    reason = " ".join(filter(None, (error.code, error.detail))).rstrip(".") or Phrase("no reason given")
     return MailboxNotFound(
-        Phrase("There is no mailbox for {mailbox}: {reason}.", mailbox=mailbox, reason=reason.rstrip(".")),
+        Phrase("There is no mailbox for {mailbox}: {reason}.", mailbox=mailbox, reason=reason),
         advice=MAILBOX_ADVICE,
         **error.facts,
     )

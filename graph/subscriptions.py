@@ -267,13 +267,13 @@ def _create_error(error: GraphError, mailbox: Mailbox, notification_url: str) ->
     return _typed(error, notification_url)
 
 
-def _typed(error: GraphError, notification_url: str = "the notification address") -> GraphError:
+def _typed(error: GraphError, notification_url: str | None = None) -> GraphError:
     """The error as one about a subscription, where its text leaves no other way (graph.md section 1)."""
     if not isinstance(error, (RequestRejected, GraphUnavailable)):
         return error
     if found := _MINUTES.search(error.detail):
         return ExpirationTooFar(
-            Phrase("Graph keeps such a subscription for at most {found} minutes.", found=found[1]),
+            Phrase("Graph keeps such a subscription for at most {minutes} minutes.", minutes=found[1]),
             minutes=int(found[1]),
             **error.facts,
         )
@@ -287,7 +287,7 @@ def _typed(error: GraphError, notification_url: str = "the notification address"
                 "must be reachable from the internet over HTTPS with a publicly trusted, complete certificate chain, "
                 "accept TLS 1.2, and reach the running receiver within 10 seconds, without sign-in or firewall in "
                 "front. It is tried again.",
-                notification_url=notification_url,
+                notification_url=notification_url or Phrase("the notification address"),
                 detail=error.detail.rstrip("."),
             ),
             **error.facts,

@@ -7,7 +7,8 @@ Nothing here knows which language that is.
     Phrase("Account {name!r} is added and enabled.", name="laboratory")
     Phrase.counted("{n} action is due again.", "{n} actions are due again.", n=3)
 
-An error that was made of a phrase keeps it: `str(error)` is that phrase, and `Phrase.of(error)` in the eyes of mypy, too.
+An error that was made of a phrase keeps it: `str(error)` is that phrase, and so is `Phrase.of(error)`, which has its
+type, too.
 Templates are literals where they are said: `make messages` finds them.
 """
 

@@ -231,7 +231,9 @@ class AfterImport:
         if exc.reason == "AccountDisabled":
             return self._waits(action, _DISABLED_FOR)
         self._count(action, "failed")
-        return Ended(action, State.FAILED, action.attempts, detail="The account was removed before it was done.")
+        return Ended(
+            action, State.FAILED, action.attempts, detail=Phrase("The account was removed before it was done.")
+        )
 
     def _waits(self, action: Action, wait: timedelta) -> Ended:
         self._count(action, "waiting")
@@ -239,10 +241,10 @@ class AfterImport:
 
     def _failed(self, action: Action, exc: Exception, facts: dict[str, str]) -> Ended:
         attempts = action.attempts + 1
-        detail = str(exc)
+        detail = Phrase.of(exc)
         if not isinstance(exc, GraphError | ActionRefused):
             # An error nobody foresaw may quote what it choked on, and that may be mail.
-            detail = "An error in mail-importer itself; its log has the place (after_import_failed)."
+            detail = Phrase("An error in mail-importer itself; its log has the place (after_import_failed).")
             _tell(exc, **facts)
         most = _MOST_OUTAGES if isinstance(exc, GraphUnavailable) else _MOST_ATTEMPTS
         if isinstance(exc, ActionRefused) or attempts >= most:

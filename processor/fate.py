@@ -37,7 +37,7 @@ class DeadLetter:
     """Put aside for an operator."""
 
     reason: str
-    description: str
+    description: Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,10 @@ def _is_a_timeout(error: Exception) -> bool:
     return isinstance(error, GraphUnavailable) and error.status == HTTPStatus.GATEWAY_TIMEOUT
 
 
-def _describe(error: Exception, delivery: Delivery) -> str:
-    tried = f"Tried {delivery.delivery_count} times."
+def _describe(error: Exception, delivery: Delivery) -> Phrase:
+    tried = Phrase.counted("Tried {n} time.", "Tried {n} times.", n=delivery.delivery_count)
     if isinstance(error, FORESEEN):
-        return f"{tried} {error}"
+        return Phrase.joined(tried, Phrase.of(error))
     # An error nobody foresaw may quote what it choked on, and that may be mail.
-    return f"{tried} An error in mail-importer itself; its log has the traceback (delivery_failed)."
+    ours = Phrase("An error in mail-importer itself; its log has the traceback (delivery_failed).")
+    return Phrase.joined(tried, ours)

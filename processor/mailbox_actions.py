@@ -14,19 +14,24 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from phrases import Phrase
 
-Verdict = tuple[State, str | None]
+Verdict = tuple[State, Phrase | None]
 """How it ended, and what an operator should know of it."""
 
 _DONE: Final[Verdict] = (State.DONE, None)
-_DELETED: Final[Verdict] = (State.GONE, "The message is no longer in the mailbox.")
+_DELETED: Final[Verdict] = (State.GONE, Phrase("The message is no longer in the mailbox."))
 _ELSEWHERE: Final[Verdict] = (
     State.GONE,
-    "Somebody moved the message out of the account's folder, or it was imported from elsewhere; it was left alone.",
+    Phrase(
+        "Somebody moved the message out of the account's folder, or it was imported from elsewhere; it was left alone."
+    ),
 )
 
 
 class ActionRefused(Exception):
     """The account's settings do not let it be done; the text is for an operator."""
+
+    def __init__(self, text: Phrase) -> None:
+        super().__init__(text)
 
 
 class ActionTaker:

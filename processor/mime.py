@@ -6,7 +6,6 @@ from email.parser import BytesParser
 from email.policy import SMTP, EmailPolicy
 from typing import Any, Final, TypeAlias, TypeVar
 
-from phrases import Phrase
 from processor.pieces import NotUnpacked, Piece
 
 T = TypeVar("T")
@@ -37,7 +36,7 @@ class _Parts:
         """One part."""
         self._made += 1
         if self._made > _MOST_PARTS:
-            raise NotUnpacked(Phrase("It has more than {most_parts} parts.", most_parts=_MOST_PARTS))
+            raise NotUnpacked(f"It has more than {_MOST_PARTS} parts.")
         return EmailMessage(policy)
 
 

@@ -8,7 +8,6 @@ from typing import Final
 
 from asn1crypto import cms
 
-from phrases import Phrase
 from processor import mime
 from processor.pieces import NotUnpacked, Piece
 
@@ -35,13 +34,13 @@ def _signed(content: bytes) -> bytes:
         kind = whole["content_type"].native
         signed = whole["content"]["encap_content_info"]["content"].native if kind == "signed_data" else None
     except (ValueError, TypeError, KeyError, RecursionError) as exc:
-        raise NotUnpacked(Phrase("It cannot be read as S/MIME.")) from exc
+        raise NotUnpacked("It cannot be read as S/MIME.") from exc
     if kind in _ENCRYPTED:
-        raise NotUnpacked(Phrase("It is encrypted ({kind}).", kind=str(kind).replace("_", "-")))
+        raise NotUnpacked(f"It is encrypted ({str(kind).replace('_', '-')}).")
     if kind != "signed_data":
-        raise NotUnpacked(Phrase("It is S/MIME, but neither signed nor encrypted."))
+        raise NotUnpacked("It is S/MIME, but neither signed nor encrypted.")
     if not isinstance(signed, bytes):
-        raise NotUnpacked(Phrase("It is a signature without what was signed."))
+        raise NotUnpacked("It is a signature without what was signed.")
     return signed
 
 

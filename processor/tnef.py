@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from phrases import Phrase
 from processor.pieces import NotUnpacked, Piece
 
 CONTENT_TYPE: Final = "application/ms-tnef"
@@ -84,7 +83,7 @@ def attachments_in(stream: bytes) -> Iterator[Piece]:
         NotUnpacked: this is no TNEF, or it is cut off or damaged.
     """
     if not stream.startswith(SIGNATURE):
-        raise NotUnpacked(Phrase("It is called TNEF and is none."))
+        raise NotUnpacked("It is called TNEF and is none.")
     encoding, found = "cp1252", None
     for level, name, value in _attributes(stream):
         if name == _CODE_PAGE and len(value) >= struct.calcsize("<I"):
@@ -191,4 +190,4 @@ def _codec(number: int) -> str:
 
 
 def _damaged() -> NotUnpacked:
-    return NotUnpacked(Phrase("It is damaged: what it says of its own lengths does not fit."))
+    return NotUnpacked("It is damaged: what it says of its own lengths does not fit.")

@@ -13,7 +13,6 @@ from functools import partial
 from typing import IO, Final
 
 from db.messages import AttachmentRecord
-from phrases import Phrase
 from processor import mime, smime, tnef
 from processor.mapping import Texts
 from processor.pieces import NotUnpacked, Piece
@@ -119,13 +118,11 @@ class Unpacker:
     def _pieces(self, record: AttachmentRecord, depth: int, left: _Allowance) -> tuple[_Way, list[Piece]]:
         way = _way_of(record)
         if way is None:
-            raise NotUnpacked(Phrase("Nobody knows how."))
+            raise NotUnpacked("Nobody knows how.")
         if depth >= self._bounds.depth:
-            raise NotUnpacked(Phrase("It is inside of {depth} others.", depth=depth))
+            raise NotUnpacked(f"It is inside of {depth} others.")
         if record.size > self._bounds.source_bytes:
-            raise NotUnpacked(
-                Phrase("It is larger than {source_bytes} MB.", source_bytes=self._bounds.source_bytes // (1024 * 1024))
-            )
+            raise NotUnpacked(f"It is larger than {self._bounds.source_bytes // (1024 * 1024)} MB.")
         found: list[Piece] = []
         try:
             for piece in way.pieces(_content(record)):
@@ -135,7 +132,7 @@ class Unpacker:
             raise
         except Exception as exc:  # what a stranger wrote must not stop the import, whatever a parser stumbles over
             # Not its text, which may be mail.
-            raise NotUnpacked(Phrase("It cannot be read ({name}).", name=type(exc).__name__)) from exc
+            raise NotUnpacked(f"It cannot be read ({type(exc).__name__}).") from exc
         return way, found
 
 

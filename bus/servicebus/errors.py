@@ -23,7 +23,7 @@ _FOR_A_PERSON_SECONDS: Final = 30.0
 FROM_THE_SDK: Final = (AzureError, ValueError, OSError, TimeoutError, asyncio.InvalidStateError)
 """All that comes out of it: its own errors, `ValueError` of a closed or settled thing, and what a socket raises."""
 
-LOST_LOCK: Final = "The lock of the delivery expired; the message may be another consumer's by now."
+LOST_LOCK: Final = Phrase("The lock of the delivery expired; the message may be another consumer's by now.")
 
 
 class Place:
@@ -34,22 +34,22 @@ class Place:
         self.queue = queue
 
     def __str__(self) -> str:
-        return f"Service Bus queue {self.queue!r} at {self.host}"
+        return Phrase("Service Bus queue {queue!r} at {host}", queue=self.queue, host=self.host)
 
 
 _LOST: Final = (sdk.MessageLockLostError, sdk.MessageAlreadySettled, sdk.MessageNotFoundError)
 
-_TOLD: Final[tuple[tuple[tuple[type[BaseException], ...], str, float | None], ...]] = (
-    ((sdk.ServiceBusServerBusyError,), "is throttled: it asks to wait.", _BUSY_SECONDS),
+_TOLD: Final[tuple[tuple[tuple[type[BaseException], ...], Phrase, float | None], ...]] = (
+    ((sdk.ServiceBusServerBusyError,), Phrase("is throttled: it asks to wait."), _BUSY_SECONDS),
     (
         (sdk.MessagingEntityNotFoundError,),
-        "does not exist. Create it (mail-importer queue check says how), or mend servicebus_queue.",
+        Phrase("does not exist. Create it (mail-importer queue check says how), or mend servicebus_queue."),
         _FOR_A_PERSON_SECONDS,
     ),
-    ((sdk.MessagingEntityDisabledError,), "is disabled. Enable it in the portal.", _FOR_A_PERSON_SECONDS),
+    ((sdk.MessagingEntityDisabledError,), Phrase("is disabled. Enable it in the portal."), _FOR_A_PERSON_SECONDS),
     (
         (sdk.ServiceBusQuotaExceededError,),
-        (
+        Phrase(
             "is full, or has too many connections. Let the processors empty it, purge dead letters, or give it a "
             "larger size."
         ),
@@ -57,17 +57,17 @@ _TOLD: Final[tuple[tuple[tuple[type[BaseException], ...], str, float | None], ..
     ),
     (
         (sdk.ServiceBusAuthenticationError, sdk.ServiceBusAuthorizationError),
-        (
-            "refuses the sign-in. Check the connection string, or that the application has the roles Azure Service Bus "
-            "Data Sender (every role) and Data Receiver (processor, subscription manager)."
+        Phrase(
+            "refuses the sign-in. Check the connection string, or that the application has the roles Azure Service "
+            "Bus Data Sender (every role) and Data Receiver (processor, subscription manager)."
         ),
         _FOR_A_PERSON_SECONDS,
     ),
-    ((sdk.MessageSizeExceededError,), "takes no message as large as this one.", None),
-    ((sdk.OperationTimeoutError, TimeoutError), "did not answer in time.", None),
+    ((sdk.MessageSizeExceededError,), Phrase("takes no message as large as this one."), None),
+    ((sdk.OperationTimeoutError, TimeoutError), Phrase("did not answer in time."), None),
     (
         (sdk.ServiceBusConnectionError, sdk.ServiceBusCommunicationError, OSError),
-        (
+        Phrase(
             "cannot be reached. Check network, DNS, and that outgoing port 5671 is open (or set servicebus_transport "
             "to websockets, which uses 443)."
         ),

@@ -12,6 +12,8 @@ from sqlalchemy import Engine
 from console import logs
 from console.clock import utc_now
 from console.database import open_engine
+from console.language import block
+from console.output import wrong_value
 from console.settings import Settings, load_settings
 from db import schema
 from phrases import Phrase
@@ -82,6 +84,7 @@ def past_moment(context: click.Context, parameter: click.Parameter, text: str | 
     return time
 
 
-def example(*lines: str) -> str:
+def example(*lines: str) -> Phrase:
     """The end of a command's help: lines to try."""
-    return "\n".join(["\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])
+    heading = Phrase("Example:") if len(lines) == 1 else Phrase("Examples:")
+    return block(heading, *(Phrase.verbatim(f"  {line}") for line in lines))

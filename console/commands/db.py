@@ -5,14 +5,16 @@ import click
 from console.commands import Invocation, example, pass_invocation
 from console.commands.grants import grants
 from console.commands.purge import purge
-from console.output import Column, Listing, Record, prints_data, tell
+from console.output import Column, Listing, Record, prints_data, tell, wrong_usage
+from console.speaking import Group
+from console.words import word
 from db import schema
 from db.errors import SchemaNotCurrent
 from db.upgrading.comparison import Weight
 from phrases import Phrase
 
 
-@click.group(epilog=example("mail-importer db upgrade"))
+@click.group(cls=Group, epilog=example("mail-importer db upgrade"))
 def db() -> None:
     """Bring the schema of the gateway database up to date."""
 
@@ -52,10 +54,10 @@ def upgrade(invocation: Invocation, as_script: bool) -> None:
     else:
         tell(
             Phrase(
-                "The schema of {where} went from {current} to revision {current2}.",
+                "The schema of {where} went from {before} to revision {after}.",
                 where=where,
-                current=before.current or "nothing",
-                current2=after.current,
+                before=before.current or Phrase("nothing"),
+                after=after.current,
             )
         )
 
@@ -81,7 +83,7 @@ def current(invocation: Invocation) -> Record:
         try:
             schema.require_current(engine)
         except SchemaNotCurrent as exc:
-            failure = str(exc)
+            failure = Phrase.of(exc)
     row = {
         "database": invocation.settings.shown_database_url,
         "revision": found.current,
@@ -125,12 +127,15 @@ def check(invocation: Invocation) -> Listing:
         Column("item", Phrase("What")),
         Column("found", Phrase("Found")),
         Column("wanted", Phrase("Wanted")),
-        Column("weight", Phrase("Weight")),
+        Column("weight", Phrase("Weight"), word),
         Column("remedy", Phrase("What to do")),
     ]
-    many = "1 thing is" if wrong == 1 else f"{wrong} things are"
-    failure = f"{many} not as it should be; the last column says what to do." if wrong else None
-    return Listing(columns, rows, "The schema is as it should be.", failure)
+    failure = Phrase.counted(
+        "{n} thing is not as it should be; the last column says what to do.",
+        "{n} things are not as it should be; the last column says what to do.",
+        n=wrong,
+    )
+    return Listing(columns, rows, Phrase("The schema is as it should be."), failure if wrong else None)
 
 
 db.add_command(grants)

@@ -10,7 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from console import demonstration, logs
 from console.commands import example
 from console.demonstration import DemoFailed, DemoResult, Place
-from console.output import Column, Listing, prints_data, tell
+from console.language import said
+from console.output import Column, Listing, failure, prints_data, shown, tell
+from console.speaking import Command
 from phrases import Phrase
 
 _QUERY = """\
@@ -20,7 +22,7 @@ _QUERY = """\
 _FAULTS_SHOWN = 10
 
 
-@click.command(epilog=example("mail-importer demo", "mail-importer demo --messages 1000 --mailboxes 8"))
+@click.command(cls=Command, epilog=example("mail-importer demo", "mail-importer demo --messages 1000 --mailboxes 8"))
 @click.option("--messages", type=click.IntRange(1, 1_000_000), default=200, show_default=True, help="How many arrive.")
 @click.option("--mailboxes", type=click.IntRange(1, 1000), default=4, show_default=True, help="In how many mailboxes.")
 @click.option(
@@ -58,10 +60,10 @@ def _run(place: Place, messages: int, mailboxes: int) -> DemoResult:
         console=Console(stderr=True),
     )
     with bar:
-        task = bar.add_task("Starting", total=messages)
+        task = bar.add_task(said(Phrase("Starting")), total=messages)
 
         def show(progress: demonstration.Progress) -> None:
-            bar.update(task, description=progress.doing, completed=progress.imported)
+            bar.update(task, description=said(progress.doing), completed=progress.imported)
 
         with place.log.open("w", encoding="utf-8") as log:
             logs.configure(log, "json")
@@ -86,15 +88,25 @@ def _shown(result: DemoResult, messages: int, place: Place) -> Listing:
     imported = sum(each.imported for each in result.mailboxes)
     arrived = sum(each.arrived for each in result.mailboxes)
     if result.faults:
-        failure = f"{len(result.faults)} messages are not in the database exactly once; the log is {place.log}."
+        fault = Phrase.counted(
+            "{n} message is not in the database exactly once; the log is {log}.",
+            "{n} messages are not in the database exactly once; the log is {log}.",
+            n=len(result.faults),
+            log=place.log,
+        )
     elif imported != messages or arrived != messages:
-        failure = f"{imported} of {messages} messages were imported; the log is {place.log}."
+        fault = Phrase(
+            "{imported} of {messages} messages were imported; the log is {log}.",
+            imported=imported,
+            messages=messages,
+            log=place.log,
+        )
     else:
-        failure = None
+        fault = None
         tell(Phrase("Every message is in the database exactly once: {database}", database=result.database))
         tell(Phrase("Look at them, for example:"))
         for line in (f'sqlite3 -box "{result.database}" \\', *_QUERY.splitlines()):
-            tell(Phrase("  {line}", line=line))
+            tell(Phrase.verbatim(f"  {line}"))
     return Listing(
         [
             Column("mailbox", Phrase("Mailbox")),
@@ -107,9 +119,9 @@ def _shown(result: DemoResult, messages: int, place: Place) -> Listing:
         ],
         rows,
         empty=Phrase("No mailbox."),
-        failure=failure,
+        failure=fault,
     )
 
 
 def _milliseconds(seconds: float | None) -> str:
-    return "–" if seconds is None else f"{seconds * 1000:.0f} ms"
+    return shown(None) if seconds is None else f"{seconds * 1000:.0f} ms"

@@ -3,12 +3,15 @@
 import click
 
 from console.commands import Invocation, example, pass_invocation
+from console.output import failure
+from console.speaking import Command
 from db.grants import BACKENDS, Role, script
 from phrases import Phrase
 
 
 @click.command(
-    epilog=example("mail-importer db grants > grants.sql", "mail-importer db grants --role receiver --role processor")
+    cls=Command,
+    epilog=example("mail-importer db grants > grants.sql", "mail-importer db grants --role receiver --role processor"),
 )
 @click.option(
     "--role",
@@ -34,8 +37,8 @@ def grants(invocation: Invocation, names: tuple[str, ...]) -> None:
         raise failure(
             Phrase(
                 "SQLite knows no logins, so there is nothing to grant: whoever may read and write the file "
-                "({shown_database_url}) and its folder may do everything. Set their permissions.",
-                shown_database_url=settings.shown_database_url,
+                "({database}) and its folder may do everything. Set their permissions.",
+                database=settings.shown_database_url,
             )
         )
     chosen = [each for each in Role if not names or each in names]

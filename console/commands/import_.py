@@ -15,9 +15,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from console.commands import Invocation, as_stored, example, pass_invocation, past_moment
 from console.graph import open_graph
+from console.language import said
 from console.operators import audited
-from console.output import Column, Record, print_object, print_table, printable, tell
+from console.output import (
+    Column,
+    Record,
+    failure,
+    print_object,
+    print_table,
+    printable,
+    tell,
+    wrong_usage,
+    wrong_value,
+)
 from console.process import host_name, process_name
+from console.speaking import Command
+from console.words import word
 from db import accounts
 from db.accounts import Account
 from db.engine import Database
@@ -92,6 +105,7 @@ def _id(text: str, longest: int) -> str:
 
 @click.command(
     "import",
+    cls=Command,
     epilog=example(
         "mail-importer import laboratory --since 2026-03-01", "mail-importer import laboratory --id AAkALg… --force"
     ),
@@ -148,9 +162,9 @@ def import_(
     with _progress() as on_progress:
         account, tally = asyncio.run(_imported(invocation, order, on_progress))
     _print(account, tally, in_json=in_json)
-    failure = _failure(account, order, tally)
-    if failure is not None:
-        raise failure(failure)
+    reason = _failure(account, order, tally)
+    if reason is not None:
+        raise failure(reason)
 
 
 async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgress) -> tuple[Account, Tally]:
@@ -217,7 +231,7 @@ def _progress() -> Iterator[OnProgress]:
     """How far it is, for whoever waits at a terminal."""
     console = Console(stderr=True)
     bar = Progress(
-        TextColumn("Importing"),
+        TextColumn(said(Phrase("Importing"))),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -226,7 +240,7 @@ def _progress() -> Iterator[OnProgress]:
         disable=not console.is_terminal,
     )
     with bar:
-        task = bar.add_task("Importing", total=None)
+        task = bar.add_task("", total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
@@ -243,19 +257,25 @@ def _print(account: Account, tally: Tally, *, in_json: bool) -> None:
     print_table(Record(_COLUMNS, facts).table())
     for number, each in enumerate(tally.not_imported):
         # A line each, with the id whole, however wide the terminal is.
-        why = ": ".join(filter(None, (each.reason, each.detail)))
-        click.echo(("" if number else "\n") + printable(f"{each.outcome:<6}  {each.message_id}  {why}".rstrip()))
+        why = said(Phrase.joined(Phrase.of(each.reason or ""), Phrase.of(each.detail or ""), by=": "))
+        outcome = said(word(each.outcome))
+        click.echo(("" if number else "\n") + printable(f"{outcome:<6}  {each.message_id}  {why}".rstrip()))
 
 
-def _failure(account: Account, order: _Order, tally: Tally) -> str | None:
+def _failure(account: Account, order: _Order, tally: Tally) -> Phrase | None:
     if tally.stopped is not None:
         left = tally.selected - tally.done
-        return f"{tally.stopped}" + (f" {left} messages were not tried." if left else "")
+        not_tried = Phrase.counted("{n} message was not tried.", "{n} messages were not tried.", n=left)
+        return Phrase.joined(Phrase.of(tally.stopped), not_tried if left else Phrase(""))
     if tally.failed:
-        return f"{tally.failed} of {tally.selected} messages could not be imported."
+        return Phrase(
+            "{failed} of {selected} messages could not be imported.", failed=tally.failed, selected=tally.selected
+        )
     if order.selection.internet_message_id is not None and not tally.selected:
-        return (
-            f"The folder {account.settings.folder!r} of account {order.name!r} holds no message with that internet "
-            "message id. One that was moved to another folder can be imported by its Graph id (--id)."
+        return Phrase(
+            "The folder {folder!r} of account {name!r} holds no message with that internet message id. One that was "
+            "moved to another folder can be imported by its Graph id (--id).",
+            folder=account.settings.folder,
+            name=order.name,
         )
     return None

@@ -11,10 +11,12 @@ from typing import Final, TypeVar
 import click
 
 from console.commands import Invocation, as_stored, example, pass_invocation
+from console.language import said
 from console.operators import audited
-from console.output import Column, Record, prints_data, shown, tell
+from console.output import Column, Record, prints_data, shown, tell, wrong_value
 from console.progress import counting
 from console.purging import Purged, PurgeOrder, Purging
+from console.speaking import Command
 from db import accounts
 from db.engine import Database
 from phrases import Phrase
@@ -58,25 +60,34 @@ class _Order:
             words += ["--account", self.account]
         return shlex.join([*words, "--attachments-only"] if self.attachments_only else words)
 
-    def question(self, found: Purged) -> str:
+    def question(self, found: Purged) -> Phrase:
         """What is asked before anything is deleted."""
         size = _megabytes(found.size)
         if self.attachments_only:
-            return (
-                f"Delete the contents of {found.attachments} attachments ({size}) of {found.messages} messages from "
-                f"before {shown(self.before)} for good?"
+            return Phrase(
+                "Delete the contents of {attachments} attachments ({size}) of {messages} messages from before "
+                "{before} for good?",
+                attachments=found.attachments,
+                size=size,
+                messages=found.messages,
+                before=shown(self.before),
             )
-        return (
-            f"Delete {found.messages} messages from before {shown(self.before)} with {found.attachments} attachments "
-            f"({size}) for good? Their accounts will import no mail again that was received before then."
+        return Phrase(
+            "Delete {messages} messages from before {before} with {attachments} attachments ({size}) for good? Their "
+            "accounts will import no mail again that was received before then.",
+            messages=found.messages,
+            before=shown(self.before),
+            attachments=found.attachments,
+            size=size,
         )
 
 
 @click.command(
+    cls=Command,
     epilog=example(
         "mail-importer db purge --older-than 400d --dry-run",
         "mail-importer db purge --older-than 90d --attachments-only --yes",
-    )
+    ),
 )
 @click.option(
     "--older-than",
@@ -119,14 +130,14 @@ def purge(
     order = _Order(before, account, attachments_only)
     with counting() as show:
         found = _at_database(
-            invocation, order, lambda purging, meant: purging.count(meant, lambda done: show("Counting", done))
+            invocation, order, lambda purging, meant: purging.count(meant, lambda done: show(Phrase("Counting"), done))
         )
     if dry_run:
         return _told(found, order, purged=False)
     purged = Purged()
     if found.messages:
         if not yes:
-            click.confirm(order.question(found), abort=True, err=True)
+            click.confirm(said(order.question(found)), abort=True, err=True)
         try:
             _at_database(
                 invocation, order, lambda purging, meant: _purged(invocation, purging, meant, order, purged, why)
@@ -147,7 +158,7 @@ async def _purged(
     ) as audit:
         try:
             with counting() as show:
-                await purging.purge(meant, purged, lambda done: show("Purging", done))
+                await purging.purge(meant, purged, lambda done: show(Phrase("Purging"), done))
         finally:
             audit.messages = purged.messages
 
@@ -186,5 +197,5 @@ def _told(found: Purged, order: _Order, *, purged: bool) -> Record:
     return Record(columns, row)
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 1_000_000:,.1f} MB"
+def _megabytes(size: int) -> Phrase:
+    return Phrase("{megabytes:,.1f} MB", megabytes=size / 1_000_000)

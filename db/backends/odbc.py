@@ -20,7 +20,7 @@ _PACKAGE: Final = "mssql_python_odbc"
 """Microsoft publishes its driver as a package for mssql-python; it is the same driver."""
 _FOLDERS: Final = {"linux": "linux/*", "darwin": "macos"}
 """Where in it the drivers are that can be named by path: Windows knows only drivers that are registered."""
-_INSTALL: Final = (
+_INSTALL: Final = Phrase(
     "Install Microsoft's: pip install mssql-python-odbc, or msodbcsql18 from Microsoft's packages "
     "(https://learn.microsoft.com/sql/connect/odbc/download-odbc-driver-for-sql-server)."
 )
@@ -55,7 +55,9 @@ def driver_for_pyodbc(named: str | None) -> str:
     if Path(chosen).is_absolute():
         load(Path(chosen))
     elif chosen.lower() not in {each.lower() for each in registered}:
-        have = f"These are: {', '.join(registered)}" if registered else "No ODBC driver is"
+        have = Phrase("No ODBC driver is")
+        if registered:
+            have = Phrase("These are: {drivers}", drivers=", ".join(registered))
         raise DriverMissing(
             Phrase(
                 "database_url names the ODBC driver {chosen!r}, which is not registered on this host. {have}. Name "
@@ -116,13 +118,15 @@ def load(library: Path) -> None:
     try:
         ctypes.CDLL(str(library))
     except OSError as exc:
-        raise _not_loaded(f"The ODBC driver {library} cannot be loaded", exc) from exc
+        raise _not_loaded(Phrase("The ODBC driver {library} cannot be loaded", library=library), exc) from exc
 
 
-def needs(failure: ImportError | OSError) -> str | None:
+def needs(failure: ImportError | OSError) -> Phrase | None:
     """Which library of the system is missing, and the package that has it; None: it is something else."""
     found = _MISSING.search(str(failure))
-    return None if found is None else f"{found[1]} is missing on this host. {_package_of(found[1])}"
+    if found is None:
+        return None
+    return Phrase("{library} is missing on this host. {package}", library=found[1], package=_package_of(found[1]))
 
 
 def _newest(registered: list[str]) -> str | None:
@@ -144,7 +148,7 @@ def _registered_library(driver: str) -> Path:
     try:
         installer = ctypes.CDLL("libodbcinst.so.2")
     except OSError as exc:
-        raise _not_loaded("The list of ODBC drivers cannot be read", exc) from exc
+        raise _not_loaded(Phrase("The list of ODBC drivers cannot be read"), exc) from exc
     found = ctypes.create_string_buffer(_LONGEST_PATH)
     read = installer.SQLGetPrivateProfileString
     read(driver.encode(), b"Driver", b"", found, _LONGEST_PATH, b"odbcinst.ini")
@@ -160,13 +164,13 @@ def _registered_library(driver: str) -> Path:
     return Path(found.value.decode())
 
 
-def _not_loaded(what: str, exc: OSError) -> DriverMissing:
-    missing = needs(exc)
-    return DriverMissing(Phrase("{what}: {missing}", what=what, missing=missing or f"{exc}. {_INSTALL}"))
+def _not_loaded(what: Phrase, exc: OSError) -> DriverMissing:
+    missing = needs(exc) or Phrase("{why}. {install}", why=exc, install=_INSTALL)
+    return DriverMissing(Phrase("{what}: {missing}", what=what, missing=missing))
 
 
-def _package_of(library: str) -> str:
+def _package_of(library: str) -> Phrase:
     package = _DEBIAN.get(library.partition(".so")[0])
     if package is None:
-        return "Install the package of your system that has it."
-    return f"Install it: apt-get install {package} (elsewhere the package that has this file)."
+        return Phrase("Install the package of your system that has it.")
+    return Phrase("Install it: apt-get install {package} (elsewhere the package that has this file).", package=package)

@@ -18,6 +18,7 @@ from simulator.notifications import LifecycleEvent
 from simulator.post_office import DeliveredMessage
 from tests.integration.managing import Office
 from tests.integration.world import until
+from phrases import Phrase
 
 MakeOffice = Callable[..., Awaitable[Office]]
 SWEEP = timedelta(minutes=15)
@@ -312,7 +313,7 @@ async def test_the_link_moves_only_behind_what_is_queued(office: Office, monkeyp
             nonlocal puts
             puts += 1
             if puts in {1, 3}:
-                raise QueueUnavailable("the disk is full")
+                raise QueueUnavailable(Phrase("the disk is full"))
             await put(messages)  # type: ignore[arg-type]  # passed through
 
         monkeypatch.setattr(world.queue, "put", fail_twice)

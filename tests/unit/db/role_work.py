@@ -44,6 +44,7 @@ from subscriptions.retention import TraceRetention
 from tests.clock import SettableClock
 from tests.databases import Gateway
 from tests.unit.db.test_messages import file_attachment, record
+from phrases import Phrase
 
 HOUR: Final = timedelta(hours=1)
 NO_WAIT: Final = timedelta(0)
@@ -227,9 +228,9 @@ async def _hold(desk: Desk, account_id: int) -> None:
     metrics = ProcessorMetrics(CollectorRegistry())
     holds = Holds(desk.database, clock=desk.clock, random=Random(1), metrics=metrics)
     mailbox = _mailbox(account_id)
-    await holds.hold(mailbox, AccessDenied("no", advice=""))
+    await holds.hold(mailbox, AccessDenied(Phrase("no"), advice=Phrase("")))
     desk.clock.advance(HOUR)
-    await holds.hold(mailbox, AccessDenied("still no", advice=""))
+    await holds.hold(mailbox, AccessDenied(Phrase("still no"), advice=Phrase("")))
     await holds.load()
     await holds.release(mailbox)
 

@@ -18,6 +18,7 @@ from graph.certificates import make_self_signed
 from tests.databases import Gateway, PostgreSQL
 from tests.tds import HangUp, ServerError, Silence, TdsServer, tls_with
 from tests.told import told
+from phrases import Phrase
 
 NOW: Final = datetime.now(UTC)
 QUICK: Final = ConnectionOptions(login_seconds=2, statement_seconds=1)
@@ -375,7 +376,7 @@ def test_no_token_no_connection(encrypting: TdsServer) -> None:
     """Why there is none is what an operator reads."""
 
     def fail() -> str:
-        raise DatabaseUnavailable("The gateway database cannot be used: no token today.")
+        raise DatabaseUnavailable(Phrase("The gateway database cannot be used: no token today."))
 
     engine = make_engine(f"mssql+pyodbc://127.0.0.1:{encrypting.port}/gateway", ConnectionOptions(access_token=fail))
     assert "no token today" in refused(engine)
