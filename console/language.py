@@ -37,12 +37,12 @@ def of_windows() -> str:
     return locale.windows_locale.get(ctypes.windll.kernel32.GetUserDefaultUILanguage(), "")
 
 
-def of_locale(environment: Mapping[str, str], elsewhere: Callable[[], str] = of_windows) -> str:
-    """The language that the locale asks for; English when it asks for one that is not here.
+def of_environment(environment: Mapping[str, str], elsewhere: Callable[[], str] = of_windows) -> str:
+    """The language that the variable, or else the locale, asks for; English when it asks for one that is not here.
 
     `elsewhere`: says it where no variable does.
     """
-    named = (environment.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    named = (environment.get(name) for name in (VARIABLE, "LC_ALL", "LC_MESSAGES", "LANG"))
     asked = (next(filter(None, named), None) or elsewhere()).lower()
     return next((language for language in LANGUAGES if asked.startswith(language)), ENGLISH)
 

@@ -96,8 +96,8 @@ class LazyGroup(Group):
         return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse in the language of the locale: what is wrong may come before `--language`."""
-        language.choose(ctx, language.of_locale(os.environ))
+        """Parse, in the language of the environment: what is wrong, or asks for help, may come before `--language`."""
+        language.choose(ctx, language.of_environment(os.environ))
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's own

@@ -138,13 +138,13 @@ class Recogniser:
         for name, value in match.groupdict().items():
             values[name] = self.phrase_of(value, depth + 1) or _AsWritten(value)
         known = any(isinstance(value, Phrase) for value in values.values())
-        if template.many is None:
-            phrase = Phrase(template.one, **values)
-        else:
-            count = match["n"] if "n" in template.fields else "1"
-            if not count.isdecimal() or (int(count) == 1) != template.counts_one:
+        count = 1
+        if template.many is not None:
+            told = match["n"] if "n" in template.fields else "1"
+            if not told.isdecimal() or (int(told) == 1) != template.counts_one:
                 return None
-            phrase = Phrase.counted(template.one, template.many, **{**values, "n": int(count)})  # type: ignore[arg-type]  # mypy takes n for any value
+            count = values["n"] = int(told)
+        phrase = Phrase.of_template(template.one, template.many, values, n=count)
         return (phrase, known) if phrase == text else None
 
 

@@ -71,6 +71,11 @@ class Phrase(str):
         return cls._made("{text}", None, 1, {"text": text})
 
     @classmethod
+    def of_template(cls, one: str, many: str | None, values: Mapping[str, object], *, n: int = 1) -> Self:
+        """A phrase of a template that is a literal somewhere else; `many`: its second form, if it counts."""
+        return cls._made(one, many, n, values)
+
+    @classmethod
     def of(cls, thing: object) -> "Phrase":
         """What an error, or anything else, says: the phrase it was made of, or else its text."""
         text = str(thing)

@@ -21,9 +21,9 @@ _SECONDS = 2
 @click.command(
     cls=Command,
     epilog=example(
-        'eval "$(mail-importer completion bash)"  # in ~/.bashrc',
-        'eval "$(mail-importer completion zsh)"   # in ~/.zshrc',
-        "mail-importer completion fish > ~/.config/fish/completions/mail-importer.fish",
+        'eval "$(mail-importer completion bash)"      # in ~/.bashrc',
+        'eval "$(mail-importer completion zsh)"       # in ~/.zshrc',
+        "mail-importer completion fish | source         # in ~/.config/fish/config.fish",
     ),
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
