@@ -66,6 +66,11 @@ def said(text: str) -> str:
     return text.said_by(catalogue(chosen())) if isinstance(text, Phrase) else text
 
 
+def reason_of(error: BaseException) -> str:
+    """What the error says, in the chosen language if it was made of a phrase."""
+    return said(Phrase.of(error))
+
+
 def help_said(text: str) -> str:
     """A help text, which is a plain one for click's sake, in the chosen language; what is a phrase as a phrase."""
     if isinstance(text, Phrase):

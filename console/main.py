@@ -106,7 +106,7 @@ class LazyGroup(Group):
             return super().invoke(ctx)
         except Exception as exc:
             if _is_expected(exc):
-                raise click.ClickException(language.said(str(exc))) from exc
+                raise click.ClickException(language.reason_of(exc)) from exc
             raise
 
 

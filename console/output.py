@@ -29,12 +29,14 @@ class Column:
     """One column: the key of its value in a row, its heading, and how a person reads the value.
 
     `show` gives a phrase where the value is a word of ours; a text of others may be any text.
+    `whole`: the value is not broken into lines, so that it can be copied.
     """
 
     key: str
     heading: Phrase
     show: Callable[[Any], str] | None = None
     right: bool = False
+    whole: bool = False
 
     def text(self, row: Mapping[str, Any]) -> Text:
         """The cell, without markup and control characters: names come from people and from foreign mail."""
@@ -65,7 +67,12 @@ class Listing:
             return None
         table = RichTable(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
         for column in self.columns:
-            table.add_column(said(column.heading), overflow="fold", justify="right" if column.right else "left")
+            table.add_column(
+                said(column.heading),
+                overflow="fold",
+                justify="right" if column.right else "left",
+                no_wrap=column.whole,
+            )
         for row in self.rows:
             table.add_row(*(column.text(row) for column in self.columns))
         return table

@@ -423,19 +423,3 @@ def _why(error: ErrorDetails) -> Phrase:
         case "string_type" | "path_type":
             return Phrase("Input should be a text")
     return Phrase.verbatim(error["msg"].removesuffix("."))
-
-
-def certificate_folder(settings: Settings) -> Path:
-    """The folder of the certificates.
-
-    Raises:
-        SettingsError: the setting names another kind of store, which this version does not read.
-    """
-    if settings.certificate_store.lower().startswith("windows:"):
-        raise SettingsError(
-            Phrase(
-                "certificate_store: this version of mail-importer reads a folder of certificate files; the Windows "
-                "certificate store is not in this version."
-            )
-        )
-    return Path(settings.certificate_store)

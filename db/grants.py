@@ -40,6 +40,7 @@ _RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str]]] = {
     "tblImporterSecret":       ("S",     "",       "S",    "",      ""),
     "tblNotificationQueue":    ("SIUD",  "SUD",    "SIUD", "SIUD",  ""),
     "tblEmailAccountSettings": ("",      "S",      "SUD",  "SIU",   ""),
+    "tblEmailAccountChange":   ("",      "",       "SI",   "SI",    ""),
     "tblAccountCondition":     ("",      "SIUD",   "SIUD", "S",     ""),
     "tblEmailMessage":         ("",      "SIU",    "S",    "SIUD",  "S"),
     "tblEmailIdentity":        ("",      "I",      "",     "SID",   ""),

@@ -14,8 +14,9 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, func, null, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from db import accounts, messages
+from db import accounts, history, messages
 from db.errors import DatabaseError
+from db.history import Action
 from db.locking import by_row
 from db.tables import account_settings, attachment, header, message, recipient
 from phrases import Phrase
@@ -106,6 +107,7 @@ def forgo(connection: Connection, account_id: int, *, before: datetime, now: dat
 
     Commit it before the first message is deleted. The times are never moved back.
     """
+    history.note_others(connection, [account_id], now=now)
     accounts.settle_import_since(connection, account_id, now=now)
     for column in (_settings.dtImportSince, _settings.dtPurgedBefore):
         connection.execute(
@@ -113,6 +115,7 @@ def forgo(connection: Connection, account_id: int, *, before: datetime, now: dat
             .where(_settings.nAccountID == account_id, or_(column.is_(None), column < before))
             .values({column: before})
         )
+    history.note(connection, account_id, Action.CHANGED, author=None, now=now)
 
 
 def known_and_since(

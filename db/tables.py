@@ -390,6 +390,23 @@ queue_audit = Table(
     sqlite_autoincrement=True,
 )
 
+account_change = Table(
+    "tblEmailAccountChange",
+    metadata,
+    # One row for each change of an account's settings, with all of them as they stood then.
+    Column("nChangeID", identity(), primary_key=True, autoincrement=True),
+    # No foreign key: the history outlives its account.
+    Column("nAccountID", BigInteger, nullable=False),
+    Column("dtChanged", UtcDateTime, nullable=False),
+    Column("sAction", Unicode(20), nullable=False),
+    # Null when another program wrote the row, and it was seen then.
+    Column("sWho", Unicode(200)),
+    Column("sHost", Unicode(100)),
+    Column("sSettings", long_text(), nullable=False),
+    Index("IX_tblEmailAccountChange_nAccountID", "nAccountID", "nChangeID"),
+    sqlite_autoincrement=True,
+)
+
 importer_secret = Table(
     "tblImporterSecret",
     metadata,

@@ -12,8 +12,9 @@ import click
 from sqlalchemy import Connection
 
 from console.commands import Invocation, as_stored, example, moment, pass_invocation
+from console.commands.account_lists import export, importing, show_history
 from console.commands.certificates import thumbprint_argument
-from console.operators import audited
+from console.operators import audited, author
 from console.output import Column, Listing, Record, prints_data, shown, span, tell
 from console.settings import Settings, SettingsError
 from console.signin import certificate_store
@@ -162,15 +163,20 @@ def _account_options(*, adding: bool) -> Callable[[Command], Command]:
 @pass_invocation
 def add(invocation: Invocation, /, **given: Any) -> None:  # noqa: ANN401  # the options, as click names them
     """Add an account, enabled at once."""
-    move_to, import_since = given.pop("move_to"), given.pop("import_since")
-    settings = table.AccountSettings(
-        **given, move_to_folder=move_to, import_since=_import_since(import_since, invocation.clock())
-    )
-    _check(settings)
+    settings = _settings_of(given, invocation.clock())
     with invocation.gateway() as engine:
-        run_writing(engine, lambda connection: table.add(connection, settings, now=invocation.clock()))
+        run_writing(engine, lambda connection: table.add(connection, settings, now=invocation.clock(), author=author()))
     tell(f"Account {settings.name!r} is added and enabled.")
     _warn_of_missing_certificates(invocation, settings)
+
+
+def _settings_of(given: dict[str, Any], now: datetime) -> table.AccountSettings:
+    """The settings that all options of `add` together mean, in which they fit each other."""
+    own = dict(given)
+    move_to, import_since = own.pop("move_to"), own.pop("import_since")
+    settings = table.AccountSettings(**own, move_to_folder=move_to, import_since=_import_since(import_since, now))
+    _check(settings)
+    return settings
 
 
 @accounts.command(
@@ -196,21 +202,21 @@ def update(
 
     The running subscription manager takes them up within seconds.
     """
-    now = invocation.clock()
     given = {key: value for key, value in given.items() if value is not None}
     if no_next_thumbprint and "next_thumbprint" in given:
         raise click.UsageError("--next-thumbprint and --no-next-thumbprint exclude each other.")
     if not given and not no_next_thumbprint:
         raise click.UsageError("Say what to change. See: mail-importer accounts update --help")
+    if no_next_thumbprint:
+        given["next_thumbprint"] = None
     with invocation.gateway() as engine:
-        settings = run_writing(engine, lambda connection: _change(connection, name, given, no_next_thumbprint, now))
+        settings = run_writing(engine, lambda connection: _change(connection, name, given, invocation.clock()))
     tell(f"Account {settings.name!r} is changed. A running subscription manager takes it up within seconds.")
     _warn_of_missing_certificates(invocation, settings)
 
 
-def _change(
-    connection: Connection, name: str, given: dict[str, Any], no_next_thumbprint: bool, now: datetime
-) -> table.AccountSettings:
+def _change(connection: Connection, name: str, given: dict[str, Any], now: datetime) -> table.AccountSettings:
+    """Give the account what was given, and keep the rest; what it is then."""
     account = table.by_name(connection, name)
     before = account.settings
     changes = dict(given)
@@ -220,13 +226,15 @@ def _change(
         changes["move_to_folder"] = changes.pop("move_to")
     elif changes.get("after_import", "move") != "move":
         changes["move_to_folder"] = None
-    if "import_since" in changes:
+    if changes.get("import_since") is not None:
         changes["import_since"] = _import_since(changes["import_since"], now)
-    if no_next_thumbprint or changes.get("thumbprint") == before.next_thumbprint:
+    if changes.get("thumbprint") == before.next_thumbprint:
         changes.setdefault("next_thumbprint", None)  # it is the current one now
     after = replace(before, **changes)
     _check(after)
-    table.change(connection, name, after, now=now)
+    if after == before:
+        return before
+    table.change(connection, name, after, now=now, author=author())
     if after.import_since and before.import_since and after.import_since < before.import_since:
         folders.start_anew(connection, account.account_id, now=now)
     return after
@@ -503,7 +511,10 @@ def disable(invocation: Invocation, name: str) -> None:
 
 def _switch(invocation: Invocation, name: str, enabled: bool) -> None:
     with invocation.gateway() as engine:
-        run_writing(engine, lambda connection: table.set_enabled(connection, name, enabled, now=invocation.clock()))
+        run_writing(
+            engine,
+            lambda connection: table.set_enabled(connection, name, enabled, now=invocation.clock(), author=author()),
+        )
 
 
 @accounts.command(epilog=example("mail-importer accounts remove laboratory"))
@@ -515,5 +526,12 @@ def remove(invocation: Invocation, name: str) -> None:
     The running subscription manager deletes its subscription at Microsoft Graph.
     """
     with invocation.gateway() as engine:
-        run_writing(engine, lambda connection: table.mark_removed(connection, name, now=invocation.clock()))
+        run_writing(
+            engine, lambda connection: table.mark_removed(connection, name, now=invocation.clock(), author=author())
+        )
     tell(f"Account {name!r} is removed. The messages it imported stay in the database.")
+
+
+accounts.add_command(export)
+accounts.add_command(importing(add, _settings_of, _change))
+accounts.add_command(show_history)

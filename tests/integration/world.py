@@ -23,7 +23,7 @@ from db.engine import Database
 from db.mailbox_calls import MailboxCalls
 from db.messages import MessageStore
 from db.tables import attachment, message, recipient
-from graph.certificates import Certificate, CertificateStore, write_pair
+from graph.certificates import Certificate, FolderStore, write_pair
 from graph.client import GraphClient, open_session
 from graph.client_state import ClientStateKeys
 from graph.mailbox import Mailbox as OpenedMailbox
@@ -165,7 +165,7 @@ class World:
         self.clock = clock
         self.sleeps = Sleeps()
         self.tokens = TokenSource(
-            CertificateStore(store),
+            FolderStore(store),
             authority_url=simulator.url,
             graph_url=simulator.url,
             ca_bundle=simulator.ca_file,

@@ -10,7 +10,6 @@ from console.settings import (
     CLOUDS,
     Settings,
     SettingsError,
-    certificate_folder,
     load_settings,
 )
 
@@ -351,9 +350,3 @@ def test_a_certificate_signs_in_to_sql_server_and_alone(url: str, reason: str) -
     with pytest.raises(ValidationError, match=reason) as caught:
         Settings(database_url=SecretStr(url), **SIGNS_IN)
     assert "hunter2" not in str(caught.value)
-
-
-def test_the_windows_store_is_a_setting_but_not_in_this_version() -> None:
-    with pytest.raises(SettingsError, match="not in this version"):
-        certificate_folder(Settings(certificate_store="windows:LocalMachine/My"))
-    assert certificate_folder(Settings()) == Path("certificates")
