@@ -31,10 +31,13 @@ _WORDS: Final[Mapping[str, Phrase]] = {
     # Where a message of the mailbox is.
     "moved": Phrase("moved"),
     "deleted": Phrase("deleted"),
-    # Roles.
-    "receiver": Phrase("receiver"),
+    # Who writes why an account has trouble.
     "processor": Phrase("processor"),
     "subscriptions": Phrase("subscriptions"),
+    "sweep": Phrase("sweep"),
+    "notifications": Phrase("notifications"),
+    "certificate": Phrase("certificate"),
+    "afterimport": Phrase("after import"),
 }
 
 

@@ -159,9 +159,9 @@ class CertificateError(AccountError, ValueError):
 
     def __init__(
         self,
-        summary: str,
+        summary: Phrase,
         *,
-        advice: str,
+        advice: Phrase,
         fault: CertificateFault,
         **facts: Unpack[Facts],
     ) -> None:

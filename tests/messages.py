@@ -59,7 +59,7 @@ def phrases_in(source: str) -> Iterator[MessageId]:
     """The templates of the phrases in a module.
 
     Raises:
-        ValueError: one is no literal, so that nobody could translate it.
+        TypeError: one is no literal, so that nobody could translate it.
     """
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):
@@ -74,7 +74,7 @@ def phrases_in(source: str) -> Iterator[MessageId]:
 def _literal(call: ast.Call, place: int) -> str:
     template = call.args[place]
     if not isinstance(template, ast.Constant) or not isinstance(template.value, str):
-        raise ValueError(f"Line {call.lineno}: the template of a phrase is a literal, not {ast.unparse(template)}")
+        raise TypeError(f"Line {call.lineno}: the template of a phrase is a literal, not {ast.unparse(template)}")
     return template.value
 
 
@@ -147,12 +147,13 @@ def main() -> None:
         catalog.update(template)
         source_of(language).write_bytes(written(catalog))
         catalogue_file(language).write_bytes(compiled(read(language)))
-        left = [each for each in catalog if each.id and (each.fuzzy or not all(_strings(each.string)))]
+        left = [each for each in catalog if each.id and (each.fuzzy or not all(strings_of(each.string)))]
         click.echo(f"{language}: {len(catalog)} texts, {len(left)} to translate or to look at")
 
 
-def _strings(string: object) -> tuple[str, ...]:
-    return tuple(map(str, string)) if isinstance(string, tuple | list) else (str(string),)
+def strings_of(string: object) -> tuple[str, ...]:
+    forms = string if isinstance(string, tuple | list) else (string,)
+    return tuple("" if form is None else str(form) for form in forms)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Final
 
 import click
 from sqlalchemy import Engine
@@ -16,7 +17,14 @@ from console.language import block
 from console.output import wrong_value
 from console.settings import Settings, load_settings
 from db import schema
+from db.accounts import every
+from db.engine import run_reading
+from db.errors import DatabaseError
+from graph.errors import GraphError
 from phrases import Phrase
+
+_COMPLETION_SECONDS: Final = 2
+"""How long somebody who pressed the tabulator waits for a database."""
 
 
 class Invocation:
@@ -61,6 +69,17 @@ def as_stored(_context: click.Context, _parameter: click.Parameter, text: str | 
     if text is not None and any("\ud800" <= sign <= "\udfff" for sign in text):
         raise wrong_value(Phrase("It is not UTF-8 text."))
     return text
+
+
+def account_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The accounts whose names begin so; none where they cannot be read: nobody asked for an error."""
+    try:
+        settings = load_settings().model_copy(update={"database_login_timeout": _COMPLETION_SECONDS})
+        with Invocation(settings).gateway() as engine:
+            found = run_reading(engine, every)
+    except (click.ClickException, DatabaseError, GraphError):
+        return []
+    return [each.settings.name for each in found if each.settings.name.startswith(incomplete)]
 
 
 def moment(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | None:

@@ -3,19 +3,12 @@
 import click
 from click.shell_completion import get_completion_class
 
-from console.commands import Invocation, example
-from console.settings import load_settings
+from console.commands import example
 from console.speaking import Command
-from db import accounts
-from db.engine import run_reading
-from db.errors import DatabaseError
-from graph.errors import GraphError
 
 _NAME = "mail-importer"
 _VARIABLE = "_MAIL_IMPORTER_COMPLETE"
 """As click makes it of the name."""
-_SECONDS = 2
-"""How long somebody who pressed the tabulator waits for a database."""
 
 
 @click.command(
@@ -37,14 +30,3 @@ def completion(context: click.Context, shell: str) -> None:
     if script is None:
         raise TypeError(f"click completes nothing in {shell}")
     click.echo(script(context.find_root().command, {}, _NAME, _VARIABLE).source(), nl=False)
-
-
-def account_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """The accounts whose names begin so; none where they cannot be read: nobody asked for an error."""
-    try:
-        settings = load_settings().model_copy(update={"database_login_timeout": _SECONDS})
-        with Invocation(settings).gateway() as engine:
-            found = run_reading(engine, accounts.every)
-    except (click.ClickException, DatabaseError, GraphError):
-        return []
-    return [each.settings.name for each in found if each.settings.name.startswith(incomplete)]

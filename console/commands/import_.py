@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from console.commands import Invocation, as_stored, example, pass_invocation, past_moment
+from console.commands import Invocation, account_names, as_stored, example, pass_invocation, past_moment
 from console.graph import open_graph
 from console.language import said
 from console.operators import audited
@@ -110,7 +110,7 @@ def _id(text: str, longest: int) -> str:
         "mail-importer import laboratory --since 2026-03-01", "mail-importer import laboratory --id AAkALg… --force"
     ),
 )
-@click.argument("name", callback=as_stored)
+@click.argument("name", callback=as_stored, shell_complete=account_names)
 @click.option(
     "--id",
     "ids",

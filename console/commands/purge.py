@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 import click
 
-from console.commands import Invocation, as_stored, example, pass_invocation
+from console.commands import Invocation, account_names, as_stored, example, pass_invocation
 from console.language import said
 from console.operators import audited
 from console.output import Column, Record, prints_data, shown, tell, wrong_value
@@ -98,7 +98,9 @@ class _Order:
     help="How old at least: days (400d) or hours (36h); a day or more.",
 )
 @click.option("--attachments-only", is_flag=True, help="Only what is in attachments; messages stay.")
-@click.option("--account", metavar="NAME", callback=as_stored, help="Only messages of this account.")
+@click.option(
+    "--account", metavar="NAME", callback=as_stored, shell_complete=account_names, help="Only messages of this account."
+)
 @click.option("--dry-run", is_flag=True, help="Only count what it would be.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--why", metavar="TEXT", callback=as_stored, help="Why, for the record (tblQueueAudit).")

@@ -12,7 +12,7 @@ import click
 
 from bus.errors import QueueUnavailable
 from bus.queue import AccountStatus, NotificationQueue, QueuedMessage, QueueStatus, Selection
-from console.commands import Invocation, as_stored, example, moment, pass_invocation
+from console.commands import Invocation, account_names, as_stored, example, moment, pass_invocation
 from console.language import said
 from console.mending import Mended, Mending, OnProgress
 from console.operators import audited, who
@@ -151,7 +151,9 @@ async def _examined(settings: Settings, invocation: Invocation) -> list[dict[str
     show_default=True,
     help="List at most so many, oldest first.",
 )
-@click.option("--account", metavar="NAME", callback=as_stored, help="Only those of this account.")
+@click.option(
+    "--account", metavar="NAME", callback=as_stored, shell_complete=account_names, help="Only those of this account."
+)
 @click.option("--reason", metavar="R", callback=as_stored, help="Only dead letters with this reason.")
 @prints_data
 @pass_invocation
@@ -235,7 +237,13 @@ def _selecting(function: Callable[..., Record]) -> Callable[..., Record]:
                 help="The message of this entry; may be repeated.",
             ),
             click.option("--reason", metavar="R", callback=as_stored, help="Dead letters with this reason."),
-            click.option("--account", metavar="NAME", callback=as_stored, help="Those of this account."),
+            click.option(
+                "--account",
+                metavar="NAME",
+                callback=as_stored,
+                shell_complete=account_names,
+                help="Those of this account.",
+            ),
             click.option(
                 "--since",
                 metavar="T",

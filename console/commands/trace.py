@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 from sqlalchemy import Connection
 
-from console.commands import Invocation, as_stored, example, pass_invocation
+from console.commands import Invocation, account_names, as_stored, example, pass_invocation
 from console.language import said
 from console.output import as_json, failure, printable, tell, wrong_value
 from console.recognition import recognised
@@ -93,7 +93,14 @@ def _wanted(context: click.Context, parameter: click.Parameter, text: str) -> st
     epilog=example('mail-importer trace "Prüfbericht 4711"', "mail-importer trace 1.AAkALg… --account laboratory"),
 )
 @click.argument("text", metavar="SUBJECT-OR-ID", callback=_wanted)
-@click.option("--account", "name", metavar="NAME", callback=as_stored, help="Only messages of this account.")
+@click.option(
+    "--account",
+    "name",
+    metavar="NAME",
+    callback=as_stored,
+    shell_complete=account_names,
+    help="Only messages of this account.",
+)
 @click.option("--json", "in_json", is_flag=True, help="Print the same data as JSON.")
 @pass_invocation
 def trace(invocation: Invocation, text: str, name: str | None, in_json: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from console.commands import Invocation, as_stored, example, pass_invocation, past_moment
+from console.commands import Invocation, account_names, as_stored, example, pass_invocation, past_moment
 from console.graph import open_graph
 from console.language import said
 from console.output import Column, Record, failure, print_object, print_table, printable, shown, tell
@@ -33,7 +33,7 @@ from subscriptions.verification import Tally, Verification
     cls=Command,
     epilog=example("mail-importer verify laboratory", "mail-importer verify laboratory --since 2026-03-01 --repair"),
 )
-@click.argument("name", callback=as_stored)
+@click.argument("name", callback=as_stored, shell_complete=account_names)
 @click.option(
     "--since",
     metavar="T",

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from bus.errors import QueueUnavailable
 from db import accounts, folders, missed
 from db.tables import account_settings, folder_sync
+from phrases import Phrase
 from simulator.calls import Operation
 from simulator.faults import FaultKind
 from simulator.letters import Letter
@@ -18,7 +19,6 @@ from simulator.notifications import LifecycleEvent
 from simulator.post_office import DeliveredMessage
 from tests.integration.managing import Office
 from tests.integration.world import until
-from phrases import Phrase
 
 MakeOffice = Callable[..., Awaitable[Office]]
 SWEEP = timedelta(minutes=15)

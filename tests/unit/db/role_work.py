@@ -35,6 +35,7 @@ from db.trace import TraceRow
 from graph.errors import AccessDenied
 from graph.mailbox import Mailbox
 from graph.subscriptions import CallKind
+from phrases import Phrase
 from processor.accounts import AccountDirectory, Holds
 from processor.lifecycle import LifecycleDesk, LifecycleEvent
 from processor.metrics import ProcessorMetrics
@@ -44,7 +45,6 @@ from subscriptions.retention import TraceRetention
 from tests.clock import SettableClock
 from tests.databases import Gateway
 from tests.unit.db.test_messages import file_attachment, record
-from phrases import Phrase
 
 HOUR: Final = timedelta(hours=1)
 NO_WAIT: Final = timedelta(0)

@@ -15,10 +15,10 @@ from db.connection import ConnectionOptions
 from db.engine import make_engine, run_reading, run_writing
 from db.errors import DatabaseUnavailable, must_be_retried
 from graph.certificates import make_self_signed
+from phrases import Phrase
 from tests.databases import Gateway, PostgreSQL
 from tests.tds import HangUp, ServerError, Silence, TdsServer, tls_with
 from tests.told import told
-from phrases import Phrase
 
 NOW: Final = datetime.now(UTC)
 QUICK: Final = ConnectionOptions(login_seconds=2, statement_seconds=1)

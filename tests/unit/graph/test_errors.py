@@ -18,8 +18,8 @@ from graph.errors import (
     SubscriptionExists,
     SyncStateLost,
 )
-from tests.unit.graph.scripted import make_mailbox
 from phrases import Phrase
+from tests.unit.graph.scripted import make_mailbox
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 

@@ -13,11 +13,11 @@ from graph.client import GraphClient
 from graph.errors import GraphError, GraphUnavailable, ItemCorrupt, ItemGone, RequestRejected
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
+from phrases import Phrase
 from processor.attachments import AttachmentFetcher, AttachmentLimits
 from processor.errors import MessageChanged
 from processor.mapping import Texts
 from tests.packed import mail
-from phrases import Phrase
 
 MAILBOX = Mailbox(1, "Laboratoire", "t", "c", "u", "00" * 20)
 FILE = "#microsoft.graph.fileAttachment"

@@ -9,9 +9,9 @@ from bus.notification import UnreadableNotification
 from bus.queue import Delivery, MessageId
 from db.messages import MessageRefused
 from graph.errors import GraphUnavailable, ItemCorrupt, ItemGone, RequestRejected
+from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable
 from processor.fate import MOST_ATTEMPTS, DeadLetter, Retry, fate_of
-from phrases import Phrase
 
 NOW = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
 
