@@ -6,7 +6,7 @@ English there, made of the templates of the catalogue; a text is taken apart by 
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -17,9 +17,11 @@ from console.language import ENGLISH, catalogue_file, chosen
 from phrases import Phrase
 
 _MAGIC: Final = 0x950412DE
-_FEWEST_LETTERS: Final = 10
+_FEWEST_LETTERS: Final = 8
 """Of its own that a template must have, to be taken for what it seems to be."""
 _DEEPEST: Final = 3
+_MOST_SENTENCES: Final = 12
+"""What comes after belongs to the last of them."""
 _END_OF_SENTENCE: Final = re.compile(r"(?<=[.!?]) ")
 
 
@@ -60,10 +62,20 @@ class _Template:
         object.__setattr__(self, "literals", tuple(literal for literal, *_ in parts if literal))
         object.__setattr__(self, "fields", frozenset(name for _, name, *_ in parts if name))
 
-    @property
+    @cached_property
     def letters(self) -> int:
         """How much of the text is its own."""
         return sum(sign.isalpha() for literal in self.literals for sign in literal)
+
+    @property
+    def says_something(self) -> bool:
+        """Whether there is more in it than values and blanks."""
+        return any(not literal.isspace() for literal in self.literals)
+
+    @property
+    def is_vague(self) -> bool:
+        """Whether it has so few words that only known values make it known."""
+        return bool(self.fields) and self.letters < _FEWEST_LETTERS
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -90,62 +102,71 @@ class _Template:
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a text was made of; `told`: how many letters of it are of templates."""
+
+    parts: tuple[Phrase, ...] = ()
+    told: int = 0
+
+    @property
+    def phrase(self) -> Phrase:
+        """All of it."""
+        return Phrase.joined(*self.parts)
+
+
 class Recogniser:
-    """Takes texts apart by templates, those with most words of their own first."""
+    """Takes texts apart by templates, sentence by sentence, so that most of their letters are of templates."""
 
-    def __init__(self, templates: Iterator[_Template]) -> None:
-        ordered = sorted(templates, key=lambda each: each.letters, reverse=True)
-        self._telling = [each for each in ordered if each.letters >= _FEWEST_LETTERS or not each.fields]
-        self._vague = [each for each in ordered if each.letters < _FEWEST_LETTERS and each.fields]
+    def __init__(self, templates: Iterable[_Template]) -> None:
+        self._templates = [each for each in templates if each.says_something]
 
-    def phrase_of(self, text: str, depth: int = 0) -> Phrase | None:
+    def phrase_of(self, text: str) -> Phrase | None:
         """What the text was made of; None: nothing that is known."""
-        if depth > _DEEPEST or not text.strip():
+        found = self._best(text, 0)
+        return found.phrase if found.told else None
+
+    def _best(self, text: str, depth: int) -> _Found:
+        starts = [0, *(end.end() for end in _END_OF_SENTENCE.finditer(text))][:_MOST_SENTENCES]
+        ends = [*(start - 1 for start in starts[1:]), len(text)]
+        ways = [_Found()]
+        for last, end in enumerate(ends):
+            candidates = []
+            for first in range(last + 1):
+                sentences = text[starts[first] : end]
+                found = self._whole(sentences, depth) or _Found((Phrase.verbatim(sentences),))
+                before = ways[first]
+                candidates.append(_Found((*before.parts, *found.parts), before.told + found.told))
+            ways.append(max(candidates, key=lambda each: (each.told, -len(each.parts))))
+        return ways[-1]
+
+    def _whole(self, text: str, depth: int) -> _Found | None:
+        """By one template, values and all; None: by none."""
+        if depth > _DEEPEST:
             return None
-        whole = self._whole(text, depth)
-        if whole is not None:
-            return whole
-        ends = [found.start() for found in _END_OF_SENTENCE.finditer(text)]
-        for end in reversed(ends):
-            head = self._whole(text[:end], depth)
-            if head is not None:
-                rest = text[end + 1 :]
-                return Phrase.joined(head, self.phrase_of(rest, depth + 1) or Phrase.verbatim(rest))
-        for end in ends:
-            rest_known = self._whole(text[end + 1 :], depth)
-            if rest_known is not None:
-                return Phrase.joined(Phrase.verbatim(text[:end]), rest_known)
-        return None
+        found = (self._by(each, text, depth) for each in self._templates if each.may_be(text))
+        return max(filter(None, found), key=lambda each: each.told, default=None)
 
-    def _whole(self, text: str, depth: int) -> Phrase | None:
-        for template in self._telling:
-            found = self._by(template, text, depth)
-            if found is not None:
-                return found[0]
-        # What says little by itself counts if what is in it is known.
-        for template in self._vague:
-            found = self._by(template, text, depth)
-            if found is not None and found[1]:
-                return found[0]
-        return None
-
-    def _by(self, template: _Template, text: str, depth: int) -> tuple[Phrase, bool] | None:
-        """The phrase, and whether any of its values is known, too."""
-        match = template.pattern.fullmatch(text) if template.may_be(text) else None
+    def _by(self, template: _Template, text: str, depth: int) -> _Found | None:
+        match = template.pattern.fullmatch(text)
         if match is None:
             return None
-        values: dict[str, object] = {}
-        for name, value in match.groupdict().items():
-            values[name] = self.phrase_of(value, depth + 1) or _AsWritten(value)
-        known = any(isinstance(value, Phrase) for value in values.values())
+        inside = {name: self._best(value, depth + 1) for name, value in match.groupdict().items()}
+        told = sum(each.told for each in inside.values())
+        if template.is_vague and not told:
+            return None
+        values: dict[str, object] = {
+            name: inside[name].phrase if inside[name].told else _AsWritten(value)
+            for name, value in match.groupdict().items()
+        }
         count = 1
         if template.many is not None:
-            told = match["n"] if "n" in template.fields else "1"
-            if not told.isdecimal() or (int(told) == 1) != template.counts_one:
+            number = match["n"] if "n" in template.fields else "1"
+            if not number.isdecimal() or (int(number) == 1) != template.counts_one:
                 return None
-            count = values["n"] = int(told)
+            count = values["n"] = int(number)
         phrase = Phrase.of_template(template.one, template.many, values, n=count)
-        return (phrase, known) if phrase == text else None
+        return _Found((phrase,), template.letters + told) if phrase == text else None
 
 
 @lru_cache(maxsize=1)

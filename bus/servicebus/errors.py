@@ -4,7 +4,7 @@ The conditions are those of the SDK's own list (`azure.servicebus.exceptions`); 
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError
@@ -39,37 +39,59 @@ class Place:
 
 _LOST: Final = (sdk.MessageLockLostError, sdk.MessageAlreadySettled, sdk.MessageNotFoundError)
 
-_TOLD: Final[tuple[tuple[tuple[type[BaseException], ...], Phrase, float | None], ...]] = (
-    ((sdk.ServiceBusServerBusyError,), Phrase("is throttled: it asks to wait."), _BUSY_SECONDS),
+_TOLD: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[Place], Phrase], float | None], ...]] = (
+    (
+        (sdk.ServiceBusServerBusyError,),
+        lambda place: Phrase("{place} is throttled: it asks to wait.", place=place),
+        _BUSY_SECONDS,
+    ),
     (
         (sdk.MessagingEntityNotFoundError,),
-        Phrase("does not exist. Create it (mail-importer queue check says how), or mend servicebus_queue."),
+        lambda place: Phrase(
+            "{place} does not exist. Create it (mail-importer queue check says how), or mend servicebus_queue.",
+            place=place,
+        ),
         _FOR_A_PERSON_SECONDS,
     ),
-    ((sdk.MessagingEntityDisabledError,), Phrase("is disabled. Enable it in the portal."), _FOR_A_PERSON_SECONDS),
+    (
+        (sdk.MessagingEntityDisabledError,),
+        lambda place: Phrase("{place} is disabled. Enable it in the portal.", place=place),
+        _FOR_A_PERSON_SECONDS,
+    ),
     (
         (sdk.ServiceBusQuotaExceededError,),
-        Phrase(
-            "is full, or has too many connections. Let the processors empty it, purge dead letters, or give it a "
-            "larger size."
+        lambda place: Phrase(
+            "{place} is full, or has too many connections. Let the processors empty it, purge dead letters, or give "
+            "it a larger size.",
+            place=place,
         ),
         _FOR_A_PERSON_SECONDS,
     ),
     (
         (sdk.ServiceBusAuthenticationError, sdk.ServiceBusAuthorizationError),
-        Phrase(
-            "refuses the sign-in. Check the connection string, or that the application has the roles Azure Service "
-            "Bus Data Sender (every role) and Data Receiver (processor, subscription manager)."
+        lambda place: Phrase(
+            "{place} refuses the sign-in. Check the connection string, or that the application has the roles Azure "
+            "Service Bus Data Sender (every role) and Data Receiver (processor, subscription manager).",
+            place=place,
         ),
         _FOR_A_PERSON_SECONDS,
     ),
-    ((sdk.MessageSizeExceededError,), Phrase("takes no message as large as this one."), None),
-    ((sdk.OperationTimeoutError, TimeoutError), Phrase("did not answer in time."), None),
+    (
+        (sdk.MessageSizeExceededError,),
+        lambda place: Phrase("{place} takes no message as large as this one.", place=place),
+        None,
+    ),
+    (
+        (sdk.OperationTimeoutError, TimeoutError),
+        lambda place: Phrase("{place} did not answer in time.", place=place),
+        None,
+    ),
     (
         (sdk.ServiceBusConnectionError, sdk.ServiceBusCommunicationError, OSError),
-        Phrase(
-            "cannot be reached. Check network, DNS, and that outgoing port 5671 is open (or set servicebus_transport "
-            "to websockets, which uses 443)."
+        lambda place: Phrase(
+            "{place} cannot be reached. Check network, DNS, and that outgoing port 5671 is open (or set "
+            "servicebus_transport to websockets, which uses 443).",
+            place=place,
         ),
         None,
     ),
@@ -89,9 +111,9 @@ def explain(error: BaseException, place: Place) -> QueueError:
             Phrase("{place} cannot be signed in to. {refused}", place=place, refused=refused),
             retry_after=_FOR_A_PERSON_SECONDS,
         )
-    for types, text, seconds in _TOLD:
+    for types, told, seconds in _TOLD:
         if isinstance(error, types):
-            return QueueUnavailable(Phrase("{place} {text}", place=place, text=text), retry_after=seconds)
+            return QueueUnavailable(told(place), retry_after=seconds)
     # Its text may hold what it choked on; its type is enough to look for.
     return QueueUnavailable(Phrase("{place} failed ({name}).", place=place, name=type(error).__name__))
 

@@ -105,5 +105,6 @@ def past_moment(context: click.Context, parameter: click.Parameter, text: str | 
 
 def example(*lines: str) -> Phrase:
     """The end of a command's help: lines to try."""
-    heading = Phrase("Example:") if len(lines) == 1 else Phrase("Examples:")
+    commands = sum(not line.startswith(" ") for line in lines)
+    heading = Phrase("Example:") if commands == 1 else Phrase("Examples:")
     return block(heading, *(Phrase.verbatim(f"  {line}") for line in lines))

@@ -14,9 +14,9 @@ _VARIABLE = "_MAIL_IMPORTER_COMPLETE"
 @click.command(
     cls=Command,
     epilog=example(
-        'eval "$(mail-importer completion bash)"      # in ~/.bashrc',
-        'eval "$(mail-importer completion zsh)"       # in ~/.zshrc',
-        "mail-importer completion fish | source         # in ~/.config/fish/config.fish",
+        'eval "$(mail-importer completion bash)"',
+        'eval "$(mail-importer completion zsh)"',
+        "mail-importer completion fish | source",
     ),
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
@@ -24,7 +24,8 @@ _VARIABLE = "_MAIL_IMPORTER_COMPLETE"
 def completion(context: click.Context, shell: str) -> None:
     """Print the script that has a shell complete commands, options and account names.
 
-    Account names come from the gateway database, if the settings of the shell lead to one.
+    Have it run when the shell starts: by ~/.bashrc, ~/.zshrc or ~/.config/fish/config.fish. Account names come from the
+    gateway database, if the settings of the shell lead to one.
     """
     script = get_completion_class(shell)
     if script is None:
