@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check lint bench lock clean
+.PHONY: demo test check lint bench messages lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -27,6 +27,10 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m bench
+
+# Brings the catalogues of console/locale to what the code says; translate what it names, and run it again.
+messages: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.messages
 
 # Needs uv (pip install uv); the lock files serve every platform and Python from 3.11.
 lock:

@@ -30,6 +30,7 @@ from bus.queue import (
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from groupcommit import GroupCommit, GroupCommitClosed
+from phrases import Phrase
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ POLL_SECONDS: Final = 0.5
 
 _HOUSEKEEPING_EVERY: Final = timedelta(seconds=10)
 _MOST_IN_ONE_GROUP: Final = 1000
-_CLOSING: Final = "The queue is being closed: this process is stopping."
+_CLOSING: Final = Phrase("The queue is being closed: this process is stopping.")
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -196,7 +197,7 @@ class DatabaseQueue:
     async def _settle(self, settlement: Settlement) -> None:
         settled = await _available(self._settlements.submit([settlement]))
         if not settled[0]:
-            raise LockLost("The lock of the delivery expired; the message may be another consumer's by now.")
+            raise LockLost(Phrase("The lock of the delivery expired; the message may be another consumer's by now."))
 
     async def _write_settlements(self, settlements: list[Settlement]) -> list[bool]:
         now = self._clock()
@@ -291,7 +292,7 @@ async def _available(call: Awaitable[T]) -> T:
     try:
         return await call
     except DatabaseUnavailable as exc:
-        raise QueueUnavailable(str(exc)) from exc
+        raise QueueUnavailable(Phrase.of(exc)) from exc
     except GroupCommitClosed as exc:
         raise QueueUnavailable(_CLOSING) from exc
 

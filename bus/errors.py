@@ -5,15 +5,20 @@ QueueError
 └── LockLost           the delivery is another consumer's by now; what was to be settled is not
 """
 
+from phrases import Phrase
+
 
 class QueueError(Exception):
     """Base of the errors of this package."""
+
+    def __init__(self, text: Phrase) -> None:
+        super().__init__(text)
 
 
 class QueueUnavailable(QueueError):
     """The queue cannot do this now. `retry_after`: seconds that it asks to wait, or that are worth waiting."""
 
-    def __init__(self, text: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, text: Phrase, *, retry_after: float | None = None) -> None:
         super().__init__(text)
         self.retry_after = retry_after
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from bus.queue import Message, MessageId
+from phrases import Phrase
 
 VERSION: Final = 1
 
@@ -21,7 +22,7 @@ _encode: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).e
 class UnreadableNotification(Exception):
     """The document is not one of ours, or of a version this program does not know. `reason` is a fixed word."""
 
-    def __init__(self, reason: str, description: str) -> None:
+    def __init__(self, reason: str, description: Phrase) -> None:
         super().__init__(description)
         self.reason = reason
 
@@ -119,13 +120,17 @@ class Notification:
         try:
             document = json.loads(body)
         except (ValueError, RecursionError) as exc:
-            raise UnreadableNotification("NotJson", f"The queue message is not JSON: {exc}.") from exc
+            raise UnreadableNotification("NotJson", Phrase("The queue message is not JSON: {why}.", why=exc)) from exc
         version = document.get("version") if isinstance(document, dict) else None
         if version != VERSION:
             raise UnreadableNotification(
                 "UnknownVersion",
-                f"The queue message has version {version!r}; this program reads version {VERSION}. "
-                "Run the version that wrote it, then replay.",
+                Phrase(
+                    "The queue message has version {version!r}; this program reads version {known}. Run the version "
+                    "that wrote it, then replay.",
+                    version=version,
+                    known=VERSION,
+                ),
             )
         try:
             return cls(
@@ -141,7 +146,7 @@ class Notification:
             )
         except (KeyError, TypeError, ValueError) as exc:
             raise UnreadableNotification(
-                "Incomplete", f"The queue message lacks or garbles a property: {exc}."
+                "Incomplete", Phrase("The queue message lacks or garbles a property: {why}.", why=exc)
             ) from exc
 
 

@@ -11,6 +11,7 @@ from db.connection import ConnectionOptions
 from db.engine import make_engine
 from db.errors import DatabaseUnavailable
 from graph.errors import GraphError
+from phrases import Phrase
 
 
 def open_engine(settings: Settings, *, unhurried: bool = False) -> Engine:
@@ -42,7 +43,7 @@ class _AccessToken:
 
     def __init__(self, settings: Settings) -> None:
         who = service(
-            "the gateway database",
+            Phrase("the gateway database"),
             make_url(settings.database_url.get_secret_value()).host or "",
             tenant_id=settings.database_tenant_id,
             client_id=settings.database_client_id,
@@ -54,4 +55,4 @@ class _AccessToken:
         try:
             return self._tokens()
         except GraphError as exc:
-            raise DatabaseUnavailable(f"The gateway database cannot be signed in to: {exc}") from exc
+            raise DatabaseUnavailable(Phrase("The gateway database cannot be signed in to: {why}", why=exc)) from exc

@@ -28,6 +28,7 @@ from db import accounts, schema, subscriptions
 from db.engine import Database, run_writing
 from db.tables import attachment, message, queue_message
 from graph.certificates import make_self_signed, write_pair
+from phrases import Phrase
 from simulator.control_client import SimulatorControl
 
 _MARKER: Final = "made-by-mail-importer-demo"
@@ -40,12 +41,15 @@ _ARRIVALS_PER_SECOND: Final = 40.0
 class DemoFailed(Exception):
     """The demo did not come to its end; the text says why, and where the log is."""
 
+    def __init__(self, text: Phrase) -> None:
+        super().__init__(text)
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far the demo is: a sentence, and messages imported of all."""
 
-    doing: str
+    doing: Phrase
     imported: int = 0
     messages: int = 0
 
@@ -69,7 +73,7 @@ class DemoResult:
 
     mailboxes: tuple[MailboxResult, ...]
     database: Path
-    faults: tuple[str, ...]
+    faults: tuple[Phrase, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,10 @@ class Place:
         if self.directory.exists() and any(self.directory.iterdir()):
             if not (self.directory / _MARKER).exists():
                 raise DemoFailed(
-                    f"The folder {self.directory} is not empty and not of an earlier demo. Choose another: --directory"
+                    Phrase(
+                        "The folder {directory} is not empty and not of an earlier demo. Choose another: --directory",
+                        directory=self.directory,
+                    )
                 )
             shutil.rmtree(self.directory)
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -122,10 +129,10 @@ async def demonstrate(
     Raises:
         DemoFailed
     """
-    on_progress(Progress("Starting the simulator of Microsoft Graph"))
+    on_progress(Progress(Phrase("Starting the simulator of Microsoft Graph")))
     async with _simulator(place, mailboxes) as ready, SimulatorControl(ready["url"], Path(ready["ca_file"])) as control:
         settings = _settings(place, ready)
-        on_progress(Progress("Making a certificate, adding accounts"))
+        on_progress(Progress(Phrase("Making a certificate, adding accounts")))
         await asyncio.to_thread(_set_up, settings, place, ready)
         certificate = (place.certificates / "demo.cer").read_text("ascii")
         await control.register_certificate(ready["tenant_id"], ready["client_id"], certificate)
@@ -158,7 +165,9 @@ async def _simulator(place: Place, mailboxes: int) -> AsyncIterator[Mapping[str,
             async with asyncio.timeout(_START_SECONDS):
                 line = await process.stdout.readline()
             if not line:
-                raise DemoFailed(f"The simulator did not start; see {place.simulator_log}.")
+                raise DemoFailed(
+                    Phrase("The simulator did not start; see {simulator_log}.", simulator_log=place.simulator_log)
+                )
             yield json.loads(line)
         finally:
             if process.returncode is None:
@@ -209,7 +218,9 @@ async def _until_subscribed(
     database: Database, roles: "asyncio.Task[None]", mailboxes: int, on_progress: Callable[[Progress], None]
 ) -> None:
     def look(count: int) -> None:
-        on_progress(Progress(f"Creating subscriptions: {count} of {mailboxes}"))
+        on_progress(
+            Progress(Phrase("Creating subscriptions: {count} of {mailboxes}", count=count, mailboxes=mailboxes))
+        )
 
     await _until(roles, mailboxes, lambda: database.read(lambda connection: len(subscriptions.held(connection))), look)
 
@@ -222,7 +233,7 @@ async def _until_imported(
     on_progress: Callable[[Progress], None],
 ) -> None:
     def look(count: int) -> None:
-        on_progress(Progress("Mail arrives and is imported", count, messages))
+        on_progress(Progress(Phrase("Mail arrives and is imported"), count, messages))
 
     def count(connection: Connection) -> int:
         return connection.scalar(select(func.count()).select_from(message)) or 0
@@ -249,13 +260,13 @@ async def _until(
             look(best)
         if roles.done():
             roles.result()
-            raise DemoFailed("The service stopped before its time.")
+            raise DemoFailed(Phrase("The service stopped before its time."))
         await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _result(connection: Connection, ledger: list[dict[str, Any]], ready: Mapping[str, Any], place: Place) -> DemoResult:
     by_user = {each.settings.user_id: each for each in accounts.every(connection)}
-    faults: list[str] = []
+    faults: list[Phrase] = []
     results: list[MailboxResult] = []
     for mailbox in ready["mailboxes"]:
         account = by_user[mailbox["user_id"]]
@@ -319,19 +330,29 @@ def _notified(connection: Connection, account_id: int) -> int:
     )
 
 
-def _faults(address: str, arrived: Mapping[str, dict[str, Any]], rows: list[_Row]) -> list[str]:
+def _faults(address: str, arrived: Mapping[str, dict[str, Any]], rows: list[_Row]) -> list[Phrase]:
     """Whatever is not in the database exactly once, whole and unaltered."""
-    faults: list[str] = []
+    faults: list[Phrase] = []
     times: dict[str, int] = {}
     for row in rows:
         times[row.graph_id] = times.get(row.graph_id, 0) + 1
         sent = arrived.get(row.graph_id)
         if sent is None:
-            faults.append(f"{address}: a row that never arrived: {row.graph_id}")
+            faults.append(
+                Phrase("{address}: a row that never arrived: {graph_id}", address=address, graph_id=row.graph_id)
+            )
         elif [each["sha256"] for each in sent["attachments"]] != row.hashes:
-            faults.append(f"{address}: attachments differ: {row.graph_id}")
-    faults += [f"{address}: imported {count} times: {graph_id}" for graph_id, count in times.items() if count > 1]
-    faults += [f"{address}: not imported: {graph_id}" for graph_id in arrived if graph_id not in times]
+            faults.append(Phrase("{address}: attachments differ: {graph_id}", address=address, graph_id=row.graph_id))
+    faults += [
+        Phrase("{address}: imported {count} times: {graph_id}", address=address, count=count, graph_id=graph_id)
+        for graph_id, count in times.items()
+        if count > 1
+    ]
+    faults += [
+        Phrase("{address}: not imported: {graph_id}", address=address, graph_id=graph_id)
+        for graph_id in arrived
+        if graph_id not in times
+    ]
     return faults
 
 

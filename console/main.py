@@ -9,11 +9,15 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from gettext import gettext
 from typing import Any, Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from console import language
+from console.speaking import Group
+from phrases import Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,9 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "trace": LazyCommand("console.commands.trace:trace", "Tell where an e-mail is: every step of it."),
     "certificates": LazyCommand("console.commands.certificates:certificates", "Look at and make certificates."),
     "queue": LazyCommand("console.commands.queue:queue", "Look into the queue and replay dead letters."),
+    "completion": LazyCommand(
+        "console.commands.completion:completion", "Complete commands and account names in a shell."
+    ),
     "simulator": LazyCommand("console.commands.simulator:simulator", "Stand in for Microsoft Graph, to try things."),
 }
 
@@ -50,7 +57,7 @@ _EXPECTED: Final = (("db.errors", "DatabaseError"), ("bus.errors", "QueueError")
 """The roots of the errors whose text is written for an operator."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group whose commands are loaded when called; their expected errors end as one sentence, not as a traceback."""
 
     def __init__(self, *args: Any, lazy: Mapping[str, LazyCommand], **kwargs: Any) -> None:  # noqa: ANN401  # click's own
@@ -77,8 +84,22 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # the signature is click's
         """List the commands without loading them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.summary) for name, entry in self._lazy.items()])
+        with formatter.section(gettext("Commands")):
+            formatter.write_dl([(name, language.help_said(entry.summary)) for name, entry in self._lazy.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer the commands without loading them."""
+        names = [
+            CompletionItem(name, help=language.help_said(entry.summary))
+            for name, entry in self._lazy.items()
+            if name.startswith(incomplete)
+        ]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, in the language of the environment: what is wrong, or asks for help, may come before `--language`."""
+        language.choose(ctx, language.of_environment(os.environ))
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's own
         """Run the command; what is expected to go wrong ends with exit status 1 and its reason."""
@@ -97,31 +118,42 @@ def _is_expected(exc: Exception) -> bool:
 
 
 def _speak(context: click.Context, _parameter: click.Parameter, given: str | None) -> None:
-    language.choose(context, given or language.of_environment(os.environ))
+    if given is not None:
+        language.choose(context, given)
+
+
+_EPILOG: Final = Phrase.joined(
+    language.block(
+        Phrase(
+            "Exit status: 0 done; 1 the work failed, the reason is on standard error;\n             2 wrong usage or "
+            "wrong settings."
+        ),
+        Phrase(
+            "Settings:    variables MAIL_IMPORTER_…, then the TOML file that\n             MAIL_IMPORTER_CONFIG "
+            "names, else ./mail-importer.toml."
+        ),
+    ),
+    language.block(Phrase("Example:"), Phrase.verbatim("  mail-importer demo")),
+    by="\n\n",
+)
 
 
 @click.group(
     cls=LazyGroup,
     lazy=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="""\b
-Exit status: 0 done; 1 the work failed, the reason is on standard error;
-             2 wrong usage or wrong settings.
-Settings:    variables MAIL_IMPORTER_…, then the TOML file that
-             MAIL_IMPORTER_CONFIG names, else ./mail-importer.toml.
-
-\b
-Example:
-  mail-importer demo""",
+    epilog=_EPILOG,
 )
 @click.version_option(package_name="mail-importer", prog_name="mail-importer")
 @click.option(
     "--language",
     type=click.Choice(language.LANGUAGES),
+    envvar=language.VARIABLE,
+    show_envvar=True,
     is_eager=True,
     expose_value=False,
     callback=_speak,
-    help="Of what people read; else as MAIL_IMPORTER_LANGUAGE or the locale says.",
+    help="Of what people read; the locale says it otherwise.",
 )
 def cli() -> None:
     """Import the e-mail of Exchange Online mailboxes into the gateway database.

@@ -12,6 +12,7 @@ from db import trace
 from db.engine import Database
 from db.messages import MessageKey, known
 from db.trace import TraceRow
+from phrases import Phrase
 
 OnProgress = Callable[[int], None]
 
@@ -130,10 +131,16 @@ class Mending:
                     source="operator",
                     queue_message_id=each.message_id,
                     reason=each.reason,
-                    detail=f"By {self._who}." if why is None else f"By {self._who}: {why}",
+                    detail=_asked_by(self._who, why),
                 )
             )
         await self.database.write(lambda connection: trace.add(connection, rows))
+
+
+def _asked_by(who: str, why: str | None) -> Phrase:
+    if why is None:
+        return Phrase("Asked for by {who}.", who=who)
+    return Phrase("Asked for by {who}: {why}", who=who, why=why)
 
 
 def _key_of(message: QueuedMessage) -> MessageKey | None:

@@ -13,6 +13,7 @@ from db import audit
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.history import Author
+from phrases import Phrase
 
 
 @dataclass(slots=True)
@@ -73,4 +74,4 @@ async def audited(
         try:
             await database.write(lambda connection: audit.end(connection, number, messages=done.messages, now=clock()))
         except DatabaseUnavailable as exc:
-            tell(f"The end of it could not be noted in tblQueueAudit: {exc}")
+            tell(Phrase("The end of it could not be noted in tblQueueAudit: {why}", why=exc))

@@ -20,18 +20,20 @@ from console.language import said
 from phrases import Phrase
 
 _STEERING: Final = frozenset({"Cc", "Cf", "Cs"})  # control characters, bidirectional marks, broken UTF-16
-_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+_SECOND: Final = Phrase("s")
+_UNITS: Final = ((86400, Phrase("d")), (3600, Phrase("h")), (60, Phrase("min")), (1, _SECOND))
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column: the key of its value in a row, its heading, and how a person reads the value.
 
+    `show` gives a phrase where the value is a word of ours; a text of others may be any text.
     `whole`: the value is not broken into lines, so that it can be copied.
     """
 
     key: str
-    heading: str
+    heading: Phrase
     show: Callable[[Any], str] | None = None
     right: bool = False
     whole: bool = False
@@ -51,8 +53,8 @@ class Listing:
 
     columns: Sequence[Column]
     rows: Sequence[Mapping[str, Any]]
-    empty: str
-    failure: str | None = None
+    empty: Phrase
+    failure: Phrase | None = None
 
     def data(self) -> object:
         """What goes into the JSON."""
@@ -85,7 +87,7 @@ class Record:
 
     columns: Sequence[Column]
     row: Mapping[str, Any]
-    failure: str | None = None
+    failure: Phrase | None = None
     below: Listing | None = None
 
     def data(self) -> object:
@@ -117,7 +119,7 @@ def prints_data(function: Callable[..., Listing | Record]) -> Callable[..., None
                 click.echo()
                 print_table(result.below.table())
         if result.failure is not None:
-            raise click.ClickException(result.failure)
+            raise failure(result.failure)
 
     return command
 
@@ -145,14 +147,24 @@ def print_object(facts: Mapping[str, object], name: str, rows: Iterable[Mapping[
     click.echo(f"{end}\n}}")
 
 
-def tell(text: str) -> None:
-    """Say something to the person at the terminal, on standard error."""
+def tell(text: Phrase) -> None:
+    """Say something to the person at the terminal, on standard error, in their language."""
     click.echo(printable(said(text)), err=True)
 
 
 def failure(reason: Phrase) -> click.ClickException:
     """What ends a command with exit status 1 and this sentence."""
     return click.ClickException(said(reason))
+
+
+def wrong_usage(reason: Phrase) -> click.UsageError:
+    """What ends a command with exit status 2: what it was given does not go together."""
+    return click.UsageError(said(reason))
+
+
+def wrong_value(reason: Phrase, *, of: str | None = None) -> click.BadParameter:
+    """What ends a command with exit status 2: a value will not do. `of`: of which option, outside of its own check."""
+    return click.BadParameter(said(reason), param_hint=of)
 
 
 def printable(text: str) -> str:
@@ -165,21 +177,21 @@ def shown(value: object) -> str:
     if value is None:
         return "–"
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return Phrase("yes") if value else Phrase("no")
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return str(value)
 
 
-def span(time: timedelta) -> str:
+def span(time: timedelta) -> Phrase:
     """A length of time in its two largest units: `3 d 4 h`, `12 s`."""
     left = max(0, int(time.total_seconds()))
     parts = []
     for size, unit in _UNITS:
         if left >= size:
-            parts.append(f"{left // size} {unit}")
+            parts.append(Phrase.joined(Phrase.of(left // size), unit))
             left %= size
-    return " ".join(parts[:2]) or "0 s"
+    return Phrase.joined(*parts[:2]) if parts else Phrase.joined(Phrase.of(0), _SECOND)
 
 
 def as_json(value: object) -> object:

@@ -6,7 +6,10 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-OnProgress = Callable[[str, int], None]
+from console.language import said
+from phrases import Phrase
+
+OnProgress = Callable[[Phrase, int], None]
 """Told what is being done, and to how many messages it was."""
 
 
@@ -16,12 +19,16 @@ def counting() -> Iterator[OnProgress]:
     console = Console(stderr=True)
     bar = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}: {task.completed} messages"),
+        TextColumn("{task.description}"),
         TimeElapsedColumn(),
         console=console,
         transient=True,
         disable=not console.is_terminal,
     )
     with bar:
-        task = bar.add_task("Beginning", total=None)
-        yield lambda doing, done: bar.update(task, description=doing, completed=done)
+        task = bar.add_task(said(Phrase("Beginning")), total=None)
+        yield lambda doing, done: bar.update(task, description=said(_so_far(doing, done)))
+
+
+def _so_far(doing: Phrase, done: int) -> Phrase:
+    return Phrase.counted("{doing}: {n} message", "{doing}: {n} messages", n=done, doing=doing)

@@ -13,6 +13,7 @@ from console.signin import naming, service, token_source
 from db.engine import Database
 from graph.errors import GraphError
 from graph.transport import proxy_for, tls_context
+from phrases import Phrase
 
 if TYPE_CHECKING:
     from bus.servicebus.connection import ServiceBusAddress
@@ -43,7 +44,7 @@ def _made(settings: Settings, database: Database | None, *, clock: Callable[[], 
     from bus.database import DatabaseQueue  # noqa: PLC0415  # see above
 
     if database is None:
-        raise SettingsError("queue: the queue 'database' needs the gateway database.")
+        raise SettingsError(Phrase("queue: the queue 'database' needs the gateway database."))
     return DatabaseQueue(database, clock=clock)
 
 
@@ -65,7 +66,7 @@ def servicebus_address(settings: Settings) -> "ServiceBusAddress":
     else:
         tokens = token_source(settings, RESOURCE)
         who = service(
-            "Azure Service Bus",
+            Phrase.verbatim("Azure Service Bus"),
             settings.servicebus_namespace or "",
             tenant_id=settings.servicebus_tenant_id,
             client_id=settings.servicebus_client_id,

@@ -30,6 +30,7 @@ from graph.client_state import ClientStateKeys
 from graph.delta import DeltaReader
 from graph.messages import MailReader
 from graph.subscriptions import SubscriptionClient
+from phrases import Phrase
 from processor.accounts import AccountDirectory, Holds
 from processor.after_import import AfterImport
 from processor.attachments import AttachmentLimits
@@ -331,13 +332,17 @@ async def _client_state_keys(settings: Settings, database: Database | None) -> C
     current = settings.client_state_secret
     if current is None and database is None:
         raise SettingsError(
-            "client_state_secret: must be set where the receiver runs without the gateway database; to the same text "
-            "as at the subscription manager's."
+            Phrase(
+                "client_state_secret: must be set where the receiver runs without the gateway database; to the same "
+                "text as at the subscription manager's."
+            )
         )
     stored = await database.read(schema.stored_client_state_secret) if current is None and database else None
     secret = current.get_secret_value() if current is not None else stored
     if secret is None:
-        raise SettingsError("client_state_secret: is neither set nor in the database. Run: mail-importer db upgrade")
+        raise SettingsError(
+            Phrase("client_state_secret: is neither set nor in the database. Run: mail-importer db upgrade")
+        )
     return ClientStateKeys(secret, previous.get_secret_value() if previous is not None else None)
 
 

@@ -28,6 +28,7 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -35,6 +36,7 @@ from sqlalchemy.exc import ArgumentError
 from console import language
 from db.backends import sqlserver
 from db.connection import Isolation
+from phrases import Phrase
 
 PREFIX: Final = "MAIL_IMPORTER_"
 CONFIG_VARIABLE: Final = "MAIL_IMPORTER_CONFIG"
@@ -85,15 +87,16 @@ class SettingsError(click.ClickException):
 
     exit_code = 2
 
-    def __init__(self, *problems: str) -> None:
-        super().__init__(problems[0] if len(problems) == 1 else "\n  ".join(["the settings are wrong:", *problems]))
+    def __init__(self, *problems: Phrase) -> None:
+        several = Phrase.joined(Phrase("the settings are wrong:"), *problems, by="\n  ")
+        super().__init__(language.said(problems[0] if len(problems) == 1 else several))
         self.problems = problems
 
 
 def _whole_number(value: object) -> object:
     # Python counts true as 1; a port that is true is a mistake.
     if isinstance(value, bool):
-        raise ValueError("is true or false where a whole number belongs")  # noqa: TRY004  # pydantic collects ValueErrors
+        raise ValueError(Phrase("is true or false where a whole number belongs"))  # noqa: TRY004  # pydantic collects ValueErrors
     return value
 
 
@@ -108,7 +111,7 @@ def _yes_or_no(value: object) -> object:
 
 def _filled(value: str) -> str:
     if not value.strip():
-        raise ValueError("is empty")
+        raise ValueError(Phrase("is empty"))
     return value.strip()
 
 
@@ -118,7 +121,9 @@ def _database_url(value: SecretStr) -> SecretStr:
         url.get_dialect()
     except (ArgumentError, ImportError, ValueError) as exc:
         # What SQLAlchemy says repeats the URL, which may hold a password.
-        raise ValueError("is not a database URL such as sqlite:///mail-importer.db or mssql+pyodbc://…") from exc
+        raise ValueError(
+            Phrase("is not a database URL such as sqlite:///mail-importer.db or mssql+pyodbc://…")
+        ) from exc
     reason = sqlserver.refusal(url, with_token=False) if url.get_backend_name() == "mssql" else None
     if reason is not None:
         raise ValueError(reason)
@@ -127,13 +132,18 @@ def _database_url(value: SecretStr) -> SecretStr:
 
 def _identifier(value: str) -> str:
     if not _IDENTIFIER.fullmatch(value.strip()):
-        raise ValueError("is no plain name: letters, digits and _, and no digit first")
+        raise ValueError(Phrase("is no plain name: letters, digits and _, and no digit first"))
     return value.strip()
 
 
 def _key(value: SecretStr) -> SecretStr:
     if len(value.get_secret_value()) < SECRET_LENGTH:
-        raise ValueError(f"is shorter than {SECRET_LENGTH} characters; make one with: openssl rand -base64 48")
+        raise ValueError(
+            Phrase(
+                "is shorter than {least} characters; make one with: openssl rand -base64 48",
+                least=SECRET_LENGTH,
+            )
+        )
     return value
 
 
@@ -154,14 +164,15 @@ def _origin(*, http_on_loopback: bool) -> Callable[[str], str]:
             parts = urlsplit(value.strip())
             port = parts.port
         except ValueError as exc:
-            raise ValueError("is not a URL such as https://mail.example.com") from exc
+            raise ValueError(Phrase("is not a URL such as https://mail.example.com")) from exc
         if parts.scheme not in {"http", "https"} or not parts.hostname or " " in parts.netloc:
-            raise ValueError("is not a URL such as https://mail.example.com")
+            raise ValueError(Phrase("is not a URL such as https://mail.example.com"))
         if parts.path not in {"", "/"} or parts.query or parts.fragment or parts.username is not None:
-            raise ValueError("must be scheme, host and port only, without path: https://mail.example.com")
+            raise ValueError(Phrase("must be scheme, host and port only, without path: https://mail.example.com"))
         if parts.scheme == "http" and not (http_on_loopback and _is_loopback(parts.hostname)):
-            allowed = "; http is for loopback addresses only" if http_on_loopback else ""
-            raise ValueError(f"must begin with https://{allowed}")
+            if http_on_loopback:
+                raise ValueError(Phrase("must begin with https://; http is for loopback addresses only"))
+            raise ValueError(Phrase("must begin with https://"))
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         return f"{parts.scheme}://{host}" + ("" if port is None else f":{port}")
 
@@ -235,14 +246,14 @@ class Settings(BaseModel):
     @classmethod
     def _has_schemas(cls, schema: str | None, info: ValidationInfo) -> str | None:
         if schema is not None and _backend(info) == "sqlite":
-            raise ValueError("is set and database_url is of SQLite, which has no schemas")
+            raise ValueError(Phrase("is set and database_url is of SQLite, which has no schemas"))
         return schema
 
     @field_validator("database_isolation")
     @classmethod
     def _is_known_there(cls, isolation: Isolation, info: ValidationInfo) -> Isolation:
         if isolation == "SNAPSHOT" and _backend(info) == "postgresql":
-            raise ValueError("SNAPSHOT is a level of SQL Server; PostgreSQL calls it REPEATABLE READ")
+            raise ValueError(Phrase("SNAPSHOT is a level of SQL Server; PostgreSQL calls it REPEATABLE READ"))
         return isolation
 
     @field_validator("database_thumbprint")
@@ -254,26 +265,30 @@ class Settings(BaseModel):
         if len(missing) == len(three) or "database_url" not in info.data:
             return thumbprint
         if missing:
-            raise ValueError(f"{', '.join(three)} go together; not set: {', '.join(missing)}")
+            raise ValueError(
+                Phrase("{three} go together; not set: {missing}", three=", ".join(three), missing=", ".join(missing))
+            )
         if _backend(info) != "mssql":
-            raise ValueError("is set and database_url is not of SQL Server, to which it would sign in")
+            raise ValueError(Phrase("is set and database_url is not of SQL Server, to which it would sign in"))
         reason = sqlserver.refusal(make_url(info.data["database_url"].get_secret_value()), with_token=True)
         if reason is not None:
-            raise ValueError(f"is set and database_url {reason}")
+            raise ValueError(Phrase("is set and database_url {reason}", reason=reason))
         return thumbprint
 
     @field_validator("servicebus_namespace")
     @classmethod
     def _reachable(cls, namespace: str | None, info: ValidationInfo) -> str | None:
         if info.data.get("queue") == "servicebus" and not namespace and not info.data["servicebus_connection_string"]:
-            raise ValueError("neither it nor servicebus_connection_string is set; queue 'servicebus' needs one of them")
+            raise ValueError(
+                Phrase("neither it nor servicebus_connection_string is set; queue 'servicebus' needs one of them")
+            )
         return namespace
 
     @field_validator("servicebus_tenant_id", "servicebus_client_id", "servicebus_thumbprint")
     @classmethod
     def _signs_in(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None and info.data.get("servicebus_namespace") and not info.data["servicebus_connection_string"]:
-            raise ValueError("is not set; servicebus_namespace needs it to sign in with a certificate")
+            raise ValueError(Phrase("is not set; servicebus_namespace needs it to sign in with a certificate"))
         return value
 
     @field_validator("receiver_tls_key")
@@ -282,7 +297,13 @@ class Settings(BaseModel):
         # A check of the field, not of the model: it speaks up beside other problems, not after them.
         if "receiver_tls_cert" in info.data and (info.data["receiver_tls_cert"] is None) != (key is None):
             given, missing = ("receiver_tls_cert", "key") if key is None else ("receiver_tls_key", "cert")
-            raise ValueError(f"{given} is set and receiver_tls_{missing} is not; the two go together")
+            raise ValueError(
+                Phrase(
+                    "{given} is set and receiver_tls_{missing} is not; the two go together",
+                    given=given,
+                    missing=missing,
+                )
+            )
         return key
 
     @property
@@ -328,7 +349,7 @@ def load_settings() -> Settings:
     """
     variables = {name.upper(): name for name, value in os.environ.items() if name.upper().startswith(PREFIX) and value}
     problems = [
-        _unknown(name, upper.removeprefix(PREFIX).lower(), "the environment", lambda key: PREFIX + key.upper())
+        _unknown(name, upper.removeprefix(PREFIX).lower(), Phrase("the environment"), lambda key: PREFIX + key.upper())
         for upper, name in sorted(variables.items())
         if upper not in {CONFIG_VARIABLE, language.VARIABLE}
         and not upper.startswith(TEST_PREFIX)
@@ -336,7 +357,9 @@ def load_settings() -> Settings:
     ]
     path, values = _read_file(problems)
     problems.extend(
-        _unknown(key, key.lower(), f"file {path}", str) for key in values if key not in Settings.model_fields
+        _unknown(key, key.lower(), Phrase("file {path}", path=path), str)
+        for key in values
+        if key not in Settings.model_fields
     )
     known = {key: value for key, value in values.items() if key in Settings.model_fields}
     try:
@@ -348,7 +371,7 @@ def load_settings() -> Settings:
     return settings
 
 
-def _read_file(problems: list[str]) -> tuple[Path, dict[str, Any]]:
+def _read_file(problems: list[Phrase]) -> tuple[Path, dict[str, Any]]:
     """The TOML file and what is in it; what is wrong with it goes to `problems`."""
     named = os.environ.get(CONFIG_VARIABLE)
     path = Path(named or DEFAULT_FILE).absolute()
@@ -356,32 +379,58 @@ def _read_file(problems: list[str]) -> tuple[Path, dict[str, Any]]:
         return path, tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         if named:
-            problems.append(f"{CONFIG_VARIABLE}: there is no file {path}.")
+            problems.append(Phrase("{variable}: there is no file {path}.", variable=CONFIG_VARIABLE, path=path))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        why = exc if isinstance(exc, tomllib.TOMLDecodeError) else "it is not UTF-8"
-        problems.append(f"file {path} is not TOML: {why}.")
+        why = Phrase.of(exc) if isinstance(exc, tomllib.TOMLDecodeError) else Phrase("it is not UTF-8")
+        problems.append(Phrase("file {path} is not TOML: {why}.", path=path, why=why))
     except OSError as exc:
-        problems.append(f"file {path} cannot be read: {exc.strerror}.")
+        problems.append(Phrase("file {path} cannot be read: {why}.", path=path, why=exc.strerror))
     return path, {}
 
 
-def _unknown(key: str, bare: str, where: str, spelt: Callable[[str], str]) -> str:
+def _unknown(key: str, bare: str, where: Phrase, spelt: Callable[[str], str]) -> Phrase:
     close = difflib.get_close_matches(bare, Settings.model_fields, n=1, cutoff=0.7)
-    hint = f"Did you mean {spelt(close[0])}?" if close else "See the settings in the documentation."
-    return f"{key}: there is no such setting (set in {where}). {hint}"
+    hint = Phrase("See the settings in the documentation.")
+    if close:
+        hint = Phrase("Did you mean {key}?", key=spelt(close[0]))
+    return Phrase("{key}: there is no such setting (set in {where}). {hint}", key=key, where=where, hint=hint)
 
 
 def _explained(
     error: ValidationError, variables: Mapping[str, str], in_file: Mapping[str, object], path: Path
-) -> list[str]:
+) -> list[Phrase]:
     """One line a problem. Only pydantic's sentence is used, never its input: that may be a secret."""
     lines = []
-    for each in error.errors(include_url=False, include_input=False, include_context=False):
+    for each in error.errors(include_url=False, include_input=False):
         if each["type"] == "default_factory_not_called":
             continue  # follows from the others
         key = str(each["loc"][0])
         variable = variables.get(PREFIX + key.upper())
-        where = f"the environment as {variable}" if variable else f"file {path}" if key in in_file else None
-        text = each["msg"].removeprefix("Value error, ").removesuffix(".")
-        lines.append(f"{key}: {text}" + (f" (set in {where})." if where else "."))
+        problem = Phrase("{key}: {why}.", key=key, why=_why(each))
+        if variable:
+            where = Phrase("the environment as {variable}", variable=variable)
+            problem = Phrase("{key}: {why} (set in {where}).", key=key, why=_why(each), where=where)
+        elif key in in_file:
+            where = Phrase("file {path}", path=path)
+            problem = Phrase("{key}: {why} (set in {where}).", key=key, why=_why(each), where=where)
+        lines.append(problem)
     return lines
+
+
+def _why(error: ErrorDetails) -> Phrase:
+    """What pydantic says, or one of the checks above; never the value itself."""
+    told = error.get("ctx", {})
+    match error["type"]:
+        case "value_error":
+            return Phrase.of(told["error"])
+        case "greater_than_equal":
+            return Phrase("Input should be greater than or equal to {least}", least=told["ge"])
+        case "less_than_equal":
+            return Phrase("Input should be less than or equal to {most}", most=told["le"])
+        case "literal_error":
+            return Phrase("Input should be one of {expected}", expected=told["expected"].replace(" or ", ", "))
+        case "int_parsing" | "int_type" | "int_from_float":
+            return Phrase("Input should be a whole number")
+        case "string_type" | "path_type":
+            return Phrase("Input should be a text")
+    return Phrase.verbatim(error["msg"].removesuffix("."))

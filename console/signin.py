@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 
-from console.language import reason_of
 from console.settings import Settings, SettingsError
 from graph.certificates import CertificateStore, FolderStore
 from graph.certificates.windows import native
 from graph.certificates.windows.store import PREFIX, StoreName, WindowsStore
 from graph.mailbox import Mailbox
 from graph.token import TokenSource
+from phrases import Phrase
 
 
 def certificate_store(settings: Settings) -> CertificateStore:
@@ -45,7 +45,7 @@ def token_source(settings: Settings, resource: str, certificates: CertificateSto
 
 
 def service(
-    name: str, address: str, *, tenant_id: str | None, client_id: str | None, thumbprint: str | None
+    name: Phrase, address: str, *, tenant_id: str | None, client_id: str | None, thumbprint: str | None
 ) -> Mailbox:
     """Who signs in to a service. The settings have seen to it that all of it is set."""
     return Mailbox(
@@ -85,4 +85,4 @@ def naming(setting: str) -> Iterator[None]:
     try:
         yield
     except ValueError as exc:
-        raise SettingsError(f"{setting}: {reason_of(exc)}") from exc
+        raise SettingsError(Phrase("{setting}: {why}", setting=setting, why=exc)) from exc

@@ -22,34 +22,36 @@ COPIED: Final = "copied"
 LEFT_OUT: Final = "left_out"
 
 _SOURCES: Final = {
-    "graph": "notified by Graph",
-    "sweep": "found by a sweep, its notification being overdue",
-    "catch-up": "found in the folder by catch-up",
-    "operator": "asked for by an operator",
+    "graph": Phrase("notified by Graph"),
+    "sweep": Phrase("found by a sweep, its notification being overdue"),
+    "catch-up": Phrase("found in the folder by catch-up"),
+    "operator": Phrase("asked for by an operator"),
 }
 _OUTCOMES: Final = {
-    "imported": "imported",
-    "replaced": "replaced by what the mailbox holds now",
-    "known": "known: it was imported, or left out, already",
-    "duplicate": "not imported again: it is a copy",
-    "seen": "seen, and not imported: the account's filters leave it out",
-    "gone": "gone: it is no longer in the mailbox",
-    "retried": "failed, to be tried again",
-    "waiting": "waits: its account cannot be served",
-    "deferred": "handed back until its mailbox has room",
-    "replayed": "replayed from the dead letters",
-    "purged": "deleted from the queue",
-    "dead_lettered": "put aside as a dead letter",
-    "handed_back": "handed back: the process was told to stop",
-    "not_settled": "not settled with the queue, which delivers it again",
-    "failed": "failed",
+    "queued": Phrase("queued"),
+    "fetched": Phrase("fetched"),
+    "imported": Phrase("imported"),
+    "replaced": Phrase("replaced by what the mailbox holds now"),
+    "known": Phrase("known: it was imported, or left out, already"),
+    "duplicate": Phrase("not imported again: it is a copy"),
+    "seen": Phrase("seen, and not imported: the account's filters leave it out"),
+    "gone": Phrase("gone: it is no longer in the mailbox"),
+    "retried": Phrase("failed, to be tried again"),
+    "waiting": Phrase("waits: its account cannot be served"),
+    "deferred": Phrase("handed back until its mailbox has room"),
+    "replayed": Phrase("replayed from the dead letters"),
+    "purged": Phrase("deleted from the queue"),
+    "dead_lettered": Phrase("put aside as a dead letter"),
+    "handed_back": Phrase("handed back: the process was told to stop"),
+    "not_settled": Phrase("not settled with the queue, which delivers it again"),
+    "failed": Phrase("failed"),
 }
-_ACTIONS: Final = {"read": "marking as read", "move": "moving", "delete": "deleting"}
+_ACTIONS: Final = {"read": Phrase("marking as read"), "move": Phrase("moving"), "delete": Phrase("deleting")}
 _STATES: Final = {
-    "pending": "is still to be done",
-    "done": "is done",
-    "failed": "failed for good",
-    "gone": "had nothing left to be done",
+    "pending": Phrase("is still to be done"),
+    "done": Phrase("is done"),
+    "failed": Phrase("failed for good"),
+    "gone": Phrase("had nothing left to be done"),
 }
 # Of what happened at the same time: what was first.
 _ORDER: Final = (NOTIFIED, QUEUED, UNRECORDED, STARTED, FETCHED, COMMITTED, COPY, COPIED, LEFT_OUT)
@@ -73,32 +75,59 @@ class Step:
     state: str | None = None
 
     @property
-    def text(self) -> str:
+    def text(self) -> Phrase:
         """As a person reads it, without time and detail."""
         match self.step:
             case "notified":
-                return _SOURCES.get(self.source or "", f"notified ({self.source})")
+                return _SOURCES.get(self.source or "") or Phrase("notified ({source})", source=self.source)
             case "queued" | "fetched":
-                return self.step
+                return _OUTCOMES[self.step]
             case "unrecorded":
-                return f"attempt {self.attempt}: no outcome was recorded; the process that had it ended"
+                return self._in_attempt(Phrase("no outcome was recorded; the process that had it ended"))
             case "started":
-                who = "import by an operator" if self.attempt is None else f"attempt {self.attempt}"
-                return f"{who} started on {self.host}"
+                return self._begun()
             case "committed":
-                return f"committed as message {self.message_id}"
+                return Phrase("committed as message {message_id}", message_id=self.message_id)
             case "action":
-                tried = f" ({self.attempt} attempts failed)" if self.attempt else ""
-                return f"after import: {_ACTIONS.get(str(self.action))} {_STATES.get(str(self.state))}{tried}"
+                return self._after_import()
             case "copy":
-                return f"found to be a copy of message {self.message_id} ({self.reason})"
+                return Phrase(
+                    "found to be a copy of message {message_id} ({reason})",
+                    message_id=self.message_id,
+                    reason=self.reason,
+                )
             case "copied":
-                return f"a copy of it was not imported again ({self.reason})"
+                return Phrase("a copy of it was not imported again ({reason})", reason=self.reason)
             case "left_out":
                 return Phrase("left out by the account's filters ({reason})", reason=self.reason)
-        outcome = _OUTCOMES.get(self.step, self.step)
-        said = outcome if self.reason is None else f"{outcome} ({self.reason})"
-        return said if self.attempt is None else f"attempt {self.attempt}: {said}"
+        return self._ended()
+
+    def _ended(self) -> Phrase:
+        outcome = _OUTCOMES.get(self.step) or Phrase.verbatim(self.step)
+        if self.reason is not None:
+            outcome = Phrase("{outcome} ({reason})", outcome=outcome, reason=self.reason)
+        return self._in_attempt(outcome)
+
+    def _in_attempt(self, outcome: Phrase) -> Phrase:
+        if self.attempt is None:
+            return outcome
+        return Phrase("attempt {attempt}: {outcome}", attempt=self.attempt, outcome=outcome)
+
+    def _begun(self) -> Phrase:
+        if self.attempt is None:
+            return Phrase("import by an operator started on {host}", host=self.host)
+        return Phrase("attempt {attempt} started on {host}", attempt=self.attempt, host=self.host)
+
+    def _after_import(self) -> Phrase:
+        state = Phrase(
+            "after import: {action} {state}",
+            action=_ACTIONS.get(str(self.action)) or self.action,
+            state=_STATES.get(str(self.state)) or self.state,
+        )
+        if not self.attempt:
+            return state
+        failed = Phrase.counted("({n} attempt failed)", "({n} attempts failed)", n=self.attempt)
+        return Phrase.joined(state, failed)
 
 
 def steps_of(
@@ -118,7 +147,9 @@ def steps_of(
     for copy in copies:
         step = Step(COPY, copy.seen, reason=copy.reason, message_id=copy.message_id)
         if committed is not None:
-            step = Step(COPIED, copy.seen, reason=copy.reason, detail=f"Graph id {copy.graph_id}")
+            step = Step(
+                COPIED, copy.seen, reason=copy.reason, detail=Phrase("Graph id {graph_id}", graph_id=copy.graph_id)
+            )
         timed.append((copy.seen, step))
     if left_out is not None:
         timed.append((left_out.seen, Step(LEFT_OUT, left_out.seen, reason=left_out.reason, detail=left_out.rule)))

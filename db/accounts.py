@@ -25,6 +25,7 @@ from db.tables import (
     missed_notification,
     subscription_schedule,
 )
+from phrases import Phrase
 
 AFTER_IMPORT: Final = ("none", "read", "move", "delete")
 
@@ -136,7 +137,7 @@ def by_name(connection: Connection, name: str) -> Account:
         _select().where(_settings.sAccountName == name, _settings.dtRemoved.is_(None))
     ).one_or_none()
     if row is None:
-        raise AccountNotFound(f"There is no account named {name!r}. See: mail-importer accounts list")
+        raise AccountNotFound(Phrase("There is no account named {name!r}. See: mail-importer accounts list", name=name))
     return _account(row)
 
 
@@ -399,7 +400,9 @@ def _refuse_same_name(connection: Connection, settings: AccountSettings, *, but:
     named = select(_settings.nAccountID).where(_settings.sAccountName == settings.name)
     if any(number != but for number in connection.scalars(named)):
         raise AccountExists(
-            f"An account named {settings.name!r} exists already. Choose another name, or remove that one."
+            Phrase(
+                "An account named {name!r} exists already. Choose another name, or remove that one.", name=settings.name
+            )
         )
 
 
@@ -407,8 +410,11 @@ def _refuse_same_folder(connection: Connection, settings: AccountSettings, *, bu
     for other in every(connection):
         if other.account_id != but and _same_folder(other.settings, settings):
             raise AccountExists(
-                f"The account {other.settings.name!r} imports this folder of this mailbox already; "
-                "a second one would take its subscription away. Choose another folder, or remove that account."
+                Phrase(
+                    "The account {name!r} imports this folder of this mailbox already; a second one would take its "
+                    "subscription away. Choose another folder, or remove that account.",
+                    name=other.settings.name,
+                )
             )
 
 

@@ -23,6 +23,7 @@ from sqlalchemy.pool import QueuePool
 from db.backends import faults, odbc, postgresql, sqlite, sqlserver
 from db.connection import ConnectionOptions
 from db.errors import DatabaseUnavailable, DriverMissing, as_unavailable, must_be_retried
+from phrases import Phrase
 
 T = TypeVar("T")
 
@@ -62,7 +63,9 @@ def make_engine(url: str, options: ConnectionOptions | None = None) -> Engine:
     except (ArgumentError, ValueError):
         # The text may hold a password, so neither it nor a cause that quotes it is repeated. A ValueError is a port
         # that is no number: for the most part the end of a password with an unescaped @ or / in it.
-        raise ValueError("is not a database URL such as sqlite:///mail-importer.db or mssql+pyodbc://…") from None
+        raise ValueError(
+            Phrase("is not a database URL such as sqlite:///mail-importer.db or mssql+pyodbc://…")
+        ) from None
     options = options or ConnectionOptions()
     try:
         if parsed.get_backend_name() == "mssql":
@@ -71,7 +74,10 @@ def make_engine(url: str, options: ConnectionOptions | None = None) -> Engine:
         engine = create_engine(parsed, hide_parameters=True, **_arguments(parsed, options))
     except NoSuchModuleError as exc:
         raise DriverMissing(
-            f"The database driver {parsed.drivername!r} is not known. Use mssql+pyodbc, mssql+mssqlpython or sqlite."
+            Phrase(
+                "The database driver {drivername!r} is not known. Use mssql+pyodbc, mssql+mssqlpython or sqlite.",
+                drivername=parsed.drivername,
+            )
         ) from exc
     except ImportError as exc:
         raise DriverMissing(_how_to_install(parsed, exc)) from exc
@@ -102,15 +108,25 @@ def _arguments(url: URL, options: ConnectionOptions) -> dict[str, Any]:
     }
 
 
-def _how_to_install(url: URL, exc: ImportError) -> str:
+def _how_to_install(url: URL, exc: ImportError) -> Phrase:
     library = odbc.needs(exc)
     if library is not None:
-        return f"The database driver {url.drivername!r} cannot be loaded: {library}"
+        return Phrase(
+            "The database driver {drivername!r} cannot be loaded: {library}", drivername=url.drivername, library=library
+        )
     # psycopg without libpq says that in words of its own.
     if isinstance(exc, ModuleNotFoundError) or url.get_driver_name() == "psycopg":
         package = _PACKAGES.get(url.get_driver_name(), exc.name)
-        return f"The database driver {url.drivername!r} is not installed. Install it: pip install {package}"
-    return f"The database driver {url.drivername!r} cannot be loaded: {exc}. A library under it is missing or damaged."
+        return Phrase(
+            "The database driver {drivername!r} is not installed. Install it: pip install {package}",
+            drivername=url.drivername,
+            package=package,
+        )
+    return Phrase(
+        "The database driver {drivername!r} cannot be loaded: {why}. A library under it is missing or damaged.",
+        drivername=url.drivername,
+        why=exc,
+    )
 
 
 class Database:

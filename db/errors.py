@@ -16,10 +16,14 @@ from sqlalchemy import exc as sqlalchemy_errors
 
 from db.backends.causes import UNKNOWN
 from db.backends.faults import fault_of
+from phrases import Phrase
 
 
 class DatabaseError(Exception):
     """Base of the errors of this package."""
+
+    def __init__(self, text: Phrase) -> None:
+        super().__init__(text)
 
 
 class DatabaseUnavailable(DatabaseError):
@@ -41,9 +45,10 @@ class SchemaUnusable(DatabaseError):
         problems: one line each: table and column, what was found, what is wanted, what to do.
     """
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        lines = ["The gateway database cannot be upgraded as it is; nothing was changed.", *problems]
-        super().__init__("\n  ".join([*lines, "Then run again: mail-importer db upgrade"]))
+    def __init__(self, problems: Sequence[Phrase]) -> None:
+        head = Phrase("The gateway database cannot be upgraded as it is; nothing was changed.")
+        last = Phrase("Then run again: mail-importer db upgrade")
+        super().__init__(Phrase.joined(head, *problems, last, by="\n  "))
         self.problems = problems
 
 
@@ -59,7 +64,10 @@ def as_unavailable(exc: sqlalchemy_errors.SQLAlchemyError) -> DatabaseUnavailabl
     """Tell an outage from a fault of the statement: the first is waited out, the second is a bug and must be seen."""
     if isinstance(exc, sqlalchemy_errors.TimeoutError):
         return DatabaseUnavailable(
-            "The gateway database gave no free connection in time; it may be overloaded, or database_pool_size too low."
+            Phrase(
+                "The gateway database gave no free connection in time; it may be overloaded, or database_pool_size "
+                "too low."
+            )
         )
     if not isinstance(exc, sqlalchemy_errors.DBAPIError):
         return None
@@ -67,7 +75,9 @@ def as_unavailable(exc: sqlalchemy_errors.SQLAlchemyError) -> DatabaseUnavailabl
     if fault.meaning.cause is None and not fault.meaning.quotes and _is_outage(exc):
         fault = replace(fault, meaning=UNKNOWN)
     return (
-        None if fault.meaning.cause is None else DatabaseUnavailable(f"The gateway database cannot be used: {fault}.")
+        None
+        if fault.meaning.cause is None
+        else DatabaseUnavailable(Phrase("The gateway database cannot be used: {fault}.", fault=fault))
     )
 
 

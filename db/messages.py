@@ -26,6 +26,7 @@ from db.seen import SeenRecord
 from db.tables import attachment, duplicate, header, message, original, recipient
 from db.tables import seen as seen_table
 from groupcommit import GroupCommit
+from phrases import Phrase
 
 _MOST_IN_ONE_GROUP: Final = 50
 
@@ -38,6 +39,9 @@ MessageKey = tuple[int, str]
 
 class MessageRefused(Exception):
     """The database takes everything else but not this message; trying again will not help."""
+
+    def __init__(self, text: Phrase) -> None:
+        super().__init__(text)
 
 
 class Saved(Enum):
@@ -260,7 +264,7 @@ def _told(outcome: Saved | MessageRefused) -> Saved:
 
 def _refusal(exc: Exception) -> MessageRefused:
     cause = exc.orig if isinstance(exc, DBAPIError) else exc
-    return MessageRefused(f"The gateway database refuses the message: {type(cause).__name__}.")
+    return MessageRefused(Phrase("The gateway database refuses the message: {name}.", name=type(cause).__name__))
 
 
 def known(connection: Connection, keys: list[MessageKey], *, even_seen: bool = True) -> set[MessageKey]:

@@ -20,6 +20,7 @@ from db.history import Action
 from db.locking import by_row
 from db.tables import account_settings, attachment, header, message, original, recipient
 from db.tables import seen as seen_table
+from phrases import Phrase
 
 _row = message.c
 _part = attachment.c
@@ -155,8 +156,11 @@ def delete_messages(connection: Connection, found: Collection[OldMessage]) -> in
         return connection.execute(by_row(delete(message).where(_row.nMessageID.in_(ids)))).rowcount
     except IntegrityError as exc:
         raise MessagesInUse(
-            f"Another table of the gateway database refers to messages that are to be deleted: {exc.orig} "
-            "Delete its rows first, or let its foreign key do so (ON DELETE CASCADE)."
+            Phrase(
+                "Another table of the gateway database refers to messages that are to be deleted: {orig} Delete its "
+                "rows first, or let its foreign key do so (ON DELETE CASCADE).",
+                orig=exc.orig,
+            )
         ) from exc
 
 

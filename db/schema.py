@@ -41,6 +41,7 @@ from db.upgrading.found import schema_of
 from db.upgrading.postgresql import PostgreSQLScript
 from db.upgrading.script import Ending, Script
 from db.upgrading.sqlserver import SqlServerScript
+from phrases import Phrase
 
 VERSION_TABLE: Final = "tblMailImporterVersion"
 OLDEST_PROGRAM: Final = "sOldestProgram"
@@ -86,7 +87,9 @@ def _config(connection: Connection | None = None) -> Config:
 def _head() -> str:
     head = ScriptDirectory.from_config(_config()).get_current_head()
     if head is None:
-        raise SchemaNotCurrent("This installation has no migrations: it is damaged. Install mail-importer again.")
+        raise SchemaNotCurrent(
+            Phrase("This installation has no migrations: it is damaged. Install mail-importer again.")
+        )
     return head
 
 
@@ -148,16 +151,22 @@ def require_current(engine: Engine) -> None:
 def _refused(found: SchemaState) -> SchemaNotCurrent:
     if found.current is None:
         return SchemaNotCurrent(
-            "The gateway database has no tables of mail-importer yet. Run: mail-importer db upgrade"
+            Phrase("The gateway database has no tables of mail-importer yet. Run: mail-importer db upgrade")
         )
     if found.current not in _known():
         return SchemaNotCurrent(
-            f"The gateway database is at revision {found.current}, which this version of mail-importer does not know: "
-            "it was upgraded by a newer one. Install that version here."
+            Phrase(
+                "The gateway database is at revision {current}, which this version of mail-importer does not know: it "
+                "was upgraded by a newer one. Install that version here.",
+                current=found.current,
+            )
         )
     return SchemaNotCurrent(
-        f"The gateway database is at revision {found.current}; this version needs {found.head}. "
-        "Run: mail-importer db upgrade"
+        Phrase(
+            ("The gateway database is at revision {current}; this version needs {head}. Run: mail-importer db upgrade"),
+            current=found.current,
+            head=found.head,
+        )
     )
 
 
@@ -195,7 +204,7 @@ def upgrade(engine: Engine, *, now: datetime) -> SchemaState:
 
 
 def _run_steps(connection: Connection) -> None:
-    in_the_way = [str(each) for each in differences(connection) if each.weight is Weight.BLOCKS]
+    in_the_way = [each.phrase for each in differences(connection) if each.weight is Weight.BLOCKS]
     if in_the_way:
         raise SchemaUnusable(in_the_way)
     _add_version_table(Additions(Applied(connection), schema=schema_of(connection)))

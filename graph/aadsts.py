@@ -7,52 +7,56 @@ For messages to people, and to tell the few transient ones: numbers and texts ch
 from collections.abc import Iterable
 from typing import Final
 
+from phrases import Phrase
+
 TRANSIENT: Final = frozenset({90006, 90012, 90024, 90033})
 CERTIFICATE: Final = frozenset({700027, 700030, 1000502, 7000214, 7000274, 7000277})
 """The certificate is not known for the application, expired, revoked or invalid: another one may serve."""
 
-_CERTIFICATE: Final = (
-    "The certificate is expired, revoked or invalid: make a new one with 'mail-importer certificates new', "
-    "upload its .cer file to the application registration and set its thumbprint on the account."
+_CERTIFICATE: Final = Phrase(
+    "The certificate is expired, revoked or invalid: make a new one with 'mail-importer certificates new', upload its "
+    ".cer file to the application registration and set its thumbprint on the account."
 )
-_OTHER_CLOUD: Final = "The tenant is in another national cloud: correct the setting cloud (global, usgov, dod, china)."
-_WRONG_CREDENTIAL: Final = (
+_OTHER_CLOUD: Final = Phrase(
+    "The tenant is in another national cloud: correct the setting cloud (global, usgov, dod, china)."
+)
+_WRONG_CREDENTIAL: Final = Phrase(
     "The sign-in service saw a client secret or no credential, which this product never sends: check the settings "
     "authority_url and HTTPS_PROXY."
 )
-_CONSENT: Final = (
+_CONSENT: Final = Phrase(
     "Grant admin consent: Entra portal, App registrations, the application, API permissions, 'Grant admin consent' "
     "for Mail.Read (type Application)."
 )
-_SCOPE: Final = "The permission asked for is unknown in this cloud: check that graph_url and authority_url fit."
-_ASSERTION: Final = (
+_SCOPE: Final = Phrase("The permission asked for is unknown in this cloud: check that graph_url and authority_url fit.")
+_ASSERTION: Final = Phrase(
     "The signed assertion was not accepted: check that the account's client id is that of the application to which "
     "the certificate was uploaded, and that authority_url is the sign-in service's own address."
 )
-_USER: Final = (
+_USER: Final = Phrase(
     "The answer speaks of a user sign-in, which this product never does: check that the client id belongs to an "
     "application registration."
 )
-_POLICY: Final = (
-    "A Conditional Access or security policy of the tenant refuses this application: ask the tenant's administrator to "
-    "allow the workload identity from this address."
+_POLICY: Final = Phrase(
+    "A Conditional Access or security policy of the tenant refuses this application: ask the tenant's administrator "
+    "to allow the workload identity from this address."
 )
 
-_ADVICE: Final[dict[int, str]] = {
-    90002: "The tenant was not found: correct the tenant id of the account, or the setting cloud.",
+_ADVICE: Final[dict[int, Phrase]] = {
+    90002: Phrase("The tenant was not found: correct the tenant id of the account, or the setting cloud."),
     90038: _OTHER_CLOUD,
     900382: _OTHER_CLOUD,
-    700016: (
+    700016: Phrase(
         "The application is not in this tenant: correct the account's client id or tenant id, or have the tenant's "
         "administrator consent to the application."
     ),
-    7000112: "The application is disabled: enable it in the Entra portal under Enterprise applications.",
-    700027: (
+    7000112: Phrase("The application is disabled: enable it in the Entra portal under Enterprise applications."),
+    700027: Phrase(
         "Upload the .cer file of this certificate to the application registration (Entra portal, App registrations, "
         "Certificates & secrets), or set on the account the thumbprint of the one that is there; check there that it "
         "has not expired."
     ),
-    700024: "The clock of this machine is wrong: set it, and keep it by time synchronisation.",
+    700024: Phrase("The clock of this machine is wrong: set it, and keep it by time synchronisation."),
     1000502: _CERTIFICATE,
     7000214: _CERTIFICATE,
     7000277: _CERTIFICATE,
@@ -75,16 +79,17 @@ _ADVICE: Final[dict[int, str]] = {
 }
 
 
-def advice_for(aadsts: int | None) -> str:
+def advice_for(aadsts: int | None) -> Phrase:
     """What the administrator should do about an AADSTS number; good for every number and for none."""
     if aadsts is None:
-        return "Check the tenant id and client id of the account, and the settings cloud and authority_url."
+        return Phrase("Check the tenant id and client id of the account, and the settings cloud and authority_url.")
     known = _ADVICE.get(aadsts)
     if known is not None:
         return known
-    return (
-        f"Look the number up at https://login.microsoftonline.com/error?code={aadsts}; check tenant id, client id and "
-        "certificate of the account."
+    return Phrase(
+        "Look the number up at https://login.microsoftonline.com/error?code={aadsts}; check tenant id, client id and "
+        "certificate of the account.",
+        aadsts=aadsts,
     )
 
 

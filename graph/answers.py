@@ -24,6 +24,7 @@ from graph.errors import (
     SyncStateLost,
 )
 from graph.mailbox import Mailbox
+from phrases import Phrase
 
 _TRANSIENT_STATUS: Final = frozenset({408, 429, 500, 502, 503, 504, 509})
 _TRANSIENT_CODES: Final = frozenset(
@@ -105,15 +106,21 @@ def error_from_response(
     }
     if "errorcorruptdata" in answer.codes:
         return ItemCorrupt(
-            f"{text} Exchange cannot read this item; open it in Outlook to see whether it is whole.", **facts
+            Phrase("{text} Exchange cannot read this item; open it in Outlook to see whether it is whole.", text=text),
+            **facts,
         )
     if answer.status == HTTPStatus.GONE or answer.codes & _RESYNC_CODES:
-        return SyncStateLost(f"{text} A new delta round is needed.", location=answer.location, **facts)
+        return SyncStateLost(
+            Phrase("{text} A new delta round is needed.", text=text), location=answer.location, **facts
+        )
     if _is_transient(answer):
         # 429 and 503 say that nothing was begun, and so does a refusal by Exchange; the others leave it open.
         maybe_done = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.SERVICE_UNAVAILABLE
         return GraphUnavailable(
-            f"{text} This passes by itself.", retry_after=answer.retry_after, maybe_done=maybe_done, **facts
+            Phrase("{text} This passes by itself.", text=text),
+            retry_after=answer.retry_after,
+            maybe_done=maybe_done,
+            **facts,
         )
     if answer.codes & _MAILBOX_CODES or answer.says(*_MAILBOX_TEXTS):
         return MailboxNotFound(text, advice=MAILBOX_ADVICE, **facts)
@@ -124,7 +131,7 @@ def error_from_response(
     return RequestRejected(text, **facts)
 
 
-MAILBOX_ADVICE: Final = (
+MAILBOX_ADVICE: Final = Phrase(
     "Check the user id of the account (best the Entra object id), that the user has an Exchange Online licence, and "
     "that the mailbox is neither on-premises nor deleted."
 )
@@ -137,30 +144,32 @@ def _is_transient(answer: _Answer) -> bool:
     return answer.status < HTTPStatus.BAD_REQUEST or answer.status > HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def _access_advice(answer: _Answer) -> str:
+def _access_advice(answer: _Answer) -> Phrase:
     if answer.says("quota", "limit"):
-        return (
+        return Phrase(
             "A quota of Microsoft is used up (1,000 subscriptions per mailbox over all applications): remove what is "
             "no longer needed with 'mail-importer subscriptions'."
         )
     if answer.status == HTTPStatus.UNAUTHORIZED:
-        return (
+        return Phrase(
             "Graph refused a fresh token: check that graph_url and authority_url belong to the same cloud, and that "
             "the application has the permission Mail.Read (type Application) with admin consent."
         )
-    return (
+    return Phrase(
         "Grant the application the permission Mail.Read (type Application; Mail.ReadWrite besides, if mail is moved, "
-        "deleted or marked) with admin consent, and check that no application access policy or RBAC scope excludes the "
-        "mailbox. A change takes 30 minutes to 2 hours to act."
+        "deleted or marked) with admin consent, and check that no application access policy or RBAC scope excludes "
+        "the mailbox. A change takes 30 minutes to 2 hours to act."
     )
 
 
-def _describe(answer: _Answer, doing: str, mailbox: Mailbox | None) -> str:
-    where = f" for {mailbox}" if mailbox else ""
+def _describe(answer: _Answer, doing: str, mailbox: Mailbox | None) -> Phrase:
     code = f" {answer.code}" if answer.code else ""
     said = f": {answer.detail.rstrip('.')}" if answer.detail else ""
     trace = f" (request-id {answer.request_id})" if answer.request_id else ""
-    return f"{doing}{where} was answered {answer.status}{code}{said}{trace}."
+    answered = f"{answer.status}{code}{said}{trace}"
+    if mailbox is None:
+        return Phrase("{doing} was answered {answer}.", doing=doing, answer=answered)
+    return Phrase("{doing} for {mailbox} was answered {answer}.", doing=doing, mailbox=mailbox, answer=answered)
 
 
 def _read_answer(status: int, body: object, headers: Mapping[str, str], now: datetime | None) -> _Answer:

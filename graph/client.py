@@ -38,6 +38,7 @@ from graph.errors import (
 from graph.mailbox import Mailbox
 from graph.slots import CallSlots, LocalSlots
 from graph.transport import proxy_for, tls_context
+from phrases import Phrase
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -302,7 +303,12 @@ class GraphClient:
 
     def _target(self, mailbox: Mailbox, url: str, params: Mapping[str, str] | None) -> URL:
         if not _PLAIN_LINK.fullmatch(url):
-            raise RequestRejected(f"A link of Graph for {mailbox} holds characters no address has; it is not followed.")
+            raise RequestRejected(
+                Phrase(
+                    "A link of Graph for {mailbox} holds characters no address has; it is not followed.",
+                    mailbox=mailbox,
+                )
+            )
         if not _ABSOLUTE.match(url):
             query = "?" + urlencode(params, quote_via=quote, safe="$,()':/") if params else ""
             return URL(f"{self._base}{url.lstrip('/')}{query}", encoded=True)
@@ -310,8 +316,12 @@ class GraphClient:
         if target is None or target.origin() != self._origin or target.user is not None:
             # Whoever can put a link into an answer must not get our token with it.
             raise RequestRejected(
-                f"A link of Graph for {mailbox} leads to another service than {self._origin}; it is not followed. "
-                "Check the setting graph_url, and whether something between changes answers."
+                Phrase(
+                    "A link of Graph for {mailbox} leads to another service than {origin}; it is not followed. Check "
+                    "the setting graph_url, and whether something between changes answers.",
+                    mailbox=mailbox,
+                    origin=self._origin,
+                )
             )
         return target
 
@@ -324,7 +334,12 @@ class GraphClient:
                     return await self._again(call, attempt, error)
         except TimeoutError as reason:
             raise GraphUnavailable(
-                f"{call.doing} for {call.mailbox} was not answered within {call.deadline.seconds:.0f} seconds.",
+                Phrase(
+                    "{doing} for {mailbox} was not answered within {seconds:.0f} seconds.",
+                    doing=call.doing,
+                    mailbox=call.mailbox,
+                    seconds=call.deadline.seconds,
+                ),
                 maybe_done=call.method not in _REPEATABLE,
             ) from reason
 
@@ -504,8 +519,15 @@ def _decoded(call: _Call, response: aiohttp.ClientResponse, body: bytes) -> Any:
     except (ValueError, RecursionError) as reason:
         kind = harmless(response.headers.get("Content-Type"), 60) or "no content type"
         raise GraphUnavailable(
-            f"{call.doing} for {call.mailbox} was answered {response.status}, but not with whole JSON ({kind}, "
-            f"{len(body)} bytes). If this lasts, look for a proxy that changes answers.",
+            Phrase(
+                "{doing} for {mailbox} was answered {status}, but not with whole JSON ({kind}, {count} bytes). If "
+                "this lasts, look for a proxy that changes answers.",
+                doing=call.doing,
+                mailbox=call.mailbox,
+                status=response.status,
+                kind=kind,
+                count=len(body),
+            ),
             status=response.status,
             maybe_done=call.method not in _REPEATABLE,
             request_id=harmless(response.headers.get("request-id"), 100) or None,
@@ -526,15 +548,18 @@ def _unreachable(call: _Call, reason: BaseException) -> GraphUnavailable:
     """A fault of the connection; whether Graph has seen the request depends on when it came."""
     begun = False
     if isinstance(reason, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
-        what = "its TLS certificate is not trusted, or TLS failed; if a proxy inspects TLS, set ca_bundle to its root"
+        what = Phrase(
+            "its TLS certificate is not trusted, or TLS failed; if a proxy inspects TLS, set ca_bundle to its root"
+        )
     elif isinstance(reason, (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError)):
-        what = "the proxy did not connect; check HTTPS_PROXY and NO_PROXY"
+        what = Phrase("the proxy did not connect; check HTTPS_PROXY and NO_PROXY")
     elif isinstance(reason, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
-        what = "no connection; check network, DNS and HTTPS_PROXY"
+        what = Phrase("no connection; check network, DNS and HTTPS_PROXY")
     elif isinstance(reason, TimeoutError):
-        begun, what = True, "the answer took too long"
+        begun, what = True, Phrase("the answer took too long")
     else:
-        begun, what = True, f"the connection broke ({type(reason).__name__})"
+        begun, what = True, Phrase("the connection broke ({name})", name=type(reason).__name__)
     return GraphUnavailable(
-        f"{call.doing} for {call.mailbox} failed: {what}.", maybe_done=begun and call.method not in _REPEATABLE
+        Phrase("{doing} for {mailbox} failed: {what}.", doing=call.doing, mailbox=call.mailbox, what=what),
+        maybe_done=begun and call.method not in _REPEATABLE,
     )

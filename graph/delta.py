@@ -14,6 +14,7 @@ from graph.errors import GraphError, GraphUnavailable, ItemGone, MailboxNotFound
 from graph.listing import FolderItem, link_in, read_items
 from graph.mailbox import Mailbox
 from graph.messages import MailReader, folder_path, object_in
+from phrases import Phrase
 
 # No $filter: with one Graph returns 5,000 messages at most, and the rest would be missing without a word (section 6).
 _FIRST: Final = {"$select": "id,receivedDateTime", "changeType": "created"}
@@ -72,7 +73,9 @@ class DeltaReader:
         listed = read_items(page, mailbox)
         following, complete = _following(page, mailbox)
         if following == link and not complete:
-            raise GraphUnavailable(f"Graph pages the changes of {mailbox} in a circle. Try again later.")
+            raise GraphUnavailable(
+                Phrase("Graph pages the changes of {mailbox} in a circle. Try again later.", mailbox=mailbox)
+            )
         return DeltaPage(listed.items, following, complete, listed.unreadable)
 
     async def _ask(self, mailbox: Mailbox, folder: str, link: str | None) -> object:
@@ -90,7 +93,9 @@ class DeltaReader:
         if isinstance(error, SyncStateLost):
             if link is not None:
                 return error
-            return GraphUnavailable(f"{error} Yet this was the beginning of one. Try again later.", **error.facts)
+            return GraphUnavailable(
+                Phrase("{why} Yet this was the beginning of one. Try again later.", why=error), **error.facts
+            )
         if link is not None and isinstance(error, RequestRejected):
             # The token in it cannot be read, or it leads to another service, as after a change of graph_url. The link
             # is all there was to be refused: the rest of the request is the same for every folder.
@@ -107,11 +112,19 @@ def _following(page: Mapping[str, Any], mailbox: Mailbox) -> tuple[str, bool]:
         return more, False
     if done is not None and more is None:
         return done, True
-    what = "neither a nextLink nor a deltaLink" if more is None else "both a nextLink and a deltaLink"
+    what = Phrase("both a nextLink and a deltaLink")
+    if more is None:
+        what = Phrase("neither a nextLink nor a deltaLink")
     raise GraphUnavailable(
-        f"A page of the changes of {mailbox} bears {what}, so it is not known where they go on. Try again later."
+        Phrase(
+            "A page of the changes of {mailbox} bears {what}, so it is not known where they go on. Try again later.",
+            mailbox=mailbox,
+            what=what,
+        )
     )
 
 
 def _link_lost(error: GraphError) -> SyncStateLost:
-    return SyncStateLost(f"{error} The delta link is no longer good: a new delta round is needed.", **error.facts)
+    return SyncStateLost(
+        Phrase("{why} The delta link is no longer good: a new delta round is needed.", why=error), **error.facts
+    )

@@ -49,7 +49,7 @@ class GraphError(Exception):
 
     def __init__(
         self,
-        text: str,
+        text: Phrase,
         *,
         status: int | None = None,
         code: str | None = None,
@@ -82,7 +82,7 @@ class GraphUnavailable(GraphError):
 
     def __init__(
         self,
-        text: str,
+        text: Phrase,
         *,
         retry_after: float | None = None,
         maybe_done: bool = False,
@@ -103,9 +103,9 @@ class AccountError(GraphError):
 
     def __init__(
         self,
-        summary: str,
+        summary: Phrase,
         *,
-        advice: str,
+        advice: Phrase,
         **facts: Unpack[Facts],
     ) -> None:
         super().__init__(Phrase.joined(summary, advice), **facts)
@@ -159,9 +159,9 @@ class CertificateError(AccountError, ValueError):
 
     def __init__(
         self,
-        summary: str,
+        summary: Phrase,
         *,
-        advice: str,
+        advice: Phrase,
         fault: CertificateFault,
         **facts: Unpack[Facts],
     ) -> None:
@@ -178,9 +178,9 @@ class SignInRefused(AccountError):
 
     def __init__(
         self,
-        summary: str,
+        summary: Phrase,
         *,
-        advice: str,
+        advice: Phrase,
         aadsts: int | None = None,
         **facts: Unpack[Facts],
     ) -> None:
@@ -225,7 +225,7 @@ class SyncStateLost(GraphError):
 
     def __init__(
         self,
-        text: str,
+        text: Phrase,
         *,
         location: str | None = None,
         **facts: Unpack[Facts],
@@ -251,7 +251,7 @@ class SubscriptionExists(SubscriptionError):
 
     def __init__(
         self,
-        text: str,
+        text: Phrase,
         *,
         subscription_id: str | None = None,
         **facts: Unpack[Facts],
@@ -269,7 +269,7 @@ class ExpirationTooFar(SubscriptionError):
 
     def __init__(
         self,
-        text: str,
+        text: Phrase,
         *,
         minutes: int,
         **facts: Unpack[Facts],

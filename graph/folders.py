@@ -19,6 +19,7 @@ from graph.errors import FolderNotFound, GraphUnavailable, ItemGone, MailboxNotF
 from graph.listing import link_in
 from graph.mailbox import Mailbox
 from graph.messages import MailReader, folder_path, mailbox_path, object_in, well_known_folder
+from phrases import Phrase
 
 CALL_SECONDS: Final = 20.0
 """How long a call may take that is made after an import: others wait for its mailbox."""
@@ -123,7 +124,9 @@ class MailFolders:
             if link is None:
                 return None
             url, params = link, None
-        raise GraphUnavailable(f"Graph pages the folders of {mailbox} in a circle. Try again later.")
+        raise GraphUnavailable(
+            Phrase("Graph pages the folders of {mailbox} in a circle. Try again later.", mailbox=mailbox)
+        )
 
 
 def _same(one: object, other: str) -> bool:
@@ -137,13 +140,23 @@ def _plain(name: str) -> str:
 def _id_in(folder: dict[str, Any], mailbox: Mailbox) -> str:
     found = folder.get("id")
     if not isinstance(found, str) or not found:
-        raise GraphUnavailable(f"Graph named a folder of {mailbox} without its id. Try again later.")
+        raise GraphUnavailable(
+            Phrase("Graph named a folder of {mailbox} without its id. Try again later.", mailbox=mailbox)
+        )
     return found
 
 
 def _not_made(mailbox: Mailbox, name: str, path: str, error: RequestRejected) -> FolderNotFound:
     return FolderNotFound(
-        f"The folder '{path}' of {mailbox} is not there, and its part '{name}' cannot be made: {error}",
-        advice="Make the folder in Outlook, or name another one: mail-importer accounts update NAME --move-to FOLDER",
+        Phrase(
+            "The folder '{path}' of {mailbox} is not there, and its part '{name}' cannot be made: {why}",
+            path=path,
+            mailbox=mailbox,
+            name=name,
+            why=error,
+        ),
+        advice=Phrase(
+            "Make the folder in Outlook, or name another one: mail-importer accounts update NAME --move-to FOLDER"
+        ),
         **error.facts,
     )

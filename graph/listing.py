@@ -8,6 +8,7 @@ from typing import Any
 from graph.errors import GraphUnavailable
 from graph.mailbox import Mailbox
 from graph.times import read_time
+from phrases import Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,9 @@ def read_items(page: Mapping[str, Any], mailbox: Mailbox) -> Listed:
     """
     value = page.get("value")
     if not isinstance(value, list):
-        raise GraphUnavailable(f"A page of messages of {mailbox} holds no list. Try again later.")
+        raise GraphUnavailable(
+            Phrase("A page of messages of {mailbox} holds no list. Try again later.", mailbox=mailbox)
+        )
     found: dict[str, FolderItem] = {}
     unreadable = 0
     for entry in value:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from phrases import Phrase
+
 
 class AccountFacts(Protocol):
     """The columns of an account that open its mailbox, as whoever reads the database holds them."""
@@ -77,4 +79,4 @@ class Mailbox:
         return self.client_id.lower(), self.user_id.lower()
 
     def __str__(self) -> str:
-        return f"account '{self.account_name}' (mailbox {self.user_id})"
+        return Phrase("account '{account}' (mailbox {user_id})", account=self.account_name, user_id=self.user_id)

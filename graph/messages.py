@@ -21,6 +21,7 @@ from graph.errors import (
 from graph.listing import FolderItem, link_in, read_items
 from graph.mailbox import Mailbox
 from graph.times import time_text
+from phrases import Phrase
 
 MESSAGE_FIELDS: Final = (
     "id,internetMessageId,conversationId,conversationIndex,subject,from,sender,toRecipients,ccRecipients,"
@@ -146,7 +147,11 @@ class MailReader:
                 url, params = link, None
         except (ItemGone, MailboxNotFound) as error:
             raise await self._judged(mailbox, error) from error
-        raise GraphUnavailable(f"Graph pages the attachments of a message of {mailbox} in a circle. Try again later.")
+        raise GraphUnavailable(
+            Phrase(
+                "Graph pages the attachments of a message of {mailbox} in a circle. Try again later.", mailbox=mailbox
+            )
+        )
 
     async def attachment(self, mailbox: Mailbox, message_id: str, attachment_id: str) -> dict[str, Any]:
         """One attachment with all its fields; `contentBytes` (base64) if it is a file.
@@ -200,7 +205,9 @@ class MailReader:
             raise await self._judged(mailbox, error) from error
         folder_id = answer.get("parentFolderId")
         if not isinstance(folder_id, str) or not folder_id:
-            raise GraphUnavailable(f"Graph did not say in which folder a message of {mailbox} is. Try again later.")
+            raise GraphUnavailable(
+                Phrase("Graph did not say in which folder a message of {mailbox} is. Try again later.", mailbox=mailbox)
+            )
         return folder_id
 
     async def immutable_id(self, mailbox: Mailbox, message_id: str) -> str:
@@ -217,7 +224,9 @@ class MailReader:
             raise await self._judged(mailbox, error) from error
         found = answer.get("id")
         if not isinstance(found, str) or not found:
-            raise GraphUnavailable(f"Graph did not say which id a message of {mailbox} has. Try again later.")
+            raise GraphUnavailable(
+                Phrase("Graph did not say which id a message of {mailbox} has. Try again later.", mailbox=mailbox)
+            )
         return found
 
     async def folder_page(
@@ -247,7 +256,9 @@ class MailReader:
         listed = read_items(page, mailbox)
         following = link_in(page, "@odata.nextLink")
         if following is not None and following == link:
-            raise GraphUnavailable(f"Graph pages the messages of {mailbox} in a circle. Try again later.")
+            raise GraphUnavailable(
+                Phrase("Graph pages the messages of {mailbox} in a circle. Try again later.", mailbox=mailbox)
+            )
         return FolderPage(listed.items, following, listed.unreadable)
 
     async def find(self, mailbox: Mailbox, folder: str, internet_message_id: str) -> list[FolderItem]:
@@ -278,7 +289,9 @@ class MailReader:
             if link is None:
                 return found
             url, params = link, None
-        raise GraphUnavailable(f"Graph pages the messages of {mailbox} in a circle. Try again later.")
+        raise GraphUnavailable(
+            Phrase("Graph pages the messages of {mailbox} in a circle. Try again later.", mailbox=mailbox)
+        )
 
     async def probe(self, mailbox: Mailbox, folder: str = _INBOX) -> dict[str, Any]:
         """`id` and `displayName` of the folder: the cheapest proof that sign-in, grant, mailbox and folder are good.
@@ -296,8 +309,12 @@ class MailReader:
                 raise _mailbox_missing(mailbox, error) from error
             await self.probe(mailbox)
             raise FolderNotFound(
-                f"The folder '{folder}' does not exist in the mailbox of {mailbox}.",
-                advice="Set the folder of the account to a well-known name such as inbox, or to the id of a folder.",
+                Phrase(
+                    "The folder '{folder}' does not exist in the mailbox of {mailbox}.", folder=folder, mailbox=mailbox
+                ),
+                advice=Phrase(
+                    "Set the folder of the account to a well-known name such as inbox, or to the id of a folder."
+                ),
                 **error.facts,
             ) from error
 
@@ -320,7 +337,7 @@ class MailReader:
             return fault
         if isinstance(error, RequestRejected):
             return error
-        return GraphUnavailable(f"{error} Yet the folder answers. Try again later.", **error.facts)
+        return GraphUnavailable(Phrase("{why} Yet the folder answers. Try again later.", why=error), **error.facts)
 
     async def _folder(self, mailbox: Mailbox, folder: str) -> dict[str, Any]:
         url = folder_path(mailbox, folder)
@@ -348,7 +365,9 @@ class MailReader:
             return missing
         if isinstance(error, ItemGone):
             return error
-        return ItemGone(f"{error.summary} The mailbox answers, so the message is gone.", **error.facts)
+        return ItemGone(
+            Phrase("{summary} The mailbox answers, so the message is gone.", summary=error.summary), **error.facts
+        )
 
 
 def message_path(mailbox: Mailbox, message_id: str) -> str:
@@ -374,9 +393,11 @@ def _attachment(mailbox: Mailbox, message_id: str, attachment_id: str) -> str:
 
 
 def _mailbox_missing(mailbox: Mailbox, error: GraphError) -> MailboxNotFound:
-    reason = " ".join(filter(None, (error.code, error.detail))) or "no reason given"
+    reason = " ".join(filter(None, (error.code, error.detail))).rstrip(".") or Phrase("no reason given")
     return MailboxNotFound(
-        f"There is no mailbox for {mailbox}: {reason.rstrip('.')}.", advice=MAILBOX_ADVICE, **error.facts
+        Phrase("There is no mailbox for {mailbox}: {reason}.", mailbox=mailbox, reason=reason),
+        advice=MAILBOX_ADVICE,
+        **error.facts,
     )
 
 
@@ -387,5 +408,7 @@ def object_in(answer: object) -> dict[str, Any]:
         GraphUnavailable: it is something else, which Graph never sends.
     """
     if not isinstance(answer, dict):
-        raise GraphUnavailable(f"Graph answered with {type(answer).__name__} where an object belongs. Try again later.")
+        raise GraphUnavailable(
+            Phrase("Graph answered with {name} where an object belongs. Try again later.", name=type(answer).__name__)
+        )
     return answer

@@ -30,6 +30,7 @@ from graph.errors import (
 from graph.mailbox import Mailbox
 from graph.messages import well_known_folder
 from graph.times import read_time, time_text
+from phrases import Phrase
 
 # Graph validates both addresses before it answers, which can take over 10 seconds.
 _CREATE_SECONDS: Final = 40.0
@@ -157,13 +158,13 @@ class SubscriptionClient:
             seen.add(url)
             page = await self._request(mailbox, "GET", url, kind=CallKind.LIST)
             if not isinstance(page, Mapping):
-                raise GraphUnavailable("Graph's list of subscriptions is not an object. Try again later.")
+                raise GraphUnavailable(Phrase("Graph's list of subscriptions is not an object. Try again later."))
             found.extend(_subscription(item) for item in page.get("value") or ())
             link = page.get("@odata.nextLink")
             if not isinstance(link, str) or not link:
                 return found
             url = link
-        raise GraphUnavailable("Graph pages the list of subscriptions in a circle. Try again later.")
+        raise GraphUnavailable(Phrase("Graph pages the list of subscriptions in a circle. Try again later."))
 
     async def get(self, mailbox: Mailbox, subscription_id: str) -> GraphSubscription:
         """One subscription.
@@ -224,12 +225,15 @@ def _path(subscription_id: str) -> str:
 
 def _subscription(answer: object) -> GraphSubscription:
     if not isinstance(answer, Mapping) or not isinstance(answer.get("id"), str):
-        raise GraphUnavailable("Graph's answer about a subscription bears no id. Try again later.", maybe_done=True)
+        raise GraphUnavailable(
+            Phrase("Graph's answer about a subscription bears no id. Try again later."), maybe_done=True
+        )
     try:
         expires = read_time(answer.get("expirationDateTime"))
     except ValueError as reason:
         raise GraphUnavailable(
-            f"Graph gave subscription {answer['id']} an expiry that is no time. Try again later.", maybe_done=True
+            Phrase("Graph gave subscription {id} an expiry that is no time. Try again later.", id=answer["id"]),
+            maybe_done=True,
         ) from reason
     return GraphSubscription(
         id=answer["id"],
@@ -243,38 +247,49 @@ def _subscription(answer: object) -> GraphSubscription:
 
 
 def _gone(error: GraphError, subscription_id: str) -> SubscriptionGone:
-    return SubscriptionGone(f"Graph has no subscription {subscription_id} (any more): create a new one.", **error.facts)
+    return SubscriptionGone(
+        Phrase(
+            "Graph has no subscription {subscription_id} (any more): create a new one.", subscription_id=subscription_id
+        ),
+        **error.facts,
+    )
 
 
 def _create_error(error: GraphError, mailbox: Mailbox, notification_url: str) -> GraphError:
     if _NO_FOLDER.search(error.detail):
         return FolderNotFound(
-            f"{error} The folder or mailbox of {mailbox} does not exist.",
-            advice="Check folder and user id of the account with 'mail-importer accounts test'.",
+            Phrase("{why} The folder or mailbox of {mailbox} does not exist.", why=error, mailbox=mailbox),
+            advice=Phrase("Check folder and user id of the account with 'mail-importer accounts test'."),
             **error.facts,
         )
     if isinstance(error, ItemGone):
-        return MailboxNotFound(str(error), advice=MAILBOX_ADVICE, **error.facts)
+        return MailboxNotFound(Phrase.of(error), advice=MAILBOX_ADVICE, **error.facts)
     return _typed(error, notification_url)
 
 
-def _typed(error: GraphError, notification_url: str = "the notification address") -> GraphError:
+def _typed(error: GraphError, notification_url: str | None = None) -> GraphError:
     """The error as one about a subscription, where its text leaves no other way (graph.md section 1)."""
     if not isinstance(error, (RequestRejected, GraphUnavailable)):
         return error
     if found := _MINUTES.search(error.detail):
         return ExpirationTooFar(
-            f"Graph keeps such a subscription for at most {found[1]} minutes.", minutes=int(found[1]), **error.facts
+            Phrase("Graph keeps such a subscription for at most {minutes} minutes.", minutes=found[1]),
+            minutes=int(found[1]),
+            **error.facts,
         )
     if error.status == HTTPStatus.CONFLICT:
         guid = _GUID.search(error.detail)
-        return SubscriptionExists(str(error), subscription_id=guid[0].lower() if guid else None, **error.facts)
+        return SubscriptionExists(Phrase.of(error), subscription_id=guid[0].lower() if guid else None, **error.facts)
     if error.status == HTTPStatus.BAD_REQUEST and _NOT_VALIDATED.search(error.detail):
         return EndpointNotValidated(
-            f"Graph called {notification_url} and did not get its validation token back: {error.detail.rstrip('.')}. "
-            "The address must be reachable from the internet over HTTPS with a publicly trusted, complete certificate "
-            "chain, accept TLS 1.2, and reach the running receiver within 10 seconds, without sign-in or firewall in "
-            "front. It is tried again.",
+            Phrase(
+                "Graph called {notification_url} and did not get its validation token back: {detail}. The address "
+                "must be reachable from the internet over HTTPS with a publicly trusted, complete certificate chain, "
+                "accept TLS 1.2, and reach the running receiver within 10 seconds, without sign-in or firewall in "
+                "front. It is tried again.",
+                notification_url=notification_url or Phrase("the notification address"),
+                detail=error.detail.rstrip("."),
+            ),
             **error.facts,
         )
     return error

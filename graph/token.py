@@ -455,28 +455,43 @@ def _refuse(
     ):
         raise _overloaded(mailbox, session) from reason
     code = codes[0] if codes else None
-    said = harmless(answer.get("error_description") or answer.get("error"), 300) or "no reason given"
+    detail = harmless(answer.get("error_description") or answer.get("error"), 300)
+    said = Phrase.verbatim(detail.rstrip(".")) if detail else Phrase("no reason given")
     if status is None:
-        said = "the authority is not a valid https address with a tenant"
+        said = Phrase("the authority is not a valid https address with a tenant")
     raise SignInRefused(
-        f"Sign-in for {mailbox}, tenant {mailbox.tenant_id}, application {mailbox.client_id}, certificate "
-        f"{mailbox.thumbprint} was refused: {said.rstrip('.')}.",
+        Phrase(
+            "Sign-in for {mailbox}, tenant {tenant_id}, application {client_id}, certificate {thumbprint} was "
+            "refused: {said}.",
+            mailbox=mailbox,
+            tenant_id=mailbox.tenant_id,
+            client_id=mailbox.client_id,
+            thumbprint=mailbox.thumbprint,
+            said=said,
+        ),
         advice=aadsts.advice_for(code),
         aadsts=code,
         status=status,
         code=harmless(answer.get("error"), 100) or None,
         request_id=harmless(answer.get("correlation_id"), 100) or None,
-        detail=said,
+        detail=detail or said,
     ) from reason
 
 
 def _overloaded(mailbox: Mailbox, session: _Session) -> GraphUnavailable:
     status = session.last.status_code if session.last is not None else None
     answer = session.last_error()
-    said = harmless(answer.get("error_description") or answer.get("error"), 300) or "no JSON; is there a proxy between?"
+    said = harmless(answer.get("error_description") or answer.get("error"), 300) or Phrase(
+        "no JSON; is there a proxy between?"
+    )
     headers = {name.lower(): value for name, value in session.last.headers.items()} if session.last is not None else {}
     return GraphUnavailable(
-        f"The sign-in service did not serve {mailbox} (status {status}: {said}). This passes by itself.",
+        Phrase(
+            "The sign-in service did not serve {mailbox} (status {status}: {said}). This passes by itself.",
+            mailbox=mailbox,
+            status=status,
+            said=said,
+        ),
         retry_after=retry_after_seconds(headers),
         status=status,
         code=harmless(answer.get("error"), 100) or None,
@@ -486,12 +501,20 @@ def _overloaded(mailbox: Mailbox, session: _Session) -> GraphUnavailable:
 
 def _unreachable(mailbox: Mailbox, authority_url: str, reason: requests.RequestException) -> GraphUnavailable:
     if isinstance(reason, requests.exceptions.ProxyError):
-        what, advice = "the proxy did not connect", "Check HTTPS_PROXY and NO_PROXY."
+        what, advice = Phrase("the proxy did not connect"), Phrase("Check HTTPS_PROXY and NO_PROXY.")
     elif isinstance(reason, requests.exceptions.SSLError):
-        what = "its TLS certificate is not trusted, or TLS failed"
-        advice = "If a proxy inspects TLS, put its root into the setting ca_bundle."
+        what = Phrase("its TLS certificate is not trusted, or TLS failed")
+        advice = Phrase("If a proxy inspects TLS, put its root into the setting ca_bundle.")
     elif isinstance(reason, requests.exceptions.Timeout):
-        what, advice = "it did not answer in time", "Check the network and HTTPS_PROXY."
+        what, advice = Phrase("it did not answer in time"), Phrase("Check the network and HTTPS_PROXY.")
     else:
-        what, advice = "no connection", "Check the network, DNS and HTTPS_PROXY."
-    return GraphUnavailable(f"The sign-in service {authority_url} cannot be reached for {mailbox}: {what}. {advice}")
+        what, advice = Phrase("no connection"), Phrase("Check the network, DNS and HTTPS_PROXY.")
+    return GraphUnavailable(
+        Phrase(
+            "The sign-in service {authority_url} cannot be reached for {mailbox}: {what}. {advice}",
+            authority_url=authority_url,
+            mailbox=mailbox,
+            what=what,
+            advice=advice,
+        )
+    )

@@ -10,6 +10,8 @@ from urllib.request import getproxies, proxy_bypass
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
 
+from phrases import Phrase
+
 
 def tls_context(ca_bundle: Path | None = None) -> ssl.SSLContext:
     """TLS 1.2 or newer, trusting the system's roots and those of `ca_bundle`.
@@ -89,5 +91,9 @@ def _roots_of_folder(folder: str | None) -> list[x509.Certificate | None]:
 
 def _bad_bundle(ca_bundle: Path, reason: Exception) -> ValueError:
     return ValueError(
-        f"The setting ca_bundle names {ca_bundle}, which is not a readable PEM file of certificates: {reason}"
+        Phrase(
+            "The setting ca_bundle names {ca_bundle}, which is not a readable PEM file of certificates: {reason}",
+            ca_bundle=ca_bundle,
+            reason=reason,
+        )
     )

@@ -7,11 +7,16 @@ Nothing here knows which language that is.
     Phrase("Account {name!r} is added and enabled.", name="laboratory")
     Phrase.counted("{n} action is due again.", "{n} actions are due again.", n=3)
 
-Templates are literals where they are said: `pybabel extract -k Phrase -k Phrase.counted:1,2` finds them.
+An error that was made of a phrase keeps it: `str(error)` is that phrase, and so is `Phrase.of(error)`, which has its
+type, too.
+Templates are literals where they are said: `make messages` finds them.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, Self
+from datetime import datetime
+from typing import Any, Final, Protocol, Self
+
+_PLAIN: Final = (str, int, float, datetime)
 
 
 class Catalogue(Protocol):
@@ -31,7 +36,7 @@ class Phrase(str):
 
     Args:
         template: in the syntax of `str.format`, named fields only; a literal.
-        values: what goes into it. A value that is a phrase is said in the other language too.
+        values: what goes into it. A value that is a phrase, or whose `str` is one, is said in the other language too.
 
     Raises:
         KeyError: the template names a value that was not given.
@@ -66,11 +71,27 @@ class Phrase(str):
         return cls._made("{text}", None, 1, {"text": text})
 
     @classmethod
-    def _made(cls, template: str, plural: str | None, count: int, values: Mapping[str, object]) -> Self:
+    def of_template(cls, one: str, many: str | None, values: Mapping[str, object], *, n: int = 1) -> Self:
+        """A phrase of a template that is a literal somewhere else; `many`: its second form, if it counts."""
+        return cls._made(one, many, n, values)
+
+    @classmethod
+    def of(cls, thing: object) -> "Phrase":
+        """What an error, or anything else, says: the phrase it was made of, or else its text."""
+        text = str(thing)
+        return text if isinstance(text, Phrase) else cls.verbatim(text)
+
+    @classmethod
+    def _made(cls, template: str, plural: str | None, count: int, given: Mapping[str, object]) -> Self:
+        values = {name: _told(value) for name, value in given.items()}
         used = template if plural is None or count == 1 else plural
         phrase = super().__new__(cls, used.format(**values) if values else used)
         phrase._template, phrase._plural, phrase._count, phrase._values = template, plural, count, values
         return phrase
+
+    def __str__(self) -> str:
+        """Itself: `str` makes no plain text of it, so that an error gives back the phrase it was made of."""
+        return self
 
     def __reduce__(self) -> tuple[Callable[..., "Phrase"], tuple[Any, ...]]:
         """Copied and sent to other processes with all that it remembers."""
@@ -86,6 +107,14 @@ class Phrase(str):
             template = catalogue.ngettext(self._template, self._plural, self._count)
         values = {name: _said(value, catalogue) for name, value in self._values.items()}
         return template.format(**values) if values else template
+
+
+def _told(value: object) -> object:
+    """A value as it is kept: of an error its text, which may be a phrase, and so of whatever else speaks in phrases."""
+    if isinstance(value, _PLAIN):
+        return value
+    text = str(value)
+    return text if isinstance(text, Phrase) or isinstance(value, BaseException) else value
 
 
 def _said(value: object, catalogue: Catalogue) -> object:

@@ -64,11 +64,14 @@ class AccountDirectory:
         """
         account = self._known[account_id][1]
         if account is None or account.removed:
-            raise Unprocessable("AccountUnknown", f"Account {account_id} was removed; its mail is not imported.")
+            raise Unprocessable(
+                "AccountUnknown",
+                Phrase("Account {account_id} was removed; its mail is not imported.", account_id=account_id),
+            )
         if not account.enabled:
             raise Unprocessable(
                 "AccountDisabled",
-                f"Account {account.settings.name!r} is disabled. Enable it, then replay.",
+                Phrase("Account {name!r} is disabled. Enable it, then replay.", name=account.settings.name),
             )
         return Mailbox.of(account_id, account.settings)
 
@@ -76,7 +79,9 @@ class AccountDirectory:
         """What the administrator filled in, of an account that `refresh` has read and `mailbox` gives."""
         account = self._known[account_id][1]
         if account is None:
-            raise Unprocessable("AccountUnknown", f"Account {account_id} is not there any more.")
+            raise Unprocessable(
+                "AccountUnknown", Phrase("Account {account_id} is not there any more.", account_id=account_id)
+            )
         return account.settings
 
     def mail_filter(self, account_id: int) -> MailFilter | None:

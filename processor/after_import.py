@@ -23,6 +23,7 @@ from db.errors import DatabaseUnavailable
 from graph.errors import AccountError, GraphError, GraphUnavailable
 from graph.mailbox import Mailbox
 from groupcommit import GroupCommit
+from phrases import Phrase
 from processor.accounts import AFTER_IMPORT, AccountDirectory, Holds
 from processor.errors import Unprocessable, where_of
 from processor.mailbox_actions import ActionRefused, ActionTaker
@@ -218,14 +219,21 @@ class AfterImport:
                 yield
         except TimeoutError as reason:
             raise GraphUnavailable(
-                f"'{action.kind}' for {mailbox} took more than {seconds:.0f} seconds. It is tried again."
+                Phrase(
+                    "'{kind}' for {mailbox} took more than {seconds:.0f} seconds. It is tried again.",
+                    kind=action.kind,
+                    mailbox=mailbox,
+                    seconds=seconds,
+                )
             ) from reason
 
     def _not_served(self, action: Action, exc: Unprocessable) -> Ended:
         if exc.reason == "AccountDisabled":
             return self._waits(action, _DISABLED_FOR)
         self._count(action, "failed")
-        return Ended(action, State.FAILED, action.attempts, detail="The account was removed before it was done.")
+        return Ended(
+            action, State.FAILED, action.attempts, detail=Phrase("The account was removed before it was done.")
+        )
 
     def _waits(self, action: Action, wait: timedelta) -> Ended:
         self._count(action, "waiting")
@@ -233,10 +241,10 @@ class AfterImport:
 
     def _failed(self, action: Action, exc: Exception, facts: dict[str, str]) -> Ended:
         attempts = action.attempts + 1
-        detail = str(exc)
+        detail = Phrase.of(exc)
         if not isinstance(exc, GraphError | ActionRefused):
             # An error nobody foresaw may quote what it choked on, and that may be mail.
-            detail = "An error in mail-importer itself; its log has the place (after_import_failed)."
+            detail = Phrase("An error in mail-importer itself; its log has the place (after_import_failed).")
             _tell(exc, **facts)
         most = _MOST_OUTAGES if isinstance(exc, GraphUnavailable) else _MOST_ATTEMPTS
         if isinstance(exc, ActionRefused) or attempts >= most:

@@ -3,12 +3,13 @@
 import traceback
 
 from graph.errors import AccountError
+from phrases import Phrase
 
 
 class Unprocessable(Exception):
     """No number of attempts will import this. `reason` is a fixed word for the dead letter."""
 
-    def __init__(self, reason: str, description: str) -> None:
+    def __init__(self, reason: str, description: Phrase) -> None:
         super().__init__(description)
         self.reason = reason
 

@@ -10,6 +10,7 @@ from bus.notification import UnreadableNotification
 from bus.queue import Delivery
 from db.messages import MessageRefused
 from graph.errors import GraphError, GraphUnavailable
+from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable
 
 FORESEEN: Final = (GraphError, MessageChanged, MessageRefused, Unprocessable, UnreadableNotification)
@@ -38,7 +39,7 @@ class DeadLetter:
     """Put aside for an operator."""
 
     reason: str
-    description: str
+    description: Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,9 @@ def fate_of(error: Exception, delivery: Delivery, *, now: datetime, random: Rand
     """Decide. Trouble of a whole account is not decided here but by `processor.accounts.Holds`."""
     reason = type(error).__name__
     if isinstance(error, Unprocessable | UnreadableNotification):
-        return DeadLetter(error.reason, str(error))
+        return DeadLetter(error.reason, Phrase.of(error))
     if isinstance(error, MessageRefused):
-        return DeadLetter(reason, str(error))
+        return DeadLetter(reason, Phrase.of(error))
     if isinstance(error, GraphUnavailable) and _is_an_outage(error, delivery, now):
         wait = max(timedelta(seconds=error.retry_after or 0), _OUTAGE_DELAY)
         return Retry(wait * random.uniform(1.0, 1.5), counted=False, cause=reason)
@@ -75,9 +76,10 @@ def _is_a_timeout(error: Exception) -> bool:
     return isinstance(error, GraphUnavailable) and error.status == HTTPStatus.GATEWAY_TIMEOUT
 
 
-def _describe(error: Exception, delivery: Delivery) -> str:
-    tried = f"Tried {delivery.delivery_count} times."
+def _describe(error: Exception, delivery: Delivery) -> Phrase:
+    tried = Phrase.counted("Tried {n} time.", "Tried {n} times.", n=delivery.delivery_count)
     if isinstance(error, FORESEEN):
-        return f"{tried} {error}"
+        return Phrase.joined(tried, Phrase.of(error))
     # An error nobody foresaw may quote what it choked on, and that may be mail.
-    return f"{tried} An error in mail-importer itself; its log has the traceback (delivery_failed)."
+    ours = Phrase("An error in mail-importer itself; its log has the traceback (delivery_failed).")
+    return Phrase.joined(tried, ours)

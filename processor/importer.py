@@ -19,6 +19,7 @@ from db.tables import GRAPH_ID_LENGTH
 from graph.errors import ItemGone
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
+from phrases import Phrase
 from processor.attachments import AttachmentFetcher, AttachmentLimits
 from processor.errors import Unprocessable
 from processor.filters import MailFilter
@@ -92,19 +93,28 @@ def message_id_of(notification: Notification) -> str:
         Unprocessable: the notification is of a kind that this program does not import.
     """
     if notification.message_id is None:
-        raise Unprocessable("MalformedNotification", "The notification has no resourceData.id in text form.")
+        raise Unprocessable("MalformedNotification", Phrase("The notification has no resourceData.id in text form."))
     if notification.change_type != "created":
         raise Unprocessable(
             "UnknownChangeType",
-            f"changeType is {notification.change_type!r}; only 'created' is subscribed to and imported.",
+            Phrase(
+                "changeType is {change_type!r}; only 'created' is subscribed to and imported.",
+                change_type=notification.change_type,
+            ),
         )
     if len(notification.message_id) > GRAPH_ID_LENGTH:
         raise Unprocessable(
             "MessageIdTooLong",
-            f"The message id has {len(notification.message_id)} characters; the database keys {GRAPH_ID_LENGTH}.",
+            Phrase(
+                "The message id has {count} characters; the database keys {graph_id_length}.",
+                count=len(notification.message_id),
+                graph_id_length=GRAPH_ID_LENGTH,
+            ),
         )
     if _LONE_SURROGATE.search(notification.message_id):
-        raise Unprocessable("MalformedNotification", "The message id holds half a character, as no id of Graph does.")
+        raise Unprocessable(
+            "MalformedNotification", Phrase("The message id holds half a character, as no id of Graph does.")
+        )
     return notification.message_id
 
 

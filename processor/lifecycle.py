@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from bus.notification import Notification
 from db import folders, subscriptions
 from db.engine import Database
+from phrases import Phrase
 from processor.errors import Unprocessable
 
 _QUIET: Final = timedelta(minutes=10)
@@ -37,8 +38,11 @@ def lifecycle_event_of(notification: Notification) -> LifecycleEvent:
     except ValueError:
         raise Unprocessable(
             "UnknownLifecycleEvent",
-            f"Lifecycle event {notification.lifecycle_event!r} is not known to this version. Replay it with a version "
-            "that knows it; the sweeps import whatever is missing meanwhile.",
+            Phrase(
+                "Lifecycle event {lifecycle_event!r} is not known to this version. Replay it with a version that "
+                "knows it; the sweeps import whatever is missing meanwhile.",
+                lifecycle_event=notification.lifecycle_event,
+            ),
         ) from None
 
 

@@ -12,20 +12,26 @@ from graph.errors import GraphUnavailable, ItemGone, MailboxNotFound
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
+from phrases import Phrase
 
-Verdict = tuple[State, str | None]
+Verdict = tuple[State, Phrase | None]
 """How it ended, and what an operator should know of it."""
 
 _DONE: Final[Verdict] = (State.DONE, None)
-_DELETED: Final[Verdict] = (State.GONE, "The message is no longer in the mailbox.")
+_DELETED: Final[Verdict] = (State.GONE, Phrase("The message is no longer in the mailbox."))
 _ELSEWHERE: Final[Verdict] = (
     State.GONE,
-    "Somebody moved the message out of the account's folder, or it was imported from elsewhere; it was left alone.",
+    Phrase(
+        "Somebody moved the message out of the account's folder, or it was imported from elsewhere; it was left alone."
+    ),
 )
 
 
 class ActionRefused(Exception):
     """The account's settings do not let it be done; the text is for an operator."""
+
+    def __init__(self, text: Phrase) -> None:
+        super().__init__(text)
 
 
 class ActionTaker:
@@ -51,14 +57,20 @@ class ActionTaker:
         """
         if settings.after_import != kind:
             raise ActionRefused(
-                f"The account's --after-import was changed to {settings.after_import} before '{kind}' was done. "
-                "Nothing was changed in the mailbox."
+                Phrase(
+                    "The account's --after-import was changed to {after_import} before '{kind}' was done. Nothing was "
+                    "changed in the mailbox.",
+                    after_import=settings.after_import,
+                    kind=kind,
+                )
             )
         if kind == "read":
             return await self._told(mailbox, message_id, lambda: self._actions.mark_read(mailbox, message_id))
         target = DELETED_ITEMS if kind == "delete" else settings.move_to_folder
         if target is None:
-            raise ActionRefused("The account names no folder to move to: mail-importer accounts update NAME --move-to")
+            raise ActionRefused(
+                Phrase("The account names no folder to move to: mail-importer accounts update NAME --move-to")
+            )
         if look_first and (found := await self._look(mailbox, settings, target, message_id)) is not None:
             return found
         if kind == "delete":
@@ -95,5 +107,7 @@ class ActionTaker:
                 await self._reader.parent_folder(mailbox, message_id)
             except ItemGone:
                 return _DELETED
-            raise GraphUnavailable(f"{error} Yet the message is there. It is tried again.", **error.facts) from error
+            raise GraphUnavailable(
+                Phrase("{why} Yet the message is there. It is tried again.", why=error), **error.facts
+            ) from error
         return _DONE

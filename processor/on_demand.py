@@ -18,6 +18,7 @@ from db.messages import MessageStore
 from graph.errors import AccountError, GraphUnavailable, ItemError
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
+from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable, where_of
 from processor.fate import FORESEEN
 from processor.filters import MailFilter
@@ -322,9 +323,9 @@ def _reason_of(exc: Exception) -> str:
     return exc.reason if isinstance(exc, Unprocessable) else type(exc).__name__
 
 
-def _told_of(exc: Exception, mailbox: Mailbox, message_id: str) -> str:
+def _told_of(exc: Exception, mailbox: Mailbox, message_id: str) -> Phrase:
     if isinstance(exc, (*FORESEEN, DatabaseUnavailable)):
-        return str(exc)
+        return Phrase.of(exc)
     # An error nobody foresaw may quote what it choked on, and that may be mail.
     log.error(
         "message_not_imported",
@@ -333,4 +334,4 @@ def _told_of(exc: Exception, mailbox: Mailbox, message_id: str) -> str:
         error_type=type(exc).__name__,
         where=where_of(exc),
     )
-    return "An error in mail-importer itself; its log has the place (message_not_imported)."
+    return Phrase("An error in mail-importer itself; its log has the place (message_not_imported).")

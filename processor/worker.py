@@ -19,6 +19,7 @@ from db.errors import DatabaseUnavailable
 from db.messages import MessageKey, MessageStore
 from graph.errors import AccountError
 from graph.mailbox import Mailbox
+from phrases import Phrase
 from processor.accounts import AccountDirectory, Holds
 from processor.after_import import AfterImport
 from processor.errors import Unprocessable, where_of
@@ -104,7 +105,7 @@ def _read(delivery: Delivery) -> _Order | _LifecycleOrder | DeadLetter:
             return _LifecycleOrder(notification, lifecycle_event_of(notification))
         return _Order(notification, message_id_of(notification))
     except (UnreadableNotification, Unprocessable) as exc:
-        return DeadLetter(exc.reason, str(exc))
+        return DeadLetter(exc.reason, Phrase.of(exc))
 
 
 class Processor:

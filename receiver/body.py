@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from bus.errors import QueueUnavailable
+from phrases import Phrase
 
 LARGEST_BODY: Final = 4 * 1024 * 1024
 _LARGE_BODY: Final = 256 * 1024
@@ -64,7 +65,9 @@ class BodyReader:
         else:
             start = b""
         if self._large_bodies.locked():
-            raise QueueUnavailable(f"{self._limits.large_bodies} large bodies are being read already.")
+            raise QueueUnavailable(
+                Phrase("{large_bodies} large bodies are being read already.", large_bodies=self._limits.large_bodies)
+            )
         async with self._large_bodies:
             body = start + await _read_up_to(request, LARGEST_BODY - len(start))
         if len(body) > LARGEST_BODY:

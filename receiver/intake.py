@@ -8,6 +8,7 @@ from bus.errors import QueueUnavailable
 from bus.notification import Notification
 from bus.queue import NotificationSender
 from groupcommit import GroupCommit
+from phrases import Phrase
 from receiver.metrics import ReceiverMetrics
 
 
@@ -51,7 +52,13 @@ class Intake:
         full = self._requests >= self._limits.waiting_requests
         # One oversized body alone is taken: refused, it would come again for ever.
         if full or (self._items and self._items + size > self._limits.waiting_items):
-            raise QueueUnavailable(f"{self._requests} requests with {self._items} items wait for the queue already.")
+            raise QueueUnavailable(
+                Phrase(
+                    "{requests} requests with {items} items wait for the queue already.",
+                    requests=self._requests,
+                    items=self._items,
+                )
+            )
         self._requests += 1
         self._items += size
         try:
@@ -70,7 +77,9 @@ class Intake:
             async with asyncio.timeout(seconds):
                 await self._group.submit(notifications)
         except TimeoutError as exc:
-            raise QueueUnavailable(f"The queue did not come to it within {seconds:.1f} s.") from exc
+            raise QueueUnavailable(
+                Phrase("The queue did not come to it within {seconds:.1f} s.", seconds=seconds)
+            ) from exc
 
     async def _put(self, notifications: list[Notification]) -> list[None]:
         messages = [notification.to_message() for notification in notifications]
@@ -79,5 +88,5 @@ class Intake:
             async with asyncio.timeout(seconds):
                 await self._queue.put(messages)
         except TimeoutError as exc:
-            raise QueueUnavailable(f"The queue took longer than {seconds:.1f} s.") from exc
+            raise QueueUnavailable(Phrase("The queue took longer than {seconds:.1f} s.", seconds=seconds)) from exc
         return [None] * len(messages)

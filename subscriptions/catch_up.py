@@ -27,6 +27,7 @@ from graph.errors import SyncStateLost
 from graph.listing import FolderItem
 from graph.mailbox import Mailbox
 from graph.subscriptions import NOTIFIED_WITHIN, mail_resource
+from phrases import Phrase
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.rota import LeaseLost
 from subscriptions.sweeps import SweepRules
@@ -259,19 +260,28 @@ class CatchUp:
                 account_id,
                 NOTIFICATIONS_ROLE,
                 "NotificationsMissed",
-                f"Graph did not notify of {len(received)} messages within three minutes, the last of them received "
-                f"{received[-1]:%Y-%m-%d %H:%M} UTC; a sweep found and imported them. "
-                + (
-                    "It happened before, so the subscription is made anew. "
-                    if recreating
-                    else "If it happens again, the subscription is made anew. "
-                )
-                + "If it goes on, look at the receiver's answer times (/metrics) and at what stands before it.",
+                _told(received, recreating),
                 since=now,
                 next_attempt=now + _TOLD_FOR,
             ),
         )
         return recreating
+
+
+def _told(received: list[datetime], recreating: bool) -> Phrase:
+    found = Phrase.counted(
+        "Graph did not notify of {n} message within three minutes, received {last:%Y-%m-%d %H:%M} UTC; a sweep found "
+        "and imported it.",
+        "Graph did not notify of {n} messages within three minutes, the last of them received {last:%Y-%m-%d %H:%M} "
+        "UTC; a sweep found and imported them.",
+        n=len(received),
+        last=received[-1],
+    )
+    then = Phrase("If it happens again, the subscription is made anew.")
+    if recreating:
+        then = Phrase("It happened before, so the subscription is made anew.")
+    look = Phrase("If it goes on, look at the receiver's answer times (/metrics) and at what stands before it.")
+    return Phrase.joined(found, then, look)
 
 
 def _is_overdue(item: FolderItem, held: HeldSubscription | None, now: datetime) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -15,6 +16,7 @@ from db.engine import Database
 from graph.certificates import normalise_thumbprint
 from graph.errors import CertificateError
 from graph.mailbox import Mailbox
+from phrases import Phrase
 from subscriptions.metrics import ManagerMetrics
 
 CERTIFICATE_ROLE: Final = "certificate"
@@ -44,13 +46,10 @@ class TokensInUse(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """`detail` has a place for the name of the account."""
+    """What to tell of the certificates of some accounts; `detail_for` the name of one."""
 
     reason: str
-    detail: str
-
-    def detail_for(self, name: str) -> str:
-        return self.detail.replace("{name!r}", repr(name))
+    detail_for: Callable[[str], Phrase]
 
 
 class CertificateWatch:
@@ -105,23 +104,13 @@ class CertificateWatch:
     def _finding(self, use: CertificateUse, ends: dict[str, datetime]) -> _Finding | None:
         now, follower = self._clock(), use.next_thumbprint
         if follower is not None and self._in_use[use.certificates] == _normal(follower):
-            return _Finding(
-                _FALLEN_BACK,
-                f"Sign-in falls back on the next certificate, {follower}: the current one, {use.thumbprint}, is no "
-                "longer taken. Make it the current one: mail-importer accounts update {name!r} "
-                f"--thumbprint {follower} --no-next-thumbprint",
-            )
+            return _Finding(_FALLEN_BACK, partial(_fallen_back, use.thumbprint, follower))
         end = ends.get(use.thumbprint)
         if end is None or end > now + _EARLY:
             return None
         if follower is not None and ends.get(follower, now) > now + _EARLY:
             return None
-        return _Finding(
-            "CertificateExpires",
-            f"Certificate {use.thumbprint} ends on {end:%Y-%m-%d %H:%M} UTC. Make another (mail-importer certificates "
-            "new), upload its .cer file to the application registration beside this one, then: mail-importer accounts "
-            "update {name!r} --next-thumbprint THUMBPRINT",
-        )
+        return _Finding("CertificateExpires", partial(_expires, use.thumbprint, end))
 
     def _certificate_in_use(self, use: CertificateUse) -> str | None:
         return self._tokens.certificate_in_use(
@@ -186,6 +175,27 @@ class CertificateWatch:
                     accounts=use.accounts,
                     detail=found.detail_for(use.name),
                 )
+
+
+def _fallen_back(current: str, follower: str, account: str) -> Phrase:
+    return Phrase(
+        "Sign-in falls back on the next certificate, {follower}: the current one, {current}, is no longer taken. Make "
+        "it the current one: mail-importer accounts update {account!r} --thumbprint {follower} --no-next-thumbprint",
+        current=current,
+        follower=follower,
+        account=account,
+    )
+
+
+def _expires(thumbprint: str, end: datetime, account: str) -> Phrase:
+    return Phrase(
+        "Certificate {thumbprint} ends on {end:%Y-%m-%d %H:%M} UTC. Make another (mail-importer certificates new), "
+        "upload its .cer file to the application registration beside this one, then: mail-importer accounts update "
+        "{account!r} --next-thumbprint THUMBPRINT",
+        thumbprint=thumbprint,
+        end=end,
+        account=account,
+    )
 
 
 def _normal(thumbprint: str) -> str:

@@ -23,6 +23,7 @@ from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.schedule import Application, Candidate, Schedule, Turn
 from graph.errors import GraphError, GraphUnavailable
+from phrases import Phrase
 from subscriptions.metrics import ManagerMetrics
 
 _LEASE: Final = timedelta(seconds=55)
@@ -252,7 +253,9 @@ class Rota:
             except Exception as exc:
                 # One account nobody foresaw must not stop the others: told with its traceback, and tried again.
                 log.exception("turn_failed", duty=self._duty.role)
-                await self._note(account, type(exc).__name__, "An error in mail-importer itself; see its log.", turn)
+                await self._note(
+                    account, type(exc).__name__, Phrase("An error in mail-importer itself; see its log."), turn
+                )
                 raise _Failed from exc
 
     async def _tell(self, turn: Turn, account: Account, exc: GraphError) -> None:

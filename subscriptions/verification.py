@@ -20,6 +20,7 @@ from graph.errors import FolderNotFound, GraphUnavailable, ItemGone, RequestReje
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from graph.subscriptions import NOTIFIED_WITHIN
+from phrases import Phrase
 from subscriptions.findings import Elsewhere, Findings, Item
 
 _LOOKED_UP_AT_ONCE: Final = 4
@@ -84,7 +85,7 @@ class Verification:
         findings: Findings,
         *,
         clock: Callable[[], datetime],
-        on_progress: Callable[[str, int], None] = lambda _doing, _done: None,
+        on_progress: Callable[[Phrase, int], None] = lambda _doing, _done: None,
         page_rows: int = 1000,
     ) -> None:
         """`findings` takes what is found. `on_progress` is told what is being done, and how much of it is."""
@@ -127,11 +128,13 @@ class Verification:
             page = await self._mail.folder_page(place.mailbox, place.folder, since=tally.since, link=link)
             # Mail that arrives meanwhile shifts the pages, so that some of it is seen twice.
             tally.in_folder += self._findings.add([Item(each.message_id, each.received) for each in page.items])
-            self._on_progress("Reading the folder", tally.in_folder)
+            self._on_progress(Phrase("Reading the folder"), tally.in_folder)
             if page.link is None:
                 return
             if page.link == link:
-                raise GraphUnavailable(f"Graph pages the folder of {place.mailbox} in a circle. Try again later.")
+                raise GraphUnavailable(
+                    Phrase("Graph pages the folder of {mailbox} in a circle. Try again later.", mailbox=place.mailbox)
+                )
             link = page.link
 
     async def _compare(self, account: Account, place: _Place, tally: Tally) -> None:
@@ -147,7 +150,7 @@ class Verification:
                 await self._look_up([each for each in rows if each.graph_id in absent], place, tally)
             else:
                 tally.elsewhere += len(absent)
-            self._on_progress("Comparing with the database", tally.in_database)
+            self._on_progress(Phrase("Comparing with the database"), tally.in_database)
 
     async def _struck(self, account_id: int, ids_of_account: _IdsOfAccount) -> int:
         """Take what is known for another reason than that it is imported for no longer missing; how much of it."""
@@ -237,7 +240,7 @@ class Verification:
             if repair and lacking:
                 await self._queue.put([each.to_message() for each in _notifications(account, lacking, now)])
                 tally.queued += len(lacking)
-                self._on_progress("Queueing what is missing", tally.queued)
+                self._on_progress(Phrase("Queueing what is missing"), tally.queued)
 
     async def _look_again(self, account: Account, items: list[Item]) -> tuple[set[str], datetime | None]:
         ids = [each.message_id for each in items]

@@ -8,11 +8,24 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from console.language import ENGLISH
+from console.language import VARIABLE as LANGUAGE_VARIABLE
 from db.engine import Database
 from tests.clock import SettableClock
 from tests.databases import MSSQL_VARIABLE, Databases, Gateway, PostgreSQL, PostgreSQLServer, SQLite, SqlServer
 
 pytest.register_assert_rewrite("tests.contract.queue_contract")
+
+
+def pytest_configure() -> None:
+    """Have commands, and the processes that tests start, speak English on whatever machine this is."""
+    os.environ[LANGUAGE_VARIABLE] = ENGLISH
+
+
+@pytest.fixture(autouse=True)
+def _english_of_click(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget afterwards which language a command had click speak."""
+    monkeypatch.setenv("LANGUAGE", ENGLISH)
 
 
 def pytest_report_header() -> str | None:

@@ -12,6 +12,7 @@ from azure.servicebus.management import QueueProperties
 
 from bus.errors import QueueUnavailable
 from bus.servicebus.errors import Place
+from phrases import Phrase
 
 _FORBIDDEN: Final = frozenset({401, 403})
 _LARGEST_DOCUMENT_KILOBYTES: Final = 256
@@ -29,87 +30,94 @@ class State(StrEnum):
 class Finding:
     """One check: what there is, what there should be, and why."""
 
-    name: str
-    found: str
-    wanted: str
+    name: Phrase
+    found: Phrase
+    wanted: Phrase
     state: State
-    why: str
+    why: Phrase
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    name: str
+    name: Phrase
     read: Callable[[QueueProperties], Any]
     fits: Callable[[Any], bool]
-    wanted: str
-    why: str
+    wanted: Phrase
+    why: Phrase
 
     def judge(self, properties: QueueProperties) -> Finding:
         found = self.read(properties)
         if found is None:
-            return Finding(self.name, "not told", self.wanted, State.UNKNOWN, self.why)
+            return Finding(self.name, Phrase("not told"), self.wanted, State.UNKNOWN, self.why)
         state = State.OK if self.fits(found) else State.WRONG
-        return Finding(self.name, str(found), self.wanted, state, self.why)
+        said = (Phrase("yes") if found else Phrase("no")) if isinstance(found, bool) else Phrase.of(found)
+        return Finding(self.name, said, self.wanted, state, self.why)
 
 
 _RULES: Final = (
     _Rule(
-        "lock duration",
+        Phrase("lock duration"),
         lambda each: each.lock_duration,
         lambda found: found >= timedelta(seconds=30),
-        "30 s to 5 min; 1 min is good",
-        "A processor renews its locks, but not within seconds of a pause.",
+        Phrase("30 s to 5 min; 1 min is good"),
+        Phrase("A processor renews its locks, but not within seconds of a pause."),
     ),
     _Rule(
-        "maximum of deliveries",
+        Phrase("maximum of deliveries"),
         lambda each: each.max_delivery_count,
         lambda found: found >= 10,
-        "10 or more",
-        "With fewer, messages become dead letters before the processor gave up.",
+        Phrase("{least} or more", least=10),
+        Phrase("With fewer, messages become dead letters before the processor gave up."),
     ),
     _Rule(
-        "duplicate detection",
+        Phrase("duplicate detection"),
         lambda each: each.requires_duplicate_detection,
         bool,
-        "True; can only be chosen when the queue is made",
-        "Graph repeats itself, and the SDK sends again what it is not sure of.",
+        Phrase("yes; can only be chosen when the queue is made"),
+        Phrase("Graph repeats itself, and the SDK sends again what it is not sure of."),
     ),
     _Rule(
-        "duplicate detection window",
+        Phrase("duplicate detection window"),
         lambda each: each.duplicate_detection_history_time_window,
         lambda found: timedelta(minutes=5) <= found,
-        "5 min or more; 10 min is good",
-        "Repeats come within minutes.",
+        Phrase("5 min or more; 10 min is good"),
+        Phrase("Repeats come within minutes."),
     ),
     _Rule(
-        "dead letters on expiry",
+        Phrase("dead letters on expiry"),
         lambda each: each.dead_lettering_on_message_expiration,
         bool,
-        "True",
-        "Without it, a message that is too old vanishes without a trace.",
+        Phrase("yes"),
+        Phrase("Without it, a message that is too old vanishes without a trace."),
     ),
     _Rule(
-        "time to live",
+        Phrase("time to live"),
         lambda each: each.default_message_time_to_live,
         lambda found: found >= timedelta(days=1),
-        "1 day or more; 14 days are good",
-        "An outage of the database may last longer than a night.",
+        Phrase("1 day or more; 14 days are good"),
+        Phrase("An outage of the database may last longer than a night."),
     ),
     _Rule(
-        "sessions",
+        Phrase("sessions"),
         lambda each: each.requires_session,
         lambda found: not found,
-        "False; can only be chosen when the queue is made",
-        "No message of mail-importer has a session: none would be taken.",
+        Phrase("no; can only be chosen when the queue is made"),
+        Phrase("No message of mail-importer has a session: none would be taken."),
     ),
     _Rule(
-        "message size in KB",
+        Phrase("message size in KB"),
         lambda each: each.max_message_size_in_kilobytes,
         lambda found: found >= _LARGEST_DOCUMENT_KILOBYTES,
-        f"{_LARGEST_DOCUMENT_KILOBYTES} or more",
-        "What Standard and Premium have anyway.",
+        Phrase("{least} or more", least=_LARGEST_DOCUMENT_KILOBYTES),
+        Phrase("What Standard and Premium have anyway."),
     ),
-    _Rule("status", lambda each: each.status, lambda found: str(found).endswith(("Active", "ACTIVE")), "Active", ""),
+    _Rule(
+        Phrase("status"),
+        lambda each: each.status,
+        lambda found: str(found).endswith(("Active", "ACTIVE")),
+        Phrase("Active"),
+        Phrase(""),
+    ),
 )
 
 
@@ -127,36 +135,50 @@ async def examine(administration: ServiceBusAdministrationClient, place: Place) 
     try:
         properties = await administration.get_queue(place.queue)
     except ResourceNotFoundError as exc:
-        raise QueueUnavailable(f"{place} does not exist. {how_to_create(place)}") from exc
+        raise QueueUnavailable(
+            Phrase("{place} does not exist. {how_to_create}", place=place, how_to_create=how_to_create(place))
+        ) from exc
     except ClientAuthenticationError as exc:
-        return [_unreadable(str(exc.status_code or "the sign-in failed"))]
+        return [_unreadable(Phrase.of(exc.status_code) if exc.status_code else Phrase("the sign-in failed"))]
     except HttpResponseError as exc:
         if exc.status_code in _FORBIDDEN:
-            return [_unreadable(str(exc.status_code))]
-        raise QueueUnavailable(f"The properties of {place} cannot be read: HTTP {exc.status_code}.") from exc
+            return [_unreadable(Phrase.of(exc.status_code))]
+        raise QueueUnavailable(
+            Phrase(
+                "The properties of {place} cannot be read: HTTP {status_code}.",
+                place=place,
+                status_code=exc.status_code,
+            )
+        ) from exc
     except AzureError as exc:
         raise QueueUnavailable(
-            f"The properties of {place} cannot be read over HTTPS ({type(exc).__name__}); the emulator has none."
+            Phrase(
+                "The properties of {place} cannot be read over HTTPS ({name}); the emulator has none.",
+                place=place,
+                name=type(exc).__name__,
+            )
         ) from exc
     return judge(properties)
 
 
-def how_to_create(place: Place) -> str:
+def how_to_create(place: Place) -> Phrase:
     """What makes the queue as it has to be."""
     namespace = place.host.partition(".")[0]
-    return (
+    return Phrase(
         "Create it with deploy/servicebus/azuredeploy.json, or: az servicebus queue create --resource-group GROUP "
-        f"--namespace-name {namespace} --name {place.queue} --lock-duration PT1M --max-delivery-count 10 "
+        "--namespace-name {namespace} --name {queue} --lock-duration PT1M --max-delivery-count 10 "
         "--duplicate-detection true --duplicate-detection-history-time-window PT10M "
-        "--enable-dead-lettering-on-message-expiration true --default-message-time-to-live P14D"
+        "--enable-dead-lettering-on-message-expiration true --default-message-time-to-live P14D",
+        namespace=namespace,
+        queue=place.queue,
     )
 
 
-def _unreadable(why: str) -> Finding:
+def _unreadable(why: Phrase) -> Finding:
     return Finding(
-        "properties",
-        f"may not be read ({why})",
-        "read with the right Manage, or the role Azure Service Bus Data Owner",
+        Phrase("properties"),
+        Phrase("may not be read ({why})", why=why),
+        Phrase("read with the right Manage, or the role Azure Service Bus Data Owner"),
         State.UNKNOWN,
-        "Sending and receiving need less; look in the portal, or run this with another identity.",
+        Phrase("Sending and receiving need less; look in the portal, or run this with another identity."),
     )

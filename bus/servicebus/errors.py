@@ -4,13 +4,14 @@ The conditions are those of the SDK's own list (`azure.servicebus.exceptions`); 
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.servicebus import exceptions as sdk
 
 from bus.errors import LockLost, QueueError, QueueUnavailable
+from phrases import Phrase
 
 T = TypeVar("T")
 
@@ -22,7 +23,7 @@ _FOR_A_PERSON_SECONDS: Final = 30.0
 FROM_THE_SDK: Final = (AzureError, ValueError, OSError, TimeoutError, asyncio.InvalidStateError)
 """All that comes out of it: its own errors, `ValueError` of a closed or settled thing, and what a socket raises."""
 
-LOST_LOCK: Final = "The lock of the delivery expired; the message may be another consumer's by now."
+LOST_LOCK: Final = Phrase("The lock of the delivery expired; the message may be another consumer's by now.")
 
 
 class Place:
@@ -33,42 +34,64 @@ class Place:
         self.queue = queue
 
     def __str__(self) -> str:
-        return f"Service Bus queue {self.queue!r} at {self.host}"
+        return Phrase("Service Bus queue {queue!r} at {host}", queue=self.queue, host=self.host)
 
 
 _LOST: Final = (sdk.MessageLockLostError, sdk.MessageAlreadySettled, sdk.MessageNotFoundError)
 
-_TOLD: Final[tuple[tuple[tuple[type[BaseException], ...], str, float | None], ...]] = (
-    ((sdk.ServiceBusServerBusyError,), "is throttled: it asks to wait.", _BUSY_SECONDS),
+_TOLD: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[Place], Phrase], float | None], ...]] = (
+    (
+        (sdk.ServiceBusServerBusyError,),
+        lambda place: Phrase("{place} is throttled: it asks to wait.", place=place),
+        _BUSY_SECONDS,
+    ),
     (
         (sdk.MessagingEntityNotFoundError,),
-        "does not exist. Create it (mail-importer queue check says how), or mend servicebus_queue.",
+        lambda place: Phrase(
+            "{place} does not exist. Create it (mail-importer queue check says how), or mend servicebus_queue.",
+            place=place,
+        ),
         _FOR_A_PERSON_SECONDS,
     ),
-    ((sdk.MessagingEntityDisabledError,), "is disabled. Enable it in the portal.", _FOR_A_PERSON_SECONDS),
+    (
+        (sdk.MessagingEntityDisabledError,),
+        lambda place: Phrase("{place} is disabled. Enable it in the portal.", place=place),
+        _FOR_A_PERSON_SECONDS,
+    ),
     (
         (sdk.ServiceBusQuotaExceededError,),
-        (
-            "is full, or has too many connections. Let the processors empty it, purge dead letters, or give it a "
-            "larger size."
+        lambda place: Phrase(
+            "{place} is full, or has too many connections. Let the processors empty it, purge dead letters, or give "
+            "it a larger size.",
+            place=place,
         ),
         _FOR_A_PERSON_SECONDS,
     ),
     (
         (sdk.ServiceBusAuthenticationError, sdk.ServiceBusAuthorizationError),
-        (
-            "refuses the sign-in. Check the connection string, or that the application has the roles Azure Service Bus "
-            "Data Sender (every role) and Data Receiver (processor, subscription manager)."
+        lambda place: Phrase(
+            "{place} refuses the sign-in. Check the connection string, or that the application has the roles Azure "
+            "Service Bus Data Sender (every role) and Data Receiver (processor, subscription manager).",
+            place=place,
         ),
         _FOR_A_PERSON_SECONDS,
     ),
-    ((sdk.MessageSizeExceededError,), "takes no message as large as this one.", None),
-    ((sdk.OperationTimeoutError, TimeoutError), "did not answer in time.", None),
+    (
+        (sdk.MessageSizeExceededError,),
+        lambda place: Phrase("{place} takes no message as large as this one.", place=place),
+        None,
+    ),
+    (
+        (sdk.OperationTimeoutError, TimeoutError),
+        lambda place: Phrase("{place} did not answer in time.", place=place),
+        None,
+    ),
     (
         (sdk.ServiceBusConnectionError, sdk.ServiceBusCommunicationError, OSError),
-        (
-            "cannot be reached. Check network, DNS, and that outgoing port 5671 is open (or set servicebus_transport "
-            "to websockets, which uses 443)."
+        lambda place: Phrase(
+            "{place} cannot be reached. Check network, DNS, and that outgoing port 5671 is open (or set "
+            "servicebus_transport to websockets, which uses 443).",
+            place=place,
         ),
         None,
     ),
@@ -84,12 +107,15 @@ def explain(error: BaseException, place: Place) -> QueueError:
         return LockLost(LOST_LOCK)
     refused = _refusal(error)
     if refused is not None:
-        return QueueUnavailable(f"{place} cannot be signed in to. {refused}", retry_after=_FOR_A_PERSON_SECONDS)
-    for types, text, seconds in _TOLD:
+        return QueueUnavailable(
+            Phrase("{place} cannot be signed in to. {refused}", place=place, refused=refused),
+            retry_after=_FOR_A_PERSON_SECONDS,
+        )
+    for types, told, seconds in _TOLD:
         if isinstance(error, types):
-            return QueueUnavailable(f"{place} {text}", retry_after=seconds)
+            return QueueUnavailable(told(place), retry_after=seconds)
     # Its text may hold what it choked on; its type is enough to look for.
-    return QueueUnavailable(f"{place} failed ({type(error).__name__}).")
+    return QueueUnavailable(Phrase("{place} failed ({name}).", place=place, name=type(error).__name__))
 
 
 def _refusal(error: BaseException | None) -> ClientAuthenticationError | None:

@@ -16,6 +16,7 @@ from azure.servicebus.exceptions import MessageSizeExceededError
 from bus.errors import QueueError, QueueUnavailable
 from bus.servicebus.errors import FROM_THE_SDK, Place, explain, explained
 from groupcommit import GroupCommit
+from phrases import Phrase
 
 T = TypeVar("T")
 
@@ -271,4 +272,4 @@ async def closed(handler: ServiceBusSender | ServiceBusReceiver) -> None:
 
 def too_late() -> QueueUnavailable:
     """What calls after `close` are told."""
-    return QueueUnavailable("The queue is being closed: this process is stopping.")
+    return QueueUnavailable(Phrase("The queue is being closed: this process is stopping."))

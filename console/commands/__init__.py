@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Final
 
 import click
 from sqlalchemy import Engine
@@ -12,8 +13,18 @@ from sqlalchemy import Engine
 from console import logs
 from console.clock import utc_now
 from console.database import open_engine
+from console.language import block
+from console.output import wrong_value
 from console.settings import Settings, load_settings
 from db import schema
+from db.accounts import every
+from db.engine import run_reading
+from db.errors import DatabaseError
+from graph.errors import GraphError
+from phrases import Phrase
+
+_COMPLETION_SECONDS: Final = 2
+"""How long somebody who pressed the tabulator waits for a database."""
 
 
 class Invocation:
@@ -56,8 +67,19 @@ pass_invocation = click.make_pass_decorator(Invocation, ensure=True)
 def as_stored(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
     """Take text as it is, to compare it with the database; bytes that are no UTF-8 are wrong usage."""
     if text is not None and any("\ud800" <= sign <= "\udfff" for sign in text):
-        raise click.BadParameter("It is not UTF-8 text.")
+        raise wrong_value(Phrase("It is not UTF-8 text."))
     return text
+
+
+def account_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The accounts whose names begin so; none where they cannot be read: nobody asked for an error."""
+    try:
+        settings = load_settings().model_copy(update={"database_login_timeout": _COMPLETION_SECONDS})
+        with Invocation(settings).gateway() as engine:
+            found = run_reading(engine, every)
+    except (click.ClickException, DatabaseError, GraphError):
+        return []
+    return [each.settings.name for each in found if each.settings.name.startswith(incomplete)]
 
 
 def moment(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | None:
@@ -68,17 +90,21 @@ def moment(_context: click.Context, _parameter: click.Parameter, text: str | Non
         found = datetime.fromisoformat(text.strip())
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as exc:
-        raise click.BadParameter(f"{text!r} is no time such as 2026-03-31 or 2026-03-31T14:30:00+02:00.") from exc
+        raise wrong_value(
+            Phrase("{text!r} is no time such as 2026-03-31 or 2026-03-31T14:30:00+02:00.", text=text)
+        ) from exc
 
 
 def past_moment(context: click.Context, parameter: click.Parameter, text: str | None) -> datetime | None:
     """Read a time as `moment` does; one that is still to come is wrong usage too."""
     time = moment(context, parameter, text)
     if time is not None and time > context.ensure_object(Invocation).clock():
-        raise click.BadParameter(f"{time:%Y-%m-%d %H:%M:%S} UTC is still to come.")
+        raise wrong_value(Phrase("{time:%Y-%m-%d %H:%M:%S} UTC is still to come.", time=time))
     return time
 
 
-def example(*lines: str) -> str:
+def example(*lines: str) -> Phrase:
     """The end of a command's help: lines to try."""
-    return "\n".join(["\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])
+    commands = sum(not line.startswith(" ") for line in lines)
+    heading = Phrase("Example:") if commands == 1 else Phrase("Examples:")
+    return block(heading, *(Phrase.verbatim(f"  {line}") for line in lines))

@@ -14,10 +14,11 @@ from sqlalchemy import Connection
 
 from console import account_files
 from console.account_files import LIST_SEPARATOR, Entry, UnreadableFile
-from console.commands import Invocation, as_stored, example, pass_invocation
-from console.language import reason_of, said
+from console.commands import Invocation, account_names, as_stored, example, pass_invocation
+from console.language import said
 from console.operators import author
-from console.output import Column, Listing, failure, prints_data, shown, tell
+from console.output import Column, Listing, failure, prints_data, shown, tell, wrong_usage
+from console.speaking import Command
 from db import accounts as table
 from db import history
 from db.engine import run_reading, run_writing
@@ -77,7 +78,10 @@ class _Row:
 
 
 @click.command(
-    epilog=example("mail-importer accounts export --output accounts.csv", "mail-importer accounts export --format toml")
+    cls=Command,
+    epilog=example(
+        "mail-importer accounts export --output accounts.csv", "mail-importer accounts export --format toml"
+    ),
 )
 @click.option("--format", "form", type=click.Choice(account_files.FORMATS), help="Else as the name of the file ends.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to; else standard output.")
@@ -124,6 +128,7 @@ def importing(add: click.Command, settings_of: SettingsOf, change: ChangeTo) -> 
 
     @click.command(
         "import",
+        cls=Command,
         epilog=example(
             "mail-importer accounts import accounts.csv --dry-run", "mail-importer accounts import accounts.toml"
         ),
@@ -170,9 +175,7 @@ def importing(add: click.Command, settings_of: SettingsOf, change: ChangeTo) -> 
 def _read(file: BinaryIO, form: str | None) -> list[Entry]:
     form = form or account_files.format_of(Path(file.name))
     if form is None:
-        raise click.UsageError(
-            said(Phrase("The name of the file does not tell its format. Add --format csv, or toml."))
-        )
+        raise wrong_usage(Phrase("The name of the file does not tell its format. Add --format csv, or toml."))
     try:
         return account_files.read(file.read(), form)
     except UnreadableFile as exc:
@@ -284,7 +287,7 @@ def _with_defaults(add: click.Command, given: dict[str, Any]) -> dict[str, Any]:
     options = _options(add)
     missing = [name for name, option in options.items() if option.required and name not in given]
     if missing:
-        raise click.UsageError(said(Phrase("A new account needs {names} as well.", names=", ".join(missing))))
+        raise wrong_usage(Phrase("A new account needs {names} as well.", names=", ".join(missing)))
     return _defaults(add) | given
 
 
@@ -306,7 +309,7 @@ def _carry_out(
         if order.enabled is not None and order.enabled != (account is None or account.enabled):
             table.set_enabled(connection, name, order.enabled, now=now, author=author())
     except (AccountExists, click.UsageError) as exc:
-        reason = exc.message if isinstance(exc, click.UsageError) else reason_of(exc)
+        reason = exc.message if isinstance(exc, click.UsageError) else Phrase.of(exc)
         raise failure(
             Phrase(
                 "Nothing was changed. {place}, account {name!r}: {reason}", place=order.place, name=name, reason=reason
@@ -363,9 +366,11 @@ _ACTIONS: Final[Mapping[str, Phrase]] = {
 
 
 @click.command(
-    "history", epilog=example("mail-importer accounts history laboratory", "mail-importer accounts history --json")
+    "history",
+    cls=Command,
+    epilog=example("mail-importer accounts history laboratory", "mail-importer accounts history --json"),
 )
-@click.argument("name", required=False, callback=as_stored)
+@click.argument("name", required=False, callback=as_stored, shell_complete=account_names)
 @prints_data
 @pass_invocation
 def show_history(invocation: Invocation, name: str | None) -> Listing:
@@ -428,9 +433,11 @@ def _who(change: Change) -> str | None:
     return None if change.action is Action.FOUND else "mail-importer"
 
 
-def _short(changes: Mapping[str, Mapping[str, Value]]) -> str:
+def _short(changes: Mapping[str, Mapping[str, Value]]) -> Phrase:
     """What is different now, a line each; of a new account nothing: all of it is in the JSON."""
     is_new = "name" in changes and changes["name"]["before"] is None
-    return "\n".join(
-        f"{name}: {shown(each['before'])} → {shown(each['after'])}" for name, each in changes.items() if not is_new
-    )
+    return Phrase.joined(*(_change(name, each) for name, each in changes.items() if not is_new), by="\n")
+
+
+def _change(name: str, values: Mapping[str, Value]) -> Phrase:
+    return Phrase("{name}: {before} → {after}", name=name, before=shown(values["before"]), after=shown(values["after"]))

@@ -12,9 +12,10 @@ import click
 from console.checks import report, shown
 from console.checks.account import Candidate, opened_test
 from console.checks.engine import Result, Step, count, run_checks
-from console.commands import Invocation, as_stored, example, pass_invocation
+from console.commands import Invocation, account_names, as_stored, example, pass_invocation
 from console.database import open_engine
 from console.output import as_json, failure, tell
+from console.speaking import Command
 from db import accounts, schema
 from db.accounts import AccountSettings
 from db.engine import run_reading
@@ -26,13 +27,14 @@ _DATABASE_SECONDS: Final = 10
 
 @click.command(
     "test",
+    cls=Command,
     epilog=example(
         "mail-importer accounts test laboratory",
         "mail-importer accounts test laboratory --deny director@example.com",
         "mail-importer accounts test laboratory --report support.json",
     ),
 )
-@click.argument("name", callback=as_stored)
+@click.argument("name", callback=as_stored, shell_complete=account_names)
 @click.option(
     "--deny",
     "denied",

@@ -12,14 +12,16 @@ from typing import Any, Final, TypeVar
 import click
 from sqlalchemy import Connection
 
-from console.commands import Invocation, account_test, as_stored, example, moment, pass_invocation
+from console.commands import Invocation, account_names, account_test, as_stored, example, moment, pass_invocation
 from console.commands.account_lists import export, importing, show_history
 from console.commands.certificates import thumbprint_argument
-from console.language import reason_of, said
 from console.operators import audited, author
-from console.output import Column, Listing, Record, prints_data, shown, span, tell
+from console.output import Column, Listing, Record, prints_data, shown, span, tell, wrong_usage, wrong_value
+from console.recognition import recognised
 from console.settings import Settings, SettingsError
 from console.signin import certificate_store
+from console.speaking import Group
+from console.words import word
 from db import accounts as table
 from db import after_import, folders, missed, seen, subscriptions
 from db.engine import Database, run_reading, run_writing
@@ -46,7 +48,7 @@ _LISTS: Final = {
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-@click.group(epilog=example("mail-importer accounts list"))
+@click.group(cls=Group, epilog=example("mail-importer accounts list"))
 def accounts() -> None:
     """Add, change, look at, switch and remove mailboxes.
 
@@ -62,11 +64,13 @@ def _text(longest: int) -> Callable[[click.Context, click.Parameter, str | None]
             return None
         bare = _bare(text)
         if not bare:
-            raise click.BadParameter("It is empty.")
+            raise wrong_value(Phrase("It is empty."))
         if len(bare) > longest:
-            raise click.BadParameter(f"It has {len(bare)} characters; {longest} is the most.")
+            raise wrong_value(
+                Phrase("It has {count} characters; {longest} is the most.", count=len(bare), longest=longest)
+            )
         if not bare.isprintable():
-            raise click.BadParameter("It holds a character that cannot be seen, such as a line break.")
+            raise wrong_value(Phrase("It holds a character that cannot be seen, such as a line break."))
         return bare
 
     return check
@@ -82,9 +86,12 @@ def _guid(_context: click.Context, _parameter: click.Parameter, text: str | None
         return None
     bare = _bare(text).lower().removeprefix("{").removesuffix("}")
     if not _GUID.fullmatch(bare):
-        raise click.BadParameter(
-            f"{text!r} is not an id such as 11111111-2222-3333-4444-555555555555. The overview page of the application "
-            "registration shows it."
+        raise wrong_value(
+            Phrase(
+                "{text!r} is not an id such as 11111111-2222-3333-4444-555555555555. The overview page of the "
+                "application registration shows it.",
+                text=text,
+            )
         )
     return bare
 
@@ -96,8 +103,11 @@ def _user(context: click.Context, parameter: click.Parameter, text: str | None) 
     if _GUID.fullmatch(bare.lower()):
         return bare.lower()
     tell(
-        f"Warning: the user id {bare!r} is not an object id. A name or address works until the user is renamed; the "
-        "object id on the user's page in the Entra portal stays."
+        Phrase(
+            "Warning: the user id {bare!r} is not an object id. A name or address works until the user is renamed; "
+            "the object id on the user's page in the Entra portal stays.",
+            bare=bare,
+        )
     )
     return bare
 
@@ -119,15 +129,13 @@ def _checked(
         bare = tuple(_bare(each) for each in entries)
         for each in bare:
             if not each.isprintable():
-                raise click.BadParameter(
-                    said(Phrase("It holds a character that cannot be seen, such as a line break."))
-                )
+                raise wrong_value(Phrase("It holds a character that cannot be seen, such as a line break."))
             if not each:
-                raise click.BadParameter(said(Phrase("It is empty.")))
+                raise wrong_value(Phrase("It is empty."))
         try:
             MailFilter(filters_of(bare))
         except BadFilter as exc:
-            raise click.BadParameter(reason_of(exc)) from exc
+            raise wrong_value(Phrase.of(exc)) from exc
         return tuple(dict.fromkeys(bare))
 
     return check
@@ -139,7 +147,7 @@ def _size(_context: click.Context, _parameter: click.Parameter, text: str | None
         return text and _ANY
     found = _SIZE.fullmatch(text.strip().lower())
     if found is None or int(found[1]) * _SIZE_UNITS[found[2] or ""] > _LARGEST:
-        raise click.BadParameter(said(Phrase("{text!r} is no size such as 500kB, 10MB or 1048576.", text=text)))
+        raise wrong_value(Phrase("{text!r} is no size such as 500kB, 10MB or 1048576.", text=text))
     return int(found[1]) * _SIZE_UNITS[found[2] or ""]
 
 
@@ -284,7 +292,7 @@ def add(invocation: Invocation, /, tested: bool, **given: Any) -> None:  # noqa:
         account_test.require_passed(invocation, settings)
     with invocation.gateway() as engine:
         run_writing(engine, lambda connection: table.add(connection, settings, now=invocation.clock(), author=author()))
-    tell(f"Account {settings.name!r} is added and enabled.")
+    tell(Phrase("Account {name!r} is added and enabled.", name=settings.name))
     _warn_of_missing_certificates(invocation, settings)
 
 
@@ -309,7 +317,7 @@ def _settings_of(given: dict[str, Any], now: datetime) -> table.AccountSettings:
         "  --next-thumbprint 9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B",
     )
 )
-@click.argument("name", callback=as_stored)
+@click.argument("name", callback=as_stored, shell_complete=account_names)
 @click.option("--rename", metavar="NEW", callback=_text(200), help="What the account is to be called.")
 @_account_options(adding=False)
 @click.option("--no-next-thumbprint", is_flag=True, help="There is no next certificate any more.")
@@ -330,16 +338,21 @@ def update(
     """
     given = {key: value for key, value in given.items() if value not in {None, ()}}
     if no_next_thumbprint and "next_thumbprint" in given:
-        raise click.UsageError("--next-thumbprint and --no-next-thumbprint exclude each other.")
+        raise wrong_usage(Phrase("--next-thumbprint and --no-next-thumbprint exclude each other."))
     if not given and not no_next_thumbprint and not no_filters:
-        raise click.UsageError("Say what to change. See: mail-importer accounts update --help")
+        raise wrong_usage(Phrase("Say what to change. See: mail-importer accounts update --help"))
     if no_next_thumbprint:
         given["next_thumbprint"] = None
     if no_filters:
         given = {each.name: each.default for each in fields(Filters)} | given
     with invocation.gateway() as engine:
         settings = run_writing(engine, lambda connection: _change(connection, name, given, invocation.clock()))
-    tell(f"Account {settings.name!r} is changed. A running subscription manager takes it up within seconds.")
+    tell(
+        Phrase(
+            "Account {name!r} is changed. A running subscription manager takes it up within seconds.",
+            name=settings.name,
+        )
+    )
     _warn_of_missing_certificates(invocation, settings)
 
 
@@ -373,21 +386,23 @@ def _import_since(given: datetime | str, now: datetime) -> datetime:
     if isinstance(given, str):
         return now
     if given > now:
-        raise click.UsageError("--import-since is in the future; mail that arrives before would never be imported.")
+        raise wrong_usage(Phrase("--import-since is in the future; mail that arrives before would never be imported."))
     return given
 
 
 def _check(settings: table.AccountSettings) -> None:
     if (settings.after_import == "move") != (settings.move_to_folder is not None):
-        raise click.UsageError("--after-import move and --move-to FOLDER go together.")
+        raise wrong_usage(Phrase("--after-import move and --move-to FOLDER go together."))
     if settings.tenant_id == settings.client_id:
-        raise click.UsageError("--tenant-id and --client-id are the same; one of them was pasted twice.")
+        raise wrong_usage(Phrase("--tenant-id and --client-id are the same; one of them was pasted twice."))
     if settings.thumbprint == settings.next_thumbprint:
-        raise click.UsageError("--thumbprint and --next-thumbprint are the same; the next certificate is another one.")
+        raise wrong_usage(
+            Phrase("--thumbprint and --next-thumbprint are the same; the next certificate is another one.")
+        )
     try:
         MailFilter(settings.filters)
     except BadFilter as exc:
-        raise click.UsageError(reason_of(exc)) from exc
+        raise wrong_usage(Phrase.of(exc)) from exc
 
 
 def _warn_of_missing_certificates(invocation: Invocation, settings: table.AccountSettings) -> None:
@@ -399,8 +414,12 @@ def _warn_of_missing_certificates(invocation: Invocation, settings: table.Accoun
     for thumbprint in filter(None, (settings.thumbprint, settings.next_thumbprint)):
         if thumbprint not in there:
             tell(
-                f"Warning: the certificate store of this host, {invocation.settings.certificate_store}, holds no "
-                f"certificate {thumbprint}. See: mail-importer certificates list"
+                Phrase(
+                    "Warning: the certificate store of this host, {certificate_store}, holds no certificate "
+                    "{thumbprint}. See: mail-importer certificates list",
+                    certificate_store=invocation.settings.certificate_store,
+                    thumbprint=thumbprint,
+                )
             )
 
 
@@ -414,20 +433,24 @@ def list_accounts(invocation: Invocation) -> Listing:
         rows = run_reading(engine, lambda connection: _rows(connection, table.every(connection), settings))
     now = invocation.clock()
     columns = [
-        Column("name", "Account"),
-        Column("user_id", "Mailbox"),
-        Column("enabled", "Enabled"),
-        Column("subscription", "Subscription", lambda held: _subscription(held, settings, now)),
-        Column("swept", "Swept", lambda time: _ago(time, now)),
-        Column("imported", "Imported", right=True),
-        *([Column("actions", "Left to do", _actions_in_short)] if any(_has_actions(each) for each in rows) else []),
-        Column("conditions", "Trouble", lambda all_: ", ".join(f"{each['role']}: {each['reason']}" for each in all_)),
+        Column("name", Phrase("Account")),
+        Column("user_id", Phrase("Mailbox")),
+        Column("enabled", Phrase("Enabled")),
+        Column("subscription", Phrase("Subscription"), lambda held: _subscription(held, settings, now)),
+        Column("swept", Phrase("Swept"), lambda time: _ago(time, now)),
+        Column("imported", Phrase("Imported"), right=True),
+        *(
+            [Column("actions", Phrase("Left to do"), _actions_in_short)]
+            if any(_has_actions(each) for each in rows)
+            else []
+        ),
+        Column("conditions", Phrase("Trouble"), _troubles),
     ]
-    return Listing(columns, rows, empty="There are no accounts. Add one: mail-importer accounts add --help")
+    return Listing(columns, rows, empty=Phrase("There are no accounts. Add one: mail-importer accounts add --help"))
 
 
 @accounts.command(epilog=example("mail-importer accounts show laboratory"))
-@click.argument("name", callback=as_stored)
+@click.argument("name", callback=as_stored, shell_complete=account_names)
 @prints_data
 @pass_invocation
 def show(invocation: Invocation, name: str) -> Record:
@@ -437,28 +460,32 @@ def show(invocation: Invocation, name: str) -> Record:
         rows = run_reading(engine, lambda connection: _rows(connection, [table.by_name(connection, name)], settings))
     now = invocation.clock()
     columns = [
-        Column("name", "Account"),
-        Column("account_id", "Number"),
-        Column("enabled", "Enabled"),
-        Column("tenant_id", "Tenant id"),
-        Column("client_id", "Client id"),
-        Column("user_id", "Mailbox"),
-        Column("thumbprint", "Certificate"),
-        Column("secure_certificate_access", "Trusted root needed"),
-        Column("folder", "Folder"),
-        Column("after_import", "After import"),
-        Column("move_to_folder", "Move to"),
-        Column("next_thumbprint", "Next certificate"),
-        Column("import_since", "Imports since", _import_since_shown),
-        Column("filters", "Imports only", _filters_shown),
-        Column("webhook", "Webhook", lambda url: url or f"none (no notification_url): works on {_alone(settings)}"),
-        Column("subscription", "Subscription", lambda held: _subscription(held, settings, now)),
-        Column("swept", "Last sweep", lambda time: "never" if time is None else f"{shown(time)}, {_ago(time, now)}"),
-        Column("missed_notifications", "Missed notifications", _missed),
-        Column("imported", "Imported"),
-        Column("seen", "Left out by filters"),
-        Column("actions", "Left to do", _actions),
-        Column("conditions", "Trouble", _conditions),
+        Column("name", Phrase("Account")),
+        Column("account_id", Phrase("Number")),
+        Column("enabled", Phrase("Enabled")),
+        Column("tenant_id", Phrase("Tenant id")),
+        Column("client_id", Phrase("Client id")),
+        Column("user_id", Phrase("Mailbox")),
+        Column("thumbprint", Phrase("Certificate")),
+        Column("secure_certificate_access", Phrase("Trusted root needed")),
+        Column("folder", Phrase("Folder")),
+        Column("after_import", Phrase("After import")),
+        Column("move_to_folder", Phrase("Move to")),
+        Column("next_thumbprint", Phrase("Next certificate")),
+        Column("import_since", Phrase("Imports since"), _import_since_shown),
+        Column("filters", Phrase("Imports only"), _filters_shown),
+        Column(
+            "webhook",
+            Phrase("Webhook"),
+            lambda url: url or Phrase("none (no notification_url): works on {alone}", alone=_alone(settings)),
+        ),
+        Column("subscription", Phrase("Subscription"), lambda held: _subscription(held, settings, now)),
+        Column("swept", Phrase("Last sweep"), lambda time: _last(time, now)),
+        Column("missed_notifications", Phrase("Missed notifications"), _missed),
+        Column("imported", Phrase("Imported")),
+        Column("seen", Phrase("Left out by filters")),
+        Column("actions", Phrase("Left to do"), _actions),
+        Column("conditions", Phrase("Trouble"), _conditions),
     ]
     return Record(columns, rows[0])
 
@@ -529,25 +556,33 @@ def _silence(summary: missed.MissedSummary | None) -> dict[str, Any]:
     return {"count": summary.count, "latest": summary.latest}
 
 
-def _missed(summary: dict[str, Any]) -> str:
+def _missed(summary: dict[str, Any]) -> Phrase:
     if not summary["count"]:
-        return "none"
-    return f"{summary['count']} in 90 days, of mail received until {shown(summary['latest'])}"
+        return Phrase("none")
+    latest = shown(summary["latest"])
+    return Phrase("{count} in 90 days, of mail received until {latest}", count=summary["count"], latest=latest)
 
 
 def _has_actions(row: dict[str, Any]) -> bool:
     return any(row["actions"].values())
 
 
-def _actions_in_short(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+def _troubles(conditions: list[dict[str, Any]]) -> Phrase:
+    found = (Phrase("{role}: {reason}", role=word(each["role"]), reason=each["reason"]) for each in conditions)
+    return Phrase.joined(*found, by=", ")
 
 
-def _actions(counts: dict[str, int]) -> str:
+def _actions_in_short(counts: dict[str, int]) -> Phrase:
+    found = (Phrase.joined(Phrase.of(count), word(state)) for state, count in counts.items() if count)
+    return Phrase.joined(*found, by=", ")
+
+
+def _actions(counts: dict[str, int]) -> Phrase:
     if not any(counts.values()):
-        return "nothing"
-    again = " Try them again: mail-importer accounts retry-actions NAME" if counts["failed"] else ""
-    return f"{counts['pending']} messages, {counts['failed']} failed.{again}"
+        return Phrase("nothing")
+    left = Phrase("{pending} messages, {failed} failed.", pending=counts["pending"], failed=counts["failed"])
+    again = Phrase("Try them again: mail-importer accounts retry-actions NAME")
+    return Phrase.joined(left, again) if counts["failed"] else left
 
 
 def _webhook(held: subscriptions.HeldSubscription | None, settings: Settings) -> str | None:
@@ -557,14 +592,14 @@ def _webhook(held: subscriptions.HeldSubscription | None, settings: Settings) ->
     return None if settings.notification_url is None else f"{settings.notification_url}/notifications"
 
 
-def _alone(settings: Settings) -> str:
-    return f"sweeps alone, every {_sweep_seconds(settings)} s"
+def _alone(settings: Settings) -> Phrase:
+    return Phrase("sweeps alone, every {seconds} s", seconds=_sweep_seconds(settings))
 
 
 def _import_since_shown(since: datetime | None) -> str:
     if since is None:
-        return "not decided yet: a subscription manager does it"
-    return "always" if since == table.EVERYTHING else shown(since)
+        return Phrase("not decided yet: a subscription manager does it")
+    return Phrase("always") if since == table.EVERYTHING else shown(since)
 
 
 def _filters_shown(filters: dict[str, Any]) -> str:
@@ -586,31 +621,42 @@ def _filters_shown(filters: dict[str, Any]) -> str:
     return shlex.join(words) if words else Phrase("whatever comes")
 
 
-def _ago(time: datetime | None, now: datetime) -> str:
-    return "never" if time is None else f"{span(now - time)} ago"
+def _ago(time: datetime | None, now: datetime) -> Phrase:
+    return Phrase("never") if time is None else Phrase("{span} ago", span=span(now - time))
 
 
-def _subscription(held: dict[str, Any] | None, settings: Settings, now: datetime) -> str:
+def _last(time: datetime | None, now: datetime) -> Phrase:
+    if time is None:
+        return Phrase("never")
+    return Phrase.joined(Phrase.of(shown(time)), _ago(time, now), by=", ")
+
+
+def _subscription(held: dict[str, Any] | None, settings: Settings, now: datetime) -> Phrase:
     if held is None:
-        return "none" if settings.notification_url is not None else _alone(settings)
+        return Phrase("none") if settings.notification_url is not None else _alone(settings)
     if held["expires"] <= now:
-        return f"expired {span(now - held['expires'])} ago"
-    state = "" if held["state"] == "active" else f"{held['state']}, "
-    return f"{state}{span(held['expires'] - now)} left"
+        return Phrase("expired {span} ago", span=span(now - held["expires"]))
+    left = Phrase("{span} left", span=span(held["expires"] - now))
+    return left if held["state"] == "active" else Phrase.joined(word(held["state"]), left, by=", ")
 
 
-def _conditions(conditions: list[dict[str, Any]]) -> str:
-    if not conditions:
-        return "none"
-    return " ".join(
-        f"{each['role']}: {each['reason']} since {shown(each['since'])}: {each['detail']} "
-        f"Looked at again at {shown(each['next_attempt'])}."
-        for each in conditions
+def _conditions(conditions: list[dict[str, Any]]) -> Phrase:
+    return Phrase.joined(*map(_condition, conditions)) if conditions else Phrase("none")
+
+
+def _condition(condition: dict[str, Any]) -> Phrase:
+    return Phrase(
+        "{role}: {reason} since {since}: {detail} Looked at again at {next_attempt}.",
+        role=word(condition["role"]),
+        reason=condition["reason"],
+        since=shown(condition["since"]),
+        detail=recognised(condition["detail"]),
+        next_attempt=shown(condition["next_attempt"]),
     )
 
 
 @accounts.command("retry-actions", epilog=example("mail-importer accounts retry-actions laboratory"))
-@click.argument("name", callback=as_stored)
+@click.argument("name", callback=as_stored, shell_complete=account_names)
 @pass_invocation
 def retry_actions(invocation: Invocation, name: str) -> None:
     """Try again what --after-import says and could not be done.
@@ -619,7 +665,14 @@ def retry_actions(invocation: Invocation, name: str) -> None:
     been imported; nothing is imported again. Each tells its reason in mail-importer trace.
     """
     done = asyncio.run(_retried(invocation, name))
-    tell(f"{done} actions of account {name!r} are due again. A running processor takes them up within seconds.")
+    tell(
+        Phrase.counted(
+            "{n} action of account {name!r} is due again. A running processor takes it up within seconds.",
+            "{n} actions of account {name!r} are due again. A running processor takes them up within seconds.",
+            n=done,
+            name=name,
+        )
+    )
 
 
 async def _retried(invocation: Invocation, name: str) -> int:
@@ -643,7 +696,7 @@ async def _retried(invocation: Invocation, name: str) -> int:
 
 
 @accounts.command(epilog=example("mail-importer accounts enable laboratory"))
-@click.argument("name", callback=as_stored)
+@click.argument("name", callback=as_stored, shell_complete=account_names)
 @pass_invocation
 def enable(invocation: Invocation, name: str) -> None:
     """Switch an account on.
@@ -651,11 +704,11 @@ def enable(invocation: Invocation, name: str) -> None:
     The running subscription manager makes its subscription at once.
     """
     _switch(invocation, name, True)
-    tell(f"Account {name!r} is enabled.")
+    tell(Phrase("Account {name!r} is enabled.", name=name))
 
 
 @accounts.command(epilog=example("mail-importer accounts disable laboratory"))
-@click.argument("name", callback=as_stored)
+@click.argument("name", callback=as_stored, shell_complete=account_names)
 @pass_invocation
 def disable(invocation: Invocation, name: str) -> None:
     """Switch an account off.
@@ -663,7 +716,7 @@ def disable(invocation: Invocation, name: str) -> None:
     The running subscription manager deletes its subscription; its settings and messages stay.
     """
     _switch(invocation, name, False)
-    tell(f"Account {name!r} is disabled.")
+    tell(Phrase("Account {name!r} is disabled.", name=name))
 
 
 def _switch(invocation: Invocation, name: str, enabled: bool) -> None:
@@ -675,7 +728,7 @@ def _switch(invocation: Invocation, name: str, enabled: bool) -> None:
 
 
 @accounts.command(epilog=example("mail-importer accounts remove laboratory"))
-@click.argument("name", callback=as_stored)
+@click.argument("name", callback=as_stored, shell_complete=account_names)
 @pass_invocation
 def remove(invocation: Invocation, name: str) -> None:
     """Remove an account; its messages stay.
@@ -686,7 +739,7 @@ def remove(invocation: Invocation, name: str) -> None:
         run_writing(
             engine, lambda connection: table.mark_removed(connection, name, now=invocation.clock(), author=author())
         )
-    tell(f"Account {name!r} is removed. The messages it imported stay in the database.")
+    tell(Phrase("Account {name!r} is removed. The messages it imported stay in the database.", name=name))
 
 
 accounts.add_command(account_test.test)

@@ -8,10 +8,10 @@ from cryptography import x509
 from console.certificates import COLUMNS, facts
 from console.commands import Invocation, example, pass_invocation
 from console.commands.conversion import convert
-from console.language import reason_of, said
-from console.output import Column, Listing, Record, failure, prints_data, tell
+from console.output import Column, Listing, Record, failure, prints_data, tell, wrong_value
 from console.settings import Settings, SettingsError
 from console.signin import certificate_store, naming
+from console.speaking import Group
 from graph.certificates import (
     Certificate,
     CertificateStore,
@@ -31,7 +31,7 @@ DAYS: Final = 730
 KEY_BITS: Final = 3072
 
 
-@click.group(epilog=example("mail-importer certificates list"))
+@click.group(cls=Group, epilog=example("mail-importer certificates list"))
 def certificates() -> None:
     """Look at, make and convert certificates.
 
@@ -49,7 +49,7 @@ def thumbprint_argument(_context: click.Context, _parameter: click.Parameter, te
     try:
         thumbprint = normalise_thumbprint(text)
     except CertificateError as exc:
-        raise click.BadParameter(reason_of(exc)) from exc
+        raise wrong_value(Phrase.of(exc)) from exc
     invisible = invisible_signs(text)
     if invisible:
         tell(Phrase("Invisible characters were removed from the thumbprint: {names}.", names=invisible))
@@ -109,12 +109,12 @@ def new(invocation: Invocation, subject: str) -> Record:
     """
     store = certificate_store(invocation.settings)
     if not isinstance(store, FolderStore):
-        raise SettingsError(said(_MADE_BY_WINDOWS))
+        raise SettingsError(_MADE_BY_WINDOWS)
     now = invocation.clock()
     try:
         made = make_self_signed(subject.strip(), now=now, days=DAYS, key_bits=KEY_BITS)
     except ValueError as exc:
-        raise click.BadParameter(reason_of(exc), param_hint="--subject") from exc
+        raise wrong_value(Phrase.of(exc), of="--subject") from exc
     try:
         key_file, upload = write_pair(made, store.folder.absolute(), _file_name(subject, made))
     except OSError as exc:
@@ -136,8 +136,8 @@ def new(invocation: Invocation, subject: str) -> Record:
 _MADE_BY_WINDOWS: Final = Phrase(
     "certificate_store: 'certificates new' makes files, and the store is one of Windows, which makes certificates "
     "itself. In PowerShell: New-SelfSignedCertificate -Subject CN=NAME -CertStoreLocation Cert:\\LocalMachine\\My "
-    "-KeyAlgorithm RSA -KeyLength 3072 -KeyExportPolicy NonExportable -KeyUsage DigitalSignature "
-    "-Provider 'Microsoft Software Key Storage Provider' -NotAfter (Get-Date).AddYears(2)"
+    "-KeyAlgorithm RSA -KeyLength 3072 -KeyExportPolicy NonExportable -KeyUsage DigitalSignature -Provider 'Microsoft "
+    "Software Key Storage Provider' -NotAfter (Get-Date).AddYears(2)"
 )
 
 

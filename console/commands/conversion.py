@@ -9,7 +9,8 @@ import click
 
 from console.commands import Invocation, example, pass_invocation
 from console.language import said
-from console.output import failure, tell
+from console.output import failure, tell, wrong_usage
+from console.speaking import Command
 from graph.certificates.converting import LOCKED, Converted, converted, gathered
 from graph.certificates.files import PKCS12_SUFFIXES, PUBLIC_SUFFIXES, SUFFIXES, CertificateFile, read_file
 from graph.certificates.writing import write_file
@@ -20,11 +21,12 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command(
+    cls=Command,
     epilog=example(
         "mail-importer certificates convert signing.pfx certificates/signing.pem",
         "mail-importer certificates convert signing.pem signing.cer --der",
         "mail-importer certificates convert a.cer a.pfx --key a.key --chain ca.crt",
-    )
+    ),
 )
 @click.argument("source", metavar="IN", type=_FILE)
 @click.argument("target", metavar="OUT", type=click.Path(dir_okay=False, path_type=Path))
@@ -96,26 +98,22 @@ def _checked(target: Path, *, der: bool, encrypt: bool | None, new_password: Pat
     """Whether OUT is to be encrypted. What goes not together is wrong usage."""
     suffix = target.suffix.lower()
     if suffix not in SUFFIXES:
-        raise _wrong_usage(Phrase("The name of OUT must end in one of {suffixes}.", suffixes=_listed(SUFFIXES)))
+        raise wrong_usage(Phrase("The name of OUT must end in one of {suffixes}.", suffixes=_listed(SUFFIXES)))
     if der and suffix not in _IN_DER:
-        raise _wrong_usage(Phrase("--der is for {suffixes}.", suffixes=_listed(_IN_DER)))
+        raise wrong_usage(Phrase("--der is for {suffixes}.", suffixes=_listed(_IN_DER)))
     if legacy and suffix not in PKCS12_SUFFIXES:
-        raise _wrong_usage(Phrase("--legacy is for {suffixes}.", suffixes=_listed(PKCS12_SUFFIXES)))
+        raise wrong_usage(Phrase("--legacy is for {suffixes}.", suffixes=_listed(PKCS12_SUFFIXES)))
     if suffix in PUBLIC_SUFFIXES and (encrypt or new_password is not None):
-        raise _wrong_usage(Phrase("A {suffix} file holds no private key; there is nothing to encrypt.", suffix=suffix))
+        raise wrong_usage(Phrase("A {suffix} file holds no private key; there is nothing to encrypt.", suffix=suffix))
     if new_password is not None:
         if encrypt is False:
-            raise _wrong_usage(Phrase("--no-encrypt and --new-password-file exclude each other."))
+            raise wrong_usage(Phrase("--no-encrypt and --new-password-file exclude each other."))
         return True
     return suffix in PKCS12_SUFFIXES if encrypt is None else encrypt
 
 
 def _listed(suffixes: Iterable[str]) -> str:
     return ", ".join(sorted(suffixes))
-
-
-def _wrong_usage(reason: Phrase) -> click.UsageError:
-    return click.UsageError(said(reason))
 
 
 def _opened(path: Path, password: str | None, *, ask: bool) -> CertificateFile:
@@ -129,7 +127,7 @@ def _opened(path: Path, password: str | None, *, ask: bool) -> CertificateFile:
 
 def _asked_new(target: Path) -> str:
     if not sys.stdin.isatty():
-        raise _wrong_usage(
+        raise wrong_usage(
             Phrase(
                 "{path} is to be encrypted: give --new-password-file, set certificate_password, or say --no-encrypt.",
                 path=target,

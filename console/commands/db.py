@@ -5,13 +5,16 @@ import click
 from console.commands import Invocation, example, pass_invocation
 from console.commands.grants import grants
 from console.commands.purge import purge
-from console.output import Column, Listing, Record, prints_data, tell
+from console.output import Column, Listing, Record, prints_data, tell, wrong_usage
+from console.speaking import Group
+from console.words import word
 from db import schema
 from db.errors import SchemaNotCurrent
 from db.upgrading.comparison import Weight
+from phrases import Phrase
 
 
-@click.group(epilog=example("mail-importer db upgrade"))
+@click.group(cls=Group, epilog=example("mail-importer db upgrade"))
 def db() -> None:
     """Bring the schema of the gateway database up to date."""
 
@@ -39,17 +42,30 @@ def upgrade(invocation: Invocation, as_script: bool) -> None:
         after = schema.upgrade(engine, now=invocation.clock())
     where = invocation.settings.shown_database_url
     if before.is_current:
-        tell(f"The schema of {where} is up to date: revision {after.current}.")
+        tell(Phrase("The schema of {where} is up to date: revision {current}.", where=where, current=after.current))
     elif before.serves:
-        tell(f"The schema of {where} is newer than this version and works with it: revision {after.current}.")
+        tell(
+            Phrase(
+                "The schema of {where} is newer than this version and works with it: revision {current}.",
+                where=where,
+                current=after.current,
+            )
+        )
     else:
-        tell(f"The schema of {where} went from {before.current or 'nothing'} to revision {after.current}.")
+        tell(
+            Phrase(
+                "The schema of {where} went from {before} to revision {after}.",
+                where=where,
+                before=before.current or Phrase("nothing"),
+                after=after.current,
+            )
+        )
 
 
 def _script(invocation: Invocation) -> str:
     backend = invocation.settings.database_backend
     if backend not in schema.SCRIPTED:
-        raise click.UsageError("SQLite needs no script: the program does it itself. Run: mail-importer db upgrade")
+        raise wrong_usage(Phrase("SQLite needs no script: the program does it itself. Run: mail-importer db upgrade"))
     return schema.script(backend, schema=invocation.settings.database_schema)
 
 
@@ -67,7 +83,7 @@ def current(invocation: Invocation) -> Record:
         try:
             schema.require_current(engine)
         except SchemaNotCurrent as exc:
-            failure = str(exc)
+            failure = Phrase.of(exc)
     row = {
         "database": invocation.settings.shown_database_url,
         "revision": found.current,
@@ -75,10 +91,10 @@ def current(invocation: Invocation) -> Record:
         "current": found.is_current,
     }
     columns = [
-        Column("database", "Database"),
-        Column("revision", "Revision"),
-        Column("head", "Needed"),
-        Column("current", "Up to date"),
+        Column("database", Phrase("Database")),
+        Column("revision", Phrase("Revision")),
+        Column("head", Phrase("Needed")),
+        Column("current", Phrase("Up to date")),
     ]
     return Record(columns, row, failure)
 
@@ -107,16 +123,19 @@ def check(invocation: Invocation) -> Listing:
     ]
     wrong = sum(each.weight not in {Weight.ACCEPTED, Weight.ADVICE} for each in found)
     columns = [
-        Column("table", "Table"),
-        Column("item", "What"),
-        Column("found", "Found"),
-        Column("wanted", "Wanted"),
-        Column("weight", "Weight"),
-        Column("remedy", "What to do"),
+        Column("table", Phrase("Table")),
+        Column("item", Phrase("What")),
+        Column("found", Phrase("Found")),
+        Column("wanted", Phrase("Wanted")),
+        Column("weight", Phrase("Weight"), word),
+        Column("remedy", Phrase("What to do")),
     ]
-    many = "1 thing is" if wrong == 1 else f"{wrong} things are"
-    failure = f"{many} not as it should be; the last column says what to do." if wrong else None
-    return Listing(columns, rows, "The schema is as it should be.", failure)
+    failure = Phrase.counted(
+        "{n} thing is not as it should be; the last column says what to do.",
+        "{n} things are not as it should be; the last column says what to do.",
+        n=wrong,
+    )
+    return Listing(columns, rows, Phrase("The schema is as it should be."), failure if wrong else None)
 
 
 db.add_command(grants)

@@ -10,7 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from console import demonstration, logs
 from console.commands import example
 from console.demonstration import DemoFailed, DemoResult, Place
-from console.output import Column, Listing, prints_data, tell
+from console.language import said
+from console.output import Column, Listing, failure, prints_data, shown, tell
+from console.speaking import Command
+from phrases import Phrase
 
 _QUERY = """\
   'SELECT sFromAddress, sSubject, count(nAttachmentID) AS attachments
@@ -19,7 +22,7 @@ _QUERY = """\
 _FAULTS_SHOWN = 10
 
 
-@click.command(epilog=example("mail-importer demo", "mail-importer demo --messages 1000 --mailboxes 8"))
+@click.command(cls=Command, epilog=example("mail-importer demo", "mail-importer demo --messages 1000 --mailboxes 8"))
 @click.option("--messages", type=click.IntRange(1, 1_000_000), default=200, show_default=True, help="How many arrive.")
 @click.option("--mailboxes", type=click.IntRange(1, 1000), default=4, show_default=True, help="In how many mailboxes.")
 @click.option(
@@ -42,7 +45,7 @@ def demo(messages: int, mailboxes: int, directory: Path) -> Listing:
         place.prepare()
         result = _run(place, messages, mailboxes)
     except DemoFailed as exc:
-        raise click.ClickException(str(exc)) from exc
+        raise failure(Phrase.of(exc)) from exc
     for fault in result.faults[:_FAULTS_SHOWN]:
         tell(fault)
     return _shown(result, messages, place)
@@ -57,10 +60,10 @@ def _run(place: Place, messages: int, mailboxes: int) -> DemoResult:
         console=Console(stderr=True),
     )
     with bar:
-        task = bar.add_task("Starting", total=messages)
+        task = bar.add_task(said(Phrase("Starting")), total=messages)
 
         def show(progress: demonstration.Progress) -> None:
-            bar.update(task, description=progress.doing, completed=progress.imported)
+            bar.update(task, description=said(progress.doing), completed=progress.imported)
 
         with place.log.open("w", encoding="utf-8") as log:
             logs.configure(log, "json")
@@ -85,30 +88,40 @@ def _shown(result: DemoResult, messages: int, place: Place) -> Listing:
     imported = sum(each.imported for each in result.mailboxes)
     arrived = sum(each.arrived for each in result.mailboxes)
     if result.faults:
-        failure = f"{len(result.faults)} messages are not in the database exactly once; the log is {place.log}."
+        fault = Phrase.counted(
+            "{n} message is not in the database exactly once; the log is {log}.",
+            "{n} messages are not in the database exactly once; the log is {log}.",
+            n=len(result.faults),
+            log=place.log,
+        )
     elif imported != messages or arrived != messages:
-        failure = f"{imported} of {messages} messages were imported; the log is {place.log}."
+        fault = Phrase(
+            "{imported} of {messages} messages were imported; the log is {log}.",
+            imported=imported,
+            messages=messages,
+            log=place.log,
+        )
     else:
-        failure = None
-        tell(f"Every message is in the database exactly once: {result.database}")
-        tell("Look at them, for example:")
+        fault = None
+        tell(Phrase("Every message is in the database exactly once: {database}", database=result.database))
+        tell(Phrase("Look at them, for example:"))
         for line in (f'sqlite3 -box "{result.database}" \\', *_QUERY.splitlines()):
-            tell(f"  {line}")
+            tell(Phrase.verbatim(f"  {line}"))
     return Listing(
         [
-            Column("mailbox", "Mailbox"),
-            Column("arrived", "Arrived", right=True),
-            Column("notified", "Notified", right=True),
-            Column("imported", "Imported", right=True),
-            Column("attachments", "Attachm.", right=True),
-            Column("p50_seconds", "p50", _milliseconds, right=True),
-            Column("p99_seconds", "p99", _milliseconds, right=True),
+            Column("mailbox", Phrase("Mailbox")),
+            Column("arrived", Phrase("Arrived"), right=True),
+            Column("notified", Phrase("Notified"), right=True),
+            Column("imported", Phrase("Imported"), right=True),
+            Column("attachments", Phrase("Attachm."), right=True),
+            Column("p50_seconds", Phrase("p50"), _milliseconds, right=True),
+            Column("p99_seconds", Phrase("p99"), _milliseconds, right=True),
         ],
         rows,
-        empty="No mailbox.",
-        failure=failure,
+        empty=Phrase("No mailbox."),
+        failure=fault,
     )
 
 
 def _milliseconds(seconds: float | None) -> str:
-    return "–" if seconds is None else f"{seconds * 1000:.0f} ms"
+    return shown(None) if seconds is None else f"{seconds * 1000:.0f} ms"

@@ -11,10 +11,10 @@ from typing import IO, Final
 import click
 from sqlalchemy import Connection, Engine
 
-from console.commands import Invocation, as_stored, example, pass_invocation
+from console.commands import Invocation, account_names, as_stored, example, pass_invocation
 from console.exporting import CannotExport, write_json, write_original
-from console.language import reason_of, said
-from console.output import failure
+from console.output import failure, wrong_value
+from console.speaking import Command
 from db import accounts, exports
 from db.engine import run_reading
 from db.exports import Found
@@ -31,21 +31,20 @@ _WRITERS: Final[dict[str, Callable[[Engine, str, Found, IO[bytes]], None]]] = {
 def _id(context: click.Context, parameter: click.Parameter, text: str) -> str:
     bare = (as_stored(context, parameter, text) or "").strip()
     if not bare:
-        raise click.BadParameter(said(Phrase("It is empty.")))
+        raise wrong_value(Phrase("It is empty."))
     if len(bare) > _LONGEST:
-        raise click.BadParameter(
-            said(Phrase("It has {length} characters; {most} is the most.", length=len(bare), most=_LONGEST))
-        )
+        raise wrong_value(Phrase("It has {length} characters; {most} is the most.", length=len(bare), most=_LONGEST))
     return bare
 
 
 @click.command(
+    cls=Command,
     epilog=example(
         "mail-importer export laboratory --id 4711 --format eml --output report.eml",
         "mail-importer export laboratory --id AAkALg… --format json > report.json",
-    )
+    ),
 )
-@click.argument("name", callback=as_stored)
+@click.argument("name", callback=as_stored, shell_complete=account_names)
 @click.option(
     "--id",
     "wanted",
@@ -79,7 +78,7 @@ def export(invocation: Invocation, name: str, wanted: str, kind: str, output: Pa
             with _standard_output() if output is None else _written(output, force=force) as target:
                 _WRITERS[kind](engine, name, found, target)
         except CannotExport as exc:
-            raise click.ClickException(reason_of(exc)) from exc
+            raise failure(Phrase.of(exc)) from exc
 
 
 def _found(connection: Connection, name: str, wanted: str) -> Found:

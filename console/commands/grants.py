@@ -3,11 +3,15 @@
 import click
 
 from console.commands import Invocation, example, pass_invocation
+from console.output import failure
+from console.speaking import Command
 from db.grants import BACKENDS, Role, script
+from phrases import Phrase
 
 
 @click.command(
-    epilog=example("mail-importer db grants > grants.sql", "mail-importer db grants --role receiver --role processor")
+    cls=Command,
+    epilog=example("mail-importer db grants > grants.sql", "mail-importer db grants --role receiver --role processor"),
 )
 @click.option(
     "--role",
@@ -30,9 +34,12 @@ def grants(invocation: Invocation, names: tuple[str, ...]) -> None:
     settings = invocation.settings
     backend = settings.database_backend
     if backend not in BACKENDS:
-        raise click.ClickException(
-            "SQLite knows no logins, so there is nothing to grant: whoever may read and write the file "
-            f"({settings.shown_database_url}) and its folder may do everything. Set their permissions."
+        raise failure(
+            Phrase(
+                "SQLite knows no logins, so there is nothing to grant: whoever may read and write the file "
+                "({database}) and its folder may do everything. Set their permissions.",
+                database=settings.shown_database_url,
+            )
         )
     chosen = [each for each in Role if not names or each in names]
     click.echo(

@@ -13,11 +13,24 @@ from prometheus_client import CollectorRegistry
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from console.commands import Invocation, as_stored, example, pass_invocation, past_moment
+from console.commands import Invocation, account_names, as_stored, example, pass_invocation, past_moment
 from console.graph import open_graph
+from console.language import said
 from console.operators import audited
-from console.output import Column, Record, print_object, print_table, printable, tell
+from console.output import (
+    Column,
+    Record,
+    failure,
+    print_object,
+    print_table,
+    printable,
+    tell,
+    wrong_usage,
+    wrong_value,
+)
 from console.process import host_name, process_name
+from console.speaking import Command
+from console.words import word
 from db import accounts
 from db.accounts import Account
 from db.engine import Database
@@ -26,6 +39,7 @@ from db.messages import MessageStore
 from db.tables import GRAPH_ID_LENGTH
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
+from phrases import Phrase
 from processor.accounts import mail_filter_of
 from processor.attachments import AttachmentLimits
 from processor.importer import Importer
@@ -37,16 +51,16 @@ OnProgress = Callable[[int, int], None]
 
 _LONGEST_INTERNET_ID: Final = 998
 _COLUMNS: Final = (
-    Column("account", "Account"),
-    Column("folder", "Folder"),
-    Column("selected", "Selected"),
-    Column("imported", "Imported"),
-    Column("replaced", "Replaced"),
-    Column("known", "Known already"),
-    Column("duplicate", "Copies"),
-    Column("seen", "Left out"),
-    Column("gone", "Gone"),
-    Column("failed", "Failed"),
+    Column("account", Phrase("Account")),
+    Column("folder", Phrase("Folder")),
+    Column("selected", Phrase("Selected")),
+    Column("imported", Phrase("Imported")),
+    Column("replaced", Phrase("Replaced")),
+    Column("known", Phrase("Known already")),
+    Column("duplicate", Phrase("Copies")),
+    Column("seen", Phrase("Left out")),
+    Column("gone", Phrase("Gone")),
+    Column("failed", Phrase("Failed")),
 )
 
 
@@ -83,21 +97,22 @@ def _internet_id(context: click.Context, parameter: click.Parameter, text: str |
 def _id(text: str, longest: int) -> str:
     bare = text.strip()
     if not bare:
-        raise click.BadParameter("It is empty.")
+        raise wrong_value(Phrase("It is empty."))
     if len(bare) > longest:
-        raise click.BadParameter(f"It has {len(bare)} characters; {longest} is the most.")
+        raise wrong_value(Phrase("It has {count} characters; {longest} is the most.", count=len(bare), longest=longest))
     if not bare.isprintable():
-        raise click.BadParameter("It holds a character that cannot be seen, such as a line break.")
+        raise wrong_value(Phrase("It holds a character that cannot be seen, such as a line break."))
     return bare
 
 
 @click.command(
     "import",
+    cls=Command,
     epilog=example(
         "mail-importer import laboratory --since 2026-03-01", "mail-importer import laboratory --id AAkALg… --force"
     ),
 )
-@click.argument("name", callback=as_stored)
+@click.argument("name", callback=as_stored, shell_complete=account_names)
 @click.option(
     "--id",
     "ids",
@@ -144,14 +159,14 @@ def import_(
     Exit status 1 when a message could not be imported.
     """
     if (bool(ids), internet_message_id is not None, since is not None).count(True) > 1:
-        raise click.UsageError("Say which messages: by --id, or --internet-message-id, or --since.")
+        raise wrong_usage(Phrase("Say which messages: by --id, or --internet-message-id, or --since."))
     order = _Order(name, Selection(ids, internet_message_id, since), force)
     with _progress() as on_progress:
         account, tally = asyncio.run(_imported(invocation, order, on_progress))
     _print(account, tally, in_json=in_json)
-    failure = _failure(account, order, tally)
-    if failure is not None:
-        raise click.ClickException(failure)
+    reason = _failure(account, order, tally)
+    if reason is not None:
+        raise failure(reason)
 
 
 async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgress) -> tuple[Account, Tally]:
@@ -162,7 +177,7 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
             resources.push_async_callback(database.close)
             account = await database.read(lambda connection: accounts.by_name(connection, order.name))
             if not account.enabled:
-                tell(f"The account {order.name!r} is disabled. This imports all the same.")
+                tell(Phrase("The account {name!r} is disabled. This imports all the same.", name=order.name))
             calls = MailboxCalls(database, owner=process_name(), clock=clock)
             slots = await resources.enter_async_context(calls.kept())
             graph = await resources.enter_async_context(open_graph(invocation.settings, slots))
@@ -213,7 +228,12 @@ def _without_purged(selection: Selection, account: Account) -> Selection:
     if selection != Selection() or account.purged_before is None:
         return selection
     since = account.purged_before
-    tell(f"Mail received before {since:%Y-%m-%d %H:%M:%S} UTC was purged, and is left out; --since brings it back.")
+    tell(
+        Phrase(
+            "Mail received before {since:%Y-%m-%d %H:%M:%S} UTC was purged, and is left out; --since brings it back.",
+            since=since,
+        )
+    )
     return Selection(since=since)
 
 
@@ -222,7 +242,7 @@ def _progress() -> Iterator[OnProgress]:
     """How far it is, for whoever waits at a terminal."""
     console = Console(stderr=True)
     bar = Progress(
-        TextColumn("Importing"),
+        TextColumn(said(Phrase("Importing"))),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -231,7 +251,7 @@ def _progress() -> Iterator[OnProgress]:
         disable=not console.is_terminal,
     )
     with bar:
-        task = bar.add_task("Importing", total=None)
+        task = bar.add_task("", total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
@@ -248,19 +268,25 @@ def _print(account: Account, tally: Tally, *, in_json: bool) -> None:
     print_table(Record(_COLUMNS, facts).table())
     for number, each in enumerate(tally.not_imported):
         # A line each, with the id whole, however wide the terminal is.
-        why = ": ".join(filter(None, (each.reason, each.detail)))
-        click.echo(("" if number else "\n") + printable(f"{each.outcome:<6}  {each.message_id}  {why}".rstrip()))
+        why = said(Phrase.joined(Phrase.of(each.reason or ""), Phrase.of(each.detail or ""), by=": "))
+        outcome = said(word(each.outcome))
+        click.echo(("" if number else "\n") + printable(f"{outcome:<6}  {each.message_id}  {why}".rstrip()))
 
 
-def _failure(account: Account, order: _Order, tally: Tally) -> str | None:
+def _failure(account: Account, order: _Order, tally: Tally) -> Phrase | None:
     if tally.stopped is not None:
         left = tally.selected - tally.done
-        return f"{tally.stopped}" + (f" {left} messages were not tried." if left else "")
+        not_tried = Phrase.counted("{n} message was not tried.", "{n} messages were not tried.", n=left)
+        return Phrase.joined(Phrase.of(tally.stopped), not_tried if left else Phrase(""))
     if tally.failed:
-        return f"{tally.failed} of {tally.selected} messages could not be imported."
+        return Phrase(
+            "{failed} of {selected} messages could not be imported.", failed=tally.failed, selected=tally.selected
+        )
     if order.selection.internet_message_id is not None and not tally.selected:
-        return (
-            f"The folder {account.settings.folder!r} of account {order.name!r} holds no message with that internet "
-            "message id. One that was moved to another folder can be imported by its Graph id (--id)."
+        return Phrase(
+            "The folder {folder!r} of account {name!r} holds no message with that internet message id. One that was "
+            "moved to another folder can be imported by its Graph id (--id).",
+            folder=account.settings.folder,
+            name=order.name,
         )
     return None

@@ -10,12 +10,13 @@ from typing import Final, TypeVar
 
 import click
 
-from console.commands import Invocation, as_stored, example, pass_invocation
+from console.commands import Invocation, account_names, as_stored, example, pass_invocation
 from console.language import said
 from console.operators import audited
-from console.output import Column, Record, prints_data, shown, tell
+from console.output import Column, Record, prints_data, shown, tell, wrong_value
 from console.progress import counting
 from console.purging import Purged, PurgeOrder, Purging
+from console.speaking import Command
 from db import accounts
 from db.engine import Database
 from phrases import Phrase
@@ -31,16 +32,16 @@ def _before(context: click.Context, _parameter: click.Parameter, text: str) -> d
     """The time from before which a message is so old."""
     found = _AGE.fullmatch(text.strip().lower())
     if found is None:
-        raise click.BadParameter(f"{text!r} is no age such as 400d (days) or 36h (hours).")
+        raise wrong_value(Phrase("{text!r} is no age such as 400d (days) or 36h (hours).", text=text))
     now = context.ensure_object(Invocation).clock()
     try:
         age = int(found[1]) * _UNITS[found[2]]
         # Graph's times have whole seconds, and so has what `dtImportSince` is compared with.
         before = (now - age).replace(microsecond=0)
     except OverflowError as exc:
-        raise click.BadParameter(f"No mail is as old as {text}.") from exc
+        raise wrong_value(Phrase("No mail is as old as {text}.", text=text)) from exc
     if age < _LEAST:
-        raise click.BadParameter(f"{text} is less than a day: that would be mail which is on its way still.")
+        raise wrong_value(Phrase("{text} is less than a day: that would be mail which is on its way still.", text=text))
     return before
 
 
@@ -84,10 +85,11 @@ class _Order:
 
 
 @click.command(
+    cls=Command,
     epilog=example(
         "mail-importer db purge --older-than 400d --dry-run",
         "mail-importer db purge --older-than 90d --attachments-only --yes",
-    )
+    ),
 )
 @click.option(
     "--older-than",
@@ -98,7 +100,9 @@ class _Order:
     help="How old at least: days (400d) or hours (36h); a day or more.",
 )
 @click.option("--attachments-only", is_flag=True, help="Only what is in attachments and originals; messages stay.")
-@click.option("--account", metavar="NAME", callback=as_stored, help="Only messages of this account.")
+@click.option(
+    "--account", metavar="NAME", callback=as_stored, shell_complete=account_names, help="Only messages of this account."
+)
 @click.option("--dry-run", is_flag=True, help="Only count what it would be.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--why", metavar="TEXT", callback=as_stored, help="Why, for the record (tblQueueAudit).")
@@ -131,7 +135,7 @@ def purge(
     order = _Order(before, account, attachments_only)
     with counting() as show:
         found = _at_database(
-            invocation, order, lambda purging, meant: purging.count(meant, lambda done: show("Counting", done))
+            invocation, order, lambda purging, meant: purging.count(meant, lambda done: show(Phrase("Counting"), done))
         )
     if dry_run:
         return _told(found, order, purged=False)
@@ -144,7 +148,9 @@ def purge(
                 invocation, order, lambda purging, meant: _purged(invocation, purging, meant, order, purged, why)
             )
         except KeyboardInterrupt:
-            tell(f"Broken off. {purged.messages} messages are done; run it again for the rest.")
+            tell(
+                Phrase("Broken off. {messages} messages are done; run it again for the rest.", messages=purged.messages)
+            )
             raise
     return _told(purged, order, purged=True)
 
@@ -157,7 +163,7 @@ async def _purged(
     ) as audit:
         try:
             with counting() as show:
-                await purging.purge(meant, purged, lambda done: show("Purging", done))
+                await purging.purge(meant, purged, lambda done: show(Phrase("Purging"), done))
         finally:
             audit.messages = purged.messages
 
@@ -190,15 +196,15 @@ def _told(found: Purged, order: _Order, *, purged: bool) -> Record:
         "seen": found.seen,
     }
     columns = [
-        Column("before", "From before"),
-        Column("messages", "Messages" if purged else "Messages, not purged yet"),
-        Column("attachments", "Attachments"),
-        Column("originals", "Originals"),
-        Column("bytes", "Size of both", _megabytes),
-        Column("seen", "Left out by filters"),
+        Column("before", Phrase("From before")),
+        Column("messages", Phrase("Messages") if purged else Phrase("Messages, not purged yet")),
+        Column("attachments", Phrase("Attachments")),
+        Column("originals", Phrase("Originals")),
+        Column("bytes", Phrase("Size of both"), _megabytes),
+        Column("seen", Phrase("Left out by filters")),
     ]
     return Record(columns, row)
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 1_000_000:,.1f} MB"
+def _megabytes(size: int) -> Phrase:
+    return Phrase("{megabytes:,.1f} MB", megabytes=size / 1_000_000)

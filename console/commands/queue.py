@@ -12,16 +12,20 @@ import click
 
 from bus.errors import QueueUnavailable
 from bus.queue import AccountStatus, NotificationQueue, QueuedMessage, QueueStatus, Selection
-from console.commands import Invocation, as_stored, example, moment, pass_invocation
+from console.commands import Invocation, account_names, as_stored, example, moment, pass_invocation
+from console.language import said
 from console.mending import Mended, Mending, OnProgress
 from console.operators import audited, who
-from console.output import Column, Listing, Record, prints_data, shown, span, tell
+from console.output import Column, Listing, Record, prints_data, shown, span, tell, wrong_usage
 from console.process import host_name
 from console.progress import counting
 from console.queues import open_queue, servicebus_address
 from console.settings import Settings
+from console.speaking import Group
+from console.words import word
 from db import accounts, audit
 from db.engine import Database, run_reading
+from phrases import Phrase
 
 T = TypeVar("T")
 
@@ -30,7 +34,7 @@ _MOST_LISTED: Final = 1000  # an account each, at worst: SQL Server takes 2,100 
 _MOST_IDS: Final = 500
 
 
-@click.group(epilog=example("mail-importer queue status"))
+@click.group(cls=Group, epilog=example("mail-importer queue status"))
 def queue() -> None:
     """Look into the queue and replay dead letters.
 
@@ -59,8 +63,10 @@ def status(invocation: Invocation) -> Record:
         ],
     }
     if not found.complete:
-        tell("There are more messages than these, which were counted.")
-    below = Listing([Column("account", "Account"), *_numbers(now, right=True)], row["accounts"], empty="")
+        tell(Phrase("There are more messages than these, which were counted."))
+    below = Listing(
+        [Column("account", Phrase("Account")), *_numbers(now, right=True)], row["accounts"], empty=Phrase("")
+    )
     return Record(_numbers(now), row, below=below if row["accounts"] else None)
 
 
@@ -77,12 +83,16 @@ def _counts(found: QueueStatus | AccountStatus, now: datetime, *, tells_locked: 
 
 def _numbers(now: datetime, *, right: bool = False) -> list[Column]:
     return [
-        Column("waiting", "Waiting", right=right),
+        Column("waiting", Phrase("Waiting"), right=right),
         # Of Service Bus nobody can tell: what is in work counts as waiting.
-        Column("locked", "In work", right=right),
-        Column("scheduled", "For later", right=right),
-        Column("dead", "Dead letters", right=right),
-        Column("oldest", "Oldest", lambda time: "–" if time is None else f"{span(now - time)} old"),
+        Column("locked", Phrase("In work"), right=right),
+        Column("scheduled", Phrase("For later"), right=right),
+        Column("dead", Phrase("Dead letters"), right=right),
+        Column(
+            "oldest",
+            Phrase("Oldest"),
+            lambda time: shown(None) if time is None else Phrase("{span} old", span=span(now - time)),
+        ),
     ]
 
 
@@ -93,20 +103,21 @@ def check(invocation: Invocation) -> Listing:
     """Check that the queue takes messages, and that it is made as it has to be."""
     settings = invocation.settings
     columns = [
-        Column("name", "What"),
-        Column("state", "State"),
-        Column("found", "Found"),
-        Column("wanted", "Wanted"),
-        Column("why", "Why"),
+        Column("name", Phrase("What")),
+        Column("state", Phrase("State"), word),
+        Column("found", Phrase("Found")),
+        Column("wanted", Phrase("Wanted")),
+        Column("why", Phrase("Why")),
     ]
     if settings.queue == "database":
         _at_queue(invocation, lambda each, _: each.check())
-        row = {"name": "table", "state": "ok", "found": "takes messages", "wanted": "takes messages", "why": ""}
-        return Listing(columns, [row], empty="")
+        takes = Phrase("takes messages")
+        row = {"name": Phrase("table"), "state": "ok", "found": takes, "wanted": takes, "why": ""}
+        return Listing(columns, [row], empty=Phrase(""))
     findings = asyncio.run(_examined(settings, invocation))
     wrong = sum(each["state"] == "wrong" for each in findings)
-    failure = f"{wrong} properties of the queue are wrong." if wrong else None
-    return Listing(columns, findings, empty="", failure=failure)
+    failure = Phrase.counted("{n} property of the queue is wrong.", "{n} properties of the queue are wrong.", n=wrong)
+    return Listing(columns, findings, empty=Phrase(""), failure=failure if wrong else None)
 
 
 async def _examined(settings: Settings, invocation: Invocation) -> list[dict[str, Any]]:
@@ -117,13 +128,15 @@ async def _examined(settings: Settings, invocation: Invocation) -> list[dict[str
     place = Place(address.host, address.queue)
     async with open_queue(settings, None, clock=invocation.clock) as opened:
         await opened.check()
-        findings = [Finding("sending", "works", "works", State.OK, "")]
+        works, sending, receiving = Phrase("works"), Phrase("sending"), Phrase("receiving")
+        findings = [Finding(sending, works, works, State.OK, Phrase(""))]
         try:
             await opened.peek(most=1)
         except QueueUnavailable as exc:
-            findings.append(Finding("receiving", str(exc), "works, for processors", State.UNKNOWN, ""))
+            wanted = Phrase("works, for processors")
+            findings.append(Finding(receiving, Phrase.of(exc), wanted, State.UNKNOWN, Phrase("")))
         else:
-            findings.append(Finding("receiving", "works", "works", State.OK, ""))
+            findings.append(Finding(receiving, works, works, State.OK, Phrase("")))
     async with address.administration() as administration:
         findings += await examine(administration, place)
     return [asdict(each) for each in findings]
@@ -138,7 +151,9 @@ async def _examined(settings: Settings, invocation: Invocation) -> list[dict[str
     show_default=True,
     help="List at most so many, oldest first.",
 )
-@click.option("--account", metavar="NAME", callback=as_stored, help="Only those of this account.")
+@click.option(
+    "--account", metavar="NAME", callback=as_stored, shell_complete=account_names, help="Only those of this account."
+)
 @click.option("--reason", metavar="R", callback=as_stored, help="Only dead letters with this reason.")
 @prints_data
 @pass_invocation
@@ -155,16 +170,18 @@ def list_messages(
     now = invocation.clock()
     rows = [_row(each, names, now) for each in found]
     if len(rows) == limit:
-        tell(f"These are the oldest {limit}; there may be more (--limit).")
+        tell(Phrase("These are the oldest {limit}; there may be more (--limit).", limit=limit))
     columns = [
-        Column("entry", "Entry", right=True),
-        Column("account", "Account"),
-        Column("message_id", "Message id"),
-        Column("attempts", "Attempts", right=True),
-        Column("enqueued", "Age", lambda time: span(now - time)),
-        Column("reason", "Reason") if dead_letters else Column("state", "State"),
+        Column("entry", Phrase("Entry"), right=True),
+        Column("account", Phrase("Account")),
+        Column("message_id", Phrase("Message id")),
+        Column("attempts", Phrase("Attempts"), right=True),
+        Column("enqueued", Phrase("Age"), lambda time: span(now - time)),
+        Column("reason", Phrase("Reason")) if dead_letters else Column("state", Phrase("State"), word),
     ]
-    return Listing(columns, rows, empty="There are no dead letters." if dead_letters else "The queue is empty.")
+    return Listing(
+        columns, rows, empty=Phrase("There are no dead letters.") if dead_letters else Phrase("The queue is empty.")
+    )
 
 
 def _row(message: QueuedMessage, names: dict[int, str], now: datetime) -> dict[str, Any]:
@@ -220,7 +237,13 @@ def _selecting(function: Callable[..., Record]) -> Callable[..., Record]:
                 help="The message of this entry; may be repeated.",
             ),
             click.option("--reason", metavar="R", callback=as_stored, help="Dead letters with this reason."),
-            click.option("--account", metavar="NAME", callback=as_stored, help="Those of this account."),
+            click.option(
+                "--account",
+                metavar="NAME",
+                callback=as_stored,
+                shell_complete=account_names,
+                help="Those of this account.",
+            ),
             click.option(
                 "--since",
                 metavar="T",
@@ -255,23 +278,25 @@ def replay(invocation: Invocation, rate: float | None, dry_run: bool, why: str |
     """
     if dry_run:
         counted = _mend(invocation, order, lambda mending, selection: mending.count(selection, dead_letters=True))
-        return _told(counted, "would_be_replayed", "Would be replayed", counted.selected)
+        return _told(counted, "would_be_replayed", Phrase("Would be replayed"), counted.selected)
     mended = Mended()
     _audited(
         invocation,
         order,
         mended,
         "replay",
+        Phrase("Replaying"),
         why,
         lambda mending, selection, show: mending.replay(selection, mended, rate=rate, why=why, on_progress=show),
     )
     failure = None
     if mended.done < len(order.entries):
-        failure = (
-            f"{len(order.entries) - mended.done} of the entries named are no dead letters that fit. "
-            "See: mail-importer queue list --dead-letters"
+        failure = Phrase.counted(
+            "{n} of the entries named is no dead letter that fits. See: mail-importer queue list --dead-letters",
+            "{n} of the entries named are no dead letters that fit. See: mail-importer queue list --dead-letters",
+            n=len(order.entries) - mended.done,
         )
-    return _told(mended, "replayed", "Replayed", mended.done, failure)
+    return _told(mended, "replayed", Phrase("Replayed"), mended.done, failure)
 
 
 @queue.command(
@@ -298,26 +323,32 @@ def purge(
     all; see `mail-importer verify`. What a processor has in hand is left out.
     """
     if not dead_letters and (order.reason is not None or order.since is not None or order.until is not None):
-        raise click.UsageError("--reason, --since and --until are of dead letters: add --dead-letters.")
+        raise wrong_usage(Phrase("--reason, --since and --until are of dead letters: add --dead-letters."))
     counted = _mend(invocation, order, lambda mending, selection: mending.count(selection, dead_letters=dead_letters))
     if dry_run:
-        return _told(counted, "would_be_purged", "Would be purged", counted.selected)
+        return _told(counted, "would_be_purged", Phrase("Would be purged"), counted.selected)
     mended = Mended()
     if counted.selected:
-        what = "dead letters" if dead_letters else "messages that wait"
         if not yes:
-            click.confirm(f"Delete {counted.selected} {what} for good?", abort=True, err=True)
+            click.confirm(said(_question(counted.selected, dead_letters)), abort=True, err=True)
         _audited(
             invocation,
             order,
             mended,
             "purge",
+            Phrase("Purging"),
             why,
             lambda mending, selection, show: mending.purge(
                 selection, mended, dead_letters=dead_letters, why=why, on_progress=show
             ),
         )
-    return _told(mended, "purged", "Purged", mended.done)
+    return _told(mended, "purged", Phrase("Purged"), mended.done)
+
+
+def _question(count: int, dead_letters: bool) -> Phrase:
+    if dead_letters:
+        return Phrase.counted("Delete {n} dead letter for good?", "Delete {n} dead letters for good?", n=count)
+    return Phrase.counted("Delete {n} message that waits for good?", "Delete {n} messages that wait for good?", n=count)
 
 
 @queue.command("audit", epilog=example("mail-importer queue audit", "mail-importer queue audit --limit 5 --json"))
@@ -339,16 +370,16 @@ def list_audit(invocation: Invocation, limit: int) -> Listing:
     with invocation.gateway() as engine:
         found = run_reading(engine, lambda connection: audit.latest(connection, most=limit))
     columns = [
-        Column("started", "Started"),
-        Column("ended", "Ended"),
-        Column("who", "Who"),
-        Column("host", "Host"),
-        Column("action", "What"),
-        Column("selection", "Which"),
-        Column("messages", "Messages", right=True),
-        Column("why", "Why"),
+        Column("started", Phrase("Started")),
+        Column("ended", Phrase("Ended")),
+        Column("who", Phrase("Who")),
+        Column("host", Phrase("Host")),
+        Column("action", Phrase("What")),
+        Column("selection", Phrase("Which")),
+        Column("messages", Phrase("Messages"), right=True),
+        Column("why", Phrase("Why")),
     ]
-    return Listing(columns, [asdict(each) for each in found], empty="Nothing is on record.")
+    return Listing(columns, [asdict(each) for each in found], empty=Phrase("Nothing is on record."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,11 +411,11 @@ def _order(selected: Mapping[str, Any]) -> _Order:
     facts = {key: value for key, value in selected.items() if key != "everything"}
     order = _Order(**{**facts, "entries": tuple(sorted(set(facts["entries"])))})
     if selected["everything"] == (str(order) != "all"):
-        raise click.UsageError(
-            "Say which messages: either --all, or some of --id, --reason, --account, --since and --until."
+        raise wrong_usage(
+            Phrase("Say which messages: either --all, or some of --id, --reason, --account, --since and --until.")
         )
     if len(order.entries) > _MOST_IDS:
-        raise click.UsageError(f"At most {_MOST_IDS} entries at a time; or choose them otherwise.")
+        raise wrong_usage(Phrase("At most {most_ids} entries at a time; or choose them otherwise.", most_ids=_MOST_IDS))
     return order
 
 
@@ -412,6 +443,7 @@ def _audited(
     order: _Order,
     mended: Mended,
     action: str,
+    doing: Phrase,
     why: str | None,
     work: Callable[[Mending, Selection, OnProgress], Awaitable[None]],
 ) -> None:
@@ -424,15 +456,15 @@ def _audited(
         ) as record:
             try:
                 with counting() as show:
-                    await work(mending, selection, lambda done: show(action.capitalize(), done))
+                    await work(mending, selection, lambda done: show(doing, done))
             finally:
                 record.messages = mended.done
 
     _mend(invocation, order, run)
 
 
-def _told(mended: Mended, key: str, heading: str, number: int, failure: str | None = None) -> Record:
-    columns = [Column(key, heading), Column("imported_already", "Of these imported already")]
+def _told(mended: Mended, key: str, heading: Phrase, number: int, failure: Phrase | None = None) -> Record:
+    columns = [Column(key, heading), Column("imported_already", Phrase("Of these imported already"))]
     return Record(columns, {key: number, "imported_already": mended.known}, failure)
 
 

@@ -6,15 +6,15 @@ import sys
 import click
 
 from console import logs
+from console.commands import example
+from console.output import failure
 from console.roles import ALL, PROCESSOR, RECEIVER, SUBSCRIPTIONS, run_roles, until_told
 from console.settings import load_settings
+from console.speaking import Group
+from phrases import Phrase
 
 
-@click.group(
-    epilog="""\b
-Example:
-  mail-importer run all"""
-)
+@click.group(cls=Group, epilog=example("mail-importer run all"))
 def run() -> None:
     """Run all roles, or one of them, until told to stop.
 
@@ -22,42 +22,25 @@ def run() -> None:
     """
 
 
-@run.command(
-    name="all",
-    epilog="""\b
-Example:
-  mail-importer run all""",
-)
+@run.command(name="all", epilog=example("mail-importer run all"))
 def run_all() -> None:
     """Receiver, processor and subscription manager in one process."""
     _run(*ALL)
 
 
-@run.command(
-    epilog="""\b
-Example:
-  mail-importer run receiver"""
-)
+@run.command(epilog=example("mail-importer run receiver"))
 def receiver() -> None:
     """Take change notifications and put them in the queue."""
     _run(RECEIVER)
 
 
-@run.command(
-    epilog="""\b
-Example:
-  mail-importer run processor"""
-)
+@run.command(epilog=example("mail-importer run processor"))
 def processor() -> None:
     """Import the messages that the queue names; on as many hosts as needed."""
     _run(PROCESSOR)
 
 
-@run.command(
-    epilog="""\b
-Example:
-  mail-importer run subscriptions"""
-)
+@run.command(epilog=example("mail-importer run subscriptions"))
 def subscriptions() -> None:
     """Keep one Graph subscription for each enabled account; several share the work."""
     _run(SUBSCRIPTIONS)
@@ -69,7 +52,9 @@ def _run(*roles: str) -> None:
     try:
         until_told(lambda stop: run_roles(settings, roles, stop))
     except ssl.SSLError as exc:
-        raise click.ClickException(f"receiver_tls_cert and receiver_tls_key cannot be used: {exc}.") from exc
+        raise failure(Phrase("receiver_tls_cert and receiver_tls_key cannot be used: {why}.", why=exc)) from exc
     except OSError as exc:
         address = f"{settings.receiver_host}:{settings.receiver_port}"
-        raise click.ClickException(f"The receiver cannot listen on {address}: {exc.strerror or exc}.") from exc
+        raise failure(
+            Phrase("The receiver cannot listen on {address}: {why}.", address=address, why=exc.strerror or exc)
+        ) from exc

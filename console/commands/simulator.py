@@ -10,11 +10,15 @@ import click
 
 from console import logs
 from console.commands import example
+from console.language import said
+from console.output import failure
 from console.roles import until_told
+from console.speaking import Command
+from phrases import Phrase
 from simulator.serving import Ready, serve
 
 
-@click.command(epilog=example("mail-importer simulator --directory ./simulator"))
+@click.command(cls=Command, epilog=example("mail-importer simulator --directory ./simulator"))
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1; 0 takes any free one.")
 @click.option(
     "--directory",
@@ -49,7 +53,7 @@ def simulator(port: int, directory: Path | None, mailboxes: int | None, as_json:
     try:
         until_told(run)
     except OSError as exc:
-        raise click.ClickException(f"The simulator cannot start: {exc.strerror or exc}.") from exc
+        raise failure(Phrase("The simulator cannot start: {why}.", why=exc.strerror or exc)) from exc
 
 
 def _as_json(ready: Ready) -> str:
@@ -70,25 +74,29 @@ def _as_json(ready: Ready) -> str:
 
 def _for_people(ready: Ready) -> str:
     first = ready.mailboxes[0]
+    upload = said(Phrase("what an administrator uploads in the portal"))
     lines = [
-        f"Microsoft Graph and its sign-in service are simulated at {ready.url}",
-        "Stop it with Ctrl+C. In another terminal:",
+        said(Phrase("Microsoft Graph and its sign-in service are simulated at {url}", url=ready.url)),
+        said(Phrase("Stop it with Ctrl+C. In another terminal:")),
         "",
         f"  export MAIL_IMPORTER_GRAPH_URL={ready.url} MAIL_IMPORTER_AUTHORITY_URL={ready.url}",
         f"  export MAIL_IMPORTER_CA_BUNDLE={ready.ca_file}",
         "  export MAIL_IMPORTER_NOTIFICATION_URL=http://127.0.0.1:8080",
         "  mail-importer db upgrade",
         "  mail-importer certificates new --subject simulator",
-        f"  cp certificates/simulator-*.cer {ready.uploads}/    # what an administrator uploads in the portal",
+        f"  cp certificates/simulator-*.cer {ready.uploads}/    # {upload}",
         f"  mail-importer accounts add --name laboratory --tenant-id {ready.tenant_id} \\",
         f"    --client-id {ready.client_id} --user-id {first.user_id} \\",
         "    --no-secure-certificate-access --thumbprint THE_THUMBPRINT_PRINTED_ABOVE",
         "  mail-importer run all",
         "",
-        "Mail arrives when you ask for it:",
+        said(Phrase("Mail arrives when you ask for it:")),
         f"  curl --cacert {ready.ca_file} -X POST {ready.url}/simulator/traffic -d '{{\"messages\": 20}}'",
         "",
-        "Mailboxes:",
-        *(f"  {each.address:32} user id {each.user_id}" for each in ready.mailboxes),
+        said(Phrase("Mailboxes:")),
+        *(
+            said(Phrase("  {address:32} user id {user_id}", address=each.address, user_id=each.user_id))
+            for each in ready.mailboxes
+        ),
     ]
     return "\n".join(lines)

@@ -10,9 +10,11 @@ from typing import Any, Final
 import click
 from sqlalchemy import Connection
 
-from console.commands import Invocation, as_stored, example, pass_invocation
+from console.commands import Invocation, account_names, as_stored, example, pass_invocation
 from console.language import said
-from console.output import as_json, printable, tell
+from console.output import as_json, failure, printable, tell, wrong_value
+from console.recognition import recognised
+from console.speaking import Command
 from console.steps import Step, steps_of
 from db import accounts, copies, seen
 from db import trace as table
@@ -24,7 +26,7 @@ from phrases import Phrase
 
 _MOST: Final = 20
 _LONGEST: Final = 1000
-_NOTHING: Final = (
+_NOTHING: Final = Phrase(
     "No message fits. What is not imported yet is known by its ids only, not by its subject: what waits in the queue "
     "is in mail-importer queue list (put aside: --dead-letters), and mail-importer verify NAME tells whether the "
     "folder holds messages that were never heard of."
@@ -83,17 +85,27 @@ class _Found:
 def _wanted(context: click.Context, parameter: click.Parameter, text: str) -> str:
     bare = (as_stored(context, parameter, text) or "").strip()
     if not bare:
-        raise click.BadParameter("It is empty.")
+        raise wrong_value(Phrase("It is empty."))
     if len(bare) > _LONGEST:
-        raise click.BadParameter(f"It has {len(bare)} characters; {_LONGEST} is the most.")
+        raise wrong_value(
+            Phrase("It has {count} characters; {longest} is the most.", count=len(bare), longest=_LONGEST)
+        )
     return bare
 
 
 @click.command(
-    epilog=example('mail-importer trace "Prüfbericht 4711"', "mail-importer trace 1.AAkALg… --account laboratory")
+    cls=Command,
+    epilog=example('mail-importer trace "Prüfbericht 4711"', "mail-importer trace 1.AAkALg… --account laboratory"),
 )
 @click.argument("text", metavar="SUBJECT-OR-ID", callback=_wanted)
-@click.option("--account", "name", metavar="NAME", callback=as_stored, help="Only messages of this account.")
+@click.option(
+    "--account",
+    "name",
+    metavar="NAME",
+    callback=as_stored,
+    shell_complete=account_names,
+    help="Only messages of this account.",
+)
 @click.option("--json", "in_json", is_flag=True, help="Print the same data as JSON.")
 @pass_invocation
 def trace(invocation: Invocation, text: str, name: str | None, in_json: bool) -> None:
@@ -107,13 +119,15 @@ def trace(invocation: Invocation, text: str, name: str | None, in_json: bool) ->
         found = run_reading(engine, lambda connection: _look(connection, text, name))
     if len(found) > _MOST:
         found = found[:_MOST]
-        tell(f"These are the newest {_MOST}; there are more. Say more of the subject, or give an id.")
+        tell(Phrase("These are the newest {most}; there are more. Say more of the subject, or give an id.", most=_MOST))
     if in_json:
         click.echo(json.dumps([each.data() for each in found], indent=2, default=as_json))
     else:
-        click.echo("\n\n".join("\n".join(map(printable, _lines(each))) for each in found), nl=bool(found))
+        click.echo(
+            "\n\n".join("\n".join(printable(said(line)) for line in _lines(each)) for each in found), nl=bool(found)
+        )
     if not found:
-        raise click.ClickException(_NOTHING)
+        raise failure(_NOTHING)
 
 
 def _look(connection: Connection, text: str, name: str | None) -> list[_Found]:
@@ -148,28 +162,34 @@ def _is_of(copy: Copy, traced: TracedMessage, committed: CommittedMessage | None
 # What is printed.
 
 
-def _lines(found: _Found) -> Iterator[str]:
+def _lines(found: _Found) -> Iterator[Phrase]:
     """A line each, with the ids whole, however wide the terminal is."""
-    yield found.subject or "(subject not known)"
+    yield Phrase.verbatim(found.subject) if found.subject else Phrase("(subject not known)")
     account = found.account or found.message.account_id
     facts = (
-        ("Account", account),
-        ("Graph id", found.message.graph_id),
-        ("Queue message", found.message.queue_message_id),
-        ("Internet message id", found.internet_message_id),
+        (Phrase("Account"), account),
+        (Phrase("Graph id"), found.message.graph_id),
+        (Phrase("Queue message"), found.message.queue_message_id),
+        (Phrase("Internet message id"), found.internet_message_id),
     )
-    yield from (f"  {heading:<21}{value}" for heading, value in facts if value is not None)
+    for heading, value in facts:
+        if value is not None:
+            yield Phrase.verbatim(f"  {said(heading):<21}{value}")
     for step in found.steps:
-        yield f"  {_time(step.time):<29}{said(step.text)}"
+        yield _at(_time(step.time), step.text)
         if step.detail is not None:
-            yield f"  {'':<29}{step.detail}"
+            yield _at("", recognised(step.detail))
         elif step.step == "waiting" and found.account is not None:
-            yield f"  {'':<29}See: mail-importer accounts show {found.account}"
+            yield _at("", Phrase("See: mail-importer accounts show {name}", name=found.account))
     if found.left_out is not None and found.committed is None and found.account is not None:
         command = f"mail-importer import {shlex.join([found.account, '--id', found.left_out.graph_id, '--force'])}"
-        yield said(Phrase("  It is imported all the same by: {command}", command=command))
+        yield Phrase("  It is imported all the same by: {command}", command=command)
     if not found.attempts and found.committed is not None:
-        yield "  Its steps before that are not kept (trace_days)."
+        yield Phrase("  Its steps before that are not kept (trace_days).")
+
+
+def _at(time: str, text: Phrase) -> Phrase:
+    return Phrase.joined(Phrase.verbatim(f"  {time:<29}"), text, by="")
 
 
 def _time(time: datetime | None) -> str:

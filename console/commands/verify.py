@@ -10,25 +10,30 @@ from typing import Any
 
 import click
 
-from console.commands import Invocation, as_stored, example, pass_invocation, past_moment
+from console.commands import Invocation, account_names, as_stored, example, pass_invocation, past_moment
 from console.graph import open_graph
-from console.output import Column, Record, print_object, print_table, printable, shown, tell
+from console.language import said
+from console.output import Column, Record, failure, print_object, print_table, printable, shown, tell
 from console.process import process_name
 from console.progress import OnProgress, counting
 from console.queues import open_queue
+from console.speaking import Command
+from console.words import word
 from db import accounts
 from db.accounts import Account
 from db.engine import Database
 from db.mailbox_calls import MailboxCalls
 from graph.messages import MailReader
+from phrases import Phrase
 from subscriptions.findings import Findings, Item
 from subscriptions.verification import Tally, Verification
 
 
 @click.command(
-    epilog=example("mail-importer verify laboratory", "mail-importer verify laboratory --since 2026-03-01 --repair")
+    cls=Command,
+    epilog=example("mail-importer verify laboratory", "mail-importer verify laboratory --since 2026-03-01 --repair"),
 )
-@click.argument("name", callback=as_stored)
+@click.argument("name", callback=as_stored, shell_complete=account_names)
 @click.option(
     "--since",
     metavar="T",
@@ -50,17 +55,23 @@ def verify(invocation: Invocation, name: str, since: datetime | None, repair: bo
             with counting() as on_progress:
                 account, tally = asyncio.run(_verified(invocation, name, since, repair, findings, on_progress))
             if since is not None and tally.since is not None and tally.since > since:
-                tell(f"The account imports mail received since {shown(tally.since)}; what is older was left out.")
+                tell(
+                    Phrase(
+                        "The account imports mail received since {since}; what is older was left out.",
+                        since=shown(tally.since),
+                    )
+                )
             _print(account, tally, findings, in_json=in_json)
         except sqlite3.Error as exc:
-            raise click.ClickException(
-                f"The temporary file of the comparison cannot be used: {exc}. Free some room where temporary files "
-                "are, or name another place in the variable SQLITE_TMPDIR."
+            raise failure(
+                Phrase(
+                    "The temporary file of the comparison cannot be used: {why}. Free some room where temporary files "
+                    "are, or name another place in the variable SQLITE_TMPDIR.",
+                    why=exc,
+                )
             ) from exc
     if tally.missing:
-        text = f"{tally.missing} messages of the folder are not in the database."
-        after = f"{tally.queued} were queued; run it again once they are imported."
-        raise click.ClickException(f"{text} {after if repair else 'Queue them with --repair.'}")
+        raise failure(Phrase.joined(_missing(tally.missing), _queued(tally.queued, repair)))
 
 
 async def _verified(
@@ -109,7 +120,8 @@ def _print(account: Account, tally: Tally, findings: Findings, *, in_json: bool)
     print_table(Record(_columns(account, tally), facts).table())
     for number, each in enumerate(_differences(tally, findings)):
         # A line each, with the id whole, however wide the terminal is.
-        line = f"{each['state']:<7}  {shown(each['received']):<23}  {each['message_id']}  {_note(each)}"
+        state, note = said(word(each["state"])), said(_note(each))
+        line = f"{state:<8}  {shown(each['received']):<23}  {each['message_id']}  {note}"
         click.echo(("" if number else "\n") + printable(line.rstrip()))
 
 
@@ -134,39 +146,63 @@ def _difference(
     }
 
 
-def _note(difference: dict[str, Any]) -> str:
+def _note(difference: dict[str, Any]) -> Phrase:
     if difference["state"] == "moved":
-        return f"now in {difference['folder_name'] or difference['folder']}"
-    return "perhaps under way" if difference["under_way"] else ""
+        return Phrase("now in {folder}", folder=difference["folder_name"] or difference["folder"])
+    return Phrase("perhaps under way") if difference["under_way"] else Phrase("")
+
+
+def _missing(count: int) -> Phrase:
+    return Phrase.counted(
+        "{n} message of the folder is not in the database.",
+        "{n} messages of the folder are not in the database.",
+        n=count,
+    )
+
+
+def _queued(count: int, repair: bool) -> Phrase:
+    if not repair:
+        return Phrase("Queue them with --repair.")
+    return Phrase.counted(
+        "{n} was queued; run it again once it is imported.",
+        "{n} were queued; run it again once they are imported.",
+        n=count,
+    )
 
 
 def _columns(account: Account, tally: Tally) -> list[Column]:
     columns = [
-        Column("account", "Account"),
-        Column("folder", "Folder", lambda folder: tally.folder_name or folder),
-        Column("since", "Received since", lambda since: "the beginning" if since is None else shown(since)),
-        Column("in_folder", "In the folder"),
-        Column("in_database", "In the database"),
-        Column("missing", "Missing", lambda count: _of_which(count, tally.under_way, "perhaps under way")),
+        Column("account", Phrase("Account")),
+        Column("folder", Phrase("Folder"), lambda folder: tally.folder_name or folder),
+        Column(
+            "since", Phrase("Received since"), lambda since: Phrase("the beginning") if since is None else shown(since)
+        ),
+        Column("in_folder", Phrase("In the folder")),
+        Column("in_database", Phrase("In the database")),
+        Column("missing", Phrase("Missing"), lambda count: _of_which(count, tally.under_way)),
     ]
     if tally.copies:
-        columns.append(Column("copies", "Copies", lambda count: f"{count}, not imported again"))
+        columns.append(
+            Column("copies", Phrase("Copies"), lambda count: Phrase("{count}, not imported again", count=count))
+        )
     if tally.seen:
-        columns.append(Column("seen", "Left out by filters"))
+        columns.append(Column("seen", Phrase("Left out by filters")))
     if tally.moved is None:
         columns.append(
             Column(
                 "elsewhere",
-                "Left the folder",
-                lambda count: (
-                    f"{count}, as they should (--after-import {account.settings.after_import}): not looked up"
+                Phrase("Left the folder"),
+                lambda count: Phrase(
+                    "{count}, as they should (--after-import {after_import}): not looked up",
+                    count=count,
+                    after_import=account.settings.after_import,
                 ),
             )
         )
     else:
-        columns += [Column("moved", "Changed folder"), Column("deleted", "Deleted")]
-    return [*columns, Column("queued", "Queued")] if tally.queued else columns
+        columns += [Column("moved", Phrase("Changed folder")), Column("deleted", Phrase("Deleted"))]
+    return [*columns, Column("queued", Phrase("Queued"))] if tally.queued else columns
 
 
-def _of_which(count: int, part: int, what: str) -> str:
-    return f"{count}, of which {part} {what}" if part else str(count)
+def _of_which(count: int, part: int) -> Phrase:
+    return Phrase("{count}, of which {part} perhaps under way", count=count, part=part) if part else Phrase.of(count)

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from phrases import Phrase
+
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
@@ -19,7 +21,7 @@ class Meaning:
     driver's text has values of rows in it.
     """
 
-    cause: str | None
+    cause: Phrase | None
     again: bool = False
     reconnect: bool = False
     quotes: bool = False
@@ -29,98 +31,136 @@ NOTHING: Final = Meaning(None)
 QUOTING: Final = Meaning(None, quotes=True)
 
 CONTENDED: Final = Meaning(
-    "other transactions stood in its way again and again; if this lasts, find the session that keeps rows locked",
+    Phrase(
+        "other transactions stood in its way again and again; if this lasts, find the session that keeps rows locked"
+    ),
     again=True,
 )
 LOCKED: Final = Meaning(
-    "other transactions kept rows locked for too long; if this lasts, find the session that keeps a transaction open"
+    Phrase(
+        "other transactions kept rows locked for too long; if this lasts, find the session that keeps a transaction "
+        "open"
+    )
 )
 DUPLICATE: Final = Meaning(None, again=True, quotes=True)
 LOST: Final = Meaning(
-    "the connection was lost; if this lasts, look at the network, and whether the server is up", reconnect=True
+    Phrase("the connection was lost; if this lasts, look at the network, and whether the server is up"), reconnect=True
 )
 UNREACHABLE: Final = Meaning(
-    "nobody answers at the host and port of database_url; check both, the firewall between, and that the server is up "
-    "and listens on TCP"
+    Phrase(
+        "nobody answers at the host and port of database_url; check both, the firewall between, and that the server "
+        "is up and listens on TCP"
+    )
 )
-NOT_SQL_SERVER: Final = Meaning("what answers at the host and port of database_url is no SQL Server; check both")
+NOT_SQL_SERVER: Final = Meaning(
+    Phrase("what answers at the host and port of database_url is no SQL Server; check both")
+)
 NO_TLS: Final = Meaning(
-    "its TLS certificate is not trusted, or TLS failed; add the certificate's authority to the roots of this host's "
-    "system (the driver does not read ca_bundle; on Debian: copy it to /usr/local/share/ca-certificates, run "
-    "update-ca-certificates), connect by the name in the certificate, or, for a trial only, add "
-    "TrustServerCertificate=yes to database_url"
+    Phrase(
+        "its TLS certificate is not trusted, or TLS failed; add the certificate's authority to the roots of this "
+        "host's system (the driver does not read ca_bundle; on Debian: copy it to /usr/local/share/ca-certificates, "
+        "run update-ca-certificates), connect by the name in the certificate, or, for a trial only, add "
+        "TrustServerCertificate=yes to database_url"
+    )
 )
 NO_TICKET: Final = Meaning(
-    "there is no Kerberos ticket to sign in with; get one (kinit, or a keytab for the service), or name a user and "
-    "password in database_url"
+    Phrase(
+        "there is no Kerberos ticket to sign in with; get one (kinit, or a keytab for the service), or name a user "
+        "and password in database_url"
+    )
 )
 SLOW: Final = Meaning(
-    "it did not answer in time; if this lasts, find what keeps it busy or rows locked, or raise "
-    "database_statement_timeout",
+    Phrase(
+        "it did not answer in time; if this lasts, find what keeps it busy or rows locked, or raise "
+        "database_statement_timeout"
+    ),
     reconnect=True,
 )
 NO_DATA_SOURCE: Final = Meaning(
-    "the data source or driver that database_url names is not known to the driver manager; see: odbcinst -q -s -d"
+    Phrase(
+        "the data source or driver that database_url names is not known to the driver manager; see: odbcinst -q -s -d"
+    )
 )
-STOPPING: Final = Meaning("the server is starting, stopping or being upgraded, or sessions are ended", reconnect=True)
+STOPPING: Final = Meaning(
+    Phrase("the server is starting, stopping or being upgraded, or sessions are ended"), reconnect=True
+)
 FAILING_OVER: Final = Meaning(
-    "the database is starting, moving or failing over, or this is not the server that has it now; if this lasts, "
-    "connect to the listener of the availability group",
+    Phrase(
+        "the database is starting, moving or failing over, or this is not the server that has it now; if this lasts, "
+        "connect to the listener of the availability group"
+    ),
     reconnect=True,
 )
 NOT_ONLINE: Final = Meaning(
-    "the database is not online (restoring, suspect, offline or for a single user); an administrator of the server "
-    "must bring it back",
+    Phrase(
+        "the database is not online (restoring, suspect, offline or for a single user); an administrator of the "
+        "server must bring it back"
+    ),
     reconnect=True,
 )
 DAMAGED: Final = Meaning(
-    "the server cannot read or write the database's files; its own log says which, and the disk needs a look",
+    Phrase("the server cannot read or write the database's files; its own log says which, and the disk needs a look"),
     reconnect=True,
 )
 READ_ONLY: Final = Meaning(
-    "the database is read-only: it failed over to another server, or somebody set it so", reconnect=True
+    Phrase("the database is read-only: it failed over to another server, or somebody set it so"), reconnect=True
 )
 THROTTLED: Final = Meaning(
-    "the service is busy, or its tier allows no more; if this lasts, lower database_pool_size or choose a larger tier",
+    Phrase(
+        "the service is busy, or its tier allows no more; if this lasts, lower database_pool_size or choose a larger "
+        "tier"
+    ),
     reconnect=True,
 )
 SIGN_IN: Final = Meaning(
-    "the sign-in was refused; check the user and password of database_url, or database_client_id and its user in the "
-    "database; the server's own log says more"
+    Phrase(
+        "the sign-in was refused; check the user and password of database_url, or database_client_id and its user in "
+        "the database; the server's own log says more"
+    )
 )
-DISABLED: Final = Meaning("the login is disabled or locked; an administrator of the server must enable it")
-EXPIRED: Final = Meaning("the login's password has expired or must be changed; change it, then set it in database_url")
+DISABLED: Final = Meaning(Phrase("the login is disabled or locked; an administrator of the server must enable it"))
+EXPIRED: Final = Meaning(
+    Phrase("the login's password has expired or must be changed; change it, then set it in database_url")
+)
 NO_DATABASE: Final = Meaning(
-    "there is no database of the name in database_url, or the login has no user in it; create it: "
-    "CREATE USER … FOR LOGIN …"
+    Phrase(
+        "there is no database of the name in database_url, or the login has no user in it; create it: CREATE USER … "
+        "FOR LOGIN …"
+    )
 )
-FIREWALL: Final = Meaning("the firewall of Azure SQL does not let this host in; add its address there")
-FULL_LOG: Final = Meaning("its transaction log is full; back the log up, or give it room")
-FULL: Final = Meaning("its disk, its files or its size limit are full; free some room, or let the files grow")
-FULL_TEMPDB: Final = Meaning("tempdb, which keeps the versions of rows, is full; give it room")
+FIREWALL: Final = Meaning(Phrase("the firewall of Azure SQL does not let this host in; add its address there"))
+FULL_LOG: Final = Meaning(Phrase("its transaction log is full; back the log up, or give it room"))
+FULL: Final = Meaning(Phrase("its disk, its files or its size limit are full; free some room, or let the files grow"))
+FULL_TEMPDB: Final = Meaning(Phrase("tempdb, which keeps the versions of rows, is full; give it room"))
 NOT_ALLOWED: Final = Meaning(
-    "a permission is missing; the statements that grant it are shown by: mail-importer db grants"
+    Phrase("a permission is missing; the statements that grant it are shown by: mail-importer db grants")
 )
-NO_MEMORY: Final = Meaning("the server has not enough memory or other resources; if this lasts, give it more")
-TOO_MANY: Final = Meaning("the server takes no more connections; lower database_pool_size, or let it take more")
-CHANGED: Final = Meaning("a table or column is not as this version needs it; see: mail-importer db check")
+NO_MEMORY: Final = Meaning(Phrase("the server has not enough memory or other resources; if this lasts, give it more"))
+TOO_MANY: Final = Meaning(Phrase("the server takes no more connections; lower database_pool_size, or let it take more"))
+CHANGED: Final = Meaning(Phrase("a table or column is not as this version needs it; see: mail-importer db check"))
 NO_SNAPSHOTS: Final = Meaning(
-    "database_isolation is SNAPSHOT, which the database does not allow; run ALTER DATABASE … SET "
-    "ALLOW_SNAPSHOT_ISOLATION ON, or set READ COMMITTED"
+    Phrase(
+        "database_isolation is SNAPSHOT, which the database does not allow; run ALTER DATABASE … SET "
+        "ALLOW_SNAPSHOT_ISOLATION ON, or set READ COMMITTED"
+    )
 )
-ISOLATION: Final = Meaning("database_isolation does not go with the locks of the queue; set READ COMMITTED")
-UNKNOWN: Final = Meaning("it answered with an error that is not known here; the server's own log may say more")
+ISOLATION: Final = Meaning(Phrase("database_isolation does not go with the locks of the queue; set READ COMMITTED"))
+UNKNOWN: Final = Meaning(Phrase("it answered with an error that is not known here; the server's own log may say more"))
 
 # https://www.sqlite.org/rescode.html: the primary code is the low byte of the extended one.
 SQLITE: Final[Mapping[int, Meaning]] = {
-    sqlite3.SQLITE_BUSY: Meaning("another process holds its lock; if this lasts, find who keeps a transaction open"),
-    sqlite3.SQLITE_LOCKED: Meaning("another connection holds its lock"),
-    sqlite3.SQLITE_FULL: Meaning("its disk, or its size limit, is full; free some room"),
-    sqlite3.SQLITE_READONLY: Meaning("it is read-only; check the permissions of the file and of its folder"),
-    sqlite3.SQLITE_CANTOPEN: Meaning("its file cannot be opened; check that the folder exists and may be written"),
-    sqlite3.SQLITE_IOERR: Meaning("its disk reported an input/output error"),
-    sqlite3.SQLITE_CORRUPT: Meaning("its file is damaged; restore it from a backup"),
-    sqlite3.SQLITE_NOTADB: Meaning("the file is not a SQLite database"),
+    sqlite3.SQLITE_BUSY: Meaning(
+        Phrase("another process holds its lock; if this lasts, find who keeps a transaction open")
+    ),
+    sqlite3.SQLITE_LOCKED: Meaning(Phrase("another connection holds its lock")),
+    sqlite3.SQLITE_FULL: Meaning(Phrase("its disk, or its size limit, is full; free some room")),
+    sqlite3.SQLITE_READONLY: Meaning(Phrase("it is read-only; check the permissions of the file and of its folder")),
+    sqlite3.SQLITE_CANTOPEN: Meaning(
+        Phrase("its file cannot be opened; check that the folder exists and may be written")
+    ),
+    sqlite3.SQLITE_IOERR: Meaning(Phrase("its disk reported an input/output error")),
+    sqlite3.SQLITE_CORRUPT: Meaning(Phrase("its file is damaged; restore it from a backup")),
+    sqlite3.SQLITE_NOTADB: Meaning(Phrase("the file is not a SQLite database")),
 }
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.engine import ExceptionContext
 
 from db.backends import causes
 from db.backends.causes import Meaning
+from phrases import Phrase
 
 # [state] [vendor][driver][SQL Server]text (number) (function); more records may follow, which name no function. The
 # text may hold what looks like the end of a record, so the last one counts.
@@ -37,8 +38,9 @@ class Fault:
     name: str | None = None
 
     def __str__(self) -> str:
-        about = f": {self.name}" if self.name else ""
-        return f"{self.meaning.cause} ({self.code}{about})"
+        if self.name:
+            return Phrase("{cause} ({code}: {name})", cause=self.meaning.cause, code=self.code, name=self.name)
+        return Phrase("{cause} ({code})", cause=self.meaning.cause, code=self.code)
 
 
 def fault_of(error: BaseException | None) -> Fault:
@@ -137,7 +139,9 @@ def _named(meaning: Meaning, text: str) -> str | None:
     """What the server says is missing or may not be used, and the permission for it."""
     found = _NAME.search(text) if meaning in {causes.NOT_ALLOWED, causes.CHANGED} else None
     permission = causes.SQL_SERVER_PERMISSION.match(text)
-    return None if found is None else f"{permission[1]} on {found[1]}" if permission else found[1]
+    if found is None or not permission:
+        return None if found is None else found[1]
+    return Phrase("{permission} on {name}", permission=permission[1], name=found[1])
 
 
 def _forget_text(error: Any) -> None:  # noqa: ANN401  # of whatever driver

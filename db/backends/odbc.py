@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from db.errors import DriverMissing
+from phrases import Phrase
 
 _OLDEST: Final = 18
 _MICROSOFTS: Final = re.compile(r"ODBC Driver (\d+) for SQL Server", re.IGNORECASE)
@@ -19,7 +20,7 @@ _PACKAGE: Final = "mssql_python_odbc"
 """Microsoft publishes its driver as a package for mssql-python; it is the same driver."""
 _FOLDERS: Final = {"linux": "linux/*", "darwin": "macos"}
 """Where in it the drivers are that can be named by path: Windows knows only drivers that are registered."""
-_INSTALL: Final = (
+_INSTALL: Final = Phrase(
     "Install Microsoft's: pip install mssql-python-odbc, or msodbcsql18 from Microsoft's packages "
     "(https://learn.microsoft.com/sql/connect/odbc/download-odbc-driver-for-sql-server)."
 )
@@ -54,10 +55,17 @@ def driver_for_pyodbc(named: str | None) -> str:
     if Path(chosen).is_absolute():
         load(Path(chosen))
     elif chosen.lower() not in {each.lower() for each in registered}:
-        have = f"These are: {', '.join(registered)}" if registered else "No ODBC driver is"
+        have = Phrase("No ODBC driver is")
+        if registered:
+            have = Phrase("These are: {drivers}", drivers=", ".join(registered))
         raise DriverMissing(
-            f"database_url names the ODBC driver {chosen!r}, which is not registered on this host. {have}. Name one of "
-            f"them or none. {_INSTALL}"
+            Phrase(
+                "database_url names the ODBC driver {chosen!r}, which is not registered on this host. {have}. Name "
+                "one of them or none. {install}",
+                chosen=chosen,
+                have=have,
+                install=_INSTALL,
+            )
         )
     elif sys.platform.startswith("linux"):  # elsewhere the driver manager knows where its drivers are
         load(_registered_library(chosen))
@@ -84,7 +92,9 @@ def packaged_driver() -> Path:
         DriverMissing: the package is not installed, or its driver cannot be loaded here.
     """
     libraries = sorted((_package() / "libs").glob(f"{_FOLDERS.get(sys.platform, 'none')}/*/lib/libmsodbcsql*"))
-    failure = DriverMissing(f"The Python package mssql-python-odbc has no driver for this system. {_INSTALL}")
+    failure = DriverMissing(
+        Phrase("The Python package mssql-python-odbc has no driver for this system. {install}", install=_INSTALL)
+    )
     for library in libraries:  # one a distribution
         try:
             load(library)
@@ -102,17 +112,21 @@ def load(library: Path) -> None:
         DriverMissing: it names what is missing, and the package that has it.
     """
     if library.is_absolute() and not library.exists():
-        raise DriverMissing(f"The ODBC driver {library} is not there. {_INSTALL}")
+        raise DriverMissing(
+            Phrase("The ODBC driver {library} is not there. {install}", library=library, install=_INSTALL)
+        )
     try:
         ctypes.CDLL(str(library))
     except OSError as exc:
-        raise _not_loaded(f"The ODBC driver {library} cannot be loaded", exc) from exc
+        raise _not_loaded(Phrase("The ODBC driver {library} cannot be loaded", library=library), exc) from exc
 
 
-def needs(failure: ImportError | OSError) -> str | None:
+def needs(failure: ImportError | OSError) -> Phrase | None:
     """Which library of the system is missing, and the package that has it; None: it is something else."""
     found = _MISSING.search(str(failure))
-    return None if found is None else f"{found[1]} is missing on this host. {_package_of(found[1])}"
+    if found is None:
+        return None
+    return Phrase("{library} is missing on this host. {package}", library=found[1], package=_package_of(found[1]))
 
 
 def _newest(registered: list[str]) -> str | None:
@@ -125,7 +139,7 @@ def _newest(registered: list[str]) -> str | None:
 def _package() -> Path:
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or found.origin is None:
-        raise DriverMissing(f"There is no ODBC driver for SQL Server on this host. {_INSTALL}")
+        raise DriverMissing(Phrase("There is no ODBC driver for SQL Server on this host. {install}", install=_INSTALL))
     return Path(found.origin).parent
 
 
@@ -134,25 +148,29 @@ def _registered_library(driver: str) -> Path:
     try:
         installer = ctypes.CDLL("libodbcinst.so.2")
     except OSError as exc:
-        raise _not_loaded("The list of ODBC drivers cannot be read", exc) from exc
+        raise _not_loaded(Phrase("The list of ODBC drivers cannot be read"), exc) from exc
     found = ctypes.create_string_buffer(_LONGEST_PATH)
     read = installer.SQLGetPrivateProfileString
     read(driver.encode(), b"Driver", b"", found, _LONGEST_PATH, b"odbcinst.ini")
     if not found.value:
         raise DriverMissing(
-            f"The ODBC driver {driver!r} is registered without a library: its Driver= in odbcinst.ini is missing. "
-            f"{_INSTALL}"
+            Phrase(
+                "The ODBC driver {driver!r} is registered without a library: its Driver= in odbcinst.ini is missing. "
+                "{install}",
+                driver=driver,
+                install=_INSTALL,
+            )
         )
     return Path(found.value.decode())
 
 
-def _not_loaded(what: str, exc: OSError) -> DriverMissing:
-    missing = needs(exc)
-    return DriverMissing(f"{what}: {missing or f'{exc}. {_INSTALL}'}")
+def _not_loaded(what: Phrase, exc: OSError) -> DriverMissing:
+    missing = needs(exc) or Phrase("{why}. {install}", why=exc, install=_INSTALL)
+    return DriverMissing(Phrase("{what}: {missing}", what=what, missing=missing))
 
 
-def _package_of(library: str) -> str:
+def _package_of(library: str) -> Phrase:
     package = _DEBIAN.get(library.partition(".so")[0])
     if package is None:
-        return "Install the package of your system that has it."
-    return f"Install it: apt-get install {package} (elsewhere the package that has this file)."
+        return Phrase("Install the package of your system that has it.")
+    return Phrase("Install it: apt-get install {package} (elsewhere the package that has this file).", package=package)

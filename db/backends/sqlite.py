@@ -9,6 +9,7 @@ import tenacity
 from sqlalchemy import Connection, Engine, event
 
 from db.errors import DatabaseUnavailable
+from phrases import Phrase
 
 BUSY_SECONDS: Final = 5
 """How long a transaction waits for the lock of another process."""
@@ -61,12 +62,15 @@ class _OpenedFile:
             found = _identity(self._path)
         except OSError as exc:
             raise DatabaseUnavailable(
-                f"The gateway database cannot be used: its file {self._path} is gone. Put it back."
+                Phrase("The gateway database cannot be used: its file {path} is gone. Put it back.", path=self._path)
             ) from exc
         if found != self._identity:
             raise DatabaseUnavailable(
-                f"The gateway database cannot be used: its file {self._path} was replaced by another while this "
-                "program had it open. Start the program again."
+                Phrase(
+                    "The gateway database cannot be used: its file {path} was replaced by another while this program "
+                    "had it open. Start the program again.",
+                    path=self._path,
+                )
             )
 
 

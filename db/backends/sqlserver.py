@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL
 
 from db.backends import odbc
 from db.connection import ConnectionOptions
+from phrases import Phrase
 
 PYODBC: Final = "pyodbc"
 MSSQL_PYTHON: Final = "mssqlpython"
@@ -41,20 +42,22 @@ _TAKEN_BY_MSSQL_PYTHON: Final = frozenset(
 )  # fmt: skip
 
 
-def refusal(url: URL, *, with_token: bool) -> str | None:
+def refusal(url: URL, *, with_token: bool) -> Phrase | None:
     """Why nobody can sign in by this URL, in words that follow its name; None: it may be tried."""
     given = _keywords(url)
     if with_token and (url.username or url.password or given & _SIGNS_IN):
-        return "names a user, a password or another way to sign in beside the certificate; take that out of it"
+        return Phrase("names a user, a password or another way to sign in beside the certificate; take that out of it")
     if with_token and _is_whole(url):
-        return "names a data source of the driver manager; signing in by certificate needs mssql+pyodbc://host/database"
+        return Phrase(
+            "names a data source of the driver manager; signing in by certificate needs mssql+pyodbc://host/database"
+        )
     if url.get_driver_name() != MSSQL_PYTHON:
         return None
     if not url.host or not url.database:
-        return "must name server and database: mssql+mssqlpython://host/database"
+        return Phrase("must name server and database: mssql+mssqlpython://host/database")
     unknown = sorted(given - _TAKEN_BY_MSSQL_PYTHON)
     if unknown:
-        return f"has keywords that mssql-python does not take: {', '.join(unknown)}"
+        return Phrase("has keywords that mssql-python does not take: {keywords}", keywords=", ".join(unknown))
     return None
 
 

@@ -23,6 +23,7 @@ from db.upgrading import found, probes
 from db.upgrading.acceptance import accepted
 from db.upgrading.additions import AddColumn, AddDefault, can_be_filled, for_existing_rows, unique_index
 from db.upgrading.found import UNLIMITED, FoundColumn, FoundTable, Names
+from phrases import Phrase
 
 _LEVEL: Final = 130
 """The compatibility level of SQL Server 2016."""
@@ -49,14 +50,22 @@ class Difference:
 
     table: str
     item: str
-    found: str
-    wanted: str
-    remedy: str
+    found: Phrase
+    wanted: Phrase
+    remedy: Phrase
     weight: Weight
 
-    def __str__(self) -> str:
+    @property
+    def phrase(self) -> Phrase:
+        """All of it in one line."""
         where = f"{self.table}.{self.item}" if self.item else self.table
-        return f"{where}: found {self.found}, wanted {self.wanted}. {self.remedy}"
+        return Phrase(
+            "{where}: found {found}, wanted {wanted}. {remedy}",
+            where=where,
+            found=self.found,
+            wanted=self.wanted,
+            remedy=self.remedy,
+        )
 
 
 def differences(connection: Connection) -> list[Difference]:
@@ -64,7 +73,16 @@ def differences(connection: Connection) -> list[Difference]:
     schema = found.schema_of(connection)
     if schema is not None and not found.has_schema(connection):
         statement = f"CREATE SCHEMA {connection.dialect.identifier_preparer.quote_schema(schema)}"
-        return [Difference(schema, "", "no such schema", "the schema", f"Run: {statement}", Weight.BLOCKS)]
+        return [
+            Difference(
+                schema,
+                "",
+                Phrase("no such schema"),
+                Phrase("the schema"),
+                Phrase("Run: {statement}", statement=statement),
+                Weight.BLOCKS,
+            )
+        ]
     wanted = in_schema(schema)
     there = found.read(connection, [table.name for table in wanted.sorted_tables])
     every: list[Difference] = []
@@ -72,14 +90,18 @@ def differences(connection: Connection) -> list[Difference]:
         if table.name in there:
             every.extend(_Comparison(connection, table, there))
         else:
-            every.append(Difference(table.name, "", "no table", "the table", _how_to_make(connection), Weight.MISSING))
+            every.append(
+                Difference(
+                    table.name, "", Phrase("no table"), Phrase("the table"), _how_to_make(connection), Weight.MISSING
+                )
+            )
     return [*every, *(_advice(connection) if connection.dialect.name == "mssql" else ())]
 
 
-def _how_to_make(connection: Connection) -> str:
+def _how_to_make(connection: Connection) -> Phrase:
     if connection.dialect.name == "sqlite":
-        return "Restore the file from a backup: an upgrade does not come to this step again."
-    return "Run what this prints, it adds only what is missing: mail-importer db upgrade --sql"
+        return Phrase("Restore the file from a backup: an upgrade does not come to this step again.")
+    return Phrase("Run what this prints, it adds only what is missing: mail-importer db upgrade --sql")
 
 
 def _advice(connection: Connection) -> Iterator[Difference]:
@@ -93,11 +115,18 @@ def _advice(connection: Connection) -> Iterator[Difference]:
 
 def _advice_on(database: str, snapshot: bool, level: int) -> Iterator[Difference]:
     if not snapshot:
-        remedy = f"Readers need not wait for writers: ALTER DATABASE {database} SET READ_COMMITTED_SNAPSHOT ON"
-        yield Difference(database, "READ_COMMITTED_SNAPSHOT", "off", "on", remedy, Weight.ADVICE)
+        remedy = Phrase(
+            "Readers need not wait for writers: ALTER DATABASE {database} SET READ_COMMITTED_SNAPSHOT ON",
+            database=database,
+        )
+        yield Difference(database, "READ_COMMITTED_SNAPSHOT", Phrase("off"), Phrase("on"), remedy, Weight.ADVICE)
     if level < _LEVEL:
-        remedy = f"Work as SQL Server 2016 does: ALTER DATABASE {database} SET COMPATIBILITY_LEVEL = {_LEVEL}"
-        yield Difference(database, "COMPATIBILITY_LEVEL", str(level), str(_LEVEL), remedy, Weight.ADVICE)
+        remedy = Phrase(
+            "Work as SQL Server 2016 does: ALTER DATABASE {database} SET COMPATIBILITY_LEVEL = {level}",
+            database=database,
+            level=_LEVEL,
+        )
+        yield Difference(database, "COMPATIBILITY_LEVEL", Phrase.of(level), Phrase.of(_LEVEL), remedy, Weight.ADVICE)
 
 
 class _Comparison:
@@ -125,12 +154,14 @@ class _Comparison:
         for index in sorted(self._table.indexes, key=lambda each: str(each.name)):
             yield from self._index(index)
 
-    def _says(self, item: object, was: str, wanted: str, remedy: str, weight: Weight) -> Difference:
+    def _says(self, item: object, was: Phrase, wanted: Phrase, remedy: Phrase, weight: Weight) -> Difference:
         return Difference(self._table.name, str(item), was, wanted, remedy, weight)
 
-    def _run(self, statement: ExecutableDDLElement) -> str:
-        text = str(statement.compile(dialect=self._dialect))
-        return f"Run: {' '.join(text.split())}"
+    def _run(self, statement: ExecutableDDLElement) -> Phrase:
+        return Phrase("Run: {statement}", statement=self._statement(statement))
+
+    def _statement(self, statement: ExecutableDDLElement) -> str:
+        return " ".join(str(statement.compile(dialect=self._dialect)).split())
 
     def _column(self, column: Column[Any]) -> Iterator[Difference]:
         there = self._found.column(column.name)
@@ -140,12 +171,15 @@ class _Comparison:
         rule = accepted(column, self._dialect)
         wanted = self._made(column)
         if not rule.takes(there) or self._is_too_long_for_a_key(column, there):
-            was = f"{there}, which the database does not number" if rule.numbered and not there.numbered else str(there)
-            was = f"{was}, collation {there.collation}" if rule.collation and there.collation else was
+            was = Phrase.of(there)
+            if rule.numbered and not there.numbered:
+                was = Phrase("{there}, which the database does not number", there=there)
+            if rule.collation and there.collation:
+                was = Phrase("{was}, collation {collation}", was=was, collation=there.collation)
             yield self._says(column.name, was, wanted, self._retype(column), Weight.BLOCKS)
             return
         if not rule.is_as_made(there):
-            yield self._says(column.name, str(there), wanted, "Nothing to do.", Weight.ACCEPTED)
+            yield self._says(column.name, Phrase.of(there), wanted, Phrase("Nothing to do."), Weight.ACCEPTED)
         yield from self._nullability(column, there)
         yield from self._default(column, there)
 
@@ -159,13 +193,13 @@ class _Comparison:
         backend = self._dialect.name
         if can_be_filled(column, backend):
             remedy = self._run(AddColumn(for_existing_rows(column, backend)))
-            return self._says(column.name, "no column", self._made(column), remedy, Weight.MISSING)
+            return self._says(column.name, Phrase("no column"), self._made(column), remedy, Weight.MISSING)
         if not self._is_sqlite and not probes.has_rows(self._connection, self._table):
             return self._says(
-                column.name, "no column", self._made(column), self._run(AddColumn(column)), Weight.MISSING
+                column.name, Phrase("no column"), self._made(column), self._run(AddColumn(column)), Weight.MISSING
             )
-        remedy = "Add the column, with a value of its own in each row."
-        return self._says(column.name, "no column", self._made(column), remedy, Weight.BLOCKS)
+        remedy = Phrase("Add the column, with a value of its own in each row.")
+        return self._says(column.name, Phrase("no column"), self._made(column), remedy, Weight.BLOCKS)
 
     def _is_too_long_for_a_key(self, column: Column[Any], there: FoundColumn) -> bool:
         """SQL Server has no key of text without limit."""
@@ -173,76 +207,99 @@ class _Comparison:
         in_key = any(column.name in each.columns for each in keys if not isinstance(each, CheckConstraint))
         return in_key and self._dialect.name == "mssql" and there.length == UNLIMITED
 
-    def _retype(self, column: Column[Any]) -> str:
+    def _retype(self, column: Column[Any]) -> Phrase:
         if self._is_sqlite:
-            return "Copy the rows into a table with such a column."
+            return Phrase("Copy the rows into a table with such a column.")
         if column is self._table.autoincrement_column:
-            return "A column that is there cannot be made to: copy the rows into a table with such a column."
+            return Phrase("A column that is there cannot be made to: copy the rows into a table with such a column.")
         made = column.type.compile(self._dialect)
         if self._dialect.name == "mssql":
             change = f"{made} {'NULL' if column.nullable else 'NOT NULL'}"
         else:
             change = f"TYPE {made}"
-        return f"Run: {self._alter(column, change)}; or rename the column, if it is not meant for mail-importer"
+        return Phrase(
+            "Run: {statement}; or rename the column, if it is not meant for mail-importer",
+            statement=self._alter(column, change),
+        )
 
     def _alter(self, column: Column[Any], change: str) -> str:
         preparer = self._dialect.identifier_preparer
         table, name = preparer.format_table(self._table), preparer.format_column(column)
         return f"ALTER TABLE {table} ALTER COLUMN {name} {change}"
 
-    def _made(self, column: Column[Any]) -> str:
+    def _made(self, column: Column[Any]) -> Phrase:
         name, _, collation = column.type.compile(self._dialect).partition(" COLLATE ")
-        facts = [name.lower(), "collation " + collation.strip('"') if collation else ""]
-        facts.append("numbered by the database" if column is self._table.autoincrement_column else "")
-        facts.append("" if column.nullable else "not null")
-        return ", ".join(filter(None, facts))
+        facts = [Phrase.verbatim(name.lower())]
+        if collation:
+            facts.append(Phrase("collation {collation}", collation=collation.strip('"')))
+        if column is self._table.autoincrement_column:
+            facts.append(Phrase("numbered by the database"))
+        if not column.nullable:
+            facts.append(Phrase("not null"))
+        return Phrase.joined(*facts, by=", ")
 
     def _nullability(self, column: Column[Any], there: FoundColumn) -> Iterator[Difference]:
         if column.primary_key or bool(column.nullable) == there.nullable:
             return
         if column.nullable:
             remedy = self._alter_null(column, there)
-            yield self._says(column.name, "not null", "null allowed", remedy, Weight.BLOCKS)
+            yield self._says(column.name, Phrase("not null"), Phrase("null allowed"), remedy, Weight.BLOCKS)
         elif rows := probes.count_null(self._connection, column):
-            remedy = "Give these rows a value."
-            yield self._says(column.name, f"null in {rows} rows", "not null", remedy, Weight.BLOCKS)
+            remedy = Phrase("Give these rows a value.")
+            yield self._says(
+                column.name, Phrase("null in {rows} rows", rows=rows), Phrase("not null"), remedy, Weight.BLOCKS
+            )
         else:
             remedy = self._alter_null(column, there)
-            yield self._says(column.name, "null allowed", "not null", remedy, Weight.DIFFERS)
+            yield self._says(column.name, Phrase("null allowed"), Phrase("not null"), remedy, Weight.DIFFERS)
 
-    def _alter_null(self, column: Column[Any], there: FoundColumn) -> str:
+    def _alter_null(self, column: Column[Any], there: FoundColumn) -> Phrase:
         if self._is_sqlite:
-            return "Copy the rows into a table with such a column."
+            return Phrase("Copy the rows into a table with such a column.")
         if self._dialect.name == "postgresql":
             word = "DROP" if column.nullable else "SET"
-            return f"Run: {self._alter(column, f'{word} NOT NULL')}"
+            return Phrase("Run: {statement}", statement=self._alter(column, f"{word} NOT NULL"))
         # The type that it has, which may be wider than ours.
         collation = f" COLLATE {there.collation}" if there.collation else ""
         word = "NULL" if column.nullable else "NOT NULL"
-        return f"Run: {self._alter(column, f'{there}{collation} {word}')}"
+        return Phrase("Run: {statement}", statement=self._alter(column, f"{there}{collation} {word}"))
 
     def _default(self, column: Column[Any], there: FoundColumn) -> Iterator[Difference]:
         wanted = getattr(column.server_default, "arg", None)
         if wanted is None or _plain(there.default) == str(wanted):
             return
         if there.default is not None:
-            remedy = "Put the default right, if nobody needs this one."
-            yield self._says(column.name, f"default {there.default}", f"default {wanted}", remedy, Weight.DIFFERS)
+            remedy = Phrase("Put the default right, if nobody needs this one.")
+            yield self._says(
+                column.name,
+                Phrase("default {value}", value=there.default),
+                Phrase("default {value}", value=wanted),
+                remedy,
+                Weight.DIFFERS,
+            )
         elif self._is_sqlite:
-            remedy = "Copy the rows into a table with such a column."
-            yield self._says(column.name, "no default", f"default {wanted}", remedy, Weight.BLOCKS)
+            remedy = Phrase("Copy the rows into a table with such a column.")
+            yield self._says(
+                column.name, Phrase("no default"), Phrase("default {value}", value=wanted), remedy, Weight.BLOCKS
+            )
         else:
             remedy = self._run(AddDefault(column))
-            yield self._says(column.name, "no default", f"default {wanted}", remedy, Weight.MISSING)
+            yield self._says(
+                column.name, Phrase("no default"), Phrase("default {value}", value=wanted), remedy, Weight.MISSING
+            )
 
     def _unknown_columns(self) -> Iterator[Difference]:
         """Columns of others that our inserts leave out."""
         ours = {id(self._found.column(each.name)) for each in self._table.columns}
         for there in self._found.columns.values():
             if id(there) not in ours and not (there.nullable or there.default is not None or there.numbered):
-                remedy = "Give the column a default, or allow null."
+                remedy = Phrase("Give the column a default, or allow null.")
                 yield self._says(
-                    there.name, "not null, no default", "a value where we add a row", remedy, Weight.DIFFERS
+                    there.name,
+                    Phrase("not null, no default"),
+                    Phrase("a value where we add a row"),
+                    remedy,
+                    Weight.DIFFERS,
                 )
 
     def _are_usable(self, columns: Names) -> bool:
@@ -252,58 +309,67 @@ class _Comparison:
     def _key(self, key: PrimaryKeyConstraint | UniqueConstraint) -> Iterator[Difference]:
         columns = _names(key)
         is_primary = isinstance(key, PrimaryKeyConstraint)
-        kind = f"{'primary' if is_primary else 'unique'} key ({', '.join(columns)})"
+        kind = Phrase("unique key ({columns})", columns=", ".join(columns))
+        if is_primary:
+            kind = Phrase("primary key ({columns})", columns=", ".join(columns))
         if self._found.is_key(columns):
             if is_primary and set(self._found.primary_key) != set(columns):
-                yield self._says(key.name, "a unique key", kind, "Nothing to do.", Weight.ACCEPTED)
+                yield self._says(key.name, Phrase("a unique key"), kind, Phrase("Nothing to do."), Weight.ACCEPTED)
             return
-        weight, was, remedy = Weight.MISSING, "no such key", self._run(AddConstraint(key))
+        statement = self._statement(AddConstraint(key))
+        weight, was, remedy = Weight.MISSING, Phrase("no such key"), Phrase("Run: {statement}", statement=statement)
         if not self._are_usable(columns):
             pass
         elif repeated := probes.count_repeated(self._connection, self._table, columns):
-            was, weight = f"{repeated} values in more than one row", Weight.BLOCKS
-            remedy = f"Give each row its own value, then run: {remedy.removeprefix('Run: ')}"
+            was, weight = Phrase("{repeated} values in more than one row", repeated=repeated), Weight.BLOCKS
+            remedy = Phrase("Give each row its own value, then run: {statement}", statement=statement)
         elif is_primary:
-            weight, was, remedy = self._primary_key(columns, remedy)
+            weight, was, remedy = self._primary_key(columns, statement)
         elif self._is_sqlite and isinstance(key, UniqueConstraint):
             remedy = self._run(CreateIndex(unique_index(key)))
         yield self._says(key.name, was, kind, remedy, weight)
 
-    def _primary_key(self, columns: Names, remedy: str) -> tuple[Weight, str, str]:
+    def _primary_key(self, columns: Names, statement: str) -> tuple[Weight, Phrase, Phrase]:
         if self._is_sqlite:
-            return Weight.BLOCKS, "no such key", "Copy the rows into a table with this key."
+            return Weight.BLOCKS, Phrase("no such key"), Phrase("Copy the rows into a table with this key.")
         if self._found.primary_key:
             name = f"UQ_{self._table.name}_{'_'.join(columns)}"
             unique = AddConstraint(UniqueConstraint(*(self._table.c[each] for each in columns), name=name))
-            return Weight.BLOCKS, f"primary key ({', '.join(self._found.primary_key)})", self._run(unique)
+            was = Phrase("primary key ({columns})", columns=", ".join(self._found.primary_key))
+            return Weight.BLOCKS, was, self._run(unique)
         if any(there is not None and there.nullable for there in map(self._found.column, columns)):
-            return Weight.BLOCKS, "null allowed", f"Allow no null, then run: {remedy.removeprefix('Run: ')}"
-        return Weight.MISSING, "no such key", remedy
+            remedy = Phrase("Allow no null, then run: {statement}", statement=statement)
+            return Weight.BLOCKS, Phrase("null allowed"), remedy
+        return Weight.MISSING, Phrase("no such key"), Phrase("Run: {statement}", statement=statement)
 
     def _check(self, check: CheckConstraint) -> Iterator[Difference]:
         column, values = probes.allowed(check)
         if self._found.allows_only(column, values):
             return
-        wanted, remedy, weight = f"one of {', '.join(values)}", self._run(AddConstraint(check)), Weight.MISSING
-        was = "no such check"
+        wanted, remedy, weight = (
+            Phrase("one of {values}", values=", ".join(values)),
+            self._run(AddConstraint(check)),
+            Weight.MISSING,
+        )
+        was = Phrase("no such check")
         if self._are_usable((column,)) and (rows := probes.count_others(self._connection, self._table, check)):
-            was, weight = f"other values in {rows} rows", Weight.BLOCKS
-            remedy = "Give these rows one of the values."
+            was, weight = Phrase("other values in {rows} rows", rows=rows), Weight.BLOCKS
+            remedy = Phrase("Give these rows one of the values.")
         elif self._is_sqlite:
-            remedy, weight = "Copy the rows into a table with this check.", Weight.DIFFERS
+            remedy, weight = Phrase("Copy the rows into a table with this check."), Weight.DIFFERS
         yield self._says(check.name, was, wanted, remedy, weight)
 
     def _foreign_key(self, key: ForeignKeyConstraint) -> Iterator[Difference]:
         if self._found.refers(key):
             return
         columns = tuple(key.column_keys)
-        text = f"({', '.join(columns)}) refers to {key.referred_table.name}"
-        was, remedy, weight = "no such key", self._run(AddConstraint(key)), Weight.MISSING
+        text = Phrase("({columns}) refers to {name}", columns=", ".join(columns), name=key.referred_table.name)
+        was, remedy, weight = Phrase("no such key"), self._run(AddConstraint(key)), Weight.MISSING
         if self._are_usable(columns) and (rows := self._count_orphans(key)):
-            was, weight = f"{rows} rows that refer to none", Weight.BLOCKS
-            remedy = "Delete these rows, or add what they refer to."
+            was, weight = Phrase("{rows} rows that refer to none", rows=rows), Weight.BLOCKS
+            remedy = Phrase("Delete these rows, or add what they refer to.")
         elif self._is_sqlite:
-            remedy, weight = "Copy the rows into a table with this key.", Weight.DIFFERS
+            remedy, weight = Phrase("Copy the rows into a table with this key."), Weight.DIFFERS
         yield self._says(key.name, was, text, remedy, weight)
 
     def _count_orphans(self, key: ForeignKeyConstraint) -> int:
@@ -317,8 +383,8 @@ class _Comparison:
         columns = _names(index)
         if columns in self._found.indexes.values() or columns in self._found.unique:
             return
-        text = f"index ({', '.join(columns)})"
-        yield self._says(index.name, "no such index", text, self._run(CreateIndex(index)), Weight.MISSING)
+        text = Phrase("index ({columns})", columns=", ".join(columns))
+        yield self._says(index.name, Phrase("no such index"), text, self._run(CreateIndex(index)), Weight.MISSING)
 
 
 def _names(of: PrimaryKeyConstraint | UniqueConstraint | Index) -> Names:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from db.errors import DatabaseUnavailable
 from db.upgrading import postgresql, sqlserver
 from db.upgrading.script import LOCK_SECONDS
+from phrases import Phrase
 
 
 def take(connection: Connection) -> None:
@@ -31,7 +32,9 @@ def _of_sql_server(connection: Connection) -> None:
         "SET NOCOUNT OFF; SELECT @lock;"
     ).scalar_one()
     if taken < 0:
-        raise DatabaseUnavailable("Another upgrade of the gateway database is under way. Try again when it has ended.")
+        raise DatabaseUnavailable(
+            Phrase("Another upgrade of the gateway database is under way. Try again when it has ended.")
+        )
 
 
 def _of_postgresql(connection: Connection) -> None:

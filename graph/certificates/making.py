@@ -34,7 +34,7 @@ def make_self_signed(common_name: str, *, now: datetime, days: int = 730, key_bi
             )
         )
     if key_bits < 2048 or days < 1:
-        raise ValueError("A certificate needs a key of at least 2048 bits and a life of at least one day.")
+        raise ValueError(Phrase("A certificate needs a key of at least 2048 bits and a life of at least one day."))
     key = rsa.generate_private_key(public_exponent=65537, key_size=key_bits)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     usage = x509.KeyUsage(

@@ -63,6 +63,7 @@ class Site:
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith("MAIL_IMPORTER_")},
             **self.gateway.environment,
+            "MAIL_IMPORTER_LANGUAGE": "en",
             "MAIL_IMPORTER_NOTIFICATION_URL": f"http://127.0.0.1:{self.port}",
             "MAIL_IMPORTER_RECEIVER_PORT": str(self.port),
             "MAIL_IMPORTER_CERTIFICATE_STORE": str(self.directory / "certificates"),

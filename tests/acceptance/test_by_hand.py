@@ -17,7 +17,7 @@ _BIN = Path(sys.executable).parent
 
 def _environment() -> dict[str, str]:
     bare = {name: value for name, value in os.environ.items() if not name.startswith("MAIL_IMPORTER_")}
-    return {**bare, "PATH": f"{_BIN}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"}
+    return {**bare, "PATH": f"{_BIN}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1", "MAIL_IMPORTER_LANGUAGE": "en"}
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from bus.errors import QueueUnavailable
 from db import accounts, folders, missed
 from db.tables import account_settings, folder_sync
+from phrases import Phrase
 from simulator.calls import Operation
 from simulator.faults import FaultKind
 from simulator.letters import Letter
@@ -312,7 +313,7 @@ async def test_the_link_moves_only_behind_what_is_queued(office: Office, monkeyp
             nonlocal puts
             puts += 1
             if puts in {1, 3}:
-                raise QueueUnavailable("the disk is full")
+                raise QueueUnavailable(Phrase("the disk is full"))
             await put(messages)  # type: ignore[arg-type]  # passed through
 
         monkeypatch.setattr(world.queue, "put", fail_twice)

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import Engine
 
 from console.commands import Invocation
+from console.language import VARIABLE
 from console.main import cli
 from console.settings import Settings
 from db.engine import make_engine
@@ -33,7 +34,7 @@ RunProcess = Callable[..., subprocess.CompletedProcess[str]]
 def _clean_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No settings from outside, relative paths in a folder of the test, and logs as they were afterwards."""
     for name in os.environ:
-        if name.upper().startswith("MAIL_IMPORTER_"):
+        if name.upper().startswith("MAIL_IMPORTER_") and name != VARIABLE:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     root = logging.getLogger()

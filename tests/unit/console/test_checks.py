@@ -41,7 +41,7 @@ def results(steps: list[Step]) -> dict[str, Result]:
 
 
 async def test_what_depends_on_a_failure_is_not_tried_and_the_rest_is() -> None:
-    broken = raising(DatabaseUnavailable("locked"))
+    broken = raising(DatabaseUnavailable(Phrase("locked")))
     steps = await run_checks(
         [check("a", broken), check("b", fine, "a"), check("c", fine, "b"), check("d"), check("e", fine, "d")]
     )
@@ -77,13 +77,13 @@ async def test_when_the_time_of_the_whole_is_over_nothing_more_is_tried() -> Non
     ("error", "code"),
     [
         (HostUnreached(Obstacle.SILENT, Phrase("Silence."), Phrase("Knock.")), "connectionTimedOut"),
-        (CertificateError("Gone.", advice="Find it.", fault=CertificateFault.NOT_FOUND), "notFound"),
-        (SignInRefused("No.", advice="Ask.", aadsts=700027), "AADSTS700027"),
-        (SignInRefused("No.", advice="Ask.", code="invalid_client"), "invalid_client"),
-        (AccessDenied("No.", advice="Ask.", code="ErrorAccessDenied"), "ErrorAccessDenied"),
-        (GraphUnavailable("Later."), "graphUnavailable"),
-        (QueueUnavailable("Full."), "queueUnavailable"),
-        (DatabaseUnavailable("Locked."), "databaseUnavailable"),
+        (CertificateError(Phrase("Gone."), advice=Phrase("Find it."), fault=CertificateFault.NOT_FOUND), "notFound"),
+        (SignInRefused(Phrase("No."), advice=Phrase("Ask."), aadsts=700027), "AADSTS700027"),
+        (SignInRefused(Phrase("No."), advice=Phrase("Ask."), code="invalid_client"), "invalid_client"),
+        (AccessDenied(Phrase("No."), advice=Phrase("Ask."), code="ErrorAccessDenied"), "ErrorAccessDenied"),
+        (GraphUnavailable(Phrase("Later.")), "graphUnavailable"),
+        (QueueUnavailable(Phrase("Full.")), "queueUnavailable"),
+        (DatabaseUnavailable(Phrase("Locked.")), "databaseUnavailable"),
         (click.ClickException("Wrong."), "clickException"),
     ],
 )

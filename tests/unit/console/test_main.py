@@ -15,6 +15,7 @@ from bus.errors import QueueUnavailable
 from console.main import COMMANDS, LazyCommand, LazyGroup
 from db.errors import DatabaseUnavailable
 from graph.errors import GraphUnavailable
+from phrases import Phrase
 
 Run = Callable[..., Result]
 RunProcess = Callable[..., subprocess.CompletedProcess[str]]
@@ -98,7 +99,12 @@ def test_wrong_settings_end_every_command_with_2_and_without_traceback(
 
 
 @pytest.mark.parametrize(
-    "error", [GraphUnavailable("Graph is away."), DatabaseUnavailable("It is locked."), QueueUnavailable("It is full.")]
+    "error",
+    [
+        GraphUnavailable(Phrase("Graph is away.")),
+        DatabaseUnavailable(Phrase("It is locked.")),
+        QueueUnavailable(Phrase("It is full.")),
+    ],
 )
 def test_an_error_written_for_operators_ends_with_1_and_its_sentence(
     error: Exception, monkeypatch: pytest.MonkeyPatch

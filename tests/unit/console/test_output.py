@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from console.output import Column, Listing, Record, print_object, printable, prints_data, shown, span
+from phrases import Phrase
 
-COLUMNS = (Column("name", "Name"), Column("when", "When"), Column("bytes", "Bytes", right=True))
+COLUMNS = (Column("name", Phrase("Name")), Column("when", Phrase("When")), Column("bytes", Phrase("Bytes"), right=True))
 ROW = {"name": "[bold]a\x1b[31m", "when": datetime(2026, 3, 31, tzinfo=UTC), "bytes": 1, "file": Path("x")}
 
 
@@ -24,23 +25,23 @@ def printed(result: Listing | Record, *arguments: str) -> Result:
 
 
 def test_a_listing_is_a_table_for_people() -> None:
-    assert printed(Listing(COLUMNS, [ROW], empty="None.")).stdout == (
+    assert printed(Listing(COLUMNS, [ROW], empty=Phrase("None."))).stdout == (
         "Name          When                     Bytes\n[bold]a�[31m  2026-03-31 00:00:00 UTC      1\n"
     )
 
 
 def test_as_json_a_listing_is_an_array_with_all_there_is() -> None:
-    rows = json.loads(printed(Listing(COLUMNS, [ROW], empty="None."), "--json").stdout)
+    rows = json.loads(printed(Listing(COLUMNS, [ROW], empty=Phrase("None.")), "--json").stdout)
     assert rows == [{"name": "[bold]a\x1b[31m", "when": "2026-03-31T00:00:00Z", "bytes": 1, "file": "x"}]
 
 
 def test_an_empty_listing_prints_no_data_and_says_so_on_standard_error() -> None:
-    result = printed(Listing(COLUMNS, [], empty="None."))
+    result = printed(Listing(COLUMNS, [], empty=Phrase("None.")))
     assert (result.stdout, result.stderr) == ("", "None.\n")
 
 
 def test_as_json_an_empty_listing_is_an_empty_array() -> None:
-    result = printed(Listing(COLUMNS, [], empty="None."), "--json")
+    result = printed(Listing(COLUMNS, [], empty=Phrase("None.")), "--json")
     assert (json.loads(result.stdout), result.stderr) == ([], "")
 
 
@@ -63,7 +64,7 @@ def test_an_object_with_rows_that_come_one_by_one_is_what_json_makes_of_it_at_on
 
 @pytest.mark.parametrize("arguments", [[], ["--json"]])
 def test_a_failure_is_told_after_the_data(arguments: list[str]) -> None:
-    result = printed(Record(COLUMNS, ROW, failure="It failed."), *arguments)
+    result = printed(Record(COLUMNS, ROW, failure=Phrase("It failed.")), *arguments)
     assert result.exit_code == 1
     assert result.stdout
     assert result.stderr == "Error: It failed.\n"
@@ -71,7 +72,7 @@ def test_a_failure_is_told_after_the_data(arguments: list[str]) -> None:
 
 def test_no_line_is_wider_than_80_columns_and_nothing_is_cut_off() -> None:
     row = {"name": "n" * 150, "when": datetime(2026, 3, 31, tzinfo=UTC), "bytes": 10**12}
-    out = printed(Listing(COLUMNS, [row], empty="None.")).stdout
+    out = printed(Listing(COLUMNS, [row], empty=Phrase("None."))).stdout
     assert max(len(line) for line in out.splitlines()) <= 80
     assert out.count("n") == 150 + 1
 

@@ -186,7 +186,7 @@ def test_what_operators_did_is_listed_newest_first(run: Run) -> None:
 def test_purge_asks_first(run: Run) -> None:
     refused = run("queue", "purge", "--dead-letters", "--reason", "Other", typed="n\n")
     assert refused.exit_code == 1
-    assert "Delete 1 dead letters for good?" in refused.stderr
+    assert "Delete 1 dead letter for good?" in refused.stderr
     assert len(entries(run, "--dead-letters")) == 2
     done = run("queue", "purge", "--dead-letters", "--reason", "Other", "--yes", "--json")
     assert json.loads(done.stdout) == {"purged": 1, "imported_already": 0}

@@ -58,6 +58,7 @@ from db.trace import TraceRow
 from graph.errors import AccessDenied
 from graph.mailbox import Mailbox
 from graph.subscriptions import CallKind
+from phrases import Phrase
 from processor.accounts import AccountDirectory, Holds
 from processor.lifecycle import LifecycleDesk, LifecycleEvent
 from processor.metrics import ProcessorMetrics
@@ -267,9 +268,9 @@ async def _hold(desk: Desk, account_id: int) -> None:
     metrics = ProcessorMetrics(CollectorRegistry())
     holds = Holds(desk.database, clock=desk.clock, random=Random(1), metrics=metrics)
     mailbox = _mailbox(account_id)
-    await holds.hold(mailbox, AccessDenied("no", advice=""))
+    await holds.hold(mailbox, AccessDenied(Phrase("no"), advice=Phrase("")))
     desk.clock.advance(HOUR)
-    await holds.hold(mailbox, AccessDenied("still no", advice=""))
+    await holds.hold(mailbox, AccessDenied(Phrase("still no"), advice=Phrase("")))
     await holds.load()
     await holds.release(mailbox)
 

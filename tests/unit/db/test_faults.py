@@ -15,6 +15,7 @@ from db.connection import ConnectionOptions
 from db.engine import make_engine, run_reading, run_writing
 from db.errors import DatabaseUnavailable, must_be_retried
 from graph.certificates import make_self_signed
+from phrases import Phrase
 from tests.databases import Gateway, PostgreSQL
 from tests.tds import HangUp, ServerError, Silence, TdsServer, tls_with
 from tests.told import told
@@ -375,7 +376,7 @@ def test_no_token_no_connection(encrypting: TdsServer) -> None:
     """Why there is none is what an operator reads."""
 
     def fail() -> str:
-        raise DatabaseUnavailable("The gateway database cannot be used: no token today.")
+        raise DatabaseUnavailable(Phrase("The gateway database cannot be used: no token today."))
 
     engine = make_engine(f"mssql+pyodbc://127.0.0.1:{encrypting.port}/gateway", ConnectionOptions(access_token=fail))
     assert "no token today" in refused(engine)

@@ -18,6 +18,7 @@ from graph.errors import (
     SubscriptionExists,
     SyncStateLost,
 )
+from phrases import Phrase
 from tests.unit.graph.scripted import make_mailbox
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -145,9 +146,9 @@ def test_only_what_graph_surely_did_not_begin_may_be_repeated() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        SignInRefused("It failed.", advice="Do this.", aadsts=700027, code="invalid_client"),
-        SubscriptionExists("There is one.", subscription_id="s", status=409),
-        GraphUnavailable("Later.", retry_after=3.0),
+        SignInRefused(Phrase("It failed."), advice=Phrase("Do this."), aadsts=700027, code="invalid_client"),
+        SubscriptionExists(Phrase("There is one."), subscription_id="s", status=409),
+        GraphUnavailable(Phrase("Later."), retry_after=3.0),
     ],
 )
 def test_an_error_survives_copying(error: GraphError) -> None:

@@ -13,6 +13,7 @@ from graph.client import GraphClient
 from graph.errors import GraphError, GraphUnavailable, ItemCorrupt, ItemGone, RequestRejected
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
+from phrases import Phrase
 from processor.attachments import AttachmentFetcher, AttachmentLimits
 from processor.errors import MessageChanged
 from processor.mapping import Texts
@@ -66,7 +67,7 @@ class Shelf(MailReader):
     async def _stream(self, attachment_id: str) -> AsyncIterator[AsyncIterator[bytes]]:
         self._fail(attachment_id)
         if attachment_id not in self.contents:
-            raise RequestRejected("no content", status=405)
+            raise RequestRejected(Phrase("no content"), status=405)
 
         async def pieces() -> AsyncIterator[bytes]:
             content = self.contents[attachment_id]
@@ -81,7 +82,7 @@ class Shelf(MailReader):
         if asked in self.errors:
             raise self.errors[asked]
         if self.vanished and not asked.startswith("list"):
-            raise ItemGone("gone", status=404, code="ErrorItemNotFound")
+            raise ItemGone(Phrase("gone"), status=404, code="ErrorItemNotFound")
 
 
 def _entry(kind: str, identifier: str, /, **more: Any) -> dict[str, Any]:  # noqa: ANN401  # passed through
@@ -267,9 +268,12 @@ async def test_an_attachment_in_the_place_of_another_starts_the_message_again() 
 @pytest.mark.parametrize(
     ("error", "detail"),
     [
-        (ItemCorrupt("x", status=500, code="ErrorCorruptData", detail="Data is corrupt."), "ErrorCorruptData: Data is"),
-        (RequestRejected("x", status=400, code="ErrorInvalidRequest"), "ErrorInvalidRequest"),
-        (RequestRejected("x", status=405), "HTTP 405"),
+        (
+            ItemCorrupt(Phrase("x"), status=500, code="ErrorCorruptData", detail="Data is corrupt."),
+            "ErrorCorruptData: Data is",
+        ),
+        (RequestRejected(Phrase("x"), status=400, code="ErrorInvalidRequest"), "ErrorInvalidRequest"),
+        (RequestRejected(Phrase("x"), status=405), "HTTP 405"),
     ],
 )
 async def test_what_exchange_cannot_read_is_a_row_that_says_so(error: GraphError, detail: str) -> None:
@@ -284,11 +288,11 @@ async def test_what_exchange_cannot_read_is_a_row_that_says_so(error: GraphError
     assert found[1][0].state == "stored"
 
 
-@pytest.mark.parametrize("error", [ItemCorrupt("x", status=500), GraphUnavailable("x", status=504)])
+@pytest.mark.parametrize("error", [ItemCorrupt(Phrase("x"), status=500), GraphUnavailable(Phrase("x"), status=504)])
 async def test_one_that_spoils_the_whole_list_is_found_by_itself(error: GraphError) -> None:
     """An answer with all files in it fails for one of them: each is asked for alone."""
     shelf = Shelf(_entry(FILE, "a"), _entry(FILE, "b"), contents={"a": b"a"})
-    shelf.errors |= {"list whole": error, "b": ItemCorrupt("x", status=500, code="ErrorCorruptData")}
+    shelf.errors |= {"list whole": error, "b": ItemCorrupt(Phrase("x"), status=500, code="ErrorCorruptData")}
 
     found = await _fetch(shelf, SMALL)
 
@@ -300,7 +304,7 @@ async def test_one_that_spoils_the_whole_list_is_found_by_itself(error: GraphErr
 async def test_a_fault_of_exchange_is_waited_for_until_the_last_attempt(status: int | None, given_up: bool) -> None:
     """Only then it is held to be the attachment's own; trouble that passes, or a large download, never is."""
     shelf = Shelf(_entry(FILE, "a"), contents={"a": b"a"})
-    shelf.errors["a"] = GraphUnavailable("x", status=status, code="ErrorInternalServerError")
+    shelf.errors["a"] = GraphUnavailable(Phrase("x"), status=status, code="ErrorInternalServerError")
 
     with pytest.raises(GraphUnavailable):
         await _fetch(shelf, LARGE)

@@ -9,6 +9,7 @@ from bus.notification import UnreadableNotification
 from bus.queue import Delivery, MessageId
 from db.messages import MessageRefused
 from graph.errors import GraphUnavailable, ItemCorrupt, ItemGone, RequestRejected
+from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable
 from processor.fate import MOST_ATTEMPTS, DeadLetter, Retry, fate_of
 
@@ -27,21 +28,21 @@ def _fate(error: Exception, count: int = 1, age: timedelta = timedelta(0)) -> De
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (Unprocessable("UnknownChangeType", "Only 'created' is imported."), "UnknownChangeType"),
-        (UnreadableNotification("NotJson", "The queue message is not JSON."), "NotJson"),
-        (MessageRefused("The gateway database refuses the message."), "MessageRefused"),
+        (Unprocessable("UnknownChangeType", Phrase("Only 'created' is imported.")), "UnknownChangeType"),
+        (UnreadableNotification("NotJson", Phrase("The queue message is not JSON.")), "NotJson"),
+        (MessageRefused(Phrase("The gateway database refuses the message.")), "MessageRefused"),
     ],
 )
 def test_what_no_attempt_can_mend_is_put_aside_at_once(error: Exception, reason: str, count: int) -> None:
     """With its own reason and its own words."""
-    assert _fate(error, count) == DeadLetter(reason, str(error))
+    assert _fate(error, count) == DeadLetter(reason, Phrase.of(error))
 
 
 @pytest.mark.parametrize("count", [1, MOST_ATTEMPTS, 9])
 @pytest.mark.parametrize("status", [None, 408, 429, 503, 509])
 def test_an_outage_is_not_held_against_the_message(status: int | None, count: int) -> None:
     """Handed back uncounted, however often, for a day."""
-    fate = _fate(GraphUnavailable("down", status=status), count, timedelta(hours=23))
+    fate = _fate(GraphUnavailable(Phrase("down"), status=status), count, timedelta(hours=23))
 
     assert isinstance(fate, Retry)
     assert not fate.counted
@@ -52,7 +53,7 @@ def test_an_outage_is_not_held_against_the_message(status: int | None, count: in
 @pytest.mark.parametrize(("asked", "least"), [(None, 30), (0, 30), (5.0, 30), (120.0, 120), (3600.0, 3600)])
 def test_an_outage_waits_at_least_what_graph_asked(asked: float | None, least: int) -> None:
     """And never less than the usual pause."""
-    fate = _fate(GraphUnavailable("slow down", status=429, retry_after=asked))
+    fate = _fate(GraphUnavailable(Phrase("slow down"), status=429, retry_after=asked))
 
     assert isinstance(fate, Retry)
     assert timedelta(seconds=least) <= fate.delay <= timedelta(seconds=least * 1.5)
@@ -61,23 +62,23 @@ def test_an_outage_waits_at_least_what_graph_asked(asked: float | None, least: i
 @pytest.mark.parametrize("status", [None, 503])
 def test_an_outage_longer_than_a_day_counts(status: int | None) -> None:
     """Something that fails for so long is looked at by a person."""
-    error = GraphUnavailable("down", status=status)
+    error = GraphUnavailable(Phrase("down"), status=status)
     day = timedelta(hours=24)
 
     first, last = _fate(error, 1, day), _fate(error, MOST_ATTEMPTS, day)
 
     assert isinstance(first, Retry)
     assert first.counted
-    assert last == DeadLetter("GraphUnavailable", "Tried 5 times. down")
+    assert last == DeadLetter("GraphUnavailable", Phrase("Tried 5 times. down"))
 
 
 _OF_THE_ITEM = [
-    GraphUnavailable("a", status=500),
-    GraphUnavailable("b", status=502),
-    ItemGone("d", status=404),
-    ItemCorrupt("e", status=500),
-    RequestRejected("f", status=400),
-    MessageChanged("g"),
+    GraphUnavailable(Phrase("a"), status=500),
+    GraphUnavailable(Phrase("b"), status=502),
+    ItemGone(Phrase("d"), status=404),
+    ItemCorrupt(Phrase("e"), status=500),
+    RequestRejected(Phrase("f"), status=400),
+    MessageChanged(Phrase("g")),
     ValueError("h"),
 ]
 
@@ -107,7 +108,7 @@ def test_trouble_with_one_item_ends_as_a_dead_letter(error: Exception, count: in
 
 def test_what_graph_has_not_ready_in_time_waits_for_a_quiet_hour() -> None:
     """A large download is asked for once more soon and once in an hour; then a person decides."""
-    error = GraphUnavailable("GET /users/x was answered 504.", status=504)
+    error = GraphUnavailable(Phrase("GET /users/x was answered 504."), status=504)
 
     soon, later, last = (_fate(error, count) for count in (1, 2, 3))
 
@@ -117,7 +118,7 @@ def test_what_graph_has_not_ready_in_time_waits_for_a_quiet_hour() -> None:
     assert later.counted
     assert timedelta(seconds=24) <= soon.delay <= timedelta(seconds=36)
     assert timedelta(minutes=48) <= later.delay <= timedelta(minutes=72)
-    assert last == DeadLetter("GraphUnavailable", "Tried 3 times. GET /users/x was answered 504.")
+    assert last == DeadLetter("GraphUnavailable", Phrase("Tried 3 times. GET /users/x was answered 504."))
 
 
 def test_an_error_nobody_foresaw_is_not_quoted() -> None:
@@ -131,13 +132,13 @@ def test_an_error_nobody_foresaw_is_not_quoted() -> None:
 
 def test_a_foreseen_error_is_quoted() -> None:
     """It was written for the operator."""
-    fate = _fate(RequestRejected("GET /users/x was answered 400."), MOST_ATTEMPTS)
-    assert fate == DeadLetter("RequestRejected", "Tried 5 times. GET /users/x was answered 400.")
+    fate = _fate(RequestRejected(Phrase("GET /users/x was answered 400.")), MOST_ATTEMPTS)
+    assert fate == DeadLetter("RequestRejected", Phrase("Tried 5 times. GET /users/x was answered 400."))
 
 
 def test_delays_spread() -> None:
     """So that a thousand deliveries that failed together do not come back together."""
     random = Random(1)
-    error = GraphUnavailable("down", status=503)
+    error = GraphUnavailable(Phrase("down"), status=503)
     fates = [fate_of(error, _delivery(1), now=NOW, random=random) for _ in range(50)]
     assert len({fate.delay for fate in fates if isinstance(fate, Retry)}) == 50

@@ -1,0 +1,111 @@
+"""Tables fit a terminal of 80 columns, in each language, with what makes them wide; colours only on a terminal."""
+
+import asyncio
+import os
+import pty
+import re
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+
+from bus.database import DatabaseQueue
+from bus.notification import Notification
+from console.language import LANGUAGES
+from db import accounts, audit, subscriptions
+from db.engine import Database, make_engine, run_writing
+from tests.unit.console.conftest import CLIENT, NOW, TENANT, THUMBPRINT, USER, Run
+
+WIDTH = 80
+LONG = "Laboratoire d’analyses de la maison mère, deuxième étage"
+
+
+@pytest.fixture
+def busy(engine: Engine, run: Run) -> Engine:
+    """A gateway in which all columns of all tables have something long in them."""
+    settings = accounts.AccountSettings(LONG, TENANT, CLIENT, USER, THUMBPRINT, import_since=NOW)
+
+    def work(connection: Connection) -> None:
+        number = accounts.add(connection, settings, now=NOW)
+        for role in ("processor", "subscriptions"):
+            accounts.set_condition(
+                connection,
+                accounts.Condition(number, role, "SubscriptionExists", "It cannot be read. " * 9, NOW, NOW),
+            )
+        held = subscriptions.HeldSubscription(
+            account_id=number,
+            subscription_id=USER,
+            resource="users/x",
+            notification_url="https://mail.example.com/notifications",
+            key_fingerprint="f",
+            granted=NOW,
+            created=NOW,
+            expires=NOW + timedelta(days=2, hours=23),
+        )
+        subscriptions.hold(connection, held, now=NOW)
+        begun = audit.begin(
+            connection, action="retry-actions", who="administrateur", host="importation-de-courrier-07",
+            queue="database", selection=f"account {LONG}", why="ticket 4711, comme convenu", now=NOW,
+        )  # fmt: skip
+        audit.end(connection, begun, messages=123456, now=NOW)
+        connection.execute(text('DROP INDEX "IX_tblEmailMessage_nAccountID_dtReceived"'))
+
+    run_writing(engine, work)
+    asyncio.run(fill())
+    run("certificates", "new", "--subject", LONG)
+    return engine
+
+
+async def fill() -> None:
+    database = Database(make_engine("sqlite:///mail-importer.db"))
+    queue = DatabaseQueue(database, clock=lambda: NOW)
+    try:
+        await queue.put([Notification(1, USER, "created", "AAkALg" * 20, None, NOW, USER).to_message()])
+        [delivery] = await queue.receive(1, wait=timedelta(0))
+        await queue.dead_letter(delivery, reason="MalformedNotification", description="It cannot be read.")
+        await queue.put([Notification(1, USER, "created", "AAkALh" * 20, None, NOW, USER).to_message()])
+    finally:
+        await queue.close()
+        await database.close()
+
+
+TABLES = (
+    "accounts list", "accounts show", "accounts history", "certificates list", "queue status", "queue list",
+    "queue list --dead-letters", "queue audit", "queue check", "db check", "db current", "db purge --older-than 9d",
+    "queue replay --all --dry-run",
+)  # fmt: skip
+
+
+@pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("command", TABLES)
+def test_a_table_fits_80_columns(command: str, language: str, run: Run) -> None:
+    words = [*command.split(), *([LONG] if command == "accounts show" else [])]
+    result = run("--language", language, *words)
+    assert result.stdout.strip(), result.stderr
+    assert max(map(len, result.stdout.splitlines())) <= WIDTH
+    assert "\x1b" not in result.stdout
+
+
+def on_terminal(folder: Path, **environment: str) -> str:
+    """What `certificates list` prints to a terminal."""
+    ours, theirs = pty.openpty()
+    subprocess.run(
+        [sys.executable, "-m", "console", "certificates", "list"],
+        cwd=folder, stdout=theirs, stderr=subprocess.DEVNULL, check=True,
+        env={**os.environ, "TERM": "xterm-256color", **environment},
+    )  # fmt: skip
+    os.close(theirs)
+    printed = os.read(ours, 65536).decode()
+    os.close(ours)
+    return printed
+
+
+def test_colours_are_for_terminals_and_for_those_who_want_them(run: Run, tmp_path: Path) -> None:
+    run("certificates", "new", "--subject", "x")
+    assert "\x1b[1m" in on_terminal(tmp_path)
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", on_terminal(tmp_path, NO_COLOR="1"))
+    assert "\x1b" not in run("certificates", "list").stdout
