@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import re
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -22,14 +21,13 @@ from processor.attachments import AttachmentFetcher, AttachmentLimits
 from processor.errors import Unprocessable
 from processor.headers import NAMES, Kept
 from processor.mapping import Json, Texts, may_have_attachments, message_record
-from processor.plain_text import plain_text
+from processor.plain_text import LONGEST_LAID_OUT, LONGEST_READ, plain_text
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 # A 404 right after a notification is normal (graph.md, section 11): Exchange replicates.
 _GONE_AGAIN_AFTER_SECONDS: Final = (0.5, 2.0)
 _NOT_STORED: Final = frozenset({"too_large", "unreadable", "gone"})
-_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SOON_LAID_OUT: Final = 4096
 """Characters of HTML that become text in less time than a thread takes to begin."""
 
@@ -56,13 +54,15 @@ _RESULTS: Final = {
 class Outcome:
     """The result; when the mailbox received the message, and of an imported one how many attachments came with it.
 
-    `replaced_characters`: how many of its texts were no characters, and are U+FFFD in the database.
+    `replaced_characters`: how many of its texts were no characters, and are U+FFFD in the database. `shortened_texts`:
+    how many were longer than their columns.
     """
 
     result: Result
     attachments: int = 0
     received: datetime | None = None
     replaced_characters: int = 0
+    shortened_texts: int = 0
 
 
 @dataclass(slots=True)
@@ -95,8 +95,11 @@ def message_id_of(notification: Notification) -> str:
             "MessageIdTooLong",
             f"The message id has {len(notification.message_id)} characters; the database keys {GRAPH_ID_LENGTH}.",
         )
-    if _LONE_SURROGATE.search(notification.message_id):
-        raise Unprocessable("MalformedNotification", "The message id holds half a character, as no id of Graph does.")
+    # No database takes half a character in a key, and one none that is NUL: it would refuse all that it is asked with.
+    if not notification.message_id.isprintable():
+        raise Unprocessable(
+            "MalformedNotification", "The message id holds what is no character to print, as no id of Graph does."
+        )
     return notification.message_id
 
 
@@ -120,6 +123,8 @@ class Importer:
         self._attachments = AttachmentFetcher(reader, limits=limits)
         self._clock = clock
         self._sleep = sleep
+        # One large body at a time: it takes several times its length in memory.
+        self._large_body = asyncio.Lock()
 
     async def run(
         self,
@@ -171,7 +176,7 @@ class Importer:
                 texts=texts,
                 headers=self._headers,
             )
-            record = dataclasses.replace(record, body_text=await _readable(record), after_import=then)
+            record = dataclasses.replace(record, body_text=await self._readable(record), after_import=then)
             result = _RESULTS[await self._written(record, replacing=replacing, even_copy=even_copy)]
         if result in {Result.KNOWN, Result.DUPLICATE}:
             return Outcome(result, received=record.received)
@@ -179,7 +184,13 @@ class Importer:
         for each in listed:
             if each.state in _NOT_STORED:
                 log.warning("attachment_not_stored", position=each.position, state=each.state, detail=each.state_detail)
-        return Outcome(result, len(listed), record.received, replaced_characters=texts.replaced)
+        return Outcome(
+            result,
+            len(listed),
+            record.received,
+            replaced_characters=texts.replaced,
+            shortened_texts=texts.shortened,
+        )
 
     async def _written(self, record: MessageRecord, *, replacing: bool, even_copy: bool) -> Saved:
         return await (self._store.replace(record, even_copy=even_copy) if replacing else self._store.save(record))
@@ -195,11 +206,16 @@ class Importer:
     async def _ask(self, mailbox: Mailbox, message_id: str) -> Json:
         return await self._reader.message(mailbox, message_id, with_headers=self._headers != ())
 
-
-async def _readable(record: MessageRecord) -> str | None:
-    """The body without HTML."""
-    if record.body is None or (record.body_type or "").lower() != "html":
-        return record.body
-    if len(record.body) < _SOON_LAID_OUT:
-        return plain_text(record.body)
-    return await asyncio.to_thread(plain_text, record.body)
+    async def _readable(self, record: MessageRecord) -> str | None:
+        """The body without HTML."""
+        if record.body is None or (record.body_type or "").lower() != "html":
+            return record.body
+        if len(record.body) < _SOON_LAID_OUT:
+            return plain_text(record.body)
+        if len(record.body) <= LONGEST_LAID_OUT:
+            return await asyncio.to_thread(plain_text, record.body)
+        if len(record.body) > LONGEST_READ:
+            log.warning("body_text_left_out", characters=len(record.body), most=LONGEST_READ)
+            return None
+        async with self._large_body:
+            return await asyncio.to_thread(plain_text, record.body)

@@ -9,7 +9,9 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from db.columns import cut
 from db.messages import AttachmentRecord, HeaderRecord, MessageRecord, RecipientRecord
+from db.tables import GRAPH_ID_LENGTH, INTERNET_ID_LENGTH, WORD_LENGTH
 
 Json = dict[str, Any]
 
@@ -23,19 +25,31 @@ _KINDS: Final = {
 _SIZE_PROPERTY: Final = re.compile("integer 0x0*e08", re.IGNORECASE)
 # A scheme has no letter case: a body of CID: shows its pictures just as well.
 _SHOWN_BY_ID: Final = re.compile("cid:", re.IGNORECASE)
+LARGEST_SIZE: Final = 2**63 - 1
+"""Bytes; more is no size, and no column holds it."""
 _UNSTORABLE: Final = re.compile("[\ud800-\udfff\x00]")
 
 
 class Texts:
-    """Takes texts from Graph's JSON, and counts the characters that no database takes."""
+    """Takes texts from Graph's JSON, and counts the characters that no database takes, and what was too long."""
 
     def __init__(self) -> None:
         self.replaced = 0
+        self.shortened = 0
 
-    def take(self, value: object) -> str | None:
-        """The text with U+FFFD in place of each lone surrogate and NUL; None for what is no text."""
+    def take(self, value: object, *, most: int | None = None) -> str | None:
+        """The text with U+FFFD in place of each lone surrogate and NUL; None for what is no text.
+
+        `most`: the length of its column, as `db.columns.cut` counts; the rest is cut off.
+        """
         if not isinstance(value, str):
             return None
+        whole = self._storable(value)
+        fitting = whole if most is None else cut(whole, most)
+        self.shortened += fitting != whole
+        return fitting
+
+    def _storable(self, value: str) -> str:
         if not _UNSTORABLE.search(value):
             return value
         # Through UTF-16, so that a pair that arrived as two escapes becomes one character again.
@@ -65,8 +79,8 @@ def message_record(
     return MessageRecord(
         account_id=account_id,
         graph_message_id=graph_message_id,
-        internet_message_id=text(message.get("internetMessageId")),
-        conversation_id=text(message.get("conversationId")),
+        internet_message_id=text(message.get("internetMessageId"), most=INTERNET_ID_LENGTH),
+        conversation_id=text(message.get("conversationId"), most=GRAPH_ID_LENGTH),
         subject=text(message.get("subject")),
         from_name=author[0],
         from_address=author[1],
@@ -74,8 +88,8 @@ def message_record(
         sender_address=sender[1],
         sent=time(message.get("sentDateTime")),
         received=time(message.get("receivedDateTime")),
-        importance=text(message.get("importance")),
-        body_type=text(body.get("contentType")),
+        importance=text(message.get("importance"), most=WORD_LENGTH),
+        body_type=text(body.get("contentType"), most=WORD_LENGTH),
         body=text(body.get("content")),
         has_attachments=message.get("hasAttachments") is True,
         correlation=correlation,
@@ -83,11 +97,11 @@ def message_record(
         attachments=attachments,
         created=time(message.get("createdDateTime")),
         categories=[each for each in map(text, _listed(message.get("categories"))) if each],
-        flag_status=text(flag.get("flagStatus")),
+        flag_status=text(flag.get("flagStatus"), most=WORD_LENGTH),
         conversation_index=text(message.get("conversationIndex")),
         read=_yes_or_no(message.get("isRead")),
         web_link=text(message.get("webLink")),
-        parent_folder_id=text(message.get("parentFolderId")),
+        parent_folder_id=text(message.get("parentFolderId"), most=GRAPH_ID_LENGTH),
         change_key=text(message.get("changeKey")),
         size=size_of(message),
         headers=list(_headers(message, headers, texts)),
@@ -125,7 +139,8 @@ def size_of(message: Json) -> int | None:
     """Bytes of the whole message, from the extended property 0x0E08; None when Graph does not say."""
     for item in _listed(message.get("singleValueExtendedProperties")):
         if isinstance(item, dict) and _SIZE_PROPERTY.fullmatch(str(item.get("id"))):
-            return _whole_number(item.get("value"))
+            size = _whole_number(item.get("value"))
+            return size if size is not None and 0 <= size <= LARGEST_SIZE else None
     return None
 
 

@@ -381,6 +381,8 @@ class Processor:
         if outcome.replaced_characters:
             self._metrics.replaced_characters.inc(outcome.replaced_characters)
             log.warning("characters_replaced", characters=outcome.replaced_characters)
+        if outcome.shortened_texts:
+            log.warning("texts_shortened", texts=outcome.shortened_texts)
         log.info(_EVENTS[outcome.result], attachments=outcome.attachments, seconds=round(seconds, 3))
 
     async def _wait_with_account(self, held: _Held, delay: timedelta, exc: AccountError | None = None) -> None:

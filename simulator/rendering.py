@@ -51,7 +51,9 @@ def unknown_property(name: str, type_name: str) -> GraphError:
 def message_json(message: Message, view: View) -> dict[str, Any]:
     """Return a message without `@odata.context`."""
     names = _USUAL_PROPERTIES if view.select is None else view.select
+    derived = {"@odata.type": message.letter.type_name} if message.letter.type_name else {}
     result: dict[str, Any] = {
+        **derived,
         "@odata.etag": f'W/"{message.change_key}"',
         "id": message.identifier(immutable=view.immutable),
     }
@@ -66,7 +68,7 @@ def message_json(message: Message, view: View) -> dict[str, Any]:
 
 def message_size(message: Message) -> int:
     """Return roughly what Exchange counts for a message: body and attachments, and something for the headers."""
-    body = len(message.letter.body.encode())
+    body = len(message.letter.body.encode("utf-8", "surrogatepass"))
     return _HEADERS_SIZE + body + sum(stored.attachment.size for stored in message.attachments)
 
 
@@ -128,8 +130,9 @@ def _preview(message: Message, _view: View) -> str:
 
 
 def _headers(message: Message, _view: View) -> list[dict[str, str]]:
-    usual = [("Message-ID", message.internet_message_id or ""), ("MIME-Version", "1.0")]
-    return [{"name": name, "value": value} for name, value in (*usual, *message.letter.headers)]
+    letter = message.letter
+    usual = [("Message-ID", message.internet_message_id or ""), ("MIME-Version", "1.0")] if letter.raw is None else []
+    return [{"name": name, "value": value} for name, value in (*usual, *letter.headers)]
 
 
 _Property = Callable[[Message, View], Any]
