@@ -45,6 +45,6 @@ def _codec(label: str) -> str:
 
 def _is_of_text(found: codecs.CodecInfo) -> bool:
     try:
-        return isinstance(b"".decode(found.name), str)
-    except (LookupError, ValueError):
+        return isinstance(b"a".decode(found.name, "replace"), str)
+    except LookupError:
         return False

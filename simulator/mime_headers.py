@@ -70,11 +70,12 @@ def importance(mail: Part) -> str:
 
 
 def file_name(part: Part) -> str | None:
-    """Return the name of a part as it was sent, in whichever of the ways people encode it."""
+    """Return the name of a part as it was sent, in whichever of the ways people encode it; RFC 2231's before others."""
     for name, header in (("filename", "content-disposition"), ("name", "content-type")):
-        value = part.get_param(name, None, header)
-        if value:
-            return readable(collapse_rfc2231_value(value))
+        values = [value for key, value in part.get_params([], header) if key.lower() == name and value]
+        values.sort(key=lambda value: isinstance(value, str))
+        if values:
+            return readable(collapse_rfc2231_value(values[0]))
     return None
 
 

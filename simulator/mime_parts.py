@@ -2,6 +2,7 @@
 
 import mimetypes
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import BytesParser
@@ -53,7 +54,7 @@ def sort_parts(mail: Part) -> Sorted:
     found = Sorted()
     if _kind(mail) == "multipart/signed" and "pkcs7" in str(mail.get_param("protocol", "")):
         # Exchange keeps the whole, so that the signature can be verified, and shows the body that is inside.
-        content = HeldContent(_bytes(mail))
+        content = HeldContent(_bytes(_entity(mail)))
         found.attachments.append(Attachment("smime.p7m", content, "multipart/signed"))
         inside = Sorted()
         _walk(mail, inside)
@@ -61,6 +62,14 @@ def sort_parts(mail: Part) -> Sorted:
     else:
         _walk(mail, found)
     return found
+
+
+def _entity(mail: Part) -> Part:
+    """Return the mail without the headers that are not of its content."""
+    entity = copy(mail)
+    for name in {name for name in mail if not name.lower().startswith("content-")}:
+        del entity[name]
+    return entity
 
 
 def _walk(part: Part, found: Sorted, *, related: bool = False) -> None:
@@ -160,7 +169,8 @@ def _content(part: Part) -> bytes:
     content = part.get_payload(decode=True)
     if isinstance(content, bytes):
         return content
-    return b"".join(map(_bytes, _children(part)))  # a delivery report is made of parts
+    # A delivery report is made of blocks of headers, an empty line after each, but for the last.
+    return b"".join(map(_bytes, _children(part))).removesuffix(b"\r\n")
 
 
 def _bytes(part: Part) -> bytes:
