@@ -21,8 +21,9 @@ _KINDS: Final = {
     "#microsoft.graph.itemattachment": "item",
     "#microsoft.graph.referenceattachment": "reference",
 }
-# Exchange may give the property back without the leading zero it was asked with.
+# Exchange may give a property back without the leading zero it was asked with.
 _SIZE_PROPERTY: Final = re.compile("integer 0x0*e08", re.IGNORECASE)
+_ATTACHED_PROPERTY: Final = re.compile("boolean 0x0*e1b", re.IGNORECASE)
 # A scheme has no letter case: a body of CID: shows its pictures just as well.
 _SHOWN_BY_ID: Final = re.compile("cid:", re.IGNORECASE)
 LARGEST_SIZE: Final = 2**63 - 1
@@ -128,8 +129,12 @@ def _yes_or_no(value: object) -> bool | None:
 
 
 def may_have_attachments(message: Json) -> bool:
-    """True when attachments must be listed: `hasAttachments` is false where all of them are inline."""
-    if message.get("hasAttachments") is not False:
+    """True when attachments must be listed: `hasAttachments` is false where all of them are inline.
+
+    The property of Exchange counts those as well; where Graph gives none, the body is searched for one that it shows.
+    """
+    attached = _extended(message, _ATTACHED_PROPERTY)
+    if message.get("hasAttachments") is not False or str(attached).lower() == "true":
         return True
     content = _object(message.get("body")).get("content")
     return isinstance(content, str) and _SHOWN_BY_ID.search(content) is not None
@@ -137,10 +142,15 @@ def may_have_attachments(message: Json) -> bool:
 
 def size_of(message: Json) -> int | None:
     """Bytes of the whole message, from the extended property 0x0E08; None when Graph does not say."""
+    size = _whole_number(_extended(message, _SIZE_PROPERTY))
+    return size if size is not None and 0 <= size <= LARGEST_SIZE else None
+
+
+def _extended(message: Json, name: re.Pattern[str]) -> object:
+    """The value of an extended property; None when Graph does not say."""
     for item in _listed(message.get("singleValueExtendedProperties")):
-        if isinstance(item, dict) and _SIZE_PROPERTY.fullmatch(str(item.get("id"))):
-            size = _whole_number(item.get("value"))
-            return size if size is not None and 0 <= size <= LARGEST_SIZE else None
+        if isinstance(item, dict) and name.fullmatch(str(item.get("id"))):
+            return item.get("value")
     return None
 
 

@@ -174,9 +174,10 @@ class Control:
 
     async def _deliver_mail(self, body: dict[str, Any], _name: str) -> object:
         mailbox = self._mailbox(_text(body, "mailbox"))
+        encoded = _text(body, "mime")
         try:
-            raw = base64.b64decode(_text(body, "mime"), validate=True)
-        except binascii.Error as exc:
+            raw = base64.b64decode(encoded, validate=True)
+        except ValueError as exc:
             msg = "mime is not base64"
             raise ValueError(msg) from exc
         delivered = self._post_office.deliver(mailbox, letter_from(raw), str(body.get("folder", "inbox")))

@@ -48,9 +48,8 @@ class Case:
 
 
 def wire(text: str | bytes) -> bytes:
-    """With the ends of lines that a mail has."""
-    raw = text.encode() if isinstance(text, str) else text
-    return raw.replace(b"\n", b"\r\n")
+    """With the ends of lines that a mail has; what has them stays as it is."""
+    return _encoded(text).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
 def mail(name: str, rest: str | bytes, *, subject: str | bytes = "Befund", **headers: str | bytes) -> bytes:

@@ -1,7 +1,7 @@
 """Mails of every kind, as they come over the wire: what the sender sent is in the database, field by field."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 from typing import Any
 
@@ -39,8 +39,9 @@ async def test_every_mail_of_the_corpus_is_imported_as_it_was_sent(world: World)
 
 def _difference(expected: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
     """Which fields differ; first what was expected."""
-    pairs = [("message", expected, found)]
-    pairs += [(f"row {n}", *pair) for n, pair in enumerate(zip_longest(expected["rows"], found["rows"], fillvalue={}))]
+    rows: Iterable[Any] = zip_longest(expected["rows"], found["rows"], fillvalue={})
+    pairs: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [("message", expected, found)]
+    pairs += [(f"row {n}", *pair) for n, pair in enumerate(rows)]
     return {
         f"{which}: {name}": (wanted[name], there.get(name))
         for which, wanted, there in pairs

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from simulator.letters import Attachment, Letter, Person, file_attachment, item_
 from simulator.post_office import DeliveredMessage
 from tests.corpus.case import mail
 from tests.databases import on_every_database
-from tests.integration.world import World, until
+from tests.integration.world import World
 
 pytestmark = on_every_database
 
@@ -116,28 +117,35 @@ async def test_a_body_of_which_no_text_is_made(world: World, monkeypatch: pytest
     assert (told["account"], told["characters"], told["most"]) == ("Laboratoire", len(body), 300_000)
 
 
-@pytest.mark.parametrize(
-    ("stated", "stored"),
-    [
-        ("1601-01-01T00:00:00Z", datetime(1601, 1, 1, tzinfo=UTC)),
-        ("4501-01-01T00:00:00Z", datetime(4501, 1, 1, tzinfo=UTC)),
-        ("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
-        ("9999-12-31T23:59:59.9999999Z", datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)),
-        ("2027-03-01T13:45:00.1234567+05:30", datetime(2027, 3, 1, 8, 15, 0, 123456, tzinfo=UTC)),
-        # Moments that UTC has no year for, and no moments at all.
-        ("0001-01-01T00:00:00+05:00", None),
-        ("9999-12-31T23:59:59-05:00", None),
-        ("2027-02-30T00:00:00Z", None),
-        ("yesterday", None),
-    ],
-)
-async def test_the_ends_of_the_calendar(world: World, stated: str, stored: datetime | None) -> None:
+CALENDAR: dict[str, datetime | None] = {
+    "1601-01-01T00:00:00Z": datetime(1601, 1, 1, tzinfo=UTC),
+    "4501-01-01T00:00:00Z": datetime(4501, 1, 1, tzinfo=UTC),
+    "0001-01-01T00:00:00Z": datetime(1, 1, 1, tzinfo=UTC),
+    "9999-12-31T23:59:59.9999999Z": datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+    "2027-03-01T13:45:00.1234567+05:30": datetime(2027, 3, 1, 8, 15, 0, 123456, tzinfo=UTC),
+    # Moments that UTC has no year for, and no moments at all.
+    "0001-01-01T00:00:00+05:00": None,
+    "9999-12-31T23:59:59-05:00": None,
+    "2027-02-30T00:00:00Z": None,
+    "yesterday": None,
+}
+
+
+async def test_the_ends_of_the_calendar(world: World) -> None:
     """Exchange writes 1601 and 4501 where it knows no time; a time that is none is null."""
-    names = ("receivedDateTime", "sentDateTime", "createdDateTime")
+    mailbox, account = await world.account_of("Laboratoire")
+    delivered = dict(zip(CALENDAR, await world.deliver(mailbox, len(CALENDAR)), strict=True))
+    for stated, each in delivered.items():
+        names = ("receivedDateTime", "sentDateTime", "createdDateTime")
+        await world.tamper(each, dict.fromkeys(names, stated).__ror__)
+    await world.notify(account, list(delivered.values()))
 
-    row = await _imported(world, Letter(), lambda json: json | dict.fromkeys(names, stated))
+    await world.import_all()
 
-    assert [row[name] for name in ("dtReceived", "dtSent", "dtCreated")] == [stored] * 3
+    assert not await world.dead_letters()
+    rows = [await world.database.read(partial(_row, graph_id=each.message_id)) for each in delivered.values()]
+    found = [{row[name] for name in ("dtReceived", "dtSent", "dtCreated")} for row in rows]
+    assert dict(zip(delivered, found, strict=True)) == {stated: {stored} for stated, stored in CALENDAR.items()}
 
 
 async def test_a_mail_of_the_last_day_troubles_no_other(world: World) -> None:
@@ -265,20 +273,20 @@ async def test_an_attachment_with_an_id_that_is_none(world: World) -> None:
     assert (parts[1].detail or "").startswith("MalformedAttachmentId")
 
 
-@pytest.mark.parametrize("message_id", ["AA\x00", "AA\ud800", "AA\n", "\x1b[31mAA"])
-async def test_a_notification_of_what_is_no_id(world: World, message_id: str) -> None:
-    """Put aside at once, before a database is asked with it; those that came with it are imported."""
+async def test_notifications_of_what_is_no_id(world: World) -> None:
+    """Put aside at once, before a database is asked with them; those that came with them are imported."""
     mailbox, account = await world.account_of("Laboratoire")
     delivered = await world.deliver(mailbox, 3)
-    await world.notify(account, [delivered[0], message_id, *delivered[1:]])
+    none = ["AA\x00", "AA\ud800", "AA\n", "\x1b[31mAA"]
+    await world.notify(account, [delivered[0], *none, *delivered[1:]])
 
     await world.import_all()
 
-    assert [each.reason for each in await world.dead_letters()] == ["MalformedNotification"]
+    assert [each.reason for each in await world.dead_letters()] == ["MalformedNotification"] * len(none)
     assert await world.imported_ids() == sorted(each.message_id for each in delivered)
 
-    def put_aside(connection: Connection) -> bool:
+    def traced(connection: Connection) -> list[str | None]:
         row = message_trace.c
-        return connection.scalar(select(row.sGraphMessageID).where(row.sReason == "MalformedNotification")) is None
+        return list(connection.scalars(select(row.sGraphMessageID).where(row.sReason == "MalformedNotification")))
 
-    await until(lambda: world.database.read(put_aside))
+    assert await world.database.read(traced) == [None] * len(none)
