@@ -35,7 +35,8 @@ SIZE_PROPERTY: Final = "Integer 0x0E08"
 """PidTagMessageSize: the bytes a message takes, attachments included; Graph has no field for it."""
 ATTACHED_PROPERTY: Final = "Boolean 0x0E1B"
 """PidTagHasAttachments (MS-OXCMSG): whether anything is attached, shown in the body or not; `hasAttachments` is false
-where all of it is said to be inline, as some programs say of files, too."""
+where all of it is said to be inline, as some programs say of files, too. That Graph gives it is unconfirmed: where it
+does not, `hasAttachments` and the body decide."""
 EXTENDED_PROPERTIES: Final = (
     f"singleValueExtendedProperties($filter=id eq '{SIZE_PROPERTY}' or id eq '{ATTACHED_PROPERTY}')"
 )

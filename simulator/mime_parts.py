@@ -174,4 +174,7 @@ def _content(part: Part) -> bytes:
 
 
 def _bytes(part: Part) -> bytes:
-    return part.as_bytes(policy=_AS_IT_STANDS)
+    try:
+        return part.as_bytes(policy=_AS_IT_STANDS)
+    except UnicodeEncodeError:  # its boundary is no ASCII
+        return part.as_string(policy=_AS_IT_STANDS).encode("utf-8", "surrogateescape")

@@ -5,13 +5,18 @@ from typing import Any
 
 import aiohttp
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from simulator.letters import mime
 from simulator.mailboxes import Mailbox
+from simulator.mime_mail import letter_from
 from simulator.simulator import Simulator
-from tests.corpus import kinds
+from tests.corpus import characters, kinds, names, structures
 from tests.corpus.case import Case, mail, multipart
 
 MessageUrl = Callable[..., Any]
+CASES = (*characters.CASES, *names.CASES, *structures.CASES, *kinds.CASES)
 
 
 async def _get(graph: aiohttp.ClientSession, url: Any) -> dict[str, Any]:  # noqa: ANN401  # as the fixture makes it
@@ -65,3 +70,15 @@ async def test_whatever_comes_is_delivered(sim: Simulator, mailbox: Mailbox) -> 
     assert [len(each.message.attachments) for each in found] == [2999, 0]
     assert len(found[0].message.letter.to) == 5000
     assert found[1].message.letter.body == "x"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_damage_stops_nothing(data: st.DataObject) -> None:
+    """Something is made of every mail."""
+    raw = bytearray(data.draw(st.sampled_from([case.raw for case in CASES if len(case.raw) < 4000])))
+    for _ in range(data.draw(st.integers(1, 8))):
+        start = data.draw(st.integers(0, len(raw)))
+        raw[start : start + data.draw(st.integers(0, 20))] = data.draw(st.binary(max_size=20))
+    letter = letter_from(bytes(raw))
+    assert mime(letter) == bytes(raw)
