@@ -22,6 +22,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 -p graph
 	$(BIN)/lint-imports --no-cache
 
 bench: $(VENV)/.installed-dev

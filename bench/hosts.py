@@ -22,7 +22,7 @@ from console.clock import utc_now
 from db.engine import Database, make_engine
 from db.mailbox_calls import MailboxCalls
 from db.messages import MessageStore
-from graph.certificates import CertificateStore
+from graph.certificates import FolderStore
 from graph.client import GraphClient, open_session
 from graph.messages import MailReader
 from graph.token import TokenSource
@@ -115,7 +115,7 @@ async def _process(place: _Place, owner: str) -> None:
     random, metrics = Random(1), ProcessorMetrics(CollectorRegistry())
     store = MessageStore(database, clock=utc_now)
     tokens = TokenSource(
-        CertificateStore(place.folder / "certificates"),
+        FolderStore(place.folder / "certificates"),
         authority_url=place.url,
         graph_url=place.url,
         ca_bundle=place.ca_file,

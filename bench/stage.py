@@ -25,7 +25,7 @@ from db.engine import Database, make_engine, run_writing
 from db.mailbox_calls import MailboxCalls
 from db.messages import MessageStore
 from db.tables import message
-from graph.certificates import CertificateStore, make_self_signed, write_pair
+from graph.certificates import FolderStore, make_self_signed, write_pair
 from graph.client import GraphClient, open_session
 from graph.messages import MailReader
 from graph.token import TokenSource
@@ -168,7 +168,7 @@ async def stage(mailboxes: int, *, large_bytes: int = 0, messages: int = 0) -> A
         database = Database(engine)
         resources.push_async_callback(database.close)
         tokens = TokenSource(
-            CertificateStore(folder / "certificates"),
+            FolderStore(folder / "certificates"),
             authority_url=ready["url"],
             graph_url=ready["url"],
             ca_bundle=ready["ca_file"],

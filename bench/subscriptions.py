@@ -30,7 +30,7 @@ from db import schema
 from db.engine import Database, make_engine, run_writing
 from db.schedule import FOLDERS, SUBSCRIPTIONS
 from db.tables import account_settings, folder_sync, graph_subscription
-from graph.certificates import CertificateStore, make_self_signed, write_pair
+from graph.certificates import FolderStore, make_self_signed, write_pair
 from graph.client import GraphClient, open_session
 from graph.client_state import ClientStateKeys
 from graph.delta import DeltaReader
@@ -226,7 +226,7 @@ async def _scene() -> AsyncIterator[_Scene]:
         run_writing(engine, lambda c: c.execute(account_settings.insert(), list(_rows(ready, certificate.thumbprint))))
         database = Database(engine)
         resources.push_async_callback(database.close)
-        certificates = CertificateStore(folder / "certificates")
+        certificates = FolderStore(folder / "certificates")
         tokens = TokenSource(
             certificates, authority_url=ready["url"], graph_url=ready["url"], ca_bundle=ready["ca_file"]
         )
@@ -262,7 +262,7 @@ def _rows(ready: dict[str, Any], thumbprint: str) -> Any:  # noqa: ANN401  # row
 def _manager(
     database: Database,
     graph: GraphClient,
-    certificates: CertificateStore,
+    certificates: FolderStore,
     tokens: TokenSource,
     keys: ClientStateKeys,
     clock: _Time,

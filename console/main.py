@@ -5,12 +5,15 @@ only other commands need. Commands read the settings themselves: help works when
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import click
+
+from console import language
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "accounts": LazyCommand("console.commands.accounts:accounts", "Add, change, look at, switch and remove mailboxes."),
     "verify": LazyCommand("console.commands.verify:verify", "Compare a mailbox's folder with the database."),
     "import": LazyCommand("console.commands.import_:import_", "Fetch now what a mailbox holds and the database lacks."),
+    "export": LazyCommand("console.commands.export:export", "Write a message to a file: its original, or as JSON."),
     "trace": LazyCommand("console.commands.trace:trace", "Tell where an e-mail is: every step of it."),
     "certificates": LazyCommand("console.commands.certificates:certificates", "Look at and make certificates."),
     "queue": LazyCommand("console.commands.queue:queue", "Look into the queue and replay dead letters."),
@@ -82,7 +86,7 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except Exception as exc:
             if _is_expected(exc):
-                raise click.ClickException(str(exc)) from exc
+                raise click.ClickException(language.reason_of(exc)) from exc
             raise
 
 
@@ -90,6 +94,10 @@ def _is_expected(exc: Exception) -> bool:
     # Only a module that is loaded can have raised: no need to load the others, which takes time.
     roots = [vars(sys.modules[module])[name] for module, name in _EXPECTED if module in sys.modules]
     return isinstance(exc, tuple(roots))
+
+
+def _speak(context: click.Context, _parameter: click.Parameter, given: str | None) -> None:
+    language.choose(context, given or language.of_environment(os.environ))
 
 
 @click.group(
@@ -107,6 +115,14 @@ Example:
   mail-importer demo""",
 )
 @click.version_option(package_name="mail-importer", prog_name="mail-importer")
+@click.option(
+    "--language",
+    type=click.Choice(language.LANGUAGES),
+    is_eager=True,
+    expose_value=False,
+    callback=_speak,
+    help="Of what people read; else as MAIL_IMPORTER_LANGUAGE or the locale says.",
+)
 def cli() -> None:
     """Import the e-mail of Exchange Online mailboxes into the gateway database.
 

@@ -12,6 +12,7 @@ from console.process import host_name
 from db import audit
 from db.engine import Database
 from db.errors import DatabaseUnavailable
+from db.history import Author
 
 
 @dataclass(slots=True)
@@ -31,6 +32,11 @@ def who() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"uid {os.getuid()}"
+
+
+def author() -> Author:
+    """Whoever runs this command, for the history of accounts."""
+    return Author(who(), host_name())
 
 
 @asynccontextmanager

@@ -16,23 +16,30 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from console.language import said
+from phrases import Phrase
+
 _STEERING: Final = frozenset({"Cc", "Cf", "Cs"})  # control characters, bidirectional marks, broken UTF-16
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: the key of its value in a row, its heading, and how a person reads the value."""
+    """One column: the key of its value in a row, its heading, and how a person reads the value.
+
+    `whole`: the value is not broken into lines, so that it can be copied.
+    """
 
     key: str
     heading: str
     show: Callable[[Any], str] | None = None
     right: bool = False
+    whole: bool = False
 
     def text(self, row: Mapping[str, Any]) -> Text:
         """The cell, without markup and control characters: names come from people and from foreign mail."""
         value = row[self.key]
-        return Text(printable((self.show or shown)(value)))
+        return Text(printable(said((self.show or shown)(value))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,12 @@ class Listing:
             return None
         table = RichTable(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
         for column in self.columns:
-            table.add_column(column.heading, overflow="fold", justify="right" if column.right else "left")
+            table.add_column(
+                said(column.heading),
+                overflow="fold",
+                justify="right" if column.right else "left",
+                no_wrap=column.whole,
+            )
         for row in self.rows:
             table.add_row(*(column.text(row) for column in self.columns))
         return table
@@ -86,7 +98,7 @@ class Record:
         table.add_column(style="bold", no_wrap=True)
         table.add_column(overflow="fold")
         for column in self.columns:
-            table.add_row(column.heading, column.text(self.row))
+            table.add_row(said(column.heading), column.text(self.row))
         return table
 
 
@@ -135,7 +147,12 @@ def print_object(facts: Mapping[str, object], name: str, rows: Iterable[Mapping[
 
 def tell(text: str) -> None:
     """Say something to the person at the terminal, on standard error."""
-    click.echo(printable(text), err=True)
+    click.echo(printable(said(text)), err=True)
+
+
+def failure(reason: Phrase) -> click.ClickException:
+    """What ends a command with exit status 1 and this sentence."""
+    return click.ClickException(said(reason))
 
 
 def printable(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from db import retention
+from db import retention, seen
 from db.engine import Database
 from db.retention import Bounds, Content, OldMessage
 
@@ -31,20 +31,25 @@ class PurgeOrder:
 
 @dataclass(slots=True)
 class Purged:
-    """How far it is. `size`: bytes of the contents of attachments.
+    """How far it is. `size`: bytes of the contents of attachments and of originals.
 
-    With `attachments_only`, `attachments` counts contents, and `messages` those that had any.
+    `originals`: messages whose MIME was kept; `seen`: records of messages that filters left out. With
+    `attachments_only`, `attachments` counts contents, and `messages` those that had any.
     """
 
     messages: int = 0
     attachments: int = 0
     size: int = 0
+    originals: int = 0
+    seen: int = 0
 
     def add(self, more: "Purged") -> None:
         """Count what was done since."""
         self.messages += more.messages
         self.attachments += more.attachments
+        self.originals += more.originals
         self.size += more.size
+        self.seen += more.seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +90,12 @@ class Purging:
             async for page in self._pages(order, account_id):
                 for each in page:
                     if not order.attachments_only:
-                        found.add(Purged(1, each.attachments, each.size))
-                    elif each.contents:
-                        found.add(Purged(1, each.contents, each.size))
+                        found.add(Purged(1, each.attachments, each.size, each.originals))
+                    elif each.contents or each.originals:
+                        found.add(Purged(1, each.contents, each.size, each.originals))
                 on_progress(found.messages)
+            if not order.attachments_only:
+                found.seen += await self._seen(order, account_id)
         return found
 
     async def purge(self, order: PurgeOrder, purged: Purged, on_progress: OnProgress) -> None:
@@ -117,19 +124,25 @@ class Purging:
                 retention.delete_messages(connection, some),
                 sum(each.attachments for each in some),
                 sum(each.size for each in some),
+                sum(each.originals for each in some),
             )
 
-        if not await self._page(order, account_id, after=None, most=1):
+        def forget(connection: Connection) -> Purged | None:
+            done = seen.delete_old(connection, account_id, before=before, most=bounds.keys)
+            return Purged(seen=done) if done else None
+
+        if not await self._page(order, account_id, after=None, most=1) and not await self._seen(order, account_id):
             return
         await self.database.write(lambda connection: retention.forgo(connection, account_id, before=before, now=now))
-        while await self._carried_out(work, purged, on_progress):
-            await self._sleep(_PAUSE_SECONDS)
+        for each in (work, forget):
+            while await self._carried_out(each, purged, on_progress):
+                await self._sleep(_PAUSE_SECONDS)
 
     async def _purge_contents(
         self, order: PurgeOrder, account_id: int, purged: Purged, on_progress: OnProgress
     ) -> None:
         async for page in self._pages(order, account_id):
-            full = [each for each in page if each.contents]
+            full = [each for each in page if each.contents or each.originals]
             contents = await self._contents_of(full) if full else []
             for some in retention.in_transactions(contents, self._limits.contents):
                 await self._carried_out(partial(_emptied, some), purged, on_progress)
@@ -176,9 +189,14 @@ class Purging:
             )
         )
 
+    async def _seen(self, order: PurgeOrder, account_id: int) -> int:
+        return await self.database.read(lambda connection: seen.count_old(connection, account_id, before=order.before))
+
     async def _contents_of(self, messages: Sequence[OldMessage]) -> list[Content]:
         return await self.database.read(lambda connection: retention.contents_of(connection, messages))
 
 
 def _emptied(contents: Sequence[Content], connection: Connection) -> Purged:
-    return Purged(0, retention.delete_contents(connection, contents), sum(each.size for each in contents))
+    originals = sum(each.is_original for each in contents)
+    done = retention.delete_contents(connection, contents)
+    return Purged(0, max(0, done - originals), sum(each.size for each in contents), originals)

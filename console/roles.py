@@ -244,6 +244,7 @@ class _Wiring:
                 clock=utc_now,
                 headers=self._settings.internet_headers,
                 limits=limits,
+                keep_mime=self._settings.keep_mime,
             ),
             store,
             directory,

@@ -32,6 +32,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from console import language
 from db.backends import sqlserver
 from db.connection import Isolation
 
@@ -94,6 +95,15 @@ def _whole_number(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError("is true or false where a whole number belongs")  # noqa: TRY004  # pydantic collects ValueErrors
     return value
+
+
+def _yes_or_no(value: object) -> object:
+    # pydantic would also take 1, "t" and "off".
+    words = {"true": True, "false": False}
+    found = words.get(value.strip().lower()) if isinstance(value, str) else value
+    if not isinstance(found, bool):
+        raise ValueError("is neither true nor false")  # noqa: TRY004  # pydantic collects ValueErrors
+    return found
 
 
 def _filled(value: str) -> str:
@@ -215,7 +225,9 @@ class Settings(BaseModel):
     attachment_limit_mb: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MOST_MEGABYTES)] = 150
     """What is larger is not kept; the largest that Exchange takes."""
     message_limit_mb: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MOST_MEGABYTES)] = 150
-    """All attachments of one message together."""
+    """All attachments of one message together; and its original."""
+    keep_mime: Annotated[bool, BeforeValidator(_yes_or_no)] = False
+    """The original of each message, as MIME, too: one more call of Graph for each."""
     log_format: Literal["json", "console"] | None = None
     """None: `json` when the logs do not go to a terminal."""
 
@@ -318,7 +330,7 @@ def load_settings() -> Settings:
     problems = [
         _unknown(name, upper.removeprefix(PREFIX).lower(), "the environment", lambda key: PREFIX + key.upper())
         for upper, name in sorted(variables.items())
-        if upper != CONFIG_VARIABLE
+        if upper not in {CONFIG_VARIABLE, language.VARIABLE}
         and not upper.startswith(TEST_PREFIX)
         and upper.removeprefix(PREFIX).lower() not in Settings.model_fields
     ]
@@ -373,17 +385,3 @@ def _explained(
         text = each["msg"].removeprefix("Value error, ").removesuffix(".")
         lines.append(f"{key}: {text}" + (f" (set in {where})." if where else "."))
     return lines
-
-
-def certificate_folder(settings: Settings) -> Path:
-    """The folder of the certificates.
-
-    Raises:
-        SettingsError: the setting names another kind of store, which this version does not read.
-    """
-    if settings.certificate_store.lower().startswith("windows:"):
-        raise SettingsError(
-            "certificate_store: this version of mail-importer reads a folder of certificate files; the Windows "
-            "certificate store is not in this version."
-        )
-    return Path(settings.certificate_store)

@@ -3,10 +3,14 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Lock
 
-from console.settings import Settings, SettingsError, certificate_folder
-from graph.certificates import CertificateStore
+from console.language import reason_of
+from console.settings import Settings, SettingsError
+from graph.certificates import CertificateStore, FolderStore
+from graph.certificates.windows import native
+from graph.certificates.windows.store import PREFIX, StoreName, WindowsStore
 from graph.mailbox import Mailbox
 from graph.token import TokenSource
 
@@ -17,8 +21,12 @@ def certificate_store(settings: Settings) -> CertificateStore:
     Raises:
         SettingsError: `certificate_store` cannot be used.
     """
+    if settings.certificate_store.lower().startswith(PREFIX):
+        with naming("certificate_store"):
+            return WindowsStore(StoreName.parse(settings.certificate_store), native.load())
     password = settings.certificate_password
-    return CertificateStore(certificate_folder(settings), password.get_secret_value() if password is not None else None)
+    folder = Path(settings.certificate_store)
+    return FolderStore(folder, password.get_secret_value() if password is not None else None)
 
 
 def token_source(settings: Settings, resource: str, certificates: CertificateStore | None = None) -> TokenSource:
@@ -77,4 +85,4 @@ def naming(setting: str) -> Iterator[None]:
     try:
         yield
     except ValueError as exc:
-        raise SettingsError(f"{setting}: {exc}") from exc
+        raise SettingsError(f"{setting}: {reason_of(exc)}") from exc

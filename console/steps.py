@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Final
 
 from db.copies import Copy
+from db.seen import SeenMessage
 from db.trace import CommittedMessage, TraceRow
+from phrases import Phrase
 
 NOTIFIED: Final = "notified"
 QUEUED: Final = "queued"
@@ -17,6 +19,7 @@ COMMITTED: Final = "committed"
 ACTION: Final = "action"
 COPY: Final = "copy"
 COPIED: Final = "copied"
+LEFT_OUT: Final = "left_out"
 
 _SOURCES: Final = {
     "graph": "notified by Graph",
@@ -27,8 +30,9 @@ _SOURCES: Final = {
 _OUTCOMES: Final = {
     "imported": "imported",
     "replaced": "replaced by what the mailbox holds now",
-    "known": "known: it was imported already",
+    "known": "known: it was imported, or left out, already",
     "duplicate": "not imported again: it is a copy",
+    "seen": "seen, and not imported: the account's filters leave it out",
     "gone": "gone: it is no longer in the mailbox",
     "retried": "failed, to be tried again",
     "waiting": "waits: its account cannot be served",
@@ -48,7 +52,7 @@ _STATES: Final = {
     "gone": "had nothing left to be done",
 }
 # Of what happened at the same time: what was first.
-_ORDER: Final = (NOTIFIED, QUEUED, UNRECORDED, STARTED, FETCHED, COMMITTED, COPY, COPIED)
+_ORDER: Final = (NOTIFIED, QUEUED, UNRECORDED, STARTED, FETCHED, COMMITTED, COPY, COPIED, LEFT_OUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +94,18 @@ class Step:
                 return f"found to be a copy of message {self.message_id} ({self.reason})"
             case "copied":
                 return f"a copy of it was not imported again ({self.reason})"
+            case "left_out":
+                return Phrase("left out by the account's filters ({reason})", reason=self.reason)
         outcome = _OUTCOMES.get(self.step, self.step)
         said = outcome if self.reason is None else f"{outcome} ({self.reason})"
         return said if self.attempt is None else f"attempt {self.attempt}: {said}"
 
 
 def steps_of(
-    attempts: Sequence[TraceRow], committed: CommittedMessage | None, copies: Sequence[Copy] = ()
+    attempts: Sequence[TraceRow],
+    committed: CommittedMessage | None,
+    copies: Sequence[Copy] = (),
+    left_out: SeenMessage | None = None,
 ) -> list[Step]:
     """All steps. `attempts` in the order in which they began; `copies`: those of the message, or itself as one."""
     timed = list(_notifications(attempts))
@@ -111,6 +120,8 @@ def steps_of(
         if committed is not None:
             step = Step(COPIED, copy.seen, reason=copy.reason, detail=f"Graph id {copy.graph_id}")
         timed.append((copy.seen, step))
+    if left_out is not None:
+        timed.append((left_out.seen, Step(LEFT_OUT, left_out.seen, reason=left_out.reason, detail=left_out.rule)))
     steps = [step for _, step in sorted(timed, key=lambda each: (each[0], _rank(each[1])))]
     return [*steps, *_action(committed)]
 

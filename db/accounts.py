@@ -3,15 +3,18 @@
 Every function takes the connection of a transaction; see `db.engine`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, insert, or_, select, true, update
 
+from db import filters, history, seen
 from db.columns import code_by_code
 from db.errors import AccountExists, AccountNotFound
+from db.filters import Filters
+from db.history import Action, Author
 from db.schedule import SUBSCRIPTIONS, Application
 from db.tables import (
     account_condition,
@@ -56,6 +59,8 @@ class AccountSettings:
     """The certificate that takes over when Entra no longer takes the current one."""
     import_since: datetime | None = None
     """Mail received earlier is not caught up with (aware, UTC); None: decided by the first subscription manager."""
+    filters: Filters = filters.NONE
+    """Which mail is imported; it may make no sense, see `processor.filters`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +89,8 @@ class Condition:
     next_attempt: datetime
 
 
-def add(connection: Connection, settings: AccountSettings, *, now: datetime) -> int:
-    """Add an enabled account and have its subscription made at once; its number.
+def add(connection: Connection, settings: AccountSettings, *, now: datetime, author: Author | None = None) -> int:
+    """Add an enabled account and have its subscription made at once; its number. `author`: for its history.
 
     Raises:
         AccountExists: the name is taken, or another account imports the same folder.
@@ -95,11 +100,14 @@ def add(connection: Connection, settings: AccountSettings, *, now: datetime) -> 
     # Inline, see db.messages: this table may have triggers, too.
     connection.execute(insert(account_settings).inline().values(bEnabled=True, **_columns(settings)))
     account_id = by_name(connection, settings.name).account_id
+    history.note(connection, account_id, Action.ADDED, author=author, now=now)
     make_due(connection, account_id, now=now)
     return account_id
 
 
-def change(connection: Connection, name: str, settings: AccountSettings, *, now: datetime) -> None:
+def change(
+    connection: Connection, name: str, settings: AccountSettings, *, now: datetime, author: Author | None = None
+) -> None:
     """Give the account of that name other settings, and have its subscription follow.
 
     Raises:
@@ -109,10 +117,7 @@ def change(connection: Connection, name: str, settings: AccountSettings, *, now:
     account = by_name(connection, name)
     _refuse_same_folder(connection, settings, but=account.account_id)
     _refuse_same_name(connection, settings, but=account.account_id)
-    connection.execute(
-        update(account_settings).where(_settings.nAccountID == account.account_id).values(**_columns(settings))
-    )
-    make_due(connection, account.account_id, now=now)
+    _write(connection, account, _columns(settings), Action.CHANGED, author=author, now=now)
 
 
 def every(connection: Connection) -> list[Account]:
@@ -215,20 +220,19 @@ def unsubscribed(connection: Connection, application: Application) -> list[Accou
     return [_account(row) for row in rows]
 
 
-def set_enabled(connection: Connection, name: str, enabled: bool, *, now: datetime) -> None:
+def set_enabled(
+    connection: Connection, name: str, enabled: bool, *, now: datetime, author: Author | None = None
+) -> None:
     """Switch an account on or off, and have its subscription follow.
 
     Raises:
         AccountNotFound: there is none of that name.
     """
-    account = by_name(connection, name)
-    connection.execute(
-        update(account_settings).where(_settings.nAccountID == account.account_id).values(bEnabled=enabled)
-    )
-    make_due(connection, account.account_id, now=now)
+    action = Action.ENABLED if enabled else Action.DISABLED
+    _write(connection, by_name(connection, name), {"bEnabled": enabled}, action, author=author, now=now)
 
 
-def mark_removed(connection: Connection, name: str, *, now: datetime) -> None:
+def mark_removed(connection: Connection, name: str, *, now: datetime, author: Author | None = None) -> None:
     """Take an account out of use and free its name. Its messages stay.
 
     The row itself stays until the subscription manager has deleted the subscription at Graph.
@@ -238,11 +242,22 @@ def mark_removed(connection: Connection, name: str, *, now: datetime) -> None:
     """
     account = by_name(connection, name)
     freed = f"{name[:150]} (removed, {account.account_id})"
-    connection.execute(
-        update(account_settings)
-        .where(_settings.nAccountID == account.account_id)
-        .values(bEnabled=False, dtRemoved=now, sAccountName=freed)
-    )
+    values = {"bEnabled": False, "dtRemoved": now, "sAccountName": freed}
+    _write(connection, account, values, Action.REMOVED, author=author, now=now)
+
+
+def _write(
+    connection: Connection,
+    account: Account,
+    values: Mapping[str, Any],
+    action: Action,
+    *,
+    author: Author | None,
+    now: datetime,
+) -> None:
+    history.note_others(connection, [account.account_id], now=now)
+    connection.execute(update(account_settings).where(_settings.nAccountID == account.account_id).values(**values))
+    history.note(connection, account.account_id, action, author=author, now=now)
     make_due(connection, account.account_id, now=now)
 
 
@@ -250,6 +265,7 @@ def purge(connection: Connection, account_id: int) -> None:
     """Delete what is left of a removed account."""
     for table in (subscription_schedule, folder_sync, account_condition, missed_notification):
         connection.execute(delete(table).where(table.c.nAccountID == account_id))
+    seen.delete_all(connection, account_id)
     connection.execute(
         delete(account_settings).where(_settings.nAccountID == account_id, _settings.dtRemoved.is_not(None))
     )
@@ -296,7 +312,9 @@ def settle_import_since(connection: Connection, account_id: int, *, now: datetim
     undecided = (_settings.nAccountID == account_id) & _settings.dtImportSince.is_(None)
     if connection.scalar(select(_settings.nAccountID).where(undecided)) is not None:
         since = connection.scalar(first) or now
+        history.note_others(connection, [account_id], now=now)
         connection.execute(update(account_settings).where(undecided).values(dtImportSince=since))
+        history.note(connection, account_id, Action.CHANGED, author=None, now=now)
 
 
 def import_since(connection: Connection, account_id: int) -> datetime | None:
@@ -373,6 +391,7 @@ def _columns(settings: AccountSettings) -> dict[str, Any]:
         "sAfterImport": settings.after_import,
         "sMoveToFolder": settings.move_to_folder,
         "dtImportSince": settings.import_since,
+        **filters.columns(settings.filters),
     }
 
 
@@ -455,6 +474,7 @@ def _account(row: Row[Any]) -> Account:
             move_to_folder=row.sMoveToFolder,
             next_thumbprint=row.sNextCertificateThumbprint,
             import_since=row.dtImportSince,
+            filters=filters.of_row(row),
         ),
         enabled=row.bEnabled,
         removed=row.dtRemoved is not None,

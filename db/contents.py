@@ -1,38 +1,94 @@
-"""Contents too large for memory: written piece by piece into the row of their attachment, within its transaction."""
+"""Contents too large for memory, in the column biContent: written within a transaction, and read, piece by piece."""
 
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from typing import IO, Any, Final
 
-from sqlalchemy import Connection, LargeBinary, TextClause, bindparam, func, insert, literal, select, text
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    LargeBinary,
+    Select,
+    Table,
+    TextClause,
+    bindparam,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+)
 
-from db.tables import attachment
+from db.engine import run_reading
 
 PIECE_BYTES: Final = 128 * 8040
 """What is in memory at a time. SQL Server appends multiples of 8,040 bytes best
 (https://learn.microsoft.com/sql/t-sql/queries/update-transact-sql, Updating Large Value Data Types)."""
 
-_row = attachment.c
+READ_BYTES: Final = 6 * 1024 * 1024
+"""Bytes of a piece that is read. PostgreSQL unpacks a value anew for each, so they are not small; 3 divides it, so that
+pieces in base64 are one text when joined."""
 
 
 class ContentDiffers(Exception):
-    """The file does not hold the bytes that it was said to hold."""
+    """There are not the bytes that were said to be there, no more and no fewer."""
 
 
-def insert_with_content(connection: Connection, row: dict[str, Any], source: IO[bytes]) -> None:
-    """Insert a row of `tblEmailAttachment` whose `biContent` is the first `nSize` bytes of the open file, all it has.
+def insert_with_content(
+    connection: Connection, table: Table, row: dict[str, Any], source: IO[bytes], *, size: int, key: tuple[str, ...]
+) -> None:
+    """Insert a row whose `biContent` is the first `size` bytes of the open file, all it has.
+
+    `key`: the columns of `row` that tell it from all others of the table.
 
     Raises:
         ContentDiffers: it has more or fewer bytes. Roll back.
     """
     source.seek(0)
-    pieces = _pieces(source, row["nSize"])
+    pieces = _pieces(source, size)
     if connection.dialect.name == "sqlite":
-        _into_reserved_room(connection, row, pieces)
+        _into_reserved_room(connection, table, row, pieces, size, key)
     elif connection.dialect.name == "postgresql":
-        _by_large_object(connection, row, pieces)
+        _by_large_object(connection, table, row, pieces)
     else:
-        _appended(connection, row, pieces)
+        _appended(connection, table, row, pieces, key)
+
+
+def pieces_of(engine: Engine, table: Table, number: int, *, size: int) -> Iterator[bytes]:
+    """The `size` bytes of `biContent` in the row of that number, in pieces of READ_BYTES; each read by itself.
+
+    Raises:
+        ContentDiffers: there are others, or none, any more.
+        DatabaseUnavailable
+    """
+    for offset in range(0, size, READ_BYTES):
+        length = min(READ_BYTES, size - offset)
+        piece = run_reading(engine, partial(_piece, table=table, number=number, offset=offset, length=length))
+        if piece is None or len(piece) != length:
+            raise ContentDiffers(f"The content ends before its size of {size} bytes.")
+        yield piece
+
+
+def _piece(connection: Connection, *, table: Table, number: int, offset: int, length: int) -> bytes | None:
+    if connection.dialect.name != "sqlite":
+        found = connection.scalar(read_piece(table, number, offset=offset, length=length))
+        return None if found is None else bytes(found)
+    # Any function of SQLite would have the whole value in memory.
+    there = select(table.c.biContent.is_not(None)).where(_number_column(table) == number)
+    if not connection.scalar(there):
+        return None
+    with _driver(connection).blobopen(table.name, table.c.biContent.name, number, readonly=True) as blob:
+        blob.seek(min(offset, len(blob)))
+        return bytes(blob.read(length))
+
+
+def read_piece(table: Table, number: int, *, offset: int, length: int) -> Select[Any]:
+    """What servers are asked for bytes of `biContent`."""
+    part = func.substring(table.c.biContent, offset + 1, length, type_=LargeBinary)
+    return select(part).where(_number_column(table) == number)
 
 
 def _pieces(source: IO[bytes], size: int) -> Iterator[bytes]:
@@ -47,18 +103,30 @@ def _pieces(source: IO[bytes], size: int) -> Iterator[bytes]:
         raise ContentDiffers("The content goes on after its size.")
 
 
-def _into_reserved_room(connection: Connection, row: dict[str, Any], pieces: Iterator[bytes]) -> None:
+def _into_reserved_room(
+    connection: Connection,
+    table: Table,
+    row: dict[str, Any],
+    pieces: Iterator[bytes],
+    size: int,
+    key: tuple[str, ...],
+) -> None:
     # https://www.sqlite.org/c3ref/blob_open.html: room first, then the bytes.
-    connection.execute(insert(attachment).inline().values(**row, biContent=func.zeroblob(row["nSize"])))
-    driver: Any = connection.connection.driver_connection
-    if not isinstance(driver, sqlite3.Connection):
-        raise TypeError("the sqlite dialect without sqlite3")
-    with driver.blobopen(attachment.name, _row.biContent.name, _number(connection, row)) as blob:
+    connection.execute(insert(table).inline().values(**row, biContent=func.zeroblob(size)))
+    number = _number(connection, table, row, key)
+    with _driver(connection).blobopen(table.name, table.c.biContent.name, number) as blob:
         for piece in pieces:
             blob.write(piece)
 
 
-def _by_large_object(connection: Connection, row: dict[str, Any], pieces: Iterator[bytes]) -> None:
+def _driver(connection: Connection) -> sqlite3.Connection:
+    driver: Any = connection.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        raise TypeError("the sqlite dialect without sqlite3")
+    return driver
+
+
+def _by_large_object(connection: Connection, table: Table, row: dict[str, Any], pieces: Iterator[bytes]) -> None:
     # A value is written whole, so the pieces are put together on the server
     # (https://www.postgresql.org/docs/current/lo-funcs.html); the large object goes with the transaction, too.
     oid = connection.scalar(select(func.lo_from_bytea(0, literal(b"", LargeBinary))))
@@ -66,31 +134,43 @@ def _by_large_object(connection: Connection, row: dict[str, Any], pieces: Iterat
     for piece in pieces:
         connection.execute(select(func.lo_put(oid, offset, literal(piece, LargeBinary))))
         offset += len(piece)
-    connection.execute(insert(attachment).inline().values(**row, biContent=func.lo_get(oid)))
+    connection.execute(insert(table).inline().values(**row, biContent=func.lo_get(oid)))
     connection.execute(select(func.lo_unlink(oid)))
 
 
-def _appended(connection: Connection, row: dict[str, Any], pieces: Iterator[bytes]) -> None:
-    connection.execute(insert(attachment).inline(), [{**row, "biContent": b""}])
-    append = append_piece(_quoted_name(connection), _number(connection, row))
+def _appended(
+    connection: Connection, table: Table, row: dict[str, Any], pieces: Iterator[bytes], key: tuple[str, ...]
+) -> None:
+    connection.execute(insert(table).inline(), [{**row, "biContent": b""}])
+    append = append_piece(
+        _quoted_name(connection, table), _number_column(table).name, _number(connection, table, row, key)
+    )
     for piece in pieces:
         connection.execute(append, {"piece": piece})
 
 
-def append_piece(table: str, number: int) -> TextClause:
-    """What SQL Server is told for each `piece`; `table`: its quoted name."""
+def append_piece(table: str, column: str, number: int) -> TextClause:
+    """What SQL Server is told for each `piece`; `table`: its quoted name, `column`: its key."""
     return text(
-        f"UPDATE {table} SET [biContent].WRITE(:piece, NULL, NULL) WHERE [nAttachmentID] = :number"  # noqa: S608  # our own names
+        f"UPDATE {table} SET [biContent].WRITE(:piece, NULL, NULL) WHERE [{column}] = :number"  # noqa: S608  # our own names
     ).bindparams(bindparam("piece", type_=LargeBinary), number=number)
 
 
-def _number(connection: Connection, row: dict[str, Any]) -> int:
-    place = (_row.nMessageID == row["nMessageID"]) & (_row.nPosition == row["nPosition"])
-    return int(connection.scalars(select(_row.nAttachmentID).where(place)).one())
+def _number_column(table: Table) -> Column[Any]:
+    [column] = table.primary_key.columns
+    return column
 
 
-def _quoted_name(connection: Connection) -> str:
+def _number(connection: Connection, table: Table, row: dict[str, Any], key: tuple[str, ...]) -> int:
+    column = _number_column(table)
+    if column.name in row:
+        return int(row[column.name])
+    place: list[ColumnElement[bool]] = [table.c[name] == row[name] for name in key]
+    return int(connection.scalars(select(column).where(*place)).one())
+
+
+def _quoted_name(connection: Connection, table: Table) -> str:
     # Text that SQLAlchemy does not read is not moved into the schema of the engine.
     schema = connection.get_execution_options().get("schema_translate_map", {}).get(None)
     quote = connection.dialect.identifier_preparer.quote
-    return ".".join(quote(name) for name in (schema, attachment.name) if name)
+    return ".".join(quote(name) for name in (schema, table.name) if name)

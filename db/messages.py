@@ -1,27 +1,30 @@
 """Imported messages: written whole, once, or not at all.
 
 `MessageStore.save` is idempotent: the unique key on account and Graph id decides, whoever writes and however often.
-A copy of an imported message is not written again, see `db.copies`.
+A copy of an imported message is not written again, see `db.copies`; one that is filtered out is only recorded, see
+`db.seen`.
 `MessageStore.replace` puts a message in the place of what was imported of it, when an operator asks for that.
 """
 
 import contextlib
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from typing import IO, Any, Final, TypeGuard
 
-from sqlalchemy import Connection, delete, insert, or_, select, union_all, update
+from sqlalchemy import Connection, Table, delete, insert, literal_column, or_, select, union_all, update
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from db import after_import, copies
+from db import after_import, copies, seen
 from db.contents import ContentDiffers, insert_with_content
 from db.copies import Copy, Features, Original
 from db.engine import Database
 from db.keys import in_queries
-from db.tables import attachment, duplicate, header, message, recipient
+from db.seen import SeenRecord
+from db.tables import attachment, duplicate, header, message, original, recipient
+from db.tables import seen as seen_table
 from groupcommit import GroupCommit
 
 _MOST_IN_ONE_GROUP: Final = 50
@@ -38,12 +41,16 @@ class MessageRefused(Exception):
 
 
 class Saved(Enum):
-    """What became of a message that was to be written. COPY: another one equals it, so it was only noted."""
+    """What became of a message that was to be written.
+
+    COPY: another one equals it, so it was only noted. SEEN: it was only to be noted.
+    """
 
     NEW = "new"
     REPLACED = "replaced"
     KNOWN = "known"
     COPY = "copy"
+    SEEN = "seen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,23 @@ class AttachmentRecord:
     content_location: str | None = None
     parent_position: int | None = None
     origin: str = "graph"
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalRecord:
+    """One row of `tblEmailOriginal`: the message as MIME, packed by `compression`.
+
+    `content`: the packed bytes, or an open file at whose start `stored_size` of them can be read; None when there are
+    none, and `state` (too_large, unreadable, gone) and `state_detail` say why. `size` and `sha256` are of the MIME.
+    """
+
+    state: str
+    state_detail: str | None = None
+    size: int | None = None
+    sha256: str | None = None
+    compression: str | None = None
+    stored_size: int = 0
+    content: bytes | IO[bytes] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +158,8 @@ class MessageRecord:
     size: int | None = None
     headers: Sequence[HeaderRecord] = field(default=(), repr=False)
     after_import: str | None = None
+    original: OriginalRecord | None = None
+    """None: nobody asked for it."""
 
     @property
     def features(self) -> Features:
@@ -148,7 +174,7 @@ class MessageRecord:
     @property
     def streams(self) -> bool:
         """True when some content is in a file because it is too large to be held in memory."""
-        return any(_is_file(part.content) for part in self.attachments)
+        return any(_is_file(part.content) for part in (*self.attachments, self.original) if part is not None)
 
 
 class MessageStore:
@@ -157,19 +183,19 @@ class MessageStore:
     def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
-        self._group: GroupCommit[MessageRecord, Saved | MessageRefused] = GroupCommit(
+        self._group: GroupCommit[MessageRecord | SeenRecord, Saved | MessageRefused] = GroupCommit(
             self._write, most_items=_MOST_IN_ONE_GROUP
         )
 
-    async def known(self, keys: Collection[MessageKey]) -> set[MessageKey]:
-        """Which of these are imported already, or are copies of what is.
+    async def known(self, keys: Collection[MessageKey], *, even_seen: bool = True) -> set[MessageKey]:
+        """As `known` below.
 
         Raises:
             DatabaseUnavailable
         """
         if not keys:
             return set()
-        return await self._database.read(lambda connection: known(connection, list(keys)))
+        return await self._database.read(lambda connection: known(connection, list(keys), even_seen=even_seen))
 
     async def save(self, record: MessageRecord) -> Saved:
         """Write the message and all below it in one transaction, unless it or a copy of it is there already.
@@ -179,10 +205,15 @@ class MessageStore:
             DatabaseUnavailable: nothing was written.
         """
         # A large one alone: the others would wait for it.
-        outcome = (await (self._write([record]) if record.streams else self._group.submit([record])))[0]
-        if isinstance(outcome, MessageRefused):
-            raise outcome
-        return outcome
+        return _told((await (self._write([record]) if record.streams else self._group.submit([record])))[0])
+
+    async def note_seen(self, record: SeenRecord) -> Saved:
+        """Record that the message was left out, and why now, unless it is imported; it is known from then on.
+
+        Raises:
+            MessageRefused, DatabaseUnavailable: as `save`.
+        """
+        return _told((await self._group.submit([record]))[0])
 
     async def replace(self, record: MessageRecord, *, even_copy: bool = False) -> Saved:
         """Put the message and all below it in the place of what is there, in one transaction; `nMessageID` stays.
@@ -204,7 +235,7 @@ class MessageStore:
         """Write what was submitted."""
         await self._group.close()
 
-    async def _write(self, records: list[MessageRecord]) -> list[Saved | MessageRefused]:
+    async def _write(self, records: Sequence[MessageRecord | SeenRecord]) -> list[Saved | MessageRefused]:
         now = self._clock()
         try:
             return list(await self._database.write(lambda connection: _save(connection, records, now)))
@@ -214,11 +245,17 @@ class MessageStore:
         # One of them is at fault, or another host wrote one in between: each on its own, so the others get through.
         return [(await self._write([record]))[0] for record in records]
 
-    async def _explain(self, record: MessageRecord, exc: Exception) -> Saved | MessageRefused:
+    async def _explain(self, record: MessageRecord | SeenRecord, exc: Exception) -> Saved | MessageRefused:
         with contextlib.suppress(*_REFUSALS):  # the key itself may be what is refused
-            if await self.known([record.key]):
+            if await self.known([record.key], even_seen=isinstance(record, SeenRecord)):
                 return Saved.KNOWN
         return _refusal(exc)
+
+
+def _told(outcome: Saved | MessageRefused) -> Saved:
+    if isinstance(outcome, MessageRefused):
+        raise outcome
+    return outcome
 
 
 def _refusal(exc: Exception) -> MessageRefused:
@@ -226,20 +263,27 @@ def _refusal(exc: Exception) -> MessageRefused:
     return MessageRefused(f"The gateway database refuses the message: {type(cause).__name__}.")
 
 
-def known(connection: Connection, keys: list[MessageKey]) -> set[MessageKey]:
-    """Which of these are imported, or are copies of what is."""
-    found: set[MessageKey] = set()
+def known(connection: Connection, keys: list[MessageKey], *, even_seen: bool = True) -> set[MessageKey]:
+    """Which of these are imported, or are copies of what is; with `even_seen` also those that were left out."""
+    found = _places(connection, keys)
+    return {key for key, tables in found.items() if even_seen or tables != {seen_table.name}}
+
+
+def _places(connection: Connection, keys: Sequence[MessageKey]) -> dict[MessageKey, set[str]]:
+    """In which tables these are, by name; in none: left out."""
+    found: dict[MessageKey, set[str]] = {}
     for chunk in in_queries(keys):
         looks = [
             # Not a row-value IN: SQL Server has none. The few too many that this finds do no harm.
-            select(table.c.nAccountID, table.c.sGraphMessageID).where(
+            select(table.c.nAccountID, table.c.sGraphMessageID, literal_column(f"'{table.name}'")).where(
                 table.c.nAccountID.in_({account_id for account_id, _ in chunk}),
                 table.c.sGraphMessageID.in_([graph_id for _, graph_id in chunk]),
             )
-            for table in (message, duplicate)
+            for table in (message, duplicate, seen_table)
         ]
-        found.update((row[0], row[1]) for row in connection.execute(union_all(*looks)))
-    return found.intersection(keys)
+        for account_id, graph_id, table in connection.execute(union_all(*looks)):
+            found.setdefault((account_id, graph_id), set()).add(table)
+    return {key: found[key] for key in keys if key in found}
 
 
 def _numbers(connection: Connection, keys: list[MessageKey]) -> dict[MessageKey, int]:
@@ -287,20 +331,31 @@ def page_of_account(
 
 
 def _save(
-    connection: Connection, records: list[MessageRecord], now: datetime, *, even_copies: bool = False
+    connection: Connection,
+    records: Sequence[MessageRecord | SeenRecord],
+    now: datetime,
+    *,
+    even_copies: bool = False,
 ) -> list[Saved]:
-    seen = known(connection, [record.key for record in records])
+    places = _places(connection, [record.key for record in records])
     results = [Saved.KNOWN] * len(records)
     new: dict[MessageKey, int] = {}
     for place, record in enumerate(records):
-        if record.key not in seen:
+        # What was left out before may be imported now, or left out for another reason: the filters were changed.
+        if not places.get(record.key, set()) - {seen_table.name}:
             new.setdefault(record.key, place)
     # In one order for all: two who write the same messages wait for each other, and not both at once.
     ordered = [records[new[key]] for key in sorted(new)]
-    found = _Sorted(copies.originals(connection, [each.features for each in ordered]), even_copies=even_copies)
-    for record in ordered:
-        results[new[record.key]] = found.add(record)
+    to_import = [each for each in ordered if isinstance(each, MessageRecord)]
+    found = _Sorted(copies.originals(connection, [each.features for each in to_import]), even_copies=even_copies)
+    for each in to_import:
+        results[new[each.key]] = found.add(each)
     _insert(connection, found, now, even_copies=even_copies)
+    seen.forget(connection, [each.key for each in ordered if each.key in places])
+    left_out = [each for each in ordered if isinstance(each, SeenRecord)]
+    seen.note(connection, left_out, now)
+    for record in left_out:
+        results[new[record.key]] = Saved.SEEN
     return results
 
 
@@ -377,8 +432,20 @@ def _replace(connection: Connection, record: MessageRecord, now: datetime, *, ev
     copies.claim_anew(connection, message_id, record.features)
     for table in (recipient, header, attachment):
         connection.execute(delete(table).where(table.c.nMessageID == message_id))
+    if not _keeps_original(connection, message_id, record.original):
+        connection.execute(delete(original).where(original.c.nMessageID == message_id))
+    else:
+        record = replace(record, original=None)
     _insert_children(connection, [(message_id, record)])
     return Saved.REPLACED
+
+
+def _keeps_original(connection: Connection, message_id: int, new: OriginalRecord | None) -> bool:
+    """Whether the MIME that is there stays: nobody asked for another, or that could not be had."""
+    if new is None:
+        return True
+    there = select(original.c.nMessageID).where(original.c.nMessageID == message_id, original.c.biContent.is_not(None))
+    return new.content is None and connection.scalar(there) is not None
 
 
 def _insert_children(connection: Connection, saved: list[tuple[int, MessageRecord]]) -> None:
@@ -393,16 +460,35 @@ def _insert_children(connection: Connection, saved: list[tuple[int, MessageRecor
     if headers:
         connection.execute(insert(header), headers)
     parts = [(message_id, part) for message_id, record in saved for part in record.attachments]
-    small = [
-        {**_attachment_row(message_id, part), "biContent": part.content}
-        for message_id, part in parts
-        if not _is_file(part.content)
-    ]
+    _insert_contents(
+        connection,
+        attachment,
+        [(_attachment_row(message_id, part), part.content, part.size) for message_id, part in parts],
+        key=("nMessageID", "nPosition"),
+    )
+    originals = [(message_id, record.original) for message_id, record in saved if record.original is not None]
+    _insert_contents(
+        connection,
+        original,
+        [(_original_row(message_id, each), each.content, each.stored_size) for message_id, each in originals],
+        key=("nMessageID",),
+    )
+
+
+def _insert_contents(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[tuple[dict[str, Any], bytes | IO[bytes] | None, int]],
+    *,
+    key: tuple[str, ...],
+) -> None:
+    """Insert rows, each with its content and the size of that; those without a file together."""
+    small = [{**row, "biContent": held} for row, held, _ in rows if not _is_file(held)]
     if small:
-        connection.execute(insert(attachment).inline(), small)
-    for message_id, part in parts:
-        if _is_file(part.content):
-            insert_with_content(connection, _attachment_row(message_id, part), part.content)
+        connection.execute(insert(table).inline(), small)
+    for row, held, size in rows:
+        if _is_file(held):
+            insert_with_content(connection, table, row, held, size=size, key=key)
 
 
 def _message_row(record: MessageRecord, now: datetime) -> dict[str, Any]:
@@ -469,6 +555,18 @@ def _attachment_row(message_id: int, part: AttachmentRecord) -> dict[str, Any]:
         "sContentLocation": part.content_location,
         "nParentPosition": part.parent_position,
         "sOrigin": part.origin,
+    }
+
+
+def _original_row(message_id: int, each: OriginalRecord) -> dict[str, Any]:
+    return {
+        "nMessageID": message_id,
+        "nSize": each.size,
+        "sSHA256": each.sha256,
+        "sState": each.state,
+        "sStateDetail": each.state_detail,
+        "sCompression": each.compression,
+        "nStoredSize": each.stored_size,
     }
 
 

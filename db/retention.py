@@ -14,18 +14,22 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, func, null, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from db import accounts, messages
+from db import accounts, history, messages
 from db.errors import DatabaseError
+from db.history import Action
 from db.locking import by_row
-from db.tables import account_settings, attachment, header, message, recipient
+from db.tables import account_settings, attachment, header, message, original, recipient
+from db.tables import seen as seen_table
 
 _row = message.c
 _part = attachment.c
+_mime = original.c
 _settings = account_settings.c
 
 # An empty content stays: beside a size of 0 nobody could tell that it was deleted. What never had one (a link, too
 # large, unreadable, gone) is not counted, whatever its size; its sState tells it from what was purged.
 _KEPT: Final[ColumnElement[bool]] = and_(_part.biContent.is_not(None), _part.nSize > 0)
+_KEPT_MIME: Final[ColumnElement[bool]] = _mime.biContent.is_not(None)
 
 
 class MessagesInUse(DatabaseError):
@@ -48,7 +52,10 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class OldMessage:
-    """A message, and how much is below it. `contents`: attachments whose content is kept; `size`: its bytes in all."""
+    """A message, and how much is below it.
+
+    `contents`: attachments whose content is kept; `originals`: 1 where its MIME is; `size`: the bytes of both in all.
+    """
 
     message_id: int
     received: datetime | None
@@ -57,21 +64,29 @@ class OldMessage:
     contents: int
     size: int
     headers: int = 0
+    originals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The content of an attachment; `size` in bytes."""
+    """The content of an attachment, or the MIME of a message; `size` in bytes.
 
-    attachment_id: int
+    `number`: of the attachment, or, where it `is_original`, of the message.
+    """
+
+    number: int
     size: int
+    is_original: bool = False
 
 
 def next_account(connection: Connection, after: int | None) -> int | None:
-    """The number of the next account that has messages, removed or not; `after` None: the first."""
-    lowest = select(func.min(_row.nAccountID))
-    found: int | None = connection.scalar(lowest if after is None else lowest.where(_row.nAccountID > after))
-    return found
+    """The number of the next account that has messages, or saw some, removed or not; `after` None: the first."""
+    found: list[int] = []
+    for column in (_row.nAccountID, seen_table.c.nAccountID):
+        lowest = select(func.min(column))
+        number = connection.scalar(lowest if after is None else lowest.where(column > after))
+        found += [] if number is None else [number]
+    return min(found, default=None)
 
 
 def old_messages(
@@ -105,6 +120,7 @@ def forgo(connection: Connection, account_id: int, *, before: datetime, now: dat
 
     Commit it before the first message is deleted. The times are never moved back.
     """
+    history.note_others(connection, [account_id], now=now)
     accounts.settle_import_since(connection, account_id, now=now)
     for column in (_settings.dtImportSince, _settings.dtPurgedBefore):
         connection.execute(
@@ -112,6 +128,7 @@ def forgo(connection: Connection, account_id: int, *, before: datetime, now: dat
             .where(_settings.nAccountID == account_id, or_(column.is_(None), column < before))
             .values({column: before})
         )
+    history.note(connection, account_id, Action.CHANGED, author=None, now=now)
 
 
 def known_and_since(
@@ -126,7 +143,7 @@ def known_and_since(
 
 
 def delete_messages(connection: Connection, found: Collection[OldMessage]) -> int:
-    """Delete these messages and all below them; how many were still there.
+    """Delete these messages and all below them; how many were still there. What there is one of goes by its key.
 
     Raises:
         MessagesInUse
@@ -145,12 +162,19 @@ def delete_messages(connection: Connection, found: Collection[OldMessage]) -> in
 
 def contents_of(connection: Connection, found: Collection[OldMessage]) -> list[Content]:
     """The contents that are kept of these messages."""
-    rows = connection.execute(
-        select(_part.nAttachmentID, _part.nSize)
-        .where(_part.nMessageID.in_([each.message_id for each in found]), _KEPT)
-        .order_by(_part.nAttachmentID)
+    ids = [each.message_id for each in found]
+    parts = connection.execute(
+        select(_part.nAttachmentID, _part.nSize).where(_part.nMessageID.in_(ids), _KEPT).order_by(_part.nAttachmentID)
     )
-    return [Content(*row) for row in rows]
+    originals = connection.execute(
+        select(_mime.nMessageID, _mime.nStoredSize)
+        .where(_mime.nMessageID.in_(ids), _KEPT_MIME)
+        .order_by(_mime.nMessageID)
+    )
+    return [
+        *(Content(*row) for row in parts),
+        *(Content(*row, is_original=True) for row in originals),
+    ]
 
 
 def in_transactions(contents: Sequence[Content], bounds: Bounds) -> Iterator[Sequence[Content]]:
@@ -166,10 +190,17 @@ def in_transactions(contents: Sequence[Content], bounds: Bounds) -> Iterator[Seq
 
 
 def delete_contents(connection: Connection, contents: Collection[Content]) -> int:
-    """Keep all of these attachments but the content; how many had one still."""
-    numbers = [each.attachment_id for each in contents]
-    emptied = update(attachment).where(_part.nAttachmentID.in_(numbers), _KEPT).values(biContent=null())
-    return connection.execute(by_row(emptied)).rowcount
+    """Keep all but the content of these; how many had one still."""
+    done = 0
+    for table, number, kept, are_originals in (
+        (attachment, _part.nAttachmentID, _KEPT, False),
+        (original, _mime.nMessageID, _KEPT_MIME, True),
+    ):
+        numbers = [each.number for each in contents if each.is_original is are_originals]
+        if numbers:
+            emptied = update(table).where(number.in_(numbers), kept).values(biContent=null())
+            done += connection.execute(by_row(emptied)).rowcount
+    return done
 
 
 def _received(
@@ -213,16 +244,23 @@ def _weighed(connection: Connection, found: Sequence[tuple[int, datetime | None]
         .group_by(_part.nMessageID)
     )
     below = {row[0]: (row[1], int(row[2]), int(row[3])) for row in parts}
-    return [
-        OldMessage(
+    kept = select(_mime.nMessageID, _mime.nStoredSize).where(_mime.nMessageID.in_(ids), _KEPT_MIME)
+    originals: dict[int, int] = {row[0]: row[1] for row in connection.execute(kept)}
+
+    def weighed(message_id: int, received: datetime | None) -> OldMessage:
+        attachments, contents, size = below.get(message_id, (0, 0, 0))
+        return OldMessage(
             message_id,
             received,
             recipients.get(message_id, 0),
-            *below.get(message_id, (0, 0, 0)),
+            attachments,
+            contents,
+            size + originals.get(message_id, 0),
             headers=headers.get(message_id, 0),
+            originals=int(message_id in originals),
         )
-        for message_id, received in found
-    ]
+
+    return [weighed(*each) for each in found]
 
 
 def _counted(connection: Connection, table: Table, message_ids: Sequence[int]) -> dict[int, int]:

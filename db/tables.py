@@ -71,6 +71,15 @@ account_settings = Table(
     Column("dtImportSince", UtcDateTime),
     # Up to when received mail was deleted by an operator: nobody brings it back who does not ask for it.
     Column("dtPurgedBefore", UtcDateTime),
+    # Which mail is imported, see db.filters; null: whatever there is.
+    Column("sFilterSendersAllowed", long_text()),
+    Column("sFilterSendersDenied", long_text()),
+    Column("sFilterSubjectsAllowed", long_text()),
+    Column("sFilterSubjectsDenied", long_text()),
+    Column("bFilterHasAttachments", flag()),
+    # Bytes of the whole message, as Exchange counts them.
+    Column("nFilterSizeLeast", BigInteger),
+    Column("nFilterSizeMost", BigInteger),
     UniqueConstraint("sAccountName"),
     _one_of("sAfterImport", "none", "read", "move", "delete"),
     sqlite_autoincrement=True,  # a number once given never names another account: messages outlive theirs
@@ -155,6 +164,26 @@ duplicate = Table(
     sqlite_autoincrement=True,
 )
 
+seen = Table(
+    "tblEmailSeen",
+    metadata,
+    # A message that the filters of its account leave out: looked at, and not imported.
+    Column("nSeenID", identity(), primary_key=True, autoincrement=True),
+    Column("nAccountID", BigInteger, nullable=False),
+    Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH), nullable=False),
+    Column("sInternetMessageID", Unicode(INTERNET_ID_LENGTH)),
+    Column("sFromAddress", long_text()),
+    Column("dtReceived", UtcDateTime),
+    Column("nSize", BigInteger),
+    Column("sReason", Unicode(100), nullable=False),
+    # The filter that decided, as `accounts update` takes it.
+    Column("sRule", long_text()),
+    Column("dtSeen", UtcDateTime, nullable=False),
+    UniqueConstraint("nAccountID", "sGraphMessageID"),
+    Index("IX_tblEmailSeen_nAccountID_dtReceived", "nAccountID", "dtReceived"),
+    sqlite_autoincrement=True,
+)
+
 recipient = Table(
     "tblEmailRecipient",
     metadata,
@@ -211,6 +240,30 @@ attachment = Table(
     _one_of("sKind", "file", "item", "reference"),
     _one_of("sState", "stored", "linked", "too_large", "unreadable", "gone"),
     sqlite_autoincrement=True,
+)
+
+original = Table(
+    "tblEmailOriginal",
+    metadata,
+    # The whole MIME of a message, where `keep_mime` asks for it.
+    Column(
+        "nMessageID",
+        ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    # Bytes of the MIME, and its digest; null where it could not be had.
+    Column("nSize", BigInteger),
+    Column("sSHA256", Unicode(64)),
+    # Whether it is here, and why not; null in biContent of what is `stored`: it was purged.
+    Column("sState", Unicode(20), nullable=False),
+    Column("sStateDetail", long_text()),
+    # How biContent is packed (gzip), and how many bytes that takes.
+    Column("sCompression", Unicode(20)),
+    Column("nStoredSize", BigInteger, nullable=False),
+    # The last: see db.upgrading.sqlite.
+    Column("biContent", content()),
+    _one_of("sState", "stored", "too_large", "unreadable", "gone"),
 )
 
 graph_subscription = Table(
@@ -393,6 +446,23 @@ queue_audit = Table(
     # Null while it goes on, or when it died in the middle.
     Column("dtEnded", UtcDateTime),
     Column("nMessages", Integer, nullable=False, server_default="0"),
+    sqlite_autoincrement=True,
+)
+
+account_change = Table(
+    "tblEmailAccountChange",
+    metadata,
+    # One row for each change of an account's settings, with all of them as they stood then.
+    Column("nChangeID", identity(), primary_key=True, autoincrement=True),
+    # No foreign key: the history outlives its account.
+    Column("nAccountID", BigInteger, nullable=False),
+    Column("dtChanged", UtcDateTime, nullable=False),
+    Column("sAction", Unicode(20), nullable=False),
+    # Null when another program wrote the row, and it was seen then.
+    Column("sWho", Unicode(200)),
+    Column("sHost", Unicode(100)),
+    Column("sSettings", long_text(), nullable=False),
+    Index("IX_tblEmailAccountChange_nAccountID", "nAccountID", "nChangeID"),
     sqlite_autoincrement=True,
 )
 

@@ -13,7 +13,15 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, fun
 
 from db.columns import cut
 from db.keys import in_queries
-from db.tables import GRAPH_ID_LENGTH, INTERNET_ID_LENGTH, account_settings, duplicate, message, message_trace
+from db.tables import (
+    GRAPH_ID_LENGTH,
+    INTERNET_ID_LENGTH,
+    account_settings,
+    duplicate,
+    message,
+    message_trace,
+    seen,
+)
 
 SUBJECT_LENGTH: Final = 400
 """Characters of a subject that are kept."""
@@ -24,7 +32,6 @@ _WILDCARDS: Final = re.compile(r"[\\%_\[]")
 
 _trace = message_trace.c
 _message = message.c
-_copy = duplicate.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +135,8 @@ def find(connection: Connection, text: str, *, account_id: int | None, most: int
     )
     return (
         by_index
-        or _copies(connection, text, account_id, most)
+        or _of_table(connection, duplicate, duplicate.c.sGraphMessageID == text, account_id, most)
+        or _of_table(connection, seen, seen.c.sGraphMessageID == text, account_id, most)
         or _latest(
             connection,
             or_(_names(message_trace, text), _trace.sQueueMessageID == text),
@@ -136,6 +144,7 @@ def find(connection: Connection, text: str, *, account_id: int | None, most: int
             account_id,
             most,
         )
+        or _of_table(connection, seen, seen.c.sInternetMessageID.in_(_as_written(text)), account_id, most)
     )
 
 
@@ -187,13 +196,16 @@ def committed(connection: Connection, messages: Sequence[TracedMessage]) -> list
     return [each for each in found if each.of in wanted]
 
 
-def _copies(connection: Connection, graph_id: str, account_id: int | None, most: int) -> list[TracedMessage]:
-    """Copies of that Graph id of which nothing else is kept."""
-    wanted = and_(_copy.sGraphMessageID == graph_id, _copy.nAccountID.in_(select(account_settings.c.nAccountID)))
+def _of_table(
+    connection: Connection, table: Table, condition: ColumnElement[bool], account_id: int | None, most: int
+) -> list[TracedMessage]:
+    """Copies, or messages that were left out, of which nothing else is kept."""
+    row = table.c
+    wanted = and_(condition, row.nAccountID.in_(select(account_settings.c.nAccountID)))
     if account_id is not None:
-        wanted &= _copy.nAccountID == account_id
-    rows = connection.execute(select(_copy.nAccountID, _copy.sGraphMessageID).where(wanted).limit(most))
-    return [TracedMessage(*row) for row in rows]
+        wanted &= row.nAccountID == account_id
+    rows = connection.execute(select(row.nAccountID, row.sGraphMessageID).where(wanted).limit(most))
+    return [TracedMessage(*each) for each in rows]
 
 
 def _latest(
@@ -228,14 +240,19 @@ def _latest(
 def _names(table: Table, text: str) -> ColumnElement[bool]:
     """What both tables can be asked for."""
     row = table.c
-    bare = text.removeprefix("<").removesuffix(">")
     part = _WILDCARDS.sub(r"\\\g<0>", text.lower())
     return or_(
         row.sGraphMessageID == text,
-        row.sInternetMessageID.in_([bare, f"<{bare}>"]),
+        row.sInternetMessageID.in_(_as_written(text)),
         row.sCorrelationID == text,
         func.lower(row.sSubject).like(f"%{part}%", escape="\\"),
     )
+
+
+def _as_written(internet_message_id: str) -> list[str]:
+    """With and without angle brackets: Exchange writes them, people leave them out."""
+    bare = internet_message_id.removeprefix("<").removesuffix(">")
+    return [bare, f"<{bare}>"]
 
 
 def _columns(row: TraceRow) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 GraphError
 ├── GraphUnavailable          transient: try again, `retry_after` says when
 ├── AccountError              permanent for the account until an administrator acts: `advice`
-│   ├── CertificateError      not found, unreadable, key missing, out of date, not trusted
+│   ├── CertificateError      the certificate or its key does not serve: `fault`
 │   ├── SignInRefused         the sign-in service said no: `aadsts`
 │   ├── AccessDenied          signed in, but not allowed at this mailbox
 │   ├── MailboxNotFound       no such mailbox in Exchange Online
@@ -22,7 +22,10 @@ GraphError
 `answers.error_from_response` makes the right one of an HTTP answer. Facts: graph.md sections 1, 6, 8 and 9.
 """
 
+from enum import StrEnum
 from typing import Any, TypedDict, Unpack
+
+from phrases import Phrase
 
 
 class Facts(TypedDict, total=False):
@@ -95,7 +98,7 @@ class AccountError(GraphError):
 
     Attributes:
         summary: what failed, on which account.
-        advice: what the administrator should do. The text of the error is both.
+        advice: what the administrator should do. The text of the error is both, a phrase.
     """
 
     def __init__(
@@ -105,13 +108,65 @@ class AccountError(GraphError):
         advice: str,
         **facts: Unpack[Facts],
     ) -> None:
-        super().__init__(f"{summary} {advice}".strip(), **facts)
+        super().__init__(Phrase.joined(summary, advice), **facts)
         self.summary = summary
         self.advice = advice
 
 
+class CertificateFault(StrEnum):
+    """Why a certificate does not serve. The values are names for machines, the errors' texts are for people."""
+
+    BAD_THUMBPRINT = "badThumbprint"
+    """What was given is no SHA-1 thumbprint."""
+    STORE_UNREADABLE = "storeUnreadable"
+    """The folder or the Windows store cannot be opened."""
+    NOT_FOUND = "notFound"
+    """The store does not hold it."""
+    IN_OTHER_STORE = "inOtherStore"
+    """Windows: it is in LocalMachine instead of CurrentUser, or the other way round."""
+    UNREADABLE = "unreadable"
+    """A file, named on the command line or in the store, is damaged or no certificate or key at all."""
+    KEY_MISSING = "keyMissing"
+    """Only its public part is there."""
+    KEY_UNREADABLE = "keyUnreadable"
+    """Its private key is there, but not for the user of this process: mode or ACL, or the key was taken away."""
+    KEY_MISMATCH = "keyMismatch"
+    """The private key beside it belongs to another certificate."""
+    KEY_NOT_RSA = "keyNotRSA"
+    """Entra ID takes RSA keys only."""
+    PASSWORD_MISSING = "passwordMissing"  # noqa: S105  # the name of a fault
+    """Its file is encrypted, and no password is set."""
+    PASSWORD_WRONG = "passwordWrong"  # noqa: S105  # the name of a fault
+    """Its file is encrypted, and the password does not open it."""
+    SIGNING_FAILED = "signingFailed"
+    """The key was opened, but the machine or the device refused to sign with it."""
+    EXPIRED = "expired"
+    NOT_YET_VALID = "notYetValid"
+    SELF_SIGNED = "selfSigned"
+    """And the account's `bSecureCertificateAccess` is 1."""
+    NOT_TRUSTED = "notTrusted"
+    """It chains to no trusted root, or a certificate of its chain is out of date; `bSecureCertificateAccess` is 1."""
+    WRONG_USAGE = "wrongUsage"
+    """It is not meant for signing in; `bSecureCertificateAccess` is 1."""
+
+
 class CertificateError(AccountError, ValueError):
-    """The certificate is missing, unreadable, without its key, out of date or not trusted."""
+    """The certificate or its private key does not serve.
+
+    Attributes:
+        fault: why.
+    """
+
+    def __init__(
+        self,
+        summary: str,
+        *,
+        advice: str,
+        fault: CertificateFault,
+        **facts: Unpack[Facts],
+    ) -> None:
+        super().__init__(summary, advice=advice, **facts)
+        self.fault = fault
 
 
 class SignInRefused(AccountError):

@@ -183,6 +183,18 @@ class MailReader:
         """
         return self._content(mailbox, f"{_attachment(mailbox, message_id, attachment_id)}/$value")
 
+    def original(self, mailbox: Mailbox, message_id: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The whole message as MIME, in chunks of at most 64 KiB.
+
+        https://learn.microsoft.com/en-us/graph/outlook-get-mime-message; over some 25 MB it ends in 504 (section 7).
+
+        Raises:
+            ItemGone: the message is not there (any more).
+            MailboxNotFound: neither is the mailbox.
+            RequestRejected: there is no MIME of this kind of item.
+        """
+        return self._content(mailbox, f"{message_path(mailbox, message_id)}/$value")
+
     async def parent_folder(self, mailbox: Mailbox, message_id: str) -> str:
         """The id of the folder the message is in now; never a well-known name. Folder ids are constant (section 7).
 

@@ -1,8 +1,8 @@
 """Access tokens for Graph, by certificate, from the sign-in service of the account's tenant.
 
-msal signs and sends the assertion (PS256 with the SHA-256 of the certificate, graph.md section 9). Around it: one
-sign-in at a time per tenant, application and certificates; tokens renewed before they expire; failures remembered for a
-moment, so that a fault of one account does not become a flood of sign-ins.
+msal sends the assertion that the certificate's key signs (graph.md section 9). Around it: one sign-in at a time per
+tenant, application and certificates; tokens renewed before they expire; failures remembered for a moment, so that a
+fault of one account does not become a flood of sign-ins.
 
 An account may name two certificates, the *current* and the *next*: when one does not serve, the other is used, and is
 kept to until it fails in turn.
@@ -29,10 +29,19 @@ from msal.exceptions import MsalServiceError  # type: ignore[import-untyped]  # 
 
 from graph import aadsts
 from graph.answers import harmless, retry_after_seconds
+from graph.assertion import client_assertion
 from graph.certificates import Certificate, check_usable, normalise_thumbprint
-from graph.errors import AccountError, CertificateError, GraphError, GraphUnavailable, SignInRefused
+from graph.errors import (
+    AccountError,
+    CertificateError,
+    CertificateFault,
+    GraphError,
+    GraphUnavailable,
+    SignInRefused,
+)
 from graph.mailbox import Mailbox
 from graph.transport import load_roots, proxy_for, tls_context
+from phrases import Phrase
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -54,7 +63,7 @@ class _Key:
 
 
 class Certificates(Protocol):
-    """Where certificates come from: `certificates.CertificateStore`, or another store."""
+    """Where certificates come from: a `certificates.CertificateStore`."""
 
     def find(self, thumbprint: str) -> Certificate:
         """The certificate with its key, or CertificateError. May block."""
@@ -93,7 +102,7 @@ class TokenSource:
         read_seconds: at most, for one answer.
         failures_remembered_seconds: a failed sign-in is not repeated sooner; its error is raised again meanwhile.
         monotonic: seconds, for the life of tokens.
-        now: aware time, for the validity of certificates.
+        now: aware time, for the validity of certificates and assertions.
 
     Raises:
         ValueError: `ca_bundle` cannot be read.
@@ -278,7 +287,7 @@ class TokenSource:
         try:
             certificate = self._certificates.find(mailbox.thumbprint)
         except CertificateError as error:
-            raise CertificateError(f"{error.summary} Needed by {mailbox}.", advice=error.advice) from error
+            raise _needed_by(mailbox, error) from error
         if mailbox.secure_certificate_access and self._roots is None:
             self._roots = load_roots(self._ca_bundle)
         check_usable(certificate, now=self._now(), mailbox=mailbox, roots=self._roots or ())
@@ -286,19 +295,30 @@ class TokenSource:
 
     def _ask(self, mailbox: Mailbox, certificate: Certificate, session: "_Session") -> dict[str, Any]:
         """msal's answer, an error as a dict included; what it raises becomes ours."""
-        key = certificate.private_key_pem
+        key = certificate.key
         if key is None:
             raise CertificateError(
-                f"Certificate {certificate.thumbprint} of {mailbox} has no private key here.",
-                advice="Put the private key into the certificate store.",
+                Phrase(
+                    "Certificate {thumbprint} of {mailbox} has no private key here.",
+                    thumbprint=certificate.thumbprint,
+                    mailbox=mailbox,
+                ),
+                advice=Phrase("Put the private key into the certificate store."),
+                fault=CertificateFault.KEY_MISSING,
             )
+
+        def assertion(context: Mapping[str, str]) -> str:
+            return client_assertion(
+                certificate, key, client_id=mailbox.client_id, token_url=context["token_endpoint"], now=self._now()
+            )
+
         try:
             # A new object for every sign-in: msal cannot be forced past its token cache, and it replays a refusal for
             # 60 seconds (graph.md section 9). Instance discovery would ask Microsoft whether the authority is genuine;
             # ours comes from the settings.
             application = msal.ConfidentialClientApplication(
                 mailbox.client_id,
-                client_credential={"private_key": key.decode(), "public_certificate": certificate.public_pem},
+                client_credential={"client_assertion": assertion},
                 authority=f"{self._authority_url}/{mailbox.tenant_id}",
                 http_client=session,
                 instance_discovery=False,
@@ -306,6 +326,9 @@ class TokenSource:
             answer: dict[str, Any] = application.acquire_token_for_client([self._scope]) or {}
         except requests.RequestException as reason:
             raise _unreachable(mailbox, self._authority_url, reason) from reason
+        except CertificateError as error:
+            # Out of the assertion; it is a ValueError, too.
+            raise _needed_by(mailbox, error) from error
         except (MsalServiceError, RuntimeError) as reason:
             raise _overloaded(mailbox, session) from reason
         except (ValueError, KeyError) as reason:
@@ -337,17 +360,28 @@ def _normal(thumbprint: str) -> str:
         return thumbprint  # the certificate store says what is wrong with it, when it is asked for
 
 
+def _needed_by(mailbox: Mailbox, error: CertificateError) -> CertificateError:
+    summary = Phrase.joined(error.summary, Phrase("Needed by {mailbox}.", mailbox=mailbox))
+    return CertificateError(summary, advice=error.advice, fault=error.fault)
+
+
 def _about_certificate(error: CertificateError | SignInRefused) -> bool:
     """Whether another certificate may serve; whatever else is wrong would be wrong with that one, too."""
     return isinstance(error, CertificateError) or error.aadsts in aadsts.CERTIFICATE
 
 
-def _neither_serves(current: AccountError, following: AccountError) -> AccountError:
+def _neither_serves(
+    current: CertificateError | SignInRefused, following: CertificateError | SignInRefused
+) -> AccountError:
     """One error of two, of the current certificate's kind and with its facts and advice."""
-    summary = f"{current.summary} The next certificate does not serve either: {following.summary}"
+    summary = Phrase(
+        "{current} The next certificate does not serve either: {following}",
+        current=current.summary,
+        following=following.summary,
+    )
     if isinstance(current, SignInRefused):
         return SignInRefused(summary, advice=current.advice, aadsts=current.aadsts, **current.facts)
-    return CertificateError(summary, advice=current.advice, **current.facts)
+    return CertificateError(summary, advice=current.advice, fault=current.fault, **current.facts)
 
 
 class _Adapter(requests.adapters.HTTPAdapter):

@@ -40,7 +40,9 @@ def load_roots(ca_bundle: Path | None = None) -> tuple[x509.Certificate, ...]:
         # Some system roots have a serial number of zero; nobody here can do anything about them.
         warnings.simplefilter("ignore", CryptographyDeprecationWarning)
         system = ssl.create_default_context().get_ca_certs(binary_form=True)
-        roots = [_parsed(der) for der in system] if system else _roots_of_folder(ssl.get_default_verify_paths().capath)
+        found = [_parsed(der) for der in system] if system else _roots_of_folder(ssl.get_default_verify_paths().capath)
+    # On Windows the authorities between are among them, which are no reason to trust anything.
+    roots = [root for root in found if root is not None and root.subject == root.issuer]
     if ca_bundle is not None:
         # Parsed on its own: get_ca_certs() leaves out what is not marked as an authority, and a self-signed certificate
         # that an administrator trusts by name is not.
@@ -48,7 +50,7 @@ def load_roots(ca_bundle: Path | None = None) -> tuple[x509.Certificate, ...]:
             roots.extend(x509.load_pem_x509_certificates(ca_bundle.read_bytes()))
         except (OSError, ValueError) as reason:
             raise _bad_bundle(ca_bundle, reason) from reason
-    return tuple(root for root in roots if root is not None)
+    return tuple(roots)
 
 
 def proxy_for(url: str) -> str | None:

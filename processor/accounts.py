@@ -13,12 +13,15 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from db import accounts
+from db import accounts, filters
 from db.engine import Database
 from db.errors import DatabaseUnavailable
+from db.filters import Filters
 from graph.errors import AccountError
 from graph.mailbox import Mailbox
-from processor.errors import Unprocessable
+from phrases import Phrase
+from processor.errors import FiltersInvalid, Unprocessable
+from processor.filters import BadFilter, MailFilter
 from processor.metrics import ProcessorMetrics
 
 ROLE: Final = "processor"
@@ -39,6 +42,7 @@ class AccountDirectory:
         self._database = database
         self._clock = clock
         self._known: dict[int, tuple[datetime, accounts.Account | None]] = {}
+        self._filters: dict[int, tuple[Filters, MailFilter]] = {}
 
     async def refresh(self, account_ids: Iterable[int]) -> None:
         """Read those of the accounts that are not fresh, in one query.
@@ -74,6 +78,37 @@ class AccountDirectory:
         if account is None:
             raise Unprocessable("AccountUnknown", f"Account {account_id} is not there any more.")
         return account.settings
+
+    def mail_filter(self, account_id: int) -> MailFilter | None:
+        """Which mail is imported, of an account as for `settings`; None: whatever there is.
+
+        Raises:
+            FiltersInvalid: nobody can say.
+        """
+        settings = self.settings(account_id)
+        if settings.filters == filters.NONE:
+            return None
+        made = self._filters.get(account_id)
+        if made is None or made[0] != settings.filters:
+            made = self._filters[account_id] = (settings.filters, mail_filter_of(settings))
+        return made[1]
+
+
+def mail_filter_of(settings: accounts.AccountSettings) -> MailFilter:
+    """The filters of an account, ready for use.
+
+    Raises:
+        FiltersInvalid: they make no sense.
+    """
+    try:
+        return MailFilter(settings.filters)
+    except BadFilter as exc:
+        raise FiltersInvalid(
+            Phrase("The filters of account {name!r} cannot be used: {why}", name=settings.name, why=exc.args[0]),
+            advice=Phrase(
+                "Correct them, or take them away: mail-importer accounts update {name} --no-filters", name=settings.name
+            ),
+        ) from exc
 
 
 @dataclass(slots=True)

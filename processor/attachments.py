@@ -7,7 +7,6 @@ larger than `IN_MEMORY` waits in a temporary file until it is in the database.
 import asyncio
 import base64
 import hashlib
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -21,7 +20,8 @@ from graph.messages import MailReader
 from processor.errors import MessageChanged
 from processor.file_names import FileNames, extension_for
 from processor.mapping import LARGEST_SIZE, Json, Texts, kind_of, size_of
-from processor.unpacking import IN_MEMORY, Unpacker, is_packed
+from processor.spool import IN_MEMORY, Spool
+from processor.unpacking import Unpacker, is_packed
 
 _IN_ONE_ANSWER: Final = 3 * 1024 * 1024
 _MEGABYTE: Final = 1024 * 1024
@@ -157,11 +157,11 @@ class _Order:
             return replace(_row(position, entry, kind, texts), state="too_large", state_detail=str(exc))
         except ItemGone as exc:
             await self._check_message(exc)
-            return replace(_row(position, entry, kind, texts), state="gone", state_detail=_said(exc))
+            return replace(_row(position, entry, kind, texts), state="gone", state_detail=said_by_graph(exc))
         except (ItemCorrupt, RequestRejected, GraphUnavailable) as exc:
             if isinstance(exc, GraphUnavailable) and not self._is_given_up(exc):
                 raise
-            return replace(_row(position, entry, kind, texts), state="unreadable", state_detail=_said(exc))
+            return replace(_row(position, entry, kind, texts), state="unreadable", state_detail=said_by_graph(exc))
 
     def _is_given_up(self, exc: GraphUnavailable) -> bool:
         # A time-out says that it is large, not that it is damaged: it is left to a quiet hour, and to an operator.
@@ -192,24 +192,14 @@ class _Order:
 
     async def _received(self, pieces: AsyncIterator[bytes], files: ExitStack) -> _Content:
         digest = hashlib.sha256()
-        size, head = 0, b""
-        spool: IO[bytes] | None = None
-        pending = bytearray()
+        spool, head = Spool(files), b""
         async for piece in pieces:
-            size += len(piece)
-            self._check_size(size)
+            self._check_size(spool.size + len(piece))
             digest.update(piece)
-            pending += piece
-            head = head or bytes(pending[:_HEAD_BYTES])
-            if len(pending) > IN_MEMORY:
-                if spool is None:
-                    spool = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  # `files` closes it
-                await asyncio.to_thread(spool.write, bytes(pending))
-                pending.clear()
-        if spool is None:
-            return _Content(bytes(pending), size, digest.hexdigest(), head)
-        await asyncio.to_thread(spool.write, bytes(pending))
-        return _Content(spool, size, digest.hexdigest(), head)
+            if len(head) < _HEAD_BYTES:
+                head = (head + piece)[:_HEAD_BYTES]
+            await spool.add(piece)
+        return _Content(await spool.held(), spool.size, digest.hexdigest(), head)
 
     def _check_size(self, size: int) -> None:
         if size > self._limits.attachment_mb * _MEGABYTE:
@@ -290,7 +280,7 @@ def _unknown_type(entry: Json) -> str:
     return f"UnknownAttachmentType: this version does not know the type {named}."
 
 
-def _said(exc: GraphError) -> str:
+def said_by_graph(exc: GraphError) -> str:
     """Graph's code, and what it said."""
     return ": ".join(filter(None, (exc.code or f"HTTP {exc.status}", exc.detail)))
 

@@ -2,6 +2,8 @@
 
 import traceback
 
+from graph.errors import AccountError
+
 
 class Unprocessable(Exception):
     """No number of attempts will import this. `reason` is a fixed word for the dead letter."""
@@ -13,6 +15,10 @@ class Unprocessable(Exception):
 
 class MessageChanged(Exception):
     """The message changed while it was being fetched; from the start again."""
+
+
+class FiltersInvalid(AccountError):
+    """The filters of the account make no sense; its mail waits until an administrator mends them."""
 
 
 def where_of(error: Exception) -> list[str]:

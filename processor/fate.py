@@ -25,6 +25,8 @@ MOST_ATTEMPTS: Final = len(_ITEM_DELAYS) + 1
 # What Graph has not ready in time is large, and asking for it is costly: once more soon, then in an hour, when it may
 # be quiet.
 _TIMEOUT_DELAYS: Final = (timedelta(seconds=30), timedelta(hours=1))
+MOST_TIMEOUTS: Final = len(_TIMEOUT_DELAYS) + 1
+"""Attempts at what Graph has not ready in time, before it is put aside."""
 _OUTAGE_DELAY: Final = timedelta(seconds=30)
 
 # A whole answer that is too long or an item that Exchange chokes on shows as these: they may be this message's alone.

@@ -12,15 +12,18 @@ from typing import Final
 import structlog
 
 from bus.notification import Notification
-from db.messages import AttachmentRecord, MessageRecord, MessageStore, Saved
+from db.messages import AttachmentRecord, MessageRecord, MessageStore, OriginalRecord, Saved
+from db.seen import SeenRecord
 from db.tables import GRAPH_ID_LENGTH
 from graph.errors import ItemGone
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from processor.attachments import AttachmentFetcher, AttachmentLimits
 from processor.errors import Unprocessable
+from processor.filters import MailFilter
 from processor.headers import NAMES, Kept
-from processor.mapping import Json, Texts, may_have_attachments, message_record
+from processor.mapping import Json, Texts, facts_of, may_have_attachments, message_record, seen_record
+from processor.originals import OriginalFetcher
 from processor.plain_text import LONGEST_LAID_OUT, LONGEST_READ, plain_text
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -39,6 +42,7 @@ class Result(Enum):
     REPLACED = "replaced"
     KNOWN = "known"
     DUPLICATE = "duplicate"
+    SEEN = "seen"
     GONE = "gone"
 
 
@@ -47,6 +51,7 @@ _RESULTS: Final = {
     Saved.REPLACED: Result.REPLACED,
     Saved.KNOWN: Result.KNOWN,
     Saved.COPY: Result.DUPLICATE,
+    Saved.SEEN: Result.SEEN,
 }
 
 
@@ -55,7 +60,7 @@ class Outcome:
     """The result; when the mailbox received the message, and of an imported one how many attachments came with it.
 
     `replaced_characters`: how many of its texts were no characters, and are U+FFFD in the database. `shortened_texts`:
-    how many were longer than their columns.
+    how many were longer than their columns. `reason` and `rule`: of one that is only seen, what left it out.
     """
 
     result: Result
@@ -63,6 +68,8 @@ class Outcome:
     received: datetime | None = None
     replaced_characters: int = 0
     shortened_texts: int = 0
+    reason: str | None = None
+    rule: str | None = None
 
 
 @dataclass(slots=True)
@@ -114,13 +121,16 @@ class Importer:
         clock: Callable[[], datetime],
         headers: Kept = "selected",
         limits: AttachmentLimits | None = None,
+        keep_mime: bool = False,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`headers`: which internet headers are kept."""
+        """`headers`: which internet headers are kept. `keep_mime`: the original of each message, too."""
+        limits = limits or AttachmentLimits()
         self._reader = reader
         self._headers = NAMES[headers]
         self._store = store
         self._attachments = AttachmentFetcher(reader, limits=limits)
+        self._originals = OriginalFetcher(reader, limit_mb=limits.message_mb) if keep_mime else None
         self._clock = clock
         self._sleep = sleep
         # One large body at a time: it takes several times its length in memory.
@@ -133,17 +143,20 @@ class Importer:
         *,
         correlation: str,
         progress: Progress | None = None,
+        mail_filter: MailFilter | None = None,
         replacing: bool = False,
         even_copy: bool = False,
         then: str | None = None,
         last_attempt: bool = False,
+        without_original: bool = False,
     ) -> Outcome:
         """Fetch the message with everything below it, and commit it whole. `progress` is told how far that came.
 
-        What is imported already stays as it is; with `replacing` it becomes what the mailbox holds now, and with
-        `even_copy` a copy of another message becomes one of its own. `then`: what is to be done to it in the mailbox
-        afterwards, which is committed with it and left to `processor.after_import`. On the `last_attempt` an attachment
-        that Exchange cannot open is left out, with a row that says so.
+        What `mail_filter` leaves out is recorded, and known from then on. What is imported already stays as it is; with
+        `replacing` it becomes what the mailbox holds now, and with `even_copy` a copy of another message becomes one of
+        its own. `then`: what is to be done to it in the mailbox afterwards, which is committed with it and left to
+        `processor.after_import`. On the `last_attempt` an attachment that Exchange cannot open is left out, with a row
+        that says so; `without_original`, an original that Graph does not give is.
 
         Raises:
             GraphError, MessageChanged, Unprocessable, MessageRefused, DatabaseUnavailable: nothing was written.
@@ -156,16 +169,23 @@ class Importer:
         shown = Texts()
         progress.internet_message_id = shown.take(message.get("internetMessageId"))
         progress.subject = shown.take(message.get("subject"))
+        why = None if mail_filter is None else mail_filter.left_out(facts_of(message))
+        if why is not None:
+            return await self._left_out(seen_record(mailbox.account_id, message_id, message, why))
         texts = Texts()
         with ExitStack() as files:
-            attachments: list[AttachmentRecord] = []
-            if may_have_attachments(message):
-                try:
-                    attachments = await self._attachments.fetch(
-                        mailbox, message_id, message, files, texts, last_attempt=last_attempt
-                    )
-                except ItemGone:
-                    return Outcome(Result.GONE)
+            try:
+                attachments, original = await self._below(
+                    mailbox,
+                    message_id,
+                    message,
+                    files,
+                    texts,
+                    last_attempt=last_attempt,
+                    without_original=without_original,
+                )
+            except ItemGone:
+                return Outcome(Result.GONE)
             progress.fetched = self._clock()
             record = message_record(
                 mailbox.account_id,
@@ -176,20 +196,49 @@ class Importer:
                 texts=texts,
                 headers=self._headers,
             )
-            record = dataclasses.replace(record, body_text=await self._readable(record), after_import=then)
+            record = dataclasses.replace(
+                record, body_text=await self._readable(record), after_import=then, original=original
+            )
             result = _RESULTS[await self._written(record, replacing=replacing, even_copy=even_copy)]
         if result in {Result.KNOWN, Result.DUPLICATE}:
             return Outcome(result, received=record.received)
-        listed = [each for each in attachments if each.parent_position is None]
-        for each in listed:
-            if each.state in _NOT_STORED:
-                log.warning("attachment_not_stored", position=each.position, state=each.state, detail=each.state_detail)
+        _tell_of_missing(record)
+        listed = sum(each.parent_position is None for each in attachments)
         return Outcome(
             result,
-            len(listed),
+            listed,
             record.received,
             replaced_characters=texts.replaced,
             shortened_texts=texts.shortened,
+        )
+
+    async def _left_out(self, record: SeenRecord) -> Outcome:
+        result = _RESULTS[await self._store.note_seen(record)]
+        if result is not Result.SEEN:
+            return Outcome(result, received=record.received)
+        return Outcome(result, received=record.received, reason=record.reason, rule=record.rule)
+
+    async def _below(
+        self,
+        mailbox: Mailbox,
+        message_id: str,
+        message: Json,
+        files: ExitStack,
+        texts: Texts,
+        *,
+        last_attempt: bool,
+        without_original: bool,
+    ) -> tuple[list[AttachmentRecord], OriginalRecord | None]:
+        """Attachments, and the original where it is asked for."""
+        attachments: list[AttachmentRecord] = []
+        if may_have_attachments(message):
+            attachments = await self._attachments.fetch(
+                mailbox, message_id, message, files, texts, last_attempt=last_attempt
+            )
+        if self._originals is None:
+            return attachments, None
+        return attachments, await self._originals.fetch(
+            mailbox, message_id, message, files, last_attempt=without_original
         )
 
     async def _written(self, record: MessageRecord, *, replacing: bool, even_copy: bool) -> Saved:
@@ -219,3 +268,12 @@ class Importer:
             return None
         async with self._large_body:
             return await asyncio.to_thread(plain_text, record.body)
+
+
+def _tell_of_missing(record: MessageRecord) -> None:
+    for each in record.attachments:
+        if each.parent_position is None and each.state in _NOT_STORED:
+            log.warning("attachment_not_stored", position=each.position, state=each.state, detail=each.state_detail)
+    original = record.original
+    if original is not None and original.state in _NOT_STORED:
+        log.warning("original_not_stored", state=original.state, detail=original.state_detail)

@@ -11,7 +11,9 @@ from typing import Any, Final
 
 from db.columns import cut
 from db.messages import AttachmentRecord, HeaderRecord, MessageRecord, RecipientRecord
+from db.seen import SeenRecord
 from db.tables import GRAPH_ID_LENGTH, INTERNET_ID_LENGTH, WORD_LENGTH
+from processor.filters import Facts, LeftOut
 
 Json = dict[str, Any]
 
@@ -109,6 +111,22 @@ def message_record(
     )
 
 
+def seen_record(account_id: int, graph_message_id: str, message: Json, why: LeftOut) -> SeenRecord:
+    """The row of a message that is not imported."""
+    texts = Texts()
+    author = _address(message.get("from"), texts) or _address(message.get("sender"), texts) or (None, None)
+    return SeenRecord(
+        account_id=account_id,
+        graph_message_id=graph_message_id,
+        internet_message_id=texts.take(message.get("internetMessageId"), most=INTERNET_ID_LENGTH),
+        from_address=author[1],
+        received=time(message.get("receivedDateTime")),
+        size=size_of(message),
+        reason=why.reason,
+        rule=why.rule,
+    )
+
+
 def _headers(message: Json, kept: Collection[str] | None, texts: Texts) -> Iterable[HeaderRecord]:
     for each in _listed(message.get("internetMessageHeaders")):
         name = texts.take(each.get("name")) if isinstance(each, dict) else None
@@ -138,6 +156,18 @@ def may_have_attachments(message: Json) -> bool:
         return True
     content = _object(message.get("body")).get("content")
     return isinstance(content, str) and _SHOWN_BY_ID.search(content) is not None
+
+
+def facts_of(message: Json) -> Facts:
+    """What filters look at."""
+    texts = Texts()
+    addresses = [_address(message.get(name), texts) for name in ("from", "sender")]
+    return Facts(
+        senders=[each[1] for each in addresses if each is not None and each[1] is not None],
+        subject=texts.take(message.get("subject")),
+        has_attachments=_yes_or_no(message.get("hasAttachments")),
+        size=size_of(message),
+    )
 
 
 def size_of(message: Json) -> int | None:

@@ -9,7 +9,7 @@ class ProcessorMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.deliveries = Counter(
             "mail_importer_deliveries",
-            "Deliveries by what became of them: imported, known, duplicate, gone, lifecycle, retried, waiting, "
+            "Deliveries by what became of them: imported, known, duplicate, seen, gone, lifecycle, retried, waiting, "
             "deferred, dead_lettered, handed_back.",
             ["outcome"],
             registry=registry,
@@ -22,6 +22,12 @@ class ProcessorMetrics:
         )
         self.dead_letters = Counter(
             "mail_importer_dead_letters", "Deliveries put aside, by reason.", ["reason"], registry=registry
+        )
+        self.left_out = Counter(
+            "mail_importer_messages_left_out",
+            "Messages that the filters of their account left out, by reason; each is in tblEmailSeen.",
+            ["reason"],
+            registry=registry,
         )
         self.seconds = Histogram(
             "mail_importer_import_seconds",

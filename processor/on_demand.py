@@ -6,7 +6,7 @@ A processor may import the same message meanwhile; the database decides who was 
 import asyncio
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -20,6 +20,7 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from processor.errors import MessageChanged, Unprocessable, where_of
 from processor.fate import FORESEEN
+from processor.filters import MailFilter
 from processor.importer import Importer, Outcome, Progress, Result, message_id_of
 from processor.tracing import TraceLog
 
@@ -58,7 +59,8 @@ class NotImported:
 class Tally:
     """What became of `selected` messages.
 
-    `known`: imported before, and not fetched again. `duplicate`: copies of imported ones, not imported again.
+    `known`: imported before, and not fetched again. `duplicate`: copies of imported ones, not imported again. `seen`:
+    left out by the account's filters.
 
     `stopped`: why the rest was left alone: nothing could be done for the account, or in the database.
     """
@@ -68,6 +70,7 @@ class Tally:
     replaced: int = 0
     known: int = 0
     duplicate: int = 0
+    seen: int = 0
     gone: int = 0
     failed: int = 0
     not_imported: list[NotImported] = field(default_factory=list)
@@ -81,7 +84,23 @@ class Tally:
     @property
     def done(self) -> int:
         """Of how many it is known what became of them."""
-        return self.written + self.known + self.duplicate + self.gone + self.failed
+        return self.written + self.known + self.duplicate + self.seen + self.gone + self.failed
+
+    def count(self, result: Result) -> None:
+        """Count what became of one more message."""
+        match result:
+            case Result.IMPORTED:
+                self.imported += 1
+            case Result.REPLACED:
+                self.replaced += 1
+            case Result.KNOWN:
+                self.known += 1
+            case Result.DUPLICATE:
+                self.duplicate += 1
+            case Result.SEEN:
+                self.seen += 1
+            case Result.GONE:
+                self.gone += 1
 
 
 class OnDemandImport:
@@ -113,12 +132,14 @@ class OnDemandImport:
         tally: Tally,
         *,
         force: bool = False,
+        mail_filter: MailFilter | None = None,
         then: str | None = None,
     ) -> None:
         """Fetch and commit what the database lacks; with `force` all that is selected, in the place of what is there.
 
-        A copy of an imported message is imported only when it is named by its id, with `force`: then as a message of
-        its own. `then`: what a processor is to do to each in the mailbox afterwards.
+        What was left out before is looked at again. A copy of an imported message, and what `mail_filter` leaves out,
+        is imported only when it is named by its id, with `force`: the copy as a message of its own. What is imported
+        already is no matter of filters. `then`: what a processor is to do to each in the mailbox afterwards.
 
         `tally` counts along: what is in it when this is broken off is done. A message that cannot be imported keeps no
         other from it; trouble of the whole account or of the database ends it (`stopped`).
@@ -131,11 +152,15 @@ class OnDemandImport:
         left = iter(wanted)
         prefix = uuid.uuid4().hex[:16]
         streak = _Streak()
-        how = _How(replacing=force, even_copy=force and bool(selection.ids), then=then)
+        even_unwanted = force and bool(selection.ids)
+        how = _How(
+            replacing=force, even_copy=even_unwanted, mail_filter=None if even_unwanted else mail_filter, then=then
+        )
 
         async def work() -> None:
-            for number, message_id in left:
-                await self._import(mailbox, message_id, f"{prefix}-{number}", tally, streak, how)
+            for number, (message_id, is_new) in left:
+                which = how if is_new else replace(how, mail_filter=None)
+                await self._import(mailbox, message_id, f"{prefix}-{number}", tally, streak, which)
                 self._on_progress(tally.done, tally.selected)
                 if tally.stopped is not None:
                     return
@@ -152,9 +177,9 @@ class OnDemandImport:
 
     async def _wanted(
         self, mailbox: Mailbox, folder: str, selection: Selection, tally: Tally, *, force: bool
-    ) -> Iterable[tuple[int, str]]:
-        """The ids to import, numbered, each once; what is imported already is counted."""
-        wanted: dict[str, None] = {}
+    ) -> Iterable[tuple[int, tuple[str, bool]]]:
+        """The ids to import, numbered, each once, and whether they are new; what is imported already is counted."""
+        wanted: dict[str, bool] = {}
         if selection.ids:
             await self._take(mailbox, await self._immutable(mailbox, selection.ids), wanted, tally, force=force)
         elif selection.internet_message_id is not None:
@@ -168,7 +193,7 @@ class OnDemandImport:
                 link = page.link
                 if link is None:
                     break
-        return enumerate(wanted)
+        return enumerate(wanted.items())
 
     async def _immutable(self, mailbox: Mailbox, ids: Sequence[str]) -> list[str]:
         """The ids as the database keys them: by the other kind, a message would be imported a second time."""
@@ -185,14 +210,14 @@ class OnDemandImport:
         return list(await asyncio.gather(*map(translated, ids)))
 
     async def _take(
-        self, mailbox: Mailbox, ids: Sequence[str], wanted: dict[str, None], tally: Tally, *, force: bool
+        self, mailbox: Mailbox, ids: Sequence[str], wanted: dict[str, bool], tally: Tally, *, force: bool
     ) -> None:
         fresh = dict.fromkeys(each for each in ids if each not in wanted)
         keys = [(mailbox.account_id, each) for each in fresh]
-        known = set() if force else {message_id for _, message_id in await self._store.known(keys)}
-        tally.known += len(known)
+        known = {message_id for _, message_id in await self._store.known(keys, even_seen=False)}
+        tally.known += 0 if force else len(known)
         tally.selected += len(fresh)
-        wanted.update((each, None) for each in fresh if each not in known)
+        wanted.update((each, each not in known) for each in fresh if force or each not in known)
 
     async def _named(self, mailbox: Mailbox, folder: str, internet_message_id: str) -> list[str]:
         """As Exchange writes it, in angle brackets; else as it was given, for mail that breaks the rules."""
@@ -233,18 +258,8 @@ class OnDemandImport:
                 tally.stopped = exc
             return
         streak.ended()
-        match outcome.result:
-            case Result.IMPORTED:
-                tally.imported += 1
-            case Result.REPLACED:
-                tally.replaced += 1
-            case Result.KNOWN:
-                tally.known += 1
-            case Result.DUPLICATE:
-                tally.duplicate += 1
-            case Result.GONE:
-                tally.gone += 1
-        note(outcome.result.value)
+        tally.count(outcome.result)
+        note(outcome.result.value, outcome.reason, outcome.rule)
 
     async def _fetched(
         self, mailbox: Mailbox, message_id: str, correlation: str, progress: Progress, how: "_How"
@@ -261,6 +276,9 @@ class OnDemandImport:
                 message_id,
                 correlation=correlation,
                 progress=progress,
+                mail_filter=how.mail_filter,
+                # Who waits for it at a terminal is told, and may try again; the message is the more important thing.
+                without_original=True,
                 replacing=how.replacing,
                 even_copy=how.even_copy,
                 then=how.then,
@@ -280,6 +298,7 @@ class _How:
 
     replacing: bool
     even_copy: bool
+    mail_filter: MailFilter | None
     then: str | None
 
 

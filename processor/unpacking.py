@@ -16,9 +16,7 @@ from db.messages import AttachmentRecord
 from processor import mime, smime, tnef
 from processor.mapping import Texts
 from processor.pieces import NotUnpacked, Piece
-
-IN_MEMORY: Final = 1024 * 1024
-"""Bytes of a content that is held in memory; a larger one waits in a file."""
+from processor.spool import IN_MEMORY
 
 _SIGNED_OPAQUE: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _SIGNED_CLEAR: Final = "multipart/signed"

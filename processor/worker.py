@@ -22,7 +22,7 @@ from graph.mailbox import Mailbox
 from processor.accounts import AccountDirectory, Holds
 from processor.after_import import AfterImport
 from processor.errors import Unprocessable, where_of
-from processor.fate import FORESEEN, MOST_ATTEMPTS, DeadLetter, Retry, fate_of
+from processor.fate import FORESEEN, MOST_ATTEMPTS, MOST_TIMEOUTS, DeadLetter, Retry, fate_of
 from processor.importer import Importer, Outcome, Result, message_id_of
 from processor.lifecycle import LifecycleDesk, LifecycleEvent, lifecycle_event_of
 from processor.metrics import ProcessorMetrics
@@ -40,6 +40,7 @@ _EVENTS: Final = {
     Result.IMPORTED: "message_imported",
     Result.KNOWN: "message_known",
     Result.DUPLICATE: "message_duplicate",
+    Result.SEEN: "message_left_out",
     Result.GONE: "message_gone",
 }
 
@@ -338,11 +339,13 @@ class Processor:
                 message_id,
                 correlation=notification.correlation,
                 progress=held.attempt.progress,
+                mail_filter=self._directory.mail_filter(mailbox.account_id),
                 last_attempt=held.delivery.delivery_count >= MOST_ATTEMPTS,
+                without_original=held.delivery.delivery_count >= MOST_TIMEOUTS,
                 then=then,
             )
             await self._holds.release(mailbox)
-            if outcome.result in {Result.IMPORTED, Result.DUPLICATE}:
+            if outcome.result in {Result.IMPORTED, Result.DUPLICATE, Result.SEEN}:
                 await self._silence.imported(notification, message_id, outcome.received)
             elif outcome.result is Result.KNOWN:
                 key = (notification.account_id, message_id)
@@ -375,7 +378,9 @@ class Processor:
         await self._queue.complete(held.delivery)
         seconds = (self._clock() - notification.received).total_seconds()
         self._metrics.deliveries.labels(outcome.result.value).inc()
-        self._trace.ended(held.attempt, outcome.result.value)
+        self._trace.ended(held.attempt, outcome.result.value, reason=outcome.reason, detail=outcome.rule)
+        if outcome.reason is not None:
+            self._metrics.left_out.labels(outcome.reason).inc()
         if outcome.result is Result.IMPORTED:
             self._metrics.seconds.observe(seconds)
         if outcome.replaced_characters:
@@ -383,7 +388,8 @@ class Processor:
             log.warning("characters_replaced", characters=outcome.replaced_characters)
         if outcome.shortened_texts:
             log.warning("texts_shortened", texts=outcome.shortened_texts)
-        log.info(_EVENTS[outcome.result], attachments=outcome.attachments, seconds=round(seconds, 3))
+        facts = {} if outcome.reason is None else {"reason": outcome.reason}
+        log.info(_EVENTS[outcome.result], attachments=outcome.attachments, seconds=round(seconds, 3), **facts)
 
     async def _wait_with_account(self, held: _Held, delay: timedelta, exc: AccountError | None = None) -> None:
         held.keep = True

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import structlog
 from sqlalchemy import Connection
 
-from db import accounts
+from db import accounts, history
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from subscriptions.metrics import ManagerMetrics
@@ -140,6 +140,7 @@ class SubscriptionManager:
             return
 
         def work(connection: Connection) -> None:
+            history.note_others(connection, changed, now=now)
             for account_id in changed:
                 accounts.make_due(connection, account_id, now=now)
 

@@ -6,11 +6,13 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
+
+from sqlalchemy import Connection
 
 from bus.notification import Notification, Source
 from bus.queue import NotificationSender
-from db import accounts, copies, messages, retention
+from db import accounts, copies, messages, retention, seen
 from db.accounts import EVERYTHING, Account
 from db.engine import Database
 from db.messages import ImportedRow
@@ -25,14 +27,21 @@ _LOOKED_UP_AT_ONCE: Final = 4
 _LEAVES_THE_FOLDER: Final = frozenset({"move", "delete"})
 
 
+class _IdsOfAccount(Protocol):
+    """Up to `most` Graph ids of an account, in their order, beginning after that one."""
+
+    def __call__(self, connection: Connection, account_id: int, /, *, after: str, most: int) -> list[str]: ...
+
+
 @dataclass(slots=True)
 class Tally:
     """How many messages there are; both sides count only what was received at `since` (None: ever) or later.
 
     `missing`: in the folder, not in the database; `under_way`: so many of them were received after `young_since`, three
-    minutes before the beginning. `queued`: so many of the missing. `copies`: in the folder, not imported because
-    they equal messages that are. `elsewhere`: in the database, not in the folder; `moved` and `deleted` say where those
-    are, None: not looked up, because importing moves or deletes what it imports.
+    minutes before the beginning. `queued`: so many of the missing. `copies`: in the folder, not imported because they
+    equal messages that are; `seen`: because the account's filters left them out. `elsewhere`: in the database, not in
+    the folder; `moved` and `deleted` say where those are, None: not looked up, because importing moves or deletes what
+    it imports.
     """
 
     since: datetime | None
@@ -45,6 +54,7 @@ class Tally:
     queued: int = 0
     elsewhere: int = 0
     copies: int = 0
+    seen: int = 0
     moved: int | None = None
     deleted: int | None = None
 
@@ -106,7 +116,8 @@ class Verification:
         place = _Place(mailbox, account.settings.folder, str(folder.get("id")))
         await self._read_folder(place, tally)
         await self._compare(account, place, tally)
-        await self._strike_copies(account.account_id, tally)
+        tally.copies = await self._struck(account.account_id, copies.ids_of_account)
+        tally.seen = await self._struck(account.account_id, seen.ids_of_account)
         await self._see_to_missing(account, tally, repair=repair)
         return tally
 
@@ -138,15 +149,17 @@ class Verification:
                 tally.elsewhere += len(absent)
             self._on_progress("Comparing with the database", tally.in_database)
 
-    async def _strike_copies(self, account_id: int, tally: Tally) -> None:
-        after = ""
-        while ids := await self._copies(account_id, after):
+    async def _struck(self, account_id: int, ids_of_account: _IdsOfAccount) -> int:
+        """Take what is known for another reason than that it is imported for no longer missing; how much of it."""
+        struck, after = 0, ""
+        while ids := await self._ids(account_id, ids_of_account, after):
             after = ids[-1]
-            tally.copies += len(ids) - len(self._findings.strike(ids))
+            struck += len(ids) - len(self._findings.strike(ids))
+        return struck
 
-    async def _copies(self, account_id: int, after: str) -> list[str]:
+    async def _ids(self, account_id: int, ids_of_account: _IdsOfAccount, after: str) -> list[str]:
         return await self._database.read(
-            lambda connection: copies.ids_of_account(connection, account_id, after=after, most=self._page_rows)
+            lambda connection: ids_of_account(connection, account_id, after=after, most=self._page_rows)
         )
 
     async def _rows(self, account_id: int, since: datetime | None, after: str) -> list[ImportedRow]:

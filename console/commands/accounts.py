@@ -3,8 +3,9 @@
 import asyncio
 import functools
 import re
+import shlex
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -12,19 +13,36 @@ import click
 from sqlalchemy import Connection
 
 from console.commands import Invocation, as_stored, example, moment, pass_invocation
+from console.commands.account_lists import export, importing, show_history
 from console.commands.certificates import thumbprint_argument
-from console.operators import audited
+from console.language import reason_of, said
+from console.operators import audited, author
 from console.output import Column, Listing, Record, prints_data, shown, span, tell
 from console.settings import Settings, SettingsError
 from console.signin import certificate_store
 from db import accounts as table
-from db import after_import, folders, missed, subscriptions
+from db import after_import, folders, missed, seen, subscriptions
 from db.engine import Database, run_reading, run_writing
+from db.filters import Filters
+from phrases import Phrase
+from processor.filters import BadFilter, MailFilter
 from subscriptions.sweeps import SweepRules
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
 _RETRIED_AT_ONCE: Final = 500
+_ANY: Final = "any"
+_HAS_ATTACHMENTS: Final = {"yes": True, "no": False, _ANY: None}
+_SIZE: Final = re.compile(r"([0-9]{1,18})\s*(|b|kb|mb|gb)")
+# As the limits of contents count them.
+_SIZE_UNITS: Final = {"": 1, "b": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3}
+_LARGEST: Final = 2**63 - 1
+_LISTS: Final = {
+    "senders_allowed": "--allow-sender",
+    "senders_denied": "--deny-sender",
+    "subjects_allowed": "--allow-subject",
+    "subjects_denied": "--deny-subject",
+}
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -92,6 +110,103 @@ def _since(_context: click.Context, _parameter: click.Parameter, text: str | Non
     return found and max(found, table.EVERYTHING)
 
 
+def _checked(
+    filters_of: Callable[[tuple[str, ...]], Filters],
+) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], tuple[str, ...]]:
+    """A check for entries of a list of filters, each as the processor reads it."""
+
+    def check(_context: click.Context, _parameter: click.Parameter, entries: tuple[str, ...]) -> tuple[str, ...]:
+        bare = tuple(_bare(each) for each in entries)
+        for each in bare:
+            if not each.isprintable():
+                raise click.BadParameter(
+                    said(Phrase("It holds a character that cannot be seen, such as a line break."))
+                )
+            if not each:
+                raise click.BadParameter(said(Phrase("It is empty.")))
+        try:
+            MailFilter(filters_of(bare))
+        except BadFilter as exc:
+            raise click.BadParameter(reason_of(exc)) from exc
+        return tuple(dict.fromkeys(bare))
+
+    return check
+
+
+def _size(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | str | None:
+    """`any` stays a word; else bytes."""
+    if text is None or text.strip().lower() == _ANY:
+        return text and _ANY
+    found = _SIZE.fullmatch(text.strip().lower())
+    if found is None or int(found[1]) * _SIZE_UNITS[found[2] or ""] > _LARGEST:
+        raise click.BadParameter(said(Phrase("{text!r} is no size such as 500kB, 10MB or 1048576.", text=text)))
+    return int(found[1]) * _SIZE_UNITS[found[2] or ""]
+
+
+def _filter_options() -> list[Callable[[Command], Command]]:
+    """Which mail is imported; the same for `add` and `update`."""
+    return [
+        click.option(
+            "--allow-sender",
+            "senders_allowed",
+            metavar="ENTRY",
+            multiple=True,
+            callback=_checked(lambda entries: Filters(senders_allowed=entries)),
+            help="Import mail of these senders only: an address, a domain (example.com), or all domains below it "
+            "(*.example.com); may be repeated.",
+        ),
+        click.option(
+            "--deny-sender",
+            "senders_denied",
+            metavar="ENTRY",
+            multiple=True,
+            callback=_checked(lambda entries: Filters(senders_denied=entries)),
+            help="Import no mail of these senders, whatever allows it; may be repeated.",
+        ),
+        click.option(
+            "--allow-subject",
+            "subjects_allowed",
+            metavar="TEXT",
+            multiple=True,
+            callback=_checked(lambda entries: Filters(subjects_allowed=entries)),
+            help="Import only mail with this in its subject, in any letter case, * standing for anything; may be "
+            "repeated.",
+        ),
+        click.option(
+            "--deny-subject",
+            "subjects_denied",
+            metavar="TEXT",
+            multiple=True,
+            callback=_checked(lambda entries: Filters(subjects_denied=entries)),
+            help="Import no mail with this in its subject; may be repeated.",
+        ),
+        click.option(
+            "--has-attachments",
+            type=click.Choice(tuple(_HAS_ATTACHMENTS)),
+            help="Import only mail with attachments, or only mail without; inline pictures alone are none.",
+        ),
+        click.option(
+            "--size-least",
+            metavar="SIZE|any",
+            callback=_size,
+            help="Import only mail of this size or more: 500kB, 10MB.",
+        ),
+        click.option("--size-most", metavar="SIZE|any", callback=_size, help="Import only mail of this size or less."),
+    ]
+
+
+def _filters(given: dict[str, Any], before: Filters) -> Filters:
+    """Take the filters out of what was given; those that were not stay as before."""
+    names = {each.name for each in fields(Filters)}
+    changes = {name: given.pop(name) for name in names & given.keys()}
+    for name in ("size_least", "size_most"):
+        if changes.get(name) == _ANY:
+            changes[name] = None
+    if changes.get("has_attachments") is not None:
+        changes["has_attachments"] = _HAS_ATTACHMENTS[changes["has_attachments"]]
+    return replace(before, **changes)
+
+
 def _account_options(*, adding: bool) -> Callable[[Command], Command]:
     """The settings of an account as options: `add` needs some and has defaults, `update` changes what is given."""
 
@@ -138,6 +253,7 @@ def _account_options(*, adding: bool) -> Callable[[Command], Command]:
             help="Import what the mailbox received since then (ISO 8601; UTC unless it says otherwise).",
             **default("now"),
         ),
+        *_filter_options(),
     ]
 
     def decorate(command: Command) -> Command:
@@ -162,15 +278,25 @@ def _account_options(*, adding: bool) -> Callable[[Command], Command]:
 @pass_invocation
 def add(invocation: Invocation, /, **given: Any) -> None:  # noqa: ANN401  # the options, as click names them
     """Add an account, enabled at once."""
-    move_to, import_since = given.pop("move_to"), given.pop("import_since")
-    settings = table.AccountSettings(
-        **given, move_to_folder=move_to, import_since=_import_since(import_since, invocation.clock())
-    )
-    _check(settings)
+    settings = _settings_of(given, invocation.clock())
     with invocation.gateway() as engine:
-        run_writing(engine, lambda connection: table.add(connection, settings, now=invocation.clock()))
+        run_writing(engine, lambda connection: table.add(connection, settings, now=invocation.clock(), author=author()))
     tell(f"Account {settings.name!r} is added and enabled.")
     _warn_of_missing_certificates(invocation, settings)
+
+
+def _settings_of(given: dict[str, Any], now: datetime) -> table.AccountSettings:
+    """The settings that all options of `add` together mean, in which they fit each other."""
+    own = dict(given)
+    move_to, import_since = own.pop("move_to"), own.pop("import_since")
+    settings = table.AccountSettings(
+        filters=_filters(own, Filters()),
+        move_to_folder=move_to,
+        import_since=_import_since(import_since, now),
+        **own,
+    )
+    _check(settings)
+    return settings
 
 
 @accounts.command(
@@ -184,49 +310,57 @@ def add(invocation: Invocation, /, **given: Any) -> None:  # noqa: ANN401  # the
 @click.option("--rename", metavar="NEW", callback=_text(200), help="What the account is to be called.")
 @_account_options(adding=False)
 @click.option("--no-next-thumbprint", is_flag=True, help="There is no next certificate any more.")
+@click.option("--no-filters", is_flag=True, help="Of the filters, only those given here are in force.")
 @pass_invocation
 def update(
     invocation: Invocation,
     /,
     name: str,
     no_next_thumbprint: bool,
+    no_filters: bool,
     **given: Any,  # noqa: ANN401  # as in `add`
 ) -> None:
     """Change settings of an account; those not given stay.
 
-    The running subscription manager takes them up within seconds.
+    The running subscription manager and processors take them up within seconds. Filters hold for mail that is looked at
+    from then on: what they left out before is looked at again by `mail-importer import`.
     """
-    now = invocation.clock()
-    given = {key: value for key, value in given.items() if value is not None}
+    given = {key: value for key, value in given.items() if value not in {None, ()}}
     if no_next_thumbprint and "next_thumbprint" in given:
         raise click.UsageError("--next-thumbprint and --no-next-thumbprint exclude each other.")
-    if not given and not no_next_thumbprint:
+    if not given and not no_next_thumbprint and not no_filters:
         raise click.UsageError("Say what to change. See: mail-importer accounts update --help")
+    if no_next_thumbprint:
+        given["next_thumbprint"] = None
+    if no_filters:
+        given = {each.name: each.default for each in fields(Filters)} | given
     with invocation.gateway() as engine:
-        settings = run_writing(engine, lambda connection: _change(connection, name, given, no_next_thumbprint, now))
+        settings = run_writing(engine, lambda connection: _change(connection, name, given, invocation.clock()))
     tell(f"Account {settings.name!r} is changed. A running subscription manager takes it up within seconds.")
     _warn_of_missing_certificates(invocation, settings)
 
 
-def _change(
-    connection: Connection, name: str, given: dict[str, Any], no_next_thumbprint: bool, now: datetime
-) -> table.AccountSettings:
+def _change(connection: Connection, name: str, given: dict[str, Any], now: datetime) -> table.AccountSettings:
+    """Give the account what was given, and keep the rest; what it is then."""
     account = table.by_name(connection, name)
     before = account.settings
     changes = dict(given)
+    changes["filters"] = _filters(changes, before.filters)
     if "rename" in changes:
         changes["name"] = changes.pop("rename")
     if "move_to" in changes:
         changes["move_to_folder"] = changes.pop("move_to")
     elif changes.get("after_import", "move") != "move":
         changes["move_to_folder"] = None
-    if "import_since" in changes:
+    if changes.get("import_since") is not None:
         changes["import_since"] = _import_since(changes["import_since"], now)
-    if no_next_thumbprint or changes.get("thumbprint") == before.next_thumbprint:
+    if changes.get("thumbprint") == before.next_thumbprint:
         changes.setdefault("next_thumbprint", None)  # it is the current one now
     after = replace(before, **changes)
     _check(after)
-    table.change(connection, name, after, now=now)
+    if after == before:
+        return before
+    table.change(connection, name, after, now=now, author=author())
     if after.import_since and before.import_since and after.import_since < before.import_since:
         folders.start_anew(connection, account.account_id, now=now)
     return after
@@ -247,6 +381,10 @@ def _check(settings: table.AccountSettings) -> None:
         raise click.UsageError("--tenant-id and --client-id are the same; one of them was pasted twice.")
     if settings.thumbprint == settings.next_thumbprint:
         raise click.UsageError("--thumbprint and --next-thumbprint are the same; the next certificate is another one.")
+    try:
+        MailFilter(settings.filters)
+    except BadFilter as exc:
+        raise click.UsageError(reason_of(exc)) from exc
 
 
 def _warn_of_missing_certificates(invocation: Invocation, settings: table.AccountSettings) -> None:
@@ -309,11 +447,13 @@ def show(invocation: Invocation, name: str) -> Record:
         Column("move_to_folder", "Move to"),
         Column("next_thumbprint", "Next certificate"),
         Column("import_since", "Imports since", _import_since_shown),
+        Column("filters", "Imports only", _filters_shown),
         Column("webhook", "Webhook", lambda url: url or f"none (no notification_url): works on {_alone(settings)}"),
         Column("subscription", "Subscription", lambda held: _subscription(held, settings, now)),
         Column("swept", "Last sweep", lambda time: "never" if time is None else f"{shown(time)}, {_ago(time, now)}"),
         Column("missed_notifications", "Missed notifications", _missed),
         Column("imported", "Imported"),
+        Column("seen", "Left out by filters"),
         Column("actions", "Left to do", _actions),
         Column("conditions", "Trouble", _conditions),
     ]
@@ -329,6 +469,7 @@ def _sweep_seconds(settings: Settings) -> int | None:
 def _rows(connection: Connection, found: list[table.Account], settings: Settings) -> list[dict[str, Any]]:
     held = subscriptions.held(connection)
     counts = table.imported_counts(connection)
+    left_out = seen.counts(connection)
     swept = folders.swept(connection)
     silence = missed.summaries(connection)
     actions = after_import.counts(connection)
@@ -358,12 +499,14 @@ def _rows(connection: Connection, found: list[table.Account], settings: Settings
             "move_to_folder": account.settings.move_to_folder,
             "next_thumbprint": account.settings.next_thumbprint,
             "import_since": account.settings.import_since,
+            "filters": asdict(account.settings.filters),
             "webhook": _webhook(held.get(account.account_id), settings),
             "subscription": _held(held.get(account.account_id)),
             "sweep_seconds": _sweep_seconds(settings),
             "swept": swept.get(account.account_id),
             "missed_notifications": _silence(silence.get(account.account_id)),
             "imported": counts.get(account.account_id, 0),
+            "seen": left_out.get(account.account_id, 0),
             "actions": asdict(actions.get(account.account_id, after_import.Counts())),
             "conditions": troubles.get(account.account_id, []),
         }
@@ -419,6 +562,25 @@ def _import_since_shown(since: datetime | None) -> str:
     if since is None:
         return "not decided yet: a subscription manager does it"
     return "always" if since == table.EVERYTHING else shown(since)
+
+
+def _filters_shown(filters: dict[str, Any]) -> str:
+    """As the options that made them."""
+    words: list[str] = []
+    for name, option in _LISTS.items():
+        for entry in filters[name]:
+            words += [option, entry]
+    has_attachments = next(
+        (word for word, meant in _HAS_ATTACHMENTS.items() if meant is not None and meant is filters["has_attachments"]),
+        None,
+    )
+    for option, value in (
+        ("--has-attachments", has_attachments),
+        ("--size-least", filters["size_least"]),
+        ("--size-most", filters["size_most"]),
+    ):
+        words += [] if value is None else [option, str(value)]
+    return shlex.join(words) if words else Phrase("whatever comes")
 
 
 def _ago(time: datetime | None, now: datetime) -> str:
@@ -503,7 +665,10 @@ def disable(invocation: Invocation, name: str) -> None:
 
 def _switch(invocation: Invocation, name: str, enabled: bool) -> None:
     with invocation.gateway() as engine:
-        run_writing(engine, lambda connection: table.set_enabled(connection, name, enabled, now=invocation.clock()))
+        run_writing(
+            engine,
+            lambda connection: table.set_enabled(connection, name, enabled, now=invocation.clock(), author=author()),
+        )
 
 
 @accounts.command(epilog=example("mail-importer accounts remove laboratory"))
@@ -515,5 +680,12 @@ def remove(invocation: Invocation, name: str) -> None:
     The running subscription manager deletes its subscription at Microsoft Graph.
     """
     with invocation.gateway() as engine:
-        run_writing(engine, lambda connection: table.mark_removed(connection, name, now=invocation.clock()))
+        run_writing(
+            engine, lambda connection: table.mark_removed(connection, name, now=invocation.clock(), author=author())
+        )
     tell(f"Account {name!r} is removed. The messages it imported stay in the database.")
+
+
+accounts.add_command(export)
+accounts.add_command(importing(add, _settings_of, _change))
+accounts.add_command(show_history)

@@ -1,17 +1,30 @@
-"""`mail-importer certificates`: what is in the store, and new ones."""
+"""`mail-importer certificates`: what is in the store, new ones, and other forms of the same."""
 
-from datetime import datetime
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
+from cryptography import x509
 
+from console.certificates import COLUMNS, facts
 from console.commands import Invocation, example, pass_invocation
-from console.output import Column, Listing, Record, prints_data, shown, tell
-from console.settings import certificate_folder
-from console.signin import certificate_store
-from graph.certificates import Certificate, make_self_signed, normalise_thumbprint, write_pair
+from console.commands.conversion import convert
+from console.language import reason_of, said
+from console.output import Column, Listing, Record, failure, prints_data, tell
+from console.settings import Settings, SettingsError
+from console.signin import certificate_store, naming
+from graph.certificates import (
+    Certificate,
+    CertificateStore,
+    FolderStore,
+    StoreEntry,
+    check_key,
+    make_self_signed,
+    normalise_thumbprint,
+    write_pair,
+)
 from graph.errors import CertificateError
+from graph.transport import load_roots
+from phrases import Phrase
 
 DAYS: Final = 730
 KEY_BITS: Final = 3072
@@ -19,10 +32,13 @@ KEY_BITS: Final = 3072
 
 @click.group(epilog=example("mail-importer certificates list"))
 def certificates() -> None:
-    """Look at and make certificates.
+    """Look at, make and convert certificates.
 
     An account signs in to Microsoft with a certificate of the store (setting certificate_store), named by thumbprint.
     """
+
+
+certificates.add_command(convert)
 
 
 def thumbprint_argument(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
@@ -32,11 +48,11 @@ def thumbprint_argument(_context: click.Context, _parameter: click.Parameter, te
     try:
         thumbprint = normalise_thumbprint(text)
     except CertificateError as exc:
-        raise click.BadParameter(str(exc)) from exc
+        raise click.BadParameter(reason_of(exc)) from exc
     invisible = sorted({sign for sign in text if not (sign.isprintable() or sign.isspace())} | _odd_blanks(text))
     if invisible:
         names = ", ".join(f"U+{ord(sign):04X}" for sign in invisible)
-        tell(f"Invisible characters were removed from the thumbprint: {names}.")
+        tell(Phrase("Invisible characters were removed from the thumbprint: {names}.", names=names))
     return thumbprint
 
 
@@ -49,23 +65,20 @@ def _odd_blanks(text: str) -> set[str]:
 @pass_invocation
 def list_certificates(invocation: Invocation) -> Listing:
     """List the certificates in the store, and the files in it that are of no use."""
-    now = invocation.clock()
-    rows: list[dict[str, Any]] = []
-    for entry in certificate_store(invocation.settings).list():
-        if entry.certificate is None:
-            rows.append({**dict.fromkeys(_FACTS), "file": entry.path, "problem": entry.problem})
-        else:
-            rows.append(_facts(entry.certificate, entry.path, now))
+    store = certificate_store(invocation.settings)
+    now, roots = invocation.clock(), _roots(invocation.settings)
+    rows = [facts(entry, now, roots) for entry in store.list()]
+    for row in rows:
+        if row["problem"] is not None:
+            tell(Phrase("{name}: {problem}", name=row["name"] or store.name, problem=row["problem"]))
     columns = [
-        Column("thumbprint", "Thumbprint"),
-        Column("subject", "Subject"),
-        Column("not_after", "Until", _day),
-        Column("private_key", "Key"),
-        Column("file", "File", lambda path: path.name),
-        Column("problem", "Problem", lambda problem: problem or ""),
+        Column("thumbprint", Phrase("Thumbprint"), whole=True),
+        Column("name", Phrase("Subject")),
+        Column("days_left", Phrase("Days"), right=True),
+        Column("state", Phrase("State")),
     ]
-    folder = certificate_folder(invocation.settings).absolute()
-    return Listing(columns, rows, empty=f"No certificate is in {folder}. Make one: mail-importer certificates new")
+    empty = Phrase("No certificate is in {store}. Make one: mail-importer certificates new", store=_shown_name(store))
+    return Listing(columns, rows, empty=empty)
 
 
 @certificates.command(epilog=example("mail-importer certificates show 9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B"))
@@ -73,16 +86,19 @@ def list_certificates(invocation: Invocation) -> Listing:
 @prints_data
 @pass_invocation
 def show(invocation: Invocation, thumbprint: str) -> Record:
-    """Show one certificate of the store.
+    """Show one certificate of the store, and try whether its private key signs.
 
     THUMBPRINT is the SHA-1 thumbprint, as it was copied: blanks, colons and lower case are fine.
     """
     store = certificate_store(invocation.settings)
-    for entry in store.list():
-        if entry.certificate is not None and entry.certificate.thumbprint == thumbprint:
-            return Record(_COLUMNS, _facts(entry.certificate, entry.path, invocation.clock()))
-    store.find(thumbprint)  # says what the store is and what is in it
-    raise click.ClickException(f"The certificate {thumbprint} was put there this moment. Try again.")
+    now, roots = invocation.clock(), _roots(invocation.settings)
+    entry = next((each for each in store.list() if _is(each, thumbprint)), None)
+    if entry is None:
+        store.find(thumbprint)  # says what the store is and what is in it
+        raise failure(
+            Phrase("The certificate {thumbprint} was put there this moment. Try again.", thumbprint=thumbprint)
+        )
+    return Record(COLUMNS, facts(_tried(entry, store, thumbprint), now, roots))
 
 
 @certificates.command(epilog=example("mail-importer certificates new --subject mail-importer-production"))
@@ -95,68 +111,62 @@ def new(invocation: Invocation, subject: str) -> Record:
     RSA of 3,072 bits, good for 2 years. Upload the .cer file to the application registration in the Entra portal, give
     the SHA-1 thumbprint to `accounts add`. The .pem file holds the private key: it stays on this host.
     """
-    folder = certificate_folder(invocation.settings)
+    store = certificate_store(invocation.settings)
+    if not isinstance(store, FolderStore):
+        raise SettingsError(said(_MADE_BY_WINDOWS))
     now = invocation.clock()
     try:
         made = make_self_signed(subject.strip(), now=now, days=DAYS, key_bits=KEY_BITS)
     except ValueError as exc:
-        raise click.BadParameter(str(exc), param_hint="--subject") from exc
+        raise click.BadParameter(reason_of(exc), param_hint="--subject") from exc
     try:
-        key_file, upload = write_pair(made, folder.absolute(), _file_name(subject, made))
+        key_file, upload = write_pair(made, store.folder.absolute(), _file_name(subject, made))
     except OSError as exc:
-        raise click.ClickException(f"The certificate cannot be written to {folder}: {exc.strerror or exc}.") from exc
-    row = {**_facts(made, key_file, now), "upload": upload}
-    tell(f"Upload {upload} to the application registration, under 'Certificates & secrets'.")
-    tell("Its accounts need --no-secure-certificate-access: a self-signed certificate chains to no trusted root.")
-    return Record([*_COLUMNS, Column("upload", "Upload this")], row)
+        raise failure(
+            Phrase(
+                "The certificate cannot be written to {folder}: {reason}.",
+                folder=store.folder,
+                reason=exc.strerror or str(exc),
+            )
+        ) from exc
+    row = {**facts(StoreEntry(key_file, made), now, ()), "upload": upload}
+    tell(Phrase("Upload {file} to the application registration, under 'Certificates & secrets'.", file=upload))
+    tell(
+        Phrase("Its accounts need --no-secure-certificate-access: a self-signed certificate chains to no trusted root.")
+    )
+    return Record([*COLUMNS, Column("upload", Phrase("Upload this"))], row)
 
 
-_FACTS: Final = (
-    "thumbprint", "thumbprint_sha256", "subject", "issuer", "serial", "not_before", "not_after", "self_signed",
-    "private_key", "file", "problem",
-)  # fmt: skip
-
-_COLUMNS: Final = (
-    Column("thumbprint", "SHA-1 thumbprint"),
-    Column("thumbprint_sha256", "SHA-256 thumbprint"),
-    Column("subject", "Subject"),
-    Column("issuer", "Issuer"),
-    Column("serial", "Serial number"),
-    Column("not_before", "Good from"),
-    Column("not_after", "Good until"),
-    Column("self_signed", "Self-signed"),
-    Column("private_key", "Private key here"),
-    Column("file", "File"),
-    Column("problem", "Problem", lambda problem: problem or "none"),
+_MADE_BY_WINDOWS: Final = Phrase(
+    "certificate_store: 'certificates new' makes files, and the store is one of Windows, which makes certificates "
+    "itself. In PowerShell: New-SelfSignedCertificate -Subject CN=NAME -CertStoreLocation Cert:\\LocalMachine\\My "
+    "-KeyAlgorithm RSA -KeyLength 3072 -KeyExportPolicy NonExportable -KeyUsage DigitalSignature "
+    "-Provider 'Microsoft Software Key Storage Provider' -NotAfter (Get-Date).AddYears(2)"
 )
 
 
-def _facts(certificate: Certificate, path: Path, now: datetime) -> dict[str, Any]:
-    return {
-        "thumbprint": certificate.thumbprint,
-        "thumbprint_sha256": certificate.thumbprint_sha256,
-        "subject": certificate.subject,
-        "issuer": certificate.issuer,
-        "serial": certificate.serial,
-        "not_before": certificate.not_before,
-        "not_after": certificate.not_after,
-        "self_signed": certificate.self_signed,
-        "private_key": certificate.has_private_key,
-        "file": path.absolute(),
-        "problem": _problem(certificate, now),
-    }
+def _tried(entry: StoreEntry, store: CertificateStore, thumbprint: str) -> StoreEntry:
+    """The entry with what comes of signing by its key, which tells more than that the key is there."""
+    if entry.error is not None:
+        return entry
+    try:
+        check_key(store.find(thumbprint))
+    except CertificateError as error:
+        return StoreEntry(entry.path, entry.certificate, error)
+    return entry
 
 
-def _problem(certificate: Certificate, now: datetime) -> str | None:
-    if now > certificate.not_after:
-        return "expired"
-    if now < certificate.not_before:
-        return "not yet good"
-    return None if certificate.has_private_key else "no private key"
+def _is(entry: StoreEntry, thumbprint: str) -> bool:
+    return entry.certificate is not None and entry.certificate.thumbprint == thumbprint
 
 
-def _day(moment: datetime | None) -> str:
-    return shown(None) if moment is None else moment.strftime("%Y-%m-%d")
+def _roots(settings: Settings) -> tuple[x509.Certificate, ...]:
+    with naming("ca_bundle"):
+        return load_roots(settings.ca_bundle)
+
+
+def _shown_name(store: CertificateStore) -> str:
+    return str(store.folder.absolute()) if isinstance(store, FolderStore) else store.name
 
 
 def _file_name(subject: str, made: Certificate) -> str:

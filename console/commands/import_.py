@@ -26,6 +26,7 @@ from db.messages import MessageStore
 from db.tables import GRAPH_ID_LENGTH
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
+from processor.accounts import mail_filter_of
 from processor.attachments import AttachmentLimits
 from processor.importer import Importer
 from processor.metrics import ProcessorMetrics
@@ -43,6 +44,7 @@ _COLUMNS: Final = (
     Column("replaced", "Replaced"),
     Column("known", "Known already"),
     Column("duplicate", "Copies"),
+    Column("seen", "Left out"),
     Column("gone", "Gone"),
     Column("failed", "Failed"),
 )
@@ -135,7 +137,7 @@ def import_(
     this command, without the queue; a processor may be at work meanwhile. With --force each message keeps its
     nMessageID, and readers see the old message or the new one. A copy of an imported message (the same internet message
     id, time of receipt and size under another Graph id) is imported only with --id and --force: then as a message of
-    its own.
+    its own. So is what the account's filters leave out; what they left out before they were changed is looked at again.
 
     What --after-import says is done by a running processor, a few minutes later, to what is still in the folder.
 
@@ -177,11 +179,19 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
             resources.push_async_callback(trace.close)
             settings = invocation.settings
             limits = AttachmentLimits(settings.attachment_limit_mb, settings.message_limit_mb)
-            importer = Importer(reader, store, clock=clock, headers=settings.internet_headers, limits=limits)
+            importer = Importer(
+                reader,
+                store,
+                clock=clock,
+                headers=settings.internet_headers,
+                limits=limits,
+                keep_mime=settings.keep_mime,
+            )
             work = OnDemandImport(reader, store, importer, trace, clock=clock, on_progress=on_progress)
             tally = Tally()
             mailbox = Mailbox.of(account.account_id, account.settings)
             selection = _without_purged(order.selection, account)
+            mail_filter = mail_filter_of(account.settings)
             async with audited(database, action="import", selection=str(order), clock=clock) as audit:
                 try:
                     await work.run(
@@ -190,6 +200,7 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
                         selection,
                         tally,
                         force=order.force,
+                        mail_filter=mail_filter,
                         then=account.settings.after_import,
                     )
                 finally:

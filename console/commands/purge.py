@@ -11,12 +11,14 @@ from typing import Final, TypeVar
 import click
 
 from console.commands import Invocation, as_stored, example, pass_invocation
+from console.language import said
 from console.operators import audited
 from console.output import Column, Record, prints_data, shown, tell
 from console.progress import counting
 from console.purging import Purged, PurgeOrder, Purging
 from db import accounts
 from db.engine import Database
+from phrases import Phrase
 
 T = TypeVar("T")
 
@@ -57,17 +59,27 @@ class _Order:
             words += ["--account", self.account]
         return shlex.join([*words, "--attachments-only"] if self.attachments_only else words)
 
-    def question(self, found: Purged) -> str:
+    def question(self, found: Purged) -> Phrase:
         """What is asked before anything is deleted."""
-        size = _megabytes(found.size)
+        facts: dict[str, object] = {
+            "messages": found.messages,
+            "attachments": found.attachments,
+            "originals": found.originals,
+            "seen": found.seen,
+            "size": _megabytes(found.size),
+            "before": shown(self.before),
+        }
         if self.attachments_only:
-            return (
-                f"Delete the contents of {found.attachments} attachments ({size}) of {found.messages} messages from "
-                f"before {shown(self.before)} for good?"
+            return Phrase(
+                "Delete the contents of {attachments} attachments and {originals} originals ({size}) of {messages} "
+                "messages from before {before} for good?",
+                **facts,
             )
-        return (
-            f"Delete {found.messages} messages from before {shown(self.before)} with {found.attachments} attachments "
-            f"({size}) for good? Their accounts will import no mail again that was received before then."
+        return Phrase(
+            "Delete {messages} messages from before {before} with {attachments} attachments and {originals} originals "
+            "({size}), and what is known of {seen} that filters left out, for good? Their accounts will import no mail "
+            "again that was received before then.",
+            **facts,
         )
 
 
@@ -85,7 +97,7 @@ class _Order:
     callback=_before,
     help="How old at least: days (400d) or hours (36h); a day or more.",
 )
-@click.option("--attachments-only", is_flag=True, help="Only what is in attachments; messages stay.")
+@click.option("--attachments-only", is_flag=True, help="Only what is in attachments and originals; messages stay.")
 @click.option("--account", metavar="NAME", callback=as_stored, help="Only messages of this account.")
 @click.option("--dry-run", is_flag=True, help="Only count what it would be.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -114,6 +126,7 @@ def purge(
     With --attachments-only, messages and the rows of their attachments stay, with name, size, type and SHA-256; only
     biContent becomes null. Other programs tell such an attachment by that: biContent is null, nSize is more than 0 and
     sState is 'stored'; what never was in the database (too large, unreadable, gone, a link) has another sState.
+    Originals (keep_mime) hold the attachments once more, so theirs goes with it.
     """
     order = _Order(before, account, attachments_only)
     with counting() as show:
@@ -123,9 +136,9 @@ def purge(
     if dry_run:
         return _told(found, order, purged=False)
     purged = Purged()
-    if found.messages:
+    if found.messages or found.seen:
         if not yes:
-            click.confirm(order.question(found), abort=True, err=True)
+            click.confirm(said(order.question(found)), abort=True, err=True)
         try:
             _at_database(
                 invocation, order, lambda purging, meant: _purged(invocation, purging, meant, order, purged, why)
@@ -172,13 +185,17 @@ def _told(found: Purged, order: _Order, *, purged: bool) -> Record:
         "purged": purged,
         "messages": found.messages,
         "attachments": found.attachments,
+        "originals": found.originals,
         "bytes": found.size,
+        "seen": found.seen,
     }
     columns = [
         Column("before", "From before"),
         Column("messages", "Messages" if purged else "Messages, not purged yet"),
         Column("attachments", "Attachments"),
-        Column("bytes", "Size of attachments", _megabytes),
+        Column("originals", "Originals"),
+        Column("bytes", "Size of both", _megabytes),
+        Column("seen", "Left out by filters"),
     ]
     return Record(columns, row)
 

@@ -1,6 +1,7 @@
 """`mail-importer trace`: where is this e-mail?"""
 
 import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -10,13 +11,16 @@ import click
 from sqlalchemy import Connection
 
 from console.commands import Invocation, as_stored, example, pass_invocation
+from console.language import said
 from console.output import as_json, printable, tell
 from console.steps import Step, steps_of
-from db import accounts, copies
+from db import accounts, copies, seen
 from db import trace as table
 from db.copies import Copy
 from db.engine import run_reading
+from db.seen import SeenMessage
 from db.trace import CommittedMessage, TracedMessage, TraceRow
+from phrases import Phrase
 
 _MOST: Final = 20
 _LONGEST: Final = 1000
@@ -37,6 +41,8 @@ class _Found:
     committed: CommittedMessage | None
     copies: list[Copy]
     """Those of it that were not imported again; or, of such a copy, what is known of that."""
+    left_out: SeenMessage | None
+    """Why it was not imported, where that was for the account's filters."""
 
     @property
     def subject(self) -> str | None:
@@ -46,12 +52,13 @@ class _Found:
     @property
     def internet_message_id(self) -> str | None:
         """The internet message id, where it is known."""
-        return self.committed.internet_message_id if self.committed is not None else self._last("internet_message_id")
+        found = self.committed or self.left_out
+        return found.internet_message_id if found is not None else self._last("internet_message_id")
 
     @property
     def steps(self) -> list[Step]:
         """What happened to it, in the order of time."""
-        return steps_of(self.attempts, self.committed, self.copies)
+        return steps_of(self.attempts, self.committed, self.copies, self.left_out)
 
     def data(self) -> dict[str, Any]:
         """As it stands in the JSON."""
@@ -62,7 +69,7 @@ class _Found:
             "graph_id": self.message.graph_id,
             "internet_message_id": self.internet_message_id,
             "subject": self.subject,
-            "received": None if committed is None else committed.received,
+            "received": found.received if (found := committed or self.left_out) is not None else None,
             "message_id": None if committed is None else committed.message_id,
             "imported": None if committed is None else committed.imported,
             "steps": [asdict(each) for each in self.steps],
@@ -118,6 +125,7 @@ def _look(connection: Connection, text: str, name: str | None) -> list[_Found]:
     keys = [(each.account_id, each.graph_id) for each in messages if each.account_id is not None and each.graph_id]
     copied = copies.of_ids(connection, keys)
     copied += copies.of_messages(connection, [each.message_id for each in committed.values()])
+    left_out = {(each.account_id, each.graph_id): each for each in seen.of_ids(connection, keys)}
     return [
         _Found(
             each,
@@ -125,6 +133,7 @@ def _look(connection: Connection, text: str, name: str | None) -> list[_Found]:
             [row for row in attempts if row.of == each],
             committed.get(each),
             [copy for copy in copied if _is_of(copy, each, committed.get(each))],
+            None if each.account_id is None else left_out.get((each.account_id, each.graph_id or "")),
         )
         for each in messages
     ]
@@ -151,11 +160,14 @@ def _lines(found: _Found) -> Iterator[str]:
     )
     yield from (f"  {heading:<21}{value}" for heading, value in facts if value is not None)
     for step in found.steps:
-        yield f"  {_time(step.time):<29}{step.text}"
+        yield f"  {_time(step.time):<29}{said(step.text)}"
         if step.detail is not None:
             yield f"  {'':<29}{step.detail}"
         elif step.step == "waiting" and found.account is not None:
             yield f"  {'':<29}See: mail-importer accounts show {found.account}"
+    if found.left_out is not None and found.committed is None and found.account is not None:
+        command = f"mail-importer import {shlex.join([found.account, '--id', found.left_out.graph_id, '--force'])}"
+        yield said(Phrase("  It is imported all the same by: {command}", command=command))
     if not found.attempts and found.committed is not None:
         yield "  Its steps before that are not kept (trace_days)."
 

@@ -151,6 +151,8 @@ def _columns(account: Account, tally: Tally) -> list[Column]:
     ]
     if tally.copies:
         columns.append(Column("copies", "Copies", lambda count: f"{count}, not imported again"))
+    if tally.seen:
+        columns.append(Column("seen", "Left out by filters"))
     if tally.moved is None:
         columns.append(
             Column(

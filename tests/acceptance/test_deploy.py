@@ -363,3 +363,14 @@ def test_az_command_of_the_readme_makes_the_same_queue() -> None:
     for name, value in _QUEUE.items():
         option = names.get(name, "--" + re.sub("[A-Z]", lambda found: "-" + found.group().lower(), name))
         assert options[option] == (str(value).lower() if isinstance(value, bool) else str(value)), option
+
+
+def test_script_for_windows_reads_what_the_command_prints(tmp_path: Path) -> None:
+    """Nobody runs it here: what it asks of `certificates show --json` has to be there under that name."""
+    script = (_DEPLOY / "windows" / "verify-store.ps1").read_text("ascii")
+    environment = {**os.environ, "MAIL_IMPORTER_CERTIFICATE_STORE": str(tmp_path)}
+    command = [sys.executable, "-m", "console", "certificates", "new", "--subject", "trial", "--json"]
+    made = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=tmp_path)
+    asked = set(re.findall(r"\$shown\.(\w+)", script))
+    assert asked >= {"thumbprint", "fault", "key_matches"}
+    assert asked <= json.loads(made.stdout).keys()

@@ -78,7 +78,7 @@ def _logs_as_before() -> Iterator[None]:
 
 @pytest.fixture
 def command(world: World, _logs_as_before: None) -> Callable[..., Awaitable[Result]]:
-    """Run a command beside the simulator."""
+    """Run a command beside the simulator; settings may be given by name."""
     settings = Settings(
         database_url=SecretStr(world.fragile.gateway.url),
         graph_url=world.simulator.url,
@@ -88,8 +88,8 @@ def command(world: World, _logs_as_before: None) -> Callable[..., Awaitable[Resu
         log_format="json",
     )
 
-    async def call(*arguments: str) -> Result:
-        invocation = Invocation(settings, clock=world.clock)
+    async def call(*arguments: str, **changed: Any) -> Result:  # noqa: ANN401  # of any setting
+        invocation = Invocation(settings.model_copy(update=changed), clock=world.clock)
         result = await asyncio.to_thread(CliRunner().invoke, cli, list(arguments), obj=invocation)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception

@@ -15,7 +15,7 @@ from db.engine import Database
 from db.schedule import FOLDERS, SUBSCRIPTIONS
 from db.subscriptions import HeldSubscription
 from db.tables import account_settings, subscription_schedule
-from graph.certificates import CertificateStore
+from graph.certificates import FolderStore
 from graph.delta import DeltaReader
 from graph.subscriptions import SubscriptionClient
 from receiver.app import Receiver
@@ -142,9 +142,7 @@ class Office:
             random=random,
             metrics=metrics,
         )
-        certificates = CertificateWatch(
-            database, CertificateStore(world.store), world.tokens, clock=clock, metrics=metrics
-        )
+        certificates = CertificateWatch(database, FolderStore(world.store), world.tokens, clock=clock, metrics=metrics)
         chores: list[Chore] = [certificates, TraceRetention(database, kept=self.trace_kept, clock=clock)]
         if reconciling and addresses is not None:
             chores.append(

@@ -21,7 +21,7 @@ from db.tables import attachment, duplicate, message, message_identity, recipien
 from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import MailReader
 from processor.importer import Importer, Result
-from processor.unpacking import IN_MEMORY
+from processor.spool import IN_MEMORY
 from simulator.mailboxes import Mailbox
 from tests.corpus.generated import SENT, File, Sent, raw
 from tests.databases import on_every_database

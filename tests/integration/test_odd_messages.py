@@ -11,7 +11,8 @@ import structlog
 from sqlalchemy import Connection, func, select
 
 from bus.notification import Source
-from db.tables import GRAPH_ID_LENGTH, INTERNET_ID_LENGTH, attachment, header, message, message_trace, recipient
+from db.filters import Filters
+from db.tables import GRAPH_ID_LENGTH, INTERNET_ID_LENGTH, attachment, header, message, message_trace, recipient, seen
 from processor import importer
 from simulator.letters import Attachment, Letter, Person, file_attachment, item_of
 from simulator.post_office import DeliveredMessage
@@ -238,6 +239,20 @@ async def test_texts_longer_than_their_columns(world: World) -> None:
     assert told["texts"] == 4
     [part] = [each for found in await world.imported() for each in found.parts]
     assert (part.file_name, part.content) == (long, b"1;2")
+
+
+async def test_a_message_that_is_left_out_may_have_any_id(world: World) -> None:
+    """It is recorded, and not tried again and again."""
+    mailbox = world.new_mailbox("Laboratoire")
+    account = await world.add_account(mailbox, filters=Filters(subjects_denied=("Werbung",)))
+    odd = await world.simulator.deliver(mailbox, Letter(subject="Werbung", internet_message_id="😀" * 2000))
+    await world.notify(account, [odd])
+
+    await world.import_all()
+
+    assert not await world.dead_letters()
+    found = select(seen.c.sInternetMessageID)
+    assert await world.database.read(lambda connection: connection.scalar(found)) == "😀" * (INTERNET_ID_LENGTH // 2)
 
 
 async def test_sizes_that_are_none(world: World) -> None:

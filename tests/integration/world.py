@@ -23,7 +23,7 @@ from db.engine import Database
 from db.mailbox_calls import MailboxCalls
 from db.messages import MessageStore
 from db.tables import attachment, message, recipient
-from graph.certificates import Certificate, CertificateStore, write_pair
+from graph.certificates import Certificate, FolderStore, write_pair
 from graph.client import GraphClient, open_session
 from graph.client_state import ClientStateKeys
 from graph.mailbox import Mailbox as OpenedMailbox
@@ -165,7 +165,7 @@ class World:
         self.clock = clock
         self.sleeps = Sleeps()
         self.tokens = TokenSource(
-            CertificateStore(store),
+            FolderStore(store),
             authority_url=simulator.url,
             graph_url=simulator.url,
             ca_bundle=simulator.ca_file,
@@ -320,6 +320,7 @@ class World:
         reader: MailReader | None = None,
         limits: WorkerLimits | None = None,
         kept: AttachmentLimits | None = None,
+        keep_mime: bool = False,
         host: str = "host",
     ) -> Processor:
         metrics = ProcessorMetrics(CollectorRegistry())
@@ -328,7 +329,14 @@ class World:
         directory = AccountDirectory(self.database, clock=self.clock)
         return Processor(
             queue or self.queue,
-            Importer(reader or MailReader(client), store, clock=self.clock, limits=kept, sleep=self.sleeps),
+            Importer(
+                reader or MailReader(client),
+                store,
+                clock=self.clock,
+                limits=kept,
+                keep_mime=keep_mime,
+                sleep=self.sleeps,
+            ),
             store,
             directory,
             Holds(self.database, clock=self.clock, random=Random(1), metrics=metrics),

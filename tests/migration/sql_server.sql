@@ -1,4 +1,4 @@
--- mail-importer: the gateway database, up to revision 0007. Safe to run again.
+-- mail-importer: the gateway database, up to revision 0009. Safe to run again.
 -- The settings that keys and checks need, whatever tool runs this; an error rolls everything back.
 SET ANSI_NULLS ON;
 SET QUOTED_IDENTIFIER ON;
@@ -21,7 +21,7 @@ END;
 GO
 IF @@TRANCOUNT > 0 AND OBJECT_ID(N'[dbo].[tblMailImporterVersion]', N'U') IS NOT NULL
 BEGIN
-    IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N'0001', N'0002', N'0003', N'0004', N'0005', N'0006', N'0007'))
+    IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N'0001', N'0002', N'0003', N'0004', N'0005', N'0006', N'0007', N'0008', N'0009'))
     BEGIN
         THROW 51000, N'The database was upgraded by a newer version of mail-importer. Run the script of that version.', 1;
     END;
@@ -60,6 +60,13 @@ BEGIN
         (N'tblCallBudget', N'sBudget', N'nvarchar', N'nvarchar', 200, NULL, 1, 1, 0, 0, N'nvarchar(200) collate Latin1_General_100_BIN2'),
         (N'tblCallBudget', N'nSlot', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 0, N'bigint'),
         (N'tblCallBudget', N'nUsed', N'int', N'bigint', NULL, NULL, 0, 0, 0, 0, N'integer'),
+        (N'tblEmailAccountChange', N'nChangeID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
+        (N'tblEmailAccountChange', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblEmailAccountChange', N'dtChanged', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblEmailAccountChange', N'sAction', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 0, N'nvarchar(20)'),
+        (N'tblEmailAccountChange', N'sWho', N'nvarchar', N'nvarchar', 200, NULL, 0, 0, 0, 1, N'nvarchar(200)'),
+        (N'tblEmailAccountChange', N'sHost', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
+        (N'tblEmailAccountChange', N'sSettings', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 0, N'nvarchar(max)'),
         (N'tblEmailAccountSettings', N'nAccountID', N'bigint', N'int', NULL, NULL, 0, 1, 1, 0, N'bigint'),
         (N'tblEmailAccountSettings', N'sAccountName', N'nvarchar', N'varchar', 200, NULL, 0, 1, 0, 0, N'nvarchar(200)'),
         (N'tblEmailAccountSettings', N'sAuthentication', N'nvarchar', N'varchar', 40, NULL, 0, 0, 0, 0, N'nvarchar(40)'),
@@ -76,6 +83,13 @@ BEGIN
         (N'tblEmailAccountSettings', N'sNextCertificateThumbprint', N'nvarchar', N'varchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
         (N'tblEmailAccountSettings', N'dtImportSince', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
         (N'tblEmailAccountSettings', N'dtPurgedBefore', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblEmailAccountSettings', N'sFilterSendersAllowed', N'nvarchar', N'varchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailAccountSettings', N'sFilterSendersDenied', N'nvarchar', N'varchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailAccountSettings', N'sFilterSubjectsAllowed', N'nvarchar', N'varchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailAccountSettings', N'sFilterSubjectsDenied', N'nvarchar', N'varchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailAccountSettings', N'bFilterHasAttachments', N'bit', N'bit', NULL, NULL, 0, 0, 0, 1, N'bit'),
+        (N'tblEmailAccountSettings', N'nFilterSizeLeast', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 1, N'bigint'),
+        (N'tblEmailAccountSettings', N'nFilterSizeMost', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 1, N'bigint'),
         (N'tblEmailMessage', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
         (N'tblEmailMessage', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblEmailMessage', N'sGraphMessageID', N'nvarchar', N'nvarchar', 700, NULL, 1, 1, 0, 0, N'nvarchar(700) collate Latin1_General_100_BIN2'),
@@ -109,6 +123,16 @@ BEGIN
         (N'tblEmailMessage', N'sAfterImportDetail', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblEmailMessage', N'nAfterImportAttempts', N'int', N'bigint', NULL, NULL, 0, 0, 0, 1, N'integer'),
         (N'tblEmailMessage', N'dtAfterImportDue', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 1, N'datetime2(7)'),
+        (N'tblEmailSeen', N'nSeenID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
+        (N'tblEmailSeen', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblEmailSeen', N'sGraphMessageID', N'nvarchar', N'nvarchar', 700, NULL, 1, 1, 0, 0, N'nvarchar(700) collate Latin1_General_100_BIN2'),
+        (N'tblEmailSeen', N'sInternetMessageID', N'nvarchar', N'nvarchar', 998, NULL, 0, 0, 0, 1, N'nvarchar(998)'),
+        (N'tblEmailSeen', N'sFromAddress', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailSeen', N'dtReceived', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 1, N'datetime2(7)'),
+        (N'tblEmailSeen', N'nSize', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 1, N'bigint'),
+        (N'tblEmailSeen', N'sReason', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 0, N'nvarchar(100)'),
+        (N'tblEmailSeen', N'sRule', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailSeen', N'dtSeen', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
         (N'tblFolderSync', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblFolderSync', N'dtDue', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 0, N'datetime2(7)'),
         (N'tblFolderSync', N'sOwner', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
@@ -229,6 +253,14 @@ BEGIN
         (N'tblEmailIdentity', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblEmailIdentity', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblEmailIdentity', N'sIdentity', N'nvarchar', N'nvarchar', 64, NULL, 1, 1, 0, 0, N'nvarchar(64) collate Latin1_General_100_BIN2'),
+        (N'tblEmailOriginal', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblEmailOriginal', N'nSize', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 1, N'bigint'),
+        (N'tblEmailOriginal', N'sSHA256', N'nvarchar', N'nvarchar', 64, NULL, 0, 0, 0, 1, N'nvarchar(64)'),
+        (N'tblEmailOriginal', N'sState', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 0, N'nvarchar(20)'),
+        (N'tblEmailOriginal', N'sStateDetail', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailOriginal', N'sCompression', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 1, N'nvarchar(20)'),
+        (N'tblEmailOriginal', N'nStoredSize', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 0, N'bigint'),
+        (N'tblEmailOriginal', N'biContent', N'varbinary', N'varbinary', -1, NULL, 0, 0, 0, 1, N'varbinary(max)'),
         (N'tblEmailRecipient', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblEmailRecipient', N'sKind', N'nvarchar', N'nvarchar', 10, NULL, 0, 1, 0, 0, N'nvarchar(10)'),
         (N'tblEmailRecipient', N'nPosition', N'int', N'bigint', NULL, NULL, 0, 1, 0, 0, N'integer'),
@@ -1811,6 +1843,250 @@ BEGIN
 END;
 GO
 
+-- 0008: The MIME of messages, which mail an account imports, and what was seen of the rest.
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailOriginal]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailOriginal] (
+            [nMessageID] BIGINT NOT NULL,
+            [nSize] BIGINT NULL,
+            [sSHA256] NVARCHAR(64) NULL,
+            [sState] NVARCHAR(20) NOT NULL,
+            [sStateDetail] NVARCHAR(max) NULL,
+            [sCompression] NVARCHAR(20) NULL,
+            [nStoredSize] BIGINT NOT NULL,
+            [biContent] VARBINARY(max) NULL,
+            CONSTRAINT [PK_tblEmailOriginal] PRIMARY KEY ([nMessageID]),
+            CONSTRAINT [FK_tblEmailOriginal_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE,
+            CONSTRAINT [CK_tblEmailOriginal_sState] CHECK ([sState] IN (N'stored', N'too_large', N'unreadable', N'gone'))
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailOriginal]', N'nMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailOriginal] ADD [nMessageID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailOriginal]', N'nSize') IS NULL
+        ALTER TABLE [dbo].[tblEmailOriginal] ADD [nSize] BIGINT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailOriginal]', N'sSHA256') IS NULL
+        ALTER TABLE [dbo].[tblEmailOriginal] ADD [sSHA256] NVARCHAR(64) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailOriginal]', N'sState') IS NULL
+        ALTER TABLE [dbo].[tblEmailOriginal] ADD [sState] NVARCHAR(20) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailOriginal]', N'sStateDetail') IS NULL
+        ALTER TABLE [dbo].[tblEmailOriginal] ADD [sStateDetail] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailOriginal]', N'sCompression') IS NULL
+        ALTER TABLE [dbo].[tblEmailOriginal] ADD [sCompression] NVARCHAR(20) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailOriginal]', N'nStoredSize') IS NULL
+        ALTER TABLE [dbo].[tblEmailOriginal] ADD [nStoredSize] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailOriginal]', N'biContent') IS NULL
+        ALTER TABLE [dbo].[tblEmailOriginal] ADD [biContent] VARBINARY(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.check_constraints WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailOriginal]', N'U') AND name = N'CK_tblEmailOriginal_sState')
+        ALTER TABLE [dbo].[tblEmailOriginal] ADD CONSTRAINT [CK_tblEmailOriginal_sState] CHECK ([sState] IN (N'stored', N'too_large', N'unreadable', N'gone'));
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.foreign_keys WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailOriginal]', N'U') AND name = N'FK_tblEmailOriginal_nMessageID')
+        ALTER TABLE [dbo].[tblEmailOriginal] ADD CONSTRAINT [FK_tblEmailOriginal_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailOriginal]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nMessageID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailOriginal] ADD CONSTRAINT [PK_tblEmailOriginal] PRIMARY KEY ([nMessageID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sFilterSendersAllowed') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sFilterSendersAllowed] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sFilterSendersDenied') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sFilterSendersDenied] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sFilterSubjectsAllowed') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sFilterSubjectsAllowed] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sFilterSubjectsDenied') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sFilterSubjectsDenied] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'bFilterHasAttachments') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [bFilterHasAttachments] BIT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'nFilterSizeLeast') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [nFilterSizeLeast] BIGINT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'nFilterSizeMost') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [nFilterSizeMost] BIGINT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailSeen]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailSeen] (
+            [nSeenID] BIGINT NOT NULL IDENTITY,
+            [nAccountID] BIGINT NOT NULL,
+            [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [sInternetMessageID] NVARCHAR(998) NULL,
+            [sFromAddress] NVARCHAR(max) NULL,
+            [dtReceived] DATETIME2(7) NULL,
+            [nSize] BIGINT NULL,
+            [sReason] NVARCHAR(100) NOT NULL,
+            [sRule] NVARCHAR(max) NULL,
+            [dtSeen] DATETIME2(7) NOT NULL,
+            CONSTRAINT [PK_tblEmailSeen] PRIMARY KEY ([nSeenID]),
+            CONSTRAINT [UQ_tblEmailSeen_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'nSeenID') IS NULL
+        ALTER TABLE [dbo].[tblEmailSeen] ADD [nSeenID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblEmailSeen] ADD [nAccountID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'sGraphMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailSeen] ADD [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'sInternetMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailSeen] ADD [sInternetMessageID] NVARCHAR(998) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'sFromAddress') IS NULL
+        ALTER TABLE [dbo].[tblEmailSeen] ADD [sFromAddress] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'dtReceived') IS NULL
+        ALTER TABLE [dbo].[tblEmailSeen] ADD [dtReceived] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'nSize') IS NULL
+        ALTER TABLE [dbo].[tblEmailSeen] ADD [nSize] BIGINT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'sReason') IS NULL
+        ALTER TABLE [dbo].[tblEmailSeen] ADD [sReason] NVARCHAR(100) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'sRule') IS NULL
+        ALTER TABLE [dbo].[tblEmailSeen] ADD [sRule] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'dtSeen') IS NULL
+        ALTER TABLE [dbo].[tblEmailSeen] ADD [dtSeen] DATETIME2(7) NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailSeen]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nSeenID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailSeen] ADD CONSTRAINT [PK_tblEmailSeen] PRIMARY KEY ([nSeenID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailSeen]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 2 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID', N'sGraphMessageID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailSeen] ADD CONSTRAINT [UQ_tblEmailSeen_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailSeen]', N'U') AND name = N'IX_tblEmailSeen_nAccountID_dtReceived')
+        CREATE INDEX [IX_tblEmailSeen_nAccountID_dtReceived] ON [dbo].[tblEmailSeen] ([nAccountID], [dtReceived]);
+END;
+GO
+
+-- 0009: Who changed an account, when, and to what.
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailAccountChange]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailAccountChange] (
+            [nChangeID] BIGINT NOT NULL IDENTITY,
+            [nAccountID] BIGINT NOT NULL,
+            [dtChanged] DATETIME2(7) NOT NULL,
+            [sAction] NVARCHAR(20) NOT NULL,
+            [sWho] NVARCHAR(200) NULL,
+            [sHost] NVARCHAR(100) NULL,
+            [sSettings] NVARCHAR(max) NOT NULL,
+            CONSTRAINT [PK_tblEmailAccountChange] PRIMARY KEY ([nChangeID])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountChange]', N'nChangeID') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountChange] ADD [nChangeID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountChange]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountChange] ADD [nAccountID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountChange]', N'dtChanged') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountChange] ADD [dtChanged] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountChange]', N'sAction') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountChange] ADD [sAction] NVARCHAR(20) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountChange]', N'sWho') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountChange] ADD [sWho] NVARCHAR(200) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountChange]', N'sHost') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountChange] ADD [sHost] NVARCHAR(100) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountChange]', N'sSettings') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountChange] ADD [sSettings] NVARCHAR(max) NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailAccountChange]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nChangeID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailAccountChange] ADD CONSTRAINT [PK_tblEmailAccountChange] PRIMARY KEY ([nChangeID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailAccountChange]', N'U') AND name = N'IX_tblEmailAccountChange_nAccountID')
+        CREATE INDEX [IX_tblEmailAccountChange_nAccountID] ON [dbo].[tblEmailAccountChange] ([nAccountID], [nChangeID]);
+END;
+GO
+
 -- Columns that were there already must have a value in each row.
 IF @@TRANCOUNT > 0
 BEGIN
@@ -1826,6 +2102,15 @@ BEGIN
     INSERT INTO #MailImporterProblem ([sText])
     SELECT N'tblCallBudget.nSlot: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblCallBudget] WHERE [nSlot] IS NULL)
     UNION ALL SELECT N'tblCallBudget.nUsed: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblCallBudget] WHERE [nUsed] IS NULL);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'tblEmailAccountChange.nAccountID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountChange] WHERE [nAccountID] IS NULL)
+    UNION ALL SELECT N'tblEmailAccountChange.dtChanged: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountChange] WHERE [dtChanged] IS NULL)
+    UNION ALL SELECT N'tblEmailAccountChange.sAction: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountChange] WHERE [sAction] IS NULL)
+    UNION ALL SELECT N'tblEmailAccountChange.sSettings: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountChange] WHERE [sSettings] IS NULL);
 END;
 GO
 IF @@TRANCOUNT > 0
@@ -1850,6 +2135,15 @@ BEGIN
     UNION ALL SELECT N'tblEmailMessage.sGraphMessageID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailMessage] WHERE [sGraphMessageID] IS NULL)
     UNION ALL SELECT N'tblEmailMessage.bHasAttachments: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailMessage] WHERE [bHasAttachments] IS NULL)
     UNION ALL SELECT N'tblEmailMessage.dtImported: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailMessage] WHERE [dtImported] IS NULL);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'tblEmailSeen.nAccountID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailSeen] WHERE [nAccountID] IS NULL)
+    UNION ALL SELECT N'tblEmailSeen.sGraphMessageID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailSeen] WHERE [sGraphMessageID] IS NULL)
+    UNION ALL SELECT N'tblEmailSeen.sReason: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailSeen] WHERE [sReason] IS NULL)
+    UNION ALL SELECT N'tblEmailSeen.dtSeen: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailSeen] WHERE [dtSeen] IS NULL);
 END;
 GO
 IF @@TRANCOUNT > 0
@@ -1974,6 +2268,13 @@ BEGIN
     UNION ALL SELECT N'tblEmailIdentity.sIdentity: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailIdentity] WHERE [sIdentity] IS NULL);
 END;
 GO
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'tblEmailOriginal.sState: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailOriginal] WHERE [sState] IS NULL)
+    UNION ALL SELECT N'tblEmailOriginal.nStoredSize: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailOriginal] WHERE [nStoredSize] IS NULL);
+END;
+GO
 IF @@TRANCOUNT > 0 AND EXISTS (SELECT 1 FROM #MailImporterProblem)
 BEGIN
     DECLARE @next INT = (SELECT MIN([nProblem]) FROM #MailImporterProblem);
@@ -1998,17 +2299,17 @@ BEGIN
 END;
 GO
 
--- Revision 0007
+-- Revision 0009
 IF @@TRANCOUNT > 0 AND NOT EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion])
 BEGIN
-    INSERT INTO [dbo].[tblMailImporterVersion] ([version_num]) VALUES (N'0007');
+    INSERT INTO [dbo].[tblMailImporterVersion] ([version_num]) VALUES (N'0009');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
     UPDATE [dbo].[tblMailImporterVersion]
-    SET [version_num] = N'0007', [sOldestProgram] = N'0001',
-        [sOldestProgramOf] = N'0007';
+    SET [version_num] = N'0009', [sOldestProgram] = N'0001',
+        [sOldestProgramOf] = N'0009';
 END;
 GO
 IF @@TRANCOUNT > 0

@@ -86,6 +86,7 @@ def test_ids_and_fingerprints_see_case() -> None:
         ("tblMessageTrace", "sQueueMessageID"),
         ("tblEmailMessage", "sParentFolderID"),
         ("tblEmailDuplicate", "sGraphMessageID"),
+        ("tblEmailSeen", "sGraphMessageID"),
         ("tblEmailIdentity", "sIdentity"),
         ("tblNotificationQueue", "sMessageID"),
         ("tblGraphSubscription", "sSubscriptionID"),

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, insert
 from db import accounts as table
 from db import folders, missed, subscriptions
 from db.engine import run_reading, run_writing
+from db.filters import Filters
 from db.schedule import FOLDERS, NEVER, SUBSCRIPTIONS
 from db.tables import message
 
@@ -379,3 +380,88 @@ def test_without_an_inbound_address_a_minute_is_the_longest_pause(
     add()
     [row] = listed(run)
     assert row["sweep_seconds"] == seconds
+
+
+# Filters.
+
+FILTERS = [
+    *("--allow-sender", "Labor@example.com", "--allow-sender", "*.example.org", "--deny-sender", "news.example.org"),
+    *("--allow-subject", "Befund, neu; *", "--deny-subject", "Angebot", "--has-attachments", "yes"),
+    *("--size-least", "2kB", "--size-most", "10MB"),
+]
+STORED = Filters(
+    senders_allowed=("Labor@example.com", "*.example.org"),
+    senders_denied=("news.example.org",),
+    subjects_allowed=("Befund, neu; *",),
+    subjects_denied=("Angebot",),
+    has_attachments=True,
+    size_least=2048,
+    size_most=10 * 1024 * 1024,
+)
+
+
+def test_filters_are_stored_and_shown_as_they_were_given(add: Run, run: Run, stored: Stored) -> None:
+    """What is shown may be given again."""
+    assert add(*FILTERS).exit_code == 0
+    assert stored()[0].settings.filters == STORED
+    [shown] = listed(run)
+    assert shown["filters"] == {
+        "senders_allowed": ["Labor@example.com", "*.example.org"],
+        "senders_denied": ["news.example.org"],
+        "subjects_allowed": ["Befund, neu; *"],
+        "subjects_denied": ["Angebot"],
+        "has_attachments": True,
+        "size_least": 2048,
+        "size_most": 10_485_760,
+    }
+    line = next(each for each in run("accounts", "show", "laboratory").stdout.splitlines() if "Imports only" in each)
+    assert "--allow-sender Labor@example.com" in line
+    run("accounts", "update", "laboratory", "--no-filters")
+    assert "whatever comes" in run("accounts", "show", "laboratory").stdout
+
+
+def test_filters_that_are_given_replace_their_kind_alone(add: Run, run: Run, stored: Stored) -> None:
+    add(*FILTERS)
+    options = ("--deny-sender", "example.net", "--has-attachments", "any", "--size-most", "any", "--size-least", "7")
+    assert run("accounts", "update", "laboratory", *options).exit_code == 0
+    assert stored()[0].settings.filters == replace(
+        STORED, senders_denied=("example.net",), has_attachments=None, size_most=None, size_least=7
+    )
+    run("accounts", "update", "laboratory", "--folder", "Archive")
+    assert stored()[0].settings.filters.size_least == 7
+    run("accounts", "update", "laboratory", "--no-filters", "--deny-subject", "x")
+    assert stored()[0].settings.filters == Filters(subjects_denied=("x",))
+    run("accounts", "update", "laboratory", "--no-filters")
+    assert stored()[0].settings.filters == Filters()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--allow-sender", "example"), "neither an address"),
+        (("--deny-sender", "a@*.example.com"), "neither an address"),
+        (("--deny-sender", ""), "empty"),
+        (("--allow-subject", "**"), "fits every subject"),
+        (("--deny-subject", "a\nb"), "cannot be seen"),
+        (("--has-attachments", "perhaps"), "perhaps"),
+        (("--size-most", "10 apples"), "is no size"),
+        (("--size-most", "-1"), "is no size"),
+        (("--size-most", "9999999999GB"), "is no size"),
+        (("--size-least", "2MB", "--size-most", "1MB"), "at least 2097152 and at most 1048576"),
+    ],
+)
+def test_a_filter_that_makes_no_sense_is_wrong_usage(
+    options: tuple[str, ...], said: str, add: Run, run: Run, stored: Stored
+) -> None:
+    result = add(*options)
+    assert (result.exit_code, stored()) == (2, [])
+    assert said in " ".join(result.stderr.replace("│", " ").split())
+    add()
+    assert run("accounts", "update", "laboratory", *options).exit_code == 2
+    assert stored()[0].settings.filters == Filters()
+
+
+def test_a_bound_that_contradicts_one_of_before_is_wrong_usage(add: Run, run: Run, stored: Stored) -> None:
+    add("--size-least", "2MB")
+    assert run("accounts", "update", "laboratory", "--size-most", "1MB").exit_code == 2
+    assert stored()[0].settings.filters == Filters(size_least=2 * 1024 * 1024)

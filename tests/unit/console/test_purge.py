@@ -61,6 +61,8 @@ def test_a_dry_run_counts_and_changes_nothing(run: Run, engine: Engine, filled: 
         "messages": 2,
         "attachments": 4,
         "bytes": 8,
+        "originals": 0,
+        "seen": 0,
     }
     assert count(engine) == 3
     assert since(engine, filled) == accounts.EVERYTHING
@@ -87,6 +89,8 @@ def test_what_was_purged_is_told_and_on_record(run: Run, engine: Engine, filled:
         "messages": 2,
         "attachments": 4,
         "bytes": 8,
+        "originals": 0,
+        "seen": 0,
     }
     assert since(engine, filled) == NOW - 400 * DAY
     [entry] = run_reading(engine, lambda c: audit.latest(c, most=10))
@@ -99,7 +103,7 @@ def test_what_was_purged_is_told_and_on_record(run: Run, engine: Engine, filled:
 @pytest.mark.usefixtures("filled")
 def test_only_contents_of_attachments(run: Run, engine: Engine) -> None:
     asked = run("db", "purge", "--older-than", "400d", "--attachments-only", typed="y\n")
-    assert "Delete the contents of 2 attachments (0.0 MB) of 2 messages" in asked.stderr
+    assert "Delete the contents of 2 attachments and 0 originals (0.0 MB) of 2 messages" in asked.stderr
     assert count(engine) == 3
     kept = select(func.count()).where(attachment.c.biContent.is_not(None))
     assert run_reading(engine, lambda c: c.scalar(kept)) == 1

@@ -10,7 +10,6 @@ from console.settings import (
     CLOUDS,
     Settings,
     SettingsError,
-    certificate_folder,
     load_settings,
 )
 
@@ -50,6 +49,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         "internet_headers": "selected",
         "attachment_limit_mb": 150,
         "message_limit_mb": 150,
+        "keep_mime": False,
     }
 
 
@@ -154,6 +154,8 @@ def test_variables_of_tests_and_empty_ones_are_no_settings(monkeypatch: pytest.M
         ("trace_days = 0", "trace_days"),
         ("attachment_limit_mb = 0", "attachment_limit_mb"),
         ("message_limit_mb = 3000", "message_limit_mb"),
+        ("keep_mime = 1", "keep_mime"),
+        ('keep_mime = "on"', "keep_mime"),
         ("database_url = 5", "database_url"),
         ('database_url = "no database"', "database_url"),
         ('database_url = "oracel://host/db"', "database_url"),
@@ -351,9 +353,3 @@ def test_a_certificate_signs_in_to_sql_server_and_alone(url: str, reason: str) -
     with pytest.raises(ValidationError, match=reason) as caught:
         Settings(database_url=SecretStr(url), **SIGNS_IN)
     assert "hunter2" not in str(caught.value)
-
-
-def test_the_windows_store_is_a_setting_but_not_in_this_version() -> None:
-    with pytest.raises(SettingsError, match="not in this version"):
-        certificate_folder(Settings(certificate_store="windows:LocalMachine/My"))
-    assert certificate_folder(Settings()) == Path("certificates")

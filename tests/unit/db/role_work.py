@@ -22,15 +22,38 @@ from bus.queue import Message, MessageId
 from console.commands import Invocation
 from console.main import cli
 from console.settings import Settings
-from db import accounts, after_import, copies, folders, messages, missed, retention, schema, subscriptions, trace
+from db import (
+    accounts,
+    after_import,
+    copies,
+    exports,
+    folders,
+    messages,
+    missed,
+    retention,
+    schema,
+    seen,
+    subscriptions,
+    trace,
+)
 from db.accounts import AccountSettings, Condition
 from db.after_import import Ended, State
 from db.engine import Database, run_reading
 from db.mailbox_calls import MailboxCalls
-from db.messages import MessageRecord, MessageStore, Saved
+from db.messages import MessageRecord, MessageStore, OriginalRecord, Saved
 from db.schedule import FOLDERS, SUBSCRIPTIONS, Turn
+from db.seen import SeenRecord
 from db.subscriptions import HeldSubscription
-from db.tables import account_settings, attachment, folder_sync, header, message, recipient, subscription_schedule
+from db.tables import (
+    account_settings,
+    attachment,
+    folder_sync,
+    header,
+    message,
+    original,
+    recipient,
+    subscription_schedule,
+)
 from db.trace import TraceRow
 from graph.errors import AccessDenied
 from graph.mailbox import Mailbox
@@ -127,6 +150,7 @@ async def manage(desk: Desk) -> None:
     account_id = await desk.add_account("managed")
     removed = await desk.add_account("removed")
     name = desk.settings("removed").name
+    await MessageStore(desk.owner, clock=desk.clock).note_seen(_seen(record("seen", account_id=removed)))
     await desk.owner.write(lambda c: accounts.mark_removed(c, name, now=desk.now))
     await desk.leave_something_done()
     desk.start()
@@ -149,7 +173,9 @@ async def operate(desk: Desk) -> None:
     """An operator: every command that needs no Graph, and what `import` and `verify` say beside it."""
     old = desk.now - timedelta(days=500)
     store = MessageStore(desk.owner, clock=desk.clock)
-    await store.save(record(f"old-{desk.number}", received=old))
+    mime = OriginalRecord("stored", None, 3, "", "gzip", 3, b"abc")
+    await store.save(record(f"old-{desk.number}", received=old, original=mime))
+    await store.note_seen(_seen(record(f"old-seen-{desk.number}", received=old)))
     queue = await desk.put("dead", "waiting")
     for each in await queue.receive(100, wait=NO_WAIT):
         await queue.dead_letter(each, reason="Broken", description="")
@@ -159,18 +185,21 @@ async def operate(desk: Desk) -> None:
     for command in _commands(desk):
         await asyncio.to_thread(_run, desk, command)
     await _import(desk.database, desk, 1)
-    await MessageStore(desk.database, clock=desk.clock).replace(record(f"small-{desk.number}"))
+    await MessageStore(desk.database, clock=desk.clock).replace(record(f"small-{desk.number}", original=mime))
     await MessageStore(desk.database, clock=desk.clock).replace(_copy(desk, 1), even_copy=True)
     await desk.database.read(lambda c: retention.known_and_since(c, 1, ["a"]))
     await desk.database.read(lambda c: messages.page_of_account(c, 1, after="", since=None, most=1))
     await desk.database.read(lambda c: copies.ids_of_account(c, 1, after="", most=1))
+    await desk.database.read(lambda c: seen.ids_of_account(c, 1, after="", most=1))
+    await desk.database.read(lambda c: exports.message_of(c, 1))
+    await desk.database.read(lambda c: exports.attachments_of(c, 1))
     await (await desk.put("repaired", by=desk.database)).close()
     await _share_calls(desk)
 
 
 async def read(desk: Desk) -> None:
     """Another program: reads messages with all below them."""
-    for table in (message, recipient, header, attachment):
+    for table in (message, recipient, header, attachment, original):
         await desk.database.read(lambda c, table=table: c.execute(select(table)).all())  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
 
 
@@ -199,12 +228,23 @@ async def _import(database: Database, desk: Desk, account_id: int) -> None:
     size = 2 * 1024 * 1024 + 1
     assert await store.save(record(f"small-{desk.number}", account_id=account_id)) is Saved.NEW
     large = file_attachment(0, io.BytesIO(bytes(size)), size=size)
-    assert await store.save(record(f"large-{desk.number}", account_id=account_id, attachments=[large])) is Saved.NEW
+    mime = OriginalRecord("stored", None, size, "", "gzip", size, io.BytesIO(bytes(size)))
+    whole = record(f"large-{desk.number}", account_id=account_id, attachments=[large], original=mime)
+    assert await store.save(whole) is Saved.NEW
+    left_out = record(f"seen-{desk.number}", account_id=account_id)
+    assert await store.note_seen(_seen(left_out)) is Saved.SEEN
+    assert await store.save(left_out) is Saved.NEW
     assert await store.save(_copy(desk, account_id)) is Saved.COPY
     await store.close()
     row = TraceRow(account_id, "a", "host", desk.now, desk.now, "imported")
     await database.write(lambda c: trace.add(c, [row]))
     await database.write(lambda c: trace.add(c, [row, row]))
+
+
+def _seen(message: MessageRecord) -> SeenRecord:
+    return SeenRecord(
+        *message.key, message.internet_message_id, "a@example.com", message.received, 1, "SenderDenied", None
+    )
 
 
 def _copy(desk: Desk, account_id: int) -> MessageRecord:

@@ -24,6 +24,10 @@ DELETE FROM [tblEmailRecipient] WHERE [tblEmailRecipient].[nMessageID] = :nMessa
 GO
 DELETE FROM [tblEmailRecipient] WITH (ROWLOCK) WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
 GO
+DELETE FROM [tblEmailSeen] WHERE [tblEmailSeen].[nAccountID] = :nAccountID_1 AND [tblEmailSeen].[sGraphMessageID] = :sGraphMessageID_1
+GO
+DELETE FROM [tblEmailSeen] WITH (ROWLOCK) WHERE [tblEmailSeen].[nSeenID] IN (__[POSTCOMPILE_nSeenID_1])
+GO
 DELETE FROM [tblFolderSync] WHERE [tblFolderSync].[nAccountID] = :nAccountID_1
 GO
 DELETE FROM [tblGraphSubscription] WHERE [tblGraphSubscription].[nAccountID] = :nAccountID_1 OR [tblGraphSubscription].[sSubscriptionID] = :sSubscriptionID_1
@@ -50,7 +54,9 @@ INSERT INTO [tblAccountCondition] ([nAccountID], [sRole], [sReason], [sDetail], 
 GO
 INSERT INTO [tblCallBudget] ([sBudget], [nSlot], [nUsed]) VALUES (:sBudget, :nSlot, :nUsed)
 GO
-INSERT INTO [tblEmailAccountSettings] ([sAccountName], [sTenantID], [sClientID], [sUserID], [sCertificateThumbprint], [bSecureCertificateAccess], [sFolder], [sAfterImport], [sMoveToFolder], [bEnabled], [sNextCertificateThumbprint], [dtImportSince]) VALUES (:sAccountName, :sTenantID, :sClientID, :sUserID, :sCertificateThumbprint, :bSecureCertificateAccess, :sFolder, :sAfterImport, :sMoveToFolder, :bEnabled, :sNextCertificateThumbprint, :dtImportSince)
+INSERT INTO [tblEmailAccountChange] ([nAccountID], [dtChanged], [sAction], [sWho], [sHost], [sSettings]) VALUES (:nAccountID, :dtChanged, :sAction, :sWho, :sHost, :sSettings)
+GO
+INSERT INTO [tblEmailAccountSettings] ([sAccountName], [sTenantID], [sClientID], [sUserID], [sCertificateThumbprint], [bSecureCertificateAccess], [sFolder], [sAfterImport], [sMoveToFolder], [bEnabled], [sNextCertificateThumbprint], [dtImportSince], [sFilterSendersAllowed], [sFilterSendersDenied], [sFilterSubjectsAllowed], [sFilterSubjectsDenied], [bFilterHasAttachments], [nFilterSizeLeast], [nFilterSizeMost]) VALUES (:sAccountName, :sTenantID, :sClientID, :sUserID, :sCertificateThumbprint, :bSecureCertificateAccess, :sFolder, :sAfterImport, :sMoveToFolder, :bEnabled, :sNextCertificateThumbprint, :dtImportSince, :sFilterSendersAllowed, :sFilterSendersDenied, :sFilterSubjectsAllowed, :sFilterSubjectsDenied, :bFilterHasAttachments, :nFilterSizeLeast, :nFilterSizeMost)
 GO
 INSERT INTO [tblEmailAttachment] ([nAttachmentID], [nMessageID], [nPosition], [sGraphAttachmentID], [sKind], [sFileName], [sContentType], [nSize], [bInline], [sContentID], [sSHA256], [sState], [sStateDetail], [sSafeFileName], [sItemType], [sLink], [sLinkProvider], [sLinkPermission], [sContentLocation], [nParentPosition], [sOrigin], [biContent]) VALUES (:nAttachmentID, :nMessageID, :nPosition, :sGraphAttachmentID, :sKind, :sFileName, :sContentType, :nSize, :bInline, :sContentID, :sSHA256, :sState, :sStateDetail, :sSafeFileName, :sItemType, :sLink, :sLinkProvider, :sLinkPermission, :sContentLocation, :nParentPosition, :sOrigin, :biContent)
 GO
@@ -62,7 +68,11 @@ INSERT INTO [tblEmailIdentity] ([nMessageID], [nAccountID], [sIdentity]) VALUES 
 GO
 INSERT INTO [tblEmailMessage] ([nMessageID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sConversationID], [sSubject], [sFromName], [sFromAddress], [dtSent], [dtReceived], [sImportance], [sBodyType], [sBody], [bHasAttachments], [dtImported], [sCorrelationID], [sSenderName], [sSenderAddress], [dtCreated], [sCategories], [sFlagStatus], [sConversationIndex], [sBodyText], [bRead], [sWebLink], [sParentFolderID], [sChangeKey], [nSize], [sAfterImport], [sAfterImportState], [sAfterImportDetail], [nAfterImportAttempts], [dtAfterImportDue]) VALUES (:nMessageID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sConversationID, :sSubject, :sFromName, :sFromAddress, :dtSent, :dtReceived, :sImportance, :sBodyType, :sBody, :bHasAttachments, :dtImported, :sCorrelationID, :sSenderName, :sSenderAddress, :dtCreated, :sCategories, :sFlagStatus, :sConversationIndex, :sBodyText, :bRead, :sWebLink, :sParentFolderID, :sChangeKey, :nSize, :sAfterImport, :sAfterImportState, :sAfterImportDetail, :nAfterImportAttempts, :dtAfterImportDue)
 GO
+INSERT INTO [tblEmailOriginal] ([nMessageID], [nSize], [sSHA256], [sState], [sStateDetail], [sCompression], [nStoredSize], [biContent]) VALUES (:nMessageID, :nSize, :sSHA256, :sState, :sStateDetail, :sCompression, :nStoredSize, :biContent)
+GO
 INSERT INTO [tblEmailRecipient] ([nMessageID], [sKind], [nPosition], [sName], [sAddress]) VALUES (:nMessageID, :sKind, :nPosition, :sName, :sAddress)
+GO
+INSERT INTO [tblEmailSeen] ([nSeenID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sFromAddress], [dtReceived], [nSize], [sReason], [sRule], [dtSeen]) VALUES (:nSeenID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sFromAddress, :dtReceived, :nSize, :sReason, :sRule, :dtSeen)
 GO
 INSERT INTO [tblFolderSync] ([nAccountID], [dtDue]) VALUES (:nAccountID, :dtDue)
 GO
@@ -108,11 +118,15 @@ SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1
 FROM [tblSubscriptionSchedule] 
 WHERE [tblSubscriptionSchedule].[dtDue] <= :dtDue_1 AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1)
 GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailAccountChange].[sSettings] 
+FROM [tblEmailAccountChange] 
+WHERE [tblEmailAccountChange].[nAccountID] = :nAccountID_1 ORDER BY [tblEmailAccountChange].[nChangeID] DESC
+GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailAccountSettings].[nAccountID] 
 FROM [tblEmailAccountSettings] LEFT OUTER JOIN [tblSubscriptionSchedule] ON [tblSubscriptionSchedule].[nAccountID] = [tblEmailAccountSettings].[nAccountID] 
 WHERE [tblSubscriptionSchedule].[nAccountID] IS NULL OR [tblSubscriptionSchedule].[dtDue] > :dtDue_1 AND [tblSubscriptionSchedule].[dtLeaseUntil] IS NULL AND ([tblSubscriptionSchedule].[sServed] IS NULL OR [tblSubscriptionSchedule].[sServed] != ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_2 + [tblEmailAccountSettings].[sUserID] + :param_3 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_4 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_5 + [tblEmailAccountSettings].[sFolder] + :param_6 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_7 ELSE :param_8 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_9 ELSE :param_10 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_11 ELSE :param_12 END) COLLATE Latin1_General_100_BIN2 OR [tblSubscriptionSchedule].[sServedWith] IS NULL OR [tblSubscriptionSchedule].[sServedWith] != :sServedWith_1)
 GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_2 + [tblEmailAccountSettings].[sUserID] + :param_3 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_4 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_5 + [tblEmailAccountSettings].[sFolder] + :param_6 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_7 ELSE :param_8 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_9 ELSE :param_10 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_11 ELSE :param_12 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_2 + [tblEmailAccountSettings].[sUserID] + :param_3 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_4 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_5 + [tblEmailAccountSettings].[sFolder] + :param_6 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_7 ELSE :param_8 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_9 ELSE :param_10 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_11 ELSE :param_12 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[sTenantID] = :sTenantID_2 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[bEnabled] = 1
 GO
@@ -162,6 +176,40 @@ GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[nAfterImportAttempts] 
 FROM [tblEmailMessage] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
 WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[dtAfterImportDue] <= :dtAfterImportDue_1 ORDER BY [tblEmailMessage].[dtAfterImportDue]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[nMessageID] = :nMessageID_1 ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1 ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID] 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[sGraphMessageID] = :sGraphMessageID_1 AND [tblEmailSeen].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
+FROM [tblEmailAccountSettings])
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID] 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) AND [tblEmailSeen].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
+FROM [tblEmailAccountSettings])
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nSeenID] 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] = :nAccountID_1
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nSeenID] 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] = :nAccountID_1 AND ([tblEmailSeen].[dtReceived] < :dtReceived_1 OR [tblEmailSeen].[dtReceived] IS NULL AND [tblEmailSeen].[dtSeen] < :dtSeen_1)
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[sGraphMessageID] 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] = :nAccountID_1 AND [tblEmailSeen].[sGraphMessageID] > :sGraphMessageID_1 ORDER BY [tblEmailSeen].[sGraphMessageID]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], CASE WHEN ([tblMessageTrace].[sGraphMessageID] IS NULL) THEN [tblMessageTrace].[sQueueMessageID] END AS anon_1, max([tblMessageTrace].[dtEnded]) AS max_1 
 FROM [tblMessageTrace] 
@@ -231,25 +279,33 @@ SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccou
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[sTenantID] = :sTenantID_1 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[sCertificateThumbprint] = :sCertificateThumbprint_1 AND [tblEmailAccountSettings].[sNextCertificateThumbprint] IS NULL AND [tblEmailAccountSettings].[bSecureCertificateAccess] = 1
 GO
-SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
+SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost] 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
+GO
+SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[dtRemoved] IS NULL ORDER BY [tblEmailAccountSettings].[sAccountName]
 GO
-SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
+SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1])
 GO
-SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
+SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[sAccountName] = :sAccountName_1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL
 GO
-SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
+SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
 FROM [tblEmailAccountSettings] LEFT OUTER JOIN [tblGraphSubscription] ON [tblGraphSubscription].[nAccountID] = [tblEmailAccountSettings].[nAccountID] 
 WHERE [tblEmailAccountSettings].[sTenantID] = :sTenantID_2 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[bEnabled] = 1 AND [tblGraphSubscription].[nAccountID] IS NULL
 GO
 SELECT [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], min([tblEmailAccountSettings].[sAccountName]) AS min_1, count(*) AS count_1 
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[bEnabled] = 1 GROUP BY [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess]
+GO
+SELECT [tblEmailAttachment].[nAttachmentID], [tblEmailAttachment].[nMessageID], [tblEmailAttachment].[nPosition], [tblEmailAttachment].[sGraphAttachmentID], [tblEmailAttachment].[sKind], [tblEmailAttachment].[sFileName], [tblEmailAttachment].[sContentType], [tblEmailAttachment].[nSize], [tblEmailAttachment].[bInline], [tblEmailAttachment].[sContentID], [tblEmailAttachment].[sSHA256], [tblEmailAttachment].[sState], [tblEmailAttachment].[sStateDetail], [tblEmailAttachment].[sSafeFileName], [tblEmailAttachment].[sItemType], [tblEmailAttachment].[sLink], [tblEmailAttachment].[sLinkProvider], [tblEmailAttachment].[sLinkPermission], [tblEmailAttachment].[sContentLocation], [tblEmailAttachment].[nParentPosition], [tblEmailAttachment].[sOrigin], [tblEmailAttachment].[biContent] IS NOT NULL AS there 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1 ORDER BY [tblEmailAttachment].[nPosition]
 GO
 SELECT [tblEmailAttachment].[nAttachmentID], [tblEmailAttachment].[nSize] 
 FROM [tblEmailAttachment] 
@@ -267,6 +323,10 @@ SELECT [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], 
 FROM [tblEmailDuplicate] 
 WHERE [tblEmailDuplicate].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
 GO
+SELECT [tblEmailHeader].[nMessageID], [tblEmailHeader].[nPosition], [tblEmailHeader].[sName], [tblEmailHeader].[sValue] 
+FROM [tblEmailHeader] 
+WHERE [tblEmailHeader].[nMessageID] = :nMessageID_1 ORDER BY [tblEmailHeader].[nPosition]
+GO
 SELECT [tblEmailHeader].[nMessageID], count(*) AS count_1 
 FROM [tblEmailHeader] 
 WHERE [tblEmailHeader].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP BY [tblEmailHeader].[nMessageID]
@@ -279,11 +339,13 @@ SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sAfterImportState], co
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[sAfterImportState] IN (__[POSTCOMPILE_sAfterImportState_1]) GROUP BY [tblEmailMessage].[nAccountID], [tblEmailMessage].[sAfterImportState]
 GO
-SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID] 
+SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], 'tblEmailMessage' 
 FROM [tblEmailMessage] 
-WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1]) UNION ALL SELECT [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID] 
+WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1]) UNION ALL SELECT [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], 'tblEmailDuplicate' 
 FROM [tblEmailDuplicate] 
-WHERE [tblEmailDuplicate].[nAccountID] IN (__[POSTCOMPILE_nAccountID_2]) AND [tblEmailDuplicate].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_2])
+WHERE [tblEmailDuplicate].[nAccountID] IN (__[POSTCOMPILE_nAccountID_2]) AND [tblEmailDuplicate].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_2]) UNION ALL SELECT [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], 'tblEmailSeen' 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] IN (__[POSTCOMPILE_nAccountID_3]) AND [tblEmailSeen].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_3])
 GO
 SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[nMessageID] 
 FROM [tblEmailMessage] 
@@ -296,6 +358,10 @@ SELECT [tblEmailMessage].[nMessageID]
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
 GO
+SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sConversationID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[dtSent], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sImportance], [tblEmailMessage].[sBodyType], [tblEmailMessage].[sBody], [tblEmailMessage].[bHasAttachments], [tblEmailMessage].[dtImported], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[sSenderName], [tblEmailMessage].[sSenderAddress], [tblEmailMessage].[dtCreated], [tblEmailMessage].[sCategories], [tblEmailMessage].[sFlagStatus], [tblEmailMessage].[sConversationIndex], [tblEmailMessage].[sBodyText], [tblEmailMessage].[bRead], [tblEmailMessage].[sWebLink], [tblEmailMessage].[sParentFolderID], [tblEmailMessage].[sChangeKey], [tblEmailMessage].[nSize], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
+GO
 SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[dtImported], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
@@ -304,9 +370,36 @@ SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID], [tbl
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[dtReceived] IN (__[POSTCOMPILE_dtReceived_1]) AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) ORDER BY [tblEmailMessage].[nMessageID]
 GO
+SELECT [tblEmailOriginal].[nMessageID] 
+FROM [tblEmailOriginal] 
+WHERE [tblEmailOriginal].[nMessageID] = :nMessageID_1 AND [tblEmailOriginal].[biContent] IS NOT NULL
+GO
+SELECT [tblEmailOriginal].[nMessageID], [tblEmailOriginal].[nStoredSize] 
+FROM [tblEmailOriginal] 
+WHERE [tblEmailOriginal].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailOriginal].[biContent] IS NOT NULL
+GO
+SELECT [tblEmailOriginal].[nMessageID], [tblEmailOriginal].[nStoredSize] 
+FROM [tblEmailOriginal] 
+WHERE [tblEmailOriginal].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailOriginal].[biContent] IS NOT NULL ORDER BY [tblEmailOriginal].[nMessageID]
+GO
+SELECT [tblEmailOriginal].[sState], [tblEmailOriginal].[sStateDetail], [tblEmailOriginal].[nSize], [tblEmailOriginal].[sSHA256], [tblEmailOriginal].[nStoredSize], [tblEmailOriginal].[biContent] IS NOT NULL AS there 
+FROM [tblEmailOriginal] 
+WHERE [tblEmailOriginal].[nMessageID] = :nMessageID_1
+GO
+SELECT [tblEmailRecipient].[nMessageID], [tblEmailRecipient].[sKind], [tblEmailRecipient].[nPosition], [tblEmailRecipient].[sName], [tblEmailRecipient].[sAddress] 
+FROM [tblEmailRecipient] 
+WHERE [tblEmailRecipient].[nMessageID] = :nMessageID_1
+GO
 SELECT [tblEmailRecipient].[nMessageID], count(*) AS count_1 
 FROM [tblEmailRecipient] 
 WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP BY [tblEmailRecipient].[nMessageID]
+GO
+SELECT [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], [tblEmailSeen].[sInternetMessageID], [tblEmailSeen].[sFromAddress], [tblEmailSeen].[dtReceived], [tblEmailSeen].[nSize], [tblEmailSeen].[sReason], [tblEmailSeen].[sRule], [tblEmailSeen].[dtSeen] 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailSeen].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
+GO
+SELECT [tblEmailSeen].[nAccountID], count(*) AS count_1 
+FROM [tblEmailSeen] GROUP BY [tblEmailSeen].[nAccountID]
 GO
 SELECT [tblFolderSync].[nAccountID], [tblFolderSync].[dtDue], [tblFolderSync].[sOwner], [tblFolderSync].[dtLeaseUntil], [tblFolderSync].[nFailures], [tblFolderSync].[nRequests], [tblFolderSync].[sResource], [tblFolderSync].[sLink], [tblFolderSync].[bFullPass], [tblFolderSync].[bGap], [tblFolderSync].[dtSwept] 
 FROM [tblFolderSync] 
@@ -391,6 +484,10 @@ FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence] AS [
 FROM [tblNotificationQueue] 
 WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :dtVisible_1) AS anon_1
 GO
+SELECT count(*) AS count_1 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] = :nAccountID_1 AND ([tblEmailSeen].[dtReceived] < :dtReceived_1 OR [tblEmailSeen].[dtReceived] IS NULL AND [tblEmailSeen].[dtSeen] < :dtSeen_1)
+GO
 SELECT min([tblEmailMessage].[dtImported]) AS min_1 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1
@@ -401,6 +498,17 @@ GO
 SELECT min([tblEmailMessage].[nAccountID]) AS min_1 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] > :nAccountID_1
+GO
+SELECT min([tblEmailSeen].[nAccountID]) AS min_1 
+FROM [tblEmailSeen]
+GO
+SELECT min([tblEmailSeen].[nAccountID]) AS min_1 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] > :nAccountID_1
+GO
+SELECT substring([tblEmailAttachment].[biContent], :substring_2, :substring_3) AS substring_1 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nAttachmentID] = :nAttachmentID_1
 GO
 UPDATE [dbo].[tblEmailAttachment] SET [biContent].WRITE(:piece, NULL, NULL) WHERE [nAttachmentID] = :number
 GO
@@ -418,7 +526,7 @@ UPDATE [tblEmailAccountSettings] SET [dtPurgedBefore]=:dtPurgedBefore WHERE [tbl
 GO
 UPDATE [tblEmailAccountSettings] SET [sAccountName]=:sAccountName, [bEnabled]=:bEnabled, [dtRemoved]=:dtRemoved WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
 GO
-UPDATE [tblEmailAccountSettings] SET [sAccountName]=:sAccountName, [sTenantID]=:sTenantID, [sClientID]=:sClientID, [sUserID]=:sUserID, [sCertificateThumbprint]=:sCertificateThumbprint, [bSecureCertificateAccess]=:bSecureCertificateAccess, [sFolder]=:sFolder, [sAfterImport]=:sAfterImport, [sMoveToFolder]=:sMoveToFolder, [sNextCertificateThumbprint]=:sNextCertificateThumbprint, [dtImportSince]=:dtImportSince WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
+UPDATE [tblEmailAccountSettings] SET [sAccountName]=:sAccountName, [sTenantID]=:sTenantID, [sClientID]=:sClientID, [sUserID]=:sUserID, [sCertificateThumbprint]=:sCertificateThumbprint, [bSecureCertificateAccess]=:bSecureCertificateAccess, [sFolder]=:sFolder, [sAfterImport]=:sAfterImport, [sMoveToFolder]=:sMoveToFolder, [sNextCertificateThumbprint]=:sNextCertificateThumbprint, [dtImportSince]=:dtImportSince, [sFilterSendersAllowed]=:sFilterSendersAllowed, [sFilterSendersDenied]=:sFilterSendersDenied, [sFilterSubjectsAllowed]=:sFilterSubjectsAllowed, [sFilterSubjectsDenied]=:sFilterSubjectsDenied, [bFilterHasAttachments]=:bFilterHasAttachments, [nFilterSizeLeast]=:nFilterSizeLeast, [nFilterSizeMost]=:nFilterSizeMost WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
 GO
 UPDATE [tblEmailAttachment] WITH (ROWLOCK) SET [biContent]=NULL WHERE [tblEmailAttachment].[nAttachmentID] IN (__[POSTCOMPILE_nAttachmentID_1]) AND [tblEmailAttachment].[biContent] IS NOT NULL AND [tblEmailAttachment].[nSize] > :nSize_1
 GO
@@ -429,6 +537,8 @@ GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:sAfterImportState, [sAfterImportDetail]=NULL, [nAfterImportAttempts]=:nAfterImportAttempts, [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:state, [sAfterImportDetail]=:detail, [nAfterImportAttempts]=:attempts, [dtAfterImportDue]=:due WHERE [tblEmailMessage].[nAccountID] = :account AND [tblEmailMessage].[sGraphMessageID] = :graph AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
+GO
+UPDATE [tblEmailOriginal] WITH (ROWLOCK) SET [biContent]=NULL WHERE [tblEmailOriginal].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailOriginal].[biContent] IS NOT NULL
 GO
 UPDATE [tblFolderSync] SET [bGap]=:bGap WHERE [tblFolderSync].[nAccountID] = :nAccountID_1
 GO

@@ -30,7 +30,9 @@ WORK: Final[dict[Role, Callable[[Desk], Awaitable[None]]]] = {
 }
 # SQL Server takes a large content in pieces: each is an UPDATE of the row that was inserted and looked up before.
 NEEDED_ELSEWHERE: Final = {
-    Role.PROCESSOR: {("SELECT", '"tblEmailAttachment"'), ("UPDATE", '"tblEmailAttachment"')},
+    Role.PROCESSOR: {
+        (word, table) for word in ("SELECT", "UPDATE") for table in ('"tblEmailAttachment"', '"tblEmailOriginal"')
+    },
 }
 GRANT: Final = re.compile(r"GRANT (?P<words>[A-Z, ]+) ON (?P<what>.+) TO (?P<role>.+);")
 
@@ -143,12 +145,13 @@ def test_a_reader_sees_mail_only() -> None:
         "tblEmailRecipient": ["SELECT"],
         "tblEmailHeader": ["SELECT"],
         "tblEmailAttachment": ["SELECT"],
+        "tblEmailOriginal": ["SELECT"],
     }
 
 
 @pytest.mark.parametrize("role", [Role.RECEIVER, Role.PROCESSOR, Role.SUBSCRIPTIONS, Role.READER])
 def test_mail_is_deleted_by_operators_only(role: Role) -> None:
-    for table in ("tblEmailMessage", "tblEmailRecipient", "tblEmailHeader", "tblEmailAttachment"):
+    for table in ("tblEmailMessage", "tblEmailRecipient", "tblEmailHeader", "tblEmailAttachment", "tblEmailOriginal"):
         assert "DELETE" not in rights(role).get(table, [])
 
 

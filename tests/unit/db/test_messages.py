@@ -19,6 +19,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Connection, Engine, event, func, select
 
+from db.contents import READ_BYTES, ContentDiffers, pieces_of
 from db.engine import Database, run_reading
 from db.errors import DatabaseUnavailable
 from db.messages import (
@@ -27,10 +28,12 @@ from db.messages import (
     MessageRecord,
     MessageRefused,
     MessageStore,
+    OriginalRecord,
     RecipientRecord,
     Saved,
 )
-from db.tables import attachment, header, message, recipient
+from db.seen import SeenRecord
+from db.tables import attachment, header, message, original, recipient, seen
 from tests.clock import SettableClock
 from tests.databases import Gateway
 from tests.outages import FULL, READ_ONLY, Fragile, FragileDatabase, fragile
@@ -588,3 +591,99 @@ async def test_those_who_replace_and_save_one_message_at_once_leave_one(gateway:
     assert rows(databases[0].engine) == (10, 30, 20)
     for database in databases:
         await database.close()
+
+
+# What filters leave out.
+
+
+def seen_of(message: MessageRecord, **changed: Any) -> SeenRecord:  # noqa: ANN401  # any field
+    facts = SeenRecord(*message.key, message.internet_message_id, "a@example.com", NOW, 7, "TooSmall", "--size-least 9")
+    return replace(facts, **changed)
+
+
+def seen_rows(engine: Engine) -> list[tuple[str, str]]:
+    row = seen.c
+    statement = select(row.sGraphMessageID, row.sReason).order_by(row.sGraphMessageID)
+    return run_reading(engine, lambda c: [(each[0], each[1]) for each in c.execute(statement)])
+
+
+async def test_what_is_left_out_is_known_and_told_apart_from_what_is_imported(
+    store: MessageStore, database_engine: Engine
+) -> None:
+    """Noted again it has the latest reason; it may be imported still, and what is imported is never noted."""
+    left, kept = record("left"), record("kept")
+    assert await store.note_seen(seen_of(left)) is Saved.SEEN
+    assert await store.save(kept) is Saved.NEW
+    assert await store.note_seen(seen_of(kept)) is Saved.KNOWN
+    assert await store.known([left.key, kept.key, (2, "left")]) == {left.key, kept.key}
+    assert await store.known([left.key, kept.key], even_seen=False) == {kept.key}
+    assert await store.note_seen(seen_of(left, reason="SenderDenied")) is Saved.SEEN
+    assert seen_rows(database_engine) == [("left", "SenderDenied")]
+    assert await store.save(left) is Saved.NEW
+    assert seen_rows(database_engine) == []
+    assert await store.note_seen(seen_of(left)) is Saved.KNOWN
+
+
+async def test_many_arrive_together(store: MessageStore, database_engine: Engine) -> None:
+    """Imported and left out in the same transactions, some of them twice, one refused: each gets its own answer."""
+    bad = seen_of(record("bad"), received=NOW.replace(tzinfo=None))
+    work: list[Any] = [store.save(record(f"m{number}")) for number in range(40)]
+    work += [store.note_seen(seen_of(record(f"s{number % 20}"))) for number in range(40)]
+    *outcomes, refused = await asyncio.gather(*work, store.note_seen(bad), return_exceptions=True)
+    assert isinstance(refused, MessageRefused)
+    assert Counter(outcomes[:40]) == {Saved.NEW: 40}
+    assert set(outcomes[40:]) <= {Saved.SEEN, Saved.KNOWN}
+    assert len(seen_rows(database_engine)) == 20
+
+
+# Originals.
+
+
+def original_rows(engine: Engine) -> list[tuple[Any, ...]]:
+    row = original.c
+    statement = select(row.nMessageID, row.sState, row.nSize, row.nStoredSize, row.biContent).order_by(row.nMessageID)
+    return run_reading(engine, lambda c: [tuple(each) for each in c.execute(statement)])
+
+
+@pytest.mark.parametrize("size", [3, 3 * MEBIBYTE])
+async def test_an_original_is_written_with_its_message(store: MessageStore, database_engine: Engine, size: int) -> None:
+    """From memory or from a file; and read back in pieces."""
+    packed = os.urandom(size)
+    with tempfile.TemporaryFile() as file:
+        file.write(packed)
+        content = packed if size < MEBIBYTE else file
+        mime = OriginalRecord("stored", None, 10 * size, "ab" * 32, "gzip", size, content)
+        assert await store.save(record(original=mime)) is Saved.NEW
+    [found] = original_rows(database_engine)
+    assert found == (1, "stored", 10 * size, size, packed)
+    assert b"".join(pieces_of(database_engine, original, 1, size=size)) == packed
+    for wrong, number in [(size + 1, 1), (size, 2)]:
+        with pytest.raises(ContentDiffers):
+            list(pieces_of(database_engine, original, number, size=wrong))
+
+
+async def test_an_original_that_differs_from_its_size_takes_the_message_with_it(
+    store: MessageStore, database_engine: Engine
+) -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(b"abc")
+        with pytest.raises(MessageRefused):
+            await store.save(record(original=OriginalRecord("stored", None, 9, "", "gzip", 4, file)))
+    assert rows(database_engine) == (0, 0, 0)
+    assert original_rows(database_engine) == []
+
+
+async def test_contents_are_read_in_pieces(database: Database, store: MessageStore) -> None:
+    """Of more than one piece, and of none."""
+    large = os.urandom(READ_BYTES + 5)
+    parts = [file_attachment(0, large), file_attachment(1, b"")]
+    assert await store.save(record(attachments=parts)) is Saved.NEW
+    numbers = run_reading(
+        database.engine, lambda c: list(c.scalars(select(attachment.c.nAttachmentID).order_by(attachment.c.nPosition)))
+    )
+    assert [len(each) for each in pieces_of(database.engine, attachment, numbers[0], size=len(large))] == [
+        READ_BYTES,
+        5,
+    ]
+    assert b"".join(pieces_of(database.engine, attachment, numbers[0], size=len(large))) == large
+    assert list(pieces_of(database.engine, attachment, numbers[1], size=0)) == []

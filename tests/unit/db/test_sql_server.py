@@ -25,21 +25,25 @@ from db import (
     audit,
     budget,
     copies,
+    exports,
     folders,
     mailbox_calls,
     missed,
     retention,
+    seen,
     subscriptions,
     trace,
 )
 from db.accounts import AccountSettings, Condition
 from db.after_import import Ended, State
-from db.contents import append_piece
+from db.contents import append_piece, read_piece
 from db.engine import Database, run_writing
-from db.messages import MessageStore
+from db.messages import MessageStore, OriginalRecord
 from db.retention import Content, OldMessage
 from db.schedule import FOLDERS, SUBSCRIPTIONS, Turn
+from db.seen import SeenRecord
 from db.subscriptions import HeldSubscription
+from db.tables import attachment
 from db.trace import TracedMessage, TraceRow
 from tests.clock import SettableClock
 from tests.reviewed import assert_reviewed
@@ -56,7 +60,8 @@ REVIEWED: Final = Path(__file__).with_name("sql_server.sql")
 OF_SQLITE: Final = re.compile("json_each|zeroblob|ON CONFLICT|SAVEPOINT", re.IGNORECASE)
 ITS_OWN: Final = (
     put_unknown([Message(MessageId("one"), "body", 1), Message(MessageId("two"), "body")], NOW),
-    append_piece("[dbo].[tblEmailAttachment]", 7),
+    append_piece("[dbo].[tblEmailAttachment]", "nAttachmentID", 7),
+    read_piece(attachment, 7, offset=0, length=9),
 )
 """What only SQL Server is told, beside all that SQLite is told, too."""
 
@@ -116,6 +121,12 @@ async def import_messages(database: Database) -> None:
     await store.save(record("copy", internet_message_id="<AAMk@example.com>"))
     await store.replace(record("copy", internet_message_id="<AAMk@example.com>"), even_copy=True)
     await store.save(record("acted", after_import="move"))
+    await store.known([(1, "a")], even_seen=False)
+    left_out = SeenRecord(1, "seen", None, None, None, None, "TooSmall", None)
+    await store.note_seen(left_out)
+    await store.save(record("seen", original=OriginalRecord("stored", None, 3, "", "gzip", 3, b"abc")))
+    await store.replace(record("seen", original=OriginalRecord("unreadable")))
+    await store.note_seen(replace(left_out, graph_message_id="other"))
     await store.close()
 
 
@@ -131,6 +142,17 @@ async def act_in_mailboxes(database: Database) -> None:
         lambda c: copies.of_ids(c, [(1, "copy")]),
         lambda c: copies.of_messages(c, [1]),
         lambda c: copies.ids_of_account(c, 1, after="", most=5),
+        lambda c: seen.of_ids(c, [(1, "other")]),
+        lambda c: seen.ids_of_account(c, 1, after="", most=5),
+        seen.counts,
+        lambda c: seen.count_old(c, 1, before=NOW),
+        lambda c: seen.delete_old(c, 1, before=later),
+        lambda c: seen.delete_all(c, 1),
+        lambda c: exports.find(c, 1, "1", most=5),
+        lambda c: exports.find(c, 1, "AAMk", most=5),
+        lambda c: exports.find(c, 1, "<AAMk@example.com>", most=5),
+        lambda c: exports.message_of(c, 1),
+        lambda c: exports.attachments_of(c, 1),
     ]
     for call in calls:
         run_writing(database.engine, call)
@@ -218,7 +240,7 @@ async def administer(database: Database) -> None:
         lambda c: retention.old_messages(c, 1, before=NOW + HOUR, after=old, most=5),
         lambda c: retention.old_messages(c, 1, before=NOW + HOUR, after=replace(old, received=None), most=5),
         lambda c: retention.contents_of(c, [old]),
-        lambda c: retention.delete_contents(c, [Content(1, 1)]),
+        lambda c: retention.delete_contents(c, [Content(1, 1), Content(1, 1, is_original=True)]),
         lambda c: retention.delete_messages(c, [old]),
         lambda c: accounts.mark_removed(c, "a", now=NOW),
         lambda c: accounts.purge(c, 1),

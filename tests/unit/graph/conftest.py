@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from graph.certificates import Certificate, make_self_signed
 from graph.client import GraphClient
 from graph.mailbox import Mailbox
+from tests.issuing import Issued, issue
 from tests.unit.graph.scripted import NOW, Clock, FixedTokens, Script, make_mailbox
 
 
@@ -20,6 +22,12 @@ def mailbox() -> Mailbox:
 @pytest.fixture(scope="session")
 def self_signed() -> Certificate:
     return make_self_signed("mail-importer test", now=NOW, key_bits=2048)
+
+
+@pytest.fixture(scope="session")
+def company() -> Issued:
+    """The root of a company's own authority."""
+    return issue("root", ec.generate_private_key(ec.SECP256R1()), authority=True)
 
 
 @pytest.fixture

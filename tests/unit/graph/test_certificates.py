@@ -1,13 +1,17 @@
 import os
 import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -15,18 +19,22 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     pkcs12,
 )
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from graph.certificates import (
     Certificate,
-    CertificateStore,
+    FolderStore,
+    Trust,
+    check_key,
     check_usable,
     make_self_signed,
     normalise_thumbprint,
+    trust_in,
     write_pair,
 )
-from graph.errors import CertificateError
+from graph.errors import CertificateError, CertificateFault
 from graph.transport import load_roots
+from tests.issuing import Issued, issue
 from tests.unit.graph.scripted import NOW, make_mailbox
 
 PASSWORD = "correct horse"
@@ -41,10 +49,6 @@ def key_of(certificate: Certificate) -> rsa.RSAPrivateKey:
 
 def public(certificate: Certificate) -> x509.Certificate:
     return x509.load_pem_x509_certificate(certificate.public_pem.encode())
-
-
-def sha1(certificate: x509.Certificate) -> str:
-    return certificate.fingerprint(hashes.SHA1()).hex()  # noqa: S303 (a thumbprint is defined so)
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +100,8 @@ def write_form(form: str, folder: Path, made: Certificate) -> None:
     cert, key = made.public_pem.encode(), pem_key(made)
     der = public(made).public_bytes(Encoding.DER)
     der_key = key_of(made).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    secret = BestAvailableEncryption(PASSWORD.encode())
+    der_key_encrypted = key_of(made).private_bytes(Encoding.DER, PrivateFormat.PKCS8, secret)
     old_key = key_of(made).private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
 
     def pfx(password: str | None) -> bytes:
@@ -110,6 +116,7 @@ def write_form(form: str, folder: Path, made: Certificate) -> None:
         "windows line ends": {"a.pem": (key + cert).replace(b"\n", b"\r\n")},
         "utf-16": {"a.pem": (key + cert).decode().encode("utf-16")},
         "encrypted pem": {"a.pem": cert + pem_key(made, PASSWORD)},
+        "encrypted key in der": {"a.cer": cert, "a.key": der_key_encrypted},
         "pfx": {"a.PFX": pfx(PASSWORD)},
         "p12 without password": {"a.p12": pfx(None)},
         "cer der and key pem": {"a.cer": der, "b.key": key},
@@ -130,6 +137,7 @@ def write_form(form: str, folder: Path, made: Certificate) -> None:
         "windows line ends",
         "utf-16",
         "encrypted pem",
+        "encrypted key in der",
         "pfx",
         "p12 without password",
         "cer der and key pem",
@@ -139,7 +147,7 @@ def write_form(form: str, folder: Path, made: Certificate) -> None:
 )
 def test_every_form_of_file_gives_certificate_and_key(form: str, tmp_path: Path, self_signed: Certificate) -> None:
     write_form(form, tmp_path, self_signed)
-    store = CertificateStore(tmp_path, PASSWORD)
+    store = FolderStore(tmp_path, PASSWORD)
     found = store.find(self_signed.thumbprint.lower())
     assert found == self_signed
     assert found.private_key_pem is not None
@@ -153,14 +161,18 @@ def test_every_form_of_file_gives_certificate_and_key(form: str, tmp_path: Path,
 
 def test_no_key_shows_in_a_repr(tmp_path: Path, self_signed: Certificate) -> None:
     write_pair(self_signed, tmp_path, "a")
-    found = CertificateStore(tmp_path).find(self_signed.thumbprint)
-    assert "PRIVATE" not in repr(found) + repr(CertificateStore(tmp_path, PASSWORD))
-    assert PASSWORD not in repr(CertificateStore(tmp_path, PASSWORD))
+    found = FolderStore(tmp_path).find(self_signed.thumbprint)
+    assert "PRIVATE" not in repr(found) + repr(FolderStore(tmp_path, PASSWORD))
+    assert PASSWORD not in repr(FolderStore(tmp_path, PASSWORD))
 
 
-def refusal(folder: Path, thumbprint: str, password: str | None = None) -> str:
+def refusal(
+    folder: Path, thumbprint: str, password: str | None = None, *, fault: CertificateFault = CertificateFault.NOT_FOUND
+) -> str:
+    """What is said; with the fault it must have."""
     with pytest.raises(CertificateError) as caught:
-        CertificateStore(folder, password).find(thumbprint)
+        FolderStore(folder, password).find(thumbprint)
+    assert caught.value.fault is fault
     return str(caught.value)
 
 
@@ -180,7 +192,7 @@ def test_the_expiry_needs_no_key(with_key: bool, tmp_path: Path, self_signed: Ce
     write_pair(self_signed, tmp_path, "a")
     if not with_key:
         (tmp_path / "a.pem").unlink()
-    expiry = CertificateStore(tmp_path).expiry("\u200e" + self_signed.thumbprint.lower())
+    expiry = FolderStore(tmp_path).expiry("\u200e" + self_signed.thumbprint.lower())
     assert expiry == self_signed.not_after
     assert expiry.tzinfo == UTC
 
@@ -189,54 +201,111 @@ def test_what_is_not_there_has_no_expiry(tmp_path: Path, self_signed: Certificat
     """A missing certificate, a missing folder and a thumbprint that is none are told as when it is needed."""
     for folder, thumbprint in ((tmp_path, self_signed.thumbprint), (tmp_path / "none", "ab" * 20), (tmp_path, "x")):
         with pytest.raises(CertificateError):
-            CertificateStore(folder).expiry(thumbprint)
+            FolderStore(folder).expiry(thumbprint)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    assert "certificate_store" in refusal(tmp_path / "none", "ab" * 20)
-    assert CertificateStore(tmp_path / "none").list()[0].problem
+    text = refusal(tmp_path / "none", "ab" * 20, fault=CertificateFault.STORE_UNREADABLE)
+    assert "certificate_store" in text
+    assert FolderStore(tmp_path / "none").list()[0].problem
 
 
 def test_only_the_public_part_is_said(tmp_path: Path, self_signed: Certificate) -> None:
     (tmp_path / "a.cer").write_text(self_signed.public_pem)
-    assert "only the public part" in refusal(tmp_path, self_signed.thumbprint)
+    text = refusal(tmp_path, self_signed.thumbprint, fault=CertificateFault.KEY_MISSING)
+    assert "only the public part" in text
+    assert "a.cer" in text
 
 
-def test_a_key_of_another_certificate_is_said(tmp_path: Path, self_signed: Certificate, other: Certificate) -> None:
-    (tmp_path / "a.pem").write_bytes(self_signed.public_pem.encode() + pem_key(other))
-    assert "belongs to another certificate" in refusal(tmp_path, self_signed.thumbprint)
+@pytest.mark.parametrize("key_file", ["a.pem", "a.key"])
+def test_a_key_of_another_certificate_is_said(
+    key_file: str, tmp_path: Path, self_signed: Certificate, other: Certificate
+) -> None:
+    (tmp_path / "a.pem").write_text(self_signed.public_pem)
+    with (tmp_path / key_file).open("ab") as file:
+        file.write(pem_key(other))
+    text = refusal(tmp_path, self_signed.thumbprint, fault=CertificateFault.KEY_MISMATCH)
+    assert f"{key_file} belongs to another certificate" in text
 
 
-@pytest.mark.parametrize(("password", "said"), [("wrong", "wrong password"), (None, "certificate_password is not set")])
+def test_a_key_that_signs_for_another_certificate_is_found_out(self_signed: Certificate, other: Certificate) -> None:
+    """By trying, which works for a key in a file as for one that never leaves a device."""
+    check_key(self_signed)
+    for key, fault in ((other.key, CertificateFault.KEY_MISMATCH), (None, CertificateFault.KEY_MISSING)):
+        with pytest.raises(CertificateError) as caught:
+            check_key(replace(self_signed, key=key))
+        assert caught.value.fault is fault
+
+
+@pytest.mark.parametrize("form", ["encrypted pem", "pfx", "encrypted key in der"])
+@pytest.mark.parametrize(
+    ("password", "said", "fault"),
+    [
+        ("wrong", "wrong password", CertificateFault.PASSWORD_WRONG),
+        (None, "no password is set", CertificateFault.PASSWORD_MISSING),
+    ],
+)
 def test_a_password_that_does_not_open_is_said_without_showing_it(
-    password: str | None, said: str, tmp_path: Path, self_signed: Certificate
+    password: str | None, said: str, fault: CertificateFault, form: str, tmp_path: Path, self_signed: Certificate
 ) -> None:
-    (tmp_path / "a.pem").write_bytes(self_signed.public_pem.encode() + pem_key(self_signed, PASSWORD))
-    text = refusal(tmp_path, self_signed.thumbprint, password)
+    """Also of a .pfx file, of which nothing can be read without: it may be the one that is looked for."""
+    write_form(form, tmp_path, self_signed)
+    text = refusal(tmp_path, self_signed.thumbprint, password, fault=fault)
     assert said in text
-    (tmp_path / "a.pem").unlink()
-    write_form("pfx", tmp_path, self_signed)
-    assert said in refusal(tmp_path, self_signed.thumbprint, password)
+    assert "certificate_password" in text
+    assert PASSWORD not in text
 
 
-def test_a_file_of_another_user_is_said(
-    tmp_path: Path, self_signed: Certificate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_pair(self_signed, tmp_path, "a")
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from graph.certificates import FolderStore
+from graph.errors import CertificateError
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+for entry in FolderStore(Path(sys.argv[1])).list():
+    print("list", entry.path.name, entry.error and entry.error.fault.value, entry.problem)
+try:
+    FolderStore(Path(sys.argv[1])).find(sys.argv[2])
+except CertificateError as error:
+    print("find", error.fault.value, error)
+"""
 
-    def refuse(path: Path) -> bytes:
-        raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
-    assert "another user" in refusal(tmp_path, self_signed.thumbprint)
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may look into, which pytest's own are not."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("mode", [0o000, 0o600])
+def test_a_key_file_of_another_user_is_said(mode: int, open_folder: Path, self_signed: Certificate) -> None:
+    """As nobody: the certificate is found by its public part, and whose the key file is."""
+    key_file, _ = write_pair(self_signed, open_folder / "store", "a")
+    key_file.parent.chmod(0o755)
+    key_file.chmod(mode)
+    command = [sys.executable, "-c", AS_NOBODY, str(key_file.parent), self_signed.thumbprint]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    find = next(line for line in done.stdout.splitlines() if line.startswith("find"))
+    assert find.startswith("find keyUnreadable")
+    for part in (str(key_file), "another user", "owner root", f"mode {mode:04o}", "chown"):
+        assert part in find
+    assert "list a.pem keyUnreadable" in done.stdout
+    assert "list a.cer keyUnreadable" in done.stdout
 
 
 def test_a_key_that_is_not_rsa_is_refused(tmp_path: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    cert = issue("ec", key, "ec", key, authority=False)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (tmp_path / "a.pem").write_bytes(cert.public_bytes(Encoding.PEM) + pem)
-    assert "not RSA" in refusal(tmp_path, sha1(cert))
+    elliptic = issue("ec", ec.generate_private_key(ec.SECP256R1()))
+    elliptic.write(tmp_path / "a.pem")
+    assert "not RSA" in refusal(tmp_path, elliptic.thumbprint, fault=CertificateFault.KEY_NOT_RSA)
+    [entry] = FolderStore(tmp_path).list()
+    assert entry.error is not None
+    assert entry.error.fault is CertificateFault.KEY_NOT_RSA
 
 
 def test_the_list_bears_every_bad_file_with_its_reason(tmp_path: Path, self_signed: Certificate) -> None:
@@ -248,8 +317,8 @@ def test_the_list_bears_every_bad_file_with_its_reason(tmp_path: Path, self_sign
     (tmp_path / "h.txt").write_bytes(b"not ours")
     (tmp_path / "i.pem").mkdir()
     os.mkfifo(tmp_path / "j.pem")
-    entries = CertificateStore(tmp_path).list()
-    bad = {entry.path.name for entry in entries if entry.problem}
+    entries = FolderStore(tmp_path).list()
+    bad = {entry.path.name for entry in entries if entry.problem and entry.path}
     assert bad == {"a.pem", "b.pfx", "c.cer", "d.key", "e.crt", "f.pem", "g.pem", "j.pem"}
     assert [entry.certificate.thumbprint for entry in entries if entry.certificate] == [self_signed.thumbprint]
 
@@ -257,7 +326,7 @@ def test_the_list_bears_every_bad_file_with_its_reason(tmp_path: Path, self_sign
 def test_a_changed_folder_is_noticed_and_an_unchanged_file_is_not_read_again(
     tmp_path: Path, self_signed: Certificate, other: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = CertificateStore(tmp_path)
+    store = FolderStore(tmp_path)
     reads: list[str] = []
     read = Path.read_bytes
 
@@ -295,83 +364,113 @@ def test_a_certificate_that_could_not_serve_is_not_made(name: str, bits: int) ->
 
 # --- check_usable ---
 
-Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-
-
-def issue(
-    name: str, key: Key, issuer: str, issuer_key: CertificateIssuerPrivateKeyTypes, *, authority: bool
-) -> x509.Certificate:
-    def named(text: str) -> x509.Name:
-        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-    return (
-        x509.CertificateBuilder()
-        .subject_name(named(name))
-        .issuer_name(named(issuer))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - timedelta(days=1))
-        .not_valid_after(NOW + timedelta(days=30))
-        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        .sign(issuer_key, hashes.SHA256())
-    )
-
 
 @pytest.fixture(scope="module")
-def company() -> tuple[x509.Certificate, x509.Certificate, ec.EllipticCurvePrivateKey]:
-    """Root, authority between, and the latter's key."""
-    root_key, between_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root = issue("root", root_key, "root", root_key, authority=True)
-    return root, issue("between", between_key, "root", root_key, authority=True), between_key
+def between(company: Issued) -> Issued:
+    """An authority that the company's root certified."""
+    return issue("between", ec.generate_private_key(ec.SECP256R1()), company, authority=True)
 
 
-def in_store(folder: Path, key: Key, *chain: x509.Certificate) -> Certificate:
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (folder / "leaf.pem").write_bytes(pem + b"".join(cert.public_bytes(Encoding.PEM) for cert in chain))
-    return CertificateStore(folder).find(sha1(chain[0]))
+def in_store(folder: Path, leaf: Issued, *chain: Issued) -> Certificate:
+    leaf.write(folder / "leaf.pem", *chain)
+    return FolderStore(folder).find(leaf.thumbprint)
 
 
-Company = tuple[x509.Certificate, x509.Certificate, ec.EllipticCurvePrivateKey]
+STRICT = make_mailbox(secure_certificate_access=True)
 
 
 def test_a_certificate_of_the_companys_authority_is_trusted(
-    tmp_path: Path, company: Company, self_signed: Certificate
+    tmp_path: Path, company: Issued, between: Issued, self_signed: Certificate
 ) -> None:
-    root, between, between_key = company
-    leaf = issue("leaf", key_of(self_signed), "between", between_key, authority=False)
-    found = in_store(tmp_path, key_of(self_signed), leaf, between)
-    mailbox = make_mailbox(secure_certificate_access=True)
-    check_usable(found, now=NOW, mailbox=mailbox, roots=[root])
-    with pytest.raises(CertificateError, match=r"Support.*bSecureCertificateAccess"):
-        check_usable(found, now=NOW, mailbox=mailbox, roots=[public(self_signed)])
+    found = in_store(tmp_path, issue("leaf", key_of(self_signed), between), between)
+    check_usable(found, now=NOW, mailbox=STRICT, roots=[company.certificate])
+    assert trust_in(found, now=NOW, roots=[company.certificate]) is Trust.TRUSTED
+    with pytest.raises(CertificateError, match=r"Support.*bSecureCertificateAccess") as caught:
+        check_usable(found, now=NOW, mailbox=STRICT, roots=[public(self_signed)])
+    assert caught.value.fault is CertificateFault.NOT_TRUSTED
+    assert trust_in(found, now=NOW, roots=[public(self_signed)]) is Trust.NOT_TRUSTED
 
 
-def test_the_authority_between_must_be_there(tmp_path: Path, company: Company, self_signed: Certificate) -> None:
-    root, _, between_key = company
-    leaf = issue("leaf", key_of(self_signed), "between", between_key, authority=False)
-    found = in_store(tmp_path, key_of(self_signed), leaf)
+def test_the_authority_between_must_be_there(
+    tmp_path: Path, company: Issued, between: Issued, self_signed: Certificate
+) -> None:
+    found = in_store(tmp_path, issue("leaf", key_of(self_signed), between))
     with pytest.raises(CertificateError, match="does not chain"):
-        check_usable(found, now=NOW, mailbox=make_mailbox(secure_certificate_access=True), roots=[root])
+        check_usable(found, now=NOW, mailbox=STRICT, roots=[company.certificate])
 
 
-def test_who_is_no_authority_cannot_issue(tmp_path: Path, company: Company, self_signed: Certificate) -> None:
-    root, _, between_key = company
-    false_key = ec.generate_private_key(ec.SECP256R1())
-    false = issue("false", false_key, "between", between_key, authority=False)
-    leaf = issue("leaf", key_of(self_signed), "false", false_key, authority=False)
-    found = in_store(tmp_path, key_of(self_signed), leaf, false, company[1])
+def test_who_is_no_authority_cannot_issue(
+    tmp_path: Path, company: Issued, between: Issued, self_signed: Certificate
+) -> None:
+    false = issue("false", ec.generate_private_key(ec.SECP256R1()), between)
+    found = in_store(tmp_path, issue("leaf", key_of(self_signed), false), false, between)
     with pytest.raises(CertificateError, match="does not chain"):
-        check_usable(found, now=NOW, mailbox=make_mailbox(secure_certificate_access=True), roots=[root])
+        check_usable(found, now=NOW, mailbox=STRICT, roots=[company.certificate])
+
+
+@pytest.mark.parametrize(("days_ago", "said"), [(20, "between expired on"), (-5, "between is not valid before")])
+def test_all_of_the_chain_must_be_in_date(
+    days_ago: int, said: str, tmp_path: Path, company: Issued, self_signed: Certificate
+) -> None:
+    begins = NOW - timedelta(days=days_ago)
+    stale = issue("between", ec.generate_private_key(ec.SECP256R1()), company, authority=True, begins=begins, days=10)
+    found = in_store(tmp_path, issue("leaf", key_of(self_signed), stale), stale)
+    with pytest.raises(CertificateError, match=said) as caught:
+        check_usable(found, now=NOW, mailbox=STRICT, roots=[company.certificate])
+    assert caught.value.fault is CertificateFault.NOT_TRUSTED
+
+
+def usage(**allowed: bool) -> x509.KeyUsage:
+    names = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    more = ("key_cert_sign", "crl_sign", "encipher_only", "decipher_only")
+    return x509.KeyUsage(**{name: allowed.get(name, False) for name in (*names, *more)})
+
+
+CLIENT, SERVER, ANY = (
+    ExtendedKeyUsageOID.CLIENT_AUTH,
+    ExtendedKeyUsageOID.SERVER_AUTH,
+    ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+)
+
+
+@pytest.mark.parametrize(
+    ("extensions", "problem"),
+    [
+        ((), None),
+        ((usage(digital_signature=True), x509.ExtendedKeyUsage([SERVER, CLIENT])), None),
+        ((x509.ExtendedKeyUsage([ANY]),), None),
+        ((usage(key_encipherment=True),), "lacks digitalSignature"),
+        ((usage(digital_signature=True), x509.ExtendedKeyUsage([SERVER])), "lacks client authentication"),
+    ],
+)
+def test_a_trusted_certificate_must_be_meant_for_signing_in(
+    extensions: tuple[x509.ExtensionType, ...],
+    problem: str | None,
+    tmp_path: Path,
+    company: Issued,
+    self_signed: Certificate,
+) -> None:
+    """Only what it restricts counts; and where a self-signed one is accepted, nobody asks what it is for."""
+    found = in_store(tmp_path, issue("leaf", key_of(self_signed), company, extensions=extensions))
+    check_usable(found, now=NOW, mailbox=make_mailbox(), roots=())
+    if problem is None:
+        check_usable(found, now=NOW, mailbox=STRICT, roots=[company.certificate])
+        return
+    with pytest.raises(CertificateError, match=f"Support.*{problem}.*bSecureCertificateAccess = 1") as caught:
+        check_usable(found, now=NOW, mailbox=STRICT, roots=[company.certificate])
+    assert caught.value.fault is CertificateFault.WRONG_USAGE
 
 
 def test_a_self_signed_one_needs_the_column_at_zero_or_a_place_among_the_roots(
-    tmp_path: Path, self_signed: Certificate, company: Company
+    tmp_path: Path, self_signed: Certificate, company: Issued
 ) -> None:
     check_usable(self_signed, now=NOW, mailbox=make_mailbox(), roots=())
     strict = make_mailbox(secure_certificate_access=True)
-    for roots in ((), (company[0],)):
-        with pytest.raises(CertificateError, match="self-signed"):
+    for roots in ((), (company.certificate,)):
+        with pytest.raises(CertificateError, match=r"Support.*self-signed.*bSecureCertificateAccess = 1") as caught:
             check_usable(self_signed, now=NOW, mailbox=strict, roots=roots)
+        assert caught.value.fault is CertificateFault.SELF_SIGNED
+        assert trust_in(self_signed, now=NOW, roots=roots) is Trust.SELF_SIGNED
     bundle = tmp_path / "extra.pem"
     bundle.write_text(self_signed.public_pem)
     check_usable(self_signed, now=NOW, mailbox=strict, roots=load_roots(bundle))
@@ -379,13 +478,18 @@ def test_a_self_signed_one_needs_the_column_at_zero_or_a_place_among_the_roots(
 
 @pytest.mark.parametrize("secure", [True, False])
 @pytest.mark.parametrize(
-    ("shift", "said"), [(timedelta(days=731), "expired"), (timedelta(days=-1), "not valid before")]
+    ("shift", "said", "fault"),
+    [
+        (timedelta(days=731), "expired", CertificateFault.EXPIRED),
+        (timedelta(days=-1), "not valid before", CertificateFault.NOT_YET_VALID),
+    ],
 )
 def test_out_of_date_is_refused_in_either_case(
-    secure: bool, shift: timedelta, said: str, self_signed: Certificate
+    secure: bool, shift: timedelta, said: str, fault: CertificateFault, self_signed: Certificate
 ) -> None:
-    with pytest.raises(CertificateError, match=said):
+    with pytest.raises(CertificateError, match=said) as caught:
         check_usable(self_signed, now=NOW + shift, mailbox=make_mailbox(secure_certificate_access=secure), roots=())
+    assert caught.value.fault is fault
 
 
 def test_the_systems_roots_are_found_and_a_bad_bundle_is_named(tmp_path: Path) -> None:

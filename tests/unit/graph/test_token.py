@@ -1,18 +1,32 @@
 import asyncio
+import base64
 import ssl
-from collections.abc import AsyncIterator, Callable
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from structlog.testing import capture_logs
 
-from graph.certificates import Certificate, CertificateStore, make_self_signed, write_pair
+from graph.assertion import client_assertion
+from graph.certificates import (
+    Certificate,
+    CertificateStore,
+    FolderStore,
+    SoftwareKey,
+    make_self_signed,
+    write_pair,
+)
+from graph.certificates.windows.store import StoreName, WindowsStore
 from graph.client import GraphClient, open_session
-from graph.errors import AccessDenied, CertificateError, GraphUnavailable, SignInRefused
+from graph.errors import AccessDenied, CertificateError, CertificateFault, GraphUnavailable, SignInRefused
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from graph.token import TokenSource
@@ -20,6 +34,7 @@ from simulator.calls import Operation
 from simulator.faults import Fault, FaultKind
 from simulator.simulator import Simulator
 from tests.unit.graph.scripted import NOW, Clock, make_mailbox
+from tests.windows import Windows
 
 UNKNOWN = "11111111-2222-4333-8444-555555555555"
 
@@ -75,7 +90,7 @@ async def world(tmp_path: Path, self_signed: Certificate, clock: Clock) -> Async
             thumbprint=self_signed.thumbprint,
         )
         folder = tmp_path / "certificates"
-        yield World(simulator, mailbox, CertificateStore(folder), folder, clock)
+        yield World(simulator, mailbox, FolderStore(folder), folder, clock)
 
 
 async def test_a_good_certificate_signs_in_and_opens_the_mailbox(world: World) -> None:
@@ -83,6 +98,54 @@ async def test_a_good_certificate_signs_in_and_opens_the_mailbox(world: World) -
         reader = MailReader(GraphClient(session, world.tokens(), base_url=world.simulator.url))
         folder = await reader.probe(world.mailbox)
     assert folder["displayName"]
+
+
+@pytest.fixture
+def windows(self_signed: Certificate) -> Iterator[Windows]:
+    """A Windows machine with the certificate in LocalMachine/My, and its key, which nobody gets out of there."""
+    machine = Windows()
+    assert isinstance(self_signed.key, SoftwareKey)
+    machine.put(x509.load_pem_x509_certificate(self_signed.public_pem.encode()), self_signed.key.key)
+    yield machine
+    assert machine.left_open == 0
+
+
+async def test_a_key_of_the_windows_store_signs_in(world: World, windows: Windows) -> None:
+    """The simulator verifies what Windows signed."""
+    world.store = WindowsStore(StoreName.parse("windows:LocalMachine/My"), windows.native())
+    tokens = world.tokens()
+    assert await tokens.token(world.mailbox)
+    assert tokens.certificate_in_use(world.mailbox) == world.mailbox.thumbprint
+    assert ("NCryptSignHash", "SHA256", 32, "0x48") in windows.calls
+
+
+async def test_a_key_that_stops_signing_is_the_certificates_fault(world: World, windows: Windows) -> None:
+    """It opens, and refuses once the sign-in service wants its signature: not mistaken for an answer of the service."""
+    world.store = WindowsStore(StoreName.parse("windows:LocalMachine/My"), windows.native())
+    windows.stores["LocalMachine", "My"][0].signing_fails = 0x80090010
+    with pytest.raises(CertificateError, match="Support") as caught:
+        await world.tokens().token(world.mailbox)
+    assert caught.value.fault is CertificateFault.KEY_UNREADABLE
+    assert "Manage Private Keys" in caught.value.advice
+
+
+def test_an_assertion_is_what_entra_documents(self_signed: Certificate) -> None:
+    """PS256 and the SHA-256 of the certificate, without padding; no certificate and no key in it."""
+    assert self_signed.key is not None
+    made = client_assertion(self_signed, self_signed.key, client_id="c", token_url="https://login/t", now=NOW)
+    header, claims = jwt.get_unverified_header(made), jwt.decode(made, options={"verify_signature": False})
+    digest = x509.load_pem_x509_certificate(self_signed.public_pem.encode()).fingerprint(hashes.SHA256())
+    assert header == {"alg": "PS256", "typ": "JWT", "x5t#S256": base64.urlsafe_b64encode(digest).decode().rstrip("=")}
+    moment = int(NOW.timestamp())
+    assert uuid.UUID(claims.pop("jti")).version == 4
+    assert claims == {
+        "aud": "https://login/t",
+        "iss": "c",
+        "sub": "c",
+        "iat": moment,
+        "nbf": moment - 300,
+        "exp": moment + 600,
+    }
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"])
@@ -350,13 +413,13 @@ async def test_the_next_certificate_is_used_when_the_current_one_does_not_serve(
 
 async def test_an_expired_certificate_gives_way_to_the_next(pair: Pair, world: World) -> None:
     """What is out of date is not sent to Entra at all."""
-    long_lived = make_self_signed("long", now=NOW, days=2000, key_bits=2048)
-    write_pair(long_lived, world.folder, "long")
-    pair.registered(pair.current, long_lived)
-    mailbox = replace(pair.mailbox, next_thumbprint=long_lived.thumbprint)
-    tokens = world.tokens(now=lambda: NOW + timedelta(days=800))
+    old = make_self_signed("old", now=NOW - timedelta(days=800), key_bits=2048)
+    write_pair(old, world.folder, "old")
+    pair.registered(old, pair.following)
+    mailbox = replace(pair.mailbox, thumbprint=old.thumbprint)
+    tokens = world.tokens()
     assert await tokens.token(mailbox)
-    assert tokens.certificate_in_use(mailbox) == long_lived.thumbprint
+    assert tokens.certificate_in_use(mailbox) == pair.following.thumbprint
     assert world.asked() == 1
 
 

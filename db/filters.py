@@ -1,0 +1,68 @@
+"""Which mail an account imports: columns of `tblEmailAccountSettings`, that other programs write, too.
+
+Lists of senders are texts with an entry a line, or parted by commas, semicolons or blanks; lists of subjects have an
+entry a line. What the entries mean, and whether they make sense, is known to `processor.filters`.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Row
+
+_BETWEEN_SENDERS: Final = re.compile(r"[\s,;]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """As they were filled in. Empty, or None: whatever there is. Sizes in bytes."""
+
+    senders_allowed: tuple[str, ...] = ()
+    senders_denied: tuple[str, ...] = ()
+    subjects_allowed: tuple[str, ...] = ()
+    subjects_denied: tuple[str, ...] = ()
+    has_attachments: bool | None = None
+    size_least: int | None = None
+    size_most: int | None = None
+
+
+NONE: Final = Filters()
+"""Of an account that imports whatever comes."""
+
+
+def of_row(row: Row[Any]) -> Filters:
+    """Read them from a row of the account; never fails."""
+    return Filters(
+        senders_allowed=_senders(row.sFilterSendersAllowed),
+        senders_denied=_senders(row.sFilterSendersDenied),
+        subjects_allowed=_subjects(row.sFilterSubjectsAllowed),
+        subjects_denied=_subjects(row.sFilterSubjectsDenied),
+        has_attachments=row.bFilterHasAttachments,
+        size_least=row.nFilterSizeLeast,
+        size_most=row.nFilterSizeMost,
+    )
+
+
+def columns(filters: Filters) -> dict[str, Any]:
+    """As they stand in the row."""
+    return {
+        "sFilterSendersAllowed": _text(filters.senders_allowed),
+        "sFilterSendersDenied": _text(filters.senders_denied),
+        "sFilterSubjectsAllowed": _text(filters.subjects_allowed),
+        "sFilterSubjectsDenied": _text(filters.subjects_denied),
+        "bFilterHasAttachments": filters.has_attachments,
+        "nFilterSizeLeast": filters.size_least,
+        "nFilterSizeMost": filters.size_most,
+    }
+
+
+def _senders(text: str | None) -> tuple[str, ...]:
+    return tuple(filter(None, _BETWEEN_SENDERS.split(text or "")))
+
+
+def _subjects(text: str | None) -> tuple[str, ...]:
+    return tuple(filter(None, (line.strip() for line in (text or "").splitlines())))
+
+
+def _text(entries: tuple[str, ...]) -> str | None:
+    return "\n".join(entries) or None

@@ -1,0 +1,128 @@
+"""What became of the accounts' settings: who changed them, when, and to what (`tblEmailAccountChange`).
+
+Each row has all settings as they stood after the change, so that a change by a program that keeps no history is seen by
+whoever looks next. Every function takes the connection of a transaction; see `db.engine`.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import Connection, insert, select
+
+from db.tables import account_change, account_settings
+
+Value = str | int | bool | None
+"""Of one setting; a time as ISO 8601 text."""
+
+_HOST_LENGTH: Final = 100
+_WHO_LENGTH: Final = 200
+_NO_SETTINGS: Final = frozenset({"nAccountID", "dtPurgedBefore", "dtRemoved"})
+_row = account_change.c
+
+
+class Action(StrEnum):
+    """`sAction`. FOUND: somebody else wrote the row, and it was seen now."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    REMOVED = "removed"
+    FOUND = "found"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who changes accounts: a user of an operating system, on a host."""
+
+    who: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row. `before` is None in the first row of an account, else what the row before it ended with.
+
+    `author`: who it was; None for what mail-importer did by itself, and for what was FOUND.
+    """
+
+    account_id: int
+    changed: datetime
+    action: Action
+    author: Author | None
+    before: Mapping[str, Value] | None
+    after: Mapping[str, Value]
+
+    @property
+    def differences(self) -> dict[str, tuple[Value, Value]]:
+        """By column: what it was and what it is, where that differs."""
+        before = self.before or {}
+        names = [*self.after, *(name for name in before if name not in self.after)]
+        pairs = {name: (before.get(name), self.after.get(name)) for name in names}
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def note(connection: Connection, account_id: int, action: Action, *, author: Author | None, now: datetime) -> None:
+    """Note how the account stands, unless that is what was noted last."""
+    row = connection.execute(select(account_settings).where(account_settings.c.nAccountID == account_id)).one_or_none()
+    if row is None:
+        return
+    text = json.dumps(
+        {name: _plain(value) for name, value in row._mapping.items() if name not in _NO_SETTINGS},  # noqa: SLF001  # public, says SQLAlchemy
+        ensure_ascii=False,
+    )
+    if text == _last(connection, account_id):
+        return
+    connection.execute(
+        insert(account_change)
+        .inline()
+        .values(
+            nAccountID=account_id,
+            dtChanged=now,
+            sAction=action.value,
+            sWho=None if author is None else author.who[:_WHO_LENGTH],
+            sHost=None if author is None else author.host[:_HOST_LENGTH],
+            sSettings=text,
+        )
+    )
+
+
+def note_others(connection: Connection, account_ids: Iterable[int], *, now: datetime) -> None:
+    """Note what others did to these accounts since their last row."""
+    for account_id in account_ids:
+        note(connection, account_id, Action.FOUND, author=None, now=now)
+
+
+def changes(connection: Connection, account_id: int | None = None) -> list[Change]:
+    """All changes, or those of an account, oldest first."""
+    statement = select(account_change).order_by(_row.nAccountID, _row.nChangeID)
+    if account_id is not None:
+        statement = statement.where(_row.nAccountID == account_id)
+    found: list[Change] = []
+    last: dict[int, Mapping[str, Value]] = {}
+    for row in connection.execute(statement):
+        after = json.loads(row.sSettings)
+        author = None if row.sWho is None else Author(row.sWho, row.sHost or "")
+        found.append(
+            Change(row.nAccountID, row.dtChanged, Action(row.sAction), author, last.get(row.nAccountID), after)
+        )
+        last[row.nAccountID] = after
+    return sorted(found, key=lambda each: each.changed)
+
+
+def _last(connection: Connection, account_id: int) -> str | None:
+    return connection.scalar(
+        select(_row.sSettings).where(_row.nAccountID == account_id).order_by(_row.nChangeID.desc()).limit(1)
+    )
+
+
+def _plain(value: Any) -> Value:  # noqa: ANN401  # whatever a column holds
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if value is None or isinstance(value, str | int | bool):
+        return value
+    return str(value)

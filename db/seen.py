@@ -1,0 +1,155 @@
+"""Messages that the filters of their account left out (`tblEmailSeen`): known to whoever looks for what is missing.
+
+Every function takes the connection of a transaction; see `db.engine`.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select
+
+from db.keys import in_queries
+from db.locking import by_row
+from db.tables import seen
+
+_row = seen.c
+_AT_A_TIME: Final = 500
+"""Rows that one statement deletes; over 5,000 locks SQL Server locks the whole table."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRecord:
+    """What is kept of a message that was not imported. `reason`: a fixed word; `rule`: the filter that decided."""
+
+    account_id: int
+    graph_message_id: str
+    internet_message_id: str | None
+    from_address: str | None = field(repr=False)
+    received: datetime | None
+    size: int | None
+    reason: str
+    rule: str | None
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """What makes the message unique."""
+        return (self.account_id, self.graph_message_id)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenMessage:
+    """A row of `tblEmailSeen`."""
+
+    account_id: int
+    graph_id: str
+    internet_message_id: str | None
+    from_address: str | None = field(repr=False)
+    received: datetime | None
+    size: int | None
+    reason: str
+    rule: str | None
+    seen: datetime
+
+
+def note(connection: Connection, records: Sequence[SeenRecord], now: datetime) -> None:
+    """Record messages none of which is recorded yet."""
+    if records:
+        connection.execute(insert(seen).inline(), [_columns(each, now) for each in records])
+
+
+def forget(connection: Connection, keys: Collection[tuple[int, str]]) -> None:
+    """These are imported after all."""
+    for account_id, graph_id in keys:
+        connection.execute(delete(seen).where(_row.nAccountID == account_id, _row.sGraphMessageID == graph_id))
+
+
+def of_ids(connection: Connection, keys: Collection[tuple[int, str]]) -> list[SeenMessage]:
+    """The records of these messages, by account and Graph id, as far as they were left out."""
+    found = [
+        each
+        for chunk in in_queries(keys)
+        for each in _found(
+            connection,
+            _row.nAccountID.in_({account_id for account_id, _ in chunk}),
+            _row.sGraphMessageID.in_([graph_id for _, graph_id in chunk]),
+        )
+    ]
+    return [each for each in found if (each.account_id, each.graph_id) in keys]
+
+
+def ids_of_account(connection: Connection, account_id: int, *, after: str, most: int) -> list[str]:
+    """Up to `most` Graph ids of the account, beginning after that one (`""`: with the first)."""
+    statement = (
+        select(_row.sGraphMessageID)
+        .where(_row.nAccountID == account_id, _row.sGraphMessageID > after)
+        .order_by(_row.sGraphMessageID)
+        .limit(most)
+    )
+    return list(connection.scalars(statement))
+
+
+def counts(connection: Connection) -> dict[int, int]:
+    """How many messages of each account were left out."""
+    rows = connection.execute(select(_row.nAccountID, func.count()).group_by(_row.nAccountID))
+    return {row[0]: row[1] for row in rows}
+
+
+def count_old(connection: Connection, account_id: int, *, before: datetime) -> int:
+    """How many of the account are from before that time."""
+    return connection.scalar(select(func.count()).select_from(seen).where(_is_old(account_id, before))) or 0
+
+
+def delete_old(connection: Connection, account_id: int, *, before: datetime, most: int = _AT_A_TIME) -> int:
+    """Delete up to `most` records of the account from before that time; how many there were."""
+    return _deleted(connection, _is_old(account_id, before), most)
+
+
+def delete_all(connection: Connection, account_id: int) -> None:
+    """Delete the records of an account."""
+    while _deleted(connection, _row.nAccountID == account_id, _AT_A_TIME):
+        pass
+
+
+def _is_old(account_id: int, before: datetime) -> ColumnElement[bool]:
+    """As old as when it was received; where nobody knows that, as when it was seen."""
+    never_received = and_(_row.dtReceived.is_(None), _row.dtSeen < before)
+    return and_(_row.nAccountID == account_id, or_(_row.dtReceived < before, never_received))
+
+
+def _deleted(connection: Connection, condition: ColumnElement[bool], most: int) -> int:
+    # Chosen first and deleted by number then: that is portable, and locks these rows only.
+    numbers = list(connection.scalars(select(_row.nSeenID).where(condition).limit(most)))
+    if numbers:
+        connection.execute(by_row(delete(seen).where(_row.nSeenID.in_(numbers))))
+    return len(numbers)
+
+
+def _found(connection: Connection, *conditions: ColumnElement[bool]) -> Iterator[SeenMessage]:
+    columns = (
+        _row.nAccountID,
+        _row.sGraphMessageID,
+        _row.sInternetMessageID,
+        _row.sFromAddress,
+        _row.dtReceived,
+        _row.nSize,
+        _row.sReason,
+        _row.sRule,
+        _row.dtSeen,
+    )
+    yield from (SeenMessage(*row) for row in connection.execute(select(*columns).where(*conditions)))
+
+
+def _columns(record: SeenRecord, now: datetime) -> dict[str, Any]:
+    return {
+        "nAccountID": record.account_id,
+        "sGraphMessageID": record.graph_message_id,
+        "sInternetMessageID": record.internet_message_id,
+        "sFromAddress": record.from_address,
+        "dtReceived": record.received,
+        "nSize": record.size,
+        "sReason": record.reason,
+        "sRule": record.rule,
+        "dtSeen": now,
+    }

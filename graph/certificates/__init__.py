@@ -1,0 +1,31 @@
+"""Certificates: found by the thumbprint the administrator pasted, judged, made and converted.
+
+What is wrong with one is said in plain words, since a certificate that does not work is the most frequent fault of a
+new installation. Where they are kept is a `CertificateStore`: a folder of files, or a store of Windows.
+
+Sources: graph.md section 9; Entra takes RSA certificates only
+(https://learn.microsoft.com/en-us/entra/identity-platform/certificate-credentials).
+"""
+
+from graph.certificates.certificate import Certificate, SigningKey, SoftwareKey
+from graph.certificates.folder import FolderStore
+from graph.certificates.judging import Trust, check_key, check_usable, trust_in
+from graph.certificates.making import make_self_signed, write_pair
+from graph.certificates.store import CertificateStore, StoreEntry
+from graph.certificates.thumbprints import normalise_thumbprint
+
+__all__ = [
+    "Certificate",
+    "CertificateStore",
+    "FolderStore",
+    "SigningKey",
+    "SoftwareKey",
+    "StoreEntry",
+    "Trust",
+    "check_key",
+    "check_usable",
+    "make_self_signed",
+    "normalise_thumbprint",
+    "trust_in",
+    "write_pair",
+]

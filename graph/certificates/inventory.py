@@ -1,0 +1,33 @@
+"""What both kinds of store say alike."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from cryptography import x509
+
+from graph.certificates.thumbprints import sha1_thumbprint
+from graph.errors import CertificateError, CertificateFault
+from phrases import Phrase
+
+_LONGEST_LIST: Final = 20
+
+
+def inventory(held: Iterable[tuple[x509.Certificate, str]]) -> Phrase:
+    """A sentence that names what a store holds: certificates, and what people know each by beside its thumbprint."""
+    names = sorted({f"{sha1_thumbprint(certificate)} ({name})" for certificate, name in held})
+    if not names:
+        return Phrase("It holds no certificate.")
+    listed = ", ".join(names[:_LONGEST_LIST])
+    more = len(names) - _LONGEST_LIST
+    if more <= 0:
+        return Phrase("It holds {listed}.", listed=listed)
+    return Phrase("It holds {listed} and {more} more.", listed=listed, more=more)
+
+
+def not_rsa(thumbprint: str, where: str) -> CertificateError:
+    """The error of a key that Entra ID does not take."""
+    return CertificateError(
+        Phrase("Certificate {thumbprint} in {where} has a key that is not RSA.", thumbprint=thumbprint, where=where),
+        advice=Phrase("Entra ID takes RSA certificates only: make another with 'mail-importer certificates new'."),
+        fault=CertificateFault.KEY_NOT_RSA,
+    )

@@ -1,0 +1,236 @@
+"""The certificates of a store of Windows."""
+
+import builtins
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+from typing import Final, Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from graph.certificates.certificate import UNREADABLE, Certificate, described, issuers_among
+from graph.certificates.inventory import inventory, not_rsa
+from graph.certificates.store import StoreEntry
+from graph.certificates.thumbprints import normalise_thumbprint, sha1_thumbprint
+from graph.certificates.windows import faults
+from graph.certificates.windows.native import CURRENT_USER, LOCAL_MACHINE, Native, NativeError, encoded
+from graph.errors import CertificateError, CertificateFault
+from phrases import Phrase
+
+PREFIX: Final = "windows:"
+"""How a setting begins that names a store of Windows."""
+
+_LOCATIONS: Final = {"LocalMachine": LOCAL_MACHINE, "CurrentUser": CURRENT_USER}
+_NAME: Final = re.compile(r"windows:\s*(localmachine|currentuser)\s*[/\\]\s*(\w+)\s*", re.IGNORECASE | re.ASCII)
+_AUTHORITIES: Final = "CA"
+"""The store of the authorities between a certificate and its root."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreName:
+    """Which store of Windows."""
+
+    location: str
+    """`LocalMachine` or `CurrentUser`."""
+    name: str
+    """For example `My`, which the dialogs call Personal."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `windows:LocalMachine/My`, in whatever case and with either slash.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        found = _NAME.fullmatch(text.strip())
+        if found is None:
+            raise ValueError(Phrase("it is neither windows:LocalMachine/My nor windows:CurrentUser/My"))
+        location = next(each for each in _LOCATIONS if each.lower() == found[1].lower())
+        return cls(location, "My" if found[2].lower() == "my" else found[2])
+
+    @property
+    def other(self) -> Self:
+        """The store of the same name in the other location."""
+        return replace(self, location=next(each for each in _LOCATIONS if each != self.location))
+
+    def __str__(self) -> str:
+        return f"{PREFIX}{self.location}/{self.name}"
+
+
+class WindowsStore:
+    """A store of Windows; a `CertificateStore`.
+
+    Nothing stays open between calls, so that certificates and rights may change while the program runs.
+    """
+
+    def __init__(self, name: StoreName, native: Native) -> None:
+        self._name = name
+        self._native = native
+
+    def __repr__(self) -> str:
+        return f"WindowsStore({str(self._name)!r})"
+
+    @property
+    def name(self) -> str:
+        """For example `windows:LocalMachine/My`."""
+        return str(self._name)
+
+    def find(self, thumbprint: str) -> Certificate:
+        """As `CertificateStore` promises; the key stays in the store, and signs there."""
+        found = self._found(thumbprint)
+        self._check_key(found)
+        key = WindowsKey(self, sha1_thumbprint(found))
+        return described(found, has_private_key=True, key=key, chain=issuers_among(self._authorities(), found))
+
+    def expiry(self, thumbprint: str) -> datetime:
+        """As `CertificateStore` promises."""
+        return self._found(thumbprint).not_valid_after_utc
+
+    def list(self) -> builtins.list[StoreEntry]:
+        """As `CertificateStore` promises; by subject."""
+        try:
+            held = self._held(self._name)
+            authorities = self._authorities()
+        except CertificateError as error:
+            return [StoreEntry(None, None, error)]
+        entries = [self._entry(found, authorities) for found in held]
+        return sorted(entries, key=lambda entry: entry.certificate.subject if entry.certificate else "")
+
+    def sign(self, thumbprint: str, message: bytes) -> bytes:
+        """The PS256 signature by the key of a certificate of this store (normalised thumbprint).
+
+        Raises:
+            CertificateError: certificate or key are gone, or the key does not sign.
+        """
+        with self._key(thumbprint) as key:
+            return self._native.sign(key, sha256(message).digest())
+
+    def _entry(self, found: x509.Certificate, authorities: builtins.list[x509.Certificate]) -> StoreEntry:
+        chain = issuers_among(authorities, found)
+        try:
+            self._check_key(found)
+        except CertificateError as error:
+            there = error.fault is CertificateFault.KEY_NOT_RSA
+            return StoreEntry(None, described(found, has_private_key=there, chain=chain), error)
+        return StoreEntry(None, described(found, has_private_key=True, chain=chain))
+
+    def _check_key(self, found: x509.Certificate) -> None:
+        thumbprint = sha1_thumbprint(found)
+        with self._key(thumbprint):
+            if not isinstance(found.public_key(), rsa.RSAPublicKey):
+                raise not_rsa(thumbprint, self.name)
+
+    @contextmanager
+    def _key(self, thumbprint: str) -> Iterator[int]:
+        try:
+            with (
+                self._native.store(_LOCATIONS[self._name.location], self._name.name) as store,
+                self._native.certificate(store, bytes.fromhex(thumbprint)) as certificate,
+            ):
+                if certificate is None:
+                    raise self._missing(thumbprint)
+                with self._native.key(certificate) as key:
+                    yield key
+        except NativeError as error:
+            raise faults.of_key(error, thumbprint, self.name) from error
+
+    def _found(self, thumbprint: str) -> x509.Certificate:
+        wanted = normalise_thumbprint(thumbprint)
+        found = self._searched(self._name, wanted)
+        if found is None:
+            raise self._missing(wanted)
+        return found
+
+    def _searched(self, name: StoreName, thumbprint: str) -> x509.Certificate | None:
+        try:
+            with (
+                self._native.store(_LOCATIONS[name.location], name.name) as store,
+                self._native.certificate(store, bytes.fromhex(thumbprint)) as certificate,
+            ):
+                return None if certificate is None else x509.load_der_x509_certificate(encoded(certificate))
+        except NativeError as error:
+            raise faults.of_store(error, str(name)) from error
+        except UNREADABLE as reason:
+            raise CertificateError(
+                Phrase(
+                    "Certificate {thumbprint} in {store} is damaged or of an unknown kind.",
+                    thumbprint=thumbprint,
+                    store=name,
+                ),
+                advice=Phrase("Make another with 'mail-importer certificates new'."),
+                fault=CertificateFault.UNREADABLE,
+            ) from reason
+
+    def _missing(self, thumbprint: str) -> CertificateError:
+        other = self._name.other
+        try:
+            elsewhere = self._searched(other, thumbprint) is not None
+        except CertificateError:
+            elsewhere = False  # a store that cannot be read is no place to send anybody to
+        if elsewhere:
+            return CertificateError(
+                Phrase(
+                    "Certificate {thumbprint} is not in {store}, but in {other}.",
+                    thumbprint=thumbprint,
+                    store=self.name,
+                    other=other,
+                ),
+                advice=Phrase(
+                    "Import the .pfx file into {store} (a service wants LocalMachine), or set certificate_store to "
+                    "{other} where the service runs as the user who imported it.",
+                    store=self.name,
+                    other=other,
+                ),
+                fault=CertificateFault.IN_OTHER_STORE,
+            )
+        held = ((found, found.subject.rfc4514_string()) for found in self._held(self._name))
+        return CertificateError(
+            Phrase.joined(
+                Phrase("Certificate {thumbprint} is not in {store}.", thumbprint=thumbprint, store=self.name),
+                inventory(held),
+            ),
+            advice=Phrase(
+                "Import the .pfx file with certificate and private key there (Import-PfxCertificate), or correct the "
+                "thumbprint of the account."
+            ),
+            fault=CertificateFault.NOT_FOUND,
+        )
+
+    def _held(self, name: StoreName) -> builtins.list[x509.Certificate]:
+        """What the store holds, without what the library cannot read: it could not be told from anything else."""
+        try:
+            with self._native.store(_LOCATIONS[name.location], name.name) as store:
+                everything = self._native.certificates(store)
+        except NativeError as error:
+            raise faults.of_store(error, str(name)) from error
+        return [parsed for der in everything if (parsed := _parsed(der)) is not None]
+
+    def _authorities(self) -> builtins.list[x509.Certificate]:
+        found = self._held(self._name)
+        try:
+            return [*found, *self._held(replace(self._name, name=_AUTHORITIES))]
+        except CertificateError:
+            return found  # a machine without authorities between has no such store
+
+
+@dataclass(frozen=True, slots=True)
+class WindowsKey:
+    """The key of a certificate of the store; a `SigningKey`. It is opened for each signature, and stays there."""
+
+    _store: WindowsStore
+    _thumbprint: str
+
+    def sign(self, message: bytes) -> bytes:
+        """As `SigningKey` promises."""
+        return self._store.sign(self._thumbprint, message)
+
+
+def _parsed(der: bytes) -> x509.Certificate | None:
+    try:
+        return x509.load_der_x509_certificate(der)
+    except UNREADABLE:
+        return None

@@ -1,0 +1,126 @@
+"""The original: the whole MIME of a message, packed while it comes from Graph, in bounded memory.
+
+Whatever Graph makes of it, the message is imported: a row without bytes says why there is no original.
+"""
+
+import asyncio
+import hashlib
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from http import HTTPStatus
+from typing import Final
+
+from db.messages import OriginalRecord
+from graph.errors import GraphUnavailable, ItemCorrupt, ItemGone, RequestRejected
+from graph.mailbox import Mailbox
+from graph.messages import MailReader
+from processor.attachments import said_by_graph
+from processor.mapping import Json, size_of
+from processor.spool import Spool
+
+COMPRESSION: Final = "gzip"
+"""As RFC 1952 has it: SQL Server's DECOMPRESS unpacks it, and so does every other tool."""
+_GZIP: Final = zlib.MAX_WBITS | 16
+_LEVEL: Final = 6
+_MEGABYTE: Final = 1024 * 1024
+_SOON_PACKED: Final = 32 * 1024
+"""Bytes that are packed in less time than a thread takes to begin."""
+_PACKED_AT_ONCE: Final = 512 * 1024
+# What the message itself may be the cause of, as a whole mail is asked for at once.
+_MAYBE_THE_MESSAGE: Final = frozenset(
+    {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
+)
+
+
+class _TooLarge(Exception):
+    """More than what may be kept."""
+
+
+class OriginalFetcher:
+    """Fetches the MIME of one message."""
+
+    def __init__(self, reader: MailReader, *, limit_mb: int) -> None:
+        """`limit_mb`: how many megabytes of MIME are kept at most."""
+        self._reader = reader
+        self._limit_mb = limit_mb
+
+    async def fetch(
+        self, mailbox: Mailbox, message_id: str, message: Json, files: ExitStack, *, last_attempt: bool
+    ) -> OriginalRecord:
+        """The MIME, or why it cannot be had; on the `last_attempt` Graph's failure to give it is such a reason, too.
+
+        `files` closes, and so deletes, the temporary file.
+
+        Raises:
+            GraphUnavailable: try the message again.
+            AccountError
+        """
+        if (size_of(message) or 0) > self._limit_mb * _MEGABYTE:
+            return self._too_large()
+        try:
+            with ExitStack() as own:
+                async with self._reader.original(mailbox, message_id) as pieces:
+                    record = await self._packed(pieces, own)
+                files.push(own.pop_all())
+                return record
+        except _TooLarge:
+            return self._too_large()
+        except ItemGone as exc:
+            # What is here of the message is whole all the same: it went while its attachments were fetched, or there
+            # is no MIME of what it is.
+            return OriginalRecord("gone", said_by_graph(exc))
+        except (ItemCorrupt, RequestRejected, GraphUnavailable) as exc:
+            if isinstance(exc, GraphUnavailable) and not (last_attempt and exc.status in _MAYBE_THE_MESSAGE):
+                raise
+            return OriginalRecord("unreadable", said_by_graph(exc))
+
+    async def _packed(self, pieces: AsyncIterator[bytes], files: ExitStack) -> OriginalRecord:
+        packer, spool = _Packer(), Spool(files)
+        async for piece in pieces:
+            if packer.size + len(piece) > self._limit_mb * _MEGABYTE:
+                raise _TooLarge
+            await spool.add(await packer.add(piece))
+        await spool.add(await packer.end())
+        return OriginalRecord(
+            state="stored",
+            size=packer.size,
+            sha256=packer.sha256,
+            compression=COMPRESSION,
+            content=await spool.held(),
+            stored_size=spool.size,
+        )
+
+    def _too_large(self) -> OriginalRecord:
+        return OriginalRecord("too_large", f"More than message_limit_mb ({self._limit_mb}).")
+
+
+class _Packer:
+    """Packs what comes; `size` and `sha256` are of what was not packed yet."""
+
+    def __init__(self) -> None:
+        self._packing = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+        self._digest = hashlib.sha256()
+        self._pending = bytearray()
+        self.size = 0
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    async def add(self, piece: bytes) -> bytes:
+        """Take the next piece; what is packed by now."""
+        self.size += len(piece)
+        self._pending += piece
+        return await asyncio.to_thread(self._pack) if len(self._pending) >= _PACKED_AT_ONCE else b""
+
+    async def end(self) -> bytes:
+        """The rest."""
+        packed = self._pack() if len(self._pending) < _SOON_PACKED else await asyncio.to_thread(self._pack)
+        return packed + self._packing.flush()
+
+    def _pack(self) -> bytes:
+        self._digest.update(self._pending)
+        packed = self._packing.compress(bytes(self._pending))
+        self._pending.clear()
+        return packed

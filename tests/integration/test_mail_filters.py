@@ -1,0 +1,363 @@
+"""What the filters of an account leave out is recorded and not imported, and is known to all who look for mail."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import structlog
+from click.testing import Result
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Connection, delete, select, update
+
+from console.purging import Purged, PurgeOrder, Purging
+from db import accounts, seen
+from db.filters import NONE, Filters
+from db.tables import account_settings, folder_sync, message_trace
+from db.tables import seen as seen_table
+from processor.metrics import ProcessorMetrics
+from simulator.calls import Operation
+from simulator.letters import Letter, Person, file_attachment, inline_attachment
+from simulator.mailboxes import Mailbox
+from simulator.post_office import DeliveredMessage
+from tests.databases import on_every_database
+from tests.integration.managing import Office
+from tests.integration.test_catch_up import SWEEP, is_swept, silently
+from tests.integration.world import World, until
+
+pytestmark = on_every_database
+
+Command = Callable[..., Awaitable[Result]]
+
+WANTED = Letter(subject="Befund", sender=Person("Labor", "labor@example.com"))
+UNWANTED = Letter(subject="Angebot", sender=Person("Werbung", "news@example.org"))
+FROM_LABOR = Filters(senders_allowed=("example.com",))
+
+
+async def account_with(world: World, filters: Filters, **changed: Any) -> tuple[Mailbox, int]:  # noqa: ANN401  # passed through
+    mailbox = world.new_mailbox("Nord")
+    return mailbox, await world.add_account(mailbox, filters=filters, **changed)
+
+
+async def deliver(world: World, mailbox: Mailbox, *letters: Letter) -> list[DeliveredMessage]:
+    return [await world.simulator.deliver(mailbox, letter) for letter in letters]
+
+
+async def process(world: World, account: int, delivered: list[DeliveredMessage], **options: Any) -> None:  # noqa: ANN401  # passed through
+    await world.notify(account, delivered)
+    await world.import_all(**options)
+
+
+async def left_out(world: World) -> list[tuple[str, str]]:
+    """Graph id and reason."""
+    row = seen_table.c
+    statement = select(row.sGraphMessageID, row.sReason).order_by(row.nSeenID)
+    return await world.database.read(lambda c: [(each[0], each[1]) for each in c.execute(statement)])
+
+
+async def change(world: World, filters: Filters) -> None:
+    """As another program does."""
+
+    def work(connection: Connection) -> None:
+        connection.execute(
+            update(account_settings)
+            .where(account_settings.c.sAccountName == "Nord")
+            .values(
+                sFilterSendersAllowed=" ; ".join(filters.senders_allowed) or None,
+                sFilterSubjectsAllowed="\r\n".join(filters.subjects_allowed) or None,
+                nFilterSizeLeast=filters.size_least,
+                nFilterSizeMost=filters.size_most,
+            )
+        )
+
+    await world.database.write(work)
+    world.clock.advance(seconds=6)  # what the processor knows of accounts is five seconds old at most
+
+
+@pytest.mark.parametrize(
+    ("filters", "letter", "reason"),
+    [
+        (FROM_LABOR, UNWANTED, "SenderNotAllowed"),
+        (Filters(senders_denied=("*.example.org", "example.org")), UNWANTED, "SenderDenied"),
+        (Filters(subjects_allowed=("befund*",)), UNWANTED, "SubjectNotAllowed"),
+        (Filters(subjects_denied=("angebot",)), UNWANTED, "SubjectDenied"),
+        (Filters(has_attachments=True), UNWANTED, "HasNoAttachments"),
+        (Filters(has_attachments=False), Letter(attachments=(file_attachment("a", b"a"),)), "HasAttachments"),
+        (Filters(size_most=1_000), UNWANTED, "TooLarge"),
+        (Filters(size_least=100_000), UNWANTED, "TooSmall"),
+    ],
+)
+async def test_what_does_not_match_is_recorded_with_the_reason(
+    world: World, filters: Filters, letter: Letter, reason: str
+) -> None:
+    """For the one call that any message costs, and once: attachments and original are not fetched."""
+    mailbox, account = await account_with(world, filters, after_import="read")
+    [delivered] = await deliver(world, mailbox, letter)
+
+    with structlog.testing.capture_logs() as events:
+        for _ in range(3):
+            await process(world, account, [delivered], keep_mime=True)
+
+    assert await world.imported_ids() == []
+    assert await left_out(world) == [(delivered.message_id, reason)]
+    key = (account, delivered.message_id)
+    [found] = await world.database.read(lambda c: seen.of_ids(c, [key]))
+    assert found.internet_message_id == delivered.message.internet_message_id
+    assert found.from_address == (letter.sender.address if letter.sender else None)
+    assert found.received == delivered.message.received.replace(microsecond=0)
+    assert found.size is not None
+    assert found.rule is not None
+    told = [(each["event"], each.get("reason")) for each in events if each["event"].startswith("message_")]
+    assert told == [("message_left_out", reason), ("message_known", None), ("message_known", None)]
+    made = world.simulator.statistics()["calls"]
+    assert {name: count for name, count in made.items() if name not in {"token", "discovery"}} == {"get_message": 1}
+    assert not delivered.message.is_read
+    assert not await world.dead_letters()
+
+
+async def test_what_matches_is_imported(world: World) -> None:
+    """Beside what does not, in the same transactions."""
+    mailbox, account = await account_with(world, FROM_LABOR)
+    delivered = await deliver(world, mailbox, *[WANTED, UNWANTED] * 10)
+    await process(world, account, delivered)
+    assert await world.imported_ids() == sorted(each.message_id for each in delivered[::2])
+    assert len(await left_out(world)) == 10
+
+
+async def test_inline_pictures_alone_are_no_attachments(world: World) -> None:
+    """As Graph says; the picture is imported with what is."""
+    picture = Letter(
+        body='<img src="cid:a">', is_html=True, attachments=(inline_attachment("a", b"a", "image/png", "a"),)
+    )
+    mailbox, account = await account_with(world, Filters(has_attachments=True))
+    await process(world, account, await deliver(world, mailbox, picture))
+    assert [reason for _, reason in await left_out(world)] == ["HasNoAttachments"]
+
+
+async def test_many_processors_record_it_once(world: World) -> None:
+    mailbox, account = await account_with(world, FROM_LABOR)
+    delivered = await deliver(world, mailbox, *[UNWANTED] * 30)
+    for _ in range(3):  # so that several have the same one in hand
+        await world.notify(account, delivered)
+    queues = [world.new_queue() for _ in range(3)]
+
+    async def work(queue: Any) -> None:  # noqa: ANN401  # a queue of the world's
+        async with world.processing(queue=queue):
+            await until(world.queue_is_empty)
+
+    await asyncio.gather(*map(work, queues))
+    for queue in queues:
+        await queue.close()
+    assert sorted(graph_id for graph_id, _ in await left_out(world)) == sorted(each.message_id for each in delivered)
+    assert not await world.dead_letters()
+
+
+async def test_it_is_counted_by_reason(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = CollectorRegistry()
+    monkeypatch.setattr("tests.integration.world.ProcessorMetrics", lambda _registry: ProcessorMetrics(registry))
+    mailbox, account = await account_with(world, FROM_LABOR)
+    await process(world, account, await deliver(world, mailbox, UNWANTED, WANTED))
+    assert registry.get_sample_value("mail_importer_deliveries_total", {"outcome": "seen"}) == 1
+    labels = {"reason": "SenderNotAllowed"}
+    assert registry.get_sample_value("mail_importer_messages_left_out_total", labels) == 1
+
+
+# Filters that other programs wrote.
+
+
+async def test_filters_that_make_no_sense_hold_the_account(world: World) -> None:
+    """Its mail waits, uncounted, with the reason; the mail of others goes on; and it is imported once they do."""
+    mailbox, account = await account_with(world, NONE)
+    other, other_account = await world.account_of("Sud")
+    await change(world, Filters(size_least=5, size_most=1))
+    delivered = await deliver(world, mailbox, WANTED)
+    await world.notify(account, delivered)
+    more = await deliver(world, other, WANTED)
+    await world.notify(other_account, more)
+    async with world.processing():
+        await until(world.conditions)
+        await until(lambda: imported(world, more))
+        [held] = await world.conditions()
+        assert (held.account_id, held.reason) == (account, "FiltersInvalid")
+        assert "account 'Nord' cannot be used: No message has at least 5 and at most 1 bytes." in held.detail
+        assert "mail-importer accounts update Nord --no-filters" in held.detail
+        assert [each.delivery_count for each in await world.waiting()] == [0]
+        await change(world, NONE)
+        world.clock.advance(minutes=1)
+        await until(lambda: imported(world, [*delivered, *more]))
+        await until(lambda: served(world))
+    assert await left_out(world) == []
+
+
+async def imported(world: World, delivered: list[DeliveredMessage]) -> bool:
+    return await world.imported_ids() == sorted(each.message_id for each in delivered)
+
+
+async def served(world: World) -> bool:
+    return not await world.conditions()
+
+
+async def test_lists_are_read_as_people_write_them(world: World) -> None:
+    """With semicolons and blanks between senders, and a line of its own for each subject."""
+    mailbox, account = await account_with(world, NONE)
+    filters = Filters(senders_allowed=("a@b.example", "EXAMPLE.com"), subjects_allowed=("Befund, neu; alt", "Bericht"))
+    await change(world, filters)
+    wanted = Letter(subject="Befund, neu; alt", sender=WANTED.sender)
+    delivered = await deliver(world, mailbox, wanted, WANTED, UNWANTED)
+    await process(world, account, delivered)
+    assert await world.imported_ids() == [delivered[0].message_id]
+    assert sorted(reason for _, reason in await left_out(world)) == ["SenderNotAllowed", "SubjectNotAllowed"]
+
+
+# Who looks for what is missing.
+
+
+async def test_sweeps_queue_it_no_more(office: Office) -> None:
+    """They find it in the folder each time they go through it."""
+    world = office.world
+    mailbox, account = await account_with(world, FROM_LABOR, import_since=accounts.EVERYTHING)
+    async with office.receiving(), office.managing(sweeping=SWEEP), world.processing():
+        await until(lambda: is_swept(office, account))
+        await silently(office, mailbox, 3)
+        world.clock.advance(minutes=20)
+        await until(lambda: seen_so_far(world, 3))
+        await until(world.queue_is_empty)
+        asked = world.calls(Operation.GET_MESSAGE)
+        first = await swept_at(world)
+        await world.database.write(lambda c: c.execute(update(folder_sync).values(sLink=None, bFullPass=True)))
+        world.clock.advance(minutes=20)
+        await until(lambda: swept_again(world, first))
+        await until(world.queue_is_empty)
+        assert world.calls(Operation.GET_MESSAGE) == asked
+    assert await world.imported_ids() == []
+
+
+async def seen_so_far(world: World, count: int) -> bool:
+    return len(await left_out(world)) == count
+
+
+async def swept_at(world: World) -> Any:  # noqa: ANN401  # a time
+    return await world.database.read(lambda c: c.scalar(select(folder_sync.c.dtSwept)))
+
+
+async def swept_again(world: World, first: Any) -> bool:  # noqa: ANN401  # a time
+    return bool(await swept_at(world) != first)
+
+
+async def test_verify_misses_none_of_it(world: World, command: Command) -> None:
+    mailbox, account = await account_with(world, FROM_LABOR, import_since=accounts.EVERYTHING)
+    await process(world, account, await deliver(world, mailbox, WANTED, UNWANTED))
+    done = await command("verify", "Nord", "--json")
+    told = json.loads(done.stdout)
+    assert (done.exit_code, told["missing"], told["seen"], told["in_folder"], told["in_database"]) == (0, 0, 1, 2, 1)
+    assert "Left out by filters" in (await command("verify", "Nord")).stdout
+
+
+async def test_trace_tells_where_it_is(world: World, command: Command) -> None:
+    """By every name; also when its steps are kept no more; and what imports it all the same."""
+    mailbox, account = await account_with(world, FROM_LABOR)
+    [delivered] = await deliver(world, mailbox, UNWANTED)
+    await process(world, account, [delivered])
+    for name in (delivered.message_id, "Angebot", delivered.message.internet_message_id):
+        told = (await command("trace", str(name))).stdout
+        assert "seen, and not imported: the account's filters leave it out (SenderNotAllowed)" in told
+        assert "left out by the account's filters (SenderNotAllowed)" in told
+        assert "--allow-sender" in told
+    await world.database.write(lambda c: c.execute(delete(message_trace)))
+    for name in (delivered.message_id, str(delivered.message.internet_message_id).strip("<>")):
+        told = (await command("trace", name)).stdout
+        assert "left out by the account's filters (SenderNotAllowed)" in told
+        assert f"mail-importer import Nord --id {delivered.message_id} --force" in told
+    [found] = json.loads((await command("trace", delivered.message_id, "--json")).stdout)
+    assert (found["message_id"], found["imported"], found["received"] is None) == (None, None, False)
+
+
+async def test_show_tells_how_many_there_are(world: World, command: Command) -> None:
+    mailbox, account = await account_with(world, FROM_LABOR)
+    await process(world, account, await deliver(world, mailbox, UNWANTED))
+    shown = json.loads((await command("accounts", "show", "Nord", "--json")).stdout)
+    assert (shown["seen"], shown["imported"], shown["filters"]["senders_allowed"]) == (1, 0, ["example.com"])
+
+
+# Importing it after all.
+
+
+async def test_a_changed_filter_does_not_bring_it_in_by_itself_but_an_import_does(
+    world: World, command: Command
+) -> None:
+    mailbox, account = await account_with(world, FROM_LABOR)
+    delivered = await deliver(world, mailbox, UNWANTED, UNWANTED, UNWANTED)
+    await process(world, account, delivered)
+    again = json.loads((await command("import", "Nord", "--json")).stdout)
+    assert (again["selected"], again["seen"], again["imported"]) == (3, 3, 0)
+    await change(world, Filters(size_least=1_000_000))
+    assert json.loads((await command("import", "Nord", "--json")).stdout)["seen"] == 3
+    assert {reason for _, reason in await left_out(world)} == {"TooSmall"}
+    await change(world, Filters(senders_allowed=("example.org",)))
+    await process(world, account, delivered)
+    assert await world.imported_ids() == []
+
+    first = delivered[0].message_id
+    named = json.loads((await command("import", "Nord", "--id", first, "--json")).stdout)
+    assert (named["imported"], await world.imported_ids()) == (1, [first])
+    since = (world.clock() - timedelta(hours=1)).isoformat()
+    rest = json.loads((await command("import", "Nord", "--since", since, "--json")).stdout)
+    assert (rest["imported"], rest["known"]) == (2, 1)
+    assert await left_out(world) == []
+
+
+async def test_what_filters_leave_out_is_imported_when_it_is_named_and_forced(world: World, command: Command) -> None:
+    """Whoever forces the whole folder does not mean it, but has what is imported fetched anew."""
+    mailbox, account = await account_with(world, NONE)
+    [first] = await deliver(world, mailbox, UNWANTED)
+    await process(world, account, [first])
+    await change(world, FROM_LABOR)
+    [second] = await deliver(world, mailbox, UNWANTED)
+    await process(world, account, [second])
+
+    everything = json.loads((await command("import", "Nord", "--force", "--json")).stdout)
+    assert (everything["replaced"], everything["imported"]) == (1, 0)
+    plain = json.loads((await command("import", "Nord", "--id", second.message_id, "--json")).stdout)
+    assert plain["imported"] == 0
+    forced = json.loads((await command("import", "Nord", "--id", second.message_id, "--force", "--json")).stdout)
+    assert forced["imported"] == 1
+    assert len(await world.imported_ids()) == 2
+    assert await left_out(world) == []
+
+
+async def test_import_says_why_filters_cannot_be_used(world: World, command: Command) -> None:
+    mailbox, _ = await account_with(world, Filters(senders_denied=("nonsense",)))
+    await deliver(world, mailbox, WANTED)
+    result = await command("import", "Nord")
+    assert result.exit_code == 1
+    assert "'nonsense' is neither an address" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+# Purging it.
+
+
+async def test_a_purge_forgets_what_is_old(world: World) -> None:
+    """Also of accounts that imported nothing; and nobody looks at it again."""
+    mailbox, account = await account_with(world, FROM_LABOR, import_since=accounts.EVERYTHING)
+    old = await world.simulator.deliver(mailbox, UNWANTED, received=world.clock() - timedelta(days=500))
+    [young] = await deliver(world, mailbox, UNWANTED)
+    await process(world, account, [old, young])
+    purged = Purged()
+    order = PurgeOrder((world.clock() - timedelta(days=400)).replace(microsecond=0))
+    purging = Purging(world.database, clock=world.clock)
+    assert await purging.count(order, lambda _: None) == Purged(seen=1)
+    await purging.purge(order, purged, lambda _: None)
+    assert purged == Purged(seen=1)
+    assert [graph_id for graph_id, _ in await left_out(world)] == [young.message_id]
+    assert await world.database.read(lambda c: accounts.import_since(c, account)) == order.before
+
+
+async def test_a_removed_account_takes_its_records_along(world: World) -> None:
+    mailbox, account = await account_with(world, FROM_LABOR)
+    await process(world, account, await deliver(world, mailbox, UNWANTED))
+    await world.database.write(lambda c: accounts.mark_removed(c, "Nord", now=world.clock()))
+    await world.database.write(lambda c: accounts.purge(c, account))
+    assert await left_out(world) == []

@@ -1,0 +1,219 @@
+"""The original of a message: kept byte for byte where it is asked for, and never what a message fails for."""
+
+import hashlib
+import zlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from click.testing import Result
+from sqlalchemy import Connection, delete, select
+
+from console.purging import Purged, PurgeOrder, Purging
+from db.tables import original
+from processor.attachments import AttachmentLimits
+from simulator.calls import Operation
+from simulator.contents import GeneratedContent
+from simulator.faults import FaultKind
+from simulator.letters import Attachment, Letter, file_attachment, mime
+from simulator.post_office import DeliveredMessage
+from tests.databases import on_every_database
+from tests.integration.world import World, until
+
+pytestmark = on_every_database
+
+Command = Callable[..., Awaitable[Result]]
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a test looks at in a row of `tblEmailOriginal`."""
+
+    message_id: int
+    state: str
+    detail: str | None
+    content: bytes | None
+
+
+async def kept(world: World) -> list[Kept]:
+    def read(connection: Connection) -> list[Kept]:
+        found = []
+        for row in connection.execute(select(original).order_by(original.c.nMessageID)):
+            content = None
+            if row.biContent is not None:
+                assert (row.sCompression, len(row.biContent)) == ("gzip", row.nStoredSize)
+                content = zlib.decompress(row.biContent, zlib.MAX_WBITS | 16)
+                assert (row.nSize, row.sSHA256) == (len(content), hashlib.sha256(content).hexdigest())
+            found.append(Kept(row.nMessageID, row.sState, row.sStateDetail, content))
+        return found
+
+    return await world.database.read(read)
+
+
+async def delivered_one(world: World, letter: Letter | None = None) -> DeliveredMessage:
+    mailbox, account = await world.account_of("Laboratoire")
+    (delivered,) = await world.deliver(mailbox, 1, letter or Letter(subject="Befund", body="Grüße\r\n"))
+    await world.notify(account, [delivered])
+    return delivered
+
+
+async def test_the_original_is_kept_byte_for_byte(world: World) -> None:
+    """For one more call of Graph; several messages, that share a transaction, have each its own."""
+    mailbox, account = await world.account_of("Laboratoire")
+    letter = Letter(attachments=(file_attachment("a.csv", b"1;2"),))
+    delivered = [*await world.deliver(mailbox, 5), *await world.deliver(mailbox, 1, letter)]
+    await world.notify(account, delivered)
+
+    await world.import_all(keep_mime=True)
+
+    found = [each.content for each in await kept(world)]
+    assert sorted(map(str, found)) == sorted(str(mime(each.message.letter)) for each in delivered)
+    assert world.calls(Operation.GET_MIME) == 6
+    assert world.calls(Operation.GET_MESSAGE) == 6
+    assert world.calls(Operation.LIST_ATTACHMENTS) == 1
+
+
+async def test_without_the_setting_nobody_asks_for_it(world: World) -> None:
+    await delivered_one(world)
+    await world.import_all()
+    assert await kept(world) == []
+    assert world.calls(Operation.GET_MIME) == 0
+
+
+async def test_a_large_one_goes_through_a_file(world: World) -> None:
+    """More than is held in memory, packed or not; beside an attachment that does so, too."""
+    letter = Letter(attachments=(Attachment("scan.tif", GeneratedContent(6 * MEBIBYTE, seed=4)),))
+    delivered = await delivered_one(world, letter)
+    await world.import_all(keep_mime=True)
+    [found] = await kept(world)
+    assert found.content == mime(delivered.message.letter)
+    [row] = await world.imported()
+    assert row.parts[0].size == 6 * MEBIBYTE
+
+
+@pytest.mark.parametrize("seen_before", [True, False])
+async def test_what_is_larger_than_a_message_may_be_is_not_kept(world: World, seen_before: bool) -> None:
+    """By what Graph says of the size no call is made; base64 may take it over the limit all the same."""
+    size = 3 * MEBIBYTE if seen_before else 2 * MEBIBYTE - 200_000
+    await delivered_one(world, Letter(attachments=(Attachment("scan.tif", GeneratedContent(size, seed=4)),)))
+    await world.import_all(keep_mime=True, kept=AttachmentLimits(attachment_mb=2, message_mb=2))
+    assert await kept(world) == [Kept(1, "too_large", "More than message_limit_mb (2).", None)]
+    assert world.calls(Operation.GET_MIME) == (0 if seen_before else 1)
+
+
+async def test_one_that_exchange_cannot_read_is_marked(world: World) -> None:
+    await delivered_one(world)
+    world.fault(FaultKind.CORRUPT, operation=Operation.GET_MIME)
+    await world.import_all(keep_mime=True)
+    [found] = await kept(world)
+    assert (found.state, found.content) == ("unreadable", None)
+    assert "ErrorCorruptData" in (found.detail or "")
+    assert not await world.dead_letters()
+
+
+async def test_what_passes_by_itself_is_waited_for(world: World) -> None:
+    """Cut off in the middle: half an original is never stored."""
+    delivered = await delivered_one(world, Letter(attachments=(file_attachment("a.bin", bytes(300_000)),)))
+    world.fault(FaultKind.RESET_IN_BODY, operation=Operation.GET_MIME, count=1)
+    async with world.processing(keep_mime=True):
+        await until(lambda: scheduled(world))
+        assert await world.imported_ids() == []
+        world.clock.advance(minutes=2)
+        await until(world.queue_is_empty)
+    [found] = await kept(world)
+    assert found.content == mime(delivered.message.letter)
+
+
+async def scheduled(world: World) -> bool:
+    status = await world.queue.status()
+    return bool(status.scheduled) and not status.locked
+
+
+async def attempts(world: World, count: int) -> bool:
+    return [each.delivery_count for each in await world.waiting() if not each.locked] == [count]
+
+
+async def test_one_that_is_never_ready_in_time_is_done_without(world: World) -> None:
+    """As other downloads it is tried once more in a quiet hour; then the message is imported, and no dead letter."""
+    delivered = await delivered_one(world)
+    world.fault(FaultKind.UNAVAILABLE, status=504, operation=Operation.GET_MIME)
+    async with world.processing(keep_mime=True, graph=world.graph_client(deadline_seconds=6)):
+        await until(lambda: attempts(world, 1))
+        world.clock.advance(minutes=1)
+        await until(lambda: attempts(world, 2))
+        assert await world.imported_ids() == []
+        world.clock.advance(minutes=75)
+        await until(world.queue_is_empty)
+    assert await world.imported_ids() == [delivered.message_id]
+    [found] = await kept(world)
+    assert (found.state, found.content) == ("unreadable", None)
+    assert "GatewayTimeout" in (found.detail or "")
+    assert not await world.dead_letters()
+
+
+async def test_a_message_that_goes_meanwhile_is_imported_without(world: World) -> None:
+    """All else of it was here."""
+    mailbox, account = await world.account_of("Laboratoire")
+    (delivered,) = await world.deliver(mailbox, 1)
+    await world.notify(account, [delivered])
+    world.fault(FaultKind.LATENCY, operation=Operation.GET_MIME, seconds=0.3)
+    async with world.processing(keep_mime=True):
+        await until(lambda: world.calls(Operation.GET_MESSAGE))
+        world.simulator.remove_message(mailbox, delivered.message_id)
+        await until(world.queue_is_empty)
+    if await world.imported_ids():  # else it was gone before it was fetched at all
+        assert [each.state for each in await kept(world)] == ["gone"]
+
+
+# Operators.
+
+
+async def test_an_original_is_fetched_when_an_operator_asks(world: World, command: Command) -> None:
+    """For a message that was imported without; and what is there stays when another cannot be had."""
+    delivered = await delivered_one(world)
+    await world.import_all()
+    forced = ("import", "Laboratoire", "--force", "--id", delivered.message_id)
+    assert (await command(*forced, keep_mime=True)).exit_code == 0
+    [found] = await kept(world)
+    assert (found.message_id, found.content) == (1, mime(delivered.message.letter))
+
+    number = world.fault(FaultKind.CORRUPT, operation=Operation.GET_MIME)
+    assert (await command(*forced, keep_mime=True)).exit_code == 0
+    assert (await command(*forced)).exit_code == 0
+    assert await kept(world) == [found]
+
+    world.simulator.faults.remove(number)
+    await world.database.write(lambda c: c.execute(delete(original)))
+    world.fault(FaultKind.UNAVAILABLE, status=504, operation=Operation.GET_MIME)
+    assert (await command(*forced, keep_mime=True)).exit_code == 0
+    assert [each.state for each in await kept(world)] == ["unreadable"]
+    world.simulator.faults.clear()
+    assert (await command(*forced, keep_mime=True)).exit_code == 0
+    assert await kept(world) == [found]
+
+
+async def purge(world: World, **options: Any) -> Purged:  # noqa: ANN401  # passed through
+    purged = Purged()
+    order = PurgeOrder((world.clock() + timedelta(days=1)).replace(microsecond=0), **options)
+    assert (await Purging(world.database, clock=world.clock).count(order, lambda _: None)).originals == 1
+    await Purging(world.database, clock=world.clock).purge(order, purged, lambda _: None)
+    return purged
+
+
+async def test_a_purge_takes_it_along(world: World) -> None:
+    """With the message; or with the contents of attachments, which are in it: then the row stays, with its digest."""
+    await delivered_one(world)
+    await world.import_all(keep_mime=True)
+    purged = await purge(world, attachments_only=True)
+    assert (purged.messages, purged.attachments, purged.originals) == (1, 0, 1)
+    assert purged.size > 0
+    assert await kept(world) == [Kept(1, "stored", None, None)]
+
+    await world.database.write(lambda c: c.execute(original.update().values(biContent=b"abc", nStoredSize=3)))
+    purged = await purge(world)
+    assert (purged.messages, purged.originals, purged.size) == (1, 1, 3)
+    assert await world.database.read(lambda c: c.execute(select(original)).all()) == []

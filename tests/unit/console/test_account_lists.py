@@ -1,0 +1,189 @@
+"""Many accounts by a file, all of them or none; and who changed what."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pytest
+from sqlalchemy import Engine, update
+
+from db import accounts as table
+from db.engine import run_reading
+from db.tables import account_settings
+from tests.unit.console.conftest import CLIENT, TENANT, THUMBPRINT, USER, Run
+
+OTHER: Final = USER.replace("b", "d")
+HEADING: Final = "name,tenant_id,client_id,user_id,thumbprint,secure_certificate_access"
+LABORATORY: Final = f"laboratory,{TENANT},{CLIENT},{USER},{THUMBPRINT},no"
+FIELD: Final = f"field,{TENANT},{CLIENT},{OTHER},{THUMBPRINT},no"
+
+Stored = Callable[[], list[table.Account]]
+
+
+@pytest.fixture
+def stored(engine: Engine) -> Stored:
+    """What is in the table."""
+    return lambda: run_reading(engine, table.every)
+
+
+def csv_file(*lines: str, name: str = "accounts.csv", encoding: str = "utf-8") -> str:
+    Path(name).write_bytes("\r\n".join(lines).encode(encoding))
+    return name
+
+
+def test_a_file_adds_what_is_not_there_and_changes_what_is(run: Run, stored: Stored) -> None:
+    assert run("accounts", "import", csv_file(HEADING, LABORATORY)).exit_code == 0
+    result = run("accounts", "import", csv_file(f"{HEADING},folder", f"{LABORATORY},Archive", f"{FIELD},"), "--json")
+    assert result.exit_code == 0, result.stderr
+    told = {each["name"]: (each["place"], each["action"]) for each in json.loads(result.stdout)}
+    assert told == {"laboratory": ("line 2", "changed"), "field": ("line 3", "added")}
+    field, laboratory = stored()
+    assert (laboratory.settings.folder, laboratory.settings.user_id, laboratory.enabled) == ("Archive", USER, True)
+    assert (field.settings.folder, field.settings.user_id) == ("Inbox", OTHER)
+
+
+def test_what_the_file_does_not_name_stays(run: Run, stored: Stored) -> None:
+    run("accounts", "import", csv_file(f"{HEADING},folder,enabled", f"{LABORATORY},Archive,no"))
+    result = run("accounts", "import", csv_file(HEADING, LABORATORY), "--json")
+    assert [each["action"] for each in json.loads(result.stdout)] == ["unchanged"]
+    assert [(each.settings.folder, each.enabled) for each in stored()] == [("Archive", False)]
+
+
+def test_a_dry_run_tells_the_same_and_changes_nothing(run: Run, stored: Stored) -> None:
+    result = run("accounts", "import", csv_file(HEADING, LABORATORY), "--dry-run")
+    assert result.exit_code == 0
+    assert "laboratory" in result.stdout
+    assert "dry run" in result.stderr
+    assert stored() == []
+
+
+def test_all_that_is_wrong_is_told_with_its_line_and_nothing_is_changed(run: Run, stored: Stored) -> None:
+    file = csv_file(
+        f"{HEADING},colour",
+        f"{LABORATORY},",
+        f"field,{TENANT},nonsense,{OTHER},{THUMBPRINT[1:]},perhaps,blue",
+        f",{TENANT},{CLIENT},{OTHER},{THUMBPRINT},no,",
+        f"Laboratory,{TENANT},{CLIENT},{OTHER},{THUMBPRINT},no,",
+    )
+    result = run("accounts", "import", file)
+    assert result.exit_code == 1
+    for said in (
+        "line 2: there is no setting colour.",
+        "line 3: client_id: 'nonsense' is not an id",
+        "line 3: thumbprint: The certificate thumbprint is not usable: it has 39",
+        "line 3: secure_certificate_access: 'perhaps'",
+        "line 4: name is empty.",
+    ):
+        assert said in result.stderr
+    assert stored() == []
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        (LABORATORY.replace("laboratory", "LABORATORY"), "line 3: the name 'LABORATORY' stands in line 2, too."),
+        (LABORATORY.replace("laboratory", "field"), "line 3, account 'field': The account 'laboratory' imports this"),
+        (FIELD.replace("field", "field").replace(TENANT, CLIENT), "--tenant-id and --client-id are the same"),
+    ],
+)
+def test_accounts_that_exclude_each_other_are_refused_together(
+    run: Run, stored: Stored, second: str, said: str
+) -> None:
+    result = run("accounts", "import", csv_file(HEADING, LABORATORY, second))
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert stored() == []
+
+
+def test_a_new_account_needs_what_add_asks_for(run: Run, stored: Stored) -> None:
+    result = run("accounts", "import", csv_file("name,user_id", f"laboratory,{USER}"))
+    assert result.exit_code == 1
+    assert "A new account needs tenant_id, client_id, thumbprint as well." in result.stderr
+    assert stored() == []
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "encoding"), [(",", "utf-8-sig"), (";", "cp1252"), ("\t", "utf-8")], ids=["comma", "excel", "tab"]
+)
+def test_what_spreadsheets_save_is_read(run: Run, stored: Stored, delimiter: str, encoding: str) -> None:
+    lines = [line.replace(",", delimiter) for line in (HEADING, LABORATORY.replace("laboratory", "Évry n° 2"))]
+    result = run("accounts", "import", csv_file(*lines, encoding=encoding))
+    assert result.exit_code == 0, result.stderr
+    assert [each.settings.name for each in stored()] == ["Évry n° 2"]
+
+
+@pytest.mark.parametrize("form", ["csv", "toml"])
+def test_what_is_exported_can_be_imported_elsewhere(run: Run, stored: Stored, form: str) -> None:
+    run(
+        "accounts",
+        "import",
+        csv_file(f"{HEADING},after_import,move_to,enabled", f'{LABORATORY},move,"In/Done, 2026",no'),
+    )
+    run("accounts", "import", csv_file(HEADING, FIELD))
+    before = {each.settings.name: (each.settings, each.enabled) for each in stored()}
+    assert run("accounts", "export", "--output", f"all.{form}").exit_code == 0
+    for name in before:
+        run("accounts", "remove", name)
+    assert stored() == []
+    assert run("accounts", "import", f"all.{form}").exit_code == 0
+    assert {each.settings.name: (each.settings, each.enabled) for each in stored()} == before
+
+
+@pytest.mark.usefixtures("engine")
+def test_an_export_does_not_overwrite_unless_told_to(run: Run) -> None:
+    Path("all.csv").write_text("mine")
+    result = run("accounts", "export", "--output", "all.csv")
+    assert (result.exit_code, Path("all.csv").read_text()) == (1, "mine")
+    assert "--force" in result.stderr
+    assert run("accounts", "export", "--output", "all.csv", "--force").exit_code == 0
+    assert Path("all.csv").read_text() != "mine"
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(
+    ("name", "content", "status", "said"),
+    [
+        ("accounts.csv", "tenant_id,client_id\n", 1, "no heading with a column 'name'"),
+        ("accounts.csv", "name,folder,folder\n", 1, "a column twice: folder"),
+        ("accounts.csv", "name\nlaboratory,more\n", 1, "Line 2 has 2 cells, the heading 1."),
+        ("accounts.csv", 'name\n"laboratory\n', 1, "is not CSV"),
+        ("accounts.toml", "[[account]\n", 1, "It is not TOML"),
+        ("accounts.toml", "[accounts]\nname = 'x'\n", 1, "something else in it than tables [[account]]"),
+        ("accounts.toml", "account = 'x'\n", 1, "something else in it than tables [[account]]"),
+        ("accounts.txt", "name\n", 2, "does not tell its format"),
+    ],
+)
+def test_a_file_of_another_form_is_refused_with_its_reason(
+    run: Run, name: str, content: str, status: int, said: str
+) -> None:
+    Path(name).write_text(content)
+    result = run("accounts", "import", name)
+    assert (result.exit_code, said in result.stderr) == (status, True), result.stderr
+
+
+def test_history_tells_who_changed_what_also_of_removed_accounts(run: Run, engine: Engine) -> None:
+    run("accounts", "import", csv_file(HEADING, LABORATORY))
+    run("accounts", "update", "laboratory", "--folder", "Archive")
+    with engine.begin() as connection:
+        connection.execute(update(account_settings).values(sFolder="Elsewhere"))
+    run("accounts", "remove", "laboratory")
+    found = json.loads(run("accounts", "history", "laboratory", "--json").stdout)
+    assert [(each["action"], each["account"], each["who"] is None) for each in found] == [
+        ("added", "laboratory", False),
+        ("changed", "laboratory", False),
+        ("found", "laboratory", True),
+        ("removed", "laboratory", False),
+    ]
+    assert found[1]["changes"] == {"folder": {"before": "Inbox", "after": "Archive"}}
+    assert datetime.fromisoformat(found[0]["changed"]) == datetime(2026, 3, 31, 12, tzinfo=UTC)
+    shown = run("accounts", "history").stdout
+    assert "folder: Inbox" in shown
+    assert "another program" in shown
+
+
+@pytest.mark.usefixtures("engine")
+def test_history_of_nothing_says_so(run: Run) -> None:
+    assert "no account named 'nobody'" in run("accounts", "history", "nobody").stderr
+    assert "There are no accounts" in run("accounts", "history").stderr

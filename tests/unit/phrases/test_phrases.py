@@ -1,0 +1,76 @@
+"""A phrase is its English text, and can be said in another language, with what it was made of."""
+
+import copy
+import gettext
+import pickle
+
+import pytest
+
+from phrases import Phrase
+
+_FRENCH = {
+    "Account {name!r} is added.": "Le compte {name!r} est ajouté.",
+    "Certificate {thumbprint} expired.": "Le certificat {thumbprint} a expiré.",
+    "Make a new one.": "Créez-en un nouveau.",
+    "It failed: {reason}": "Échec : {reason}",
+    "Use {braces} as they are.": "Employez {braces} tels quels.",
+}
+
+
+class French(gettext.NullTranslations):
+    """A few phrases."""
+
+    def gettext(self, message: str) -> str:
+        return _FRENCH.get(message, message)
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        known = {"{n} action is due.": ("{n} action est due.", "{n} actions sont dues.")}
+        one, many = known.get(msgid1, (msgid1, msgid2))
+        return one if n < 2 else many  # French counts nought as one
+
+
+def test_it_is_its_english_text() -> None:
+    assert Phrase("Account {name!r} is added.", name="laboratory") == "Account 'laboratory' is added."
+
+
+def test_it_is_said_in_another_language() -> None:
+    phrase = Phrase("Account {name!r} is added.", name="laboratory")
+    assert phrase.said_by(French()) == "Le compte 'laboratory' est ajouté."
+
+
+@pytest.mark.parametrize(
+    ("n", "english", "french"),
+    [
+        (0, "0 actions are due.", "0 action est due."),
+        (1, "1 action is due.", "1 action est due."),
+        (2, "2 actions are due.", "2 actions sont dues."),
+    ],
+)
+def test_each_language_counts_in_its_way(n: int, english: str, french: str) -> None:
+    phrase = Phrase.counted("{n} action is due.", "{n} actions are due.", n=n)
+    assert (phrase, phrase.said_by(French())) == (english, french)
+
+
+def test_phrases_in_phrases_are_said_too() -> None:
+    expired = Phrase.joined(Phrase("Certificate {thumbprint} expired.", thumbprint="9F"), "", Phrase("Make a new one."))
+    phrase = Phrase("It failed: {reason}", reason=expired)
+    assert phrase == "It failed: Certificate 9F expired. Make a new one."
+    assert phrase.said_by(French()) == "Échec : Le certificat 9F a expiré. Créez-en un nouveau."
+
+
+def test_what_has_no_translation_stays_english() -> None:
+    assert Phrase("Nobody translated {this}.", this="me").said_by(French()) == "Nobody translated me."
+    assert Phrase("").said_by(French()) == ""
+
+
+def test_braces_of_others_are_left_alone() -> None:
+    assert Phrase.verbatim("{not} a field").said_by(French()) == "{not} a field"
+    assert Phrase("Use {braces} as they are.").said_by(French()) == "Employez {braces} tels quels."
+    assert Phrase("It failed: {reason}", reason="{x}").said_by(French()) == "Échec : {x}"
+
+
+def test_copies_remember_what_they_were_made_of() -> None:
+    phrase = Phrase.counted("{n} action is due.", "{n} actions are due.", n=3)
+    for same in (copy.deepcopy(phrase), pickle.loads(pickle.dumps(phrase))):  # noqa: S301  # our own bytes
+        assert same == phrase
+        assert same.said_by(French()) == "3 actions sont dues."
