@@ -52,9 +52,12 @@ def read(data: bytes, form: str) -> list[Entry]:
     return _from_csv(text) if form == "csv" else _from_toml(text)
 
 
-def written(rows: Sequence[Mapping[str, Any]], form: str) -> str:
-    """The same as text. Values: text, yes or no, a time, several texts; None is left out, or an empty cell."""
-    return _as_csv(rows) if form == "csv" else _as_toml(rows)
+def written(rows: Sequence[Mapping[str, Any]], form: str, *, names: Sequence[str]) -> str:
+    """The same as text. Values: text, yes or no, a time, several texts; None is left out, or an empty cell.
+
+    `names`: the heading of a CSV, which without any rows is a form to fill in.
+    """
+    return _as_csv(rows, names) if form == "csv" else _as_toml(rows)
 
 
 def _text(data: bytes) -> str:
@@ -123,8 +126,7 @@ def _plain(value: object) -> str | Sequence[str]:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def _as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    names = list(dict.fromkeys(name for row in rows for name in row))
+def _as_csv(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
     file = io.StringIO(newline="")
     writer = csv.writer(file)
     writer.writerow(names)

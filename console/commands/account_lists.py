@@ -4,7 +4,7 @@ Each value of a file is checked as the option of `accounts add` that it stands f
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -23,6 +23,7 @@ from db import accounts as table
 from db import history
 from db.engine import run_reading, run_writing
 from db.errors import AccountExists
+from db.filters import Filters
 from db.history import Action, Change, Value
 from phrases import Phrase
 
@@ -95,7 +96,7 @@ def export(invocation: Invocation, form: str | None, output: Path | None, force:
     form = form or (None if output is None else account_files.format_of(output)) or "csv"
     with invocation.gateway() as engine:
         found = run_reading(engine, table.every)
-    text = account_files.written([_exported(each) for each in found], form)
+    text = account_files.written([_exported(each) for each in found], form, names=_names_in_file())
     if output is None:
         click.echo(text.encode(), nl=False)
         return
@@ -110,6 +111,13 @@ def export(invocation: Invocation, form: str | None, output: Path | None, force:
     except OSError as exc:
         raise failure(Phrase("{path} cannot be written: {reason}.", path=output, reason=exc.strerror)) from exc
     tell(Phrase.counted("{n} account is in {path}.", "{n} accounts are in {path}.", n=len(found), path=output))
+
+
+def _names_in_file() -> list[str]:
+    settings = [
+        _OWN_NAMES.get(each.name, each.name) for each in fields(table.AccountSettings) if each.name != "filters"
+    ]
+    return [*settings, "enabled", *(each.name for each in fields(Filters))]
 
 
 def _exported(account: table.Account) -> dict[str, Any]:
