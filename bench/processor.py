@@ -19,7 +19,7 @@ from bench.stage import Stage, stage
 from console.roles import settle_down
 from graph.client import encode_segment
 from graph.mailbox import Mailbox
-from graph.messages import HEADERS_FIELD, MESSAGE_FIELDS
+from graph.messages import EXTENDED_PROPERTIES, HEADERS_FIELD, MESSAGE_FIELDS
 from graph.transport import tls_context
 from simulator.faults import Fault, FaultKind
 
@@ -27,7 +27,7 @@ _MESSAGES = 2000
 _MAILBOXES = 8
 # The same as ours: the simulator renders a message once for each way it is asked for.
 _SELECT = f"{MESSAGE_FIELDS},{HEADERS_FIELD}"
-_SIZE = "singleValueExtendedProperties($filter=id%20eq%20'Integer%200x0E08')"
+_EXPAND = EXTENDED_PROPERTIES.replace(" ", "%20")
 
 
 def main() -> None:
@@ -93,7 +93,7 @@ async def _bare(scene: Stage, ledger: list[dict[str, Any]]) -> float:
             async def work(user: str) -> None:
                 while waiting[user]:
                     path = f"users/{user}/messages/{encode_segment(waiting[user].pop())}"
-                    found = await get(f"{path}?$select={_SELECT}&$expand={_SIZE}")
+                    found = await get(f"{path}?$select={_SELECT}&$expand={_EXPAND}")
                     parts = []
                     if found["hasAttachments"] or "cid:" in found["body"]["content"]:
                         parts = (await get(f"{path}/attachments"))["value"]

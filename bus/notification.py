@@ -89,7 +89,7 @@ class Notification:
         if self.source is Source.OPERATOR:
             facts += f"\0{self.correlation}"  # asked for again, it is done again
         digest = hashlib.blake2b(facts.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
-        neighbourhood = what[-_ID_END:] if what.isascii() else ""
+        neighbourhood = what[-_ID_END:] if what.isascii() and what.isprintable() else ""
         return Message(MessageId(f"{self.account_id}.{neighbourhood}.{digest}"), self._to_json(), self.account_id)
 
     def _to_json(self) -> str:

@@ -58,6 +58,12 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
+def cut(text: str, length: int) -> str:
+    """What of a text fits a column of that length: in UTF-16 code units, by which SQL Server counts."""
+    whole = text.encode("utf-16-le")
+    return text if len(whole) <= 2 * length else whole[: 2 * length].decode("utf-16-le", "ignore")
+
+
 def identity() -> types.TypeEngine[int]:
     """A number that the database gives."""
     # SQLite counts by itself only on INTEGER.

@@ -77,8 +77,8 @@ def _piece(connection: Connection, *, table: Table, number: int, offset: int, le
         found = connection.scalar(read_piece(table, number, offset=offset, length=length))
         return None if found is None else bytes(found)
     # Any function of SQLite would have the whole value in memory.
-    there = select(table.c.biContent.is_not(None)).where(_number_column(table) == number)
-    if not connection.scalar(there):
+    column = _number_column(table)
+    if connection.scalar(select(column).where(column == number, table.c.biContent.is_not(None))) is None:
         return None
     with _driver(connection).blobopen(table.name, table.c.biContent.name, number, readonly=True) as blob:
         blob.seek(min(offset, len(blob)))

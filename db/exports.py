@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, case, select
 
 from db import copies
 from db.tables import attachment, header, message, original, recipient
@@ -77,7 +77,7 @@ def original_of(connection: Connection, message_id: int) -> Original | None:
             mime.nSize,
             mime.sSHA256,
             mime.nStoredSize,
-            mime.biContent.is_not(None).label("there"),
+            _is_there(mime.biContent),
         ).where(mime.nMessageID == message_id)
     ).one_or_none()
     return None if row is None else Original(row[0], row[1], row[2], row[3], row[4], there=bool(row[5]))
@@ -113,10 +113,15 @@ def message_of(connection: Connection, message_id: int) -> dict[str, Any] | None
 def attachments_of(connection: Connection, message_id: int) -> list[Attachment]:
     """The attachments, in their order; their contents are not read."""
     part = attachment.c
-    there = part.biContent.is_not(None).label("there")
+    there = _is_there(part.biContent)
     columns = [column for column in part if column is not part.biContent]
     rows = connection.execute(select(*columns, there).where(part.nMessageID == message_id).order_by(part.nPosition))
     return [Attachment(row.nAttachmentID, _attachment(row), row.nSize if row.there else None) for row in rows]
+
+
+def _is_there(content: ColumnElement[bytes]) -> ColumnElement[int]:
+    # A condition is no value on SQL Server; and as a value, SQLite would read the whole content for it.
+    return case((content.is_not(None), 1), else_=0).label("there")
 
 
 def _facts(row: Row[Any]) -> dict[str, Any]:

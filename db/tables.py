@@ -26,6 +26,12 @@ GRAPH_ID_LENGTH: Final = 700
 """Characters of a Graph id in a key. Exchange advises 512; 700 nvarchar and the account stay within the 1,700 bytes
 that an index key of SQL Server may have."""
 
+INTERNET_ID_LENGTH: Final = 998
+"""Characters of a `Message-ID`: what a line of a mail holds (RFC 5322)."""
+
+WORD_LENGTH: Final = 20
+"""Characters of what Graph has a few fixed words for, as an importance."""
+
 metadata = MetaData(
     naming_convention={
         "pk": "PK_%(table_name)s",
@@ -86,15 +92,15 @@ message = Table(
     # No foreign key: an account may be removed, its messages stay.
     Column("nAccountID", BigInteger, nullable=False),
     Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH), nullable=False),
-    Column("sInternetMessageID", Unicode(998)),
+    Column("sInternetMessageID", Unicode(INTERNET_ID_LENGTH)),
     Column("sConversationID", Unicode(GRAPH_ID_LENGTH)),
     Column("sSubject", long_text()),
     Column("sFromName", long_text()),
     Column("sFromAddress", long_text()),
     Column("dtSent", UtcDateTime),
     Column("dtReceived", UtcDateTime),
-    Column("sImportance", Unicode(20)),
-    Column("sBodyType", Unicode(20)),
+    Column("sImportance", Unicode(WORD_LENGTH)),
+    Column("sBodyType", Unicode(WORD_LENGTH)),
     Column("sBody", long_text()),
     Column("bHasAttachments", flag(), nullable=False),
     Column("dtImported", UtcDateTime, nullable=False),
@@ -106,7 +112,7 @@ message = Table(
     Column("dtCreated", UtcDateTime),
     # A JSON array of names; null where there are none.
     Column("sCategories", long_text()),
-    Column("sFlagStatus", Unicode(20)),
+    Column("sFlagStatus", Unicode(WORD_LENGTH)),
     Column("sConversationIndex", long_text()),
     # The body as a reader sees it, without HTML.
     Column("sBodyText", long_text()),
@@ -165,7 +171,7 @@ seen = Table(
     Column("nSeenID", identity(), primary_key=True, autoincrement=True),
     Column("nAccountID", BigInteger, nullable=False),
     Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH), nullable=False),
-    Column("sInternetMessageID", Unicode(998)),
+    Column("sInternetMessageID", Unicode(INTERNET_ID_LENGTH)),
     Column("sFromAddress", long_text()),
     Column("dtReceived", UtcDateTime),
     Column("nSize", BigInteger),
@@ -405,7 +411,7 @@ message_trace = Table(
     Column("nAccountID", BigInteger),
     Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH)),
     # Known once it was fetched.
-    Column("sInternetMessageID", Unicode(998)),
+    Column("sInternetMessageID", Unicode(INTERNET_ID_LENGTH)),
     Column("sSubject", Unicode(400)),
     Column("sSource", Unicode(20)),
     Column("sCorrelationID", Unicode(64)),

@@ -11,8 +11,17 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, func, insert, or_, select
 
+from db.columns import cut
 from db.keys import in_queries
-from db.tables import GRAPH_ID_LENGTH, account_settings, duplicate, message, message_trace, seen
+from db.tables import (
+    GRAPH_ID_LENGTH,
+    INTERNET_ID_LENGTH,
+    account_settings,
+    duplicate,
+    message,
+    message_trace,
+    seen,
+)
 
 SUBJECT_LENGTH: Final = 400
 """Characters of a subject that are kept."""
@@ -248,12 +257,12 @@ def _as_written(internet_message_id: str) -> list[str]:
 
 def _columns(row: TraceRow) -> dict[str, Any]:
     graph_id = row.graph_id
-    if graph_id is not None and (len(graph_id) > GRAPH_ID_LENGTH or _LONE_SURROGATE.search(graph_id)):
-        graph_id = None  # cut, it would be the id of no message, or of another
+    if graph_id is not None and (len(graph_id) > GRAPH_ID_LENGTH or not graph_id.isprintable()):
+        graph_id = None  # cut or cleaned, it would be the id of no message, or of another
     return {
         "nAccountID": row.account_id,
         "sGraphMessageID": graph_id,
-        "sInternetMessageID": _text(row.internet_message_id, 998),
+        "sInternetMessageID": _text(row.internet_message_id, INTERNET_ID_LENGTH),
         "sSubject": _text(row.subject, SUBJECT_LENGTH),
         "sSource": _text(row.source, 20),
         "sCorrelationID": _text(row.correlation, 64),
@@ -273,7 +282,10 @@ def _columns(row: TraceRow) -> dict[str, Any]:
 
 def _text(value: str | None, length: int | None) -> str | None:
     """As a column takes it: what a malformed notification says must not keep the rows of others from being written."""
-    return None if value is None else _LONE_SURROGATE.sub("\ufffd", value).replace("\x00", "\ufffd")[:length]
+    if value is None:
+        return None
+    whole = _LONE_SURROGATE.sub("\ufffd", value).replace("\x00", "\ufffd")
+    return whole if length is None else cut(whole, length)
 
 
 def _row(row: Any) -> TraceRow:  # noqa: ANN401  # SQLAlchemy's type of a row of eighteen columns names each of them

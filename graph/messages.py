@@ -34,6 +34,14 @@ _AS_SENT: Final = {"Prefer": "outlook.allow-unsafe-html"}
 """Without it Graph takes script and the like out of a body."""
 SIZE_PROPERTY: Final = "Integer 0x0E08"
 """PidTagMessageSize: the bytes a message takes, attachments included; Graph has no field for it."""
+ATTACHED_PROPERTY: Final = "Boolean 0x0E1B"
+"""PidTagHasAttachments (MS-OXCMSG): whether anything is attached, shown in the body or not; `hasAttachments` is false
+where all of it is said to be inline, as some programs say of files, too. That Graph gives it is unconfirmed: where it
+does not, `hasAttachments` and the body decide."""
+EXTENDED_PROPERTIES: Final = (
+    f"singleValueExtendedProperties($filter=id eq '{SIZE_PROPERTY}' or id eq '{ATTACHED_PROPERTY}')"
+)
+"""What a message is asked for with `$expand`."""
 ATTACHMENT_FIELDS: Final = "id,name,contentType,size,isInline"
 FOLDER_PAGE: Final = 1000
 """Messages on a page of `MailReader.folder_page`: the most Graph gives (section 7)."""
@@ -103,7 +111,9 @@ class MailReader:
         self._client = client
 
     async def message(self, mailbox: Mailbox, message_id: str, *, with_headers: bool = False) -> dict[str, Any]:
-        """The message as it is now: MESSAGE_FIELDS, and `singleValueExtendedProperties` with its size.
+        """The message as it is now: MESSAGE_FIELDS, and SIZE_PROPERTY and ATTACHED_PROPERTY.
+
+        These stand in `singleValueExtendedProperties`.
 
         `with_headers`: `internetMessageHeaders` as well. The body is as it was sent, script included.
 
@@ -113,9 +123,8 @@ class MailReader:
             ItemGone: the message is not there (any more).
             MailboxNotFound: neither is the mailbox.
         """
-        expand = f"singleValueExtendedProperties($filter=id eq '{SIZE_PROPERTY}')"
         fields = f"{MESSAGE_FIELDS},{HEADERS_FIELD}" if with_headers else MESSAGE_FIELDS
-        params = {"$select": fields, "$expand": expand}
+        params = {"$select": fields, "$expand": EXTENDED_PROPERTIES}
         path = message_path(mailbox, message_id)
         try:
             return object_in(await self._client.request(mailbox, "GET", path, params=params, headers=_AS_SENT))

@@ -19,7 +19,7 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from processor.errors import MessageChanged
 from processor.file_names import FileNames, extension_for
-from processor.mapping import Json, Texts, kind_of, size_of
+from processor.mapping import LARGEST_SIZE, Json, Texts, kind_of, size_of
 from processor.spool import IN_MEMORY, Spool
 from processor.unpacking import Unpacker, is_packed
 
@@ -29,6 +29,7 @@ _BEGINS_AS: Final = ((b"BEGIN:VCALENDAR", "event"), (b"BEGIN:VCARD", "contact"))
 _BEFORE_THE_BEGINNING: Final = b"\xef\xbb\xbf \t\r\n"
 _HEAD_BYTES: Final = 64
 _WORD_LENGTH: Final = 100
+_NO_ID: Final = "MalformedAttachmentId: it cannot be asked for by the id that Graph gave it."
 _EXTENSIONS: Final = {"message": ".eml", "event": ".ics", "contact": ".vcf"}
 # What one attachment can do to an answer that holds all of them.
 _MAYBE_ONE_OF_THEM: Final = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.GATEWAY_TIMEOUT})
@@ -40,6 +41,10 @@ class AttachmentLimits:
 
     attachment_mb: int = 150
     message_mb: int = 150
+
+
+class _NoId(Exception):
+    """Graph can be asked for no such attachment."""
 
 
 class _TooLarge(Exception):
@@ -146,6 +151,8 @@ class _Order:
             entry = await self._with_details(kind, entry)
             row = _row(position, entry, kind, texts)
             return row if kind == "reference" else _with_content(row, await self._content(kind, entry))
+        except _NoId:
+            return replace(_row(position, entry, kind, texts), state="unreadable", state_detail=_NO_ID)
         except _TooLarge as exc:
             return replace(_row(position, entry, kind, texts), state="too_large", state_detail=str(exc))
         except ItemGone as exc:
@@ -165,7 +172,7 @@ class _Order:
         small_picture = kind == "file" and entry.get("isInline") is True and _whole(entry.get("size")) <= IN_MEMORY
         if self._whole or not (small_picture or kind == "reference"):
             return entry
-        details = await self._reader.attachment(self._mailbox, self._message_id, str(entry.get("id")))
+        details = await self._reader.attachment(self._mailbox, self._message_id, _id_of(entry))
         return {**details, "id": entry.get("id")}
 
     async def _content(self, kind: str, entry: Json) -> _Content:
@@ -175,7 +182,7 @@ class _Order:
             digest = hashlib.sha256(inline_bytes).hexdigest()
             content = _Content(inline_bytes, len(inline_bytes), digest, inline_bytes[:_HEAD_BYTES])
         else:
-            asked = self._reader.attachment_content(self._mailbox, self._message_id, str(entry.get("id")))
+            asked = self._reader.attachment_content(self._mailbox, self._message_id, _id_of(entry))
             with ExitStack() as own:
                 async with asked as pieces:
                     content = await self._received(pieces, own)
@@ -211,6 +218,14 @@ class _Order:
         if not self._ids.issuperset(entry.get("id") for entry in listed):
             raise MessageChanged(f"The attachments changed while the message was being fetched: {gone}") from gone
         self._is_still_there = True
+
+
+def _id_of(entry: Json) -> str:
+    found = entry.get("id")
+    # What is no character to print could go into no address.
+    if not isinstance(found, str) or not found or not found.isprintable():
+        raise _NoId
+    return found
 
 
 def _row(position: int, entry: Json, kind: str, texts: Texts) -> AttachmentRecord:
@@ -281,4 +296,4 @@ def _decoded(entry: Json) -> bytes | None:
 
 
 def _whole(value: object) -> int:
-    return value if isinstance(value, int) and value >= 0 else 0
+    return value if isinstance(value, int) and 0 <= value <= LARGEST_SIZE else 0

@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import re
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -26,14 +25,13 @@ from processor.filters import MailFilter
 from processor.headers import NAMES, Kept
 from processor.mapping import Json, Texts, facts_of, may_have_attachments, message_record, seen_record
 from processor.originals import OriginalFetcher
-from processor.plain_text import plain_text
+from processor.plain_text import LONGEST_LAID_OUT, LONGEST_READ, plain_text
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 # A 404 right after a notification is normal (graph.md, section 11): Exchange replicates.
 _GONE_AGAIN_AFTER_SECONDS: Final = (0.5, 2.0)
 _NOT_STORED: Final = frozenset({"too_large", "unreadable", "gone"})
-_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SOON_LAID_OUT: Final = 4096
 """Characters of HTML that become text in less time than a thread takes to begin."""
 
@@ -62,14 +60,15 @@ _RESULTS: Final = {
 class Outcome:
     """The result; when the mailbox received the message, and of an imported one how many attachments came with it.
 
-    `replaced_characters`: how many of its texts were no characters, and are U+FFFD in the database. `reason` and
-    `rule`: of one that is only seen, what left it out.
+    `replaced_characters`: how many of its texts were no characters, and are U+FFFD in the database. `shortened_texts`:
+    how many were longer than their columns. `reason` and `rule`: of one that is only seen, what left it out.
     """
 
     result: Result
     attachments: int = 0
     received: datetime | None = None
     replaced_characters: int = 0
+    shortened_texts: int = 0
     reason: str | None = None
     rule: str | None = None
 
@@ -111,9 +110,11 @@ def message_id_of(notification: Notification) -> str:
                 graph_id_length=GRAPH_ID_LENGTH,
             ),
         )
-    if _LONE_SURROGATE.search(notification.message_id):
+    # No database takes half a character in a key, and one none that is NUL: it would refuse all that it is asked with.
+    if not notification.message_id.isprintable():
         raise Unprocessable(
-            "MalformedNotification", Phrase("The message id holds half a character, as no id of Graph does.")
+            "MalformedNotification",
+            Phrase("The message id holds what is no character to print, as no id of Graph does."),
         )
     return notification.message_id
 
@@ -141,6 +142,8 @@ class Importer:
         self._originals = OriginalFetcher(reader, limit_mb=limits.message_mb) if keep_mime else None
         self._clock = clock
         self._sleep = sleep
+        # One large body at a time: it takes several times its length in memory.
+        self._large_body = asyncio.Lock()
 
     async def run(
         self,
@@ -203,14 +206,20 @@ class Importer:
                 headers=self._headers,
             )
             record = dataclasses.replace(
-                record, body_text=await _readable(record), after_import=then, original=original
+                record, body_text=await self._readable(record), after_import=then, original=original
             )
             result = _RESULTS[await self._written(record, replacing=replacing, even_copy=even_copy)]
         if result in {Result.KNOWN, Result.DUPLICATE}:
             return Outcome(result, received=record.received)
         _tell_of_missing(record)
         listed = sum(each.parent_position is None for each in attachments)
-        return Outcome(result, listed, record.received, replaced_characters=texts.replaced)
+        return Outcome(
+            result,
+            listed,
+            record.received,
+            replaced_characters=texts.replaced,
+            shortened_texts=texts.shortened,
+        )
 
     async def _left_out(self, record: SeenRecord) -> Outcome:
         result = _RESULTS[await self._store.note_seen(record)]
@@ -255,6 +264,20 @@ class Importer:
     async def _ask(self, mailbox: Mailbox, message_id: str) -> Json:
         return await self._reader.message(mailbox, message_id, with_headers=self._headers != ())
 
+    async def _readable(self, record: MessageRecord) -> str | None:
+        """The body without HTML."""
+        if record.body is None or (record.body_type or "").lower() != "html":
+            return record.body
+        if len(record.body) < _SOON_LAID_OUT:
+            return plain_text(record.body)
+        if len(record.body) <= LONGEST_LAID_OUT:
+            return await asyncio.to_thread(plain_text, record.body)
+        if len(record.body) > LONGEST_READ:
+            log.warning("body_text_left_out", characters=len(record.body), most=LONGEST_READ)
+            return None
+        async with self._large_body:
+            return await asyncio.to_thread(plain_text, record.body)
+
 
 def _tell_of_missing(record: MessageRecord) -> None:
     for each in record.attachments:
@@ -263,12 +286,3 @@ def _tell_of_missing(record: MessageRecord) -> None:
     original = record.original
     if original is not None and original.state in _NOT_STORED:
         log.warning("original_not_stored", state=original.state, detail=original.state_detail)
-
-
-async def _readable(record: MessageRecord) -> str | None:
-    """The body without HTML."""
-    if record.body is None or (record.body_type or "").lower() != "html":
-        return record.body
-    if len(record.body) < _SOON_LAID_OUT:
-        return plain_text(record.body)
-    return await asyncio.to_thread(plain_text, record.body)

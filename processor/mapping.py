@@ -9,8 +9,10 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from db.columns import cut
 from db.messages import AttachmentRecord, HeaderRecord, MessageRecord, RecipientRecord
 from db.seen import SeenRecord
+from db.tables import GRAPH_ID_LENGTH, INTERNET_ID_LENGTH, WORD_LENGTH
 from processor.filters import Facts, LeftOut
 
 Json = dict[str, Any]
@@ -21,23 +23,36 @@ _KINDS: Final = {
     "#microsoft.graph.itemattachment": "item",
     "#microsoft.graph.referenceattachment": "reference",
 }
-# Exchange may give the property back without the leading zero it was asked with.
+# Exchange may give a property back without the leading zero it was asked with.
 _SIZE_PROPERTY: Final = re.compile("integer 0x0*e08", re.IGNORECASE)
+_ATTACHED_PROPERTY: Final = re.compile("boolean 0x0*e1b", re.IGNORECASE)
 # A scheme has no letter case: a body of CID: shows its pictures just as well.
 _SHOWN_BY_ID: Final = re.compile("cid:", re.IGNORECASE)
+LARGEST_SIZE: Final = 2**63 - 1
+"""Bytes; more is no size, and no column holds it."""
 _UNSTORABLE: Final = re.compile("[\ud800-\udfff\x00]")
 
 
 class Texts:
-    """Takes texts from Graph's JSON, and counts the characters that no database takes."""
+    """Takes texts from Graph's JSON, and counts the characters that no database takes, and what was too long."""
 
     def __init__(self) -> None:
         self.replaced = 0
+        self.shortened = 0
 
-    def take(self, value: object) -> str | None:
-        """The text with U+FFFD in place of each lone surrogate and NUL; None for what is no text."""
+    def take(self, value: object, *, most: int | None = None) -> str | None:
+        """The text with U+FFFD in place of each lone surrogate and NUL; None for what is no text.
+
+        `most`: the length of its column, as `db.columns.cut` counts; the rest is cut off.
+        """
         if not isinstance(value, str):
             return None
+        whole = self._storable(value)
+        fitting = whole if most is None else cut(whole, most)
+        self.shortened += fitting != whole
+        return fitting
+
+    def _storable(self, value: str) -> str:
         if not _UNSTORABLE.search(value):
             return value
         # Through UTF-16, so that a pair that arrived as two escapes becomes one character again.
@@ -67,8 +82,8 @@ def message_record(
     return MessageRecord(
         account_id=account_id,
         graph_message_id=graph_message_id,
-        internet_message_id=text(message.get("internetMessageId")),
-        conversation_id=text(message.get("conversationId")),
+        internet_message_id=text(message.get("internetMessageId"), most=INTERNET_ID_LENGTH),
+        conversation_id=text(message.get("conversationId"), most=GRAPH_ID_LENGTH),
         subject=text(message.get("subject")),
         from_name=author[0],
         from_address=author[1],
@@ -76,8 +91,8 @@ def message_record(
         sender_address=sender[1],
         sent=time(message.get("sentDateTime")),
         received=time(message.get("receivedDateTime")),
-        importance=text(message.get("importance")),
-        body_type=text(body.get("contentType")),
+        importance=text(message.get("importance"), most=WORD_LENGTH),
+        body_type=text(body.get("contentType"), most=WORD_LENGTH),
         body=text(body.get("content")),
         has_attachments=message.get("hasAttachments") is True,
         correlation=correlation,
@@ -85,11 +100,11 @@ def message_record(
         attachments=attachments,
         created=time(message.get("createdDateTime")),
         categories=[each for each in map(text, _listed(message.get("categories"))) if each],
-        flag_status=text(flag.get("flagStatus")),
+        flag_status=text(flag.get("flagStatus"), most=WORD_LENGTH),
         conversation_index=text(message.get("conversationIndex")),
         read=_yes_or_no(message.get("isRead")),
         web_link=text(message.get("webLink")),
-        parent_folder_id=text(message.get("parentFolderId")),
+        parent_folder_id=text(message.get("parentFolderId"), most=GRAPH_ID_LENGTH),
         change_key=text(message.get("changeKey")),
         size=size_of(message),
         headers=list(_headers(message, headers, texts)),
@@ -103,7 +118,7 @@ def seen_record(account_id: int, graph_message_id: str, message: Json, why: Left
     return SeenRecord(
         account_id=account_id,
         graph_message_id=graph_message_id,
-        internet_message_id=texts.take(message.get("internetMessageId")),
+        internet_message_id=texts.take(message.get("internetMessageId"), most=INTERNET_ID_LENGTH),
         from_address=author[1],
         received=time(message.get("receivedDateTime")),
         size=size_of(message),
@@ -132,8 +147,12 @@ def _yes_or_no(value: object) -> bool | None:
 
 
 def may_have_attachments(message: Json) -> bool:
-    """True when attachments must be listed: `hasAttachments` is false where all of them are inline."""
-    if message.get("hasAttachments") is not False:
+    """True when attachments must be listed: `hasAttachments` is false where all of them are inline.
+
+    The property of Exchange counts those as well; where Graph gives none, the body is searched for one that it shows.
+    """
+    attached = _extended(message, _ATTACHED_PROPERTY)
+    if message.get("hasAttachments") is not False or str(attached).lower() == "true":
         return True
     content = _object(message.get("body")).get("content")
     return isinstance(content, str) and _SHOWN_BY_ID.search(content) is not None
@@ -153,9 +172,15 @@ def facts_of(message: Json) -> Facts:
 
 def size_of(message: Json) -> int | None:
     """Bytes of the whole message, from the extended property 0x0E08; None when Graph does not say."""
+    size = _whole_number(_extended(message, _SIZE_PROPERTY))
+    return size if size is not None and 0 <= size <= LARGEST_SIZE else None
+
+
+def _extended(message: Json, name: re.Pattern[str]) -> object:
+    """The value of an extended property; None when Graph does not say."""
     for item in _listed(message.get("singleValueExtendedProperties")):
-        if isinstance(item, dict) and _SIZE_PROPERTY.fullmatch(str(item.get("id"))):
-            return _whole_number(item.get("value"))
+        if isinstance(item, dict) and name.fullmatch(str(item.get("id"))):
+            return item.get("value")
     return None
 
 

@@ -1,43 +1,158 @@
-"""HTML bodies as plain text, for programs that search or show no HTML."""
+"""HTML bodies as plain text, for programs that search or show no HTML.
 
-from typing import Final
+Bounded for whatever a stranger sends: time grows with the length, and memory stays at a few times it.
+"""
+
+import re
+from io import StringIO
+from typing import Any, Final
 
 from inscriptis import get_text
 from inscriptis.css_profiles import CSS_PROFILES
+from inscriptis.model.attribute import DEFAULT_ATTRIBUTE_MAP
 from inscriptis.model.config import ParserConfig
+from inscriptis.model.css import CssParse
+from inscriptis.model.html_document_state import HtmlDocumentState
+from inscriptis.model.html_element import HtmlElement
+from inscriptis.model.table import Table
+from inscriptis.model.tag import CustomHtmlTagHandlerMapping
+from inscriptis.model.tag.table_tag import table_end_handler
 from lxml import etree
-from lxml.html import HTMLParser, document_fromstring
 
-_MOST_LAID_OUT: Final = 256 * 1024
+LONGEST_LAID_OUT: Final = 256 * 1024
 """Characters of HTML that are laid out, tables as columns: it takes some milliseconds for each 10,000."""
-_INVISIBLE: Final = ("script", "style", "head", "template", "noscript", "title")
+LONGEST_READ: Final = 32 * 1024 * 1024
+"""Characters of HTML of which text is made at all; some seconds for a body of that length."""
+
+_MOST_OF_TABLES: Final = 4 * 1024 * 1024
+"""Characters that all tables of a body may take with what fills up their columns: one long cell widens every row."""
+_DEEPEST: Final = 1_600
+"""Elements in one another: for each end tag the parser goes through those that are open."""
+_PIECE: Final = 64 * 1024
+_SPACE: Final = re.compile(r"\s+")
+_INVISIBLE: Final = frozenset({"script", "style", "head", "template", "noscript", "title"})
+_WITHIN_A_LINE: Final = frozenset(
+    {"a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "del", "dfn", "em", "font", "i", "ins", "kbd", "label"}
+).union({"mark", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "tt", "u", "var", "wbr"})
 
 
 def plain_text(html: str) -> str | None:
     """What a reader sees of it, tables in columns and lists with bullets. Takes its time: call it on a thread.
 
-    What is very large, or nested deeper than the layout goes, becomes text without layout. None: nothing could be
-    read of it.
+    What is very large, nested deeper than the layout goes, or swells in it, becomes text without layout. None: nothing
+    could be read of it, or it is longer than LONGEST_READ.
     """
-    if len(html) <= _MOST_LAID_OUT:
+    if len(html) <= LONGEST_LAID_OUT:
         laid_out = _laid_out(html)
         if laid_out:
             return laid_out
-    return _bare(html)
+    return _bare(html) if len(html) <= LONGEST_READ else None
+
+
+class _Swells(Exception):
+    """The layout would be many times as long as the text."""
 
 
 def _laid_out(html: str) -> str | None:
+    room = _Room()
+    handlers = CustomHtmlTagHandlerMapping(start_tag_mapping={}, end_tag_mapping={"table": room.end_table})
+    config = ParserConfig(css=CSS_PROFILES["strict"], custom_html_tag_handler_mapping=handlers)
+    config.attribute_handler.attribute_mapping = {**DEFAULT_ATTRIBUTE_MAP, "style": _style}
     try:
-        return str(get_text(html, ParserConfig(css=CSS_PROFILES["strict"]))).strip()
-    except (etree.LxmlError, ValueError, RecursionError):
+        return str(get_text(html, config)).strip()
+    except (etree.LxmlError, ValueError, RecursionError, _Swells):
         return None
+
+
+def _style(value: str, element: HtmlElement) -> None:
+    """A style without its lengths: a mail could ask for 100,000 columns of indentation in each of its lines."""
+    lengths = element.padding_inline, element.margin_before, element.margin_after
+    CssParse.attr_style(value, element)
+    element.padding_inline, element.margin_before, element.margin_after = lengths
+
+
+class _Room:
+    """What is left for the tables of one body."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_OF_TABLES
+
+    def end_table(self, state: HtmlDocumentState) -> None:
+        """Take the room that the innermost open table needs, and have it laid out."""
+        if state.current_table:
+            self._left -= _room_of(state.current_table[-1])
+        if self._left < 0:
+            raise _Swells
+        table_end_handler(state)
+
+
+def _room_of(table: Table) -> int:
+    """Characters of a table: each of its lines is as long as its columns together."""
+    lines = 0
+    widths: list[int] = []
+    for row in table.rows:
+        lines += max((cell.normalize_blocks() for cell in row.columns), default=1)
+        widths.extend([0] * (len(row.columns) - len(widths)))
+        for column, cell in enumerate(row.columns):
+            widths[column] = max(widths[column], cell.width + 1)
+    return lines * sum(widths)
+
+
+class _TooDeep(Exception):
+    """More elements are in one another than in any mail."""
+
+
+class _Words:
+    """Takes what the parser finds (https://lxml.de/parsing.html, the target parser interface), keeps words in lines."""
+
+    def __init__(self) -> None:
+        self._text = StringIO()
+        self._line = StringIO()
+        self._depth = 0
+        self._hidden = 0
+
+    def start(self, tag: str, _attributes: object) -> None:
+        """An element begins."""
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise _TooDeep
+        self._hidden += tag in _INVISIBLE
+        if tag not in _WITHIN_A_LINE:
+            self._end_line()
+
+    def end(self, tag: str) -> None:
+        """An element ends."""
+        self._depth -= 1
+        self._hidden -= tag in _INVISIBLE
+        if tag not in _WITHIN_A_LINE:
+            self._end_line()
+
+    def data(self, text: str) -> None:
+        """Text, or a part of it."""
+        if not self._hidden:
+            self._line.write(text)
+
+    def close(self) -> str:
+        """All lines."""
+        self._end_line()
+        return self._text.getvalue().rstrip("\n")
+
+    def _end_line(self) -> None:
+        if not self._line.tell():
+            return
+        line = _SPACE.sub(" ", self._line.getvalue()).strip()
+        self._line = StringIO()
+        if line:
+            self._text.write(f"{line}\n")
 
 
 def _bare(html: str) -> str | None:
+    """Without a tree, which takes twenty times the length of the HTML, and hours for an element of many attributes."""
+    target: Any = _Words()  # for stubs that speak of bytes
+    parser = etree.HTMLParser(target=target, huge_tree=True, remove_comments=True)
     try:
-        tree = document_fromstring(html, parser=HTMLParser(huge_tree=True, remove_comments=True))
-    except (etree.LxmlError, ValueError):
+        for start in range(0, len(html), _PIECE):
+            parser.feed(html[start : start + _PIECE])
+        return str(parser.close()) or None
+    except (etree.LxmlError, ValueError, _TooDeep):
         return None
-    etree.strip_elements(tree, *_INVISIBLE, with_tail=False)
-    lines = (" ".join(str(line).split()) for line in tree.itertext())
-    return "\n".join(line for line in lines if line) or None

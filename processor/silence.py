@@ -45,7 +45,10 @@ class SilenceWatch:
             return
         suspected = await self._database.read(lambda connection: missed.suspected(connection, late))
         in_time = [
-            key for key, received in suspected.items() if notifications[key].received <= received + NOTIFIED_WITHIN
+            # In this order: a mail may bear the last moment of the calendar.
+            key
+            for key, received in suspected.items()
+            if notifications[key].received - NOTIFIED_WITHIN <= received
         ]
         if in_time:
             await self._database.write(lambda connection: missed.retract(connection, in_time))

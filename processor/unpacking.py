@@ -23,6 +23,8 @@ _SIGNED_CLEAR: Final = "multipart/signed"
 _TNEF: Final = frozenset({tnef.CONTENT_TYPE, "application/vnd.ms-tnef"})
 _TNEF_NAME: Final = "winmail.dat"
 _SIGNED_NAME: Final = ".p7m"
+_PROTECTED: Final = "application/x-microsoft-rpmsg-message"
+_PROTECTED_NAME: Final = ".rpmsg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +143,17 @@ def _way_of(record: AttachmentRecord) -> _Way | None:
         return _Way("smime" if record.origin == "smime" else "item", mime.attachments_in)
     if record.kind != "file":
         return None
+    if kind == _PROTECTED or name.endswith(_PROTECTED_NAME):
+        return _Way("graph", _sealed)
     if kind in _TNEF or name == _TNEF_NAME:
         return _Way("tnef", tnef.attachments_in)
     if kind in _SIGNED_OPAQUE or name.endswith(_SIGNED_NAME):
         return _Way("smime", partial(smime.pieces_in, is_clear=kind == _SIGNED_CLEAR))
     return None
+
+
+def _sealed(_content: bytes) -> Iterator[Piece]:
+    raise NotUnpacked("It is encrypted (Microsoft's rights management): only Microsoft's programs open it.")
 
 
 def _content(record: AttachmentRecord) -> bytes:

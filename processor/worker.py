@@ -387,6 +387,8 @@ class Processor:
         if outcome.replaced_characters:
             self._metrics.replaced_characters.inc(outcome.replaced_characters)
             log.warning("characters_replaced", characters=outcome.replaced_characters)
+        if outcome.shortened_texts:
+            log.warning("texts_shortened", texts=outcome.shortened_texts)
         facts = {} if outcome.reason is None else {"reason": outcome.reason}
         log.info(_EVENTS[outcome.result], attachments=outcome.attachments, seconds=round(seconds, 3), **facts)
 

@@ -112,8 +112,8 @@ def json_answer(value: object, status: int = 200, content_type: str = JSON_TYPE)
 
 
 def json_bytes(value: object) -> bytes:
-    """Return `value` as compact JSON in UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    """Return `value` as compact JSON in UTF-8; half a character, as Exchange holds some, as its escape."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
 def error_body(error: GraphError, request_id: str, client_request_id: str, now: datetime) -> bytes:

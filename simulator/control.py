@@ -10,6 +10,7 @@ from simulator.calls import Answer, Call, GraphError, json_answer
 from simulator.delivery import Delivery
 from simulator.faults import Faults, fault_from_dict
 from simulator.mailboxes import Mailbox, MailboxState
+from simulator.mime_mail import letter_from
 from simulator.notifications import LifecycleEvent
 from simulator.post_office import PostOffice
 from simulator.subscriptions import Subscription, Subscriptions
@@ -59,6 +60,7 @@ class Control:
             ("DELETE", "faults"): self._remove_faults,
             ("GET", "subscriptions"): self._get_subscriptions,
             ("POST", "lifecycle"): self._send_lifecycle,
+            ("POST", "mail"): self._deliver_mail,
             ("POST", "messages"): self._act_on_message,
             ("DELETE", "tokens"): self._revoke_tokens,
         }
@@ -182,6 +184,17 @@ class Control:
         wanted = body.get("subscription_id")
         chosen = [self._subscription(str(wanted))] if wanted else self._subscriptions.all()
         return {"sent": sum(self._delivery.send_lifecycle(subscription, event) for subscription in chosen)}
+
+    async def _deliver_mail(self, body: dict[str, Any], _name: str) -> object:
+        mailbox = self._mailbox(_text(body, "mailbox"))
+        encoded = _text(body, "mime")
+        try:
+            raw = base64.b64decode(encoded, validate=True)
+        except ValueError as exc:
+            msg = "mime is not base64"
+            raise ValueError(msg) from exc
+        delivered = self._post_office.deliver(mailbox, letter_from(raw), str(body.get("folder", "inbox")))
+        return {"message_id": delivered.message_id}
 
     async def _act_on_message(self, body: dict[str, Any], name: str) -> object:
         mailbox = self._mailbox(_text(body, "mailbox"))

@@ -1,5 +1,6 @@
 """A typed client of the control API, for programs that run the simulator as a process of its own."""
 
+import base64
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -149,6 +150,11 @@ class SimulatorControl:
         """Send a lifecycle notification for one subscription or all; returns how many."""
         body = {"event": str(event), "subscription_id": subscription_id}
         return int((await self._call("POST", "lifecycle", _given(body)))["sent"])
+
+    async def deliver_mime(self, mailbox: str, raw: bytes, folder: str = "inbox") -> str:
+        """Let a mail arrive as it comes over the wire (RFC 5322); returns its immutable id."""
+        body = {"mailbox": mailbox, "mime": base64.b64encode(raw).decode(), "folder": folder}
+        return str((await self._call("POST", "mail", body))["message_id"])
 
     async def remove_message(self, mailbox: str, message_id: str) -> bool:
         """Delete a message for good, as its owner would."""

@@ -2,7 +2,7 @@
 
 import html
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -105,7 +105,8 @@ class Letter:
     """A mail; `sent` must be aware.
 
     Of what is `None`, delivery fills in `sent`, `conversation_id` and, but for a draft, `internet_message_id`;
-    `subject` and `sender` stay null.
+    `subject` and `sender` stay null. `type_name`: the `@odata.type` of a mail of a derived type. `raw`: the mail as it
+    came over the wire, if it did; `headers` are then all of its own.
     """
 
     subject: str | None = "No subject"
@@ -125,6 +126,8 @@ class Letter:
     categories: tuple[str, ...] = ()
     from_: Person | None = None
     is_draft: bool = False
+    type_name: str | None = None
+    raw: bytes | None = field(default=None, repr=False)
 
     @property
     def author(self) -> Person | None:
@@ -142,6 +145,8 @@ def plain_text(letter: Letter) -> str:
 
 def mime(letter: Letter) -> bytes:
     """Return the mail as MIME, attachments included: all of it in memory."""
+    if letter.raw is not None:
+        return letter.raw
     message = EmailMessage()
     message["Subject"] = letter.subject or ""
     if letter.author:

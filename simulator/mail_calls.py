@@ -11,6 +11,7 @@ from simulator.letters import AttachmentKind, mime
 from simulator.mailboxes import Folder, Mailbox, Message, StoredAttachment
 from simulator.queries import applied_preferences, metadata_context, read_list_filter
 from simulator.rendering import (
+    EXTENDED_PROPERTIES,
     View,
     attachment_json,
     check_message_properties,
@@ -21,9 +22,8 @@ from simulator.rendering import (
 )
 from simulator.routes import Route
 
-_SIZE_EXPANSION = re.compile(
-    r"singleValueExtendedProperties\(\s*\$filter\s*=\s*id eq 'Integer 0x0*e08'\s*\)",
-    re.IGNORECASE,
+_EXPANSION = re.compile(
+    r"singleValueExtendedProperties\(\s*\$filter\s*=\s*(id eq '[^']+'(?: or id eq '[^']+')*)\s*\)", re.IGNORECASE
 )
 _ATTACHMENT_PROPERTIES = ("id", "name", "contentType", "size", "isInline", "lastModifiedDateTime")
 _FOLDER_PROPERTIES = frozenset(
@@ -269,18 +269,26 @@ def _select(options: _Options) -> tuple[str, ...] | None:
 
 
 def _view(call: Call, options: _Options) -> View:
-    expand = options.get("$expand")
-    if expand is not None and not _SIZE_EXPANSION.fullmatch(expand.strip()):
-        raise GraphError(400, "RequestBroker--ParseUri", f"The simulator does not expand '{expand}'.")
     select = _select(options)
     check_message_properties(select or ())
     return View(
         select,
         immutable=call.prefers_immutable_ids(),
         as_text=call.prefers_text_bodies(),
-        with_size=expand is not None,
+        extended=_extended(options.get("$expand")),
         unsafe=call.prefers_unsafe_html(),
     )
+
+
+def _extended(expand: str | None) -> tuple[str, ...]:
+    if expand is None:
+        return ()
+    found = _EXPANSION.fullmatch(expand.strip())
+    named = re.findall("'([^']+)'", found[1]) if found else []
+    names = tuple(name.lower().replace(" 0x0", " 0x") for name in named)
+    if not names or any(name not in EXTENDED_PROPERTIES for name in names):
+        raise GraphError(400, "RequestBroker--ParseUri", f"The simulator does not expand '{expand}'.")
+    return names
 
 
 def _number(options: _Options, name: str, default: int, least: int, most: int | None) -> int:

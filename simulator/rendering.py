@@ -11,7 +11,9 @@ from simulator.contents import read_all
 from simulator.letters import AttachmentKind, Person, plain_text
 from simulator.mailboxes import Folder, Message, StoredAttachment
 
-MESSAGE_SIZE_PROPERTY = "Integer 0xe08"
+EXTENDED_PROPERTIES = {"integer 0xe08": "Integer 0xe08", "boolean 0xe1b": "Boolean 0xe1b"}
+"""Those that are kept, by name in lower case without leading zeros: PidTagMessageSize and PidTagHasAttachments. The
+second counts inline attachments, too, unlike `hasAttachments` [?]."""
 _HEADERS_SIZE = 2_048
 _UNSAFE = re.compile(r"(?is)<(script|iframe|object|embed)\b.*?</\1\s*>")
 _ATTACHMENT_PROPERTIES_SIZE = 178
@@ -19,7 +21,7 @@ _ATTACHMENT_PROPERTIES_SIZE = 178
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How a message is asked for: selected properties (`None`: the usual ones), id format, its size.
+    """How a message is asked for: selected properties (`None`: the usual ones), id format, extended properties.
 
     `as_text`: the body as text. `unsafe`: an HTML body as it was sent.
     """
@@ -27,7 +29,7 @@ class View:
     select: tuple[str, ...] | None = None
     immutable: bool = False
     as_text: bool = False
-    with_size: bool = False
+    extended: tuple[str, ...] = ()
     unsafe: bool = False
 
 
@@ -51,22 +53,26 @@ def unknown_property(name: str, type_name: str) -> GraphError:
 def message_json(message: Message, view: View) -> dict[str, Any]:
     """Return a message without `@odata.context`."""
     names = _USUAL_PROPERTIES if view.select is None else view.select
+    derived = {"@odata.type": message.letter.type_name} if message.letter.type_name else {}
     result: dict[str, Any] = {
+        **derived,
         "@odata.etag": f'W/"{message.change_key}"',
         "id": message.identifier(immutable=view.immutable),
     }
     for name in names:
         if name != "id":
             result[name] = _MESSAGE_PROPERTIES[name](message, view)
-    if view.with_size:
-        size = {"id": MESSAGE_SIZE_PROPERTY, "value": str(message_size(message))}
-        result["singleValueExtendedProperties"] = [size]
+    if view.extended:
+        values = {"integer 0xe08": str(message_size(message)), "boolean 0xe1b": str(bool(message.attachments)).lower()}
+        result["singleValueExtendedProperties"] = [
+            {"id": EXTENDED_PROPERTIES[name], "value": values[name]} for name in view.extended
+        ]
     return result
 
 
 def message_size(message: Message) -> int:
     """Return roughly what Exchange counts for a message: body and attachments, and something for the headers."""
-    body = len(message.letter.body.encode())
+    body = len(message.letter.body.encode("utf-8", "surrogatepass"))
     return _HEADERS_SIZE + body + sum(stored.attachment.size for stored in message.attachments)
 
 
@@ -128,8 +134,9 @@ def _preview(message: Message, _view: View) -> str:
 
 
 def _headers(message: Message, _view: View) -> list[dict[str, str]]:
-    usual = [("Message-ID", message.internet_message_id or ""), ("MIME-Version", "1.0")]
-    return [{"name": name, "value": value} for name, value in (*usual, *message.letter.headers)]
+    letter = message.letter
+    usual = [("Message-ID", message.internet_message_id or ""), ("MIME-Version", "1.0")] if letter.raw is None else []
+    return [{"name": name, "value": value} for name, value in (*usual, *letter.headers)]
 
 
 _Property = Callable[[Message, View], Any]

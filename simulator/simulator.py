@@ -21,6 +21,7 @@ from simulator.identifiers import Identifiers
 from simulator.letters import Letter
 from simulator.mail_calls import MailCalls
 from simulator.mailboxes import Change, Mailbox, Mailboxes
+from simulator.mime_mail import letter_from
 from simulator.notifications import LifecycleEvent
 from simulator.post_office import DeliveredMessage, LedgerEntry, PostOffice
 from simulator.server import Listener
@@ -239,6 +240,22 @@ class Simulator:
         return self.post_office.deliver(
             mailbox, letter, folder, received=received, immutable_id=immutable_id, notify=notify
         )
+
+    async def deliver_mime(
+        self,
+        mailbox: Mailbox,
+        raw: bytes,
+        folder: str = "inbox",
+        *,
+        received: datetime | None = None,
+        notify: bool = True,
+    ) -> DeliveredMessage:
+        """Let a mail arrive as it comes over the wire (RFC 5322); Graph then tells of it what Exchange makes of it.
+
+        Raises:
+            ValueError: no such folder.
+        """
+        return await self.deliver(mailbox, letter_from(raw), folder, received=received, notify=notify)
 
     def remove_message(self, mailbox: Mailbox, message_id: str) -> bool:
         """Delete a message for good, as its owner would; tells whether it was there."""

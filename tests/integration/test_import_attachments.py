@@ -133,6 +133,18 @@ async def test_inline_pictures_come_where_graph_says_there_are_no_attachments(wo
     assert (part.content, part.inline, part.content_id) == (b"PNG", True, "map@1")
 
 
+async def test_a_file_that_is_said_to_be_inline_comes_though_no_body_shows_it(world: World) -> None:
+    """As some programs send their files: hasAttachments is false, and no text names it."""
+    report = inline_attachment("Befund.pdf", b"%PDF", "application/pdf", "")
+    message = await _delivered(world, report, body="Befund anbei")
+    assert not message.message.has_attachments
+
+    await world.import_all()
+
+    (part,) = await _parts(world)
+    assert (part.content, part.inline) == (b"%PDF", True)
+
+
 async def test_a_link_has_no_bytes(world: World) -> None:
     """And is asked for none: the state says that it is a link."""
     await _delivered(world, reference_attachment("Cloud.xlsx", "https://files.example/x"))

@@ -140,6 +140,8 @@ def test_attempts_come_in_the_order_of_time_and_of_these_messages_only(connectio
     [
         ({"graph_id": "x" * 701}, {"graph_id": None}),
         ({"graph_id": "x\ud800"}, {"graph_id": None}),
+        ({"graph_id": "x\0"}, {"graph_id": None}),
+        ({"subject": "😀" * 1000}, {"subject": "😀" * 200}),
         ({"subject": "s" * 1000}, {"subject": "s" * 400}),
         ({"internet_message_id": "i" * 2000}, {"internet_message_id": "i" * 998}),
         ({"correlation": "\ud800\0" + "c" * 100}, {"correlation": "\ufffd\ufffd" + "c" * 62}),

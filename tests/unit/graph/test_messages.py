@@ -33,7 +33,9 @@ async def test_a_message_is_asked_for_with_exactly_these_fields(
     assert await reader.message(mailbox, "AA/k=") == {"id": "AA/k="}
     request = server.requests[0]
     assert request.raw_path.startswith(f"/v1.0/users/{mailbox.user_id}/messages/AA%2Fk%3D?$select={MESSAGE_FIELDS}&")
-    assert request.query["$expand"] == "singleValueExtendedProperties($filter=id eq 'Integer 0x0E08')"
+    assert request.query["$expand"] == (
+        "singleValueExtendedProperties($filter=id eq 'Integer 0x0E08' or id eq 'Boolean 0x0E1B')"
+    )
 
 
 FOUND = ok({"id": "f", "displayName": "Inbox"})

@@ -177,6 +177,10 @@ def test_a_size_nobody_tells_is_none(properties: object) -> None:
     assert mapping.size_of({"singleValueExtendedProperties": properties}) is None
 
 
+def _attached(value: str) -> dict[str, Any]:
+    return {"singleValueExtendedProperties": [{"id": "Boolean 0xe1b", "value": value}]}
+
+
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
@@ -188,11 +192,33 @@ def test_a_size_nobody_tells_is_none(properties: object) -> None:
         ({"hasAttachments": None}, True),
         ({}, True),
         ({"hasAttachments": "false"}, True),
+        ({"hasAttachments": False, **_attached("true")}, True),
+        ({"hasAttachments": False, **_attached("True")}, True),
+        ({"hasAttachments": False, **_attached("false")}, False),
+        ({"hasAttachments": False, "body": {"content": "cid:x"}, **_attached("false")}, True),
+        ({"hasAttachments": True, **_attached("false")}, True),
     ],
 )
 def test_attachments_are_looked_for_unless_there_are_surely_none(message: dict[str, Any], expected: bool) -> None:
     """`hasAttachments` is false where all of them are inline; a false alarm costs a call, a miss costs a file."""
     assert mapping.may_have_attachments(message) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "kept", "shortened"),
+    [
+        ("abc", 3, "abc", 0),
+        ("abcd", 3, "abc", 1),
+        ("a😀", 3, "a😀", 0),
+        # Never half of a character that SQL Server counts for two.
+        ("ab😀", 3, "ab", 1),
+        ("a\ud83d", 2, "a\ufffd", 0),
+    ],
+)
+def test_text_is_cut_where_its_column_ends(text: str, most: int, kept: str, shortened: int) -> None:
+    texts = mapping.Texts()
+    assert texts.take(text, most=most) == kept
+    assert texts.shortened == shortened
 
 
 @pytest.mark.parametrize("content", ['<img src="CID:x">', '<img src="Cid:logo@01">', "background:url(cid:x)"])

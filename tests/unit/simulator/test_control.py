@@ -11,7 +11,7 @@ import pytest
 from simulator.calls import Operation
 from simulator.control_client import ControlRefused, SimulatorControl
 from simulator.faults import Fault, FaultKind
-from simulator.mailboxes import MailboxState
+from simulator.mailboxes import Mailbox, MailboxState
 from simulator.notifications import LifecycleEvent
 from simulator.serving import Ready, serve
 from simulator.simulator import Simulator
@@ -51,6 +51,19 @@ async def test_serving_makes_the_same_world_each_time(tmp_path: Path) -> None:
     assert (second.tenant_id, second.client_id) == (first.tenant_id, first.client_id)
     assert second.mailboxes[:5] == first.mailboxes
     assert len({box.address for box in second.mailboxes}) == 7
+
+
+async def test_raw_mail_is_delivered(sim: Simulator, mailbox: Mailbox, control: SimulatorControl) -> None:
+    """As it comes over the wire; what is no base64 is refused."""
+    raw = b"Subject: =?utf-8?q?R=C3=A9sultat?=\r\n\r\nBonjour\r\n"
+    message_id = await control.deliver_mime(mailbox.address, raw)
+    message = mailbox.message(message_id)
+    assert message is not None
+    assert (message.letter.subject, message.folder.well_known) == ("Résultat", "inbox")
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting(sim.ca_file))) as session:
+        body = {"mailbox": mailbox.address, "mime": "é"}
+        async with session.post(f"{sim.url}/simulator/mail", json=body) as response:
+            assert (response.status, await response.json()) == (400, {"error": "mime is not base64"})
 
 
 async def test_a_certificate_in_uploads_opens_the_ready_made_application(

@@ -160,8 +160,10 @@ async def test_has_attachments_is_false_when_all_are_inline(
 ) -> None:
     """graph.md §7."""
     sent = await sim.deliver(mailbox, Letter(attachments=(inline_attachment("a.png", b"x", "image/png", "a@b"),)))
-    _, values = await _get(graph, message_url(sent.message_id, "?$select=hasAttachments"))
+    expand = "$expand=singleValueExtendedProperties($filter=id%20eq%20'Boolean%200x0E1B')"
+    _, values = await _get(graph, message_url(sent.message_id, f"?$select=hasAttachments&{expand}"))
     assert values["hasAttachments"] is False
+    assert values["singleValueExtendedProperties"] == [{"id": "Boolean 0xe1b", "value": "true"}]
 
 
 async def test_a_message_is_marked_read(
