@@ -165,7 +165,9 @@ class Recogniser:
         if depth > _DEEPEST:
             return None
         if (text, depth) not in self._known:
-            candidates = (each for length in range(_BEGINNING + 1) for each in self._by_beginning.get(text[:length], ()))
+            candidates = (
+                each for length in range(_BEGINNING + 1) for each in self._by_beginning.get(text[:length], ())
+            )
             found = (self._by(each, text, depth) for each in dict.fromkeys(candidates) if each.may_be(text))
             self._known[text, depth] = max(filter(None, found), key=lambda each: each.told, default=None)
         return self._known[text, depth]
