@@ -7,7 +7,7 @@ English there, made of the templates of the catalogue; a text is taken apart by 
 import re
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from string import Formatter
@@ -20,8 +20,11 @@ _MAGIC: Final = 0x950412DE
 _FEWEST_LETTERS: Final = 8
 """Of its own that a template must have, to be taken for what it seems to be."""
 _DEEPEST: Final = 3
+_BEGINNING: Final = 4
+"""By so many letters templates are looked up; those that begin with a value have fewer."""
 _MOST_SENTENCES: Final = 12
 """What comes after belongs to the last of them."""
+_QUOTED: Final = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _END_OF_SENTENCE: Final = re.compile(r"(?<=[.!?]) ")
 
 
@@ -48,19 +51,22 @@ class _AsWritten(str):
 
 @dataclass(frozen=True)
 class _Template:
-    """One form of a phrase; `other`: its second form, if it counts; `counts_one`: this is the first of two."""
+    """The form `text` of a phrase, whose forms are `one` and, if it counts, `many`; `counts_one`: which of them."""
 
     text: str
     one: str
     many: str | None = None
     counts_one: bool = True
-    literals: tuple[str, ...] = field(init=False)
-    fields: frozenset[str] = field(init=False)
 
-    def __post_init__(self) -> None:
-        parts = list(Formatter().parse(self.text))
-        object.__setattr__(self, "literals", tuple(literal for literal, *_ in parts if literal))
-        object.__setattr__(self, "fields", frozenset(name for _, name, *_ in parts if name))
+    @cached_property
+    def literals(self) -> list[str]:
+        """Its own words, between the values."""
+        return [literal for literal, *_ in Formatter().parse(self.text) if literal]
+
+    @cached_property
+    def fields(self) -> set[str]:
+        """The names of its values."""
+        return {name for _, name, *_ in Formatter().parse(self.text) if name}
 
     @cached_property
     def letters(self) -> int:
@@ -69,8 +75,8 @@ class _Template:
 
     @property
     def says_something(self) -> bool:
-        """Whether there is more in it than values and blanks."""
-        return any(not literal.isspace() for literal in self.literals)
+        """Whether there is more in it than values, blanks and full stops."""
+        return any(literal.strip(" .\n") for literal in self.literals)
 
     @property
     def is_vague(self) -> bool:
@@ -86,13 +92,22 @@ class _Template:
             parts.append(re.escape(literal))
             if name is None:
                 continue
-            quoted = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"" if conversion == "r" else r".+?"
-            parts.append(f"(?P={name})" if name in seen else f"(?P<{name}>{quoted})")
+            form = _QUOTED if conversion == "r" else r"\d+" if name == "n" and self.many else ".+?"
+            parts.append(f"(?P={name})" if name in seen else f"(?P<{name}>{form})")
             seen.add(name)
         return re.compile("".join(parts), re.DOTALL)
 
+    @cached_property
+    def ends(self) -> tuple[str, str]:
+        """What its texts begin and end with."""
+        parts = list(Formatter().parse(self.text))
+        return parts[0][0], "" if parts[-1][1] is not None else parts[-1][0]
+
     def may_be(self, text: str) -> bool:
         """Whether its own words are in the text, one after the other: quickly told, unlike the whole."""
+        beginning, end = self.ends
+        if not text.startswith(beginning) or not text.endswith(end):
+            return False
         place = 0
         for literal in self.literals:
             place = text.find(literal, place)
@@ -119,10 +134,15 @@ class Recogniser:
     """Takes texts apart by templates, sentence by sentence, so that most of their letters are of templates."""
 
     def __init__(self, templates: Iterable[_Template]) -> None:
-        self._templates = [each for each in templates if each.says_something]
+        self._by_beginning: dict[str, list[_Template]] = {}
+        for each in templates:
+            if each.says_something:
+                self._by_beginning.setdefault(each.ends[0][:_BEGINNING], []).append(each)
+        self._known: dict[tuple[str, int], _Found | None] = {}
 
     def phrase_of(self, text: str) -> Phrase | None:
         """What the text was made of; None: nothing that is known."""
+        self._known.clear()
         found = self._best(text, 0)
         return found.phrase if found.told else None
 
@@ -144,8 +164,13 @@ class Recogniser:
         """By one template, values and all; None: by none."""
         if depth > _DEEPEST:
             return None
-        found = (self._by(each, text, depth) for each in self._templates if each.may_be(text))
-        return max(filter(None, found), key=lambda each: each.told, default=None)
+        if (text, depth) not in self._known:
+            candidates = (
+                each for length in range(_BEGINNING + 1) for each in self._by_beginning.get(text[:length], ())
+            )
+            found = (self._by(each, text, depth) for each in dict.fromkeys(candidates) if each.may_be(text))
+            self._known[text, depth] = max(filter(None, found), key=lambda each: each.told, default=None)
+        return self._known[text, depth]
 
     def _by(self, template: _Template, text: str, depth: int) -> _Found | None:
         match = template.pattern.fullmatch(text)
@@ -153,7 +178,7 @@ class Recogniser:
             return None
         inside = {name: self._best(value, depth + 1) for name, value in match.groupdict().items()}
         told = sum(each.told for each in inside.values())
-        if template.is_vague and not told:
+        if template.is_vague and told < _FEWEST_LETTERS:
             return None
         values: dict[str, object] = {
             name: inside[name].phrase if inside[name].told else _AsWritten(value)
@@ -162,7 +187,7 @@ class Recogniser:
         count = 1
         if template.many is not None:
             number = match["n"] if "n" in template.fields else "1"
-            if not number.isdecimal() or (int(number) == 1) != template.counts_one:
+            if (int(number) == 1) != template.counts_one:
                 return None
             count = values["n"] = int(number)
         phrase = Phrase.of_template(template.one, template.many, values, n=count)
