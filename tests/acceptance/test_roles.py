@@ -161,7 +161,7 @@ async def test_verify_tells_and_repairs_what_is_missing(site: Site) -> None:
     assert broken.returncode == 1
     found = json.loads(broken.stdout)
     assert (found["missing"], found["queued"], len(found["differences"])) == (1, 1, 1)
-    assert "1 were queued" in broken.stderr
+    assert "1 was queued" in broken.stderr
     site.start("run", "processor")
     await site.imported_once(9)
     assert [site.call("verify", name).returncode for name in names] == [0, 0, 0]
