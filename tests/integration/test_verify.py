@@ -207,7 +207,7 @@ async def test_the_command_tells_repairs_and_ends_with_0_once_all_is_there(world
 
     told = await verify("Nord")
     assert told.exit_code == 1
-    assert "1 messages of the folder are not in the database" in told.stderr
+    assert "1 message of the folder is not in the database" in told.stderr
     lines = told.stdout.splitlines()
     (missing,) = (line for line in lines if sent[2].message_id in line)
     assert missing.startswith("missing ")
@@ -220,7 +220,7 @@ async def test_the_command_tells_repairs_and_ends_with_0_once_all_is_there(world
 
     repaired = await verify("Nord", "--repair", "--json")
     assert repaired.exit_code == 1
-    assert "1 were queued; run it again" in repaired.stderr
+    assert "1 was queued; run it again" in repaired.stderr
     found = json.loads(repaired.stdout)
     assert (found["in_folder"], found["in_database"], found["missing"], found["queued"]) == (2, 2, 1, 1)
     assert [(each["state"], each["folder_name"]) for each in found["differences"]] == [

@@ -80,7 +80,11 @@ async def taken(calls: MailboxCalls, most: int, key: tuple[str, str] = KEY) -> i
 async def test_four_calls_and_no_more_over_two_processes(hosts: Hosts) -> None:
     """However they come to be divided."""
     first, second = await hosts.start(), await hosts.start()
-    assert sum(await asyncio.gather(taken(first, 4), taken(second, 4))) == 4
+    begun = sum(await asyncio.gather(taken(first, 4), taken(second, 4)))
+    # Two who ask in the same moment may both draw back; who asks again gets what is left.
+    begun += await taken(first, 4 - begun)
+    assert begun == 4
+    assert await taken(second, 1) == 0
 
 
 async def test_mailboxes_do_not_count_together(hosts: Hosts) -> None:
