@@ -315,10 +315,11 @@ async def test_done_messages_are_forgotten_after_the_window(backend: DatabaseBac
 
 async def test_message_done_after_its_window_is_forgotten_at_once(backend: DatabaseBackend) -> None:
     """What was older than the window when it was completed leaves no row."""
-    queue = await backend.open()
+    queue = await backend.open_with_database()
     await queue.put([message("slow")])
     await backend.pass_time(backend.duplicate_window + timedelta(seconds=11))
     await queue.put([message("later")])
+    await until(lambda: queue._housekeeping is None)
     assert sorted(await drain(queue)) == ["later", "slow"]
     assert await rows(backend.engine) == 1
 
