@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from db.copies import Copy
-from db.seen import SeenMessage
+from db.seen import SeenRecord
 from db.trace import CommittedMessage, TraceRow
 from phrases import Phrase
 
@@ -134,7 +134,7 @@ def steps_of(
     attempts: Sequence[TraceRow],
     committed: CommittedMessage | None,
     copies: Sequence[Copy] = (),
-    left_out: SeenMessage | None = None,
+    left_out: SeenRecord | None = None,
 ) -> list[Step]:
     """All steps. `attempts` in the order in which they began; `copies`: those of the message, or itself as one."""
     timed = list(_notifications(attempts))

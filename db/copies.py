@@ -16,7 +16,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
-from db.keys import in_queries
+from db.keys import are_among, graph_ids, in_queries
 from db.tables import duplicate, message, message_identity
 
 SAME: Final = "SameIdTimeAndSize"
@@ -145,15 +145,7 @@ def forget(connection: Connection, account_id: int, graph_id: str) -> None:
 
 def of_ids(connection: Connection, keys: Collection[tuple[int, str]]) -> list[Copy]:
     """The records of these messages, by account and Graph id, as far as they are copies."""
-    found = [
-        copy
-        for chunk in in_queries(keys)
-        for copy in _found(
-            connection,
-            _copy.nAccountID.in_({account_id for account_id, _ in chunk}),
-            _copy.sGraphMessageID.in_([graph_id for _, graph_id in chunk]),
-        )
-    ]
+    found = [copy for chunk in in_queries(keys) for copy in _found(connection, are_among(duplicate, chunk))]
     return [each for each in found if (each.account_id, each.graph_id) in keys]
 
 
@@ -166,15 +158,9 @@ def of_messages(connection: Connection, message_ids: Collection[int]) -> list[Co
 
 def ids_of_account(connection: Connection, account_id: int, *, after: str, most: int) -> list[str]:
     """Up to `most` Graph ids of copies of the account, beginning after that one (`""`: with the first)."""
-    statement = (
-        select(_copy.sGraphMessageID)
-        .where(_copy.nAccountID == account_id, _copy.sGraphMessageID > after)
-        .order_by(_copy.sGraphMessageID)
-        .limit(most)
-    )
-    return list(connection.scalars(statement))
+    return graph_ids(connection, duplicate, account_id, after=after, most=most)
 
 
-def _found(connection: Connection, *conditions: ColumnElement[bool]) -> Iterator[Copy]:
+def _found(connection: Connection, condition: ColumnElement[bool]) -> Iterator[Copy]:
     columns = (_copy.nAccountID, _copy.sGraphMessageID, _copy.nMessageID, _copy.dtSeen, _copy.sReason)
-    yield from (Copy(*row) for row in connection.execute(select(*columns).where(*conditions)))
+    yield from (Copy(*row) for row in connection.execute(select(*columns).where(condition)))

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, case, select
 
 from db import copies
+from db.keys import spellings
 from db.tables import attachment, header, message, original, recipient
 
 _row = message.c
@@ -48,10 +49,9 @@ class Attachment:
 
 def find(connection: Connection, account_id: int, text: str, *, most: int) -> list[Found]:
     """Up to `most` messages of the account with this `nMessageID`, else Graph id, else internet message id."""
-    bare = text.removeprefix("<").removesuffix(">")
     ways: list[ColumnElement[bool]] = [
         _row.sGraphMessageID == text,
-        _row.sInternetMessageID.in_([bare, f"<{bare}>"]),
+        _row.sInternetMessageID.in_(spellings(text)),
     ]
     if text.isascii() and text.isdecimal() and int(text) <= _LARGEST_NUMBER:
         ways.insert(0, _row.nMessageID == int(text))

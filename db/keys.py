@@ -1,7 +1,9 @@
-"""Keys asked for in several queries, where there may be more than one takes."""
+"""Keys asked for in several queries, where there may be more than one takes; and messages asked for by their keys."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Table, select
 
 T = TypeVar("T")
 
@@ -14,3 +16,31 @@ def in_queries(keys: Collection[T]) -> Iterator[Sequence[T]]:
     ordered = list(keys)
     for start in range(0, len(ordered), _IN_ONE_QUERY):
         yield ordered[start : start + _IN_ONE_QUERY]
+
+
+def are_among(table: Table, keys: Collection[tuple[int, str]]) -> ColumnElement[bool]:
+    """The rows of these messages, by account and Graph id; of keys of `in_queries`.
+
+    Not a row-value IN: SQL Server has none. It finds a few too many, ids of one account under the number of another.
+    """
+    return table.c.nAccountID.in_({account_id for account_id, _ in keys}) & table.c.sGraphMessageID.in_(
+        [graph_id for _, graph_id in keys]
+    )
+
+
+def graph_ids(connection: Connection, table: Table, account_id: int, *, after: str, most: int) -> list[str]:
+    """Up to `most` Graph ids of the account in the table, in order, beginning after that one (`""`: with the first)."""
+    row = table.c
+    statement = (
+        select(row.sGraphMessageID)
+        .where(row.nAccountID == account_id, row.sGraphMessageID > after)
+        .order_by(row.sGraphMessageID)
+        .limit(most)
+    )
+    return list(connection.scalars(statement))
+
+
+def spellings(internet_message_id: str) -> list[str]:
+    """With and without angle brackets: Exchange writes them, people leave them out."""
+    bare = internet_message_id.removeprefix("<").removesuffix(">")
+    return [bare, f"<{bare}>"]

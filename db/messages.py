@@ -21,7 +21,7 @@ from db import after_import, copies, seen
 from db.contents import ContentDiffers, insert_with_content
 from db.copies import Copy, Features, Original
 from db.engine import Database
-from db.keys import in_queries
+from db.keys import are_among, in_queries
 from db.seen import SeenRecord
 from db.tables import attachment, duplicate, header, message, original, recipient
 from db.tables import seen as seen_table
@@ -278,10 +278,8 @@ def _places(connection: Connection, keys: Sequence[MessageKey]) -> dict[MessageK
     found: dict[MessageKey, set[str]] = {}
     for chunk in in_queries(keys):
         looks = [
-            # Not a row-value IN: SQL Server has none. The few too many that this finds do no harm.
             select(table.c.nAccountID, table.c.sGraphMessageID, literal_column(f"'{table.name}'")).where(
-                table.c.nAccountID.in_({account_id for account_id, _ in chunk}),
-                table.c.sGraphMessageID.in_([graph_id for _, graph_id in chunk]),
+                are_among(table, chunk)
             )
             for table in (message, duplicate, seen_table)
         ]
@@ -298,11 +296,9 @@ def _numbers(connection: Connection, keys: list[MessageKey]) -> dict[MessageKey,
     """
     found: dict[MessageKey, int] = {}
     for chunk in in_queries(keys):
-        # As in `known`.
         rows = connection.execute(
             select(message.c.nAccountID, message.c.sGraphMessageID, message.c.nMessageID).where(
-                message.c.nAccountID.in_({account_id for account_id, _ in chunk}),
-                message.c.sGraphMessageID.in_([graph_id for _, graph_id in chunk]),
+                are_among(message, chunk)
             )
         )
         found.update({(row[0], row[1]): row[2] for row in rows})
@@ -357,7 +353,7 @@ def _save(
     _insert(connection, found, now, even_copies=even_copies)
     seen.forget(connection, [each.key for each in ordered if each.key in places])
     left_out = [each for each in ordered if isinstance(each, SeenRecord)]
-    seen.note(connection, left_out, now)
+    seen.note(connection, left_out)
     for record in left_out:
         results[new[record.key]] = Saved.SEEN
     return results

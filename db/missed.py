@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, insert, literal, select, update
 
-from db.keys import in_queries
+from db.keys import are_among, in_queries
 from db.messages import MessageKey
 from db.tables import missed_notification
 
@@ -39,9 +39,7 @@ def suspected(connection: Connection, keys: Collection[MessageKey]) -> dict[Mess
     for chunk in in_queries(keys):
         rows = connection.execute(
             select(_row.nAccountID, _row.sGraphMessageID, _row.dtReceived).where(
-                _row.nAccountID.in_({account_id for account_id, _ in chunk}),
-                _row.sGraphMessageID.in_([graph_id for _, graph_id in chunk]),
-                _row.dtTold.is_(None),
+                are_among(missed_notification, chunk), _row.dtTold.is_(None)
             )
         )
         found.update({(row[0], row[1]): row[2] for row in rows})

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select
 
-from db.keys import in_queries
+from db.keys import are_among, graph_ids, in_queries
 from db.locking import by_row
 from db.tables import seen
 
@@ -21,7 +21,10 @@ _AT_A_TIME: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class SeenRecord:
-    """What is kept of a message that was not imported. `reason`: a fixed word; `rule`: the filter that decided."""
+    """One row of `tblEmailSeen`: what is kept of a message that was not imported.
+
+    `reason`: a fixed word; `rule`: the filter that decided; `seen`: when.
+    """
 
     account_id: int
     graph_message_id: str
@@ -31,6 +34,7 @@ class SeenRecord:
     size: int | None
     reason: str
     rule: str | None
+    seen: datetime
 
     @property
     def key(self) -> tuple[int, str]:
@@ -38,25 +42,10 @@ class SeenRecord:
         return (self.account_id, self.graph_message_id)
 
 
-@dataclass(frozen=True, slots=True)
-class SeenMessage:
-    """A row of `tblEmailSeen`."""
-
-    account_id: int
-    graph_id: str
-    internet_message_id: str | None
-    from_address: str | None = field(repr=False)
-    received: datetime | None
-    size: int | None
-    reason: str
-    rule: str | None
-    seen: datetime
-
-
-def note(connection: Connection, records: Sequence[SeenRecord], now: datetime) -> None:
+def note(connection: Connection, records: Sequence[SeenRecord]) -> None:
     """Record messages none of which is recorded yet."""
     if records:
-        connection.execute(insert(seen).inline(), [_columns(each, now) for each in records])
+        connection.execute(insert(seen).inline(), [_columns(each) for each in records])
 
 
 def forget(connection: Connection, keys: Collection[tuple[int, str]]) -> None:
@@ -65,29 +54,15 @@ def forget(connection: Connection, keys: Collection[tuple[int, str]]) -> None:
         connection.execute(delete(seen).where(_row.nAccountID == account_id, _row.sGraphMessageID == graph_id))
 
 
-def of_ids(connection: Connection, keys: Collection[tuple[int, str]]) -> list[SeenMessage]:
+def of_ids(connection: Connection, keys: Collection[tuple[int, str]]) -> list[SeenRecord]:
     """The records of these messages, by account and Graph id, as far as they were left out."""
-    found = [
-        each
-        for chunk in in_queries(keys)
-        for each in _found(
-            connection,
-            _row.nAccountID.in_({account_id for account_id, _ in chunk}),
-            _row.sGraphMessageID.in_([graph_id for _, graph_id in chunk]),
-        )
-    ]
-    return [each for each in found if (each.account_id, each.graph_id) in keys]
+    found = [each for chunk in in_queries(keys) for each in _found(connection, are_among(seen, chunk))]
+    return [each for each in found if each.key in keys]
 
 
 def ids_of_account(connection: Connection, account_id: int, *, after: str, most: int) -> list[str]:
     """Up to `most` Graph ids of the account, beginning after that one (`""`: with the first)."""
-    statement = (
-        select(_row.sGraphMessageID)
-        .where(_row.nAccountID == account_id, _row.sGraphMessageID > after)
-        .order_by(_row.sGraphMessageID)
-        .limit(most)
-    )
-    return list(connection.scalars(statement))
+    return graph_ids(connection, seen, account_id, after=after, most=most)
 
 
 def counts(connection: Connection) -> dict[int, int]:
@@ -126,7 +101,7 @@ def _deleted(connection: Connection, condition: ColumnElement[bool], most: int) 
     return len(numbers)
 
 
-def _found(connection: Connection, *conditions: ColumnElement[bool]) -> Iterator[SeenMessage]:
+def _found(connection: Connection, condition: ColumnElement[bool]) -> Iterator[SeenRecord]:
     columns = (
         _row.nAccountID,
         _row.sGraphMessageID,
@@ -138,10 +113,10 @@ def _found(connection: Connection, *conditions: ColumnElement[bool]) -> Iterator
         _row.sRule,
         _row.dtSeen,
     )
-    yield from (SeenMessage(*row) for row in connection.execute(select(*columns).where(*conditions)))
+    yield from (SeenRecord(*row) for row in connection.execute(select(*columns).where(condition)))
 
 
-def _columns(record: SeenRecord, now: datetime) -> dict[str, Any]:
+def _columns(record: SeenRecord) -> dict[str, Any]:
     return {
         "nAccountID": record.account_id,
         "sGraphMessageID": record.graph_message_id,
@@ -151,5 +126,5 @@ def _columns(record: SeenRecord, now: datetime) -> dict[str, Any]:
         "nSize": record.size,
         "sReason": record.reason,
         "sRule": record.rule,
-        "dtSeen": now,
+        "dtSeen": record.seen,
     }

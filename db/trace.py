@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, func, insert, or_, select
 
 from db.columns import cut
-from db.keys import in_queries
+from db.keys import in_queries, spellings
 from db.tables import (
     GRAPH_ID_LENGTH,
     INTERNET_ID_LENGTH,
@@ -144,7 +144,7 @@ def find(connection: Connection, text: str, *, account_id: int | None, most: int
             account_id,
             most,
         )
-        or _of_table(connection, seen, seen.c.sInternetMessageID.in_(_as_written(text)), account_id, most)
+        or _of_table(connection, seen, seen.c.sInternetMessageID.in_(spellings(text)), account_id, most)
     )
 
 
@@ -243,16 +243,10 @@ def _names(table: Table, text: str) -> ColumnElement[bool]:
     part = _WILDCARDS.sub(r"\\\g<0>", text.lower())
     return or_(
         row.sGraphMessageID == text,
-        row.sInternetMessageID.in_(_as_written(text)),
+        row.sInternetMessageID.in_(spellings(text)),
         row.sCorrelationID == text,
         func.lower(row.sSubject).like(f"%{part}%", escape="\\"),
     )
-
-
-def _as_written(internet_message_id: str) -> list[str]:
-    """With and without angle brackets: Exchange writes them, people leave them out."""
-    bare = internet_message_id.removeprefix("<").removesuffix(">")
-    return [bare, f"<{bare}>"]
 
 
 def _columns(row: TraceRow) -> dict[str, Any]:

@@ -180,7 +180,7 @@ class Importer:
         progress.subject = shown.take(message.get("subject"))
         why = None if mail_filter is None else mail_filter.left_out(facts_of(message))
         if why is not None:
-            return await self._left_out(seen_record(mailbox.account_id, message_id, message, why))
+            return await self._left_out(seen_record(mailbox.account_id, message_id, message, why, seen=self._clock()))
         texts = Texts()
         with ExitStack() as files:
             try:

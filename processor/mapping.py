@@ -111,7 +111,7 @@ def message_record(
     )
 
 
-def seen_record(account_id: int, graph_message_id: str, message: Json, why: LeftOut) -> SeenRecord:
+def seen_record(account_id: int, graph_message_id: str, message: Json, why: LeftOut, *, seen: datetime) -> SeenRecord:
     """The row of a message that is not imported."""
     texts = Texts()
     author = _address(message.get("from"), texts) or _address(message.get("sender"), texts) or (None, None)
@@ -124,6 +124,7 @@ def seen_record(account_id: int, graph_message_id: str, message: Json, why: Left
         size=size_of(message),
         reason=why.reason,
         rule=why.rule,
+        seen=seen,
     )
 
 

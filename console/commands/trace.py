@@ -20,7 +20,7 @@ from db import accounts, copies, seen
 from db import trace as table
 from db.copies import Copy
 from db.engine import run_reading
-from db.seen import SeenMessage
+from db.seen import SeenRecord
 from db.trace import CommittedMessage, TracedMessage, TraceRow
 from phrases import Phrase
 
@@ -43,7 +43,7 @@ class _Found:
     committed: CommittedMessage | None
     copies: list[Copy]
     """Those of it that were not imported again; or, of such a copy, what is known of that."""
-    left_out: SeenMessage | None
+    left_out: SeenRecord | None
     """Why it was not imported, where that was for the account's filters."""
 
     @property
@@ -139,7 +139,7 @@ def _look(connection: Connection, text: str, name: str | None) -> list[_Found]:
     keys = [(each.account_id, each.graph_id) for each in messages if each.account_id is not None and each.graph_id]
     copied = copies.of_ids(connection, keys)
     copied += copies.of_messages(connection, [each.message_id for each in committed.values()])
-    left_out = {(each.account_id, each.graph_id): each for each in seen.of_ids(connection, keys)}
+    left_out = {each.key: each for each in seen.of_ids(connection, keys)}
     return [
         _Found(
             each,
@@ -182,7 +182,9 @@ def _lines(found: _Found) -> Iterator[Phrase]:
         elif step.step == "waiting" and found.account is not None:
             yield _at("", Phrase("See: mail-importer accounts show {name}", name=found.account))
     if found.left_out is not None and found.committed is None and found.account is not None:
-        command = f"mail-importer import {shlex.join([found.account, '--id', found.left_out.graph_id, '--force'])}"
+        command = (
+            f"mail-importer import {shlex.join([found.account, '--id', found.left_out.graph_message_id, '--force'])}"
+        )
         yield Phrase("  It is imported all the same by: {command}", command=command)
     if not found.attempts and found.committed is not None:
         yield Phrase("  Its steps before that are not kept (trace_days).")

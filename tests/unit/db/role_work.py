@@ -151,7 +151,7 @@ async def manage(desk: Desk) -> None:
     account_id = await desk.add_account("managed")
     removed = await desk.add_account("removed")
     name = desk.settings("removed").name
-    await MessageStore(desk.owner, clock=desk.clock).note_seen(_seen(record("seen", account_id=removed)))
+    await MessageStore(desk.owner, clock=desk.clock).note_seen(_seen(record("seen", account_id=removed), desk.now))
     await desk.owner.write(lambda c: accounts.mark_removed(c, name, now=desk.now))
     await desk.leave_something_done()
     desk.start()
@@ -176,7 +176,7 @@ async def operate(desk: Desk) -> None:
     store = MessageStore(desk.owner, clock=desk.clock)
     mime = OriginalRecord("stored", None, 3, "", "gzip", 3, b"abc")
     await store.save(record(f"old-{desk.number}", received=old, original=mime))
-    await store.note_seen(_seen(record(f"old-seen-{desk.number}", received=old)))
+    await store.note_seen(_seen(record(f"old-seen-{desk.number}", received=old), desk.now))
     queue = await desk.put("dead", "waiting")
     for each in await queue.receive(100, wait=NO_WAIT):
         await queue.dead_letter(each, reason="Broken", description="")
@@ -233,7 +233,7 @@ async def _import(database: Database, desk: Desk, account_id: int) -> None:
     whole = record(f"large-{desk.number}", account_id=account_id, attachments=[large], original=mime)
     assert await store.save(whole) is Saved.NEW
     left_out = record(f"seen-{desk.number}", account_id=account_id)
-    assert await store.note_seen(_seen(left_out)) is Saved.SEEN
+    assert await store.note_seen(_seen(left_out, desk.now)) is Saved.SEEN
     assert await store.save(left_out) is Saved.NEW
     assert await store.save(_copy(desk, account_id)) is Saved.COPY
     await store.close()
@@ -242,9 +242,9 @@ async def _import(database: Database, desk: Desk, account_id: int) -> None:
     await database.write(lambda c: trace.add(c, [row, row]))
 
 
-def _seen(message: MessageRecord) -> SeenRecord:
+def _seen(message: MessageRecord, seen: datetime) -> SeenRecord:
     return SeenRecord(
-        *message.key, message.internet_message_id, "a@example.com", message.received, 1, "SenderDenied", None
+        *message.key, message.internet_message_id, "a@example.com", message.received, 1, "SenderDenied", None, seen
     )
 
 

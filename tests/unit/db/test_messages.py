@@ -597,7 +597,9 @@ async def test_those_who_replace_and_save_one_message_at_once_leave_one(gateway:
 
 
 def seen_of(message: MessageRecord, **changed: Any) -> SeenRecord:  # noqa: ANN401  # any field
-    facts = SeenRecord(*message.key, message.internet_message_id, "a@example.com", NOW, 7, "TooSmall", "--size-least 9")
+    facts = SeenRecord(
+        *message.key, message.internet_message_id, "a@example.com", NOW, 7, "TooSmall", "--size-least 9", NOW
+    )
     return replace(facts, **changed)
 
 

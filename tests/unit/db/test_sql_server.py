@@ -122,7 +122,7 @@ async def import_messages(database: Database) -> None:
     await store.replace(record("copy", internet_message_id="<AAMk@example.com>"), even_copy=True)
     await store.save(record("acted", after_import="move"))
     await store.known([(1, "a")], even_seen=False)
-    left_out = SeenRecord(1, "seen", None, None, None, None, "TooSmall", None)
+    left_out = SeenRecord(1, "seen", None, None, None, None, "TooSmall", None, NOW)
     await store.note_seen(left_out)
     await store.save(record("seen", original=OriginalRecord("stored", None, 3, "", "gzip", 3, b"abc")))
     await store.replace(record("seen", original=OriginalRecord("unreadable")))
