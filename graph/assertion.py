@@ -53,10 +53,10 @@ def client_assertion(
 class _SignedByKeeper(RSAPSSAlgorithm):
     """PS256 of which somebody else does the arithmetic."""
 
-    def prepare_key(self, key: Any) -> Any:  # noqa: ANN401  # as jwt declares it, here and below
+    def prepare_key(self, key: Any) -> Any:  # noqa: ANN401  # as jwt declares it
         return key
 
-    def check_key_length(self, key: Any) -> None:  # noqa: ANN401
+    def check_key_length(self, key: Any) -> None:  # noqa: ANN401  # as jwt declares it
         """Entra ID judged it when the certificate was uploaded."""
 
     def sign(self, msg: bytes, key: SigningKey) -> bytes:  # type: ignore[override]  # jwt knows no such keys

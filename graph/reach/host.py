@@ -204,14 +204,12 @@ class _Proxy:
 
 
 async def _connect(family: int, address: Any, seconds: float) -> socket.socket:  # noqa: ANN401  # by family
-    connection = socket.socket(family, socket.SOCK_STREAM)
-    connection.setblocking(False)
-    try:
+    with contextlib.ExitStack() as unless_connected:
+        connection = unless_connected.enter_context(socket.socket(family, socket.SOCK_STREAM))
+        connection.setblocking(False)
         async with asyncio.timeout(seconds):
             await asyncio.get_running_loop().sock_connect(connection, address)
-    except BaseException:
-        connection.close()
-        raise
+        unless_connected.pop_all()
     return connection
 
 
