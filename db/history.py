@@ -97,11 +97,9 @@ def note_others(connection: Connection, account_ids: Iterable[int], *, now: date
         note(connection, account_id, Action.FOUND, author=None, now=now)
 
 
-def changes(connection: Connection, account_id: int | None = None) -> list[Change]:
-    """All changes, or those of an account, oldest first."""
+def changes(connection: Connection) -> list[Change]:
+    """All changes, oldest first."""
     statement = select(account_change).order_by(_row.nAccountID, _row.nChangeID)
-    if account_id is not None:
-        statement = statement.where(_row.nAccountID == account_id)
     found: list[Change] = []
     last: dict[int, Mapping[str, Value]] = {}
     for row in connection.execute(statement):

@@ -1,13 +1,14 @@
-"""Whether the gateway database takes what an import writes, without leaving anything behind."""
+"""Whether the gateway database takes something, without leaving anything behind."""
 
+import contextlib
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, Engine, insert
 
 from db import accounts
 from db.accounts import AccountSettings
-from db.engine import Database
+from db.engine import run_writing
 from db.tables import message
 
 
@@ -15,21 +16,20 @@ class _RolledBack(Exception):
     """Ends a transaction that was to end so."""
 
 
-async def write_and_roll_back(database: Database, work: Callable[[Connection], object]) -> None:
-    """Do the work in a writing transaction, and undo it.
+def rolled_back(engine: Engine, work: Callable[[Connection], object]) -> None:
+    """Do the work in a writing transaction on the calling thread, and undo it.
 
     Raises:
         DatabaseUnavailable: the database does not take it.
+        Whatever `work` raises.
     """
 
     def undone(connection: Connection) -> None:
         work(connection)
         raise _RolledBack
 
-    try:
-        await database.write(undone)
-    except _RolledBack:
-        return
+    with contextlib.suppress(_RolledBack):
+        run_writing(engine, undone)
 
 
 def import_one(connection: Connection, account_id: int, *, now: datetime) -> None:

@@ -89,6 +89,16 @@ def folder_path(mailbox: Mailbox, folder: str) -> str:
     return f"{mailbox_path(mailbox)}/mailFolders/{encode_segment(well_known_folder(folder) or folder)}"
 
 
+async def folder_of(client: GraphClient, mailbox: Mailbox, folder: str) -> dict[str, Any]:
+    """`id` and `displayName` of a folder. Refusals come as Graph gives them; `MailReader.probe` judges them.
+
+    Raises:
+        GraphError: as `GraphClient.request`.
+    """
+    url = folder_path(mailbox, folder)
+    return object_in(await client.request(mailbox, "GET", url, params={"$select": "id,displayName"}))
+
+
 @dataclass(frozen=True, slots=True)
 class FolderPage:
     """One page of a folder's list. It may be empty and still not be the last."""
@@ -310,7 +320,7 @@ class MailReader:
             FolderNotFound: the mailbox is there, the folder is not.
         """
         try:
-            return await self._folder(mailbox, folder)
+            return await folder_of(self._client, mailbox, folder)
         except (ItemGone, MailboxNotFound, RequestRejected) as error:
             if error.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST}:
                 raise
@@ -347,10 +357,6 @@ class MailReader:
         if isinstance(error, RequestRejected):
             return error
         return GraphUnavailable(Phrase("{why} Yet the folder answers. Try again later.", why=error), **error.facts)
-
-    async def _folder(self, mailbox: Mailbox, folder: str) -> dict[str, Any]:
-        url = folder_path(mailbox, folder)
-        return object_in(await self._client.request(mailbox, "GET", url, params={"$select": "id,displayName"}))
 
     @asynccontextmanager
     async def _content(self, mailbox: Mailbox, url: str) -> AsyncGenerator[AsyncIterator[bytes]]:

@@ -1,23 +1,12 @@
 """Small questions about one mailbox, for a test of its settings (graph.md section 9)."""
 
 from http import HTTPStatus
-from typing import Any
 
 from graph.client import GraphClient
 from graph.errors import AccessDenied
 from graph.listing import FolderItem, read_items
 from graph.mailbox import Mailbox
 from graph.messages import folder_path, mailbox_path, object_in
-
-
-async def inbox(client: GraphClient, mailbox: Mailbox) -> dict[str, Any]:
-    """`id` and `displayName` of the inbox. Refusals come as they are: their codes are what a test is after.
-
-    Raises:
-        GraphError: as `GraphClient.request`.
-    """
-    url, params = folder_path(mailbox, "inbox"), {"$select": "id,displayName"}
-    return object_in(await client.request(mailbox, "GET", url, params=params))
 
 
 async def purpose(client: GraphClient, mailbox: Mailbox) -> str | None:

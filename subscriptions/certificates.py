@@ -23,7 +23,8 @@ CERTIFICATE_ROLE: Final = "certificate"
 """The condition that tells of a certificate."""
 
 _EVERY: Final = timedelta(minutes=5)
-_EARLY: Final = timedelta(days=30)
+EARLY: Final = timedelta(days=30)
+"""How long before a certificate ends people are told."""
 _FALLEN_BACK: Final = "NextCertificateInUse"
 _TOLD_AGAIN_AFTER: Final = timedelta(days=1)
 
@@ -106,9 +107,9 @@ class CertificateWatch:
         if follower is not None and self._in_use[use.certificates] == _normal(follower):
             return _Finding(_FALLEN_BACK, partial(_fallen_back, use.thumbprint, follower))
         end = ends.get(use.thumbprint)
-        if end is None or end > now + _EARLY:
+        if end is None or end > now + EARLY:
             return None
-        if follower is not None and ends.get(follower, now) > now + _EARLY:
+        if follower is not None and ends.get(follower, now) > now + EARLY:
             return None
         return _Finding("CertificateExpires", partial(_expires, use.thumbprint, end))
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,7 @@ from graph.mailbox import Mailbox
 from graph.token import TokenSource
 from graph.transport import load_roots
 from phrases import Phrase
+from subscriptions.certificates import EARLY
 
 FOUND: Final = "certificate_found"
 READABLE: Final = "private_key_readable"
@@ -31,8 +32,6 @@ IN_DATE: Final = "certificate_in_date"
 TRUSTED: Final = "certificate_trusted"
 NEXT: Final = "next_certificate"
 ALL: Final = (FOUND, READABLE, MATCHES, IN_DATE, TRUSTED)
-
-_SOON: Final = timedelta(days=30)
 
 
 class CertificateChecks:
@@ -162,7 +161,7 @@ class CertificateChecks:
             n=left.days,
             end=found.not_after,
         )
-        if left > _SOON:
+        if left > EARLY:
             return passed(sentence, facts)
         return warned(
             "endsSoon",

@@ -171,12 +171,12 @@ async def _found(check: Check, seconds: float) -> Finding:
 def finding_of(error: Exception) -> Finding:
     """The failure that an error for administrators stands for."""
     if isinstance(error, AccountError):
-        return failed(code_of(error), _phrase(error.summary), _phrase(error.advice), _facts(error))
+        return failed(code_of(error), error.summary, error.advice, _facts(error))
     if isinstance(error, GraphError):
         advice = Phrase("Try again. If it lasts, see the service health in the Microsoft 365 admin centre.")
-        return failed(code_of(error), _phrase(_reason(error)), advice, _facts(error))
-    text = error.message if isinstance(error, click.ClickException) else _reason(error)
-    return failed(_lower_camel(type(error).__name__), _phrase(text), NOTHING)
+        return failed(code_of(error), Phrase.of(error), advice, _facts(error))
+    text = error.message if isinstance(error, click.ClickException) else error
+    return failed(_lower_camel(type(error).__name__), Phrase.of(text), NOTHING)
 
 
 def code_of(error: GraphError) -> str:
@@ -193,15 +193,6 @@ def code_of(error: GraphError) -> str:
 def _facts(error: GraphError) -> dict[str, object]:
     facts = {"status": error.status, "graph_code": error.code, "request_id": error.request_id, "said": error.detail}
     return {name: value for name, value in facts.items() if value}
-
-
-def _reason(error: Exception) -> str:
-    first = error.args[0] if error.args else ""
-    return first if isinstance(first, Phrase) else str(error)
-
-
-def _phrase(text: str) -> Phrase:
-    return text if isinstance(text, Phrase) else Phrase.verbatim(text)
 
 
 def _lower_camel(name: str) -> str:

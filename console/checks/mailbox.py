@@ -15,7 +15,7 @@ from graph.claims import claims_of, roles_in
 from graph.client import GraphClient
 from graph.errors import AccessDenied, GraphError, SignInRefused
 from graph.mailbox import Mailbox
-from graph.messages import MailReader
+from graph.messages import MailReader, folder_of
 from graph.token import TokenSource
 from phrases import Phrase
 
@@ -28,6 +28,7 @@ FOLDER: Final = "folder"
 MESSAGE: Final = "message"
 FORBIDDEN: Final = "forbidden_mailbox"
 
+_INBOX: Final = "inbox"
 _READ: Final = frozenset({"Mail.Read", "Mail.ReadWrite"})
 _WRITE: Final = "Mail.ReadWrite"
 _HARMLESS: Final = _READ | {"Mail.ReadBasic", "Mail.ReadBasic.All", "MailboxSettings.Read", "User.Read.All"}
@@ -267,7 +268,7 @@ class MailboxChecks:
     async def _must_be_refused(self, user: str) -> Finding:
         other = replace(self._mailbox, user_id=user)
         try:
-            await probes.inbox(self._client, other)
+            await folder_of(self._client, other, _INBOX)
         except GraphError as error:
             if isinstance(error, AccessDenied) and error.status == HTTPStatus.FORBIDDEN:
                 return passed(Phrase.verbatim(user), {"user": user, "graph_code": error.code})
@@ -294,7 +295,7 @@ class MailboxChecks:
         """
         if not self._looked:
             try:
-                await probes.inbox(self._client, self._mailbox)
+                await folder_of(self._client, self._mailbox, _INBOX)
             except GraphError as error:
                 if error.status is None or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                     raise

@@ -21,6 +21,7 @@ from pydantic import SecretStr
 
 from console.checks.account import AccountTest, Candidate
 from console.checks.engine import Result, Step, count
+from console.files import written
 from console.output import as_json
 from console.process import host_name
 from console.settings import Settings
@@ -75,11 +76,11 @@ def write(document: Mapping[str, Any], path: Path) -> None:
     """Write the document; a file that is there is replaced.
 
     Raises:
-        OSError: it cannot be written.
+        click.ClickException: it cannot be written.
     """
     text = json.dumps(document, indent=2, ensure_ascii=False, default=as_json)
-    with path.open("w", encoding="utf-8") as file:
-        file.write(f"{text}\n")
+    with written(path, force=True) as file:
+        file.write(f"{text}\n".encode())
 
 
 def _harmless(settings: Settings, name: str) -> object:

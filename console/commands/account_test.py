@@ -110,11 +110,7 @@ def _run(
         finally:
             engine.dispose()
 
-    try:
-        steps = asyncio.run(work())
-    except OSError as exc:
-        reason = exc.strerror or type(exc).__name__
-        raise failure(Phrase("{file} cannot be written: {reason}.", file=report_file, reason=reason)) from exc
+    steps = asyncio.run(work())
     if in_json:
         click.echo(json.dumps(report.outcome(candidate, steps, started=started), indent=2, default=as_json))
     else:

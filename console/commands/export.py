@@ -1,8 +1,6 @@
 """`mail-importer export`: one message as a file."""
 
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from console.commands import Invocation, account_names, as_stored, example, pass_invocation
 from console.exporting import CannotExport, write_json, write_original
+from console.files import written
 from console.output import failure, wrong_value
 from console.speaking import Command
 from db import accounts, exports
@@ -75,7 +74,7 @@ def export(invocation: Invocation, name: str, wanted: str, kind: str, output: Pa
     with invocation.gateway() as engine:
         found = run_reading(engine, lambda connection: _found(connection, name, wanted))
         try:
-            with _standard_output() if output is None else _written(output, force=force) as target:
+            with _standard_output() if output is None else written(output, force=force) as target:
                 _WRITERS[kind](engine, name, found, target)
         except CannotExport as exc:
             raise failure(Phrase.of(exc)) from exc
@@ -111,42 +110,3 @@ def _found(connection: Connection, name: str, wanted: str) -> Found:
 def _standard_output() -> Iterator[IO[bytes]]:
     yield sys.stdout.buffer
     sys.stdout.buffer.flush()
-
-
-@contextmanager
-def _written(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
-    """A file that is there once it is whole."""
-    if not force and path.exists():
-        raise failure(Phrase("The file {path} exists. Overwrite it with --force, or name another one.", path=path))
-    try:
-        number, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as exc:
-        raise _cannot_write(path, exc) from exc
-    try:
-        try:
-            with os.fdopen(number, "wb") as target:
-                yield target
-            _put(Path(beside), path, force=force)
-        except OSError as exc:
-            raise _cannot_write(path, exc) from exc
-    finally:
-        Path(beside).unlink(missing_ok=True)
-
-
-def _put(beside: Path, path: Path, *, force: bool) -> None:
-    if force:
-        beside.replace(path)
-        return
-    # Fails where somebody made the file meanwhile; not every file system knows links.
-    try:
-        os.link(beside, path)
-    except FileExistsError:
-        raise
-    except OSError:
-        with path.open("xb"):
-            pass
-        beside.replace(path)
-
-
-def _cannot_write(path: Path, exc: OSError) -> click.ClickException:
-    return failure(Phrase("The file {path} cannot be written: {why}.", path=path, why=exc.strerror or exc))

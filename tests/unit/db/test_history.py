@@ -29,11 +29,11 @@ def short(changes: list[Change]) -> list[tuple[Action, Author | None, datetime]]
 
 def test_each_change_is_kept_with_who_made_it(database_engine: Engine) -> None:
     with database_engine.begin() as connection:
-        number = accounts.add(connection, SETTINGS, now=NOW, author=ANNA)
+        accounts.add(connection, SETTINGS, now=NOW, author=ANNA)
         accounts.change(connection, "laboratory", replace(SETTINGS, folder="Archive"), now=LATER, author=ANNA)
         accounts.set_enabled(connection, "laboratory", False, now=LATER, author=ANNA)
         accounts.mark_removed(connection, "laboratory", now=LATER, author=ANNA)
-        found = history.changes(connection, number)
+        found = history.changes(connection)
     assert short(found) == [
         (Action.ADDED, ANNA, NOW),
         (Action.CHANGED, ANNA, LATER),

@@ -1,5 +1,6 @@
 """Whether the database takes what an import writes, found out without leaving anything."""
 
+import asyncio
 from datetime import UTC, datetime
 from functools import partial
 
@@ -11,7 +12,7 @@ from db.accounts import AccountSettings
 from db.engine import Database
 from db.errors import AccountExists
 from db.tables import account_settings, message
-from db.trial import add_and_import_one, import_one, write_and_roll_back
+from db.trial import add_and_import_one, import_one, rolled_back
 from tests.databases import on_every_database
 
 pytestmark = on_every_database
@@ -29,16 +30,16 @@ async def counts(database: Database) -> list[int | None]:
 async def test_nothing_stays_of_a_message_that_was_tried(database: Database) -> None:
     account_id = await database.write(lambda c: accounts.add(c, SETTINGS, now=NOW))
     for _ in range(2):
-        await write_and_roll_back(database, partial(import_one, account_id=account_id, now=NOW))
+        await asyncio.to_thread(rolled_back, database.engine, partial(import_one, account_id=account_id, now=NOW))
     assert await counts(database) == [1, 0]
 
 
 async def test_nothing_stays_of_an_account_that_was_tried(database: Database) -> None:
-    await write_and_roll_back(database, partial(add_and_import_one, settings=SETTINGS, now=NOW))
+    await asyncio.to_thread(rolled_back, database.engine, partial(add_and_import_one, settings=SETTINGS, now=NOW))
     assert await counts(database) == [0, 0]
 
 
 async def test_an_account_that_is_there_already_is_refused(database: Database) -> None:
     await database.write(lambda c: accounts.add(c, SETTINGS, now=NOW))
     with pytest.raises(AccountExists):
-        await write_and_roll_back(database, partial(add_and_import_one, settings=SETTINGS, now=NOW))
+        await asyncio.to_thread(rolled_back, database.engine, partial(add_and_import_one, settings=SETTINGS, now=NOW))
