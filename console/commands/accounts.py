@@ -2,50 +2,29 @@
 
 import asyncio
 import functools
-import re
-import shlex
-from collections.abc import Callable
-from dataclasses import asdict, fields, replace
-from datetime import datetime
-from typing import Any, Final, TypeVar
+from dataclasses import fields
+from typing import Any, Final
 
 import click
-from sqlalchemy import Connection
 
-from console.commands import Invocation, account_names, account_test, as_stored, example, moment, pass_invocation
-from console.commands.account_lists import export, importing, show_history
-from console.commands.certificates import thumbprint_argument
+from console import accounts_shown
+from console.account_settings import change, settings_of
+from console.commands import Invocation, account_names, account_test, as_stored, example, pass_invocation
+from console.commands.account_history import show_history
+from console.commands.account_lists import export, import_
+from console.commands.account_options import account_options, name_option
 from console.operators import audited, author
-from console.output import Column, Listing, Record, prints_data, shown, span, tell, wrong_usage, wrong_value
-from console.recognition import recognised
-from console.settings import Settings, SettingsError
+from console.output import Listing, Record, prints_data, tell, wrong_usage
+from console.settings import SettingsError
 from console.signin import certificate_store
 from console.speaking import Group
-from console.words import word
 from db import accounts as table
-from db import after_import, folders, missed, seen, subscriptions
+from db import after_import
 from db.engine import Database, run_reading, run_writing
 from db.filters import Filters
 from phrases import Phrase
-from processor.filters import BadFilter, MailFilter
-from subscriptions.sweeps import SweepRules
-
-Command = TypeVar("Command", bound=Callable[..., object])
 
 _RETRIED_AT_ONCE: Final = 500
-_ANY: Final = "any"
-_HAS_ATTACHMENTS: Final = {"yes": True, "no": False, _ANY: None}
-_SIZE: Final = re.compile(r"([0-9]{1,18})\s*(|b|kb|mb|gb)")
-# As the limits of contents count them.
-_SIZE_UNITS: Final = {"": 1, "b": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3}
-_LARGEST: Final = 2**63 - 1
-_LISTS: Final = {
-    "senders_allowed": "--allow-sender",
-    "senders_denied": "--deny-sender",
-    "subjects_allowed": "--allow-subject",
-    "subjects_denied": "--deny-subject",
-}
-_GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @click.group(cls=Group, epilog=example("mail-importer accounts list"))
@@ -56,238 +35,24 @@ def accounts() -> None:
     """
 
 
-def _text(longest: int) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
-    """A check for text that people paste: cut of blanks and invisible characters at both ends, not empty."""
-
-    def check(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
-        if text is None:
-            return None
-        bare = _bare(text)
-        if not bare:
-            raise wrong_value(Phrase("It is empty."))
-        if len(bare) > longest:
-            raise wrong_value(
-                Phrase("It has {count} characters; {longest} is the most.", count=len(bare), longest=longest)
-            )
-        if not bare.isprintable():
-            raise wrong_value(Phrase("It holds a character that cannot be seen, such as a line break."))
-        return bare
-
-    return check
-
-
-def _bare(text: str) -> str:
-    visible = [place for place, sign in enumerate(text) if sign.isprintable() and not sign.isspace()]
-    return text[visible[0] : visible[-1] + 1] if visible else ""
-
-
-def _guid(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
-    if text is None:
-        return None
-    bare = _bare(text).lower().removeprefix("{").removesuffix("}")
-    if not _GUID.fullmatch(bare):
-        raise wrong_value(
-            Phrase(
-                "{text!r} is not an id such as 11111111-2222-3333-4444-555555555555. The overview page of the "
-                "application registration shows it.",
-                text=text,
-            )
-        )
-    return bare
-
-
-def _user(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
-    if text is None:
-        return None
-    bare = _text(320)(context, parameter, text) or ""
-    if _GUID.fullmatch(bare.lower()):
-        return bare.lower()
-    tell(
-        Phrase(
-            "Warning: the user id {bare!r} is not an object id. A name or address works until the user is renamed; "
-            "the object id on the user's page in the Entra portal stays.",
-            bare=bare,
-        )
-    )
-    return bare
-
-
-def _since(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | str | None:
-    """`now` stays a word: only the command knows what time it is."""
-    if text is None or text.strip().lower() == "now":
-        return text and "now"
-    found = table.EVERYTHING if text.strip().lower() == "all" else moment(_context, _parameter, text)
-    return found and max(found, table.EVERYTHING)
-
-
-def _checked(
-    filters_of: Callable[[tuple[str, ...]], Filters],
-) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], tuple[str, ...]]:
-    """A check for entries of a list of filters, each as the processor reads it."""
-
-    def check(_context: click.Context, _parameter: click.Parameter, entries: tuple[str, ...]) -> tuple[str, ...]:
-        bare = tuple(_bare(each) for each in entries)
-        for each in bare:
-            if not each.isprintable():
-                raise wrong_value(Phrase("It holds a character that cannot be seen, such as a line break."))
-            if not each:
-                raise wrong_value(Phrase("It is empty."))
-        try:
-            MailFilter(filters_of(bare))
-        except BadFilter as exc:
-            raise wrong_value(Phrase.of(exc)) from exc
-        return tuple(dict.fromkeys(bare))
-
-    return check
-
-
-def _size(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | str | None:
-    """`any` stays a word; else bytes."""
-    if text is None or text.strip().lower() == _ANY:
-        return text and _ANY
-    found = _SIZE.fullmatch(text.strip().lower())
-    if found is None or int(found[1]) * _SIZE_UNITS[found[2] or ""] > _LARGEST:
-        raise wrong_value(Phrase("{text!r} is no size such as 500kB, 10MB or 1048576.", text=text))
-    return int(found[1]) * _SIZE_UNITS[found[2] or ""]
-
-
-def _filter_options() -> list[Callable[[Command], Command]]:
-    """Which mail is imported; the same for `add` and `update`."""
-    return [
-        click.option(
-            "--allow-sender",
-            "senders_allowed",
-            metavar="ENTRY",
-            multiple=True,
-            callback=_checked(lambda entries: Filters(senders_allowed=entries)),
-            help="Import mail of these senders only: an address, a domain (example.com), or all domains below it "
-            "(*.example.com); may be repeated.",
-        ),
-        click.option(
-            "--deny-sender",
-            "senders_denied",
-            metavar="ENTRY",
-            multiple=True,
-            callback=_checked(lambda entries: Filters(senders_denied=entries)),
-            help="Import no mail of these senders, whatever allows it; may be repeated.",
-        ),
-        click.option(
-            "--allow-subject",
-            "subjects_allowed",
-            metavar="TEXT",
-            multiple=True,
-            callback=_checked(lambda entries: Filters(subjects_allowed=entries)),
-            help="Import only mail with this in its subject, in any letter case, * standing for anything; may be "
-            "repeated.",
-        ),
-        click.option(
-            "--deny-subject",
-            "subjects_denied",
-            metavar="TEXT",
-            multiple=True,
-            callback=_checked(lambda entries: Filters(subjects_denied=entries)),
-            help="Import no mail with this in its subject; may be repeated.",
-        ),
-        click.option(
-            "--has-attachments",
-            type=click.Choice(tuple(_HAS_ATTACHMENTS)),
-            help="Import only mail with attachments, or only mail without; inline pictures alone are none.",
-        ),
-        click.option(
-            "--size-least",
-            metavar="SIZE|any",
-            callback=_size,
-            help="Import only mail of this size or more: 500kB, 10MB.",
-        ),
-        click.option("--size-most", metavar="SIZE|any", callback=_size, help="Import only mail of this size or less."),
-    ]
-
-
-def _filters(given: dict[str, Any], before: Filters) -> Filters:
-    """Take the filters out of what was given; those that were not stay as before."""
-    names = {each.name for each in fields(Filters)}
-    changes = {name: given.pop(name) for name in names & given.keys()}
-    for name in ("size_least", "size_most"):
-        if changes.get(name) == _ANY:
-            changes[name] = None
-    if changes.get("has_attachments") is not None:
-        changes["has_attachments"] = _HAS_ATTACHMENTS[changes["has_attachments"]]
-    return replace(before, **changes)
-
-
-def _account_options(*, adding: bool) -> Callable[[Command], Command]:
-    """The settings of an account as options: `add` needs some and has defaults, `update` changes what is given."""
-
-    def default(value: object) -> dict[str, Any]:
-        return {"default": value, "show_default": True} if adding else {}
-
-    options = [
-        click.option("--tenant-id", required=adding, callback=_guid, help="Directory (tenant) id."),
-        click.option(
-            "--client-id", required=adding, callback=_guid, help="Application (client) id of the registration."
-        ),
-        click.option("--user-id", required=adding, callback=_user, help="Object id of the user whose mailbox it is."),
-        click.option(
-            "--thumbprint", required=adding, callback=thumbprint_argument, help="SHA-1 thumbprint, as copied."
-        ),
-        click.option(
-            "--next-thumbprint",
-            callback=thumbprint_argument,
-            help="Of the certificate that takes over when Entra no longer takes the current one.",
-        ),
-        click.option(
-            "--secure-certificate-access/--no-secure-certificate-access",
-            help="Whether the certificate must chain to a trusted root; a self-signed one does not.",
-            **({"default": True, "show_default": True} if adding else {"default": None}),
-        ),
-        click.option("--folder", callback=_text(450), help="The folder to import from.", **default("Inbox")),
-        click.option(
-            "--after-import",
-            type=click.Choice(table.AFTER_IMPORT),
-            help="What becomes of a message in the mailbox once it is imported.",
-            **default("none"),
-        ),
-        click.option(
-            "--move-to",
-            metavar="FOLDER",
-            callback=_text(450),
-            help="Where --after-import move puts it: a well-known name such as archive, the id of a folder, or a path "
-            "such as Inbox/Imported/2026, which is made where it is missing.",
-        ),
-        click.option(
-            "--import-since",
-            metavar="now|all|DATE",
-            callback=_since,
-            help="Import what the mailbox received since then (ISO 8601; UTC unless it says otherwise).",
-            **default("now"),
-        ),
-        *_filter_options(),
-    ]
-
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
 @accounts.command(
+    params=[
+        name_option("--name", required=True, help="What the account is called here."),
+        *account_options(adding=True),
+    ],
     epilog=example(
         "mail-importer accounts add --name laboratory \\",
         "  --tenant-id 11111111-2222-3333-4444-555555555555 \\",
         "  --client-id 66666666-7777-8888-9999-aaaaaaaaaaaa \\",
         "  --user-id bbbbbbbb-cccc-dddd-eeee-ffffffffffff \\",
         "  --thumbprint 9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B",
-    )
+    ),
 )
-@click.option("--name", required=True, callback=_text(200), help="What the account is called here.")
-@_account_options(adding=True)
 @click.option("--test", "tested", is_flag=True, help="Test it first as `accounts test` does; add it if nothing failed.")
 @pass_invocation
 def add(invocation: Invocation, /, tested: bool, **given: Any) -> None:  # noqa: ANN401  # the options, as click names them
     """Add an account, enabled at once."""
-    settings = _settings_of(given, invocation.clock())
+    settings = settings_of(given, invocation.clock())
     if tested:
         account_test.require_passed(invocation, settings)
     with invocation.gateway() as engine:
@@ -296,30 +61,18 @@ def add(invocation: Invocation, /, tested: bool, **given: Any) -> None:  # noqa:
     _warn_of_missing_certificates(invocation, settings)
 
 
-def _settings_of(given: dict[str, Any], now: datetime) -> table.AccountSettings:
-    """The settings that all options of `add` together mean, in which they fit each other."""
-    own = dict(given)
-    move_to, import_since = own.pop("move_to"), own.pop("import_since")
-    settings = table.AccountSettings(
-        filters=_filters(own, Filters()),
-        move_to_folder=move_to,
-        import_since=_import_since(import_since, now),
-        **own,
-    )
-    _check(settings)
-    return settings
-
-
 @accounts.command(
+    params=[
+        name_option("--rename", metavar="NEW", help="What the account is to be called."),
+        *account_options(adding=False),
+    ],
     epilog=example(
         "mail-importer accounts update laboratory --folder Archive",
         "mail-importer accounts update laboratory \\",
         "  --next-thumbprint 9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B",
-    )
+    ),
 )
 @click.argument("name", callback=as_stored, shell_complete=account_names)
-@click.option("--rename", metavar="NEW", callback=_text(200), help="What the account is to be called.")
-@_account_options(adding=False)
 @click.option("--no-next-thumbprint", is_flag=True, help="There is no next certificate any more.")
 @click.option("--no-filters", is_flag=True, help="Of the filters, only those given here are in force.")
 @pass_invocation
@@ -346,7 +99,7 @@ def update(
     if no_filters:
         given = {each.name: each.default for each in fields(Filters)} | given
     with invocation.gateway() as engine:
-        settings = run_writing(engine, lambda connection: _change(connection, name, given, invocation.clock()))
+        settings = run_writing(engine, lambda connection: change(connection, name, given, invocation.clock()))
     tell(
         Phrase(
             "Account {name!r} is changed. A running subscription manager takes it up within seconds.",
@@ -354,55 +107,6 @@ def update(
         )
     )
     _warn_of_missing_certificates(invocation, settings)
-
-
-def _change(connection: Connection, name: str, given: dict[str, Any], now: datetime) -> table.AccountSettings:
-    """Give the account what was given, and keep the rest; what it is then."""
-    account = table.by_name(connection, name)
-    before = account.settings
-    changes = dict(given)
-    changes["filters"] = _filters(changes, before.filters)
-    if "rename" in changes:
-        changes["name"] = changes.pop("rename")
-    if "move_to" in changes:
-        changes["move_to_folder"] = changes.pop("move_to")
-    elif changes.get("after_import", "move") != "move":
-        changes["move_to_folder"] = None
-    if changes.get("import_since") is not None:
-        changes["import_since"] = _import_since(changes["import_since"], now)
-    if changes.get("thumbprint") == before.next_thumbprint:
-        changes.setdefault("next_thumbprint", None)  # it is the current one now
-    after = replace(before, **changes)
-    _check(after)
-    if after == before:
-        return before
-    table.change(connection, name, after, now=now, author=author())
-    if after.import_since and before.import_since and after.import_since < before.import_since:
-        folders.start_anew(connection, account.account_id, now=now)
-    return after
-
-
-def _import_since(given: datetime | str, now: datetime) -> datetime:
-    if isinstance(given, str):
-        return now
-    if given > now:
-        raise wrong_usage(Phrase("--import-since is in the future; mail that arrives before would never be imported."))
-    return given
-
-
-def _check(settings: table.AccountSettings) -> None:
-    if (settings.after_import == "move") != (settings.move_to_folder is not None):
-        raise wrong_usage(Phrase("--after-import move and --move-to FOLDER go together."))
-    if settings.tenant_id == settings.client_id:
-        raise wrong_usage(Phrase("--tenant-id and --client-id are the same; one of them was pasted twice."))
-    if settings.thumbprint == settings.next_thumbprint:
-        raise wrong_usage(
-            Phrase("--thumbprint and --next-thumbprint are the same; the next certificate is another one.")
-        )
-    try:
-        MailFilter(settings.filters)
-    except BadFilter as exc:
-        raise wrong_usage(Phrase.of(exc)) from exc
 
 
 def _warn_of_missing_certificates(invocation: Invocation, settings: table.AccountSettings) -> None:
@@ -430,23 +134,15 @@ def list_accounts(invocation: Invocation) -> Listing:
     """List the accounts and how each fares."""
     settings = invocation.settings
     with invocation.gateway() as engine:
-        rows = run_reading(engine, lambda connection: _rows(connection, table.every(connection), settings))
+        rows = run_reading(
+            engine, lambda connection: accounts_shown.rows(connection, table.every(connection), settings)
+        )
     now = invocation.clock()
-    columns = [
-        Column("name", Phrase("Account")),
-        Column("user_id", Phrase("Mailbox")),
-        Column("enabled", Phrase("Enabled")),
-        Column("subscription", Phrase("Subscription"), lambda held: _subscription(held, settings, now)),
-        Column("swept", Phrase("Swept"), lambda time: _ago(time, now)),
-        Column("imported", Phrase("Imported"), right=True),
-        *(
-            [Column("actions", Phrase("Left to do"), _actions_in_short)]
-            if any(_has_actions(each) for each in rows)
-            else []
-        ),
-        Column("conditions", Phrase("Trouble"), _troubles),
-    ]
-    return Listing(columns, rows, empty=Phrase("There are no accounts. Add one: mail-importer accounts add --help"))
+    return Listing(
+        accounts_shown.list_columns(rows, settings, now),
+        rows,
+        empty=Phrase("There are no accounts. Add one: mail-importer accounts add --help"),
+    )
 
 
 @accounts.command(epilog=example("mail-importer accounts show laboratory"))
@@ -457,202 +153,11 @@ def show(invocation: Invocation, name: str) -> Record:
     """Show all there is to know of an account."""
     settings = invocation.settings
     with invocation.gateway() as engine:
-        rows = run_reading(engine, lambda connection: _rows(connection, [table.by_name(connection, name)], settings))
-    now = invocation.clock()
-    columns = [
-        Column("name", Phrase("Account")),
-        Column("account_id", Phrase("Number")),
-        Column("enabled", Phrase("Enabled")),
-        Column("tenant_id", Phrase("Tenant id")),
-        Column("client_id", Phrase("Client id")),
-        Column("user_id", Phrase("Mailbox")),
-        Column("thumbprint", Phrase("Certificate")),
-        Column("secure_certificate_access", Phrase("Trusted root needed")),
-        Column("folder", Phrase("Folder")),
-        Column("after_import", Phrase("After import")),
-        Column("move_to_folder", Phrase("Move to")),
-        Column("next_thumbprint", Phrase("Next certificate")),
-        Column("import_since", Phrase("Imports since"), _import_since_shown),
-        Column("filters", Phrase("Imports only"), _filters_shown),
-        Column(
-            "webhook",
-            Phrase("Webhook"),
-            lambda url: url or Phrase("none (no notification_url): works on {alone}", alone=_alone(settings)),
-        ),
-        Column("subscription", Phrase("Subscription"), lambda held: _subscription(held, settings, now)),
-        Column("swept", Phrase("Last sweep"), lambda time: _last(time, now)),
-        Column("missed_notifications", Phrase("Missed notifications"), _missed),
-        Column("imported", Phrase("Imported")),
-        Column("seen", Phrase("Left out by filters")),
-        Column("actions", Phrase("Left to do"), _actions),
-        Column("conditions", Phrase("Trouble"), _conditions),
-    ]
-    return Record(columns, rows[0])
-
-
-def _sweep_seconds(settings: Settings) -> int | None:
-    """How often a folder is looked into without a reason; None: never."""
-    pause = SweepRules.of_settings(settings.sweep_interval, settings.notification_url).pause()
-    return None if pause is None else int(pause.total_seconds())
-
-
-def _rows(connection: Connection, found: list[table.Account], settings: Settings) -> list[dict[str, Any]]:
-    held = subscriptions.held(connection)
-    counts = table.imported_counts(connection)
-    left_out = seen.counts(connection)
-    swept = folders.swept(connection)
-    silence = missed.summaries(connection)
-    actions = after_import.counts(connection)
-    troubles: dict[int, list[dict[str, Any]]] = {}
-    for each in table.conditions(connection):
-        troubles.setdefault(each.account_id, []).append(
-            {
-                "role": each.role,
-                "reason": each.reason,
-                "detail": each.detail,
-                "since": each.since,
-                "next_attempt": each.next_attempt,
-            }
+        rows = run_reading(
+            engine, lambda connection: accounts_shown.rows(connection, [table.by_name(connection, name)], settings)
         )
-    return [
-        {
-            "account_id": account.account_id,
-            "name": account.settings.name,
-            "enabled": account.enabled,
-            "tenant_id": account.settings.tenant_id,
-            "client_id": account.settings.client_id,
-            "user_id": account.settings.user_id,
-            "thumbprint": account.settings.thumbprint,
-            "secure_certificate_access": account.settings.secure_certificate_access,
-            "folder": account.settings.folder,
-            "after_import": account.settings.after_import,
-            "move_to_folder": account.settings.move_to_folder,
-            "next_thumbprint": account.settings.next_thumbprint,
-            "import_since": account.settings.import_since,
-            "filters": asdict(account.settings.filters),
-            "webhook": _webhook(held.get(account.account_id), settings),
-            "subscription": _held(held.get(account.account_id)),
-            "sweep_seconds": _sweep_seconds(settings),
-            "swept": swept.get(account.account_id),
-            "missed_notifications": _silence(silence.get(account.account_id)),
-            "imported": counts.get(account.account_id, 0),
-            "seen": left_out.get(account.account_id, 0),
-            "actions": asdict(actions.get(account.account_id, after_import.Counts())),
-            "conditions": troubles.get(account.account_id, []),
-        }
-        for account in found
-    ]
-
-
-def _held(subscription: subscriptions.HeldSubscription | None) -> dict[str, Any] | None:
-    if subscription is None:
-        return None
-    return {"id": subscription.subscription_id, "state": subscription.state, "expires": subscription.expires}
-
-
-def _silence(summary: missed.MissedSummary | None) -> dict[str, Any]:
-    if summary is None:
-        return {"count": 0, "latest": None}
-    return {"count": summary.count, "latest": summary.latest}
-
-
-def _missed(summary: dict[str, Any]) -> Phrase:
-    if not summary["count"]:
-        return Phrase("none")
-    latest = shown(summary["latest"])
-    return Phrase("{count} in 90 days, of mail received until {latest}", count=summary["count"], latest=latest)
-
-
-def _has_actions(row: dict[str, Any]) -> bool:
-    return any(row["actions"].values())
-
-
-def _troubles(conditions: list[dict[str, Any]]) -> Phrase:
-    found = (Phrase("{role}: {reason}", role=word(each["role"]), reason=each["reason"]) for each in conditions)
-    return Phrase.joined(*found, by=", ")
-
-
-def _actions_in_short(counts: dict[str, int]) -> Phrase:
-    found = (Phrase.joined(Phrase.of(count), word(state)) for state, count in counts.items() if count)
-    return Phrase.joined(*found, by=", ")
-
-
-def _actions(counts: dict[str, int]) -> Phrase:
-    if not any(counts.values()):
-        return Phrase("nothing")
-    left = Phrase("{pending} messages, {failed} failed.", pending=counts["pending"], failed=counts["failed"])
-    again = Phrase("Try them again: mail-importer accounts retry-actions NAME")
-    return Phrase.joined(left, again) if counts["failed"] else left
-
-
-def _webhook(held: subscriptions.HeldSubscription | None, settings: Settings) -> str | None:
-    """Where Graph notifies, or is to. What is in the database is true also where this host has other settings."""
-    if held is not None:
-        return held.notification_url
-    return None if settings.notification_url is None else f"{settings.notification_url}/notifications"
-
-
-def _alone(settings: Settings) -> Phrase:
-    return Phrase("sweeps alone, every {seconds} s", seconds=_sweep_seconds(settings))
-
-
-def _import_since_shown(since: datetime | None) -> str:
-    if since is None:
-        return Phrase("not decided yet: a subscription manager does it")
-    return Phrase("always") if since == table.EVERYTHING else shown(since)
-
-
-def _filters_shown(filters: dict[str, Any]) -> str:
-    """As the options that made them."""
-    words: list[str] = []
-    for name, option in _LISTS.items():
-        for entry in filters[name]:
-            words += [option, entry]
-    has_attachments = next(
-        (word for word, meant in _HAS_ATTACHMENTS.items() if meant is not None and meant is filters["has_attachments"]),
-        None,
-    )
-    for option, value in (
-        ("--has-attachments", has_attachments),
-        ("--size-least", filters["size_least"]),
-        ("--size-most", filters["size_most"]),
-    ):
-        words += [] if value is None else [option, str(value)]
-    return shlex.join(words) if words else Phrase("whatever comes")
-
-
-def _ago(time: datetime | None, now: datetime) -> Phrase:
-    return Phrase("never") if time is None else Phrase("{span} ago", span=span(now - time))
-
-
-def _last(time: datetime | None, now: datetime) -> Phrase:
-    if time is None:
-        return Phrase("never")
-    return Phrase.joined(Phrase.of(shown(time)), _ago(time, now), by=", ")
-
-
-def _subscription(held: dict[str, Any] | None, settings: Settings, now: datetime) -> Phrase:
-    if held is None:
-        return Phrase("none") if settings.notification_url is not None else _alone(settings)
-    if held["expires"] <= now:
-        return Phrase("expired {span} ago", span=span(now - held["expires"]))
-    left = Phrase("{span} left", span=span(held["expires"] - now))
-    return left if held["state"] == "active" else Phrase.joined(word(held["state"]), left, by=", ")
-
-
-def _conditions(conditions: list[dict[str, Any]]) -> Phrase:
-    return Phrase.joined(*map(_condition, conditions)) if conditions else Phrase("none")
-
-
-def _condition(condition: dict[str, Any]) -> Phrase:
-    return Phrase(
-        "{role}: {reason} since {since}: {detail} Looked at again at {next_attempt}.",
-        role=word(condition["role"]),
-        reason=condition["reason"],
-        since=shown(condition["since"]),
-        detail=recognised(condition["detail"]),
-        next_attempt=shown(condition["next_attempt"]),
-    )
+    now = invocation.clock()
+    return Record(accounts_shown.record_columns(settings, now), rows[0])
 
 
 @accounts.command("retry-actions", epilog=example("mail-importer accounts retry-actions laboratory"))
@@ -744,5 +249,5 @@ def remove(invocation: Invocation, name: str) -> None:
 
 accounts.add_command(account_test.test)
 accounts.add_command(export)
-accounts.add_command(importing(add, _settings_of, _change))
+accounts.add_command(import_)
 accounts.add_command(show_history)

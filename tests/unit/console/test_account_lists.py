@@ -51,6 +51,17 @@ def test_what_the_file_does_not_name_stays(run: Run, stored: Stored) -> None:
     assert [(each.settings.folder, each.enabled) for each in stored()] == [("Archive", False)]
 
 
+def test_an_empty_cell_takes_away_what_need_not_be_and_leaves_the_rest(run: Run, stored: Stored) -> None:
+    """Above all the day since which mail is imported: moved to now, what came before would never be caught up with."""
+    names = f"{HEADING},folder,import_since,next_thumbprint,senders_denied"
+    file = csv_file(names, f"{LABORATORY},Archive,2026-01-31,{THUMBPRINT[::-1]},riviere.example")
+    assert run("accounts", "import", file).exit_code == 0
+    assert run("accounts", "import", csv_file(names, f"{LABORATORY},,,,")).exit_code == 0
+    [account] = stored()
+    assert (account.settings.folder, account.settings.import_since) == ("Archive", datetime(2026, 1, 31, tzinfo=UTC))
+    assert (account.settings.next_thumbprint, account.settings.filters.senders_denied) == (None, ())
+
+
 def test_a_dry_run_tells_the_same_and_changes_nothing(run: Run, stored: Stored) -> None:
     result = run("accounts", "import", csv_file(HEADING, LABORATORY), "--dry-run")
     assert result.exit_code == 0
