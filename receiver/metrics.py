@@ -16,7 +16,8 @@ class ReceiverMetrics:
         notifications = Counter(
             "mail_importer_notifications",
             "Items delivered by Graph: genuine ones are queued, forged ones are not; "
-            "malformed ones are genuine but lack what their processing needs.",
+            "malformed ones are genuine but lack what their processing needs. Of a body that begins with a hundred "
+            "forged items only those are counted.",
             ["outcome"],
             registry=registry,
         )
@@ -38,5 +39,15 @@ class ReceiverMetrics:
         self.connections_refused = Counter(
             "mail_importer_receiver_connections_refused",
             "Connections closed at once because too many were open.",
+            registry=registry,
+        )
+        self.connections_dropped = Counter(
+            "mail_importer_receiver_connections_dropped",
+            "Idle connections closed early, to make room for new ones.",
+            registry=registry,
+        )
+        self.certificate_expires = Gauge(
+            "mail_importer_receiver_certificate_expires_timestamp_seconds",
+            "When the certificate that the receiver shows ends; 0: it shows none.",
             registry=registry,
         )

@@ -7,7 +7,7 @@ import subprocess
 
 import aiohttp
 
-from tests.acceptance.conftest import Site, stop, until
+from tests.acceptance.conftest import Site, free_port, stop, until
 
 
 async def _ready(site: Site) -> None:
@@ -104,12 +104,14 @@ async def test_disabled_account_loses_its_subscription_at_graph(site: Site) -> N
 
 async def test_probes_and_metrics_tell_the_truth(site: Site) -> None:
     """Health, metrics and log of a running host."""
-    running = site.start("run", "all")
+    port = free_port()
+    running = site.start("run", "all", MAIL_IMPORTER_METRICS_PORT=str(port))
     await _ready(site)
     await site.subscribed()
     await site.control.start_traffic(5)
     await site.imported_once(5)
-    metrics = (await site.get("/metrics"))[1]
+    metrics = (await site.get("/metrics", port))[1]
+    assert (await site.get("/metrics"))[0] == 404
     assert 'mail_importer_notifications_total{outcome="genuine"} 5.0' in metrics
     assert 'mail_importer_deliveries_total{outcome="imported"} 5.0' in metrics
     stop(running)
