@@ -63,7 +63,7 @@ def _expected(case: Case, delivered: DeliveredMessage) -> dict[str, Any]:
         "sImportance": case.importance,
         "sBodyType": case.body_type,
         "sBody": case.body,
-        "sBodyText": case.body if case.body_type == "text" else case.body_text,
+        "sBodyText": case.body if case.body_type == "text" and case.body_text is None else case.body_text,
         "sInternetMessageID": stored.internet_message_id,
         "bHasAttachments": bool(listed) and not case.only_inline,
         "recipients": case.recipients,
