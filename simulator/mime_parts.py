@@ -1,6 +1,7 @@
 """What a mail is made of (RFC 2045 to 2049), sorted as Exchange does: one body, and attachments."""
 
 import mimetypes
+import re
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from simulator.letters import Attachment, AttachmentKind, item_of
 from simulator.mime_headers import Part, Tolerant, file_name, header_text
 from simulator.transfer_encodings import encoding, plain
 
+_END_OF_HEADERS: Final = re.compile(rb"\r?\n\r?\n")
 _TOLERANT: Final = Tolerant()
 # As it was written: nothing is folded anew.
 _AS_IT_STANDS: Final = SMTP.clone(refold_source="none")
@@ -54,18 +56,18 @@ def taken_apart(raw: bytes) -> tuple[Part, Sorted]:
     """Return the mail, and what is in it; of one with too many parts in one another the whole is one part."""
     try:
         mail = parse(raw)
-        return mail, sort_parts(mail)
+        return mail, _sorted_parts(mail, raw)
     except RecursionError:
         mail = parse(raw, headers_only=True)
-        return mail, sort_parts(mail)
+        return mail, _sorted_parts(mail, raw)
 
 
-def sort_parts(mail: Part) -> Sorted:
+def _sorted_parts(mail: Part, raw: bytes) -> Sorted:
     """Return body and attachments of a mail; every part is in one of them, but for the poorer of alternatives."""
     found = Sorted()
     if _kind(mail) == "multipart/signed" and "pkcs7" in str(mail.get_param("protocol", "")):
         # Exchange keeps the whole, so that the signature can be verified, and shows the body that is inside.
-        content = HeldContent(_bytes(_entity(mail)))
+        content = HeldContent(_entity(mail, raw))
         found.attachments.append(Attachment("smime.p7m", content, "multipart/signed"))
         inside = Sorted()
         _walk(mail, inside)
@@ -75,12 +77,11 @@ def sort_parts(mail: Part) -> Sorted:
     return found
 
 
-def _entity(mail: Part) -> Part:
-    """Return the mail without the headers that are not of its content."""
-    entity = copy(mail)
-    for name in {name for name in mail if not name.lower().startswith("content-")}:
-        del entity[name]
-    return entity
+def _entity(mail: Part, raw: bytes) -> bytes:
+    """Return the mail without the headers that are not of its content, its body byte for byte."""
+    headers = "".join(f"{name}: {value}\r\n" for name, value in mail.raw_items() if name.lower().startswith("content-"))
+    body = _END_OF_HEADERS.split(raw, maxsplit=1)[-1]
+    return headers.encode("ascii", "surrogateescape") + b"\r\n" + body
 
 
 def _walk(part: Part, found: Sorted, *, related: bool = False) -> None:

@@ -9,12 +9,12 @@ from sqlalchemy import Connection, select
 
 from db.tables import attachment, message, recipient
 from simulator.post_office import DeliveredMessage
-from tests.corpus import characters, kinds, names, structures
+from tests.corpus import characters, kinds, lenient, names, structures
 from tests.corpus.case import Case, Row
 from tests.databases import on_every_database
 from tests.integration.world import World
 
-CASES = (*characters.CASES, *names.CASES, *structures.CASES, *kinds.CASES)
+CASES = (*characters.CASES, *names.CASES, *structures.CASES, *kinds.CASES, *lenient.CASES)
 
 
 @on_every_database
