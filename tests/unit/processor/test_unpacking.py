@@ -209,6 +209,15 @@ def test_the_text_in_a_winmail_is_the_text_of_the_mail(bodies: dict[str, bytes])
     assert (original.wrapped_text, original.state_detail) == ("Grüße: 42 mg/l", None)
 
 
+@pytest.mark.parametrize("rich", [b"cut", bytes(16)], ids=["cut off", "of an unknown form"])
+def test_a_text_of_a_winmail_that_cannot_be_read_costs_no_file(rich: bytes) -> None:
+    stream = tnef(tnef_text(rtf=rich), tnef_file("a.csv", b"a;b"))
+    [original, file] = _unpacked(_listed(0, stream, "winmail.dat"))
+    assert (file.file_name, file.content) == ("a.csv", b"a;b")
+    assert original.state_detail is not None
+    assert original.state_detail.startswith("Unpacked in part. Its text is ")
+
+
 @pytest.mark.parametrize("kind", ["application/pkcs7-mime; smime-type=signed-data", "application/x-pkcs7-mime", None])
 def test_signed_mail_is_opened(kind: str | None) -> None:
     """What was signed is a mail, byte for byte, and its attachments are below it."""
