@@ -61,7 +61,7 @@ class _Round:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _SweptFolder:
     """A folder as Graph's paths take it (`folder`), and as the resource under which its delta link is kept."""
 
     mailbox: Mailbox
@@ -120,7 +120,8 @@ class CatchUp:
             lambda connection: folders.state(connection, account.account_id, resource=resource)
         )
         progress = _Round(state, state.link, state.full_pass)
-        resume = await self._go_through(turn, account, _Place(mailbox, folder, resource), held, progress)
+        with self._folders.followed(mailbox, account.settings.folder):
+            resume = await self._go_through(turn, account, _SweptFolder(mailbox, folder, resource), held, progress)
         if progress.queued:
             self._metrics.found.inc(progress.queued)
             log.info(
@@ -144,14 +145,14 @@ class CatchUp:
     # Through the pages.
 
     async def _go_through(
-        self, turn: Turn, account: Account, place: _Place, held: HeldSubscription | None, progress: _Round
+        self, turn: Turn, account: Account, swept: _SweptFolder, held: HeldSubscription | None, progress: _Round
     ) -> datetime | None:
         """Page by page to the end of the round, then None; or until it is somebody else's turn: when to go on."""
-        resource = place.resource
+        resource = swept.resource
         end = self._clock() + _TURN
         while True:
             try:
-                page = await self._delta.page(place.mailbox, place.folder, progress.link)
+                page = await self._delta.page(swept.mailbox, swept.folder, progress.link)
             except SyncStateLost as exc:
                 if progress.link is None:
                     raise

@@ -119,7 +119,8 @@ class Keeper:
                     assert held is not None  # noqa: S101  # only what is held, or just adopted, is renewed
                     held = await self._renew(turn, orders, mailbox, wanted, held)
                 case Create():
-                    held = await self._create(turn, orders, mailbox, wanted)
+                    with self._folders.followed(mailbox, account.settings.folder):
+                        held = await self._create(turn, orders, mailbox, wanted)
         assert held is not None  # noqa: S101  # every plan for a wanted subscription ends in one
         return renewal_due(held.granted, held.expires, jitter=self._random.random())
 

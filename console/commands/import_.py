@@ -203,17 +203,17 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
                 limits=limits,
                 keep_mime=settings.keep_mime,
             )
-            work = OnDemandImport(reader, store, importer, trace, clock=clock, on_progress=on_progress)
+            folders = MailFolders(graph.client, reader, clock=clock)
+            work = OnDemandImport(reader, store, importer, trace, folders, clock=clock, on_progress=on_progress)
             tally = Tally()
             mailbox = Mailbox.of(account.account_id, account.settings)
-            folder = await MailFolders(graph.client, reader, clock=clock).locate(mailbox, account.settings.folder)
             selection = _without_purged(order.selection, account)
             mail_filter = mail_filter_of(account.settings)
             async with audited(database, action="import", selection=str(order), clock=clock) as audit:
                 try:
                     await work.run(
                         mailbox,
-                        folder,
+                        account.settings.folder,
                         selection,
                         tally,
                         force=order.force,

@@ -565,6 +565,25 @@ async def test_another_certificate_is_tried_at_once(office: Office) -> None:
         await until(lambda: _no_trouble(office))
 
 
+async def test_a_folder_that_was_made_anew_under_its_path_is_swept(office: Office) -> None:
+    """Its id is remembered for an hour; that the old one is gone is noticed at once."""
+    world = office.world
+    mailbox = world.new_mailbox("Nord")
+    first = mailbox.add_folder("Resultats", parent=mailbox.folders["inbox"])
+    account = await world.add_account(mailbox, import_since=world.clock() - timedelta(days=1))
+    await change(office, account, sFolder="inbox/Resultats")
+    async with office.managing(sweeping=SWEEP, webhooks=False), world.processing():
+        await until(lambda: is_swept(office, account))
+        del mailbox.folders[first.folder_id]
+        second = mailbox.add_folder("Resultats", parent=mailbox.folders["inbox"])
+        sent = await silently(office, mailbox, 2, folder=second.folder_id)
+        world.clock.advance(minutes=20)
+        await until(world.conditions)
+        world.clock.advance(minutes=20)
+        await until(lambda: imported(office, sent))
+        await until(lambda: _no_trouble(office))
+
+
 async def test_another_folder_is_gone_through_from_its_beginning(office: Office) -> None:
     """As far back as the account imports; what both folders hold is imported once."""
     mailbox = office.world.new_mailbox("Nord")
