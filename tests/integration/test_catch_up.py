@@ -45,7 +45,15 @@ async def swept(office: Office, account: int) -> datetime | None:
 
 
 async def is_swept(office: Office, account: int) -> bool:
-    return await swept(office, account) is not None
+    return await swept(office, account) is not None and await _turn_is_over(office, account)
+
+
+async def _turn_is_over(office: Office, account: int) -> bool:
+    """A pass is at its end before it is decided when the next one is due: a clock that is set in between moves that."""
+    leased = await office.world.database.read(
+        lambda c: c.scalar(select(folder_sync.c.dtLeaseUntil).where(folder_sync.c.nAccountID == account))
+    )
+    return leased is None
 
 
 async def link(office: Office, account: int) -> str | None:
@@ -279,7 +287,7 @@ async def test_what_delta_query_does_by_the_way_does_no_harm(office: Office, kin
 
 
 async def _swept_since(office: Office, account: int, before: datetime | None) -> bool:
-    return await swept(office, account) != before
+    return await swept(office, account) != before and await _turn_is_over(office, account)
 
 
 async def test_what_left_the_folder_again_is_not_asked_for(office: Office) -> None:
