@@ -1,4 +1,4 @@
-"""Genuine deliveries to the receiver while strangers do their worst: to reach a p99 under 1 s.
+"""Answer times of genuine deliveries while strangers hold connections and send bodies: to reach a p99 under 1 s.
 
 *idle*: 1,500 connections of one address that say nothing, opened again as soon as they are closed. *bodies*: anonymous
 bodies of the largest size at 82 Mbit/s, of the shapes that cost most to decode. Each delivery has a new connection.
@@ -131,13 +131,13 @@ async def _send_bodies(port: int) -> None:
 
 
 def _expensive() -> list[bytes]:
-    """Forged items of nothing; one item of nested lists; one value beside the items."""
+    """Forged items of nothing; one item of nested lists; states without an end, which cost most to search."""
     deep = b"[" * 900 + b"]" * 900
-    many = b",".join([deep] * (_BODY_BYTES // len(deep) - 2))
+    endless = b'"clientState":"' + b"a" * 900
     return [
         b'{"value":[' + b"{}," * (_BODY_BYTES // 3 - 10) + b"{}]}",
-        b'{"value":[[' + many + b"]]}",
-        b'{"x":[' + b"[]," * (_BODY_BYTES // 3 - 10) + b'[]],"value":[]}',
+        b'{"value":[[' + b",".join([deep] * (_BODY_BYTES // len(deep) - 2)) + b"]]}",
+        b'{"value":[' + endless * (_BODY_BYTES // len(endless) - 2),
     ]
 
 

@@ -23,7 +23,7 @@ from receiver import handshake
 from receiver.body import BodyLimits, BodyReader, Refused
 from receiver.intake import Intake, IntakeLimits
 from receiver.metrics import ReceiverMetrics
-from receiver.notifications import NotACollection, Sorted, items_of, sort_out
+from receiver.notifications import NotACollection, Sorted, sort_out
 from receiver.reports import Reports
 from receiver.server import GENUINE
 from receiver.throttled_log import ThrottledLog
@@ -46,7 +46,6 @@ class Receiver:
         throttled: ThrottledLog,
         intake_limits: IntakeLimits | None = None,
         body_limits: BodyLimits | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`account_of`: the account a `clientState` proves, None when it proves nothing."""
         self._queue = queue
@@ -56,7 +55,6 @@ class Receiver:
         self._intake = Intake(queue, intake_limits or IntakeLimits(), metrics)
         self._bodies = BodyReader(body_limits or BodyLimits())
         self._reports = Reports(metrics, throttled)
-        self._monotonic = monotonic
         self._pages = {"/health/live": self._live, "/health/ready": self._ready}
         self._counters: dict[tuple[str, int], Callable[[], None]] = {}
         self._stopping = False
@@ -127,14 +125,8 @@ class Receiver:
     async def _sort_out(self, request: web.BaseRequest, correlation: str) -> Sorted:
         try:
             # What the sender calls its content is no reason to lose it: the body itself decides.
-            async with self._bodies.reading(request) as body:
-                return await sort_out(
-                    items_of(body, self._account_of),
-                    account_of=self._account_of,
-                    received=self._clock(),
-                    correlation=correlation,
-                    monotonic=self._monotonic,
-                )
+            body = await self._bodies.read(request)
+            return await sort_out(body, account_of=self._account_of, received=self._clock(), correlation=correlation)
         except NotACollection as exc:
             if request.headers.get("Content-Encoding", "identity").lower() == "identity":
                 raise Refused(400, str(exc)) from exc

@@ -1,8 +1,7 @@
 """The body of a delivery, read within limits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,7 +33,7 @@ class BodyLimits:
     large_bytes: int = 64 * 1024
     """A larger one is large."""
     large_bodies: int = 8
-    """Large ones in memory at a time."""
+    """Large ones being read at a time."""
 
 
 class BodyReader:
@@ -44,9 +43,8 @@ class BodyReader:
         self._limits = limits
         self._large_bodies = asyncio.Semaphore(limits.large_bodies)
 
-    @asynccontextmanager
-    async def reading(self, request: web.BaseRequest) -> AsyncIterator[bytes]:
-        """The whole body, to be decoded within the context: a large one has its place until then.
+    async def read(self, request: web.BaseRequest) -> bytes:
+        """The whole body.
 
         Raises:
             Refused: too large (413), too slow (408), broken (400).
@@ -55,21 +53,16 @@ class BodyReader:
         if (request.content_length or 0) > self._limits.body_bytes:
             raise self._too_large()
         if request.content.is_eof() and request.content.total_bytes <= self._limits.large_bytes:
-            yield request.content.read_nowait()  # came whole with its headers, as nearly all do
-            return
-        async with AsyncExitStack() as held:
-            yield await self._read_in_time(request, held)
-
-    async def _read_in_time(self, request: web.BaseRequest, held: AsyncExitStack) -> bytes:
+            return request.content.read_nowait()  # came whole with its headers, as nearly all do
         try:
             async with asyncio.timeout(self._limits.body_seconds):
-                return await self._read(request, held)
+                return await self._read_within_limits(request)
         except TimeoutError as exc:
             raise Refused(408, f"The body took longer than {self._limits.body_seconds:g} s.") from exc
         except web.RequestPayloadError as exc:
             raise Refused(400, "The body ends too early, or its chunks are broken.") from exc
 
-    async def _read(self, request: web.BaseRequest, held: AsyncExitStack) -> bytes:
+    async def _read_within_limits(self, request: web.BaseRequest) -> bytes:
         start = b""
         if (request.content_length or 0) <= self._limits.large_bytes:
             start = await _read_up_to(request, self._limits.large_bytes)
@@ -79,8 +72,8 @@ class BodyReader:
             raise QueueUnavailable(
                 Phrase("{large_bodies} large bodies are being read already.", large_bodies=self._limits.large_bodies)
             )
-        await held.enter_async_context(self._large_bodies)
-        body = start + await _read_up_to(request, self._limits.body_bytes - len(start))
+        async with self._large_bodies:
+            body = start + await _read_up_to(request, self._limits.body_bytes - len(start))
         if len(body) > self._limits.body_bytes:
             raise self._too_large()
         return body

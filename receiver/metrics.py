@@ -16,14 +16,18 @@ class ReceiverMetrics:
         notifications = Counter(
             "mail_importer_notifications",
             "Items delivered by Graph: genuine ones are queued, forged ones are not; "
-            "malformed ones are genuine but lack what their processing needs. Of a body that begins with a hundred "
-            "forged items only those are counted.",
+            "malformed ones are genuine but lack what their processing needs.",
             ["outcome"],
             registry=registry,
         )
         self.genuine = notifications.labels("genuine")
         self.forged = notifications.labels("forged")
         self.malformed = notifications.labels("malformed")
+        self.dropped = Counter(
+            "mail_importer_receiver_deliveries_dropped",
+            "Deliveries whose first hundred items were all forged: the others were neither read nor counted.",
+            registry=registry,
+        )
         self.answers = Counter(
             "mail_importer_receiver_answers", "Answers by status code.", ["path", "code"], registry=registry
         )

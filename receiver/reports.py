@@ -1,12 +1,18 @@
 """What the receiver tells of its deliveries: counted, and logged so that no stranger can fill the disk."""
 
 import asyncio
+from typing import Final
 
 import structlog
 
 from receiver.metrics import ReceiverMetrics
 from receiver.notifications import Sorted
 from receiver.throttled_log import ThrottledLog
+
+_DROPPED: Final = (
+    "None of the first 100 items is genuine, and the others were not read. If Microsoft Graph sent it, the key was "
+    "changed: set client_state_secret_previous to the one before."
+)
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -38,6 +44,9 @@ class Reports:
         if found.forged:
             self._metrics.forged.inc(found.forged)
             self._throttled.warning("notification_forged", found.forged, correlation=correlation, remote=remote)
+        if found.dropped:
+            self._metrics.dropped.inc()
+            self._throttled.warning("delivery_dropped", correlation=correlation, remote=remote, detail=_DROPPED)
 
     def refused(self, status: int, reason: str, remote: str | None) -> None:
         """A delivery was no notification collection, or broke a limit."""

@@ -265,7 +265,6 @@ class Endpoints:
             throttled=throttled,
             intake_limits=intake,
             body_limits=body,
-            monotonic=monotonic,
         )
         listener = Listener(
             receiver.answer,

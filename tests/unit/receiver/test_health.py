@@ -51,6 +51,7 @@ async def test_metrics_have_their_names(endpoint: Endpoint) -> None:
     families = {family.name: family.type for family in endpoint.registry.collect()}
     assert families == {
         "mail_importer_notifications": "counter",
+        "mail_importer_receiver_deliveries_dropped": "counter",
         "mail_importer_receiver_answers": "counter",
         "mail_importer_receiver_answer_seconds": "histogram",
         "mail_importer_receiver_waiting": "gauge",
