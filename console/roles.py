@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 
 from bus.queue import NotificationQueue
 from console.clock import utc_now
-from console.database import open_engine
+from console.database import open_engine, warning_of_modes
 from console.graph import OpenedGraph, open_graph
 from console.metrics_endpoint import serving_metrics
 from console.process import host_name, process_name
@@ -189,6 +189,9 @@ class _Wiring:
             database = Database(engine)
             resources.push_async_callback(database.close)
             await asyncio.to_thread(schema.require_current, engine)
+            warning = warning_of_modes(engine)
+            if warning is not None:
+                log.warning("database_open_to_others", detail=str(warning))
         keys = None if roles == (PROCESSOR,) else await _client_state_keys(settings, database)
         queue = await resources.enter_async_context(open_queue(settings, database, clock=utc_now))
         return cls(settings, database, queue, keys)

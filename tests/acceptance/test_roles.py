@@ -105,6 +105,7 @@ async def test_disabled_account_loses_its_subscription_at_graph(site: Site) -> N
 async def test_probes_and_metrics_tell_the_truth(site: Site) -> None:
     """Health, metrics and log of a running host."""
     port = free_port()
+    (site.directory / "gateway.db").chmod(0o644)
     running = site.start("run", "all", MAIL_IMPORTER_METRICS_PORT=str(port))
     await _ready(site)
     await site.subscribed()
@@ -116,6 +117,7 @@ async def test_probes_and_metrics_tell_the_truth(site: Site) -> None:
     assert 'mail_importer_deliveries_total{outcome="imported"} 5.0' in metrics
     stop(running)
     log = [json.loads(line) for line in (site.directory / "run-all-0.log").read_text("utf-8").splitlines()]
+    assert "gateway.db (0644)" in next(each["detail"] for each in log if each["event"] == "database_open_to_others")
     imported = [line for line in log if line["event"] == "message_imported"]
     queued = [each for line in log if line["event"] == "notification_queued" for each in line["correlations"]]
     in_rows = {row[0] for row in site.rows("SELECT sCorrelationID FROM tblEmailMessage")}
