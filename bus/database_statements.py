@@ -52,6 +52,7 @@ class Outcome(Enum):
     """How a delivery ends, or goes on."""
 
     COMPLETE = "complete"
+    FORGET = "forget"
     ABANDON = "abandon"
     DEAD_LETTER = "dead_letter"
     RENEW = "renew"
@@ -77,8 +78,8 @@ class Settlement:
     description: str | None = None
 
 
-def put(connection: Connection, messages: Sequence[Message], now: datetime, horizon: datetime | None) -> None:
-    """Write the messages; with a `horizon`, first free those ids that were put before it."""
+def put(connection: Connection, messages: Sequence[Message], now: datetime, horizon: datetime | None) -> int:
+    """Write the messages; with a `horizon`, first free those ids that were put before it. How many were ignored."""
     if horizon is not None:
         ids = [message.message_id for message in messages]
         for start in range(0, len(ids), HOUSEKEEPING_ROWS):
@@ -93,15 +94,22 @@ def put(connection: Connection, messages: Sequence[Message], now: datetime, hori
             )
     if connection.dialect.name == "sqlite" and not any(message.not_before for message in messages):
         rows = json.dumps([(message.message_id, message.account_id, message.body) for message in messages])
-        connection.execute(_PUT_AT_ONCE, {"rows": rows, "enqueued": now, "visible": now})
-        return
+        return len(messages) - _written(connection, _PUT_AT_ONCE, {"rows": rows, "enqueued": now, "visible": now})
     each_once = {message.message_id: message for message in reversed(messages)}
     new = list(reversed(each_once.values()))
     if connection.dialect.name == "mssql":
+        written = 0
         for start in range(0, len(new), _MOST_PUT_IN_ONE_STATEMENT):
-            connection.execute(put_unknown(new[start : start + _MOST_PUT_IN_ONE_STATEMENT], now))
+            written += _written(connection, put_unknown(new[start : start + _MOST_PUT_IN_ONE_STATEMENT], now))
     else:
-        connection.execute(_PUT_IGNORING[connection.dialect.name], [_put_row(message, now) for message in new])
+        statement = _PUT_IGNORING[connection.dialect.name]
+        written = _written(connection, statement, [_put_row(message, now) for message in new])
+    return len(messages) - written
+
+
+def _written(connection: Connection, statement: Insert, parameters: Any = None) -> int:  # noqa: ANN401  # as `execute` takes them
+    """Execute; how many rows were inserted, which SQLAlchemy keeps of an insert only if told to."""
+    return connection.execute(statement, parameters, execution_options={"preserve_rowcount": True}).rowcount
 
 
 def _put_row(message: Message, now: datetime) -> dict[str, Any]:
@@ -244,8 +252,9 @@ def settle(connection: Connection, settlements: list[Settlement], now: datetime)
         results.append(key in held)
         if key not in held:
             continue
-        if settlement.outcome is Outcome.COMPLETE:
-            (forgotten if held[key] else done).append(settlement.handle.sequence)
+        if settlement.outcome in {Outcome.COMPLETE, Outcome.FORGET}:
+            free = held[key] or settlement.outcome is Outcome.FORGET
+            (forgotten if free else done).append(settlement.handle.sequence)
             del held[key]  # settled twice in one group: only once
         else:
             changed.append(_change(settlement, now))

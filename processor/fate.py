@@ -9,7 +9,7 @@ from typing import Final
 from bus.notification import UnreadableNotification
 from bus.queue import Delivery
 from db.messages import MessageRefused
-from graph.errors import GraphError, GraphUnavailable
+from graph.errors import GraphError, GraphUnavailable, ItemGone
 from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable
 
@@ -29,6 +29,12 @@ _TIMEOUT_DELAYS: Final = (timedelta(seconds=30), timedelta(hours=1))
 MOST_TIMEOUTS: Final = len(_TIMEOUT_DELAYS) + 1
 """Attempts at what Graph has not ready in time, before it is put aside."""
 _OUTAGE_DELAY: Final = timedelta(seconds=30)
+
+# Exchange replicates: a message that it has just reported may answer 404 for a time (graph.md section 11). Until so long
+# after it was put it is asked for again, uncounted, at growing intervals; what waited longer in the queue, a few times.
+_LATE_FOR: Final = timedelta(minutes=10)
+_FIRST_LATE_DELAY: Final = timedelta(seconds=5)
+_OLD_LATE_DELAYS: Final = (timedelta(seconds=30), timedelta(minutes=2))
 
 # A whole answer that is too long or an item that Exchange chokes on shows as these: they may be this message's alone.
 _MAYBE_THE_ITEM: Final = frozenset({500, 502, 504})
@@ -66,6 +72,22 @@ def fate_of(error: Exception, delivery: Delivery, *, now: datetime, random: Rand
         return DeadLetter(reason, _describe(error, delivery))
     wait = delays[delivery.delivery_count - 1]
     return Retry(wait * random.uniform(0.8, 1.2), counted=True, cause=reason)
+
+
+def retry_of_missing(delivery: Delivery, *, now: datetime, random: Random) -> Retry | None:
+    """When to ask again for a message that Graph answers 404 for; None: it is gone.
+
+    Until ten minutes after it was put it may yet appear. By then Service Bus has forgotten its id, too.
+    """
+    age = now - delivery.enqueued
+    # Far in the future is no age: a clock was set back.
+    if abs(age) < _LATE_FOR:
+        wait = min(max(2 * age, _FIRST_LATE_DELAY), max(_LATE_FOR - age, _FIRST_LATE_DELAY))
+        return Retry(wait * random.uniform(1.0, 1.2), counted=False, cause=ItemGone.__name__)
+    if delivery.delivery_count > len(_OLD_LATE_DELAYS):
+        return None
+    wait = _OLD_LATE_DELAYS[delivery.delivery_count - 1]
+    return Retry(wait * random.uniform(1.0, 1.2), counted=True, cause=ItemGone.__name__)
 
 
 def _is_an_outage(error: GraphUnavailable, delivery: Delivery, now: datetime) -> bool:

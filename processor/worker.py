@@ -23,7 +23,7 @@ from phrases import Phrase
 from processor.accounts import AccountDirectory, Holds
 from processor.after_import import AfterImport
 from processor.errors import Unprocessable, where_of
-from processor.fate import FORESEEN, MOST_ATTEMPTS, MOST_TIMEOUTS, DeadLetter, Retry, fate_of
+from processor.fate import FORESEEN, MOST_ATTEMPTS, MOST_TIMEOUTS, DeadLetter, Retry, fate_of, retry_of_missing
 from processor.importer import Importer, Outcome, Result, message_id_of
 from processor.lifecycle import LifecycleDesk, LifecycleEvent, lifecycle_event_of
 from processor.metrics import ProcessorMetrics
@@ -359,7 +359,7 @@ class Processor:
         except Exception as exc:  # noqa: BLE001  # one message nobody foresaw must not stop the others; it is told and kept
             await self._settle_trouble(held, exc)
         else:
-            await self._complete(held, notification, outcome)
+            await self._settle_outcome(held, notification, outcome)
             if outcome.result is Result.IMPORTED:
                 self._after_import.soon(
                     mailbox.account_id, message_id, then, committed_after=held.attempt.progress.fetched or started
@@ -374,9 +374,18 @@ class Processor:
 
     # Settling.
 
+    async def _settle_outcome(self, held: _Held, notification: Notification, outcome: Outcome) -> None:
+        if outcome.result is Result.GONE:
+            retry = retry_of_missing(held.delivery, now=self._clock(), random=self._random)
+            if retry is not None:
+                await self._retry(held, retry)
+                return
+        await self._complete(held, notification, outcome)
+
     async def _complete(self, held: _Held, notification: Notification, outcome: Outcome) -> None:
         held.keep = True
-        await self._queue.complete(held.delivery)
+        # What is gone is recorded nowhere: if it comes back, it must be queued.
+        await self._queue.complete(held.delivery, remembered=outcome.result is not Result.GONE)
         seconds = (self._clock() - notification.received).total_seconds()
         self._metrics.deliveries.labels(outcome.result.value).inc()
         self._trace.ended(held.attempt, outcome.result.value, reason=outcome.reason, detail=outcome.rule)

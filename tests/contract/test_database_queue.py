@@ -19,7 +19,7 @@ from sqlalchemy import Engine, event, func, select
 
 from bus.database import DatabaseQueue
 from bus.errors import QueueUnavailable
-from bus.queue import NotificationQueue
+from bus.queue import Message, MessageId, NotificationQueue
 from db.engine import Database
 from db.tables import queue_message
 from tests.clock import SettableClock
@@ -391,3 +391,26 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not await asyncio.to_thread(condition):  # noqa: ASYNC110  # what changes the table sets no event here
             await asyncio.sleep(0.01)
+
+
+async def test_a_put_reports_what_it_ignored(real_time: DatabaseBackend) -> None:
+    """On each database: duplicates of what is queued, of what is done, and within one put; also scheduled ones."""
+    queue = await real_time.open()
+    later = datetime.now(UTC) + timedelta(hours=1)
+
+    assert await queue.put([]) == 0
+    assert await queue.put([message("a"), message("b")]) == 0
+    assert await queue.put([message("b"), message("c"), message("c")]) == 2
+    await queue.complete(await take_one(queue))
+    assert await queue.put([message("a")]) == 1
+    assert await queue.put([Message(MessageId(each), "body", 1, not_before=later) for each in "cd"]) == 1
+
+
+async def test_an_id_is_free_at_once_if_it_is_not_remembered(real_time: DatabaseBackend) -> None:
+    """What was completed without a record of it is queued when it is put again."""
+    queue = await real_time.open()
+    await queue.put([message("m")])
+    await queue.complete(await take_one(queue), remembered=False)
+
+    assert await queue.put([message("m")]) == 0
+    assert (await take_one(queue)).message_id == "m"

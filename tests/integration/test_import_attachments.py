@@ -237,7 +237,7 @@ async def test_a_message_that_vanishes_meanwhile_is_gone(world: World) -> None:
         async with world.processing():
             await until(lambda: world.calls(Operation.GET_ATTACHMENT_CONTENT))
             world.simulator.remove_message(mailbox, message.message_id)
-            await until(world.queue_is_empty)
+            await world.pass_time_until(world.queue_is_empty)
 
     assert await world.imported_ids() == []
     assert not await world.dead_letters()

@@ -164,7 +164,7 @@ async def test_a_message_that_goes_meanwhile_is_imported_without(world: World) -
     async with world.processing(keep_mime=True):
         await until(lambda: world.calls(Operation.GET_MESSAGE))
         world.simulator.remove_message(mailbox, delivered.message_id)
-        await until(world.queue_is_empty)
+        await world.pass_time_until(world.queue_is_empty)
     if await world.imported_ids():  # else it was gone before it was fetched at all
         assert [each.state for each in await kept(world)] == ["gone"]
 

@@ -11,7 +11,7 @@ from db.messages import MessageRefused
 from graph.errors import GraphUnavailable, ItemCorrupt, ItemGone, RequestRejected
 from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable
-from processor.fate import MOST_ATTEMPTS, DeadLetter, Retry, fate_of
+from processor.fate import MOST_ATTEMPTS, DeadLetter, Retry, fate_of, retry_of_missing
 
 NOW = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
 
@@ -119,6 +119,35 @@ def test_what_graph_has_not_ready_in_time_waits_for_a_quiet_hour() -> None:
     assert timedelta(seconds=24) <= soon.delay <= timedelta(seconds=36)
     assert timedelta(minutes=48) <= later.delay <= timedelta(minutes=72)
     assert last == DeadLetter("GraphUnavailable", Phrase("Tried 3 times. GET /users/x was answered 504."))
+
+
+def _attempts_at_missing(age: timedelta) -> list[Retry]:
+    """The retries of a message that answers 404 for ever, put so long ago."""
+    retries: list[Retry] = []
+    count = 1
+    while (retry := retry_of_missing(_delivery(count, age), now=NOW, random=Random(1))) is not None:
+        retries.append(retry)
+        age, count = age + retry.delay, count + retry.counted
+    return retries
+
+
+def test_a_missing_message_is_asked_for_again_for_ten_minutes() -> None:
+    """Soon at first, then less and less often, uncounted; and not for ever."""
+    retries = _attempts_at_missing(timedelta(0))
+
+    assert retries[0].delay < timedelta(seconds=10)
+    assert timedelta(minutes=10) <= sum((each.delay for each in retries), timedelta(0)) < timedelta(minutes=20)
+    assert len(retries) < 12
+    assert not retries[0].counted
+
+
+@pytest.mark.parametrize("age", [timedelta(minutes=11), timedelta(days=3), -timedelta(days=3)])
+def test_a_missing_message_that_waited_in_the_queue_is_asked_for_again_too(age: timedelta) -> None:
+    """Also when a clock was set back: more than a minute, and a few times only."""
+    retries = _attempts_at_missing(age)
+
+    assert sum((each.delay for each in retries), timedelta(0)) > timedelta(minutes=1)
+    assert len(retries) <= 3
 
 
 def test_an_error_nobody_foresaw_is_not_quoted() -> None:
