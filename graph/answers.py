@@ -54,6 +54,9 @@ _INNER_STATUS: Final = re.compile(r"\[Status Code: (\w+)", re.IGNORECASE)
 _SECRETS: Final = re.compile(r"eyJ[\w-]+(?:\.[\w-]*)*|Bearer\s+\S+|\bmi1[.\-~_][\w.\-~]{20,}", re.IGNORECASE)
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _DETAIL_LENGTH: Final = 500
+_LONGEST_READ_SECONDS: Final = 1e9
+# Not all that float() reads: it takes "nan", underscores and the digits of any script.
+_NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,26 +234,25 @@ def harmless(text: object, length: int = _DETAIL_LENGTH) -> str:
 def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """`Retry-After` in seconds, given as a number or as an HTTP date; None when absent or unreadable.
 
+    From 0 to a billion: `GraphUnavailable` bounds it to what is waited.
+
     `headers` has lower-case names. A date counts from the answer's own `date`, so that a wrong clock here does no harm;
     `now` (aware) serves when there is none.
     """
     value = headers.get("retry-after", "").strip()
-    if not value:
-        return None
-    try:
+    if _NUMBER.fullmatch(value):
         seconds = float(value)
-    except ValueError:
+    else:
         until, since = _http_date(value), _http_date(headers.get("date", "")) or now
         if until is None or since is None:
             return None
         seconds = (until - since).total_seconds()
-    # float() also reads "nan" and "inf", which no clock can wait for.
-    return max(0.0, seconds) if -1e9 < seconds < 1e9 else None
+    return min(max(0.0, seconds), _LONGEST_READ_SECONDS)
 
 
 def _http_date(value: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -23,9 +23,13 @@ GraphError
 """
 
 from enum import StrEnum
-from typing import Any, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
 from phrases import Phrase
+
+LONGEST_RETRY_AFTER: Final = 600.0
+"""Seconds that are waited at most because an answer asks for it: a longer request may come from a fault that is over in
+a minute, and would keep mail back for hours without a word."""
 
 
 class Facts(TypedDict, total=False):
@@ -76,7 +80,8 @@ class GraphUnavailable(GraphError):
     """Transient: throttled, overloaded, unreachable, too slow. Try again.
 
     Attributes:
-        retry_after: seconds Microsoft asked us to wait, None when it did not say.
+        retry_after: seconds Microsoft asked us to wait, LONGEST_RETRY_AFTER at most; None when it did not say.
+        asked_longer: it asked for more than that, which the text tells.
         maybe_done: the request may have been carried out although no success was seen; matters for POST only.
     """
 
@@ -88,8 +93,18 @@ class GraphUnavailable(GraphError):
         maybe_done: bool = False,
         **facts: Unpack[Facts],
     ) -> None:
+        asked_longer = retry_after is not None and retry_after > LONGEST_RETRY_AFTER
+        if asked_longer:
+            text = Phrase(
+                "{text} It asked to wait {asked:.0f} seconds; the next attempt comes after {most:.0f} at the latest.",
+                text=text,
+                asked=retry_after,
+                most=LONGEST_RETRY_AFTER,
+            )
+            retry_after = LONGEST_RETRY_AFTER
         super().__init__(text, **facts)
         self.retry_after = retry_after
+        self.asked_longer = asked_longer
         self.maybe_done = maybe_done
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from bus.notification import UnreadableNotification
 from bus.queue import Delivery
 from db.messages import MessageRefused
-from graph.errors import GraphError, GraphUnavailable, ItemGone
+from graph.errors import LONGEST_RETRY_AFTER, GraphError, GraphUnavailable, ItemGone
 from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable
 
@@ -29,8 +29,9 @@ _TIMEOUT_DELAYS: Final = (timedelta(seconds=30), timedelta(hours=1))
 MOST_TIMEOUTS: Final = len(_TIMEOUT_DELAYS) + 1
 """Attempts at what Graph has not ready in time, before it is put aside."""
 _OUTAGE_DELAY: Final = timedelta(seconds=30)
+_LONGEST_OUTAGE_DELAY: Final = timedelta(seconds=LONGEST_RETRY_AFTER)
 
-# Exchange replicates: a message that it has just reported may answer 404 for a time (graph.md section 11). Until so long
+# Exchange replicates: a message that it has just reported may answer 404 for a time (graph.md section 11). For so long
 # after it was put it is asked for again, uncounted, at growing intervals; what waited longer in the queue, a few times.
 _LATE_FOR: Final = timedelta(minutes=10)
 _FIRST_LATE_DELAY: Final = timedelta(seconds=5)
@@ -66,7 +67,9 @@ def fate_of(error: Exception, delivery: Delivery, *, now: datetime, random: Rand
         return DeadLetter(reason, Phrase.of(error))
     if isinstance(error, GraphUnavailable) and _is_an_outage(error, delivery, now):
         wait = max(timedelta(seconds=error.retry_after or 0), _OUTAGE_DELAY)
-        return Retry(wait * random.uniform(1.0, 1.5), counted=False, cause=reason)
+        # Spread to either side where the longest wait leaves no room above.
+        shortest, longest = min(wait, _LONGEST_OUTAGE_DELAY * 0.9), min(wait * 1.5, _LONGEST_OUTAGE_DELAY)
+        return Retry(shortest + (longest - shortest) * random.random(), counted=False, cause=reason)
     delays = _TIMEOUT_DELAYS if _is_a_timeout(error) else _ITEM_DELAYS
     if delivery.delivery_count > len(delays):
         return DeadLetter(reason, _describe(error, delivery))

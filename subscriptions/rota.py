@@ -261,7 +261,8 @@ class Rota:
     async def _tell(self, turn: Turn, account: Account, exc: GraphError) -> None:
         self._metrics.failures.labels(self._duty.role).inc()
         facts = {"duty": self._duty.role, "reason": type(exc).__name__, "error": str(exc)}
-        if isinstance(exc, GraphUnavailable) and turn.failures < _QUIET_FAILURES:
+        quiet = isinstance(exc, GraphUnavailable) and not exc.asked_longer
+        if quiet and turn.failures < _QUIET_FAILURES:
             log.warning("duty_postponed", **facts)
             return
         log.error("duty_failed", **facts)

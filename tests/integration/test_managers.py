@@ -279,3 +279,17 @@ async def test_a_manager_forgets_old_traces(office: Office) -> None:
 async def _traced(office: Office, wanted: list[str]) -> bool:
     found = await office.world.database.read(lambda c: list(c.scalars(select(message_trace.c.sGraphMessageID))))
     return found == wanted
+
+
+async def test_a_wait_of_a_day_is_told_and_not_waited(make_office: MakeOffice) -> None:
+    """A fault of seconds that asks for a day: told at once, and tried again within ten minutes."""
+    office = await make_office()
+    world = office.world
+    await world.account_of("Nord")
+    number = world.fault(FaultKind.UNAVAILABLE, status=503, retry_after=86_400.0)
+    async with office.receiving(), office.managing():
+        await until(world.conditions)
+        assert "86400 seconds" in (await world.conditions())[0].detail
+        world.simulator.faults.remove(number)
+        world.clock.advance(minutes=10, seconds=5)
+        await until(lambda: office.in_step(1))

@@ -131,11 +131,28 @@ def test_no_token_of_the_answer_reaches_the_text() -> None:
         ({"retry-after": "nan"}, None),
         ({"retry-after": "inf"}, None),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "1_000"}, None),
+        ({"retry-after": "٣"}, None),
+        ({"retry-after": "9" * 400}, 1e9),
+        ({"retry-after": "Mon, 01 Mar 9999 12:00:00 GMT"}, 1e9),
+        ({"retry-after": "Mon, 01 Mar 99999999999999999999 12:00:00 GMT"}, None),
         ({}, None),
     ],
 )
 def test_retry_after_is_read_as_seconds_or_date(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after_seconds(headers, NOW) == seconds
+
+
+@pytest.mark.parametrize("asked", ["86400", "9" * 400, "Tue, 02 Mar 2027 12:00:00 GMT"])
+def test_no_more_than_ten_minutes_are_waited_because_an_answer_asks(asked: str) -> None:
+    """A longer request is told."""
+    error = answer(503, headers={"Retry-After": asked})
+
+    assert isinstance(error, GraphUnavailable)
+    assert error.retry_after == 600
+    assert error.asked_longer
+    assert "It asked to wait" in str(error)
+    assert not answer(503, headers={"Retry-After": "600"}).asked_longer
 
 
 def test_only_what_graph_surely_did_not_begin_may_be_repeated() -> None:

@@ -50,13 +50,25 @@ def test_an_outage_is_not_held_against_the_message(status: int | None, count: in
     assert fate.cause == "GraphUnavailable"
 
 
-@pytest.mark.parametrize(("asked", "least"), [(None, 30), (0, 30), (5.0, 30), (120.0, 120), (3600.0, 3600)])
+@pytest.mark.parametrize(("asked", "least"), [(None, 30), (0, 30), (5.0, 30), (120.0, 120), (500.0, 500)])
 def test_an_outage_waits_at_least_what_graph_asked(asked: float | None, least: int) -> None:
     """And never less than the usual pause."""
     fate = _fate(GraphUnavailable(Phrase("slow down"), status=429, retry_after=asked))
 
     assert isinstance(fate, Retry)
     assert timedelta(seconds=least) <= fate.delay <= timedelta(seconds=least * 1.5)
+
+
+@pytest.mark.parametrize("asked", [600.0, 86_400.0, 1e9])
+def test_an_outage_waits_ten_minutes_at_most(asked: float) -> None:
+    """Whatever was asked; and not all at the same moment."""
+    error = GraphUnavailable(Phrase("slow down"), status=503, retry_after=asked)
+    random = Random(1)
+    fates = [fate_of(error, _delivery(1), now=NOW, random=random) for _ in range(20)]
+    delays = {each.delay for each in fates if isinstance(each, Retry)}
+
+    assert timedelta(minutes=9) <= min(delays) < max(delays) <= timedelta(minutes=10)
+    assert len(delays) == 20
 
 
 @pytest.mark.parametrize("status", [None, 503])
