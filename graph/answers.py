@@ -19,6 +19,7 @@ from graph.errors import (
     GraphUnavailable,
     ItemCorrupt,
     ItemGone,
+    ItemUnconvertible,
     MailboxNotFound,
     RequestRejected,
     SyncStateLost,
@@ -26,14 +27,55 @@ from graph.errors import (
 from graph.mailbox import Mailbox
 from phrases import Phrase
 
-_TRANSIENT_STATUS: Final = frozenset({408, 429, 500, 502, 503, 504, 509})
-_TRANSIENT_CODES: Final = frozenset(
+# 423: the mailbox is locked, as while it is moved. 425 and 449 ask to repeat the request.
+_TRANSIENT_STATUS: Final = frozenset({408, 421, 423, 425, 429, 449, 500, 502, 503, 504, 509})
+# Exchange's codes are those of https://learn.microsoft.com/exchange/client-developer/web-service-reference/responsecode,
+# which Graph passes on with whatever status.
+_MAILBOX_DOWN_CODES: Final = frozenset(
     {
-        "applicationthrottled",
-        "toomanyrequests",
-        "errortoomanyobjectsopened",
         "activitylimitreached",
+        "applicationthrottled",
+        "erroradoperation",
+        "erroradunavailable",
+        "errorconnectionfailed",
+        "errorexceededconnectioncount",
+        "errorinsufficientresources",
+        "errorinternalservertransienterror",
+        "errormailboxfailover",
+        "errormailboxmoveinprogress",
+        "errormailboxstoreunavailable",
+        "errornorespondingcasindestinationsite",
+        "errorproxyrequestprocessingfailed",
+        "errorserverbusy",
+        "errorservicediscoveryfailed",
+        "errortoomanyobjectsopened",
+        "mailboxstoreunavailable",
         "serviceunavailable",
+        "toomanyrequests",
+    }
+)
+_TRANSIENT_CODES: Final = _MAILBOX_DOWN_CODES | {
+    "errorbatchprocessingstopped",
+    "errorclientdisconnected",
+    "errorinternalservererror",
+    "errorirresolvableconflict",
+    "errornotenoughmemory",
+    "errortimeoutexpired",
+}
+# What Exchange says of one item, again and again: signed and encrypted mail and reports about it have no MIME, for one.
+_UNCONVERTIBLE_CODES: Final = frozenset(
+    {
+        "errorattachmentnestlevellimitexceeded",
+        "errorcontentconversionfailed",
+        "erroritemcorrupt",
+        "errormessagesizeexceeded",
+        "errormimecontentconversionfailed",
+        "errormimecontentinvalid",
+        "errormimecontentinvalidbase64string",
+        "errorunsupportedmimeconversion",
+        "errorunsupportedtypeforconversion",
+        "errorvirusdetected",
+        "errorvirusmessagedeleted",
     }
 )
 _TRANSIENT_TEXTS: Final = ("a task was canceled", "request has been quarantined", "mailbox info is stale")
@@ -112,6 +154,10 @@ def error_from_response(
             Phrase("{text} Exchange cannot read this item; open it in Outlook to see whether it is whole.", text=text),
             **facts,
         )
+    if answer.codes & _UNCONVERTIBLE_CODES:
+        return ItemUnconvertible(
+            Phrase("{text} Exchange cannot convert this item; asking again gives the same answer.", text=text), **facts
+        )
     if answer.status == HTTPStatus.GONE or answer.codes & _RESYNC_CODES:
         return SyncStateLost(
             Phrase("{text} A new delta round is needed.", text=text), location=answer.location, **facts
@@ -122,6 +168,7 @@ def error_from_response(
         return GraphUnavailable(
             Phrase("{text} This passes by itself.", text=text),
             retry_after=answer.retry_after,
+            mailbox_down=bool(answer.codes & _MAILBOX_DOWN_CODES),
             maybe_done=maybe_done,
             **facts,
         )

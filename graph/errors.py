@@ -10,7 +10,9 @@ GraphError
 │   └── FolderNotFound        the mailbox is there, the configured folder is not
 ├── ItemError                 permanent for the message or attachment
 │   ├── ItemGone              deleted or moved away meanwhile
+│   ├── ItemDenied            refused, while the mailbox is open to us
 │   ├── ItemCorrupt           Exchange cannot read its own item, also when asked again
+│   ├── ItemUnconvertible     Exchange cannot convert its own item, and never will
 │   └── RequestRejected       any other 4xx
 ├── SyncStateLost             the delta link is no longer good: start a new round, `location`
 └── SubscriptionError         about one subscription
@@ -82,6 +84,7 @@ class GraphUnavailable(GraphError):
     Attributes:
         retry_after: seconds Microsoft asked us to wait, LONGEST_RETRY_AFTER at most; None when it did not say.
         asked_longer: it asked for more than that, which the text tells.
+        mailbox_down: the code says that mailbox or service cannot be reached: no item is at fault, whatever the status.
         maybe_done: the request may have been carried out although no success was seen; matters for POST only.
     """
 
@@ -90,6 +93,7 @@ class GraphUnavailable(GraphError):
         text: Phrase,
         *,
         retry_after: float | None = None,
+        mailbox_down: bool = False,
         maybe_done: bool = False,
         **facts: Unpack[Facts],
     ) -> None:
@@ -105,6 +109,7 @@ class GraphUnavailable(GraphError):
         super().__init__(text, **facts)
         self.retry_after = retry_after
         self.asked_longer = asked_longer
+        self.mailbox_down = mailbox_down
         self.maybe_done = maybe_done
 
 
@@ -225,6 +230,17 @@ class ItemGone(ItemError):
 
 class ItemCorrupt(ItemError):
     """Exchange cannot read this item (`ErrorCorruptData`), also when asked again."""
+
+
+class ItemDenied(ItemError):
+    """Graph answered 403 for a message or attachment, while the inbox of the same mailbox opens."""
+
+
+class ItemUnconvertible(ItemError):
+    """Exchange cannot make of this item what was asked for (MIME, a body), or may not give it: lasting.
+
+    https://learn.microsoft.com/exchange/client-developer/web-service-reference/responsecode
+    """
 
 
 class RequestRejected(ItemError):

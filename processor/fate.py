@@ -9,7 +9,7 @@ from typing import Final
 from bus.notification import UnreadableNotification
 from bus.queue import Delivery
 from db.messages import MessageRefused
-from graph.errors import LONGEST_RETRY_AFTER, GraphError, GraphUnavailable, ItemGone
+from graph.errors import LONGEST_RETRY_AFTER, GraphError, GraphUnavailable, ItemGone, ItemUnconvertible
 from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable
 
@@ -63,7 +63,7 @@ def fate_of(error: Exception, delivery: Delivery, *, now: datetime, random: Rand
     reason = type(error).__name__
     if isinstance(error, Unprocessable | UnreadableNotification):
         return DeadLetter(error.reason, Phrase.of(error))
-    if isinstance(error, MessageRefused):
+    if isinstance(error, MessageRefused | ItemUnconvertible):
         return DeadLetter(reason, Phrase.of(error))
     if isinstance(error, GraphUnavailable) and _is_an_outage(error, delivery, now):
         wait = max(timedelta(seconds=error.retry_after or 0), _OUTAGE_DELAY)
@@ -94,7 +94,8 @@ def retry_of_missing(delivery: Delivery, *, now: datetime, random: Random) -> Re
 
 
 def _is_an_outage(error: GraphUnavailable, delivery: Delivery, now: datetime) -> bool:
-    return error.status not in _MAYBE_THE_ITEM and now - delivery.enqueued < _PATIENCE
+    maybe_the_item = error.status in _MAYBE_THE_ITEM and not error.mailbox_down
+    return not maybe_the_item and now - delivery.enqueued < _PATIENCE
 
 
 def _is_a_timeout(error: Exception) -> bool:

@@ -12,6 +12,7 @@ from graph.errors import (
     GraphUnavailable,
     ItemCorrupt,
     ItemGone,
+    ItemUnconvertible,
     MailboxNotFound,
     RequestRejected,
     SignInRefused,
@@ -50,6 +51,16 @@ def answer(
         (403, "ExtensionError", "Exception: [Status Code: ServiceUnavailable; Reason: x]", GraphUnavailable),
         (400, "ExtensionError", "Exception: [Status Code: 503; Reason: x]", GraphUnavailable),
         (302, "", "", GraphUnavailable),
+        (423, "", "", GraphUnavailable),
+        (449, "", "", GraphUnavailable),
+        (404, "ErrorMailboxStoreUnavailable", "", GraphUnavailable),
+        (403, "ErrorMailboxMoveInProgress", "", GraphUnavailable),
+        (400, "ErrorInternalServerTransientError", "", GraphUnavailable),
+        (400, "ErrorServerBusy", "", GraphUnavailable),
+        (409, "ErrorIrresolvableConflict", "", GraphUnavailable),
+        (500, "ErrorMimeContentConversionFailed", "", ItemUnconvertible),
+        (500, "ErrorContentConversionFailed", "", ItemUnconvertible),
+        (400, "ErrorVirusDetected", "", ItemUnconvertible),
         (403, "ExtensionError", "Exception: [Status Code: Forbidden; Reason: x]", AccessDenied),
         (400, "ExtensionError", "Exception: [Status Code: Unauthorized; Reason: x]", AccessDenied),
         (403, "ErrorAccessDenied", "", AccessDenied),
@@ -78,6 +89,18 @@ def test_an_answer_becomes_the_error_that_decides_what_to_do(
     assert error.code == (code or None)
     assert "Support" in str(error)
     assert "GET /x" in str(error)
+
+
+@pytest.mark.parametrize("status", [400, 404, 423, 500, 503])
+def test_a_mailbox_that_is_down_is_told_from_an_item_that_fails(status: int) -> None:
+    """By its code: a status of 500 alone may be the item's."""
+    for code in ("ErrorMailboxMoveInProgress", "ErrorMailboxStoreUnavailable"):
+        error = answer(status, code)
+        assert isinstance(error, GraphUnavailable)
+        assert error.mailbox_down
+    plain = answer(500, "ErrorInternalServerError")
+    assert isinstance(plain, GraphUnavailable)
+    assert not plain.mailbox_down
 
 
 def test_the_inner_code_counts() -> None:

@@ -8,7 +8,7 @@ import pytest
 from bus.notification import UnreadableNotification
 from bus.queue import Delivery, MessageId
 from db.messages import MessageRefused
-from graph.errors import GraphUnavailable, ItemCorrupt, ItemGone, RequestRejected
+from graph.errors import GraphUnavailable, ItemCorrupt, ItemDenied, ItemGone, ItemUnconvertible, RequestRejected
 from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable
 from processor.fate import MOST_ATTEMPTS, DeadLetter, Retry, fate_of, retry_of_missing
@@ -31,6 +31,7 @@ def _fate(error: Exception, count: int = 1, age: timedelta = timedelta(0)) -> De
         (Unprocessable("UnknownChangeType", Phrase("Only 'created' is imported.")), "UnknownChangeType"),
         (UnreadableNotification("NotJson", Phrase("The queue message is not JSON.")), "NotJson"),
         (MessageRefused(Phrase("The gateway database refuses the message.")), "MessageRefused"),
+        (ItemUnconvertible(Phrase("Exchange cannot convert this item."), status=500), "ItemUnconvertible"),
     ],
 )
 def test_what_no_attempt_can_mend_is_put_aside_at_once(error: Exception, reason: str, count: int) -> None:
@@ -71,6 +72,15 @@ def test_an_outage_waits_ten_minutes_at_most(asked: float) -> None:
     assert len(delays) == 20
 
 
+def test_a_mailbox_that_is_moved_is_not_held_against_the_message() -> None:
+    """Whatever status its code comes with."""
+    error = GraphUnavailable(Phrase("moved"), status=500, code="ErrorMailboxMoveInProgress", mailbox_down=True)
+    fate = _fate(error, MOST_ATTEMPTS, timedelta(hours=5))
+
+    assert isinstance(fate, Retry)
+    assert not fate.counted
+
+
 @pytest.mark.parametrize("status", [None, 503])
 def test_an_outage_longer_than_a_day_counts(status: int | None) -> None:
     """Something that fails for so long is looked at by a person."""
@@ -89,6 +99,7 @@ _OF_THE_ITEM = [
     GraphUnavailable(Phrase("b"), status=502),
     ItemGone(Phrase("d"), status=404),
     ItemCorrupt(Phrase("e"), status=500),
+    ItemDenied(Phrase("i"), status=403),
     RequestRejected(Phrase("f"), status=400),
     MessageChanged(Phrase("g")),
     ValueError("h"),
