@@ -38,6 +38,7 @@ from graph.errors import (
 from graph.mailbox import Mailbox
 from graph.slots import CallSlots, LocalSlots
 from graph.transport import proxy_for, tls_context
+from hostfaults import host_fault_of
 from phrases import Phrase
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -547,7 +548,10 @@ def _told(reason: BaseException) -> BaseException | None:
 def _unreachable(call: _Call, reason: BaseException) -> GraphUnavailable:
     """A fault of the connection; whether Graph has seen the request depends on when it came."""
     begun = False
-    if isinstance(reason, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
+    fault = host_fault_of(reason)
+    if fault is not None:
+        what: Phrase = fault.what
+    elif isinstance(reason, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
         what = Phrase(
             "its TLS certificate is not trusted, or TLS failed; if a proxy inspects TLS, set ca_bundle to its root"
         )

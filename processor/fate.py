@@ -10,10 +10,11 @@ from bus.notification import UnreadableNotification
 from bus.queue import Delivery
 from db.messages import MessageRefused
 from graph.errors import LONGEST_RETRY_AFTER, GraphError, GraphUnavailable, ItemGone, ItemUnconvertible
+from hostfaults import HostFault
 from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable
 
-FORESEEN: Final = (GraphError, MessageChanged, MessageRefused, Unprocessable, UnreadableNotification)
+FORESEEN: Final = (GraphError, HostFault, MessageChanged, MessageRefused, Unprocessable, UnreadableNotification)
 """Errors whose text was written for an operator."""
 
 _PATIENCE: Final = timedelta(hours=24)
@@ -77,6 +78,11 @@ def fate_of(error: Exception, delivery: Delivery, *, now: datetime, random: Rand
     return Retry(wait * random.uniform(0.8, 1.2), counted=True, cause=reason)
 
 
+def is_patient(delivery: Delivery, now: datetime) -> bool:
+    """False once a delivery has met with so much trouble, for so long, that a person is to look at it."""
+    return now - delivery.enqueued < _PATIENCE
+
+
 def retry_of_missing(delivery: Delivery, *, now: datetime, random: Random) -> Retry | None:
     """When to ask again for a message that Graph answers 404 for; None: it is gone.
 
@@ -95,7 +101,7 @@ def retry_of_missing(delivery: Delivery, *, now: datetime, random: Random) -> Re
 
 def _is_an_outage(error: GraphUnavailable, delivery: Delivery, now: datetime) -> bool:
     maybe_the_item = error.status in _MAYBE_THE_ITEM and not error.mailbox_down
-    return not maybe_the_item and now - delivery.enqueued < _PATIENCE
+    return not maybe_the_item and is_patient(delivery, now)
 
 
 def _is_a_timeout(error: Exception) -> bool:

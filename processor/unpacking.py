@@ -4,7 +4,6 @@ Bounded in bytes, rows and depth: who sends a bomb has its original stored, and 
 """
 
 import hashlib
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -13,10 +12,11 @@ from functools import partial
 from typing import IO, Final
 
 from db.messages import AttachmentRecord
+from hostfaults import HostFault, temporary_file_fault
 from processor import mime, smime, tnef
 from processor.mapping import Texts
 from processor.pieces import NotUnpacked, Piece
-from processor.spool import IN_MEMORY
+from processor.spool import IN_MEMORY, open_file
 
 _SIGNED_OPAQUE: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _SIGNED_CLEAR: Final = "multipart/signed"
@@ -128,7 +128,7 @@ class Unpacker:
             for piece in way.pieces(_content(record)):
                 left.take(piece)
                 found.append(piece)
-        except (NotUnpacked, _TooMuch):
+        except (NotUnpacked, _TooMuch, HostFault):
             raise
         except Exception as exc:  # what a stranger wrote must not stop the import, whatever a parser stumbles over
             # Not its text, which may be mail.
@@ -185,6 +185,9 @@ def _row(piece: Piece, position: int, parent: int, origin: str, files: ExitStack
 def _held(content: bytes, files: ExitStack) -> bytes | IO[bytes]:
     if len(content) <= IN_MEMORY:
         return content
-    file = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  # `files` closes it
-    file.write(content)
+    file = open_file(files)
+    try:
+        file.write(content)
+    except (OSError, MemoryError) as exc:
+        raise temporary_file_fault(exc) from exc
     return file

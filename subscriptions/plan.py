@@ -77,8 +77,9 @@ def plan(
         fitting = [each for each in actual if fits(each, wanted, now)]
         adopted = max(fitting, key=lambda each: each.expires, default=None)
     kept_id = keep.subscription_id if keep else adopted.id if adopted else None
-    surplus: set[str | None] = {each.id for each in actual} | ({held.subscription_id} if held else set())
-    surplus.discard(kept_id)
+    surplus = {each.id for each in actual} | ({held.subscription_id} if held else set())
+    if kept_id is not None:
+        surplus.discard(kept_id)
     # Graph refuses a second one on the same resource (graph.md, section 1); any other is deleted once its successor is
     # there, so that nothing falls between.
     in_the_way = {each.id for each in actual if same_resource(each.resource, wanted.resource)}

@@ -23,6 +23,7 @@ from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.schedule import Application, Candidate, Schedule, Turn
 from graph.errors import GraphError, GraphUnavailable
+from hostfaults import HostFault, host_fault_of
 from phrases import Phrase
 from subscriptions.metrics import ManagerMetrics
 
@@ -107,13 +108,18 @@ class Rota:
         self._more = False
         self._trouble: Counter[Application] = Counter()
         """Turns of an application that failed on Microsoft's side, one after the other."""
+        self._host_fault: HostFault | None = None
 
     async def look(self) -> None:
         """Begin the turns that are due, as many as there is room for.
 
         Raises:
             DatabaseUnavailable
+            HostFault: turns failed for it since the last look.
         """
+        if self._host_fault is not None:
+            fault, self._host_fault = self._host_fault, None
+            raise fault
         now = self._clock()
         self._more = False
         schedule = self._duty.schedule
@@ -191,8 +197,10 @@ class Rota:
             self._note_health(account, None)
         except LeaseLost:
             log.warning("lease_lost", account_id=turn.account_id, duty=self._duty.role)
-        except (DatabaseUnavailable, QueueUnavailable, TimeoutError) as exc:
+        except (DatabaseUnavailable, QueueUnavailable, HostFault, TimeoutError) as exc:
             failures += 1
+            if isinstance(exc, HostFault):
+                self._host_fault = exc
             due = self._retry_at(failures)
             self._note_health(account, exc)
             error = str(exc) or f"Not done within {_TURN_SECONDS:.0f} s: Microsoft Graph or the network is too slow."
@@ -246,11 +254,15 @@ class Rota:
             try:
                 return await self._duty.serve(turn, account)
             except GraphError as exc:
+                if (fault := host_fault_of(exc)) is not None:
+                    raise fault from exc
                 await self._tell(turn, account, exc)
                 raise _Failed(getattr(exc, "retry_after", None) or 0.0) from exc
             except (DatabaseUnavailable, QueueUnavailable, LeaseLost):
                 raise
             except Exception as exc:
+                if (fault := host_fault_of(exc)) is not None:
+                    raise fault from exc
                 # One account nobody foresaw must not stop the others: told with its traceback, and tried again.
                 log.exception("turn_failed", duty=self._duty.role)
                 await self._note(

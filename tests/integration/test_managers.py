@@ -1,10 +1,12 @@
 """Many accounts, several managers, tenants in trouble, certificates that end."""
 
 import asyncio
+import errno
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import structlog
@@ -16,7 +18,7 @@ from db.schedule import FOLDERS, SUBSCRIPTIONS
 from db.tables import message_trace
 from db.trace import TraceRow
 from graph.certificates import make_self_signed, write_pair
-from graph.subscriptions import CallKind
+from graph.subscriptions import CallKind, GraphSubscription, SubscriptionClient
 from simulator.calls import Operation
 from simulator.faults import FaultKind
 from subscriptions import rota
@@ -293,3 +295,31 @@ async def test_a_wait_of_a_day_is_told_and_not_waited(make_office: MakeOffice) -
         world.simulator.faults.remove(number)
         world.clock.advance(minutes=10, seconds=5)
         await until(lambda: office.in_step(1))
+
+
+async def test_a_machine_without_room_pauses_the_manager(
+    make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No account is at fault, and none is told so; it goes on by itself."""
+    office = await make_office()
+    world = office.world
+    await world.account_of("Nord")
+    create = SubscriptionClient.create
+    lacking = True
+
+    async def without_handles(*args: Any, **options: Any) -> GraphSubscription:  # noqa: ANN401  # passed through
+        if lacking:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return await create(*args, **options)
+
+    monkeypatch.setattr(SubscriptionClient, "create", without_handles)
+    with structlog.testing.capture_logs() as events:
+        async with office.receiving(), office.managing():
+            await until(lambda: any(each["event"] == "manager_paused" for each in events))
+            assert not await world.conditions()
+            lacking = False
+            world.clock.advance(minutes=1)
+            await until(lambda: office.in_step(1))
+    (paused, *_) = [each for each in events if each["event"] == "manager_paused"]
+    assert "LimitNOFILE" in paused["error"]
+    assert "turn_failed" not in {each["event"] for each in events}

@@ -175,7 +175,9 @@ def test_no_more_than_ten_minutes_are_waited_because_an_answer_asks(asked: str) 
     assert error.retry_after == 600
     assert error.asked_longer
     assert "It asked to wait" in str(error)
-    assert not answer(503, headers={"Retry-After": "600"}).asked_longer
+    enough = answer(503, headers={"Retry-After": "600"})
+    assert isinstance(enough, GraphUnavailable)
+    assert not enough.asked_longer
 
 
 def test_only_what_graph_surely_did_not_begin_may_be_repeated() -> None:
