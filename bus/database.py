@@ -212,7 +212,14 @@ class DatabaseQueue:
         rows = await _available(self._database.read(lambda connection: connection.execute(statements.count(now)).all()))
         return QueueStatus(
             [
-                AccountStatus(row.nAccountID, row.active, row.locked, row.scheduled, row.dead, oldest=row.oldest)
+                AccountStatus(
+                    statements.account_of(row.nAccountID),
+                    row.active,
+                    row.locked,
+                    row.scheduled,
+                    row.dead,
+                    oldest=row.oldest,
+                )
                 for row in rows
             ]
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from itertools import takewhile
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -39,6 +39,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from bus.queue import TOO_MANY_DELIVERIES, Delivery, Message, MessageId, QueuedMessage, Selection
 from db.locking import locking, locking_gaps, skipping_locked
 from db.tables import queue_message
+
+T = TypeVar("T")
 
 HOUSEKEEPING_ROWS: Final = 1000
 _MOST_ENTRIES: Final = 500
@@ -188,7 +190,8 @@ def lock_some(
 ) -> list[Delivery]:
     """Give up to `most` messages to one consumer; those delivered too often become dead letters instead."""
     rows = list(connection.execute(_receivable(now, most)))
-    spent = [row.nSequence for row in rows if row.nDeliveryCount >= most_deliveries]
+    counts = {row.nSequence: _whole(row.nDeliveryCount, otherwise=0) for row in rows}
+    spent = [row.nSequence for row in rows if counts[row.nSequence] >= most_deliveries]
     if spent:
         connection.execute(
             update(queue_message)
@@ -202,7 +205,7 @@ def lock_some(
             )
         )
     token = uuid.uuid4().hex
-    fresh = [row for row in rows if row.nDeliveryCount < most_deliveries]
+    fresh = [row for row in rows if counts[row.nSequence] < most_deliveries]
     if fresh:
         taken = connection.execute(
             update(queue_message)
@@ -214,16 +217,31 @@ def lock_some(
             fresh = [row for row in fresh if row.nSequence in mine]
     return [
         Delivery(
-            message_id=MessageId(row.sMessageID),
-            body=row.sBody,
-            account_id=row.nAccountID,
-            enqueued=row.dtEnqueued,
-            delivery_count=row.nDeliveryCount + 1,
+            message_id=MessageId(str(row.sMessageID)),
+            body=_body(row.sBody),
+            account_id=account_of(row.nAccountID),
+            enqueued=row.dtEnqueued or now,
+            delivery_count=counts[row.nSequence] + 1,
             locked_until=until,
             handle=Handle(row.nSequence, token),
         )
         for row in fresh
     ]
+
+
+def account_of(value: object) -> int | None:
+    """The account of a row; None also for what is no number."""
+    return _whole(value, otherwise=None)
+
+
+def _body(value: object) -> str:
+    """The body; what SQLite holds in its place is no JSON, and ends as a dead letter that shows it."""
+    return value if isinstance(value, str) else repr(value)
+
+
+def _whole(value: object, *, otherwise: T) -> int | T:
+    """The number; SQLite takes anything for one."""
+    return value if isinstance(value, int) else otherwise
 
 
 def settle(connection: Connection, settlements: list[Settlement], now: datetime) -> list[bool]:
@@ -437,13 +455,13 @@ def touch_nothing(connection: Connection) -> None:
 def _queued(row: Row[Any], now: datetime) -> QueuedMessage:
     return QueuedMessage(
         entry=str(row.nSequence),
-        message_id=MessageId(row.sMessageID),
-        body=row.sBody,
-        account_id=row.nAccountID,
-        enqueued=row.dtEnqueued,
-        visible=row.dtVisible,
-        delivery_count=row.nDeliveryCount,
-        locked=row.sLockToken is not None and row.dtVisible > now,
+        message_id=MessageId(str(row.sMessageID)),
+        body=_body(row.sBody),
+        account_id=account_of(row.nAccountID),
+        enqueued=row.dtEnqueued or now,
+        visible=row.dtVisible or now,
+        delivery_count=_whole(row.nDeliveryCount, otherwise=0),
+        locked=row.sLockToken is not None and (row.dtVisible or now) > now,
         reason=row.sReason,
         description=row.sDescription,
         dead_lettered=row.dtDeadLettered,

@@ -152,6 +152,8 @@ class _Call:
     counted: bool
     before_attempt: "BeforeAttempt | None"
     deadline: "_Deadline"
+    troubles: list[GraphError] = field(default_factory=list)
+    """What the last attempt failed for, when another is to follow."""
 
     @property
     def doing(self) -> str:
@@ -333,6 +335,11 @@ class GraphClient:
                     return await self._authorised(call, attempt)
                 except (GraphUnavailable, ItemCorrupt) as error:
                     return await self._again(call, attempt, error)
+        except asyncio.CancelledError as reason:
+            # Who set a time limit around the call learns why it took so long, see errors.trouble_before.
+            if call.troubles and reason.__cause__ is None:
+                reason.__cause__ = call.troubles[-1]
+            raise
         except TimeoutError as reason:
             raise GraphUnavailable(
                 Phrase(
@@ -487,6 +494,8 @@ def _may_repeat(call: _Call, error: BaseException) -> bool:
 
 def _log_retry(call: _Call, state: tenacity.RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, GraphError):
+        call.troubles[:] = [error]
     log.info(
         "graph_call_delayed",
         account=call.mailbox.account_name,

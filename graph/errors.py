@@ -24,6 +24,7 @@ GraphError
 `answers.error_from_response` makes the right one of an HTTP answer. Facts: graph.md sections 1, 6, 8 and 9.
 """
 
+import copy
 from enum import StrEnum
 from typing import Any, Final, TypedDict, Unpack
 
@@ -76,6 +77,25 @@ class GraphError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         # The keyword arguments would be lost by the default; a remembered failure is raised as a copy.
         return _restored, (type(self), self.args, dict(self.__dict__))
+
+    def of_another(self, one: str, other: str) -> "GraphError":
+        """A copy that speaks of the account named `other` where this error speaks of `one`.
+
+        For a failure that several accounts share; each is told it as its own.
+        """
+        error = copy.copy(self)
+        error.args = tuple(each.exchanged(one, other) if isinstance(each, Phrase) else each for each in self.args)
+        for name, value in self.__dict__.items():
+            if isinstance(value, Phrase):
+                setattr(error, name, value.exchanged(one, other))
+        return error
+
+
+def trouble_before(timeout: TimeoutError) -> GraphError | None:
+    """The error that a call of Graph was repeated for when an `asyncio.timeout` around it ended it, None for none."""
+    interrupted = timeout.__cause__
+    found = None if interrupted is None else interrupted.__cause__
+    return found if isinstance(found, GraphError) else None
 
 
 class GraphUnavailable(GraphError):

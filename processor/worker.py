@@ -376,6 +376,7 @@ class Processor:
         then = self._directory.settings(mailbox.account_id).after_import
         started = self._clock()
         try:
+            self._directory.require_usable(mailbox.account_id)
             outcome = await self._importer.run(
                 mailbox,
                 message_id,

@@ -22,7 +22,7 @@ from db.accounts import Account, Condition
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.schedule import Application, Candidate, Schedule, Turn
-from graph.errors import GraphError, GraphUnavailable
+from graph.errors import GraphError, GraphUnavailable, trouble_before
 from hostfaults import HostFault, host_fault_of
 from phrases import Phrase
 from subscriptions.metrics import ManagerMetrics
@@ -203,14 +203,23 @@ class Rota:
                 self._host_fault = exc
             due = self._retry_at(failures)
             self._note_health(account, exc)
-            error = str(exc) or f"Not done within {_TURN_SECONDS:.0f} s: Microsoft Graph or the network is too slow."
+            trouble = trouble_before(exc) if isinstance(exc, TimeoutError) else None
+            error = str(trouble or exc) or (
+                f"Not done within {_TURN_SECONDS:.0f} s: Microsoft Graph or the network is too slow."
+            )
             log.warning("turn_postponed", account_id=turn.account_id, duty=self._duty.role, error=error)
             if isinstance(exc, TimeoutError) and failures > _QUIET_FAILURES:
-                condition = self._condition(turn.account_id, "TookTooLong", error, due)
+                reason = "TookTooLong" if trouble is None else type(trouble).__name__
+                condition = self._condition(turn.account_id, reason, error, due)
         except _Failed as exc:
             failures += 1
             self._note_health(account, exc.__cause__)
             due = max(self._retry_at(failures), self._clock() + exc.retry_after)
+        except Exception:
+            # Nothing awaits this task: what is not told here is told nowhere.
+            failures += 1
+            due = self._retry_at(failures)
+            log.exception("turn_failed", account_id=turn.account_id, duty=self._duty.role)
         finally:
             await self._release(turn, account, due=due, failures=failures, condition=condition)
 
@@ -251,6 +260,10 @@ class Rota:
 
     async def _serve(self, turn: Turn, account: Account) -> datetime:
         with bound_contextvars(account=account.settings.name):
+            if (why := account.unreadable_because) is not None:
+                log.error("duty_failed", duty=self._duty.role, reason="AccountUnusable", error=str(why))
+                await self._note(account, "AccountUnusable", why, turn)
+                raise _Failed
             try:
                 return await self._duty.serve(turn, account)
             except GraphError as exc:

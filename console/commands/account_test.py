@@ -59,7 +59,7 @@ def test(invocation: Invocation, name: str, denied: tuple[str, ...], report_file
     and may run beside the roles. Exit status 1 if a step failed.
     """
     with invocation.gateway() as engine:
-        account = run_reading(engine, lambda connection: accounts.by_name(connection, name))
+        account = run_reading(engine, lambda connection: accounts.usable(connection, name))
     candidate = Candidate(account.account_id, account.settings)
     steps = _run(invocation, candidate, denied=denied, report_file=report_file, in_json=in_json)
     bad = count(steps, Result.FAILED)

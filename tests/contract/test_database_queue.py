@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import Engine, event, func, select
+from sqlalchemy import Engine, event, func, select, text
 
 from bus.database import DatabaseQueue
 from bus.errors import QueueUnavailable
@@ -414,3 +414,26 @@ async def test_an_id_is_free_at_once_if_it_is_not_remembered(real_time: Database
 
     assert await queue.put([message("m")]) == 0
     assert (await take_one(queue)).message_id == "m"
+
+
+async def test_a_row_that_cannot_be_read_keeps_no_other_from_being_received(real_time: DatabaseBackend) -> None:
+    """SQLite takes anything in any column; such a row is delivered as well, for what reads it to put aside."""
+    queue = await real_time.open()
+    if real_time.engine.dialect.name != "sqlite":
+        pytest.skip("only SQLite takes it")
+    await queue.put(messages("abc"))
+    with real_time.engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE tblNotificationQueue SET sBody = x'00ff', nAccountID = 'eins', nDeliveryCount = 'viele', "
+                "dtEnqueued = 'gestern' WHERE sMessageID = 'a'"
+            )
+        )
+    assert len(await queue.peek(most=10)) == 3
+    assert sum(each.active for each in (await queue.status()).accounts) == 3
+    found = {each.message_id: each for each in await take(queue, 3)}
+    assert set(map(str, found)) == {"a", "b", "c"}
+    bad = next(each for each in found.values() if each.message_id == "a")
+    assert (bad.account_id, bad.delivery_count) == (None, 1)
+    await queue.dead_letter(bad, reason="NotJson", description="why")
+    assert len(await queue.peek(most=10, dead_letters=True)) == 1

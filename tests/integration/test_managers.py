@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 import structlog
-from sqlalchemy import Connection, event, select
+from sqlalchemy import Connection, String, event, literal, select, update
 
 from db import accounts, folders, trace
 from db.engine import Database
 from db.schedule import FOLDERS, SUBSCRIPTIONS
-from db.tables import message_trace
+from db.tables import account_settings, message_trace
 from db.trace import TraceRow
 from graph.certificates import make_self_signed, write_pair
+from graph.client import GraphClient
 from graph.subscriptions import CallKind, GraphSubscription, SubscriptionClient
 from simulator.calls import Operation
 from simulator.faults import FaultKind
@@ -323,3 +324,46 @@ async def test_a_machine_without_room_pauses_the_manager(
     (paused, *_) = [each for each in events if each["event"] == "manager_paused"]
     assert "LimitNOFILE" in paused["error"]
     assert "turn_failed" not in {each["event"] for each in events}
+
+
+async def test_an_account_whose_row_cannot_be_read_waits_alone(make_office: MakeOffice) -> None:
+    """The others are served; its trouble is told once for each duty, without a traceback."""
+    office = await make_office()
+    world = office.world
+    if world.database.engine.dialect.name != "sqlite":
+        pytest.skip("only SQLite takes it")
+    _, bad = await world.account_of("Abimee")
+    await world.account_of("Ouverte")
+    spoil = update(account_settings).where(account_settings.c.nAccountID == bad)
+    await world.database.write(lambda c: c.execute(spoil.values(dtPurgedBefore=literal("gestern", String()))))
+    with structlog.testing.capture_logs() as events:
+        async with office.receiving(), office.managing():
+            await until(lambda: office.in_step(1))
+            await until(world.conditions)
+    (condition,) = await world.conditions()
+    assert (condition.account_id, condition.reason) == (bad, "AccountUnusable")
+    assert "dtPurgedBefore holds 'gestern'" in condition.detail
+    assert "turn_failed" not in {each["event"] for each in events}
+
+
+async def test_a_refused_connection_is_told_as_that(make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the turn's own time ends before the call gives up: nothing was too slow."""
+    monkeypatch.setattr(rota, "_TURN_SECONDS", 1.0)
+    office = await make_office()
+    world = office.world
+    _, account = await world.account_of("Nord")
+    office.world.graph = GraphClient(
+        world.session, world.tokens, base_url="https://127.0.0.1:9", slots=world.slots, deadline_seconds=60.0
+    )
+    async with office.managing(limits=RotaLimits(finish_seconds=0.5)):
+        for _ in range(4):
+            await until(lambda: _waits(office, account))
+            if await world.conditions():
+                break
+            world.clock.advance(minutes=5)
+            await asyncio.sleep(0)
+        await until(world.conditions)
+    (condition,) = await world.conditions()
+    assert condition.reason == "GraphUnavailable"
+    assert "no connection" in condition.detail
+    assert "slow" not in condition.detail
