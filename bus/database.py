@@ -80,17 +80,17 @@ class DatabaseQueue:
 
     # What the receiver uses.
 
-    async def put(self, messages: Sequence[Message]) -> None:
+    async def put(self, messages: Sequence[Message]) -> int:
         """See `NotificationSender.put`."""
         if not messages:
-            return
+            return 0
         if self._closed:
             raise QueueUnavailable(_CLOSING)
         now = self._clock()
         horizon = None if self._house_is_kept(now) else now - self._duplicate_window
         self._putting += 1
         try:
-            await _available(
+            ignored = await _available(
                 self._database.write(lambda connection: statements.put(connection, messages, now, horizon))
             )
         finally:
@@ -101,6 +101,7 @@ class DatabaseQueue:
         if now >= self._next_housekeeping and self._housekeeping is None:
             self._next_housekeeping = now + _HOUSEKEEPING_EVERY
             self._housekeeping = asyncio.create_task(self._keep_house())
+        return ignored
 
     async def check(self) -> None:
         """See `NotificationSender.check`. Takes the write lock, which a read-only or full database does not give."""
@@ -167,9 +168,9 @@ class DatabaseQueue:
         await self._settle(Settlement(_handle(delivery), Outcome.RENEW, visible=until))
         return replace(delivery, locked_until=until)
 
-    async def complete(self, delivery: Delivery) -> None:
+    async def complete(self, delivery: Delivery, *, remembered: bool = True) -> None:
         """See `NotificationConsumer.complete`."""
-        await self._settle(Settlement(_handle(delivery), Outcome.COMPLETE))
+        await self._settle(Settlement(_handle(delivery), Outcome.COMPLETE if remembered else Outcome.FORGET))
 
     async def abandon(self, delivery: Delivery, *, delay: timedelta = timedelta(0), counted: bool = True) -> None:
         """See `NotificationConsumer.abandon`."""
@@ -211,7 +212,14 @@ class DatabaseQueue:
         rows = await _available(self._database.read(lambda connection: connection.execute(statements.count(now)).all()))
         return QueueStatus(
             [
-                AccountStatus(row.nAccountID, row.active, row.locked, row.scheduled, row.dead, oldest=row.oldest)
+                AccountStatus(
+                    statements.account_of(row.nAccountID),
+                    row.active,
+                    row.locked,
+                    row.scheduled,
+                    row.dead,
+                    oldest=row.oldest,
+                )
                 for row in rows
             ]
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from itertools import takewhile
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -40,6 +40,8 @@ from bus.queue import TOO_MANY_DELIVERIES, Delivery, Message, MessageId, QueuedM
 from db.locking import locking, locking_gaps, skipping_locked
 from db.tables import queue_message
 
+T = TypeVar("T")
+
 HOUSEKEEPING_ROWS: Final = 1000
 _MOST_ENTRIES: Final = 500
 _MOST_PUT_IN_ONE_STATEMENT: Final = 300
@@ -52,6 +54,7 @@ class Outcome(Enum):
     """How a delivery ends, or goes on."""
 
     COMPLETE = "complete"
+    FORGET = "forget"
     ABANDON = "abandon"
     DEAD_LETTER = "dead_letter"
     RENEW = "renew"
@@ -77,8 +80,8 @@ class Settlement:
     description: str | None = None
 
 
-def put(connection: Connection, messages: Sequence[Message], now: datetime, horizon: datetime | None) -> None:
-    """Write the messages; with a `horizon`, first free those ids that were put before it."""
+def put(connection: Connection, messages: Sequence[Message], now: datetime, horizon: datetime | None) -> int:
+    """Write the messages; with a `horizon`, first free those ids that were put before it. How many were ignored."""
     if horizon is not None:
         ids = [message.message_id for message in messages]
         for start in range(0, len(ids), HOUSEKEEPING_ROWS):
@@ -93,15 +96,22 @@ def put(connection: Connection, messages: Sequence[Message], now: datetime, hori
             )
     if connection.dialect.name == "sqlite" and not any(message.not_before for message in messages):
         rows = json.dumps([(message.message_id, message.account_id, message.body) for message in messages])
-        connection.execute(_PUT_AT_ONCE, {"rows": rows, "enqueued": now, "visible": now})
-        return
+        return len(messages) - _written(connection, _PUT_AT_ONCE, {"rows": rows, "enqueued": now, "visible": now})
     each_once = {message.message_id: message for message in reversed(messages)}
     new = list(reversed(each_once.values()))
     if connection.dialect.name == "mssql":
+        written = 0
         for start in range(0, len(new), _MOST_PUT_IN_ONE_STATEMENT):
-            connection.execute(put_unknown(new[start : start + _MOST_PUT_IN_ONE_STATEMENT], now))
+            written += _written(connection, put_unknown(new[start : start + _MOST_PUT_IN_ONE_STATEMENT], now))
     else:
-        connection.execute(_PUT_IGNORING[connection.dialect.name], [_put_row(message, now) for message in new])
+        statement = _PUT_IGNORING[connection.dialect.name]
+        written = _written(connection, statement, [_put_row(message, now) for message in new])
+    return len(messages) - written
+
+
+def _written(connection: Connection, statement: Insert, parameters: Any = None) -> int:  # noqa: ANN401  # as `execute` takes them
+    """Execute; how many rows were inserted, which SQLAlchemy keeps of an insert only if told to."""
+    return connection.execute(statement, parameters, execution_options={"preserve_rowcount": True}).rowcount
 
 
 def _put_row(message: Message, now: datetime) -> dict[str, Any]:
@@ -180,7 +190,8 @@ def lock_some(
 ) -> list[Delivery]:
     """Give up to `most` messages to one consumer; those delivered too often become dead letters instead."""
     rows = list(connection.execute(_receivable(now, most)))
-    spent = [row.nSequence for row in rows if row.nDeliveryCount >= most_deliveries]
+    counts = {row.nSequence: _whole(row.nDeliveryCount, otherwise=0) for row in rows}
+    spent = [row.nSequence for row in rows if counts[row.nSequence] >= most_deliveries]
     if spent:
         connection.execute(
             update(queue_message)
@@ -194,7 +205,7 @@ def lock_some(
             )
         )
     token = uuid.uuid4().hex
-    fresh = [row for row in rows if row.nDeliveryCount < most_deliveries]
+    fresh = [row for row in rows if counts[row.nSequence] < most_deliveries]
     if fresh:
         taken = connection.execute(
             update(queue_message)
@@ -206,16 +217,31 @@ def lock_some(
             fresh = [row for row in fresh if row.nSequence in mine]
     return [
         Delivery(
-            message_id=MessageId(row.sMessageID),
-            body=row.sBody,
-            account_id=row.nAccountID,
-            enqueued=row.dtEnqueued,
-            delivery_count=row.nDeliveryCount + 1,
+            message_id=MessageId(str(row.sMessageID)),
+            body=_body(row.sBody),
+            account_id=account_of(row.nAccountID),
+            enqueued=row.dtEnqueued or now,
+            delivery_count=counts[row.nSequence] + 1,
             locked_until=until,
             handle=Handle(row.nSequence, token),
         )
         for row in fresh
     ]
+
+
+def account_of(value: object) -> int | None:
+    """The account of a row; None also for what is no number."""
+    return _whole(value, otherwise=None)
+
+
+def _body(value: object) -> str:
+    """The body; what SQLite holds in its place is no JSON, and ends as a dead letter that shows it."""
+    return value if isinstance(value, str) else repr(value)
+
+
+def _whole(value: object, *, otherwise: T) -> int | T:
+    """The number; SQLite takes anything for one."""
+    return value if isinstance(value, int) else otherwise
 
 
 def settle(connection: Connection, settlements: list[Settlement], now: datetime) -> list[bool]:
@@ -244,8 +270,9 @@ def settle(connection: Connection, settlements: list[Settlement], now: datetime)
         results.append(key in held)
         if key not in held:
             continue
-        if settlement.outcome is Outcome.COMPLETE:
-            (forgotten if held[key] else done).append(settlement.handle.sequence)
+        if settlement.outcome in {Outcome.COMPLETE, Outcome.FORGET}:
+            free = held[key] or settlement.outcome is Outcome.FORGET
+            (forgotten if free else done).append(settlement.handle.sequence)
             del held[key]  # settled twice in one group: only once
         else:
             changed.append(_change(settlement, now))
@@ -428,13 +455,13 @@ def touch_nothing(connection: Connection) -> None:
 def _queued(row: Row[Any], now: datetime) -> QueuedMessage:
     return QueuedMessage(
         entry=str(row.nSequence),
-        message_id=MessageId(row.sMessageID),
-        body=row.sBody,
-        account_id=row.nAccountID,
-        enqueued=row.dtEnqueued,
-        visible=row.dtVisible,
-        delivery_count=row.nDeliveryCount,
-        locked=row.sLockToken is not None and row.dtVisible > now,
+        message_id=MessageId(str(row.sMessageID)),
+        body=_body(row.sBody),
+        account_id=account_of(row.nAccountID),
+        enqueued=row.dtEnqueued or now,
+        visible=row.dtVisible or now,
+        delivery_count=_whole(row.nDeliveryCount, otherwise=0),
+        locked=row.sLockToken is not None and (row.dtVisible or now) > now,
         reason=row.sReason,
         description=row.sDescription,
         dead_lettered=row.dtDeadLettered,

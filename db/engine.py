@@ -85,6 +85,8 @@ def make_engine(url: str, options: ConnectionOptions | None = None) -> Engine:
         sqlite.prepare(engine)
     else:
         faults.watch(engine)
+    if engine.dialect.name == "postgresql":
+        postgresql.prepare(engine)
     if engine.dialect.name == "mssql":
         sqlserver.prepare(engine, options)
     return engine

@@ -6,6 +6,7 @@ DatabaseError
 ├── SchemaNotCurrent      `mail-importer db upgrade` comes first
 ├── SchemaUnusable        what is there stands in the way of an upgrade
 ├── AccountNotFound
+├── AccountUnreadable     its row holds what cannot be used
 └── AccountExists
 """
 
@@ -54,6 +55,10 @@ class SchemaUnusable(DatabaseError):
 
 class AccountNotFound(DatabaseError):
     """No account has this name or number."""
+
+
+class AccountUnreadable(DatabaseError):
+    """The row of the account holds what cannot be used; the account waits until it is corrected."""
 
 
 class AccountExists(DatabaseError):

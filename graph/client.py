@@ -38,6 +38,7 @@ from graph.errors import (
 from graph.mailbox import Mailbox
 from graph.slots import CallSlots, LocalSlots
 from graph.transport import proxy_for, tls_context
+from hostfaults import host_fault_of
 from phrases import Phrase
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -151,6 +152,8 @@ class _Call:
     counted: bool
     before_attempt: "BeforeAttempt | None"
     deadline: "_Deadline"
+    troubles: list[GraphError] = field(default_factory=list)
+    """What the last attempt failed for, when another is to follow."""
 
     @property
     def doing(self) -> str:
@@ -332,6 +335,11 @@ class GraphClient:
                     return await self._authorised(call, attempt)
                 except (GraphUnavailable, ItemCorrupt) as error:
                     return await self._again(call, attempt, error)
+        except asyncio.CancelledError as reason:
+            # Who set a time limit around the call learns why it took so long, see errors.trouble_before.
+            if call.troubles and reason.__cause__ is None:
+                reason.__cause__ = call.troubles[-1]
+            raise
         except TimeoutError as reason:
             raise GraphUnavailable(
                 Phrase(
@@ -486,6 +494,8 @@ def _may_repeat(call: _Call, error: BaseException) -> bool:
 
 def _log_retry(call: _Call, state: tenacity.RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, GraphError):
+        call.troubles[:] = [error]
     log.info(
         "graph_call_delayed",
         account=call.mailbox.account_name,
@@ -547,7 +557,10 @@ def _told(reason: BaseException) -> BaseException | None:
 def _unreachable(call: _Call, reason: BaseException) -> GraphUnavailable:
     """A fault of the connection; whether Graph has seen the request depends on when it came."""
     begun = False
-    if isinstance(reason, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
+    fault = host_fault_of(reason)
+    if fault is not None:
+        what: Phrase = fault.what
+    elif isinstance(reason, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
         what = Phrase(
             "its TLS certificate is not trusted, or TLS failed; if a proxy inspects TLS, set ca_bundle to its root"
         )

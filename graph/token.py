@@ -9,7 +9,6 @@ kept to until it fails in turn.
 """
 
 import asyncio
-import copy
 import json
 import ssl
 import time
@@ -88,6 +87,8 @@ class _Held:
 class _Failure:
     until: float
     error: GraphError
+    mailbox: Mailbox
+    """Of the account that met with it first."""
 
 
 class TokenSource:
@@ -219,7 +220,7 @@ class TokenSource:
     async def _renewed(self, mailbox: Mailbox, key: _Key, held: _Held | None) -> str:
         """The token of a new sign-in, or the one held if that fails and it is still good. The key's lock is held."""
         try:
-            self._raise_remembered(key)
+            self._raise_remembered(mailbox, key)
             renewed = await self._signed_in(mailbox, key)
         except GraphError as error:
             moment = self._monotonic()
@@ -230,7 +231,7 @@ class TokenSource:
                 )
                 return held.token
             if key not in self._failed:
-                self._failed[key] = _Failure(moment + self._remember_seconds, error)
+                self._failed[key] = _Failure(moment + self._remember_seconds, error, mailbox)
             raise
         self._held[key] = renewed
         return renewed.token
@@ -255,13 +256,13 @@ class TokenSource:
         log.warning("certificate_fell_over", account=mailbox.account_name, **{"from": first, "to": other})
         return held
 
-    def _raise_remembered(self, key: _Key) -> None:
+    def _raise_remembered(self, mailbox: Mailbox, key: _Key) -> None:
         failure = self._failed.get(key)
         if failure is None:
             return
         if self._monotonic() < failure.until:
             # A copy: one exception raised in many tasks would gather all their tracebacks.
-            raise copy.copy(failure.error) from None
+            raise failure.error.of_another(str(failure.mailbox), str(mailbox)) from None
         del self._failed[key]
 
     # --- In a thread ---

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import IO, Final
 
 from db.messages import AttachmentRecord
-from graph.errors import GraphError, GraphUnavailable, ItemCorrupt, ItemGone, RequestRejected
+from graph.errors import GraphError, GraphUnavailable, ItemCorrupt, ItemGone, ItemUnconvertible, RequestRejected
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from processor.errors import MessageChanged
@@ -109,8 +109,8 @@ class AttachmentFetcher:
         if size is not None and size <= _IN_ONE_ANSWER:
             try:
                 return await self._reader.attachments(mailbox, message_id, with_content=True), True
-            except (ItemCorrupt, GraphUnavailable) as exc:
-                if isinstance(exc, GraphUnavailable) and exc.status not in _MAYBE_ONE_OF_THEM:
+            except (ItemCorrupt, ItemUnconvertible, GraphUnavailable) as exc:
+                if isinstance(exc, GraphUnavailable) and (exc.mailbox_down or exc.status not in _MAYBE_ONE_OF_THEM):
                     raise
         return await self._reader.attachments(mailbox, message_id, with_content=False), False
 
@@ -158,14 +158,14 @@ class _Order:
         except ItemGone as exc:
             await self._check_message(exc)
             return replace(_row(position, entry, kind, texts), state="gone", state_detail=said_by_graph(exc))
-        except (ItemCorrupt, RequestRejected, GraphUnavailable) as exc:
+        except (ItemCorrupt, ItemUnconvertible, RequestRejected, GraphUnavailable) as exc:
             if isinstance(exc, GraphUnavailable) and not self._is_given_up(exc):
                 raise
             return replace(_row(position, entry, kind, texts), state="unreadable", state_detail=said_by_graph(exc))
 
     def _is_given_up(self, exc: GraphUnavailable) -> bool:
         # A time-out says that it is large, not that it is damaged: it is left to a quiet hour, and to an operator.
-        return self._last_attempt and exc.status == HTTPStatus.INTERNAL_SERVER_ERROR
+        return self._last_attempt and exc.status == HTTPStatus.INTERNAL_SERVER_ERROR and not exc.mailbox_down
 
     async def _with_details(self, kind: str, entry: Json) -> Json:
         """With what a list without content lacks: the contentId, by which a body shows a picture, or a link."""

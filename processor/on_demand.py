@@ -15,10 +15,11 @@ import structlog
 from bus.notification import Notification, Source
 from db.errors import DatabaseUnavailable
 from db.messages import MessageStore
-from graph.errors import AccountError, GraphUnavailable, ItemError
+from graph.errors import AccountError, GraphUnavailable, ItemDenied, ItemError
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
+from hostfaults import HostFault
 from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable, where_of
 from processor.fate import FORESEEN
@@ -260,7 +261,7 @@ class OnDemandImport:
         except Exception as exc:  # noqa: BLE001  # one message nobody foresaw must not stop the others; it is told
             tally.failed += 1
             note("failed", _reason_of(exc), _told_of(exc, mailbox, message_id))
-            if isinstance(exc, AccountError | DatabaseUnavailable) or streak.goes_on(exc):
+            if isinstance(exc, AccountError | DatabaseUnavailable | HostFault) or streak.goes_on(exc):
                 tally.stopped = exc
             return
         streak.ended()
@@ -309,14 +310,14 @@ class _How:
 
 
 class _Streak:
-    """Outages in a row, over all messages under way."""
+    """Outages and refusals in a row, over all messages under way."""
 
     def __init__(self) -> None:
         self._count = 0
 
     def goes_on(self, exc: Exception) -> bool:
         """Count it; whether it has gone on for too long."""
-        self._count = self._count + 1 if isinstance(exc, GraphUnavailable) else 0
+        self._count = self._count + 1 if isinstance(exc, GraphUnavailable | ItemDenied) else 0
         return self._count >= _MOST_OUTAGES
 
     def ended(self) -> None:

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Final
 
 from db.messages import OriginalRecord
-from graph.errors import GraphUnavailable, ItemCorrupt, ItemGone, RequestRejected
+from graph.errors import GraphUnavailable, ItemCorrupt, ItemGone, ItemUnconvertible, RequestRejected
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from processor.attachments import said_by_graph
@@ -70,9 +70,11 @@ class OriginalFetcher:
             # What is here of the message is whole all the same: it went while its attachments were fetched, or there
             # is no MIME of what it is.
             return OriginalRecord("gone", said_by_graph(exc))
-        except (ItemCorrupt, RequestRejected, GraphUnavailable) as exc:
-            if isinstance(exc, GraphUnavailable) and not (last_attempt and exc.status in _MAYBE_THE_MESSAGE):
-                raise
+        except (ItemCorrupt, ItemUnconvertible, RequestRejected, GraphUnavailable) as exc:
+            if isinstance(exc, GraphUnavailable):
+                the_message = exc.status in _MAYBE_THE_MESSAGE and not exc.mailbox_down
+                if not (last_attempt and the_message):
+                    raise
             return OriginalRecord("unreadable", said_by_graph(exc))
 
     async def _packed(self, pieces: AsyncIterator[bytes], files: ExitStack) -> OriginalRecord:

@@ -5,6 +5,8 @@ import tempfile
 from contextlib import ExitStack
 from typing import IO, Final
 
+from hostfaults import temporary_file_fault
+
 IN_MEMORY: Final = 1024 * 1024
 """Bytes of a content that is held in memory; a larger one waits in a file."""
 
@@ -20,12 +22,16 @@ class Spool:
         self.size = 0
 
     async def add(self, piece: bytes) -> None:
-        """Take the next piece."""
+        """Take the next piece.
+
+        Raises:
+            HostFault: it cannot be written now.
+        """
         self.size += len(piece)
         self._pending += piece
         if len(self._pending) > IN_MEMORY:
             if self._file is None:
-                self._file = self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  # `files` closes it
+                self._file = open_file(self._files)
             await self._write(self._file)
 
     async def held(self) -> bytes | IO[bytes]:
@@ -36,5 +42,20 @@ class Spool:
         return self._file
 
     async def _write(self, file: IO[bytes]) -> None:
-        await asyncio.to_thread(file.write, bytes(self._pending))
+        try:
+            await asyncio.to_thread(file.write, bytes(self._pending))
+        except (OSError, MemoryError) as exc:
+            raise temporary_file_fault(exc) from exc
         self._pending.clear()
+
+
+def open_file(files: ExitStack) -> IO[bytes]:
+    """An empty temporary file, which `files` closes and so deletes.
+
+    Raises:
+        HostFault: none can be made.
+    """
+    try:
+        return files.enter_context(tempfile.TemporaryFile())
+    except (OSError, MemoryError) as exc:
+        raise temporary_file_fault(exc) from exc

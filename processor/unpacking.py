@@ -5,7 +5,6 @@ Bounded in bytes, rows and depth: the original is stored in any case, and what e
 
 import hashlib
 import re
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -14,12 +13,13 @@ from functools import partial
 from typing import IO, Final
 
 from db.messages import AttachmentRecord
+from hostfaults import HostFault, temporary_file_fault
 from processor import mime, smime, tnef
 from processor.charsets import decoded
 from processor.mapping import Texts
 from processor.pieces import BodyText, NotUnpacked, Piece
 from processor.plain_text import plain_text
-from processor.spool import IN_MEMORY
+from processor.spool import IN_MEMORY, open_file
 
 _SIGNED_OPAQUE: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _SIGNED_CLEAR: Final = "multipart/signed"
@@ -163,6 +163,8 @@ class Unpacker:
             problem = _TOO_MUCH if missing else None
         except NotUnpacked as exc:
             problem = str(exc)
+        except HostFault:
+            raise
         except Exception as exc:  # noqa: BLE001  # what a stranger wrote must not stop the import, whatever a parser does
             # Not its text, which may be mail.
             problem = f"It cannot be read ({type(exc).__name__})."
@@ -273,6 +275,9 @@ def _row(piece: Piece, position: int, parent: int, origin: str, files: ExitStack
 def _held(content: bytes, files: ExitStack) -> bytes | IO[bytes]:
     if len(content) <= IN_MEMORY:
         return content
-    file = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  # `files` closes it
-    file.write(content)
+    file = open_file(files)
+    try:
+        file.write(content)
+    except (OSError, MemoryError) as exc:
+        raise temporary_file_fault(exc) from exc
     return file

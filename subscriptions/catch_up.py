@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
+from bus.errors import QueueUnavailable
 from bus.notification import Notification, Source
 from bus.queue import CatchUpQueue
 from db import accounts, folders, missed, retention, subscriptions
@@ -200,7 +201,8 @@ class CatchUp:
         if page.unreadable:
             log.warning("folder_items_unreadable", count=page.unreadable)
         since = account.settings.import_since
-        items = [each for each in page.items if not progress.full_pass or accounts.imports(since, each.received)]
+        each_once = {each.message_id: each for each in page.items}.values()
+        items = [each for each in each_once if not progress.full_pass or accounts.imports(since, each.received)]
         if not items:
             return
         ids = [each.message_id for each in items]
@@ -215,7 +217,11 @@ class CatchUp:
         if not lacking:
             return
         notifications = self._notifications(account, held, lacking, progress)
-        await self._queue.put([each.to_message() for each in notifications])
+        ignored = await self._queue.put([each.to_message() for each in notifications])
+        if ignored:  # no two finds share an id; the link must not pass what is not queued
+            raise QueueUnavailable(
+                Phrase("The queue ignored {n} messages that a sweep found; they are put again.", n=ignored)
+            )
         progress.queued += len(notifications)
         progress.overdue += sum(each.source is Source.SWEEP for each in notifications)
 

@@ -67,7 +67,7 @@ def test(
     and may run beside the roles. Exit status 1 if a step failed.
     """
     with invocation.gateway() as engine:
-        account = run_reading(engine, lambda connection: accounts.by_name(connection, name))
+        account = run_reading(engine, lambda connection: accounts.usable(connection, name))
     candidate = Candidate(account.account_id, account.settings)
     steps = _run(
         invocation, candidate, denied=denied, allow_shared=allow_shared, report_file=report_file, in_json=in_json

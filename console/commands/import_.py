@@ -176,7 +176,7 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
         async with AsyncExitStack() as resources:
             database = Database(engine)
             resources.push_async_callback(database.close)
-            account = await database.read(lambda connection: accounts.by_name(connection, order.name))
+            account = await database.read(lambda connection: accounts.usable(connection, order.name))
             if not account.enabled:
                 tell(Phrase("The account {name!r} is disabled. This imports all the same.", name=order.name))
             calls = MailboxCalls(database, owner=process_name(), clock=clock)

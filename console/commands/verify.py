@@ -90,7 +90,7 @@ async def _verified(
             queue = await resources.enter_async_context(
                 open_queue(invocation.settings, database, clock=invocation.clock)
             )
-            account = await database.read(lambda connection: accounts.by_name(connection, name))
+            account = await database.read(lambda connection: accounts.usable(connection, name))
             calls = MailboxCalls(database, owner=process_name(), clock=invocation.clock)
             slots = await resources.enter_async_context(calls.kept())
             graph = await resources.enter_async_context(open_graph(invocation.settings, slots))

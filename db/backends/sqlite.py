@@ -5,6 +5,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import tenacity
@@ -20,6 +21,9 @@ READ_ONLY: Final = "mail_importer_read_only"
 
 # 16 MB instead of 4 between two checkpoints: mail with attachments writes a page often before it rests.
 _CHECKPOINT: Final = "wal_autocheckpoint=4000"
+
+
+_AS_TEXT: Final = partial(str, encoding="utf-8", errors="replace")
 
 
 def _is_busy(error: BaseException) -> bool:
@@ -123,6 +127,8 @@ def prepare(engine: Engine) -> None:
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:  # noqa: ANN401  # whatever the driver gives
+        # Text that is no UTF-8 would keep all rows of its query from being read.
+        connection.text_factory = _AS_TEXT
         connection.isolation_level = None  # we say BEGIN; the driver would say it too late
         # Not every lock of that switch is waited for by SQLite, however long its time-out: two hosts may open a fresh
         # file at once.

@@ -587,6 +587,7 @@ async def test_a_folder_that_was_made_anew_under_its_path_is_swept(office: Offic
         sent = await silently(office, mailbox, 2, folder=second.folder_id)
         world.clock.advance(minutes=20)
         await until(world.conditions)
+        await until(lambda: _turn_is_over(office, account))
         world.clock.advance(minutes=20)
         await until(lambda: imported(office, sent))
         await until(lambda: _no_trouble(office))
@@ -605,3 +606,27 @@ async def test_another_folder_is_gone_through_from_its_beginning(office: Office)
         sent += await silently(office, mailbox, 3, folder=results.folder_id)
         await change(office, account, sFolder=results.folder_id)
         await until(lambda: imported(office, sent))
+
+
+async def test_what_is_listed_again_within_the_duplicate_window_is_queued_again(office: Office) -> None:
+    """Gone when it was fetched, restored minutes later: the link moves only past what is queued or imported."""
+    mailbox, account = await office.world.account_of("Nord")
+    world = office.world
+    async with office.receiving(), office.managing(webhooks=False, sweeping=SWEEP):
+        await until(lambda: is_swept(office, account))
+        (back,) = await silently(office, mailbox, 1)
+        world.clock.advance(seconds=67)
+        await until(lambda: _queued(office, 1))
+        # Whatever became of the first: it was settled, and is in no table.
+        (delivery,) = await world.queue.receive(1, wait=timedelta(seconds=1))
+        await world.queue.complete(delivery)
+        world.simulator.move_message(mailbox, back.message_id, "archive")
+        world.simulator.move_message(mailbox, back.message_id, "inbox")
+        world.clock.advance(seconds=67)
+        await until(lambda: _queued(office, 1))
+        async with world.processing():
+            await until(lambda: imported(office, [back]))
+
+
+async def _queued(office: Office, count: int) -> bool:
+    return (await office.world.queue.status()).active == count

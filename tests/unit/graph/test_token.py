@@ -655,3 +655,17 @@ async def test_a_short_lived_token_is_renewed_at_half_its_life(odd: Odd, world: 
     assert await tokens.token(world.mailbox) == "t0"
     world.clock.seconds += 2
     assert await tokens.token(world.mailbox) == "t1"
+
+
+async def test_a_failure_that_accounts_share_is_told_to_each_as_its_own(odd: Odd, world: World) -> None:
+    """One sign-in serves them all; nobody is sent to look at another account."""
+    odd.token = lambda _: web.json_response({"error": "invalid_client", "error_codes": [700027]}, status=401)
+    tokens = world.tokens(authority_url=odd.url)
+    other = replace(world.mailbox, account_id=2, account_name="other", user_id="other-user")
+    for mailbox in (world.mailbox, other, world.mailbox):
+        with pytest.raises(SignInRefused) as caught:
+            await tokens.token(mailbox)
+        assert str(mailbox) in str(caught.value)
+        assert str(mailbox) in caught.value.summary
+        named = other if mailbox is world.mailbox else world.mailbox
+        assert named.account_name not in str(caught.value).replace(str(mailbox), "")
