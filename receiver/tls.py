@@ -88,7 +88,7 @@ class ServerCertificate:
             self._is_due("failed")
             log.error(  # noqa: TRY400  # a traceback says nothing to an administrator
                 "receiver_certificate_not_reloaded",
-                error=exc.strerror or str(exc),
+                error=str(exc),
                 files=[str(self._certificate), str(self._key)],
                 detail="The receiver goes on with the certificate it has. Correct receiver_tls_cert and "
                 "receiver_tls_key (a certificate chain and its unencrypted key, PEM); a change is noticed.",
@@ -139,6 +139,8 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     Raises:
         OSError, ssl.SSLError: a file cannot be read, or the two do not belong together.
     """
+    for path in (certificate, key):
+        path.open("rb").close()  # for an error that names the file: OpenSSL's does not
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key, password=_no_password)

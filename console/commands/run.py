@@ -64,9 +64,9 @@ def _run(*roles: str) -> None:
                 why=exc,
             )
         ) from exc
-    except ssl.SSLError as exc:
-        raise failure(Phrase("receiver_tls_cert and receiver_tls_key cannot be used: {why}.", why=exc)) from exc
     except OSError as exc:
+        if isinstance(exc, ssl.SSLError) or exc.filename is not None:
+            raise failure(Phrase("receiver_tls_cert and receiver_tls_key cannot be used: {why}.", why=exc)) from exc
         address = f"{settings.receiver_host}:{settings.receiver_port}"
         raise failure(
             Phrase("The receiver cannot listen on {address}: {why}.", address=address, why=exc.strerror or exc)

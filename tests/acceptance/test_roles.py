@@ -1,12 +1,17 @@
 """The roles as an operator runs them: one process or several, stopped, killed, started again."""
 
+import asyncio
 import json
 import signal
 import socket
+import ssl
 import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
 
 import aiohttp
 
+from simulator.authority import Authority
 from tests.acceptance.conftest import Site, free_port, stop, until
 
 
@@ -132,6 +137,45 @@ def test_outdated_schema_is_refused_with_the_command_to_run(site: Site) -> None:
         refused = site.call("run", role, MAIL_IMPORTER_DATABASE_URL=url)
         assert refused.returncode == 1
         assert "mail-importer db upgrade" in refused.stderr
+
+
+async def test_a_renewed_certificate_is_served_without_a_restart(site: Site, tmp_path: Path) -> None:
+    """SIGHUP makes the receiver read its files at once; it also notices by itself that they changed."""
+    authority = Authority(tmp_path, datetime.now(UTC))
+    pair = authority.issue("receiver")
+    running = site.start(
+        *("run", "receiver"),
+        MAIL_IMPORTER_RECEIVER_TLS_CERT=str(pair.certificate_file),
+        MAIL_IMPORTER_RECEIVER_TLS_KEY=str(pair.key_file),
+    )
+
+    async def serves_the_file() -> bool:
+        try:
+            shown = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", site.port), timeout=5)
+        except OSError:
+            return False
+        return pair.certificate_file.read_text("ascii").startswith(shown.strip())
+
+    await until(serves_the_file, "the receiver serves its certificate")
+    authority.issue("receiver")
+    running.send_signal(signal.SIGHUP)
+    await until(serves_the_file, "the receiver serves the certificate that is there at SIGHUP")
+    authority.issue("receiver")
+    await until(serves_the_file, "the receiver notices that its certificate was replaced")
+    assert running.poll() is None
+    assert stop(running) < 10
+
+
+def test_a_receiver_whose_certificate_cannot_be_read_says_so(site: Site) -> None:
+    """Not that it cannot listen; with the file's name."""
+    refused = site.call(
+        *("run", "receiver"),
+        MAIL_IMPORTER_RECEIVER_TLS_CERT=site.ready["ca_file"],
+        MAIL_IMPORTER_RECEIVER_TLS_KEY=str(site.directory / "missing.key"),
+    )
+    assert refused.returncode == 1
+    assert "receiver_tls_cert and receiver_tls_key cannot be used" in refused.stderr
+    assert "missing.key" in refused.stderr
 
 
 async def test_a_site_without_an_inbound_address_imports_by_sweeps(site: Site) -> None:
