@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 
 from graph.certificates.certificate import UNREADABLE
-from graph.certificates.wrappers import unwrapped
+from graph.certificates.wrappers import PEM_BLOCK, unwrapped
 from graph.errors import CertificateFault
 from phrases import Phrase
 
@@ -30,7 +30,6 @@ PUBLIC_SUFFIXES: Final = frozenset({".cer", ".crt"})
 SUFFIXES: Final = PKCS12_SUFFIXES | PUBLIC_SUFFIXES | {".pem", ".key"}
 
 _LARGEST_FILE: Final = 1 << 20
-_PEM_BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 #]+)-----(.*?)-----END \1-----", re.DOTALL)
 _PEM_BEGIN: Final = re.compile(rb"-----BEGIN ([A-Z0-9 #]+)-----")
 _CERTIFICATE_LABELS: Final = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE"})
 _TRUSTED_LABEL: Final = b"TRUSTED CERTIFICATE"
@@ -127,7 +126,7 @@ def _read_pem(path: Path, data: bytes, password: bytes | None) -> CertificateFil
     certificates: list[x509.Certificate] = []
     keys: list[PrivateKeyTypes] = []
     problem: Problem | None = None
-    for block in _PEM_BLOCK.finditer(data):
+    for block in PEM_BLOCK.finditer(data):
         encrypted = b"ENCRYPTED" in block[0]
         if encrypted and password is None:
             problem = _PASSWORD_MISSING
@@ -166,7 +165,7 @@ def _trusted(text: bytes) -> x509.Certificate:
 
 def _why_nothing(data: bytes) -> Phrase:
     """The reason for which PEM text holds neither a certificate nor a private key."""
-    labels = {block[1] for block in _PEM_BLOCK.finditer(data)}
+    labels = {block[1] for block in PEM_BLOCK.finditer(data)}
     if labels & _REQUEST_LABELS:
         return Phrase("is a certificate request; the certificate that is issued for it belongs here")
     if any(label.endswith(b"PUBLIC KEY") for label in labels):

@@ -11,6 +11,7 @@ import json
 import re
 from typing import Final
 
+PEM_BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 #]+)-----(.*?)-----END \1-----", re.DOTALL)
 _DEEPEST: Final = 3
 """Wrappers around each other: JSON, base64 in it, PEM in that."""
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
@@ -19,7 +20,6 @@ _BASE64: Final = re.compile(rb"[A-Za-z0-9+/\s]+={0,2}\s*")
 _KEY_VAULT_NAMES: Final = ("value", "cer", "certificate")
 """Of a secret; of a certificate; of what exporting tools write."""
 _BEGIN: Final = b"-----BEGIN "
-_BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 #]+)-----(.*?)-----END \1-----", re.DOTALL)
 _LINE: Final = 64
 
 
@@ -64,7 +64,7 @@ def _inside(data: bytes) -> bytes | None:
 
 def _tidied(data: bytes) -> bytes:
     """PEM blocks as OpenSSL takes them: real line breaks, no blanks, 64 characters a line."""
-    return _BLOCK.sub(_block, data.replace(b"\\r", b"").replace(b"\\n", b"\n"))
+    return PEM_BLOCK.sub(_block, data.replace(b"\\r", b"").replace(b"\\n", b"\n"))
 
 
 def _block(found: re.Match[bytes]) -> bytes:
