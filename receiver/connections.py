@@ -124,11 +124,15 @@ class Connections:
         if not of_address:
             self._by_address.pop(connection.address, None)
 
-    def close_idle(self) -> None:
-        """End the connections whose time is over. To be called a few times in the shortest of the limits."""
+    def close_idle(self, *, in_time: bool = True) -> None:
+        """End the connections whose time is over. To be called a few times in the shortest of the limits.
+
+        Not `in_time`: all that have no request under way, at the end.
+        """
         now = self._monotonic()
         for connection in list(self._all):
-            if connection.request is None and now - connection.changed >= self._idle_seconds(connection):
+            over = not in_time or now - connection.changed >= self._idle_seconds(connection)
+            if connection.request is None and over:
                 self.remove(connection)
                 connection.close()
 

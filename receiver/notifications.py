@@ -101,12 +101,14 @@ def _forged_at_first(text: str, account_of: Callable[[object], int | None]) -> i
     Raises:
         NotACollection: nor is there a list named `value`.
     """
-    states = [found[1] for found in itertools.islice(_CLIENT_STATE.finditer(text), _FORGED_AT_FIRST)]
-    if any(account_of(_decoded(state)) is not None for state in states):
-        return None
+    forged = 0
+    for found in itertools.islice(_CLIENT_STATE.finditer(text), _FORGED_AT_FIRST):
+        if account_of(_decoded(found[1])) is not None:
+            return None
+        forged += 1
     if _LIST.search(text) is None:
         raise NotACollection(_NO_LIST)
-    return max(len(states), 1)
+    return max(forged, 1)
 
 
 def _decoded(literal: str) -> object:

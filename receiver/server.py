@@ -96,6 +96,8 @@ class Listener:
             self._sweep.cancel()
         for handshake in self._handshakes:
             handshake.cancel()
+        if self._connections is not None:
+            self._connections.close_idle(in_time=False)
         if self._http is not None:
             self._http.pre_shutdown()
             await self._http.shutdown(_FINISH_SECONDS)

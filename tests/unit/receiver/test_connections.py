@@ -70,6 +70,17 @@ class TestSilence:
             connection.writer.write(said)
             assert await connection.closed() == b""
 
+    @pytest.mark.parametrize("said", [b"", b"POST /notif"])
+    async def test_silent_connections_end_with_the_receiver(self, endpoints: Endpoints, said: bytes) -> None:
+        """The process does not wait for them, and they are not left open in it."""
+        endpoint = await endpoints.start()
+        async with endpoint.connection() as connection, endpoint.connection() as asked:
+            connection.writer.write(said)
+            assert await _works(asked)
+            await endpoint.listener.stop()
+            assert await connection.closed() == b""
+            assert await asked.closed() == b""
+
 
 class TestHeaders:
     @pytest.mark.parametrize(
