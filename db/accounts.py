@@ -398,7 +398,7 @@ def _columns(settings: AccountSettings) -> dict[str, Any]:
 
 def _refuse_same_name(connection: Connection, settings: AccountSettings, *, but: int | None = None) -> None:
     named = select(_settings.nAccountID).where(_settings.sAccountName == settings.name)
-    if any(number != but for number in connection.scalars(named)):
+    if any(number != but for number in connection.scalars(named).all()):
         raise AccountExists(
             Phrase(
                 "An account named {name!r} exists already. Choose another name, or remove that one.", name=settings.name

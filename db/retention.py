@@ -167,14 +167,15 @@ def delete_messages(connection: Connection, found: Collection[OldMessage]) -> in
 def contents_of(connection: Connection, found: Collection[OldMessage]) -> list[Content]:
     """The contents that are kept of these messages."""
     ids = [each.message_id for each in found]
+    # Each read to its end before the next: SQL Server has one open result on a connection.
     parts = connection.execute(
         select(_part.nAttachmentID, _part.nSize).where(_part.nMessageID.in_(ids), _KEPT).order_by(_part.nAttachmentID)
-    )
+    ).all()
     originals = connection.execute(
         select(_mime.nMessageID, _mime.nStoredSize)
         .where(_mime.nMessageID.in_(ids), _KEPT_MIME)
         .order_by(_mime.nMessageID)
-    )
+    ).all()
     return [
         *(Content(*row) for row in parts),
         *(Content(*row, is_original=True) for row in originals),
