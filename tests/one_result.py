@@ -17,41 +17,44 @@ class UnreadRows(Exception):
     """A statement, or a commit, met an earlier result of its connection that has unread rows."""
 
 
+def _look(connection: Connection, what: str, refused: list[str]) -> None:
+    open_ones: list[CursorResult[Any]] = connection.info.setdefault(_OPEN, [])
+    unread = [each for each in open_ones if each.cursor is not None]
+    open_ones.clear()  # told once
+    if unread:
+        refused.append(f"{what}, with rows unread of: {unread[0].context.statement}")
+        raise UnreadRows(refused[-1])
+
+
+def _executed(
+    connection: Connection, _clause: object, _many: object, _values: object, _options: object, result: object
+) -> None:
+    # SQLite describes a row for an ALTER TABLE that checks the rows there are.
+    if isinstance(result, CursorResult) and result.cursor is not None and not result.context.isddl:
+        connection.info.setdefault(_OPEN, []).append(result)
+
+
+def _rolled_back(connection: Connection) -> None:
+    if not connection.invalidated:  # else to look would mean to connect again
+        connection.info.pop(_OPEN, None)  # the server has closed them
+
+
 @contextmanager
 def one_result_on_each_connection() -> Iterator[list[str]]:
     """Refuse meanwhile what SQL Server would refuse, on every engine; the statements that were."""
     refused: list[str] = []
 
-    def look(connection: Connection, what: str) -> None:
-        open_ones: list[CursorResult[Any]] = connection.info.setdefault(_OPEN, [])
-        unread = [each for each in open_ones if each.cursor is not None]
-        open_ones.clear()  # told once
-        if unread:
-            refused.append(f"{what}, with rows unread of: {unread[0].context.statement}")
-            raise UnreadRows(refused[-1])
-
     def executing(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
-        look(connection, statement)
-
-    def executed(
-        connection: Connection, _clause: object, _many: object, _values: object, _options: object, result: object
-    ) -> None:
-        # SQLite describes a row for an ALTER TABLE that checks the rows there are.
-        if isinstance(result, CursorResult) and result.cursor is not None and not result.context.isddl:
-            connection.info.setdefault(_OPEN, []).append(result)
+        _look(connection, statement, refused)
 
     def committing(connection: Connection) -> None:
-        look(connection, "COMMIT")
-
-    def rolled_back(connection: Connection) -> None:
-        if not connection.invalidated:  # else to look would mean to connect again
-            connection.info.pop(_OPEN, None)  # the server has closed them
+        _look(connection, "COMMIT", refused)
 
     listeners = {
         "before_cursor_execute": executing,
-        "after_execute": executed,
+        "after_execute": _executed,
         "commit": committing,
-        "rollback": rolled_back,
+        "rollback": _rolled_back,
     }
     for name, listener in listeners.items():
         event.listen(Engine, name, listener)
