@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from sqlalchemy import exc as sqlalchemy_errors
 
-from db.backends.causes import SLOW, UNKNOWN
+from db.backends.causes import LOST, STOPPING, UNKNOWN
 from db.backends.faults import fault_of
 from phrases import Phrase
 
@@ -89,14 +89,13 @@ def must_be_retried(exc: BaseException) -> bool:
 def is_lost(exc: BaseException) -> bool:
     """Whether a statement found its connection dead, as one is that lay in the pool while the server was restarted.
 
-    The transaction is gone with it. Not said of a commit: that may have been carried out. Nor of a time-out: the same
-    work would take as long again.
+    The transaction is gone with it. Not said of a commit: that may have been carried out.
     """
     return (
         isinstance(exc, sqlalchemy_errors.DBAPIError)
         and exc.connection_invalidated
         and exc.statement is not None
-        and fault_of(exc.orig).meaning is not SLOW
+        and fault_of(exc.orig).meaning in {LOST, STOPPING}
     )
 
 

@@ -4,11 +4,11 @@ Without MARS a statement that is executed while an earlier result of its connect
 (`HY000 Connection is busy with results for another command`). SQLite and psycopg have read all rows by then.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import Connection, CursorResult, Engine, event
+from sqlalchemy import Connection, Engine, event
 
 _OPEN: Final = "open results"
 
@@ -18,7 +18,7 @@ class UnreadRows(Exception):
 
 
 def _look(connection: Connection, what: str, refused: list[str]) -> None:
-    open_ones: list[CursorResult[Any]] = connection.info.setdefault(_OPEN, [])
+    open_ones: list[Any] = connection.info.setdefault(_OPEN, [])
     unread = [each for each in open_ones if each.cursor is not None]
     open_ones.clear()  # told once
     if unread:
@@ -27,10 +27,15 @@ def _look(connection: Connection, what: str, refused: list[str]) -> None:
 
 
 def _executed(
-    connection: Connection, _clause: object, _many: object, _values: object, _options: object, result: object
+    connection: Connection,
+    _clause: object,
+    _many: object,
+    _values: object,
+    _options: object,
+    result: Any,  # noqa: ANN401  # SQLAlchemy's
 ) -> None:
     # SQLite describes a row for an ALTER TABLE that checks the rows there are.
-    if isinstance(result, CursorResult) and result.cursor is not None and not result.context.isddl:
+    if result.cursor is not None and not result.context.isddl:
         connection.info.setdefault(_OPEN, []).append(result)
 
 
@@ -50,7 +55,7 @@ def one_result_on_each_connection() -> Iterator[list[str]]:
     def committing(connection: Connection) -> None:
         _look(connection, "COMMIT", refused)
 
-    listeners = {
+    listeners: dict[str, Callable[..., Any]] = {
         "before_cursor_execute": executing,
         "after_execute": _executed,
         "commit": committing,

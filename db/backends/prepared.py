@@ -117,7 +117,7 @@ class _Cursor:
         self.close()
         self._text = text if 0 < parameters <= _MOST_PARAMETERS else None
         # The driver knows what it prepared by the text as an object.
-        text, self._cursor = self._kept.pop(text, None) or (text, self._connection.cursor())
+        text, self._cursor = self._kept.pop(text) if text in self._kept else (text, self._connection.cursor())
         if self._text is not None:
             self._text = text
         return text
