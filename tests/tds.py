@@ -68,12 +68,15 @@ class Silence(Exception):
     """The server goes on working, until the driver tells it to stop."""
 
 
-Answer = ServerError | str | None
-"""To a statement: an error, one row of one column, or nothing but that it is done."""
+NO_ROWS: Final = ()
+Answer = ServerError | str | tuple[()] | None
+"""To a statement: an error, one row of one column, none, or nothing but that it is done."""
 
 
 def _usual(statement: str) -> Answer:
     """What SQLAlchemy asks at its first connection; other questions are answered with 1."""
+    if statement.startswith(("INSERT", "UPDATE", "DELETE")):
+        return None
     answers = {
         "SERVERPROPERTY": "16.0.4135.4",
         "@@version": "Microsoft SQL Server 2022 - 16.0.4135.4 (X64)",
@@ -365,10 +368,12 @@ def _refused(error: ServerError, *, procedure: bool = False) -> bytes:
     return _token(0xAA, body) + _done(procedure=procedure, status=_ERROR_DONE)
 
 
-def _row(text: str, *, within: bool = False) -> bytes:
-    """A row and its end; `within` a procedure that goes on."""
+def _row(text: str | tuple[()], *, within: bool = False) -> bytes:
+    """A result of one row, or none, and its end; `within` a procedure that goes on."""
     column = struct.pack("<IHBH", 0, 9, 0xE7, 8000) + _COLLATION + _wide("")
-    value = text.encode("utf-16-le")
-    row = b"\xd1" + struct.pack("<H", len(value)) + value
+    row = b""
+    if text != NO_ROWS:
+        value = str(text).encode("utf-16-le")
+        row = b"\xd1" + struct.pack("<H", len(value)) + value
     end = _within() if within else _done(status=_COUNT_DONE, rows=1)
     return b"\x81" + struct.pack("<H", 1) + column + row + end

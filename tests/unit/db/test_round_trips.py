@@ -9,11 +9,13 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Engine, insert, select, update
 
+from bus.database_statements import Handle, Outcome, Settlement, lock_some, put, settle
+from bus.queue import Message, MessageId
 from db.connection import ConnectionOptions
 from db.engine import make_engine, run_reading, run_writing
 from db.tables import original, queue_message, recipient
 from tests.clock import SettableClock
-from tests.tds import Asked, HangUp, TdsServer
+from tests.tds import NO_ROWS, Answer, Asked, HangUp, TdsServer
 
 NOW: Final = SettableClock()()
 _row = queue_message.c
@@ -48,8 +50,13 @@ def put_original(engine: Engine, **values: Any) -> None:  # noqa: ANN401  # of a
     run_writing(engine, lambda connection: connection.execute(work))
 
 
+def queue_is_empty(statement: str) -> Answer:
+    return NO_ROWS if statement.startswith("SELECT") else None
+
+
 def asked(server: TdsServer, table: str) -> list[Asked]:
-    return [each for each in server.asked if table in each.text]
+    """Statements on the table that were executed."""
+    return [each for each in server.asked if table in each.text and each.how != "sp_unprepare"]
 
 
 def test_a_transaction_of_one_statement_is_three_round_trips(server: TdsServer, engine: Engine) -> None:
@@ -122,3 +129,27 @@ def test_a_server_that_hangs_up_each_time_is_tried_twice(server: TdsServer, engi
     with pytest.raises(Exception, match="the connection was lost"):
         free(engine, "a")
     assert len(met) == 2
+
+
+def test_puts_of_any_number_are_few_statements(server: TdsServer, engine: Engine) -> None:
+    """One to 300 messages, with an account or without: nine texts."""
+    for number in range(1, 301, 7):
+        messages = [Message(MessageId(f"m{at}" * (at % 9 + 1)), "body" * at, at % 3 or None) for at in range(number)]
+        run_writing(engine, lambda connection, messages=messages: put(connection, messages, NOW, None))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+    sent = set(asked(server, "tblNotificationQueue"))
+    assert len(sent) <= 9
+    assert all("(UPDLOCK, HOLDLOCK, FORCESEEK)" in each.text and "BIN2" in each.text for each in sent)
+
+
+def test_settlements_of_any_number_are_few_statements(server: TdsServer, engine: Engine) -> None:
+    server.answer = queue_is_empty
+    for number in range(1, 100):
+        settlements = [Settlement(Handle(at, "token"), Outcome.COMPLETE) for at in range(number)]
+        run_writing(engine, lambda c, settlements=settlements: settle(c, settlements, NOW))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+    assert len(set(asked(server, "tblNotificationQueue"))) <= 8
+
+
+def test_a_consumer_gets_no_more_than_a_statement_names(server: TdsServer, engine: Engine) -> None:
+    server.answer = queue_is_empty
+    run_writing(engine, lambda c: lock_some(c, 100_000, now=NOW, until=NOW, most_deliveries=3))
+    assert "SELECT TOP 500 " in asked(server, "tblNotificationQueue")[0].text
