@@ -28,9 +28,9 @@ def enough(number: int, most: int) -> int:
     return max(number, min(most, 1 << max(0, number - 1).bit_length()))
 
 
-def rounded(values: Sequence[T]) -> Sequence[T]:
+def rounded(values: list[T]) -> list[T]:
     """The values for an IN, the last of them repeated until there are `enough`."""
-    return [*values, *(values[-1:] * (enough(len(values), _MOST_IN_A_LIST) - len(values)))]
+    return values + values[-1:] * (enough(len(values), _MOST_IN_A_LIST) - len(values))
 
 
 def are_among(table: Table, keys: Collection[tuple[int, str]]) -> ColumnElement[bool]:
