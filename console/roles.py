@@ -18,6 +18,7 @@ from bus.queue import NotificationQueue
 from console.clock import utc_now
 from console.database import open_engine
 from console.graph import OpenedGraph, open_graph
+from console.loop import run_async
 from console.process import host_name, process_name
 from console.queues import open_queue
 from console.settings import Settings, SettingsError
@@ -54,6 +55,7 @@ from subscriptions.reconciler import Reconciler
 from subscriptions.retention import TraceRetention
 from subscriptions.survey import Survey
 from subscriptions.sweeps import SweepRules
+from threads import DaemonThreads
 
 RECEIVER: Final = "receiver"
 PROCESSOR: Final = "processor"
@@ -98,7 +100,7 @@ def until_told(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> No
                 signal.signal(number, tell)
         await work(stop)
 
-    asyncio.run(with_signals())
+    run_async(with_signals())
 
 
 async def run_roles(
@@ -171,7 +173,9 @@ class _Wiring:
             engine = open_engine(settings)
             database = Database(engine)
             resources.push_async_callback(database.close)
-            await asyncio.to_thread(schema.require_current, engine)
+            await asyncio.get_running_loop().run_in_executor(
+                DaemonThreads("schema check", limit=1), schema.require_current, engine
+            )
         keys = None if roles == (PROCESSOR,) else await _client_state_keys(settings, database)
         queue = await resources.enter_async_context(open_queue(settings, database, clock=utc_now))
         return cls(settings, database, queue, keys)

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -20,7 +21,7 @@ from graph.messages import MailReader
 from processor.errors import MessageChanged
 from processor.file_names import FileNames, extension_for
 from processor.mapping import LARGEST_SIZE, Json, Texts, kind_of, size_of
-from processor.spool import IN_MEMORY, Spool
+from processor.spool import IN_MEMORY, Spool, spooling_threads
 from processor.unpacking import Unpacker, is_packed
 
 _IN_ONE_ANSWER: Final = 3 * 1024 * 1024
@@ -65,11 +66,18 @@ class AttachmentFetcher:
     """Fetches all attachments of one message, and unpacks them."""
 
     def __init__(
-        self, reader: MailReader, *, limits: AttachmentLimits | None = None, unpacker: Unpacker | None = None
+        self,
+        reader: MailReader,
+        *,
+        limits: AttachmentLimits | None = None,
+        unpacker: Unpacker | None = None,
+        spooling: Executor | None = None,
     ) -> None:
+        """`spooling`: threads that write temporary files."""
         self._reader = reader
         self._limits = limits or AttachmentLimits()
         self._unpacker = unpacker or Unpacker()
+        self._spooling = spooling or spooling_threads()
         # One message at a time: it takes several times the memory of what is unpacked.
         self._unpacking = asyncio.Lock()
 
@@ -95,7 +103,15 @@ class AttachmentFetcher:
         """
         listed, whole = await self._listed(mailbox, message_id, message)
         order = _Order(
-            self._reader, mailbox, message_id, listed, self._limits, files, whole=whole, last_attempt=last_attempt
+            self._reader,
+            mailbox,
+            message_id,
+            listed,
+            self._limits,
+            files,
+            self._spooling,
+            whole=whole,
+            last_attempt=last_attempt,
         )
         rows = [await order.record(position, entry, texts) for position, entry in enumerate(listed)]
         if any(map(is_packed, rows)):
@@ -126,6 +142,7 @@ class _Order:
         listed: Sequence[Json],
         limits: AttachmentLimits,
         files: ExitStack,
+        spooling: Executor,
         *,
         whole: bool,
         last_attempt: bool,
@@ -137,6 +154,7 @@ class _Order:
         self._limits = limits
         self._left = limits.message_mb * _MEGABYTE
         self._files = files
+        self._spooling = spooling
         self._whole = whole
         self._last_attempt = last_attempt
         self._is_still_there = False
@@ -192,7 +210,7 @@ class _Order:
 
     async def _received(self, pieces: AsyncIterator[bytes], files: ExitStack) -> _Content:
         digest = hashlib.sha256()
-        spool, head = Spool(files), b""
+        spool, head = Spool(files, self._spooling), b""
         async for piece in pieces:
             self._check_size(spool.size + len(piece))
             digest.update(piece)

@@ -26,6 +26,8 @@ from processor.headers import NAMES, Kept
 from processor.mapping import Json, Texts, facts_of, may_have_attachments, message_record, seen_record
 from processor.originals import OriginalFetcher
 from processor.plain_text import LONGEST_LAID_OUT, LONGEST_READ, plain_text
+from processor.spool import spooling_threads
+from threads import DaemonThreads
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -34,6 +36,7 @@ _GONE_AGAIN_AFTER_SECONDS: Final = (0.5, 2.0)
 _NOT_STORED: Final = frozenset({"too_large", "unreadable", "gone"})
 _SOON_LAID_OUT: Final = 4096
 """Characters of HTML that become text in less time than a thread takes to begin."""
+_LAID_OUT_SIDE_BY_SIDE: Final = 2
 
 
 class Result(Enum):
@@ -138,8 +141,10 @@ class Importer:
         self._reader = reader
         self._headers = NAMES[headers]
         self._store = store
-        self._attachments = AttachmentFetcher(reader, limits=limits)
-        self._originals = OriginalFetcher(reader, limit_mb=limits.message_mb) if keep_mime else None
+        spooling = spooling_threads()
+        self._attachments = AttachmentFetcher(reader, limits=limits, spooling=spooling)
+        self._originals = OriginalFetcher(reader, limit_mb=limits.message_mb, spooling=spooling) if keep_mime else None
+        self._layout = DaemonThreads("layout", limit=_LAID_OUT_SIDE_BY_SIDE)
         self._clock = clock
         self._sleep = sleep
         # One large body at a time: it takes several times its length in memory.
@@ -271,12 +276,12 @@ class Importer:
         if len(record.body) < _SOON_LAID_OUT:
             return plain_text(record.body)
         if len(record.body) <= LONGEST_LAID_OUT:
-            return await asyncio.to_thread(plain_text, record.body)
+            return await asyncio.get_running_loop().run_in_executor(self._layout, plain_text, record.body)
         if len(record.body) > LONGEST_READ:
             log.warning("body_text_left_out", characters=len(record.body), most=LONGEST_READ)
             return None
         async with self._large_body:
-            return await asyncio.to_thread(plain_text, record.body)
+            return await asyncio.get_running_loop().run_in_executor(self._layout, plain_text, record.body)
 
 
 def _tell_of_missing(record: MessageRecord) -> None:

@@ -2,19 +2,30 @@
 
 import asyncio
 import tempfile
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import IO, Final
 
+from threads import DaemonThreads
+
 IN_MEMORY: Final = 1024 * 1024
 """Bytes of a content that is held in memory; a larger one waits in a file."""
+
+_WRITTEN_SIDE_BY_SIDE: Final = 4
+
+
+def spooling_threads() -> Executor:
+    """Threads that write temporary files: a disk that hangs delays nothing else."""
+    return DaemonThreads("spooling", limit=_WRITTEN_SIDE_BY_SIDE)
 
 
 class Spool:
     """Takes pieces, one after the other. `size`: how many bytes it has."""
 
-    def __init__(self, files: ExitStack) -> None:
-        """`files` closes, and so deletes, the temporary file."""
+    def __init__(self, files: ExitStack, threads: Executor) -> None:
+        """`files` closes, and so deletes, the temporary file. `threads` write it."""
         self._files = files
+        self._threads = threads
         self._file: IO[bytes] | None = None
         self._pending = bytearray()
         self.size = 0
@@ -36,5 +47,5 @@ class Spool:
         return self._file
 
     async def _write(self, file: IO[bytes]) -> None:
-        await asyncio.to_thread(file.write, bytes(self._pending))
+        await asyncio.get_running_loop().run_in_executor(self._threads, file.write, bytes(self._pending))
         self._pending.clear()
