@@ -4,7 +4,6 @@ Each that Graph lists becomes a row, in its order, whether its bytes can be had 
 larger than `IN_MEMORY` waits in a temporary file until it is in the database.
 """
 
-import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Sequence
@@ -20,9 +19,11 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from processor.errors import MessageChanged
 from processor.file_names import FileNames, extension_for
+from processor.isolated_unpacking import PRELOAD, IsolatedUnpacker
 from processor.mapping import LARGEST_SIZE, Json, Texts, kind_of, size_of
+from processor.process_pool import ProcessPool
 from processor.spool import IN_MEMORY, Spool, spooling_threads
-from processor.unpacking import Unpacker, is_packed
+from processor.unpacking import is_packed
 
 _IN_ONE_ANSWER: Final = 3 * 1024 * 1024
 _MEGABYTE: Final = 1024 * 1024
@@ -70,16 +71,14 @@ class AttachmentFetcher:
         reader: MailReader,
         *,
         limits: AttachmentLimits | None = None,
-        unpacker: Unpacker | None = None,
+        processes: ProcessPool | None = None,
         spooling: Executor | None = None,
     ) -> None:
-        """`spooling`: threads that write temporary files."""
+        """`processes`: of the unpacking, which has some of its own otherwise. `spooling`: write temporary files."""
         self._reader = reader
         self._limits = limits or AttachmentLimits()
-        self._unpacker = unpacker or Unpacker()
         self._spooling = spooling or spooling_threads()
-        # One message at a time: it takes several times the memory of what is unpacked.
-        self._unpacking = asyncio.Lock()
+        self._unpacker = IsolatedUnpacker(processes or ProcessPool(PRELOAD), self._spooling)
 
     async def fetch(
         self,
@@ -115,8 +114,7 @@ class AttachmentFetcher:
         )
         rows = [await order.record(position, entry, texts) for position, entry in enumerate(listed)]
         if any(map(is_packed, rows)):
-            async with self._unpacking:
-                rows = await asyncio.to_thread(self._unpacker.unpacked, rows, files, texts)
+            rows = await self._unpacker.unpacked(rows, files, texts, mailbox=mailbox.counted_as)
         return _named(rows)
 
     async def _listed(self, mailbox: Mailbox, message_id: str, message: Json) -> tuple[list[Json], bool]:

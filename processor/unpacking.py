@@ -1,6 +1,7 @@
 """What is inside attachments gets rows of its own below them: of attached mails, `winmail.dat` and signed mail.
 
-Bounded in bytes, rows and depth: who sends a bomb has its original stored, and nothing below it.
+Bounded in bytes, rows and depth here, in time and memory by `processor.isolated_unpacking`: of a bomb the original is
+stored, and nothing below it.
 """
 
 import hashlib
@@ -29,12 +30,16 @@ _PROTECTED_NAME: Final = ".rpmsg"
 
 @dataclass(frozen=True, slots=True)
 class UnpackingBounds:
-    """Of one message, beside what Graph listed. `source_bytes`: what is larger is not unpacked, that needs memory."""
+    """Of one message, beside what Graph listed; time and memory are bounded by the process that unpacks.
 
-    source_bytes: int = 8 * 1024 * 1024
+    `total_bytes`: of all that is found, and `times_source` the size of what was packed besides: what is in mails within
+    mails is stored once for each.
+    """
+
     total_bytes: int = 16 * 1024 * 1024
+    times_source: int = 3
     rows: int = 200
-    depth: int = 10
+    depth: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +82,12 @@ class Unpacker:
     def unpacked(self, listed: Sequence[AttachmentRecord], files: ExitStack, texts: Texts) -> list[AttachmentRecord]:
         """Those of one message, and after them what was in them, parents before children.
 
-        Takes time and memory: not for the event loop. `files` closes, and so deletes, the temporary files. What could
+        Takes time and memory that strangers decide on: for a worker process only. `files` closes, and so deletes, the temporary files. What could
         not be unpacked says so in `state_detail`.
         """
         rows = list(listed)
-        left = _Allowance(self._bounds.rows, self._bounds.total_bytes)
+        source = sum(record.size for record in listed if is_packed(record))
+        left = _Allowance(self._bounds.rows, self._bounds.total_bytes + self._bounds.times_source * source)
         for record in listed:
             if is_packed(record):
                 rows[record.position], below = self._below(record, len(rows), left, files, texts)
@@ -121,14 +127,12 @@ class Unpacker:
             raise NotUnpacked("Nobody knows how.")
         if depth >= self._bounds.depth:
             raise NotUnpacked(f"It is inside of {depth} others.")
-        if record.size > self._bounds.source_bytes:
-            raise NotUnpacked(f"It is larger than {self._bounds.source_bytes // (1024 * 1024)} MB.")
         found: list[Piece] = []
         try:
             for piece in way.pieces(_content(record)):
                 left.take(piece)
                 found.append(piece)
-        except (NotUnpacked, _TooMuch):
+        except (NotUnpacked, _TooMuch, MemoryError):
             raise
         except Exception as exc:  # what a stranger wrote must not stop the import, whatever a parser stumbles over
             # Not its text, which may be mail.
