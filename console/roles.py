@@ -35,10 +35,11 @@ from phrases import Phrase
 from processor.accounts import AccountDirectory, Holds
 from processor.after_import import AfterImport
 from processor.attachments import AttachmentLimits
-from processor.importer import Importer
+from processor.importer import Importer, worker_processes
 from processor.lifecycle import LifecycleDesk
 from processor.mailbox_actions import ActionTaker
 from processor.metrics import ProcessorMetrics
+from processor.process_pool import ProcessPool
 from processor.silence import SilenceWatch
 from processor.tracing import TraceLog
 from processor.worker import Processor
@@ -223,12 +224,15 @@ class _Wiring:
             open_graph(self._settings, await resources.enter_async_context(calls.kept()))
         )
         if PROCESSOR in roles:
-            work.append((PROCESSOR, self._process(graph.client, calls, stop)))
+            processes = await resources.enter_async_context(worker_processes())
+            work.append((PROCESSOR, self._process(graph.client, calls, processes, stop)))
         if SUBSCRIPTIONS in roles:
             work.append((SUBSCRIPTIONS, self._manager(graph).run(stop)))
         return work
 
-    async def _process(self, graph: GraphClient, calls: MailboxCalls, stop: asyncio.Event) -> None:
+    async def _process(
+        self, graph: GraphClient, calls: MailboxCalls, processes: ProcessPool, stop: asyncio.Event
+    ) -> None:
         metrics = ProcessorMetrics(self._registry)
         store = MessageStore(self._database, clock=utc_now)
         limits = AttachmentLimits(self._settings.attachment_limit_mb, self._settings.message_limit_mb)
@@ -250,6 +254,7 @@ class _Wiring:
                 headers=self._settings.internet_headers,
                 limits=limits,
                 keep_mime=self._settings.keep_mime,
+                processes=processes,
             ),
             store,
             directory,

@@ -12,8 +12,9 @@ from db.messages import MessageRefused
 from graph.errors import GraphError, GraphUnavailable
 from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable
+from processor.process_pool import PoolUnusable
 
-FORESEEN: Final = (GraphError, MessageChanged, MessageRefused, Unprocessable, UnreadableNotification)
+FORESEEN: Final = (GraphError, MessageChanged, MessageRefused, PoolUnusable, Unprocessable, UnreadableNotification)
 """Errors whose text was written for an operator."""
 
 _PATIENCE: Final = timedelta(hours=24)
@@ -61,6 +62,8 @@ def fate_of(error: Exception, delivery: Delivery, *, now: datetime, random: Rand
     if isinstance(error, GraphUnavailable) and _is_an_outage(error, delivery, now):
         wait = max(timedelta(seconds=error.retry_after or 0), _OUTAGE_DELAY)
         return Retry(wait * random.uniform(1.0, 1.5), counted=False, cause=reason)
+    if isinstance(error, PoolUnusable):
+        return Retry(_OUTAGE_DELAY * random.uniform(1.0, 1.5), counted=False, cause=reason)
     delays = _TIMEOUT_DELAYS if _is_a_timeout(error) else _ITEM_DELAYS
     if delivery.delivery_count > len(delays):
         return DeadLetter(reason, _describe(error, delivery))

@@ -147,8 +147,16 @@ else:
                 resource.setrlimit(kind, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
 
     def _is_tired() -> bool:
+        return _peak_bytes() > _TIRED_AFTER_BYTES
+
+    def _peak_bytes() -> int:
+        if sys.platform == "linux":
+            # ru_maxrss has the parent's memory in it, of the moment between fork and exec
+            # (https://man7.org/linux/man-pages/man5/proc_pid_status.5.html, VmHWM).
+            status = Path("/proc/self/status").read_text("ascii", "replace")
+            return int(status.partition("VmHWM:")[2].split()[0]) * 1024
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return (peak if sys.platform == "darwin" else peak * 1024) > _TIRED_AFTER_BYTES
+        return peak if sys.platform == "darwin" else peak * 1024
 
 
 def main() -> None:
@@ -166,4 +174,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # Of the module by its name: what is pickled here is to be found there.
+    import_module("processor.process_main").main()

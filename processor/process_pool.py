@@ -24,6 +24,7 @@ from typing import Final, Self, TypeVar, TypeVarTuple
 
 import structlog
 
+from phrases import Phrase
 from processor.process_main import OUT_OF_MEMORY, Call, Reply, read_frame, write_frame
 from threads import DaemonThreads
 
@@ -37,7 +38,6 @@ _LARGE: Final = 8 * _MEGABYTE
 _START_SECONDS: Final = 60.0
 _END_SECONDS: Final = 2.0
 _SOON_SECONDS: Final = 0.1
-"""Within which a process that was killed is usually gone."""
 # What a process needs of its environment: no secrets are among it. SYSTEMROOT: Windows gives no sockets without.
 _ENVIRONMENT: Final = ("LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
 _NOT_IN_TIME: Final = -getattr(signal, "SIGXCPU", 0) or None
@@ -61,13 +61,13 @@ class PoolUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WorkLimits:
-    """What work may take, by its size: five times what genuine mail took where it was measured (0.06 s, 8 MB a MB).
+    """What work may take, by its size: many times what genuine mail took where it was measured (0.06 s, 8 MB a MB).
 
     `seconds` and `seconds_a_megabyte`: of computing time; three times that, and some seconds, may pass. Where the
     system limits neither computing time nor memory (Windows), that is the only limit.
     """
 
-    seconds: float = 1.0
+    seconds: float = 3.0
     seconds_a_megabyte: float = 0.3
     memory_mb: int = 256
     memory_of_size: int = 10
@@ -187,7 +187,7 @@ class ProcessPool:
 
     async def _ready(self) -> "_Worker":
         if self._is_closed:
-            raise PoolUnusable("The worker processes were ended.")
+            raise PoolUnusable(Phrase("The worker processes were ended."))
         if self._idle:
             return self._idle.pop()
         worker = _Worker(self._preload)
@@ -198,7 +198,14 @@ class ProcessPool:
         except (_Ended, TimeoutError) as exc:
             self._end(worker)
             status = exc.status if isinstance(exc, _Ended) else "no sign of life"
-            raise PoolUnusable(f"A worker process does not start: {sys.executable} ({status}).") from exc
+            raise PoolUnusable(
+                Phrase(
+                    "The process that unpacks attachments does not start: {program} ({status}). Check the memory "
+                    "of this machine; the mail is tried again.",
+                    program=sys.executable,
+                    status=status,
+                )
+            ) from exc
         except BaseException:
             self._end(worker)
             raise
@@ -257,14 +264,14 @@ class _Worker:
         reply: Reply = pickle.loads(self._exchanged(pickle.dumps(call)))  # noqa: S301  # from our own process
         return reply
 
-    def kill(self) -> None:
-        """End it, whatever it does."""
+    def kill(self, wait_seconds: float = _SOON_SECONDS) -> None:
+        """End it, whatever it does; it is usually gone at once."""
         with self._lock:
             self.is_killed = True
             if self._process is not None:
                 self._process.kill()
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._process.wait(_SOON_SECONDS)
+                    self._process.wait(wait_seconds)
 
     def is_over(self) -> bool:
         """Whether it has ended, and no call waits for it any more; its pipes are closed then."""
@@ -297,8 +304,10 @@ class _Worker:
 
 
 def _end_all(workers: "set[_Worker]") -> None:
+    """Of a pool that nothing refers to any more: its processes would end by themselves, but their pipes stay open."""
     for worker in workers:
-        worker.kill()
+        worker.kill(_END_SECONDS)
+        worker.is_over()
 
 
 @dataclass(slots=True, eq=False)

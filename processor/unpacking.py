@@ -79,17 +79,26 @@ class Unpacker:
     def __init__(self, bounds: UnpackingBounds | None = None) -> None:
         self._bounds = bounds or UnpackingBounds()
 
-    def unpacked(self, listed: Sequence[AttachmentRecord], files: ExitStack, texts: Texts) -> list[AttachmentRecord]:
+    def unpacked(
+        self,
+        listed: Sequence[AttachmentRecord],
+        files: ExitStack,
+        texts: Texts,
+        *,
+        on_begin: Callable[[int], None] = lambda _position: None,
+    ) -> list[AttachmentRecord]:
         """Those of one message, and after them what was in them, parents before children.
 
-        Takes time and memory that strangers decide on: for a worker process only. `files` closes, and so deletes, the temporary files. What could
-        not be unpacked says so in `state_detail`.
+        Takes time and memory that strangers decide on: for a worker process only. `files` closes, and so deletes, the
+        temporary files. What could not be unpacked says so in `state_detail`. `on_begin` is called with the position
+        of each that is begun.
         """
         rows = list(listed)
         source = sum(record.size for record in listed if is_packed(record))
         left = _Allowance(self._bounds.rows, self._bounds.total_bytes + self._bounds.times_source * source)
         for record in listed:
             if is_packed(record):
+                on_begin(record.position)
                 rows[record.position], below = self._below(record, len(rows), left, files, texts)
                 rows.extend(below)
         return rows

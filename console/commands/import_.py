@@ -42,7 +42,7 @@ from graph.messages import MailReader
 from phrases import Phrase
 from processor.accounts import mail_filter_of
 from processor.attachments import AttachmentLimits
-from processor.importer import Importer
+from processor.importer import Importer, worker_processes
 from processor.metrics import ProcessorMetrics
 from processor.on_demand import OnDemandImport, Selection, Tally
 from processor.tracing import TraceLog
@@ -201,6 +201,7 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
                 headers=settings.internet_headers,
                 limits=limits,
                 keep_mime=settings.keep_mime,
+                processes=await resources.enter_async_context(worker_processes()),
             )
             work = OnDemandImport(reader, store, importer, trace, clock=clock, on_progress=on_progress)
             tally = Tally()

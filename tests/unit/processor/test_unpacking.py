@@ -192,15 +192,15 @@ def test_rows_of_several_attachments_count_on_after_the_listed_ones() -> None:
 
 def test_nesting_ends_somewhere() -> None:
     """The innermost mail that is looked at is kept whole, and says that it was not opened."""
-    rows = _unpacked(_item(0, chained(14)))
-    assert len(rows) == 11
-    assert rows[-1].state_detail == "Not unpacked. It is inside of 10 others."
+    rows = _unpacked(_item(0, chained(24)))
+    assert len(rows) == 21
+    assert rows[-1].state_detail == "Not unpacked. It is inside of 20 others."
     assert b"deep.txt" in (rows[-1].content if isinstance(rows[-1].content, bytes) else b"")
 
 
 @pytest.mark.parametrize(
     "bounds",
-    [UnpackingBounds(rows=5), UnpackingBounds(total_bytes=25)],
+    [UnpackingBounds(rows=5), UnpackingBounds(total_bytes=25, times_source=0)],
     ids=["rows", "bytes"],
 )
 def test_a_bomb_is_stored_and_not_unpacked(bounds: UnpackingBounds) -> None:
@@ -222,12 +222,6 @@ def test_a_mail_of_countless_parts_costs_little_time() -> None:
     raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part * 200_000
     [row] = _unpacked(_item(0, raw))
     assert row.state_detail == "Not unpacked. It has more than 500 parts."
-
-
-def test_what_is_too_large_to_be_unpacked_says_so() -> None:
-    """It would need its size in memory several times."""
-    [row] = _unpacked(_item(0, mail("Large", ("a", b"x" * MEBIBYTE))), bounds=UnpackingBounds(source_bytes=MEBIBYTE))
-    assert row.state_detail == "Not unpacked. It is larger than 1 MB."
 
 
 def test_large_contents_wait_in_a_file() -> None:
@@ -258,7 +252,7 @@ def test_a_malformed_mail_stops_nothing(raw: bytes) -> None:
     """It is stored as it is, and what can be found in it is found."""
     rows = _unpacked(_item(0, raw))
     assert rows[0].content == raw
-    assert len(rows) <= 11
+    assert len(rows) <= 21
 
 
 @settings(max_examples=150, deadline=None)
