@@ -24,6 +24,7 @@ from db.backends import faults, odbc, postgresql, sqlite, sqlserver
 from db.connection import ConnectionOptions
 from db.errors import DatabaseUnavailable, DriverMissing, as_unavailable, is_lost, must_be_retried
 from phrases import Phrase
+from threads import DaemonThreads
 
 T = TypeVar("T")
 
@@ -158,7 +159,8 @@ class Database:
 
     async def close(self) -> None:
         """Wait for the transactions under way, then close all connections."""
-        await asyncio.to_thread(self._shut_down)
+        closing = DaemonThreads("db-close", limit=1)
+        await asyncio.get_running_loop().run_in_executor(closing, self._shut_down)
 
     def _shut_down(self) -> None:
         self._writers.shutdown()
