@@ -37,6 +37,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bus.queue import TOO_MANY_DELIVERIES, Delivery, Message, MessageId, QueuedMessage, Selection
+from db.columns import code_by_code
+from db.keys import enough, rounded
 from db.locking import locking, locking_gaps, skipping_locked
 from db.tables import queue_message
 
@@ -133,16 +135,25 @@ _PUT_IGNORING: Final = {
 
 def put_unknown(messages: Sequence[Message], now: datetime) -> Insert:
     """SQL Server has nothing like ON CONFLICT DO NOTHING: keep others from putting the same ids, look, and insert."""
-    rows = [_put_row(message, now) for message in messages]
-    names = list(rows[0])
-    new = values(*(column(name, _row[name].type) for name in names), name="new").data(
-        [tuple(row.values()) for row in rows]
-    )
+    names = ("sMessageID", "nAccountID", "sBody", "dtVisible")
+
+    def row(message_id: str, account_id: int | None, body: str, visible: datetime) -> tuple[Any, ...]:
+        # As a parameter, not as a NULL in the text, which would be another text for each place that it is in.
+        return message_id, literal(account_id, _row.nAccountID.type), body, visible
+
+    rows = [row(each.message_id, each.account_id, each.body, each.not_before or now) for each in messages]
+    # Few numbers of rows, for each is a text, and a plan, of its own. No message has an empty id.
+    rows += [row("", None, "", now)] * (enough(len(rows), _MOST_PUT_IN_ONE_STATEMENT) - len(rows))
+    new = values(*(column(name, _row[name].type) for name in names), name="new").data(rows)
     known = queue_message.alias("known")
-    look: Select[Any] = select(literal_column("1")).where(known.c.sMessageID == new.c.sMessageID, known.c.nRetired == 0)
-    return insert(queue_message).from_select(
-        names, select(*new.c).where(~exists(locking_gaps(look.select_from(known), known).correlate(new)))
+    # The collation of the column: what comes from VALUES has the one of the database.
+    same = known.c.sMessageID == code_by_code(new.c.sMessageID)
+    look: Select[Any] = select(literal_column("1")).where(same, known.c.nRetired == 0)
+    put = select(*new.c, literal("active", _row.sState.type), literal(now, _row.dtEnqueued.type)).where(
+        new.c.sMessageID != literal_column("''"),
+        ~exists(locking_gaps(look.select_from(known), known).correlate(new)),
     )
+    return insert(queue_message).from_select([*names, "sState", "dtEnqueued"], put)
 
 
 # SQLite takes all messages in one step. Its driver gives up the interpreter's lock at every step and, under load, waits
@@ -188,14 +199,17 @@ def _receivable_at(now: datetime) -> ColumnElement[bool]:
 def lock_some(
     connection: Connection, most: int, *, now: datetime, until: datetime, most_deliveries: int
 ) -> list[Delivery]:
-    """Give up to `most` messages to one consumer; those delivered too often become dead letters instead."""
-    rows = list(connection.execute(_receivable(now, most)))
+    """Give up to `most` messages to one consumer; those delivered too often become dead letters instead.
+
+    Never more than one statement may name.
+    """
+    rows = connection.execute(_receivable(now, min(most, _MOST_ENTRIES))).all()
     counts = {row.nSequence: _whole(row.nDeliveryCount, otherwise=0) for row in rows}
     spent = [row.nSequence for row in rows if counts[row.nSequence] >= most_deliveries]
     if spent:
         connection.execute(
             update(queue_message)
-            .where(_row.nSequence.in_(spent))
+            .where(_row.nSequence.in_(rounded(spent)))
             .values(
                 sState="dead",
                 sLockToken=None,
@@ -209,7 +223,7 @@ def lock_some(
     if fresh:
         taken = connection.execute(
             update(queue_message)
-            .where(_row.nSequence.in_([row.nSequence for row in fresh]), _receivable_at(now))
+            .where(_row.nSequence.in_(rounded([row.nSequence for row in fresh])), _receivable_at(now))
             .values(sLockToken=token, dtVisible=until, nDeliveryCount=_row.nDeliveryCount + 1)
         ).rowcount
         if taken != len(fresh):  # where a lock was no lock, this statement decides
@@ -252,7 +266,7 @@ def settle(connection: Connection, settlements: list[Settlement], now: datetime)
             locking(
                 select(_row.nSequence, _row.sLockToken, _row.nRetired)
                 .where(
-                    _row.nSequence.in_([settlement.handle.sequence for settlement in settlements]),
+                    _row.nSequence.in_(rounded([settlement.handle.sequence for settlement in settlements])),
                     _row.sState == "active",
                     _row.dtVisible > now,
                 )
@@ -284,11 +298,11 @@ def settle(connection: Connection, settlements: list[Settlement], now: datetime)
         # Remembered until its duplicate window is over, see `retire`.
         connection.execute(
             update(queue_message)
-            .where(_row.nSequence.in_(done))
+            .where(_row.nSequence.in_(rounded(done)))
             .values(sState="done", sLockToken=None, dtVisible=_row.dtEnqueued)
         )
     if forgotten:
-        connection.execute(delete(queue_message).where(_row.nSequence.in_(forgotten)))
+        connection.execute(delete(queue_message).where(_row.nSequence.in_(rounded(forgotten))))
     return results
 
 

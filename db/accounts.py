@@ -244,7 +244,7 @@ def applications(connection: Connection) -> list[Application]:
 
 def one_of_application(connection: Connection, application: Application) -> Account | None:
     """An enabled account that signs in so: any one of them can speak for the application."""
-    rows = connection.execute(_select().where(_signs_in(application), _settings.bEnabled).limit(_MOST_ASKED))
+    rows = connection.execute(_select().where(_signs_in(application), _settings.bEnabled).limit(_MOST_ASKED)).all()
     return next((each for each in map(_account, rows) if not each.unreadable), None)
 
 
@@ -445,7 +445,7 @@ def _columns(settings: AccountSettings) -> dict[str, Any]:
 
 def _refuse_same_name(connection: Connection, settings: AccountSettings, *, but: int | None = None) -> None:
     named = select(_settings.nAccountID).where(_settings.sAccountName == settings.name)
-    if any(number != but for number in connection.scalars(named)):
+    if any(number != but for number in connection.scalars(named).all()):
         raise AccountExists(
             Phrase(
                 "An account named {name!r} exists already. Choose another name, or remove that one.", name=settings.name

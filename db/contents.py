@@ -132,10 +132,10 @@ def _by_large_object(connection: Connection, table: Table, row: dict[str, Any], 
     oid = connection.scalar(select(func.lo_from_bytea(0, literal(b"", LargeBinary))))
     offset = 0
     for piece in pieces:
-        connection.execute(select(func.lo_put(oid, offset, literal(piece, LargeBinary))))
+        connection.scalar(select(func.lo_put(oid, offset, literal(piece, LargeBinary))))
         offset += len(piece)
     connection.execute(insert(table).inline().values(**row, biContent=func.lo_get(oid)))
-    connection.execute(select(func.lo_unlink(oid)))
+    connection.scalar(select(func.lo_unlink(oid)))
 
 
 def _appended(

@@ -46,6 +46,10 @@ class HostFault(Exception):
         super().__init__(Phrase("This host cannot work on: {what}.", what=what))
         self.what = what
 
+    def __reduce__(self) -> tuple[type["HostFault"], tuple[Phrase]]:
+        # The text is made of `what`; the default would make it of the text. Worker processes hand it on.
+        return type(self), (self.what,)
+
 
 def host_fault_of(error: BaseException) -> HostFault | None:
     """The fault of this machine that an error is, or comes from: its causes are looked through as well."""
@@ -71,11 +75,13 @@ def probe() -> None:
         with tempfile.TemporaryFile() as file:
             file.write(bytes(_PROBE_BYTES))
             file.flush()
-    except (OSError, MemoryError) as exc:
+    except OSError as exc:
         raise temporary_file_fault(exc) from exc
+    except MemoryError as exc:
+        raise HostFault(_NO_MEMORY) from exc
 
 
-def temporary_file_fault(error: OSError | MemoryError) -> HostFault:
+def temporary_file_fault(error: OSError) -> HostFault:
     """The fault of this machine for which a temporary file cannot be made, written or read."""
     return host_fault_of(error) or HostFault(_NO_TEMPORARY_FOLDER)
 

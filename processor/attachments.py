@@ -4,10 +4,10 @@ Each that Graph lists becomes a row, in its order, whether its bytes can be had 
 larger than `IN_MEMORY` waits in a temporary file until it is in the database.
 """
 
-import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -19,9 +19,11 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from processor.errors import MessageChanged
 from processor.file_names import FileNames, extension_for
+from processor.isolated_unpacking import PRELOAD, IsolatedUnpacker
 from processor.mapping import LARGEST_SIZE, Json, Texts, kind_of, size_of
-from processor.spool import IN_MEMORY, Spool
-from processor.unpacking import Unpacker, is_packed
+from processor.process_pool import ProcessPool
+from processor.spool import IN_MEMORY, Spool, spooling_threads
+from processor.unpacking import is_packed
 
 _IN_ONE_ANSWER: Final = 3 * 1024 * 1024
 _MEGABYTE: Final = 1024 * 1024
@@ -65,13 +67,18 @@ class AttachmentFetcher:
     """Fetches all attachments of one message, and unpacks them."""
 
     def __init__(
-        self, reader: MailReader, *, limits: AttachmentLimits | None = None, unpacker: Unpacker | None = None
+        self,
+        reader: MailReader,
+        *,
+        limits: AttachmentLimits | None = None,
+        processes: ProcessPool | None = None,
+        spooling: Executor | None = None,
     ) -> None:
+        """`processes`: of the unpacking, which has some of its own otherwise. `spooling`: write temporary files."""
         self._reader = reader
         self._limits = limits or AttachmentLimits()
-        self._unpacker = unpacker or Unpacker()
-        # One message at a time: it takes several times the memory of what is unpacked.
-        self._unpacking = asyncio.Lock()
+        self._spooling = spooling or spooling_threads()
+        self._unpacker = IsolatedUnpacker(processes or ProcessPool(PRELOAD), self._spooling)
 
     async def fetch(
         self,
@@ -95,12 +102,19 @@ class AttachmentFetcher:
         """
         listed, whole = await self._listed(mailbox, message_id, message)
         order = _Order(
-            self._reader, mailbox, message_id, listed, self._limits, files, whole=whole, last_attempt=last_attempt
+            self._reader,
+            mailbox,
+            message_id,
+            listed,
+            self._limits,
+            files,
+            self._spooling,
+            whole=whole,
+            last_attempt=last_attempt,
         )
         rows = [await order.record(position, entry, texts) for position, entry in enumerate(listed)]
         if any(map(is_packed, rows)):
-            async with self._unpacking:
-                rows = await asyncio.to_thread(self._unpacker.unpacked, rows, files, texts)
+            rows = await self._unpacker.unpacked(rows, files, texts, mailbox=mailbox.counted_as)
         return _named(rows)
 
     async def _listed(self, mailbox: Mailbox, message_id: str, message: Json) -> tuple[list[Json], bool]:
@@ -126,6 +140,7 @@ class _Order:
         listed: Sequence[Json],
         limits: AttachmentLimits,
         files: ExitStack,
+        spooling: Executor,
         *,
         whole: bool,
         last_attempt: bool,
@@ -137,6 +152,7 @@ class _Order:
         self._limits = limits
         self._left = limits.message_mb * _MEGABYTE
         self._files = files
+        self._spooling = spooling
         self._whole = whole
         self._last_attempt = last_attempt
         self._is_still_there = False
@@ -192,7 +208,7 @@ class _Order:
 
     async def _received(self, pieces: AsyncIterator[bytes], files: ExitStack) -> _Content:
         digest = hashlib.sha256()
-        spool, head = Spool(files), b""
+        spool, head = Spool(files, self._spooling), b""
         async for piece in pieces:
             self._check_size(spool.size + len(piece))
             digest.update(piece)

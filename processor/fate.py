@@ -13,8 +13,17 @@ from graph.errors import LONGEST_RETRY_AFTER, GraphError, GraphUnavailable, Item
 from hostfaults import HostFault
 from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable
+from processor.process_pool import PoolUnusable
 
-FORESEEN: Final = (GraphError, HostFault, MessageChanged, MessageRefused, Unprocessable, UnreadableNotification)
+FORESEEN: Final = (
+    GraphError,
+    HostFault,
+    MessageChanged,
+    MessageRefused,
+    PoolUnusable,
+    Unprocessable,
+    UnreadableNotification,
+)
 """Errors whose text was written for an operator."""
 
 _PATIENCE: Final = timedelta(hours=24)
@@ -71,6 +80,8 @@ def fate_of(error: Exception, delivery: Delivery, *, now: datetime, random: Rand
         # Spread to either side where the longest wait leaves no room above.
         shortest, longest = min(wait, _LONGEST_OUTAGE_DELAY * 0.9), min(wait * 1.5, _LONGEST_OUTAGE_DELAY)
         return Retry(shortest + (longest - shortest) * random.random(), counted=False, cause=reason)
+    if isinstance(error, PoolUnusable):
+        return Retry(_OUTAGE_DELAY * random.uniform(1.0, 1.5), counted=False, cause=reason)
     delays = _TIMEOUT_DELAYS if _is_a_timeout(error) else _ITEM_DELAYS
     if delivery.delivery_count > len(delays):
         return DeadLetter(reason, _describe(error, delivery))

@@ -23,9 +23,13 @@ from processor.attachments import AttachmentFetcher, AttachmentLimits
 from processor.errors import Unprocessable
 from processor.filters import MailFilter
 from processor.headers import NAMES, Kept
+from processor.isolated_unpacking import PRELOAD
 from processor.mapping import Json, Texts, facts_of, may_have_attachments, message_record, seen_record
 from processor.originals import OriginalFetcher
 from processor.plain_text import LONGEST_LAID_OUT, LONGEST_READ, plain_text
+from processor.process_pool import LimitExceeded, ProcessPool
+from processor.spool import spooling_threads
+from threads import DaemonThreads
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -34,6 +38,12 @@ _GONE_AGAIN_AFTER_SECONDS: Final = (0.5, 2.0)
 _NOT_STORED: Final = frozenset({"too_large", "unreadable", "gone"})
 _SOON_LAID_OUT: Final = 4096
 """Characters of HTML that become text in less time than a thread takes to begin."""
+_LAID_OUT_SIDE_BY_SIDE: Final = 2
+
+
+def worker_processes() -> ProcessPool:
+    """Processes for what strangers wrote; none is started before there is work. An asynchronous context."""
+    return ProcessPool(PRELOAD)
 
 
 class Result(Enum):
@@ -131,19 +141,25 @@ class Importer:
         headers: Kept = "selected",
         limits: AttachmentLimits | None = None,
         keep_mime: bool = False,
+        processes: ProcessPool | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`headers`: which internet headers are kept. `keep_mime`: the original of each message, too."""
+        """`headers`: which internet headers are kept. `keep_mime`: the original of each message, too.
+
+        `processes`: read what is packed or large, as `worker_processes` makes them; the importer has some of its own
+        otherwise, which end with it.
+        """
         limits = limits or AttachmentLimits()
         self._reader = reader
         self._headers = NAMES[headers]
         self._store = store
-        self._attachments = AttachmentFetcher(reader, limits=limits)
-        self._originals = OriginalFetcher(reader, limit_mb=limits.message_mb) if keep_mime else None
+        spooling = spooling_threads()
+        self._processes = processes or worker_processes()
+        self._attachments = AttachmentFetcher(reader, limits=limits, processes=self._processes, spooling=spooling)
+        self._originals = OriginalFetcher(reader, limit_mb=limits.message_mb, spooling=spooling) if keep_mime else None
+        self._layout = DaemonThreads("layout", limit=_LAID_OUT_SIDE_BY_SIDE)
         self._clock = clock
         self._sleep = sleep
-        # One large body at a time: it takes several times its length in memory.
-        self._large_body = asyncio.Lock()
 
     async def run(
         self,
@@ -206,7 +222,7 @@ class Importer:
                 headers=self._headers,
             )
             record = dataclasses.replace(
-                record, body_text=await self._readable(record), after_import=then, original=original
+                record, body_text=await self._readable(record, mailbox), after_import=then, original=original
             )
             result = _RESULTS[await self._written(record, replacing=replacing, even_copy=even_copy)]
         if result in {Result.KNOWN, Result.DUPLICATE}:
@@ -264,25 +280,29 @@ class Importer:
     async def _ask(self, mailbox: Mailbox, message_id: str) -> Json:
         return await self._reader.message(mailbox, message_id, with_headers=self._headers != ())
 
-    async def _readable(self, record: MessageRecord) -> str | None:
+    async def _readable(self, record: MessageRecord, mailbox: Mailbox) -> str | None:
         """The body without HTML; where Graph gave none, the text of the mail that an attachment wraps."""
-        shown = await self._shown(record)
+        shown = await self._shown(record, mailbox)
         if shown and not shown.isspace():
             return shown
         return next((each.wrapped_text for each in record.attachments if each.wrapped_text is not None), shown)
 
-    async def _shown(self, record: MessageRecord) -> str | None:
+    async def _shown(self, record: MessageRecord, mailbox: Mailbox) -> str | None:
         if record.body is None or (record.body_type or "").lower() != "html":
             return record.body
         if len(record.body) < _SOON_LAID_OUT:
             return plain_text(record.body)
         if len(record.body) <= LONGEST_LAID_OUT:
-            return await asyncio.to_thread(plain_text, record.body)
+            return await asyncio.get_running_loop().run_in_executor(self._layout, plain_text, record.body)
         if len(record.body) > LONGEST_READ:
             log.warning("body_text_left_out", characters=len(record.body), most=LONGEST_READ)
             return None
-        async with self._large_body:
-            return await asyncio.to_thread(plain_text, record.body)
+        try:
+            # It takes seconds, and several times its length in memory.
+            return await self._processes.run(plain_text, record.body, mailbox=mailbox.counted_as, size=len(record.body))
+        except LimitExceeded as exc:
+            log.warning("body_text_left_out", characters=len(record.body), detail=str(exc))
+            return None
 
 
 def _tell_of_missing(record: MessageRecord) -> None:

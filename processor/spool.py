@@ -1,22 +1,68 @@
 """Bytes that come piece by piece: in memory while they are few, in a temporary file once they are not."""
 
 import asyncio
+import io
 import tempfile
+from concurrent.futures import Executor
 from contextlib import ExitStack
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from hostfaults import temporary_file_fault
+from threads import DaemonThreads
 
 IN_MEMORY: Final = 1024 * 1024
 """Bytes of a content that is held in memory; a larger one waits in a file."""
+
+_WRITTEN_SIDE_BY_SIDE: Final = 4
+
+
+def spooling_threads() -> Executor:
+    """Threads that write temporary files: a disk that hangs delays nothing else."""
+    return DaemonThreads("spooling", limit=_WRITTEN_SIDE_BY_SIDE)
+
+
+class _Section(io.RawIOBase):
+    def __init__(self, file: IO[bytes], start: int, size: int) -> None:
+        self._file = file
+        self._start = start
+        self._size = size
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  # its type has no name before Python 3.12
+        view = memoryview(buffer)
+        self._file.seek(self._start + self._position)
+        piece = self._file.read(max(0, min(len(view), self._size - self._position)))
+        view[: len(piece)] = piece
+        self._position += len(piece)
+        return len(piece)
+
+
+def section_of(file: IO[bytes], start: int, size: int) -> IO[bytes]:
+    """`size` bytes of an open file, from `start` on, as a file of their own: many contents need one descriptor.
+
+    To be read while the file is open, by one thread at a time.
+    """
+    return io.BufferedReader(_Section(file, start, size))
 
 
 class Spool:
     """Takes pieces, one after the other. `size`: how many bytes it has."""
 
-    def __init__(self, files: ExitStack) -> None:
-        """`files` closes, and so deletes, the temporary file."""
+    def __init__(self, files: ExitStack, threads: Executor) -> None:
+        """`files` closes, and so deletes, the temporary file. `threads` write it."""
         self._files = files
+        self._threads = threads
         self._file: IO[bytes] | None = None
         self._pending = bytearray()
         self.size = 0
@@ -43,8 +89,8 @@ class Spool:
 
     async def _write(self, file: IO[bytes]) -> None:
         try:
-            await asyncio.to_thread(file.write, bytes(self._pending))
-        except (OSError, MemoryError) as exc:
+            await asyncio.get_running_loop().run_in_executor(self._threads, file.write, bytes(self._pending))
+        except OSError as exc:
             raise temporary_file_fault(exc) from exc
         self._pending.clear()
 
@@ -57,5 +103,5 @@ def open_file(files: ExitStack) -> IO[bytes]:
     """
     try:
         return files.enter_context(tempfile.TemporaryFile())
-    except (OSError, MemoryError) as exc:
+    except OSError as exc:
         raise temporary_file_fault(exc) from exc

@@ -1,6 +1,5 @@
 """`mail-importer import`: fetch now what a mailbox holds and the database lacks."""
 
-import asyncio
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -16,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from console.commands import Invocation, account_names, as_stored, example, pass_invocation, past_moment
 from console.graph import open_graph
 from console.language import said
+from console.loop import run_async
 from console.operators import audited
 from console.output import (
     Column,
@@ -43,7 +43,7 @@ from graph.messages import MailReader
 from phrases import Phrase
 from processor.accounts import mail_filter_of
 from processor.attachments import AttachmentLimits
-from processor.importer import Importer
+from processor.importer import Importer, worker_processes
 from processor.metrics import ProcessorMetrics
 from processor.on_demand import OnDemandImport, Selection, Tally
 from processor.tracing import TraceLog
@@ -163,7 +163,7 @@ def import_(
         raise wrong_usage(Phrase("Say which messages: by --id, or --internet-message-id, or --since."))
     order = _Order(name, Selection(ids, internet_message_id, since), force)
     with _progress() as on_progress:
-        account, tally = asyncio.run(_imported(invocation, order, on_progress))
+        account, tally = run_async(_imported(invocation, order, on_progress))
     _print(account, tally, in_json=in_json)
     reason = _failure(account, order, tally)
     if reason is not None:
@@ -202,6 +202,7 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
                 headers=settings.internet_headers,
                 limits=limits,
                 keep_mime=settings.keep_mime,
+                processes=await resources.enter_async_context(worker_processes()),
             )
             folders = MailFolders(graph.client, reader, clock=clock)
             work = OnDemandImport(reader, store, importer, trace, folders, clock=clock, on_progress=on_progress)

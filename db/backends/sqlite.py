@@ -115,6 +115,17 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
+def referring_table(connection: Connection, table: str) -> str | None:
+    """A table whose foreign key keeps rows of that one; SQLite's error names none."""
+    found = connection.exec_driver_sql(
+        "SELECT master.name FROM sqlite_master AS master, pragma_foreign_key_list(master.name) AS key "
+        "WHERE master.type = 'table' AND key.\"table\" = ? COLLATE NOCASE "
+        "AND key.on_delete NOT IN ('CASCADE', 'SET NULL', 'SET DEFAULT') ORDER BY master.name",
+        (table,),
+    ).scalars()
+    return next(iter(found.all()), None)
+
+
 def prepare(engine: Engine) -> None:
     """Configure each connection, and each transaction, of an engine on SQLite."""
     file = _OpenedFile()

@@ -10,9 +10,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
+import pytest
+from sqlalchemy import delete, func, select
 
+from db.tables import message, queue_message
 from simulator.authority import Authority
 from tests.acceptance.conftest import Site, free_port, stop, until
+from tests.databases import Gateway
+
+_on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+"""For what has nothing to do with a server."""
 
 
 async def _ready(site: Site) -> None:
@@ -25,6 +32,7 @@ async def _ready(site: Site) -> None:
     await until(answers, "the receiver is ready")
 
 
+@pytest.mark.representative
 async def test_one_process_imports_what_arrives_and_stops_within_ten_seconds(site: Site) -> None:
     """`run all` subscribes, imports each mail exactly once and ends by SIGTERM with exit status 0."""
     running = site.start("run", "all")
@@ -52,11 +60,11 @@ async def test_killed_processors_lose_and_double_nothing(site: Site) -> None:
     await site.subscribed()
     await site.control.start_traffic(150, per_second=150)
     for _ in range(2):
-        before = site.count("tblEmailMessage")
+        before = site.count(message)
         killed = site.start("run", "processor")
 
         async def at_work(before: int = before) -> bool:
-            return site.count("tblEmailMessage") > before
+            return site.count(message) > before
 
         await until(at_work, "the processor imports")
         killed.send_signal(signal.SIGKILL)
@@ -65,6 +73,7 @@ async def test_killed_processors_lose_and_double_nothing(site: Site) -> None:
     await site.imported_once(150)
 
 
+@pytest.mark.representative
 async def test_notifications_wait_while_no_processor_runs(site: Site) -> None:
     """What the receiver has answered 202 to is in the queue, whoever was killed since."""
     receiver = site.start("run", "receiver")
@@ -73,7 +82,7 @@ async def test_notifications_wait_while_no_processor_runs(site: Site) -> None:
     await site.control.start_traffic(20)
 
     async def all_queued() -> bool:
-        return site.count("tblNotificationQueue") == 20
+        return site.count(queue_message) == 20
 
     await until(all_queued, "20 messages in the queue")
     receiver.kill()
@@ -110,7 +119,6 @@ async def test_disabled_account_loses_its_subscription_at_graph(site: Site) -> N
 async def test_probes_and_metrics_tell_the_truth(site: Site) -> None:
     """Health, metrics and log of a running host."""
     port = free_port()
-    (site.directory / "gateway.db").chmod(0o644)
     running = site.start("run", "all", MAIL_IMPORTER_METRICS_PORT=str(port))
     await _ready(site)
     await site.subscribed()
@@ -122,23 +130,33 @@ async def test_probes_and_metrics_tell_the_truth(site: Site) -> None:
     assert 'mail_importer_deliveries_total{outcome="imported"} 5.0' in metrics
     stop(running)
     log = [json.loads(line) for line in (site.directory / "run-all-0.log").read_text("utf-8").splitlines()]
-    assert "gateway.db (0644)" in next(each["detail"] for each in log if each["event"] == "database_open_to_others")
     imported = [line for line in log if line["event"] == "message_imported"]
     queued = [each for line in log if line["event"] == "notification_queued" for each in line["correlations"]]
-    in_rows = {row[0] for row in site.rows("SELECT sCorrelationID FROM tblEmailMessage")}
+    in_rows = {row[0] for row in site.rows(select(message.c.sCorrelationID))}
     assert {line["correlation"] for line in imported} == in_rows
     assert all(any(row.startswith(request) for request in queued) for row in in_rows)
 
 
-def test_outdated_schema_is_refused_with_the_command_to_run(site: Site) -> None:
+def test_outdated_schema_is_refused_with_the_command_to_run(site: Site, empty_gateway: Gateway) -> None:
     """No role starts on a database that was not upgraded."""
-    url = f"sqlite:///{site.directory / 'empty.db'}"
     for role in ("all", "receiver", "processor", "subscriptions"):
-        refused = site.call("run", role, MAIL_IMPORTER_DATABASE_URL=url)
+        refused = site.call("run", role, **empty_gateway.environment)
         assert refused.returncode == 1
         assert "mail-importer db upgrade" in refused.stderr
 
 
+@_on_sqlite
+async def test_a_role_warns_of_a_database_that_others_can_read(site: Site) -> None:
+    """A SQLite file of an earlier version has the mode of the umask."""
+    (site.directory / "gateway.db").chmod(0o644)
+    site.start("run", "receiver")
+    await _ready(site)
+    log = [json.loads(line) for line in (site.directory / "run-receiver-0.log").read_text("utf-8").splitlines()]
+    (warning,) = (each for each in log if each["event"] == "database_open_to_others")
+    assert "gateway.db (0644)" in warning["detail"]
+
+
+@_on_sqlite
 async def test_a_renewed_certificate_is_served_without_a_restart(site: Site, tmp_path: Path) -> None:
     """SIGHUP makes the receiver read its files at once; it also notices by itself that they changed."""
     authority = Authority(tmp_path, datetime.now(UTC))
@@ -166,6 +184,7 @@ async def test_a_renewed_certificate_is_served_without_a_restart(site: Site, tmp
     assert stop(running) < 10
 
 
+@_on_sqlite
 def test_a_receiver_whose_certificate_cannot_be_read_says_so(site: Site) -> None:
     """Not that it cannot listen; with the file's name."""
     refused = site.call(
@@ -193,6 +212,7 @@ async def test_a_site_without_an_inbound_address_imports_by_sweeps(site: Site) -
     assert "works on sweeps alone" in " ".join(shown.stdout.split())
 
 
+@pytest.mark.representative
 async def test_verify_tells_and_repairs_what_is_missing(site: Site) -> None:
     """Whoever lost it: exit status 1 with its ids, 0 once it is imported."""
     running = site.start("run", "all")
@@ -202,7 +222,7 @@ async def test_verify_tells_and_repairs_what_is_missing(site: Site) -> None:
     stop(running)
     whole = site.call("verify", "station 0")
     assert (whole.returncode, whole.stderr) == (0, "")
-    site.execute("DELETE FROM tblEmailMessage WHERE nMessageID IN (SELECT min(nMessageID) FROM tblEmailMessage)")
+    site.execute(delete(message).where(message.c.nMessageID.in_(select(func.min(message.c.nMessageID)))))
     names = ("station 0", "station 1", "station 2")
     answers = {name: site.call("verify", name, "--repair", "--json") for name in names}
     (broken,) = (answer for answer in answers.values() if answer.returncode)

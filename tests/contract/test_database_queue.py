@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -437,3 +438,33 @@ async def test_a_row_that_cannot_be_read_keeps_no_other_from_being_received(real
     assert (bad.account_id, bad.delivery_count) == (None, 1)
     await queue.dead_letter(bad, reason="NotJson", description="why")
     assert len(await queue.peek(most=10, dead_letters=True)) == 1
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+async def test_waiting_puts_share_a_transaction(backend: DatabaseBackend) -> None:
+    """On a server, too, where a commit costs as much as a hundred rows."""
+    queue = await backend.open_with_database()
+    commits: list[object] = []
+    with _listening(queue, "commit", commits):
+        await asyncio.gather(*(queue.put([message(f"m{number}")]) for number in range(50)))
+    assert len(commits) <= 3
+    assert await queue.waiting(most=100) == 50
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+async def test_a_message_that_cannot_be_put_keeps_no_other_from_it(backend: DatabaseBackend) -> None:
+    """PostgreSQL takes no character 0."""
+    queue = await backend.open_with_database()
+    puts = [queue.put([each]) for each in (message("a"), replace(message("b"), body="\0"), message("c"))]
+    failures = await asyncio.gather(*puts, return_exceptions=True)
+    assert [isinstance(each, int) for each in failures] == [True, False, True]
+    assert await queue.waiting(most=100) == 2
+
+
+@contextmanager
+def _listening(queue: DatabaseQueue, name: str, met: list[object]) -> Iterator[None]:
+    engine = queue._database.engine
+    note = met.append
+    event.listen(engine, name, note)
+    yield
+    event.remove(engine, name, note)
