@@ -116,6 +116,16 @@ def test_systemd_takes_the_unit(unit: Path, tmp_path: Path) -> None:
     assert (found.returncode, found.stdout + found.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("unit", _UNITS, ids=lambda unit: unit.name)
+def test_systemd_finds_the_unit_well_protected(unit: Path) -> None:
+    """`systemd-analyze security` gives points of exposure, 100 at most; what is left costs something to take away."""
+    if shutil.which("systemd-analyze") is None:
+        _without_system_package("systemd")
+    command = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", str(unit)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
 def test_there_is_a_unit_for_each_role() -> None:
     """One host, or one role of several hosts."""
     commands = {line for unit in _UNITS for line in unit.read_text("utf-8").splitlines() if "ExecStart=" in line}
@@ -136,6 +146,13 @@ def test_image_holds_every_package() -> None:
     dockerfile = (_DEPLOY / "Dockerfile").read_text("utf-8")
     for package in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
         assert f"COPY {package} {package}\n" in dockerfile
+
+
+def test_base_image_is_pinned_by_digest() -> None:
+    """A tag moves: the same commit would build another image tomorrow."""
+    dockerfile = (_DEPLOY / "Dockerfile").read_text("utf-8")
+    assert re.search(r"^ARG PYTHON=[\w.-]+@sha256:[0-9a-f]{64}$", dockerfile, re.MULTILINE)
+    assert set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) == {"python:${PYTHON}", "runtime"}
 
 
 def test_hadolint_takes_the_dockerfile() -> None:
