@@ -20,11 +20,13 @@ from bus.servicebus.connection import ServiceBusAddress
 from console import logs
 from console.clock import utc_now
 from db.engine import Database, make_engine
-from db.mailbox_calls import MailboxCalls
+from db.heartbeat import Heartbeat
 from db.messages import MessageStore
+from db.processes import Process
 from graph.certificates import FolderStore
 from graph.client import GraphClient, open_session
 from graph.messages import MailReader
+from graph.slots import Slots
 from graph.token import TokenSource
 from processor.accounts import AccountDirectory, Holds
 from processor.after_import import AfterImport
@@ -32,6 +34,7 @@ from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
 from processor.mailbox_actions import ActionTaker
 from processor.metrics import ProcessorMetrics
+from processor.shares import PROCESSOR, ProcessShare
 from processor.silence import SilenceWatch
 from processor.tracing import TraceLog
 from processor.worker import Processor, WorkerLimits
@@ -122,10 +125,11 @@ async def _process(place: _Place, owner: str) -> None:
     )
     address = ServiceBusAddress(_QUEUE, connection_string=place.connection_string)
     async with (
-        MailboxCalls(database, owner=owner, clock=utc_now).kept() as calls,
+        Heartbeat(database, Process(owner, owner, (PROCESSOR,), "", utc_now()), clock=utc_now).kept() as heartbeat,
         open_session(place.url, ca_bundle=place.ca_file) as session,
     ):
-        client = GraphClient(session, tokens, base_url=place.url, slots=calls)
+        share = ProcessShare(heartbeat, name=owner)
+        client = GraphClient(session, tokens, base_url=place.url, slots=Slots(share.of))
         directory = AccountDirectory(database, clock=utc_now)
         await Processor(
             ServiceBusQueue(address, clock=utc_now),
@@ -135,7 +139,7 @@ async def _process(place: _Place, owner: str) -> None:
             Holds(database, clock=utc_now, random=random, metrics=metrics),
             LifecycleDesk(database),
             SilenceWatch(database),
-            calls,
+            share,
             TraceLog(database, host=owner, clock=utc_now, metrics=metrics),
             AfterImport(
                 database,

@@ -18,17 +18,19 @@ from bus.queue import NotificationQueue
 from console.clock import utc_now
 from console.database import open_engine
 from console.graph import OpenedGraph, open_graph
-from console.process import host_name, process_name
+from console.process import host_name, process_name, program_version
 from console.queues import open_queue
 from console.settings import Settings, SettingsError
 from db import schema
 from db.engine import Database
-from db.mailbox_calls import MailboxCalls
+from db.heartbeat import Heartbeat
 from db.messages import MessageStore
+from db.processes import Process
 from graph.client import GraphClient
 from graph.client_state import ClientStateKeys
 from graph.delta import DeltaReader
 from graph.messages import MailReader
+from graph.slots import LocalSlots, Slots
 from graph.subscriptions import SubscriptionClient
 from phrases import Phrase
 from processor.accounts import AccountDirectory, Holds
@@ -38,6 +40,7 @@ from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
 from processor.mailbox_actions import ActionTaker
 from processor.metrics import ProcessorMetrics
+from processor.shares import ProcessShare
 from processor.silence import SilenceWatch
 from processor.tracing import TraceLog
 from processor.worker import Processor
@@ -116,6 +119,7 @@ async def run_roles(
     """
     async with AsyncExitStack() as resources:
         wiring = await _Wiring.open(settings, roles, resources)
+        await wiring.introduce(roles, resources)
         port = None
         if RECEIVER in roles:
             port = await wiring.listen(resources)
@@ -160,6 +164,7 @@ class _Wiring:
         self._client_state_keys = keys
         self._random = SystemRandom()
         self._owner = process_name()
+        self._heartbeat: Heartbeat | None = None
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
@@ -188,6 +193,13 @@ class _Wiring:
             raise RuntimeError("a role that needs the keys was wired without them")
         return self._client_state_keys
 
+    async def introduce(self, roles: tuple[str, ...], resources: AsyncExitStack) -> None:
+        """Let the other processes know of this one, until the very end: it may use its share of calls as long."""
+        if self._gateway is None:
+            return
+        process = Process(self._owner, host_name(), roles, program_version(), utc_now())
+        self._heartbeat = await resources.enter_async_context(Heartbeat(self._gateway, process, clock=utc_now).kept())
+
     async def listen(self, resources: AsyncExitStack) -> int:
         """Start the receiver; it stops first of all, so that nothing arrives that nobody takes."""
         settings = self._settings
@@ -214,17 +226,19 @@ class _Wiring:
         work: list[tuple[str, Coroutine[Any, Any, None]]] = []
         if PROCESSOR not in roles and SUBSCRIPTIONS not in roles:
             return work
-        calls = MailboxCalls(self._database, owner=self._owner, clock=utc_now)
-        graph = await resources.enter_async_context(
-            open_graph(self._settings, await resources.enter_async_context(calls.kept()))
-        )
-        if PROCESSOR in roles:
-            work.append((PROCESSOR, self._process(graph.client, calls, stop)))
+        share = None
+        if PROCESSOR in roles and self._heartbeat is not None:
+            share = ProcessShare(self._heartbeat, name=self._owner)
+        # A manager alone needs a call now and then: one at a time beside the processors' four, and Graph's 429 decides.
+        slots = LocalSlots(1) if share is None else Slots(share.of)
+        graph = await resources.enter_async_context(open_graph(self._settings, slots))
+        if share is not None:
+            work.append((PROCESSOR, self._process(graph.client, share, stop)))
         if SUBSCRIPTIONS in roles:
             work.append((SUBSCRIPTIONS, self._manager(graph).run(stop)))
         return work
 
-    async def _process(self, graph: GraphClient, calls: MailboxCalls, stop: asyncio.Event) -> None:
+    async def _process(self, graph: GraphClient, share: ProcessShare, stop: asyncio.Event) -> None:
         metrics = ProcessorMetrics(self._registry)
         store = MessageStore(self._database, clock=utc_now)
         limits = AttachmentLimits(self._settings.attachment_limit_mb, self._settings.message_limit_mb)
@@ -252,7 +266,7 @@ class _Wiring:
             Holds(self._database, clock=utc_now, random=self._random, metrics=metrics),
             LifecycleDesk(self._database),
             SilenceWatch(self._database),
-            calls,
+            share,
             TraceLog(self._database, host=host_name(), clock=utc_now, metrics=metrics),
             after_import,
             clock=utc_now,

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,7 +26,7 @@ from processor.fate import FORESEEN, MOST_ATTEMPTS, MOST_TIMEOUTS, DeadLetter, R
 from processor.importer import Importer, Outcome, Result, message_id_of
 from processor.lifecycle import LifecycleDesk, LifecycleEvent, lifecycle_event_of
 from processor.metrics import ProcessorMetrics
-from processor.shares import Reservations, Shares
+from processor.shares import CallShare, Shares
 from processor.silence import SilenceWatch
 from processor.tracing import Attempt, TraceLog
 
@@ -120,7 +119,7 @@ class Processor:
         holds: Holds,
         lifecycle: LifecycleDesk,
         silence: SilenceWatch,
-        calls: Reservations,
+        calls: CallShare,
         trace: TraceLog,
         after_import: AfterImport,
         *,
@@ -174,6 +173,7 @@ class Processor:
                 if self._clock() >= next_load:
                     await self._holds.load()
                     next_load = self._clock() + _HOLDS_SHARED_EVERY
+                self._shares.check()
                 await self._take_some()
                 if self._pause_seconds:
                     self._pause_seconds = 0.0
@@ -229,7 +229,6 @@ class Processor:
             await self._directory.refresh({account_id for account_id, _ in orders})
             known = await self._store.known(orders)
             await self._silence.arrived(orders, known)
-            await self._shares.reserve(self._expected(orders, known))
             prepared.set_result(known)
         except asyncio.CancelledError:
             prepared.cancel()
@@ -239,16 +238,6 @@ class Processor:
             prepared.exception()  # seen
             if isinstance(exc, DatabaseUnavailable):
                 raise
-
-    def _expected(self, orders: dict[MessageKey, Notification], known: set[MessageKey]) -> Counter[tuple[str, str]]:
-        """How many calls are to be made, by mailbox: of each, one message at a time is fetched by one call."""
-        expected: Counter[tuple[str, str]] = Counter()
-        for key in orders.keys() - known:
-            with contextlib.suppress(Unprocessable):  # told by the delivery itself
-                mailbox = self._directory.mailbox(key[0])
-                if self._holds.delay(mailbox.account_id) is None:
-                    expected[mailbox.counted_as] += 1
-        return expected
 
     # Working.
 
@@ -303,7 +292,11 @@ class Processor:
             if wait is not None:
                 await self._wait_with_account(held, wait)
                 return
-            wait = self._shares.begin(mailbox.counted_as)
+            try:
+                wait = self._shares.begin(mailbox.counted_as)
+            except DatabaseUnavailable:
+                await self._retry(held, _DATABASE_TROUBLE)
+                return
             if wait is not None:
                 await self._defer(held, wait)
                 return

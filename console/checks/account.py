@@ -26,6 +26,7 @@ from graph.certificates import Certificate
 from graph.client import GraphClient, open_session
 from graph.mailbox import Mailbox
 from graph.reach import Host
+from graph.slots import LocalSlots
 from graph.subscriptions import SubscriptionClient
 from graph.token import TokenSource
 from graph.transport import proxy_for, tls_context
@@ -96,7 +97,12 @@ async def opened_test(
     try:
         async with session:
             client = GraphClient(
-                session, tokens, base_url=settings.graph_url, deadline_seconds=_CALL_SECONDS, now=clock
+                session,
+                tokens,
+                base_url=settings.graph_url,
+                slots=LocalSlots(1),
+                deadline_seconds=_CALL_SECONDS,
+                now=clock,
             )
             certificates = CertificateChecks(
                 store,

@@ -20,14 +20,16 @@ from bus.notification import Notification
 from bus.queue import Message, MessageId, QueuedMessage
 from db import accounts, schema
 from db.engine import Database
-from db.mailbox_calls import MailboxCalls
+from db.heartbeat import Heartbeat
 from db.messages import MessageStore
+from db.processes import Process
 from db.tables import attachment, message, recipient
 from graph.certificates import Certificate, FolderStore, write_pair
 from graph.client import GraphClient, open_session
 from graph.client_state import ClientStateKeys
 from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import MailReader
+from graph.slots import Slots
 from graph.token import TokenSource
 from processor.accounts import AccountDirectory, Holds
 from processor.after_import import AfterImport
@@ -36,6 +38,7 @@ from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
 from processor.mailbox_actions import ActionTaker
 from processor.metrics import ProcessorMetrics
+from processor.shares import PROCESSOR, ProcessShare
 from processor.silence import SilenceWatch
 from processor.tracing import TraceLog
 from processor.worker import Processor, WorkerLimits
@@ -172,7 +175,10 @@ class World:
             failures_remembered_seconds=0.05,
             now=clock,
         )
-        self.slots = MailboxCalls(database, owner="test", clock=clock)
+        process = Process("test", "test", (PROCESSOR,), "", clock())
+        self.heartbeat = Heartbeat(database, process, clock=clock)
+        self.share = ProcessShare(self.heartbeat, name=process.name)
+        self.slots = Slots(self.share.of)
         self.graph = self.graph_client()
         self.queue = self.new_queue()
         self._numbers = iter(range(1_000_000))
@@ -342,7 +348,7 @@ class World:
             Holds(self.database, clock=self.clock, random=Random(1), metrics=metrics),
             LifecycleDesk(self.database),
             SilenceWatch(self.database),
-            self.slots,
+            self.share,
             TraceLog(self.database, host=host, clock=self.clock, metrics=metrics),
             AfterImport(
                 self.database,
@@ -426,7 +432,7 @@ async def open_world(
         clock=clock,
     )
     stack.push_async_callback(world.queue.close)
-    await stack.enter_async_context(world.slots.kept())
+    await stack.enter_async_context(world.heartbeat.kept())
     return world
 
 

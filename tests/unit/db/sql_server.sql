@@ -34,10 +34,6 @@ DELETE FROM [tblGraphSubscription] WHERE [tblGraphSubscription].[nAccountID] = :
 GO
 DELETE FROM [tblGraphSubscription] WHERE [tblGraphSubscription].[sSubscriptionID] = :sSubscriptionID_1
 GO
-DELETE FROM [tblMailboxCall] WHERE [tblMailboxCall].[dtLeaseUntil] < :dtLeaseUntil_1
-GO
-DELETE FROM [tblMailboxCall] WHERE [tblMailboxCall].[sMailbox] = :mailbox AND [tblMailboxCall].[nSlot] = :slot AND [tblMailboxCall].[sOwner] = :owner
-GO
 DELETE FROM [tblMessageTrace] WHERE [tblMessageTrace].[nTraceID] IN (__[POSTCOMPILE_nTraceID_1])
 GO
 DELETE FROM [tblMissedNotification] WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1
@@ -47,6 +43,8 @@ GO
 DELETE FROM [tblMissedNotification] WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1 AND [tblMissedNotification].[sGraphMessageID] = :sGraphMessageID_1 AND [tblMissedNotification].[dtTold] IS NULL
 GO
 DELETE FROM [tblNotificationQueue] WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1])
+GO
+DELETE FROM [tblProcess] WHERE [tblProcess].[sProcess] IN (__[POSTCOMPILE_sProcess_1])
 GO
 DELETE FROM [tblSubscriptionSchedule] WHERE [tblSubscriptionSchedule].[nAccountID] = :nAccountID_1
 GO
@@ -78,8 +76,6 @@ INSERT INTO [tblFolderSync] ([nAccountID], [dtDue]) VALUES (:nAccountID, :dtDue)
 GO
 INSERT INTO [tblGraphSubscription] ([sSubscriptionID], [nAccountID], [dtExpires], [sState], [sResource], [sNotificationURL], [sKeyFingerprint], [dtGranted], [dtCreated]) VALUES (:sSubscriptionID, :nAccountID, :dtExpires, :sState, :sResource, :sNotificationURL, :sKeyFingerprint, :dtGranted, :dtCreated)
 GO
-INSERT INTO [tblMailboxCall] ([sMailbox], [nSlot], [sOwner], [dtLeaseUntil]) VALUES (:sMailbox, :nSlot, :sOwner, :dtLeaseUntil)
-GO
 INSERT INTO [tblMessageTrace] ([nTraceID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sSubject], [sSource], [sCorrelationID], [sQueueMessageID], [dtNotified], [dtQueued], [nAttempt], [sHost], [dtStarted], [dtFetched], [dtEnded], [sOutcome], [sReason], [sDetail]) VALUES (:nTraceID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sSubject, :sSource, :sCorrelationID, :sQueueMessageID, :dtNotified, :dtQueued, :nAttempt, :sHost, :dtStarted, :dtFetched, :dtEnded, :sOutcome, :sReason, :sDetail)
 GO
 INSERT INTO [tblMissedNotification] ([nAccountID], [sGraphMessageID], [dtReceived], [dtFound]) OUTPUT inserted.[nMissedID] VALUES (:nAccountID, :sGraphMessageID, :dtReceived, :dtFound)
@@ -89,6 +85,8 @@ FROM (VALUES (:param_1, :param_2, :param_3, :param_4, :param_5, :param_6), (:par
 WHERE NOT (EXISTS (SELECT 1 
 FROM [tblNotificationQueue] AS known WITH (UPDLOCK, HOLDLOCK) 
 WHERE known.[sMessageID] = new.[sMessageID] AND known.[nRetired] = :nRetired_1))
+GO
+INSERT INTO [tblProcess] ([sProcess], [sHost], [sRoles], [sVersion], [dtStarted], [dtHeartbeat], [dtLeaseUntil]) VALUES (:sProcess, :sHost, :sRoles, :sVersion, :dtStarted, :dtHeartbeat, :dtLeaseUntil)
 GO
 INSERT INTO [tblQueueAudit] ([sAction], [sWho], [sHost], [sQueue], [sSelection], [sWhy], [dtStarted]) OUTPUT inserted.[nAuditID] VALUES (:sAction, :sWho, :sHost, :sQueue, :sSelection, :sWhy, :dtStarted)
 GO
@@ -423,22 +421,6 @@ SELECT [tblGraphSubscription].[sSubscriptionID], [tblGraphSubscription].[nAccoun
 FROM [tblGraphSubscription] 
 WHERE [tblGraphSubscription].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1])
 GO
-SELECT [tblMailboxCall].[sMailbox] 
-FROM [tblMailboxCall] 
-WHERE [tblMailboxCall].[sMailbox] IN (__[POSTCOMPILE_sMailbox_1]) AND [tblMailboxCall].[nSlot] = :nSlot_1 AND [tblMailboxCall].[sOwner] != :sOwner_1 AND [tblMailboxCall].[dtLeaseUntil] > :dtLeaseUntil_1
-GO
-SELECT [tblMailboxCall].[sMailbox], [tblMailboxCall].[nSlot], [tblMailboxCall].[dtLeaseUntil] 
-FROM [tblMailboxCall] 
-WHERE [tblMailboxCall].[sMailbox] IN (__[POSTCOMPILE_sMailbox_1]) AND [tblMailboxCall].[nSlot] >= :nSlot_1 AND [tblMailboxCall].[sOwner] = :sOwner_1
-GO
-SELECT [tblMailboxCall].[sMailbox], [tblMailboxCall].[nSlot], [tblMailboxCall].[sOwner], [tblMailboxCall].[dtLeaseUntil] 
-FROM [tblMailboxCall] WITH (UPDLOCK, ROWLOCK) 
-WHERE [tblMailboxCall].[sMailbox] IN (__[POSTCOMPILE_sMailbox_1]) AND [tblMailboxCall].[nSlot] >= :nSlot_1 ORDER BY [tblMailboxCall].[sMailbox], [tblMailboxCall].[nSlot]
-GO
-SELECT [tblMailboxCall].[sOwner] 
-FROM [tblMailboxCall] 
-WHERE [tblMailboxCall].[sMailbox] = :sMailbox_1 AND [tblMailboxCall].[nSlot] = :nSlot_1
-GO
 SELECT [tblMessageTrace].[nTraceID], [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], [tblMessageTrace].[sInternetMessageID], [tblMessageTrace].[sSubject], [tblMessageTrace].[sSource], [tblMessageTrace].[sCorrelationID], [tblMessageTrace].[sQueueMessageID], [tblMessageTrace].[dtNotified], [tblMessageTrace].[dtQueued], [tblMessageTrace].[nAttempt], [tblMessageTrace].[sHost], [tblMessageTrace].[dtStarted], [tblMessageTrace].[dtFetched], [tblMessageTrace].[dtEnded], [tblMessageTrace].[sOutcome], [tblMessageTrace].[sReason], [tblMessageTrace].[sDetail] 
 FROM [tblMessageTrace] 
 WHERE [tblMessageTrace].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblMessageTrace].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
@@ -474,6 +456,9 @@ GO
 SELECT [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sLockToken], [tblNotificationQueue].[nRetired] 
 FROM [tblNotificationQueue] WITH (UPDLOCK, ROWLOCK) 
 WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1]) AND [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :dtVisible_1 ORDER BY [tblNotificationQueue].[nSequence]
+GO
+SELECT [tblProcess].[sProcess], [tblProcess].[sHost], [tblProcess].[sRoles], [tblProcess].[sVersion], [tblProcess].[dtStarted], [tblProcess].[dtHeartbeat], [tblProcess].[dtLeaseUntil] 
+FROM [tblProcess] ORDER BY [tblProcess].[sProcess]
 GO
 SELECT [tblSubscriptionSchedule].[nAccountID], [tblSubscriptionSchedule].[nFailures], [tblSubscriptionSchedule].[nRequests] 
 FROM [tblSubscriptionSchedule] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
@@ -558,8 +543,6 @@ UPDATE [tblFolderSync] SET [sResource]=:sResource, [sLink]=:sLink, [bFullPass]=:
 GO
 UPDATE [tblGraphSubscription] SET [dtExpires]=:dtExpires, [dtGranted]=:dtGranted WHERE [tblGraphSubscription].[sSubscriptionID] = :sSubscriptionID_1
 GO
-UPDATE [tblMailboxCall] SET [dtLeaseUntil]=:until WHERE [tblMailboxCall].[sMailbox] = :mailbox AND [tblMailboxCall].[nSlot] = :slot AND [tblMailboxCall].[sOwner] = :owner
-GO
 UPDATE [tblMissedNotification] SET [dtTold]=:dtTold WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1 AND [tblMissedNotification].[dtTold] IS NULL AND [tblMissedNotification].[dtFound] <= :dtFound_1
 GO
 UPDATE [tblNotificationQueue] SET [dtVisible]=:dtVisible, [nDeliveryCount]=([tblNotificationQueue].[nDeliveryCount] + :nDeliveryCount_1), [sLockToken]=:sLockToken WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1]) AND [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :dtVisible_1
@@ -575,6 +558,8 @@ GO
 UPDATE [tblNotificationQueue] SET [sState]=:sState, [sLockToken]=:sLockToken, [sReason]=:sReason, [sDescription]=:sDescription, [dtDeadLettered]=:dtDeadLettered WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1])
 GO
 UPDATE [tblNotificationQueue] SET [sState]=:state, [dtVisible]=coalesce(:visible, [tblNotificationQueue].[dtVisible]), [nDeliveryCount]=coalesce(:count, [tblNotificationQueue].[nDeliveryCount]), [sLockToken]=:token, [sReason]=:reason, [sDescription]=:description, [dtDeadLettered]=:dead_lettered WHERE [tblNotificationQueue].[nSequence] = :sequence
+GO
+UPDATE [tblProcess] SET [dtHeartbeat]=:dtHeartbeat, [dtLeaseUntil]=:dtLeaseUntil WHERE [tblProcess].[sProcess] = :sProcess_1
 GO
 UPDATE [tblQueueAudit] SET [dtEnded]=:dtEnded, [nMessages]=:nMessages WHERE [tblQueueAudit].[nAuditID] = :nAuditID_1
 GO

@@ -156,7 +156,7 @@ def test_mail_is_deleted_by_operators_only(role: Role) -> None:
 
 
 def test_a_receiver_sees_no_mail_and_no_account() -> None:
-    assert set(rights(Role.RECEIVER)) == {VERSION_TABLE, "tblImporterSecret", "tblNotificationQueue"}
+    assert set(rights(Role.RECEIVER)) == {VERSION_TABLE, "tblImporterSecret", "tblNotificationQueue", "tblProcess"}
 
 
 @pytest.mark.parametrize("schema", [None, "mail", 'odd ]"name'])

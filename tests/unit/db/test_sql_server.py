@@ -27,8 +27,8 @@ from db import (
     copies,
     exports,
     folders,
-    mailbox_calls,
     missed,
+    processes,
     retention,
     seen,
     subscriptions,
@@ -39,6 +39,7 @@ from db.after_import import Ended, State
 from db.contents import append_piece, read_piece
 from db.engine import Database, run_writing
 from db.messages import MessageStore, OriginalRecord
+from db.processes import Process
 from db.retention import Content, OldMessage
 from db.schedule import FOLDERS, SUBSCRIPTIONS, Turn
 from db.seen import SeenRecord
@@ -159,11 +160,10 @@ async def act_in_mailboxes(database: Database) -> None:
 
 
 async def call(database: Database) -> None:
-    slots = [("mailbox", 0)]
-    plan = mailbox_calls._Plan(missing={"mailbox": 9}, renewed=slots, returned=slots, full=["mailbox"])
-    for owner in ("one", "another"):  # takes what is free, and asks where nothing is
-        run_writing(database.engine, lambda c, owner=owner: mailbox_calls._carry_out(c, plan, owner=owner, now=NOW))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
-    run_writing(database.engine, lambda c: mailbox_calls._forget(c, NOW))
+    process = Process("process", "host", ("processor",), "1", NOW)
+    for _ in range(2):  # the first makes the row
+        run_writing(database.engine, lambda c: processes.beat(c, process, now=NOW, until=NOW + HOUR))
+    run_writing(database.engine, lambda c: processes.remove(c, [each.process.name for each in processes.every(c)]))
 
 
 async def administer(database: Database) -> None:
