@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, or_
 CLOCK_TOLERANCE: Final = timedelta(minutes=1)
 """Far more than hosts with NTP differ, far less than any harm takes."""
 
-LONGEST_LEASE: Final = timedelta(minutes=2)
+LONGEST_LEASE: Final = timedelta(minutes=5)
 """Of all leases: of accounts' turns, of processes, of actions after an import."""
 
 

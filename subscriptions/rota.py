@@ -62,6 +62,10 @@ class Duty(Protocol):
             LeaseLost
         """
 
+    @property
+    def longest_wait(self) -> timedelta:
+        """The longest from one turn to the next, by the clock, of an account that has no trouble."""
+
     def end(self, connection: Connection, account: Account) -> None:
         """What else to note in the transaction that ends a turn, well done or not."""
 
@@ -103,6 +107,7 @@ class Rota:
         self._metrics = metrics
         self._limits = limits
         self._on_room = on_room
+        self._longest_wait = max(duty.longest_wait, 1.2 * _LONGEST_RETRY)
         self._turns: dict[asyncio.Task[None], Candidate] = {}
         self._more = False
         self._trouble: Counter[Application] = Counter()
@@ -117,14 +122,16 @@ class Rota:
         now = self._clock()
         self._more = False
         schedule = self._duty.schedule
-        if not await self._database.read(lambda connection: schedule.anything_due(connection, now=now)):
+        if not await self._database.read(lambda connection: schedule.anything_due(connection, now=now, longest_wait=self._longest_wait)):
             return
         chosen = await self._choose(now)
         if not chosen:
             return
         ids = [each.account_id for each in chosen.values()]
         turns = await self._database.write(
-            lambda connection: schedule.claim(connection, ids, owner=self._owner, now=now, lease=_LEASE)
+            lambda connection: schedule.claim(
+                connection, ids, owner=self._owner, now=now, lease=_LEASE, longest_wait=self._longest_wait
+            )
         )
         for turn in turns:
             task = asyncio.create_task(self._take(turn, started=now))
@@ -167,7 +174,9 @@ class Rota:
 
     async def _candidates(self, now: datetime, *, most: int, without: list[Application]) -> list[Candidate]:
         return await self._database.read(
-            lambda connection: self._duty.schedule.candidates(connection, now=now, most=most, without=without)
+            lambda connection: self._duty.schedule.candidates(
+                connection, now=now, most=most, without=without, longest_wait=self._longest_wait
+            )
         )
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
