@@ -29,6 +29,7 @@ from db.processes import Process
 from graph.client import GraphClient
 from graph.client_state import ClientStateKeys
 from graph.delta import DeltaReader
+from graph.folders import MailFolders
 from graph.messages import MailReader
 from graph.slots import LocalSlots, Slots
 from graph.subscriptions import SubscriptionClient
@@ -284,10 +285,12 @@ class _Wiring:
         sweeps = SweepRules.of_settings(self._settings.sweep_interval, public)
         client = SubscriptionClient(graph.client, SharedBudget(database, clock=utc_now))
         survey = Survey(client, clock=utc_now)
+        folders = MailFolders(graph.client, MailReader(graph.client), clock=utc_now)
         keeper = Keeper(
             database,
             client,
             survey,
+            folders,
             addresses=addresses,
             sweeps=sweeps,
             keys=self._keys,
@@ -299,6 +302,7 @@ class _Wiring:
             database,
             DeltaReader(graph.client),
             self._queue,
+            folders,
             rules=sweeps,
             clock=utc_now,
             random=random,

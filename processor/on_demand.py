@@ -16,6 +16,7 @@ from bus.notification import Notification, Source
 from db.errors import DatabaseUnavailable
 from db.messages import MessageStore
 from graph.errors import AccountError, GraphUnavailable, ItemError
+from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from phrases import Phrase
@@ -113,6 +114,7 @@ class OnDemandImport:
         store: MessageStore,
         importer: Importer,
         trace: TraceLog,
+        folders: MailFolders,
         *,
         clock: Callable[[], datetime],
         on_progress: Callable[[int, int], None] = lambda _done, _of: None,
@@ -122,6 +124,7 @@ class OnDemandImport:
         self._store = store
         self._importer = importer
         self._trace = trace
+        self._folders = folders
         self._clock = clock
         self._on_progress = on_progress
 
@@ -184,12 +187,14 @@ class OnDemandImport:
         if selection.ids:
             await self._take(mailbox, await self._immutable(mailbox, selection.ids), wanted, tally, force=force)
         elif selection.internet_message_id is not None:
-            found = await self._named(mailbox, folder, selection.internet_message_id)
+            located = await self._folders.locate(mailbox, folder)
+            found = await self._named(mailbox, located, selection.internet_message_id)
             await self._take(mailbox, found, wanted, tally, force=force)
         else:
+            located = await self._folders.locate(mailbox, folder)
             link: str | None = None
             while True:
-                page = await self._reader.folder_page(mailbox, folder, since=selection.since, link=link)
+                page = await self._reader.folder_page(mailbox, located, since=selection.since, link=link)
                 await self._take(mailbox, [each.message_id for each in page.items], wanted, tally, force=force)
                 link = page.link
                 if link is None:

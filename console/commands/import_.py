@@ -36,6 +36,7 @@ from db.accounts import Account
 from db.engine import Database
 from db.messages import MessageStore
 from db.tables import GRAPH_ID_LENGTH
+from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from graph.slots import LocalSlots
@@ -200,7 +201,8 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
                 limits=limits,
                 keep_mime=settings.keep_mime,
             )
-            work = OnDemandImport(reader, store, importer, trace, clock=clock, on_progress=on_progress)
+            folders = MailFolders(graph.client, reader, clock=clock)
+            work = OnDemandImport(reader, store, importer, trace, folders, clock=clock, on_progress=on_progress)
             tally = Tally()
             mailbox = Mailbox.of(account.account_id, account.settings)
             selection = _without_purged(order.selection, account)

@@ -21,6 +21,7 @@ from console.words import word
 from db import accounts
 from db.accounts import Account
 from db.engine import Database
+from graph.folders import MailFolders
 from graph.messages import MailReader
 from graph.slots import LocalSlots
 from phrases import Phrase
@@ -90,10 +91,12 @@ async def _verified(
             )
             account = await database.read(lambda connection: accounts.by_name(connection, name))
             graph = await resources.enter_async_context(open_graph(invocation.settings, LocalSlots(1)))
+            reader = MailReader(graph.client)
             verification = Verification(
                 database,
-                MailReader(graph.client),
+                reader,
                 queue,
+                MailFolders(graph.client, reader, clock=invocation.clock),
                 findings,
                 clock=invocation.clock,
                 on_progress=on_progress,
