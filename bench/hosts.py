@@ -145,6 +145,7 @@ async def _process(place: _Place, owner: str) -> None:
                 database,
                 ActionTaker(client, clock=utc_now),
                 directory,
+                share,
                 clock=utc_now,
                 random=random,
                 metrics=metrics,

@@ -81,6 +81,7 @@ class Stage:
                 self.database,
                 ActionTaker(self.client, clock=utc_now),
                 directory,
+                self.share,
                 clock=utc_now,
                 random=random,
                 metrics=metrics,
@@ -100,7 +101,7 @@ class Stage:
 
     async def import_all(self, ledger: list[dict[str, Any]], queue: NotificationQueue | None = None) -> float:
         """Have the processor import what is in the ledger, all of it queued before; the seconds it took."""
-        queue = queue or DatabaseQueue(self.database, clock=utc_now, lock_duration=timedelta(minutes=10))
+        queue = queue or DatabaseQueue(self.database, clock=utc_now, lock_duration=timedelta(minutes=5))
         store = MessageStore(self.database, clock=utc_now)
         before = await self.imported()
         await queue.put([notification(self.account_of_user[each["user_id"]].account_id, each) for each in ledger])

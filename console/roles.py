@@ -201,11 +201,22 @@ class _Wiring:
         process = Process(self._owner, host_name(), roles, program_version(), utc_now())
         self._heartbeat = await resources.enter_async_context(Heartbeat(self._gateway, process, clock=utc_now).kept())
 
+    def _cannot_process(self) -> bool:
+        """True of a processor that takes nothing now, as the others may take it for dead."""
+        heartbeat = self._heartbeat
+        return heartbeat is not None and PROCESSOR in heartbeat.process.roles and heartbeat.is_late
+
     async def listen(self, resources: AsyncExitStack) -> int:
         """Start the receiver; it stops first of all, so that nothing arrives that nobody takes."""
         settings = self._settings
         metrics = ReceiverMetrics(self._registry)
-        receiver = Receiver(self._queue, account_of=self._keys.verify, clock=utc_now, metrics=metrics)
+        receiver = Receiver(
+            self._queue,
+            account_of=self._keys.verify,
+            clock=utc_now,
+            metrics=metrics,
+            is_useless=self._cannot_process,
+        )
         listener = Listener(
             receiver.answer,
             host=settings.receiver_host,
@@ -248,6 +259,7 @@ class _Wiring:
             self._database,
             ActionTaker(graph, clock=utc_now),
             directory,
+            share,
             clock=utc_now,
             random=self._random,
             metrics=metrics,

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,23 +19,32 @@ from db.processes import KnownProcess, Process
 from phrases import Phrase
 
 LEASE: Final = timedelta(seconds=20)
-"""A process that was killed counts as alive for so long at most."""
+"""A process that was killed counts as alive for so long after its last heartbeat."""
 
 _LOOK_SECONDS: Final = 1.0
 """Between two looks at the other processes: one that comes or goes is noticed within it."""
 _BEAT_SECONDS: Final = 4.0
 _MARGIN_SECONDS: Final = 4.0
 """A process counts itself as dead so long before the others do: it then begins nothing that they would repeat."""
-_REMOVED_AFTER: Final = timedelta(hours=1)
+_REMOVED_AFTER_SECONDS: Final = 3600.0
 _LAST_WRITE_SECONDS: Final = 2.0
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
+@dataclass(slots=True)
+class _Sighting:
+    """The last change that was seen of a row, and until when it counts, by the monotonic clock here."""
+
+    heartbeat: datetime
+    alive_until: float
+
+
 class Heartbeat:
     """Writes the row of this process every few seconds, and reads those of the others every second.
 
-    The lease is measured by the monotonic clock here: the time of day may be set while it runs.
+    Leases are measured by the monotonic clock here: another process is alive while its row changes, whatever time of
+    day it writes there. So a host whose clock is wrong, or set while it runs, shares with the others like any other.
     """
 
     def __init__(
@@ -50,6 +60,7 @@ class Heartbeat:
         self._clock = clock
         self._monotonic = monotonic
         self._next_beat = self._good_until = monotonic()
+        self._seen: dict[str, _Sighting] = {}
         self._alive: tuple[KnownProcess, ...] = ()
         self._trouble: DatabaseUnavailable | None = None
 
@@ -79,7 +90,7 @@ class Heartbeat:
         Raises:
             DatabaseUnavailable: the row of this process was not written for so long that to the others it may be dead.
         """
-        if self._monotonic() < self._good_until:
+        if not self.is_late:
             return self._alive
         raise self._trouble or DatabaseUnavailable(
             Phrase(
@@ -87,6 +98,11 @@ class Heartbeat:
                 "until it can. See the log of this process for the cause."
             )
         )
+
+    @property
+    def is_late(self) -> bool:
+        """True while `alive` raises."""
+        return self._monotonic() >= self._good_until
 
     async def _keep(self) -> None:
         while True:
@@ -107,7 +123,8 @@ class Heartbeat:
                     lambda connection: processes.beat(connection, self.process, now=now, until=now + LEASE)
                 )
             found = await self._database.read(processes.every)
-            await self._remove_old(found, now)
+            self._sight(found, began, now)
+            await self._remove_old(found, began)
         except DatabaseUnavailable as exc:
             if self._trouble is None:
                 log.warning("heartbeat_failed", error=str(exc))
@@ -116,17 +133,39 @@ class Heartbeat:
         if beats:
             self._next_beat = began + _BEAT_SECONDS
             self._good_until = began + LEASE.total_seconds() - _MARGIN_SECONDS
+            if self._trouble is not None:
+                log.info("heartbeat_resumed")
             self._trouble = None
-        self._learn(tuple(each for each in found if each.process == self.process or each.is_alive(now)))
+        self._learn(found, began, now)
 
-    def _learn(self, alive: tuple[KnownProcess, ...]) -> None:
+    def _sight(self, found: list[KnownProcess], began: float, now: datetime) -> None:
+        """Note which rows changed. Of one that is met for the first time, its own lease says how long it counts."""
+        before, self._seen = self._seen, {}
+        for each in found:
+            seen = before.get(each.process.name)
+            if seen is None:
+                left = min(each.lease_until - now, LEASE).total_seconds() if each.is_alive(now) else 0.0
+                seen = _Sighting(each.heartbeat, began + left)
+            elif seen.heartbeat != each.heartbeat:
+                seen = _Sighting(each.heartbeat, began + LEASE.total_seconds())
+            self._seen[each.process.name] = seen
+
+    def _learn(self, found: list[KnownProcess], began: float, now: datetime) -> None:
+        others = [each for each in found if each.process.name != self.process.name]
+        alive = [each for each in others if began < self._seen[each.process.name].alive_until]
+        alive.append(KnownProcess(self.process, heartbeat=now, lease_until=now + LEASE))
         before, after = _names(self._alive), _names(alive)
         if before != after:
-            self._alive = alive
+            self._alive = tuple(sorted(alive, key=lambda each: each.process.name))
             log.info("processes_changed", came=sorted(after - before), gone=sorted(before - after), alive=len(after))
 
-    async def _remove_old(self, found: list[KnownProcess], now: datetime) -> None:
-        old = [each.process.name for each in found if each.lease_until <= now - _REMOVED_AFTER]
+    async def _remove_old(self, found: list[KnownProcess], began: float) -> None:
+        old = [
+            each.process.name
+            for each in found
+            if each.process.name != self.process.name
+            and self._seen[each.process.name].alive_until <= began - _REMOVED_AFTER_SECONDS
+        ]
         if old:
             await self._remove(old)
 
@@ -134,5 +173,5 @@ class Heartbeat:
         await self._database.write(lambda connection: processes.remove(connection, names))
 
 
-def _names(known: tuple[KnownProcess, ...]) -> set[str]:
+def _names(known: Iterable[KnownProcess]) -> set[str]:
     return {each.process.name for each in known}

@@ -20,6 +20,8 @@ NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 LONGEST_WAIT: Final = timedelta(days=7)
 """Until an account is due again, of all kinds of work: no subscription lives longer."""
+LONGEST_RETRY: Final = timedelta(minutes=18)
+"""Until an account is due again whose last turn failed."""
 
 Application = tuple[str, str]
 """Tenant id and client id."""
@@ -153,8 +155,12 @@ class Schedule:
 
     def _free(self, now: datetime, longest_wait: timedelta) -> ColumnElement[bool]:
         row = self.table.c
-        put_off = and_(beyond(row.dtDue, now, longest=longest_wait), row.dtDue < NEVER)
-        return and_(or_(row.dtDue <= now, put_off), or_(row.dtLeaseUntil.is_(None), over(row.dtLeaseUntil, now)))
+        put_off = or_(
+            beyond(row.dtDue, now, longest=longest_wait),
+            and_(row.nFailures > 0, beyond(row.dtDue, now, longest=LONGEST_RETRY)),
+        )
+        due = or_(row.dtDue <= now, and_(put_off, row.dtDue < NEVER))
+        return and_(due, or_(row.dtLeaseUntil.is_(None), over(row.dtLeaseUntil, now)))
 
 
 def _is_not(tenant: ColumnElement[str], client: ColumnElement[str], application: Application) -> ColumnElement[bool]:

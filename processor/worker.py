@@ -11,17 +11,19 @@ from typing import Any, Final
 import structlog
 from structlog.contextvars import bound_contextvars
 
+import background
 from bus.errors import LockLost, QueueUnavailable
 from bus.notification import Notification, Source, UnreadableNotification
 from bus.queue import Delivery, NotificationConsumer
 from db.errors import DatabaseUnavailable
+from db.leases import is_over
 from db.messages import MessageKey, MessageStore
 from graph.errors import AccountError
 from graph.mailbox import Mailbox
 from phrases import Phrase
 from processor.accounts import AccountDirectory, Holds
 from processor.after_import import AfterImport
-from processor.errors import Unprocessable, where_of
+from processor.errors import Unprocessable
 from processor.fate import FORESEEN, MOST_ATTEMPTS, MOST_TIMEOUTS, DeadLetter, Retry, fate_of
 from processor.importer import Importer, Outcome, Result, message_id_of
 from processor.lifecycle import LifecycleDesk, LifecycleEvent, lifecycle_event_of
@@ -74,7 +76,7 @@ class _Held:
         self._half_life = (delivery.locked_until - taken) / 2
 
     def needs_renewal(self, now: datetime) -> bool:
-        return self.delivery.locked_until - now < self._half_life
+        return is_over(self.delivery.locked_until - self._half_life, now, longest=self._half_life)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class Processor:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take and import deliveries until `stop` is set; then finish, or hand back, what is in hand."""
-        renewing = asyncio.create_task(self._keep_locks())
+        renewing = asyncio.create_task(background.restarted(self._keep_locks, name="lock_renewal"))
         self._trace.start()
         self._after_import.start()
         stopping = asyncio.create_task(stop.wait())
@@ -170,7 +172,7 @@ class Processor:
         next_load = self._clock()
         while True:
             try:
-                if self._clock() >= next_load:
+                if is_over(next_load, self._clock(), longest=_HOLDS_SHARED_EVERY):
                     await self._holds.load()
                     next_load = self._clock() + _HOLDS_SHARED_EVERY
                 self._shares.check()
@@ -202,7 +204,7 @@ class Processor:
             if isinstance(order, _Order) and (order.key not in orders or order.notification.source is Source.GRAPH):
                 orders[order.key] = order.notification
             self._held.add(held)
-            held.task = asyncio.create_task(self._work_on(held, order, prepared))
+            held.task = background.start(self._work_on(held, order, prepared), name="delivery")
         self._metrics.in_hand.set(len(self._held))
         await self._prepare(orders, prepared)
 
@@ -471,7 +473,7 @@ def _log_trouble(event: str, exc: Exception | None, **facts: object) -> None:
     elif isinstance(exc, FORESEEN):
         log.warning(event, error=str(exc), **facts)
     else:
-        log.error("delivery_failed", error_type=type(exc).__name__, where=where_of(exc))
+        log.error("delivery_failed", error_type=type(exc).__name__, where=background.places_of(exc))
         log.warning(event, **facts)
 
 

@@ -45,10 +45,15 @@ class Receiver:
         intake_limits: IntakeLimits | None = None,
         body_limits: BodyLimits | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        is_useless: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`account_of`: the account a `clientState` proves, None when it proves nothing."""
+        """`account_of`: the account a `clientState` proves, None when it proves nothing.
+
+        `is_useless`: true while another role of this process can do nothing, for `/health/ready`.
+        """
         self._queue = queue
         self._account_of = account_of
+        self._is_useless = is_useless
         self._clock = clock
         self._metrics = metrics
         self._intake = Intake(queue, intake_limits or IntakeLimits(), metrics)
@@ -146,6 +151,8 @@ class Receiver:
                 await self._queue.check()
         except (QueueUnavailable, TimeoutError) as exc:
             return web.json_response({"status": "unavailable", "queue": str(exc) or "no answer"}, status=503)
+        if self._is_useless():
+            return web.json_response({"status": "unavailable", "queue": "ok", "heartbeat": "late"}, status=503)
         return web.json_response({"status": "ok", "queue": "ok"})
 
     async def _show_metrics(self) -> web.Response:

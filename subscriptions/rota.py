@@ -16,12 +16,13 @@ import structlog
 from sqlalchemy import Connection
 from structlog.contextvars import bound_contextvars
 
+import background
 from bus.errors import QueueUnavailable
 from db import accounts
 from db.accounts import Account, Condition
 from db.engine import Database
 from db.errors import DatabaseUnavailable
-from db.schedule import Application, Candidate, Schedule, Turn
+from db.schedule import LONGEST_RETRY, NEVER, Application, Candidate, Schedule, Turn
 from graph.errors import GraphError, GraphUnavailable
 from phrases import Phrase
 from subscriptions.metrics import ManagerMetrics
@@ -33,6 +34,8 @@ _TURN_SECONDS: Final = 45.0
 
 _FIRST_RETRY: Final = timedelta(seconds=15)
 _LONGEST_RETRY: Final = timedelta(minutes=15)
+_STRETCHED: Final = LONGEST_RETRY / _LONGEST_RETRY
+"""So much longer a wait may become by chance."""
 _QUIET_FAILURES: Final = 2
 """Failures of Microsoft's side before people are told: most pass by themselves."""
 
@@ -107,7 +110,7 @@ class Rota:
         self._metrics = metrics
         self._limits = limits
         self._on_room = on_room
-        self._longest_wait = max(duty.longest_wait, 1.2 * _LONGEST_RETRY)
+        self._longest_wait = max(duty.longest_wait, LONGEST_RETRY)
         self._turns: dict[asyncio.Task[None], Candidate] = {}
         self._more = False
         self._trouble: Counter[Application] = Counter()
@@ -122,7 +125,9 @@ class Rota:
         now = self._clock()
         self._more = False
         schedule = self._duty.schedule
-        if not await self._database.read(lambda connection: schedule.anything_due(connection, now=now, longest_wait=self._longest_wait)):
+        if not await self._database.read(
+            lambda connection: schedule.anything_due(connection, now=now, longest_wait=self._longest_wait)
+        ):
             return
         chosen = await self._choose(now)
         if not chosen:
@@ -134,7 +139,7 @@ class Rota:
             )
         )
         for turn in turns:
-            task = asyncio.create_task(self._take(turn, started=now))
+            task = background.start(self._take(turn, started=now), name=f"{self._duty.role} of an account")
             self._turns[task] = chosen[turn.account_id]
             task.add_done_callback(self._ended)
 
@@ -236,6 +241,9 @@ class Rota:
     async def _release(
         self, turn: Turn, account: Account | None, *, due: datetime, failures: int, condition: Condition | None
     ) -> None:
+        if due != NEVER:  # what lies further ahead counts as put off by a wrong clock
+            due = min(due, self._clock() + (LONGEST_RETRY if failures else self._longest_wait))
+
         def work(connection: Connection) -> None:
             if self._duty.schedule.release(connection, turn, due=due, failures=failures) and account is not None:
                 self._duty.end(connection, account)
@@ -285,7 +293,7 @@ class Rota:
         return Condition(account_id, self._duty.role, reason, detail, since=self._clock(), next_attempt=next_attempt)
 
     def _retry_at(self, failures: int) -> datetime:
-        return self._clock() + _retry_delay(failures) * self._random.uniform(0.8, 1.2)
+        return self._clock() + _retry_delay(failures) * self._random.uniform(0.8, _STRETCHED)
 
 
 class _Failed(Exception):

@@ -354,6 +354,7 @@ class World:
                 self.database,
                 ActionTaker(client, clock=self.clock),
                 directory,
+                self.share,
                 clock=self.clock,
                 random=Random(1),
                 metrics=metrics,

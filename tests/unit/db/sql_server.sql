@@ -102,7 +102,7 @@ WHERE [tblEmailAccountSettings].[bEnabled] = 1 ORDER BY [tblEmailAccountSettings
 GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblEmailMessage] 
-WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[dtAfterImportDue] <= :dtAfterImportDue_1
+WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND ([tblEmailMessage].[dtAfterImportDue] <= :dtAfterImportDue_1 OR [tblEmailMessage].[dtAfterImportDue] > :dtAfterImportDue_2)
 GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblMissedNotification] 
@@ -113,8 +113,12 @@ FROM [tblNotificationQueue]
 WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :dtVisible_1
 GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
+FROM [tblNotificationQueue] 
+WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :dtVisible_1 AND ([tblNotificationQueue].[sLockToken] IS NOT NULL AND [tblNotificationQueue].[dtVisible] > :dtVisible_2 OR [tblNotificationQueue].[dtVisible] > :dtVisible_3)
+GO
+SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblSubscriptionSchedule] 
-WHERE [tblSubscriptionSchedule].[dtDue] <= :dtDue_1 AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1)
+WHERE ([tblSubscriptionSchedule].[dtDue] <= :dtDue_1 OR ([tblSubscriptionSchedule].[dtDue] > :dtDue_2 OR [tblSubscriptionSchedule].[nFailures] > :nFailures_1 AND [tblSubscriptionSchedule].[dtDue] > :dtDue_3) AND [tblSubscriptionSchedule].[dtDue] < :dtDue_4) AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1 OR [tblSubscriptionSchedule].[dtLeaseUntil] > :dtLeaseUntil_2)
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailAccountChange].[sSettings] 
 FROM [tblEmailAccountChange] 
@@ -173,7 +177,7 @@ WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtRe
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[nAfterImportAttempts] 
 FROM [tblEmailMessage] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
-WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[dtAfterImportDue] <= :dtAfterImportDue_1 ORDER BY [tblEmailMessage].[dtAfterImportDue]
+WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND ([tblEmailMessage].[dtAfterImportDue] <= :dtAfterImportDue_1 OR [tblEmailMessage].[dtAfterImportDue] > :dtAfterImportDue_2) ORDER BY [tblEmailMessage].[dtAfterImportDue]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID] 
 FROM [tblEmailMessage] 
@@ -227,6 +231,10 @@ SELECT TOP __[POSTCOMPILE_param_1] [tblMessageTrace].[nTraceID]
 FROM [tblMessageTrace] 
 WHERE [tblMessageTrace].[dtEnded] < :dtEnded_1 ORDER BY [tblMessageTrace].[dtEnded]
 GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence] 
+FROM [tblNotificationQueue] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
+WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :dtVisible_1 AND ([tblNotificationQueue].[sLockToken] IS NOT NULL AND [tblNotificationQueue].[dtVisible] > :dtVisible_2 OR [tblNotificationQueue].[dtVisible] > :dtVisible_3) ORDER BY [tblNotificationQueue].[dtVisible]
+GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sMessageID], [tblNotificationQueue].[nRetired], [tblNotificationQueue].[sState], [tblNotificationQueue].[nAccountID], [tblNotificationQueue].[sBody], [tblNotificationQueue].[dtEnqueued], [tblNotificationQueue].[dtVisible], [tblNotificationQueue].[nDeliveryCount], [tblNotificationQueue].[sLockToken], [tblNotificationQueue].[sReason], [tblNotificationQueue].[sDescription], [tblNotificationQueue].[dtDeadLettered] 
 FROM [tblNotificationQueue] 
 WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[nSequence] > :nSequence_1 AND [tblNotificationQueue].[nAccountID] = :nAccountID_1 AND [tblNotificationQueue].[sReason] = :sReason_1 AND [tblNotificationQueue].[dtDeadLettered] >= :dtDeadLettered_1 AND [tblNotificationQueue].[dtDeadLettered] < :dtDeadLettered_2 AND [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_2]) ORDER BY [tblNotificationQueue].[nSequence]
@@ -248,7 +256,7 @@ FROM [tblQueueAudit] ORDER BY [tblQueueAudit].[nAuditID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblSubscriptionSchedule].[nAccountID], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID] 
 FROM [tblSubscriptionSchedule] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblSubscriptionSchedule].[nAccountID] 
-WHERE [tblSubscriptionSchedule].[dtDue] <= :dtDue_1 AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1) AND ([tblEmailAccountSettings].[sTenantID] IS NULL OR NOT ([tblEmailAccountSettings].[sTenantID] = :sTenantID_1 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1)) ORDER BY [tblSubscriptionSchedule].[dtDue]
+WHERE ([tblSubscriptionSchedule].[dtDue] <= :dtDue_1 OR ([tblSubscriptionSchedule].[dtDue] > :dtDue_2 OR [tblSubscriptionSchedule].[nFailures] > :nFailures_1 AND [tblSubscriptionSchedule].[dtDue] > :dtDue_3) AND [tblSubscriptionSchedule].[dtDue] < :dtDue_4) AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1 OR [tblSubscriptionSchedule].[dtLeaseUntil] > :dtLeaseUntil_2) AND ([tblEmailAccountSettings].[sTenantID] IS NULL OR NOT ([tblEmailAccountSettings].[sTenantID] = :sTenantID_1 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1)) ORDER BY [tblSubscriptionSchedule].[dtDue]
 GO
 SELECT [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole], [tblAccountCondition].[sReason], [tblAccountCondition].[sDetail], [tblAccountCondition].[dtSince], [tblAccountCondition].[dtNextAttempt] 
 FROM [tblAccountCondition] 
@@ -408,7 +416,7 @@ FROM [tblFolderSync]
 GO
 SELECT [tblFolderSync].[nAccountID], [tblFolderSync].[nFailures], [tblFolderSync].[nRequests] 
 FROM [tblFolderSync] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
-WHERE [tblFolderSync].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblFolderSync].[dtDue] <= :dtDue_1 AND ([tblFolderSync].[dtLeaseUntil] IS NULL OR [tblFolderSync].[dtLeaseUntil] <= :dtLeaseUntil_1)
+WHERE [tblFolderSync].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND ([tblFolderSync].[dtDue] <= :dtDue_1 OR ([tblFolderSync].[dtDue] > :dtDue_2 OR [tblFolderSync].[nFailures] > :nFailures_1 AND [tblFolderSync].[dtDue] > :dtDue_3) AND [tblFolderSync].[dtDue] < :dtDue_4) AND ([tblFolderSync].[dtLeaseUntil] IS NULL OR [tblFolderSync].[dtLeaseUntil] <= :dtLeaseUntil_1 OR [tblFolderSync].[dtLeaseUntil] > :dtLeaseUntil_2)
 GO
 SELECT [tblGraphSubscription].[sSubscriptionID] 
 FROM [tblGraphSubscription]
@@ -462,7 +470,7 @@ FROM [tblProcess] ORDER BY [tblProcess].[sProcess]
 GO
 SELECT [tblSubscriptionSchedule].[nAccountID], [tblSubscriptionSchedule].[nFailures], [tblSubscriptionSchedule].[nRequests] 
 FROM [tblSubscriptionSchedule] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
-WHERE [tblSubscriptionSchedule].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblSubscriptionSchedule].[dtDue] <= :dtDue_1 AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1)
+WHERE [tblSubscriptionSchedule].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND ([tblSubscriptionSchedule].[dtDue] <= :dtDue_1 OR ([tblSubscriptionSchedule].[dtDue] > :dtDue_2 OR [tblSubscriptionSchedule].[nFailures] > :nFailures_1 AND [tblSubscriptionSchedule].[dtDue] > :dtDue_3) AND [tblSubscriptionSchedule].[dtDue] < :dtDue_4) AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1 OR [tblSubscriptionSchedule].[dtLeaseUntil] > :dtLeaseUntil_2)
 GO
 SELECT count(*) AS count_1 
 FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence] AS [nSequence] 
@@ -547,11 +555,13 @@ UPDATE [tblMissedNotification] SET [dtTold]=:dtTold WHERE [tblMissedNotification
 GO
 UPDATE [tblNotificationQueue] SET [dtVisible]=:dtVisible, [nDeliveryCount]=([tblNotificationQueue].[nDeliveryCount] + :nDeliveryCount_1), [sLockToken]=:sLockToken WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1]) AND [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :dtVisible_1
 GO
+UPDATE [tblNotificationQueue] SET [dtVisible]=:dtVisible, [sLockToken]=:sLockToken WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1])
+GO
 UPDATE [tblNotificationQueue] SET [nRetired]=:nRetired WHERE [tblNotificationQueue].[nSequence] < :nSequence_1
 GO
 UPDATE [tblNotificationQueue] SET [nRetired]=[tblNotificationQueue].[nSequence] WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1]) AND [tblNotificationQueue].[nRetired] = :nRetired_1
 GO
-UPDATE [tblNotificationQueue] SET [nRetired]=[tblNotificationQueue].[nSequence] WHERE [tblNotificationQueue].[sMessageID] IN (__[POSTCOMPILE_sMessageID_1]) AND [tblNotificationQueue].[nRetired] = :nRetired_1 AND [tblNotificationQueue].[dtEnqueued] < :dtEnqueued_1
+UPDATE [tblNotificationQueue] SET [nRetired]=[tblNotificationQueue].[nSequence] WHERE [tblNotificationQueue].[sMessageID] IN (__[POSTCOMPILE_sMessageID_1]) AND [tblNotificationQueue].[nRetired] = :nRetired_1 AND ([tblNotificationQueue].[dtEnqueued] < :dtEnqueued_1 OR [tblNotificationQueue].[dtEnqueued] > :dtEnqueued_2)
 GO
 UPDATE [tblNotificationQueue] SET [sState]=:sState, [dtVisible]=[tblNotificationQueue].[dtEnqueued], [sLockToken]=:sLockToken WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1])
 GO

@@ -123,10 +123,40 @@ async def test_a_process_lives_on_when_its_clock_is_set_back(hosts: Hosts) -> No
     assert names(first) == names(second) == ["first", "second"]
 
 
+async def test_hosts_whose_clocks_differ_by_hours_share_all_the_same(hosts: Hosts) -> None:
+    """Neither takes the other for dead, nor removes its row: what counts is that it changes."""
+    right = await hosts.start("right")
+    ahead = SettableClock()
+    ahead.advance(timedelta(hours=3))
+    wrong = Heartbeat(hosts.database, hosts.process("wrong"), clock=ahead, monotonic=hosts.monotonic)
+    async with wrong.kept():
+        for _ in range(30):
+            hosts.pass_time(4)
+            ahead.advance(timedelta(seconds=4))
+            for each in (right, wrong):
+                await each._look()
+        await right._look()
+        assert names(right) == names(wrong) == ["right", "wrong"]
+        hosts.pass_time(LEASE.total_seconds())
+        await right._look()
+        assert names(right) == ["right"]  # it has not changed for as long as a lease
+
+
+async def test_a_process_whose_row_was_removed_counts_itself_and_writes_it_anew(hosts: Hosts) -> None:
+    one = await hosts.start("one")
+    await hosts.database.write(lambda c: processes.remove(c, ["one"]))
+    await one._look()
+    assert names(one) == ["one"]
+    hosts.pass_time(4)
+    await one._look()
+    assert [each.process.name for each in await hosts.database.read(processes.every)] == ["one"]
+
+
 async def test_rows_of_the_long_dead_are_removed(hosts: Hosts) -> None:
     await hosts.kill(await hosts.start("dead"))
+    alive = await hosts.start("alive")
     hosts.pass_time(3700)
-    await hosts.start("alive")
+    await alive._look()
     assert [each.process.name for each in await hosts.database.read(processes.every)] == ["alive"]
 
 

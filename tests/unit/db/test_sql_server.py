@@ -101,6 +101,11 @@ async def work_the_queue(database: Database) -> None:
     await receive()
     clock.advance(HOUR)
     await queue.receive(10, wait=NO_WAIT)
+    clock.advance(-3 * HOUR)
+    await queue.receive(10, wait=NO_WAIT)
+    clock.advance(timedelta(seconds=6))
+    await queue.receive(10, wait=NO_WAIT)  # puts right what the clock of a moment ago put off
+    clock.advance(3 * HOUR)
     await queue.peek(most=1)
     await queue.status()
     await queue.waiting(most=1)
@@ -215,8 +220,8 @@ async def administer(database: Database) -> None:
         lambda c: missed.told_since(c, 1, NOW),
         lambda c: missed.forget(c, 1, before=NOW),
         missed.summaries,
-        lambda c: budget.reserve(c, "name", slot=1, wanted=2, most=3),
-        lambda c: budget.reserve(c, "name", slot=1, wanted=2, most=3),
+        lambda c: budget.reserve(c, "name", slot=1, last=1, wanted=2, most=3),
+        lambda c: budget.reserve(c, "name", slot=1, last=1, wanted=2, most=3),
         lambda c: trace.add(
             c, [TraceRow(1, "id", "host", NOW, NOW, "gone"), TraceRow(1, None, "host", NOW, NOW, "dead")]
         ),
