@@ -141,10 +141,19 @@ def notification(account_id: int, entry: dict[str, Any]) -> Message:
 
 
 @asynccontextmanager
-async def stage(mailboxes: int, *, large_bytes: int = 0, messages: int = 0) -> AsyncIterator[Stage]:
+async def stage(
+    mailboxes: int,
+    *,
+    large_bytes: int = 0,
+    messages: int = 0,
+    database_url: str | None = None,
+    roles: tuple[str, ...] = (PROCESSOR,),
+) -> AsyncIterator[Stage]:
     """Set everything up.
 
-    The first mailbox holds a mail with an attachment of `large_bytes`, and so many small `messages`.
+    The first mailbox holds a mail with an attachment of `large_bytes`, and so many small `messages`. `database_url`:
+    of an empty database, None: a file. `roles`: of this process; without that of a processor it leaves all calls to
+    others.
     """
     async with AsyncExitStack() as resources:
         folder = Path(resources.enter_context(tempfile.TemporaryDirectory()))
@@ -162,7 +171,7 @@ async def stage(mailboxes: int, *, large_bytes: int = 0, messages: int = 0) -> A
         control = await resources.enter_async_context(SimulatorControl(ready["url"], ready["ca_file"]))
         pem = (folder / "certificates" / "bench.cer").read_text("ascii")
         await control.register_certificate(ready["tenant_id"], ready["client_id"], pem)
-        engine = make_engine(f"sqlite:///{folder / 'gateway.db'}")
+        engine = make_engine(database_url or f"sqlite:///{folder / 'gateway.db'}")
         schema.upgrade(engine, now=utc_now())
         for user_id in ready["users"]:
             settings = accounts.AccountSettings(
@@ -179,7 +188,7 @@ async def stage(mailboxes: int, *, large_bytes: int = 0, messages: int = 0) -> A
         )
         session = await resources.enter_async_context(open_session(ready["url"], ca_bundle=ready["ca_file"]))
         known = await database.read(accounts.every)
-        alone = Process("bench", "bench", (PROCESSOR,), "", utc_now())
+        alone = Process("bench", "bench", roles, "", utc_now())
         heartbeat = await resources.enter_async_context(Heartbeat(database, alone, clock=utc_now).kept())
         share = ProcessShare(heartbeat, name=alone.name)
         yield Stage(
