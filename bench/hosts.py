@@ -1,9 +1,9 @@
 """From one processor to several, with a Graph that takes its time.
 
 Three on the broker of the tests, fifty mailboxes, 100 ms; five on PostgreSQL (queue and all), 250 ms, sixty mailboxes
-that all got mail before any of the five started, which they do at the same moment. BENCH_ROUNDS: how often. Each process works on eight deliveries at a time, so
-that it is Graph it waits for, and not the two cores of the machine that all of it runs on. The baseline is the one
-process of the same run.
+that all got mail before any of the five started, which they do at the same moment. Each process works on eight
+deliveries at a time, so that it is Graph it waits for, and not the two cores of the machine that all of it runs on. The
+baseline is the one process of the same run. BENCH_ROUNDS: backlogs for each on PostgreSQL.
 """
 
 import asyncio
@@ -135,8 +135,8 @@ async def _on_postgresql() -> None:
         finally:
             server.stop()
     print(
-        f"processors on PostgreSQL, {_BOXES_ON_POSTGRESQL} mailboxes, {_LATENCY_ON_POSTGRESQL * 1000:.0f} ms, a backlog "
-        f"of {_BACKLOG}, {_ROUNDS} rounds, {_IN_HAND} at a time in each:"
+        f"processors on PostgreSQL, {_BOXES_ON_POSTGRESQL} mailboxes, {_LATENCY_ON_POSTGRESQL * 1000:.0f} ms, "
+        f"a backlog of {_BACKLOG}, {_ROUNDS} rounds, {_IN_HAND} at a time in each:"
     )
     for title, several in zip(("one process   ", "five processes"), zip(*rounds, strict=True), strict=True):
         print(
@@ -176,7 +176,7 @@ async def _backlog(scene: Stage, place: _Place, *, processes: int) -> _Round:
     failed = await scene.database.read(
         lambda connection: connection.scalar(select(func.count()).where(queue_message.c.nDeliveryCount > 1))
     )
-    slots, statements = counts.statements
+    slots, statements = counts.statements[0], counts.statements[1]
     return _Round(first, len(ledger) / seconds, failed or 0, slots / len(ledger), statements / len(ledger))
 
 

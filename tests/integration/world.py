@@ -183,12 +183,14 @@ class World:
         self.queue = self.new_queue()
         self._numbers = iter(range(1_000_000))
 
-    def graph_client(self, session: aiohttp.ClientSession | None = None, **limits: float) -> GraphClient:
+    def graph_client(
+        self, session: aiohttp.ClientSession | None = None, *, slots: Slots | None = None, **limits: float
+    ) -> GraphClient:
         return GraphClient(
             session or self.session,
             self.tokens,
             base_url=self.simulator.url,
-            slots=self.slots,
+            slots=self.slots if slots is None else slots,
             deadline_seconds=limits.get("deadline_seconds", 30.0),
             sleep=self.sleeps,
             random=lambda: 1.0,
@@ -328,7 +330,9 @@ class World:
         kept: AttachmentLimits | None = None,
         keep_mime: bool = False,
         host: str = "host",
+        share: ProcessShare | None = None,
     ) -> Processor:
+        share = share or self.share
         metrics = ProcessorMetrics(CollectorRegistry())
         store = MessageStore(self.database, clock=self.clock)
         client = graph or self.graph
@@ -348,13 +352,13 @@ class World:
             Holds(self.database, clock=self.clock, random=Random(1), metrics=metrics),
             LifecycleDesk(self.database),
             SilenceWatch(self.database),
-            self.share,
+            share,
             TraceLog(self.database, host=host, clock=self.clock, metrics=metrics),
             AfterImport(
                 self.database,
                 ActionTaker(client, clock=self.clock),
                 directory,
-                self.share,
+                share,
                 clock=self.clock,
                 random=Random(1),
                 metrics=metrics,
@@ -376,6 +380,17 @@ class World:
         finally:
             stop.set()
             await asyncio.wait_for(running, PATIENCE_SECONDS)
+
+    @asynccontextmanager
+    async def another_process(self, name: str, **options: Any) -> AsyncIterator[Heartbeat]:  # noqa: ANN401  # passed through
+        """A processor with a heartbeat, a share and a queue of its own, as on another host."""
+        process = Process(name, name, (PROCESSOR,), "", self.clock())
+        async with Heartbeat(self.database, process, clock=self.clock).kept() as heartbeat:
+            share = ProcessShare(heartbeat, name=name)
+            graph, queue = self.graph_client(slots=Slots(share.of)), self.new_queue()
+            async with self.processing(queue=queue, graph=graph, share=share, host=name, **options):
+                yield heartbeat
+            await queue.close()
 
     async def import_all(self, **options: Any) -> None:  # noqa: ANN401  # passed through
         """Run a processor until the queue is empty."""

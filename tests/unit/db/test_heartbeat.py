@@ -6,8 +6,12 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
+import structlog
 from sqlalchemy import event
+from sqlalchemy.exc import IntegrityError
 
+import background
+from db import heartbeat as heartbeat_module
 from db import processes
 from db.engine import Database
 from db.errors import DatabaseUnavailable
@@ -204,3 +208,46 @@ async def test_a_process_that_cannot_write_begins_nothing_before_others_take_ove
         assert names(heartbeat) == ["cut-off", "other"]
     await database.close()
     troubled.close()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks and restarts come at once."""
+    monkeypatch.setattr(heartbeat_module, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(background, "_FIRST_PAUSE_SECONDS", 0.01)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_heartbeat_that_fails_in_a_way_nobody_foresaw_is_told_and_tried_again(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the database were away: nothing is begun, the log has the reason, and once it passes all goes on."""
+    heartbeat = await hosts.start("one")
+    right = processes.beat
+
+    def poisoned(*_: object, **__: object) -> None:
+        raise IntegrityError("INSERT INTO tblProcess", None, Exception("23505"))
+
+    monkeypatch.setattr(processes, "beat", poisoned)
+    with structlog.testing.capture_logs() as logged:
+        hosts.pass_time(LEASE.total_seconds())
+        async with asyncio.timeout(10):
+            while sum(each["event"] == "background_task_failed" for each in logged) < 2:  # noqa: ASYNC110  # a log
+                await asyncio.sleep(0.01)
+    assert heartbeat.is_late
+    with pytest.raises(DatabaseUnavailable, match="heartbeat"):
+        heartbeat.alive()
+    monkeypatch.setattr(processes, "beat", right)
+    async with asyncio.timeout(10):
+        while heartbeat.is_late:  # noqa: ASYNC110  # the database says
+            await asyncio.sleep(0.01)
+    assert names(heartbeat) == ["one"]
+
+
+async def test_a_heartbeat_that_never_worked_ends_the_process(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
+    def poisoned(*_: object, **__: object) -> None:
+        raise IntegrityError("INSERT INTO tblProcess", None, Exception("23505"))
+
+    monkeypatch.setattr(processes, "beat", poisoned)
+    with pytest.raises(IntegrityError):
+        await hosts.start("one")
