@@ -9,7 +9,7 @@ than CLOCK_TOLERANCE.
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, or_
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=1)
 """Far more than hosts with NTP differ, far less than any harm takes."""
@@ -29,15 +29,10 @@ def age(since: datetime, now: datetime) -> timedelta:
 
 
 def over(column: ColumnElement[Any], now: datetime, *, longest: timedelta = LONGEST_LEASE) -> ColumnElement[bool]:
-    """`is_over` of a column, for tables with a row an account or a process."""
+    """`is_over` of a column. Two ranges of one index; where many rows lie between them, see `bus.database`."""
     return or_(column <= now, beyond(column, now, longest=longest))
 
 
-def running(column: ColumnElement[Any], now: datetime, *, longest: timedelta = LONGEST_LEASE) -> ColumnElement[bool]:
-    """The opposite of `over`; false for null."""
-    return and_(column > now, column <= now + longest + CLOCK_TOLERANCE)
-
-
 def beyond(column: ColumnElement[Any], now: datetime, *, longest: timedelta) -> ColumnElement[bool]:
-    """True of a time that no right clock has set. One range of an index: large tables are put right by it."""
+    """True of a time that no right clock has set. One range of an index."""
     return column > now + longest + CLOCK_TOLERANCE
