@@ -156,6 +156,9 @@ async def _backlog(scene: Stage, place: _Place, *, processes: int) -> _Round:
     before = await scene.imported()
     known = len(await scene.control.ledger())
     ledger = (await scene.deliver(_BACKLOG, seed=before + 1))[known:]
+    last = await scene.database.read(lambda connection: connection.scalar(select(func.max(queue_message.c.nSequence))))
+    counted = (queue_message.c.nSequence > (last or 0)) & (queue_message.c.nDeliveryCount > 1)
+    active = select(func.count()).where(queue_message.c.sState == "active")
     queue = DatabaseQueue(scene.database, clock=utc_now)
     await queue.put([notification(scene.account_of_user[each["user_id"]].account_id, each) for each in ledger])
     await queue.close()
@@ -169,13 +172,13 @@ async def _backlog(scene: Stage, place: _Place, *, processes: int) -> _Round:
         began = time.monotonic()
         first = await _reached(scene, before + 1) - began
         seconds = await _reached(scene, before + len(ledger)) - began
+        while await scene.database.read(lambda connection: connection.scalar(active)):  # noqa: ASYNC110  # others settle
+            await asyncio.sleep(0.02)
     finally:
         for worker in workers:
             worker.terminate()
             worker.join()
-    failed = await scene.database.read(
-        lambda connection: connection.scalar(select(func.count()).where(queue_message.c.nDeliveryCount > 1))
-    )
+    failed = await scene.database.read(lambda connection: connection.scalar(select(func.count()).where(counted)))
     slots, statements = counts.statements[0], counts.statements[1]
     return _Round(first, len(ledger) / seconds, failed or 0, slots / len(ledger), statements / len(ledger))
 
