@@ -4,18 +4,20 @@ import signal
 import subprocess
 import sys
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 import pytest
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from db import heartbeat as heartbeats
 from db import processes
 from db.heartbeat import LEASE, Heartbeat
 from db.processes import Process
-from db.tables import message_trace, queue_message
+from db.tables import message, message_trace, queue_message
+from graph.slots import SlotKey
 from processor import worker
 from processor.shares import PROCESSOR, ProcessShare
 from simulator.calls import Operation
@@ -140,3 +142,39 @@ async def test_a_process_that_is_killed_gives_its_share_back_within_the_lease(
         child.kill()
         child.wait()
         child.stdout.close()
+
+
+class Elsewhere:
+    """All calls of all mailboxes are other processes'."""
+
+    def of(self, _key: SlotKey) -> int:
+        return 0
+
+    def check(self) -> None: ...
+
+
+async def test_an_action_that_is_due_waits_for_a_process_that_has_a_share(world: World) -> None:
+    """Another one takes it up and puts it back, uncounted, without a call of Graph's."""
+    mailbox = world.new_mailbox("Laboratoire")
+    account = await world.add_account(mailbox, after_import="read")
+    await world.notify(account, await world.deliver(mailbox, 1))
+    await world.import_and_act()
+    assert world.calls(Operation.UPDATE_MESSAGE) == 1
+
+    async def make_due() -> None:
+        due = update(message).values(sAfterImportState="pending", dtAfterImportDue=world.clock())
+        await world.database.write(lambda c: c.execute(due))
+
+    async def was_put_back() -> bool:
+        later = message.c.dtAfterImportDue > world.clock()
+        soon = message.c.dtAfterImportDue < world.clock() + timedelta(seconds=10)
+        return bool(await world.database.read(lambda c: c.scalar(select(func.count()).where(later, soon))))
+
+    await make_due()
+    async with world.processing(share=Elsewhere()):
+        await until(was_put_back)
+    assert world.calls(Operation.UPDATE_MESSAGE) == 1
+    [attempts] = await world.database.read(lambda c: c.scalars(select(message.c.nAfterImportAttempts)).all())
+    assert attempts == 0
+    await make_due()
+    await world.import_and_act()

@@ -38,7 +38,7 @@ from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
 from processor.mailbox_actions import ActionTaker
 from processor.metrics import ProcessorMetrics
-from processor.shares import PROCESSOR, ProcessShare
+from processor.shares import PROCESSOR, CallShare, ProcessShare
 from processor.silence import SilenceWatch
 from processor.tracing import TraceLog
 from processor.worker import Processor, WorkerLimits
@@ -330,7 +330,7 @@ class World:
         kept: AttachmentLimits | None = None,
         keep_mime: bool = False,
         host: str = "host",
-        share: ProcessShare | None = None,
+        share: CallShare | None = None,
     ) -> Processor:
         share = share or self.share
         metrics = ProcessorMetrics(CollectorRegistry())

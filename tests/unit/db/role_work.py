@@ -314,8 +314,12 @@ async def _live(desk: Desk) -> None:
     dead = replace(process, name=f"dead-{name}")
     long_ago = desk.now - 2 * HOUR
     await desk.owner.write(lambda c: processes.beat(c, dead, now=long_ago, until=long_ago))
-    async with Heartbeat(desk.database, process, clock=desk.clock).kept() as heartbeat:
+    passed = 0.0
+    made = Heartbeat(desk.database, process, clock=desk.clock, monotonic=lambda: passed)
+    async with made.kept() as heartbeat:
         assert [each.process.name for each in heartbeat.alive()] == [name]
+        passed += 3700
+        await heartbeat._look()
         await desk.database.write(lambda c: processes.beat(c, process, now=desk.now, until=desk.now + HOUR))
     assert await desk.owner.read(processes.every) == []
 
