@@ -20,18 +20,20 @@ from console.database import open_engine, warning_of_modes
 from console.graph import OpenedGraph, open_graph
 from console.loop import run_async
 from console.metrics_endpoint import serving_metrics
-from console.process import host_name, process_name
+from console.process import host_name, process_name, program_version
 from console.queues import open_queue
 from console.settings import Settings, SettingsError
 from db import schema
 from db.engine import Database
-from db.mailbox_calls import MailboxCalls
+from db.heartbeat import Heartbeat
 from db.messages import MessageStore
+from db.processes import Process
 from graph.client import GraphClient
 from graph.client_state import ClientStateKeys
 from graph.delta import DeltaReader
 from graph.folders import MailFolders
 from graph.messages import MailReader
+from graph.slots import LocalSlots, Slots
 from graph.subscriptions import SubscriptionClient
 from phrases import Phrase
 from processor.accounts import AccountDirectory, Holds
@@ -42,6 +44,7 @@ from processor.lifecycle import LifecycleDesk
 from processor.mailbox_actions import ActionTaker
 from processor.metrics import ProcessorMetrics
 from processor.process_pool import ProcessPool
+from processor.shares import ProcessShare
 from processor.silence import SilenceWatch
 from processor.tracing import TraceLog
 from processor.worker import Processor
@@ -132,6 +135,7 @@ async def run_roles(
     async with AsyncExitStack() as resources:
         wiring = await _Wiring.open(settings, roles, resources)
         await wiring.serve_metrics(resources)
+        await wiring.introduce(roles, resources)
         port = None
         works: list[tuple[str, Coroutine[Any, Any, None]]] = []
         if RECEIVER in roles:
@@ -180,6 +184,7 @@ class _Wiring:
         self._client_state_keys = keys
         self._random = SystemRandom()
         self._owner = process_name()
+        self._heartbeat: Heartbeat | None = None
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
@@ -219,6 +224,18 @@ class _Wiring:
         if port:
             await resources.enter_async_context(serving_metrics(self._registry, host, port))
 
+    async def introduce(self, roles: tuple[str, ...], resources: AsyncExitStack) -> None:
+        """Let the other processes know of this one, until the very end: it may use its share of calls as long."""
+        if self._gateway is None:
+            return
+        process = Process(self._owner, host_name(), roles, program_version(), utc_now())
+        self._heartbeat = await resources.enter_async_context(Heartbeat(self._gateway, process, clock=utc_now).kept())
+
+    def _cannot_process(self) -> bool:
+        """True of a processor that takes nothing now, as the others may take it for dead."""
+        heartbeat = self._heartbeat
+        return heartbeat is not None and PROCESSOR in heartbeat.process.roles and heartbeat.is_late
+
     async def listen(self, resources: AsyncExitStack) -> tuple[int, ServerCertificate | None]:
         """Start the receiver; its port, and its certificate unless it speaks plain HTTP.
 
@@ -239,6 +256,7 @@ class _Wiring:
             metrics=metrics,
             throttled=throttled,
             body_limits=BodyLimits(body_bytes=settings.receiver_body_limit_mb * 1024 * 1024),
+            is_useless=self._cannot_process,
         )
         listener = Listener(
             receiver.answer,
@@ -262,19 +280,21 @@ class _Wiring:
         work: list[tuple[str, Coroutine[Any, Any, None]]] = []
         if PROCESSOR not in roles and SUBSCRIPTIONS not in roles:
             return work
-        calls = MailboxCalls(self._database, owner=self._owner, clock=utc_now)
-        graph = await resources.enter_async_context(
-            open_graph(self._settings, await resources.enter_async_context(calls.kept()))
-        )
-        if PROCESSOR in roles:
+        share = None
+        if PROCESSOR in roles and self._heartbeat is not None:
+            share = ProcessShare(self._heartbeat, name=self._owner)
+        # A manager alone needs a call now and then: one at a time beside the processors' four, and Graph's 429 decides.
+        slots = LocalSlots(1) if share is None else Slots(share.of)
+        graph = await resources.enter_async_context(open_graph(self._settings, slots))
+        if share is not None:
             processes = await resources.enter_async_context(worker_processes())
-            work.append((PROCESSOR, self._process(graph.client, calls, processes, stop)))
+            work.append((PROCESSOR, self._process(graph.client, share, processes, stop)))
         if SUBSCRIPTIONS in roles:
             work.append((SUBSCRIPTIONS, self._manager(graph).run(stop)))
         return work
 
     async def _process(
-        self, graph: GraphClient, calls: MailboxCalls, processes: ProcessPool, stop: asyncio.Event
+        self, graph: GraphClient, share: ProcessShare, processes: ProcessPool, stop: asyncio.Event
     ) -> None:
         metrics = ProcessorMetrics(self._registry)
         store = MessageStore(self._database, clock=utc_now)
@@ -284,6 +304,7 @@ class _Wiring:
             self._database,
             ActionTaker(graph, clock=utc_now),
             directory,
+            share,
             clock=utc_now,
             random=self._random,
             metrics=metrics,
@@ -304,7 +325,7 @@ class _Wiring:
             Holds(self._database, clock=utc_now, random=self._random, metrics=metrics),
             LifecycleDesk(self._database),
             SilenceWatch(self._database),
-            calls,
+            share,
             TraceLog(self._database, host=host_name(), clock=utc_now, metrics=metrics),
             after_import,
             clock=utc_now,

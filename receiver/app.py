@@ -47,10 +47,15 @@ class Receiver:
         throttled: ThrottledLog,
         intake_limits: IntakeLimits | None = None,
         body_limits: BodyLimits | None = None,
+        is_useless: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`account_of`: the account a `clientState` proves, None when it proves nothing."""
+        """`account_of`: the account a `clientState` proves, None when it proves nothing.
+
+        `is_useless`: true while another role of this process can do nothing, for `/health/ready`.
+        """
         self._queue = queue
         self._account_of = account_of
+        self._is_useless = is_useless
         self._clock = clock
         self._metrics = metrics
         self._intake = Intake(queue, intake_limits or IntakeLimits(), metrics)
@@ -154,5 +159,10 @@ class Receiver:
         except (QueueUnavailable, TimeoutError) as exc:
             # The reason may name a file, a host or a certificate: it is for the log. This page is public.
             self._reports.not_ready(str(exc) or "no answer")
+            return web.json_response({"status": "unavailable"}, status=503)
+        if self._is_useless():
+            self._reports.not_ready(
+                "Another role of this process can do nothing; its own lines in the log have the reason."
+            )
             return web.json_response({"status": "unavailable"}, status=503)
         return web.json_response({"status": "ok"})

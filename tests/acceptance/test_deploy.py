@@ -104,6 +104,14 @@ def _without_system_package(package: str) -> None:
 # systemd
 
 
+@pytest.mark.parametrize("unit", _UNITS, ids=lambda unit: unit.stem)
+def test_a_unit_starts_after_the_clock_is_set(unit: Path) -> None:
+    """Leases and due times that a wrong clock wrote hold mail up."""
+    lines = [line.partition("=") for line in unit.read_text("utf-8").splitlines()]
+    for directive in ("Wants", "After"):
+        assert "time-sync.target" in next(value for name, _, value in lines if name == directive).split()
+
+
 @pytest.mark.parametrize("unit", _UNITS, ids=lambda unit: unit.name)
 def test_systemd_takes_the_unit(unit: Path, tmp_path: Path) -> None:
     """`systemd-analyze verify` finds nothing to say."""

@@ -106,6 +106,15 @@ async def test_no_other_method_validates(endpoint: Endpoint, method: str) -> Non
     assert (await endpoint.request(method, "/notifications?validationToken=abc")).status == 405
 
 
+async def test_it_is_not_ready_while_another_role_of_the_process_can_do_nothing(endpoint: Endpoint) -> None:
+    """What comes all the same is taken."""
+    endpoint.receiver._is_useless = lambda: True
+    answer = await endpoint.request("GET", "/health/ready")
+    assert (answer.status, json.loads(answer.body)) == (503, {"status": "unavailable"})
+    assert (await endpoint.request("GET", "/health/live")).status == 200
+    assert (await endpoint.deliver(item(endpoint.state()))).status == 202
+
+
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
 async def test_pages_are_read_by_get_only(endpoint: Endpoint, path: str) -> None:
     """POST, PUT and DELETE change nothing here."""
