@@ -45,6 +45,7 @@ _RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str]]] = {
     "tblEmailMessage":         ("",      "SIU",    "S",    "SIUD",  "S"),
     "tblEmailIdentity":        ("",      "I",      "",     "SID",   ""),
     "tblEmailDuplicate":       ("",      "SI",     "S",    "SID",   ""),
+    "tblEmailScan":            ("",      "SIUD",   "S",    "SID",   ""),
     "tblEmailSeen":            ("",      "SID",    "SD",   "SID",   ""),
     "tblEmailRecipient":       ("",      "I",      "",     "SID",   "S"),
     "tblEmailHeader":          ("",      "I",      "",     "SID",   "S"),

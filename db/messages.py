@@ -8,8 +8,9 @@ A copy of an imported message is not written again, see `db.copies`; one that is
 
 import contextlib
 import json
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import IO, Any, Final, TypeGuard
@@ -19,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 
 from db import after_import, copies, seen
 from db.contents import ContentDiffers, insert_with_content
-from db.copies import Copy, Features, Original
+from db.copies import Copy, Features, Original, Part
 from db.engine import Database
 from db.keys import are_among, in_queries
 from db.seen import SeenRecord
@@ -29,6 +30,8 @@ from groupcommit import GroupCommit
 from phrases import Phrase
 
 _MOST_IN_ONE_GROUP: Final = 50
+_NAMED_LACKING: Final = 3
+"""Attachments that are not here and are named each."""
 
 # The database's own, and what its driver or our column types say to a value they cannot convert.
 _REFUSALS: Final = (StatementError, UnicodeEncodeError, OverflowError, ContentDiffers)
@@ -42,6 +45,10 @@ class MessageRefused(Exception):
 
     def __init__(self, text: Phrase) -> None:
         super().__init__(text)
+
+
+class StoredContentKept(MessageRefused):
+    """What the mailbox holds now lacks content that is stored: the stored message stays as it is."""
 
 
 class Saved(Enum):
@@ -97,6 +104,17 @@ class AttachmentRecord:
     content_location: str | None = None
     parent_position: int | None = None
     origin: str = "graph"
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether Graph listed it; if not, it was unpacked from one that Graph listed."""
+        return self.parent_position is None
+
+    @property
+    def compared(self) -> Part:
+        """What makes it equal to that of a copy."""
+        digest = copies.part_digest(kind=self.kind, state=self.state, sha256=self.sha256, link=self.link)
+        return Part(self.file_name, self.size, digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +184,32 @@ class MessageRecord:
     """None: nobody asked for it."""
 
     @property
+    def letter(self) -> str:
+        """The digest of all but the attachments, made anew each time."""
+        return copies.letter_digest(
+            internet_message_id=self.internet_message_id,
+            sent=self.sent,
+            senders=(self.from_address, self.sender_address),
+            subject=self.subject,
+            body=self.body,
+        )
+
+    @property
     def features(self) -> Features:
-        """What its copies have, too."""
-        return Features(self.account_id, self.internet_message_id, self.received, self.size)
+        """What its copies have, too; made anew each time."""
+        content = copies.content_digest(self.letter, (part.compared for part in self.attachments if part.is_listed))
+        return Features(self.account_id, self.internet_message_id, self.received, content)
+
+    @property
+    def lacking(self) -> str | None:
+        """What was listed and is not here, for an operator; None: nothing."""
+        listed = [each for each in self.attachments if each.is_listed and each.state not in after_import.WHOLE]
+        found = [f"attachment {each.position + 1}: {each.state}" for each in listed[:_NAMED_LACKING]]
+        if len(listed) > _NAMED_LACKING:
+            found.append(f"attachments: {len(listed)} in all")
+        if self.original is not None and self.original.state != "stored":
+            found.append(f"original: {self.original.state}")
+        return ", ".join(found) or None
 
     @property
     def key(self) -> MessageKey:
@@ -223,9 +264,11 @@ class MessageStore:
         """Put the message and all below it in the place of what is there, in one transaction; `nMessageID` stays.
 
         When nothing was there it is written as `save` does; with `even_copy` also a copy, as a message of its own.
-        Readers see the old message or the new one, whole. What is to be done in the mailbox stays as it is.
+        Readers see the old message or the new one, whole. What is to be done in the mailbox stays as it is; where it
+        waited for what was not stored, and nothing is missing now, it is due.
 
         Raises:
+            StoredContentKept: content is stored that `record` lacks: the old one stays.
             MessageRefused: the database takes no such message, whenever it is tried; the old one stays.
             DatabaseUnavailable: nothing was written.
         """
@@ -347,7 +390,8 @@ def _save(
     # In one order for all: two who write the same messages wait for each other, and not both at once.
     ordered = [records[new[key]] for key in sorted(new)]
     to_import = [each for each in ordered if isinstance(each, MessageRecord)]
-    found = _Sorted(copies.originals(connection, [each.features for each in to_import]), even_copies=even_copies)
+    features = {each.key: each.features for each in to_import}
+    found = _Sorted(features, copies.originals(connection, list(features.values())), even_copies=even_copies)
     for each in to_import:
         results[new[each.key]] = found.add(each)
     _insert(connection, found, now, even_copies=even_copies)
@@ -362,28 +406,31 @@ def _save(
 class _Sorted:
     """Messages that are not known by their ids, with those apart that equal imported ones, or one another."""
 
-    def __init__(self, originals: Sequence[Original], *, even_copies: bool) -> None:
+    def __init__(
+        self, features: Mapping[MessageKey, Features], originals: Sequence[Original], *, even_copies: bool
+    ) -> None:
+        self.features = features
         self._originals = originals
         self._even_copies = even_copies
         self.new: list[MessageRecord] = []
-        self.copies: list[tuple[MessageRecord, MessageKey, str]] = []
-        """Each with the key of what it equals, and why."""
-        self._alike: dict[tuple[object, ...], list[tuple[Features, MessageKey]]] = {}
+        self.copies: list[tuple[MessageRecord, MessageKey]] = []
+        """Each with the key of what it equals."""
+        self._keys = {(each.features.account_id, each.graph_id) for each in originals}
+        self._first: dict[Features, MessageKey] = {}
         for each in originals:
             self._remember(each.features, (each.features.account_id, each.graph_id))
 
     def add(self, record: MessageRecord) -> Saved:
         """Sort the message in."""
-        alike = self._alike.get(_alike(record.features), ())
-        if any(key == record.key for _, key in alike):
+        if record.key in self._keys:
             return Saved.KNOWN  # written since we looked
-        for features, key in () if self._even_copies else alike:
-            reason = features.reason_to_equal(record.features)
-            if reason is not None:
-                self.copies.append((record, key, reason))
-                return Saved.COPY
+        features = self.features[record.key]
+        equal = None if self._even_copies else self._first.get(features)
+        if equal is not None:
+            self.copies.append((record, equal))
+            return Saved.COPY
         self.new.append(record)
-        self._remember(record.features, record.key)
+        self._remember(features, record.key)
         return Saved.NEW
 
     def numbers(self, written: dict[MessageKey, int]) -> dict[MessageKey, int]:
@@ -391,37 +438,42 @@ class _Sorted:
         return {(each.features.account_id, each.graph_id): each.message_id for each in self._originals} | written
 
     def _remember(self, features: Features, key: MessageKey) -> None:
-        self._alike.setdefault(_alike(features), []).append((features, key))
-
-
-def _alike(features: Features) -> tuple[object, ...]:
-    return (features.account_id, features.internet_message_id, features.received)
+        if features.are_telling:
+            self._first.setdefault(features, key)
 
 
 def _insert(connection: Connection, found: _Sorted, now: datetime, *, even_copies: bool) -> None:
     numbers: dict[MessageKey, int] = {}
     if found.new:
-        rows = [_message_row(each, now) | after_import.wanted(each.after_import, now) for each in found.new]
+        rows = [
+            _message_row(each, found.features[each.key], now)
+            | after_import.wanted(each.after_import, now, lacking=each.lacking)
+            for each in found.new
+        ]
         connection.execute(insert(message).inline(), rows)
         numbers = _numbers(connection, [each.key for each in found.new])
         if even_copies:
             for each in found.new:
-                copies.claim_anew(connection, numbers[each.key], each.features)
+                copies.claim_anew(connection, numbers[each.key], found.features[each.key])
         else:
-            copies.claim(connection, [(numbers[each.key], each.features) for each in found.new])
+            copies.claim(connection, [(numbers[each.key], found.features[each.key]) for each in found.new])
         _insert_children(connection, [(numbers[each.key], each) for each in found.new])
     numbers = found.numbers(numbers)
     copies.note(
         connection,
-        [Copy(*record.key, numbers[equal], seen=now, reason=reason) for record, equal, reason in found.copies],
+        [Copy(*record.key, numbers[equal], seen=now, reason=copies.SAME) for record, equal in found.copies],
     )
 
 
 def _replace(connection: Connection, record: MessageRecord, now: datetime, *, even_copy: bool) -> Saved:
     row = message.c
     key = (row.nAccountID == record.account_id) & (row.sGraphMessageID == record.graph_message_id)
+    features = record.features
+    lost_body = (
+        record.body is None and connection.scalar(select(row.nMessageID).where(key, row.sBody.is_not(None))) is not None
+    )
     # First of all: it locks the row, so that two who replace the same message do so one after the other.
-    found = connection.execute(update(message).where(key).values(_message_row(record, now))).rowcount
+    found = connection.execute(update(message).where(key).values(_message_row(record, features, now))).rowcount
     if not found:
         if even_copy:
             copies.forget(connection, record.account_id, record.graph_message_id)
@@ -429,23 +481,62 @@ def _replace(connection: Connection, record: MessageRecord, now: datetime, *, ev
         # Noted before, or by somebody else just now.
         return Saved.COPY if saved is Saved.KNOWN and copies.of_ids(connection, [record.key]) else saved
     message_id = connection.scalars(select(row.nMessageID).where(key)).one()
-    copies.claim_anew(connection, message_id, record.features)
-    for table in (recipient, header, attachment):
-        connection.execute(delete(table).where(table.c.nMessageID == message_id))
-    if not _keeps_original(connection, message_id, record.original):
-        connection.execute(delete(original).where(original.c.nMessageID == message_id))
-    else:
-        record = replace(record, original=None)
-    _insert_children(connection, [(message_id, record)])
+    _check_stored_content(connection, message_id, record, lost_body=lost_body)
+    _replace_children(connection, message_id, record, features, now)
     return Saved.REPLACED
 
 
-def _keeps_original(connection: Connection, message_id: int, new: OriginalRecord | None) -> bool:
-    """Whether the MIME that is there stays: nobody asked for another, or that could not be had."""
-    if new is None:
-        return True
-    there = select(original.c.nMessageID).where(original.c.nMessageID == message_id, original.c.biContent.is_not(None))
-    return new.content is None and connection.scalar(there) is not None
+def _replace_children(
+    connection: Connection, message_id: int, record: MessageRecord, features: Features, now: datetime
+) -> None:
+    """Put all below the message, whose row is locked, in the place of what is there."""
+    was_incomplete = after_import.is_incomplete(connection, message_id)
+    copies.claim_anew(connection, message_id, features)
+    for table in (recipient, header, attachment):
+        connection.execute(delete(table).where(table.c.nMessageID == message_id))
+    # Where nobody asked for another original, the one that is there stays.
+    if record.original is not None:
+        connection.execute(delete(original).where(original.c.nMessageID == message_id))
+    _insert_children(connection, [(message_id, record)])
+    if was_incomplete and not after_import.is_incomplete(connection, message_id):
+        after_import.resume(connection, message_id, now=now)
+
+
+def _check_stored_content(connection: Connection, message_id: int, new: MessageRecord, *, lost_body: bool) -> None:
+    """Refuse to put a message in the place of one of which more is stored."""
+    part, mime = attachment.c, original.c
+    stored = connection.execute(
+        select(part.sKind, part.sFileName).where(
+            part.nMessageID == message_id, part.nParentPosition.is_(None), part.biContent.is_not(None)
+        )
+    ).all()
+    lost = _lost([(row[0], row[1]) for row in stored], [each for each in new.attachments if each.is_listed])
+    reasons = [Phrase("the body")] if lost_body else []
+    if lost:
+        reasons.append(Phrase.counted("{n} attachment", "{n} attachments", n=lost))
+    if new.original is not None and new.original.content is None:
+        there = select(mime.nMessageID).where(mime.nMessageID == message_id, mime.biContent.is_not(None))
+        if connection.scalar(there) is not None:
+            reasons.append(Phrase("the original"))
+    if reasons:
+        raise StoredContentKept(
+            Phrase(
+                "The mailbox does not give now what is stored of the message: {what}. The stored message stays as it "
+                "is. Try again later.",
+                what=Phrase.joined(*reasons, by=", "),
+            )
+        )
+
+
+def _lost(stored: Sequence[tuple[str, str | None]], new: Sequence[AttachmentRecord]) -> int:
+    """How many stored attachments have no counterpart with content.
+
+    Those of one kind and name are counterparts. Where as many come as there were, one may have got another name.
+    """
+    come = Counter((each.kind, each.file_name) for each in new if each.content is not None)
+    missing = Counter((each.kind, each.file_name) for each in new if each.content is None)
+    by_name = sum(min(count, missing[name]) for name, count in (Counter(stored) - come).items())
+    return max(by_name, len(stored) - come.total())
 
 
 def _insert_children(connection: Connection, saved: list[tuple[int, MessageRecord]]) -> None:
@@ -491,7 +582,7 @@ def _insert_contents(
             insert_with_content(connection, table, row, held, size=size, key=key)
 
 
-def _message_row(record: MessageRecord, now: datetime) -> dict[str, Any]:
+def _message_row(record: MessageRecord, features: Features, now: datetime) -> dict[str, Any]:
     return {
         "nAccountID": record.account_id,
         "sGraphMessageID": record.graph_message_id,
@@ -520,6 +611,7 @@ def _message_row(record: MessageRecord, now: datetime) -> dict[str, Any]:
         "sParentFolderID": record.parent_folder_id,
         "sChangeKey": record.change_key,
         "nSize": record.size,
+        "sContentDigest": features.content,
     }
 
 

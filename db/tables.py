@@ -130,6 +130,8 @@ message = Table(
     Column("nAfterImportAttempts", Integer),
     # Until then it is some process's to do. Null: nothing is left to do.
     Column("dtAfterImportDue", UtcDateTime),
+    # SHA-256 of what a copy has in common, see db.copies. Null: not known, and then nothing is taken for a copy of it.
+    Column("sContentDigest", exact(64)),
     UniqueConstraint("nAccountID", "sGraphMessageID"),
     _one_of("sAfterImportState", "pending", "done", "failed", "gone"),
     Index("IX_tblEmailMessage_nAccountID_dtReceived", "nAccountID", "dtReceived"),
@@ -161,6 +163,26 @@ duplicate = Table(
     Column("sReason", Unicode(100), nullable=False),
     UniqueConstraint("nAccountID", "sGraphMessageID"),
     Index("IX_tblEmailDuplicate_nMessageID", "nMessageID"),
+    sqlite_autoincrement=True,
+)
+
+scan = Table(
+    "tblEmailScan",
+    metadata,
+    # A message in which Defender put placeholders in the place of attachments that it still scans, see db.scans.
+    Column("nScanID", identity(), primary_key=True, autoincrement=True),
+    Column("nAccountID", BigInteger, nullable=False),
+    Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH), nullable=False),
+    # SHA-256 of what the message has in common with the scanned one.
+    Column("sLetterDigest", exact(64), nullable=False),
+    Column("dtFirstSeen", UtcDateTime, nullable=False),
+    # Until then it waits to be imported with its files; it is imported without them after that.
+    Column("dtUntil", UtcDateTime, nullable=False),
+    # The message that was imported without its files. Null: it waits.
+    Column("nMessageID", ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE")),
+    UniqueConstraint("nAccountID", "sGraphMessageID"),
+    Index("IX_tblEmailScan_nAccountID_sLetterDigest", "nAccountID", "sLetterDigest"),
+    Index("IX_tblEmailScan_nMessageID", "nMessageID"),
     sqlite_autoincrement=True,
 )
 

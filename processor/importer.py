@@ -61,7 +61,8 @@ class Outcome:
     """The result; when the mailbox received the message, and of an imported one how many attachments came with it.
 
     `replaced_characters`: how many of its texts were no characters, and are U+FFFD in the database. `shortened_texts`:
-    how many were longer than their columns. `reason` and `rule`: of one that is only seen, what left it out.
+    how many were longer than their columns. `reason` and `rule`: of one that is only seen, what left it out. `lacking`:
+    what was listed and is not stored, so that what is to be done afterwards waits.
     """
 
     result: Result
@@ -71,6 +72,7 @@ class Outcome:
     shortened_texts: int = 0
     reason: str | None = None
     rule: str | None = None
+    lacking: str | None = None
 
 
 @dataclass(slots=True)
@@ -212,13 +214,14 @@ class Importer:
         if result in {Result.KNOWN, Result.DUPLICATE}:
             return Outcome(result, received=record.received)
         _tell_of_missing(record)
-        listed = sum(each.parent_position is None for each in attachments)
+        listed = sum(each.is_listed for each in attachments)
         return Outcome(
             result,
             listed,
             record.received,
             replaced_characters=texts.replaced,
             shortened_texts=texts.shortened,
+            lacking=record.lacking,
         )
 
     async def _left_out(self, record: SeenRecord) -> Outcome:
@@ -281,7 +284,7 @@ class Importer:
 
 def _tell_of_missing(record: MessageRecord) -> None:
     for each in record.attachments:
-        if each.parent_position is None and each.state in _NOT_STORED:
+        if each.is_listed and each.state in _NOT_STORED:
             log.warning("attachment_not_stored", position=each.position, state=each.state, detail=each.state_detail)
     original = record.original
     if original is not None and original.state in _NOT_STORED:

@@ -4,8 +4,9 @@ A processor may import the same message meanwhile; the database decides who was 
 """
 
 import asyncio
+import contextlib
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -15,7 +16,7 @@ import structlog
 from bus.notification import Notification, Source
 from db.errors import DatabaseUnavailable
 from db.messages import MessageStore
-from graph.errors import AccountError, GraphUnavailable, ItemError
+from graph.errors import AccountError, GraphUnavailable, ItemCorrupt, ItemError, RequestRejected
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from phrases import Phrase
@@ -104,6 +105,56 @@ class Tally:
                 self.gone += 1
 
 
+class MessageSelector:
+    """Finds the messages of a selection in the mailbox."""
+
+    def __init__(self, reader: MailReader, store: MessageStore) -> None:
+        self._reader = reader
+        self._store = store
+
+    async def pages(self, mailbox: Mailbox, folder: str, selection: Selection) -> AsyncIterator[list[str]]:
+        """Their immutable ids, page by page; one may come twice.
+
+        Raises:
+            GraphError, DatabaseUnavailable
+        """
+        if selection.ids:
+            yield await self._immutable(mailbox, selection.ids)
+        elif selection.internet_message_id is not None:
+            yield await self._named(mailbox, folder, selection.internet_message_id)
+        else:
+            link: str | None = None
+            while True:
+                page = await self._reader.folder_page(mailbox, folder, since=selection.since, link=link)
+                yield [each.message_id for each in page.items]
+                link = page.link
+                if link is None:
+                    break
+
+    async def _immutable(self, mailbox: Mailbox, ids: Sequence[str]) -> list[str]:
+        """The ids as the database keys them: by the other kind, a message would be imported a second time."""
+        known = await self._store.known([(mailbox.account_id, each) for each in ids])
+
+        async def translated(message_id: str) -> str:
+            if (mailbox.account_id, message_id) in known:
+                return message_id
+            try:
+                return await self._reader.immutable_id(mailbox, message_id)
+            except (ItemError, GraphUnavailable):
+                return message_id  # fetching it meets the same trouble, and tells
+
+        return list(await asyncio.gather(*map(translated, ids)))
+
+    async def _named(self, mailbox: Mailbox, folder: str, internet_message_id: str) -> list[str]:
+        """As Exchange writes it, in angle brackets; else as it was given, for mail that breaks the rules."""
+        bare = internet_message_id.removeprefix("<").removesuffix(">")
+        for spelt in dict.fromkeys((f"<{bare}>", internet_message_id)):
+            found = await self._reader.find(mailbox, folder, spelt)
+            if found:
+                return [each.message_id for each in found]
+        return []
+
+
 class OnDemandImport:
     """Imports what is selected, four messages at a time."""
 
@@ -118,7 +169,7 @@ class OnDemandImport:
         on_progress: Callable[[int, int], None] = lambda _done, _of: None,
     ) -> None:
         """`on_progress` is told of how many messages it is known what became of them, and how many are selected."""
-        self._reader = reader
+        self._selector = MessageSelector(reader, store)
         self._store = store
         self._importer = importer
         self._trace = trace
@@ -181,34 +232,9 @@ class OnDemandImport:
     ) -> Iterable[tuple[int, tuple[str, bool]]]:
         """The ids to import, numbered, each once, and whether they are new; what is imported already is counted."""
         wanted: dict[str, bool] = {}
-        if selection.ids:
-            await self._take(mailbox, await self._immutable(mailbox, selection.ids), wanted, tally, force=force)
-        elif selection.internet_message_id is not None:
-            found = await self._named(mailbox, folder, selection.internet_message_id)
-            await self._take(mailbox, found, wanted, tally, force=force)
-        else:
-            link: str | None = None
-            while True:
-                page = await self._reader.folder_page(mailbox, folder, since=selection.since, link=link)
-                await self._take(mailbox, [each.message_id for each in page.items], wanted, tally, force=force)
-                link = page.link
-                if link is None:
-                    break
+        async for ids in self._selector.pages(mailbox, folder, selection):
+            await self._take(mailbox, ids, wanted, tally, force=force)
         return enumerate(wanted.items())
-
-    async def _immutable(self, mailbox: Mailbox, ids: Sequence[str]) -> list[str]:
-        """The ids as the database keys them: by the other kind, a message would be imported a second time."""
-        known = await self._store.known([(mailbox.account_id, each) for each in ids])
-
-        async def translated(message_id: str) -> str:
-            if (mailbox.account_id, message_id) in known:
-                return message_id
-            try:
-                return await self._reader.immutable_id(mailbox, message_id)
-            except (ItemError, GraphUnavailable):
-                return message_id  # fetching it meets the same trouble, and tells
-
-        return list(await asyncio.gather(*map(translated, ids)))
 
     async def _take(
         self, mailbox: Mailbox, ids: Sequence[str], wanted: dict[str, bool], tally: Tally, *, force: bool
@@ -219,15 +245,6 @@ class OnDemandImport:
         tally.known += 0 if force else len(known)
         tally.selected += len(fresh)
         wanted.update((each, each not in known) for each in fresh if force or each not in known)
-
-    async def _named(self, mailbox: Mailbox, folder: str, internet_message_id: str) -> list[str]:
-        """As Exchange writes it, in angle brackets; else as it was given, for mail that breaks the rules."""
-        bare = internet_message_id.removeprefix("<").removesuffix(">")
-        for spelt in dict.fromkeys((f"<{bare}>", internet_message_id)):
-            found = await self._reader.find(mailbox, folder, spelt)
-            if found:
-                return [each.message_id for each in found]
-        return []
 
     # Importing.
 
@@ -271,13 +288,14 @@ class OnDemandImport:
         )
         message_id_of(asked)
 
-        async def once() -> Outcome:
+        async def once(*, last_attempt: bool) -> Outcome:
             return await self._importer.run(
                 mailbox,
                 message_id,
                 correlation=correlation,
                 progress=progress,
                 mail_filter=how.mail_filter,
+                last_attempt=last_attempt,
                 # Who waits for it at a terminal is told, and may try again; the message is the more important thing.
                 without_original=True,
                 replacing=how.replacing,
@@ -286,11 +304,9 @@ class OnDemandImport:
             )
 
         for _ in range(_FETCHES - 1):
-            try:
-                return await once()
-            except MessageChanged:
-                continue
-        return await once()
+            with contextlib.suppress(MessageChanged, ItemCorrupt, RequestRejected):
+                return await once(last_attempt=False)
+        return await once(last_attempt=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -360,7 +360,9 @@ class Processor:
             await self._settle_trouble(held, exc)
         else:
             await self._complete(held, notification, outcome)
-            if outcome.result is Result.IMPORTED:
+            if outcome.result is Result.IMPORTED and outcome.lacking is not None:
+                self._after_import.withheld(mailbox, message_id, then, outcome.lacking)
+            elif outcome.result is Result.IMPORTED:
                 self._after_import.soon(
                     mailbox.account_id, message_id, then, committed_after=held.attempt.progress.fetched or started
                 )

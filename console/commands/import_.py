@@ -2,8 +2,8 @@
 
 import asyncio
 import shlex
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from console.commands import Invocation, account_names, as_stored, example, pass_invocation, past_moment
+from console.confirmation import confirm
 from console.graph import open_graph
 from console.language import said
 from console.operators import audited
@@ -35,7 +36,7 @@ from db import accounts
 from db.accounts import Account
 from db.engine import Database
 from db.mailbox_calls import MailboxCalls
-from db.messages import MessageStore
+from db.messages import MessageKey, MessageStore
 from db.tables import GRAPH_ID_LENGTH
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
@@ -44,7 +45,7 @@ from processor.accounts import mail_filter_of
 from processor.attachments import AttachmentLimits
 from processor.importer import Importer
 from processor.metrics import ProcessorMetrics
-from processor.on_demand import OnDemandImport, Selection, Tally
+from processor.on_demand import MessageSelector, OnDemandImport, Selection, Tally
 from processor.tracing import TraceLog
 
 OnProgress = Callable[[int, int], None]
@@ -134,6 +135,7 @@ def _id(text: str, longest: int) -> str:
     help="Messages of the folder received at this time or later (ISO 8601; UTC unless it says otherwise).",
 )
 @click.option("--force", is_flag=True, help="Fetch what is imported already, too, and put it in the old one's place.")
+@click.option("--yes", is_flag=True, help="Do not ask, where --force is for more than one message.")
 @click.option("--json", "in_json", is_flag=True, help="Print the same data as JSON.")
 @pass_invocation
 def import_(
@@ -143,6 +145,7 @@ def import_(
     internet_message_id: str | None,
     since: datetime | None,
     force: bool,
+    yes: bool,
     in_json: bool,
 ) -> None:
     """Fetch now what a mailbox holds and the database lacks.
@@ -150,9 +153,11 @@ def import_(
     Without --id, --internet-message-id and --since that is everything in the account's folder, also what was received
     before the account imports (--import-since), but not what is so old that it was purged (db purge). It is done by
     this command, without the queue; a processor may be at work meanwhile. With --force each message keeps its
-    nMessageID, and readers see the old message or the new one. A copy of an imported message (the same internet message
-    id, time of receipt and size under another Graph id) is imported only with --id and --force: then as a message of
-    its own. So is what the account's filters leave out; what they left out before they were changed is looked at again.
+    nMessageID, and readers see the old message or the new one. Where the mailbox does not give something now that is
+    stored, the stored message stays as it is, and counts as failed. A copy of an imported message (the same internet
+    message id, time of receipt and content under another Graph id) is imported only with --id and --force: then as a
+    message of its own. So is what the account's filters leave out; what they left out before they were changed is
+    looked at again.
 
     What --after-import says is done by a running processor, a few minutes later, to what is still in the folder.
 
@@ -161,6 +166,8 @@ def import_(
     if (bool(ids), internet_message_id is not None, since is not None).count(True) > 1:
         raise wrong_usage(Phrase("Say which messages: by --id, or --internet-message-id, or --since."))
     order = _Order(name, Selection(ids, internet_message_id, since), force)
+    if force and not yes and len(set(ids)) != 1:
+        _ask(invocation, order)
     with _progress() as on_progress:
         account, tally = asyncio.run(_imported(invocation, order, on_progress))
     _print(account, tally, in_json=in_json)
@@ -169,72 +176,107 @@ def import_(
         raise failure(reason)
 
 
-async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgress) -> tuple[Account, Tally]:
-    clock = invocation.clock
+def _ask(invocation: Invocation, order: _Order) -> None:
+    """Ask before more than one message is put in the place of another."""
+    count = asyncio.run(_known(invocation, order))
+    if count > 1:
+        confirm(
+            Phrase(
+                "Fetch {count} messages of account {name!r} anew that are imported already, and put each in the place "
+                "of the stored one?",
+                count=count,
+                name=order.name,
+            ),
+            yes=False,
+        )
+
+
+async def _known(invocation: Invocation, order: _Order) -> int:
+    """How many of the messages that the operator asks for are imported."""
+    async with _opened(invocation, order.name) as opened:
+        account = opened.account
+        mailbox = Mailbox.of(account.account_id, account.settings)
+        selector = MessageSelector(opened.reader, opened.store)
+        found: set[MessageKey] = set()
+        async for ids in selector.pages(mailbox, account.settings.folder, _without_purged(order.selection, account)):
+            found |= await opened.store.known([(account.account_id, each) for each in ids], even_seen=False)
+        return len(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The account that the operator names, and what its messages are read with and written by."""
+
+    account: Account
+    database: Database
+    reader: MailReader
+    store: MessageStore
+
+
+@asynccontextmanager
+async def _opened(invocation: Invocation, name: str) -> AsyncIterator[_Opened]:
     with invocation.gateway() as engine:
         async with AsyncExitStack() as resources:
             database = Database(engine)
             resources.push_async_callback(database.close)
-            account = await database.read(lambda connection: accounts.by_name(connection, order.name))
-            if not account.enabled:
-                tell(Phrase("The account {name!r} is disabled. This imports all the same.", name=order.name))
-            calls = MailboxCalls(database, owner=process_name(), clock=clock)
+            account = await database.read(lambda connection: accounts.by_name(connection, name))
+            calls = MailboxCalls(database, owner=process_name(), clock=invocation.clock)
             slots = await resources.enter_async_context(calls.kept())
             graph = await resources.enter_async_context(open_graph(invocation.settings, slots))
-            reader = MailReader(graph.client)
-            store = MessageStore(database, clock=clock)
+            store = MessageStore(database, clock=invocation.clock)
             resources.push_async_callback(store.close)
-            trace = TraceLog(
-                database,
-                host=host_name(),
-                clock=clock,
-                metrics=ProcessorMetrics(CollectorRegistry()),
+            yield _Opened(account, database, MailReader(graph.client), store)
+
+
+async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgress) -> tuple[Account, Tally]:
+    clock, settings = invocation.clock, invocation.settings
+    async with _opened(invocation, order.name) as opened, AsyncExitStack() as resources:
+        account, database = opened.account, opened.database
+        if not account.enabled:
+            tell(Phrase("The account {name!r} is disabled. This imports all the same.", name=order.name))
+        trace = TraceLog(database, host=host_name(), clock=clock, metrics=ProcessorMetrics(CollectorRegistry()))
+        trace.start()
+        resources.push_async_callback(trace.close)
+        importer = Importer(
+            opened.reader,
+            opened.store,
+            clock=clock,
+            headers=settings.internet_headers,
+            limits=AttachmentLimits(settings.attachment_limit_mb, settings.message_limit_mb),
+            keep_mime=settings.keep_mime,
+        )
+        work = OnDemandImport(opened.reader, opened.store, importer, trace, clock=clock, on_progress=on_progress)
+        tally = Tally()
+        selection = _without_purged(order.selection, account)
+        if selection != order.selection:
+            tell(
+                Phrase(
+                    "Mail received before {since:%Y-%m-%d %H:%M:%S} UTC was purged, and is left out; --since brings it "
+                    "back.",
+                    since=selection.since,
+                )
             )
-            trace.start()
-            resources.push_async_callback(trace.close)
-            settings = invocation.settings
-            limits = AttachmentLimits(settings.attachment_limit_mb, settings.message_limit_mb)
-            importer = Importer(
-                reader,
-                store,
-                clock=clock,
-                headers=settings.internet_headers,
-                limits=limits,
-                keep_mime=settings.keep_mime,
-            )
-            work = OnDemandImport(reader, store, importer, trace, clock=clock, on_progress=on_progress)
-            tally = Tally()
-            mailbox = Mailbox.of(account.account_id, account.settings)
-            selection = _without_purged(order.selection, account)
-            mail_filter = mail_filter_of(account.settings)
-            async with audited(database, action="import", selection=str(order), clock=clock) as audit:
-                try:
-                    await work.run(
-                        mailbox,
-                        account.settings.folder,
-                        selection,
-                        tally,
-                        force=order.force,
-                        mail_filter=mail_filter,
-                        then=account.settings.after_import,
-                    )
-                finally:
-                    audit.messages = tally.written
-            return account, tally
+        async with audited(database, action="import", selection=str(order), clock=clock) as audit:
+            try:
+                await work.run(
+                    Mailbox.of(account.account_id, account.settings),
+                    account.settings.folder,
+                    selection,
+                    tally,
+                    force=order.force,
+                    mail_filter=mail_filter_of(account.settings),
+                    then=account.settings.after_import,
+                )
+            finally:
+                audit.messages = tally.written
+        return account, tally
 
 
 def _without_purged(selection: Selection, account: Account) -> Selection:
     """Who selects nothing means all that is kept; who names a message, or a time, means that."""
     if selection != Selection() or account.purged_before is None:
         return selection
-    since = account.purged_before
-    tell(
-        Phrase(
-            "Mail received before {since:%Y-%m-%d %H:%M:%S} UTC was purged, and is left out; --since brings it back.",
-            since=since,
-        )
-    )
-    return Selection(since=since)
+    return Selection(since=account.purged_before)
 
 
 @contextmanager

@@ -380,7 +380,7 @@ def _commands(desk: Desk) -> list[list[str]]:
         ["accounts", "show", name],
         ["accounts", "retry-actions", name],
         ["accounts", "disable", name],
-        ["accounts", "remove", name],
+        ["accounts", "remove", name, "--yes"],
         ["queue", "status"],
         ["queue", "check"],
         ["queue", "list", "--dead-letters"],
