@@ -18,11 +18,13 @@ from typing import IO, Any, Final, TypeGuard
 from sqlalchemy import Connection, Table, delete, insert, literal_column, or_, select, union_all, update
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from db import after_import, copies, seen
+from db import after_import, copies, scans, seen
 from db.contents import ContentDiffers, insert_with_content
 from db.copies import Copy, Features, Original, Part
 from db.engine import Database
 from db.keys import are_among, in_queries
+from db.locking import by_row
+from db.scans import Scan
 from db.seen import SeenRecord
 from db.tables import attachment, duplicate, header, message, original, recipient
 from db.tables import seen as seen_table
@@ -182,6 +184,8 @@ class MessageRecord:
     after_import: str | None = None
     original: OriginalRecord | None = None
     """None: nobody asked for it."""
+    has_placeholders: bool = False
+    """Defender has not given its attachments free."""
 
     @property
     def letter(self) -> str:
@@ -251,6 +255,14 @@ class MessageStore:
         """
         # A large one alone: the others would wait for it.
         return _told((await (self._write([record]) if record.streams else self._group.submit([record])))[0])
+
+    async def note_scan(self, found: Scan) -> None:
+        """Record that the message waits for its attachments.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        await self._database.write(lambda connection: scans.note(connection, found))
 
     async def note_seen(self, record: SeenRecord) -> Saved:
         """Record that the message was left out, and why now, unless it is imported; it is known from then on.
@@ -380,6 +392,7 @@ def _save(
     *,
     even_copies: bool = False,
 ) -> list[Saved]:
+    scans.lock(connection, [each.key for each in records if isinstance(each, MessageRecord) and each.has_placeholders])
     places = _places(connection, [record.key for record in records])
     results = [Saved.KNOWN] * len(records)
     new: dict[MessageKey, int] = {}
@@ -390,11 +403,23 @@ def _save(
     # In one order for all: two who write the same messages wait for each other, and not both at once.
     ordered = [records[new[key]] for key in sorted(new)]
     to_import = [each for each in ordered if isinstance(each, MessageRecord)]
+    scanned = {} if even_copies else _scanned(connection, to_import, now)
+    for each in to_import:
+        awaited = scanned.get(each.key)
+        if awaited is not None and awaited.message_id is not None:
+            _take_over(connection, awaited, awaited.message_id, each, now)
+            results[new[each.key]] = Saved.REPLACED
+    to_import = [each for each in to_import if results[new[each.key]] is not Saved.REPLACED]
     features = {each.key: each.features for each in to_import}
     found = _Sorted(features, copies.originals(connection, list(features.values())), even_copies=even_copies)
     for each in to_import:
         results[new[each.key]] = found.add(each)
-    _insert(connection, found, now, even_copies=even_copies)
+    numbers = _insert(connection, found, now, even_copies=even_copies)
+    for each in found.new:
+        if each.has_placeholders:
+            scans.imported(connection, each.key, numbers[each.key])
+        elif each.key in scanned:
+            _resolve(connection, scanned[each.key], each.key, numbers[each.key], now)
     seen.forget(connection, [each.key for each in ordered if each.key in places])
     left_out = [each for each in ordered if isinstance(each, SeenRecord)]
     seen.note(connection, left_out)
@@ -442,7 +467,43 @@ class _Sorted:
             self._first.setdefault(features, key)
 
 
-def _insert(connection: Connection, found: _Sorted, now: datetime, *, even_copies: bool) -> None:
+def _scanned(connection: Connection, records: Sequence[MessageRecord], now: datetime) -> dict[MessageKey, Scan]:
+    """Which of these take the place of messages with placeholders, each of one."""
+    letters = {
+        each.key: (each.account_id, each.letter)
+        for each in records
+        if each.attachments and each.internet_message_id and not each.has_placeholders
+    }
+    waiting = scans.of_letters(connection, set(letters.values()), now=now) if letters else []
+    found: dict[MessageKey, Scan] = {}
+    for key, letter in letters.items():
+        alike = [each for each in waiting if (each.account_id, each.letter) == letter]
+        # Changed in its place, it is the same message still.
+        place = next((each for each in alike if each.key == key), alike[0] if alike else None)
+        if place is not None:
+            found[key] = place
+            waiting.remove(place)
+    return found
+
+
+def _take_over(connection: Connection, place: Scan, message_id: int, record: MessageRecord, now: datetime) -> None:
+    """Put the scanned message in the place of the one that was imported without its files; `nMessageID` stays."""
+    features = record.features
+    row = _message_row(record, features, now)
+    connection.execute(by_row(update(message).where(message.c.nMessageID == message_id).values(row)))
+    _replace_children(connection, message_id, record, features, now)
+    _resolve(connection, place, record.key, message_id, now)
+
+
+def _resolve(connection: Connection, place: Scan, key: MessageKey, message_id: int, now: datetime) -> None:
+    """What had placeholders is known from now on as what the scanned message is."""
+    scans.forget(connection, place.key)
+    if place.key != key:
+        copies.note(connection, [Copy(*place.key, message_id, seen=now, reason=copies.SCANNED)])
+
+
+def _insert(connection: Connection, found: _Sorted, now: datetime, *, even_copies: bool) -> dict[MessageKey, int]:
+    """Write what is new, and note copies; `nMessageID` of what was written, and of what it may equal."""
     numbers: dict[MessageKey, int] = {}
     if found.new:
         rows = [
@@ -463,6 +524,7 @@ def _insert(connection: Connection, found: _Sorted, now: datetime, *, even_copie
         connection,
         [Copy(*record.key, numbers[equal], seen=now, reason=copies.SAME) for record, equal in found.copies],
     )
+    return numbers
 
 
 def _replace(connection: Connection, record: MessageRecord, now: datetime, *, even_copy: bool) -> Saved:

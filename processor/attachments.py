@@ -7,6 +7,7 @@ larger than `IN_MEMORY` waits in a temporary file until it is in the database.
 import asyncio
 import base64
 import hashlib
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -30,6 +31,11 @@ _BEFORE_THE_BEGINNING: Final = b"\xef\xbb\xbf \t\r\n"
 _HEAD_BYTES: Final = 64
 _WORD_LENGTH: Final = 100
 _NO_ID: Final = "MalformedAttachmentId: it cannot be asked for by the id that Graph gave it."
+# As Graph lists them, and as KB 4522769 of Microsoft quotes an older one; the letter case differs.
+_PLACEHOLDER: Final = re.compile(
+    r"\s*(?:atp|safe\s+attachments?)\s+scan\s+in\s+progress\s*(?:\.(?:eml|msg))?\s*", re.IGNORECASE
+)
+_NOT_SCANNED: Final = "ScanInProgress: Defender had not given it free; a placeholder stands in its place."
 _EXTENSIONS: Final = {"message": ".eml", "event": ".ics", "contact": ".vcf"}
 _NEVER_TO_BE_HAD: Final = frozenset({"errormimecontentconversionfailed"})
 """Codes of Graph, in lower case, for what no later attempt can change."""
@@ -43,6 +49,10 @@ class AttachmentLimits:
 
     attachment_mb: int = 150
     message_mb: int = 150
+
+
+class PlaceholdersFound(Exception):
+    """Placeholders stand in the place of attachments that Defender still scans."""
 
 
 class _NoId(Exception):
@@ -84,6 +94,7 @@ class AttachmentFetcher:
         texts: Texts,
         *,
         last_attempt: bool = False,
+        even_placeholders: bool = False,
     ) -> list[AttachmentRecord]:
         """Everything Graph lists, in its order, and then what was unpacked from it.
 
@@ -92,10 +103,13 @@ class AttachmentFetcher:
 
         Raises:
             ItemGone: the message itself is gone.
+            PlaceholdersFound: Defender still scans some of them; with `even_placeholders` these are rows that say so.
             MessageChanged: there are other attachments now than those that were listed, or one of them is not there.
             GraphError: also what Exchange says of one attachment, unless it is the last attempt.
         """
         listed, whole = await self._listed(mailbox, message_id, message)
+        if not even_placeholders and any(map(is_placeholder, listed)):
+            raise PlaceholdersFound
         order = _Order(
             self._reader, mailbox, message_id, listed, self._limits, files, whole=whole, last_attempt=last_attempt
         )
@@ -146,6 +160,8 @@ class _Order:
     async def record(self, position: int, entry: Json, texts: Texts) -> AttachmentRecord:
         """The row of one attachment, whatever Graph makes of it."""
         kind = kind_of(entry)
+        if is_placeholder(entry):
+            return replace(_row(position, entry, kind or "file", texts), state="unreadable", state_detail=_NOT_SCANNED)
         if kind is None:
             row = _row(position, entry, "file", texts)
             return replace(row, state="unreadable", state_detail=texts.take(_unknown_type(entry)))
@@ -224,6 +240,12 @@ class _Order:
             if not self._ids.issuperset(self._listed_now):
                 raise MessageChanged(f"The attachments changed while the message was being fetched: {gone}") from gone
         return self._listed_now
+
+
+def is_placeholder(entry: Json) -> bool:
+    """Whether Defender put it in the place of an attachment that it still scans (Dynamic Delivery)."""
+    name = entry.get("name")
+    return isinstance(name, str) and _PLACEHOLDER.fullmatch(name) is not None
 
 
 def _id_of(entry: Json) -> str:

@@ -1,6 +1,7 @@
 """What the processor itself finds wrong with a delivery; trouble at Graph and in the database has types of its own."""
 
 import traceback
+from datetime import timedelta
 
 from graph.errors import AccountError
 from phrases import Phrase
@@ -16,6 +17,14 @@ class Unprocessable(Exception):
 
 class MessageChanged(Exception):
     """The message changed while it was being fetched; from the start again."""
+
+
+class ScanInProgress(Exception):
+    """Defender still scans attachments of the message: placeholders stand in their place. Ask again after `delay`."""
+
+    def __init__(self, description: Phrase, delay: timedelta) -> None:
+        super().__init__(description)
+        self.delay = delay
 
 
 class FiltersInvalid(AccountError):

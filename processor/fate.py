@@ -11,9 +11,9 @@ from bus.queue import Delivery
 from db.messages import MessageRefused
 from graph.errors import GraphError, GraphUnavailable
 from phrases import Phrase
-from processor.errors import MessageChanged, Unprocessable
+from processor.errors import MessageChanged, ScanInProgress, Unprocessable
 
-FORESEEN: Final = (GraphError, MessageChanged, MessageRefused, Unprocessable, UnreadableNotification)
+FORESEEN: Final = (GraphError, MessageChanged, MessageRefused, ScanInProgress, Unprocessable, UnreadableNotification)
 """Errors whose text was written for an operator."""
 
 _PATIENCE: Final = timedelta(hours=24)

@@ -2,10 +2,11 @@
 
 import asyncio
 import dataclasses
+import functools
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
@@ -13,14 +14,15 @@ import structlog
 
 from bus.notification import Notification
 from db.messages import AttachmentRecord, MessageRecord, MessageStore, OriginalRecord, Saved
+from db.scans import Scan
 from db.seen import SeenRecord
 from db.tables import GRAPH_ID_LENGTH
 from graph.errors import ItemGone
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from phrases import Phrase
-from processor.attachments import AttachmentFetcher, AttachmentLimits
-from processor.errors import Unprocessable
+from processor.attachments import AttachmentFetcher, AttachmentLimits, PlaceholdersFound
+from processor.errors import ScanInProgress, Unprocessable
 from processor.filters import MailFilter
 from processor.headers import NAMES, Kept
 from processor.mapping import Json, Texts, facts_of, may_have_attachments, message_record, seen_record
@@ -32,6 +34,9 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 # A 404 right after a notification is normal (graph.md, section 11): Exchange replicates.
 _GONE_AGAIN_AFTER_SECONDS: Final = (0.5, 2.0)
 _NOT_STORED: Final = frozenset({"too_large", "unreadable", "gone"})
+_SCANNED_WITHIN: Final = timedelta(minutes=30)
+_SCAN_LOOKS: Final = (timedelta(seconds=15), timedelta(minutes=1))
+"""The shortest and the longest time between two looks at a message that Defender scans."""
 _SOON_LAID_OUT: Final = 4096
 """Characters of HTML that become text in less time than a thread takes to begin."""
 
@@ -160,6 +165,7 @@ class Importer:
         then: str | None = None,
         last_attempt: bool = False,
         without_original: bool = False,
+        first_seen: datetime | None = None,
     ) -> Outcome:
         """Fetch the message with everything below it, and commit it whole. `progress` is told how far that came.
 
@@ -169,7 +175,11 @@ class Importer:
         `processor.after_import`. On the `last_attempt` an attachment that Exchange cannot open is left out, with a row
         that says so; `without_original`, an original that Graph does not give is.
 
+        Attachments that Defender still scans are waited for until 30 minutes after the message was received, or after
+        `first_seen` (None: now) where that was earlier.
+
         Raises:
+            ScanInProgress: nothing was written; ask again later.
             GraphError, MessageChanged, Unprocessable, MessageRefused, DatabaseUnavailable: nothing was written.
         """
         progress = progress or Progress()
@@ -184,17 +194,25 @@ class Importer:
         if why is not None:
             return await self._left_out(seen_record(mailbox.account_id, message_id, message, why, seen=self._clock()))
         texts = Texts()
+        even_placeholders = False
         with ExitStack() as files:
+            below = functools.partial(
+                self._below,
+                mailbox,
+                message_id,
+                message,
+                files,
+                texts,
+                last_attempt=last_attempt,
+                without_original=without_original,
+            )
             try:
-                attachments, original = await self._below(
-                    mailbox,
-                    message_id,
-                    message,
-                    files,
-                    texts,
-                    last_attempt=last_attempt,
-                    without_original=without_original,
-                )
+                try:
+                    attachments, original = await below(even_placeholders=False)
+                except PlaceholdersFound:
+                    await self._wait_for_scan(mailbox, message_id, message, first_seen)
+                    even_placeholders = True
+                    attachments, original = await below(even_placeholders=True)
             except ItemGone:
                 return Outcome(Result.GONE)
             progress.fetched = self._clock()
@@ -208,7 +226,11 @@ class Importer:
                 headers=self._headers,
             )
             record = dataclasses.replace(
-                record, body_text=await self._readable(record), after_import=then, original=original
+                record,
+                body_text=await self._readable(record),
+                after_import=then,
+                original=original,
+                has_placeholders=even_placeholders,
             )
             result = _RESULTS[await self._written(record, replacing=replacing, even_copy=even_copy)]
         if result in {Result.KNOWN, Result.DUPLICATE}:
@@ -223,6 +245,29 @@ class Importer:
             shortened_texts=texts.shortened,
             lacking=record.lacking,
         )
+
+    async def _wait_for_scan(
+        self, mailbox: Mailbox, message_id: str, message: Json, first_seen: datetime | None
+    ) -> None:
+        """Have it asked for again, or return when it waited for long enough; the row tells the scanned one of it.
+
+        Raises:
+            ScanInProgress
+        """
+        now = self._clock()
+        letter = message_record(mailbox.account_id, message_id, message, [], correlation="", texts=Texts())
+        met = min(each for each in (first_seen, letter.received, now) if each is not None)
+        until = met + _SCANNED_WITHIN
+        await self._store.note_scan(Scan(*letter.key, letter.letter, now, until))
+        if now < until:
+            raise ScanInProgress(
+                Phrase(
+                    "Defender still scans attachments of the message (Dynamic Delivery). It is imported with them, or "
+                    "at {until:%Y-%m-%d %H:%M} UTC without.",
+                    until=until,
+                ),
+                min(max((now - met) / 2, _SCAN_LOOKS[0]), _SCAN_LOOKS[1], until - now),
+            )
 
     async def _left_out(self, record: SeenRecord) -> Outcome:
         result = _RESULTS[await self._store.note_seen(record)]
@@ -240,12 +285,19 @@ class Importer:
         *,
         last_attempt: bool,
         without_original: bool,
+        even_placeholders: bool,
     ) -> tuple[list[AttachmentRecord], OriginalRecord | None]:
         """Attachments, and the original where it is asked for."""
         attachments: list[AttachmentRecord] = []
         if may_have_attachments(message):
             attachments = await self._attachments.fetch(
-                mailbox, message_id, message, files, texts, last_attempt=last_attempt
+                mailbox,
+                message_id,
+                message,
+                files,
+                texts,
+                last_attempt=last_attempt,
+                even_placeholders=even_placeholders,
             )
         if self._originals is None:
             return attachments, None

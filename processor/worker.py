@@ -22,7 +22,7 @@ from graph.mailbox import Mailbox
 from phrases import Phrase
 from processor.accounts import AccountDirectory, Holds
 from processor.after_import import AfterImport
-from processor.errors import Unprocessable, where_of
+from processor.errors import ScanInProgress, Unprocessable, where_of
 from processor.fate import FORESEEN, MOST_ATTEMPTS, MOST_TIMEOUTS, DeadLetter, Retry, fate_of
 from processor.importer import Importer, Outcome, Result, message_id_of
 from processor.lifecycle import LifecycleDesk, LifecycleEvent, lifecycle_event_of
@@ -39,6 +39,7 @@ _LONGEST_PAUSE_SECONDS: Final = 15.0
 _DATABASE_TROUBLE: Final = Retry(timedelta(seconds=5), counted=False, cause="DatabaseUnavailable")
 _EVENTS: Final = {
     Result.IMPORTED: "message_imported",
+    Result.REPLACED: "message_replaced",
     Result.KNOWN: "message_known",
     Result.DUPLICATE: "message_duplicate",
     Result.SEEN: "message_left_out",
@@ -344,13 +345,17 @@ class Processor:
                 last_attempt=held.delivery.delivery_count >= MOST_ATTEMPTS,
                 without_original=held.delivery.delivery_count >= MOST_TIMEOUTS,
                 then=then,
+                first_seen=notification.received,
             )
             await self._holds.release(mailbox)
-            if outcome.result in {Result.IMPORTED, Result.DUPLICATE, Result.SEEN}:
+            if outcome.result in {Result.IMPORTED, Result.REPLACED, Result.DUPLICATE, Result.SEEN}:
                 await self._silence.imported(notification, message_id, outcome.received)
             elif outcome.result is Result.KNOWN:
                 key = (notification.account_id, message_id)
                 await self._silence.arrived({key: notification}, [key])
+        except ScanInProgress as exc:
+            await self._holds.release(mailbox)
+            await self._wait_for_scan(held, exc)
         except AccountError as exc:
             await self._wait_with_account(held, await self._holds.hold(mailbox, exc), exc)
         except DatabaseUnavailable as exc:
@@ -400,6 +405,13 @@ class Processor:
         self._metrics.deliveries.labels("waiting").inc()
         self._trace.ended(held.attempt, "waiting", reason=_name_of(exc), detail=_told_of(exc), may_repeat=True)
         log.debug("delivery_waits_for_account", seconds=delay.total_seconds())
+
+    async def _wait_for_scan(self, held: _Held, exc: ScanInProgress) -> None:
+        held.keep = True
+        await self._queue.abandon(held.delivery, delay=exc.delay, counted=False)
+        self._metrics.deliveries.labels("scanning").inc()
+        self._trace.ended(held.attempt, "scanning", reason=_name_of(exc), detail=_told_of(exc), may_repeat=True)
+        log.info("delivery_waits_for_scan", seconds=exc.delay.total_seconds())
 
     async def _defer(self, held: _Held, delay: timedelta) -> None:
         held.keep = True

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from bus.notification import Notification, Source
 from bus.queue import NotificationSender
-from db import accounts, copies, messages, retention, seen
+from db import accounts, copies, messages, retention, scans, seen
 from db.accounts import EVERYTHING, Account
 from db.engine import Database
 from db.messages import ImportedRow
@@ -40,9 +40,9 @@ class Tally:
 
     `missing`: in the folder, not in the database; `under_way`: so many of them were received after `young_since`, three
     minutes before the beginning. `queued`: so many of the missing. `copies`: in the folder, not imported because they
-    equal messages that are; `seen`: because the account's filters left them out. `elsewhere`: in the database, not in
-    the folder; `moved` and `deleted` say where those are, None: not looked up, because importing moves or deletes what
-    it imports.
+    equal messages that are; `scanning`: because Defender still scans their attachments; `seen`: because the account's
+    filters left them out. `elsewhere`: in the database, not in the folder; `moved` and `deleted` say where those are,
+    None: not looked up, because importing moves or deletes what it imports.
     """
 
     since: datetime | None
@@ -56,6 +56,7 @@ class Tally:
     elsewhere: int = 0
     copies: int = 0
     seen: int = 0
+    scanning: int = 0
     moved: int | None = None
     deleted: int | None = None
 
@@ -119,6 +120,7 @@ class Verification:
         await self._compare(account, place, tally)
         tally.copies = await self._struck(account.account_id, copies.ids_of_account)
         tally.seen = await self._struck(account.account_id, seen.ids_of_account)
+        tally.scanning = await self._struck_scanning(account.account_id)
         await self._see_to_missing(account, tally, repair=repair)
         return tally
 
@@ -159,6 +161,12 @@ class Verification:
             after = ids[-1]
             struck += len(ids) - len(self._findings.strike(ids))
         return struck
+
+    async def _struck_scanning(self, account_id: int) -> int:
+        """As `_struck`, of what waits for its attachments: a processor has it in the queue."""
+        now = self._clock()
+        ids = await self._database.read(lambda connection: scans.waiting(connection, account_id, now=now))
+        return len(ids) - len(self._findings.strike(ids))
 
     async def _ids(self, account_id: int, ids_of_account: _IdsOfAccount, after: str) -> list[str]:
         return await self._database.read(

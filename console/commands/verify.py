@@ -187,6 +187,8 @@ def _columns(account: Account, tally: Tally) -> list[Column]:
         )
     if tally.seen:
         columns.append(Column("seen", Phrase("Left out by filters")))
+    if tally.scanning:
+        columns.append(Column("scanning", Phrase("Wait for Defender's scan")))
     if tally.moved is None:
         columns.append(
             Column(

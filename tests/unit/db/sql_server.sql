@@ -10,8 +10,6 @@ DELETE FROM [tblEmailAttachment] WHERE [tblEmailAttachment].[nMessageID] = :nMes
 GO
 DELETE FROM [tblEmailAttachment] WITH (ROWLOCK) WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
 GO
-DELETE FROM [tblEmailDuplicate] WHERE [tblEmailDuplicate].[nAccountID] = :nAccountID_1 AND [tblEmailDuplicate].[sGraphMessageID] = :sGraphMessageID_1
-GO
 DELETE FROM [tblEmailHeader] WHERE [tblEmailHeader].[nMessageID] = :nMessageID_1
 GO
 DELETE FROM [tblEmailHeader] WITH (ROWLOCK) WHERE [tblEmailHeader].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
@@ -20,9 +18,13 @@ DELETE FROM [tblEmailIdentity] WHERE [tblEmailIdentity].[nMessageID] = :nMessage
 GO
 DELETE FROM [tblEmailMessage] WITH (ROWLOCK) WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
 GO
+DELETE FROM [tblEmailOriginal] WHERE [tblEmailOriginal].[nMessageID] = :nMessageID_1
+GO
 DELETE FROM [tblEmailRecipient] WHERE [tblEmailRecipient].[nMessageID] = :nMessageID_1
 GO
 DELETE FROM [tblEmailRecipient] WITH (ROWLOCK) WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
+GO
+DELETE FROM [tblEmailScan] WITH (ROWLOCK) WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[sGraphMessageID] = :sGraphMessageID_1
 GO
 DELETE FROM [tblEmailSeen] WHERE [tblEmailSeen].[nAccountID] = :nAccountID_1 AND [tblEmailSeen].[sGraphMessageID] = :sGraphMessageID_1
 GO
@@ -64,13 +66,13 @@ INSERT INTO [tblEmailDuplicate] ([nDuplicateID], [nAccountID], [sGraphMessageID]
 GO
 INSERT INTO [tblEmailHeader] ([nMessageID], [nPosition], [sName], [sValue]) VALUES (:nMessageID, :nPosition, :sName, :sValue)
 GO
-INSERT INTO [tblEmailIdentity] ([nMessageID], [nAccountID], [sIdentity]) VALUES (:nMessageID, :nAccountID, :sIdentity)
-GO
-INSERT INTO [tblEmailMessage] ([nMessageID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sConversationID], [sSubject], [sFromName], [sFromAddress], [dtSent], [dtReceived], [sImportance], [sBodyType], [sBody], [bHasAttachments], [dtImported], [sCorrelationID], [sSenderName], [sSenderAddress], [dtCreated], [sCategories], [sFlagStatus], [sConversationIndex], [sBodyText], [bRead], [sWebLink], [sParentFolderID], [sChangeKey], [nSize], [sAfterImport], [sAfterImportState], [sAfterImportDetail], [nAfterImportAttempts], [dtAfterImportDue]) VALUES (:nMessageID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sConversationID, :sSubject, :sFromName, :sFromAddress, :dtSent, :dtReceived, :sImportance, :sBodyType, :sBody, :bHasAttachments, :dtImported, :sCorrelationID, :sSenderName, :sSenderAddress, :dtCreated, :sCategories, :sFlagStatus, :sConversationIndex, :sBodyText, :bRead, :sWebLink, :sParentFolderID, :sChangeKey, :nSize, :sAfterImport, :sAfterImportState, :sAfterImportDetail, :nAfterImportAttempts, :dtAfterImportDue)
+INSERT INTO [tblEmailMessage] ([nMessageID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sConversationID], [sSubject], [sFromName], [sFromAddress], [dtSent], [dtReceived], [sImportance], [sBodyType], [sBody], [bHasAttachments], [dtImported], [sCorrelationID], [sSenderName], [sSenderAddress], [dtCreated], [sCategories], [sFlagStatus], [sConversationIndex], [sBodyText], [bRead], [sWebLink], [sParentFolderID], [sChangeKey], [nSize], [sAfterImport], [sAfterImportState], [sAfterImportDetail], [nAfterImportAttempts], [dtAfterImportDue], [sContentDigest]) VALUES (:nMessageID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sConversationID, :sSubject, :sFromName, :sFromAddress, :dtSent, :dtReceived, :sImportance, :sBodyType, :sBody, :bHasAttachments, :dtImported, :sCorrelationID, :sSenderName, :sSenderAddress, :dtCreated, :sCategories, :sFlagStatus, :sConversationIndex, :sBodyText, :bRead, :sWebLink, :sParentFolderID, :sChangeKey, :nSize, :sAfterImport, :sAfterImportState, :sAfterImportDetail, :nAfterImportAttempts, :dtAfterImportDue, :sContentDigest)
 GO
 INSERT INTO [tblEmailOriginal] ([nMessageID], [nSize], [sSHA256], [sState], [sStateDetail], [sCompression], [nStoredSize], [biContent]) VALUES (:nMessageID, :nSize, :sSHA256, :sState, :sStateDetail, :sCompression, :nStoredSize, :biContent)
 GO
 INSERT INTO [tblEmailRecipient] ([nMessageID], [sKind], [nPosition], [sName], [sAddress]) VALUES (:nMessageID, :sKind, :nPosition, :sName, :sAddress)
+GO
+INSERT INTO [tblEmailScan] ([nScanID], [nAccountID], [sGraphMessageID], [sLetterDigest], [dtFirstSeen], [dtUntil], [nMessageID]) VALUES (:nScanID, :nAccountID, :sGraphMessageID, :sLetterDigest, :dtFirstSeen, :dtUntil, :nMessageID)
 GO
 INSERT INTO [tblEmailSeen] ([nSeenID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sFromAddress], [dtReceived], [nSize], [sReason], [sRule], [dtSeen]) VALUES (:nSeenID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sFromAddress, :dtReceived, :nSize, :sReason, :sRule, :dtSeen)
 GO
@@ -93,6 +95,14 @@ GO
 INSERT INTO [tblQueueAudit] ([sAction], [sWho], [sHost], [sQueue], [sSelection], [sWhy], [dtStarted]) OUTPUT inserted.[nAuditID] VALUES (:sAction, :sWho, :sHost, :sQueue, :sSelection, :sWhy, :dtStarted)
 GO
 INSERT INTO [tblSubscriptionSchedule] ([nAccountID], [dtDue]) VALUES (:nAccountID, :dtDue)
+GO
+SELECT :param_1 AS anon_1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1 AND ((EXISTS (SELECT :param_2 AS anon_2 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailAttachment].[nParentPosition] IS NULL AND ([tblEmailAttachment].[sState] NOT IN (__[POSTCOMPILE_sState_1])))) OR (EXISTS (SELECT :param_3 AS anon_3 
+FROM [tblEmailOriginal] 
+WHERE [tblEmailOriginal].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailOriginal].[sState] != :sState_2)))
 GO
 SELECT :param_1 AS anon_1 
 FROM [tblMissedNotification] 
@@ -158,12 +168,12 @@ FROM [tblEmailMessage]
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NULL AND [tblEmailMessage].[dtImported] < :dtImported_1 AND [tblEmailMessage].[nMessageID] > :nMessageID_1 ORDER BY [tblEmailMessage].[nMessageID]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID] 
-FROM [tblEmailMessage] 
-WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NULL AND [tblEmailMessage].[dtImported] < :dtImported_1 ORDER BY [tblEmailMessage].[nMessageID]
-GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID] 
 FROM [tblEmailMessage] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
-WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[nMessageID] > :nMessageID_1 ORDER BY [tblEmailMessage].[nMessageID]
+WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[nMessageID] > :nMessageID_1 AND NOT ((EXISTS (SELECT :param_2 AS anon_1 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailAttachment].[nParentPosition] IS NULL AND ([tblEmailAttachment].[sState] NOT IN (__[POSTCOMPILE_sState_1])))) OR (EXISTS (SELECT :param_3 AS anon_2 
+FROM [tblEmailOriginal] 
+WHERE [tblEmailOriginal].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailOriginal].[sState] != :sState_2))) ORDER BY [tblEmailMessage].[nMessageID]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived] 
 FROM [tblEmailMessage] 
@@ -315,6 +325,10 @@ SELECT [tblEmailAttachment].[nMessageID], count(*) AS count_1, sum(CASE WHEN ([t
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP BY [tblEmailAttachment].[nMessageID]
 GO
+SELECT [tblEmailAttachment].[sKind], [tblEmailAttachment].[sFileName] 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1 AND [tblEmailAttachment].[nParentPosition] IS NULL AND [tblEmailAttachment].[biContent] IS NOT NULL
+GO
 SELECT [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason] 
 FROM [tblEmailDuplicate] 
 WHERE [tblEmailDuplicate].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailDuplicate].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
@@ -358,21 +372,13 @@ SELECT [tblEmailMessage].[nMessageID]
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
 GO
-SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sConversationID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[dtSent], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sImportance], [tblEmailMessage].[sBodyType], [tblEmailMessage].[sBody], [tblEmailMessage].[bHasAttachments], [tblEmailMessage].[dtImported], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[sSenderName], [tblEmailMessage].[sSenderAddress], [tblEmailMessage].[dtCreated], [tblEmailMessage].[sCategories], [tblEmailMessage].[sFlagStatus], [tblEmailMessage].[sConversationIndex], [tblEmailMessage].[sBodyText], [tblEmailMessage].[bRead], [tblEmailMessage].[sWebLink], [tblEmailMessage].[sParentFolderID], [tblEmailMessage].[sChangeKey], [tblEmailMessage].[nSize], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue] 
+SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sConversationID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[dtSent], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sImportance], [tblEmailMessage].[sBodyType], [tblEmailMessage].[sBody], [tblEmailMessage].[bHasAttachments], [tblEmailMessage].[dtImported], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[sSenderName], [tblEmailMessage].[sSenderAddress], [tblEmailMessage].[dtCreated], [tblEmailMessage].[sCategories], [tblEmailMessage].[sFlagStatus], [tblEmailMessage].[sConversationIndex], [tblEmailMessage].[sBodyText], [tblEmailMessage].[bRead], [tblEmailMessage].[sWebLink], [tblEmailMessage].[sParentFolderID], [tblEmailMessage].[sChangeKey], [tblEmailMessage].[nSize], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue], [tblEmailMessage].[sContentDigest] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
 GO
 SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[dtImported], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
-GO
-SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[nSize] 
-FROM [tblEmailMessage] 
-WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[dtReceived] IN (__[POSTCOMPILE_dtReceived_1]) AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) ORDER BY [tblEmailMessage].[nMessageID]
-GO
-SELECT [tblEmailOriginal].[nMessageID] 
-FROM [tblEmailOriginal] 
-WHERE [tblEmailOriginal].[nMessageID] = :nMessageID_1 AND [tblEmailOriginal].[biContent] IS NOT NULL
 GO
 SELECT [tblEmailOriginal].[nMessageID], [tblEmailOriginal].[nStoredSize] 
 FROM [tblEmailOriginal] 
@@ -393,6 +399,22 @@ GO
 SELECT [tblEmailRecipient].[nMessageID], count(*) AS count_1 
 FROM [tblEmailRecipient] 
 WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP BY [tblEmailRecipient].[nMessageID]
+GO
+SELECT [tblEmailScan].[nAccountID], [tblEmailScan].[sGraphMessageID], [tblEmailScan].[sLetterDigest], [tblEmailScan].[dtFirstSeen], [tblEmailScan].[dtUntil], [tblEmailScan].[nMessageID] 
+FROM [tblEmailScan] WITH (UPDLOCK, ROWLOCK) 
+WHERE [tblEmailScan].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailScan].[sLetterDigest] IN (__[POSTCOMPILE_sLetterDigest_1]) AND [tblEmailScan].[dtFirstSeen] > :dtFirstSeen_1
+GO
+SELECT [tblEmailScan].[nScanID] 
+FROM [tblEmailScan] 
+WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[dtFirstSeen] < :dtFirstSeen_1
+GO
+SELECT [tblEmailScan].[nScanID] 
+FROM [tblEmailScan] 
+WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[sGraphMessageID] = :sGraphMessageID_1
+GO
+SELECT [tblEmailScan].[nScanID] 
+FROM [tblEmailScan] WITH (UPDLOCK, ROWLOCK) 
+WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[sGraphMessageID] = :sGraphMessageID_1
 GO
 SELECT [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], [tblEmailSeen].[sInternetMessageID], [tblEmailSeen].[sFromAddress], [tblEmailSeen].[dtReceived], [tblEmailSeen].[nSize], [tblEmailSeen].[sReason], [tblEmailSeen].[sRule], [tblEmailSeen].[dtSeen] 
 FROM [tblEmailSeen] 
@@ -530,15 +552,21 @@ UPDATE [tblEmailAccountSettings] SET [sAccountName]=:sAccountName, [sTenantID]=:
 GO
 UPDATE [tblEmailAttachment] WITH (ROWLOCK) SET [biContent]=NULL WHERE [tblEmailAttachment].[nAttachmentID] IN (__[POSTCOMPILE_nAttachmentID_1]) AND [tblEmailAttachment].[biContent] IS NOT NULL AND [tblEmailAttachment].[nSize] > :nSize_1
 GO
-UPDATE [tblEmailMessage] SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
+UPDATE [tblEmailMessage] SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize, [sContentDigest]=:sContentDigest WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
+GO
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize, [sContentDigest]=:sContentDigest WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
+GO
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:sAfterImportState, [sAfterImportDetail]=NULL, [nAfterImportAttempts]=:nAfterImportAttempts, [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1 AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:sAfterImportState, [sAfterImportDetail]=NULL, [nAfterImportAttempts]=:nAfterImportAttempts, [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:state, [sAfterImportDetail]=:detail, [nAfterImportAttempts]=:attempts, [dtAfterImportDue]=:due WHERE [tblEmailMessage].[nAccountID] = :account AND [tblEmailMessage].[sGraphMessageID] = :graph AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
 GO
 UPDATE [tblEmailOriginal] WITH (ROWLOCK) SET [biContent]=NULL WHERE [tblEmailOriginal].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailOriginal].[biContent] IS NOT NULL
+GO
+UPDATE [tblEmailScan] WITH (ROWLOCK) SET [nMessageID]=:nMessageID WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[sGraphMessageID] = :sGraphMessageID_1
 GO
 UPDATE [tblFolderSync] SET [bGap]=:bGap WHERE [tblFolderSync].[nAccountID] = :nAccountID_1
 GO

@@ -40,6 +40,7 @@ from db.contents import append_piece, read_piece
 from db.engine import Database, run_writing
 from db.messages import MessageStore, OriginalRecord
 from db.retention import Content, OldMessage
+from db.scans import Scan
 from db.schedule import FOLDERS, SUBSCRIPTIONS, Turn
 from db.seen import SeenRecord
 from db.subscriptions import HeldSubscription
@@ -124,8 +125,15 @@ async def import_messages(database: Database) -> None:
     await store.known([(1, "a")], even_seen=False)
     left_out = SeenRecord(1, "seen", None, None, None, None, "TooSmall", None, NOW)
     await store.note_seen(left_out)
-    await store.save(record("seen", original=OriginalRecord("stored", None, 3, "", "gzip", 3, b"abc")))
-    await store.replace(record("seen", original=OriginalRecord("unreadable")))
+    await store.save(record("seen", original=OriginalRecord("unreadable")))
+    mime = OriginalRecord("stored", None, 3, "", "gzip", 3, b"abc")
+    await store.replace(record("seen", original=mime))
+    for number in range(2):
+        await store.note_scan(Scan(1, f"scan{number}", record("scanned").letter, NOW, NOW))
+    await store.save(record("scan1", internet_message_id="<scanned@example.com>", has_placeholders=True))
+    for number in range(2):
+        scanned = record(f"scanned{number}", internet_message_id="<scanned@example.com>")
+        await store.save(replace(scanned, received=NOW + HOUR * number))
     await store.note_seen(replace(left_out, graph_message_id="other"))
     await store.close()
 
