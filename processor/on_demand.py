@@ -17,6 +17,7 @@ from bus.notification import Notification, Source
 from db.errors import DatabaseUnavailable
 from db.messages import MessageStore
 from graph.errors import AccountError, GraphUnavailable, ItemCorrupt, ItemError, RequestRejected
+from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from phrases import Phrase
@@ -108,9 +109,10 @@ class Tally:
 class MessageSelector:
     """Finds the messages of a selection in the mailbox."""
 
-    def __init__(self, reader: MailReader, store: MessageStore) -> None:
+    def __init__(self, reader: MailReader, store: MessageStore, folders: MailFolders) -> None:
         self._reader = reader
         self._store = store
+        self._folders = folders
 
     async def pages(self, mailbox: Mailbox, folder: str, selection: Selection) -> AsyncIterator[list[str]]:
         """Their immutable ids, page by page; one may come twice.
@@ -121,11 +123,13 @@ class MessageSelector:
         if selection.ids:
             yield await self._immutable(mailbox, selection.ids)
         elif selection.internet_message_id is not None:
-            yield await self._named(mailbox, folder, selection.internet_message_id)
+            located = await self._folders.locate(mailbox, folder)
+            yield await self._named(mailbox, located, selection.internet_message_id)
         else:
+            located = await self._folders.locate(mailbox, folder)
             link: str | None = None
             while True:
-                page = await self._reader.folder_page(mailbox, folder, since=selection.since, link=link)
+                page = await self._reader.folder_page(mailbox, located, since=selection.since, link=link)
                 yield [each.message_id for each in page.items]
                 link = page.link
                 if link is None:
@@ -160,7 +164,7 @@ class OnDemandImport:
 
     def __init__(
         self,
-        reader: MailReader,
+        selector: MessageSelector,
         store: MessageStore,
         importer: Importer,
         trace: TraceLog,
@@ -169,7 +173,7 @@ class OnDemandImport:
         on_progress: Callable[[int, int], None] = lambda _done, _of: None,
     ) -> None:
         """`on_progress` is told of how many messages it is known what became of them, and how many are selected."""
-        self._selector = MessageSelector(reader, store)
+        self._selector = selector
         self._store = store
         self._importer = importer
         self._trace = trace

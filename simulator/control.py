@@ -1,5 +1,6 @@
 """The control API under `/simulator/`: for programs that run the simulator as a process of its own."""
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable, Callable
@@ -193,7 +194,9 @@ class Control:
         except ValueError as exc:
             msg = "mime is not base64"
             raise ValueError(msg) from exc
-        delivered = self._post_office.deliver(mailbox, letter_from(raw), str(body.get("folder", "inbox")))
+        # Off the loop: a large mail takes seconds.
+        letter = await asyncio.to_thread(letter_from, raw)
+        delivered = self._post_office.deliver(mailbox, letter, str(body.get("folder", "inbox")))
         return {"message_id": delivered.message_id}
 
     async def _act_on_message(self, body: dict[str, Any], name: str) -> object:

@@ -38,6 +38,7 @@ from db.engine import Database
 from db.mailbox_calls import MailboxCalls
 from db.messages import MessageKey, MessageStore
 from db.tables import GRAPH_ID_LENGTH
+from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from phrases import Phrase
@@ -196,9 +197,10 @@ async def _known(invocation: Invocation, order: _Order) -> int:
     async with _opened(invocation, order.name) as opened:
         account = opened.account
         mailbox = Mailbox.of(account.account_id, account.settings)
-        selector = MessageSelector(opened.reader, opened.store)
         found: set[MessageKey] = set()
-        async for ids in selector.pages(mailbox, account.settings.folder, _without_purged(order.selection, account)):
+        async for ids in opened.selector.pages(
+            mailbox, account.settings.folder, _without_purged(order.selection, account)
+        ):
             found |= await opened.store.known([(account.account_id, each) for each in ids], even_seen=False)
         return len(found)
 
@@ -211,6 +213,7 @@ class _Opened:
     database: Database
     reader: MailReader
     store: MessageStore
+    selector: MessageSelector
 
 
 @asynccontextmanager
@@ -225,7 +228,9 @@ async def _opened(invocation: Invocation, name: str) -> AsyncIterator[_Opened]:
             graph = await resources.enter_async_context(open_graph(invocation.settings, slots))
             store = MessageStore(database, clock=invocation.clock)
             resources.push_async_callback(store.close)
-            yield _Opened(account, database, MailReader(graph.client), store)
+            reader = MailReader(graph.client)
+            folders = MailFolders(graph.client, reader, clock=invocation.clock)
+            yield _Opened(account, database, reader, store, MessageSelector(reader, store, folders))
 
 
 async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgress) -> tuple[Account, Tally]:
@@ -245,7 +250,7 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
             limits=AttachmentLimits(settings.attachment_limit_mb, settings.message_limit_mb),
             keep_mime=settings.keep_mime,
         )
-        work = OnDemandImport(opened.reader, opened.store, importer, trace, clock=clock, on_progress=on_progress)
+        work = OnDemandImport(opened.selector, opened.store, importer, trace, clock=clock, on_progress=on_progress)
         tally = Tally()
         selection = _without_purged(order.selection, account)
         if selection != order.selection:
