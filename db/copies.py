@@ -14,14 +14,14 @@ Every function takes the connection of a transaction; see `db.engine`.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select
 
-from db.keys import are_among, graph_ids, in_queries
+from db.keys import are_among, in_queries
 from db.tables import attachment, duplicate, message, message_identity
 
 SAME: Final = "SameIdTimeAndContent"
@@ -31,6 +31,7 @@ SCANNED: Final = "PlaceholderOfScanned"
 
 _row = message.c
 _copy = duplicate.c
+_COLUMNS: Final = (_copy.nAccountID, _copy.sGraphMessageID, _copy.nMessageID, _copy.dtSeen, _copy.sReason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,24 +122,55 @@ class Copy:
 def originals(connection: Connection, wanted: Collection[Features]) -> list[Original]:
     """The imported messages of which these may be copies, the oldest first; a few more do no harm.
 
-    By the index on account and time of receipt, so that messages are found, too, that older programs imported. What
-    these did not write, the digest of the content, is made of their rows.
+    What was claimed when it was imported is found by its key. What older programs imported, or put in the place of
+    another, claims nothing that says so: of those that agree in time and internet message id, which are few, the rows
+    are compared.
     """
-    telling = [each for each in wanted if each.are_telling]
+    telling = {each: each.identity for each in wanted if each.are_telling}
     if not telling:
         return []
+    claimed = _claimed(connection, telling)
+    numbers = {each.message_id for each in claimed}
+    unclaimed = [each for each in _alike(connection, telling) if each.message_id not in numbers]
+    contents = _content_digests(connection, [each.message_id for each in unclaimed])
+    compared = [
+        replace(each, features=replace(each.features, content=contents.get(each.message_id))) for each in unclaimed
+    ]
+    return sorted([*claimed, *compared], key=lambda each: each.message_id)
+
+
+def _claimed(connection: Connection, wanted: Mapping[Features, str]) -> list[Original]:
+    key = message_identity.c
+    by_key = {(features.account_id, identity): features for features, identity in wanted.items()}
+    found: list[Original] = []
+    for chunk in in_queries(by_key):
+        rows = connection.execute(
+            select(key.nMessageID, _row.sGraphMessageID, key.nAccountID, key.sIdentity)
+            .join_from(message_identity, message, _row.nMessageID == key.nMessageID)
+            .where(
+                key.nAccountID.in_({account_id for account_id, _ in chunk}),
+                key.sIdentity.in_([identity for _, identity in chunk]),
+            )
+        )
+        for row in rows:
+            features = by_key.get((row[2], row[3]))
+            if features is not None:
+                found.append(Original(row[0], row[1], features))
+    return found
+
+
+def _alike(connection: Connection, wanted: Collection[Features]) -> list[Original]:
+    """Those that agree in account, time and internet message id; by the index on the first two."""
     columns = (_row.nMessageID, _row.sGraphMessageID, _row.nAccountID, _row.sInternetMessageID, _row.dtReceived)
     rows = connection.execute(
-        select(*columns, _row.sContentDigest)
-        .where(
-            _row.nAccountID.in_({each.account_id for each in telling}),
-            _row.dtReceived.in_({each.received for each in telling}),
-            _row.sInternetMessageID.in_({each.internet_message_id for each in telling}),
+        select(*columns).where(
+            _row.nAccountID.in_({each.account_id for each in wanted}),
+            _row.dtReceived.in_({each.received for each in wanted}),
+            _row.sInternetMessageID.in_({each.internet_message_id for each in wanted}),
         )
-        .order_by(_row.nMessageID)
-    ).all()
-    made = _content_digests(connection, [row[0] for row in rows if row[5] is None])
-    return [Original(row[0], row[1], Features(row[2], row[3], row[4], row[5] or made.get(row[0]))) for row in rows]
+    )
+    pairs = {(each.account_id, each.internet_message_id, each.received) for each in wanted}
+    return [Original(row[0], row[1], Features(*row[2:], None)) for row in rows if tuple(row[2:]) in pairs]
 
 
 def stored_letters(connection: Connection, message_ids: Collection[int]) -> dict[int, str]:
@@ -179,13 +211,17 @@ def claim(connection: Connection, messages: Sequence[tuple[int, Features]]) -> N
 
 
 def claim_anew(connection: Connection, message_id: int, features: Features) -> None:
-    """As `claim`, of a message that was replaced, or that is a copy imported all the same: the first keeps it."""
+    """As `claim_unless_taken`, of a message that was replaced, or that is a copy imported all the same."""
+    connection.execute(delete(message_identity).where(message_identity.c.nMessageID == message_id))
+    claim_unless_taken(connection, message_id, features)
+
+
+def claim_unless_taken(connection: Connection, message_id: int, features: Features) -> None:
+    """As `claim`; the first keeps it, and a message its first one."""
     identity = message_identity.c
-    connection.execute(delete(message_identity).where(identity.nMessageID == message_id))
-    taken = select(identity.nMessageID).where(
-        identity.nAccountID == features.account_id, identity.sIdentity == features.identity
-    )
-    if connection.scalar(taken) is None:
+    same = and_(identity.nAccountID == features.account_id, identity.sIdentity == features.identity)
+    taken = select(identity.nMessageID).where(or_(identity.nMessageID == message_id, same))
+    if connection.execute(taken).first() is None:
         claim(connection, [(message_id, features)])
 
 
@@ -223,11 +259,20 @@ def of_messages(connection: Connection, message_ids: Collection[int]) -> list[Co
     return sorted(found, key=lambda each: each.seen)
 
 
-def ids_of_account(connection: Connection, account_id: int, *, after: str, most: int) -> list[str]:
-    """Up to `most` Graph ids of copies of the account, beginning after that one (`""`: with the first)."""
-    return graph_ids(connection, duplicate, account_id, after=after, most=most)
+def page_of_account(connection: Connection, account_id: int, *, after: str, limit: int) -> list[tuple[Copy, str]]:
+    """Up to `limit` copies of the account by Graph id, beginning after that one (`""`: with the first).
+
+    Each with the Graph id of the message that it equals.
+    """
+    statement = (
+        select(*_COLUMNS, _row.sGraphMessageID)
+        .join_from(duplicate, message, _row.nMessageID == _copy.nMessageID)
+        .where(_copy.nAccountID == account_id, _copy.sGraphMessageID > after)
+        .order_by(_copy.sGraphMessageID)
+        .limit(limit)
+    )
+    return [(Copy(*row[:-1]), row[-1]) for row in connection.execute(statement)]
 
 
 def _found(connection: Connection, condition: ColumnElement[bool]) -> Iterator[Copy]:
-    columns = (_copy.nAccountID, _copy.sGraphMessageID, _copy.nMessageID, _copy.dtSeen, _copy.sReason)
-    yield from (Copy(*row) for row in connection.execute(select(*columns).where(condition)))
+    yield from (Copy(*row) for row in connection.execute(select(*_COLUMNS).where(condition)))

@@ -130,8 +130,6 @@ message = Table(
     Column("nAfterImportAttempts", Integer),
     # Until then it is some process's to do. Null: nothing is left to do.
     Column("dtAfterImportDue", UtcDateTime),
-    # SHA-256 of what a copy has in common, see db.copies. Null: not known, and then nothing is taken for a copy of it.
-    Column("sContentDigest", exact(64)),
     UniqueConstraint("nAccountID", "sGraphMessageID"),
     _one_of("sAfterImportState", "pending", "done", "failed", "gone"),
     Index("IX_tblEmailMessage_nAccountID_dtReceived", "nAccountID", "dtReceived"),
@@ -178,6 +176,8 @@ scan = Table(
     Column("dtFirstSeen", UtcDateTime, nullable=False),
     # Until then it waits to be imported with its files; it is imported without them after that.
     Column("dtUntil", UtcDateTime, nullable=False),
+    # When a subscription manager has it fetched again, in case no delivery does.
+    Column("dtNextCheck", UtcDateTime, nullable=False),
     # The message that was imported without its files. Null: it waits.
     Column("nMessageID", ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE")),
     UniqueConstraint("nAccountID", "sGraphMessageID"),

@@ -14,7 +14,6 @@ import structlog
 
 from bus.notification import Notification
 from db.messages import AttachmentRecord, MessageRecord, MessageStore, OriginalRecord, Saved
-from db.scans import Scan
 from db.seen import SeenRecord
 from db.tables import GRAPH_ID_LENGTH
 from graph.errors import ItemGone
@@ -35,8 +34,8 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _GONE_AGAIN_AFTER_SECONDS: Final = (0.5, 2.0)
 _NOT_STORED: Final = frozenset({"too_large", "unreadable", "gone"})
 _SCANNED_WITHIN: Final = timedelta(minutes=30)
-_SCAN_LOOKS: Final = (timedelta(seconds=15), timedelta(minutes=1))
-"""The shortest and the longest time between two looks at a message that Defender scans."""
+_SCAN_CHECK_PAUSES: Final = (timedelta(seconds=15), timedelta(minutes=1))
+"""The shortest and the longest time between two fetches of a message that Defender scans."""
 _SOON_LAID_OUT: Final = 4096
 """Characters of HTML that become text in less time than a thread takes to begin."""
 
@@ -176,7 +175,8 @@ class Importer:
         that says so; `without_original`, an original that Graph does not give is.
 
         Attachments that Defender still scans are waited for until 30 minutes after the message was received, or after
-        `first_seen` (None: now) where that was earlier.
+        `first_seen` (None: now) where that was earlier. A message that was imported without them is completed when they
+        are there.
 
         Raises:
             ScanInProgress: nothing was written; ask again later.
@@ -186,7 +186,7 @@ class Importer:
         try:
             message = await self._fetch(mailbox, message_id)
         except ItemGone:
-            return Outcome(Result.GONE)
+            return await self._gone(mailbox, message_id)
         shown = Texts()
         progress.internet_message_id = shown.take(message.get("internetMessageId"))
         progress.subject = shown.take(message.get("subject"))
@@ -210,11 +210,13 @@ class Importer:
                 try:
                     attachments, original = await below(even_placeholders=False)
                 except PlaceholdersFound:
-                    await self._wait_for_scan(mailbox, message_id, message, first_seen)
+                    known = await self._wait_for_scan(mailbox, message_id, message, first_seen)
+                    if known is not None and not replacing:
+                        return known
                     even_placeholders = True
                     attachments, original = await below(even_placeholders=True)
             except ItemGone:
-                return Outcome(Result.GONE)
+                return await self._gone(mailbox, message_id)
             progress.fetched = self._clock()
             record = message_record(
                 mailbox.account_id,
@@ -246,10 +248,16 @@ class Importer:
             lacking=record.lacking,
         )
 
+    async def _gone(self, mailbox: Mailbox, message_id: str) -> Outcome:
+        await self._store.end_wait((mailbox.account_id, message_id))
+        return Outcome(Result.GONE)
+
     async def _wait_for_scan(
         self, mailbox: Mailbox, message_id: str, message: Json, first_seen: datetime | None
-    ) -> None:
-        """Have it asked for again, or return when it waited for long enough; the row tells the scanned one of it.
+    ) -> Outcome | None:
+        """Have it asked for again, or return when it waited for long enough: None to import it as it is.
+
+        An outcome where there is nothing to do: it is imported so already, or the scanned message is.
 
         Raises:
             ScanInProgress
@@ -257,17 +265,21 @@ class Importer:
         now = self._clock()
         letter = message_record(mailbox.account_id, message_id, message, [], correlation="", texts=Texts())
         met = min(each for each in (first_seen, letter.received, now) if each is not None)
-        until = met + _SCANNED_WITHIN
-        await self._store.note_scan(Scan(*letter.key, letter.letter, now, until))
-        if now < until:
+        waiting = await self._store.note_scan(letter, until=met + _SCANNED_WITHIN)
+        if waiting is None:
+            return Outcome(Result.DUPLICATE, received=letter.received)
+        if waiting.message_id is not None:
+            return Outcome(Result.KNOWN, received=letter.received)
+        if now < waiting.until:
             raise ScanInProgress(
                 Phrase(
                     "Defender still scans attachments of the message (Dynamic Delivery). It is imported with them, or "
                     "at {until:%Y-%m-%d %H:%M} UTC without.",
-                    until=until,
+                    until=waiting.until,
                 ),
-                min(max((now - met) / 2, _SCAN_LOOKS[0]), _SCAN_LOOKS[1], until - now),
+                min(max((now - met) / 2, _SCAN_CHECK_PAUSES[0]), _SCAN_CHECK_PAUSES[1], waiting.until - now),
             )
+        return None
 
     async def _left_out(self, record: SeenRecord) -> Outcome:
         result = _RESULTS[await self._store.note_seen(record)]

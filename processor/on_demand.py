@@ -21,7 +21,7 @@ from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from phrases import Phrase
-from processor.errors import MessageChanged, Unprocessable, where_of
+from processor.errors import MessageChanged, ScanInProgress, Unprocessable, where_of
 from processor.fate import FORESEEN
 from processor.filters import MailFilter
 from processor.importer import Importer, Outcome, Progress, Result, message_id_of
@@ -63,7 +63,8 @@ class Tally:
     """What became of `selected` messages.
 
     `known`: imported before, and not fetched again. `duplicate`: copies of imported ones, not imported again. `seen`:
-    left out by the account's filters.
+    left out by the account's filters. `scanning`: they wait for
+    Defender's scan of their attachments; a processor imports them.
 
     `stopped`: why the rest was left alone: nothing could be done for the account, or in the database.
     """
@@ -75,6 +76,7 @@ class Tally:
     duplicate: int = 0
     seen: int = 0
     gone: int = 0
+    scanning: int = 0
     failed: int = 0
     not_imported: list[NotImported] = field(default_factory=list)
     stopped: Exception | None = None
@@ -87,7 +89,7 @@ class Tally:
     @property
     def done(self) -> int:
         """Of how many it is known what became of them."""
-        return self.written + self.known + self.duplicate + self.seen + self.gone + self.failed
+        return self.written + self.known + self.duplicate + self.seen + self.gone + self.scanning + self.failed
 
     def count(self, result: Result) -> None:
         """Count what became of one more message."""
@@ -258,7 +260,7 @@ class OnDemandImport:
         started, progress = self._clock(), Progress()
 
         def note(outcome: str, reason: str | None = None, detail: str | None = None) -> None:
-            if outcome in {"gone", "failed"}:
+            if outcome in {"gone", "scanning", "failed"}:
                 tally.not_imported.append(NotImported(message_id, outcome, reason, detail))
             self._trace.asked(
                 mailbox.account_id,
@@ -273,6 +275,10 @@ class OnDemandImport:
 
         try:
             outcome = await self._fetched(mailbox, message_id, correlation, progress, how)
+        except ScanInProgress as exc:
+            tally.scanning += 1
+            note("scanning", _reason_of(exc), _told_of(exc, mailbox, message_id))
+            return
         except Exception as exc:  # noqa: BLE001  # one message nobody foresaw must not stop the others; it is told
             tally.failed += 1
             note("failed", _reason_of(exc), _told_of(exc, mailbox, message_id))

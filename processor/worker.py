@@ -230,6 +230,8 @@ class Processor:
             await self._directory.refresh({account_id for account_id, _ in orders})
             known = await self._store.known(orders)
             await self._silence.arrived(orders, known)
+            # Imported without files that Defender had not given free: they may be here now.
+            known -= await self._store.incomplete(known)
             await self._shares.reserve(self._expected(orders, known))
             prepared.set_result(known)
         except asyncio.CancelledError:

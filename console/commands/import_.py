@@ -62,6 +62,7 @@ _COLUMNS: Final = (
     Column("duplicate", Phrase("Copies")),
     Column("seen", Phrase("Left out")),
     Column("gone", Phrase("Gone")),
+    Column("scanning", Phrase("Wait for Defender's scan")),
     Column("failed", Phrase("Failed")),
 )
 
@@ -160,7 +161,9 @@ def import_(
     message of its own. So is what the account's filters leave out; what they left out before they were changed is
     looked at again.
 
-    What --after-import says is done by a running processor, a few minutes later, to what is still in the folder.
+    A message whose attachments Defender still scans (Dynamic Delivery) waits for up to half an hour, and is imported by
+    a running processor then. What --after-import says is done by a running processor, a few minutes later, to what is
+    still in the folder.
 
     Exit status 1 when a message could not be imported.
     """
@@ -317,7 +320,7 @@ def _print(account: Account, tally: Tally, *, in_json: bool) -> None:
         # A line each, with the id whole, however wide the terminal is.
         why = said(Phrase.joined(Phrase.of(each.reason or ""), Phrase.of(each.detail or ""), by=": "))
         outcome = said(word(each.outcome))
-        click.echo(("" if number else "\n") + printable(f"{outcome:<6}  {each.message_id}  {why}".rstrip()))
+        click.echo(("" if number else "\n") + printable(f"{outcome:<8}  {each.message_id}  {why}".rstrip()))
 
 
 def _failure(account: Account, order: _Order, tally: Tally) -> Phrase | None:

@@ -184,13 +184,13 @@ async def test_the_same_mail_of_two_accounts_is_two_messages(world: World) -> No
 
 
 async def test_messages_of_an_older_program_are_originals_too(world: World) -> None:
-    """It wrote no digest: that is made of its row. What differs from the row stays another message."""
+    """It wrote no identity of this kind: its row is compared. What differs from the row stays another message."""
     mailbox, account = await world.account_of("Laboratoire")
     [first] = await world.deliver(mailbox, 1, LETTER)
     await imported(world, account, [first])
 
     def as_before(connection: Connection) -> None:
-        connection.execute(update(message).values(nSize=None, sContentDigest=None))
+        connection.execute(update(message).values(nSize=None))
         connection.execute(message_identity.delete())
 
     await world.database.write(as_before)
@@ -199,6 +199,31 @@ async def test_messages_of_an_older_program_are_originals_too(world: World) -> N
     await imported(world, account, [copy, other])
     assert await world.imported_ids() == sorted([first.message_id, other.message_id])
     assert [(each.graph_id, each.reason) for each in await recorded(world)] == [(copy.message_id, SAME)]
+
+
+async def test_what_an_older_program_put_in_the_place_of_another_is_compared(world: World) -> None:
+    """Not with what was there before. What is changed by other programs is still what was imported."""
+    mailbox, account = await world.account_of("Laboratoire")
+    [replaced] = await world.deliver(mailbox, 1, LETTER)
+    edited = await world.simulator.deliver(
+        mailbox, replace(LETTER, subject="Edited"), received=replaced.message.received
+    )
+    await imported(world, account, [replaced, edited])
+
+    def work(connection: Connection) -> None:
+        [number] = connection.scalars(select(message.c.nMessageID).where(message.c.sSubject == LETTER.subject))
+        connection.execute(update(message).where(message.c.nMessageID == number).values(sSubject="Replaced"))
+        connection.execute(message_identity.delete().where(message_identity.c.nMessageID == number))
+        connection.execute(update(message).where(message.c.nMessageID != number).values(sSubject="Changed"))
+
+    await world.database.write(work)
+    [as_before, as_it_is, as_imported] = [
+        await world.simulator.deliver(mailbox, replace(LETTER, subject=subject), received=replaced.message.received)
+        for subject in (LETTER.subject, "Replaced", "Edited")
+    ]
+    await imported(world, account, [as_before, as_it_is, as_imported])
+    assert await world.imported_ids() == sorted(each.message_id for each in (replaced, edited, as_before))
+    assert {each.graph_id for each in await recorded(world)} == {as_it_is.message_id, as_imported.message_id}
 
 
 async def test_of_copies_that_arrive_together_one_is_imported(world: World) -> None:

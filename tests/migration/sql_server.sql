@@ -123,7 +123,6 @@ BEGIN
         (N'tblEmailMessage', N'sAfterImportDetail', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblEmailMessage', N'nAfterImportAttempts', N'int', N'bigint', NULL, NULL, 0, 0, 0, 1, N'integer'),
         (N'tblEmailMessage', N'dtAfterImportDue', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 1, N'datetime2(7)'),
-        (N'tblEmailMessage', N'sContentDigest', N'nvarchar', N'nvarchar', 64, NULL, 1, 0, 0, 1, N'nvarchar(64) collate Latin1_General_100_BIN2'),
         (N'tblEmailSeen', N'nSeenID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
         (N'tblEmailSeen', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblEmailSeen', N'sGraphMessageID', N'nvarchar', N'nvarchar', 700, NULL, 1, 1, 0, 0, N'nvarchar(700) collate Latin1_General_100_BIN2'),
@@ -273,6 +272,7 @@ BEGIN
         (N'tblEmailScan', N'sLetterDigest', N'nvarchar', N'nvarchar', 64, NULL, 1, 1, 0, 0, N'nvarchar(64) collate Latin1_General_100_BIN2'),
         (N'tblEmailScan', N'dtFirstSeen', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
         (N'tblEmailScan', N'dtUntil', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblEmailScan', N'dtNextCheck', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
         (N'tblEmailScan', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 1, N'bigint')
     ) AS w ([sTable], [sColumn], [sType], [sOtherType], [nLength], [nDigits], [bExact], [bInKey], [bNumbered], [bNull], [sWanted])
     INNER JOIN INFORMATION_SCHEMA.COLUMNS AS f ON f.TABLE_SCHEMA = N'dbo'
@@ -2095,13 +2095,7 @@ BEGIN
 END;
 GO
 
--- 0011: What a copy is told by, and messages whose attachments Defender still scans.
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sContentDigest') IS NULL
-        ALTER TABLE [dbo].[tblEmailMessage] ADD [sContentDigest] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NULL;
-END;
-GO
+-- 0011: Messages whose attachments Defender still scans.
 IF @@TRANCOUNT > 0
 BEGIN
     IF OBJECT_ID(N'[dbo].[tblEmailScan]', N'U') IS NULL
@@ -2112,6 +2106,7 @@ BEGIN
             [sLetterDigest] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
             [dtFirstSeen] DATETIME2(7) NOT NULL,
             [dtUntil] DATETIME2(7) NOT NULL,
+            [dtNextCheck] DATETIME2(7) NOT NULL,
             [nMessageID] BIGINT NULL,
             CONSTRAINT [PK_tblEmailScan] PRIMARY KEY ([nScanID]),
             CONSTRAINT [UQ_tblEmailScan_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID]),
@@ -2133,6 +2128,8 @@ BEGIN
         ALTER TABLE [dbo].[tblEmailScan] ADD [dtFirstSeen] DATETIME2(7) NOT NULL;
     IF COL_LENGTH(N'[dbo].[tblEmailScan]', N'dtUntil') IS NULL
         ALTER TABLE [dbo].[tblEmailScan] ADD [dtUntil] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailScan]', N'dtNextCheck') IS NULL
+        ALTER TABLE [dbo].[tblEmailScan] ADD [dtNextCheck] DATETIME2(7) NOT NULL;
     IF COL_LENGTH(N'[dbo].[tblEmailScan]', N'nMessageID') IS NULL
         ALTER TABLE [dbo].[tblEmailScan] ADD [nMessageID] BIGINT NULL;
 END;
@@ -2381,7 +2378,8 @@ BEGIN
     UNION ALL SELECT N'tblEmailScan.sGraphMessageID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailScan] WHERE [sGraphMessageID] IS NULL)
     UNION ALL SELECT N'tblEmailScan.sLetterDigest: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailScan] WHERE [sLetterDigest] IS NULL)
     UNION ALL SELECT N'tblEmailScan.dtFirstSeen: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailScan] WHERE [dtFirstSeen] IS NULL)
-    UNION ALL SELECT N'tblEmailScan.dtUntil: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailScan] WHERE [dtUntil] IS NULL);
+    UNION ALL SELECT N'tblEmailScan.dtUntil: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailScan] WHERE [dtUntil] IS NULL)
+    UNION ALL SELECT N'tblEmailScan.dtNextCheck: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailScan] WHERE [dtNextCheck] IS NULL);
 END;
 GO
 IF @@TRANCOUNT > 0 AND EXISTS (SELECT 1 FROM #MailImporterProblem)

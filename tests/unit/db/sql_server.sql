@@ -10,6 +10,8 @@ DELETE FROM [tblEmailAttachment] WHERE [tblEmailAttachment].[nMessageID] = :nMes
 GO
 DELETE FROM [tblEmailAttachment] WITH (ROWLOCK) WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
 GO
+DELETE FROM [tblEmailDuplicate] WHERE [tblEmailDuplicate].[nAccountID] = :nAccountID_1 AND [tblEmailDuplicate].[sGraphMessageID] = :sGraphMessageID_1
+GO
 DELETE FROM [tblEmailHeader] WHERE [tblEmailHeader].[nMessageID] = :nMessageID_1
 GO
 DELETE FROM [tblEmailHeader] WITH (ROWLOCK) WHERE [tblEmailHeader].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
@@ -24,7 +26,11 @@ DELETE FROM [tblEmailRecipient] WHERE [tblEmailRecipient].[nMessageID] = :nMessa
 GO
 DELETE FROM [tblEmailRecipient] WITH (ROWLOCK) WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
 GO
+DELETE FROM [tblEmailScan] WHERE [tblEmailScan].[nAccountID] = :nAccountID_1
+GO
 DELETE FROM [tblEmailScan] WITH (ROWLOCK) WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[sGraphMessageID] = :sGraphMessageID_1
+GO
+DELETE FROM [tblEmailScan] WITH (ROWLOCK) WHERE [tblEmailScan].[nScanID] = :nScanID_1
 GO
 DELETE FROM [tblEmailSeen] WHERE [tblEmailSeen].[nAccountID] = :nAccountID_1 AND [tblEmailSeen].[sGraphMessageID] = :sGraphMessageID_1
 GO
@@ -66,13 +72,15 @@ INSERT INTO [tblEmailDuplicate] ([nDuplicateID], [nAccountID], [sGraphMessageID]
 GO
 INSERT INTO [tblEmailHeader] ([nMessageID], [nPosition], [sName], [sValue]) VALUES (:nMessageID, :nPosition, :sName, :sValue)
 GO
-INSERT INTO [tblEmailMessage] ([nMessageID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sConversationID], [sSubject], [sFromName], [sFromAddress], [dtSent], [dtReceived], [sImportance], [sBodyType], [sBody], [bHasAttachments], [dtImported], [sCorrelationID], [sSenderName], [sSenderAddress], [dtCreated], [sCategories], [sFlagStatus], [sConversationIndex], [sBodyText], [bRead], [sWebLink], [sParentFolderID], [sChangeKey], [nSize], [sAfterImport], [sAfterImportState], [sAfterImportDetail], [nAfterImportAttempts], [dtAfterImportDue], [sContentDigest]) VALUES (:nMessageID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sConversationID, :sSubject, :sFromName, :sFromAddress, :dtSent, :dtReceived, :sImportance, :sBodyType, :sBody, :bHasAttachments, :dtImported, :sCorrelationID, :sSenderName, :sSenderAddress, :dtCreated, :sCategories, :sFlagStatus, :sConversationIndex, :sBodyText, :bRead, :sWebLink, :sParentFolderID, :sChangeKey, :nSize, :sAfterImport, :sAfterImportState, :sAfterImportDetail, :nAfterImportAttempts, :dtAfterImportDue, :sContentDigest)
+INSERT INTO [tblEmailIdentity] ([nMessageID], [nAccountID], [sIdentity]) VALUES (:nMessageID, :nAccountID, :sIdentity)
+GO
+INSERT INTO [tblEmailMessage] ([nMessageID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sConversationID], [sSubject], [sFromName], [sFromAddress], [dtSent], [dtReceived], [sImportance], [sBodyType], [sBody], [bHasAttachments], [dtImported], [sCorrelationID], [sSenderName], [sSenderAddress], [dtCreated], [sCategories], [sFlagStatus], [sConversationIndex], [sBodyText], [bRead], [sWebLink], [sParentFolderID], [sChangeKey], [nSize], [sAfterImport], [sAfterImportState], [sAfterImportDetail], [nAfterImportAttempts], [dtAfterImportDue]) VALUES (:nMessageID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sConversationID, :sSubject, :sFromName, :sFromAddress, :dtSent, :dtReceived, :sImportance, :sBodyType, :sBody, :bHasAttachments, :dtImported, :sCorrelationID, :sSenderName, :sSenderAddress, :dtCreated, :sCategories, :sFlagStatus, :sConversationIndex, :sBodyText, :bRead, :sWebLink, :sParentFolderID, :sChangeKey, :nSize, :sAfterImport, :sAfterImportState, :sAfterImportDetail, :nAfterImportAttempts, :dtAfterImportDue)
 GO
 INSERT INTO [tblEmailOriginal] ([nMessageID], [nSize], [sSHA256], [sState], [sStateDetail], [sCompression], [nStoredSize], [biContent]) VALUES (:nMessageID, :nSize, :sSHA256, :sState, :sStateDetail, :sCompression, :nStoredSize, :biContent)
 GO
 INSERT INTO [tblEmailRecipient] ([nMessageID], [sKind], [nPosition], [sName], [sAddress]) VALUES (:nMessageID, :sKind, :nPosition, :sName, :sAddress)
 GO
-INSERT INTO [tblEmailScan] ([nScanID], [nAccountID], [sGraphMessageID], [sLetterDigest], [dtFirstSeen], [dtUntil], [nMessageID]) VALUES (:nScanID, :nAccountID, :sGraphMessageID, :sLetterDigest, :dtFirstSeen, :dtUntil, :nMessageID)
+INSERT INTO [tblEmailScan] ([nScanID], [nAccountID], [sGraphMessageID], [sLetterDigest], [dtFirstSeen], [dtUntil], [dtNextCheck], [nMessageID]) VALUES (:nScanID, :nAccountID, :sGraphMessageID, :sLetterDigest, :dtFirstSeen, :dtUntil, :dtNextCheck, :nMessageID)
 GO
 INSERT INTO [tblEmailSeen] ([nSeenID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sFromAddress], [dtReceived], [nSize], [sReason], [sRule], [dtSeen]) VALUES (:nSeenID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sFromAddress, :dtReceived, :nSize, :sReason, :sRule, :dtSeen)
 GO
@@ -103,6 +111,10 @@ FROM [tblEmailAttachment]
 WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailAttachment].[nParentPosition] IS NULL AND ([tblEmailAttachment].[sState] NOT IN (__[POSTCOMPILE_sState_1])))) OR (EXISTS (SELECT :param_3 AS anon_3 
 FROM [tblEmailOriginal] 
 WHERE [tblEmailOriginal].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailOriginal].[sState] != :sState_2)))
+GO
+SELECT :param_1 AS anon_1 
+FROM [tblEmailScan] 
+WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[sGraphMessageID] = :sGraphMessageID_1 AND [tblEmailScan].[nMessageID] IS NULL
 GO
 SELECT :param_1 AS anon_1 
 FROM [tblMissedNotification] 
@@ -145,9 +157,9 @@ FROM [tblEmailDuplicate]
 WHERE [tblEmailDuplicate].[sGraphMessageID] = :sGraphMessageID_1 AND [tblEmailDuplicate].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
 FROM [tblEmailAccountSettings])
 GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[sGraphMessageID] 
-FROM [tblEmailDuplicate] 
-WHERE [tblEmailDuplicate].[nAccountID] = :nAccountID_1 AND [tblEmailDuplicate].[sGraphMessageID] > :sGraphMessageID_1 ORDER BY [tblEmailDuplicate].[sGraphMessageID]
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason], [tblEmailMessage].[sGraphMessageID] AS [sGraphMessageID_1] 
+FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] 
+WHERE [tblEmailDuplicate].[nAccountID] = :nAccountID_1 AND [tblEmailDuplicate].[sGraphMessageID] > :sGraphMessageID_2 ORDER BY [tblEmailDuplicate].[sGraphMessageID]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported] 
 FROM [tblEmailMessage] 
@@ -198,6 +210,12 @@ GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailScan].[nScanID], [tblEmailScan].[nAccountID], [tblEmailScan].[sGraphMessageID], [tblEmailScan].[dtFirstSeen] 
+FROM [tblEmailScan] 
+WHERE ([tblEmailScan].[dtNextCheck] <= :dtNextCheck_1 OR [tblEmailScan].[dtNextCheck] > :dtNextCheck_2) AND (EXISTS (SELECT :param_2 AS anon_1 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[nAccountID] = [tblEmailScan].[nAccountID] AND [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL)) ORDER BY [tblEmailScan].[nScanID]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID] 
 FROM [tblEmailSeen] 
@@ -325,6 +343,10 @@ SELECT [tblEmailAttachment].[nMessageID], count(*) AS count_1, sum(CASE WHEN ([t
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP BY [tblEmailAttachment].[nMessageID]
 GO
+SELECT [tblEmailAttachment].[nPosition], [tblEmailAttachment].[nAttachmentID] 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1
+GO
 SELECT [tblEmailAttachment].[sKind], [tblEmailAttachment].[sFileName] 
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1 AND [tblEmailAttachment].[nParentPosition] IS NULL AND [tblEmailAttachment].[biContent] IS NOT NULL
@@ -347,7 +369,11 @@ WHERE [tblEmailHeader].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP BY [
 GO
 SELECT [tblEmailIdentity].[nMessageID] 
 FROM [tblEmailIdentity] 
-WHERE [tblEmailIdentity].[nAccountID] = :nAccountID_1 AND [tblEmailIdentity].[sIdentity] = :sIdentity_1
+WHERE [tblEmailIdentity].[nMessageID] = :nMessageID_1 OR [tblEmailIdentity].[nAccountID] = :nAccountID_1 AND [tblEmailIdentity].[sIdentity] = :sIdentity_1
+GO
+SELECT [tblEmailIdentity].[nMessageID], [tblEmailMessage].[sGraphMessageID], [tblEmailIdentity].[nAccountID], [tblEmailIdentity].[sIdentity] 
+FROM [tblEmailIdentity] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailIdentity].[nMessageID] 
+WHERE [tblEmailIdentity].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailIdentity].[sIdentity] IN (__[POSTCOMPILE_sIdentity_1])
 GO
 SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sAfterImportState], count(*) AS count_1 
 FROM [tblEmailMessage] 
@@ -370,15 +396,33 @@ FROM [tblEmailMessage] GROUP BY [tblEmailMessage].[nAccountID]
 GO
 SELECT [tblEmailMessage].[nMessageID] 
 FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] BETWEEN :dtReceived_1 AND :dtReceived_2 AND [tblEmailMessage].[sInternetMessageID] = :sInternetMessageID_1 AND [tblEmailMessage].[sGraphMessageID] != :sGraphMessageID_1 AND (EXISTS (SELECT :param_1 AS anon_1 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID])) AND NOT (EXISTS (SELECT :param_2 AS anon_2 
+FROM [tblEmailScan] 
+WHERE [tblEmailScan].[nMessageID] = [tblEmailMessage].[nMessageID])) AND NOT (EXISTS (SELECT :param_3 AS anon_3 
+FROM [tblEmailDuplicate] 
+WHERE [tblEmailDuplicate].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailDuplicate].[sReason] = :sReason_1)) ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT [tblEmailMessage].[nMessageID] 
+FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
 GO
-SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sConversationID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[dtSent], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sImportance], [tblEmailMessage].[sBodyType], [tblEmailMessage].[sBody], [tblEmailMessage].[bHasAttachments], [tblEmailMessage].[dtImported], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[sSenderName], [tblEmailMessage].[sSenderAddress], [tblEmailMessage].[dtCreated], [tblEmailMessage].[sCategories], [tblEmailMessage].[sFlagStatus], [tblEmailMessage].[sConversationIndex], [tblEmailMessage].[sBodyText], [tblEmailMessage].[bRead], [tblEmailMessage].[sWebLink], [tblEmailMessage].[sParentFolderID], [tblEmailMessage].[sChangeKey], [tblEmailMessage].[nSize], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue], [tblEmailMessage].[sContentDigest] 
+SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sConversationID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[dtSent], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sImportance], [tblEmailMessage].[sBodyType], [tblEmailMessage].[sBody], [tblEmailMessage].[bHasAttachments], [tblEmailMessage].[dtImported], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[sSenderName], [tblEmailMessage].[sSenderAddress], [tblEmailMessage].[dtCreated], [tblEmailMessage].[sCategories], [tblEmailMessage].[sFlagStatus], [tblEmailMessage].[sConversationIndex], [tblEmailMessage].[sBodyText], [tblEmailMessage].[bRead], [tblEmailMessage].[sWebLink], [tblEmailMessage].[sParentFolderID], [tblEmailMessage].[sChangeKey], [tblEmailMessage].[nSize], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
 GO
 SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[dtImported], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
+GO
+SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[dtReceived] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[dtReceived] IN (__[POSTCOMPILE_dtReceived_1]) AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1])
+GO
+SELECT [tblEmailOriginal].[nMessageID] 
+FROM [tblEmailOriginal] 
+WHERE [tblEmailOriginal].[nMessageID] = :nMessageID_1
 GO
 SELECT [tblEmailOriginal].[nMessageID], [tblEmailOriginal].[nStoredSize] 
 FROM [tblEmailOriginal] 
@@ -400,21 +444,29 @@ SELECT [tblEmailRecipient].[nMessageID], count(*) AS count_1
 FROM [tblEmailRecipient] 
 WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP BY [tblEmailRecipient].[nMessageID]
 GO
+SELECT [tblEmailScan].[nAccountID], [tblEmailScan].[sGraphMessageID] 
+FROM [tblEmailScan] 
+WHERE [tblEmailScan].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailScan].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1]) AND [tblEmailScan].[nMessageID] IS NOT NULL
+GO
+SELECT [tblEmailScan].[nAccountID], [tblEmailScan].[sGraphMessageID], [tblEmailScan].[sLetterDigest], [tblEmailScan].[dtFirstSeen], [tblEmailScan].[dtUntil], [tblEmailScan].[nMessageID] 
+FROM [tblEmailScan] 
+WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[sGraphMessageID] = :sGraphMessageID_1
+GO
 SELECT [tblEmailScan].[nAccountID], [tblEmailScan].[sGraphMessageID], [tblEmailScan].[sLetterDigest], [tblEmailScan].[dtFirstSeen], [tblEmailScan].[dtUntil], [tblEmailScan].[nMessageID] 
 FROM [tblEmailScan] WITH (UPDLOCK, ROWLOCK) 
 WHERE [tblEmailScan].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailScan].[sLetterDigest] IN (__[POSTCOMPILE_sLetterDigest_1]) AND [tblEmailScan].[dtFirstSeen] > :dtFirstSeen_1
 GO
-SELECT [tblEmailScan].[nScanID] 
+SELECT [tblEmailScan].[nAccountID], count(*) AS count_1 
 FROM [tblEmailScan] 
-WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[dtFirstSeen] < :dtFirstSeen_1
-GO
-SELECT [tblEmailScan].[nScanID] 
-FROM [tblEmailScan] 
-WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[sGraphMessageID] = :sGraphMessageID_1
+WHERE [tblEmailScan].[nMessageID] IS NULL GROUP BY [tblEmailScan].[nAccountID]
 GO
 SELECT [tblEmailScan].[nScanID] 
 FROM [tblEmailScan] WITH (UPDLOCK, ROWLOCK) 
 WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[sGraphMessageID] = :sGraphMessageID_1
+GO
+SELECT [tblEmailScan].[sGraphMessageID] 
+FROM [tblEmailScan] 
+WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[nMessageID] IS NULL AND [tblEmailScan].[dtUntil] BETWEEN :dtUntil_1 AND :dtUntil_2
 GO
 SELECT [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], [tblEmailSeen].[sInternetMessageID], [tblEmailSeen].[sFromAddress], [tblEmailSeen].[dtReceived], [tblEmailSeen].[nSize], [tblEmailSeen].[sReason], [tblEmailSeen].[sRule], [tblEmailSeen].[dtSeen] 
 FROM [tblEmailSeen] 
@@ -552,11 +604,15 @@ UPDATE [tblEmailAccountSettings] SET [sAccountName]=:sAccountName, [sTenantID]=:
 GO
 UPDATE [tblEmailAttachment] WITH (ROWLOCK) SET [biContent]=NULL WHERE [tblEmailAttachment].[nAttachmentID] IN (__[POSTCOMPILE_nAttachmentID_1]) AND [tblEmailAttachment].[biContent] IS NOT NULL AND [tblEmailAttachment].[nSize] > :nSize_1
 GO
-UPDATE [tblEmailMessage] SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize, [sContentDigest]=:sContentDigest WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
+UPDATE [tblEmailAttachment] WITH (ROWLOCK) SET [nMessageID]=:nMessageID, [nPosition]=:nPosition, [sGraphAttachmentID]=:sGraphAttachmentID, [sKind]=:sKind, [sFileName]=:sFileName, [sContentType]=:sContentType, [nSize]=:nSize, [bInline]=:bInline, [sContentID]=:sContentID, [sSHA256]=:sSHA256, [sState]=:sState, [sStateDetail]=:sStateDetail, [sSafeFileName]=:sSafeFileName, [sItemType]=:sItemType, [sLink]=:sLink, [sLinkProvider]=:sLinkProvider, [sLinkPermission]=:sLinkPermission, [sContentLocation]=:sContentLocation, [nParentPosition]=:nParentPosition, [sOrigin]=:sOrigin, [biContent]=:biContent WHERE [tblEmailAttachment].[nAttachmentID] = :nAttachmentID_1
+GO
+UPDATE [tblEmailAttachment] WITH (ROWLOCK) SET [sSHA256]=:sSHA256, [sState]=:sState, [sStateDetail]=:sStateDetail, [nParentPosition]=:nParentPosition, [biContent]=NULL WHERE [tblEmailAttachment].[nAttachmentID] IN (__[POSTCOMPILE_nAttachmentID_1])
+GO
+UPDATE [tblEmailMessage] SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
 GO
-UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize, [sContentDigest]=:sContentDigest WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:sAfterImportState, [sAfterImportDetail]=NULL, [nAfterImportAttempts]=:nAfterImportAttempts, [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1 AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
 GO
@@ -566,7 +622,11 @@ UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:state, [sAfterI
 GO
 UPDATE [tblEmailOriginal] WITH (ROWLOCK) SET [biContent]=NULL WHERE [tblEmailOriginal].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailOriginal].[biContent] IS NOT NULL
 GO
-UPDATE [tblEmailScan] WITH (ROWLOCK) SET [nMessageID]=:nMessageID WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[sGraphMessageID] = :sGraphMessageID_1
+UPDATE [tblEmailOriginal] WITH (ROWLOCK) SET [nMessageID]=:nMessageID, [nSize]=:nSize, [sSHA256]=:sSHA256, [sState]=:sState, [sStateDetail]=:sStateDetail, [sCompression]=:sCompression, [nStoredSize]=:nStoredSize, [biContent]=:biContent WHERE [tblEmailOriginal].[nMessageID] = :nMessageID_1
+GO
+UPDATE [tblEmailScan] WITH (ROWLOCK) SET [dtNextCheck]=:dtNextCheck WHERE [tblEmailScan].[nScanID] = :nScanID_1
+GO
+UPDATE [tblEmailScan] WITH (ROWLOCK) SET [dtNextCheck]=:dtNextCheck, [nMessageID]=:nMessageID WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[sGraphMessageID] = :sGraphMessageID_1
 GO
 UPDATE [tblFolderSync] SET [bGap]=:bGap WHERE [tblFolderSync].[nAccountID] = :nAccountID_1
 GO

@@ -30,6 +30,7 @@ from db import (
     mailbox_calls,
     missed,
     retention,
+    scans,
     seen,
     subscriptions,
     trace,
@@ -40,7 +41,7 @@ from db.contents import append_piece, read_piece
 from db.engine import Database, run_writing
 from db.messages import MessageStore, OriginalRecord
 from db.retention import Content, OldMessage
-from db.scans import Scan
+from db.scans import Check
 from db.schedule import FOLDERS, SUBSCRIPTIONS, Turn
 from db.seen import SeenRecord
 from db.subscriptions import HeldSubscription
@@ -48,7 +49,7 @@ from db.tables import attachment
 from db.trace import TracedMessage, TraceRow
 from tests.clock import SettableClock
 from tests.reviewed import assert_reviewed
-from tests.unit.db.test_messages import record
+from tests.unit.db.test_messages import file_attachment, record
 
 NOW: Final = SettableClock()()
 HOUR: Final = timedelta(hours=1)
@@ -128,12 +129,17 @@ async def import_messages(database: Database) -> None:
     await store.save(record("seen", original=OriginalRecord("unreadable")))
     mime = OriginalRecord("stored", None, 3, "", "gzip", 3, b"abc")
     await store.replace(record("seen", original=mime))
-    for number in range(2):
-        await store.note_scan(Scan(1, f"scan{number}", record("scanned").letter, NOW, NOW))
-    await store.save(record("scan1", internet_message_id="<scanned@example.com>", has_placeholders=True))
-    for number in range(2):
-        scanned = record(f"scanned{number}", internet_message_id="<scanned@example.com>")
-        await store.save(replace(scanned, received=NOW + HOUR * number))
+    facts: dict[str, Any] = {"internet_message_id": "<scanned@example.com>", "original": mime}
+    lacking = file_attachment(0, None, size=0, state="unreadable")
+    placeholder = record(
+        "placeholder", has_placeholders=True, attachments=[lacking, replace(lacking, position=1)], **facts
+    )
+    await store.note_scan(placeholder, until=NOW)
+    await store.save(placeholder)
+    await store.incomplete([placeholder.key])
+    await store.save(record("scanned", attachments=[file_attachment(0)], **facts))
+    await store.note_scan(record("late", has_placeholders=True, attachments=[lacking], **facts), until=NOW)
+    await store.end_wait((1, "late"))
     await store.note_seen(replace(left_out, graph_message_id="other"))
     await store.close()
 
@@ -149,7 +155,11 @@ async def act_in_mailboxes(database: Database) -> None:
         after_import.counts,
         lambda c: copies.of_ids(c, [(1, "copy")]),
         lambda c: copies.of_messages(c, [1]),
-        lambda c: copies.ids_of_account(c, 1, after="", most=5),
+        lambda c: copies.page_of_account(c, 1, after="", limit=5),
+        lambda c: scans.waiting(c, 1, now=NOW),
+        scans.counts,
+        lambda c: scans.due(c, now=NOW, limit=5),
+        lambda c: scans.reschedule(c, [Check(1, 1, "a", NOW), Check(2, 1, "b", NOW - 24 * HOUR)], now=NOW),
         lambda c: seen.of_ids(c, [(1, "other")]),
         lambda c: seen.ids_of_account(c, 1, after="", most=5),
         seen.counts,

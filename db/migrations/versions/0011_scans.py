@@ -1,4 +1,4 @@
-"""What a copy is told by, and messages whose attachments Defender still scans."""
+"""Messages whose attachments Defender still scans."""
 
 from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint
 
@@ -13,7 +13,6 @@ oldest_program = None
 
 def upgrade(add: Additions) -> None:
     """Add; what is there stays as it is."""
-    add.column("tblEmailMessage", Column("sContentDigest", exact(64)))
     add.table(
         "tblEmailScan",
         Column("nScanID", identity(), nullable=False, autoincrement=True),
@@ -22,6 +21,7 @@ def upgrade(add: Additions) -> None:
         Column("sLetterDigest", exact(64), nullable=False),
         Column("dtFirstSeen", UtcDateTime(), nullable=False),
         Column("dtUntil", UtcDateTime(), nullable=False),
+        Column("dtNextCheck", UtcDateTime(), nullable=False),
         Column("nMessageID", identity()),
         PrimaryKeyConstraint("nScanID", name="PK_tblEmailScan"),
         UniqueConstraint("nAccountID", "sGraphMessageID", name="UQ_tblEmailScan_nAccountID_sGraphMessageID"),
