@@ -746,24 +746,27 @@ def _check_stored_content(connection: Connection, message_id: int, new: MessageR
 
 
 def _lost_attachments(connection: Connection, message_id: int, new: MessageRecord) -> int:
+    """The number of stored attachments that have no counterpart with content: of one kind and name, or of one digest.
+
+    A name may be read otherwise by another version of the program, and what an item is made of may differ each time.
+    """
     part = attachment.c
     stored = connection.execute(
-        select(part.sKind, part.sFileName).where(
+        select(part.sKind, part.sFileName, part.sSHA256).where(
             part.nMessageID == message_id, part.nParentPosition.is_(None), part.biContent.is_not(None)
         )
     ).all()
-    return _lost([(row[0], row[1]) for row in stored], [each for each in new.attachments if each.is_listed])
-
-
-def _lost(stored: Sequence[tuple[str, str | None]], new: Sequence[AttachmentRecord]) -> int:
-    """How many stored attachments have no counterpart with content.
-
-    Those of one kind and name are counterparts. Where as many come as there were, one may have got another name.
-    """
-    come = Counter((each.kind, each.file_name) for each in new if each.content is not None)
-    missing = Counter((each.kind, each.file_name) for each in new if each.content is None)
-    by_name = sum(min(count, missing[name]) for name, count in (Counter(stored) - come).items())
-    return max(by_name, len(stored) - come.total())
+    come = [each for each in new.attachments if each.is_listed and each.content is not None]
+    names = Counter((each.kind, each.file_name) for each in come)
+    digests = Counter(each.sha256 for each in come)
+    unnamed = []
+    for kind, name, sha256 in stored:
+        if names[kind, name]:
+            names[kind, name] -= 1
+            digests[sha256] -= 1
+        else:
+            unnamed.append(sha256)
+    return (Counter(unnamed) - digests).total()
 
 
 def _insert_children(connection: Connection, saved: list[tuple[int, MessageRecord]]) -> None:
