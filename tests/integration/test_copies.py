@@ -296,7 +296,7 @@ async def test_trace_tells_of_both(world: World, command: Callable[..., Any]) ->
 
 
 async def test_verify_misses_no_copy(world: World, command: Callable[..., Any]) -> None:
-    """It is in the folder and not in the database, as it should be."""
+    """It is in the folder and not in the database, as it should be; each is listed with the message that it equals."""
     mailbox, account = await world.account_of("Laboratoire")
     letter = Letter(internet_message_id="<befund-7@labor.example>")
     [first] = await world.deliver(mailbox, 1, letter)
@@ -306,6 +306,12 @@ async def test_verify_misses_no_copy(world: World, command: Callable[..., Any]) 
     done = await command("verify", "Laboratoire", "--json")
     told = json.loads(done.output)
     assert (done.exit_code, told["missing"], told["copies"], told["in_folder"], told["in_database"]) == (0, 0, 1, 2, 1)
+    [copy] = told["differences"]
+    facts = ("state", "message_id", "copy_of", "copy_of_number", "reason")
+    assert [copy[each] for each in facts] == ["copy", second.message_id, first.message_id, 1, SAME]
+    lines = (await command("verify", "Laboratoire")).output.splitlines()
+    assert lines[-1].split()[0] == "copy"
+    assert lines[-1].endswith(f"{second.message_id}  of message 1: {first.message_id}")
 
 
 async def test_an_operator_can_have_a_copy_imported(world: World, command: Callable[..., Any]) -> None:
