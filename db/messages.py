@@ -557,14 +557,13 @@ def _scanned(
 
     Of what is `known`, those that were imported with placeholders and have none any more.
     """
-    letters = {
-        each.key: (each.account_id, each.letter)
-        for each in records
-        if each.attachments and each.internet_message_id and not each.has_placeholders
-    }
-    waiting = scans.of_letters(connection, set(letters.values()), now=now) if letters else []
+    maybe = [each for each in records if each.attachments and each.internet_message_id and not each.has_placeholders]
+    if not maybe or not scans.exist(connection, {each.account_id for each in maybe}):
+        return {}
+    letters = {each.key: (each.account_id, each.letter) for each in maybe}
+    waiting = scans.of_letters(connection, set(letters.values()), now=now)
     found: dict[MessageKey, Scan] = {}
-    for key, letter in letters.items() if waiting else ():
+    for key, letter in letters.items():
         alike = [each for each in waiting if (each.account_id, each.letter) == letter]
         # Changed in its place, it is the same message still.
         place = next((each for each in alike if each.key == key), alike[0] if alike and key not in known else None)
@@ -758,15 +757,13 @@ def _lost_attachments(connection: Connection, message_id: int, new: MessageRecor
     ).all()
     come = [each for each in new.attachments if each.is_listed and each.content is not None]
     names = Counter((each.kind, each.file_name) for each in come)
-    digests = Counter(each.sha256 for each in come)
-    unnamed = []
+    unnamed: list[str | None] = []
     for kind, name, sha256 in stored:
         if names[kind, name]:
             names[kind, name] -= 1
-            digests[sha256] -= 1
         else:
             unnamed.append(sha256)
-    return (Counter(unnamed) - digests).total()
+    return (Counter(unnamed) - Counter(each.sha256 for each in come)).total()
 
 
 def _insert_children(connection: Connection, saved: list[tuple[int, MessageRecord]]) -> None:

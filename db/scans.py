@@ -75,6 +75,12 @@ def lock(connection: Connection, keys: Collection[tuple[int, str]]) -> None:
         connection.execute(locking(select(_row.nScanID).where(_of(key)), scan)).all()
 
 
+def exist(connection: Connection, account_ids: Collection[int]) -> bool:
+    """True where there is any row of these accounts: mostly there is none, and nothing to compare."""
+    found = select(literal(1)).where(_row.nAccountID.in_(account_ids)).limit(1)
+    return connection.scalar(found) is not None
+
+
 def of_letters(connection: Connection, letters: Collection[tuple[int, str]], *, now: datetime) -> list[Scan]:
     """The rows, oldest first, by account and `db.copies.letter_digest`; kept from other writers."""
     found: list[Scan] = []

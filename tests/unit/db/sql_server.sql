@@ -129,6 +129,10 @@ FROM [tblEmailMessage]
 WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[dtAfterImportDue] <= :dtAfterImportDue_1
 GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
+FROM [tblEmailScan] 
+WHERE [tblEmailScan].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1])
+GO
+SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblMissedNotification] 
 WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1 AND [tblMissedNotification].[dtTold] >= :dtTold_1
 GO
@@ -347,7 +351,7 @@ SELECT [tblEmailAttachment].[nPosition], [tblEmailAttachment].[nAttachmentID]
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1
 GO
-SELECT [tblEmailAttachment].[sKind], [tblEmailAttachment].[sFileName] 
+SELECT [tblEmailAttachment].[sKind], [tblEmailAttachment].[sFileName], [tblEmailAttachment].[sSHA256] 
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1 AND [tblEmailAttachment].[nParentPosition] IS NULL AND [tblEmailAttachment].[biContent] IS NOT NULL
 GO
