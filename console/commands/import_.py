@@ -62,7 +62,7 @@ _COLUMNS: Final = (
     Column("duplicate", Phrase("Copies")),
     Column("seen", Phrase("Left out")),
     Column("gone", Phrase("Gone")),
-    Column("scanning", Phrase("Wait for Defender's scan")),
+    Column("scanning", Phrase("Waiting")),
     Column("failed", Phrase("Failed")),
 )
 
@@ -320,7 +320,7 @@ def _print(account: Account, tally: Tally, *, in_json: bool) -> None:
         # A line each, with the id whole, however wide the terminal is.
         why = said(Phrase.joined(Phrase.of(each.reason or ""), Phrase.of(each.detail or ""), by=": "))
         outcome = said(word(each.outcome))
-        click.echo(("" if number else "\n") + printable(f"{outcome:<8}  {each.message_id}  {why}".rstrip()))
+        click.echo(("" if number else "\n") + printable(f"{outcome:<6}  {each.message_id}  {why}".rstrip()))
 
 
 def _failure(account: Account, order: _Order, tally: Tally) -> Phrase | None:

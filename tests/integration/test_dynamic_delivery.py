@@ -234,14 +234,15 @@ async def test_the_original_is_that_of_the_scanned_message(world: World, command
 async def test_a_sweep_leaves_what_waits_to_its_delivery(world: World) -> None:
     """So nobody takes its notification for missed."""
     mailbox, account, first = await unscanned(world)
-    async with world.processing(), Office(world).managing(webhooks=False, sweeping=timedelta(seconds=60)):
+    async with world.processing():
         await until(lambda: waits(world))
-        for _ in range(5):
-            world.clock.advance(minutes=4)
-            await until(lambda: waits(world))
-        await release(world, mailbox, account, first, in_place=True)
-        world.clock.advance(minutes=2)
-        await until(lambda: _is(contents(world), WHOLE))
+        async with Office(world).managing(webhooks=False, sweeping=timedelta(seconds=60)):
+            for _ in range(5):
+                world.clock.advance(minutes=4)
+                await until(lambda: waits(world))
+            await release(world, mailbox, account, first, in_place=True)
+            world.clock.advance(minutes=2)
+            await until(lambda: _is(contents(world), WHOLE))
     assert await world.database.read(missed.summaries) == {}
 
 
