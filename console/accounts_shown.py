@@ -12,7 +12,7 @@ from console.recognition import recognised
 from console.settings import Settings
 from console.words import word
 from db import accounts as table
-from db import after_import, folders, missed, seen, subscriptions
+from db import after_import, folders, missed, scans, seen, subscriptions
 from phrases import Phrase
 from subscriptions.sweeps import SweepRules
 
@@ -29,6 +29,11 @@ def list_columns(rows: list[dict[str, Any]], settings: Settings, now: datetime) 
         *(
             [Column("actions", Phrase("Left to do"), _actions_in_short)]
             if any(_has_actions(each) for each in rows)
+            else []
+        ),
+        *(
+            [Column("scanning", Phrase("Wait for Defender's scan"), right=True)]
+            if any(each["scanning"] for each in rows)
             else []
         ),
         Column("conditions", Phrase("Trouble"), _troubles),
@@ -62,6 +67,7 @@ def record_columns(settings: Settings, now: datetime) -> list[Column]:
         Column("missed_notifications", Phrase("Missed notifications"), _missed),
         Column("imported", Phrase("Imported")),
         Column("seen", Phrase("Left out by filters")),
+        Column("scanning", Phrase("Wait for Defender's scan")),
         Column("actions", Phrase("Left to do"), _actions),
         Column("conditions", Phrase("Trouble"), _conditions),
     ]
@@ -78,6 +84,7 @@ def rows(connection: Connection, found: list[table.Account], settings: Settings)
     held = subscriptions.held(connection)
     counts = table.imported_counts(connection)
     left_out = seen.counts(connection)
+    scanning = scans.counts(connection)
     swept = folders.swept(connection)
     silence = missed.summaries(connection)
     actions = after_import.counts(connection)
@@ -115,6 +122,7 @@ def rows(connection: Connection, found: list[table.Account], settings: Settings)
             "missed_notifications": _silence(silence.get(account.account_id)),
             "imported": counts.get(account.account_id, 0),
             "seen": left_out.get(account.account_id, 0),
+            "scanning": scanning.get(account.account_id, 0),
             "actions": asdict(actions.get(account.account_id, after_import.Counts())),
             "conditions": [*_unusable(account), *troubles.get(account.account_id, [])],
         }

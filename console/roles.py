@@ -63,6 +63,7 @@ from subscriptions.manager import Chore, SubscriptionManager
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.reconciler import Reconciler
 from subscriptions.retention import TraceRetention
+from subscriptions.scan_checks import ScanChecks
 from subscriptions.survey import Survey
 from subscriptions.sweeps import SweepRules
 from threads import DaemonThreads
@@ -369,6 +370,7 @@ class _Wiring:
         chores: list[Chore] = [
             CertificateWatch(database, graph.certificates, graph.tokens, clock=utc_now, metrics=metrics),
             TraceRetention(database, kept=timedelta(days=self._settings.trace_days), clock=utc_now),
+            ScanChecks(database, self._queue, clock=utc_now),
         ]
         if addresses is None:
             log.warning(

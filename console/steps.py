@@ -38,6 +38,7 @@ _OUTCOMES: Final = {
     "gone": Phrase("gone: it is no longer in the mailbox"),
     "retried": Phrase("failed, to be tried again"),
     "waiting": Phrase("waits: its account cannot be served"),
+    "scanning": Phrase("waits: Defender still scans its attachments"),
     "deferred": Phrase("handed back until its mailbox has room"),
     "replayed": Phrase("replayed from the dead letters"),
     "purged": Phrase("deleted from the queue"),

@@ -28,9 +28,11 @@ _WORDS: Final[Mapping[str, Phrase]] = {
     "in work": Phrase("in work"),
     "waiting": Phrase("waiting"),
     "scheduled": Phrase("scheduled"),
-    # Where a message of the mailbox is.
+    # Where a message of the mailbox is, or what became of it.
     "moved": Phrase("moved"),
     "deleted": Phrase("deleted"),
+    "copy": Phrase("copy"),
+    "scanning": Phrase("waits"),
     # Who writes why an account has trouble.
     "row": Phrase("row"),
     "processor": Phrase("processor"),

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, insert, or_, select, true, update
 
-from db import filters, history, seen
+from db import filters, history, scans, seen
 from db.columns import UnreadableTime, code_by_code
 from db.errors import AccountExists, AccountNotFound, AccountUnreadable
 from db.filters import Filters
@@ -305,6 +305,7 @@ def purge(connection: Connection, account_id: int) -> None:
     for table in (subscription_schedule, folder_sync, account_condition, missed_notification):
         connection.execute(delete(table).where(table.c.nAccountID == account_id))
     seen.delete_all(connection, account_id)
+    scans.delete_all(connection, account_id)
     connection.execute(
         delete(account_settings).where(_settings.nAccountID == account_id, _settings.dtRemoved.is_not(None))
     )

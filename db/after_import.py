@@ -2,7 +2,10 @@
 
 An action is written with its message, in one transaction, and is due when whoever imported the message should have
 done it. Who takes what is due moves the time ahead: nobody else does the same meanwhile, and if he dies, another takes
-it up. Every function takes the connection of a transaction; see `db.engine`.
+it up. A message of which something was listed and not stored is left alone in its mailbox, where that may be had still:
+its action is `failed` from the start, until it is imported anew or an operator wants it all the same.
+
+Every function takes the connection of a transaction; see `db.engine`.
 """
 
 from collections.abc import Sequence
@@ -11,11 +14,28 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, literal, null, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal,
+    not_,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from db.leases import over
 from db.locking import by_row, skipping_locked
-from db.tables import message
+from db.tables import attachment, message, original
+from phrases import Phrase
+
+WHOLE: Final = ("stored", "linked")
+"""States of an attachment of which nothing is missing."""
 
 LEASE: Final = timedelta(minutes=2)
 """How long an action is with who imported its message, or took it because it was due."""
@@ -64,15 +84,59 @@ class Counts:
     failed: int = 0
 
 
-def wanted(kind: str | None, now: datetime) -> dict[str, Any]:
-    """The columns of a message that is imported now, after which `kind` is to be done; None or 'none': nothing."""
+def wanted(kind: str | None, now: datetime, *, lacking: str | None = None) -> dict[str, Any]:
+    """The columns of a message that is imported now, after which `kind` is to be done; None or 'none': nothing.
+
+    `lacking`: what of the message was listed and not stored; None: nothing.
+    """
     wants = kind not in {None, "none"}
+    state = State.PENDING if lacking is None else State.FAILED
     return {
         "sAfterImport": kind if wants else None,
-        "sAfterImportState": State.PENDING.value if wants else None,
+        "sAfterImportState": state.value if wants else None,
+        "sAfterImportDetail": _left_alone(lacking) if wants and lacking is not None else None,
         "nAfterImportAttempts": 0 if wants else None,
-        "dtAfterImportDue": now + LEASE if wants else None,
+        "dtAfterImportDue": now + LEASE if wants and lacking is None else None,
     }
+
+
+def _left_alone(lacking: str) -> Phrase:
+    return Phrase(
+        "Not all of the message is in the database ({lacking}), so it was left alone in the mailbox. Import it anew "
+        "(mail-importer import NAME --force --id ID); `accounts retry-actions NAME --even-incomplete` does it all the "
+        "same.",
+        lacking=lacking,
+    )
+
+
+def is_incomplete(connection: Connection, message_id: int) -> bool:
+    """Whether something of the message was listed and not stored."""
+    found = select(literal(1)).select_from(message).where(_row.nMessageID == message_id, _INCOMPLETE)
+    return connection.scalar(found) is not None
+
+
+def resume(connection: Connection, message_id: int, *, now: datetime) -> None:
+    """The message, which was incomplete, is whole now: what waited for that is due."""
+    waited = (_row.nMessageID == message_id, _row.sAfterImportState == State.FAILED.value)
+    connection.execute(by_row(update(message).where(*waited).values(_again(now))))
+
+
+_INCOMPLETE: Final = or_(
+    exists(
+        select(literal(1))
+        .select_from(attachment)
+        .where(
+            attachment.c.nMessageID == _row.nMessageID,
+            attachment.c.nParentPosition.is_(None),
+            attachment.c.sState.not_in(WHOLE),
+        )
+    ),
+    exists(
+        select(literal(1))
+        .select_from(original)
+        .where(original.c.nMessageID == _row.nMessageID, original.c.sState != "stored")
+    ),
+)
 
 
 def anything_due(connection: Connection, *, now: datetime) -> bool:
@@ -129,28 +193,41 @@ _END = by_row(
 )
 
 
-def retry_failed(connection: Connection, account_id: int, *, after: int, now: datetime, most: int) -> list[int]:
+def retry_failed(
+    connection: Connection, account_id: int, *, after: int, now: datetime, most: int, even_incomplete: bool = False
+) -> list[int]:
     """Have up to `most` actions of the account that failed for good be tried again; the numbers of their messages.
 
-    In the order of these numbers, beginning after that one: what fails again meanwhile is not met twice.
+    In the order of these numbers, beginning after that one: what fails again meanwhile is not met twice. Messages that
+    are not all in the database are left out, unless `even_incomplete`.
     """
-    failed = (
-        select(_row.nMessageID)
-        .where(_row.sAfterImportState == State.FAILED.value, _row.nAccountID == account_id, _row.nMessageID > after)
-        .order_by(_row.nMessageID)
-        .limit(most)
-    )
-    numbers = list(connection.scalars(skipping_locked(failed, message)))
+    failed = select(_row.nMessageID).where(_failed(account_id), _row.nMessageID > after)
+    if not even_incomplete:
+        failed = failed.where(not_(_INCOMPLETE))
+    numbers = list(connection.scalars(skipping_locked(failed.order_by(_row.nMessageID).limit(most), message)))
     if numbers:
         again = update(message).where(_row.nMessageID.in_(numbers), _row.sAfterImportState == State.FAILED.value)
-        values = {
-            "sAfterImportState": State.PENDING.value,
-            "nAfterImportAttempts": 0,
-            "dtAfterImportDue": now,
-            "sAfterImportDetail": null(),
-        }
-        connection.execute(by_row(again.values(values)))
+        connection.execute(by_row(again.values(_again(now))))
     return numbers
+
+
+def count_incomplete(connection: Connection, account_id: int) -> int:
+    """How many actions of the account failed and wait for their messages to be imported whole."""
+    waiting = select(func.count()).select_from(message).where(_failed(account_id), _INCOMPLETE)
+    return connection.scalar(waiting) or 0
+
+
+def _failed(account_id: int) -> ColumnElement[bool]:
+    return and_(_row.sAfterImportState == State.FAILED.value, _row.nAccountID == account_id)
+
+
+def _again(now: datetime) -> dict[str, Any]:
+    return {
+        "sAfterImportState": State.PENDING.value,
+        "nAfterImportAttempts": 0,
+        "dtAfterImportDue": now,
+        "sAfterImportDetail": null(),
+    }
 
 
 def counts(connection: Connection) -> dict[int, Counts]:

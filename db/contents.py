@@ -1,7 +1,7 @@
 """Contents too large for memory, in the column biContent: written within a transaction, and read, piece by piece."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import IO, Any, Final
 
@@ -20,9 +20,11 @@ from sqlalchemy import (
     literal,
     select,
     text,
+    update,
 )
 
 from db.engine import run_reading
+from db.locking import by_row
 
 PIECE_BYTES: Final = 128 * 8040
 """What is in memory at a time. SQL Server appends multiples of 8,040 bytes best
@@ -47,14 +49,27 @@ def insert_with_content(
     Raises:
         ContentDiffers: it has more or fewer bytes. Roll back.
     """
-    source.seek(0)
-    pieces = _pieces(source, size)
-    if connection.dialect.name == "sqlite":
-        _into_reserved_room(connection, table, row, pieces, size, key)
-    elif connection.dialect.name == "postgresql":
-        _by_large_object(connection, table, row, pieces)
-    else:
-        _appended(connection, table, row, pieces, key)
+
+    def write(content: object) -> None:
+        connection.execute(insert(table).inline().values(**row, biContent=content))
+
+    _write_content(connection, table, write, lambda: _number(connection, table, row, key), source, size)
+
+
+def update_with_content(
+    connection: Connection, table: Table, number: int, row: dict[str, Any], source: IO[bytes], *, size: int
+) -> None:
+    """Give the row of that number these values, and the first `size` bytes of the open file as its `biContent`.
+
+    Raises:
+        ContentDiffers: as `insert_with_content`.
+    """
+
+    def write(content: object) -> None:
+        changed = update(table).where(_number_column(table) == number).values(**row, biContent=content)
+        connection.execute(by_row(changed))
+
+    _write_content(connection, table, write, lambda: number, source, size)
 
 
 def pieces_of(engine: Engine, table: Table, number: int, *, size: int) -> Iterator[bytes]:
@@ -103,20 +118,33 @@ def _pieces(source: IO[bytes], size: int) -> Iterator[bytes]:
         raise ContentDiffers("The content goes on after its size.")
 
 
-def _into_reserved_room(
+def _write_content(
     connection: Connection,
     table: Table,
-    row: dict[str, Any],
-    pieces: Iterator[bytes],
+    write: Callable[[object], None],
+    number: Callable[[], int],
+    source: IO[bytes],
     size: int,
-    key: tuple[str, ...],
 ) -> None:
-    # https://www.sqlite.org/c3ref/blob_open.html: room first, then the bytes.
-    connection.execute(insert(table).inline().values(**row, biContent=func.zeroblob(size)))
-    number = _number(connection, table, row, key)
-    with _driver(connection).blobopen(table.name, table.c.biContent.name, number) as blob:
+    """Write the row by `write`, which is given what its content begins with on this database; then the content.
+
+    `number`: of the row, once it is written.
+    """
+    source.seek(0)
+    pieces = _pieces(source, size)
+    if connection.dialect.name == "postgresql":
+        _by_large_object(connection, write, pieces)
+    elif connection.dialect.name == "sqlite":
+        # https://www.sqlite.org/c3ref/blob_open.html: room first, then the bytes.
+        write(func.zeroblob(size))
+        with _driver(connection).blobopen(table.name, table.c.biContent.name, number()) as blob:
+            for piece in pieces:
+                blob.write(piece)
+    else:
+        write(b"")
+        append = append_piece(_quoted_name(connection, table), _number_column(table).name, number())
         for piece in pieces:
-            blob.write(piece)
+            connection.execute(append, {"piece": piece})
 
 
 def _driver(connection: Connection) -> sqlite3.Connection:
@@ -126,7 +154,7 @@ def _driver(connection: Connection) -> sqlite3.Connection:
     return driver
 
 
-def _by_large_object(connection: Connection, table: Table, row: dict[str, Any], pieces: Iterator[bytes]) -> None:
+def _by_large_object(connection: Connection, write: Callable[[object], None], pieces: Iterator[bytes]) -> None:
     # A value is written whole, so the pieces are put together on the server
     # (https://www.postgresql.org/docs/current/lo-funcs.html); the large object goes with the transaction, too.
     oid = connection.scalar(select(func.lo_from_bytea(0, literal(b"", LargeBinary))))
@@ -134,19 +162,8 @@ def _by_large_object(connection: Connection, table: Table, row: dict[str, Any], 
     for piece in pieces:
         connection.scalar(select(func.lo_put(oid, offset, literal(piece, LargeBinary))))
         offset += len(piece)
-    connection.execute(insert(table).inline().values(**row, biContent=func.lo_get(oid)))
+    write(func.lo_get(oid))
     connection.scalar(select(func.lo_unlink(oid)))
-
-
-def _appended(
-    connection: Connection, table: Table, row: dict[str, Any], pieces: Iterator[bytes], key: tuple[str, ...]
-) -> None:
-    connection.execute(insert(table).inline(), [{**row, "biContent": b""}])
-    append = append_piece(
-        _quoted_name(connection, table), _number_column(table).name, _number(connection, table, row, key)
-    )
-    for piece in pieces:
-        connection.execute(append, {"piece": piece})
 
 
 def append_piece(table: str, column: str, number: int) -> TextClause:

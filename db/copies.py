@@ -1,60 +1,101 @@
 """Copies of an e-mail, told by what they have in common when their Graph ids differ.
 
-Even an immutable id is given anew by a drag in Outlook, a restore or a re-import (graph.md section 11). A message with
-the internet message id, the time of receipt and the size of an imported one of the account is therefore not imported
-again: `tblEmailDuplicate` says which it equals. Of two hosts that import two copies at the same time, the key of
-`tblEmailIdentity` refuses the second, whose transaction is run again and finds the first.
+Even an immutable id is given anew by a drag in Outlook, a restore or a re-import (graph.md section 11). A message is a
+copy of an imported one of its account when both have the same internet message id, second of receipt, sender, sent
+time, subject and body, and attachments of the same names, sizes and bytes. Loggers and relays reuse any few of these
+for different mails, so what cannot be compared is not equal: a message of which an attachment was not stored has no
+copies. The size that Exchange counts says nothing beside that, and a drag may change it.
+
+`tblEmailDuplicate` records of which message a copy is one. Of two hosts that import two copies at the same time, the
+key of `tblEmailIdentity` refuses the second, whose transaction is run again and finds the first.
 
 Every function takes the connection of a transaction; see `db.engine`.
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select
 
-from db.keys import are_among, graph_ids, in_queries
-from db.tables import duplicate, message, message_identity
+from db.keys import are_among, in_queries
+from db.tables import attachment, duplicate, message, message_identity
 
-SAME: Final = "SameIdTimeAndSize"
-SAME_BUT_SIZE: Final = "SameIdAndTime"
-"""Why a message is taken for a copy; the second where the size of one of them is not known."""
+SAME: Final = "SameIdTimeAndContent"
+"""Why a message is taken for a copy."""
+SCANNED: Final = "PlaceholderOfScanned"
+"""The message had placeholders in the place of attachments that another one has: see `db.scans`."""
 
 _row = message.c
 _copy = duplicate.c
+_COLUMNS: Final = (_copy.nAccountID, _copy.sGraphMessageID, _copy.nMessageID, _copy.dtSeen, _copy.sReason)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is compared of an attachment. `digest`: of its bytes, or where a link leads; None: they are not here."""
+
+    name: str | None
+    size: int
+    digest: str | None
+
+
+def letter_digest(
+    *,
+    internet_message_id: str | None,
+    sent: datetime | None,
+    senders: tuple[str | None, str | None],
+    subject: str | None,
+    body: str | None,
+) -> str:
+    """SHA-256 (hexadecimal) of a message without its attachments. `senders`: the addresses of `from` and `sender`."""
+    moment = None if sent is None else sent.astimezone(UTC).isoformat()
+    of_body = None if body is None else hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()
+    return _digest(internet_message_id, moment, *senders, subject, of_body)
+
+
+def content_digest(letter: str, parts: Iterable[Part]) -> str | None:
+    """SHA-256 of a message with its attachments, in any order; None: of one of them nobody can say what is in it."""
+    compared = [(part.name, part.size, part.digest) for part in parts]
+    if any(digest is None for _, _, digest in compared):
+        return None
+    return _digest(letter, *sorted(_digest(*each) for each in compared))
+
+
+def part_digest(*, kind: str, state: str, sha256: str | None, link: str | None) -> str | None:
+    """The `digest` of a Part: that of its bytes, or where it leads."""
+    if state == "linked":
+        return _digest(kind, link)
+    return sha256 if state == "stored" else None
+
+
+def _digest(*facts: str | int | None) -> str:
+    # What is no text at all is for the database to refuse.
+    return hashlib.sha256(json.dumps(facts, default=repr).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What tells a message from others but its copies; of none whose id or time is not known. `size` in bytes."""
+    """What tells a message from others but its copies. `content`: its `content_digest`."""
 
     account_id: int
     internet_message_id: str | None
     received: datetime | None
-    size: int | None
+    content: str | None
 
     @property
     def are_telling(self) -> bool:
-        """Whether there can be a copy."""
-        return bool(self.internet_message_id) and self.received is not None
+        """Whether there can be a copy: not where the internet message id, the time or the content is not known."""
+        return bool(self.internet_message_id) and self.received is not None and self.content is not None
 
     @property
     def identity(self) -> str:
         """The features as one text of 64 characters."""
         received = None if self.received is None else self.received.astimezone(UTC).isoformat()
-        return hashlib.sha256(f"{received}|{self.size}|{self.internet_message_id}".encode()).hexdigest()
-
-    def reason_to_equal(self, other: "Features") -> str | None:
-        """Why the other is taken for a copy; None: it is another message."""
-        mine = (self.account_id, self.internet_message_id, self.received)
-        if not self.are_telling or mine != (other.account_id, other.internet_message_id, other.received):
-            return None
-        if self.size is None or other.size is None:
-            return SAME_BUT_SIZE
-        return SAME if self.size == other.size else None
+        return _digest(received, self.content, self.internet_message_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +122,81 @@ class Copy:
 def originals(connection: Connection, wanted: Collection[Features]) -> list[Original]:
     """The imported messages of which these may be copies, the oldest first; a few more do no harm.
 
-    By the index on account and time of receipt, so that messages are found, too, that older programs imported.
+    What was claimed when it was imported is found by its key. What older programs imported, or put in the place of
+    another, claims nothing that says so: of those that agree in time and internet message id, which are few, the rows
+    are compared.
     """
-    telling = [each for each in wanted if each.are_telling]
+    telling = {each: each.identity for each in wanted if each.are_telling}
     if not telling:
         return []
+    claimed = _claimed(connection, telling)
+    numbers = {each.message_id for each in claimed}
+    unclaimed = [each for each in _alike(connection, telling) if each.message_id not in numbers]
+    contents = _content_digests(connection, [each.message_id for each in unclaimed])
+    compared = [
+        replace(each, features=replace(each.features, content=contents.get(each.message_id))) for each in unclaimed
+    ]
+    return sorted([*claimed, *compared], key=lambda each: each.message_id)
+
+
+def _claimed(connection: Connection, wanted: Mapping[Features, str]) -> list[Original]:
+    key = message_identity.c
+    by_key = {(features.account_id, identity): features for features, identity in wanted.items()}
+    found: list[Original] = []
+    for chunk in in_queries(by_key):
+        rows = connection.execute(
+            select(key.nMessageID, _row.sGraphMessageID, key.nAccountID, key.sIdentity)
+            .join_from(message_identity, message, _row.nMessageID == key.nMessageID)
+            .where(
+                key.nAccountID.in_({account_id for account_id, _ in chunk}),
+                key.sIdentity.in_([identity for _, identity in chunk]),
+            )
+        )
+        for row in rows:
+            features = by_key.get((row[2], row[3]))
+            if features is not None:
+                found.append(Original(row[0], row[1], features))
+    return found
+
+
+def _alike(connection: Connection, wanted: Collection[Features]) -> list[Original]:
+    """Those that agree in account, time and internet message id; by the index on the first two."""
+    columns = (_row.nMessageID, _row.sGraphMessageID, _row.nAccountID, _row.sInternetMessageID, _row.dtReceived)
     rows = connection.execute(
-        select(
-            _row.nMessageID, _row.sGraphMessageID, _row.nAccountID, _row.sInternetMessageID, _row.dtReceived, _row.nSize
+        select(*columns).where(
+            _row.nAccountID.in_({each.account_id for each in wanted}),
+            _row.dtReceived.in_({each.received for each in wanted}),
+            _row.sInternetMessageID.in_({each.internet_message_id for each in wanted}),
         )
-        .where(
-            _row.nAccountID.in_({each.account_id for each in telling}),
-            _row.dtReceived.in_({each.received for each in telling}),
-            _row.sInternetMessageID.in_({each.internet_message_id for each in telling}),
-        )
-        .order_by(_row.nMessageID)
     )
-    return [Original(row[0], row[1], Features(*row[2:])) for row in rows]
+    pairs = {(each.account_id, each.internet_message_id, each.received) for each in wanted}
+    return [Original(row[0], row[1], Features(*row[2:], None)) for row in rows if tuple(row[2:]) in pairs]
+
+
+def stored_letters(connection: Connection, message_ids: Collection[int]) -> dict[int, str]:
+    """The `letter_digest` of imported messages, made of their rows."""
+    found: dict[int, str] = {}
+    columns = (_row.nMessageID, _row.sInternetMessageID, _row.dtSent, _row.sFromAddress, _row.sSenderAddress)
+    # One at a time: a body may be large.
+    for number in message_ids:
+        for row in connection.execute(select(*columns, _row.sSubject, _row.sBody).where(_row.nMessageID == number)):
+            found[row[0]] = letter_digest(
+                internet_message_id=row[1], sent=row[2], senders=(row[3], row[4]), subject=row[5], body=row[6]
+            )
+    return found
+
+
+def _content_digests(connection: Connection, message_ids: Collection[int]) -> dict[int, str | None]:
+    parts: dict[int, list[Part]] = {}
+    part = attachment.c
+    columns = (part.nMessageID, part.sFileName, part.nSize, part.sKind, part.sState, part.sSHA256, part.sLink)
+    for chunk in in_queries(message_ids):
+        listed = part.nMessageID.in_(chunk) & part.nParentPosition.is_(None)
+        for row in connection.execute(select(*columns).where(listed)):
+            digest = part_digest(kind=row[3], state=row[4], sha256=row[5], link=row[6])
+            parts.setdefault(row[0], []).append(Part(row[1], row[2], digest))
+    letters = stored_letters(connection, message_ids)
+    return {number: content_digest(letter, parts.get(number, ())) for number, letter in letters.items()}
 
 
 def claim(connection: Connection, messages: Sequence[tuple[int, Features]]) -> None:
@@ -112,13 +211,17 @@ def claim(connection: Connection, messages: Sequence[tuple[int, Features]]) -> N
 
 
 def claim_anew(connection: Connection, message_id: int, features: Features) -> None:
-    """As `claim`, of a message that was replaced, or that is a copy imported all the same: the first keeps it."""
+    """As `claim_unless_taken`, of a message that was replaced, or that is a copy imported all the same."""
+    connection.execute(delete(message_identity).where(message_identity.c.nMessageID == message_id))
+    claim_unless_taken(connection, message_id, features)
+
+
+def claim_unless_taken(connection: Connection, message_id: int, features: Features) -> None:
+    """As `claim`; the first keeps it, and a message its first one."""
     identity = message_identity.c
-    connection.execute(delete(message_identity).where(identity.nMessageID == message_id))
-    taken = select(identity.nMessageID).where(
-        identity.nAccountID == features.account_id, identity.sIdentity == features.identity
-    )
-    if connection.scalar(taken) is None:
+    same = and_(identity.nAccountID == features.account_id, identity.sIdentity == features.identity)
+    taken = select(identity.nMessageID).where(or_(identity.nMessageID == message_id, same))
+    if connection.execute(taken).first() is None:
         claim(connection, [(message_id, features)])
 
 
@@ -156,11 +259,20 @@ def of_messages(connection: Connection, message_ids: Collection[int]) -> list[Co
     return sorted(found, key=lambda each: each.seen)
 
 
-def ids_of_account(connection: Connection, account_id: int, *, after: str, most: int) -> list[str]:
-    """Up to `most` Graph ids of copies of the account, beginning after that one (`""`: with the first)."""
-    return graph_ids(connection, duplicate, account_id, after=after, most=most)
+def page_of_account(connection: Connection, account_id: int, *, after: str, limit: int) -> list[tuple[Copy, str]]:
+    """Up to `limit` copies of the account by Graph id, beginning after that one (`""`: with the first).
+
+    Each with the Graph id of the message that it equals.
+    """
+    statement = (
+        select(*_COLUMNS, _row.sGraphMessageID)
+        .join_from(duplicate, message, _row.nMessageID == _copy.nMessageID)
+        .where(_copy.nAccountID == account_id, _copy.sGraphMessageID > after)
+        .order_by(_copy.sGraphMessageID)
+        .limit(limit)
+    )
+    return [(Copy(*row[:-1]), row[-1]) for row in connection.execute(statement)]
 
 
 def _found(connection: Connection, condition: ColumnElement[bool]) -> Iterator[Copy]:
-    columns = (_copy.nAccountID, _copy.sGraphMessageID, _copy.nMessageID, _copy.dtSeen, _copy.sReason)
-    yield from (Copy(*row) for row in connection.execute(select(*columns).where(condition)).all())
+    yield from (Copy(*row) for row in connection.execute(select(*_COLUMNS).where(condition)).all())

@@ -8,33 +8,59 @@ A copy of an imported message is not written again, see `db.copies`; one that is
 
 import contextlib
 import json
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import IO, Any, Final, TypeGuard
 
-from sqlalchemy import Connection, Table, delete, insert, literal_column, or_, select, union_all, update
+from sqlalchemy import (
+    Connection,
+    Table,
+    and_,
+    delete,
+    exists,
+    insert,
+    literal,
+    literal_column,
+    not_,
+    null,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from db import after_import, copies, seen
-from db.contents import ContentDiffers, insert_with_content
-from db.copies import Copy, Features, Original
+from db import after_import, copies, scans, seen
+from db.contents import ContentDiffers, insert_with_content, update_with_content
+from db.copies import Copy, Features, Original, Part
 from db.engine import Database
 from db.keys import are_among, in_queries
+from db.locking import by_row
+from db.scans import Scan
 from db.seen import SeenRecord
-from db.tables import attachment, duplicate, header, message, original, recipient
+from db.tables import attachment, duplicate, header, message, original, recipient, scan
 from db.tables import seen as seen_table
 from groupcommit import GroupCommit
 from phrases import Phrase
 
 _MOST_IN_ONE_GROUP: Final = 50
+_NAMED_LACKING: Final = 3
+"""Attachments that are not here and are named each."""
+_NOT_IN_SCANNED: Final = "NotInScanned: the scanned message has fewer attachments than the one with placeholders had."
+_DELIVERED_BEFORE: Final = timedelta(minutes=1)
+_SCANNED_AFTER: Final = timedelta(hours=1)
+"""How much earlier and later than the message with placeholders the scanned one may have been received."""
 
 # The database's own, and what its driver or our column types say to a value they cannot convert.
 _REFUSALS: Final = (StatementError, UnicodeEncodeError, OverflowError, ContentDiffers)
 
 MessageKey = tuple[int, str]
 """Account number and immutable Graph id."""
+_RowWithContent = tuple[dict[str, Any], bytes | IO[bytes] | None, int]
+"""Values of a row, its content, and the size of that."""
 
 
 class MessageRefused(Exception):
@@ -42,6 +68,10 @@ class MessageRefused(Exception):
 
     def __init__(self, text: Phrase) -> None:
         super().__init__(text)
+
+
+class StoredContentKept(MessageRefused):
+    """What the mailbox holds now lacks content that is stored: the stored message stays as it is."""
 
 
 class Saved(Enum):
@@ -98,6 +128,17 @@ class AttachmentRecord:
     parent_position: int | None = None
     origin: str = "graph"
     wrapped_text: str | None = field(default=None, repr=False)
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether Graph listed it; if not, it was unpacked from one that Graph listed."""
+        return self.parent_position is None
+
+    @property
+    def compared(self) -> Part:
+        """What makes it equal to that of a copy."""
+        digest = copies.part_digest(kind=self.kind, state=self.state, sha256=self.sha256, link=self.link)
+        return Part(self.file_name, self.size, digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +206,36 @@ class MessageRecord:
     after_import: str | None = None
     original: OriginalRecord | None = None
     """None: nobody asked for it."""
+    has_placeholders: bool = False
+    """Defender has not given its attachments free."""
+
+    @property
+    def letter(self) -> str:
+        """The digest of all but the attachments, made anew each time."""
+        return copies.letter_digest(
+            internet_message_id=self.internet_message_id,
+            sent=self.sent,
+            senders=(self.from_address, self.sender_address),
+            subject=self.subject,
+            body=self.body,
+        )
 
     @property
     def features(self) -> Features:
-        """What its copies have, too."""
-        return Features(self.account_id, self.internet_message_id, self.received, self.size)
+        """What its copies have, too; made anew each time."""
+        content = copies.content_digest(self.letter, (part.compared for part in self.attachments if part.is_listed))
+        return Features(self.account_id, self.internet_message_id, self.received, content)
+
+    @property
+    def lacking(self) -> str | None:
+        """What was listed and is not here, for an operator; None: nothing."""
+        listed = [each for each in self.attachments if each.is_listed and each.state not in after_import.WHOLE]
+        found = [f"attachment {each.position + 1}: {each.state}" for each in listed[:_NAMED_LACKING]]
+        if len(listed) > _NAMED_LACKING:
+            found.append(f"attachments: {len(listed)} in all")
+        if self.original is not None and self.original.state != "stored":
+            found.append(f"original: {self.original.state}")
+        return ", ".join(found) or None
 
     @property
     def key(self) -> MessageKey:
@@ -212,6 +278,38 @@ class MessageStore:
         # A large one alone: the others would wait for it.
         return _told((await (self._write([record]) if record.streams else self._group.submit([record])))[0])
 
+    async def incomplete(self, keys: Collection[MessageKey]) -> set[MessageKey]:
+        """Those that are imported without files that Defender may give free still.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        if not keys:
+            return set()
+        return await self._database.read(lambda connection: scans.incomplete(connection, keys))
+
+    async def note_scan(self, record: MessageRecord, *, until: datetime) -> Scan | None:
+        """Record that the message, which has placeholders, waits for its files until then.
+
+        Returns what is recorded, which may be from before; None where the scanned message is imported already: this one
+        is its copy from now on.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        now = self._clock()
+        return await self._database.write(lambda connection: _note_scan(connection, record, until, now))
+
+    async def end_wait(self, key: MessageKey) -> None:
+        """The message is gone: nothing waits for its files, if anything did.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        # Read first: most that are gone never waited.
+        if await self._database.read(lambda connection: scans.is_waiting(connection, key)):
+            await self._database.write(lambda connection: scans.forget(connection, key))
+
     async def note_seen(self, record: SeenRecord) -> Saved:
         """Record that the message was left out, and why now, unless it is imported; it is known from then on.
 
@@ -224,9 +322,11 @@ class MessageStore:
         """Put the message and all below it in the place of what is there, in one transaction; `nMessageID` stays.
 
         When nothing was there it is written as `save` does; with `even_copy` also a copy, as a message of its own.
-        Readers see the old message or the new one, whole. What is to be done in the mailbox stays as it is.
+        Readers see the old message or the new one, whole. What is to be done in the mailbox stays as it is; where it
+        waited for what was not stored, and nothing is missing now, it is due.
 
         Raises:
+            StoredContentKept: content is stored that `record` lacks: the old one stays.
             MessageRefused: the database takes no such message, whenever it is tried; the old one stays.
             DatabaseUnavailable: nothing was written.
         """
@@ -338,20 +438,33 @@ def _save(
     *,
     even_copies: bool = False,
 ) -> list[Saved]:
+    messages = [each for each in records if isinstance(each, MessageRecord)]
+    scans.lock(connection, [each.key for each in messages if each.has_placeholders])
     places = _places(connection, [record.key for record in records])
+    # What was left out before may be imported now, or left out for another reason: the filters were changed.
+    known = {key for key, tables in places.items() if tables - {seen_table.name}}
+    scanned = {} if even_copies else _scanned(connection, messages, known, now)
     results = [Saved.KNOWN] * len(records)
     new: dict[MessageKey, int] = {}
     for place, record in enumerate(records):
-        # What was left out before may be imported now, or left out for another reason: the filters were changed.
-        if not places.get(record.key, set()) - {seen_table.name}:
+        if record.key not in known or record.key in scanned:
             new.setdefault(record.key, place)
     # In one order for all: two who write the same messages wait for each other, and not both at once.
     ordered = [records[new[key]] for key in sorted(new)]
-    to_import = [each for each in ordered if isinstance(each, MessageRecord)]
-    found = _Sorted(copies.originals(connection, [each.features for each in to_import]), even_copies=even_copies)
+    to_import: list[MessageRecord] = []
+    for each in ordered:
+        if not isinstance(each, MessageRecord):
+            continue
+        if _completes(connection, each, scanned, now):
+            results[new[each.key]] = Saved.REPLACED
+        elif each.key not in known:
+            to_import.append(each)
+    features = {each.key: each.features for each in to_import}
+    found = _Sorted(features, copies.originals(connection, list(features.values())), even_copies=even_copies)
     for each in to_import:
         results[new[each.key]] = found.add(each)
-    _insert(connection, found, now, even_copies=even_copies)
+    numbers = _insert(connection, found, now, even_copies=even_copies)
+    _note_scans(connection, found, scanned, numbers, now)
     seen.forget(connection, [each.key for each in ordered if each.key in places])
     left_out = [each for each in ordered if isinstance(each, SeenRecord)]
     seen.note(connection, left_out)
@@ -363,28 +476,31 @@ def _save(
 class _Sorted:
     """Messages that are not known by their ids, with those apart that equal imported ones, or one another."""
 
-    def __init__(self, originals: Sequence[Original], *, even_copies: bool) -> None:
+    def __init__(
+        self, features: Mapping[MessageKey, Features], originals: Sequence[Original], *, even_copies: bool
+    ) -> None:
+        self.features = features
         self._originals = originals
         self._even_copies = even_copies
         self.new: list[MessageRecord] = []
-        self.copies: list[tuple[MessageRecord, MessageKey, str]] = []
-        """Each with the key of what it equals, and why."""
-        self._alike: dict[tuple[object, ...], list[tuple[Features, MessageKey]]] = {}
+        self.copies: list[tuple[MessageRecord, MessageKey]] = []
+        """Each with the key of what it equals."""
+        self._keys = {(each.features.account_id, each.graph_id) for each in originals}
+        self._first: dict[Features, MessageKey] = {}
         for each in originals:
             self._remember(each.features, (each.features.account_id, each.graph_id))
 
     def add(self, record: MessageRecord) -> Saved:
         """Sort the message in."""
-        alike = self._alike.get(_alike(record.features), ())
-        if any(key == record.key for _, key in alike):
+        if record.key in self._keys:
             return Saved.KNOWN  # written since we looked
-        for features, key in () if self._even_copies else alike:
-            reason = features.reason_to_equal(record.features)
-            if reason is not None:
-                self.copies.append((record, key, reason))
-                return Saved.COPY
+        features = self.features[record.key]
+        equal = None if self._even_copies else self._first.get(features)
+        if equal is not None:
+            self.copies.append((record, equal))
+            return Saved.COPY
         self.new.append(record)
-        self._remember(record.features, record.key)
+        self._remember(features, record.key)
         return Saved.NEW
 
     def numbers(self, written: dict[MessageKey, int]) -> dict[MessageKey, int]:
@@ -392,61 +508,262 @@ class _Sorted:
         return {(each.features.account_id, each.graph_id): each.message_id for each in self._originals} | written
 
     def _remember(self, features: Features, key: MessageKey) -> None:
-        self._alike.setdefault(_alike(features), []).append((features, key))
+        if features.are_telling:
+            self._first.setdefault(features, key)
 
 
-def _alike(features: Features) -> tuple[object, ...]:
-    return (features.account_id, features.internet_message_id, features.received)
+def _note_scan(connection: Connection, record: MessageRecord, until: datetime, now: datetime) -> Scan | None:
+    place = scans.note(connection, Scan(*record.key, record.letter, now, until))
+    scanned = None if place.message_id is not None else _scanned_before(connection, record, place.letter)
+    if scanned is None:
+        return place
+    scans.forget(connection, place.key)
+    if record.key not in known(connection, [record.key], even_seen=False):
+        copies.note(connection, [Copy(*record.key, scanned, seen=now, reason=copies.SCANNED)])
+    return None
 
 
-def _insert(connection: Connection, found: _Sorted, now: datetime, *, even_copies: bool) -> None:
+def _scanned_before(connection: Connection, record: MessageRecord, letter: str) -> int | None:
+    """The scanned message whose placeholders this one has, where it was imported first; each is that of one."""
+    if record.received is None or not record.internet_message_id:
+        return None
+    row = message.c
+    alike = and_(
+        row.nAccountID == record.account_id,
+        row.dtReceived.between(record.received - _DELIVERED_BEFORE, record.received + _SCANNED_AFTER),
+        row.sInternetMessageID == record.internet_message_id,
+        row.sGraphMessageID != record.graph_message_id,
+    )
+    below = (
+        exists(select(literal(1)).where(attachment.c.nMessageID == row.nMessageID)),
+        not_(exists(select(literal(1)).where(scan.c.nMessageID == row.nMessageID))),
+        not_(
+            exists(
+                select(literal(1)).where(
+                    duplicate.c.nMessageID == row.nMessageID, duplicate.c.sReason == copies.SCANNED
+                )
+            )
+        ),
+    )
+    found = list(connection.scalars(select(row.nMessageID).where(alike, *below).order_by(row.nMessageID)))
+    letters = copies.stored_letters(connection, found)
+    return next((number for number in found if letters.get(number) == letter), None)
+
+
+def _scanned(
+    connection: Connection, records: Sequence[MessageRecord], known: Collection[MessageKey], now: datetime
+) -> dict[MessageKey, Scan]:
+    """Which of these take the place of messages with placeholders, each of one.
+
+    Of what is `known`, those that were imported with placeholders and have none any more.
+    """
+    maybe = [each for each in records if each.attachments and each.internet_message_id and not each.has_placeholders]
+    if not maybe or not scans.exist(connection, {each.account_id for each in maybe}):
+        return {}
+    letters = {each.key: (each.account_id, each.letter) for each in maybe}
+    waiting = scans.of_letters(connection, set(letters.values()), now=now)
+    found: dict[MessageKey, Scan] = {}
+    for key, letter in letters.items():
+        alike = [each for each in waiting if (each.account_id, each.letter) == letter]
+        # Changed in its place, it is the same message still.
+        place = next((each for each in alike if each.key == key), alike[0] if alike and key not in known else None)
+        if place is not None:
+            found[key] = place
+            waiting.remove(place)
+    return found
+
+
+def _note_scans(
+    connection: Connection,
+    found: _Sorted,
+    scanned: Mapping[MessageKey, Scan],
+    numbers: Mapping[MessageKey, int],
+    now: datetime,
+) -> None:
+    """Record what was imported without its files, and which messages with placeholders the others are."""
+    for each in found.new:
+        if each.has_placeholders:
+            scans.imported(connection, each.key, numbers[each.key], now=now)
+    for each, key in [*((each, each.key) for each in found.new), *found.copies]:
+        if each.key in scanned:
+            _resolve(connection, scanned[each.key], each.key, numbers[key], now)
+
+
+def _completes(connection: Connection, record: MessageRecord, scanned: dict[MessageKey, Scan], now: datetime) -> bool:
+    """Have the message take the place of one that was imported without its files; False: there is none such."""
+    place = scanned.get(record.key)
+    if place is None or place.message_id is None:
+        return False
+    if _complete(connection, place, place.message_id, record, now):
+        return True
+    del scanned[record.key]
+    return False
+
+
+def _complete(connection: Connection, place: Scan, message_id: int, record: MessageRecord, now: datetime) -> bool:
+    """Put the scanned message in the place of the one that was imported without its files; `nMessageID` stays.
+
+    By updates alone: only operators delete mail. Recipients and headers are those of the same mail and stay. False,
+    and nothing is written, where an attachment that is stored would be lost.
+    """
+    if _lost_attachments(connection, message_id, record):
+        return False
+    features = record.features
+    row = _message_row(record, now)
+    connection.execute(by_row(update(message).where(message.c.nMessageID == message_id).values(row)))
+    copies.claim_unless_taken(connection, message_id, features)
+    _overwrite_attachments(connection, message_id, record.attachments)
+    if record.original is not None:
+        there = connection.scalar(select(original.c.nMessageID).where(original.c.nMessageID == message_id))
+        mime = (_original_row(message_id, record.original), record.original.content, record.original.stored_size)
+        _overwrite(connection, original, there, mime, key=("nMessageID",))
+    _resolve(connection, place, record.key, message_id, now)
+    if not after_import.is_incomplete(connection, message_id):
+        after_import.resume(connection, message_id, now=now)
+    return True
+
+
+def _resolve(connection: Connection, place: Scan, key: MessageKey, message_id: int, now: datetime) -> None:
+    """What had placeholders is known from now on as what the scanned message is."""
+    scans.forget(connection, place.key)
+    if place.key != key:
+        copies.note(connection, [Copy(*place.key, message_id, seen=now, reason=copies.SCANNED)])
+
+
+def _overwrite_attachments(connection: Connection, message_id: int, parts: Sequence[AttachmentRecord]) -> None:
+    part = attachment.c
+    there = {
+        row[0]: row[1]
+        for row in connection.execute(select(part.nPosition, part.nAttachmentID).where(part.nMessageID == message_id))
+    }
+    for each in parts:
+        row = (_attachment_row(message_id, each), each.content, each.size)
+        _overwrite(connection, attachment, there.get(each.position), row, key=("nMessageID", "nPosition"))
+    left = sorted(there.keys() - {each.position for each in parts})
+    if left:
+        # What had placeholders had more attachments than it has now: nobody knows what was in them.
+        gone = {"sState": "gone", "sStateDetail": _NOT_IN_SCANNED, "nParentPosition": None, "sSHA256": None}
+        numbers = [there[position] for position in left]
+        connection.execute(
+            by_row(update(attachment).where(part.nAttachmentID.in_(numbers)).values(**gone, biContent=null()))
+        )
+
+
+def _overwrite(
+    connection: Connection, table: Table, number: int | None, row: _RowWithContent, *, key: tuple[str, ...]
+) -> None:
+    """Write the row in the place of the one of that number; None: as a new one."""
+    values, content, size = row
+    if number is None:
+        _insert_contents(connection, table, [row], key=key)
+    elif _is_file(content):
+        update_with_content(connection, table, number, values, content, size=size)
+    else:
+        [column] = table.primary_key.columns
+        connection.execute(by_row(update(table).where(column == number).values(**values, biContent=content)))
+
+
+def _insert(connection: Connection, found: _Sorted, now: datetime, *, even_copies: bool) -> dict[MessageKey, int]:
+    """Write what is new, and note copies; `nMessageID` of what was written, and of what it may equal."""
     numbers: dict[MessageKey, int] = {}
     if found.new:
-        rows = [_message_row(each, now) | after_import.wanted(each.after_import, now) for each in found.new]
+        rows = [
+            _message_row(each, now) | after_import.wanted(each.after_import, now, lacking=each.lacking)
+            for each in found.new
+        ]
         connection.execute(insert(message).inline(), rows)
         numbers = _numbers(connection, [each.key for each in found.new])
         if even_copies:
             for each in found.new:
-                copies.claim_anew(connection, numbers[each.key], each.features)
+                copies.claim_anew(connection, numbers[each.key], found.features[each.key])
         else:
-            copies.claim(connection, [(numbers[each.key], each.features) for each in found.new])
+            copies.claim(connection, [(numbers[each.key], found.features[each.key]) for each in found.new])
         _insert_children(connection, [(numbers[each.key], each) for each in found.new])
     numbers = found.numbers(numbers)
     copies.note(
         connection,
-        [Copy(*record.key, numbers[equal], seen=now, reason=reason) for record, equal, reason in found.copies],
+        [Copy(*record.key, numbers[equal], seen=now, reason=copies.SAME) for record, equal in found.copies],
     )
+    return numbers
 
 
 def _replace(connection: Connection, record: MessageRecord, now: datetime, *, even_copy: bool) -> Saved:
     row = message.c
     key = (row.nAccountID == record.account_id) & (row.sGraphMessageID == record.graph_message_id)
-    # First of all: it locks the row, so that two who replace the same message do so one after the other.
+    # In the order of `_save`.
+    scans.lock(connection, [record.key])
+    lost_body = (
+        not (record.body or "").strip()
+        and connection.scalar(select(row.nMessageID).where(key, row.sBody.is_not(None), row.sBody != "")) is not None
+    )
+    # It locks the row, so that two who replace the same message do so one after the other.
     found = connection.execute(update(message).where(key).values(_message_row(record, now))).rowcount
     if not found:
         if even_copy:
             copies.forget(connection, record.account_id, record.graph_message_id)
         [saved] = _save(connection, [record], now, even_copies=even_copy)
+        if not record.has_placeholders:
+            scans.forget(connection, record.key)
         # Noted before, or by somebody else just now.
         return Saved.COPY if saved is Saved.KNOWN and copies.of_ids(connection, [record.key]) else saved
     message_id = connection.scalars(select(row.nMessageID).where(key)).one()
+    _check_stored_content(connection, message_id, record, lost_body=lost_body)
+    was_incomplete = after_import.is_incomplete(connection, message_id)
     copies.claim_anew(connection, message_id, record.features)
     for table in (recipient, header, attachment):
         connection.execute(delete(table).where(table.c.nMessageID == message_id))
-    if not _keeps_original(connection, message_id, record.original):
+    # Where nobody asked for another original, the one that is there stays.
+    if record.original is not None:
         connection.execute(delete(original).where(original.c.nMessageID == message_id))
-    else:
-        record = replace(record, original=None)
     _insert_children(connection, [(message_id, record)])
+    if not record.has_placeholders:
+        scans.forget(connection, record.key)
+    if was_incomplete and not after_import.is_incomplete(connection, message_id):
+        after_import.resume(connection, message_id, now=now)
     return Saved.REPLACED
 
 
-def _keeps_original(connection: Connection, message_id: int, new: OriginalRecord | None) -> bool:
-    """Whether the MIME that is there stays: nobody asked for another, or that could not be had."""
-    if new is None:
-        return True
-    there = select(original.c.nMessageID).where(original.c.nMessageID == message_id, original.c.biContent.is_not(None))
-    return new.content is None and connection.scalar(there) is not None
+def _check_stored_content(connection: Connection, message_id: int, new: MessageRecord, *, lost_body: bool) -> None:
+    """Refuse to put a message in the place of one of which more is stored."""
+    mime = original.c
+    lost = _lost_attachments(connection, message_id, new)
+    reasons = [Phrase("the body")] if lost_body else []
+    if lost:
+        reasons.append(Phrase.counted("{n} attachment", "{n} attachments", n=lost))
+    if new.original is not None and new.original.content is None:
+        there = select(mime.nMessageID).where(mime.nMessageID == message_id, mime.biContent.is_not(None))
+        if connection.scalar(there) is not None:
+            reasons.append(Phrase("the original"))
+    if reasons:
+        raise StoredContentKept(
+            Phrase(
+                "The mailbox does not give now what is stored of the message: {what}. The stored message stays as it "
+                "is. Try again later.",
+                what=Phrase.joined(*reasons, by=", "),
+            )
+        )
+
+
+def _lost_attachments(connection: Connection, message_id: int, new: MessageRecord) -> int:
+    """The number of stored attachments that have no counterpart with content: of one kind and name, or of one digest.
+
+    A name may be read otherwise by another version of the program, and what an item is made of may differ each time.
+    """
+    part = attachment.c
+    stored = connection.execute(
+        select(part.sKind, part.sFileName, part.sSHA256).where(
+            part.nMessageID == message_id, part.nParentPosition.is_(None), part.biContent.is_not(None)
+        )
+    ).all()
+    come = [each for each in new.attachments if each.is_listed and each.content is not None]
+    names = Counter((each.kind, each.file_name) for each in come)
+    unnamed: list[str | None] = []
+    for kind, name, sha256 in stored:
+        if names[kind, name]:
+            names[kind, name] -= 1
+        else:
+            unnamed.append(sha256)
+    return (Counter(unnamed) - Counter(each.sha256 for each in come)).total()
 
 
 def _insert_children(connection: Connection, saved: list[tuple[int, MessageRecord]]) -> None:
@@ -479,7 +796,7 @@ def _insert_children(connection: Connection, saved: list[tuple[int, MessageRecor
 def _insert_contents(
     connection: Connection,
     table: Table,
-    rows: Sequence[tuple[dict[str, Any], bytes | IO[bytes] | None, int]],
+    rows: Sequence[_RowWithContent],
     *,
     key: tuple[str, ...],
 ) -> None:

@@ -164,6 +164,28 @@ duplicate = Table(
     sqlite_autoincrement=True,
 )
 
+scan = Table(
+    "tblEmailScan",
+    metadata,
+    # A message in which Defender put placeholders in the place of attachments that it still scans, see db.scans.
+    Column("nScanID", identity(), primary_key=True, autoincrement=True),
+    Column("nAccountID", BigInteger, nullable=False),
+    Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH), nullable=False),
+    # SHA-256 of what the message has in common with the scanned one.
+    Column("sLetterDigest", exact(64), nullable=False),
+    Column("dtFirstSeen", UtcDateTime, nullable=False),
+    # Until then it waits to be imported with its files; it is imported without them after that.
+    Column("dtUntil", UtcDateTime, nullable=False),
+    # When a subscription manager has it fetched again, in case no delivery does.
+    Column("dtNextCheck", UtcDateTime, nullable=False),
+    # The message that was imported without its files. Null: it waits.
+    Column("nMessageID", ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE")),
+    UniqueConstraint("nAccountID", "sGraphMessageID"),
+    Index("IX_tblEmailScan_nAccountID_sLetterDigest", "nAccountID", "sLetterDigest"),
+    Index("IX_tblEmailScan_nMessageID", "nMessageID"),
+    sqlite_autoincrement=True,
+)
+
 seen = Table(
     "tblEmailSeen",
     metadata,

@@ -110,6 +110,15 @@ class AfterImport:
             return
         self._add(Action(account_id, message_id, str(kind), 0, committed_after + LEASE), look_first=False)
 
+    def withheld(self, mailbox: Mailbox, message_id: str, kind: str | None, lacking: str) -> None:
+        """A message was committed that lacks something, and its action as failed; see `db.after_import`."""
+        if kind in {None, "none"}:
+            return
+        self._metrics.after_import.labels(kind, "failed").inc()
+        log.warning(
+            "after_import_withheld", account=mailbox.account_name, action=kind, message=message_id, lacking=lacking
+        )
+
     async def close(self) -> None:
         """Finish what is under way, within two seconds; what was not begun is due for others."""
         self._closing = True

@@ -6,6 +6,7 @@ larger than `IN_MEMORY` waits in a temporary file until it is in the database.
 
 import base64
 import hashlib
+import re
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
@@ -32,6 +33,11 @@ _BEFORE_THE_BEGINNING: Final = b"\xef\xbb\xbf \t\r\n"
 _HEAD_BYTES: Final = 64
 _WORD_LENGTH: Final = 100
 _NO_ID: Final = "MalformedAttachmentId: it cannot be asked for by the id that Graph gave it."
+# As Graph lists them, and as KB 4522769 of Microsoft quotes an older one; the letter case differs.
+_PLACEHOLDER: Final = re.compile(
+    r"\s*(?:atp|safe\s+attachments?)\s+scan\s+in\s+progress\s*(?:\.(?:eml|msg))?\s*", re.IGNORECASE
+)
+_NOT_SCANNED: Final = "ScanInProgress: Defender had not given it free; a placeholder stands in its place."
 _EXTENSIONS: Final = {"message": ".eml", "event": ".ics", "contact": ".vcf"}
 # What one attachment can do to an answer that holds all of them.
 _MAYBE_ONE_OF_THEM: Final = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.GATEWAY_TIMEOUT})
@@ -43,6 +49,10 @@ class AttachmentLimits:
 
     attachment_mb: int = 150
     message_mb: int = 150
+
+
+class PlaceholdersFound(Exception):
+    """Placeholders stand in the place of attachments that Defender still scans."""
 
 
 class _NoId(Exception):
@@ -89,18 +99,22 @@ class AttachmentFetcher:
         texts: Texts,
         *,
         last_attempt: bool = False,
+        even_placeholders: bool = False,
     ) -> list[AttachmentRecord]:
         """Everything Graph lists, in its order, and then what was unpacked from it.
 
-        What cannot be had by itself is a row without bytes; `last_attempt` counts a fault of Exchange among that, which
-        is tried again otherwise. `files` closes, and so deletes, the temporary files.
+        What cannot be had by itself is a row without bytes: at once where no attempt can change that, on the
+        `last_attempt` where Exchange refuses it. `files` closes, and so deletes, the temporary files.
 
         Raises:
             ItemGone: the message itself is gone.
-            MessageChanged: there are other attachments now than those that were listed.
-            GraphError
+            PlaceholdersFound: Defender still scans some of them; with `even_placeholders` these are rows that say so.
+            MessageChanged: there are other attachments now than those that were listed, or one of them is not there.
+            GraphError: also what Exchange says of one attachment, unless it is the last attempt.
         """
         listed, whole = await self._listed(mailbox, message_id, message)
+        if not even_placeholders and any(map(is_placeholder, listed)):
+            raise PlaceholdersFound
         order = _Order(
             self._reader,
             mailbox,
@@ -155,11 +169,13 @@ class _Order:
         self._spooling = spooling
         self._whole = whole
         self._last_attempt = last_attempt
-        self._is_still_there = False
+        self._listed_now: set[object] | None = None
 
     async def record(self, position: int, entry: Json, texts: Texts) -> AttachmentRecord:
         """The row of one attachment, whatever Graph makes of it."""
         kind = kind_of(entry)
+        if is_placeholder(entry):
+            return replace(_row(position, entry, kind or "file", texts), state="unreadable", state_detail=_NOT_SCANNED)
         if kind is None:
             row = _row(position, entry, "file", texts)
             return replace(row, state="unreadable", state_detail=texts.take(_unknown_type(entry)))
@@ -172,16 +188,22 @@ class _Order:
         except _TooLarge as exc:
             return replace(_row(position, entry, kind, texts), state="too_large", state_detail=str(exc))
         except ItemGone as exc:
-            await self._check_message(exc)
+            if entry.get("id") in await self._ids_now(exc) and not self._last_attempt:
+                raise MessageChanged(f"An attachment is listed, but not there: {exc}") from exc
             return replace(_row(position, entry, kind, texts), state="gone", state_detail=said_by_graph(exc))
         except (ItemCorrupt, ItemUnconvertible, RequestRejected, GraphUnavailable) as exc:
-            if isinstance(exc, GraphUnavailable) and not self._is_given_up(exc):
+            if not self._is_given_up(exc):
                 raise
             return replace(_row(position, entry, kind, texts), state="unreadable", state_detail=said_by_graph(exc))
 
-    def _is_given_up(self, exc: GraphUnavailable) -> bool:
+    def _is_given_up(self, exc: GraphError) -> bool:
+        if isinstance(exc, ItemUnconvertible):
+            return True
         # A time-out says that it is large, not that it is damaged: it is left to a quiet hour, and to an operator.
-        return self._last_attempt and exc.status == HTTPStatus.INTERNAL_SERVER_ERROR and not exc.mailbox_down
+        passes = isinstance(exc, GraphUnavailable) and (
+            exc.mailbox_down or exc.status != HTTPStatus.INTERNAL_SERVER_ERROR
+        )
+        return self._last_attempt and not passes
 
     async def _with_details(self, kind: str, entry: Json) -> Json:
         """With what a list without content lacks: the contentId, by which a body shows a picture, or a link."""
@@ -223,17 +245,23 @@ class _Order:
         if size > self._left:
             raise _TooLarge(f"With those before it, more than message_limit_mb ({self._limits.message_mb}).")
 
-    async def _check_message(self, gone: ItemGone) -> None:
-        """Whether the message is there, and has no other attachments now: then it is begun anew.
+    async def _ids_now(self, gone: ItemGone) -> set[object]:
+        """The ids that are listed now, if the message is there and has no other attachments: else it is begun anew.
 
         Exchange puts files in the place of others, as when it delivers before it has scanned them.
         """
-        if self._is_still_there:
-            return
-        listed = await self._reader.attachments(self._mailbox, self._message_id, with_content=False)
-        if not self._ids.issuperset(entry.get("id") for entry in listed):
-            raise MessageChanged(f"The attachments changed while the message was being fetched: {gone}") from gone
-        self._is_still_there = True
+        if self._listed_now is None:
+            listed = await self._reader.attachments(self._mailbox, self._message_id, with_content=False)
+            self._listed_now = {entry.get("id") for entry in listed}
+            if not self._ids.issuperset(self._listed_now):
+                raise MessageChanged(f"The attachments changed while the message was being fetched: {gone}") from gone
+        return self._listed_now
+
+
+def is_placeholder(entry: Json) -> bool:
+    """Whether Defender put it in the place of an attachment that it still scans (Dynamic Delivery)."""
+    name = entry.get("name")
+    return isinstance(name, str) and _PLACEHOLDER.fullmatch(name) is not None
 
 
 def _id_of(entry: Json) -> str:

@@ -1,5 +1,7 @@
 """What the processor itself finds wrong with a delivery; trouble at Graph and in the database has types of its own."""
 
+from datetime import timedelta
+
 from graph.errors import AccountError
 from phrases import Phrase
 
@@ -18,6 +20,14 @@ class MessageChanged(Exception):
 
 class AccountUnusable(AccountError):
     """The row of the account holds what cannot be used; its mail waits until an administrator corrects it."""
+
+
+class ScanInProgress(Exception):
+    """Defender still scans attachments of the message: placeholders stand in their place. Ask again after `delay`."""
+
+    def __init__(self, description: Phrase, delay: timedelta) -> None:
+        super().__init__(description)
+        self.delay = delay
 
 
 class FiltersInvalid(AccountError):

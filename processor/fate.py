@@ -12,7 +12,7 @@ from db.messages import MessageRefused
 from graph.errors import LONGEST_RETRY_AFTER, GraphError, GraphUnavailable, ItemGone, ItemUnconvertible
 from hostfaults import HostFault
 from phrases import Phrase
-from processor.errors import MessageChanged, Unprocessable
+from processor.errors import MessageChanged, ScanInProgress, Unprocessable
 from processor.process_pool import PoolUnusable
 
 FORESEEN: Final = (
@@ -21,6 +21,7 @@ FORESEEN: Final = (
     MessageChanged,
     MessageRefused,
     PoolUnusable,
+    ScanInProgress,
     Unprocessable,
     UnreadableNotification,
 )

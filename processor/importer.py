@@ -2,10 +2,11 @@
 
 import asyncio
 import dataclasses
+import functools
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
@@ -19,8 +20,8 @@ from graph.errors import ItemGone
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from phrases import Phrase
-from processor.attachments import AttachmentFetcher, AttachmentLimits
-from processor.errors import Unprocessable
+from processor.attachments import AttachmentFetcher, AttachmentLimits, PlaceholdersFound
+from processor.errors import ScanInProgress, Unprocessable
 from processor.filters import MailFilter
 from processor.headers import NAMES, Kept
 from processor.isolated_unpacking import PRELOAD
@@ -36,6 +37,9 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 # A 404 right after a notification is normal (graph.md, section 11): Exchange replicates.
 _GONE_AGAIN_AFTER_SECONDS: Final = (0.5, 2.0)
 _NOT_STORED: Final = frozenset({"too_large", "unreadable", "gone"})
+_SCANNED_WITHIN: Final = timedelta(minutes=30)
+_SCAN_CHECK_PAUSES: Final = (timedelta(seconds=15), timedelta(minutes=1))
+"""The shortest and the longest time between two fetches of a message that Defender scans."""
 _SOON_LAID_OUT: Final = 4096
 """Characters of HTML that become text in less time than a thread takes to begin."""
 _LAID_OUT_SIDE_BY_SIDE: Final = 2
@@ -71,7 +75,8 @@ class Outcome:
     """The result; when the mailbox received the message, and of an imported one how many attachments came with it.
 
     `replaced_characters`: how many of its texts were no characters, and are U+FFFD in the database. `shortened_texts`:
-    how many were longer than their columns. `reason` and `rule`: of one that is only seen, what left it out.
+    how many were longer than their columns. `reason` and `rule`: of one that is only seen, what left it out. `lacking`:
+    what was listed and is not stored, so that what is to be done afterwards waits.
     """
 
     result: Result
@@ -81,6 +86,7 @@ class Outcome:
     shortened_texts: int = 0
     reason: str | None = None
     rule: str | None = None
+    lacking: str | None = None
 
 
 @dataclass(slots=True)
@@ -174,6 +180,7 @@ class Importer:
         then: str | None = None,
         last_attempt: bool = False,
         without_original: bool = False,
+        first_seen: datetime | None = None,
     ) -> Outcome:
         """Fetch the message with everything below it, and commit it whole. `progress` is told how far that came.
 
@@ -183,14 +190,19 @@ class Importer:
         `processor.after_import`. On the `last_attempt` an attachment that Exchange cannot open is left out, with a row
         that says so; `without_original`, an original that Graph does not give is.
 
+        Attachments that Defender still scans are waited for until 30 minutes after the message was received, or after
+        `first_seen` (None: now) where that was earlier. A message that was imported without them is completed when they
+        are there.
+
         Raises:
+            ScanInProgress: nothing was written; ask again later.
             GraphError, MessageChanged, Unprocessable, MessageRefused, DatabaseUnavailable: nothing was written.
         """
         progress = progress or Progress()
         try:
             message = await self._fetch(mailbox, message_id)
         except ItemGone:
-            return Outcome(Result.GONE)
+            return await self._gone(mailbox, message_id)
         shown = Texts()
         progress.internet_message_id = shown.take(message.get("internetMessageId"))
         progress.subject = shown.take(message.get("subject"))
@@ -198,19 +210,29 @@ class Importer:
         if why is not None:
             return await self._left_out(seen_record(mailbox.account_id, message_id, message, why, seen=self._clock()))
         texts = Texts()
+        even_placeholders = False
         with ExitStack() as files:
+            below = functools.partial(
+                self._below,
+                mailbox,
+                message_id,
+                message,
+                files,
+                texts,
+                last_attempt=last_attempt,
+                without_original=without_original,
+            )
             try:
-                attachments, original = await self._below(
-                    mailbox,
-                    message_id,
-                    message,
-                    files,
-                    texts,
-                    last_attempt=last_attempt,
-                    without_original=without_original,
-                )
+                try:
+                    attachments, original = await below(even_placeholders=False)
+                except PlaceholdersFound:
+                    known = await self._wait_for_scan(mailbox, message_id, message, first_seen)
+                    if known is not None and not replacing:
+                        return known
+                    even_placeholders = True
+                    attachments, original = await below(even_placeholders=True)
             except ItemGone:
-                return Outcome(Result.GONE)
+                return await self._gone(mailbox, message_id)
             progress.fetched = self._clock()
             record = message_record(
                 mailbox.account_id,
@@ -222,20 +244,58 @@ class Importer:
                 headers=self._headers,
             )
             record = dataclasses.replace(
-                record, body_text=await self._readable(record, mailbox), after_import=then, original=original
+                record,
+                body_text=await self._readable(record, mailbox),
+                after_import=then,
+                original=original,
+                has_placeholders=even_placeholders,
             )
             result = _RESULTS[await self._written(record, replacing=replacing, even_copy=even_copy)]
         if result in {Result.KNOWN, Result.DUPLICATE}:
             return Outcome(result, received=record.received)
         _tell_of_missing(record)
-        listed = sum(each.parent_position is None for each in attachments)
+        listed = sum(each.is_listed for each in attachments)
         return Outcome(
             result,
             listed,
             record.received,
             replaced_characters=texts.replaced,
             shortened_texts=texts.shortened,
+            lacking=record.lacking,
         )
+
+    async def _gone(self, mailbox: Mailbox, message_id: str) -> Outcome:
+        await self._store.end_wait((mailbox.account_id, message_id))
+        return Outcome(Result.GONE)
+
+    async def _wait_for_scan(
+        self, mailbox: Mailbox, message_id: str, message: Json, first_seen: datetime | None
+    ) -> Outcome | None:
+        """Have it asked for again, or return when it waited for long enough: None to import it as it is.
+
+        An outcome where there is nothing to do: it is imported so already, or the scanned message is.
+
+        Raises:
+            ScanInProgress
+        """
+        now = self._clock()
+        letter = message_record(mailbox.account_id, message_id, message, [], correlation="", texts=Texts())
+        met = min(each for each in (first_seen, letter.received, now) if each is not None)
+        waiting = await self._store.note_scan(letter, until=met + _SCANNED_WITHIN)
+        if waiting is None:
+            return Outcome(Result.DUPLICATE, received=letter.received)
+        if waiting.message_id is not None:
+            return Outcome(Result.KNOWN, received=letter.received)
+        if now < waiting.until:
+            raise ScanInProgress(
+                Phrase(
+                    "Defender still scans attachments of the message (Dynamic Delivery). It is imported with them, or "
+                    "at {until:%Y-%m-%d %H:%M} UTC without.",
+                    until=waiting.until,
+                ),
+                min(max((now - met) / 2, _SCAN_CHECK_PAUSES[0]), _SCAN_CHECK_PAUSES[1], waiting.until - now),
+            )
+        return None
 
     async def _left_out(self, record: SeenRecord) -> Outcome:
         result = _RESULTS[await self._store.note_seen(record)]
@@ -253,12 +313,19 @@ class Importer:
         *,
         last_attempt: bool,
         without_original: bool,
+        even_placeholders: bool,
     ) -> tuple[list[AttachmentRecord], OriginalRecord | None]:
         """Attachments, and the original where it is asked for."""
         attachments: list[AttachmentRecord] = []
         if may_have_attachments(message):
             attachments = await self._attachments.fetch(
-                mailbox, message_id, message, files, texts, last_attempt=last_attempt
+                mailbox,
+                message_id,
+                message,
+                files,
+                texts,
+                last_attempt=last_attempt,
+                even_placeholders=even_placeholders,
             )
         if self._originals is None:
             return attachments, None
@@ -307,7 +374,7 @@ class Importer:
 
 def _tell_of_missing(record: MessageRecord) -> None:
     for each in record.attachments:
-        if each.parent_position is None and each.state in _NOT_STORED:
+        if each.is_listed and each.state in _NOT_STORED:
             log.warning("attachment_not_stored", position=each.position, state=each.state, detail=each.state_detail)
     original = record.original
     if original is not None and original.state in _NOT_STORED:

@@ -4,8 +4,9 @@ A processor may import the same message meanwhile; the database decides who was 
 """
 
 import asyncio
+import contextlib
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -16,13 +17,13 @@ import background
 from bus.notification import Notification, Source
 from db.errors import DatabaseUnavailable
 from db.messages import MessageStore
-from graph.errors import AccountError, GraphUnavailable, ItemDenied, ItemError
+from graph.errors import AccountError, GraphUnavailable, ItemCorrupt, ItemDenied, ItemError, RequestRejected
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from hostfaults import HostFault
 from phrases import Phrase
-from processor.errors import MessageChanged, Unprocessable
+from processor.errors import MessageChanged, ScanInProgress, Unprocessable
 from processor.fate import FORESEEN
 from processor.filters import MailFilter
 from processor.importer import Importer, Outcome, Progress, Result, message_id_of
@@ -64,7 +65,8 @@ class Tally:
     """What became of `selected` messages.
 
     `known`: imported before, and not fetched again. `duplicate`: copies of imported ones, not imported again. `seen`:
-    left out by the account's filters.
+    left out by the account's filters. `scanning`: they wait for
+    Defender's scan of their attachments; a processor imports them.
 
     `stopped`: why the rest was left alone: nothing could be done for the account, or in the database.
     """
@@ -76,6 +78,7 @@ class Tally:
     duplicate: int = 0
     seen: int = 0
     gone: int = 0
+    scanning: int = 0
     failed: int = 0
     not_imported: list[NotImported] = field(default_factory=list)
     stopped: Exception | None = None
@@ -88,7 +91,7 @@ class Tally:
     @property
     def done(self) -> int:
         """Of how many it is known what became of them."""
-        return self.written + self.known + self.duplicate + self.seen + self.gone + self.failed
+        return self.written + self.known + self.duplicate + self.seen + self.gone + self.scanning + self.failed
 
     def count(self, result: Result) -> None:
         """Count what became of one more message."""
@@ -107,26 +110,77 @@ class Tally:
                 self.gone += 1
 
 
+class MessageSelector:
+    """Finds the messages of a selection in the mailbox."""
+
+    def __init__(self, reader: MailReader, store: MessageStore, folders: MailFolders) -> None:
+        self._reader = reader
+        self._store = store
+        self._folders = folders
+
+    async def pages(self, mailbox: Mailbox, folder: str, selection: Selection) -> AsyncIterator[list[str]]:
+        """Their immutable ids, page by page; one may come twice.
+
+        Raises:
+            GraphError, DatabaseUnavailable
+        """
+        if selection.ids:
+            yield await self._immutable(mailbox, selection.ids)
+        elif selection.internet_message_id is not None:
+            located = await self._folders.locate(mailbox, folder)
+            yield await self._named(mailbox, located, selection.internet_message_id)
+        else:
+            located = await self._folders.locate(mailbox, folder)
+            link: str | None = None
+            while True:
+                page = await self._reader.folder_page(mailbox, located, since=selection.since, link=link)
+                yield [each.message_id for each in page.items]
+                link = page.link
+                if link is None:
+                    break
+
+    async def _immutable(self, mailbox: Mailbox, ids: Sequence[str]) -> list[str]:
+        """The ids as the database keys them: by the other kind, a message would be imported a second time."""
+        known = await self._store.known([(mailbox.account_id, each) for each in ids])
+
+        async def translated(message_id: str) -> str:
+            if (mailbox.account_id, message_id) in known:
+                return message_id
+            try:
+                return await self._reader.immutable_id(mailbox, message_id)
+            except (ItemError, GraphUnavailable):
+                return message_id  # fetching it meets the same trouble, and tells
+
+        return list(await asyncio.gather(*map(translated, ids)))
+
+    async def _named(self, mailbox: Mailbox, folder: str, internet_message_id: str) -> list[str]:
+        """As Exchange writes it, in angle brackets; else as it was given, for mail that breaks the rules."""
+        bare = internet_message_id.removeprefix("<").removesuffix(">")
+        for spelt in dict.fromkeys((f"<{bare}>", internet_message_id)):
+            found = await self._reader.find(mailbox, folder, spelt)
+            if found:
+                return [each.message_id for each in found]
+        return []
+
+
 class OnDemandImport:
     """Imports what is selected, four messages at a time."""
 
     def __init__(
         self,
-        reader: MailReader,
+        selector: MessageSelector,
         store: MessageStore,
         importer: Importer,
         trace: TraceLog,
-        folders: MailFolders,
         *,
         clock: Callable[[], datetime],
         on_progress: Callable[[int, int], None] = lambda _done, _of: None,
     ) -> None:
         """`on_progress` is told of how many messages it is known what became of them, and how many are selected."""
-        self._reader = reader
+        self._selector = selector
         self._store = store
         self._importer = importer
         self._trace = trace
-        self._folders = folders
         self._clock = clock
         self._on_progress = on_progress
 
@@ -186,36 +240,9 @@ class OnDemandImport:
     ) -> Iterable[tuple[int, tuple[str, bool]]]:
         """The ids to import, numbered, each once, and whether they are new; what is imported already is counted."""
         wanted: dict[str, bool] = {}
-        if selection.ids:
-            await self._take(mailbox, await self._immutable(mailbox, selection.ids), wanted, tally, force=force)
-        elif selection.internet_message_id is not None:
-            located = await self._folders.locate(mailbox, folder)
-            found = await self._named(mailbox, located, selection.internet_message_id)
-            await self._take(mailbox, found, wanted, tally, force=force)
-        else:
-            located = await self._folders.locate(mailbox, folder)
-            link: str | None = None
-            while True:
-                page = await self._reader.folder_page(mailbox, located, since=selection.since, link=link)
-                await self._take(mailbox, [each.message_id for each in page.items], wanted, tally, force=force)
-                link = page.link
-                if link is None:
-                    break
+        async for ids in self._selector.pages(mailbox, folder, selection):
+            await self._take(mailbox, ids, wanted, tally, force=force)
         return enumerate(wanted.items())
-
-    async def _immutable(self, mailbox: Mailbox, ids: Sequence[str]) -> list[str]:
-        """The ids as the database keys them: by the other kind, a message would be imported a second time."""
-        known = await self._store.known([(mailbox.account_id, each) for each in ids])
-
-        async def translated(message_id: str) -> str:
-            if (mailbox.account_id, message_id) in known:
-                return message_id
-            try:
-                return await self._reader.immutable_id(mailbox, message_id)
-            except (ItemError, GraphUnavailable):
-                return message_id  # fetching it meets the same trouble, and tells
-
-        return list(await asyncio.gather(*map(translated, ids)))
 
     async def _take(
         self, mailbox: Mailbox, ids: Sequence[str], wanted: dict[str, bool], tally: Tally, *, force: bool
@@ -227,15 +254,6 @@ class OnDemandImport:
         tally.selected += len(fresh)
         wanted.update((each, each not in known) for each in fresh if force or each not in known)
 
-    async def _named(self, mailbox: Mailbox, folder: str, internet_message_id: str) -> list[str]:
-        """As Exchange writes it, in angle brackets; else as it was given, for mail that breaks the rules."""
-        bare = internet_message_id.removeprefix("<").removesuffix(">")
-        for spelt in dict.fromkeys((f"<{bare}>", internet_message_id)):
-            found = await self._reader.find(mailbox, folder, spelt)
-            if found:
-                return [each.message_id for each in found]
-        return []
-
     # Importing.
 
     async def _import(
@@ -244,7 +262,7 @@ class OnDemandImport:
         started, progress = self._clock(), Progress()
 
         def note(outcome: str, reason: str | None = None, detail: str | None = None) -> None:
-            if outcome in {"gone", "failed"}:
+            if outcome in {"gone", "scanning", "failed"}:
                 tally.not_imported.append(NotImported(message_id, outcome, reason, detail))
             self._trace.asked(
                 mailbox.account_id,
@@ -259,6 +277,10 @@ class OnDemandImport:
 
         try:
             outcome = await self._fetched(mailbox, message_id, correlation, progress, how)
+        except ScanInProgress as exc:
+            tally.scanning += 1
+            note("scanning", _reason_of(exc), _told_of(exc, mailbox, message_id))
+            return
         except Exception as exc:  # noqa: BLE001  # one message nobody foresaw must not stop the others; it is told
             tally.failed += 1
             note("failed", _reason_of(exc), _told_of(exc, mailbox, message_id))
@@ -278,13 +300,14 @@ class OnDemandImport:
         )
         message_id_of(asked)
 
-        async def once() -> Outcome:
+        async def once(*, last_attempt: bool) -> Outcome:
             return await self._importer.run(
                 mailbox,
                 message_id,
                 correlation=correlation,
                 progress=progress,
                 mail_filter=how.mail_filter,
+                last_attempt=last_attempt,
                 # Who waits for it at a terminal is told, and may try again; the message is the more important thing.
                 without_original=True,
                 replacing=how.replacing,
@@ -293,11 +316,9 @@ class OnDemandImport:
             )
 
         for _ in range(_FETCHES - 1):
-            try:
-                return await once()
-            except MessageChanged:
-                continue
-        return await once()
+            with contextlib.suppress(MessageChanged, ItemCorrupt, RequestRejected):
+                return await once(last_attempt=False)
+        return await once(last_attempt=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from hostfaults import HostFault, host_fault_of
 from phrases import Phrase
 from processor.accounts import AccountDirectory, Holds
 from processor.after_import import AfterImport
-from processor.errors import Unprocessable
+from processor.errors import ScanInProgress, Unprocessable
 from processor.fate import (
     FORESEEN,
     MOST_ATTEMPTS,
@@ -52,6 +52,7 @@ _DATABASE_TROUBLE: Final = Retry(timedelta(seconds=5), counted=False, cause="Dat
 _HOST_TROUBLE: Final = Retry(timedelta(seconds=5), counted=False, cause="HostFault")
 _EVENTS: Final = {
     Result.IMPORTED: "message_imported",
+    Result.REPLACED: "message_replaced",
     Result.KNOWN: "message_known",
     Result.DUPLICATE: "message_duplicate",
     Result.SEEN: "message_left_out",
@@ -263,6 +264,8 @@ class Processor:
             await self._directory.refresh({account_id for account_id, _ in orders})
             known = await self._store.known(orders)
             await self._silence.arrived(orders, known)
+            # Imported without files that Defender had not given free: they may be here now.
+            known -= await self._store.incomplete(known)
             prepared.set_result(known)
         except asyncio.CancelledError:
             prepared.cancel()
@@ -381,18 +384,19 @@ class Processor:
                 last_attempt=held.delivery.delivery_count >= MOST_ATTEMPTS,
                 without_original=held.delivery.delivery_count >= MOST_TIMEOUTS,
                 then=then,
+                first_seen=notification.received,
             )
             await self._holds.release(mailbox)
-            if outcome.result in {Result.IMPORTED, Result.DUPLICATE, Result.SEEN}:
+            if outcome.result in {Result.IMPORTED, Result.REPLACED, Result.DUPLICATE, Result.SEEN}:
                 await self._silence.imported(notification, message_id, outcome.received)
             elif outcome.result is Result.KNOWN:
                 key = (notification.account_id, message_id)
                 await self._silence.arrived({key: notification}, [key])
+        except ScanInProgress as exc:
+            await self._holds.release(mailbox)
+            await self._wait_for_scan(held, exc)
         except AccountError as exc:
-            if host_fault_of(exc) is None:
-                await self._wait_with_account(held, await self._holds.hold(mailbox, exc), exc)
-            else:
-                await self._settle_trouble(held, exc)
+            await self._settle_account_trouble(held, mailbox, exc)
         except DatabaseUnavailable as exc:
             log.warning("database_unavailable", error=str(exc))
             await self._retry(held, _DATABASE_TROUBLE)
@@ -400,10 +404,18 @@ class Processor:
             await self._settle_trouble(held, exc)
         else:
             await self._settle_outcome(held, notification, outcome)
-            if outcome.result is Result.IMPORTED:
+            if outcome.result is Result.IMPORTED and outcome.lacking is not None:
+                self._after_import.withheld(mailbox, message_id, then, outcome.lacking)
+            elif outcome.result is Result.IMPORTED:
                 self._after_import.soon(
                     mailbox.account_id, message_id, then, committed_after=held.attempt.progress.fetched or started
                 )
+
+    async def _settle_account_trouble(self, held: _Held, mailbox: Mailbox, exc: AccountError) -> None:
+        if host_fault_of(exc) is None:
+            await self._wait_with_account(held, await self._holds.hold(mailbox, exc), exc)
+        else:
+            await self._settle_trouble(held, exc)
 
     async def _settle_trouble(self, held: _Held, exc: Exception) -> None:
         fault = host_fault_of(exc)
@@ -452,6 +464,13 @@ class Processor:
         self._metrics.deliveries.labels("waiting").inc()
         self._trace.ended(held.attempt, "waiting", reason=_name_of(exc), detail=_told_of(exc), may_repeat=True)
         log.debug("delivery_waits_for_account", seconds=delay.total_seconds())
+
+    async def _wait_for_scan(self, held: _Held, exc: ScanInProgress) -> None:
+        held.keep = True
+        await self._queue.abandon(held.delivery, delay=exc.delay, counted=False)
+        self._metrics.deliveries.labels("scanning").inc()
+        self._trace.ended(held.attempt, "scanning", reason=_name_of(exc), detail=_told_of(exc), may_repeat=True)
+        log.info("delivery_waits_for_scan", seconds=exc.delay.total_seconds())
 
     async def _defer(self, held: _Held, delay: timedelta) -> None:
         held.keep = True

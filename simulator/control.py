@@ -1,4 +1,11 @@
-"""The control API under `/simulator/`: for programs that run the simulator as a process of its own."""
+"""The control API under `/simulator/`: for programs that run the simulator as a process of its own.
+
+JSON in, JSON out; `control_client` has a method for each call, and tells of its parameters. Mail comes by `POST mail`
+(`mailbox`, `mime` in base64, `folder`). With `unscanned` it comes as by Dynamic Delivery of Defender, with placeholders
+(`placeholder`: their name) for its attachments; `POST messages/release` (`mailbox`, `message_id`) then puts the files
+in their place, or with `in_place` false delivers the scanned mail as another message with the same internet message
+id, beside the first, which `POST messages/remove` removes.
+"""
 
 import asyncio
 import base64
@@ -9,6 +16,7 @@ from urllib.parse import unquote
 
 from simulator.calls import Answer, Call, GraphError, json_answer
 from simulator.delivery import Delivery
+from simulator.dynamic_delivery import PLACEHOLDER
 from simulator.faults import Faults, fault_from_dict
 from simulator.mailboxes import Mailbox, MailboxState
 from simulator.mime_mail import letter_from
@@ -196,11 +204,20 @@ class Control:
             raise ValueError(msg) from exc
         # Off the loop: a large mail takes seconds.
         letter = await asyncio.to_thread(letter_from, raw)
-        delivered = self._post_office.deliver(mailbox, letter, str(body.get("folder", "inbox")))
+        folder = str(body.get("folder", "inbox"))
+        if body.get("unscanned"):
+            placeholder = str(body.get("placeholder", PLACEHOLDER))
+            delivered = self._post_office.deliver_unscanned(mailbox, letter, folder, placeholder=placeholder)
+        else:
+            delivered = self._post_office.deliver(mailbox, letter, folder)
         return {"message_id": delivered.message_id}
 
     async def _act_on_message(self, body: dict[str, Any], name: str) -> object:
         mailbox = self._mailbox(_text(body, "mailbox"))
+        if name == "release":
+            in_place = bool(body.get("in_place", True))
+            message_id = self._post_office.release(mailbox, _text(body, "message_id"), in_place=in_place)
+            return {"done": message_id is not None, "message_id": message_id}
         if name == "remove":
             done = self._post_office.remove_message(mailbox, _text(body, "message_id"))
         elif name in {"move", "drag"}:
@@ -208,7 +225,7 @@ class Control:
                 mailbox, _text(body, "message_id"), _text(body, "folder"), by_dragging=name == "drag"
             )
         else:
-            msg = f"a message can be removed, moved or dragged, not {name}"
+            msg = f"a message can be removed, moved, dragged or released, not {name}"
             raise LookupError(msg)
         return {"done": done}
 

@@ -159,6 +159,22 @@ class SimulatorControl:
         body = {"mailbox": mailbox, "mime": base64.b64encode(raw).decode(), "folder": folder}
         return str((await self._call("POST", "mail", body))["message_id"])
 
+    async def deliver_unscanned(
+        self, mailbox: str, raw: bytes, folder: str = "inbox", *, placeholder: str | None = None
+    ) -> str:
+        """As `deliver_mime`, with a placeholder (`placeholder`: its name) for each attachment: Dynamic Delivery."""
+        body = {"mailbox": mailbox, "mime": base64.b64encode(raw).decode(), "folder": folder, "unscanned": True}
+        return str((await self._call("POST", "mail", {**body, **_given({"placeholder": placeholder})}))["message_id"])
+
+    async def release_message(self, mailbox: str, message_id: str, *, in_place: bool = True) -> str | None:
+        """End the scan of a mail: its files take the place of the placeholders, or come with another message.
+
+        Returns the immutable id of the message that has them; None: no such message.
+        """
+        body = {"mailbox": mailbox, "message_id": message_id, "in_place": in_place}
+        found = (await self._call("POST", "messages/release", body))["message_id"]
+        return None if found is None else str(found)
+
     async def remove_message(self, mailbox: str, message_id: str) -> bool:
         """Delete a message for good, as its owner would."""
         body = {"mailbox": mailbox, "message_id": message_id}

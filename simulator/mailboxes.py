@@ -84,7 +84,7 @@ class Message:
     """A message in a folder.
 
     `entered`: where the folder's log tells of its arrival there. `rendered` is the last JSON made of it, with the view
-    it was made for.
+    it was made for. `unreleased`: the mail with its files, while placeholders stand in their place.
     """
 
     immutable_id: str
@@ -103,6 +103,7 @@ class Message:
     is_read: bool = False
     entered: int = -1
     rendered: tuple[object, bytes] | None = None
+    unreleased: Letter | None = None
 
     def identifier(self, *, immutable: bool) -> str:
         """Return the id in the format asked for."""
@@ -202,13 +203,24 @@ class Mailbox:
             modified=now,
             change_key=identifiers.change_key(),
             order=(received, self._arrivals),
-            attachments=tuple(StoredAttachment(identifiers.attachment_id(), a) for a in letter.attachments),
+            attachments=self._stored(letter),
             has_attachments=any(not attachment.is_inline for attachment in letter.attachments),
         )
         self._add(message)
         if notify:
             self._tell(ChangeKind.CREATED, message)
         return message
+
+    def release(self, message: Message) -> None:
+        """Put the files of a mail in the place of its placeholders: they have ids of their own."""
+        if message.unreleased is None:
+            msg = f"message {message.immutable_id} has no placeholders"
+            raise ValueError(msg)
+        message.letter, message.unreleased = message.unreleased, None
+        message.attachments = self._stored(message.letter)
+        self._touch(message)
+        message.folder.note(ChangeKind.UPDATED, message)
+        self._tell(ChangeKind.UPDATED, message)
 
     def mark_read(self, message: Message, *, is_read: bool) -> None:
         """Set the read flag; tells of an update even when nothing changed, as users have reported of Graph."""
@@ -244,6 +256,9 @@ class Mailbox:
         """Delete a message for good."""
         self._remove(message, "deleted")
         self._tell(ChangeKind.DELETED, message)
+
+    def _stored(self, letter: Letter) -> tuple[StoredAttachment, ...]:
+        return tuple(StoredAttachment(self._identifiers.attachment_id(), each) for each in letter.attachments)
 
     def _new_internet_message_id(self, letter: Letter) -> str | None:
         return None if letter.is_draft else f"<{self._identifiers.guid()}@simulator.example>"

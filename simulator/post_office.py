@@ -1,11 +1,12 @@
 """What the simulated world holds and how mail gets into it: applications, mailboxes, the ledger of all delivered."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from simulator.dynamic_delivery import PLACEHOLDER, unscanned
 from simulator.identifiers import Identifiers
 from simulator.letters import AttachmentKind, Letter
 from simulator.mailboxes import Change, Folder, Mailbox, Mailboxes, Message
@@ -168,6 +169,40 @@ class PostOffice:
             message.internet_message_id,
             arrived,
         )
+
+    def deliver_unscanned(
+        self, mailbox: Mailbox, letter: Letter, folder: str = "inbox", *, placeholder: str = PLACEHOLDER
+    ) -> DeliveredMessage:
+        """Put a mail into a folder as Dynamic Delivery does, with placeholders of that name; `release` ends it.
+
+        Raises:
+            ValueError: no such folder, or nothing to scan.
+        """
+        delivered = self.deliver(mailbox, unscanned(letter, placeholder), folder)
+        delivered.message.unreleased = letter
+        return delivered
+
+    def release(self, mailbox: Mailbox, message_id: str, *, in_place: bool = True) -> str | None:
+        """End the scan of a mail: put its files in place, or deliver it as another message, and leave the first.
+
+        Returns the immutable id of the message that has the files; None: no such message.
+
+        Raises:
+            ValueError: it has no placeholders.
+        """
+        message = mailbox.message(message_id)
+        if message is None:
+            return None
+        if in_place or message.unreleased is None:
+            mailbox.release(message)
+            return message.immutable_id
+        scanned = replace(
+            message.unreleased,
+            sent=message.sent,
+            internet_message_id=message.internet_message_id,
+            conversation_id=message.conversation_id,
+        )
+        return self.deliver(mailbox, scanned, message.folder.folder_id).message_id
 
     def remove_message(self, mailbox: Mailbox, message_id: str) -> bool:
         """Delete a message for good, as its owner would; tells whether it was there."""

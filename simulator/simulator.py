@@ -14,6 +14,7 @@ from simulator.authority import Authority, IssuedCertificate
 from simulator.contents import GeneratedContent
 from simulator.control import Control
 from simulator.delivery import Delivery, DeliveryRules
+from simulator.dynamic_delivery import PLACEHOLDER
 from simulator.faults import Faults
 from simulator.graph import Graph
 from simulator.handshake import Handshake
@@ -256,6 +257,26 @@ class Simulator:
             ValueError: no such folder.
         """
         return await self.deliver(mailbox, letter_from(raw), folder, received=received, notify=notify)
+
+    def deliver_unscanned(
+        self, mailbox: Mailbox, letter: Letter, folder: str = "inbox", *, placeholder: str = PLACEHOLDER
+    ) -> DeliveredMessage:
+        """Let a mail arrive with placeholders for its attachments, as Dynamic Delivery does.
+
+        Raises:
+            ValueError: no such folder, or nothing to scan.
+        """
+        return self.post_office.deliver_unscanned(mailbox, letter, folder, placeholder=placeholder)
+
+    def release(self, mailbox: Mailbox, message_id: str, *, in_place: bool = True) -> str | None:
+        """End the scan: the files take the place of the placeholders, or come with another message of the same mail.
+
+        Returns the immutable id of the message that has them; None: no such message.
+
+        Raises:
+            ValueError: it has no placeholders.
+        """
+        return self.post_office.release(mailbox, message_id, in_place=in_place)
 
     def remove_message(self, mailbox: Mailbox, message_id: str) -> bool:
         """Delete a message for good, as its owner would; tells whether it was there."""

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from bus.errors import QueueUnavailable
 from bus.notification import Notification, Source
 from bus.queue import CatchUpQueue
-from db import accounts, folders, missed, retention, subscriptions
+from db import accounts, folders, missed, retention, scans, subscriptions
 from db.accounts import Account, Condition
 from db.engine import Database
 from db.folders import FolderState
@@ -221,6 +221,8 @@ class CatchUp:
             for each in items
             if each.message_id not in known and (not progress.full_pass or accounts.imports(since_now, each.received))
         ]
+        if lacking:
+            lacking = await self._without_waiting(account, lacking)
         if not lacking:
             return
         notifications = self._notifications(account, held, lacking, progress)
@@ -231,6 +233,12 @@ class CatchUp:
             )
         progress.queued += len(notifications)
         progress.overdue += sum(each.source is Source.SWEEP for each in notifications)
+
+    async def _without_waiting(self, account: Account, items: Sequence[FolderItem]) -> list[FolderItem]:
+        """Those that no delivery waits with for Defender's scan, after which they are imported: see `db.scans`."""
+        now = self._clock()
+        waiting = await self._database.read(lambda connection: scans.waiting(connection, account.account_id, now=now))
+        return [each for each in items if each.message_id not in waiting]
 
     def _notifications(
         self, account: Account, held: HeldSubscription | None, items: Sequence[FolderItem], progress: _Round

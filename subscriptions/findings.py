@@ -14,6 +14,8 @@ _CACHE_KIBIBYTES: Final = 8192
 _TABLES: Final = """
 CREATE TABLE folder (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, received TEXT);
 CREATE TABLE elsewhere (number INTEGER PRIMARY KEY, id TEXT NOT NULL, received TEXT, folder_id TEXT, folder_name TEXT);
+CREATE TABLE copies (number INTEGER PRIMARY KEY, id TEXT NOT NULL, received TEXT, message_number INTEGER NOT NULL,
+    message_id TEXT NOT NULL, reason TEXT NOT NULL);
 """
 
 
@@ -32,6 +34,19 @@ class Elsewhere:
     item: Item
     folder_id: str | None
     folder_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressedCopy:
+    """A message of the folder that was not imported, because it equals an imported one.
+
+    `of_number` and `of_message_id`: `nMessageID` and Graph id of that; `reason`: see `db.copies`.
+    """
+
+    item: Item
+    of_number: int
+    of_message_id: str
+    reason: str
 
 
 class Findings:
@@ -75,6 +90,23 @@ class Findings:
                     absent.add(message_id)
         return absent
 
+    def strike_copies(self, copies: Sequence[SuppressedCopy]) -> int:
+        """As `strike`, and remember those that the folder has, when they were received included; the number of them."""
+        count = 0
+        with self._transaction() as cursor:
+            for each in copies:
+                message_id = each.item.message_id
+                found = cursor.execute("SELECT received FROM folder WHERE id = ?", (message_id,)).fetchone()
+                if found is None:
+                    continue
+                cursor.execute("DELETE FROM folder WHERE id = ?", (message_id,))
+                cursor.execute(
+                    "INSERT INTO copies (id, received, message_number, message_id, reason) VALUES (?, ?, ?, ?, ?)",
+                    (message_id, found[0], each.of_number, each.of_message_id, each.reason),
+                )
+                count += 1
+        return count
+
     def note_elsewhere(self, found: Sequence[Elsewhere]) -> None:
         """Remember where messages are that the folder has not."""
         rows = [(each.item.message_id, _text(each.item.received), each.folder_id, each.folder_name) for each in found]
@@ -90,6 +122,11 @@ class Findings:
         """What was noted so, in that order."""
         for row in self._rows("elsewhere", "id, received, folder_id, folder_name"):
             yield Elsewhere(Item(row[0], _time(row[1])), row[2], row[3])
+
+    def copies(self) -> Iterator[SuppressedCopy]:
+        """What was struck as copies, in that order."""
+        for row in self._rows("copies", "id, received, message_number, message_id, reason"):
+            yield SuppressedCopy(Item(row[0], _time(row[1])), row[2], row[3], row[4])
 
     def _rows(self, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
         after = 0

@@ -12,8 +12,9 @@ from sqlalchemy import Connection
 
 from bus.notification import Notification, Source
 from bus.queue import NotificationSender
-from db import accounts, copies, messages, retention, seen
+from db import accounts, copies, messages, retention, scans, seen
 from db.accounts import EVERYTHING, Account
+from db.copies import Copy
 from db.engine import Database
 from db.messages import ImportedRow
 from graph.errors import FolderNotFound, GraphUnavailable, ItemGone, RequestRejected
@@ -22,7 +23,7 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from graph.subscriptions import NOTIFIED_WITHIN
 from phrases import Phrase
-from subscriptions.findings import Elsewhere, Findings, Item
+from subscriptions.findings import Elsewhere, Findings, Item, SuppressedCopy
 
 _LOOKED_UP_AT_ONCE: Final = 4
 """More than four calls a mailbox Graph refuses (graph.md, section 8)."""
@@ -41,9 +42,9 @@ class Tally:
 
     `missing`: in the folder, not in the database; `under_way`: so many of them were received after `young_since`, three
     minutes before the beginning. `queued`: so many of the missing. `copies`: in the folder, not imported because they
-    equal messages that are; `seen`: because the account's filters left them out. `elsewhere`: in the database, not in
-    the folder; `moved` and `deleted` say where those are, None: not looked up, because importing moves or deletes what
-    it imports.
+    equal messages that are; `scanning`: because Defender still scans their attachments; `seen`: because the account's
+    filters left them out. `elsewhere`: in the database, not in the folder; `moved` and `deleted` say where those are,
+    None: not looked up, because importing moves or deletes what it imports.
     """
 
     since: datetime | None
@@ -57,6 +58,7 @@ class Tally:
     elsewhere: int = 0
     copies: int = 0
     seen: int = 0
+    scanning: int = 0
     moved: int | None = None
     deleted: int | None = None
 
@@ -121,8 +123,9 @@ class Verification:
         place = _Place(mailbox, located, str(folder.get("id")))
         await self._read_folder(place, tally)
         await self._compare(account, place, tally)
-        tally.copies = await self._struck(account.account_id, copies.ids_of_account)
+        tally.copies = await self._struck_copies(account.account_id)
         tally.seen = await self._struck(account.account_id, seen.ids_of_account)
+        tally.scanning = await self._struck_scanning(account.account_id)
         await self._see_to_missing(account, tally, repair=repair)
         return tally
 
@@ -163,6 +166,30 @@ class Verification:
             after = ids[-1]
             struck += len(ids) - len(self._findings.strike(ids))
         return struck
+
+    async def _struck_copies(self, account_id: int) -> int:
+        """As `_struck`, of copies, which are remembered with what they equal."""
+        struck, after = 0, ""
+        while page := await self._copies(account_id, after):
+            after = page[-1][0].graph_id
+            struck += self._findings.strike_copies(
+                [
+                    SuppressedCopy(Item(copy.graph_id, None), copy.message_id, graph_id, copy.reason)
+                    for copy, graph_id in page
+                ]
+            )
+        return struck
+
+    async def _copies(self, account_id: int, after: str) -> list[tuple[Copy, str]]:
+        return await self._database.read(
+            lambda connection: copies.page_of_account(connection, account_id, after=after, limit=self._page_rows)
+        )
+
+    async def _struck_scanning(self, account_id: int) -> int:
+        """As `_struck`, of what waits for its attachments: a processor has it in the queue."""
+        now = self._clock()
+        ids = await self._database.read(lambda connection: scans.waiting(connection, account_id, now=now))
+        return len(ids) - len(self._findings.strike(ids))
 
     async def _ids(self, account_id: int, ids_of_account: _IdsOfAccount, after: str) -> list[str]:
         return await self._database.read(

@@ -13,6 +13,7 @@ from console.commands.account_history import show_history
 from console.commands.account_lists import export, import_
 from console.commands.account_options import account_options, name_option
 from console.commands.folders import folders
+from console.confirmation import confirm
 from console.loop import run_async
 from console.operators import audited, author
 from console.output import Listing, Record, prints_data, tell, wrong_usage
@@ -172,14 +173,20 @@ def show(invocation: Invocation, name: str) -> Record:
 
 @accounts.command("retry-actions", epilog=example("mail-importer accounts retry-actions laboratory"))
 @click.argument("name", callback=as_stored, shell_complete=account_names)
+@click.option(
+    "--even-incomplete", is_flag=True, help="Also with messages of which an attachment or the original is not stored."
+)
 @pass_invocation
-def retry_actions(invocation: Invocation, name: str) -> None:
+def retry_actions(invocation: Invocation, name: str, even_incomplete: bool) -> None:
     """Try again what --after-import says and could not be done.
 
     Messages of which it failed for good are marked, moved or deleted by the running processors, as if they had just
     been imported; nothing is imported again. Each tells its reason in mail-importer trace.
+
+    Messages of which something is not in the database are left alone in the mailbox, where it may be had still: import
+    them anew (mail-importer import NAME --id ID --force), and the action follows.
     """
-    done = run_async(_retried(invocation, name))
+    done, incomplete = run_async(_retried(invocation, name, even_incomplete))
     tell(
         Phrase.counted(
             "{n} action of account {name!r} is due again. A running processor takes it up within seconds.",
@@ -188,26 +195,43 @@ def retry_actions(invocation: Invocation, name: str) -> None:
             name=name,
         )
     )
+    if incomplete:
+        tell(
+            Phrase.counted(
+                "{n} message is not all in the database and was left out. Import it anew, or add --even-incomplete.",
+                "{n} messages are not all in the database and were left out. Import them anew, or add "
+                "--even-incomplete.",
+                n=incomplete,
+            )
+        )
 
 
-async def _retried(invocation: Invocation, name: str) -> int:
+async def _retried(invocation: Invocation, name: str, even_incomplete: bool) -> tuple[int, int]:
+    """How many are due again, and how many were left out because their messages are incomplete."""
     now = invocation.clock()
     with invocation.gateway() as engine:
         account_id = run_reading(engine, lambda connection: table.by_name(connection, name).account_id)
         database = Database(engine)
         try:
-            async with audited(database, action="retry-actions", selection=name, clock=invocation.clock) as audit:
+            selection = f"{name} --even-incomplete" if even_incomplete else name
+            async with audited(database, action="retry-actions", selection=selection, clock=invocation.clock) as audit:
                 last: int | None = 0
                 while last is not None:
                     again = functools.partial(
-                        after_import.retry_failed, account_id=account_id, after=last, now=now, most=_RETRIED_AT_ONCE
+                        after_import.retry_failed,
+                        account_id=account_id,
+                        after=last,
+                        now=now,
+                        most=_RETRIED_AT_ONCE,
+                        even_incomplete=even_incomplete,
                     )
                     numbers = await database.write(again)
                     audit.messages += len(numbers)
                     last = numbers[-1] if numbers else None
+            incomplete = await database.read(lambda connection: after_import.count_incomplete(connection, account_id))
         finally:
             await database.close()
-        return audit.messages
+        return audit.messages, incomplete
 
 
 @accounts.command(epilog=example("mail-importer accounts enable laboratory"))
@@ -244,13 +268,25 @@ def _switch(invocation: Invocation, name: str, enabled: bool) -> None:
 
 @accounts.command(epilog=example("mail-importer accounts remove laboratory"))
 @click.argument("name", callback=as_stored, shell_complete=account_names)
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_invocation
-def remove(invocation: Invocation, name: str) -> None:
+def remove(invocation: Invocation, name: str, yes: bool) -> None:
     """Remove an account; its messages stay.
 
-    The running subscription manager deletes its subscription at Microsoft Graph.
+    Asks first: its settings are gone then. The running subscription manager deletes its subscription at Microsoft
+    Graph.
     """
     with invocation.gateway() as engine:
+        account = run_reading(engine, lambda connection: table.by_name(connection, name))
+        confirm(
+            Phrase(
+                "Remove the account {name!r} ({user_id})? Its mail is no longer imported then, and its settings are "
+                "deleted; the messages that it imported stay.",
+                name=name,
+                user_id=account.settings.user_id,
+            ),
+            yes=yes,
+        )
         run_writing(
             engine, lambda connection: table.mark_removed(connection, name, now=invocation.clock(), author=author())
         )

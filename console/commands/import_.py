@@ -1,8 +1,8 @@
 """`mail-importer import`: fetch now what a mailbox holds and the database lacks."""
 
 import shlex
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from console.commands import Invocation, account_names, as_stored, example, pass_invocation, past_moment
+from console.confirmation import confirm
 from console.graph import open_graph
 from console.language import said
 from console.loop import run_async
@@ -34,7 +35,7 @@ from console.words import word
 from db import accounts
 from db.accounts import Account
 from db.engine import Database
-from db.messages import MessageStore
+from db.messages import MessageKey, MessageStore
 from db.tables import GRAPH_ID_LENGTH
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
@@ -45,7 +46,7 @@ from processor.accounts import mail_filter_of
 from processor.attachments import AttachmentLimits
 from processor.importer import Importer, worker_processes
 from processor.metrics import ProcessorMetrics
-from processor.on_demand import OnDemandImport, Selection, Tally
+from processor.on_demand import MessageSelector, OnDemandImport, Selection, Tally
 from processor.tracing import TraceLog
 
 OnProgress = Callable[[int, int], None]
@@ -61,6 +62,7 @@ _COLUMNS: Final = (
     Column("duplicate", Phrase("Copies")),
     Column("seen", Phrase("Left out")),
     Column("gone", Phrase("Gone")),
+    Column("scanning", Phrase("Waiting")),
     Column("failed", Phrase("Failed")),
 )
 
@@ -135,6 +137,7 @@ def _id(text: str, longest: int) -> str:
     help="Messages of the folder received at this time or later (ISO 8601; UTC unless it says otherwise).",
 )
 @click.option("--force", is_flag=True, help="Fetch what is imported already, too, and put it in the old one's place.")
+@click.option("--yes", is_flag=True, help="Do not ask, where --force is for more than one message.")
 @click.option("--json", "in_json", is_flag=True, help="Print the same data as JSON.")
 @pass_invocation
 def import_(
@@ -144,6 +147,7 @@ def import_(
     internet_message_id: str | None,
     since: datetime | None,
     force: bool,
+    yes: bool,
     in_json: bool,
 ) -> None:
     """Fetch now what a mailbox holds and the database lacks.
@@ -151,17 +155,23 @@ def import_(
     Without --id, --internet-message-id and --since that is everything in the account's folder, also what was received
     before the account imports (--import-since), but not what is so old that it was purged (db purge). It is done by
     this command, without the queue; a processor may be at work meanwhile. With --force each message keeps its
-    nMessageID, and readers see the old message or the new one. A copy of an imported message (the same internet message
-    id, time of receipt and size under another Graph id) is imported only with --id and --force: then as a message of
-    its own. So is what the account's filters leave out; what they left out before they were changed is looked at again.
+    nMessageID, and readers see the old message or the new one. Where the mailbox does not give something now that is
+    stored, the stored message stays as it is, and counts as failed. A copy of an imported message (the same internet
+    message id, time of receipt and content under another Graph id) is imported only with --id and --force: then as a
+    message of its own. So is what the account's filters leave out; what they left out before they were changed is
+    looked at again.
 
-    What --after-import says is done by a running processor, a few minutes later, to what is still in the folder.
+    A message whose attachments Defender still scans (Dynamic Delivery) waits for up to half an hour, and is imported by
+    a running processor then. What --after-import says is done by a running processor, a few minutes later, to what is
+    still in the folder.
 
     Exit status 1 when a message could not be imported.
     """
     if (bool(ids), internet_message_id is not None, since is not None).count(True) > 1:
         raise wrong_usage(Phrase("Say which messages: by --id, or --internet-message-id, or --since."))
     order = _Order(name, Selection(ids, internet_message_id, since), force)
+    if force and not yes and len(set(ids)) != 1:
+        _ask(invocation, order)
     with _progress() as on_progress:
         account, tally = run_async(_imported(invocation, order, on_progress))
     _print(account, tally, in_json=in_json)
@@ -170,72 +180,110 @@ def import_(
         raise failure(reason)
 
 
-async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgress) -> tuple[Account, Tally]:
-    clock = invocation.clock
+def _ask(invocation: Invocation, order: _Order) -> None:
+    """Ask before more than one message is put in the place of another."""
+    count = run_async(_known(invocation, order))
+    if count > 1:
+        confirm(
+            Phrase(
+                "Fetch {count} messages of account {name!r} anew that are imported already, and put each in the place "
+                "of the stored one?",
+                count=count,
+                name=order.name,
+            ),
+            yes=False,
+        )
+
+
+async def _known(invocation: Invocation, order: _Order) -> int:
+    """How many of the messages that the operator asks for are imported."""
+    async with _opened(invocation, order.name) as opened:
+        account = opened.account
+        mailbox = Mailbox.of(account.account_id, account.settings)
+        found: set[MessageKey] = set()
+        async for ids in opened.selector.pages(
+            mailbox, account.settings.folder, _without_purged(order.selection, account)
+        ):
+            found |= await opened.store.known([(account.account_id, each) for each in ids], even_seen=False)
+        return len(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The account that the operator names, and what its messages are read with and written by."""
+
+    account: Account
+    database: Database
+    reader: MailReader
+    store: MessageStore
+    selector: MessageSelector
+
+
+@asynccontextmanager
+async def _opened(invocation: Invocation, name: str) -> AsyncIterator[_Opened]:
     with invocation.gateway() as engine:
         async with AsyncExitStack() as resources:
             database = Database(engine)
             resources.push_async_callback(database.close)
-            account = await database.read(lambda connection: accounts.usable(connection, order.name))
-            if not account.enabled:
-                tell(Phrase("The account {name!r} is disabled. This imports all the same.", name=order.name))
+            account = await database.read(lambda connection: accounts.usable(connection, name))
             graph = await resources.enter_async_context(open_graph(invocation.settings, LocalSlots(1)))
-            reader = MailReader(graph.client)
-            store = MessageStore(database, clock=clock)
+            store = MessageStore(database, clock=invocation.clock)
             resources.push_async_callback(store.close)
-            trace = TraceLog(
-                database,
-                host=host_name(),
-                clock=clock,
-                metrics=ProcessorMetrics(CollectorRegistry()),
+            reader = MailReader(graph.client)
+            folders = MailFolders(graph.client, reader, clock=invocation.clock)
+            yield _Opened(account, database, reader, store, MessageSelector(reader, store, folders))
+
+
+async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgress) -> tuple[Account, Tally]:
+    clock, settings = invocation.clock, invocation.settings
+    async with _opened(invocation, order.name) as opened, AsyncExitStack() as resources:
+        account, database = opened.account, opened.database
+        if not account.enabled:
+            tell(Phrase("The account {name!r} is disabled. This imports all the same.", name=order.name))
+        trace = TraceLog(database, host=host_name(), clock=clock, metrics=ProcessorMetrics(CollectorRegistry()))
+        trace.start()
+        resources.push_async_callback(trace.close)
+        importer = Importer(
+            opened.reader,
+            opened.store,
+            clock=clock,
+            headers=settings.internet_headers,
+            limits=AttachmentLimits(settings.attachment_limit_mb, settings.message_limit_mb),
+            keep_mime=settings.keep_mime,
+            processes=await resources.enter_async_context(worker_processes()),
+        )
+        work = OnDemandImport(opened.selector, opened.store, importer, trace, clock=clock, on_progress=on_progress)
+        tally = Tally()
+        selection = _without_purged(order.selection, account)
+        if selection != order.selection:
+            tell(
+                Phrase(
+                    "Mail received before {since:%Y-%m-%d %H:%M:%S} UTC was purged, and is left out; --since brings it "
+                    "back.",
+                    since=selection.since,
+                )
             )
-            trace.start()
-            resources.push_async_callback(trace.close)
-            settings = invocation.settings
-            limits = AttachmentLimits(settings.attachment_limit_mb, settings.message_limit_mb)
-            importer = Importer(
-                reader,
-                store,
-                clock=clock,
-                headers=settings.internet_headers,
-                limits=limits,
-                keep_mime=settings.keep_mime,
-                processes=await resources.enter_async_context(worker_processes()),
-            )
-            folders = MailFolders(graph.client, reader, clock=clock)
-            work = OnDemandImport(reader, store, importer, trace, folders, clock=clock, on_progress=on_progress)
-            tally = Tally()
-            mailbox = Mailbox.of(account.account_id, account.settings)
-            selection = _without_purged(order.selection, account)
-            mail_filter = mail_filter_of(account.settings)
-            async with audited(database, action="import", selection=str(order), clock=clock) as audit:
-                try:
-                    await work.run(
-                        mailbox,
-                        account.settings.folder,
-                        selection,
-                        tally,
-                        force=order.force,
-                        mail_filter=mail_filter,
-                        then=account.settings.after_import,
-                    )
-                finally:
-                    audit.messages = tally.written
-            return account, tally
+        async with audited(database, action="import", selection=str(order), clock=clock) as audit:
+            try:
+                await work.run(
+                    Mailbox.of(account.account_id, account.settings),
+                    account.settings.folder,
+                    selection,
+                    tally,
+                    force=order.force,
+                    mail_filter=mail_filter_of(account.settings),
+                    then=account.settings.after_import,
+                )
+            finally:
+                audit.messages = tally.written
+        return account, tally
 
 
 def _without_purged(selection: Selection, account: Account) -> Selection:
     """Who selects nothing means all that is kept; who names a message, or a time, means that."""
     if selection != Selection() or account.purged_before is None:
         return selection
-    since = account.purged_before
-    tell(
-        Phrase(
-            "Mail received before {since:%Y-%m-%d %H:%M:%S} UTC was purged, and is left out; --since brings it back.",
-            since=since,
-        )
-    )
-    return Selection(since=since)
+    return Selection(since=account.purged_before)
 
 
 @contextmanager

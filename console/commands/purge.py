@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 import click
 
 from console.commands import Invocation, account_names, as_stored, example, pass_invocation
-from console.language import said
+from console.confirmation import confirm
 from console.loop import run_async
 from console.operators import audited
 from console.output import Column, Record, prints_data, shown, tell, wrong_value
@@ -141,8 +141,7 @@ def purge(
         return _told(found, order, purged=False)
     purged = Purged()
     if found.messages or found.seen:
-        if not yes:
-            click.confirm(said(order.question(found)), abort=True, err=True)
+        confirm(order.question(found), yes=yes)
         try:
             _at_database(
                 invocation, order, lambda purging, meant: _purged(invocation, purging, meant, order, purged, why)

@@ -12,7 +12,7 @@ import click
 from bus.errors import QueueUnavailable
 from bus.queue import AccountStatus, NotificationQueue, QueuedMessage, QueueStatus, Selection
 from console.commands import Invocation, account_names, as_stored, example, moment, pass_invocation
-from console.language import said
+from console.confirmation import confirm
 from console.loop import run_async
 from console.mending import Mended, Mending, OnProgress
 from console.operators import audited, who
@@ -331,8 +331,7 @@ def purge(
         return _told(counted, "would_be_purged", Phrase("Would be purged"), counted.selected, failure)
     mended = Mended()
     if counted.selected:
-        if not yes:
-            click.confirm(said(_question(counted.selected, dead_letters)), abort=True, err=True)
+        confirm(_question(counted.selected, dead_letters), yes=yes)
         _audited(
             invocation,
             order,

@@ -47,8 +47,9 @@ def verify(invocation: Invocation, name: str, since: datetime | None, repair: bo
     """Prove that every message of an account's folder is imported.
 
     Compares the messages in the folder with those in the database, as far as they were received since the account
-    imports (--import-since). Prints how many there are on both sides, every message that is missing, and where those
-    are that are in the database but no longer in the folder. Exit status 1 while anything is missing.
+    imports (--import-since). Prints how many there are on both sides, every message that is missing, where those are
+    that are in the database but no longer in the folder, and every copy that was not imported, with the message that it
+    equals. Exit status 1 while anything is missing.
     """
     with Findings() as findings:
         try:
@@ -131,24 +132,34 @@ def _differences(tally: Tally, findings: Findings) -> Iterator[dict[str, Any]]:
     for found in findings.elsewhere():
         state = "deleted" if found.folder_id is None else "moved"
         yield _difference(state, found.item, folder=found.folder_id, folder_name=found.folder_name)
+    for copy in findings.copies():
+        yield _difference(
+            "copy", copy.item, copy_of=copy.of_message_id, copy_of_number=copy.of_number, reason=copy.reason
+        )
 
 
-def _difference(
-    state: str, item: Item, *, under_way: bool = False, folder: str | None = None, folder_name: str | None = None
-) -> dict[str, Any]:
+def _difference(state: str, item: Item, **facts: object) -> dict[str, Any]:
     return {
         "state": state,
         "message_id": item.message_id,
         "received": item.received,
-        "under_way": under_way,
-        "folder": folder,
-        "folder_name": folder_name,
+        "under_way": False,
+        "folder": None,
+        "folder_name": None,
+        "copy_of": None,
+        "copy_of_number": None,
+        "reason": None,
+        **facts,
     }
 
 
 def _note(difference: dict[str, Any]) -> Phrase:
     if difference["state"] == "moved":
         return Phrase("now in {folder}", folder=difference["folder_name"] or difference["folder"])
+    if difference["state"] == "copy":
+        return Phrase(
+            "of message {number}: {graph_id}", number=difference["copy_of_number"], graph_id=difference["copy_of"]
+        )
     return Phrase("perhaps under way") if difference["under_way"] else Phrase("")
 
 
@@ -187,6 +198,8 @@ def _columns(account: Account, tally: Tally) -> list[Column]:
         )
     if tally.seen:
         columns.append(Column("seen", Phrase("Left out by filters")))
+    if tally.scanning:
+        columns.append(Column("scanning", Phrase("Wait for Defender's scan")))
     if tally.moved is None:
         columns.append(
             Column(

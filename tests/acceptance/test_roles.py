@@ -106,7 +106,7 @@ async def test_disabled_account_loses_its_subscription_at_graph(site: Site) -> N
     site.start("run", "all")
     await site.subscribed()
     assert site.call("accounts", "disable", "station 0").returncode == 0
-    assert site.call("accounts", "remove", "station 1").returncode == 0
+    assert site.call("accounts", "remove", "station 1", "--yes").returncode == 0
 
     async def only_one() -> bool:
         return len(await site.control.subscriptions()) == 1

@@ -37,6 +37,7 @@ from subscriptions.metrics import ManagerMetrics
 from subscriptions.reconciler import Reconciler
 from subscriptions.retention import TraceRetention
 from subscriptions.rota import RotaLimits
+from subscriptions.scan_checks import ScanChecks
 from subscriptions.survey import Survey
 from subscriptions.sweeps import SweepRules
 from tests.integration.world import PATIENCE_SECONDS, World
@@ -155,7 +156,11 @@ class Office:
             metrics=metrics,
         )
         certificates = CertificateWatch(database, FolderStore(world.store), world.tokens, clock=clock, metrics=metrics)
-        chores: list[Chore] = [certificates, TraceRetention(database, kept=self.trace_kept, clock=clock)]
+        chores: list[Chore] = [
+            certificates,
+            TraceRetention(database, kept=self.trace_kept, clock=clock),
+            ScanChecks(database, world.queue, clock=clock),
+        ]
         if reconciling and addresses is not None:
             chores.append(
                 Reconciler(

@@ -16,9 +16,11 @@ from db.messages import MessageStore
 from graph.errors import FolderNotFound
 from graph.folders import MailFolders
 from graph.messages import MailReader
+from processor.attachments import AttachmentLimits
 from processor.importer import Importer
 from simulator.calls import Operation
 from simulator.faults import FaultKind
+from simulator.letters import Letter, file_attachment
 from simulator.mailboxes import Folder, Mailbox
 from simulator.post_office import DeliveredMessage
 from simulator.tenants import DEFAULT_ROLES
@@ -399,6 +401,60 @@ async def test_failed_actions_are_shown_and_retried(world: World, command: Calla
     assert changes(world) == {"move_message": 2}
     shown = await command("accounts", "show", "Laboratoire", "--json")
     assert '"failed": 0' in shown.output
+
+
+@pytest.mark.parametrize("lacks", ["attachment", "original"])
+async def test_what_is_not_all_stored_is_left_in_the_mailbox(
+    world: World, command: Callable[..., Any], lacks: str
+) -> None:
+    """It may be had there still. Imported anew, and whole then, it is done; or an operator wants it all the same."""
+    mailbox, account = await account_that(world, "delete")
+    letter = Letter(attachments=(file_attachment("a.csv", b"1"), file_attachment("b.csv", b"2")))
+    [poor, whole] = [*await world.deliver(mailbox, 1, letter), *await world.deliver(mailbox, 1)]
+    kind, operation = FaultKind.CORRUPT, Operation.GET_MIME
+    if lacks == "attachment":
+        world.fault(kind, attachment_id=poor.message.attachments[1].attachment_id)
+    else:
+        world.fault(kind, operation=operation)
+    keep_mime = lacks == "original"
+    forced = ("import", "Laboratoire", "--id", poor.message_id, "--force")
+    assert (await command("import", "Laboratoire", "--id", poor.message_id, keep_mime=keep_mime)).exit_code == 0
+
+    [action] = await world.actions()
+    assert (action.kind, action.state, action.due, action.attempts) == ("delete", "failed", None, 0)
+    assert f"({lacks}{' 2' if lacks == 'attachment' else ''}: unreadable)" in (action.detail or "")
+    assert "1 failed" in (await command("accounts", "list")).output
+    assert "Not all of the message is in the database" in (await command("trace", poor.message_id)).output
+    told = await command("accounts", "retry-actions", "Laboratoire")
+    assert "0 actions" in told.output
+    assert "1 message is not all in the database" in told.output
+    await world.notify(account, [whole])
+    world.simulator.faults.clear()
+    await world.import_and_act()
+    assert [each.state for each in await world.actions()] == ["failed", "done"]
+
+    assert (await command(*forced, keep_mime=keep_mime)).exit_code == 0
+    await world.import_and_act()
+    assert [each.state for each in await world.actions()] == ["done", "done"]
+    assert len(mailbox.folders["deleteditems"].messages) == 2
+
+
+async def test_what_is_not_all_stored_is_acted_on_when_an_operator_wants_it(
+    world: World, command: Callable[..., Any]
+) -> None:
+    """A processor does it no sooner, though it imported the message itself."""
+    mailbox, account = await account_that(world, "delete")
+    letter = Letter(attachments=(file_attachment("a.csv", bytes(1024 * 1024 + 1)),))
+    await world.notify(account, await world.deliver(mailbox, 1, letter))
+    with structlog.testing.capture_logs() as events:
+        await world.import_and_act(kept=AttachmentLimits(attachment_mb=1))
+    assert [each.state for each in await world.actions()] == ["failed"]
+    assert "after_import_withheld" in [each["event"] for each in events]
+    assert changes(world) == {}
+    told = await command("accounts", "retry-actions", "Laboratoire", "--even-incomplete")
+    assert "1 action of" in told.output
+    await world.import_and_act()
+    assert [each.state for each in await world.actions()] == ["done"]
 
 
 async def _attempts(world: World, count: int) -> bool:

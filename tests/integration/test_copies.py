@@ -4,17 +4,19 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 import pytest
 import structlog
 from sqlalchemy import Connection, func, select, update
 
 from db import copies
-from db.copies import SAME, SAME_BUT_SIZE, Copy
-from db.tables import duplicate, message
+from db.copies import SAME, Copy
+from db.tables import duplicate, message, message_identity
+from processor.attachments import AttachmentLimits
 from simulator.calls import Operation
-from simulator.letters import Letter
+from simulator.letters import Attachment, Letter, Person, file_attachment, item_of, reference_attachment
 from simulator.mailboxes import Mailbox
 from simulator.post_office import DeliveredMessage
 from tests.databases import on_every_database
@@ -77,23 +79,87 @@ async def test_a_restored_message_is_not_imported_again(world: World) -> None:
     assert [each.graph_id for each in await recorded(world)] == [again.message_id]
 
 
-@pytest.mark.parametrize(
-    ("changed", "later"),
-    [({"body": "Befund, berichtigt"}, 0.0), ({"internet_message_id": "<other@labor.example>"}, 0.0), ({}, 1.0)],
+FILE = file_attachment("werte.csv", b"Blei;42\n", "text/csv")
+LETTER = Letter(
+    internet_message_id="<befund-7@labor.example>",
+    body="Befund",
+    sent=datetime(2026, 11, 2, 8, tzinfo=UTC),
+    attachments=(FILE, reference_attachment("Ordner", "https://example.com/a")),
 )
-async def test_what_differs_is_another_message(world: World, changed: dict[str, Any], later: float) -> None:
-    """In size, internet message id, or the second in which it was received: to lose mail is worse than a copy."""
+
+
+def with_file(changed: Attachment) -> dict[str, Any]:
+    return {"attachments": (changed, *LETTER.attachments[1:])}
+
+
+OTHERS: Final[list[dict[str, Any]]] = [
+    {"body": "Befunt"},
+    {"is_html": True, "body": "<p>B"},
+    {"subject": "No subjekt"},
+    {"sender": Person("Sender", "sender@example.org")},
+    {"from_": Person("Labor", "labor@example.net")},
+    {"sent": datetime(2026, 11, 2, 8, 0, 1, tzinfo=UTC)},
+    {"internet_message_id": "<befund-8@labor.example>"},
+    with_file(file_attachment("werte.csv", b"Blei;43\n", "text/csv")),
+    with_file(file_attachment("wertf.csv", b"Blei;42\n", "text/csv")),
+    with_file(item_of("werte.csv", b"Blei;4\n\n")),
+    {"attachments": (FILE,)},
+    {"attachments": (*LETTER.attachments, FILE)},
+    {"attachments": ()},
+]
+
+
+@pytest.mark.parametrize("size_known", [True, False])
+async def test_what_differs_is_another_message(world: World, size_known: bool) -> None:
+    """Loggers and relays reuse the internet message id, in one second and with one size: to lose mail is worst."""
     mailbox, account = await world.account_of("Laboratoire")
-    letter = Letter(internet_message_id="<befund-7@labor.example>", body="Befund")
-    [first] = await world.deliver(mailbox, 1, letter)
-    received = first.message.received.replace(microsecond=0)
-    first.message.received = received
-    second = await world.simulator.deliver(
-        mailbox, replace(letter, **changed), received=received.replace(second=(received.second + int(later)) % 60)
-    )
+    delivered = await world.deliver(mailbox, 1, LETTER)
+    received = delivered[0].message.received
+    delivered += [
+        await world.simulator.deliver(mailbox, replace(LETTER, **changed), received=received) for changed in OTHERS
+    ]
+
+    def sized(answer: dict[str, Any]) -> dict[str, Any]:
+        properties = [{"id": "Integer 0xe08", "value": "4711"}] if size_known else []
+        return {**answer, "singleValueExtendedProperties": properties}
+
+    for each in delivered:
+        await world.tamper(each, sized)
+    await imported(world, account, delivered)
+    assert len(await world.imported_ids()) == len(delivered)
+    assert await recorded(world) == []
+
+
+async def test_mail_of_another_second_is_another_message(world: World) -> None:
+    """A sender that repeats itself means it."""
+    mailbox, account = await world.account_of("Laboratoire")
+    [first] = await world.deliver(mailbox, 1, LETTER)
+    second = await world.simulator.deliver(mailbox, LETTER, received=first.message.received + timedelta(seconds=1))
     await imported(world, account, [first, second])
     assert len(await world.imported_ids()) == 2
-    assert await recorded(world) == []
+
+
+async def test_another_size_makes_no_other_message(world: World) -> None:
+    """A drag in Outlook may change what Exchange counts; all that can be read is the same."""
+    mailbox, account = await world.account_of("Laboratoire")
+    [first] = await world.deliver(mailbox, 1, LETTER)
+    second = await world.simulator.deliver(mailbox, LETTER, received=first.message.received)
+    await world.tamper(
+        second, lambda answer: {**answer, "singleValueExtendedProperties": [{"id": "Integer 0xe08", "value": "9"}]}
+    )
+    await imported(world, account, [first, second])
+    assert await world.imported_ids() == [first.message_id]
+
+
+async def test_what_could_not_be_stored_is_compared_with_nothing(world: World) -> None:
+    """Two mails whose attachments are too large may differ just there."""
+    mailbox, account = await world.account_of("Laboratoire")
+    large = replace(LETTER, attachments=(file_attachment("werte.csv", bytes(1024 * 1024 + 1)),))
+    [first] = await world.deliver(mailbox, 1, large)
+    second = await world.simulator.deliver(mailbox, large, received=first.message.received)
+    await world.notify(account, [first, second])
+    await world.import_all(kept=AttachmentLimits(attachment_mb=1))
+    assert len(await world.imported_ids()) == 2
 
 
 async def test_without_an_internet_message_id_there_is_no_copy(world: World) -> None:
@@ -118,26 +184,63 @@ async def test_the_same_mail_of_two_accounts_is_two_messages(world: World) -> No
 
 
 async def test_messages_of_an_older_program_are_originals_too(world: World) -> None:
-    """It knew neither size nor identity: the time and the internet message id are enough then."""
+    """It wrote no identity of this kind: its row is compared. What differs from the row stays another message."""
     mailbox, account = await world.account_of("Laboratoire")
-    [delivered] = await world.deliver(mailbox, 1)
-    await imported(world, account, [delivered])
-    await world.database.write(lambda c: c.execute(update(message).values(nSize=None)))
-    _, after = drag(world, mailbox, delivered)
-    await world.notify(account, [after])
-    await world.import_all()
-    assert len(await world.imported_ids()) == 1
-    assert [each.reason for each in await recorded(world)] == [SAME_BUT_SIZE]
+    [first] = await world.deliver(mailbox, 1, LETTER)
+    await imported(world, account, [first])
+
+    def as_before(connection: Connection) -> None:
+        connection.execute(update(message).values(nSize=None))
+        connection.execute(message_identity.delete())
+
+    await world.database.write(as_before)
+    copy = await world.simulator.deliver(mailbox, LETTER, received=first.message.received)
+    other = await world.simulator.deliver(mailbox, replace(LETTER, body="Befunt"), received=first.message.received)
+    await imported(world, account, [copy, other])
+    assert await world.imported_ids() == sorted([first.message_id, other.message_id])
+    assert [(each.graph_id, each.reason) for each in await recorded(world)] == [(copy.message_id, SAME)]
+
+
+async def test_what_an_older_program_put_in_the_place_of_another_is_compared(world: World) -> None:
+    """Not with what was there before. What is changed by other programs is still what was imported."""
+    mailbox, account = await world.account_of("Laboratoire")
+    [replaced] = await world.deliver(mailbox, 1, LETTER)
+    edited = await world.simulator.deliver(
+        mailbox, replace(LETTER, subject="Edited"), received=replaced.message.received
+    )
+    await imported(world, account, [replaced, edited])
+
+    def work(connection: Connection) -> None:
+        [number] = connection.scalars(select(message.c.nMessageID).where(message.c.sSubject == LETTER.subject))
+        connection.execute(update(message).where(message.c.nMessageID == number).values(sSubject="Replaced"))
+        connection.execute(message_identity.delete().where(message_identity.c.nMessageID == number))
+        connection.execute(update(message).where(message.c.nMessageID != number).values(sSubject="Changed"))
+
+    await world.database.write(work)
+    [as_before, as_it_is, as_imported] = [
+        await world.simulator.deliver(mailbox, replace(LETTER, subject=subject), received=replaced.message.received)
+        for subject in (LETTER.subject, "Replaced", "Edited")
+    ]
+    await imported(world, account, [as_before, as_it_is, as_imported])
+    assert await world.imported_ids() == sorted(each.message_id for each in (replaced, edited, as_before))
+    assert {each.graph_id for each in await recorded(world)} == {as_it_is.message_id, as_imported.message_id}
 
 
 async def test_of_copies_that_arrive_together_one_is_imported(world: World) -> None:
-    """Twenty mails, four copies of each in the folder, and four processors: catch-up of a folder meets them so."""
+    """Twenty mails, four copies of each in the folder, and four processors: catch-up of a folder meets them so.
+
+    Each has a twin that differs by its file only, and stays.
+    """
     mailbox, account = await world.account_of("Laboratoire")
     delivered: list[DeliveredMessage] = []
     for number in range(20):
-        letter = Letter(internet_message_id=f"<{number}@labor.example>")
+        letter = replace(LETTER, internet_message_id=f"<{number}@labor.example>")
+        twin = replace(letter, **with_file(file_attachment("werte.csv", b"Blei;43\n", "text/csv")))
         [first] = await world.deliver(mailbox, 1, letter)
-        more = [await world.simulator.deliver(mailbox, letter, received=first.message.received) for _ in range(3)]
+        more = [
+            await world.simulator.deliver(mailbox, each, received=first.message.received)
+            for each in (letter, letter, letter, twin)
+        ]
         delivered += [first, *more]
     await world.notify(account, delivered)
     queues = [world.new_queue() for _ in range(3)]
@@ -148,7 +251,7 @@ async def test_of_copies_that_arrive_together_one_is_imported(world: World) -> N
         await until(world.queue_is_empty)
     for queue in queues:
         await queue.close()
-    assert len(await world.imported_ids()) == 20
+    assert len(await world.imported_ids()) == 40
     assert len(await recorded(world)) == 60
     assert await world.dead_letters() == []
 
@@ -184,7 +287,7 @@ async def test_trace_tells_of_both(world: World, command: Callable[..., Any]) ->
 
     of_copy = await command("trace", after)
     assert "not imported again: it is a copy" in of_copy.output
-    assert "found to be a copy of message 1 (SameIdTimeAndSize)" in of_copy.output
+    assert "found to be a copy of message 1 (SameIdTimeAndContent)" in of_copy.output
     of_original = await command("trace", before)
     assert "a copy of it was not imported again" in of_original.output
     assert after in of_original.output
@@ -193,7 +296,7 @@ async def test_trace_tells_of_both(world: World, command: Callable[..., Any]) ->
 
 
 async def test_verify_misses_no_copy(world: World, command: Callable[..., Any]) -> None:
-    """It is in the folder and not in the database, as it should be."""
+    """It is in the folder and not in the database, as it should be; each is listed with the message that it equals."""
     mailbox, account = await world.account_of("Laboratoire")
     letter = Letter(internet_message_id="<befund-7@labor.example>")
     [first] = await world.deliver(mailbox, 1, letter)
@@ -203,6 +306,12 @@ async def test_verify_misses_no_copy(world: World, command: Callable[..., Any]) 
     done = await command("verify", "Laboratoire", "--json")
     told = json.loads(done.output)
     assert (done.exit_code, told["missing"], told["copies"], told["in_folder"], told["in_database"]) == (0, 0, 1, 2, 1)
+    [copy] = told["differences"]
+    facts = ("state", "message_id", "copy_of", "copy_of_number", "reason")
+    assert [copy[each] for each in facts] == ["copy", second.message_id, first.message_id, 1, SAME]
+    lines = (await command("verify", "Laboratoire")).output.splitlines()
+    assert lines[-1].split()[0] == "copy"
+    assert lines[-1].endswith(f"{second.message_id}  of message 1: {first.message_id}")
 
 
 async def test_an_operator_can_have_a_copy_imported(world: World, command: Callable[..., Any]) -> None:
@@ -214,7 +323,7 @@ async def test_an_operator_can_have_a_copy_imported(world: World, command: Calla
     second = await world.simulator.deliver(mailbox, letter, received=first.message.received)
     await imported(world, account, [second])
 
-    again = json.loads((await command("import", "Laboratoire", "--force", "--json")).output)
+    again = json.loads((await command("import", "Laboratoire", "--force", "--yes", "--json")).output)
     assert (again["replaced"], again["duplicate"], again["imported"]) == (1, 1, 0)
     plain = json.loads((await command("import", "Laboratoire", "--id", second.message_id, "--json")).output)
     assert (plain["known"], plain["imported"]) == (1, 0)

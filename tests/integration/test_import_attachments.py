@@ -54,6 +54,16 @@ async def _parts(world: World) -> list[Part]:
     return list(row.parts)
 
 
+async def _import_in_the_end(world: World, **options: object) -> None:
+    """Import what fails five times: nothing of it is there before the last attempt."""
+    async with world.processing(**options):
+        for attempt in range(1, 5):
+            await until(lambda attempt=attempt: _attempts(world, attempt))
+            assert await world.imported_ids() == []
+            world.clock.advance(minutes=15)
+        await until(world.queue_is_empty)
+
+
 def _id(message: DeliveredMessage, position: int) -> str:
     return message.message.attachments[position].attachment_id
 
@@ -157,12 +167,12 @@ async def test_a_link_has_no_bytes(world: World) -> None:
 
 
 async def test_a_corrupt_attachment_costs_itself_only(world: World) -> None:
-    """Exchange cannot read it, nor a list that holds it; the row has Graph's code, the others their bytes."""
+    """Exchange can never read it, nor a list that holds it: the row has Graph's code, the others their bytes."""
     message = await _delivered(world, *(file_attachment(f"{name}.csv", name.encode()) for name in "abc"))
     world.fault(FaultKind.CORRUPT, attachment_id=_id(message, 1))
 
     with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:
-        await world.import_all()
+        await _import_in_the_end(world)
 
     parts = await _parts(world)
     assert [(part.state, part.content) for part in parts] == [("stored", b"a"), ("unreadable", None), ("stored", b"c")]
@@ -172,12 +182,24 @@ async def test_a_corrupt_attachment_costs_itself_only(world: World) -> None:
     assert (told["account"], told["position"], told["state"]) == ("Laboratoire", 1, "unreadable")
 
 
+async def test_an_attachment_that_can_be_opened_later_is_stored(world: World) -> None:
+    """Exchange said that it was corrupt, once."""
+    message = await _delivered(world, file_attachment("a.csv", b"a"), file_attachment("b.csv", b"b"))
+    number = world.fault(FaultKind.CORRUPT, attachment_id=_id(message, 1))
+    async with world.processing():
+        await until(lambda: _attempts(world, 1))
+        world.simulator.faults.remove(number)
+        world.clock.advance(minutes=1)
+        await until(world.queue_is_empty)
+    assert [(part.state, part.content) for part in await _parts(world)] == [("stored", b"a"), ("stored", b"b")]
+
+
 async def test_a_corrupt_item_costs_itself_only(world: World) -> None:
     """It could be any attachment."""
     message = await _delivered(world, item_attachment(Letter(subject="Original")), file_attachment("a.csv", b"a"))
     world.fault(FaultKind.CORRUPT, operation=Operation.GET_ATTACHMENT_CONTENT, attachment_id=_id(message, 0))
 
-    await world.import_all()
+    await _import_in_the_end(world)
 
     parts = await _parts(world)
     assert [(part.state, part.item_type, part.content) for part in parts] == [
@@ -197,12 +219,7 @@ async def test_a_fault_of_exchange_that_stays_is_the_attachments_own_in_the_end(
         attachment_id=_id(message, 0),
     )
 
-    async with world.processing(graph=world.graph_client(deadline_seconds=2)):
-        for attempt in range(1, 5):
-            await until(lambda attempt=attempt: _attempts(world, attempt))
-            assert await world.imported_ids() == []
-            world.clock.advance(minutes=15)
-        await until(world.queue_is_empty)
+    await _import_in_the_end(world, graph=world.graph_client(deadline_seconds=2))
 
     parts = await _parts(world)
     assert [(part.state, part.content) for part in parts] == [("unreadable", None), ("stored", b"a")]

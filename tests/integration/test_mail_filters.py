@@ -322,7 +322,7 @@ async def test_what_filters_leave_out_is_imported_when_it_is_named_and_forced(wo
     [second] = await deliver(world, mailbox, UNWANTED)
     await process(world, account, [second])
 
-    everything = json.loads((await command("import", "Nord", "--force", "--json")).stdout)
+    everything = json.loads((await command("import", "Nord", "--force", "--yes", "--json")).stdout)
     assert (everything["replaced"], everything["imported"]) == (1, 0)
     plain = json.loads((await command("import", "Nord", "--id", second.message_id, "--json")).stdout)
     assert plain["imported"] == 0

@@ -197,7 +197,9 @@ async def test_an_original_is_fetched_when_an_operator_asks(world: World, comman
     assert (found.message_id, found.content) == (1, mime(delivered.message.letter))
 
     number = world.fault(FaultKind.CORRUPT, operation=Operation.GET_MIME)
-    assert (await command(*forced, keep_mime=True)).exit_code == 0
+    kept_as_it_is = await command(*forced, keep_mime=True)
+    assert kept_as_it_is.exit_code == 1
+    assert "StoredContentKept" in kept_as_it_is.stdout
     assert (await command(*forced)).exit_code == 0
     assert await kept(world) == [found]
 

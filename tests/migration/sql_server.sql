@@ -1,4 +1,4 @@
--- mail-importer: the gateway database, up to revision 0010. Safe to run again.
+-- mail-importer: the gateway database, up to revision 0011. Safe to run again.
 -- The settings that keys and checks need, whatever tool runs this; an error rolls everything back.
 SET ANSI_NULLS ON;
 SET QUOTED_IDENTIFIER ON;
@@ -27,7 +27,7 @@ BEGIN
     IF OBJECT_ID(N'[dbo].[tblMailImporterVersion]', N'U') IS NOT NULL
     BEGIN
         EXEC (N'
-        IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N''0001'', N''0002'', N''0003'', N''0004'', N''0005'', N''0006'', N''0007'', N''0008'', N''0009'', N''0010''))
+        IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N''0001'', N''0002'', N''0003'', N''0004'', N''0005'', N''0006'', N''0007'', N''0008'', N''0009'', N''0010'', N''0011''))
         BEGIN
             THROW 51000, N''The database was upgraded by a newer version of mail-importer. Run the script of that version.'', 1;
         END;
@@ -280,7 +280,15 @@ BEGIN
         (N'tblEmailRecipient', N'sKind', N'nvarchar', N'nvarchar', 10, NULL, 0, 1, 0, 0, N'nvarchar(10)'),
         (N'tblEmailRecipient', N'nPosition', N'int', N'bigint', NULL, NULL, 0, 1, 0, 0, N'integer'),
         (N'tblEmailRecipient', N'sName', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
-        (N'tblEmailRecipient', N'sAddress', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)')
+        (N'tblEmailRecipient', N'sAddress', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailScan', N'nScanID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
+        (N'tblEmailScan', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblEmailScan', N'sGraphMessageID', N'nvarchar', N'nvarchar', 700, NULL, 1, 1, 0, 0, N'nvarchar(700) collate Latin1_General_100_BIN2'),
+        (N'tblEmailScan', N'sLetterDigest', N'nvarchar', N'nvarchar', 64, NULL, 1, 1, 0, 0, N'nvarchar(64) collate Latin1_General_100_BIN2'),
+        (N'tblEmailScan', N'dtFirstSeen', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblEmailScan', N'dtUntil', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblEmailScan', N'dtNextCheck', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblEmailScan', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 1, N'bigint')
     ) AS w ([sTable], [sColumn], [sType], [sOtherType], [nLength], [nDigits], [bExact], [bInKey], [bNumbered], [bNull], [sWanted])
     INNER JOIN INFORMATION_SCHEMA.COLUMNS AS f ON f.TABLE_SCHEMA = N'dbo'
         AND LOWER(f.TABLE_NAME) COLLATE Latin1_General_100_BIN2 = LOWER(w.[sTable])
@@ -2155,6 +2163,94 @@ BEGIN
 END;
 GO
 
+-- 0011: Messages whose attachments Defender still scans.
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailScan]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailScan] (
+            [nScanID] BIGINT NOT NULL IDENTITY,
+            [nAccountID] BIGINT NOT NULL,
+            [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [sLetterDigest] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [dtFirstSeen] DATETIME2(7) NOT NULL,
+            [dtUntil] DATETIME2(7) NOT NULL,
+            [dtNextCheck] DATETIME2(7) NOT NULL,
+            [nMessageID] BIGINT NULL,
+            CONSTRAINT [PK_tblEmailScan] PRIMARY KEY ([nScanID]),
+            CONSTRAINT [UQ_tblEmailScan_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID]),
+            CONSTRAINT [FK_tblEmailScan_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailScan]', N'nScanID') IS NULL
+        ALTER TABLE [dbo].[tblEmailScan] ADD [nScanID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblEmailScan]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblEmailScan] ADD [nAccountID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailScan]', N'sGraphMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailScan] ADD [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailScan]', N'sLetterDigest') IS NULL
+        ALTER TABLE [dbo].[tblEmailScan] ADD [sLetterDigest] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailScan]', N'dtFirstSeen') IS NULL
+        ALTER TABLE [dbo].[tblEmailScan] ADD [dtFirstSeen] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailScan]', N'dtUntil') IS NULL
+        ALTER TABLE [dbo].[tblEmailScan] ADD [dtUntil] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailScan]', N'dtNextCheck') IS NULL
+        ALTER TABLE [dbo].[tblEmailScan] ADD [dtNextCheck] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailScan]', N'nMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailScan] ADD [nMessageID] BIGINT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.foreign_keys WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailScan]', N'U') AND name = N'FK_tblEmailScan_nMessageID')
+        ALTER TABLE [dbo].[tblEmailScan] ADD CONSTRAINT [FK_tblEmailScan_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailScan]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nScanID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailScan] ADD CONSTRAINT [PK_tblEmailScan] PRIMARY KEY ([nScanID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailScan]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 2 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID', N'sGraphMessageID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailScan] ADD CONSTRAINT [UQ_tblEmailScan_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailScan]', N'U') AND name = N'IX_tblEmailScan_nAccountID_sLetterDigest')
+        CREATE INDEX [IX_tblEmailScan_nAccountID_sLetterDigest] ON [dbo].[tblEmailScan] ([nAccountID], [sLetterDigest]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailScan]', N'U') AND name = N'IX_tblEmailScan_nMessageID')
+        CREATE INDEX [IX_tblEmailScan_nMessageID] ON [dbo].[tblEmailScan] ([nMessageID]);
+END;
+GO
+
 -- Columns that were there already must have a value in each row.
 IF @@TRANCOUNT > 0
 BEGIN
@@ -2398,6 +2494,19 @@ END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N''tblEmailScan.nAccountID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailScan] WHERE [nAccountID] IS NULL)
+    UNION ALL SELECT N''tblEmailScan.sGraphMessageID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailScan] WHERE [sGraphMessageID] IS NULL)
+    UNION ALL SELECT N''tblEmailScan.sLetterDigest: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailScan] WHERE [sLetterDigest] IS NULL)
+    UNION ALL SELECT N''tblEmailScan.dtFirstSeen: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailScan] WHERE [dtFirstSeen] IS NULL)
+    UNION ALL SELECT N''tblEmailScan.dtUntil: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailScan] WHERE [dtUntil] IS NULL)
+    UNION ALL SELECT N''tblEmailScan.dtNextCheck: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailScan] WHERE [dtNextCheck] IS NULL);
+    ');
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
     IF EXISTS (SELECT 1 FROM #MailImporterProblem)
     BEGIN
         DECLARE @next INT = (SELECT MIN([nProblem]) FROM #MailImporterProblem);
@@ -2426,15 +2535,15 @@ BEGIN
 END;
 GO
 
--- Revision 0010
+-- Revision 0011
 IF @@TRANCOUNT > 0
 BEGIN
     EXEC (N'
     INSERT INTO [dbo].[tblMailImporterVersion] ([version_num])
-    SELECT N''0010'' WHERE NOT EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion]);
+    SELECT N''0011'' WHERE NOT EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion]);
     UPDATE [dbo].[tblMailImporterVersion]
-    SET [version_num] = N''0010'', [sOldestProgram] = N''0001'',
-        [sOldestProgramOf] = N''0010'';
+    SET [version_num] = N''0011'', [sOldestProgram] = N''0001'',
+        [sOldestProgramOf] = N''0011'';
     ');
 END;
 GO

@@ -136,7 +136,7 @@ def test_what_is_exported_can_be_imported_elsewhere(run: Run, stored: Stored, fo
     before = {each.settings.name: (each.settings, each.enabled) for each in stored()}
     assert run("accounts", "export", "--output", f"all.{form}").exit_code == 0
     for name in before:
-        run("accounts", "remove", name)
+        run("accounts", "remove", name, "--yes")
     assert stored() == []
     assert run("accounts", "import", f"all.{form}").exit_code == 0
     assert {each.settings.name: (each.settings, each.enabled) for each in stored()} == before
@@ -182,7 +182,7 @@ def test_history_tells_who_changed_what_also_of_removed_accounts(
     run("accounts", "update", "laboratory", "--folder", "Archive")
     with engine.begin() as connection:
         connection.execute(update(account_settings).values(sFolder="Elsewhere"))
-    run("accounts", "remove", "laboratory")
+    run("accounts", "remove", "laboratory", "--yes")
     found = json.loads(run("accounts", "history", "laboratory", "--json").stdout)
     assert [(each["action"], each["account"], each["who"] is None) for each in found] == [
         ("added", "laboratory", False),

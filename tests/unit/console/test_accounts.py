@@ -222,7 +222,12 @@ def test_disable_and_enable_switch_and_have_the_subscription_follow(add: Run, ru
 
 @pytest.mark.usefixtures("busy")
 def test_remove_takes_the_account_off_the_list_and_says_that_messages_stay(run: Run, engine: Engine) -> None:
-    result = run("accounts", "remove", "laboratory")
+    asked = run("accounts", "remove", "laboratory")
+    assert (asked.exit_code, asked.stdout) == (2, "")
+    assert "Remove the account 'laboratory' (" in asked.stderr
+    assert "add --yes" in asked.stderr
+    assert len(listed(run)) == 1
+    result = run("accounts", "remove", "laboratory", "--yes")
     assert result.exit_code == 0
     assert "messages" in result.stderr
     assert "stay" in result.stderr

@@ -127,7 +127,9 @@ def group_that_raises(error: Exception, monkeypatch: pytest.MonkeyPatch) -> Lazy
     return LazyGroup(name="mail-importer", lazy={"fail": LazyCommand("nowhere:fail", "Fail.")})
 
 
-@pytest.mark.parametrize("arguments", [["accounts", "list"], ["queue", "status"], ADD, ["accounts", "remove", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [["accounts", "list"], ["queue", "status"], ADD, ["accounts", "remove", "x", "--yes"]]
+)
 def test_a_database_without_schema_is_refused_with_the_command_to_run(arguments: list[str], run: Run) -> None:
     result = run(*arguments)
     assert result.exit_code == 1

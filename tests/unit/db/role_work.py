@@ -32,6 +32,7 @@ from db import (
     missed,
     processes,
     retention,
+    scans,
     schema,
     seen,
     subscriptions,
@@ -41,7 +42,7 @@ from db.accounts import AccountSettings, Condition
 from db.after_import import Ended, State
 from db.engine import Database, run_reading
 from db.heartbeat import Heartbeat
-from db.messages import MessageRecord, MessageStore, OriginalRecord, Saved
+from db.messages import AttachmentRecord, MessageRecord, MessageStore, OriginalRecord, Saved
 from db.processes import Process
 from db.schedule import FOLDERS, SUBSCRIPTIONS, Turn
 from db.seen import SeenRecord
@@ -67,6 +68,7 @@ from processor.metrics import ProcessorMetrics
 from processor.silence import SilenceWatch
 from subscriptions.budget import SharedBudget
 from subscriptions.retention import TraceRetention
+from subscriptions.scan_checks import ScanChecks
 from tests.clock import SettableClock
 from tests.databases import Gateway
 from tests.unit.db.test_messages import file_attachment, record
@@ -162,6 +164,10 @@ async def manage(desk: Desk) -> None:
     for call in _duties(desk, account_id, removed):
         await desk.database.write(call)
     queue = await desk.put("found", by=desk.database)
+    await MessageStore(desk.owner, clock=desk.clock).note_scan(
+        record(f"scan-{desk.number}", account_id=account_id, has_placeholders=True), until=desk.now - HOUR
+    )
+    await ScanChecks(desk.database, queue, clock=desk.clock).work()
     await queue.close()
     await queue.waiting(most=1)
     budget = SharedBudget(desk.database, clock=desk.clock)
@@ -193,7 +199,7 @@ async def operate(desk: Desk) -> None:
     await MessageStore(desk.database, clock=desk.clock).replace(_copy(desk, 1), even_copy=True)
     await desk.database.read(lambda c: retention.known_and_since(c, 1, ["a"]))
     await desk.database.read(lambda c: messages.page_of_account(c, 1, after="", since=None, most=1))
-    await desk.database.read(lambda c: copies.ids_of_account(c, 1, after="", most=1))
+    await desk.database.read(lambda c: copies.page_of_account(c, 1, after="", limit=1))
     await desk.database.read(lambda c: seen.ids_of_account(c, 1, after="", most=1))
     await desk.database.read(lambda c: exports.message_of(c, 1))
     await desk.database.read(lambda c: exports.attachments_of(c, 1))
@@ -239,10 +245,39 @@ async def _import(database: Database, desk: Desk, account_id: int) -> None:
     assert await store.note_seen(_seen(left_out, desk.now)) is Saved.SEEN
     assert await store.save(left_out) is Saved.NEW
     assert await store.save(_copy(desk, account_id)) is Saved.COPY
+    await _wait_for_scans(store, desk, account_id)
     await store.close()
     row = TraceRow(account_id, "a", "host", desk.now, desk.now, "imported")
     await database.write(lambda c: trace.add(c, [row]))
     await database.write(lambda c: trace.add(c, [row, row]))
+
+
+async def _wait_for_scans(store: MessageStore, desk: Desk, account_id: int) -> None:
+    """Import a message without its file, and complete it: with large content, and by another one."""
+    size = 2 * 1024 * 1024 + 1
+    lacking = file_attachment(0, None, size=0, state="unreadable")
+
+    def of(name: str, attachment: AttachmentRecord, number: str, **facts: Any) -> MessageRecord:  # noqa: ANN401  # any field
+        same = f"<{number}-{desk.number}@example.com>"
+        mime = OriginalRecord("stored", None, 3, "", "gzip", 3, b"abc")
+        name = f"{name}-{desk.number}"
+        return record(
+            name, account_id=account_id, internet_message_id=same, attachments=[attachment], original=mime, **facts
+        )
+
+    for number in ("one", "two"):
+        waiting = of(f"scan-{number}", lacking, number, has_placeholders=True)
+        assert await store.note_scan(waiting, until=desk.now) is not None
+        assert await store.save(waiting) is Saved.NEW
+        assert await store.incomplete([waiting.key]) == {waiting.key}
+    assert (
+        await store.save(of("scan-one", file_attachment(0, io.BytesIO(bytes(size)), size=size), "one"))
+        is Saved.REPLACED
+    )
+    assert await store.save(of("scanned", file_attachment(0), "two")) is Saved.REPLACED
+    gone = of("scan-gone", lacking, "gone", has_placeholders=True)
+    assert await store.note_scan(gone, until=desk.now) is not None
+    await store.end_wait(gone.key)
 
 
 def _seen(message: MessageRecord, seen: datetime) -> SeenRecord:
@@ -359,6 +394,7 @@ def _duties(desk: Desk, account_id: int, removed: int) -> list[Callable[[Connect
         lambda c: folders.state(c, account_id, resource="r"),
         lambda c: folders.finish(c, turn, resource="r", link="link", now=now),
         lambda c: retention.known_and_since(c, account_id, ["a"]),
+        lambda c: scans.waiting(c, account_id, now=now),
         lambda c: FOLDERS.release(c, turn, due=now, failures=0),
         lambda c: missed.untold(c, account_id, before=now),
         lambda c: missed.told_since(c, account_id, now),
@@ -392,7 +428,7 @@ def _commands(desk: Desk) -> list[list[str]]:
         ["accounts", "show", name],
         ["accounts", "retry-actions", name],
         ["accounts", "disable", name],
-        ["accounts", "remove", name],
+        ["accounts", "remove", name, "--yes"],
         ["queue", "status"],
         ["queue", "check"],
         ["queue", "list", "--dead-letters"],

@@ -20,9 +20,17 @@ DELETE FROM [tblEmailIdentity] WHERE [tblEmailIdentity].[nMessageID] = :nMessage
 GO
 DELETE FROM [tblEmailMessage] WITH (ROWLOCK) WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
 GO
+DELETE FROM [tblEmailOriginal] WHERE [tblEmailOriginal].[nMessageID] = :nMessageID_1
+GO
 DELETE FROM [tblEmailRecipient] WHERE [tblEmailRecipient].[nMessageID] = :nMessageID_1
 GO
 DELETE FROM [tblEmailRecipient] WITH (ROWLOCK) WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
+GO
+DELETE FROM [tblEmailScan] WHERE [tblEmailScan].[nAccountID] = :nAccountID_1
+GO
+DELETE FROM [tblEmailScan] WITH (ROWLOCK) WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[sGraphMessageID] = :sGraphMessageID_1
+GO
+DELETE FROM [tblEmailScan] WITH (ROWLOCK) WHERE [tblEmailScan].[nScanID] = :nScanID_1
 GO
 DELETE FROM [tblEmailSeen] WHERE [tblEmailSeen].[nAccountID] = :nAccountID_1 AND [tblEmailSeen].[sGraphMessageID] = :sGraphMessageID_1
 GO
@@ -70,6 +78,8 @@ INSERT INTO [tblEmailOriginal] ([nMessageID], [nSize], [sSHA256], [sState], [sSt
 GO
 INSERT INTO [tblEmailRecipient] ([nMessageID], [sKind], [nPosition], [sName], [sAddress]) VALUES (:nMessageID, :sKind, :nPosition, :sName, :sAddress)
 GO
+INSERT INTO [tblEmailScan] ([nScanID], [nAccountID], [sGraphMessageID], [sLetterDigest], [dtFirstSeen], [dtUntil], [dtNextCheck], [nMessageID]) VALUES (:nScanID, :nAccountID, :sGraphMessageID, :sLetterDigest, :dtFirstSeen, :dtUntil, :dtNextCheck, :nMessageID)
+GO
 INSERT INTO [tblEmailSeen] ([nSeenID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sFromAddress], [dtReceived], [nSize], [sReason], [sRule], [dtSeen]) VALUES (:nSeenID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sFromAddress, :dtReceived, :nSize, :sReason, :sRule, :dtSeen)
 GO
 INSERT INTO [tblFolderSync] ([nAccountID], [dtDue]) VALUES (:nAccountID, :dtDue)
@@ -93,6 +103,18 @@ GO
 INSERT INTO [tblSubscriptionSchedule] ([nAccountID], [dtDue]) VALUES (:nAccountID, :dtDue)
 GO
 SELECT :param_1 AS anon_1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1 AND ((EXISTS (SELECT :param_2 AS anon_2 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailAttachment].[nParentPosition] IS NULL AND ([tblEmailAttachment].[sState] NOT IN (__[POSTCOMPILE_sState_1])))) OR (EXISTS (SELECT :param_3 AS anon_3 
+FROM [tblEmailOriginal] 
+WHERE [tblEmailOriginal].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailOriginal].[sState] != :sState_2)))
+GO
+SELECT :param_1 AS anon_1 
+FROM [tblEmailScan] 
+WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[sGraphMessageID] = :sGraphMessageID_1 AND [tblEmailScan].[nMessageID] IS NULL
+GO
+SELECT :param_1 AS anon_1 
 FROM [tblMissedNotification] 
 WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1 AND [tblMissedNotification].[sGraphMessageID] = :sGraphMessageID_1
 GO
@@ -103,6 +125,10 @@ GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND ([tblEmailMessage].[dtAfterImportDue] <= :dtAfterImportDue_1 OR [tblEmailMessage].[dtAfterImportDue] > :dtAfterImportDue_2)
+GO
+SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
+FROM [tblEmailScan] 
+WHERE [tblEmailScan].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1])
 GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblMissedNotification] 
@@ -137,9 +163,9 @@ FROM [tblEmailDuplicate]
 WHERE [tblEmailDuplicate].[sGraphMessageID] = :sGraphMessageID_1 AND [tblEmailDuplicate].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
 FROM [tblEmailAccountSettings])
 GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[sGraphMessageID] 
-FROM [tblEmailDuplicate] 
-WHERE [tblEmailDuplicate].[nAccountID] = :nAccountID_1 AND [tblEmailDuplicate].[sGraphMessageID] > :sGraphMessageID_1 ORDER BY [tblEmailDuplicate].[sGraphMessageID]
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason], [tblEmailMessage].[sGraphMessageID] AS [sGraphMessageID_1] 
+FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] 
+WHERE [tblEmailDuplicate].[nAccountID] = :nAccountID_1 AND [tblEmailDuplicate].[sGraphMessageID] > :sGraphMessageID_2 ORDER BY [tblEmailDuplicate].[sGraphMessageID]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported] 
 FROM [tblEmailMessage] 
@@ -160,12 +186,12 @@ FROM [tblEmailMessage]
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NULL AND [tblEmailMessage].[dtImported] < :dtImported_1 AND [tblEmailMessage].[nMessageID] > :nMessageID_1 ORDER BY [tblEmailMessage].[nMessageID]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID] 
-FROM [tblEmailMessage] 
-WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NULL AND [tblEmailMessage].[dtImported] < :dtImported_1 ORDER BY [tblEmailMessage].[nMessageID]
-GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID] 
 FROM [tblEmailMessage] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
-WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[nMessageID] > :nMessageID_1 ORDER BY [tblEmailMessage].[nMessageID]
+WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[nMessageID] > :nMessageID_1 AND NOT ((EXISTS (SELECT :param_2 AS anon_1 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailAttachment].[nParentPosition] IS NULL AND ([tblEmailAttachment].[sState] NOT IN (__[POSTCOMPILE_sState_1])))) OR (EXISTS (SELECT :param_3 AS anon_2 
+FROM [tblEmailOriginal] 
+WHERE [tblEmailOriginal].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailOriginal].[sState] != :sState_2))) ORDER BY [tblEmailMessage].[nMessageID]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived] 
 FROM [tblEmailMessage] 
@@ -190,6 +216,12 @@ GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailScan].[nScanID], [tblEmailScan].[nAccountID], [tblEmailScan].[sGraphMessageID], [tblEmailScan].[dtFirstSeen] 
+FROM [tblEmailScan] 
+WHERE ([tblEmailScan].[dtNextCheck] <= :dtNextCheck_1 OR [tblEmailScan].[dtNextCheck] > :dtNextCheck_2) AND (EXISTS (SELECT :param_2 AS anon_1 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[nAccountID] = [tblEmailScan].[nAccountID] AND [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL)) ORDER BY [tblEmailScan].[nScanID]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID] 
 FROM [tblEmailSeen] 
@@ -321,6 +353,14 @@ SELECT [tblEmailAttachment].[nMessageID], count(*) AS count_1, sum(CASE WHEN ([t
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP BY [tblEmailAttachment].[nMessageID]
 GO
+SELECT [tblEmailAttachment].[nPosition], [tblEmailAttachment].[nAttachmentID] 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1
+GO
+SELECT [tblEmailAttachment].[sKind], [tblEmailAttachment].[sFileName], [tblEmailAttachment].[sSHA256] 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1 AND [tblEmailAttachment].[nParentPosition] IS NULL AND [tblEmailAttachment].[biContent] IS NOT NULL
+GO
 SELECT [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason] 
 FROM [tblEmailDuplicate] 
 WHERE [tblEmailDuplicate].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailDuplicate].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
@@ -339,7 +379,11 @@ WHERE [tblEmailHeader].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP BY [
 GO
 SELECT [tblEmailIdentity].[nMessageID] 
 FROM [tblEmailIdentity] 
-WHERE [tblEmailIdentity].[nAccountID] = :nAccountID_1 AND [tblEmailIdentity].[sIdentity] = :sIdentity_1
+WHERE [tblEmailIdentity].[nMessageID] = :nMessageID_1 OR [tblEmailIdentity].[nAccountID] = :nAccountID_1 AND [tblEmailIdentity].[sIdentity] = :sIdentity_1
+GO
+SELECT [tblEmailIdentity].[nMessageID], [tblEmailMessage].[sGraphMessageID], [tblEmailIdentity].[nAccountID], [tblEmailIdentity].[sIdentity] 
+FROM [tblEmailIdentity] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailIdentity].[nMessageID] 
+WHERE [tblEmailIdentity].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailIdentity].[sIdentity] IN (__[POSTCOMPILE_sIdentity_1])
 GO
 SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sAfterImportState], count(*) AS count_1 
 FROM [tblEmailMessage] 
@@ -362,6 +406,16 @@ FROM [tblEmailMessage] GROUP BY [tblEmailMessage].[nAccountID]
 GO
 SELECT [tblEmailMessage].[nMessageID] 
 FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] BETWEEN :dtReceived_1 AND :dtReceived_2 AND [tblEmailMessage].[sInternetMessageID] = :sInternetMessageID_1 AND [tblEmailMessage].[sGraphMessageID] != :sGraphMessageID_1 AND (EXISTS (SELECT :param_1 AS anon_1 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID])) AND NOT (EXISTS (SELECT :param_2 AS anon_2 
+FROM [tblEmailScan] 
+WHERE [tblEmailScan].[nMessageID] = [tblEmailMessage].[nMessageID])) AND NOT (EXISTS (SELECT :param_3 AS anon_3 
+FROM [tblEmailDuplicate] 
+WHERE [tblEmailDuplicate].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailDuplicate].[sReason] = :sReason_1)) ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT [tblEmailMessage].[nMessageID] 
+FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
 GO
 SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sConversationID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[dtSent], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sImportance], [tblEmailMessage].[sBodyType], [tblEmailMessage].[sBody], [tblEmailMessage].[bHasAttachments], [tblEmailMessage].[dtImported], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[sSenderName], [tblEmailMessage].[sSenderAddress], [tblEmailMessage].[dtCreated], [tblEmailMessage].[sCategories], [tblEmailMessage].[sFlagStatus], [tblEmailMessage].[sConversationIndex], [tblEmailMessage].[sBodyText], [tblEmailMessage].[bRead], [tblEmailMessage].[sWebLink], [tblEmailMessage].[sParentFolderID], [tblEmailMessage].[sChangeKey], [tblEmailMessage].[nSize], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue] 
@@ -372,13 +426,13 @@ SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmail
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
 GO
-SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[nSize] 
+SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[dtReceived] 
 FROM [tblEmailMessage] 
-WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[dtReceived] IN (__[POSTCOMPILE_dtReceived_1]) AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) ORDER BY [tblEmailMessage].[nMessageID]
+WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[dtReceived] IN (__[POSTCOMPILE_dtReceived_1]) AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1])
 GO
 SELECT [tblEmailOriginal].[nMessageID] 
 FROM [tblEmailOriginal] 
-WHERE [tblEmailOriginal].[nMessageID] = :nMessageID_1 AND [tblEmailOriginal].[biContent] IS NOT NULL
+WHERE [tblEmailOriginal].[nMessageID] = :nMessageID_1
 GO
 SELECT [tblEmailOriginal].[nMessageID], [tblEmailOriginal].[nStoredSize] 
 FROM [tblEmailOriginal] 
@@ -399,6 +453,30 @@ GO
 SELECT [tblEmailRecipient].[nMessageID], count(*) AS count_1 
 FROM [tblEmailRecipient] 
 WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP BY [tblEmailRecipient].[nMessageID]
+GO
+SELECT [tblEmailScan].[nAccountID], [tblEmailScan].[sGraphMessageID] 
+FROM [tblEmailScan] 
+WHERE [tblEmailScan].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailScan].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1]) AND [tblEmailScan].[nMessageID] IS NOT NULL
+GO
+SELECT [tblEmailScan].[nAccountID], [tblEmailScan].[sGraphMessageID], [tblEmailScan].[sLetterDigest], [tblEmailScan].[dtFirstSeen], [tblEmailScan].[dtUntil], [tblEmailScan].[nMessageID] 
+FROM [tblEmailScan] 
+WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[sGraphMessageID] = :sGraphMessageID_1
+GO
+SELECT [tblEmailScan].[nAccountID], [tblEmailScan].[sGraphMessageID], [tblEmailScan].[sLetterDigest], [tblEmailScan].[dtFirstSeen], [tblEmailScan].[dtUntil], [tblEmailScan].[nMessageID] 
+FROM [tblEmailScan] WITH (UPDLOCK, ROWLOCK) 
+WHERE [tblEmailScan].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailScan].[sLetterDigest] IN (__[POSTCOMPILE_sLetterDigest_1]) AND [tblEmailScan].[dtFirstSeen] > :dtFirstSeen_1
+GO
+SELECT [tblEmailScan].[nAccountID], count(*) AS count_1 
+FROM [tblEmailScan] 
+WHERE [tblEmailScan].[nMessageID] IS NULL GROUP BY [tblEmailScan].[nAccountID]
+GO
+SELECT [tblEmailScan].[nScanID] 
+FROM [tblEmailScan] WITH (UPDLOCK, ROWLOCK) 
+WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[sGraphMessageID] = :sGraphMessageID_1
+GO
+SELECT [tblEmailScan].[sGraphMessageID] 
+FROM [tblEmailScan] 
+WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[nMessageID] IS NULL AND [tblEmailScan].[dtUntil] BETWEEN :dtUntil_1 AND :dtUntil_2
 GO
 SELECT [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], [tblEmailSeen].[sInternetMessageID], [tblEmailSeen].[sFromAddress], [tblEmailSeen].[dtReceived], [tblEmailSeen].[nSize], [tblEmailSeen].[sReason], [tblEmailSeen].[sRule], [tblEmailSeen].[dtSeen] 
 FROM [tblEmailSeen] 
@@ -523,15 +601,29 @@ UPDATE [tblEmailAccountSettings] SET [sAccountName]=:sAccountName, [sTenantID]=:
 GO
 UPDATE [tblEmailAttachment] WITH (ROWLOCK) SET [biContent]=NULL WHERE [tblEmailAttachment].[nAttachmentID] IN (__[POSTCOMPILE_nAttachmentID_1]) AND [tblEmailAttachment].[biContent] IS NOT NULL AND [tblEmailAttachment].[nSize] > :nSize_1
 GO
+UPDATE [tblEmailAttachment] WITH (ROWLOCK) SET [nMessageID]=:nMessageID, [nPosition]=:nPosition, [sGraphAttachmentID]=:sGraphAttachmentID, [sKind]=:sKind, [sFileName]=:sFileName, [sContentType]=:sContentType, [nSize]=:nSize, [bInline]=:bInline, [sContentID]=:sContentID, [sSHA256]=:sSHA256, [sState]=:sState, [sStateDetail]=:sStateDetail, [sSafeFileName]=:sSafeFileName, [sItemType]=:sItemType, [sLink]=:sLink, [sLinkProvider]=:sLinkProvider, [sLinkPermission]=:sLinkPermission, [sContentLocation]=:sContentLocation, [nParentPosition]=:nParentPosition, [sOrigin]=:sOrigin, [biContent]=:biContent WHERE [tblEmailAttachment].[nAttachmentID] = :nAttachmentID_1
+GO
+UPDATE [tblEmailAttachment] WITH (ROWLOCK) SET [sSHA256]=:sSHA256, [sState]=:sState, [sStateDetail]=:sStateDetail, [nParentPosition]=:nParentPosition, [biContent]=NULL WHERE [tblEmailAttachment].[nAttachmentID] IN (__[POSTCOMPILE_nAttachmentID_1])
+GO
 UPDATE [tblEmailMessage] SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
+GO
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
+GO
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:sAfterImportState, [sAfterImportDetail]=NULL, [nAfterImportAttempts]=:nAfterImportAttempts, [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1 AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:sAfterImportState, [sAfterImportDetail]=NULL, [nAfterImportAttempts]=:nAfterImportAttempts, [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:state, [sAfterImportDetail]=:detail, [nAfterImportAttempts]=:attempts, [dtAfterImportDue]=:due WHERE [tblEmailMessage].[nAccountID] = :account AND [tblEmailMessage].[sGraphMessageID] = :graph AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
 GO
 UPDATE [tblEmailOriginal] WITH (ROWLOCK) SET [biContent]=NULL WHERE [tblEmailOriginal].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailOriginal].[biContent] IS NOT NULL
+GO
+UPDATE [tblEmailOriginal] WITH (ROWLOCK) SET [nMessageID]=:nMessageID, [nSize]=:nSize, [sSHA256]=:sSHA256, [sState]=:sState, [sStateDetail]=:sStateDetail, [sCompression]=:sCompression, [nStoredSize]=:nStoredSize, [biContent]=:biContent WHERE [tblEmailOriginal].[nMessageID] = :nMessageID_1
+GO
+UPDATE [tblEmailScan] WITH (ROWLOCK) SET [dtNextCheck]=:dtNextCheck WHERE [tblEmailScan].[nScanID] = :nScanID_1
+GO
+UPDATE [tblEmailScan] WITH (ROWLOCK) SET [dtNextCheck]=:dtNextCheck, [nMessageID]=:nMessageID WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[sGraphMessageID] = :sGraphMessageID_1
 GO
 UPDATE [tblFolderSync] SET [bGap]=:bGap WHERE [tblFolderSync].[nAccountID] = :nAccountID_1
 GO

@@ -21,6 +21,7 @@ MESSAGES: Final = 2000
 _WRITER: Final = f"""
 import asyncio, json, random, sys
 from db.engine import Database
+from db.errors import DatabaseUnavailable
 from db.messages import MessageStore, Saved
 from tests.databases import Gateway
 from tests.unit.db.test_messages import CLOCK, record
@@ -36,7 +37,11 @@ async def main(seed, *gateway):
 
     async def save(name):
         async with at_once:
-            return name if await store.save(record(name)) is Saved.NEW else None
+            while True:  # as a processor does: SQLite gives its lock to anybody who waits, in no order
+                try:
+                    return name if await store.save(record(name)) is Saved.NEW else None
+                except DatabaseUnavailable:
+                    await asyncio.sleep(0.1)
 
     saved = await asyncio.gather(*(save(name) for name in names))
     await store.close()

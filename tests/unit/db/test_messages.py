@@ -55,7 +55,7 @@ def file_attachment(position: int, content: Any = b"a;b\n", **changes: Any) -> A
         size=size,
         inline=False,
         content_id=None,
-        sha256=None,
+        sha256=hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else None,
         content=content,
     )
     return replace(facts, **changes)
@@ -84,7 +84,7 @@ def record(graph_id: str = "AAMk", **changes: Any) -> MessageRecord:  # noqa: AN
         ],
         attachments=[
             file_attachment(0),
-            AttachmentRecord(1, "AAMkRef", "reference", "link", None, 0, False, None, None, None),
+            AttachmentRecord(1, "AAMkRef", "reference", "link", None, 0, False, None, None, None, "linked"),
         ],
         sender_name="Sekretariat",
         sender_address="sekretariat@example.com",
@@ -571,12 +571,14 @@ async def test_readers_see_the_old_message_or_the_new_one(gateway: Gateway, data
         inside.set()
         go_on.wait(10)
 
-    replacing = asyncio.create_task(store.replace(record(subject="new", recipients=[], attachments=[])))
+    replacing = asyncio.create_task(
+        store.replace(record(subject="new", recipients=[], attachments=[file_attachment(0)]))
+    )
     await asyncio.to_thread(inside.wait, 10)
     assert rows(other) == (1, 3, 2)
     go_on.set()
     assert await replacing is Saved.REPLACED
-    assert rows(other) == (1, 0, 0)
+    assert rows(other) == (1, 0, 1)
     other.dispose()
 
 

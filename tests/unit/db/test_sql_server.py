@@ -30,6 +30,7 @@ from db import (
     missed,
     processes,
     retention,
+    scans,
     seen,
     subscriptions,
     trace,
@@ -41,6 +42,7 @@ from db.engine import Database, run_writing
 from db.messages import MessageStore, OriginalRecord
 from db.processes import Process
 from db.retention import Content, OldMessage
+from db.scans import Check
 from db.schedule import FOLDERS, SUBSCRIPTIONS, Turn
 from db.seen import SeenRecord
 from db.subscriptions import HeldSubscription
@@ -48,7 +50,7 @@ from db.tables import attachment
 from db.trace import TracedMessage, TraceRow
 from tests.clock import SettableClock
 from tests.reviewed import assert_reviewed
-from tests.unit.db.test_messages import record
+from tests.unit.db.test_messages import file_attachment, record
 
 NOW: Final = SettableClock()()
 HOUR: Final = timedelta(hours=1)
@@ -130,8 +132,20 @@ async def import_messages(database: Database) -> None:
     await store.known([(1, "a")], even_seen=False)
     left_out = SeenRecord(1, "seen", None, None, None, None, "TooSmall", None, NOW)
     await store.note_seen(left_out)
-    await store.save(record("seen", original=OriginalRecord("stored", None, 3, "", "gzip", 3, b"abc")))
-    await store.replace(record("seen", original=OriginalRecord("unreadable")))
+    await store.save(record("seen", original=OriginalRecord("unreadable")))
+    mime = OriginalRecord("stored", None, 3, "", "gzip", 3, b"abc")
+    await store.replace(record("seen", original=mime))
+    facts: dict[str, Any] = {"internet_message_id": "<scanned@example.com>", "original": mime}
+    lacking = file_attachment(0, None, size=0, state="unreadable")
+    placeholder = record(
+        "placeholder", has_placeholders=True, attachments=[lacking, replace(lacking, position=1)], **facts
+    )
+    await store.note_scan(placeholder, until=NOW)
+    await store.save(placeholder)
+    await store.incomplete([placeholder.key])
+    await store.save(record("scanned", attachments=[file_attachment(0)], **facts))
+    await store.note_scan(record("late", has_placeholders=True, attachments=[lacking], **facts), until=NOW)
+    await store.end_wait((1, "late"))
     await store.note_seen(replace(left_out, graph_message_id="other"))
     await store.close()
 
@@ -147,7 +161,11 @@ async def act_in_mailboxes(database: Database) -> None:
         after_import.counts,
         lambda c: copies.of_ids(c, [(1, "copy")]),
         lambda c: copies.of_messages(c, [1]),
-        lambda c: copies.ids_of_account(c, 1, after="", most=5),
+        lambda c: copies.page_of_account(c, 1, after="", limit=5),
+        lambda c: scans.waiting(c, 1, now=NOW),
+        scans.counts,
+        lambda c: scans.due(c, now=NOW, limit=5),
+        lambda c: scans.reschedule(c, [Check(1, 1, "a", NOW), Check(2, 1, "b", NOW - 24 * HOUR)], now=NOW),
         lambda c: seen.of_ids(c, [(1, "other")]),
         lambda c: seen.ids_of_account(c, 1, after="", most=5),
         seen.counts,

@@ -10,7 +10,7 @@ import pytest
 
 from db.messages import AttachmentRecord
 from graph.client import GraphClient
-from graph.errors import GraphError, GraphUnavailable, ItemCorrupt, ItemGone, RequestRejected
+from graph.errors import GraphError, GraphUnavailable, ItemCorrupt, ItemGone, ItemUnconvertible, RequestRejected
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from phrases import Phrase
@@ -243,7 +243,7 @@ async def test_an_inline_picture_of_a_large_message_keeps_its_content_id() -> No
 async def test_an_attachment_that_vanishes_is_a_row_that_says_so(inline: bool) -> None:
     """Graph listed it; the rest of the message is imported, and the message is looked for once only."""
     shelf = Shelf(_entry(FILE, "a", isInline=inline), _entry(FILE, "b"), contents={"a": b"x", "b": b"y"})
-    shelf.vanished = True
+    shelf.vanished, shelf.later = True, ()
 
     found = await _fetch(shelf, LARGE)
 
@@ -277,11 +277,13 @@ async def test_an_attachment_in_the_place_of_another_starts_the_message_again() 
     ],
 )
 async def test_what_exchange_cannot_read_is_a_row_that_says_so(error: GraphError, detail: str) -> None:
-    """With Graph's code; its neighbours are imported."""
+    """With Graph's code; its neighbours are imported. It is asked for again before, as it may be opened later."""
     shelf = Shelf(_entry(FILE, "a"), _entry(ITEM, "b"), contents={"b": b"Subject: x\r\n\r\n"})
     shelf.errors["a"] = error
 
-    found = await _fetch(shelf, LARGE)
+    with pytest.raises(type(error)):
+        await _fetch(shelf, LARGE)
+    found = await _fetch(shelf, LARGE, last_attempt=True)
 
     assert (found[0][0].state, found[0][1], found[0][0].size) == ("unreadable", None, 10)
     assert (found[0][0].state_detail or "").startswith(detail)
@@ -294,10 +296,28 @@ async def test_one_that_spoils_the_whole_list_is_found_by_itself(error: GraphErr
     shelf = Shelf(_entry(FILE, "a"), _entry(FILE, "b"), contents={"a": b"a"})
     shelf.errors |= {"list whole": error, "b": ItemCorrupt(Phrase("x"), status=500, code="ErrorCorruptData")}
 
-    found = await _fetch(shelf, SMALL)
+    found = await _fetch(shelf, SMALL, last_attempt=True)
 
     assert shelf.asked == ["list whole", "list", "stream a", "stream b"]
     assert [record.state for record, _ in found] == ["stored", "unreadable"]
+
+
+async def test_what_can_never_be_had_is_not_asked_for_again() -> None:
+    """No later attempt converts what Exchange cannot convert."""
+    shelf = Shelf(_entry(ITEM, "a"))
+    shelf.errors["a"] = ItemUnconvertible(Phrase("x"), status=500, code="ErrorMimeContentConversionFailed")
+    ((record, _),) = await _fetch(shelf, LARGE)
+    assert (record.state, record.state_detail) == ("unreadable", "ErrorMimeContentConversionFailed")
+
+
+async def test_one_that_is_listed_and_not_there_is_asked_for_again() -> None:
+    """Exchange replicates: only what is listed no more, or never comes, is gone."""
+    shelf = Shelf(_entry(FILE, "a"))
+    shelf.errors["a"] = ItemGone(Phrase("x"), status=404, code="ErrorItemNotFound")
+    with pytest.raises(MessageChanged):
+        await _fetch(shelf, LARGE)
+    ((record, _),) = await _fetch(shelf, LARGE, last_attempt=True)
+    assert record.state == "gone"
 
 
 @pytest.mark.parametrize(("status", "given_up"), [(500, True), (503, False), (504, False), (None, False)])

@@ -101,6 +101,42 @@ async def test_raw_mail_is_delivered(sim: Simulator, mailbox: Mailbox, control: 
             assert (response.status, await response.json()) == (400, {"error": "mime is not base64"})
 
 
+FILES = (
+    b"Message-ID: <a@b>\r\nDate: Sun, 29 Nov 2026 08:00:00 +0000\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n"
+    b"--x\r\n\r\nWerte\r\n--x\r\nContent-Type: text/csv; name=werte.csv\r\nContent-Disposition: attachment\r\n\r\n"
+    b"Blei;42\r\n--x--\r\n"
+)
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+async def test_mail_is_delivered_before_it_is_scanned(
+    mailbox: Mailbox, control: SimulatorControl, in_place: bool
+) -> None:
+    """Dynamic Delivery: a placeholder first; the file in its place, or with another message of the same mail."""
+
+    def names() -> list[list[str]]:
+        return [[each.attachment.name for each in message.attachments] for message in mailbox.all_messages()]
+
+    message_id = await control.deliver_unscanned(mailbox.address, FILES)
+    assert names() == [["Safe Attachments Scan In Progress"]]
+    released = await control.release_message(mailbox.address, message_id, in_place=in_place)
+    assert (released == message_id) == in_place
+    assert names() == ([] if in_place else [["Safe Attachments Scan In Progress"]]) + [["werte.csv"]]
+    assert {(each.internet_message_id, each.sent) for each in mailbox.all_messages()} == {
+        ("<a@b>", datetime(2026, 11, 29, 8, tzinfo=UTC))
+    }
+    assert await control.release_message(mailbox.address, "nobody") is None
+
+
+async def test_what_has_no_placeholders_is_not_released(mailbox: Mailbox, control: SimulatorControl) -> None:
+    with pytest.raises(ControlRefused, match="no attachment to scan"):
+        await control.deliver_unscanned(mailbox.address, b"Subject: a\r\n\r\nb\r\n")
+    message_id = await control.deliver_mime(mailbox.address, FILES)
+    for in_place in (True, False):
+        with pytest.raises(ControlRefused, match="has no placeholders"):
+            await control.release_message(mailbox.address, message_id, in_place=in_place)
+
+
 async def test_large_mail_is_delivered(sim: Simulator, mailbox: Mailbox, control: SimulatorControl) -> None:
     """Exchange Online takes 150 MB; calls of Graph itself take less."""
     content = bytes(range(256)) * (5 * 4096)

@@ -1,0 +1,28 @@
+"""The question before something that cannot be taken back."""
+
+import sys
+
+import click
+
+from console.language import said
+from console.output import wrong_usage
+from phrases import Phrase
+
+
+def confirm(question: Phrase, *, yes: bool) -> None:
+    """Ask at the terminal, unless `yes`.
+
+    Raises:
+        click.Abort: the answer is no (exit status 1).
+        click.UsageError: there is no terminal to answer at (exit status 2).
+    """
+    if yes:
+        return
+    try:
+        agreed = click.confirm(said(question), err=True)
+    except click.Abort as exc:
+        if sys.stdin is not None and sys.stdin.isatty():
+            raise  # Ctrl-C
+        raise wrong_usage(Phrase("This needs an answer, and there is no terminal to give it at: add --yes.")) from exc
+    if not agreed:
+        raise click.Abort
