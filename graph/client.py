@@ -9,7 +9,7 @@ import json as json_codec
 import random as random_module
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +29,7 @@ from yarl import URL
 
 from graph.answers import error_from_response, harmless
 from graph.errors import (
+    NOT_THE_CONTENT,
     AccessDenied,
     GraphError,
     GraphUnavailable,
@@ -258,8 +259,12 @@ class GraphClient:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         deadline_seconds: float | None = None,
+        never: Collection[str] = (),
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """GET a body in chunks of at most 64 KiB.
+
+        `never`: media types, in lower case, that the body cannot have; one that has is a page of a proxy, and
+        unavailable.
 
         Repeated as `request` until the body begins; a fault after that raises GraphUnavailable from the iterator, and
         the whole must be asked for again. The deadline is for the beginning; after it the session's read time-out
@@ -271,7 +276,7 @@ class GraphClient:
         call = self._call(
             mailbox, "GET", url, params=params, headers=headers, deadline_seconds=deadline_seconds, kind="stream"
         )
-        return self._streaming(call)
+        return self._streaming(call, never)
 
     # --- The call and its attempts ---
 
@@ -411,7 +416,7 @@ class GraphClient:
             raise self._error(call, response, body)
         return _decoded(call, response, body)
 
-    async def _opened(self, call: _Call, token: str) -> aiohttp.ClientResponse:
+    async def _opened(self, call: _Call, token: str, never: Collection[str]) -> aiohttp.ClientResponse:
         """The answer with its body unread; its slot stays taken."""
         await self._slots.take(call.mailbox.counted_as)
         began, status = self._monotonic(), 0
@@ -421,6 +426,8 @@ class GraphClient:
             status = response.status
             if status >= HTTPStatus.MULTIPLE_CHOICES:
                 raise self._error(call, response, await response.read())  # noqa: TRY301 (the slot is given back below)
+            if response.content_type.lower() in never:
+                raise _other_content(call, response)  # noqa: TRY301 (as above)
         except BaseException as reason:
             if response is not None:
                 response.close()
@@ -433,8 +440,8 @@ class GraphClient:
         return response
 
     @asynccontextmanager
-    async def _streaming(self, call: _Call) -> AsyncGenerator[AsyncIterator[bytes]]:
-        response = await self._within_deadline(call, lambda token: self._opened(call, token))
+    async def _streaming(self, call: _Call, never: Collection[str]) -> AsyncGenerator[AsyncIterator[bytes]]:
+        response = await self._within_deadline(call, lambda token: self._opened(call, token, never))
         try:
             yield _chunks(call, response)
         finally:
@@ -532,6 +539,24 @@ def _decoded(call: _Call, response: aiohttp.ClientResponse, body: bytes) -> Any:
             maybe_done=call.method not in _REPEATABLE,
             request_id=harmless(response.headers.get("request-id"), 100) or None,
         ) from _without_body(reason)
+
+
+def _other_content(call: _Call, response: aiohttp.ClientResponse) -> GraphUnavailable:
+    """A 200 whose body is of a kind that Graph does not send there."""
+    return GraphUnavailable(
+        Phrase(
+            "{doing} for {mailbox} was answered {status}, but with {kind} in place of the content. If this lasts, look "
+            "for a proxy that changes answers.",
+            doing=call.doing,
+            mailbox=call.mailbox,
+            status=response.status,
+            kind=harmless(response.content_type, 60),
+        ),
+        status=response.status,
+        code=NOT_THE_CONTENT,
+        detail=f"{response.content_type} in its place",
+        request_id=harmless(response.headers.get("request-id"), 100) or None,
+    )
 
 
 def _without_body(reason: Exception) -> Exception:

@@ -23,9 +23,12 @@ GraphError
 """
 
 from enum import StrEnum
-from typing import Any, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
 from phrases import Phrase
+
+NOT_THE_CONTENT: Final = "NotTheContent"
+"""`code` of a GraphUnavailable that we give to a 200 with something else in place of the content; none of Graph's."""
 
 
 class Facts(TypedDict, total=False):

@@ -12,13 +12,13 @@ import unicodedata
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from graph.client import GraphClient
 from graph.errors import FolderNotFound, GraphUnavailable, ItemGone, MailboxNotFound, RequestRejected
-from graph.listing import link_in
+from graph.listing import entries_in, link_in
 from graph.mailbox import Mailbox
-from graph.messages import MailReader, folder_path, mailbox_path, object_in, well_known_folder
+from graph.messages import MailReader, folder_path, id_in, mailbox_path, object_in, well_known_folder
 from phrases import Phrase
 
 CALL_SECONDS: Final = 20.0
@@ -66,7 +66,7 @@ class MailFolders:
 
     async def _resolved(self, mailbox: Mailbox, folder: str) -> str:
         if len(folder) >= _SHORTEST_ID and _LIKE_AN_ID.fullmatch(folder):
-            return str((await self._reader.probe(mailbox, folder)).get("id"))
+            return id_in(await self._reader.probe(mailbox, folder), mailbox)
         first, *rest = [each.strip() for each in folder.split("/") if each.strip()] or [folder]
         found = await self._well_known(mailbox, first)
         if found is None:
@@ -81,7 +81,7 @@ class MailFolders:
         if well_known is None:
             return None
         try:
-            return str((await self._reader.probe(mailbox, well_known)).get("id"))
+            return id_in(await self._reader.probe(mailbox, well_known), mailbox)
         except FolderNotFound:
             return None  # not every mailbox has every one, an archive for example; it is looked for by its name
 
@@ -103,7 +103,7 @@ class MailFolders:
             if found is None:
                 raise _not_made(mailbox, name, path, error) from error
             return found
-        return _id_in(object_in(made), mailbox)
+        return id_in(object_in(made), mailbox)
 
     async def _listed(self, mailbox: Mailbox, url: str, name: str) -> str | None:
         params: dict[str, str] | None = _PAGE
@@ -117,9 +117,9 @@ class MailFolders:
                     await self._reader.probe(mailbox)  # whose trouble is it?
                 raise
             page = object_in(answer)
-            for each in page.get("value") or ():
-                if isinstance(each, dict) and _same(each.get("displayName"), name):
-                    return _id_in(each, mailbox)
+            for each in map(object_in, entries_in(page, mailbox)):
+                if _same(each.get("displayName"), name):
+                    return id_in(each, mailbox)
             link = link_in(page, "@odata.nextLink")
             if link is None:
                 return None
@@ -135,15 +135,6 @@ def _same(one: object, other: str) -> bool:
 
 def _plain(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip()).casefold()
-
-
-def _id_in(folder: dict[str, Any], mailbox: Mailbox) -> str:
-    found = folder.get("id")
-    if not isinstance(found, str) or not found:
-        raise GraphUnavailable(
-            Phrase("Graph named a folder of {mailbox} without its id. Try again later.", mailbox=mailbox)
-        )
-    return found
 
 
 def _not_made(mailbox: Mailbox, name: str, path: str, error: RequestRejected) -> FolderNotFound:

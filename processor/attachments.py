@@ -7,16 +7,18 @@ larger than `IN_MEMORY` waits in a temporary file until it is in the database.
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+import mimetypes
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import IO, Final
 
 from db.messages import AttachmentRecord
-from graph.errors import GraphError, GraphUnavailable, ItemCorrupt, ItemGone, RequestRejected
+from graph.errors import NOT_THE_CONTENT, GraphError, GraphUnavailable, ItemCorrupt, ItemGone, RequestRejected
 from graph.mailbox import Mailbox
-from graph.messages import MailReader
+from graph.messages import PAGES_OF_PROXIES, MailReader
+from phrases import Phrase
 from processor.errors import MessageChanged
 from processor.file_names import FileNames, extension_for
 from processor.mapping import LARGEST_SIZE, Json, Texts, kind_of, size_of
@@ -33,6 +35,16 @@ _NO_ID: Final = "MalformedAttachmentId: it cannot be asked for by the id that Gr
 _EXTENSIONS: Final = {"message": ".eml", "event": ".ics", "contact": ".vcf"}
 # What one attachment can do to an answer that holds all of them.
 _MAYBE_ONE_OF_THEM: Final = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.GATEWAY_TIMEOUT})
+# What is held to be the attachment's own in the end: a time-out says that it is large, not that it is damaged, and is
+# left to a quiet hour, and to an operator.
+_GIVEN_UP: Final = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.OK})
+# MIME, vCard and iCalendar begin with a name; pages and errors of a proxy with these.
+_NO_ITEM: Final = (b"<", b"{")
+# Of how many bytes that Graph lists at least and at most must come. Its size counts what Exchange keeps beside the
+# bytes (names, an icon of some kilobytes), and may be that of their base64; it is not known to be less than they are.
+_LEAST_SHARE, _MOST_SHARE = 0.7, 1.5
+_SPARE_BYTES: Final = 16 * 1024
+_NOT_LISTED: Final = "NotListed: Graph says that the message has attachments, and lists none."
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +106,8 @@ class AttachmentFetcher:
             GraphError
         """
         listed, whole = await self._listed(mailbox, message_id, message)
+        if not listed and message.get("hasAttachments") is True:
+            return _named([_missing(mailbox, is_last=last_attempt)])
         order = _Order(
             self._reader, mailbox, message_id, listed, self._limits, files, whole=whole, last_attempt=last_attempt
         )
@@ -150,7 +164,10 @@ class _Order:
         try:
             entry = await self._with_details(kind, entry)
             row = _row(position, entry, kind, texts)
-            return row if kind == "reference" else _with_content(row, await self._content(kind, entry))
+            if kind == "reference":
+                return row
+            content, differs = await self._content(kind, entry)
+            return replace(_with_content(row, content), state_detail=differs)
         except _NoId:
             return replace(_row(position, entry, kind, texts), state="unreadable", state_detail=_NO_ID)
         except _TooLarge as exc:
@@ -164,8 +181,7 @@ class _Order:
             return replace(_row(position, entry, kind, texts), state="unreadable", state_detail=said_by_graph(exc))
 
     def _is_given_up(self, exc: GraphUnavailable) -> bool:
-        # A time-out says that it is large, not that it is damaged: it is left to a quiet hour, and to an operator.
-        return self._last_attempt and exc.status == HTTPStatus.INTERNAL_SERVER_ERROR
+        return self._last_attempt and exc.status in _GIVEN_UP
 
     async def _with_details(self, kind: str, entry: Json) -> Json:
         """With what a list without content lacks: the contentId, by which a body shows a picture, or a link."""
@@ -175,20 +191,42 @@ class _Order:
         details = await self._reader.attachment(self._mailbox, self._message_id, _id_of(entry))
         return {**details, "id": entry.get("id")}
 
-    async def _content(self, kind: str, entry: Json) -> _Content:
-        inline_bytes = _decoded(entry) if kind == "file" else None
-        if inline_bytes is not None:
+    async def _content(self, kind: str, entry: Json) -> tuple[_Content, str | None]:
+        """The bytes; and what is odd about their number, although they are believed."""
+        differs, inline_bytes = None, _decoded(entry) if kind == "file" else None
+        if inline_bytes is not None and _is_whole(entry, len(inline_bytes)):
             self._check_size(len(inline_bytes))
             digest = hashlib.sha256(inline_bytes).hexdigest()
             content = _Content(inline_bytes, len(inline_bytes), digest, inline_bytes[:_HEAD_BYTES])
         else:
-            asked = self._reader.attachment_content(self._mailbox, self._message_id, _id_of(entry))
             with ExitStack() as own:
-                async with asked as pieces:
-                    content = await self._received(pieces, own)
+                content = await self._streamed(kind, entry, own)
+                if kind == "item" and content.head.lstrip(_BEFORE_THE_BEGINNING).startswith(_NO_ITEM):
+                    raise _not_the_content(self._mailbox, "what begins like a page or an error of a proxy")
+                if kind == "file" and not _is_whole(entry, content.size):
+                    differs = await self._odd_size(entry, content.size, inline_bytes)
                 self._files.push(own.pop_all())
         self._left -= content.size
-        return content
+        return content, differs
+
+    async def _streamed(self, kind: str, entry: Json, files: ExitStack) -> _Content:
+        may_be = _may_be(entry) if kind == "file" else ()
+        asked = self._reader.attachment_content(self._mailbox, self._message_id, _id_of(entry), may_be=may_be)
+        async with asked as pieces:
+            return await self._received(pieces, files)
+
+    async def _odd_size(self, entry: Json, size: int, inline_bytes: bytes | None) -> str:
+        """What to say of a file that is not as long as Graph lists it; asked for in both ways it is the same, or else.
+
+        Raises:
+            GraphUnavailable: it was cut off, or something else came in its place; on the last attempt it is believed.
+        """
+        if inline_bytes is None and size <= IN_MEMORY:
+            inline_bytes = _decoded(await self._reader.attachment(self._mailbox, self._message_id, _id_of(entry)))
+        differs = f"SizeDiffers: Graph lists {_whole(entry.get('size'))} bytes, and gives {size}."
+        if self._last_attempt or (inline_bytes is not None and len(inline_bytes) == size):
+            return differs
+        raise _not_the_content(self._mailbox, f"{size} bytes where it lists {_whole(entry.get('size'))}")
 
     async def _received(self, pieces: AsyncIterator[bytes], files: ExitStack) -> _Content:
         digest = hashlib.sha256()
@@ -218,6 +256,51 @@ class _Order:
         if not self._ids.issuperset(entry.get("id") for entry in listed):
             raise MessageChanged(f"The attachments changed while the message was being fetched: {gone}") from gone
         self._is_still_there = True
+
+
+def _missing(mailbox: Mailbox, *, is_last: bool) -> AttachmentRecord:
+    """The row that stands for attachments that Graph does not list.
+
+    Raises:
+        GraphUnavailable: it is not the last attempt.
+    """
+    if not is_last:
+        raise GraphUnavailable(
+            Phrase(
+                "Graph says that a message of {mailbox} has attachments, and lists none. It is tried again.",
+                mailbox=mailbox,
+            ),
+            status=HTTPStatus.OK,
+        )
+    return replace(_row(0, {}, "file", Texts()), state="unreadable", state_detail=_NOT_LISTED)
+
+
+def _not_the_content(mailbox: Mailbox, what: str) -> GraphUnavailable:
+    return GraphUnavailable(
+        Phrase(
+            "For an attachment of a message of {mailbox} Graph gave {what}. It is tried again; if this lasts, look for "
+            "a proxy that changes answers.",
+            mailbox=mailbox,
+            what=what,
+        ),
+        status=HTTPStatus.OK,
+        code=NOT_THE_CONTENT,
+        detail=what,
+    )
+
+
+def _is_whole(entry: Json, size: int) -> bool:
+    """Whether so many bytes can be all that Graph lists."""
+    listed = _whole(entry.get("size"))
+    least, most = listed * _LEAST_SHARE - _SPARE_BYTES, listed * _MOST_SHARE + _SPARE_BYTES
+    return not listed or least <= size <= most
+
+
+def _may_be(entry: Json) -> Collection[str]:
+    """The media types that a file may have, by its type and its name; all of them where neither says anything."""
+    stated = str(entry.get("contentType") or "").partition(";")[0].strip().lower()
+    guessed = mimetypes.guess_type(str(entry.get("name") or ""), strict=False)[0]
+    return {stated, guessed or ""} if stated or guessed else PAGES_OF_PROXIES
 
 
 def _id_of(entry: Json) -> str:
