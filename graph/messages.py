@@ -37,9 +37,16 @@ SIZE_PROPERTY: Final = "Integer 0x0E08"
 ATTACHED_PROPERTY: Final = "Boolean 0x0E1B"
 """PidTagHasAttachments (MS-OXCMSG): whether anything is attached, shown in the body or not; `hasAttachments` is false
 where all of it is said to be inline, as some programs say of files, too. That Graph gives it is unconfirmed: where it
-does not, `hasAttachments` and the body decide."""
-EXTENDED_PROPERTIES: Final = (
-    f"singleValueExtendedProperties($filter=id eq '{SIZE_PROPERTY}' or id eq '{ATTACHED_PROPERTY}')"
+does not, the attachments have to be listed."""
+SENDER_ADDRESS_PROPERTY: Final = "String 0x5D01"
+AUTHOR_ADDRESS_PROPERTY: Final = "String 0x5D02"
+"""PidTagSenderSmtpAddress and PidTagSentRepresentingSmtpAddress (MS-OXOMSG): the SMTP addresses of `sender` and `from`,
+which may stand there by their names in Exchange's directory."""
+EXTENDED_PROPERTIES: Final = "singleValueExtendedProperties($filter={})".format(
+    " or ".join(
+        f"id eq '{name}'"
+        for name in (SIZE_PROPERTY, ATTACHED_PROPERTY, SENDER_ADDRESS_PROPERTY, AUTHOR_ADDRESS_PROPERTY)
+    )
 )
 """What a message is asked for with `$expand`."""
 _TELLING_FIELDS: Final = frozenset({"subject", "body", "from", "sender", "receivedDateTime", "createdDateTime"})
@@ -131,9 +138,9 @@ class MailReader:
         self._client = client
 
     async def message(self, mailbox: Mailbox, message_id: str, *, with_headers: bool = False) -> dict[str, Any]:
-        """The message as it is now: MESSAGE_FIELDS, and SIZE_PROPERTY and ATTACHED_PROPERTY.
+        """The message as it is now: MESSAGE_FIELDS, and what EXTENDED_PROPERTIES asks for.
 
-        These stand in `singleValueExtendedProperties`.
+        The latter stands in `singleValueExtendedProperties`.
 
         `with_headers`: `internetMessageHeaders` as well. The body is as it was sent, script included.
 

@@ -13,17 +13,17 @@ import structlog
 
 from bus.notification import Notification
 from db.messages import AttachmentRecord, MessageRecord, MessageStore, OriginalRecord, Saved
-from db.seen import SeenRecord
 from db.tables import GRAPH_ID_LENGTH
 from graph.errors import ItemGone
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from phrases import Phrase
+from processor.addresses import with_smtp_addresses
 from processor.attachments import AttachmentFetcher, AttachmentLimits
 from processor.errors import Unprocessable
-from processor.filters import MailFilter
+from processor.filters import LeftOut, MailFilter
 from processor.headers import NAMES, Kept
-from processor.mapping import Json, Texts, facts_of, may_have_attachments, message_record, seen_record
+from processor.mapping import Json, Texts, facts_of, files_among, message_record, seen_record
 from processor.originals import OriginalFetcher
 from processor.plain_text import LONGEST_LAID_OUT, LONGEST_READ, plain_text
 
@@ -178,21 +178,26 @@ class Importer:
         shown = Texts()
         progress.internet_message_id = shown.take(message.get("internetMessageId"))
         progress.subject = shown.take(message.get("subject"))
-        why = None if mail_filter is None else mail_filter.left_out(facts_of(message))
+        facts = facts_of(message)
+        why = None if mail_filter is None else mail_filter.left_out(facts)
         if why is not None:
-            return await self._left_out(seen_record(mailbox.account_id, message_id, message, why, seen=self._clock()))
+            return await self._left_out(mailbox, message_id, message, why)
+        if mail_filter is not None and mail_filter.needs_sender(facts):
+            log.warning("sender_without_smtp_address", detail="Filters of senders let it in.")
         texts = Texts()
         with ExitStack() as files:
             try:
-                attachments, original = await self._below(
-                    mailbox,
-                    message_id,
-                    message,
-                    files,
-                    texts,
-                    last_attempt=last_attempt,
-                    without_original=without_original,
-                )
+                attachments: list[AttachmentRecord] = []
+                if facts.has_attachments is not False:
+                    attachments = await self._attachments.fetch(
+                        mailbox, message_id, message, files, texts, last_attempt=last_attempt
+                    )
+                if mail_filter is not None and facts.has_attachments is None:
+                    listed = dataclasses.replace(facts, has_attachments=files_among(attachments, message))
+                    why = mail_filter.left_out(listed)
+                    if why is not None:
+                        return await self._left_out(mailbox, message_id, message, why)
+                original = await self._original(mailbox, message_id, message, files, last_attempt=without_original)
             except ItemGone:
                 return Outcome(Result.GONE)
             progress.fetched = self._clock()
@@ -212,43 +217,28 @@ class Importer:
         if result in {Result.KNOWN, Result.DUPLICATE}:
             return Outcome(result, received=record.received)
         _tell_of_missing(record)
-        listed = sum(each.parent_position is None for each in attachments)
         return Outcome(
             result,
-            listed,
+            sum(each.parent_position is None for each in attachments),
             record.received,
             replaced_characters=texts.replaced,
             shortened_texts=texts.shortened,
         )
 
-    async def _left_out(self, record: SeenRecord) -> Outcome:
+    async def _left_out(self, mailbox: Mailbox, message_id: str, message: Json, why: LeftOut) -> Outcome:
+        record = seen_record(mailbox.account_id, message_id, message, why, seen=self._clock())
         result = _RESULTS[await self._store.note_seen(record)]
         if result is not Result.SEEN:
             return Outcome(result, received=record.received)
         return Outcome(result, received=record.received, reason=record.reason, rule=record.rule)
 
-    async def _below(
-        self,
-        mailbox: Mailbox,
-        message_id: str,
-        message: Json,
-        files: ExitStack,
-        texts: Texts,
-        *,
-        last_attempt: bool,
-        without_original: bool,
-    ) -> tuple[list[AttachmentRecord], OriginalRecord | None]:
-        """Attachments, and the original where it is asked for."""
-        attachments: list[AttachmentRecord] = []
-        if may_have_attachments(message):
-            attachments = await self._attachments.fetch(
-                mailbox, message_id, message, files, texts, last_attempt=last_attempt
-            )
+    async def _original(
+        self, mailbox: Mailbox, message_id: str, message: Json, files: ExitStack, *, last_attempt: bool
+    ) -> OriginalRecord | None:
+        """The original, where it is asked for."""
         if self._originals is None:
-            return attachments, None
-        return attachments, await self._originals.fetch(
-            mailbox, message_id, message, files, last_attempt=without_original
-        )
+            return None
+        return await self._originals.fetch(mailbox, message_id, message, files, last_attempt=last_attempt)
 
     async def _written(self, record: MessageRecord, *, replacing: bool, even_copy: bool) -> Saved:
         return await (self._store.replace(record, even_copy=even_copy) if replacing else self._store.save(record))
@@ -262,7 +252,8 @@ class Importer:
         return await self._ask(mailbox, message_id)
 
     async def _ask(self, mailbox: Mailbox, message_id: str) -> Json:
-        return await self._reader.message(mailbox, message_id, with_headers=self._headers != ())
+        message = await self._reader.message(mailbox, message_id, with_headers=self._headers != ())
+        return with_smtp_addresses(message)
 
     async def _readable(self, record: MessageRecord) -> str | None:
         """The body without HTML."""

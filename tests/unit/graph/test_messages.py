@@ -35,7 +35,8 @@ async def test_a_message_is_asked_for_with_exactly_these_fields(
     request = server.requests[0]
     assert request.raw_path.startswith(f"/v1.0/users/{mailbox.user_id}/messages/AA%2Fk%3D?$select={MESSAGE_FIELDS}&")
     assert request.query["$expand"] == (
-        "singleValueExtendedProperties($filter=id eq 'Integer 0x0E08' or id eq 'Boolean 0x0E1B')"
+        "singleValueExtendedProperties($filter=id eq 'Integer 0x0E08' or id eq 'Boolean 0x0E1B' "
+        "or id eq 'String 0x5D01' or id eq 'String 0x5D02')"
     )
 
 
