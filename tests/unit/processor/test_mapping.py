@@ -1,5 +1,6 @@
 """Graph's JSON as it comes, odd shapes included, to the records of the database."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -227,11 +228,14 @@ def test_a_picture_that_the_body_shows_is_no_file(facts: dict[str, Any], body: s
         graph_attachment_id="a",
         kind="file",
         file_name="x",
+        content_type="image/png",
         size=1,
+        inline=True,
+        content_id="logo@1",
         sha256=None,
         content=None,
-        **{"inline": True, "content_type": "image/png", "content_id": "logo@1"} | facts,
     )
+    picture = replace(picture, **facts)
     assert mapping.files_among([picture], {"body": {"content": body}}) is expected
     assert mapping.files_among([], {"body": {"content": body}}) is False
 
@@ -256,7 +260,8 @@ def test_text_is_cut_where_its_column_ends(text: str, most: int, kept: str, shor
 @pytest.mark.parametrize("content", ['<img src="CID:x">', '<img src="Cid:logo@01">', "background:url(cid:x)"])
 def test_a_picture_in_the_body_is_found_in_any_letter_case(content: str) -> None:
     """The scheme of a URL has no case."""
-    assert mapping.may_have_attachments({"hasAttachments": False, "body": {"content": content}})
+    message = {"hasAttachments": False, "body": {"content": content}, **_attached("false")}
+    assert mapping.has_attachments(message) is None
 
 
 @pytest.mark.parametrize(
