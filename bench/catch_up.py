@@ -22,7 +22,9 @@ from db import folders
 from db.schedule import FOLDERS
 from db.tables import account_settings, queue_message
 from graph.delta import DeltaReader
+from graph.folders import MailFolders
 from graph.mailbox import Mailbox
+from graph.messages import MailReader
 from graph.transport import tls_context
 from subscriptions.catch_up import CatchUp
 from subscriptions.manager import SubscriptionManager
@@ -89,6 +91,7 @@ async def _ours(scene: Stage) -> float:
         scene.database,
         DeltaReader(scene.client, page_size=_PAGE),
         queue,
+        MailFolders(scene.client, MailReader(scene.client), clock=utc_now),
         # Nobody takes anything out here; else a pass pauses while much is waiting.
         rules=SweepRules(interval=None, webhooks=True, most_waiting=10 * _MESSAGES),
         clock=utc_now,

@@ -34,6 +34,8 @@ from graph.certificates import FolderStore, make_self_signed, write_pair
 from graph.client import GraphClient, open_session
 from graph.client_state import ClientStateKeys
 from graph.delta import DeltaReader
+from graph.folders import MailFolders
+from graph.messages import MailReader
 from graph.subscriptions import SubscriptionClient
 from graph.token import TokenSource
 from simulator.control_client import SimulatorControl
@@ -274,8 +276,10 @@ def _manager(
     client = SubscriptionClient(graph, SharedBudget(database, clock=clock, sleep=clock.sleep))
     survey = Survey(client, clock=clock)
     shared: dict[str, Any] = {"clock": clock, "random": random, "metrics": metrics}
-    keeper = Keeper(database, client, survey, addresses=addresses, sweeps=sweeps, keys=keys, **shared)
-    catch_up = CatchUp(database, DeltaReader(graph), DatabaseQueue(database, clock=clock), rules=sweeps, **shared)
+    folders = MailFolders(graph, MailReader(graph), clock=clock)
+    keeper = Keeper(database, client, survey, folders, addresses=addresses, sweeps=sweeps, keys=keys, **shared)
+    queue = DatabaseQueue(database, clock=clock)
+    catch_up = CatchUp(database, DeltaReader(graph), queue, folders, rules=sweeps, **shared)
     chores: list[Chore] = [
         CertificateWatch(database, certificates, tokens, clock=clock, metrics=metrics),
         Reconciler(database, client, notification_url=addresses.notifications, **shared),

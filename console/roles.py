@@ -28,6 +28,7 @@ from db.messages import MessageStore
 from graph.client import GraphClient
 from graph.client_state import ClientStateKeys
 from graph.delta import DeltaReader
+from graph.folders import MailFolders
 from graph.messages import MailReader
 from graph.subscriptions import SubscriptionClient
 from phrases import Phrase
@@ -270,10 +271,12 @@ class _Wiring:
         sweeps = SweepRules.of_settings(self._settings.sweep_interval, public)
         client = SubscriptionClient(graph.client, SharedBudget(database, clock=utc_now))
         survey = Survey(client, clock=utc_now)
+        folders = MailFolders(graph.client, MailReader(graph.client), clock=utc_now)
         keeper = Keeper(
             database,
             client,
             survey,
+            folders,
             addresses=addresses,
             sweeps=sweeps,
             keys=self._keys,
@@ -285,6 +288,7 @@ class _Wiring:
             database,
             DeltaReader(graph.client),
             self._queue,
+            folders,
             rules=sweeps,
             clock=utc_now,
             random=random,

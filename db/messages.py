@@ -74,7 +74,7 @@ class AttachmentRecord:
     `content`: the bytes, or an open file at whose start `size` bytes can be read; None when there are none, and `state`
     (stored, linked, too_large, unreadable, gone) and `state_detail` say why; `size` is then what Graph said.
     `item_type`: message, event, contact. `parent_position`: of what it was unpacked from; `origin`: graph, item, tnef,
-    smime.
+    smime. `wrapped_text`: no column, but the text of the mail of which it is another form (signed mail, `winmail.dat`).
     """
 
     position: int
@@ -97,6 +97,7 @@ class AttachmentRecord:
     content_location: str | None = None
     parent_position: int | None = None
     origin: str = "graph"
+    wrapped_text: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

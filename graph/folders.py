@@ -1,18 +1,21 @@
-"""Mail folders, found by what an administrator calls them, and made where they are missing.
+"""Mail folders: found by what an administrator calls them, listed as a tree, made where they are missing.
 
-A folder is named by a well-known name (`archive`), by its id, or by a path of names (`Inbox/Archive/2026`). The first
-part of a path may be a well-known name in English, whatever language the mailbox speaks; the others are compared with
-`displayName`, in any letter case, in lists that are read whole: what `$filter` does with letter case is not documented.
+A folder is named by a well-known name (`archive`), by its id, or by a path of names (`Inbox/Archive/2026`,
+`Boîte de réception/Labo`). The first part of a path may be a well-known name in English, whatever language the mailbox
+speaks; the others are compared with `displayName`, which is in the mailbox's language, in any letter case, in lists
+that are read whole: what `$filter` does with letter case is not documented.
+https://learn.microsoft.com/en-us/graph/api/user-list-mailfolders
 https://learn.microsoft.com/en-us/graph/api/mailfolder-list-childfolders
 """
 
 import asyncio
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from graph.client import GraphClient
 from graph.errors import FolderNotFound, GraphUnavailable, ItemGone, MailboxNotFound, RequestRejected
@@ -28,9 +31,32 @@ _KEPT_FOR: Final = timedelta(hours=1)
 _SHORTEST_ID: Final = 60
 _LIKE_AN_ID: Final = re.compile(r"[A-Za-z0-9+/_=-]+")
 _PAGE: Final = {"$select": "id,displayName", "$top": "100"}
+_TREE_PAGE: Final = {"$select": "id,displayName,childFolderCount,totalItemCount,unreadItemCount", "$top": "100"}
+_MAX_DEPTH: Final = 300
+"""Levels of folders; Exchange allows no more
+(https://learn.microsoft.com/office365/servicedescriptions/exchange-online-service-description/exchange-online-limits)."""
 _MISSING: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST})
 
 _Key = tuple[tuple[str, str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class FolderEntry:
+    """A folder of a mailbox's tree.
+
+    `names`: of its ancestors and its own, as the mailbox displays them; `messages` and `unread`: items directly in it,
+    None where Graph does not give the count.
+    """
+
+    folder_id: str
+    names: tuple[str, ...]
+    messages: int | None
+    unread: int | None
+
+    @property
+    def path(self) -> str | None:
+        """The path that finds it again, None where a name holds the separator: such a folder is named by its id."""
+        return None if any("/" in name for name in self.names) else "/".join(self.names)
 
 
 class MailFolders:
@@ -43,11 +69,22 @@ class MailFolders:
         self._known: dict[_Key, tuple[datetime, str]] = {}
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
 
-    async def folder_id(self, mailbox: Mailbox, folder: str) -> str:
-        """The id of the folder; what is missing of a path is made.
+    async def locate(self, mailbox: Mailbox, folder: str) -> str:
+        """The folder as a path of Graph takes it: a well-known name or an id. Nothing is made.
+
+        A well-known name and an id are returned as they are, without a call.
 
         Raises:
-            FolderNotFound: there is no folder with that id, or one of that name can be neither found nor made.
+            FolderNotFound: the mailbox has no folder of that name or path.
+            GraphError: as `GraphClient.request`.
+        """
+        return named_directly(folder) or await self.folder_id(mailbox, folder)
+
+    async def folder_id(self, mailbox: Mailbox, folder: str, *, make: bool = False) -> str:
+        """The id of the folder; with `make`, what is missing of a path is made.
+
+        Raises:
+            FolderNotFound: there is no folder with that id or path, or it can be neither found nor made.
             GraphError: as `GraphClient.request`.
         """
         key = (mailbox.counted_as, folder)
@@ -56,23 +93,32 @@ class MailFolders:
             known = self._known.get(key)
             if known is not None and known[0] > self._clock():
                 return known[1]
-            found = await self._resolved(mailbox, folder)
+            found = await self._resolved(mailbox, folder, make=make)
             self._known[key] = (self._clock() + _KEPT_FOR, found)
             return found
+
+    async def tree(self, mailbox: Mailbox) -> AsyncIterator[FolderEntry]:
+        """Every folder of the mailbox, parents before children; hidden ones are left out, as Graph does.
+
+        Raises:
+            GraphError: as `GraphClient.request`.
+        """
+        async for entry in self._below(mailbox, f"{mailbox_path(mailbox)}/mailFolders", ()):
+            yield entry
 
     def forget(self, mailbox: Mailbox, folder: str) -> None:
         """Graph did not find the folder by its id: look it up again next time."""
         self._known.pop((mailbox.counted_as, folder), None)
 
-    async def _resolved(self, mailbox: Mailbox, folder: str) -> str:
-        if len(folder) >= _SHORTEST_ID and _LIKE_AN_ID.fullmatch(folder):
+    async def _resolved(self, mailbox: Mailbox, folder: str, *, make: bool) -> str:
+        if _is_id(folder):
             return id_in(await self._reader.probe(mailbox, folder), mailbox)
         first, *rest = [each.strip() for each in folder.split("/") if each.strip()] or [folder]
         found = await self._well_known(mailbox, first)
         if found is None:
-            found = await self._child(mailbox, None, first, folder)
+            found = await self._child(mailbox, None, first, folder, make=make)
         for name in rest:
-            found = await self._child(mailbox, found, name, folder)
+            found = await self._child(mailbox, found, name, folder, make=make)
         return found
 
     async def _well_known(self, mailbox: Mailbox, name: str) -> str | None:
@@ -85,14 +131,16 @@ class MailFolders:
         except FolderNotFound:
             return None  # not every mailbox has every one, an archive for example; it is looked for by its name
 
-    async def _child(self, mailbox: Mailbox, parent: str | None, name: str, path: str) -> str:
-        """The folder of that name below another one, or (None) at the top; made if it is missing."""
+    async def _child(self, mailbox: Mailbox, parent: str | None, name: str, path: str, *, make: bool) -> str:
+        """The folder of that name below another one, or (None) at the top; made, if asked for, where it is missing."""
         url = f"{mailbox_path(mailbox)}/mailFolders"
         if parent is not None:
             url = f"{folder_path(mailbox, parent)}/childFolders"
         found = await self._listed(mailbox, url, name)
         if found is not None:
             return found
+        if not make:
+            raise _not_there(mailbox, name, path)
         try:
             made = await self._client.request(
                 mailbox, "POST", url, json={"displayName": name}, deadline_seconds=CALL_SECONDS
@@ -106,7 +154,24 @@ class MailFolders:
         return id_in(object_in(made), mailbox)
 
     async def _listed(self, mailbox: Mailbox, url: str, name: str) -> str | None:
-        params: dict[str, str] | None = _PAGE
+        async for each in self._pages(mailbox, url, _PAGE):
+            if _same(each.get("displayName"), name):
+                return id_in(each, mailbox)
+        return None
+
+    async def _below(self, mailbox: Mailbox, url: str, names: tuple[str, ...]) -> AsyncIterator[FolderEntry]:
+        if len(names) >= _MAX_DEPTH:
+            return
+        async for each in self._pages(mailbox, url, _TREE_PAGE):
+            folder_id = id_in(each, mailbox)
+            path = (*names, str(each.get("displayName") or ""))
+            yield FolderEntry(folder_id, path, _count(each, "totalItemCount"), _count(each, "unreadItemCount"))
+            if _count(each, "childFolderCount") != 0:
+                async for child in self._below(mailbox, f"{folder_path(mailbox, folder_id)}/childFolders", path):
+                    yield child
+
+    async def _pages(self, mailbox: Mailbox, url: str, first: dict[str, str]) -> AsyncIterator[dict[str, Any]]:
+        params: dict[str, str] | None = first
         seen: set[str] = set()
         while url not in seen:
             seen.add(url)
@@ -118,15 +183,28 @@ class MailFolders:
                 raise
             page = object_in(answer)
             for each in map(object_in, entries_in(page, mailbox)):
-                if _same(each.get("displayName"), name):
-                    return id_in(each, mailbox)
+                yield each
             link = link_in(page, "@odata.nextLink")
             if link is None:
-                return None
+                return
             url, params = link, None
         raise GraphUnavailable(
             Phrase("Graph pages the folders of {mailbox} in a circle. Try again later.", mailbox=mailbox)
         )
+
+
+def named_directly(folder: str) -> str | None:
+    """The well-known name or the id that `folder` is; None for a name or path, which has to be looked up."""
+    return well_known_folder(folder) or (folder if _is_id(folder) else None)
+
+
+def _is_id(folder: str) -> bool:
+    return len(folder) >= _SHORTEST_ID and _LIKE_AN_ID.fullmatch(folder) is not None
+
+
+def _count(folder: dict[str, Any], name: str) -> int | None:
+    found = folder.get(name)
+    return found if isinstance(found, int) else None
 
 
 def _same(one: object, other: str) -> bool:
@@ -135,6 +213,22 @@ def _same(one: object, other: str) -> bool:
 
 def _plain(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip()).casefold()
+
+
+def _not_there(mailbox: Mailbox, name: str, path: str) -> FolderNotFound:
+    return FolderNotFound(
+        Phrase(
+            "The mailbox of {mailbox} has no folder '{path}': its part '{name}' is not there.",
+            mailbox=mailbox,
+            path=path,
+            name=name,
+        ),
+        advice=Phrase(
+            "List the folders with 'mail-importer accounts folders {account}', and name one of them: "
+            "mail-importer accounts update {account} --folder PATH",
+            account=mailbox.account_name,
+        ),
+    )
 
 
 def _not_made(mailbox: Mailbox, name: str, path: str, error: RequestRejected) -> FolderNotFound:

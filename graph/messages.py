@@ -373,7 +373,9 @@ class MailReader:
                     "The folder '{folder}' does not exist in the mailbox of {mailbox}.", folder=folder, mailbox=mailbox
                 ),
                 advice=Phrase(
-                    "Set the folder of the account to a well-known name such as inbox, or to the id of a folder."
+                    "List the folders with 'mail-importer accounts folders {account}', and name one of them: "
+                    "mail-importer accounts update {account} --folder PATH",
+                    account=mailbox.account_name,
                 ),
                 **error.facts,
             ) from error

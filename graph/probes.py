@@ -1,5 +1,6 @@
 """Small questions about one mailbox, for a test of its settings (graph.md section 9)."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from graph.client import GraphClient
@@ -27,13 +28,14 @@ async def purpose(client: GraphClient, mailbox: Mailbox) -> str | None:
     return found if isinstance(found, str) else None
 
 
-async def newest(client: GraphClient, mailbox: Mailbox, folder: str) -> FolderItem | None:
-    """The message received last; None when the folder is empty.
+async def newest(client: GraphClient, mailbox: Mailbox, folder: str, *, limit: int) -> Sequence[FolderItem]:
+    """Up to `limit` messages of the folder, those received last first; none when it is empty.
+
+    `folder`: a well-known name or an id.
 
     Raises:
         GraphError: as `GraphClient.request`.
     """
     url = f"{folder_path(mailbox, folder)}/messages"
-    params = {"$select": "id,receivedDateTime", "$orderby": "receivedDateTime desc", "$top": "1"}
-    items = read_items(object_in(await client.request(mailbox, "GET", url, params=params)), mailbox).items
-    return items[0] if items else None
+    params = {"$select": "id,receivedDateTime", "$orderby": "receivedDateTime desc", "$top": str(limit)}
+    return read_items(object_in(await client.request(mailbox, "GET", url, params=params)), mailbox).items

@@ -256,7 +256,13 @@ class Importer:
         return with_smtp_addresses(message)
 
     async def _readable(self, record: MessageRecord) -> str | None:
-        """The body without HTML."""
+        """The body without HTML; where Graph gave none, the text of the mail that an attachment wraps."""
+        shown = await self._shown(record)
+        if shown and not shown.isspace():
+            return shown
+        return next((each.wrapped_text for each in record.attachments if each.wrapped_text is not None), shown)
+
+    async def _shown(self, record: MessageRecord) -> str | None:
         if record.body is None or (record.body_type or "").lower() != "html":
             return record.body
         if len(record.body) < _SOON_LAID_OUT:

@@ -83,18 +83,18 @@ class ActionTaker:
             place = await self._reader.parent_folder(mailbox, message_id)
         except ItemGone:
             return _DELETED
-        if place == await self._folders.folder_id(mailbox, target):
+        if place == await self._folders.folder_id(mailbox, target, make=True):
             return _DONE
         return None if place == await self._folders.folder_id(mailbox, settings.folder) else _ELSEWHERE
 
     async def _move(self, mailbox: Mailbox, target: str, message_id: str) -> Verdict:
-        folder_id = await self._folders.folder_id(mailbox, target)
+        folder_id = await self._folders.folder_id(mailbox, target, make=True)
         try:
             await self._actions.move(mailbox, message_id, folder_id)
         except (ItemGone, MailboxNotFound):
             # The message, or the folder that we remember.
             self._folders.forget(mailbox, target)
-            again = await self._folders.folder_id(mailbox, target)
+            again = await self._folders.folder_id(mailbox, target, make=True)
             return await self._told(mailbox, message_id, lambda: self._actions.move(mailbox, message_id, again))
         return _DONE
 

@@ -1,122 +1,242 @@
-"""The attachments of a mail in MIME form (RFC 2045 to 2049). No I/O."""
+"""The text and the attachments of a mail in MIME form (RFC 2045 to 2049). No I/O.
 
-from collections.abc import Callable, Iterator
-from email.message import EmailMessage, Message
-from email.parser import BytesParser
-from email.policy import SMTP, EmailPolicy
-from typing import Any, Final, TypeAlias, TypeVar
+Cut up here, and not by Python's own parser: attached mail is to keep every byte, which that parser writes anew, and its
+time for a line grows with the depth of what the line is in. What lies inside of multiparts is only looked for where it
+is asked for, and its headers are read as leniently as mail programs do (`mime_headers`, `transfer_encodings`).
+"""
 
-from processor.pieces import NotUnpacked, Piece
+import mimetypes
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import Final
 
-T = TypeVar("T")
+from processor.mime_headers import Headers, split_headers
+from processor.pieces import BodyText, Piece
+from processor.transfer_encodings import NotDecodable, decode, encoding_name
+
+MESSAGES: Final = frozenset({"message/rfc822", "message/global", "message/news"})
+"""Content types of mail that is attached to mail (RFC 2046, 6532, 5537)."""
 
 _MESSAGE: Final = "message/rfc822"
 _BODIES: Final = frozenset({"text/plain", "text/html"})
-_MOST_OF_A_HEADER: Final = 1_000
-_MOST_PARTS: Final = 500
-# As it was written, but for ends of lines: those the parser does not keep.
-_AS_IT_STANDS: Final = SMTP.clone(refold_source="none")
+_MAX_DEPTH: Final = 30
+"""Multiparts in one another; what lies deeper is one file."""
+_LINE_BREAK: Final = re.compile(rb"\r\n|\r|\n|\Z")
+# Headers of which at least one is in every mail, and none in other texts that begin like one.
+_OF_MAIL: Final = frozenset(
+    {b"from", b"to", b"subject", b"date", b"message-id", b"received", b"return-path", b"mime-version", b"sender"}
+).union({b"content-type", b"content-transfer-encoding", b"content-disposition"})
+# Of parts without a name, as Exchange names them.
+_USUAL_NAMES: Final = {
+    "application/ms-tnef": "winmail.dat",
+    "application/pkcs7-mime": "smime.p7m",
+    "application/x-pkcs7-mime": "smime.p7m",
+    "application/x-microsoft-rpmsg-message": "message.rpmsg",
+    "message/delivery-status": "details.txt",
+    "message/disposition-notification": "details.txt",
+}
 
 
-class _Reading(EmailPolicy):
-    """Python's own, but headers are read up to a length: the time that takes grows with the square of it."""
+def pieces_in(mail: bytes) -> Iterator[Piece | BodyText]:
+    """The text of the mail and what is attached to it, in its order; attached mails are not looked into.
 
-    def header_fetch_parse(self, name: str, value: str) -> Any:  # noqa: ANN401  # the signature is Python's
-        """The header as it is read."""
-        return super().header_fetch_parse(name, value[:_MOST_OF_A_HEADER])
+    The text is the part that Exchange shows: HTML where there is a choice, else the first. Further texts are
+    attachments; those that only say the same in a poorer form are left out.
+    """
+    return _Walk().walk(_Part(mail, 0, len(mail)), 0)
 
 
-class _Parts:
-    """Makes the parts of one mail, up to a number: each costs time before anybody knows what is in it."""
+def is_mail(content: bytes) -> bool:
+    """Tells whether the bytes begin with headers of a mail, or of a part of one."""
+    headers, _ = split_headers(content, 0, len(content))
+    return any(name in _OF_MAIL for name, _ in headers.fields)
+
+
+def is_part(content: bytes) -> bool:
+    """Tells whether the bytes begin with headers that say of what type they are."""
+    headers, _ = split_headers(content, 0, len(content))
+    return headers.get(b"content-type") is not None
+
+
+@dataclass
+class _Part:
+    """A stretch of a mail: headers, and a body that may hold other parts."""
+
+    data: bytes
+    start: int
+    end: int
+    default_type: str = "text/plain"
+
+    @cached_property
+    def _split(self) -> tuple[Headers, int]:
+        return split_headers(self.data, self.start, self.end)
+
+    @property
+    def headers(self) -> Headers:
+        return self._split[0]
+
+    @cached_property
+    def kind(self) -> str:
+        return self.headers.content_type(self.default_type)
+
+    @cached_property
+    def name(self) -> str | None:
+        return self.headers.file_name()
+
+    @property
+    def is_attached(self) -> bool:
+        return self.headers.disposition() == "attachment" or self.name is not None
+
+    @property
+    def is_body(self) -> bool:
+        return self.kind in _BODIES and not self.is_attached
+
+    @property
+    def is_empty(self) -> bool:
+        return self._split[1] >= self.end or not self.body().strip()
+
+    def body(self) -> bytes:
+        """The bytes below the headers, as they stand there."""
+        return self.data[self._split[1] : self.end]
+
+    @cached_property
+    def encoding(self) -> str | None:
+        return encoding_name((self.headers.get(b"content-transfer-encoding") or b"").decode("ascii", "replace"))
+
+    def content(self) -> tuple[bytes, str | None]:
+        """The decoded bytes, and what is to be known of them."""
+        try:
+            return decode(self.body(), self.encoding), None
+        except NotDecodable:
+            return self.body(), f"It is not {self.encoding} as it says: these are the bytes as they were sent."
+
+    def attached_mail(self) -> tuple[bytes, str | None]:
+        """The mail that the part holds, also where it is encoded, which RFC 2046 forbids."""
+        if self.encoding is None or (self.encoding == "base64" and is_mail(self.body())):
+            return self.body(), None
+        return self.content()
+
+    def children(self) -> Iterator["_Part"]:
+        """The parts of a multipart, in their order; none when it has no boundary or does not use it."""
+        boundary = (self.headers.type_parameter("boundary") or "").rstrip().encode()
+        if not boundary:
+            return
+        found = _between(self.data, self._split[1], self.end, boundary, self._default_of_children)
+        first = next(found, None)
+        if first is None and self.encoding is not None:  # RFC 2045 forbids it
+            content, _ = self.content()
+            found = _between(content, 0, len(content), boundary, self._default_of_children)
+        yield from found if first is None else chain([first], found)
+
+    @property
+    def _default_of_children(self) -> str:
+        return _MESSAGE if self.kind == "multipart/digest" else "text/plain"
+
+
+def _between(data: bytes, start: int, end: int, boundary: bytes, default_type: str) -> Iterator[_Part]:
+    """What stands between lines of the boundary; the last part need not be closed."""
+    line = re.compile(rb"--" + re.escape(boundary) + rb"(--)?[ \t]*(?=[\r\n]|\Z)")
+    begin: int | None = None
+    for found in line.finditer(data, start, end):
+        if found.start() > start and data[found.start() - 1] not in b"\r\n":
+            continue
+        if begin is not None:
+            yield _Part(data, begin, max(begin, _before_break(data, found.start())), default_type)
+        if found[1] is not None:
+            return
+        ending = _LINE_BREAK.match(data, found.end(), end)
+        begin = end if ending is None else ending.end()
+    if begin is not None:
+        yield _Part(data, begin, end, default_type)
+
+
+def _before_break(data: bytes, end: int) -> int:
+    """Where the line ends whose break is the last thing before `end`."""
+    if data[end - 2 : end] == b"\r\n":
+        return end - 2
+    return end - 1 if data[end - 1 : end] in (b"\r", b"\n") else end
+
+
+class _Walk:
+    """Goes through the parts of one mail."""
 
     def __init__(self) -> None:
-        self._made = 0
+        self._has_body = False
+        self._pieces = 0
 
-    def __call__(self, *, policy: EmailPolicy | None = None) -> EmailMessage:
-        """One part."""
-        self._made += 1
-        if self._made > _MOST_PARTS:
-            raise NotUnpacked(f"It has more than {_MOST_PARTS} parts.")
-        return EmailMessage(policy)
+    def walk(self, part: _Part, depth: int) -> Iterator[Piece | BodyText]:
+        """What is found in a part, and in the parts in it."""
+        if part.kind in MESSAGES and not part.is_empty:
+            yield self._attached_mail(part)
+            return
+        children = part.children() if part.kind.startswith("multipart/") and depth < _MAX_DEPTH else iter(())
+        first = next(children, None)
+        if first is not None:
+            for child in _in_order(part, chain([first], children), depth):
+                yield from self.walk(child, depth + 1)
+        elif part.is_body and not self._has_body:
+            self._has_body = True
+            yield _body_text(part)
+        elif not (part.kind.startswith("multipart/") and part.is_empty):
+            yield self._file(part)
 
+    def _attached_mail(self, part: _Part) -> Piece:
+        self._pieces += 1
+        content, detail = part.attached_mail()
+        subject = split_headers(content, 0, len(content))[0].text(b"subject")
+        inline = part.headers.disposition() == "inline"
+        return Piece(part.name or subject, _MESSAGE, content, inline=inline, is_message=True, detail=detail)
 
-# Only type checkers know it as generic.
-_AnyMessage: TypeAlias = "Message[Any, Any]"
-
-
-def attachments_in(mail: bytes) -> Iterator[Piece]:
-    """What is attached to the mail, in its order; its text is left out, and attached mails are not looked into.
-
-    Raises:
-        NotUnpacked: it has more parts than any mail that was written by people.
-    """
-    left: list[_AnyMessage] = [BytesParser(_class=_Parts(), policy=_Reading()).parsebytes(mail)]
-    while left:
-        part = left.pop()
-        children = _parts_of(part)
-        kind = _content_type(part)
-        if kind == _MESSAGE and children:
-            yield _attached_mail(part, children[0])
-        elif kind.startswith("multipart/") and children:
-            left.extend(reversed(children))
-        elif not _is_body(part, kind):
-            yield _file(part, kind)
-
-
-def _parts_of(part: _AnyMessage) -> list[_AnyMessage]:
-    payload = part.get_payload()
-    return [each for each in payload if isinstance(each, Message)] if isinstance(payload, list) else []
-
-
-def _asked(ask: Callable[[], T], otherwise: T) -> T:
-    """What the parser makes of a header; `otherwise` where it stumbles: a bad header keeps no part out."""
-    try:
-        return ask()
-    except Exception:  # noqa: BLE001  # malformed headers raise whatever the parser stumbles over
-        return otherwise
+    def _file(self, part: _Part) -> Piece:
+        self._pieces += 1
+        content, detail = part.content()
+        content_id = part.headers.text(b"content-id")
+        return Piece(
+            name=part.name or _USUAL_NAMES.get(part.kind) or f"ATT{self._pieces:05}{_extension(part.kind)}",
+            content_type=part.kind,
+            content=content,
+            inline=part.headers.disposition() == "inline",
+            content_id=None if content_id is None else content_id.removeprefix("<").removesuffix(">"),
+            content_location=part.headers.text(b"content-location"),
+            detail=detail,
+        )
 
 
-def _content_type(part: _AnyMessage) -> str:
-    return _asked(part.get_content_type, "application/octet-stream")
+def _in_order(part: _Part, children: Iterable[_Part], depth: int) -> Iterable[_Part]:
+    """The parts of a multipart but for the poorer of alternatives, the one that the others belong to first."""
+    if part.kind == "multipart/alternative":
+        return _alternatives(list(children), depth)
+    if part.kind == "multipart/related":
+        return _root_first(part, list(children))
+    return children
 
 
-def _is_body(part: _AnyMessage, kind: str) -> bool:
-    return kind in _BODIES and _file_name(part) is None and _disposition(part) != "attachment"
+def _alternatives(children: list[_Part], depth: int) -> Iterable[_Part]:
+    """The last that holds HTML, or else the last text; of the others all that is no text of the mail."""
+    best = [each for each in children if _holds_html(each, depth)] or [each for each in children if each.is_body]
+    chosen = best[-1] if best else None
+    return (each for each in children if each is chosen or not each.is_body)
 
 
-def _file_name(part: _AnyMessage) -> str | None:
-    return _asked(part.get_filename, None)
+def _holds_html(part: _Part, depth: int) -> bool:
+    if depth >= _MAX_DEPTH or not part.kind.startswith("multipart/"):
+        return part.kind == "text/html" and part.is_body
+    return any(_holds_html(each, depth + 1) for each in part.children())
 
 
-def _disposition(part: _AnyMessage) -> str | None:
-    unread: str | None = "attachment"
-    return _asked(part.get_content_disposition, unread)
+def _root_first(part: _Part, children: list[_Part]) -> Iterable[_Part]:
+    wanted = part.headers.type_parameter("start")
+    root = next((each for each in children if wanted and each.headers.text(b"content-id") == wanted), children[0])
+    return chain([root], (each for each in children if each is not root))
 
 
-def _header(part: _AnyMessage, name: str) -> str | None:
-    value = _asked(lambda: part[name], None)
-    return None if value is None else str(value).strip() or None
+def _body_text(part: _Part) -> BodyText:
+    content, _ = part.content()
+    return BodyText(content, part.headers.type_parameter("charset"), is_html=part.kind == "text/html")
 
 
-def _file(part: _AnyMessage, kind: str) -> Piece:
-    content = part.get_payload(decode=True)
-    if not isinstance(content, bytes):  # a part made of parts, as a delivery report is
-        content = b"".join(map(_bytes, _parts_of(part)))
-    content_id = _header(part, "content-id")
-    return Piece(
-        name=_file_name(part),
-        content_type=kind,
-        content=content,
-        inline=_disposition(part) == "inline",
-        content_id=None if content_id is None else content_id.removeprefix("<").removesuffix(">"),
-        content_location=_header(part, "content-location"),
-    )
-
-
-def _attached_mail(part: _AnyMessage, mail: _AnyMessage) -> Piece:
-    name = _file_name(part) or _header(mail, "subject")
-    return Piece(name, _MESSAGE, _bytes(mail), inline=_disposition(part) == "inline", is_message=True)
-
-
-def _bytes(part: _AnyMessage) -> bytes:
-    return part.as_bytes(policy=_AS_IT_STANDS)
+def _extension(kind: str) -> str:
+    return mimetypes.guess_extension(kind) or (".txt" if kind.startswith("text/") else ".dat")

@@ -29,6 +29,9 @@ _MOST_OF_TABLES: Final = 4 * 1024 * 1024
 _DEEPEST: Final = 1_600
 """Elements in one another: for each end tag the parser goes through those that are open."""
 _PIECE: Final = 64 * 1024
+_DOCUMENT_TAGS: Final = re.compile(r"(?:</?(?:html|body)(?=[\s/>])[^<>]*>\s*)+", re.IGNORECASE)
+_BEGINNINGS: Final = {name: re.compile(rf"<{name}(?=[\s/>])[^<>]*>", re.IGNORECASE) for name in ("html", "body")}
+_BREAK: Final = "<br>"
 _SPACE: Final = re.compile(r"\s+")
 _INVISIBLE: Final = frozenset({"script", "style", "head", "template", "noscript", "title"})
 _WITHIN_A_LINE: Final = frozenset(
@@ -42,11 +45,32 @@ def plain_text(html: str) -> str | None:
     What is very large, nested deeper than the layout goes, or swells in it, becomes text without layout. None: nothing
     could be read of it, or it is longer than LONGEST_READ.
     """
-    if len(html) <= LONGEST_LAID_OUT:
-        laid_out = _laid_out(html)
-        if laid_out:
-            return laid_out
-    return _bare(html) if len(html) <= LONGEST_READ else None
+    if len(html) > LONGEST_READ:
+        return None
+    document = _one_document(html)
+    laid_out = _laid_out(document) if len(document) <= LONGEST_LAID_OUT else None
+    return laid_out or _bare(document)
+
+
+def _one_document(html: str) -> str:
+    """The HTML with one beginning of document and body, and no end: what follows an end belongs to the body.
+
+    So do browsers read it (https://html.spec.whatwg.org, section 13.2.6.4.19): gateways append their notes behind the
+    end, and programs join documents. lxml leaves out of its tree what is there.
+    """
+    begun: set[str] = set()
+
+    def kept(run: re.Match[str]) -> str:
+        """The first beginnings in a run of such tags; what comes after any other run is on a line of its own."""
+        tags: list[str] = []
+        for name, tag in _BEGINNINGS.items():
+            found = None if name in begun else tag.search(run[0])
+            if found is not None:
+                begun.add(name)
+                tags.append(found[0])
+        return "".join(tags) if tags and "body" not in begun else "".join([*tags, _BREAK])
+
+    return _DOCUMENT_TAGS.sub(kept, html)
 
 
 class _Swells(Exception):

@@ -1,9 +1,10 @@
-"""What is inside attachments gets rows of its own below them: of attached mails, `winmail.dat` and signed mail.
+"""Gives what is inside attachments rows of its own below them: of attached mails, `winmail.dat` and signed mail.
 
-Bounded in bytes, rows and depth: who sends a bomb has its original stored, and nothing below it.
+Bounded in bytes, rows and depth: the original is stored in any case, and what exceeds the bounds is counted.
 """
 
 import hashlib
+import re
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +15,10 @@ from typing import IO, Final
 
 from db.messages import AttachmentRecord
 from processor import mime, smime, tnef
+from processor.charsets import decoded
 from processor.mapping import Texts
-from processor.pieces import NotUnpacked, Piece
+from processor.pieces import BodyText, NotUnpacked, Piece
+from processor.plain_text import plain_text
 from processor.spool import IN_MEMORY
 
 _SIGNED_OPAQUE: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
@@ -25,6 +28,14 @@ _TNEF_NAME: Final = "winmail.dat"
 _SIGNED_NAME: Final = ".p7m"
 _PROTECTED: Final = "application/x-microsoft-rpmsg-message"
 _PROTECTED_NAME: Final = ".rpmsg"
+_MAIL_NAME: Final = ".eml"
+_MEGABYTE: Final = 1024 * 1024
+_MAX_COUNTED: Final = 10_000
+"""Of what one attachment holds beyond the bounds: counting takes time, too."""
+# Where HTML says of which charset it is (https://html.spec.whatwg.org, section 13.2.3.2).
+_META_CHARSET: Final = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
+_META_BYTES: Final = 1024
+_TOO_MUCH: Final = "There is more in it than is unpacked of one message."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,28 +50,44 @@ class UnpackingBounds:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """How something is unpacked, and the `sOrigin` of what comes out."""
+    """A form that is unpacked: the `sOrigin` of what comes out, and the reader.
+
+    `is_wrapping`: it is another form of a mail, whose text is inside.
+    """
 
     origin: str
-    pieces: Callable[[bytes], Iterator[Piece]]
+    pieces: Callable[[bytes], Iterator[Piece | BodyText]]
+    is_wrapping: bool = False
 
 
-class _TooMuch(Exception):
-    """More than the bounds allow: of this attachment nothing is unpacked."""
-
-
+@dataclass(slots=True)
 class _Allowance:
-    """What of the bounds is left."""
+    """What of the bounds of one message is left, and the pieces for which there was no room.
 
-    def __init__(self, rows: int, size: int) -> None:
-        self.rows = rows
-        self.size = size
+    `missing_from`: position and origin of the first of those.
+    """
 
-    def take(self, piece: Piece) -> None:
+    rows: int
+    size: int
+    missing: int = 0
+    missing_from: tuple[int, str] | None = None
+
+    def take(self, piece: Piece) -> bool:
+        """Tell whether there is room for it, and use that up."""
+        if not self.rows or len(piece.content) > self.size:
+            return False
         self.rows -= 1
         self.size -= len(piece.content)
-        if self.rows < 0 or self.size < 0:
-            raise _TooMuch("there is more in it than is unpacked of one message.")
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A row that is to be unpacked. `is_own`: its text is the message's, however often it is wrapped."""
+
+    index: int
+    depth: int
+    is_own: bool
 
 
 def is_packed(record: AttachmentRecord) -> bool:
@@ -78,7 +105,7 @@ class Unpacker:
         """Those of one message, and after them what was in them, parents before children.
 
         Takes time and memory: not for the event loop. `files` closes, and so deletes, the temporary files. What could
-        not be unpacked says so in `state_detail`.
+        not be unpacked, or only in part, says so in `state_detail`; the last row counts what exceeds the bounds.
         """
         rows = list(listed)
         left = _Allowance(self._bounds.rows, self._bounds.total_bytes)
@@ -86,73 +113,133 @@ class Unpacker:
             if is_packed(record):
                 rows[record.position], below = self._below(record, len(rows), left, files, texts)
                 rows.extend(below)
+        if left.missing_from is not None:
+            rows.append(self._missing(len(rows), left.missing, *left.missing_from))
         return rows
 
     def _below(
         self, record: AttachmentRecord, first: int, left: _Allowance, files: ExitStack, texts: Texts
     ) -> tuple[AttachmentRecord, list[AttachmentRecord]]:
-        """The record, and the rows of all that is in it, at positions from `first` on."""
-        trial = _Allowance(left.rows, left.size)
+        """The record with the text it wraps, and the rows of all that is in it, at positions from `first` on."""
         rows = [record]
-        waiting = deque([(0, 0)])
-        with ExitStack() as own:
-            while waiting:
-                index, depth = waiting.popleft()
-                parent = rows[index]
-                try:
-                    way, pieces = self._pieces(parent, depth, trial)
-                except NotUnpacked as exc:
-                    rows[index] = replace(parent, state_detail=f"Not unpacked. {exc}")
+        waiting = deque([_Waiting(0, 0, is_own=True)])
+        wrapped_text: str | None = None
+        while waiting:
+            each = waiting.popleft()
+            parent = rows[each.index]
+            way = _way_of(parent)
+            if way is None:  # only what there is a way for waits
+                continue
+            found, problem = self._found(way, parent, each.depth, left)
+            if problem is not None:
+                rows[each.index] = replace(parent, state_detail=problem)
+            for piece in found:
+                if isinstance(piece, BodyText):
+                    if each.is_own and way.is_wrapping and wrapped_text is None:
+                        wrapped_text = texts.take(_plain(piece))
                     continue
-                except _TooMuch as exc:
-                    return replace(record, state_detail=f"Not unpacked: {exc}"), []
-                for piece in pieces:
-                    row = _row(piece, first + len(rows) - 1, parent.position, way.origin, own, texts)
-                    if is_packed(row):
-                        waiting.append((len(rows), depth + 1))
-                    rows.append(row)
-            files.push(own.pop_all())
-        left.rows, left.size = trial.rows, trial.size
-        return rows[0], rows[1:]
+                row = _row(piece, first + len(rows) - 1, parent.position, way.origin, files, texts)
+                if is_packed(row):
+                    is_own = each.is_own and way.is_wrapping and (piece.is_wrapped or not piece.is_message)
+                    waiting.append(_Waiting(len(rows), each.depth + 1, is_own))
+                rows.append(row)
+        return replace(rows[0], wrapped_text=wrapped_text), rows[1:]
 
-    def _pieces(self, record: AttachmentRecord, depth: int, left: _Allowance) -> tuple[_Way, list[Piece]]:
-        way = _way_of(record)
-        if way is None:
-            raise NotUnpacked("Nobody knows how.")
+    def _found(
+        self, way: _Way, record: AttachmentRecord, depth: int, left: _Allowance
+    ) -> tuple[list[Piece | BodyText], str | None]:
+        """What is in the record and has room, and why that is not all."""
+        found: list[Piece | BodyText] = []
+        missing = 0
+        try:
+            self._check(record, depth)
+            for piece in way.pieces(_content(record)):
+                if isinstance(piece, BodyText) or left.take(piece):
+                    found.append(piece)
+                else:
+                    missing += 1
+                if missing == _MAX_COUNTED:
+                    break
+            problem = _TOO_MUCH if missing else None
+        except NotUnpacked as exc:
+            problem = str(exc)
+        except Exception as exc:  # noqa: BLE001  # what a stranger wrote must not stop the import, whatever a parser does
+            # Not its text, which may be mail.
+            problem = f"It cannot be read ({type(exc).__name__})."
+        if missing:
+            left.missing += missing
+            left.missing_from = left.missing_from or (record.position, way.origin)
+        if problem is None:
+            return found, None
+        return found, f"{'Unpacked in part' if found else 'Not unpacked'}. {problem}"
+
+    def _check(self, record: AttachmentRecord, depth: int) -> None:
         if depth >= self._bounds.depth:
             raise NotUnpacked(f"It is inside of {depth} others.")
         if record.size > self._bounds.source_bytes:
-            raise NotUnpacked(f"It is larger than {self._bounds.source_bytes // (1024 * 1024)} MB.")
-        found: list[Piece] = []
-        try:
-            for piece in way.pieces(_content(record)):
-                left.take(piece)
-                found.append(piece)
-        except (NotUnpacked, _TooMuch):
-            raise
-        except Exception as exc:  # what a stranger wrote must not stop the import, whatever a parser stumbles over
-            # Not its text, which may be mail.
-            raise NotUnpacked(f"It cannot be read ({type(exc).__name__}).") from exc
-        return way, found
+            raise NotUnpacked(f"It is larger than {self._bounds.source_bytes // _MEGABYTE} MB.")
+
+    def _missing(self, position: int, count: int, parent: int, origin: str) -> AttachmentRecord:
+        """The row that stands for those that have none."""
+        number = f"{count:,}" if count < _MAX_COUNTED else f"{_MAX_COUNTED:,} or more"
+        bounds = f"at most {self._bounds.rows} are unpacked, of {self._bounds.total_bytes // _MEGABYTE} MB together"
+        return AttachmentRecord(
+            position=position,
+            graph_attachment_id=None,
+            kind="file",
+            file_name=None,
+            content_type=None,
+            size=0,
+            inline=False,
+            content_id=None,
+            sha256=None,
+            content=None,
+            state="too_large",
+            state_detail=f"Missing here: {number}. Of one message {bounds}.",
+            parent_position=parent,
+            origin=origin,
+        )
 
 
 def _way_of(record: AttachmentRecord) -> _Way | None:
     kind = (record.content_type or "").partition(";")[0].strip().lower()
     name = (record.file_name or "").strip().lower()
     if record.item_type == "message":
-        return _Way("smime" if record.origin == "smime" else "item", mime.attachments_in)
+        is_signed = record.origin == "smime"
+        return _Way("smime" if is_signed else "item", mime.pieces_in, is_wrapping=is_signed)
     if record.kind != "file":
         return None
     if kind == _PROTECTED or name.endswith(_PROTECTED_NAME):
         return _Way("graph", _sealed)
     if kind in _TNEF or name == _TNEF_NAME:
-        return _Way("tnef", tnef.attachments_in)
+        return _Way("tnef", tnef.pieces_in, is_wrapping=True)
     if kind in _SIGNED_OPAQUE or name.endswith(_SIGNED_NAME):
-        return _Way("smime", partial(smime.pieces_in, is_clear=kind == _SIGNED_CLEAR))
+        opened = partial(smime.pieces_in, is_clear=kind == _SIGNED_CLEAR, name=record.file_name)
+        return _Way("smime", opened, is_wrapping=True)
+    if kind in mime.MESSAGES or name.endswith(_MAIL_NAME):
+        return _Way("item", _mail_file)
     return None
 
 
-def _sealed(_content: bytes) -> Iterator[Piece]:
+def _mail_file(content: bytes) -> Iterator[Piece | BodyText]:
+    if not mime.is_mail(content):
+        raise NotUnpacked("It is called a mail and is none.")
+    return mime.pieces_in(content)
+
+
+def _plain(body: BodyText) -> str | None:
+    """The text without HTML; None where there is nothing to be read."""
+    text = decoded(body.content, body.charset or (_stated_charset(body.content) if body.is_html else None))
+    shown = plain_text(text) if body.is_html else text
+    return shown if shown and not shown.isspace() else None
+
+
+def _stated_charset(html: bytes) -> str | None:
+    found = _META_CHARSET.search(html[:_META_BYTES])
+    return None if found is None else found[1].decode()
+
+
+def _sealed(_content: bytes) -> Iterator[Piece | BodyText]:
     raise NotUnpacked("It is encrypted (Microsoft's rights management): only Microsoft's programs open it.")
 
 
@@ -179,6 +266,7 @@ def _row(piece: Piece, position: int, parent: int, origin: str, files: ExitStack
         content_location=texts.take(piece.content_location),
         parent_position=parent,
         origin=origin,
+        state_detail=piece.detail,
     )
 
 

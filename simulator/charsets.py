@@ -1,6 +1,7 @@
 """Text from bytes, by the labels that mails bear, as forgivingly as Exchange reads them."""
 
 import codecs
+import re
 from typing import Final
 
 # Whoever writes the one on the left means the one on the right, which holds more.
@@ -11,10 +12,13 @@ _MEANT: Final = {
     "gbk": "gb18030",
     "euc_kr": "cp949",
     "shift_jis": "cp932",
-    "iso2022_jp": "iso2022_jp_ext",
+    "big5": "cp950",
 }
 _SAYS_NOTHING: Final = frozenset({"", "ascii"})
 _OTHER_NAMES: Final = {"ks_c_5601-1987": "cp949", "x-sjis": "cp932", "x-gbk": "gb18030", "iso-8859-8-i": "iso8859-8"}
+_JAPANESE: Final = "iso2022_jp"
+_ESCAPE: Final = re.compile(rb"\x1b(\([BJI]|\$[@B]|\$\(D)|(?=[\r\n])")
+_ROW_AND_CELL: Final = re.compile(rb"[\x21-\x7e]{2}")
 
 
 def decoded(data: bytes, label: str | None) -> str:
@@ -24,6 +28,8 @@ def decoded(data: bytes, label: str | None) -> str:
     Windows-1252 otherwise.
     """
     codec = _codec(label or "")
+    if codec == _JAPANESE:
+        return _japanese(data)
     if codec not in _SAYS_NOTHING:
         return data.decode(codec, "replace")
     try:
@@ -48,3 +54,28 @@ def _is_of_text(found: codecs.CodecInfo) -> bool:
         return isinstance(b"a".decode(found.name, "replace"), str)
     except LookupError:
         return False
+
+
+def _japanese(data: bytes) -> str:
+    """Return the text of ISO-2022-JP as Windows reads it (code page 50220): with the characters of NEC and IBM."""
+    found = []
+    shift, start = b"", 0
+    for escape in _ESCAPE.finditer(data):
+        found.append(_shifted(data[start : escape.start()], shift))
+        shift, start = escape[1] or b"", escape.end()
+    return "".join(found) + _shifted(data[start:], shift)
+
+
+def _shifted(data: bytes, shift: bytes) -> str:
+    if shift == b"(I":
+        return bytes(byte | 0x80 for byte in data).decode("cp932", "replace")
+    if shift == b"$(D":
+        return (b"\x1b$(D" + data + b"\x1b(B").decode("iso2022_jp_ext", "replace")
+    if shift.startswith(b"$"):
+        data = _ROW_AND_CELL.sub(lambda pair: _code_page_932(*pair[0]), data)
+    return data.decode("cp932", "replace")
+
+
+def _code_page_932(row: int, cell: int) -> bytes:
+    first, second = (row - 0x21 >> 1) + 0x81, cell + (0x1F if row & 1 else 0x7E)
+    return bytes((first + 0x40 * (first > 0x9F), second + (row & 1 and second > 0x7E)))

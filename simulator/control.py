@@ -1,5 +1,6 @@
 """The control API under `/simulator/`: for programs that run the simulator as a process of its own."""
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable, Callable
@@ -195,7 +196,8 @@ class Control:
         except ValueError as exc:
             msg = "mime is not base64"
             raise ValueError(msg) from exc
-        letter = letter_from(raw)
+        # Off the loop: a large mail takes seconds.
+        letter = await asyncio.to_thread(letter_from, raw)
         internal = {str(address).lower() for address in body.get("internal", ())}
         if internal:
             letter = _as_internal(letter, internal, keeps_smtp=bool(body.get("smtp_properties", True)))

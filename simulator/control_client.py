@@ -1,6 +1,8 @@
 """A typed client of the control API, for programs that run the simulator as a process of its own."""
 
 import base64
+import io
+import json
 from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
@@ -8,6 +10,7 @@ from typing import Any, Self
 
 import aiohttp
 
+from simulator.calls import JSON_TYPE
 from simulator.faults import Fault
 from simulator.mailboxes import MailboxState
 from simulator.notifications import LifecycleEvent
@@ -193,7 +196,11 @@ class SimulatorControl:
         if self._session is None:
             msg = "enter the client with 'async with' first"
             raise RuntimeError(msg)
-        async with self._session.request(method, f"{self._url}/simulator/{path}", json=body) as response:
+        # As a stream: a mail may be large.
+        data = None if body is None else io.BytesIO(json.dumps(body).encode())
+        headers = {"Content-Type": JSON_TYPE}
+        asked = self._session.request(method, f"{self._url}/simulator/{path}", data=data, headers=headers)
+        async with asked as response:
             values: dict[str, Any] = await response.json()
             if response.status >= 400:
                 raise ControlRefused(response.status, str(values.get("error", "")))

@@ -1,18 +1,18 @@
 """What stands in the headers of a mail (RFC 5322, 2047, 2231), read as forgivingly as Exchange does."""
 
-import binascii
 import quopri
 import re
-from base64 import b64decode
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.message import Message
 from email.policy import Compat32
-from email.utils import collapse_rfc2231_value, getaddresses, parsedate_to_datetime
+from email.utils import collapse_rfc2231_value, parsedate_to_datetime
 from typing import Any, Final, TypeAlias
 
+from simulator.addresses import addresses
 from simulator.charsets import decoded
 from simulator.letters import Person
+from simulator.transfer_encodings import base64_bytes
 
 # Only type checkers know it as generic.
 Part: TypeAlias = "Message[Any, Any]"
@@ -22,16 +22,16 @@ _WORD: Final = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
 
 
 class Tolerant(Compat32):
-    """Headers as text in one line, also where they hold bytes that RFC 5322 allows none of."""
+    """Headers in one line, also where they hold bytes that RFC 5322 allows none of: those are halves of characters."""
 
     def header_fetch_parse(self, name: str, value: str) -> str:  # noqa: ARG002  # the signature is Python's
-        """Return the value as text; encoded words stay as they are."""
-        return _one_line(value)
+        """Return the value; encoded words stay as they are."""
+        return _FOLD.sub("", value)
 
 
 def all_headers(mail: Part) -> tuple[tuple[str, str], ...]:
     """Return names and values as Graph gives them: in their order, unfolded, encoded words as they are."""
-    return tuple((name, _one_line(value).strip()) for name, value in mail.raw_items())
+    return tuple((_text(name), _text(_FOLD.sub("", value)).strip()) for name, value in mail.raw_items())
 
 
 def header_text(part: Part, name: str) -> str | None:
@@ -42,8 +42,8 @@ def header_text(part: Part, name: str) -> str | None:
 
 def people(mail: Part, name: str) -> tuple[Person, ...]:
     """Return who stands in the headers of that name, in order; without a name, the address is the name."""
-    found = getaddresses(mail.get_all(name, []))
-    return tuple(Person(readable(shown) or address, address or None) for shown, address in found if shown or address)
+    found = [each for value in mail.get_all(name, []) for each in addresses(value)]
+    return tuple(Person(readable(shown) or _text(address), _text(address) or None) for shown, address in found)
 
 
 def person(mail: Part, name: str) -> Person | None:
@@ -84,9 +84,9 @@ def readable(value: str) -> str:
     found: list[str] = []
     end = 0
     for start, end_of_run, run in _runs(value):
-        found += [value[end:start], *(decoded(data, charset) for charset, data in run)]
+        found += [_text(value[end:start]), *(decoded(data, charset) for charset, data in run)]
         end = end_of_run
-    return "".join(found) + value[end:]
+    return "".join(found) + _text(value[end:])
 
 
 def _runs(value: str) -> Iterator[tuple[int, int, list[tuple[str, bytes]]]]:
@@ -113,15 +113,14 @@ def _runs(value: str) -> Iterator[tuple[int, int, list[tuple[str, bytes]]]]:
 
 
 def _bytes(encoding: str, text: str) -> bytes | None:
-    raw = text.encode("utf-8", "replace")
-    if encoding in "qQ":
-        return quopri.decodestring(raw, header=True)
-    try:
-        return b64decode(raw + b"=" * (-len(raw) % 4))
-    except binascii.Error:
-        return None
+    raw = _raw(text)
+    return quopri.decodestring(raw, header=True) if encoding in "qQ" else base64_bytes(raw)
 
 
-def _one_line(value: str) -> str:
-    # What is no ASCII came through the parser as halves of characters.
-    return _FOLD.sub("", decoded(value.encode("ascii", "surrogateescape"), None))
+def _text(value: str) -> str:
+    return decoded(_raw(value), None)
+
+
+def _raw(value: str) -> bytes:
+    """Return the bytes; what is no ASCII came through the parser as halves of characters."""
+    return value.encode("utf-8", "surrogateescape")

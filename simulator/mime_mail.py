@@ -2,7 +2,7 @@
 
 from simulator.letters import Letter
 from simulator.mime_headers import all_headers, header_text, importance, people, person, sent
-from simulator.mime_parts import parse, sort_parts
+from simulator.mime_parts import taken_apart
 
 
 def letter_from(raw: bytes) -> Letter:
@@ -12,8 +12,7 @@ def letter_from(raw: bytes) -> Letter:
     encrypted and Outlook's own mail are attachments; a meeting mail has a type of its own (graph.md §7). The raw bytes
     are kept for `/$value`.
     """
-    mail = parse(raw)
-    parts = sort_parts(mail)
+    mail, parts = taken_apart(raw)
     author = person(mail, "from")
     return Letter(
         subject=header_text(mail, "subject"),

@@ -1,6 +1,7 @@
 """What a mail is made of (RFC 2045 to 2049), sorted as Exchange does: one body, and attachments."""
 
 import mimetypes
+import re
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from simulator.charsets import decoded
 from simulator.contents import HeldContent
 from simulator.letters import Attachment, AttachmentKind, item_of
 from simulator.mime_headers import Part, Tolerant, file_name, header_text
+from simulator.transfer_encodings import encoding, plain
 
+_END_OF_HEADERS: Final = re.compile(rb"\r?\n\r?\n")
 _TOLERANT: Final = Tolerant()
 # As it was written: nothing is folded anew.
 _AS_IT_STANDS: Final = SMTP.clone(refold_source="none")
@@ -44,17 +47,27 @@ class Sorted:
     type_name: str | None = None
 
 
-def parse(raw: bytes) -> Part:
-    """Return the parts of a mail; whatever it is, something is made of it."""
-    return BytesParser(policy=_TOLERANT).parsebytes(raw)
+def parse(raw: bytes, *, headers_only: bool = False) -> Part:
+    """Return the parts of a mail, or all of it as one part below its headers; something is made of whatever it is."""
+    return BytesParser(policy=_TOLERANT).parsebytes(raw, headersonly=headers_only)
 
 
-def sort_parts(mail: Part) -> Sorted:
+def taken_apart(raw: bytes) -> tuple[Part, Sorted]:
+    """Return the mail, and what is in it; of one with too many parts in one another the whole is one part."""
+    try:
+        mail = parse(raw)
+        return mail, _sorted_parts(mail, raw)
+    except RecursionError:
+        mail = parse(raw, headers_only=True)
+        return mail, _sorted_parts(mail, raw)
+
+
+def _sorted_parts(mail: Part, raw: bytes) -> Sorted:
     """Return body and attachments of a mail; every part is in one of them, but for the poorer of alternatives."""
     found = Sorted()
     if _kind(mail) == "multipart/signed" and "pkcs7" in str(mail.get_param("protocol", "")):
         # Exchange keeps the whole, so that the signature can be verified, and shows the body that is inside.
-        content = HeldContent(_bytes(_entity(mail)))
+        content = HeldContent(_entity(mail, raw))
         found.attachments.append(Attachment("smime.p7m", content, "multipart/signed"))
         inside = Sorted()
         _walk(mail, inside)
@@ -64,12 +77,11 @@ def sort_parts(mail: Part) -> Sorted:
     return found
 
 
-def _entity(mail: Part) -> Part:
-    """Return the mail without the headers that are not of its content."""
-    entity = copy(mail)
-    for name in {name for name in mail if not name.lower().startswith("content-")}:
-        del entity[name]
-    return entity
+def _entity(mail: Part, raw: bytes) -> bytes:
+    """Return the mail without the headers that are not of its content, its body byte for byte."""
+    headers = "".join(f"{name}: {value}\r\n" for name, value in mail.raw_items() if name.lower().startswith("content-"))
+    body = _END_OF_HEADERS.split(raw, maxsplit=1)[-1]
+    return headers.encode("ascii", "surrogateescape") + b"\r\n" + body
 
 
 def _walk(part: Part, found: Sorted, *, related: bool = False) -> None:
@@ -92,12 +104,18 @@ def _walk(part: Part, found: Sorted, *, related: bool = False) -> None:
 def _walk_alternatives(children: Sequence[Part], found: Sorted) -> None:
     """Take the last that holds HTML, or else the last text; of the others only what is no text."""
     with_html = [each for each in children if _holds_html(each)]
-    texts = [each for each in children if _kind(each) == "text/plain"]
+    texts = [each for each in children if _kind(each) == "text/plain" and not _is_attached(each)]
     best = with_html or texts
     chosen = best[-1] if best else None
     for child in children:
-        if child is chosen or not _kind(child).startswith("text/") or _kind(child) == "text/calendar":
+        if child is chosen or not _is_text(child):
             _walk(child, found)
+
+
+def _is_text(part: Part) -> bool:
+    """Tell whether it is a form of the text, and no file."""
+    kind = _kind(part)
+    return kind.startswith("text/") and kind != "text/calendar" and not _is_attached(part)
 
 
 def _holds_html(part: Part) -> bool:
@@ -127,7 +145,7 @@ def _took_body(part: Part, kind: str, found: Sorted) -> bool:
 
 def _item(part: Part, mail: Part) -> Attachment:
     raw = _bytes(mail)
-    if str(part["content-transfer-encoding"]).strip().lower() in {"base64", "quoted-printable"}:
+    if encoding(part["content-transfer-encoding"]) in {"base64", "quotedprintable"}:
         # RFC 2046 forbids it, and people do it: the parser took the encoded text for the mail's.
         mail.add_header("Content-Transfer-Encoding", part["content-transfer-encoding"])
         raw = _content(mail)
@@ -157,8 +175,7 @@ def _kind(part: Part) -> str:
 
 
 def _children(part: Part) -> list[Part]:
-    payload = part.get_payload()
-    return [each for each in payload if isinstance(each, Message)] if isinstance(payload, list) else []
+    return [each for each in part.get_payload() if isinstance(each, Message)] if part.is_multipart() else []
 
 
 def _is_attached(part: Part) -> bool:
@@ -166,11 +183,18 @@ def _is_attached(part: Part) -> bool:
 
 
 def _content(part: Part) -> bytes:
-    content = part.get_payload(decode=True)
-    if isinstance(content, bytes):
-        return content
+    if not part.is_multipart():
+        return plain(_payload(part), part["content-transfer-encoding"])
     # A delivery report is made of blocks of headers, an empty line after each, but for the last.
     return b"".join(map(_bytes, _children(part))).removesuffix(b"\r\n")
+
+
+def _payload(part: Part) -> bytes:
+    """Return the bytes as they stand there, whatever the headers say of them."""
+    bare = copy(part)
+    del bare["content-type"], bare["content-transfer-encoding"]
+    payload = bare.get_payload(decode=True)
+    return payload if isinstance(payload, bytes) else b""
 
 
 def _bytes(part: Part) -> bytes:

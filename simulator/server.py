@@ -9,7 +9,10 @@ from collections.abc import Callable
 from datetime import datetime
 from email.utils import format_datetime
 
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.web_protocol import RequestHandler
 
 from simulator.calls import JSON_TYPE, Answer, Call, GraphError, Operation, error_body
 from simulator.control import Control
@@ -19,6 +22,8 @@ from simulator.identifiers import Identifiers
 from simulator.signin import SignIn, SignInError
 
 _MOST_BODY_BYTES = 4 * 1024 * 1024
+# A mail of 150 MB, the largest that Exchange Online takes, as base64 within JSON.
+_MOST_CONTROL_BYTES = 150 * 1024 * 1024 * 4 // 3 + 1024 * 1024
 _INSTEAD_OF_ANSWER = frozenset({FaultKind.THROTTLED, FaultKind.UNAVAILABLE, FaultKind.RESET, FaultKind.HANG})
 _IN_BODY = frozenset({FaultKind.RESET_IN_BODY, FaultKind.TRUNCATED, FaultKind.ANSWER_LOST})
 _HANG_POLL_SECS = 0.05
@@ -55,7 +60,7 @@ class Listener:
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext) -> int:
         """Listen; returns the port, chosen by the system when `port` is 0."""
-        server = web.Server(self._handle, access_log=None, keepalive_timeout=300)
+        server = web.Server(self._handle, request_factory=_request, access_log=None, keepalive_timeout=300)
         self._runner = web.ServerRunner(server, shutdown_timeout=0.2)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port, ssl_context=tls).start()
@@ -200,6 +205,18 @@ class Listener:
             raise _ConnectionAborted
         await response.write_eof()
         return response
+
+
+def _request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: RequestHandler,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> web.BaseRequest:
+    """Make a request; its body may be as large as Graph takes one, or as the control API takes a mail."""
+    most = _MOST_CONTROL_BYTES if message.path.startswith("/simulator/") else _MOST_BODY_BYTES
+    return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=most)
 
 
 def _sign_in_operation(call: Call) -> tuple[Operation | None, str]:

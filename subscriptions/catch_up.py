@@ -24,6 +24,7 @@ from db.schedule import FOLDERS, NEVER, Schedule, Turn
 from db.subscriptions import HeldSubscription
 from graph.delta import DeltaPage, DeltaReader
 from graph.errors import SyncStateLost
+from graph.folders import MailFolders
 from graph.listing import FolderItem
 from graph.mailbox import Mailbox
 from graph.subscriptions import NOTIFIED_WITHIN, mail_resource
@@ -59,6 +60,15 @@ class _Round:
     overdue: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A folder as Graph's paths take it (`folder`), and as the resource under which its delta link is kept."""
+
+    mailbox: Mailbox
+    folder: str
+    resource: str
+
+
 class CatchUp:
     """The duty of looking into the folders of accounts."""
 
@@ -70,6 +80,7 @@ class CatchUp:
         database: Database,
         delta: DeltaReader,
         queue: CatchUpQueue,
+        folders: MailFolders,
         *,
         rules: SweepRules,
         clock: Callable[[], datetime],
@@ -79,6 +90,7 @@ class CatchUp:
         self._database = database
         self._delta = delta
         self._queue = queue
+        self._folders = folders
         self._rules = rules
         self._clock = clock
         self._random = random
@@ -100,13 +112,15 @@ class CatchUp:
         if account.settings.import_since is None:
             # Decided in the account's first turn at its subscription; until then nobody knows what to leave out.
             return self._clock() + _SOON
-        resource = mail_resource(account.settings.user_id, account.settings.folder)
+        mailbox = Mailbox.of(account.account_id, account.settings)
+        folder = await self._folders.locate(mailbox, account.settings.folder)
+        resource = mail_resource(account.settings.user_id, folder)
         held = await self._judge(account)
         state = await self._database.read(
             lambda connection: folders.state(connection, account.account_id, resource=resource)
         )
         progress = _Round(state, state.link, state.full_pass)
-        resume = await self._go_through(turn, account, resource, held, progress)
+        resume = await self._go_through(turn, account, _Place(mailbox, folder, resource), held, progress)
         if progress.queued:
             self._metrics.found.inc(progress.queued)
             log.info(
@@ -130,14 +144,14 @@ class CatchUp:
     # Through the pages.
 
     async def _go_through(
-        self, turn: Turn, account: Account, resource: str, held: HeldSubscription | None, progress: _Round
+        self, turn: Turn, account: Account, place: _Place, held: HeldSubscription | None, progress: _Round
     ) -> datetime | None:
         """Page by page to the end of the round, then None; or until it is somebody else's turn: when to go on."""
-        mailbox = Mailbox.of(account.account_id, account.settings)
+        resource = place.resource
         end = self._clock() + _TURN
         while True:
             try:
-                page = await self._delta.page(mailbox, account.settings.folder, progress.link)
+                page = await self._delta.page(place.mailbox, place.folder, progress.link)
             except SyncStateLost as exc:
                 if progress.link is None:
                     raise

@@ -16,6 +16,7 @@ from db.schedule import FOLDERS, SUBSCRIPTIONS, Schedule, Turn
 from db.subscriptions import HeldSubscription, Orders
 from graph.client_state import ClientStateKeys
 from graph.errors import AccountError, ExpirationTooFar, SubscriptionExists, SubscriptionGone
+from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.subscriptions import GraphSubscription, SubscriptionClient, mail_resource
 from subscriptions.metrics import ManagerMetrics
@@ -58,6 +59,7 @@ class Keeper:
         database: Database,
         client: SubscriptionClient,
         survey: Survey,
+        folders: MailFolders,
         *,
         addresses: Addresses | None,
         sweeps: SweepRules,
@@ -70,6 +72,7 @@ class Keeper:
         self._database = database
         self._client = client
         self._survey = survey
+        self._folders = folders
         self._addresses = addresses
         self._sweeps = sweeps
         self._keys = keys
@@ -97,7 +100,7 @@ class Keeper:
         mailbox = Mailbox.of(account.account_id, account.settings)
         await self._database.write(lambda connection: self._see_to_sweeps(connection, account))
         held, orders = await self._database.read(lambda connection: _held_and_orders(connection, account.account_id))
-        wanted = self._wanted(account)
+        wanted = await self._wanted(mailbox, account)
         if wanted is None:
             await self._remove(mailbox, held)
             if account.removed:
@@ -129,11 +132,12 @@ class Keeper:
         FOLDERS.seed(connection, account.account_id, due=first)
         FOLDERS.at_latest(connection, account.account_id, due=first)
 
-    def _wanted(self, account: accounts.Account) -> Wanted | None:
+    async def _wanted(self, mailbox: Mailbox, account: accounts.Account) -> Wanted | None:
         if account.removed or not account.enabled or self._addresses is None:
             return None
+        folder = await self._folders.locate(mailbox, account.settings.folder)
         return Wanted(
-            resource=mail_resource(account.settings.user_id, account.settings.folder),
+            resource=mail_resource(account.settings.user_id, folder),
             notification_url=self._addresses.notifications,
             lifecycle_url=self._addresses.lifecycle,
             key_fingerprint=self._keys.fingerprint(),

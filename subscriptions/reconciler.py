@@ -16,6 +16,7 @@ from db.accounts import Account
 from db.engine import Database
 from db.schedule import Application
 from graph.errors import GraphError
+from graph.folders import named_directly
 from graph.mailbox import Mailbox
 from graph.subscriptions import GraphSubscription, SubscriptionClient, mail_resource
 from subscriptions.metrics import ManagerMetrics
@@ -130,5 +131,14 @@ def surplus(
     An account that is `waiting`, because it holds nothing, may be in the middle of its turn: it adopts or deletes what
     is on its resource.
     """
-    resources = {mail_resource(each.settings.user_id, each.settings.folder).casefold() for each in waiting}
-    return [each for each in listed if each.id not in held and each.resource.strip("/").casefold() not in resources]
+    theirs = tuple(_resources_of(each).casefold() for each in waiting)
+    return [
+        each for each in listed if each.id not in held and not each.resource.strip("/").casefold().startswith(theirs)
+    ]
+
+
+def _resources_of(account: Account) -> str:
+    """The beginning of the resource that the account's turn sees to: of its mailbox, while its folder is not known."""
+    folder = named_directly(account.settings.folder)
+    user_id = account.settings.user_id
+    return f"users/{user_id}/" if folder is None else mail_resource(user_id, folder)

@@ -17,6 +17,7 @@ from db.accounts import EVERYTHING, Account
 from db.engine import Database
 from db.messages import ImportedRow
 from graph.errors import FolderNotFound, GraphUnavailable, ItemGone, RequestRejected
+from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from graph.subscriptions import NOTIFIED_WITHIN
@@ -82,6 +83,7 @@ class Verification:
         database: Database,
         mail: MailReader,
         queue: NotificationSender,
+        folders: MailFolders,
         findings: Findings,
         *,
         clock: Callable[[], datetime],
@@ -92,6 +94,7 @@ class Verification:
         self._database = database
         self._mail = mail
         self._queue = queue
+        self._folders = folders
         self._findings = findings
         self._clock = clock
         self._on_progress = on_progress
@@ -112,9 +115,10 @@ class Verification:
         first = max(times).replace(microsecond=0) if times else None
         tally = Tally(first, young_since=self._clock() - NOTIFIED_WITHIN)
         mailbox = Mailbox.of(account.account_id, account.settings)
-        folder = await self._mail.probe(mailbox, account.settings.folder)
+        located = await self._folders.locate(mailbox, account.settings.folder)
+        folder = await self._mail.probe(mailbox, located)
         tally.folder_name = folder.get("displayName")
-        place = _Place(mailbox, account.settings.folder, str(folder.get("id")))
+        place = _Place(mailbox, located, str(folder.get("id")))
         await self._read_folder(place, tally)
         await self._compare(account, place, tally)
         tally.copies = await self._struck(account.account_id, copies.ids_of_account)

@@ -17,21 +17,34 @@ from graph.certificates import make_self_signed
 MAIL_INTERFACE = bytes.fromhex("0703020000000000c000000000000046")
 
 
-def tnef(*attachments: bytes) -> bytes:
-    """A `winmail.dat` of attachments that `tnef_file` or `tnef_mail` made."""
+def tnef(*attachments: bytes, code_page: int = 1252) -> bytes:
+    """A `winmail.dat` of attachments that `tnef_file` or `tnef_mail` made, after what `tnef_text` made."""
     version = _attribute(1, 0x0008_9006, struct.pack("<I", 0x10000))
-    code_page = _attribute(1, 0x0006_9007, struct.pack("<II", 1252, 0))
-    return struct.pack("<IH", 0x223E9F78, 1) + version + code_page + b"".join(attachments)
+    page = _attribute(1, 0x0006_9007, struct.pack("<II", code_page, 0))
+    return struct.pack("<IH", 0x223E9F78, 1) + version + page + b"".join(attachments)
 
 
-def tnef_file(name: str, content: bytes, *, title: str = "SHORT.TXT", content_id: str | None = None) -> bytes:
-    """A file, with the short name that Outlook gives it and the long one."""
-    properties = [_text_property(0x3707, name), _text_property(0x370E, "text/csv")]
+def tnef_text(**bodies: bytes) -> bytes:
+    """The text of the mail: `plain`, `html` and `rtf` as properties, `body` as an attribute of its own."""
+    numbers = {"plain": 0x1000_001E, "html": 0x1013_0102, "rtf": 0x1009_0102}
+    each = [struct.pack("<II", numbers[name], 1) + _sized(bodies[name]) for name in numbers if name in bodies]
+    body = _attribute(1, 0x0002_800C, bodies["body"] + b"\0") if "body" in bodies else b""
+    return body + (_attribute(1, 0x0006_9003, _properties(*each)) if each else b"")
+
+
+def tnef_file(
+    name: str | None, content: bytes, *, title: str | bytes = "SHORT.TXT", content_id: str | None = None
+) -> bytes:
+    """A file, with the short name that Outlook gives it and, but for None, the long one."""
+    properties = [_text_property(0x370E, "text/csv")]
+    if name is not None:
+        properties.append(_text_property(0x3707, name))
     if content_id is not None:
         properties.append(_text_property(0x3712, content_id))
+    short = title.encode("cp1252") if isinstance(title, str) else title
     return (
         _rendering()
-        + _attribute(2, 0x0001_8010, title.encode("cp1252") + b"\0")
+        + _attribute(2, 0x0001_8010, short + b"\0")
         + _attribute(2, 0x0006_800F, content)
         + _attribute(2, 0x0006_9005, _properties(*properties))
     )

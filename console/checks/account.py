@@ -24,7 +24,9 @@ from db.accounts import AccountSettings
 from db.engine import Database
 from graph.certificates import Certificate
 from graph.client import GraphClient, open_session
+from graph.folders import MailFolders
 from graph.mailbox import Mailbox
+from graph.messages import MailReader
 from graph.reach import Host
 from graph.subscriptions import SubscriptionClient
 from graph.token import TokenSource
@@ -66,7 +68,13 @@ class AccountTest:
 
 @asynccontextmanager
 async def opened_test(
-    settings: Settings, engine: Engine, candidate: Candidate, *, denied: Sequence[str], clock: Callable[[], datetime]
+    settings: Settings,
+    engine: Engine,
+    candidate: Candidate,
+    *,
+    denied: Sequence[str],
+    allow_shared: bool,
+    clock: Callable[[], datetime],
 ) -> AsyncIterator[AccountTest]:
     """The test of an account, able to run for as long as the context lasts. Nothing of other processes is used.
 
@@ -112,13 +120,16 @@ async def opened_test(
                 tls=tls,
                 clock=clock,
             )
+            folders = MailFolders(client, MailReader(client), clock=clock)
             mailboxes = MailboxChecks(
                 client,
                 tokens,
                 who,
                 folder=candidate.settings.folder,
+                folders=folders,
                 writes=candidate.settings.after_import != "none",
                 denied=denied,
+                allow_shared=allow_shared,
             )
             public = settings.notification_url
             notifications = NotificationChecks(
@@ -127,6 +138,7 @@ async def opened_test(
                 subscriptions=SubscriptionClient(client),
                 mailbox=who,
                 folder=candidate.settings.folder,
+                folders=folders,
                 ca_bundle=settings.ca_bundle,
                 clock=clock,
             )

@@ -5,6 +5,7 @@ Which refusal means what: graph.md section 9, and https://learn.microsoft.com/en
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
@@ -13,7 +14,8 @@ from console.checks.engine import Check, Finding, failed, finding_of, passed, wa
 from graph import probes
 from graph.claims import claims_of, roles_in
 from graph.client import GraphClient
-from graph.errors import AccessDenied, GraphError, SignInRefused
+from graph.errors import AccessDenied, GraphError, ItemError, RequestRejected, SignInRefused
+from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader, folder_of
 from graph.token import TokenSource
@@ -35,8 +37,10 @@ _HARMLESS: Final = _READ | {"Mail.ReadBasic", "Mail.ReadBasic.All", "MailboxSett
 """Of use here, or not worth a word."""
 _NO_USER: Final = frozenset({"request_resourcenotfound", "resourcenotfound", "errorinvaliduser"})
 _ELSEWHERE: Final = frozenset({"mailboxnothostedinexchangeonline", "errornonexistentmailbox"})
+_MESSAGES_TRIED: Final = 5
 _NOT_ENABLED: Final = "mailboxnotenabledforrestapi"
 _USERS: Final = frozenset({"user", "linked"})
+_SHARED: Final = "shared"
 _SCOPE_ADVICE: Final = Phrase(
     "Restrict the application to the mailboxes it is to read, by RBAC for Applications in Exchange Online: "
     "New-ServicePrincipal, New-ManagementScope, New-ManagementRoleAssignment -Role 'Application Mail.Read' "
@@ -52,9 +56,11 @@ class MailboxChecks:
         client: its calls; every refusal is to come soon.
         tokens: a source of its own, so that nothing remembered is reported.
         mailbox: whose.
-        folder: the one to import from.
+        folder: the one to import from, as the account names it.
+        folders: finds it.
         writes: the account has its mail marked, moved or deleted after the import.
         denied: users whose mailboxes the application must not be able to open.
+        allow_shared: a shared mailbox passes.
     """
 
     def __init__(
@@ -64,16 +70,20 @@ class MailboxChecks:
         mailbox: Mailbox,
         *,
         folder: str,
+        folders: MailFolders,
         writes: bool,
         denied: Sequence[str],
+        allow_shared: bool,
     ) -> None:
         self._client = client
         self._tokens = tokens
         # With the current certificate only: the next one has a step of its own, and must not hide what is wrong here.
         self._mailbox = replace(mailbox, next_thumbprint=None)
         self._folder = folder
+        self._folders = folders
         self._writes = writes
         self._denied = denied
+        self._allow_shared = allow_shared
         self.claims: Mapping[str, Any] = {}
         """What the token says of itself, once it was obtained."""
         self._refusal: GraphError | None = None
@@ -119,7 +129,8 @@ class MailboxChecks:
 
     async def _judge_permissions(self) -> Finding:
         roles = roles_in(self.claims)
-        facts = {"roles": sorted(roles)}
+        unscoped = sorted(each for each in roles if each.startswith("Mail."))
+        facts = {"roles": sorted(roles), "unscoped": unscoped}
         if _READ.isdisjoint(roles):
             return await self._prove_by_doing(facts)
         if self._writes and _WRITE not in roles:
@@ -138,6 +149,22 @@ class MailboxChecks:
                 "tooManyPermissions",
                 Phrase("The application has permissions it does not need: {names}.", names=", ".join(more)),
                 Phrase("Remove them in the Entra portal, under API permissions: who steals the key has them all."),
+                facts,
+            )
+        if not self._denied:
+            return warned(
+                "unscopedGrant",
+                Phrase(
+                    "The token names {names}: granted in Entra, that opens every mailbox of the tenant, and a scope of "
+                    "RBAC for Applications does not restrict it. Test-ServicePrincipalAuthorization does not show it.",
+                    names=", ".join(unscoped),
+                ),
+                Phrase(
+                    "To read some mailboxes only: assign the role with a scope in Exchange Online, then remove the "
+                    "permission in the Entra portal under API permissions, and prove it: mail-importer accounts test "
+                    "{account} --deny USER. If the application is to read all mailboxes, nothing has to be done.",
+                    account=self._mailbox.account_name,
+                ),
                 facts,
             )
         return passed(Phrase.verbatim(", ".join(sorted(roles))), facts)
@@ -204,9 +231,9 @@ class MailboxChecks:
                 "mailboxExcluded",
                 Phrase("The application may read mail, but not in this mailbox: a policy of Exchange excludes it."),
                 Phrase(
-                    "Include the mailbox: in the group of the application access policy (Test-ApplicationAccessPolicy "
-                    "shows what counts), or in the scope of RBAC for Applications "
-                    "(Test-ServicePrincipalAuthorization). A change takes 30 minutes to 2 hours to act."
+                    "Include the mailbox in the scope of RBAC for Applications (Test-ServicePrincipalAuthorization "
+                    "shows what counts); where an older application access policy is in force, in its group. A change "
+                    "takes 30 minutes to 2 hours to act."
                 ),
                 facts,
             )
@@ -223,40 +250,80 @@ class MailboxChecks:
             )
         if kind in _USERS:
             return passed(Phrase.verbatim(kind), {"kind": kind})
+        if kind == _SHARED and self._allow_shared:
+            return passed(Phrase("a shared mailbox, allowed by --allow-shared"), {"kind": kind})
         cause = {
-            "shared": Phrase(
+            _SHARED: Phrase(
                 "It is a shared mailbox, not a user's: its user account cannot sign in and has no licence."
             ),
             "room": Phrase("It is the mailbox of a room: Exchange answers and deletes its mail by itself."),
             "equipment": Phrase("It is the mailbox of equipment: Exchange answers and deletes its mail by itself."),
         }.get(kind, Phrase("It is not the mailbox of a user, but of the kind '{kind}'.", kind=kind))
+        regular = Phrase(
+            "Use the mailbox of a licensed user, or make one of it: Set-Mailbox -Identity {user} -Type Regular, "
+            "and give the user a licence.",
+            user=self._mailbox.user_id,
+        )
         return failed(
             f"kind{kind.capitalize()}",
             cause,
-            Phrase(
-                "Use the mailbox of a licensed user, or make one of it: Set-Mailbox -Identity {user} -Type Regular, "
-                "and give the user a licence.",
-                user=self._mailbox.user_id,
-            ),
+            Phrase.joined(regular, Phrase("If it is meant to be shared, allow it: --allow-shared"))
+            if kind == _SHARED
+            else regular,
             {"kind": kind},
         )
 
     async def _find_folder(self) -> Finding:
-        folder = await MailReader(self._client).probe(self._mailbox, self._folder)
+        folder = await MailReader(self._client).probe(self._mailbox, await self._located())
         name = folder.get("displayName") or self._folder
         return passed(Phrase.verbatim(str(name)), {"folder": self._folder, "display_name": name})
 
     async def _read_message(self) -> Finding:
-        newest = await probes.newest(self._client, self._mailbox, self._folder)
-        if newest is None:
+        found = await probes.newest(self._client, self._mailbox, await self._located(), limit=_MESSAGES_TRIED)
+        if not found:
             return passed(Phrase("the folder is empty: there is none to read"), {"empty": True})
-        message = await MailReader(self._client).message(self._mailbox, newest.message_id)
-        received = newest.received
+        unreadable: ItemError | None = None
+        for item in found:
+            try:
+                message = await MailReader(self._client).message(self._mailbox, item.message_id)
+            except ItemError as error:
+                # One damaged message says nothing of the account; the next one decides.
+                unreadable = unreadable or error
+                continue
+            return self._judge_message(message, item.received, unreadable)
+        assert unreadable is not None  # noqa: S101  # none of them was read
+        if isinstance(unreadable, RequestRejected):
+            raise unreadable
+        return warned(
+            "noneReadable",
+            Phrase.counted(
+                "The only message that was tried cannot be read: {why}",
+                "None of the {n} latest messages can be read: {why}",
+                n=len(found),
+                why=unreadable,
+            ),
+            Phrase("Send a message to the mailbox, and test again."),
+            {"empty": False, **finding_of(unreadable).facts},
+        )
+
+    def _judge_message(
+        self, message: Mapping[str, Any], received: datetime | None, unreadable: ItemError | None
+    ) -> Finding:
         if not isinstance(message.get("body"), Mapping):
             return failed(
                 "bodyWithheld",
                 Phrase("Graph gives the message without its body: the permission is Mail.ReadBasic, not Mail.Read."),
                 Phrase("Grant the application permission Mail.Read with admin consent."),
+            )
+        if unreadable is not None:
+            return warned(
+                "newestUnreadable",
+                Phrase("The latest message cannot be read, an earlier one can: {why}", why=unreadable),
+                Phrase(
+                    "Nothing is wrong with the account. Open the message in Outlook; if it is needed and cannot be "
+                    "opened there either, have it sent again."
+                ),
+                {"empty": False, **finding_of(unreadable).facts},
             )
         if received is None:
             return passed(facts={"empty": False})
@@ -280,12 +347,32 @@ class MailboxChecks:
                 Phrase("Name a user with a mailbox that the application must not read."),
                 {**finding_of(error).facts, "user": user},
             )
+        unscoped = sorted(each for each in roles_in(self.claims) if each.startswith("Mail."))
+        if unscoped:
+            return failed(
+                "notRefused",
+                Phrase(
+                    "The application can read the mailbox of {user}: the token names {names}, granted in Entra for "
+                    "every mailbox. A scope of RBAC for Applications does not restrict that, and "
+                    "Test-ServicePrincipalAuthorization does not show it.",
+                    user=user,
+                    names=", ".join(unscoped),
+                ),
+                _SCOPE_ADVICE,
+                {"user": user, "unscoped": unscoped},
+            )
         return failed(
             "notRefused",
-            Phrase("The application can read the mailbox of {user}.", user=user),
-            _SCOPE_ADVICE,
-            {"user": user},
+            Phrase("The application can read the mailbox of {user}: the scope of its role includes it.", user=user),
+            Phrase(
+                "Take the mailbox out of the scope of the role assignment (Get-ManagementRoleAssignment, "
+                "Set-ManagementScope). A change takes 30 minutes to 2 hours to act."
+            ),
+            {"user": user, "unscoped": []},
         )
+
+    async def _located(self) -> str:
+        return await self._folders.locate(self._mailbox, self._folder)
 
     async def _look(self) -> GraphError | None:
         """Why the inbox does not open, None when it does; asked once.

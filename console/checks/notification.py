@@ -2,7 +2,7 @@
 
 import secrets
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -10,6 +10,7 @@ from typing import Final
 from console.checks.engine import Check, Finding, failed, finding_of, not_needed, passed, warned
 from graph.client import open_session
 from graph.errors import EndpointNotValidated, GraphError, SubscriptionExists
+from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.reach import Host, HostUnreached, Obstacle, answer_to_validation, encrypt
 from graph.subscriptions import GraphSubscription, SubscriptionClient, mail_resource
@@ -45,6 +46,20 @@ _OUT_OF_REACH: Final = frozenset(
 """What may be so for this machine only: many networks do not let their own hosts come back in."""
 
 
+_PORT: Final = Phrase(
+    "Correct the port in notification_url (443 where it names none), have the firewall let it in and the proxy listen "
+    "on it, and start the receiver (mail-importer run receiver)."
+)
+_NAMED: Final[Mapping[Obstacle, Phrase]] = {
+    Obstacle.NAME_UNKNOWN: Phrase(
+        "Correct the host name in notification_url, or publish it in the public DNS: Microsoft resolves it there."
+    ),
+    Obstacle.REFUSED: _PORT,
+    Obstacle.SILENT: _PORT,
+}
+"""Obstacles that are the same for Microsoft, and what to do about each."""
+
+
 class NotificationChecks:
     """The steps for the notification address.
 
@@ -53,7 +68,8 @@ class NotificationChecks:
         proxy: on the way there from here.
         subscriptions: of the account's application.
         mailbox: whose.
-        folder: the one to import from.
+        folder: the one to import from, as the account names it.
+        folders: finds it.
         ca_bundle: as the setting says.
         clock: aware time.
     """
@@ -66,6 +82,7 @@ class NotificationChecks:
         subscriptions: SubscriptionClient,
         mailbox: Mailbox,
         folder: str,
+        folders: MailFolders,
         ca_bundle: Path | None,
         clock: Callable[[], datetime],
     ) -> None:
@@ -74,6 +91,9 @@ class NotificationChecks:
         self._subscriptions = subscriptions
         self._mailbox = mailbox
         self._folder = folder
+        self._folders = folders
+        self._unreached: HostUnreached | None = None
+        """Why this machine does not reach the address, which Graph's refusal may not name."""
         self._ca_bundle = ca_bundle
         self._clock = clock
 
@@ -96,6 +116,7 @@ class NotificationChecks:
         except HostUnreached as unreached:
             if unreached.obstacle not in _OUT_OF_REACH:
                 raise
+            self._unreached = unreached
             return _out_of_reach(unreached)
 
     async def _shaken(self, host: Host) -> Finding:
@@ -132,6 +153,7 @@ class NotificationChecks:
         try:
             await Host(self._url, proxy=self._proxy, is_own=True).reach()
         except HostUnreached as unreached:
+            self._unreached = unreached
             return _out_of_reach(unreached)
         async with open_session(self._url, ca_bundle=self._ca_bundle, connect_seconds=5, read_seconds=10) as session:
             for path in PATHS:
@@ -149,7 +171,7 @@ class NotificationChecks:
         try:
             made = await self._made(self._url)
         except EndpointNotValidated as refused:
-            return _not_validated(self._url, refused)
+            return _not_validated(self._url, refused, self._unreached)
         except SubscriptionExists as exists:
             return _in_the_way(exists)
         try:
@@ -175,7 +197,7 @@ class NotificationChecks:
         notifications, lifecycle = (f"{url}{path}?{_MARK}={mark}" for path in PATHS)
         return await self._subscriptions.create(
             self._mailbox,
-            resource=mail_resource(self._mailbox.user_id, self._folder),
+            resource=mail_resource(self._mailbox.user_id, await self._folders.locate(self._mailbox, self._folder)),
             notification_url=notifications,
             lifecycle_url=lifecycle,
             client_state=f"{_MARK}.{mark}",
@@ -216,8 +238,21 @@ def _in_the_way(exists: SubscriptionExists) -> Finding:
     )
 
 
-def _not_validated(url: str, refused: EndpointNotValidated) -> Finding:
+def _not_validated(url: str, refused: EndpointNotValidated, unreached: HostUnreached | None) -> Finding:
     said = refused.detail.lower()
+    # An answer that Graph got says more than the silence that this machine meets.
+    answered = any(word in said for word in ("status code", "exactly match", "content type"))
+    if unreached is not None and unreached.obstacle in _NAMED and not answered:
+        return failed(
+            str(unreached.obstacle),
+            Phrase(
+                "Graph did not reach {url}, nor does this machine: {reason}",
+                url=url,
+                reason=finding_of(unreached).cause,
+            ),
+            _NAMED[unreached.obstacle],
+            finding_of(refused).facts,
+        )
     return failed(
         "endpointNotValidated",
         Phrase("Graph called {url} and did not get its validation token back: {said}.", url=url,

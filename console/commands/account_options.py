@@ -53,7 +53,13 @@ def account_options(*, adding: bool) -> list[click.Option]:
             help="Whether the certificate must chain to a trusted root; a self-signed one does not.",
             **default(True),
         ),
-        click.Option(["--folder"], callback=_text(450), help="The folder to import from.", **default("Inbox")),
+        click.Option(
+            ["--folder"],
+            callback=_text(450),
+            help="The folder to import from: a well-known name such as inbox, a path such as Inbox/Results as the "
+            "mailbox shows it in its language, or an id; 'accounts folders' lists them.",
+            **default("Inbox"),
+        ),
         click.Option(
             ["--after-import"],
             type=click.Choice(table.AFTER_IMPORT),

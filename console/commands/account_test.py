@@ -43,6 +43,7 @@ _DATABASE_SECONDS: Final = 10
     callback=lambda _context, _parameter, users: tuple(dict.fromkeys(each.strip() for each in users if each.strip())),
     help="Prove that this user's mailbox is refused to the application (object id or address; may be repeated).",
 )
+@click.option("--allow-shared", is_flag=True, help="A shared mailbox passes: it is meant to be one.")
 @click.option(
     "--report",
     "report_file",
@@ -51,7 +52,14 @@ _DATABASE_SECONDS: Final = 10
 )
 @click.option("--json", "in_json", is_flag=True, help="Print the steps as one object of JSON, for monitoring.")
 @pass_invocation
-def test(invocation: Invocation, name: str, denied: tuple[str, ...], report_file: Path | None, in_json: bool) -> None:
+def test(
+    invocation: Invocation,
+    name: str,
+    denied: tuple[str, ...],
+    allow_shared: bool,
+    report_file: Path | None,
+    in_json: bool,
+) -> None:
     """Test the settings of an account, step by step.
 
     From the certificate over proxy, sign-in, permissions and mailbox to the notification address and the database;
@@ -61,19 +69,21 @@ def test(invocation: Invocation, name: str, denied: tuple[str, ...], report_file
     with invocation.gateway() as engine:
         account = run_reading(engine, lambda connection: accounts.by_name(connection, name))
     candidate = Candidate(account.account_id, account.settings)
-    steps = _run(invocation, candidate, denied=denied, report_file=report_file, in_json=in_json)
+    steps = _run(
+        invocation, candidate, denied=denied, allow_shared=allow_shared, report_file=report_file, in_json=in_json
+    )
     bad = count(steps, Result.FAILED)
     if bad:
         raise failure(Phrase.counted("{n} check failed.", "{n} checks failed.", n=bad))
 
 
-def require_passed(invocation: Invocation, settings: AccountSettings) -> None:
-    """Test an account that is not in the database yet.
+def require_passed(invocation: Invocation, settings: AccountSettings, *, allow_shared: bool) -> None:
+    """Test an account that is not in the database yet. `allow_shared`: a shared mailbox passes.
 
     Raises:
         click.ClickException: a check failed.
     """
-    steps = _run(invocation, Candidate(None, settings))
+    steps = _run(invocation, Candidate(None, settings), allow_shared=allow_shared)
     bad = count(steps, Result.FAILED)
     if bad:
         raise failure(
@@ -86,6 +96,7 @@ def _run(
     candidate: Candidate,
     *,
     denied: Sequence[str] = (),
+    allow_shared: bool,
     report_file: Path | None = None,
     in_json: bool = False,
 ) -> list[Step]:
@@ -98,7 +109,9 @@ def _run(
         engine = open_engine(brief)
         try:
             await asyncio.to_thread(schema.require_current, engine)
-            async with opened_test(brief, engine, candidate, denied=denied, clock=invocation.clock) as opened:
+            async with opened_test(
+                brief, engine, candidate, denied=denied, allow_shared=allow_shared, clock=invocation.clock
+            ) as opened:
                 steps = await run_checks(
                     opened.checks,
                     on_begin=(lambda _check: nullcontext()) if in_json else shown.begun,

@@ -13,6 +13,7 @@ from console.commands import Invocation, account_names, account_test, as_stored,
 from console.commands.account_history import show_history
 from console.commands.account_lists import export, import_
 from console.commands.account_options import account_options, name_option
+from console.commands.folders import folders
 from console.operators import audited, author
 from console.output import Listing, Record, prints_data, tell, wrong_usage
 from console.settings import SettingsError
@@ -49,12 +50,21 @@ def accounts() -> None:
     ),
 )
 @click.option("--test", "tested", is_flag=True, help="Test it first as `accounts test` does; add it if nothing failed.")
+@click.option("--allow-shared", is_flag=True, help="With --test: a shared mailbox passes.")
 @pass_invocation
-def add(invocation: Invocation, /, tested: bool, **given: Any) -> None:  # noqa: ANN401  # the options, as click names them
+def add(
+    invocation: Invocation,
+    /,
+    tested: bool,
+    allow_shared: bool,
+    **given: Any,  # noqa: ANN401  # the options, as click names them
+) -> None:
     """Add an account, enabled at once."""
+    if allow_shared and not tested:
+        raise wrong_usage(Phrase("--allow-shared goes with --test."))
     settings = settings_of(given, invocation.clock())
     if tested:
-        account_test.require_passed(invocation, settings)
+        account_test.require_passed(invocation, settings, allow_shared=allow_shared)
     with invocation.gateway() as engine:
         run_writing(engine, lambda connection: table.add(connection, settings, now=invocation.clock(), author=author()))
     tell(Phrase("Account {name!r} is added and enabled.", name=settings.name))
@@ -248,6 +258,7 @@ def remove(invocation: Invocation, name: str) -> None:
 
 
 accounts.add_command(account_test.test)
+accounts.add_command(folders)
 accounts.add_command(export)
 accounts.add_command(import_)
 accounts.add_command(show_history)

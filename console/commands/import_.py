@@ -37,6 +37,7 @@ from db.engine import Database
 from db.mailbox_calls import MailboxCalls
 from db.messages import MessageStore
 from db.tables import GRAPH_ID_LENGTH
+from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from phrases import Phrase
@@ -205,13 +206,14 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
             work = OnDemandImport(reader, store, importer, trace, clock=clock, on_progress=on_progress)
             tally = Tally()
             mailbox = Mailbox.of(account.account_id, account.settings)
+            folder = await MailFolders(graph.client, reader, clock=clock).locate(mailbox, account.settings.folder)
             selection = _without_purged(order.selection, account)
             mail_filter = mail_filter_of(account.settings)
             async with audited(database, action="import", selection=str(order), clock=clock) as audit:
                 try:
                     await work.run(
                         mailbox,
-                        account.settings.folder,
+                        folder,
                         selection,
                         tally,
                         force=order.force,

@@ -23,6 +23,7 @@ from db import accounts
 from db.accounts import Account
 from db.engine import Database
 from db.mailbox_calls import MailboxCalls
+from graph.folders import MailFolders
 from graph.messages import MailReader
 from phrases import Phrase
 from subscriptions.findings import Findings, Item
@@ -93,10 +94,12 @@ async def _verified(
             calls = MailboxCalls(database, owner=process_name(), clock=invocation.clock)
             slots = await resources.enter_async_context(calls.kept())
             graph = await resources.enter_async_context(open_graph(invocation.settings, slots))
+            reader = MailReader(graph.client)
             verification = Verification(
                 database,
-                MailReader(graph.client),
+                reader,
                 queue,
+                MailFolders(graph.client, reader, clock=invocation.clock),
                 findings,
                 clock=invocation.clock,
                 on_progress=on_progress,

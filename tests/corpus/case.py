@@ -41,7 +41,7 @@ class Case:
     body: str = "Bonjour\r\n"
     body_type: str = "text"
     body_text: str | None = None
-    """Where it is HTML."""
+    """Where it is HTML, or inside of an attachment."""
     rows: tuple[Row, ...] = ()
     only_inline: bool = False
     type_name: str | None = None

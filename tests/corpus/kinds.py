@@ -48,6 +48,7 @@ CASES = (
             _base64("Content-Type: application/pkcs7-mime; smime-type=signed-data; name=smime.p7m", _SIGNED),
         ),
         body="",
+        body_text="Bonjour",
         rows=(
             Row("smime.p7m", _SIGNED, "application/pkcs7-mime"),
             Row(

@@ -17,6 +17,8 @@ from db.subscriptions import HeldSubscription
 from db.tables import account_settings, subscription_schedule
 from graph.certificates import FolderStore
 from graph.delta import DeltaReader
+from graph.folders import MailFolders
+from graph.messages import MailReader
 from graph.subscriptions import SubscriptionClient
 from receiver.app import Receiver
 from receiver.metrics import ReceiverMetrics
@@ -120,12 +122,14 @@ class Office:
         client = SubscriptionClient(world.graph, SharedBudget(database, clock=clock))
         survey = Survey(client, clock=clock)
         metrics = self.metrics
+        folders = MailFolders(world.graph, MailReader(world.graph), clock=clock)
         addresses = Addresses(f"{self.url}/notifications", f"{self.url}/lifecycle") if webhooks else None
         sweeps = SweepRules(interval=sweeping, webhooks=webhooks, most_waiting=self.most_waiting)
         keeper = Keeper(
             database,
             client,
             survey,
+            folders,
             addresses=addresses,
             sweeps=sweeps,
             keys=await world.keys(),
@@ -137,6 +141,7 @@ class Office:
             database,
             DeltaReader(world.graph, page_size=self.page_size),
             world.queue,
+            folders,
             rules=sweeps,
             clock=clock,
             random=random,

@@ -177,7 +177,7 @@ async def test_two_tasks_make_a_folder_once(world: World) -> None:
     """Of several processes the second finds what the first made: Graph refuses a name that is taken."""
     mailbox = world.new_mailbox("Laboratoire")
     finders = [MailFolders(world.graph, MailReader(world.graph), clock=world.clock) for _ in range(4)]
-    found = await asyncio.gather(*(each.folder_id(world.opened(mailbox), "A/B/C") for each in finders))
+    found = await asyncio.gather(*(each.folder_id(world.opened(mailbox), "A/B/C", make=True) for each in finders))
     assert set(found) == {folder_of(mailbox, "A", "B", "C").folder_id}
 
 
@@ -186,7 +186,7 @@ async def test_an_id_that_is_none_is_no_name(world: World) -> None:
     mailbox = world.new_mailbox("Laboratoire")
     folders = MailFolders(world.graph, MailReader(world.graph), clock=world.clock)
     with pytest.raises(FolderNotFound):
-        await folders.folder_id(world.opened(mailbox), "A" * 120)
+        await folders.folder_id(world.opened(mailbox), "A" * 120, make=True)
     assert world.calls(Operation.CREATE_FOLDER) == 0
 
 

@@ -517,6 +517,7 @@ async def test_changes_of_the_row_are_taken_up_within_seconds(office: Office) ->
     world = office.world
     mailbox = world.new_mailbox("Nord")
     results = mailbox.add_folder("Resultats").folder_id
+    year = mailbox.add_folder("2026", parent=mailbox.folders[results]).folder_id
     async with office.receiving(), office.managing():
         row = {
             "sAccountName": "Nord",
@@ -540,6 +541,9 @@ async def test_changes_of_the_row_are_taken_up_within_seconds(office: Office) ->
         await until(lambda: office.in_step(1))
         await change(office, account, sFolder=results)
         await until(lambda: [each.folder.folder_id for each in office.at_graph() if each.folder] == [results])
+        await until(lambda: office.in_step(1))
+        await change(office, account, sFolder="resultats/2026")
+        await until(lambda: [each.folder.folder_id for each in office.at_graph() if each.folder] == [year])
         await until(lambda: office.in_step(1))
         await change(office, account, dtRemoved=world.clock())
         await until(lambda: office.in_step(0))

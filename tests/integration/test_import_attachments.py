@@ -117,8 +117,9 @@ async def test_a_bomb_costs_its_own_unpacking_only(world: World) -> None:
     parts = await _parts(world)
     assert parts[0].content == bomb
     assert "more in it than is unpacked" in (parts[0].detail or "")
-    assert len(parts) == 3 + 10
-    assert "inside of 10 others" in (parts[-1].detail or "")
+    assert len(parts) == 3 + 200 + 1
+    assert parts[1].detail == parts[0].detail
+    assert (parts[-1].state, (parts[-1].detail or "")[:18]) == ("too_large", "Missing here: 101.")
 
 
 async def test_inline_pictures_come_where_graph_says_there_are_no_attachments(world: World) -> None:

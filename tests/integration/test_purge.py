@@ -11,6 +11,7 @@ from click.testing import Result
 from console.purging import Purged, PurgeOrder, Purging
 from db import accounts
 from graph.delta import DeltaPage, DeltaReader
+from graph.folders import MailFolders
 from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import FolderPage, MailReader
 from simulator.faults import FaultKind
@@ -94,7 +95,8 @@ async def compare(world: World, account: int, mail: MailReader) -> tuple[int, in
     """Missing and queued; in the folder and in the database."""
     found = await world.database.read(lambda connection: accounts.by_id(connection, [account]))
     with Findings() as findings:
-        verification = Verification(world.database, mail, world.queue, findings, clock=world.clock)
+        folders = MailFolders(world.graph, mail, clock=world.clock)
+        verification = Verification(world.database, mail, world.queue, folders, findings, clock=world.clock)
         tally = await verification.run(found[account], repair=True)
         assert not list(findings.missing())
         return tally.missing, tally.queued, tally.in_folder, tally.in_database

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, insert
 
 from db import accounts
 from db.tables import message
+from graph.folders import MailFolders
 from graph.listing import FolderItem
 from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import FolderPage, MailReader
@@ -51,10 +52,12 @@ async def compare(
 ) -> Compared:
     found = await world.database.read(lambda connection: accounts.by_id(connection, [account_id]))
     with Findings() as findings:
+        reader = mail or MailReader(world.graph)
         verification = Verification(
             world.database,
-            mail or MailReader(world.graph),
+            reader,
             world.queue,
+            MailFolders(world.graph, reader, clock=world.clock),
             findings,
             clock=world.clock,
             page_rows=page_rows,
@@ -320,8 +323,10 @@ async def test_memory_grows_neither_with_the_folder_nor_with_what_is_missing(
     await world.database.write(lambda connection: _fill(connection, account, rows, world.clock()))
     found = await world.database.read(lambda connection: accounts.by_id(connection, [account]))
     with Findings() as findings:
+        mail = _HugeFolder(size)
+        folders = MailFolders(world.graph, mail, clock=world.clock)
         verification = Verification(
-            world.database, _HugeFolder(size), world.queue, findings, clock=world.clock, page_rows=PAGE
+            world.database, mail, world.queue, folders, findings, clock=world.clock, page_rows=PAGE
         )
         tracemalloc.start()
         tally = await verification.run(found[account])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from processor.plain_text import LONGEST_READ, plain_text
+from processor.plain_text import LONGEST_LAID_OUT, LONGEST_READ, plain_text
 
 ROW = "<tr><td>Nitrate</td><td>3,2</td><td>mg/l</td></tr>"
 
@@ -91,3 +91,24 @@ def test_what_holds_no_text_is_no_trouble(html: str) -> None:
 
 def test_no_html_at_all_is_what_it_is() -> None:
     assert plain_text("5 < 6 & 7") == "5 < 6 & 7"
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<html><body>A</body></html>\n<html><body>B</body></html>", "A\nB"),
+        (
+            "<HTML><BODY>A</BODY></HTML ><HTML lang=de><HEAD><TITLE>T</TITLE></HEAD><BODY class=x>B</BODY></HTML>",
+            "A\n\nB",
+        ),
+        ("<html><body><p>A</p></body></html>\nDisclaimer <p>B</p>", "A\n\n\nDisclaimer\n\nB"),
+        ("<html><body>A</body></html><table><tr><td>b</td><td>c</td></tr></table>", "A\nb  c"),
+        ("<html><head><title>T</title></head></html>A", "A"),
+        ("Extern!<html><head><title>T</title></head><body>A</body></html>", "Extern!\nA"),
+        ("<body>A</body>B<body>C</body>", "A\nB\nC"),
+    ],
+)
+@pytest.mark.parametrize("padding", ["", f"<!--{'x' * LONGEST_LAID_OUT}-->"], ids=["laid-out", "bare"])
+def test_text_behind_the_end_of_a_document_is_text(html: str, text: str, padding: str) -> None:
+    """Gateways append notes, and programs join documents; a browser shows all of it."""
+    assert (plain_text(html + padding) or "").split() == text.split()

@@ -1,5 +1,6 @@
 """What is inside attachments: found byte for byte, below what it was in, and never more than is good for anybody."""
 
+import base64
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from db.messages import AttachmentRecord
 from processor.mapping import Texts
 from processor.unpacking import Unpacker, UnpackingBounds
-from tests.packed import chained, enveloped, mail, signed, tnef, tnef_file, tnef_mail
+from tests.packed import chained, enveloped, mail, signed, tnef, tnef_file, tnef_mail, tnef_text
 
 MEBIBYTE = 1024 * 1024
 
@@ -34,8 +35,9 @@ def _unpacked(*listed: AttachmentRecord, bounds: UnpackingBounds | None = None) 
         for row in rows[len(listed) :]:
             assert row.parent_position is not None
             assert row.parent_position < row.position
-            assert row.sha256 == hashlib.sha256(_bytes(row)).hexdigest()
             assert row.size == len(_bytes(row))
+            if row.state == "stored":
+                assert row.sha256 == hashlib.sha256(_bytes(row)).hexdigest()
         return [replace(row, content=_bytes(row)) for row in rows]
 
 
@@ -132,16 +134,79 @@ def test_a_mail_packed_by_outlook_is_looked_into() -> None:
     assert (rows[1].content, rows[3].content) == (inner, b"deep")
 
 
-@pytest.mark.parametrize("cut", [0, 3, 5, 6, 9, 41, 120, -1, -30])
-def test_a_damaged_winmail_stays_alone(cut: int) -> None:
+@pytest.mark.parametrize("cut", [0, 3, 5, 9, 41, 120])
+def test_a_winmail_in_which_nothing_is_whole_stays_alone(cut: int) -> None:
     """With the reason; the import goes on."""
-    stream = tnef(tnef_file("a.csv", b"a" * 50))[:cut]
-    rows = _unpacked(_listed(0, stream, "winmail.dat"))
-    if cut == 6:  # an empty stream is whole
-        assert rows[0].state_detail is None
-    else:
-        assert (rows[0].state_detail or "").startswith("Not unpacked. It is")
+    rows = _unpacked(_listed(0, tnef(tnef_file("a.csv", b"a" * 50))[:cut], "winmail.dat"))
+    assert (rows[0].state_detail or "").startswith("Not unpacked. It is")
     assert len(rows) == 1
+
+
+def test_what_is_whole_in_a_winmail_is_kept() -> None:
+    """Wherever it ends: each file that came whole is a row, and the original says that this is not all."""
+    contents = {"SHORT.TXT": b"a" * 30, "long.csv": b"b" * 30}
+    whole = tnef(tnef_file(None, contents["SHORT.TXT"]), tnef_file("long.csv", contents["long.csv"]))
+    found = set()
+    for cut in range(6, len(whole) - 2):
+        [original, *files] = _unpacked(_listed(0, whole[:cut], "winmail.dat"))
+        # Without its long name a file has the short one.
+        assert all(file.content == contents[file.file_name or ""] for file in files[:1])
+        assert all(file.content == contents["long.csv"] for file in files[1:])
+        found.add((len(files), original.state_detail is not None))
+    # Where it ends between two files, nothing tells of the second.
+    assert found == {(0, False), (0, True), (1, True), (1, False), (2, True), (2, False)}
+
+
+def test_sums_and_what_follows_the_end_cost_nothing() -> None:
+    """Programs write wrong sums of bytes, leave the last out, and append ends of lines."""
+    whole = tnef(tnef_file("a.csv", b"abc"))
+    wrong = whole[:-2] + b"\xff\xff"
+    for stream, detail in (
+        (whole[:-2], None),
+        (wrong, None),
+        (whole + b"\r\n", "Unpacked in part. It is damaged or cut off: 2 bytes at its end cannot be read."),
+        (whole + bytes(900), "Unpacked in part. It is damaged or cut off: 900 bytes at its end cannot be read."),
+    ):
+        [original, file] = _unpacked(_listed(0, stream, "winmail.dat"))
+        assert (file.file_name, file.content, original.state_detail) == ("a.csv", b"abc", detail)
+
+
+@pytest.mark.parametrize(
+    ("code_page", "name"),
+    [(1252, "Prüfbericht €.csv"), (1251, "Вода.csv"), (932, "水質①.csv"), (65001, "测.csv"), (28592, "Kraków.csv")],
+)
+def test_names_of_eight_bits_are_of_the_code_page(code_page: int, name: str) -> None:
+    """That the stream states (attOemCodepage), wherever in it."""
+    charset = {65001: "utf-8", 28592: "iso8859-2"}.get(code_page, f"cp{code_page}")
+    [_, file] = _unpacked(
+        _listed(0, tnef(tnef_file(None, b"x", title=name.encode(charset)), code_page=code_page), "winmail.dat")
+    )
+    assert file.file_name == name
+
+
+_HTML = "<p>Grüße: 42 mg/l</p>"
+_ENCAPSULATED = rb"Gr\'fc\'dfe: {\*\htmltag84 <b>}42\htmlrtf \b x\htmlrtf0  mg/l"
+_RICH = rb"{\rtf1\ansi\ansicpg1252\fromhtml1 {\*\htmltag64 <p>}" + _ENCAPSULATED + b"}"
+
+
+def _uncompressed(content: bytes) -> bytes:
+    return len(content).to_bytes(4, "little") * 2 + b"MELA" + bytes(4) + content
+
+
+@pytest.mark.parametrize(
+    "bodies",
+    [
+        pytest.param({"html": _HTML.encode("cp1252")}, id="html"),
+        pytest.param({"html": _HTML.encode("cp1252"), "plain": b"poorer\0", "body": b"poorer"}, id="html-first"),
+        pytest.param({"plain": "Grüße: 42 mg/l\0".encode("cp1252"), "rtf": _uncompressed(_RICH)}, id="plain"),
+        pytest.param({"body": "Grüße: 42 mg/l".encode("cp1252")}, id="body"),
+        pytest.param({"rtf": _uncompressed(_RICH)}, id="rtf"),
+    ],
+)
+def test_the_text_in_a_winmail_is_the_text_of_the_mail(bodies: dict[str, bytes]) -> None:
+    """In whichever form Outlook wrote it, the richest first."""
+    [original] = _unpacked(_listed(0, tnef(tnef_text(**bodies)), "winmail.dat"))
+    assert (original.wrapped_text, original.state_detail) == ("Grüße: 42 mg/l", None)
 
 
 @pytest.mark.parametrize("kind", ["application/pkcs7-mime; smime-type=signed-data", "application/x-pkcs7-mime", None])
@@ -180,6 +245,61 @@ def test_what_cannot_be_opened_is_kept_and_says_so(make: Callable[[], bytes], to
     assert (original.state, original.content, original.state_detail) == ("stored", content, told)
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_signed_text_is_the_text_of_the_mail(times: int) -> None:
+    """Exchange shows none of it; however often it is signed. Of an attached mail it is not."""
+    inner = b"Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\r\npoorer\r\n--b\r\n"
+    inner += b"Content-Type: text/html; charset=iso-8859-1\r\n\r\n<p>Gr\xfc\xdfe</p>\r\n--b--\r\n"
+    wrapped = signed(inner)
+    for _ in range(times - 1):
+        head = b"Content-Type: application/pkcs7-mime; name=smime.p7m\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        wrapped = signed(head + base64.encodebytes(wrapped))
+    rows = _unpacked(_listed(0, wrapped, "smime.p7m"), _item(1, mail("Attached", ("a", b"a"))))
+    assert [row.wrapped_text for row in rows[:2]] == ["Grüße", None]
+    assert all(row.wrapped_text is None for row in rows[2:])
+
+
+@pytest.mark.parametrize(
+    ("name", "inner", "kind"),
+    [
+        ("IT001_0042.xml", b'<?xml version="1.0"?><a/>', "text/xml"),
+        ("Messwerte.pdf", b"%PDF-1.7\n...", "application/pdf"),
+        ("Archiv.zip", b"PK\x03\x04...", "application/zip"),
+        ("Notiz vom 3. Mai.txt", b"Date: heute\nSubject: Blei\n\n42 mg/l", "text/plain"),
+        ("leer.txt", b"", "text/plain"),
+    ],
+)
+def test_a_signed_document_is_a_file(name: str, inner: bytes, kind: str) -> None:
+    """Under its own name, whatever it is; also signed twice, and as the text that some programs make of it."""
+    once = signed(inner)
+    armoured = b"-----BEGIN PKCS7-----\n" + base64.encodebytes(once) + b"-----END PKCS7-----\n"
+    for rows in (_unpacked(_listed(0, once, f"{name}.p7m")), _unpacked(_listed(0, armoured, f"{name}.P7M"))):
+        [_, file] = rows
+        assert (file.file_name, file.content, file.content_type) == (name, inner, kind)
+        assert (file.kind, file.item_type, file.origin, file.parent_position) == ("file", None, "smime", 0)
+    [_, outer, file] = _unpacked(_listed(0, signed(once), f"{name}.p7m.p7m"))
+    assert (outer.file_name, file.file_name, file.content) == (f"{name}.p7m", name, inner)
+
+
+def test_a_signed_document_without_a_name_is_told_by_its_beginning() -> None:
+    """As `smime.p7m` says nothing of it."""
+    [_, file] = _unpacked(_listed(0, signed(b"%PDF-1.4"), "smime.p7m"))
+    assert (file.file_name, file.kind, file.content_type) == (None, "file", "application/pdf")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("weiter.eml", "application/octet-stream"), ("W.EML", None), ("x", "message/rfc822"), (None, "message/global")],
+)
+def test_a_mail_that_is_attached_as_a_file_is_opened(name: str | None, kind: str | None) -> None:
+    """Like an attached item; what is only called so says that it is none."""
+    record = replace(_listed(0, mail("Inner", ("a.csv", b"1;2")), kind=kind), file_name=name)
+    [original, file] = _unpacked(record)
+    assert (file.file_name, file.content, file.origin, original.kind) == ("a.csv", b"1;2", "item", "file")
+    [only] = _unpacked(_listed(0, b"\x00\x01", "a.eml"))
+    assert only.state_detail == "Not unpacked. It is called a mail and is none."
+
+
 def test_rows_of_several_attachments_count_on_after_the_listed_ones() -> None:
     """Graph's order comes first; parents stand before their children."""
     rows = _unpacked(
@@ -198,30 +318,49 @@ def test_nesting_ends_somewhere() -> None:
     assert b"deep.txt" in (rows[-1].content if isinstance(rows[-1].content, bytes) else b"")
 
 
+@pytest.mark.parametrize("count", [199, 200, 201, 700])
+def test_the_first_two_hundred_are_rows_and_one_row_counts_the_rest(count: int) -> None:
+    """Of all parts of the message, wherever they are; the mail is stored whole in any case."""
+    bomb = mail("Bomb", *((f"{number}.txt", b"12345") for number in range(count)))
+    [original, *rows] = _unpacked(_item(0, bomb))
+    assert [row.file_name for row in rows[:200]] == [f"{number}.txt" for number in range(min(count, 200))]
+    if count <= 200:
+        assert (len(rows), original.state_detail) == (count, None)
+        return
+    [missing] = rows[200:]
+    assert (missing.state, missing.sha256, missing.parent_position) == ("too_large", None, 0)
+    said = f"Missing here: {count - 200}. Of one message at most 200 are unpacked, of 16 MB together."
+    assert missing.state_detail == said
+    assert original.state_detail == "Unpacked in part. There is more in it than is unpacked of one message."
+
+
 @pytest.mark.parametrize(
-    "bounds",
-    [UnpackingBounds(rows=5), UnpackingBounds(total_bytes=25)],
+    ("bounds", "first"),
+    [
+        (UnpackingBounds(rows=5), ["0.txt", "1.txt", "2.txt", "3.txt"]),
+        (UnpackingBounds(total_bytes=11), ["0.txt", "1.txt"]),
+    ],
     ids=["rows", "bytes"],
 )
-def test_a_bomb_is_stored_and_not_unpacked(bounds: UnpackingBounds) -> None:
-    """Nothing of it, with the reason; what is beside it is unpacked as far as there is room."""
+def test_what_has_no_room_is_counted_once_for_all(bounds: UnpackingBounds, first: list[str]) -> None:
+    """Those that come first have rows, and the attachments that were not unpacked to the end say so."""
     bomb = mail("Bomb", *((f"{number}.txt", b"12345") for number in range(6)))
     rows = _unpacked(
-        _item(0, mail("Good", ("a.txt", b"a"))), _item(1, bomb), _item(2, mail("Too", ("b", b"b"))), bounds=bounds
+        _item(0, mail("Good", ("a.txt", b"a"))), _item(1, bomb), _item(2, mail("Too", ("b.txt", b"bb"))), bounds=bounds
     )
-    assert _tree(rows[3:]) == [("a.txt", 0, "item", "file"), ("b", 2, "item", "file")]
-    assert rows[1].content == bomb
-    assert rows[1].state_detail == "Not unpacked: there is more in it than is unpacked of one message."
-    assert (rows[0].state_detail, rows[2].state_detail) == (None, None)
+    assert [row.file_name for row in rows[3:]] == ["a.txt", *first, None]
+    assert (rows[-1].parent_position, rows[-1].state) == (1, "too_large")
+    assert (rows[-1].state_detail or "").startswith(f"Missing here: {6 - len(first) + 1}. ")
+    assert [row.state_detail is None for row in rows[:3]] == [True, False, False]
 
 
 @pytest.mark.timeout(30)
 def test_a_mail_of_countless_parts_costs_little_time() -> None:
-    """Others wait for their turn meanwhile."""
+    """Others wait for their turn meanwhile: beyond 10,000 they are not counted."""
     part = b"--b\r\nContent-Type: text/x\r\n\r\nx\r\n"
     raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part * 200_000
-    [row] = _unpacked(_item(0, raw))
-    assert row.state_detail == "Not unpacked. It has more than 500 parts."
+    rows = _unpacked(_item(0, raw))
+    assert (len(rows), (rows[-1].state_detail or "")[:31]) == (202, "Missing here: 10,000 or more. O")
 
 
 def test_what_is_too_large_to_be_unpacked_says_so() -> None:

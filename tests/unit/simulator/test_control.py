@@ -1,6 +1,8 @@
 """The simulator as a process: its ready-made world, and the control API (over real sockets)."""
 
 import asyncio
+import base64
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import aiohttp
 import pytest
 
 from simulator.calls import Operation
+from simulator.contents import HeldContent
 from simulator.control_client import ControlRefused, SimulatorControl
 from simulator.faults import Fault, FaultKind
 from simulator.mailboxes import Mailbox, MailboxState
@@ -89,6 +92,34 @@ async def test_raw_mail_is_delivered(sim: Simulator, mailbox: Mailbox, control: 
         body = {"mailbox": mailbox.address, "mime": "é"}
         async with session.post(f"{sim.url}/simulator/mail", json=body) as response:
             assert (response.status, await response.json()) == (400, {"error": "mime is not base64"})
+
+
+async def test_large_mail_is_delivered(sim: Simulator, mailbox: Mailbox, control: SimulatorControl) -> None:
+    """Exchange Online takes 150 MB; calls of Graph itself take less."""
+    content = bytes(range(256)) * (5 * 4096)
+    head = b"Content-Type: application/octet-stream; name=foto.jpg\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    message = mailbox.message(await control.deliver_mime(mailbox.address, head + base64.encodebytes(content)))
+    assert message is not None
+    [file] = message.attachments
+    assert (file.attachment.name, file.attachment.content) == ("foto.jpg", HeldContent(content))
+    too_large = io.BytesIO(bytes(5 * 1024 * 1024))
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting(sim.ca_file))) as session,
+        session.post(f"{sim.url}/v1.0/subscriptions", data=too_large) as response,
+    ):
+        assert response.status == 413
+
+
+@pytest.mark.parametrize("level", ["mixed", "alternative", "related"])
+async def test_mail_of_any_depth_is_delivered(mailbox: Mailbox, control: SimulatorControl, level: str) -> None:
+    """With as many parts in one another as there may be: beyond some hundreds they are one."""
+    head = "Content-Type: multipart/{level}; boundary=b{number}\r\n\r\n--b{number}\r\n"
+    for count in (100, 3_000):
+        raw = "".join(head.format(level=level, number=number) for number in range(count)) + "\r\nBonjour\r\n"
+        message = mailbox.message(await control.deliver_mime(mailbox.address, raw.encode()))
+        assert message is not None
+        assert (message.letter.body.strip() == "Bonjour") == (count == 100)
+        assert len(message.attachments) == (count != 100)
 
 
 async def test_a_certificate_in_uploads_opens_the_ready_made_application(

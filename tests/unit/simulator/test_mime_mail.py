@@ -12,11 +12,11 @@ from simulator.letters import mime
 from simulator.mailboxes import Mailbox
 from simulator.mime_mail import letter_from
 from simulator.simulator import Simulator
-from tests.corpus import characters, kinds, names, structures
+from tests.corpus import characters, kinds, lenient, names, structures
 from tests.corpus.case import Case, mail, multipart
 
 MessageUrl = Callable[..., Any]
-CASES = (*characters.CASES, *names.CASES, *structures.CASES, *kinds.CASES)
+CASES = (*characters.CASES, *names.CASES, *structures.CASES, *kinds.CASES, *lenient.CASES)
 
 
 async def _get(graph: aiohttp.ClientSession, url: Any) -> dict[str, Any]:  # noqa: ANN401  # as the fixture makes it

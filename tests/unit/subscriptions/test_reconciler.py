@@ -1,5 +1,6 @@
 """What Graph has against what is held: vanished and surplus."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -51,6 +52,14 @@ def test_what_nobody_holds_or_is_about_to_hold_is_surplus(name: str, resource: s
     """Account 1 holds s-1, account 2 nothing yet."""
     listed = _listed(name, resource)
     assert surplus([listed], {"s-1"}, [_account(2)]) == ([listed] if is_surplus else [])
+
+
+def test_what_is_on_the_mailbox_of_an_account_whose_folder_is_a_path_is_left_alone() -> None:
+    """The id of the folder is not known yet: the subscription may be the one that was just made."""
+    account = _account(2)
+    account = replace(account, settings=replace(account.settings, folder="Inbox/Results"))
+    made = _listed("s-x", f"users/u-2/mailFolders/{'A' * 120}/messages")
+    assert surplus([made, _listed("s-y", _resource(9))], set(), [account]) == [_listed("s-y", _resource(9))]
 
 
 def test_a_folder_change_makes_the_old_one_surplus_only_when_it_is_held_no_more() -> None:

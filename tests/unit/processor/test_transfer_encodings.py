@@ -1,0 +1,58 @@
+"""What is encoded for its way, and not quite as it should be."""
+
+import base64
+import binascii
+
+import pytest
+
+from processor.transfer_encodings import NotDecodable, decode, decode_base64, encoding_name
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("base64 ", "base64"),
+        ("BASE-64;", "base64"),
+        ('"base64" (really (yes))', "base64"),
+        ("Quoted Printable", "quoted-printable"),
+        ("x-uue", "uuencode"),
+        ("7bit (not base64)", None),
+        ("binary", None),
+        ("", None),
+    ],
+)
+def test_encodings_are_known_in_every_spelling(value: str, name: str | None) -> None:
+    """With blanks, comments, quotes, in any letter case."""
+    assert encoding_name(value) == name
+
+
+@pytest.mark.parametrize(
+    ("data", "content"),
+    [
+        (b"c2Vuc29yO3ZhbHVlDQpBOzENCkI7Mg0KQ", b"sensor;value\r\nA;1\r\nB;2\r\n"),
+        (b"c2Vu\r\n c29y\r\n", b"sensor"),
+        (b"c2Vuc=29y", b"sensor"),
+        (b"c2Vuc29", b"senso"),
+        (b"YQ==Yg==", b"ab"),
+        (b"w6l0\n*!w6k\n", "été".encode()),
+        (base64.encodebytes(bytes(range(256)) * 20).replace(b"\n", b"\r\n!", 3), bytes(range(256)) * 20),
+        (b" \r\n", b""),
+    ],
+)
+def test_stray_characters_are_passed_over(data: bytes, content: bytes) -> None:
+    """As mail programs do."""
+    assert decode_base64(data) == content
+
+
+@pytest.mark.parametrize("data", [b"sensor;value\nA;1\n", b"hello world, here I am", b"A", b"\xff\xfe"])
+def test_what_is_something_else_is_not_decoded(data: bytes) -> None:
+    """It is kept as it is, and the row says so."""
+    with pytest.raises(NotDecodable):
+        decode_base64(data)
+
+
+def test_uuencode_is_decoded() -> None:
+    """Between its first line and its last."""
+    content = bytes(range(256))
+    lines = b"".join(binascii.b2a_uu(content[start : start + 45]) for start in range(0, 256, 45))
+    assert decode(b"Hello\n\nbegin 644 a.bin\n" + lines + b"`\nend\nBye\n", "uuencode") == content
