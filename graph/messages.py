@@ -1,7 +1,7 @@
 """Messages and attachments of a mailbox (graph.md section 7)."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -137,12 +137,15 @@ class MailReader:
     def __init__(self, client: GraphClient) -> None:
         self._client = client
 
-    async def message(self, mailbox: Mailbox, message_id: str, *, with_headers: bool = False) -> dict[str, Any]:
+    async def message(
+        self, mailbox: Mailbox, message_id: str, *, with_headers: bool = False, files: ExitStack | None = None
+    ) -> dict[str, Any]:
         """The message as it is now: MESSAGE_FIELDS, and what EXTENDED_PROPERTIES asks for.
 
         The latter stands in `singleValueExtendedProperties`.
 
-        `with_headers`: `internetMessageHeaders` as well. The body is as it was sent, script included.
+        `with_headers`: `internetMessageHeaders` as well. The body is as it was sent, script included; with `files` a
+        long one is a LongText, and its file is closed by them.
 
         Any field may be absent or null (graph.md section 7), but not all of them.
 
@@ -155,7 +158,9 @@ class MailReader:
         params = {"$select": fields, "$expand": EXTENDED_PROPERTIES}
         path = message_path(mailbox, message_id)
         try:
-            found = object_in(await self._client.request(mailbox, "GET", path, params=params, headers=_AS_SENT))
+            found = object_in(
+                await self._client.request(mailbox, "GET", path, params=params, headers=_AS_SENT, files=files)
+            )
         except (ItemGone, MailboxNotFound) as error:
             raise await self._judged(mailbox, error) from error
         _check_id(found, message_id, mailbox)
@@ -168,11 +173,13 @@ class MailReader:
             )
         return found
 
-    async def attachments(self, mailbox: Mailbox, message_id: str, *, with_content: bool) -> list[dict[str, Any]]:
+    async def attachments(
+        self, mailbox: Mailbox, message_id: str, *, with_content: bool, files: ExitStack | None = None
+    ) -> list[dict[str, Any]]:
         """All attachments of a message, in Graph's order.
 
-        With content every file comes whole, as base64 in `contentBytes`: for small mails only, one answer is as large
-        as the mail. Without: the fields of ATTACHMENT_FIELDS and `@odata.type`.
+        With content every file comes whole, as base64 in `contentBytes`, a large one with `files` as a LongText: one
+        answer is as large as the mail, so for small mails only. Without: ATTACHMENT_FIELDS and `@odata.type`.
 
         Raises:
             ItemGone: the message is not there (any more).
@@ -185,7 +192,7 @@ class MailReader:
         try:
             while url not in seen:
                 seen.add(url)
-                page = object_in(await self._client.request(mailbox, "GET", url, params=params))
+                page = object_in(await self._client.request(mailbox, "GET", url, params=params, files=files))
                 found.extend(map(object_in, entries_in(page, mailbox)))
                 link = link_in(page, "@odata.nextLink")
                 if link is None:

@@ -8,7 +8,7 @@ import asyncio
 import base64
 import hashlib
 import mimetypes
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -18,6 +18,7 @@ from db.messages import AttachmentRecord
 from graph.errors import NOT_THE_CONTENT, GraphError, GraphUnavailable, ItemCorrupt, ItemGone, RequestRejected
 from graph.mailbox import Mailbox
 from graph.messages import PAGES_OF_PROXIES, MailReader
+from longtext import LongText
 from phrases import Phrase
 from processor.errors import MessageChanged
 from processor.file_names import FileNames, extension_for
@@ -26,6 +27,11 @@ from processor.spool import IN_MEMORY, Spool
 from processor.unpacking import Unpacker, is_packed
 
 _IN_ONE_ANSWER: Final = 3 * 1024 * 1024
+_HELD_TOGETHER: Final = 4 * 1024 * 1024
+"""Bytes of the attachments of one message that are in memory; what is beyond waits in files, but for small ones."""
+_ALWAYS_HELD: Final = 32 * 1024
+"""Bytes of an attachment for which there is no file: a message may have hundreds, and files are few."""
+_BASE64_BLOCK: Final = 192 * 1024
 _MEGABYTE: Final = 1024 * 1024
 _BEGINS_AS: Final = ((b"BEGIN:VCALENDAR", "event"), (b"BEGIN:VCARD", "contact"))
 _BEFORE_THE_BEGINNING: Final = b"\xef\xbb\xbf \t\r\n"
@@ -73,6 +79,17 @@ class _Content:
     head: bytes
 
 
+def bytes_in_memory(size: int | None) -> int:
+    """The memory that the attachments of a message of that size take at most, until they are in the database.
+
+    Of a small message all of it: once as text, once decoded, once on its way into the database. Of a larger one what is
+    held beside its temporary files.
+    """
+    if size is not None and size <= _IN_ONE_ANSWER:
+        return 3 * size
+    return 2 * _HELD_TOGETHER
+
+
 class AttachmentFetcher:
     """Fetches all attachments of one message, and unpacks them."""
 
@@ -105,7 +122,7 @@ class AttachmentFetcher:
             MessageChanged: there are other attachments now than those that were listed.
             GraphError
         """
-        listed, whole = await self._listed(mailbox, message_id, message)
+        listed, whole = await self._listed(mailbox, message_id, message, files)
         if not listed and message.get("hasAttachments") is True:
             return _named([_missing(mailbox, is_last=last_attempt)])
         order = _Order(
@@ -117,12 +134,14 @@ class AttachmentFetcher:
                 rows = await asyncio.to_thread(self._unpacker.unpacked, rows, files, texts)
         return _named(rows)
 
-    async def _listed(self, mailbox: Mailbox, message_id: str, message: Json) -> tuple[list[Json], bool]:
+    async def _listed(
+        self, mailbox: Mailbox, message_id: str, message: Json, files: ExitStack
+    ) -> tuple[list[Json], bool]:
         """What Graph lists, and whether with all there is to say of each."""
         size = size_of(message)
         if size is not None and size <= _IN_ONE_ANSWER:
             try:
-                return await self._reader.attachments(mailbox, message_id, with_content=True), True
+                return await self._reader.attachments(mailbox, message_id, with_content=True, files=files), True
             except (ItemCorrupt, GraphUnavailable) as exc:
                 if isinstance(exc, GraphUnavailable) and exc.status not in _MAYBE_ONE_OF_THEM:
                     raise
@@ -150,6 +169,7 @@ class _Order:
         self._ids = {entry.get("id") for entry in listed}
         self._limits = limits
         self._left = limits.message_mb * _MEGABYTE
+        self._held = 0
         self._files = files
         self._whole = whole
         self._last_attempt = last_attempt
@@ -193,21 +213,35 @@ class _Order:
 
     async def _content(self, kind: str, entry: Json) -> tuple[_Content, str | None]:
         """The bytes; and what is odd about their number, although they are believed."""
-        differs, inline_bytes = None, _decoded(entry) if kind == "file" else None
-        if inline_bytes is not None and _is_whole(entry, len(inline_bytes)):
-            self._check_size(len(inline_bytes))
-            digest = hashlib.sha256(inline_bytes).hexdigest()
-            content = _Content(inline_bytes, len(inline_bytes), digest, inline_bytes[:_HEAD_BYTES])
-        else:
-            with ExitStack() as own:
+        differs = None
+        with ExitStack() as own:
+            stated = await self._stated(entry, own) if kind == "file" else None
+            if stated is not None and _is_whole(entry, stated.size):
+                content = stated
+            else:
                 content = await self._streamed(kind, entry, own)
                 if kind == "item" and content.head.lstrip(_BEFORE_THE_BEGINNING).startswith(_NO_ITEM):
                     raise _not_the_content(self._mailbox, "what begins like a page or an error of a proxy")
                 if kind == "file" and not _is_whole(entry, content.size):
-                    differs = await self._odd_size(entry, content.size, inline_bytes)
-                self._files.push(own.pop_all())
+                    differs = await self._odd_size(entry, content.size, None if stated is None else stated.size)
+            self._files.push(own.pop_all())
         self._left -= content.size
+        self._held += content.size if isinstance(content.held, bytes) else 0
         return content, differs
+
+    async def _stated(self, entry: Json, files: ExitStack) -> _Content | None:
+        """The bytes that came with the list; None where there are none, or no base64: they can be had by themselves."""
+        encoded = entry.pop("contentBytes", None)
+        if isinstance(encoded, LongText):
+            pieces = _decoded_pieces(encoded)
+        elif isinstance(encoded, str):
+            pieces = _one_piece(encoded)
+        else:
+            return None
+        try:
+            return await self._received(pieces, files)
+        except ValueError:  # not base64, or not even ASCII
+            return None
 
     async def _streamed(self, kind: str, entry: Json, files: ExitStack) -> _Content:
         may_be = _may_be(entry) if kind == "file" else ()
@@ -215,22 +249,25 @@ class _Order:
         async with asked as pieces:
             return await self._received(pieces, files)
 
-    async def _odd_size(self, entry: Json, size: int, inline_bytes: bytes | None) -> str:
+    async def _odd_size(self, entry: Json, size: int, stated: int | None) -> str:
         """What to say of a file that is not as long as Graph lists it; asked for in both ways it is the same, or else.
 
         Raises:
             GraphUnavailable: it was cut off, or something else came in its place; on the last attempt it is believed.
         """
-        if inline_bytes is None and size <= IN_MEMORY:
-            inline_bytes = _decoded(await self._reader.attachment(self._mailbox, self._message_id, _id_of(entry)))
+        if stated is None and size <= IN_MEMORY:
+            with ExitStack() as own:
+                details = await self._reader.attachment(self._mailbox, self._message_id, _id_of(entry))
+                again = await self._stated(details, own)
+                stated = None if again is None else again.size
         differs = f"SizeDiffers: Graph lists {_whole(entry.get('size'))} bytes, and gives {size}."
-        if self._last_attempt or (inline_bytes is not None and len(inline_bytes) == size):
+        if self._last_attempt or stated == size:
             return differs
         raise _not_the_content(self._mailbox, f"{size} bytes where it lists {_whole(entry.get('size'))}")
 
     async def _received(self, pieces: AsyncIterator[bytes], files: ExitStack) -> _Content:
         digest = hashlib.sha256()
-        spool, head = Spool(files), b""
+        spool, head = Spool(files, in_memory=self._room), b""
         async for piece in pieces:
             self._check_size(spool.size + len(piece))
             digest.update(piece)
@@ -238,6 +275,11 @@ class _Order:
                 head = (head + piece)[:_HEAD_BYTES]
             await spool.add(piece)
         return _Content(await spool.held(), spool.size, digest.hexdigest(), head)
+
+    @property
+    def _room(self) -> int:
+        """Bytes of the next attachment that may stay in memory."""
+        return max(_ALWAYS_HELD, min(IN_MEMORY, _HELD_TOGETHER - self._held))
 
     def _check_size(self, size: int) -> None:
         if size > self._limits.attachment_mb * _MEGABYTE:
@@ -368,14 +410,16 @@ def said_by_graph(exc: GraphError) -> str:
     return ": ".join(filter(None, (exc.code or f"HTTP {exc.status}", exc.detail)))
 
 
-def _decoded(entry: Json) -> bytes | None:
-    content = entry.get("contentBytes")
-    if not isinstance(content, str):
-        return None
-    try:
-        return base64.b64decode(content, validate=True)
-    except ValueError:  # not base64, or not even ASCII
-        return None  # its raw bytes can be had by themselves
+async def _decoded_pieces(encoded: LongText) -> AsyncGenerator[bytes]:
+    """Raises ValueError where it is no base64."""
+    for block in encoded.blocks(_BASE64_BLOCK):
+        yield base64.b64decode(block, validate=True)
+        await asyncio.sleep(0)
+
+
+async def _one_piece(encoded: str) -> AsyncGenerator[bytes]:
+    """Raises ValueError where it is no base64."""
+    yield base64.b64decode(encoded, validate=True)
 
 
 def _whole(value: object) -> int:

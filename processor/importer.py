@@ -17,15 +17,18 @@ from db.tables import GRAPH_ID_LENGTH
 from graph.errors import ItemGone
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
+from longtext import LongText
 from phrases import Phrase
 from processor.addresses import with_smtp_addresses
-from processor.attachments import AttachmentFetcher, AttachmentLimits
+from processor.attachments import AttachmentFetcher, AttachmentLimits, bytes_in_memory
+from processor.byte_budget import ByteBudget
 from processor.errors import Unprocessable
-from processor.filters import LeftOut, MailFilter
+from processor.filters import Facts, LeftOut, MailFilter
 from processor.headers import NAMES, Kept
 from processor.mapping import Json, Texts, facts_of, files_among, message_record, seen_record
+from processor.originals import IN_MEMORY as ORIGINAL_IN_MEMORY
 from processor.originals import OriginalFetcher
-from processor.plain_text import LONGEST_LAID_OUT, LONGEST_READ, plain_text
+from processor.plain_text import LONGEST_READ, long_plain_text, plain_text
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -132,6 +135,7 @@ class Importer:
         limits: AttachmentLimits | None = None,
         keep_mime: bool = False,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        budget: ByteBudget | None = None,
     ) -> None:
         """`headers`: which internet headers are kept. `keep_mime`: the original of each message, too."""
         limits = limits or AttachmentLimits()
@@ -142,8 +146,9 @@ class Importer:
         self._originals = OriginalFetcher(reader, limit_mb=limits.message_mb) if keep_mime else None
         self._clock = clock
         self._sleep = sleep
-        # One large body at a time: it takes several times its length in memory.
-        self._large_body = asyncio.Lock()
+        # One long body at a time: it takes seconds, and a thread that others could have.
+        self._long_body = asyncio.Lock()
+        self._budget = budget or ByteBudget()
 
     async def run(
         self,
@@ -171,10 +176,40 @@ class Importer:
             GraphError, MessageChanged, Unprocessable, MessageRefused, DatabaseUnavailable: nothing was written.
         """
         progress = progress or Progress()
-        try:
-            message = await self._fetch(mailbox, message_id)
-        except ItemGone:
-            return Outcome(Result.GONE)
+        with ExitStack() as files:
+            try:
+                return await self._run(
+                    mailbox,
+                    message_id,
+                    files,
+                    progress,
+                    correlation=correlation,
+                    mail_filter=mail_filter,
+                    replacing=replacing,
+                    even_copy=even_copy,
+                    then=then,
+                    last_attempt=last_attempt,
+                    without_original=without_original,
+                )
+            except ItemGone:
+                return Outcome(Result.GONE)
+
+    async def _run(
+        self,
+        mailbox: Mailbox,
+        message_id: str,
+        files: ExitStack,
+        progress: Progress,
+        *,
+        correlation: str,
+        mail_filter: MailFilter | None,
+        replacing: bool,
+        even_copy: bool,
+        then: str | None,
+        last_attempt: bool,
+        without_original: bool,
+    ) -> Outcome:
+        message = await self._fetch(mailbox, message_id, files)
         shown = Texts()
         progress.internet_message_id = shown.take(message.get("internetMessageId"))
         progress.subject = shown.take(message.get("subject"))
@@ -185,21 +220,19 @@ class Importer:
         if mail_filter is not None and mail_filter.needs_sender(facts):
             log.warning("sender_without_smtp_address", detail="Filters of senders let it in.")
         texts = Texts()
-        with ExitStack() as files:
-            try:
-                attachments: list[AttachmentRecord] = []
-                if facts.has_attachments is not False:
-                    attachments = await self._attachments.fetch(
-                        mailbox, message_id, message, files, texts, last_attempt=last_attempt
-                    )
-                if mail_filter is not None and facts.has_attachments is None:
-                    listed = dataclasses.replace(facts, has_attachments=files_among(attachments, message))
-                    why = mail_filter.left_out(listed)
-                    if why is not None:
-                        return await self._left_out(mailbox, message_id, message, why)
-                original = await self._original(mailbox, message_id, message, files, last_attempt=without_original)
-            except ItemGone:
-                return Outcome(Result.GONE)
+        attachments: list[AttachmentRecord] = []
+        # Until it is written: whoever waits holds nothing but the message without its long texts.
+        async with self._budget.reserved(self._bytes_below(facts)):
+            if facts.has_attachments is not False:
+                attachments = await self._attachments.fetch(
+                    mailbox, message_id, message, files, texts, last_attempt=last_attempt
+                )
+            if mail_filter is not None and facts.has_attachments is None:
+                listed = dataclasses.replace(facts, has_attachments=files_among(attachments, message))
+                why = mail_filter.left_out(listed)
+                if why is not None:
+                    return await self._left_out(mailbox, message_id, message, why)
+            original = await self._original(mailbox, message_id, message, files, last_attempt=without_original)
             progress.fetched = self._clock()
             record = message_record(
                 mailbox.account_id,
@@ -211,7 +244,7 @@ class Importer:
                 headers=self._headers,
             )
             record = dataclasses.replace(
-                record, body_text=await self._readable(record), after_import=then, original=original
+                record, body_text=await self._readable(record, files), after_import=then, original=original
             )
             result = _RESULTS[await self._written(record, replacing=replacing, even_copy=even_copy)]
         if result in {Result.KNOWN, Result.DUPLICATE}:
@@ -232,6 +265,11 @@ class Importer:
             return Outcome(result, received=record.received)
         return Outcome(result, received=record.received, reason=record.reason, rule=record.rule)
 
+    def _bytes_below(self, facts: Facts) -> int:
+        """What attachments and original of a message hold in memory at most."""
+        attached = 0 if facts.has_attachments is False else bytes_in_memory(facts.size)
+        return attached + (0 if self._originals is None else ORIGINAL_IN_MEMORY)
+
     async def _original(
         self, mailbox: Mailbox, message_id: str, message: Json, files: ExitStack, *, last_attempt: bool
     ) -> OriginalRecord | None:
@@ -243,37 +281,36 @@ class Importer:
     async def _written(self, record: MessageRecord, *, replacing: bool, even_copy: bool) -> Saved:
         return await (self._store.replace(record, even_copy=even_copy) if replacing else self._store.save(record))
 
-    async def _fetch(self, mailbox: Mailbox, message_id: str) -> Json:
+    async def _fetch(self, mailbox: Mailbox, message_id: str, files: ExitStack) -> Json:
         for seconds in _GONE_AGAIN_AFTER_SECONDS:
             try:
-                return await self._ask(mailbox, message_id)
+                return await self._ask(mailbox, message_id, files)
             except ItemGone:
                 await self._sleep(seconds)
-        return await self._ask(mailbox, message_id)
+        return await self._ask(mailbox, message_id, files)
 
-    async def _ask(self, mailbox: Mailbox, message_id: str) -> Json:
-        message = await self._reader.message(mailbox, message_id, with_headers=self._headers != ())
+    async def _ask(self, mailbox: Mailbox, message_id: str, files: ExitStack) -> Json:
+        message = await self._reader.message(mailbox, message_id, with_headers=self._headers != (), files=files)
         return with_smtp_addresses(message)
 
-    async def _readable(self, record: MessageRecord) -> str | None:
+    async def _readable(self, record: MessageRecord, files: ExitStack) -> str | LongText | None:
         """The body without HTML; where Graph gave none, the text of the mail that an attachment wraps."""
-        shown = await self._shown(record)
-        if shown and not shown.isspace():
+        shown = await self._shown(record, files)
+        if isinstance(shown, LongText) or (shown and not shown.isspace()):
             return shown
         return next((each.wrapped_text for each in record.attachments if each.wrapped_text is not None), shown)
 
-    async def _shown(self, record: MessageRecord) -> str | None:
-        if record.body is None or (record.body_type or "").lower() != "html":
-            return record.body
-        if len(record.body) < _SOON_LAID_OUT:
-            return plain_text(record.body)
-        if len(record.body) <= LONGEST_LAID_OUT:
-            return await asyncio.to_thread(plain_text, record.body)
-        if len(record.body) > LONGEST_READ:
-            log.warning("body_text_left_out", characters=len(record.body), most=LONGEST_READ)
+    async def _shown(self, record: MessageRecord, files: ExitStack) -> str | LongText | None:
+        body = record.body
+        if body is None or (record.body_type or "").lower() != "html":
+            return body
+        if not isinstance(body, LongText):
+            return plain_text(body) if len(body) < _SOON_LAID_OUT else await asyncio.to_thread(plain_text, body)
+        if body.characters > LONGEST_READ:
+            log.warning("body_text_left_out", characters=body.characters, most=LONGEST_READ)
             return None
-        async with self._large_body:
-            return await asyncio.to_thread(plain_text, record.body)
+        async with self._long_body:
+            return await asyncio.to_thread(long_plain_text, body, files)
 
 
 def _tell_of_missing(record: MessageRecord) -> None:

@@ -13,6 +13,7 @@ from db.columns import cut
 from db.messages import AttachmentRecord, HeaderRecord, MessageRecord, RecipientRecord
 from db.seen import SeenRecord
 from db.tables import GRAPH_ID_LENGTH, INTERNET_ID_LENGTH, WORD_LENGTH
+from longtext import LONG, LongText, storable
 from processor.addresses import is_smtp
 from processor.extended import ATTACHED, SIZE, extended
 from processor.filters import Facts, LeftOut
@@ -30,7 +31,6 @@ _TRUTHS: Final = {"true": True, "1": True, "false": False, "0": False}
 _SHOWN_BY_ID: Final = re.compile("cid:", re.IGNORECASE)
 LARGEST_SIZE: Final = 2**63 - 1
 """Bytes; more is no size, and no column holds it."""
-_UNSTORABLE: Final = re.compile("[\ud800-\udfff\x00]")
 
 
 class Texts:
@@ -45,20 +45,24 @@ class Texts:
 
         `most`: the length of its column, as `db.columns.cut` counts; the rest is cut off.
         """
-        if not isinstance(value, str):
+        if isinstance(value, LongText):
+            self.replaced += value.replaced
+            whole = value.text()
+        elif isinstance(value, str):
+            whole, replaced = storable(value)
+            self.replaced += replaced
+        else:
             return None
-        whole = self._storable(value)
         fitting = whole if most is None else cut(whole, most)
         self.shortened += fitting != whole
         return fitting
 
-    def _storable(self, value: str) -> str:
-        if not _UNSTORABLE.search(value):
-            return value
-        # Through UTF-16, so that a pair that arrived as two escapes becomes one character again.
-        whole = value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "\ufffd")
-        self.replaced += whole.count("\ufffd") - value.count("\ufffd")
-        return whole
+    def take_long(self, value: object) -> str | LongText | None:
+        """As `take`, but a text of more than `longtext.LONG` characters stays in its file."""
+        if not isinstance(value, LongText) or value.characters <= LONG:
+            return self.take(value)
+        self.replaced += value.replaced
+        return value
 
 
 def message_record(
@@ -93,7 +97,7 @@ def message_record(
         received=time(message.get("receivedDateTime")),
         importance=text(message.get("importance"), most=WORD_LENGTH),
         body_type=text(body.get("contentType"), most=WORD_LENGTH),
-        body=text(body.get("content")),
+        body=texts.take_long(body.get("content")),
         has_attachments=message.get("hasAttachments") is True,
         correlation=correlation,
         recipients=list(_recipients(message, texts)),
@@ -176,7 +180,8 @@ def _is_shown(attachment: AttachmentRecord, message: Json) -> bool:
 
 def _shows_attached(message: Json) -> bool:
     content = _object(message.get("body")).get("content")
-    return isinstance(content, str) and _SHOWN_BY_ID.search(content) is not None
+    # A long one may: a list in vain costs less than reading it.
+    return isinstance(content, LongText) or (isinstance(content, str) and _SHOWN_BY_ID.search(content) is not None)
 
 
 def facts_of(message: Json) -> Facts:

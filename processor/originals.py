@@ -25,6 +25,8 @@ COMPRESSION: Final = "gzip"
 _GZIP: Final = zlib.MAX_WBITS | 16
 _LEVEL: Final = 6
 _MEGABYTE: Final = 1024 * 1024
+IN_MEMORY: Final = 3 * 1024 * 1024
+"""Bytes of memory that one original takes at most: what is not packed yet, what is, and its copy for the database."""
 _SOON_PACKED: Final = 32 * 1024
 """Bytes that are packed in less time than a thread takes to begin."""
 _PACKED_AT_ONCE: Final = 512 * 1024

@@ -12,9 +12,10 @@ IN_MEMORY: Final = 1024 * 1024
 class Spool:
     """Takes pieces, one after the other. `size`: how many bytes it has."""
 
-    def __init__(self, files: ExitStack) -> None:
-        """`files` closes, and so deletes, the temporary file."""
+    def __init__(self, files: ExitStack, *, in_memory: int = IN_MEMORY) -> None:
+        """`files` closes, and so deletes, the temporary file. `in_memory`: bytes for which there is none."""
         self._files = files
+        self._in_memory = in_memory
         self._file: IO[bytes] | None = None
         self._pending = bytearray()
         self.size = 0
@@ -23,7 +24,7 @@ class Spool:
         """Take the next piece."""
         self.size += len(piece)
         self._pending += piece
-        if len(self._pending) > IN_MEMORY:
+        if len(self._pending) > (self._in_memory if self._file is None else IN_MEMORY):
             if self._file is None:
                 self._file = self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  # `files` closes it
             await self._write(self._file)

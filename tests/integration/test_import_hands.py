@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -157,8 +158,10 @@ class _Choking(MailReader):
         super().__init__(world.graph)
         self._bad = bad
 
-    async def message(self, mailbox: Mailbox, message_id: str, *, with_headers: bool = False) -> dict[str, Any]:
-        found = await super().message(mailbox, message_id, with_headers=with_headers)
+    async def message(
+        self, mailbox: Mailbox, message_id: str, *, with_headers: bool = False, files: ExitStack | None = None
+    ) -> dict[str, Any]:
+        found = await super().message(mailbox, message_id, with_headers=with_headers, files=files)
         if message_id == self._bad:
             raise KeyError(f"{found['subject']} {found['body']['content']}")
         return found

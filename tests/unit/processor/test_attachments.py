@@ -40,7 +40,10 @@ class Shelf(MailReader):
         self.sent: dict[str, int] = {}
         self.may_be: dict[str, set[str]] = {}
 
-    async def attachments(self, mailbox: Mailbox, message_id: str, *, with_content: bool) -> list[dict[str, Any]]:
+    async def attachments(
+        self, mailbox: Mailbox, message_id: str, *, with_content: bool, files: ExitStack | None = None
+    ) -> list[dict[str, Any]]:
+        del files
         assert (mailbox, message_id) == (MAILBOX, "AAk")
         asked = "list whole" if with_content else "list"
         again, entries = asked in self.asked, self.entries
