@@ -47,7 +47,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 class DatabaseQueue:
     """The `NotificationQueue` on the gateway database.
 
-    Deliveries settled at the same time share one transaction.
+    What is put at the same time shares one transaction, as do deliveries settled at the same time.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class DatabaseQueue:
         self._settlements: GroupCommit[Settlement, bool] = GroupCommit(
             self._write_settlements, most_items=_MOST_IN_ONE_GROUP
         )
+        self._puts: GroupCommit[Message, Exception | int] = GroupCommit(self._write_puts, most_items=_MOST_IN_ONE_GROUP)
         self._waiters: set[asyncio.Event] = set()
         self._flowing = False
         self._handing_back: set[asyncio.Task[None]] = set()
@@ -75,32 +76,45 @@ class DatabaseQueue:
         self._kept_up_to = 0
         self._kept_at: datetime | None = None
         self._closed = False
-        self._putting = 0
-        self._all_put = asyncio.Event()
 
     # What the receiver uses.
 
-    async def put(self, messages: Sequence[Message]) -> None:
+    async def put(self, messages: Sequence[Message]) -> int:
         """See `NotificationSender.put`."""
         if not messages:
-            return
+            return 0
         if self._closed:
             raise QueueUnavailable(_CLOSING)
-        now = self._clock()
-        horizon = None if self._house_is_kept(now) else now - self._duplicate_window
-        self._putting += 1
-        try:
-            await _available(
-                self._database.write(lambda connection: statements.put(connection, messages, now, horizon))
-            )
-        finally:
-            self._putting -= 1
-            if not self._putting:
-                self._all_put.set()
+        ignored = 0
+        for outcome in await _available(self._puts.submit(messages)):
+            if isinstance(outcome, Exception):
+                raise outcome
+            ignored = min(outcome, len(messages))
         self._wake()
+        now = self._clock()
         if now >= self._next_housekeeping and self._housekeeping is None:
             self._next_housekeeping = now + _HOUSEKEEPING_EVERY
             self._housekeeping = asyncio.create_task(self._keep_house())
+        return ignored
+
+    async def _write_puts(self, messages: list[Message]) -> list[Exception | int]:
+        """Put the messages of several callers; for each the number of all that were ignored, or why it cannot be put.
+
+        One that cannot be put keeps none of the others from it.
+        """
+        now = self._clock()
+        horizon = None if self._house_is_kept(now) else now - self._duplicate_window
+        try:
+            ignored = await self._database.write(lambda connection: statements.put(connection, messages, now, horizon))
+        except DatabaseUnavailable:
+            raise
+        except Exception as exc:  # noqa: BLE001  # whatever it is, it reaches who put that message
+            if len(messages) == 1:
+                return [exc]
+            outcomes = [outcome for message in messages for outcome in await self._write_puts([message])]
+            ignored = sum(each for each in outcomes if isinstance(each, int))
+            return [each if isinstance(each, Exception) else ignored for each in outcomes]
+        return [ignored] * len(messages)
 
     async def check(self) -> None:
         """See `NotificationSender.check`. Takes the write lock, which a read-only or full database does not give."""
@@ -167,9 +181,9 @@ class DatabaseQueue:
         await self._settle(Settlement(_handle(delivery), Outcome.RENEW, visible=until))
         return replace(delivery, locked_until=until)
 
-    async def complete(self, delivery: Delivery) -> None:
+    async def complete(self, delivery: Delivery, *, remembered: bool = True) -> None:
         """See `NotificationConsumer.complete`."""
-        await self._settle(Settlement(_handle(delivery), Outcome.COMPLETE))
+        await self._settle(Settlement(_handle(delivery), Outcome.COMPLETE if remembered else Outcome.FORGET))
 
     async def abandon(self, delivery: Delivery, *, delay: timedelta = timedelta(0), counted: bool = True) -> None:
         """See `NotificationConsumer.abandon`."""
@@ -211,7 +225,14 @@ class DatabaseQueue:
         rows = await _available(self._database.read(lambda connection: connection.execute(statements.count(now)).all()))
         return QueueStatus(
             [
-                AccountStatus(row.nAccountID, row.active, row.locked, row.scheduled, row.dead, oldest=row.oldest)
+                AccountStatus(
+                    statements.account_of(row.nAccountID),
+                    row.active,
+                    row.locked,
+                    row.scheduled,
+                    row.dead,
+                    oldest=row.oldest,
+                )
                 for row in rows
             ]
         )
@@ -245,9 +266,7 @@ class DatabaseQueue:
     async def close(self) -> None:
         """See `NotificationQueue.close`. The database stays open: it is its owner's."""
         self._closed = True
-        while self._putting:
-            self._all_put.clear()
-            await self._all_put.wait()
+        await self._puts.close()
         await asyncio.gather(*self._handing_back)
         await self._settlements.close()
         if self._housekeeping is not None:

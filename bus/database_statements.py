@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from itertools import takewhile
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -37,8 +37,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bus.queue import TOO_MANY_DELIVERIES, Delivery, Message, MessageId, QueuedMessage, Selection
+from db.columns import code_by_code
+from db.keys import enough, rounded
 from db.locking import locking, locking_gaps, skipping_locked
 from db.tables import queue_message
+
+T = TypeVar("T")
 
 HOUSEKEEPING_ROWS: Final = 1000
 _MOST_ENTRIES: Final = 500
@@ -52,6 +56,7 @@ class Outcome(Enum):
     """How a delivery ends, or goes on."""
 
     COMPLETE = "complete"
+    FORGET = "forget"
     ABANDON = "abandon"
     DEAD_LETTER = "dead_letter"
     RENEW = "renew"
@@ -77,8 +82,8 @@ class Settlement:
     description: str | None = None
 
 
-def put(connection: Connection, messages: Sequence[Message], now: datetime, horizon: datetime | None) -> None:
-    """Write the messages; with a `horizon`, first free those ids that were put before it."""
+def put(connection: Connection, messages: Sequence[Message], now: datetime, horizon: datetime | None) -> int:
+    """Write the messages; with a `horizon`, first free those ids that were put before it. How many were ignored."""
     if horizon is not None:
         ids = [message.message_id for message in messages]
         for start in range(0, len(ids), HOUSEKEEPING_ROWS):
@@ -93,15 +98,22 @@ def put(connection: Connection, messages: Sequence[Message], now: datetime, hori
             )
     if connection.dialect.name == "sqlite" and not any(message.not_before for message in messages):
         rows = json.dumps([(message.message_id, message.account_id, message.body) for message in messages])
-        connection.execute(_PUT_AT_ONCE, {"rows": rows, "enqueued": now, "visible": now})
-        return
+        return len(messages) - _written(connection, _PUT_AT_ONCE, {"rows": rows, "enqueued": now, "visible": now})
     each_once = {message.message_id: message for message in reversed(messages)}
     new = list(reversed(each_once.values()))
     if connection.dialect.name == "mssql":
+        written = 0
         for start in range(0, len(new), _MOST_PUT_IN_ONE_STATEMENT):
-            connection.execute(put_unknown(new[start : start + _MOST_PUT_IN_ONE_STATEMENT], now))
+            written += _written(connection, put_unknown(new[start : start + _MOST_PUT_IN_ONE_STATEMENT], now))
     else:
-        connection.execute(_PUT_IGNORING[connection.dialect.name], [_put_row(message, now) for message in new])
+        statement = _PUT_IGNORING[connection.dialect.name]
+        written = _written(connection, statement, [_put_row(message, now) for message in new])
+    return len(messages) - written
+
+
+def _written(connection: Connection, statement: Insert, parameters: Any = None) -> int:  # noqa: ANN401  # as `execute` takes them
+    """Execute; how many rows were inserted, which SQLAlchemy keeps of an insert only if told to."""
+    return connection.execute(statement, parameters, execution_options={"preserve_rowcount": True}).rowcount
 
 
 def _put_row(message: Message, now: datetime) -> dict[str, Any]:
@@ -123,16 +135,25 @@ _PUT_IGNORING: Final = {
 
 def put_unknown(messages: Sequence[Message], now: datetime) -> Insert:
     """SQL Server has nothing like ON CONFLICT DO NOTHING: keep others from putting the same ids, look, and insert."""
-    rows = [_put_row(message, now) for message in messages]
-    names = list(rows[0])
-    new = values(*(column(name, _row[name].type) for name in names), name="new").data(
-        [tuple(row.values()) for row in rows]
-    )
+    names = ("sMessageID", "nAccountID", "sBody", "dtVisible")
+
+    def row(message_id: str, account_id: int | None, body: str, visible: datetime) -> tuple[Any, ...]:
+        # As a parameter, not as a NULL in the text, which would be another text for each place that it is in.
+        return message_id, literal(account_id, _row.nAccountID.type), body, visible
+
+    rows = [row(each.message_id, each.account_id, each.body, each.not_before or now) for each in messages]
+    # Few numbers of rows, for each is a text, and a plan, of its own. No message has an empty id.
+    rows += [row("", None, "", now)] * (enough(len(rows), _MOST_PUT_IN_ONE_STATEMENT) - len(rows))
+    new = values(*(column(name, _row[name].type) for name in names), name="new").data(rows)
     known = queue_message.alias("known")
-    look: Select[Any] = select(literal_column("1")).where(known.c.sMessageID == new.c.sMessageID, known.c.nRetired == 0)
-    return insert(queue_message).from_select(
-        names, select(*new.c).where(~exists(locking_gaps(look.select_from(known), known).correlate(new)))
+    # The collation of the column: what comes from VALUES has the one of the database.
+    same = known.c.sMessageID == code_by_code(new.c.sMessageID)
+    look: Select[Any] = select(literal_column("1")).where(same, known.c.nRetired == 0)
+    put = select(*new.c, literal("active", _row.sState.type), literal(now, _row.dtEnqueued.type)).where(
+        new.c.sMessageID != literal_column("''"),
+        ~exists(locking_gaps(look.select_from(known), known).correlate(new)),
     )
+    return insert(queue_message).from_select([*names, "sState", "dtEnqueued"], put)
 
 
 # SQLite takes all messages in one step. Its driver gives up the interpreter's lock at every step and, under load, waits
@@ -178,13 +199,17 @@ def _receivable_at(now: datetime) -> ColumnElement[bool]:
 def lock_some(
     connection: Connection, most: int, *, now: datetime, until: datetime, most_deliveries: int
 ) -> list[Delivery]:
-    """Give up to `most` messages to one consumer; those delivered too often become dead letters instead."""
-    rows = list(connection.execute(_receivable(now, most)))
-    spent = [row.nSequence for row in rows if row.nDeliveryCount >= most_deliveries]
+    """Give up to `most` messages to one consumer; those delivered too often become dead letters instead.
+
+    Never more than one statement may name.
+    """
+    rows = connection.execute(_receivable(now, min(most, _MOST_ENTRIES))).all()
+    counts = {row.nSequence: _whole(row.nDeliveryCount, otherwise=0) for row in rows}
+    spent = [row.nSequence for row in rows if counts[row.nSequence] >= most_deliveries]
     if spent:
         connection.execute(
             update(queue_message)
-            .where(_row.nSequence.in_(spent))
+            .where(_row.nSequence.in_(rounded(spent)))
             .values(
                 sState="dead",
                 sLockToken=None,
@@ -194,11 +219,11 @@ def lock_some(
             )
         )
     token = uuid.uuid4().hex
-    fresh = [row for row in rows if row.nDeliveryCount < most_deliveries]
+    fresh = [row for row in rows if counts[row.nSequence] < most_deliveries]
     if fresh:
         taken = connection.execute(
             update(queue_message)
-            .where(_row.nSequence.in_([row.nSequence for row in fresh]), _receivable_at(now))
+            .where(_row.nSequence.in_(rounded([row.nSequence for row in fresh])), _receivable_at(now))
             .values(sLockToken=token, dtVisible=until, nDeliveryCount=_row.nDeliveryCount + 1)
         ).rowcount
         if taken != len(fresh):  # where a lock was no lock, this statement decides
@@ -206,16 +231,31 @@ def lock_some(
             fresh = [row for row in fresh if row.nSequence in mine]
     return [
         Delivery(
-            message_id=MessageId(row.sMessageID),
-            body=row.sBody,
-            account_id=row.nAccountID,
-            enqueued=row.dtEnqueued,
-            delivery_count=row.nDeliveryCount + 1,
+            message_id=MessageId(str(row.sMessageID)),
+            body=_body(row.sBody),
+            account_id=account_of(row.nAccountID),
+            enqueued=row.dtEnqueued or now,
+            delivery_count=counts[row.nSequence] + 1,
             locked_until=until,
             handle=Handle(row.nSequence, token),
         )
         for row in fresh
     ]
+
+
+def account_of(value: object) -> int | None:
+    """The account of a row; None also for what is no number."""
+    return _whole(value, otherwise=None)
+
+
+def _body(value: object) -> str:
+    """The body; what SQLite holds in its place is no JSON, and ends as a dead letter that shows it."""
+    return value if isinstance(value, str) else repr(value)
+
+
+def _whole(value: object, *, otherwise: T) -> int | T:
+    """The number; SQLite takes anything for one."""
+    return value if isinstance(value, int) else otherwise
 
 
 def settle(connection: Connection, settlements: list[Settlement], now: datetime) -> list[bool]:
@@ -226,7 +266,7 @@ def settle(connection: Connection, settlements: list[Settlement], now: datetime)
             locking(
                 select(_row.nSequence, _row.sLockToken, _row.nRetired)
                 .where(
-                    _row.nSequence.in_([settlement.handle.sequence for settlement in settlements]),
+                    _row.nSequence.in_(rounded([settlement.handle.sequence for settlement in settlements])),
                     _row.sState == "active",
                     _row.dtVisible > now,
                 )
@@ -244,8 +284,9 @@ def settle(connection: Connection, settlements: list[Settlement], now: datetime)
         results.append(key in held)
         if key not in held:
             continue
-        if settlement.outcome is Outcome.COMPLETE:
-            (forgotten if held[key] else done).append(settlement.handle.sequence)
+        if settlement.outcome in {Outcome.COMPLETE, Outcome.FORGET}:
+            free = held[key] or settlement.outcome is Outcome.FORGET
+            (forgotten if free else done).append(settlement.handle.sequence)
             del held[key]  # settled twice in one group: only once
         else:
             changed.append(_change(settlement, now))
@@ -257,11 +298,11 @@ def settle(connection: Connection, settlements: list[Settlement], now: datetime)
         # Remembered until its duplicate window is over, see `retire`.
         connection.execute(
             update(queue_message)
-            .where(_row.nSequence.in_(done))
+            .where(_row.nSequence.in_(rounded(done)))
             .values(sState="done", sLockToken=None, dtVisible=_row.dtEnqueued)
         )
     if forgotten:
-        connection.execute(delete(queue_message).where(_row.nSequence.in_(forgotten)))
+        connection.execute(delete(queue_message).where(_row.nSequence.in_(rounded(forgotten))))
     return results
 
 
@@ -428,13 +469,13 @@ def touch_nothing(connection: Connection) -> None:
 def _queued(row: Row[Any], now: datetime) -> QueuedMessage:
     return QueuedMessage(
         entry=str(row.nSequence),
-        message_id=MessageId(row.sMessageID),
-        body=row.sBody,
-        account_id=row.nAccountID,
-        enqueued=row.dtEnqueued,
-        visible=row.dtVisible,
-        delivery_count=row.nDeliveryCount,
-        locked=row.sLockToken is not None and row.dtVisible > now,
+        message_id=MessageId(str(row.sMessageID)),
+        body=_body(row.sBody),
+        account_id=account_of(row.nAccountID),
+        enqueued=row.dtEnqueued or now,
+        visible=row.dtVisible or now,
+        delivery_count=_whole(row.nDeliveryCount, otherwise=0),
+        locked=row.sLockToken is not None and (row.dtVisible or now) > now,
         reason=row.sReason,
         description=row.sDescription,
         dead_lettered=row.dtDeadLettered,

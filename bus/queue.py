@@ -144,10 +144,11 @@ EVERYTHING: Final = Selection()
 class NotificationSender(Protocol):
     """What the receiver needs of the queue."""
 
-    async def put(self, messages: Sequence[Message]) -> None:
+    async def put(self, messages: Sequence[Message]) -> int:
         """Put messages durably: once this returns, a crash of any process loses none. Duplicates are ignored.
 
-        Safe to repeat within the duplicate window.
+        Safe to repeat within the duplicate window. Returns how many were ignored, 0 for none: those of puts that
+        shared its transaction may be among them. 0 also where the queue does not report them, as Service Bus does not.
 
         Raises:
             QueueUnavailable: not all was put, or nobody knows.
@@ -189,8 +190,11 @@ class NotificationConsumer(Protocol):
             LockLost, QueueUnavailable
         """
 
-    async def complete(self, delivery: Delivery) -> None:
+    async def complete(self, delivery: Delivery, *, remembered: bool = True) -> None:
         """The work is done; the message never comes again.
+
+        With `remembered` false its id is free at once, where the queue can do so (Service Bus cannot): put again within
+        the duplicate window, it is queued.
 
         Raises:
             LockLost: it may come again.

@@ -116,9 +116,24 @@ def rows(connection: Connection, found: list[table.Account], settings: Settings)
             "imported": counts.get(account.account_id, 0),
             "seen": left_out.get(account.account_id, 0),
             "actions": asdict(actions.get(account.account_id, after_import.Counts())),
-            "conditions": troubles.get(account.account_id, []),
+            "conditions": [*_unusable(account), *troubles.get(account.account_id, [])],
         }
         for account in found
+    ]
+
+
+def _unusable(account: table.Account) -> list[dict[str, Any]]:
+    """The trouble that its row itself shows, whether a role has come upon it or not."""
+    if account.unreadable_because is None:
+        return []
+    return [
+        {
+            "role": "row",
+            "reason": "AccountUnusable",
+            "detail": account.unreadable_because,
+            "since": None,
+            "next_attempt": None,
+        }
     ]
 
 
@@ -204,6 +219,8 @@ def _conditions(conditions: list[dict[str, Any]]) -> Phrase:
 
 
 def _condition(condition: dict[str, Any]) -> Phrase:
+    if condition["since"] is None:
+        return Phrase.joined(Phrase.of(condition["detail"]))
     return Phrase(
         "{role}: {reason} since {since}: {detail} Looked at again at {next_attempt}.",
         role=word(condition["role"]),

@@ -53,7 +53,12 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "simulator": LazyCommand("console.commands.simulator:simulator", "Stand in for Microsoft Graph, to try things."),
 }
 
-_EXPECTED: Final = (("db.errors", "DatabaseError"), ("bus.errors", "QueueError"), ("graph.errors", "GraphError"))
+_EXPECTED: Final = (
+    ("db.errors", "DatabaseError"),
+    ("bus.errors", "QueueError"),
+    ("graph.errors", "GraphError"),
+    ("hostfaults", "HostFault"),
+)
 """The roots of the errors whose text is written for an operator."""
 
 

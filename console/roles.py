@@ -18,6 +18,7 @@ from bus.queue import NotificationQueue
 from console.clock import utc_now
 from console.database import open_engine
 from console.graph import OpenedGraph, open_graph
+from console.loop import run_async
 from console.process import host_name, process_name
 from console.queues import open_queue
 from console.settings import Settings, SettingsError
@@ -35,10 +36,11 @@ from phrases import Phrase
 from processor.accounts import AccountDirectory, Holds
 from processor.after_import import AfterImport
 from processor.attachments import AttachmentLimits
-from processor.importer import Importer
+from processor.importer import Importer, worker_processes
 from processor.lifecycle import LifecycleDesk
 from processor.mailbox_actions import ActionTaker
 from processor.metrics import ProcessorMetrics
+from processor.process_pool import ProcessPool
 from processor.silence import SilenceWatch
 from processor.tracing import TraceLog
 from processor.worker import Processor
@@ -55,6 +57,7 @@ from subscriptions.reconciler import Reconciler
 from subscriptions.retention import TraceRetention
 from subscriptions.survey import Survey
 from subscriptions.sweeps import SweepRules
+from threads import DaemonThreads
 
 RECEIVER: Final = "receiver"
 PROCESSOR: Final = "processor"
@@ -99,7 +102,7 @@ def until_told(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> No
                 signal.signal(number, tell)
         await work(stop)
 
-    asyncio.run(with_signals())
+    run_async(with_signals())
 
 
 async def run_roles(
@@ -172,7 +175,9 @@ class _Wiring:
             engine = open_engine(settings)
             database = Database(engine)
             resources.push_async_callback(database.close)
-            await asyncio.to_thread(schema.require_current, engine)
+            await asyncio.get_running_loop().run_in_executor(
+                DaemonThreads("schema check", limit=1), schema.require_current, engine
+            )
         keys = None if roles == (PROCESSOR,) else await _client_state_keys(settings, database)
         queue = await resources.enter_async_context(open_queue(settings, database, clock=utc_now))
         return cls(settings, database, queue, keys)
@@ -220,12 +225,15 @@ class _Wiring:
             open_graph(self._settings, await resources.enter_async_context(calls.kept()))
         )
         if PROCESSOR in roles:
-            work.append((PROCESSOR, self._process(graph.client, calls, stop)))
+            processes = await resources.enter_async_context(worker_processes())
+            work.append((PROCESSOR, self._process(graph.client, calls, processes, stop)))
         if SUBSCRIPTIONS in roles:
             work.append((SUBSCRIPTIONS, self._manager(graph).run(stop)))
         return work
 
-    async def _process(self, graph: GraphClient, calls: MailboxCalls, stop: asyncio.Event) -> None:
+    async def _process(
+        self, graph: GraphClient, calls: MailboxCalls, processes: ProcessPool, stop: asyncio.Event
+    ) -> None:
         metrics = ProcessorMetrics(self._registry)
         store = MessageStore(self._database, clock=utc_now)
         limits = AttachmentLimits(self._settings.attachment_limit_mb, self._settings.message_limit_mb)
@@ -247,6 +255,7 @@ class _Wiring:
                 headers=self._settings.internet_headers,
                 limits=limits,
                 keep_mime=self._settings.keep_mime,
+                processes=processes,
             ),
             store,
             directory,

@@ -1,11 +1,11 @@
 """Signing in by certificate, as the settings say: to Graph, and to what else of Microsoft's takes an application."""
 
-import asyncio
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 
+from console.loop import run_async
 from console.settings import Settings, SettingsError
 from graph.certificates import CertificateStore, FolderStore
 from graph.certificates.windows import native
@@ -76,7 +76,7 @@ class TokensForThreads:
             CertificateError, SignInRefused, GraphUnavailable: as `TokenSource.token`.
         """
         with self._turn:
-            return asyncio.run(self._tokens.token(self._who))
+            return run_async(self._tokens.token(self._who))
 
 
 @contextlib.contextmanager

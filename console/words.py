@@ -32,6 +32,7 @@ _WORDS: Final[Mapping[str, Phrase]] = {
     "moved": Phrase("moved"),
     "deleted": Phrase("deleted"),
     # Who writes why an account has trouble.
+    "row": Phrase("row"),
     "processor": Phrase("processor"),
     "subscriptions": Phrase("subscriptions"),
     "sweep": Phrase("sweep"),

@@ -4,15 +4,15 @@ Every function takes the connection of a transaction; see `db.engine`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, insert, or_, select, true, update
 
 from db import filters, history, seen
-from db.columns import code_by_code
-from db.errors import AccountExists, AccountNotFound
+from db.columns import UnreadableTime, code_by_code
+from db.errors import AccountExists, AccountNotFound, AccountUnreadable
 from db.filters import Filters
 from db.history import Action, Author
 from db.schedule import SUBSCRIPTIONS, Application
@@ -41,6 +41,8 @@ _USE: Final = (
     _settings.bSecureCertificateAccess,
 )
 _condition = account_condition.c
+_MOST_ASKED: Final = 100
+"""Accounts of an application that are looked at to find one whose row can be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,22 @@ class Account:
     """All that a subscription manager acts on, as one text that changes with it."""
     purged_before: datetime | None = None
     """Mail that was received before was deleted by an operator, who wants it no more."""
+    unreadable: Mapping[str, Phrase] = field(default_factory=dict, hash=False)
+    """By column, what is wrong with values that cannot be used; the settings lack them. The account must not be worked
+    on, and is neither disabled nor removed for it."""
+
+    @property
+    def unreadable_because(self) -> Phrase | None:
+        """What is wrong with its row and what to do, None when all of it can be read."""
+        if not self.unreadable:
+            return None
+        return Phrase(
+            "The row of account {name!r} (number {number}) in tblEmailAccountSettings cannot be used: {why}. Correct "
+            "it, or give the settings anew: mail-importer accounts update {name}",
+            name=self.settings.name,
+            number=self.account_id,
+            why=Phrase.joined(*self.unreadable.values(), by="; "),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +136,14 @@ def change(
     account = by_name(connection, name)
     _refuse_same_folder(connection, settings, but=account.account_id)
     _refuse_same_name(connection, settings, but=account.account_id)
-    _write(connection, account, _columns(settings), Action.CHANGED, author=author, now=now)
+    before = _columns(account.settings)
+    # What could not be read, and was not given anew, stays for whoever corrects it.
+    values = {
+        name: value
+        for name, value in _columns(settings).items()
+        if name not in account.unreadable or value != before[name]
+    }
+    _write(connection, account, values, Action.CHANGED, author=author, now=now)
 
 
 def every(connection: Connection) -> list[Account]:
@@ -139,6 +164,19 @@ def by_name(connection: Connection, name: str) -> Account:
     if row is None:
         raise AccountNotFound(Phrase("There is no account named {name!r}. See: mail-importer accounts list", name=name))
     return _account(row)
+
+
+def usable(connection: Connection, name: str) -> Account:
+    """The account of that name, with all that is needed to work for it.
+
+    Raises:
+        AccountNotFound: there is none.
+        AccountUnreadable: its row cannot be used.
+    """
+    account = by_name(connection, name)
+    if account.unreadable_because is not None:
+        raise AccountUnreadable(account.unreadable_because)
+    return account
 
 
 def by_id(connection: Connection, account_ids: Sequence[int]) -> dict[int, Account]:
@@ -206,8 +244,8 @@ def applications(connection: Connection) -> list[Application]:
 
 def one_of_application(connection: Connection, application: Application) -> Account | None:
     """An enabled account that signs in so: any one of them can speak for the application."""
-    row = connection.execute(_select().where(_signs_in(application), _settings.bEnabled).limit(1)).one_or_none()
-    return None if row is None else _account(row)
+    rows = connection.execute(_select().where(_signs_in(application), _settings.bEnabled).limit(_MOST_ASKED)).all()
+    return next((each for each in map(_account, rows) if not each.unreadable), None)
 
 
 def unsubscribed(connection: Connection, application: Application) -> list[Account]:
@@ -369,7 +407,16 @@ def conditions(connection: Connection, role: str | None = None) -> list[Conditio
     statement = select(account_condition).order_by(_condition.nAccountID, _condition.sRole)
     rows = connection.execute(statement if role is None else statement.where(_condition.sRole == role))
     return [
-        Condition(row.nAccountID, row.sRole, row.sReason, row.sDetail, row.dtSince, row.dtNextAttempt) for row in rows
+        # Other programs may write here, too, and SQLite takes anything.
+        Condition(
+            row.nAccountID,
+            str(row.sRole),
+            str(row.sReason),
+            row.sDetail if isinstance(row.sDetail, str) else "",
+            row.dtSince or EVERYTHING,
+            row.dtNextAttempt or EVERYTHING,
+        )
+        for row in rows
     ]
 
 
@@ -398,7 +445,7 @@ def _columns(settings: AccountSettings) -> dict[str, Any]:
 
 def _refuse_same_name(connection: Connection, settings: AccountSettings, *, but: int | None = None) -> None:
     named = select(_settings.nAccountID).where(_settings.sAccountName == settings.name)
-    if any(number != but for number in connection.scalars(named)):
+    if any(number != but for number in connection.scalars(named).all()):
         raise AccountExists(
             Phrase(
                 "An account named {name!r} exists already. Choose another name, or remove that one.", name=settings.name
@@ -466,24 +513,84 @@ def _by(connection: Connection, condition: ColumnElement[bool]) -> dict[int, Acc
 
 
 def _account(row: Row[Any]) -> Account:
-    return Account(
-        account_id=row.nAccountID,
-        settings=AccountSettings(
-            name=row.sAccountName,
-            tenant_id=row.sTenantID,
-            client_id=row.sClientID,
-            user_id=row.sUserID,
-            thumbprint=row.sCertificateThumbprint,
-            secure_certificate_access=row.bSecureCertificateAccess,
-            folder=row.sFolder,
-            after_import=row.sAfterImport,
-            move_to_folder=row.sMoveToFolder,
-            next_thumbprint=row.sNextCertificateThumbprint,
-            import_since=row.dtImportSince,
-            filters=filters.of_row(row),
-        ),
-        enabled=row.bEnabled,
-        removed=row.dtRemoved is not None,
-        fingerprint=row.fingerprint,
-        purged_before=row.dtPurgedBefore,
+    reading = _Reading(row)
+    account_id: int = row.nAccountID
+    settings = AccountSettings(
+        name=reading.text("sAccountName") or f"({account_id})",
+        tenant_id=reading.text("sTenantID"),
+        client_id=reading.text("sClientID"),
+        user_id=reading.text("sUserID"),
+        thumbprint=reading.text("sCertificateThumbprint"),
+        secure_certificate_access=reading.flag("bSecureCertificateAccess"),
+        folder=reading.text("sFolder"),
+        after_import=reading.text("sAfterImport"),
+        move_to_folder=reading.text_or_none("sMoveToFolder"),
+        next_thumbprint=reading.text_or_none("sNextCertificateThumbprint"),
+        import_since=reading.time("dtImportSince"),
+        filters=filters.NONE,
     )
+    for name in filters.TEXTS:
+        reading.text_or_none(name)
+    for name in filters.NUMBERS:
+        reading.number(name)
+    if not reading.faults.keys() & {*filters.TEXTS, *filters.NUMBERS}:
+        settings = replace(settings, filters=filters.of_row(row))
+    return Account(
+        account_id=account_id,
+        settings=settings,
+        enabled=reading.flag("bEnabled"),
+        removed=reading.time("dtRemoved") is not None,
+        fingerprint=reading.row["fingerprint"] or "",
+        purged_before=reading.time("dtPurgedBefore"),
+        unreadable=reading.faults,
+    )
+
+
+class _Reading:
+    """Reads a row that other programs write, too: on SQLite a column takes whatever they give it."""
+
+    def __init__(self, row: Row[Any]) -> None:
+        self.row = row._mapping  # noqa: SLF001  # public, says SQLAlchemy
+        self.faults: dict[str, Phrase] = {}
+
+    def text(self, name: str) -> str:
+        """A text that must be there; empty when it is not."""
+        if self.row[name] is None:
+            self.faults[name] = Phrase("{column} is NULL", column=name)
+        return self.text_or_none(name) or ""
+
+    def text_or_none(self, name: str) -> str | None:
+        """A text, or none."""
+        value = self.row[name]
+        if value is None or isinstance(value, str):
+            return value
+        self._note(name, value, Phrase("text"))
+        return None
+
+    def number(self, name: str) -> int | None:
+        """A whole number, or none."""
+        value = self.row[name]
+        if value is None or isinstance(value, int):
+            return value
+        self._note(name, value, Phrase("a whole number"))
+        return None
+
+    def flag(self, name: str) -> bool:
+        """Yes or no; yes when it is not there."""
+        if self.row[name] is None:
+            self.faults[name] = Phrase("{column} is NULL", column=name)
+            return True
+        return bool(self.row[name])
+
+    def time(self, name: str) -> datetime | None:
+        """A time, or none."""
+        value: datetime | None = self.row[name]
+        if not isinstance(value, UnreadableTime):
+            return value
+        self._note(name, value.stored, Phrase("a time"))
+        return None
+
+    def _note(self, name: str, value: object, wanted: Phrase) -> None:
+        self.faults[name] = Phrase(
+            "{column} holds {value!r}, which is not {wanted}", column=name, value=str(value)[:50], wanted=wanted
+        )

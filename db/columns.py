@@ -6,6 +6,7 @@ On SQL Server text is Unicode, without limit `nvarchar(max)` and `varbinary(max)
 `image`), and times are `datetime2(7)`.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from sqlalchemy import (
     UnicodeText,
     types,
 )
-from sqlalchemy.dialects import mssql
+from sqlalchemy.dialects import mssql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateColumn
 from sqlalchemy.sql.compiler import DDLCompiler, SQLCompiler
@@ -31,6 +32,42 @@ from sqlalchemy.sql.functions import FunctionElement
 
 BINARY_COLLATION: Final = "Latin1_General_100_BIN2"
 """Of SQL Server: compares text code by code; the default collations see neither case nor width of a letter."""
+
+
+class UnreadableTime(datetime):
+    """Stands for what a column holds in place of a time: long ago, so that what depends on it is due or over.
+
+    SQLite takes any text as a time, and PostgreSQL knows infinity. One such row must not keep the others of its query
+    from being read; where it matters, as in an account's settings, `stored` is looked at.
+    """
+
+    stored: str = ""
+
+    @classmethod
+    def of(cls, stored: object) -> "UnreadableTime":
+        """The stand-in, aware; `stored` as text, shortened."""
+        made = cls(1900, 1, 1, tzinfo=UTC)
+        made.stored = str(stored)[:50]
+        return made
+
+
+class _SqliteTime(sqlite.DATETIME):
+    """SQLite's, which does not fail for what is no time."""
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
+        """Read as SQLAlchemy does; what it cannot read becomes an `UnreadableTime`."""
+        parse = super().result_processor(dialect, coltype)
+        if parse is None:
+            return None
+
+        def read(value: Any) -> datetime | None:  # noqa: ANN401  # whatever the row holds
+            try:
+                found: datetime | None = parse(value)
+            except (ValueError, TypeError, OverflowError):
+                return UnreadableTime.of(value)
+            return found
+
+        return read
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -43,6 +80,8 @@ class UtcDateTime(TypeDecorator[datetime]):
         """Ask SQL Server for its precise type; the old `datetime` rounds to 1/300 s."""
         if dialect.name == "mssql":
             return dialect.type_descriptor(mssql.DATETIME2(7))  # type: ignore[no-untyped-call]  # SQLAlchemy left it untyped
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(_SqliteTime())  # type: ignore[no-untyped-call]  # SQLAlchemy left it untyped
         return dialect.type_descriptor(DateTime())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # the signature is SQLAlchemy's
@@ -55,7 +94,10 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # the signature is SQLAlchemy's
         """Give back what went in."""
-        return None if value is None else value.replace(tzinfo=UTC)
+        if value is None or isinstance(value, UnreadableTime):
+            return value
+        # SQLite keeps a zone that another program wrote.
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def cut(text: str, length: int) -> str:

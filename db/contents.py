@@ -66,7 +66,7 @@ def insert_with_content(
 def reserved_room(connection: Connection, long: LongText) -> object:
     """What stands in a column for a long text until `write_long_text` puts it there, in the same transaction."""
     if connection.dialect.name == "sqlite":
-        return cast(func.zeroblob(long.size), Text)
+        return cast(func.zeroblob(long.facts.size), Text)
     return ""
 
 
@@ -172,10 +172,10 @@ def _large_object(connection: Connection, pieces: Iterator[bytes]) -> Generator[
         raise ContentDiffers("The server made no large object.")
     offset = 0
     for piece in pieces:
-        connection.execute(select(func.lo_put(oid, offset, literal(piece, LargeBinary))))
+        connection.scalar(select(func.lo_put(oid, offset, literal(piece, LargeBinary))))
         offset += len(piece)
     yield oid
-    connection.execute(select(func.lo_unlink(oid)))
+    connection.scalar(select(func.lo_unlink(oid)))
 
 
 def _appended(

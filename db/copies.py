@@ -163,4 +163,4 @@ def ids_of_account(connection: Connection, account_id: int, *, after: str, most:
 
 def _found(connection: Connection, condition: ColumnElement[bool]) -> Iterator[Copy]:
     columns = (_copy.nAccountID, _copy.sGraphMessageID, _copy.nMessageID, _copy.dtSeen, _copy.sReason)
-    yield from (Copy(*row) for row in connection.execute(select(*columns).where(condition)))
+    yield from (Copy(*row) for row in connection.execute(select(*columns).where(condition)).all())

@@ -22,8 +22,9 @@ from sqlalchemy.pool import QueuePool
 
 from db.backends import faults, odbc, postgresql, sqlite, sqlserver
 from db.connection import ConnectionOptions
-from db.errors import DatabaseUnavailable, DriverMissing, as_unavailable, must_be_retried
+from db.errors import DatabaseUnavailable, DriverMissing, as_unavailable, is_lost, must_be_retried
 from phrases import Phrase
+from threads import DaemonThreads
 
 T = TypeVar("T")
 
@@ -39,8 +40,10 @@ _MOST_SHARING: Final = 64
 
 def _is_enough(state: tenacity.RetryCallState) -> bool:
     # A key that another transaction was first to write is found there the next time; if not, the data itself is wrong.
+    # A pool whose connection was dead makes new ones.
     failure = None if state.outcome is None else state.outcome.exception()
-    return state.attempt_number >= (3 if isinstance(failure, IntegrityError) else 8)
+    most = 3 if isinstance(failure, IntegrityError) else 2 if failure is not None and is_lost(failure) else 8
+    return state.attempt_number >= most
 
 
 _AGAIN: Final[dict[str, Any]] = {
@@ -85,6 +88,8 @@ def make_engine(url: str, options: ConnectionOptions | None = None) -> Engine:
         sqlite.prepare(engine)
     else:
         faults.watch(engine)
+    if engine.dialect.name == "postgresql":
+        postgresql.prepare(engine)
     if engine.dialect.name == "mssql":
         sqlserver.prepare(engine, options)
     return engine
@@ -97,7 +102,6 @@ def _arguments(url: URL, options: ConnectionOptions) -> dict[str, Any]:
         return {"connect_args": {"timeout": sqlite.BUSY_SECONDS, "check_same_thread": False}}
     schema = options.schema or ("dbo" if backend == "mssql" else None)
     return {
-        "pool_pre_ping": True,
         "pool_size": options.pool_size,
         "max_overflow": 0,
         "pool_timeout": options.login_seconds,
@@ -155,7 +159,8 @@ class Database:
 
     async def close(self) -> None:
         """Wait for the transactions under way, then close all connections."""
-        await asyncio.to_thread(self._shut_down)
+        closing = DaemonThreads("db-close", limit=1)
+        await asyncio.get_running_loop().run_in_executor(closing, self._shut_down)
 
     def _shut_down(self) -> None:
         self._writers.shutdown()
@@ -275,7 +280,7 @@ def _in_savepoint(connection: Connection, work: Callable[[Connection], Any]) -> 
 def run_writing(engine: Engine, work: Callable[[Connection], T]) -> T:
     """Run `work` in one transaction on the calling thread; as `Database.write`.
 
-    On a server it is run again, whole, when another transaction stood in its way.
+    On a server it is run again, whole, when another transaction stood in its way or its connection was dead.
     """
     try:
         for attempt in tenacity.Retrying(**_AGAIN):
@@ -292,13 +297,19 @@ def run_writing(engine: Engine, work: Callable[[Connection], T]) -> T:
 def run_reading(engine: Engine, work: Callable[[Connection], T]) -> T:
     """Run `work` in a reading transaction on the calling thread; as `Database.read`."""
     try:
-        with engine.connect() as connection, connection.execution_options(**{sqlite.READ_ONLY: True}).begin():
-            return work(connection)
+        for attempt in tenacity.Retrying(**_AGAIN):
+            with (
+                attempt,
+                engine.connect() as connection,
+                connection.execution_options(**{sqlite.READ_ONLY: True}).begin(),
+            ):
+                return work(connection)
     except SQLAlchemyError as exc:
         unavailable = as_unavailable(exc)
         if unavailable is None:
             raise  # not `from` itself: who follows the causes, as the log does, would never end
         raise unavailable from exc
+    raise AssertionError("tenacity ends by a result or an error")
 
 
 __all__ = ["Database", "DatabaseUnavailable", "DriverMissing", "make_engine", "run_reading", "run_writing"]

@@ -6,6 +6,7 @@ DatabaseError
 ├── SchemaNotCurrent      `mail-importer db upgrade` comes first
 ├── SchemaUnusable        what is there stands in the way of an upgrade
 ├── AccountNotFound
+├── AccountUnreadable     its row holds what cannot be used
 └── AccountExists
 """
 
@@ -14,7 +15,7 @@ from dataclasses import replace
 
 from sqlalchemy import exc as sqlalchemy_errors
 
-from db.backends.causes import UNKNOWN
+from db.backends.causes import LOST, STOPPING, UNKNOWN
 from db.backends.faults import fault_of
 from phrases import Phrase
 
@@ -56,6 +57,10 @@ class AccountNotFound(DatabaseError):
     """No account has this name or number."""
 
 
+class AccountUnreadable(DatabaseError):
+    """The row of the account holds what cannot be used; the account waits until it is corrected."""
+
+
 class AccountExists(DatabaseError):
     """Another account has this name."""
 
@@ -82,8 +87,21 @@ def as_unavailable(exc: sqlalchemy_errors.SQLAlchemyError) -> DatabaseUnavailabl
 
 
 def must_be_retried(exc: BaseException) -> bool:
-    """Whether the transaction failed because of another one, on a server, so that the same work may succeed."""
-    return isinstance(exc, sqlalchemy_errors.DBAPIError) and fault_of(exc.orig).meaning.again
+    """Whether the same work may succeed at once: another transaction stood in its way, or the connection was dead."""
+    return isinstance(exc, sqlalchemy_errors.DBAPIError) and (fault_of(exc.orig).meaning.again or is_lost(exc))
+
+
+def is_lost(exc: BaseException) -> bool:
+    """Whether a statement found its connection dead, as one is that lay in the pool while the server was restarted.
+
+    The transaction is gone with it. Not said of a commit: that may have been carried out.
+    """
+    return (
+        isinstance(exc, sqlalchemy_errors.DBAPIError)
+        and exc.connection_invalidated
+        and exc.statement is not None
+        and fault_of(exc.orig).meaning in {LOST, STOPPING}
+    )
 
 
 def _is_outage(exc: sqlalchemy_errors.DBAPIError) -> bool:

@@ -26,12 +26,16 @@ class Filters:
     size_most: int | None = None
 
 
+TEXTS: Final = ("sFilterSendersAllowed", "sFilterSendersDenied", "sFilterSubjectsAllowed", "sFilterSubjectsDenied")
+NUMBERS: Final = ("nFilterSizeLeast", "nFilterSizeMost")
+"""Their columns."""
+
 NONE: Final = Filters()
 """Of an account that imports whatever comes."""
 
 
 def of_row(row: Row[Any]) -> Filters:
-    """Read them from a row of the account; never fails."""
+    """Read them from a row of the account, whose columns hold texts and numbers."""
     return Filters(
         senders_allowed=_senders(row.sFilterSendersAllowed),
         senders_denied=_senders(row.sFilterSendersDenied),

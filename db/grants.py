@@ -136,6 +136,9 @@ class _Writer:
         yield from self._created(role.database_role, name)
         if self._backend == "postgresql":
             yield from self._schema_usable(name)
+        elif role is Role.OPERATOR:
+            # For `db check`: the catalog shows to a login only what it has a right on, and no definitions.
+            yield f"GRANT VIEW DEFINITION ON SCHEMA::{self.quoted(self._schema or 'dbo')} TO {name};"
         for table, words in rights(role).items():
             if table in left_out:
                 continue

@@ -10,6 +10,8 @@ T = TypeVar("T")
 _IN_ONE_QUERY: Final = 340
 """SQL Server takes 2,100 parameters, and a key may be two of them, looked for in three tables."""
 
+_MOST_IN_A_LIST: Final = 1024
+
 
 def in_queries(keys: Collection[T]) -> Iterator[Sequence[T]]:
     """The keys, as many together as one query may name."""
@@ -18,13 +20,27 @@ def in_queries(keys: Collection[T]) -> Iterator[Sequence[T]]:
         yield ordered[start : start + _IN_ONE_QUERY]
 
 
+def enough(number: int, most: int) -> int:
+    """The next power of two, `most` at most: of how many values a statement is made that is made for any number.
+
+    Each number is a text of its own, and on a server a plan of its own.
+    """
+    return max(number, min(most, 1 << max(0, number - 1).bit_length()))
+
+
+def rounded(values: list[T]) -> list[T]:
+    """The values for an IN, the last of them repeated until there are `enough`."""
+    return values + values[-1:] * (enough(len(values), _MOST_IN_A_LIST) - len(values))
+
+
 def are_among(table: Table, keys: Collection[tuple[int, str]]) -> ColumnElement[bool]:
     """The rows of these messages, by account and Graph id; of keys of `in_queries`.
 
     Not a row-value IN: SQL Server has none. It finds a few too many, ids of one account under the number of another.
     """
-    return table.c.nAccountID.in_({account_id for account_id, _ in keys}) & table.c.sGraphMessageID.in_(
-        [graph_id for _, graph_id in keys]
+    accounts = sorted({account_id for account_id, _ in keys})
+    return table.c.nAccountID.in_(rounded(accounts)) & table.c.sGraphMessageID.in_(
+        rounded([graph_id for _, graph_id in keys])
     )
 
 

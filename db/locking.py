@@ -28,8 +28,11 @@ def skipping_locked(statement: S, table: Table) -> S:
 
 
 def locking_gaps(statement: S, table: FromClause) -> S:
-    """On SQL Server, also keep others from writing rows that would be found: PostgreSQL and SQLite have other ways."""
-    return statement.with_hint(table, "WITH (UPDLOCK, HOLDLOCK)", _MSSQL)
+    """On SQL Server, also keep others from writing rows that would be found: PostgreSQL and SQLite have other ways.
+
+    By an index that begins with what is looked for: a scan would keep others from writing any row.
+    """
+    return statement.with_hint(table, "WITH (UPDLOCK, HOLDLOCK, FORCESEEK)", _MSSQL)
 
 
 def by_row(statement: W) -> W:

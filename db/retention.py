@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, fun
 from sqlalchemy.exc import IntegrityError
 
 from db import accounts, history, messages
+from db.backends import faults, sqlite
 from db.errors import DatabaseError
 from db.history import Action
 from db.locking import by_row
@@ -155,26 +156,32 @@ def delete_messages(connection: Connection, found: Collection[OldMessage]) -> in
             connection.execute(by_row(delete(table).where(table.c.nMessageID.in_(ids))))
         return connection.execute(by_row(delete(message).where(_row.nMessageID.in_(ids)))).rowcount
     except IntegrityError as exc:
-        raise MessagesInUse(
-            Phrase(
-                "Another table of the gateway database refers to messages that are to be deleted: {orig} Delete its "
-                "rows first, or let its foreign key do so (ON DELETE CASCADE).",
-                orig=exc.orig,
+        if connection.dialect.name == "sqlite":
+            table_name = sqlite.referring_table(connection, message.name)
+        else:
+            table_name = faults.referring_table(exc.orig)
+        remedy = Phrase("Delete its rows first, or let its foreign key do so (ON DELETE CASCADE).")
+        if table_name is None:
+            what = Phrase("Another table of the gateway database refers to messages that are to be deleted.")
+        else:
+            what = Phrase(
+                "The table {table} of the gateway database refers to messages that are to be deleted.", table=table_name
             )
-        ) from exc
+        raise MessagesInUse(Phrase.joined(what, remedy, by=" ")) from exc
 
 
 def contents_of(connection: Connection, found: Collection[OldMessage]) -> list[Content]:
     """The contents that are kept of these messages."""
     ids = [each.message_id for each in found]
+    # Each read to its end before the next: SQL Server has one open result on a connection.
     parts = connection.execute(
         select(_part.nAttachmentID, _part.nSize).where(_part.nMessageID.in_(ids), _KEPT).order_by(_part.nAttachmentID)
-    )
+    ).all()
     originals = connection.execute(
         select(_mime.nMessageID, _mime.nStoredSize)
         .where(_mime.nMessageID.in_(ids), _KEPT_MIME)
         .order_by(_mime.nMessageID)
-    )
+    ).all()
     return [
         *(Content(*row) for row in parts),
         *(Content(*row, is_original=True) for row in originals),

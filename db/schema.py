@@ -100,7 +100,19 @@ def _known() -> list[str]:
 
 def state(engine: Engine) -> SchemaState:
     """Compare the database with this program. Writes nothing, not even the empty file SQLite makes when it connects."""
-    return SchemaState(None, _head(), False) if _file_is_missing(engine.url) else run_reading(engine, _state)
+    if _file_is_missing(engine.url):
+        return SchemaState(None, _head(), False)
+    return run_reading(_for_the_catalog(engine), _state)
+
+
+def _for_the_catalog(engine: Engine) -> Engine:
+    """The engine in the isolation in which the catalog can be read, and who waited for a lock sees what was done.
+
+    SQLAlchemy reads keys of SQL Server with READPAST, which SNAPSHOT and SERIALIZABLE refuse (error 650).
+    """
+    if engine.dialect.name == "sqlite":
+        return engine
+    return engine.execution_options(isolation_level="READ COMMITTED")
 
 
 def _state(connection: Connection) -> SchemaState:
@@ -196,10 +208,7 @@ def upgrade(engine: Engine, *, now: datetime) -> SchemaState:
                 )
             )
 
-    if engine.dialect.name != "sqlite":
-        # Who waited for the lock has to see what its holder did.
-        engine = engine.execution_options(isolation_level="READ COMMITTED")
-    run_writing(engine, work)
+    run_writing(_for_the_catalog(engine), work)
     return state(engine)
 
 
@@ -254,7 +263,7 @@ def script(backend: str, *, schema: str | None = None) -> str:
 
 def check(engine: Engine) -> list[Difference]:
     """What in the database is not as this program would have made it; see `db.upgrading.comparison`. Writes nothing."""
-    return run_reading(engine, differences)
+    return run_reading(_for_the_catalog(engine), differences)
 
 
 def stored_client_state_secret(connection: Connection) -> str | None:

@@ -113,7 +113,7 @@ def _found(connection: Connection, condition: ColumnElement[bool]) -> Iterator[S
         _row.sRule,
         _row.dtSeen,
     )
-    yield from (SeenRecord(*row) for row in connection.execute(select(*columns).where(condition)))
+    yield from (SeenRecord(*row) for row in connection.execute(select(*columns).where(condition)).all())
 
 
 def _columns(record: SeenRecord) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def orders(connection: Connection, account_id: int) -> Orders:
     return Orders() if row is None else Orders(row.sAttemptFingerprint, row.dtReauthorize, row.bRecreate)
 
 
-def note_attempt(connection: Connection, turn: Turn, *, fingerprint: str, now: datetime) -> bool:
+def note_attempt(connection: Connection, turn: Turn, *, fingerprint: str | None, now: datetime) -> bool:
     """Write down, before a create call, with which key it is made. False when the lease was lost: make no call then."""
     if not SUBSCRIPTIONS.holds(connection, turn, now=now):
         return False

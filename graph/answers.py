@@ -19,6 +19,7 @@ from graph.errors import (
     GraphUnavailable,
     ItemCorrupt,
     ItemGone,
+    ItemUnconvertible,
     MailboxNotFound,
     RequestRejected,
     SyncStateLost,
@@ -26,14 +27,55 @@ from graph.errors import (
 from graph.mailbox import Mailbox
 from phrases import Phrase
 
-_TRANSIENT_STATUS: Final = frozenset({408, 429, 500, 502, 503, 504, 509})
-_TRANSIENT_CODES: Final = frozenset(
+# 423: the mailbox is locked, as while it is moved. 425 and 449 ask to repeat the request.
+_TRANSIENT_STATUS: Final = frozenset({408, 421, 423, 425, 429, 449, 500, 502, 503, 504, 509})
+# Exchange's codes are those of https://learn.microsoft.com/exchange/client-developer/web-service-reference/responsecode,
+# which Graph passes on with whatever status.
+_MAILBOX_DOWN_CODES: Final = frozenset(
     {
-        "applicationthrottled",
-        "toomanyrequests",
-        "errortoomanyobjectsopened",
         "activitylimitreached",
+        "applicationthrottled",
+        "erroradoperation",
+        "erroradunavailable",
+        "errorconnectionfailed",
+        "errorexceededconnectioncount",
+        "errorinsufficientresources",
+        "errorinternalservertransienterror",
+        "errormailboxfailover",
+        "errormailboxmoveinprogress",
+        "errormailboxstoreunavailable",
+        "errornorespondingcasindestinationsite",
+        "errorproxyrequestprocessingfailed",
+        "errorserverbusy",
+        "errorservicediscoveryfailed",
+        "errortoomanyobjectsopened",
+        "mailboxstoreunavailable",
         "serviceunavailable",
+        "toomanyrequests",
+    }
+)
+_TRANSIENT_CODES: Final = _MAILBOX_DOWN_CODES | {
+    "errorbatchprocessingstopped",
+    "errorclientdisconnected",
+    "errorinternalservererror",
+    "errorirresolvableconflict",
+    "errornotenoughmemory",
+    "errortimeoutexpired",
+}
+# What Exchange says of one item, again and again: signed and encrypted mail and reports about it have no MIME, for one.
+_UNCONVERTIBLE_CODES: Final = frozenset(
+    {
+        "errorattachmentnestlevellimitexceeded",
+        "errorcontentconversionfailed",
+        "erroritemcorrupt",
+        "errormessagesizeexceeded",
+        "errormimecontentconversionfailed",
+        "errormimecontentinvalid",
+        "errormimecontentinvalidbase64string",
+        "errorunsupportedmimeconversion",
+        "errorunsupportedtypeforconversion",
+        "errorvirusdetected",
+        "errorvirusmessagedeleted",
     }
 )
 _TRANSIENT_TEXTS: Final = ("a task was canceled", "request has been quarantined", "mailbox info is stale")
@@ -54,6 +96,9 @@ _INNER_STATUS: Final = re.compile(r"\[Status Code: (\w+)", re.IGNORECASE)
 _SECRETS: Final = re.compile(r"eyJ[\w-]+(?:\.[\w-]*)*|Bearer\s+\S+|\bmi1[.\-~_][\w.\-~]{20,}", re.IGNORECASE)
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _DETAIL_LENGTH: Final = 500
+_LONGEST_READ_SECONDS: Final = 1e9
+# Not all that float() reads: it takes "nan", underscores and the digits of any script.
+_NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +154,10 @@ def error_from_response(
             Phrase("{text} Exchange cannot read this item; open it in Outlook to see whether it is whole.", text=text),
             **facts,
         )
+    if answer.codes & _UNCONVERTIBLE_CODES:
+        return ItemUnconvertible(
+            Phrase("{text} Exchange cannot convert this item; asking again gives the same answer.", text=text), **facts
+        )
     if answer.status == HTTPStatus.GONE or answer.codes & _RESYNC_CODES:
         return SyncStateLost(
             Phrase("{text} A new delta round is needed.", text=text), location=answer.location, **facts
@@ -119,6 +168,7 @@ def error_from_response(
         return GraphUnavailable(
             Phrase("{text} This passes by itself.", text=text),
             retry_after=answer.retry_after,
+            mailbox_down=bool(answer.codes & _MAILBOX_DOWN_CODES),
             maybe_done=maybe_done,
             **facts,
         )
@@ -231,26 +281,25 @@ def harmless(text: object, length: int = _DETAIL_LENGTH) -> str:
 def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """`Retry-After` in seconds, given as a number or as an HTTP date; None when absent or unreadable.
 
+    From 0 to a billion: `GraphUnavailable` bounds it to what is waited.
+
     `headers` has lower-case names. A date counts from the answer's own `date`, so that a wrong clock here does no harm;
     `now` (aware) serves when there is none.
     """
     value = headers.get("retry-after", "").strip()
-    if not value:
-        return None
-    try:
+    if _NUMBER.fullmatch(value):
         seconds = float(value)
-    except ValueError:
+    else:
         until, since = _http_date(value), _http_date(headers.get("date", "")) or now
         if until is None or since is None:
             return None
         seconds = (until - since).total_seconds()
-    # float() also reads "nan" and "inf", which no clock can wait for.
-    return max(0.0, seconds) if -1e9 < seconds < 1e9 else None
+    return min(max(0.0, seconds), _LONGEST_READ_SECONDS)
 
 
 def _http_date(value: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -10,7 +10,6 @@ import random as random_module
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,8 +40,10 @@ from graph.long_answers import LongAnswer
 from graph.mailbox import Mailbox
 from graph.slots import CallSlots, LocalSlots
 from graph.transport import proxy_for, tls_context
+from hostfaults import host_fault_of, temporary_file_fault
 from longtext import LONG
 from phrases import Phrase
+from threads import DaemonThreads
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -147,14 +148,6 @@ class _Deadline:
         self._scope.reschedule(asyncio.get_running_loop().time() + left)
 
 
-class _DiskTrouble(Exception):
-    """A temporary file could not be written, which is no trouble of the connection."""
-
-    def __init__(self, reason: OSError) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
-
-
 @dataclass(frozen=True, slots=True)
 class _Call:
     """One call of Graph, however many attempts it takes."""
@@ -168,6 +161,8 @@ class _Call:
     counted: bool
     before_attempt: "BeforeAttempt | None"
     deadline: "_Deadline"
+    troubles: list[GraphError] = field(default_factory=list)
+    """What the last attempt failed for, when another is to follow."""
 
     @property
     def doing(self) -> str:
@@ -213,7 +208,7 @@ class GraphClient:
         self._sleep = sleep
         self._random = random
         self._now = now
-        self._decoding = ThreadPoolExecutor(_DECODED_SIDE_BY_SIDE, thread_name_prefix="graph-json")
+        self._decoding = DaemonThreads("graph-json", limit=_DECODED_SIDE_BY_SIDE)
         self._backoff = tenacity.wait_exponential(multiplier=0.5, max=20)
         self._user_agent = f"mail-importer/{_own_version()}"
 
@@ -359,6 +354,11 @@ class GraphClient:
                     return await self._authorised(call, attempt)
                 except (GraphUnavailable, ItemCorrupt) as error:
                     return await self._again(call, attempt, error)
+        except asyncio.CancelledError as reason:
+            # Who set a time limit around the call learns why it took so long, see errors.trouble_before.
+            if call.troubles and reason.__cause__ is None:
+                reason.__cause__ = call.troubles[-1]
+            raise
         except TimeoutError as reason:
             raise GraphUnavailable(
                 Phrase(
@@ -417,10 +417,7 @@ class GraphClient:
 
     async def _long_answer(self, call: _Call, token: str, files: ExitStack) -> Any:  # noqa: ANN401 (as above)
         with ExitStack() as own:
-            try:
-                found = await self._answer(call, token, own)
-            except _DiskTrouble as trouble:
-                raise trouble.reason from None
+            found = await self._answer(call, token, own)
             files.push(own.pop_all())
         return found
 
@@ -475,7 +472,7 @@ class GraphClient:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._decoding, work, *given)
         except OSError as reason:
-            raise _DiskTrouble(reason) from reason
+            raise temporary_file_fault(reason) from reason
 
     async def _opened(self, call: _Call, token: str, never: Collection[str]) -> aiohttp.ClientResponse:
         """The answer with its body unread; its slot stays taken."""
@@ -555,6 +552,8 @@ def _may_repeat(call: _Call, error: BaseException) -> bool:
 
 def _log_retry(call: _Call, state: tenacity.RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, GraphError):
+        call.troubles[:] = [error]
     log.info(
         "graph_call_delayed",
         account=call.mailbox.account_name,
@@ -647,7 +646,10 @@ def _told(reason: BaseException) -> BaseException | None:
 def _unreachable(call: _Call, reason: BaseException) -> GraphUnavailable:
     """A fault of the connection; whether Graph has seen the request depends on when it came."""
     begun = False
-    if isinstance(reason, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
+    fault = host_fault_of(reason)
+    if fault is not None:
+        what: Phrase = fault.what
+    elif isinstance(reason, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
         what = Phrase(
             "its TLS certificate is not trusted, or TLS failed; if a proxy inspects TLS, set ca_bundle to its root"
         )

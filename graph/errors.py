@@ -10,7 +10,9 @@ GraphError
 │   └── FolderNotFound        the mailbox is there, the configured folder is not
 ├── ItemError                 permanent for the message or attachment
 │   ├── ItemGone              deleted or moved away meanwhile
+│   ├── ItemDenied            refused, while the mailbox is open to us
 │   ├── ItemCorrupt           Exchange cannot read its own item, also when asked again
+│   ├── ItemUnconvertible     Exchange cannot convert its own item, and never will
 │   └── RequestRejected       any other 4xx
 ├── SyncStateLost             the delta link is no longer good: start a new round, `location`
 └── SubscriptionError         about one subscription
@@ -22,11 +24,15 @@ GraphError
 `answers.error_from_response` makes the right one of an HTTP answer. Facts: graph.md sections 1, 6, 8 and 9.
 """
 
+import copy
 from enum import StrEnum
 from typing import Any, Final, TypedDict, Unpack
 
 from phrases import Phrase
 
+LONGEST_RETRY_AFTER: Final = 600.0
+"""Seconds that are waited at most because an answer asks for it: a longer request may come from a fault that is over in
+a minute, and would keep mail back for hours without a word."""
 NOT_THE_CONTENT: Final = "NotTheContent"
 """`code` of a GraphUnavailable that we give to a 200 with something else in place of the content; none of Graph's."""
 
@@ -74,12 +80,33 @@ class GraphError(Exception):
         # The keyword arguments would be lost by the default; a remembered failure is raised as a copy.
         return _restored, (type(self), self.args, dict(self.__dict__))
 
+    def of_another(self, one: str, other: str) -> "GraphError":
+        """A copy that speaks of the account named `other` where this error speaks of `one`.
+
+        For a failure that several accounts share; each is told it as its own.
+        """
+        error = copy.copy(self)
+        error.args = tuple(each.exchanged(one, other) if isinstance(each, Phrase) else each for each in self.args)
+        for name, value in self.__dict__.items():
+            if isinstance(value, Phrase):
+                setattr(error, name, value.exchanged(one, other))
+        return error
+
+
+def trouble_before(timeout: TimeoutError) -> GraphError | None:
+    """The error that a call of Graph was repeated for when an `asyncio.timeout` around it ended it, None for none."""
+    interrupted = timeout.__cause__
+    found = None if interrupted is None else interrupted.__cause__
+    return found if isinstance(found, GraphError) else None
+
 
 class GraphUnavailable(GraphError):
     """Transient: throttled, overloaded, unreachable, too slow. Try again.
 
     Attributes:
-        retry_after: seconds Microsoft asked us to wait, None when it did not say.
+        retry_after: seconds Microsoft asked us to wait, LONGEST_RETRY_AFTER at most; None when it did not say.
+        asked_longer: it asked for more than that, which the text tells.
+        mailbox_down: the code says that mailbox or service cannot be reached: no item is at fault, whatever the status.
         maybe_done: the request may have been carried out although no success was seen; matters for POST only.
     """
 
@@ -88,11 +115,23 @@ class GraphUnavailable(GraphError):
         text: Phrase,
         *,
         retry_after: float | None = None,
+        mailbox_down: bool = False,
         maybe_done: bool = False,
         **facts: Unpack[Facts],
     ) -> None:
+        asked_longer = retry_after is not None and retry_after > LONGEST_RETRY_AFTER
+        if asked_longer:
+            text = Phrase(
+                "{text} It asked to wait {asked:.0f} seconds; the next attempt comes after {most:.0f} at the latest.",
+                text=text,
+                asked=retry_after,
+                most=LONGEST_RETRY_AFTER,
+            )
+            retry_after = LONGEST_RETRY_AFTER
         super().__init__(text, **facts)
         self.retry_after = retry_after
+        self.asked_longer = asked_longer
+        self.mailbox_down = mailbox_down
         self.maybe_done = maybe_done
 
 
@@ -213,6 +252,17 @@ class ItemGone(ItemError):
 
 class ItemCorrupt(ItemError):
     """Exchange cannot read this item (`ErrorCorruptData`), also when asked again."""
+
+
+class ItemDenied(ItemError):
+    """Graph answered 403 for a message or attachment, while the inbox of the same mailbox opens."""
+
+
+class ItemUnconvertible(ItemError):
+    """Exchange cannot make of this item what was asked for (MIME, a body), or may not give it: lasting.
+
+    https://learn.microsoft.com/exchange/client-developer/web-service-reference/responsecode
+    """
 
 
 class RequestRejected(ItemError):

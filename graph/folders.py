@@ -11,7 +11,8 @@ https://learn.microsoft.com/en-us/graph/api/mailfolder-list-childfolders
 import asyncio
 import re
 import unicodedata
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -105,6 +106,19 @@ class MailFolders:
         """
         async for entry in self._below(mailbox, f"{mailbox_path(mailbox)}/mailFolders", ()):
             yield entry
+
+    @contextmanager
+    def followed(self, mailbox: Mailbox, folder: str) -> Iterator[None]:
+        """Forget the folder when a call that goes to it finds none: another one may bear its path by now.
+
+        Raises:
+            FolderNotFound: passed on.
+        """
+        try:
+            yield
+        except FolderNotFound:
+            self.forget(mailbox, folder)
+            raise
 
     def forget(self, mailbox: Mailbox, folder: str) -> None:
         """Graph did not find the folder by its id: look it up again next time."""

@@ -7,6 +7,7 @@ place of each long string, and is decoded in the end by Python's own reader.
 import codecs
 import json
 import re
+import tempfile
 from collections import deque
 from contextlib import ExitStack
 from typing import Final
@@ -120,7 +121,8 @@ class _LongString:
     """The inside of a JSON string, written as text while it comes."""
 
     def __init__(self, files: ExitStack) -> None:
-        self._writer = LongTextWriter(files)
+        file = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  # `files` closes it
+        self._writer = LongTextWriter(file)
         # As json.loads reads bytes: halves of surrogate pairs are let through.
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogatepass")
         self._left = ""

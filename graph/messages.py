@@ -10,10 +10,12 @@ from typing import Any, Final
 from graph.answers import MAILBOX_ADVICE
 from graph.client import GraphClient, encode_segment
 from graph.errors import (
+    AccessDenied,
     AccountError,
     FolderNotFound,
     GraphError,
     GraphUnavailable,
+    ItemDenied,
     ItemGone,
     MailboxNotFound,
     RequestRejected,
@@ -130,8 +132,8 @@ class FolderPage:
 class MailReader:
     """Reads mail. Ids are the immutable ones, unencoded; each goes out as one encoded segment.
 
-    Every method raises what `GraphClient.request` raises; a 404 is told apart: ItemGone when the mailbox answers,
-    MailboxNotFound when it does not.
+    Every method raises what `GraphClient.request` raises; a 404 of one message is told apart, ItemGone when the mailbox
+    answers, MailboxNotFound when it does not, and so is a refusal: ItemDenied, AccessDenied.
     """
 
     def __init__(self, client: GraphClient) -> None:
@@ -161,7 +163,7 @@ class MailReader:
             found = object_in(
                 await self._client.request(mailbox, "GET", path, params=params, headers=_AS_SENT, files=files)
             )
-        except (ItemGone, MailboxNotFound) as error:
+        except (AccessDenied, ItemGone, MailboxNotFound) as error:
             raise await self._judged(mailbox, error) from error
         _check_id(found, message_id, mailbox)
         if not _TELLING_FIELDS & found.keys():
@@ -198,7 +200,7 @@ class MailReader:
                 if link is None:
                     return found
                 url, params = link, None
-        except (ItemGone, MailboxNotFound) as error:
+        except (AccessDenied, ItemGone, MailboxNotFound) as error:
             raise await self._judged(mailbox, error) from error
         raise GraphUnavailable(
             Phrase(
@@ -218,7 +220,7 @@ class MailReader:
             found = object_in(
                 await self._client.request(mailbox, "GET", _attachment(mailbox, message_id, attachment_id))
             )
-        except (ItemGone, MailboxNotFound) as error:
+        except (AccessDenied, ItemGone, MailboxNotFound) as error:
             raise await self._judged(mailbox, error) from error
         _check_id(found, attachment_id, mailbox)
         return found
@@ -267,7 +269,7 @@ class MailReader:
         url, params = message_path(mailbox, message_id), {"$select": "parentFolderId"}
         try:
             answer = object_in(await self._client.request(mailbox, "GET", url, params=params))
-        except (ItemGone, MailboxNotFound) as error:
+        except (AccessDenied, ItemGone, MailboxNotFound) as error:
             raise await self._judged(mailbox, error) from error
         _check_id({"id": message_id, **answer}, message_id, mailbox)
         folder_id = answer.get("parentFolderId")
@@ -287,7 +289,7 @@ class MailReader:
         url, params = message_path(mailbox, message_id), {"$select": "id"}
         try:
             answer = object_in(await self._client.request(mailbox, "GET", url, params=params))
-        except (ItemGone, MailboxNotFound) as error:
+        except (AccessDenied, ItemGone, MailboxNotFound) as error:
             raise await self._judged(mailbox, error) from error
         found = answer.get("id")
         if not isinstance(found, str) or not found:
@@ -415,23 +417,34 @@ class MailReader:
         content = self._client.stream(mailbox, url, never=PAGES_OF_PROXIES.difference(may_be))
         try:
             chunks = await content.__aenter__()
-        except (ItemGone, MailboxNotFound) as error:
+        except (AccessDenied, ItemGone, MailboxNotFound) as error:
             raise await self._judged(mailbox, error) from error
         try:
             yield chunks
         finally:
             await content.__aexit__(None, None, None)
 
-    async def _judged(self, mailbox: Mailbox, error: ItemGone | MailboxNotFound) -> GraphError:
-        """What a 404 means: one tenant gave three different codes, so only the mailbox itself can tell (section 9)."""
-        if (error.code or "").lower() == "erroritemnotfound":
+    async def _judged(self, mailbox: Mailbox, error: AccessDenied | ItemGone | MailboxNotFound) -> GraphError:
+        """The meaning of a 403 or 404 about one message, which only the mailbox itself can tell (section 9).
+
+        One tenant gave three different codes with 404. A refusal holds the whole account only where its inbox is
+        refused as well.
+        """
+        if (error.code or "").lower() == "erroritemnotfound" and isinstance(error, ItemGone):
             return error
         try:
             await self.probe(mailbox)
-        except AccountError as missing:
-            return missing
+        except AccountError as fault:
+            return fault
         if isinstance(error, ItemGone):
             return error
+        if isinstance(error, AccessDenied):
+            return ItemDenied(
+                Phrase(
+                    "{summary} The inbox of the mailbox opens, so only this item is refused.", summary=error.summary
+                ),
+                **error.facts,
+            )
         return ItemGone(
             Phrase("{summary} The mailbox answers, so the message is gone.", summary=error.summary), **error.facts
         )

@@ -1,28 +1,28 @@
 """Access tokens for Graph, by certificate, from the sign-in service of the account's tenant.
 
-msal sends the assertion that the certificate's key signs (graph.md section 9). Around it: one sign-in at a time per
-tenant, application and certificates; tokens renewed before they expire; failures remembered for a moment, so that a
-fault of one account does not become a flood of sign-ins.
+msal says what is asked, with an assertion that the certificate's key signs (graph.md section 9); aiohttp asks it, so
+that a sign-in service that is silent holds no thread. Around it: one sign-in at a time per tenant, application and
+certificates; tokens renewed before they expire; failures remembered for a moment, so that a fault of one account does
+not become a flood of sign-ins.
 
 An account may name two certificates, the *current* and the *next*: when one does not serve, the other is used, and is
 kept to until it fails in turn.
 """
 
 import asyncio
-import copy
 import json
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, NoReturn, Protocol, TypeVar, TypeVarTuple, Unpack
+from urllib.parse import urlencode
 
+import aiohttp
 import msal  # type: ignore[import-untyped]  # msal ships no types
-import requests
-import requests.adapters
 import structlog
 from cryptography import x509
 from msal.exceptions import MsalServiceError  # type: ignore[import-untyped]  # as above
@@ -42,6 +42,10 @@ from graph.errors import (
 from graph.mailbox import Mailbox
 from graph.transport import load_roots, proxy_for, tls_context
 from phrases import Phrase
+from threads import DaemonThreads
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -49,6 +53,13 @@ _EARLY_SECONDS: Final = 300.0
 _RETRY_EARLY_SECONDS: Final = 30.0
 _TOO_MANY_REQUESTS: Final = 429
 _USUAL_LIFE_SECONDS: Final = 3599
+_MOST_OF_AN_ANSWER: Final = 1024 * 1024
+"""Bytes that are read of an answer of the sign-in service."""
+_SIGN_INS_OF_A_TENANT: Final = 4
+"""Sign-ins under way at once: no tenant's trouble takes more."""
+_SIGN_INS_AT_THE_STORE: Final = 8
+"""Threads that look for certificates and sign; none of them waits for the network."""
+_STORE_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,8 @@ class _Held:
 class _Failure:
     until: float
     error: GraphError
+    mailbox: Mailbox
+    """Of the account that met with it first."""
 
 
 class TokenSource:
@@ -137,6 +150,8 @@ class TokenSource:
         self._serving: dict[_Key, str] = {}
         """The thumbprint that served last, where there are two to choose from."""
         self._locks: dict[_Key, asyncio.Lock] = {}
+        self._tenants: dict[str, asyncio.Semaphore] = {}
+        self._threads = DaemonThreads("sign-in", limit=_SIGN_INS_AT_THE_STORE)
         self._roots: tuple[x509.Certificate, ...] | None = None
 
     def __repr__(self) -> str:
@@ -219,7 +234,7 @@ class TokenSource:
     async def _renewed(self, mailbox: Mailbox, key: _Key, held: _Held | None) -> str:
         """The token of a new sign-in, or the one held if that fails and it is still good. The key's lock is held."""
         try:
-            self._raise_remembered(key)
+            self._raise_remembered(mailbox, key)
             renewed = await self._signed_in(mailbox, key)
         except GraphError as error:
             moment = self._monotonic()
@@ -230,7 +245,7 @@ class TokenSource:
                 )
                 return held.token
             if key not in self._failed:
-                self._failed[key] = _Failure(moment + self._remember_seconds, error)
+                self._failed[key] = _Failure(moment + self._remember_seconds, error, mailbox)
             raise
         self._held[key] = renewed
         return renewed.token
@@ -240,13 +255,13 @@ class TokenSource:
         first = self._serving.get(key, key.thumbprints[0])
         other = next((thumbprint for thumbprint in key.thumbprints if thumbprint != first), None)
         try:
-            return await asyncio.to_thread(self._sign_in, replace(mailbox, thumbprint=first))
+            return await self._sign_in(replace(mailbox, thumbprint=first))
         except (CertificateError, SignInRefused) as error:
             if other is None or not _about_certificate(error):
                 raise
             refused = error
         try:
-            held = await asyncio.to_thread(self._sign_in, replace(mailbox, thumbprint=other))
+            held = await self._sign_in(replace(mailbox, thumbprint=other))
         except (CertificateError, SignInRefused) as error:
             current, following = (refused, error) if first == key.thumbprints[0] else (error, refused)
             raise _neither_serves(current, following) from error
@@ -255,24 +270,27 @@ class TokenSource:
         log.warning("certificate_fell_over", account=mailbox.account_name, **{"from": first, "to": other})
         return held
 
-    def _raise_remembered(self, key: _Key) -> None:
+    def _raise_remembered(self, mailbox: Mailbox, key: _Key) -> None:
         failure = self._failed.get(key)
         if failure is None:
             return
         if self._monotonic() < failure.until:
             # A copy: one exception raised in many tasks would gather all their tracebacks.
-            raise copy.copy(failure.error) from None
+            raise failure.error.of_another(str(failure.mailbox), str(mailbox)) from None
         del self._failed[key]
 
-    # --- In a thread ---
-
-    def _sign_in(self, mailbox: Mailbox) -> _Held:
-        certificate = self._usable_certificate(mailbox)
-        began = self._monotonic()
-        with _Session(self._authority_url, self._tls, self._timeouts) as session:
-            answer = self._ask(mailbox, certificate, session)
-            if "access_token" not in answer:
-                _refuse(mailbox, answer, session)
+    async def _sign_in(self, mailbox: Mailbox) -> _Held:
+        """One sign-in: msal on a thread, which is asked again with each answer; the network in the event loop."""
+        talk = _Talk()
+        async with self._of_tenant(mailbox.tenant_id), self._session() as session:
+            certificate = await self._on_thread(mailbox, self._usable_certificate, mailbox)
+            began = self._monotonic()
+            answer = await self._on_thread(mailbox, self._ask, mailbox, certificate, talk)
+            while isinstance(answer, _Request):
+                talk.answers.append(await self._answer(session, mailbox, answer))
+                answer = await self._on_thread(mailbox, self._ask, mailbox, certificate, talk)
+        if "access_token" not in answer:
+            _refuse(mailbox, answer, talk)
         life = float(answer.get("expires_in") or _USUAL_LIFE_SECONDS)
         early = min(_EARLY_SECONDS, life / 2)
         return _Held(
@@ -282,6 +300,44 @@ class TokenSource:
             refresh_at=began + life - early,
             expires=began + life,
         )
+
+    def _of_tenant(self, tenant_id: str) -> asyncio.Semaphore:
+        tenant = self._tenants.get(tenant_id)
+        if tenant is None:
+            tenant = self._tenants[tenant_id] = asyncio.Semaphore(_SIGN_INS_OF_A_TENANT)
+        return tenant
+
+    async def _on_thread(self, mailbox: Mailbox, work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
+        """What may block on files, the certificate store or the device that holds a key."""
+        try:
+            async with asyncio.timeout(_STORE_SECONDS):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
+        except TimeoutError as reason:
+            raise _store_silent(mailbox) from reason
+
+    def _session(self) -> aiohttp.ClientSession:
+        """A session of one sign-in, of which there is one an hour."""
+        connect, read = self._timeouts
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self._tls, force_close=True),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=connect + read, sock_connect=connect, sock_read=read),
+            proxy=proxy_for(self._authority_url),
+        )
+
+    async def _answer(self, session: aiohttp.ClientSession, mailbox: Mailbox, asked: "_Request") -> "_Answer":
+        try:
+            # The sign-in service never redirects; a portal does, and must not get the assertion.
+            async with session.request(
+                asked.method, asked.url, data=asked.body, headers=asked.headers, allow_redirects=False
+            ) as response:
+                text = (await _beginning(response.content)).decode("utf-8", "replace")
+                return _Answer(response.status, text, dict(response.headers))
+        # ValueError: of a proxy whose address is none.
+        except (aiohttp.ClientError, OSError, ValueError) as reason:
+            raise _unreachable(mailbox, self._authority_url, reason) from reason
+
+    # --- On a thread ---
 
     def _usable_certificate(self, mailbox: Mailbox) -> Certificate:
         try:
@@ -293,8 +349,8 @@ class TokenSource:
         check_usable(certificate, now=self._now(), mailbox=mailbox, roots=self._roots or ())
         return certificate
 
-    def _ask(self, mailbox: Mailbox, certificate: Certificate, session: "_Session") -> dict[str, Any]:
-        """msal's answer, an error as a dict included; what it raises becomes ours."""
+    def _ask(self, mailbox: Mailbox, certificate: Certificate, talk: "_Talk") -> "dict[str, Any] | _Request":
+        """msal's answer, an error as a dict included, or what it has to ask first; what it raises becomes ours."""
         key = certificate.key
         if key is None:
             raise CertificateError(
@@ -308,9 +364,11 @@ class TokenSource:
             )
 
         def assertion(context: Mapping[str, str]) -> str:
-            return client_assertion(
-                certificate, key, client_id=mailbox.client_id, token_url=context["token_endpoint"], now=self._now()
-            )
+            if talk.assertion is None:
+                talk.assertion = client_assertion(
+                    certificate, key, client_id=mailbox.client_id, token_url=context["token_endpoint"], now=self._now()
+                )
+            return talk.assertion
 
         try:
             # A new object for every sign-in: msal cannot be forced past its token cache, and it replays a refusal for
@@ -320,20 +378,20 @@ class TokenSource:
                 mailbox.client_id,
                 client_credential={"client_assertion": assertion},
                 authority=f"{self._authority_url}/{mailbox.tenant_id}",
-                http_client=session,
+                http_client=_Replay(talk.answers),
                 instance_discovery=False,
             )
             answer: dict[str, Any] = application.acquire_token_for_client([self._scope]) or {}
-        except requests.RequestException as reason:
-            raise _unreachable(mailbox, self._authority_url, reason) from reason
+        except _Unanswered as question:
+            return question.request
         except CertificateError as error:
             # Out of the assertion; it is a ValueError, too.
             raise _needed_by(mailbox, error) from error
         except (MsalServiceError, RuntimeError) as reason:
-            raise _overloaded(mailbox, session) from reason
+            raise _overloaded(mailbox, talk) from reason
         except (ValueError, KeyError) as reason:
             # Discovery of an unknown tenant ends here (graph.md section 9), and so does an answer that is not JSON.
-            _refuse(mailbox, session.last_error(), session, reason)
+            _refuse(mailbox, talk.last_error(), talk, reason)
         return answer
 
 
@@ -384,53 +442,44 @@ def _neither_serves(
     return CertificateError(summary, advice=current.advice, fault=current.fault, **current.facts)
 
 
-class _Adapter(requests.adapters.HTTPAdapter):
-    """Our TLS context and time-outs; requests would add certifi's roots, and REQUESTS_CA_BUNDLE's."""
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What msal has to ask the sign-in service next."""
 
-    def __init__(self, context: ssl.SSLContext, timeouts: tuple[float, float]) -> None:
-        self._context = context
-        self._timeouts = timeouts
-        super().__init__(max_retries=0)
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: object) -> None:
-        super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **options)
-
-    def proxy_manager_for(self, proxy: str, **options: object) -> Any:  # noqa: ANN401 (the signature of requests)
-        return super().proxy_manager_for(proxy, ssl_context=self._context, **options)
-
-    def cert_verify(self, conn: Any, *_: object, **__: object) -> None:  # noqa: ANN401 (the signature of requests)
-        conn.cert_reqs = "CERT_REQUIRED"  # and no more: the context knows whom to trust
-
-    def close(self) -> None:
-        # urllib3 closes the connections of a cleared pool only when the garbage is collected; msal's objects, which
-        # point at each other in circles, put that off.
-        for manager in (self.poolmanager, *self.proxy_manager.values()):
-            for key in list(manager.pools.keys()):
-                pool = manager.pools.get(key)
-                if pool is not None:
-                    pool.close()
-        super().close()
-
-    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]  # noqa: ANN401 (all options of requests but one go through)
-        return super().send(request, **{**options, "timeout": self._timeouts})
+    method: str
+    url: str
+    body: bytes | None = field(repr=False)
+    headers: Mapping[str, str]
 
 
-class _Session(requests.Session):
-    """The HTTP client msal uses for one sign-in; remembers the last answer, of which msal may lose the reason."""
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the sign-in service said, in the form that msal reads (its `Response`)."""
 
-    def __init__(self, url: str, context: ssl.SSLContext, timeouts: tuple[float, float]) -> None:
-        super().__init__()
-        self.trust_env = False  # else ~/.netrc signs in, and REQUESTS_CA_BUNDLE decides whom we trust
-        # The sign-in service never redirects; a portal does, and must not get the assertion.
-        self.max_redirects = 0
-        self.mount("https://", _Adapter(context, timeouts))
-        if proxy := proxy_for(url):
-            self.proxies = {"https": proxy}
-        self.last: requests.Response | None = None
-        self.hooks["response"].append(self._keep)
+    status_code: int
+    text: str = field(repr=False)
+    headers: Mapping[str, str]
 
-    def _keep(self, response: requests.Response, *_: object, **__: object) -> None:
-        self.last = response
+
+class _Unanswered(Exception):
+    """msal came to a request without an answer."""
+
+    def __init__(self, request: _Request) -> None:
+        super().__init__(request.url)
+        self.request = request
+
+
+@dataclass(slots=True)
+class _Talk:
+    """What was said in one sign-in; the assertion is signed once."""
+
+    answers: list[_Answer] = field(default_factory=list)
+    assertion: str | None = field(default=None, repr=False)
+
+    @property
+    def last(self) -> _Answer | None:
+        """The last answer; msal may lose the reason of it."""
+        return self.answers[-1] if self.answers else None
 
     def last_error(self) -> dict[str, Any]:
         """The JSON object of the last answer; empty when there was none or it was something else."""
@@ -441,19 +490,61 @@ class _Session(requests.Session):
         return body if isinstance(body, dict) else {}
 
 
-def _refuse(
-    mailbox: Mailbox, answer: Mapping[str, Any], session: _Session, reason: Exception | None = None
-) -> NoReturn:
+class _Replay:
+    """The HTTP client of msal, without a network: it has the answers that came so far, and stops at the next question.
+
+    msal knows only clients that block, and would hold a thread for as long as the sign-in service is silent.
+    """
+
+    def __init__(self, answers: Sequence[_Answer]) -> None:
+        self._answers = iter(answers)
+
+    def get(self, url: str, **options: Any) -> _Answer:  # noqa: ANN401  # as msal's HttpClient declares it
+        """The answer to the discovery of the tenant."""
+        return self._next("GET", url, options)
+
+    def post(self, url: str, **options: Any) -> _Answer:  # noqa: ANN401  # as msal's HttpClient declares it
+        """The answer to the request for a token."""
+        return self._next("POST", url, options)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _next(self, method: str, url: str, options: Mapping[str, Any]) -> _Answer:
+        answer = next(self._answers, None)
+        if answer is not None:
+            return answer
+        headers = dict(options.get("headers") or {})
+        body = None
+        if options.get("data"):
+            body = urlencode(options["data"]).encode("ascii")
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        if options.get("params"):
+            url = f"{url}{'&' if '?' in url else '?'}{urlencode(options['params'])}"
+        raise _Unanswered(_Request(method, url, body, headers))
+
+
+async def _beginning(content: aiohttp.StreamReader) -> bytes:
+    """All that is read of an answer: those of the sign-in service have a few kilobytes."""
+    pieces = bytearray()
+    async for piece in content.iter_chunked(_MOST_OF_AN_ANSWER):
+        pieces += piece
+        if len(pieces) >= _MOST_OF_AN_ANSWER:
+            break
+    return bytes(pieces[:_MOST_OF_AN_ANSWER])
+
+
+def _refuse(mailbox: Mailbox, answer: Mapping[str, Any], talk: _Talk, reason: Exception | None = None) -> NoReturn:
     """Raise what the sign-in service's refusal means."""
     codes = [code for code in answer.get("error_codes") or () if isinstance(code, int)]
-    status = session.last.status_code if session.last is not None else None
+    status = talk.last.status_code if talk.last is not None else None
     if (
         aadsts.is_transient(codes)
         or answer.get("error") in {"temporarily_unavailable", "server_error"}
         or status == _TOO_MANY_REQUESTS
         or (status is not None and not answer.get("error"))
     ):
-        raise _overloaded(mailbox, session) from reason
+        raise _overloaded(mailbox, talk) from reason
     code = codes[0] if codes else None
     detail = harmless(answer.get("error_description") or answer.get("error"), 300)
     said = Phrase.verbatim(detail.rstrip(".")) if detail else Phrase("no reason given")
@@ -478,13 +569,13 @@ def _refuse(
     ) from reason
 
 
-def _overloaded(mailbox: Mailbox, session: _Session) -> GraphUnavailable:
-    status = session.last.status_code if session.last is not None else None
-    answer = session.last_error()
+def _overloaded(mailbox: Mailbox, talk: _Talk) -> GraphUnavailable:
+    status = talk.last.status_code if talk.last is not None else None
+    answer = talk.last_error()
     said = harmless(answer.get("error_description") or answer.get("error"), 300) or Phrase(
         "no JSON; is there a proxy between?"
     )
-    headers = {name.lower(): value for name, value in session.last.headers.items()} if session.last is not None else {}
+    headers = {name.lower(): value for name, value in talk.last.headers.items()} if talk.last is not None else {}
     return GraphUnavailable(
         Phrase(
             "The sign-in service did not serve {mailbox} (status {status}: {said}). This passes by itself.",
@@ -499,13 +590,25 @@ def _overloaded(mailbox: Mailbox, session: _Session) -> GraphUnavailable:
     )
 
 
-def _unreachable(mailbox: Mailbox, authority_url: str, reason: requests.RequestException) -> GraphUnavailable:
-    if isinstance(reason, requests.exceptions.ProxyError):
-        what, advice = Phrase("the proxy did not connect"), Phrase("Check HTTPS_PROXY and NO_PROXY.")
-    elif isinstance(reason, requests.exceptions.SSLError):
+def _store_silent(mailbox: Mailbox) -> GraphUnavailable:
+    return GraphUnavailable(
+        Phrase(
+            "The certificate store, or the device that holds the key, did not answer {mailbox} within {seconds:g} "
+            "seconds.",
+            mailbox=mailbox,
+            seconds=_STORE_SECONDS,
+        )
+    )
+
+
+def _unreachable(mailbox: Mailbox, authority_url: str, reason: Exception) -> GraphUnavailable:
+    # First of all TLS: a certificate that is not trusted is a ValueError, too.
+    if isinstance(reason, aiohttp.ClientSSLError | ssl.SSLError):
         what = Phrase("its TLS certificate is not trusted, or TLS failed")
         advice = Phrase("If a proxy inspects TLS, put its root into the setting ca_bundle.")
-    elif isinstance(reason, requests.exceptions.Timeout):
+    elif isinstance(reason, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError | ValueError):
+        what, advice = Phrase("the proxy did not connect"), Phrase("Check HTTPS_PROXY and NO_PROXY.")
+    elif isinstance(reason, TimeoutError):
         what, advice = Phrase("it did not answer in time"), Phrase("Check the network and HTTPS_PROXY.")
     else:
         what, advice = Phrase("no connection"), Phrase("Check the network, DNS and HTTPS_PROXY.")

@@ -6,9 +6,7 @@ A mail body may have 100 MB, and Python takes up to four bytes for each of its c
 import codecs
 import hashlib
 import re
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO, Final
 
@@ -30,18 +28,25 @@ def storable(text: str) -> tuple[str, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class LongText:
-    """A text in an open file, of characters that every database takes. Read by one thread at a time.
+class LongTextFacts:
+    """What is known of a long text without reading it.
 
     `size`: bytes of its UTF-8. `characters`: code points. `sha256`: of the UTF-8, in hexadecimal. `replaced`: how many
     characters were none, and are U+FFFD.
     """
 
-    file: IO[bytes] = field(repr=False)
     size: int
     characters: int
     sha256: str
-    replaced: int = 0
+    replaced: int
+
+
+@dataclass(frozen=True, slots=True)
+class LongText:
+    """A text in an open file, of characters that every database takes. Read by one thread at a time."""
+
+    file: IO[bytes] = field(repr=False)
+    facts: LongTextFacts
 
     def blocks(self, most: int = PIECE_BYTES) -> Iterator[bytes]:
         """The UTF-8, in blocks of `most` bytes, from its beginning."""
@@ -61,14 +66,10 @@ class LongText:
 
 
 class LongTextWriter:
-    """Writes a long text, piece by piece.
+    """Writes a long text into a file, piece by piece."""
 
-    Args:
-        files: closes, and so deletes, the temporary file.
-    """
-
-    def __init__(self, files: ExitStack) -> None:
-        self._file = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  # `files` closes it
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
         self._digest = hashlib.sha256()
         self._size = self._characters = self._replaced = 0
 
@@ -85,4 +86,5 @@ class LongTextWriter:
     def finish(self) -> LongText:
         """The text, to which nothing is added any more."""
         self._file.flush()
-        return LongText(self._file, self._size, self._characters, self._digest.hexdigest(), self._replaced)
+        facts = LongTextFacts(self._size, self._characters, self._digest.hexdigest(), self._replaced)
+        return LongText(self._file, facts)

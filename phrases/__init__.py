@@ -97,6 +97,14 @@ class Phrase(str):
         """Copied and sent to other processes with all that it remembers."""
         return Phrase._made, (self._template, self._plural, self._count, self._values)
 
+    def exchanged(self, value: str, other: str) -> "Phrase":
+        """The same with `other` wherever it was made of `value`, also within the phrases it was made of."""
+        values = {
+            name: other if each == value else each.exchanged(value, other) if isinstance(each, Phrase) else each
+            for name, each in self._values.items()
+        }
+        return Phrase._made(self._template, self._plural, self._count, values)
+
     def said_by(self, catalogue: Catalogue) -> str:
         """The text in the catalogue's language; in English what the catalogue has no words for."""
         if not self:

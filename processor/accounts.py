@@ -20,7 +20,7 @@ from db.filters import Filters
 from graph.errors import AccountError
 from graph.mailbox import Mailbox
 from phrases import Phrase
-from processor.errors import FiltersInvalid, Unprocessable
+from processor.errors import AccountUnusable, FiltersInvalid, Unprocessable
 from processor.filters import BadFilter, MailFilter
 from processor.metrics import ProcessorMetrics
 
@@ -83,6 +83,17 @@ class AccountDirectory:
                 "AccountUnknown", Phrase("Account {account_id} is not there any more.", account_id=account_id)
             )
         return account.settings
+
+    def require_usable(self, account_id: int) -> None:
+        """Make sure that all of the account's row can be used, of an account as for `settings`.
+
+        Raises:
+            AccountUnusable: the settings are not all there.
+        """
+        account = self._known[account_id][1]
+        why = None if account is None else account.unreadable_because
+        if why is not None:
+            raise AccountUnusable(why, advice=Phrase(""))
 
     def mail_filter(self, account_id: int) -> MailFilter | None:
         """Which mail is imported, of an account as for `settings`; None: whatever there is.

@@ -20,7 +20,7 @@ from db import after_import
 from db.after_import import LEASE, Action, Ended, State
 from db.engine import Database
 from db.errors import DatabaseUnavailable
-from graph.errors import AccountError, GraphError, GraphUnavailable
+from graph.errors import AccountError, GraphError, GraphUnavailable, trouble_before
 from graph.mailbox import Mailbox
 from groupcommit import GroupCommit
 from phrases import Phrase
@@ -197,6 +197,7 @@ class AfterImport:
         settings = self._directory.settings(action.account_id)
         facts = {"account": mailbox.account_name, "action": action.kind, "message": action.graph_id}
         try:
+            self._directory.require_usable(action.account_id)
             async with self._within_lease(action, mailbox):
                 state, detail = await self._taker.take(
                     mailbox, settings, action.kind, action.graph_id, look_first=look_first
@@ -218,6 +219,8 @@ class AfterImport:
             async with asyncio.timeout(seconds):
                 yield
         except TimeoutError as reason:
+            if (trouble := trouble_before(reason)) is not None:
+                raise trouble from reason
             raise GraphUnavailable(
                 Phrase(
                     "'{kind}' for {mailbox} took more than {seconds:.0f} seconds. It is tried again.",

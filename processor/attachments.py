@@ -9,22 +9,33 @@ import base64
 import hashlib
 import mimetypes
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import IO, Final
 
 from db.messages import AttachmentRecord
-from graph.errors import NOT_THE_CONTENT, GraphError, GraphUnavailable, ItemCorrupt, ItemGone, RequestRejected
+from graph.errors import (
+    NOT_THE_CONTENT,
+    GraphError,
+    GraphUnavailable,
+    ItemCorrupt,
+    ItemGone,
+    ItemUnconvertible,
+    RequestRejected,
+)
 from graph.mailbox import Mailbox
 from graph.messages import PAGES_OF_PROXIES, MailReader
 from longtext import LongText
 from phrases import Phrase
 from processor.errors import MessageChanged
 from processor.file_names import FileNames, extension_for
+from processor.isolated_unpacking import PRELOAD, IsolatedUnpacker
 from processor.mapping import LARGEST_SIZE, Json, Texts, kind_of, size_of
-from processor.spool import IN_MEMORY, Spool
-from processor.unpacking import Unpacker, is_packed
+from processor.process_pool import ProcessPool
+from processor.spool import IN_MEMORY, Spool, spooling_threads
+from processor.unpacking import is_packed
 
 _IN_ONE_ANSWER: Final = 3 * 1024 * 1024
 _HELD_TOGETHER: Final = 4 * 1024 * 1024
@@ -94,13 +105,18 @@ class AttachmentFetcher:
     """Fetches all attachments of one message, and unpacks them."""
 
     def __init__(
-        self, reader: MailReader, *, limits: AttachmentLimits | None = None, unpacker: Unpacker | None = None
+        self,
+        reader: MailReader,
+        *,
+        limits: AttachmentLimits | None = None,
+        processes: ProcessPool | None = None,
+        spooling: Executor | None = None,
     ) -> None:
+        """`processes`: of the unpacking, which has some of its own otherwise. `spooling`: write temporary files."""
         self._reader = reader
         self._limits = limits or AttachmentLimits()
-        self._unpacker = unpacker or Unpacker()
-        # One message at a time: it takes several times the memory of what is unpacked.
-        self._unpacking = asyncio.Lock()
+        self._spooling = spooling or spooling_threads()
+        self._unpacker = IsolatedUnpacker(processes or ProcessPool(PRELOAD), self._spooling)
 
     async def fetch(
         self,
@@ -126,12 +142,19 @@ class AttachmentFetcher:
         if not listed and message.get("hasAttachments") is True:
             return _named([_missing(mailbox, is_last=last_attempt)])
         order = _Order(
-            self._reader, mailbox, message_id, listed, self._limits, files, whole=whole, last_attempt=last_attempt
+            self._reader,
+            mailbox,
+            message_id,
+            listed,
+            self._limits,
+            files,
+            self._spooling,
+            whole=whole,
+            last_attempt=last_attempt,
         )
         rows = [await order.record(position, entry, texts) for position, entry in enumerate(listed)]
         if any(map(is_packed, rows)):
-            async with self._unpacking:
-                rows = await asyncio.to_thread(self._unpacker.unpacked, rows, files, texts)
+            rows = await self._unpacker.unpacked(rows, files, texts, mailbox=mailbox.counted_as)
         return _named(rows)
 
     async def _listed(
@@ -142,8 +165,8 @@ class AttachmentFetcher:
         if size is not None and size <= _IN_ONE_ANSWER:
             try:
                 return await self._reader.attachments(mailbox, message_id, with_content=True, files=files), True
-            except (ItemCorrupt, GraphUnavailable) as exc:
-                if isinstance(exc, GraphUnavailable) and exc.status not in _MAYBE_ONE_OF_THEM:
+            except (ItemCorrupt, ItemUnconvertible, GraphUnavailable) as exc:
+                if isinstance(exc, GraphUnavailable) and (exc.mailbox_down or exc.status not in _MAYBE_ONE_OF_THEM):
                     raise
         return await self._reader.attachments(mailbox, message_id, with_content=False), False
 
@@ -159,6 +182,7 @@ class _Order:
         listed: Sequence[Json],
         limits: AttachmentLimits,
         files: ExitStack,
+        spooling: Executor,
         *,
         whole: bool,
         last_attempt: bool,
@@ -171,6 +195,7 @@ class _Order:
         self._left = limits.message_mb * _MEGABYTE
         self._held = 0
         self._files = files
+        self._spooling = spooling
         self._whole = whole
         self._last_attempt = last_attempt
         self._is_still_there = False
@@ -195,13 +220,13 @@ class _Order:
         except ItemGone as exc:
             await self._check_message(exc)
             return replace(_row(position, entry, kind, texts), state="gone", state_detail=said_by_graph(exc))
-        except (ItemCorrupt, RequestRejected, GraphUnavailable) as exc:
+        except (ItemCorrupt, ItemUnconvertible, RequestRejected, GraphUnavailable) as exc:
             if isinstance(exc, GraphUnavailable) and not self._is_given_up(exc):
                 raise
             return replace(_row(position, entry, kind, texts), state="unreadable", state_detail=said_by_graph(exc))
 
     def _is_given_up(self, exc: GraphUnavailable) -> bool:
-        return self._last_attempt and exc.status in _GIVEN_UP
+        return self._last_attempt and exc.status in _GIVEN_UP and not exc.mailbox_down
 
     async def _with_details(self, kind: str, entry: Json) -> Json:
         """With what a list without content lacks: the contentId, by which a body shows a picture, or a link."""
@@ -233,7 +258,7 @@ class _Order:
         """The bytes that came with the list; None where there are none, or no base64: they can be had by themselves."""
         encoded = entry.pop("contentBytes", None)
         if isinstance(encoded, LongText):
-            pieces = _decoded_pieces(encoded)
+            pieces = _decoded_pieces(encoded, self._spooling)
         elif isinstance(encoded, str):
             pieces = _one_piece(encoded)
         else:
@@ -267,7 +292,7 @@ class _Order:
 
     async def _received(self, pieces: AsyncIterator[bytes], files: ExitStack) -> _Content:
         digest = hashlib.sha256()
-        spool, head = Spool(files, in_memory=self._room), b""
+        spool, head = Spool(files, self._spooling, in_memory=self._room), b""
         async for piece in pieces:
             self._check_size(spool.size + len(piece))
             digest.update(piece)
@@ -410,11 +435,11 @@ def said_by_graph(exc: GraphError) -> str:
     return ": ".join(filter(None, (exc.code or f"HTTP {exc.status}", exc.detail)))
 
 
-async def _decoded_pieces(encoded: LongText) -> AsyncGenerator[bytes]:
+async def _decoded_pieces(encoded: LongText, spooling: Executor) -> AsyncGenerator[bytes]:
     """Raises ValueError where it is no base64."""
-    for block in encoded.blocks(_BASE64_BLOCK):
+    blocks = encoded.blocks(_BASE64_BLOCK)
+    while block := await asyncio.get_running_loop().run_in_executor(spooling, next, blocks, b""):
         yield base64.b64decode(block, validate=True)
-        await asyncio.sleep(0)
 
 
 async def _one_piece(encoded: str) -> AsyncGenerator[bytes]:

@@ -18,6 +18,10 @@ class MessageChanged(Exception):
     """The message changed while it was being fetched; from the start again."""
 
 
+class AccountUnusable(AccountError):
+    """The row of the account holds what cannot be used; its mail waits until an administrator corrects it."""
+
+
 class FiltersInvalid(AccountError):
     """The filters of the account make no sense; its mail waits until an administrator mends them."""
 

@@ -9,11 +9,21 @@ from typing import Final
 from bus.notification import UnreadableNotification
 from bus.queue import Delivery
 from db.messages import MessageRefused
-from graph.errors import GraphError, GraphUnavailable
+from graph.errors import LONGEST_RETRY_AFTER, GraphError, GraphUnavailable, ItemGone, ItemUnconvertible
+from hostfaults import HostFault
 from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable
+from processor.process_pool import PoolUnusable
 
-FORESEEN: Final = (GraphError, MessageChanged, MessageRefused, Unprocessable, UnreadableNotification)
+FORESEEN: Final = (
+    GraphError,
+    HostFault,
+    MessageChanged,
+    MessageRefused,
+    PoolUnusable,
+    Unprocessable,
+    UnreadableNotification,
+)
 """Errors whose text was written for an operator."""
 
 _PATIENCE: Final = timedelta(hours=24)
@@ -29,6 +39,13 @@ _TIMEOUT_DELAYS: Final = (timedelta(seconds=30), timedelta(hours=1))
 MOST_TIMEOUTS: Final = len(_TIMEOUT_DELAYS) + 1
 """Attempts at what Graph has not ready in time, before it is put aside."""
 _OUTAGE_DELAY: Final = timedelta(seconds=30)
+_LONGEST_OUTAGE_DELAY: Final = timedelta(seconds=LONGEST_RETRY_AFTER)
+
+# Exchange replicates: a message that it has just reported may answer 404 for a time (graph.md section 11). For so long
+# after it was put it is asked for again, uncounted, at growing intervals; what waited longer in the queue, a few times.
+_LATE_FOR: Final = timedelta(minutes=10)
+_FIRST_LATE_DELAY: Final = timedelta(seconds=5)
+_OLD_LATE_DELAYS: Final = (timedelta(seconds=30), timedelta(minutes=2))
 
 # A whole answer that is too long or an item that Exchange chokes on shows as these: they may be this message's alone.
 _MAYBE_THE_ITEM: Final = frozenset({500, 502, 504})
@@ -56,11 +73,15 @@ def fate_of(error: Exception, delivery: Delivery, *, now: datetime, random: Rand
     reason = type(error).__name__
     if isinstance(error, Unprocessable | UnreadableNotification):
         return DeadLetter(error.reason, Phrase.of(error))
-    if isinstance(error, MessageRefused):
+    if isinstance(error, MessageRefused | ItemUnconvertible):
         return DeadLetter(reason, Phrase.of(error))
     if isinstance(error, GraphUnavailable) and _is_an_outage(error, delivery, now):
         wait = max(timedelta(seconds=error.retry_after or 0), _OUTAGE_DELAY)
-        return Retry(wait * random.uniform(1.0, 1.5), counted=False, cause=reason)
+        # Spread to either side where the longest wait leaves no room above.
+        shortest, longest = min(wait, _LONGEST_OUTAGE_DELAY * 0.9), min(wait * 1.5, _LONGEST_OUTAGE_DELAY)
+        return Retry(shortest + (longest - shortest) * random.random(), counted=False, cause=reason)
+    if isinstance(error, PoolUnusable):
+        return Retry(_OUTAGE_DELAY * random.uniform(1.0, 1.5), counted=False, cause=reason)
     delays = _TIMEOUT_DELAYS if _is_a_timeout(error) else _ITEM_DELAYS
     if delivery.delivery_count > len(delays):
         return DeadLetter(reason, _describe(error, delivery))
@@ -68,8 +89,30 @@ def fate_of(error: Exception, delivery: Delivery, *, now: datetime, random: Rand
     return Retry(wait * random.uniform(0.8, 1.2), counted=True, cause=reason)
 
 
+def is_patient(delivery: Delivery, now: datetime) -> bool:
+    """False once a delivery has met with so much trouble, for so long, that a person is to look at it."""
+    return now - delivery.enqueued < _PATIENCE
+
+
+def retry_of_missing(delivery: Delivery, *, now: datetime, random: Random) -> Retry | None:
+    """When to ask again for a message that Graph answers 404 for; None: it is gone.
+
+    Until ten minutes after it was put it may yet appear. By then Service Bus has forgotten its id, too.
+    """
+    age = now - delivery.enqueued
+    # Far in the future is no age: a clock was set back.
+    if abs(age) < _LATE_FOR:
+        wait = min(max(2 * age, _FIRST_LATE_DELAY), max(_LATE_FOR - age, _FIRST_LATE_DELAY))
+        return Retry(wait * random.uniform(1.0, 1.2), counted=False, cause=ItemGone.__name__)
+    if delivery.delivery_count > len(_OLD_LATE_DELAYS):
+        return None
+    wait = _OLD_LATE_DELAYS[delivery.delivery_count - 1]
+    return Retry(wait * random.uniform(1.0, 1.2), counted=True, cause=ItemGone.__name__)
+
+
 def _is_an_outage(error: GraphUnavailable, delivery: Delivery, now: datetime) -> bool:
-    return error.status not in _MAYBE_THE_ITEM and now - delivery.enqueued < _PATIENCE
+    maybe_the_item = error.status in _MAYBE_THE_ITEM and not error.mailbox_down
+    return not maybe_the_item and is_patient(delivery, now)
 
 
 def _is_a_timeout(error: Exception) -> bool:

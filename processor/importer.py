@@ -21,22 +21,29 @@ from longtext import LongText
 from phrases import Phrase
 from processor.addresses import with_smtp_addresses
 from processor.attachments import AttachmentFetcher, AttachmentLimits, bytes_in_memory
+from processor.body_text import PRELOAD as PRELOAD_BODIES
+from processor.body_text import BodyTexts
 from processor.byte_budget import ByteBudget
 from processor.errors import Unprocessable
 from processor.filters import Facts, LeftOut, MailFilter
 from processor.headers import NAMES, Kept
+from processor.isolated_unpacking import PRELOAD
 from processor.mapping import Json, Texts, facts_of, files_among, message_record, seen_record
 from processor.originals import IN_MEMORY as ORIGINAL_IN_MEMORY
 from processor.originals import OriginalFetcher
-from processor.plain_text import LONGEST_READ, long_plain_text, plain_text
+from processor.process_pool import ProcessPool
+from processor.spool import spooling_threads
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 # A 404 right after a notification is normal (graph.md, section 11): Exchange replicates.
 _GONE_AGAIN_AFTER_SECONDS: Final = (0.5, 2.0)
 _NOT_STORED: Final = frozenset({"too_large", "unreadable", "gone"})
-_SOON_LAID_OUT: Final = 4096
-"""Characters of HTML that become text in less time than a thread takes to begin."""
+
+
+def worker_processes() -> ProcessPool:
+    """Processes for what strangers wrote; none is started before there is work. An asynchronous context."""
+    return ProcessPool((*PRELOAD, *PRELOAD_BODIES))
 
 
 class Result(Enum):
@@ -134,20 +141,26 @@ class Importer:
         headers: Kept = "selected",
         limits: AttachmentLimits | None = None,
         keep_mime: bool = False,
+        processes: ProcessPool | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         budget: ByteBudget | None = None,
     ) -> None:
-        """`headers`: which internet headers are kept. `keep_mime`: the original of each message, too."""
+        """`headers`: which internet headers are kept. `keep_mime`: the original of each message, too.
+
+        `processes`: read what is packed or large, as `worker_processes` makes them; the importer has some of its own
+        otherwise, which end with it.
+        """
         limits = limits or AttachmentLimits()
         self._reader = reader
         self._headers = NAMES[headers]
         self._store = store
-        self._attachments = AttachmentFetcher(reader, limits=limits)
-        self._originals = OriginalFetcher(reader, limit_mb=limits.message_mb) if keep_mime else None
+        spooling = spooling_threads()
+        self._processes = processes or worker_processes()
+        self._attachments = AttachmentFetcher(reader, limits=limits, processes=self._processes, spooling=spooling)
+        self._originals = OriginalFetcher(reader, limit_mb=limits.message_mb, spooling=spooling) if keep_mime else None
+        self._bodies = BodyTexts(self._processes, spooling)
         self._clock = clock
         self._sleep = sleep
-        # One long body at a time: it takes seconds, and a thread that others could have.
-        self._long_body = asyncio.Lock()
         self._budget = budget or ByteBudget()
 
     async def run(
@@ -244,7 +257,10 @@ class Importer:
                 headers=self._headers,
             )
             record = dataclasses.replace(
-                record, body_text=await self._readable(record, files), after_import=then, original=original
+                record,
+                body_text=await self._readable(record, files, mailbox),
+                after_import=then,
+                original=original,
             )
             result = _RESULTS[await self._written(record, replacing=replacing, even_copy=even_copy)]
         if result in {Result.KNOWN, Result.DUPLICATE}:
@@ -293,24 +309,14 @@ class Importer:
         message = await self._reader.message(mailbox, message_id, with_headers=self._headers != (), files=files)
         return with_smtp_addresses(message)
 
-    async def _readable(self, record: MessageRecord, files: ExitStack) -> str | LongText | None:
+    async def _readable(self, record: MessageRecord, files: ExitStack, mailbox: Mailbox) -> str | LongText | None:
         """The body without HTML; where Graph gave none, the text of the mail that an attachment wraps."""
-        shown = await self._shown(record, files)
+        shown = record.body
+        if shown is not None and (record.body_type or "").lower() == "html":
+            shown = await self._bodies.of_html(shown, files, mailbox=mailbox)
         if isinstance(shown, LongText) or (shown and not shown.isspace()):
             return shown
         return next((each.wrapped_text for each in record.attachments if each.wrapped_text is not None), shown)
-
-    async def _shown(self, record: MessageRecord, files: ExitStack) -> str | LongText | None:
-        body = record.body
-        if body is None or (record.body_type or "").lower() != "html":
-            return body
-        if not isinstance(body, LongText):
-            return plain_text(body) if len(body) < _SOON_LAID_OUT else await asyncio.to_thread(plain_text, body)
-        if body.characters > LONGEST_READ:
-            log.warning("body_text_left_out", characters=body.characters, most=LONGEST_READ)
-            return None
-        async with self._long_body:
-            return await asyncio.to_thread(long_plain_text, body, files)
 
 
 def _tell_of_missing(record: MessageRecord) -> None:

@@ -46,7 +46,7 @@ class Texts:
         `most`: the length of its column, as `db.columns.cut` counts; the rest is cut off.
         """
         if isinstance(value, LongText):
-            self.replaced += value.replaced
+            self.replaced += value.facts.replaced
             whole = value.text()
         elif isinstance(value, str):
             whole, replaced = storable(value)
@@ -59,9 +59,9 @@ class Texts:
 
     def take_long(self, value: object) -> str | LongText | None:
         """As `take`, but a text of more than `longtext.LONG` characters stays in its file."""
-        if not isinstance(value, LongText) or value.characters <= LONG:
+        if not isinstance(value, LongText) or value.facts.characters <= LONG:
             return self.take(value)
-        self.replaced += value.replaced
+        self.replaced += value.facts.replaced
         return value
 
 

@@ -137,7 +137,7 @@ class _Part:
 
 
 def _between(data: bytes, start: int, end: int, boundary: bytes, default_type: str) -> Iterator[_Part]:
-    """What stands between lines of the boundary; the last part need not be closed."""
+    """Parts between lines of the boundary; the last one need not be closed."""
     line = re.compile(rb"--" + re.escape(boundary) + rb"(--)?[ \t]*(?=[\r\n]|\Z)")
     begin: int | None = None
     for found in line.finditer(data, start, end):
@@ -154,7 +154,7 @@ def _between(data: bytes, start: int, end: int, boundary: bytes, default_type: s
 
 
 def _before_break(data: bytes, end: int) -> int:
-    """Where the line ends whose break is the last thing before `end`."""
+    """The end of the line whose break is the last thing before `end`."""
     if data[end - 2 : end] == b"\r\n":
         return end - 2
     return end - 1 if data[end - 1 : end] in (b"\r", b"\n") else end
@@ -168,7 +168,7 @@ class _Walk:
         self._pieces = 0
 
     def walk(self, part: _Part, depth: int) -> Iterator[Piece | BodyText]:
-        """What is found in a part, and in the parts in it."""
+        """Yield what a part holds, and what the parts in it hold."""
         if part.kind in MESSAGES and not part.is_empty:
             yield self._attached_mail(part)
             return

@@ -15,9 +15,11 @@ import structlog
 from bus.notification import Notification, Source
 from db.errors import DatabaseUnavailable
 from db.messages import MessageStore
-from graph.errors import AccountError, GraphUnavailable, ItemError
+from graph.errors import AccountError, GraphUnavailable, ItemDenied, ItemError
+from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
+from hostfaults import HostFault
 from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable, where_of
 from processor.fate import FORESEEN
@@ -113,6 +115,7 @@ class OnDemandImport:
         store: MessageStore,
         importer: Importer,
         trace: TraceLog,
+        folders: MailFolders,
         *,
         clock: Callable[[], datetime],
         on_progress: Callable[[int, int], None] = lambda _done, _of: None,
@@ -122,6 +125,7 @@ class OnDemandImport:
         self._store = store
         self._importer = importer
         self._trace = trace
+        self._folders = folders
         self._clock = clock
         self._on_progress = on_progress
 
@@ -184,12 +188,14 @@ class OnDemandImport:
         if selection.ids:
             await self._take(mailbox, await self._immutable(mailbox, selection.ids), wanted, tally, force=force)
         elif selection.internet_message_id is not None:
-            found = await self._named(mailbox, folder, selection.internet_message_id)
+            located = await self._folders.locate(mailbox, folder)
+            found = await self._named(mailbox, located, selection.internet_message_id)
             await self._take(mailbox, found, wanted, tally, force=force)
         else:
+            located = await self._folders.locate(mailbox, folder)
             link: str | None = None
             while True:
-                page = await self._reader.folder_page(mailbox, folder, since=selection.since, link=link)
+                page = await self._reader.folder_page(mailbox, located, since=selection.since, link=link)
                 await self._take(mailbox, [each.message_id for each in page.items], wanted, tally, force=force)
                 link = page.link
                 if link is None:
@@ -255,7 +261,7 @@ class OnDemandImport:
         except Exception as exc:  # noqa: BLE001  # one message nobody foresaw must not stop the others; it is told
             tally.failed += 1
             note("failed", _reason_of(exc), _told_of(exc, mailbox, message_id))
-            if isinstance(exc, AccountError | DatabaseUnavailable) or streak.goes_on(exc):
+            if isinstance(exc, AccountError | DatabaseUnavailable | HostFault) or streak.goes_on(exc):
                 tally.stopped = exc
             return
         streak.ended()
@@ -304,14 +310,14 @@ class _How:
 
 
 class _Streak:
-    """Outages in a row, over all messages under way."""
+    """Outages and refusals in a row, over all messages under way."""
 
     def __init__(self) -> None:
         self._count = 0
 
     def goes_on(self, exc: Exception) -> bool:
         """Count it; whether it has gone on for too long."""
-        self._count = self._count + 1 if isinstance(exc, GraphUnavailable) else 0
+        self._count = self._count + 1 if isinstance(exc, GraphUnavailable | ItemDenied) else 0
         return self._count >= _MOST_OUTAGES
 
     def ended(self) -> None:

@@ -7,18 +7,27 @@ import asyncio
 import hashlib
 import zlib
 from collections.abc import AsyncIterator
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Final
 
 from db.messages import OriginalRecord
-from graph.errors import NOT_THE_CONTENT, GraphUnavailable, ItemCorrupt, ItemGone, RequestRejected
+from graph.errors import (
+    NOT_THE_CONTENT,
+    GraphUnavailable,
+    ItemCorrupt,
+    ItemGone,
+    ItemUnconvertible,
+    RequestRejected,
+)
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from phrases import Phrase
 from processor.attachments import said_by_graph
 from processor.mapping import Json, size_of
 from processor.spool import Spool
+from threads import DaemonThreads
 
 COMPRESSION: Final = "gzip"
 """As RFC 1952 has it: SQL Server's DECOMPRESS unpacks it, and so does every other tool."""
@@ -30,6 +39,7 @@ IN_MEMORY: Final = 3 * 1024 * 1024
 _SOON_PACKED: Final = 32 * 1024
 """Bytes that are packed in less time than a thread takes to begin."""
 _PACKED_AT_ONCE: Final = 512 * 1024
+_PACKED_SIDE_BY_SIDE: Final = 2
 # What the message itself may be the cause of, as a whole mail is asked for at once; of 200, a filter between.
 _MAYBE_THE_MESSAGE: Final = frozenset(
     {HTTPStatus.OK, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
@@ -46,10 +56,12 @@ class _TooLarge(Exception):
 class OriginalFetcher:
     """Fetches the MIME of one message."""
 
-    def __init__(self, reader: MailReader, *, limit_mb: int) -> None:
-        """`limit_mb`: how many megabytes of MIME are kept at most."""
+    def __init__(self, reader: MailReader, *, limit_mb: int, spooling: Executor) -> None:
+        """`limit_mb`: how many megabytes of MIME are kept at most. `spooling`: threads that write temporary files."""
         self._reader = reader
         self._limit_mb = limit_mb
+        self._spooling = spooling
+        self._packing = DaemonThreads("packing", limit=_PACKED_SIDE_BY_SIDE)
 
     async def fetch(
         self, mailbox: Mailbox, message_id: str, message: Json, files: ExitStack, *, last_attempt: bool
@@ -76,13 +88,15 @@ class OriginalFetcher:
             # What is here of the message is whole all the same: it went while its attachments were fetched, or there
             # is no MIME of what it is.
             return OriginalRecord("gone", said_by_graph(exc))
-        except (ItemCorrupt, RequestRejected, GraphUnavailable) as exc:
-            if isinstance(exc, GraphUnavailable) and not (last_attempt and exc.status in _MAYBE_THE_MESSAGE):
-                raise
+        except (ItemCorrupt, ItemUnconvertible, RequestRejected, GraphUnavailable) as exc:
+            if isinstance(exc, GraphUnavailable):
+                the_message = exc.status in _MAYBE_THE_MESSAGE and not exc.mailbox_down
+                if not (last_attempt and the_message):
+                    raise
             return OriginalRecord("unreadable", said_by_graph(exc))
 
     async def _packed(self, pieces: AsyncIterator[bytes], files: ExitStack, mailbox: Mailbox) -> OriginalRecord:
-        packer, spool, begun = _Packer(), Spool(files), False
+        packer, spool, begun = _Packer(self._packing), Spool(files, self._spooling), False
         async for piece in pieces:
             begun = begun or _is_begun(piece, mailbox)
             if packer.size + len(piece) > self._limit_mb * _MEGABYTE:
@@ -131,7 +145,8 @@ def _no_mime(mailbox: Mailbox) -> GraphUnavailable:
 class _Packer:
     """Packs what comes; `size` and `sha256` are of what was not packed yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: Executor) -> None:
+        self._threads = threads
         self._packing = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
         self._digest = hashlib.sha256()
         self._pending = bytearray()
@@ -145,12 +160,15 @@ class _Packer:
         """Take the next piece; what is packed by now."""
         self.size += len(piece)
         self._pending += piece
-        return await asyncio.to_thread(self._pack) if len(self._pending) >= _PACKED_AT_ONCE else b""
+        return await self._pack_on_thread() if len(self._pending) >= _PACKED_AT_ONCE else b""
 
     async def end(self) -> bytes:
         """The rest."""
-        packed = self._pack() if len(self._pending) < _SOON_PACKED else await asyncio.to_thread(self._pack)
+        packed = self._pack() if len(self._pending) < _SOON_PACKED else await self._pack_on_thread()
         return packed + self._packing.flush()
+
+    async def _pack_on_thread(self) -> bytes:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._pack)
 
     def _pack(self) -> bytes:
         self._digest.update(self._pending)

@@ -5,7 +5,6 @@ Bounded for whatever a stranger sends: time grows with the length, and memory st
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
 from io import StringIO
 from typing import Any, Final
 
@@ -20,8 +19,6 @@ from inscriptis.model.table import Table
 from inscriptis.model.tag import CustomHtmlTagHandlerMapping
 from inscriptis.model.tag.table_tag import table_end_handler
 from lxml import etree
-
-from longtext import LongText, LongTextWriter
 
 LONGEST_LAID_OUT: Final = 256 * 1024
 """Characters of HTML that are laid out, tables as columns: it takes some milliseconds for each 10,000."""
@@ -61,17 +58,13 @@ def plain_text(html: str) -> str | None:
     return text.getvalue() or None if _bare(pieces, text.write) else None
 
 
-def long_plain_text(html: LongText, files: ExitStack) -> LongText | None:
-    """The same of a long text, without layout, in memory that does not grow with it. `files` closes the result."""
-    if html.characters > LONGEST_READ:
-        return None
-    with ExitStack() as own:
-        text = LongTextWriter(own)
-        if not _bare(_documents_joined(html.pieces(_PIECE)), text.write):
-            return None
-        files.push(own.pop_all())
-        found = text.finish()
-    return found if found.size else None
+def bare_text(html: Iterable[str], write: Callable[[str], object]) -> bool:
+    """The text without layout, of HTML that comes in pieces of any length, in memory that does not grow with it.
+
+    Returns:
+        False: it could not be read, and what was written is only its beginning.
+    """
+    return _bare(_documents_joined(html), write)
 
 
 def _documents_joined(pieces: Iterable[str]) -> Iterator[str]:

@@ -71,7 +71,7 @@ def decompressed(data: bytes) -> bytes:
 
 
 def _expanded(data: bytes, size: int) -> bytes:
-    """What the tokens say: bytes, or where to copy bytes from in the last 4,096 written ones."""
+    """Follow the tokens: a byte, or a reference to bytes among the last 4,096 written ones."""
     window = bytearray(_DICTIONARY.ljust(_DICTIONARY_SIZE, b"\0"))
     written, place, offset = bytearray(), len(_DICTIONARY), 0
     while offset < len(data) and len(written) < size:
@@ -111,7 +111,7 @@ class RichText:
 
 
 def text_of(content: bytes) -> RichText | None:
-    """What a reader sees of RTF; None when that is nothing."""
+    """The visible text of RTF; None where there is none."""
     found = _Reading()
     source = content.decode("latin-1")
     place = 0

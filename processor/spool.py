@@ -1,32 +1,89 @@
 """Bytes that come piece by piece: in memory while they are few, in a temporary file once they are not."""
 
 import asyncio
+import io
+import shutil
 import tempfile
+from concurrent.futures import Executor
 from contextlib import ExitStack
-from typing import IO, Final
+from pathlib import Path
+from typing import IO, Any, Final
+
+from hostfaults import temporary_file_fault
+from threads import DaemonThreads
 
 IN_MEMORY: Final = 1024 * 1024
 """Bytes of a content that is held in memory; a larger one waits in a file."""
+
+_WRITTEN_SIDE_BY_SIDE: Final = 4
+
+
+def spooling_threads() -> Executor:
+    """Threads that write temporary files: a disk that hangs delays nothing else."""
+    return DaemonThreads("spooling", limit=_WRITTEN_SIDE_BY_SIDE)
+
+
+class _Section(io.RawIOBase):
+    def __init__(self, file: IO[bytes], start: int, size: int) -> None:
+        self._file = file
+        self._start = start
+        self._size = size
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  # its type has no name before Python 3.12
+        view = memoryview(buffer)
+        self._file.seek(self._start + self._position)
+        piece = self._file.read(max(0, min(len(view), self._size - self._position)))
+        view[: len(piece)] = piece
+        self._position += len(piece)
+        return len(piece)
+
+
+def section_of(file: IO[bytes], start: int, size: int) -> IO[bytes]:
+    """`size` bytes of an open file, from `start` on, as a file of their own: many contents need one descriptor.
+
+    To be read while the file is open, by one thread at a time.
+    """
+    return io.BufferedReader(_Section(file, start, size))
 
 
 class Spool:
     """Takes pieces, one after the other. `size`: how many bytes it has."""
 
-    def __init__(self, files: ExitStack, *, in_memory: int = IN_MEMORY) -> None:
-        """`files` closes, and so deletes, the temporary file. `in_memory`: bytes for which there is none."""
+    def __init__(self, files: ExitStack, threads: Executor, *, in_memory: int = IN_MEMORY) -> None:
+        """`files` closes, and so deletes, the temporary file. `threads` write it.
+
+        `in_memory`: bytes for which there is no file.
+        """
         self._files = files
+        self._threads = threads
         self._in_memory = in_memory
         self._file: IO[bytes] | None = None
         self._pending = bytearray()
         self.size = 0
 
     async def add(self, piece: bytes) -> None:
-        """Take the next piece."""
+        """Take the next piece.
+
+        Raises:
+            HostFault: it cannot be written now.
+        """
         self.size += len(piece)
         self._pending += piece
         if len(self._pending) > (self._in_memory if self._file is None else IN_MEMORY):
             if self._file is None:
-                self._file = self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  # `files` closes it
+                self._file = open_file(self._files)
             await self._write(self._file)
 
     async def held(self) -> bytes | IO[bytes]:
@@ -37,5 +94,27 @@ class Spool:
         return self._file
 
     async def _write(self, file: IO[bytes]) -> None:
-        await asyncio.to_thread(file.write, bytes(self._pending))
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._threads, file.write, bytes(self._pending))
+        except OSError as exc:
+            raise temporary_file_fault(exc) from exc
         self._pending.clear()
+
+
+def open_file(files: ExitStack) -> IO[bytes]:
+    """An empty temporary file, which `files` closes and so deletes.
+
+    Raises:
+        HostFault: none can be made.
+    """
+    try:
+        return files.enter_context(tempfile.TemporaryFile())
+    except OSError as exc:
+        raise temporary_file_fault(exc) from exc
+
+
+def scratch_folder(files: ExitStack) -> Path:
+    """An empty temporary folder, for work of another process. `files` deletes it with all that is in it. Blocks."""
+    folder = Path(tempfile.mkdtemp(prefix="mail-importer-"))
+    files.callback(shutil.rmtree, folder, ignore_errors=True)
+    return folder

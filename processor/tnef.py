@@ -185,9 +185,13 @@ def pieces_in(stream: bytes) -> Iterator[Piece | BodyText]:
         raise NotUnpacked("It is called TNEF and is none.")
     attributes, problem = _attributes(stream)
     label = _label(attributes)
-    text = _text_of(attributes, label)
-    if text is not None:
-        yield text
+    try:
+        text = _text_of(attributes, label)
+    except NotUnpacked as exc:
+        problem = problem or str(exc)
+    else:
+        if text is not None:
+            yield text
     for found in _attachments(attributes, label):
         problem = problem or found.problem
         if found.content is not None:

@@ -1,11 +1,11 @@
 """Gives what is inside attachments rows of its own below them: of attached mails, `winmail.dat` and signed mail.
 
-Bounded in bytes, rows and depth: the original is stored in any case, and what exceeds the bounds is counted.
+Bounded in bytes, rows and depth here, in time and memory by `processor.isolated_unpacking`: the original is stored in
+any case, and what exceeds the bounds is counted.
 """
 
 import hashlib
 import re
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -14,12 +14,13 @@ from functools import partial
 from typing import IO, Final
 
 from db.messages import AttachmentRecord
+from hostfaults import HostFault, temporary_file_fault
 from processor import mime, smime, tnef
 from processor.charsets import decoded
 from processor.mapping import Texts
 from processor.pieces import BodyText, NotUnpacked, Piece
 from processor.plain_text import plain_text
-from processor.spool import IN_MEMORY
+from processor.spool import IN_MEMORY, open_file
 
 _SIGNED_OPAQUE: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _SIGNED_CLEAR: Final = "multipart/signed"
@@ -40,12 +41,16 @@ _TOO_MUCH: Final = "There is more in it than is unpacked of one message."
 
 @dataclass(frozen=True, slots=True)
 class UnpackingBounds:
-    """Of one message, beside what Graph listed. `source_bytes`: what is larger is not unpacked, that needs memory."""
+    """Of one message, beside what Graph listed; time and memory are bounded by the process that unpacks.
 
-    source_bytes: int = 8 * 1024 * 1024
+    `total_bytes`: of all that is found, and `times_source` the size of what was packed besides: what is in mails within
+    mails is stored once for each.
+    """
+
     total_bytes: int = 16 * 1024 * 1024
+    times_source: int = 3
     rows: int = 200
-    depth: int = 10
+    depth: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +106,31 @@ class Unpacker:
     def __init__(self, bounds: UnpackingBounds | None = None) -> None:
         self._bounds = bounds or UnpackingBounds()
 
-    def unpacked(self, listed: Sequence[AttachmentRecord], files: ExitStack, texts: Texts) -> list[AttachmentRecord]:
+    def unpacked(
+        self,
+        listed: Sequence[AttachmentRecord],
+        files: ExitStack,
+        texts: Texts,
+        *,
+        on_begin: Callable[[int], None] = lambda _position: None,
+    ) -> list[AttachmentRecord]:
         """Those of one message, and after them what was in them, parents before children.
 
-        Takes time and memory: not for the event loop. `files` closes, and so deletes, the temporary files. What could
-        not be unpacked, or only in part, says so in `state_detail`; the last row counts what exceeds the bounds.
+        Takes time and memory that strangers decide on: for a worker process only. `files` closes, and so deletes, the
+        temporary files. What could not be unpacked, or only in part, says so in `state_detail`; the last row counts
+        what exceeds the bounds. `on_begin` is called with the position of each that is begun.
         """
         rows = list(listed)
-        left = _Allowance(self._bounds.rows, self._bounds.total_bytes)
+        source = sum(record.size for record in listed if is_packed(record))
+        room = self._bounds.total_bytes + self._bounds.times_source * source
+        left = _Allowance(self._bounds.rows, room)
         for record in listed:
             if is_packed(record):
+                on_begin(record.position)
                 rows[record.position], below = self._below(record, len(rows), left, files, texts)
                 rows.extend(below)
         if left.missing_from is not None:
-            rows.append(self._missing(len(rows), left.missing, *left.missing_from))
+            rows.append(self._missing(len(rows), left.missing, room, *left.missing_from))
         return rows
 
     def _below(
@@ -152,7 +168,8 @@ class Unpacker:
         found: list[Piece | BodyText] = []
         missing = 0
         try:
-            self._check(record, depth)
+            if depth >= self._bounds.depth:
+                raise NotUnpacked(f"It is inside of {depth} others.")  # noqa: TRY301  # ends as the reader's own do
             for piece in way.pieces(_content(record)):
                 if isinstance(piece, BodyText) or left.take(piece):
                     found.append(piece)
@@ -163,6 +180,8 @@ class Unpacker:
             problem = _TOO_MUCH if missing else None
         except NotUnpacked as exc:
             problem = str(exc)
+        except (HostFault, MemoryError):
+            raise
         except Exception as exc:  # noqa: BLE001  # what a stranger wrote must not stop the import, whatever a parser does
             # Not its text, which may be mail.
             problem = f"It cannot be read ({type(exc).__name__})."
@@ -173,16 +192,10 @@ class Unpacker:
             return found, None
         return found, f"{'Unpacked in part' if found else 'Not unpacked'}. {problem}"
 
-    def _check(self, record: AttachmentRecord, depth: int) -> None:
-        if depth >= self._bounds.depth:
-            raise NotUnpacked(f"It is inside of {depth} others.")
-        if record.size > self._bounds.source_bytes:
-            raise NotUnpacked(f"It is larger than {self._bounds.source_bytes // _MEGABYTE} MB.")
-
-    def _missing(self, position: int, count: int, parent: int, origin: str) -> AttachmentRecord:
-        """The row that stands for those that have none."""
+    def _missing(self, position: int, count: int, room: int, parent: int, origin: str) -> AttachmentRecord:
+        """The row that stands for those that have none; there was room for so many bytes."""
         number = f"{count:,}" if count < _MAX_COUNTED else f"{_MAX_COUNTED:,} or more"
-        bounds = f"at most {self._bounds.rows} are unpacked, of {self._bounds.total_bytes // _MEGABYTE} MB together"
+        bounds = f"at most {self._bounds.rows} are unpacked, of {room // _MEGABYTE} MB together"
         return AttachmentRecord(
             position=position,
             graph_attachment_id=None,
@@ -273,6 +286,9 @@ def _row(piece: Piece, position: int, parent: int, origin: str, files: ExitStack
 def _held(content: bytes, files: ExitStack) -> bytes | IO[bytes]:
     if len(content) <= IN_MEMORY:
         return content
-    file = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  # `files` closes it
-    file.write(content)
+    file = open_file(files)
+    try:
+        file.write(content)
+    except OSError as exc:
+        raise temporary_file_fault(exc) from exc
     return file

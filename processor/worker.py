@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 from structlog.contextvars import bound_contextvars
 
+import hostfaults
 from bus.errors import LockLost, QueueUnavailable
 from bus.notification import Notification, Source, UnreadableNotification
 from bus.queue import Delivery, NotificationConsumer
@@ -19,17 +20,28 @@ from db.errors import DatabaseUnavailable
 from db.messages import MessageKey, MessageStore
 from graph.errors import AccountError
 from graph.mailbox import Mailbox
+from hostfaults import HostFault, host_fault_of
 from phrases import Phrase
 from processor.accounts import AccountDirectory, Holds
 from processor.after_import import AfterImport
 from processor.errors import Unprocessable, where_of
-from processor.fate import FORESEEN, MOST_ATTEMPTS, MOST_TIMEOUTS, DeadLetter, Retry, fate_of
+from processor.fate import (
+    FORESEEN,
+    MOST_ATTEMPTS,
+    MOST_TIMEOUTS,
+    DeadLetter,
+    Retry,
+    fate_of,
+    is_patient,
+    retry_of_missing,
+)
 from processor.importer import Importer, Outcome, Result, message_id_of
 from processor.lifecycle import LifecycleDesk, LifecycleEvent, lifecycle_event_of
 from processor.metrics import ProcessorMetrics
 from processor.shares import Reservations, Shares
 from processor.silence import SilenceWatch
 from processor.tracing import Attempt, TraceLog
+from threads import DaemonThreads
 
 _RECEIVE_WAIT: Final = timedelta(seconds=20)
 _HOLDS_SHARED_EVERY: Final = timedelta(minutes=1)
@@ -37,6 +49,7 @@ _RENEWAL_LOOK_SECONDS: Final = 1.0
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 15.0
 _DATABASE_TROUBLE: Final = Retry(timedelta(seconds=5), counted=False, cause="DatabaseUnavailable")
+_HOST_TROUBLE: Final = Retry(timedelta(seconds=5), counted=False, cause="HostFault")
 _EVENTS: Final = {
     Result.IMPORTED: "message_imported",
     Result.KNOWN: "message_known",
@@ -128,7 +141,10 @@ class Processor:
         random: Random,
         metrics: ProcessorMetrics,
         limits: WorkerLimits | None = None,
+        probe_host: Callable[[], None] = hostfaults.probe,
     ) -> None:
+        """`probe_host`: blocks, and raises HostFault while this machine lacks what an import needs."""
+        self._probe_host = probe_host
         self._queue = queue
         self._importer = importer
         self._store = store
@@ -146,6 +162,9 @@ class Processor:
         self._held: set[_Held] = set()
         self._room = asyncio.Event()
         self._pause_seconds = 0.0
+        self._host_fault: HostFault | None = None
+        """What this machine lacked when a delivery was worked on; until it is back nothing more is taken."""
+        self._probing = DaemonThreads("host probe", limit=1)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take and import deliveries until `stop` is set; then finish, or hand back, what is in hand."""
@@ -171,6 +190,7 @@ class Processor:
         next_load = self._clock()
         while True:
             try:
+                await self._require_host()
                 if self._clock() >= next_load:
                     await self._holds.load()
                     next_load = self._clock() + _HOLDS_SHARED_EVERY
@@ -178,8 +198,22 @@ class Processor:
                 if self._pause_seconds:
                     self._pause_seconds = 0.0
                     log.info("processor_resumed")
-            except (QueueUnavailable, DatabaseUnavailable) as exc:
+            except (QueueUnavailable, DatabaseUnavailable, HostFault) as exc:
                 await self._pause(exc)
+            except Exception as exc:
+                fault = host_fault_of(exc)
+                if fault is None:
+                    raise
+                await self._pause(fault)
+
+    async def _require_host(self) -> None:
+        """Take nothing while this machine lacks what the last deliveries failed for."""
+        if self._host_fault is None:
+            return
+        if not self._pause_seconds:
+            raise self._host_fault
+        await asyncio.get_running_loop().run_in_executor(self._probing, self._probe_host)
+        self._host_fault = None
 
     async def _pause(self, exc: Exception) -> None:
         self._pause_seconds = min(max(2 * self._pause_seconds, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
@@ -237,7 +271,7 @@ class Processor:
         except Exception as exc:  # told, and settled, by each of the deliveries
             prepared.set_exception(exc)
             prepared.exception()  # seen
-            if isinstance(exc, DatabaseUnavailable):
+            if isinstance(exc, DatabaseUnavailable) or host_fault_of(exc) is not None:
                 raise
 
     def _expected(self, orders: dict[MessageKey, Notification], known: set[MessageKey]) -> Counter[tuple[str, str]]:
@@ -279,6 +313,15 @@ class Processor:
             # Not settled: it comes again when its lock ends, and what was written is found then.
             self._trace.ended(held.attempt, "not_settled", reason=type(exc).__name__, detail=str(exc))
             log.warning("delivery_not_settled", delivery=held.delivery.message_id, error=str(exc))
+        except Exception as exc:  # noqa: BLE001  # nothing awaits this task: what is not told here is told nowhere
+            self._host_fault = host_fault_of(exc) or self._host_fault
+            self._trace.ended(held.attempt, "not_settled", reason=type(exc).__name__)
+            log.warning(
+                "delivery_not_settled",
+                delivery=held.delivery.message_id,
+                error=str(host_fault_of(exc) or type(exc).__name__),
+                where=where_of(exc),
+            )
         finally:
             self._held.discard(held)
             self._metrics.in_hand.set(len(self._held))
@@ -335,6 +378,7 @@ class Processor:
         then = self._directory.settings(mailbox.account_id).after_import
         started = self._clock()
         try:
+            self._directory.require_usable(mailbox.account_id)
             outcome = await self._importer.run(
                 mailbox,
                 message_id,
@@ -352,20 +396,28 @@ class Processor:
                 key = (notification.account_id, message_id)
                 await self._silence.arrived({key: notification}, [key])
         except AccountError as exc:
-            await self._wait_with_account(held, await self._holds.hold(mailbox, exc), exc)
+            if host_fault_of(exc) is None:
+                await self._wait_with_account(held, await self._holds.hold(mailbox, exc), exc)
+            else:
+                await self._settle_trouble(held, exc)
         except DatabaseUnavailable as exc:
             log.warning("database_unavailable", error=str(exc))
             await self._retry(held, _DATABASE_TROUBLE)
         except Exception as exc:  # noqa: BLE001  # one message nobody foresaw must not stop the others; it is told and kept
             await self._settle_trouble(held, exc)
         else:
-            await self._complete(held, notification, outcome)
+            await self._settle_outcome(held, notification, outcome)
             if outcome.result is Result.IMPORTED:
                 self._after_import.soon(
                     mailbox.account_id, message_id, then, committed_after=held.attempt.progress.fetched or started
                 )
 
     async def _settle_trouble(self, held: _Held, exc: Exception) -> None:
+        fault = host_fault_of(exc)
+        if fault is not None and is_patient(held.delivery, self._clock()):
+            self._host_fault = fault
+            await self._retry(held, _HOST_TROUBLE, fault)
+            return
         fate = fate_of(exc, held.delivery, now=self._clock(), random=self._random)
         if isinstance(fate, DeadLetter):
             await self._dead_letter(held, fate, exc)
@@ -374,9 +426,18 @@ class Processor:
 
     # Settling.
 
+    async def _settle_outcome(self, held: _Held, notification: Notification, outcome: Outcome) -> None:
+        if outcome.result is Result.GONE:
+            retry = retry_of_missing(held.delivery, now=self._clock(), random=self._random)
+            if retry is not None:
+                await self._retry(held, retry)
+                return
+        await self._complete(held, notification, outcome)
+
     async def _complete(self, held: _Held, notification: Notification, outcome: Outcome) -> None:
         held.keep = True
-        await self._queue.complete(held.delivery)
+        # What is gone is recorded nowhere: if it comes back, it must be queued.
+        await self._queue.complete(held.delivery, remembered=outcome.result is not Result.GONE)
         seconds = (self._clock() - notification.received).total_seconds()
         self._metrics.deliveries.labels(outcome.result.value).inc()
         self._trace.ended(held.attempt, outcome.result.value, reason=outcome.reason, detail=outcome.rule)
@@ -459,7 +520,9 @@ class Processor:
             held.keep = True
             held.task.cancel()
             log.warning("lock_lost", delivery=held.delivery.message_id)
-        except QueueUnavailable as exc:
+        except Exception as exc:
+            if not isinstance(exc, QueueUnavailable) and host_fault_of(exc) is None:
+                raise
             log.warning("lock_not_renewed", delivery=held.delivery.message_id, error=str(exc))
 
 

@@ -20,6 +20,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from bus.errors import QueueUnavailable
 from bus.queue import NotificationSender
+from hostfaults import host_fault_of
 from receiver import handshake
 from receiver.body import BodyLimits, BodyReader, Refused
 from receiver.intake import Intake, IntakeLimits
@@ -115,14 +116,22 @@ class Receiver:
             self._reports.refused(exc.status, str(exc), request.remote)
             return web.Response(status=exc.status, text=str(exc), headers=exc.headers)
         except QueueUnavailable as exc:
-            self._reports.postponed(correlation, str(exc))
-            return web.Response(
-                status=503,
-                text="The queue cannot take the notifications now.",
-                headers={"Retry-After": str(max(_RETRY_AFTER_SECONDS, math.ceil(exc.retry_after or 0)))},
-            )
+            return self._postponed(correlation, str(exc), exc.retry_after)
+        except Exception as exc:
+            fault = host_fault_of(exc)
+            if fault is None:
+                raise
+            return self._postponed(correlation, str(fault))
         self._reports.accepted(found, correlation, request.remote)
         return web.Response(status=202)
+
+    def _postponed(self, correlation: str, why: str, asked: float | None = None) -> web.Response:
+        self._reports.postponed(correlation, why)
+        return web.Response(
+            status=503,
+            text="The queue cannot take the notifications now.",
+            headers={"Retry-After": str(max(_RETRY_AFTER_SECONDS, math.ceil(asked or 0)))},
+        )
 
     async def _sort_out(self, request: web.BaseRequest, correlation: str) -> Sorted:
         try:

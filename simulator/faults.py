@@ -24,6 +24,7 @@ class FaultKind(StrEnum):
     FORBIDDEN = "forbidden"
     NOT_FOUND_AT_FIRST = "not_found_at_first"
     CORRUPT = "corrupt"
+    REFUSED = "refused"
     SIGN_IN_REFUSED = "sign_in_refused"
 
     SYNC_STATE_LOST = "sync_state_lost"
@@ -57,11 +58,11 @@ class Fault:
 
     `seconds`: LATENCY, NOTIFICATION_DELAYED. `status`: UNAVAILABLE (500, 503, 504). `retry_after` in seconds, written
     as an HTTP date with `retry_after_as_date`, left out when `None`: THROTTLED, UNAVAILABLE. `times`:
-    NOT_FOUND_AT_FIRST answers 404 to the first so many GETs of each message. CORRUPT answers 500 `ErrorCorruptData`.
-    `code`: SIGN_IN_REFUSED, the number after AADSTS. SYNC_STATE_LOST strikes calls that bear a token, with `status`
-    (410 bears a `Location`; else a 40x) and `error_code`, in whatever spelling. DELTA_REPLAYED tells of changes of
-    earlier rounds again, DELTA_DELAYED keeps the last one back for a later round. ANSWER_LOST carries the call out, and
-    ends the connection without a byte.
+    NOT_FOUND_AT_FIRST answers 404 to the first so many GETs of each message. CORRUPT answers 500 `ErrorCorruptData`,
+    REFUSED `status` with `error_code`. `code`: SIGN_IN_REFUSED, the number after AADSTS. SYNC_STATE_LOST strikes
+    calls that bear a token, with `status` (410 bears a `Location`; else a 40x) and `error_code`, in whatever
+    spelling. DELTA_REPLAYED tells of changes of earlier rounds again, DELTA_DELAYED keeps the last one back for a
+    later round. ANSWER_LOST carries the call out, and ends the connection without a byte.
     """
 
     kind: FaultKind

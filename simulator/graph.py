@@ -22,7 +22,7 @@ _CHANGING = {
 }
 _READ_ROLES = {"Mail.Read", "Mail.ReadWrite"}
 _REFUSING = frozenset(
-    {FaultKind.UNAUTHORIZED, FaultKind.FORBIDDEN, FaultKind.NOT_FOUND_AT_FIRST, FaultKind.CORRUPT},
+    {FaultKind.UNAUTHORIZED, FaultKind.FORBIDDEN, FaultKind.NOT_FOUND_AT_FIRST, FaultKind.CORRUPT, FaultKind.REFUSED},
 )
 
 
@@ -137,6 +137,8 @@ def _refusal(fault: Fault) -> GraphError:
             return _access_denied()
         case FaultKind.CORRUPT:
             return GraphError(500, "ErrorCorruptData", "Data is corrupt.")
+        case FaultKind.REFUSED:
+            return GraphError(fault.status, fault.error_code, "The request was refused.")
         case _:
             return item_not_found()
 

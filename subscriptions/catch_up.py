@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
+from bus.errors import QueueUnavailable
 from bus.notification import Notification, Source
 from bus.queue import CatchUpQueue
 from db import accounts, folders, missed, retention, subscriptions
@@ -61,7 +62,7 @@ class _Round:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _SweptFolder:
     """A folder as Graph's paths take it (`folder`), and as the resource under which its delta link is kept."""
 
     mailbox: Mailbox
@@ -120,7 +121,8 @@ class CatchUp:
             lambda connection: folders.state(connection, account.account_id, resource=resource)
         )
         progress = _Round(state, state.link, state.full_pass)
-        resume = await self._go_through(turn, account, _Place(mailbox, folder, resource), held, progress)
+        with self._folders.followed(mailbox, account.settings.folder):
+            resume = await self._go_through(turn, account, _SweptFolder(mailbox, folder, resource), held, progress)
         if progress.queued:
             self._metrics.found.inc(progress.queued)
             log.info(
@@ -144,14 +146,14 @@ class CatchUp:
     # Through the pages.
 
     async def _go_through(
-        self, turn: Turn, account: Account, place: _Place, held: HeldSubscription | None, progress: _Round
+        self, turn: Turn, account: Account, swept: _SweptFolder, held: HeldSubscription | None, progress: _Round
     ) -> datetime | None:
         """Page by page to the end of the round, then None; or until it is somebody else's turn: when to go on."""
-        resource = place.resource
+        resource = swept.resource
         end = self._clock() + _TURN
         while True:
             try:
-                page = await self._delta.page(place.mailbox, place.folder, progress.link)
+                page = await self._delta.page(swept.mailbox, swept.folder, progress.link)
             except SyncStateLost as exc:
                 if progress.link is None:
                     raise
@@ -199,7 +201,8 @@ class CatchUp:
         if page.unreadable:
             log.warning("folder_items_unreadable", count=page.unreadable)
         since = account.settings.import_since
-        items = [each for each in page.items if not progress.full_pass or accounts.imports(since, each.received)]
+        each_once = {each.message_id: each for each in page.items}.values()
+        items = [each for each in each_once if not progress.full_pass or accounts.imports(since, each.received)]
         if not items:
             return
         ids = [each.message_id for each in items]
@@ -214,7 +217,11 @@ class CatchUp:
         if not lacking:
             return
         notifications = self._notifications(account, held, lacking, progress)
-        await self._queue.put([each.to_message() for each in notifications])
+        ignored = await self._queue.put([each.to_message() for each in notifications])
+        if ignored:  # no two finds share an id; the link must not pass what is not queued
+            raise QueueUnavailable(
+                Phrase("The queue ignored {n} messages that a sweep found; they are put again.", n=ignored)
+            )
         progress.queued += len(notifications)
         progress.overdue += sum(each.source is Source.SWEEP for each in notifications)
 

@@ -18,6 +18,7 @@ from graph.errors import CertificateError
 from graph.mailbox import Mailbox
 from phrases import Phrase
 from subscriptions.metrics import ManagerMetrics
+from threads import DaemonThreads
 
 CERTIFICATE_ROLE: Final = "certificate"
 """The condition that tells of a certificate."""
@@ -73,6 +74,8 @@ class CertificateWatch:
         self._in_use: dict[tuple[object, ...], str | None] = {}
         """What each combination of certificates last signed in with; tokens end, and are not always renewed at once."""
         self._told: dict[tuple[str, str], datetime] = {}
+        # A store on a network share, or of a device, may hang.
+        self._threads = DaemonThreads("certificate watch", limit=1)
 
     async def work(self) -> timedelta:
         """Note in the accounts' conditions what is to be done about their certificates; then not for some minutes.
@@ -82,7 +85,7 @@ class CertificateWatch:
         """
         uses = await self._database.read(accounts.certificate_uses)
         thumbprints = {each for use in uses for each in (use.thumbprint, use.next_thumbprint) if each}
-        ends = await asyncio.to_thread(self._ends, thumbprints)
+        ends = await asyncio.get_running_loop().run_in_executor(self._threads, self._ends, thumbprints)
         for thumbprint, end in ends.items():
             self._metrics.certificate_expires.labels(thumbprint).set(end.timestamp())
         for use in uses:

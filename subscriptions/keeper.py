@@ -1,5 +1,6 @@
 """The duty of keeping subscriptions: carries out an account's plan at Graph and notes the result in the database."""
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -15,7 +16,15 @@ from db.engine import Database
 from db.schedule import FOLDERS, SUBSCRIPTIONS, Schedule, Turn
 from db.subscriptions import HeldSubscription, Orders
 from graph.client_state import ClientStateKeys
-from graph.errors import AccountError, ExpirationTooFar, SubscriptionExists, SubscriptionGone
+from graph.errors import (
+    AccessDenied,
+    ExpirationTooFar,
+    GraphError,
+    GraphUnavailable,
+    RequestRejected,
+    SubscriptionExists,
+    SubscriptionGone,
+)
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.subscriptions import GraphSubscription, SubscriptionClient, mail_resource
@@ -32,6 +41,9 @@ LONGEST_LIFE: Final = timedelta(minutes=10_000)
 
 _CEILING_MARGIN: Final = timedelta(minutes=5)
 """Clocks differ, and a request takes its time: stay that far below what Graph says it grants."""
+
+_DELETION_SECONDS: Final = 10.0
+"""A deletion that hangs must leave its turn time for the creation."""
 
 _LOOK_AGAIN: Final = timedelta(days=1)
 
@@ -112,14 +124,15 @@ class Keeper:
         for action in plan(wanted, held, actual, orders=orders, now=self._clock()):
             match action:
                 case Delete(subscription_id):
-                    await self._delete(mailbox, subscription_id)
+                    await self._delete_if_possible(mailbox, subscription_id)
                 case Adopt(found):
                     held = await self._hold(account.account_id, wanted, found, "subscription_adopted")
                 case Renew():
                     assert held is not None  # noqa: S101  # only what is held, or just adopted, is renewed
                     held = await self._renew(turn, orders, mailbox, wanted, held)
                 case Create():
-                    held = await self._create(turn, orders, mailbox, wanted)
+                    with self._folders.followed(mailbox, account.settings.folder):
+                        held = await self._create(turn, orders, mailbox, wanted, replaced=held)
         assert held is not None  # noqa: S101  # every plan for a wanted subscription ends in one
         return renewal_due(held.granted, held.expires, jitter=self._random.random())
 
@@ -155,8 +168,8 @@ class Keeper:
             return
         try:
             await self._delete(mailbox, held.subscription_id)
-        except AccountError:
-            # Without access nobody can delete it; it ends by itself.
+        except GraphError:
+            # Without access it cannot be deleted; it ends by itself.
             if held.expires > self._clock():
                 raise
             await self._drop(held.subscription_id)
@@ -166,6 +179,17 @@ class Keeper:
         await self._drop(subscription_id)
         self._metrics.actions.labels("deleted").inc()
         log.info("subscription_deleted", subscription=subscription_id)
+
+    async def _delete_if_possible(self, mailbox: Mailbox, subscription_id: str) -> None:
+        """Delete what is not wanted beside, or in place of, the wanted one, which must not wait for that.
+
+        What is left ends by itself; the reconciler deletes it earlier.
+        """
+        try:
+            async with asyncio.timeout(_DELETION_SECONDS):
+                await self._delete(mailbox, subscription_id)
+        except (GraphError, TimeoutError) as exc:
+            log.warning("subscription_not_deleted", subscription=subscription_id, error=str(exc))
 
     async def _drop(self, subscription_id: str) -> None:
         await self._database.write(lambda connection: subscriptions.drop(connection, subscription_id))
@@ -180,6 +204,17 @@ class Keeper:
             log.warning("subscription_gone", subscription=subscription_id)
             await self._drop(subscription_id)
             return await self._create(turn, orders, mailbox, wanted)
+        except (AccessDenied, RequestRejected, GraphUnavailable) as refusal:
+            if isinstance(refusal, GraphUnavailable) and not self._ends_soon(held):
+                raise
+            # Another one takes its place, if Graph lets it stand beside this one.
+            try:
+                made = await self._attempt(turn, orders, mailbox, wanted)
+            except SubscriptionExists:
+                raise refusal from None
+            renewed = await self._hold(mailbox.account_id, wanted, made, "subscription_created")
+            await self._delete_if_possible(mailbox, subscription_id)
+            return renewed
         now = self._clock()
         await self._database.write(
             lambda connection: subscriptions.extend(
@@ -195,25 +230,44 @@ class Keeper:
         )
         return replace(held, expires=expires, granted=now)
 
-    async def _create(self, turn: Turn, orders: Orders, mailbox: Mailbox, wanted: Wanted) -> HeldSubscription:
-        await self._note_attempt(turn, wanted)
+    def _ends_soon(self, held: HeldSubscription) -> bool:
+        return held.expires - self._clock() < (held.expires - held.granted) / 6
+
+    async def _create(
+        self,
+        turn: Turn,
+        orders: Orders,
+        mailbox: Mailbox,
+        wanted: Wanted,
+        replaced: HeldSubscription | None = None,
+    ) -> HeldSubscription:
         try:
-            made = await self._ask_for_one(mailbox, wanted)
+            made = await self._attempt(turn, orders, mailbox, wanted)
         except SubscriptionExists as exc:
             found = await self._in_the_way(mailbox, wanted, exc)
             if found is None:
                 raise
-            if orders.attempt_fingerprint == wanted.key_fingerprint and fits(found, wanted, self._clock()):
+            ours = orders.attempt_fingerprint == wanted.key_fingerprint and fits(found, wanted, self._clock())
+            if ours and (replaced is None or found.id != replaced.subscription_id):
                 return await self._hold(mailbox.account_id, wanted, found, "subscription_adopted")
             # Its clientState may be one that the receiver refuses, or it delivers elsewhere.
             await self._delete(mailbox, found.id)
-            made = await self._ask_for_one(mailbox, wanted)
+            made = await self._attempt(turn, orders, mailbox, wanted)
         return await self._hold(mailbox.account_id, wanted, made, "subscription_created")
 
-    async def _note_attempt(self, turn: Turn, wanted: Wanted) -> None:
+    async def _attempt(self, turn: Turn, orders: Orders, mailbox: Mailbox, wanted: Wanted) -> GraphSubscription:
+        await self._note_attempt(turn, wanted.key_fingerprint)
+        try:
+            return await self._ask_for_one(mailbox, wanted)
+        except SubscriptionExists:
+            # Nothing was made with the present key: what is there must not be taken for the outcome of this attempt.
+            await self._note_attempt(turn, orders.attempt_fingerprint)
+            raise
+
+    async def _note_attempt(self, turn: Turn, fingerprint: str | None) -> None:
         now = self._clock()
         if not await self._database.write(
-            lambda connection: subscriptions.note_attempt(connection, turn, fingerprint=wanted.key_fingerprint, now=now)
+            lambda connection: subscriptions.note_attempt(connection, turn, fingerprint=fingerprint, now=now)
         ):
             raise LeaseLost
 

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from db import accounts, history
 from db.engine import Database
 from db.errors import DatabaseUnavailable
+from hostfaults import HostFault, host_fault_of
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.rota import Duty, Rota, RotaLimits
 
@@ -107,8 +108,8 @@ class SubscriptionManager:
             stopping.cancel()
             await asyncio.gather(*(each.finish() for each in self._looking))
 
-    def _note(self, troubles: Sequence[DatabaseUnavailable | None]) -> None:
-        """Say once that the database is away, and once that it is back."""
+    def _note(self, troubles: Sequence[DatabaseUnavailable | HostFault | None]) -> None:
+        """Report once that the database, or what this machine lacks, is away, and once that it is back."""
         trouble = next((each for each in troubles if each is not None), None)
         if trouble is not None and not self._paused:
             log.warning("manager_paused", error=str(trouble))
@@ -180,9 +181,14 @@ class _Recurring:
         self._due = self._clock() + pause
 
 
-async def _trouble(look: Callable[[], Awaitable[None]]) -> DatabaseUnavailable | None:
+async def _trouble(look: Callable[[], Awaitable[None]]) -> DatabaseUnavailable | HostFault | None:
     try:
         await look()
     except DatabaseUnavailable as exc:
         return exc
+    except Exception as exc:
+        fault = host_fault_of(exc)
+        if fault is None:
+            raise
+        return fault
     return None

@@ -78,7 +78,14 @@ def plan(
         adopted = max(fitting, key=lambda each: each.expires, default=None)
     kept_id = keep.subscription_id if keep else adopted.id if adopted else None
     surplus = {each.id for each in actual} | ({held.subscription_id} if held else set())
-    actions: list[Action] = [Delete(each) for each in sorted(surplus - {kept_id})]
+    if kept_id is not None:
+        surplus.discard(kept_id)
+    # Graph refuses a second one on the same resource (graph.md, section 1); any other is deleted once its successor is
+    # there, so that nothing falls between.
+    in_the_way = {each.id for each in actual if same_resource(each.resource, wanted.resource)}
+    if held is not None and held.expires > now and same_resource(held.resource, wanted.resource):
+        in_the_way.add(held.subscription_id)
+    actions: list[Action] = [Delete(each) for each in sorted(surplus & in_the_way)]
     if keep is not None:
         # One call for both: to renew is to reauthorize (graph.md, section 4).
         if orders.reauthorize is not None or now >= renewal_due(keep.granted, keep.expires, jitter=1.0):
@@ -88,7 +95,7 @@ def plan(
         actions += [Adopt(adopted), Renew(adopted.id)]
     else:
         actions.append(Create())
-    return actions
+    return actions + [Delete(each) for each in sorted(surplus - in_the_way)]
 
 
 def renewal_due(since: datetime, expires: datetime, *, jitter: float = 0.0) -> datetime:

@@ -22,7 +22,8 @@ from db.accounts import Account, Condition
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.schedule import Application, Candidate, Schedule, Turn
-from graph.errors import GraphError, GraphUnavailable
+from graph.errors import GraphError, GraphUnavailable, trouble_before
+from hostfaults import HostFault, host_fault_of
 from phrases import Phrase
 from subscriptions.metrics import ManagerMetrics
 
@@ -107,13 +108,18 @@ class Rota:
         self._more = False
         self._trouble: Counter[Application] = Counter()
         """Turns of an application that failed on Microsoft's side, one after the other."""
+        self._host_fault: HostFault | None = None
 
     async def look(self) -> None:
         """Begin the turns that are due, as many as there is room for.
 
         Raises:
             DatabaseUnavailable
+            HostFault: turns failed for it since the last look.
         """
+        if self._host_fault is not None:
+            fault, self._host_fault = self._host_fault, None
+            raise fault
         now = self._clock()
         self._more = False
         schedule = self._duty.schedule
@@ -191,18 +197,29 @@ class Rota:
             self._note_health(account, None)
         except LeaseLost:
             log.warning("lease_lost", account_id=turn.account_id, duty=self._duty.role)
-        except (DatabaseUnavailable, QueueUnavailable, TimeoutError) as exc:
+        except (DatabaseUnavailable, QueueUnavailable, HostFault, TimeoutError) as exc:
             failures += 1
+            if isinstance(exc, HostFault):
+                self._host_fault = exc
             due = self._retry_at(failures)
             self._note_health(account, exc)
-            error = str(exc) or f"Not done within {_TURN_SECONDS:.0f} s: Microsoft Graph or the network is too slow."
+            trouble = trouble_before(exc) if isinstance(exc, TimeoutError) else None
+            error = str(trouble or exc) or (
+                f"Not done within {_TURN_SECONDS:.0f} s: Microsoft Graph or the network is too slow."
+            )
             log.warning("turn_postponed", account_id=turn.account_id, duty=self._duty.role, error=error)
             if isinstance(exc, TimeoutError) and failures > _QUIET_FAILURES:
-                condition = self._condition(turn.account_id, "TookTooLong", error, due)
+                reason = "TookTooLong" if trouble is None else type(trouble).__name__
+                condition = self._condition(turn.account_id, reason, error, due)
         except _Failed as exc:
             failures += 1
             self._note_health(account, exc.__cause__)
             due = max(self._retry_at(failures), self._clock() + exc.retry_after)
+        except Exception:
+            # Nothing awaits this task: what is not told here is told nowhere.
+            failures += 1
+            due = self._retry_at(failures)
+            log.exception("turn_failed", account_id=turn.account_id, duty=self._duty.role)
         finally:
             await self._release(turn, account, due=due, failures=failures, condition=condition)
 
@@ -243,14 +260,22 @@ class Rota:
 
     async def _serve(self, turn: Turn, account: Account) -> datetime:
         with bound_contextvars(account=account.settings.name):
+            if (why := account.unreadable_because) is not None:
+                log.error("duty_failed", duty=self._duty.role, reason="AccountUnusable", error=str(why))
+                await self._note(account, "AccountUnusable", why, turn)
+                raise _Failed
             try:
                 return await self._duty.serve(turn, account)
             except GraphError as exc:
+                if (fault := host_fault_of(exc)) is not None:
+                    raise fault from exc
                 await self._tell(turn, account, exc)
                 raise _Failed(getattr(exc, "retry_after", None) or 0.0) from exc
             except (DatabaseUnavailable, QueueUnavailable, LeaseLost):
                 raise
             except Exception as exc:
+                if (fault := host_fault_of(exc)) is not None:
+                    raise fault from exc
                 # One account nobody foresaw must not stop the others: told with its traceback, and tried again.
                 log.exception("turn_failed", duty=self._duty.role)
                 await self._note(
@@ -261,7 +286,8 @@ class Rota:
     async def _tell(self, turn: Turn, account: Account, exc: GraphError) -> None:
         self._metrics.failures.labels(self._duty.role).inc()
         facts = {"duty": self._duty.role, "reason": type(exc).__name__, "error": str(exc)}
-        if isinstance(exc, GraphUnavailable) and turn.failures < _QUIET_FAILURES:
+        quiet = isinstance(exc, GraphUnavailable) and not exc.asked_longer
+        if quiet and turn.failures < _QUIET_FAILURES:
             log.warning("duty_postponed", **facts)
             return
         log.error("duty_failed", **facts)

@@ -13,6 +13,7 @@ from console.language import VARIABLE as LANGUAGE_VARIABLE
 from db.engine import Database
 from tests.clock import SettableClock
 from tests.databases import MSSQL_VARIABLE, Databases, Gateway, PostgreSQL, PostgreSQLServer, SQLite, SqlServer
+from tests.one_result import one_result_on_each_connection
 
 pytest.register_assert_rewrite("tests.contract.queue_contract")
 
@@ -26,6 +27,14 @@ def pytest_configure() -> None:
 def _english_of_click(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget afterwards which language a command had click speak."""
     monkeypatch.setenv("LANGUAGE", ENGLISH)
+
+
+@pytest.fixture(autouse=True)
+def met_unread_rows() -> Iterator[list[str]]:
+    """Fail where SQL Server would refuse a statement, whatever became of the exception."""
+    with one_result_on_each_connection() as refused:
+        yield refused
+    assert not refused
 
 
 def pytest_report_header() -> str | None:

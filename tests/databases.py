@@ -161,6 +161,7 @@ class PostgreSQLServer:
         process.wait(30)
         yield
         self._server.start()
+        self._engine.dispose()  # its connections are dead
 
     def stop(self) -> None:
         """Stop it, and delete nothing."""

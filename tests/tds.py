@@ -2,7 +2,7 @@
 
 It speaks enough of TDS (https://learn.microsoft.com/openspecs/windows_protocols/ms-tds) for a sign-in and for the begin
 of TLS, and answers each statement with one text, with nothing, or with an error of a number that a test chooses.
-It knows no SQL: what statements do is tested on databases.
+It knows no SQL: what statements do is tested on databases. What each round trip asked for it keeps.
 """
 
 import contextlib
@@ -28,8 +28,13 @@ _LAST: Final = 0x01
 _COLLATION: Final = b"\x09\x04\xd0\x00\x34"
 _ERROR_DONE: Final = 0x0002
 _COUNT_DONE: Final = 0x0010
+_MORE: Final = 0x0001
 _ATTENTION_DONE: Final = 0x0020
 _BEGIN, _COMMIT, _ROLL_BACK = 5, 7, 8
+_TRANSACTIONS: Final = {_BEGIN: "BEGIN", _COMMIT: "COMMIT", _ROLL_BACK: "ROLLBACK"}
+_PROCEDURES: Final = {10: "sp_executesql", 11: "sp_prepare", 12: "sp_execute", 13: "sp_prepexec", 15: "sp_unprepare"}
+"""Those that are called by a number ([MS-TDS] 2.2.6.6)."""
+_LARGE: Final = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,19 @@ class ServerError:
     severity: int = 16
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One round trip. `how`: `batch`, `BEGIN`, `COMMIT`, `ROLLBACK`, or the procedure that was called.
+
+    `text`: of the statement, also where only its handle was sent; `declared`: its parameters, as a declaration of
+    T-SQL.
+    """
+
+    how: str
+    text: str = ""
+    declared: str = ""
+
+
 class HangUp(Exception):
     """The server closes the connection without a word."""
 
@@ -50,12 +68,15 @@ class Silence(Exception):
     """The server goes on working, until the driver tells it to stop."""
 
 
-Answer = ServerError | str | None
-"""To a statement: an error, one row of one column, or nothing but that it is done."""
+NO_ROWS: Final = ()
+Answer = ServerError | str | tuple[()] | None
+"""To a statement: an error, one row of one column, none, or nothing but that it is done."""
 
 
 def _usual(statement: str) -> Answer:
     """What SQLAlchemy asks at its first connection; other questions are answered with 1."""
+    if statement.startswith(("INSERT", "UPDATE", "DELETE")):
+        return None
     answers = {
         "SERVERPROPERTY": "16.0.4135.4",
         "@@version": "Microsoft SQL Server 2022 - 16.0.4135.4 (X64)",
@@ -83,6 +104,7 @@ class TdsServer:
 
     `sign_in`: the error that each sign-in gets. `answer`: what each statement gets; may raise HangUp. `tls`: the
     server's context; without one it says that it cannot encrypt. `logins`: what was sent to sign in, as it came.
+    `asked`: the round trips after that.
     """
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
@@ -90,6 +112,8 @@ class TdsServer:
         self.answer: Callable[[str], Answer] = lambda _statement: None
         self.logins: list[bytes] = []
         self.statements: list[str] = []
+        self.asked: list[Asked] = []
+        self._prepared: dict[int, Asked] = {}
         self._tls = tls
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
@@ -152,18 +176,44 @@ class TdsServer:
         if kind == ATTENTION:
             return _done(status=_ATTENTION_DONE)
         if kind == TRANSACTION:
-            return _transaction(body)
-        # In a call of a procedure, as which statements with parameters come, the text may begin at any byte.
-        statement = "".join(body[start:].decode("utf-16-le", "replace") for start in (0, 1))
-        if "sp_datatype_info" in statement:
+            request = _transaction_request(body)
+            self.asked.append(Asked(_TRANSACTIONS.get(request, "TRANSACTION")))
+            return _transaction(request)
+        asked, handle = self._read(kind, body)
+        if "sp_datatype_info" in asked.how:
             return _refused(ServerError(2812, "There is no such procedure."), procedure=True)
-        self.statements.append(statement)
-        found = self.answer(statement)
+        self.asked.append(asked)
+        if asked.how == "sp_unprepare":
+            return _done(procedure=True)
+        self.statements.append(asked.text)
+        found = self.answer(asked.text)
         if found is None:
-            found = _usual(statement)
+            found = _usual(asked.text)
         if isinstance(found, ServerError):
             return _refused(found, procedure=kind != BATCH)
+        if handle is not None:
+            rows = _within() if found is None else _row(found, within=True)
+            return rows + _returned(handle) + _done(procedure=True)
         return _row(found) if found is not None else _done(procedure=kind != BATCH)
+
+    def _read(self, kind: int, body: bytes) -> tuple[Asked, int | None]:
+        """What was asked, and the handle of what is to be prepared by that."""
+        (headers,) = struct.unpack("<I", body[:4])
+        if kind == BATCH:
+            return Asked("batch", body[headers:].decode("utf-16-le")), None
+        procedure, parameters = _call(body[headers:])
+        if procedure in {"sp_execute", "sp_unprepare"}:
+            known = self._prepared.get(int(next(parameters) or 0), Asked(""))
+            return Asked(procedure, known.text, known.declared), None
+        if procedure in {"sp_prepexec", "sp_prepare"}:
+            next(parameters)
+            declared, text = str(next(parameters) or ""), str(next(parameters))
+            handle = len(self._prepared) + 1
+            self._prepared[handle] = Asked(procedure, text, declared)
+            return self._prepared[handle], handle
+        if procedure == "sp_executesql":
+            return Asked(procedure, str(next(parameters)), str(next(parameters, "") or "")), None
+        return Asked(procedure, str(next(parameters, "") or "") if procedure.startswith("sp_describe") else ""), None
 
 
 class _Wire:
@@ -250,10 +300,58 @@ def _signed_in() -> bytes:
     return b"".join(_token(0xE3, each) for each in [*changes, collation]) + _token(0xAD, acknowledged) + _done()
 
 
-def _transaction(body: bytes) -> bytes:
-    """What changes when a transaction begins or ends: its number."""
+def _call(body: bytes) -> tuple[str, Iterator[int | str | None]]:
+    """The procedure that is called, and its first parameters, as long as they are numbers and texts."""
+    (length,) = struct.unpack("<H", body[:2])
+    if length == _LARGE:
+        (number,) = struct.unpack("<H", body[2:4])
+        return _PROCEDURES[number], _parameters(body[6:])
+    name = body[2 : 2 + 2 * length].decode("utf-16-le")
+    return name.removeprefix("[sys]."), _parameters(body[4 + 2 * length :])
+
+
+def _parameters(body: bytes) -> Iterator[int | str | None]:
+    while body:
+        body = body[1 + 2 * body[0] + 1 :]  # the name, and how it is passed
+        kind = body[0]
+        if kind == 0x26:  # a number of up to body[1] bytes
+            size = body[2]
+            yield int.from_bytes(body[3 : 3 + size], "little") if size else None
+            body = body[3 + size :]
+        elif kind == 0xE7 and body[1:3] == b"\xff\xff":  # a text in chunks
+            body, text = body[16:], b""
+            while size := int.from_bytes(body[:4], "little"):
+                text += body[4 : 4 + size]
+                body = body[4 + size :]
+            body = body[4:]
+            yield text.decode("utf-16-le")
+        elif kind == 0xE7:
+            (size,) = struct.unpack("<H", body[8:10])
+            yield None if size == _LARGE else body[10 : 10 + size].decode("utf-16-le")
+            body = body[10 + (0 if size == _LARGE else size) :]
+        else:
+            return
+
+
+def _within() -> bytes:
+    """The end of a statement of a procedure, which goes on: with one row."""
+    return struct.pack("<BHHQ", 0xFF, _COUNT_DONE | _MORE, 0, 1)
+
+
+def _returned(handle: int) -> bytes:
+    """A status, and the handle as the value of the first parameter."""
+    value = struct.pack("<HBB", 0, 0, 1) + struct.pack("<IH", 0, 0) + b"\x26\x04\x04" + struct.pack("<i", handle)
+    return b"\x79" + struct.pack("<i", 0) + b"\xac" + value
+
+
+def _transaction_request(body: bytes) -> int:
     (length,) = struct.unpack("<I", body[:4])
     (request,) = struct.unpack("<H", body[length : length + 2])
+    return int(request)
+
+
+def _transaction(request: int) -> bytes:
+    """What changes when a transaction begins or ends: its number."""
     number, none = b"\x08" + bytes([1] * 8), b"\0"
     changes = {_BEGIN: b"\x08" + number + none, _COMMIT: b"\x09" + none + number, _ROLL_BACK: b"\x0a" + none + number}
     return (_token(0xE3, changes[request]) if request in changes else b"") + _done()
@@ -270,8 +368,12 @@ def _refused(error: ServerError, *, procedure: bool = False) -> bytes:
     return _token(0xAA, body) + _done(procedure=procedure, status=_ERROR_DONE)
 
 
-def _row(text: str) -> bytes:
+def _row(text: str | tuple[()], *, within: bool = False) -> bytes:
+    """A result of one row, or none, and its end; `within` a procedure that goes on."""
     column = struct.pack("<IHBH", 0, 9, 0xE7, 8000) + _COLLATION + _wide("")
-    value = text.encode("utf-16-le")
-    row = b"\xd1" + struct.pack("<H", len(value)) + value
-    return b"\x81" + struct.pack("<H", 1) + column + row + _done(status=_COUNT_DONE, rows=1)
+    row = b""
+    if text != NO_ROWS:
+        value = str(text).encode("utf-16-le")
+        row = b"\xd1" + struct.pack("<H", len(value)) + value
+    end = _within() if within else _done(status=_COUNT_DONE, rows=1)
+    return b"\x81" + struct.pack("<H", 1) + column + row + end

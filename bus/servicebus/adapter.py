@@ -101,10 +101,11 @@ class ServiceBusQueue:
 
     # What the receiver uses.
 
-    async def put(self, messages: Sequence[Message]) -> None:
+    async def put(self, messages: Sequence[Message]) -> int:
         """See `NotificationSender.put`."""
         now = self._clock()
         await self._send([outgoing(message, now=now) for message in messages])
+        return 0
 
     async def check(self) -> None:
         """See `NotificationSender.check`. Opens a link to send by, which the queue's refusal of any kind shows in."""
@@ -177,7 +178,7 @@ class ServiceBusQueue:
         until: datetime = await self._settle(handle, lambda receiver: receiver.renew_message_lock(handle.received))
         return replace(delivery, locked_until=until)
 
-    async def complete(self, delivery: Delivery) -> None:
+    async def complete(self, delivery: Delivery, *, remembered: bool = True) -> None:  # noqa: ARG002  # Service Bus frees no id
         """See `NotificationConsumer.complete`."""
         handle = _handle(delivery)
         await self._end(handle, lambda receiver: receiver.complete_message(handle.received))

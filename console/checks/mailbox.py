@@ -23,6 +23,7 @@ from phrases import Phrase
 
 TOKEN: Final = "token"  # noqa: S105  # the name of a step
 PERMISSIONS: Final = "permissions"
+SCOPE: Final = "scope"
 USER: Final = "user"
 MAILBOX: Final = "mailbox"
 KIND: Final = "mailbox_kind"
@@ -107,6 +108,7 @@ class MailboxChecks:
         ]
         return [
             Check(PERMISSIONS, Phrase("The application may read mail"), self._judge_permissions, (TOKEN, *needs), 15),
+            Check(SCOPE, Phrase("Which mailboxes it may open"), self._judge_scope, (PERMISSIONS,), 15),
             Check(USER, Phrase("The user exists"), self._find_user, (PERMISSIONS,), 15),
             Check(MAILBOX, Phrase("The mailbox opens"), self._open, (USER,), 15),
             Check(KIND, Phrase("It is the mailbox of a user"), self._judge_kind, (MAILBOX,), 15),
@@ -129,8 +131,7 @@ class MailboxChecks:
 
     async def _judge_permissions(self) -> Finding:
         roles = roles_in(self.claims)
-        unscoped = sorted(each for each in roles if each.startswith("Mail."))
-        facts = {"roles": sorted(roles), "unscoped": unscoped}
+        facts = {"roles": sorted(roles)}
         if _READ.isdisjoint(roles):
             return await self._prove_by_doing(facts)
         if self._writes and _WRITE not in roles:
@@ -151,23 +152,35 @@ class MailboxChecks:
                 Phrase("Remove them in the Entra portal, under API permissions: who steals the key has them all."),
                 facts,
             )
-        if not self._denied:
-            return warned(
-                "unscopedGrant",
-                Phrase(
-                    "The token names {names}: granted in Entra, that opens every mailbox of the tenant, and a scope of "
-                    "RBAC for Applications does not restrict it. Test-ServicePrincipalAuthorization does not show it.",
-                    names=", ".join(unscoped),
-                ),
-                Phrase(
-                    "To read some mailboxes only: assign the role with a scope in Exchange Online, then remove the "
-                    "permission in the Entra portal under API permissions, and prove it: mail-importer accounts test "
-                    "{account} --deny USER. If the application is to read all mailboxes, nothing has to be done.",
-                    account=self._mailbox.account_name,
-                ),
-                facts,
-            )
         return passed(Phrase.verbatim(", ".join(sorted(roles))), facts)
+
+    async def _judge_scope(self) -> Finding:
+        """A grant of Entra beside a scope of Exchange: only the token shows it (application-rbac, 2025-11)."""
+        unscoped = self._unscoped()
+        facts = {"unscoped": unscoped}
+        if not unscoped:
+            return passed(Phrase("no permission of Entra opens mailboxes: their scope in Exchange counts"), facts)
+        if self._denied:
+            return passed(Phrase("decided by the mailboxes that must be refused, below"), facts)
+        return warned(
+            "unscopedGrant",
+            Phrase(
+                "The token names {names}: granted in Entra, that opens every mailbox of the tenant, and a scope of "
+                "RBAC for Applications does not restrict it. Test-ServicePrincipalAuthorization does not show it.",
+                names=", ".join(unscoped),
+            ),
+            Phrase(
+                "To read some mailboxes only: assign the role with a scope in Exchange Online, then remove the "
+                "permission in the Entra portal under API permissions, and prove it: mail-importer accounts test "
+                "{account} --deny USER. If the application is to read all mailboxes, nothing has to be done.",
+                account=self._mailbox.account_name,
+            ),
+            facts,
+        )
+
+    def _unscoped(self) -> list[str]:
+        """Permissions to read mail that were granted in Entra, for every mailbox of the tenant."""
+        return sorted(each for each in roles_in(self.claims) if each.startswith("Mail.Read"))
 
     async def _prove_by_doing(self, facts: Mapping[str, object]) -> Finding:
         """What RBAC for Applications grants is in no token; only a call can tell."""
@@ -347,7 +360,7 @@ class MailboxChecks:
                 Phrase("Name a user with a mailbox that the application must not read."),
                 {**finding_of(error).facts, "user": user},
             )
-        unscoped = sorted(each for each in roles_in(self.claims) if each.startswith("Mail."))
+        unscoped = self._unscoped()
         if unscoped:
             return failed(
                 "notRefused",

@@ -93,7 +93,7 @@ class NotificationChecks:
         self._folder = folder
         self._folders = folders
         self._unreached: HostUnreached | None = None
-        """Why this machine does not reach the address, which Graph's refusal may not name."""
+        """The reason for which this machine does not reach the address; Graph's refusal may not name it."""
         self._ca_bundle = ca_bundle
         self._clock = clock
 

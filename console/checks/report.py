@@ -30,7 +30,7 @@ from graph.certificates import Certificate
 _FORMAT: Final = 1
 _PACKAGES: Final = (
     "aiohttp", "alembic", "azure-servicebus", "cryptography", "mail-importer", "msal", "mssql-python", "psycopg",
-    "pydantic", "pyodbc", "requests", "sqlalchemy",
+    "pydantic", "pyodbc", "sqlalchemy",
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from console.checks.account import Candidate, opened_test
 from console.checks.engine import Result, Step, count, run_checks
 from console.commands import Invocation, account_names, as_stored, example, pass_invocation
 from console.database import open_engine
+from console.loop import run_async
 from console.output import as_json, failure, tell
 from console.speaking import Command
 from db import accounts, schema
@@ -67,7 +68,7 @@ def test(
     and may run beside the roles. Exit status 1 if a step failed.
     """
     with invocation.gateway() as engine:
-        account = run_reading(engine, lambda connection: accounts.by_name(connection, name))
+        account = run_reading(engine, lambda connection: accounts.usable(connection, name))
     candidate = Candidate(account.account_id, account.settings)
     steps = _run(
         invocation, candidate, denied=denied, allow_shared=allow_shared, report_file=report_file, in_json=in_json
@@ -123,7 +124,7 @@ def _run(
         finally:
             engine.dispose()
 
-    steps = asyncio.run(work())
+    steps = run_async(work())
     if in_json:
         click.echo(json.dumps(report.outcome(candidate, steps, started=started), indent=2, default=as_json))
     else:

@@ -1,6 +1,5 @@
 """`mail-importer accounts`: the mailboxes and how each fares."""
 
-import asyncio
 import functools
 from dataclasses import fields
 from typing import Any, Final
@@ -14,6 +13,7 @@ from console.commands.account_history import show_history
 from console.commands.account_lists import export, import_
 from console.commands.account_options import account_options, name_option
 from console.commands.folders import folders
+from console.loop import run_async
 from console.operators import audited, author
 from console.output import Listing, Record, prints_data, tell, wrong_usage
 from console.settings import SettingsError
@@ -179,7 +179,7 @@ def retry_actions(invocation: Invocation, name: str) -> None:
     Messages of which it failed for good are marked, moved or deleted by the running processors, as if they had just
     been imported; nothing is imported again. Each tells its reason in mail-importer trace.
     """
-    done = asyncio.run(_retried(invocation, name))
+    done = run_async(_retried(invocation, name))
     tell(
         Phrase.counted(
             "{n} action of account {name!r} is due again. A running processor takes it up within seconds.",

@@ -1,6 +1,5 @@
 """`demo`: watch the whole pipeline at work."""
 
-import asyncio
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ from console import demonstration, logs
 from console.commands import example
 from console.demonstration import DemoFailed, DemoResult, Place
 from console.language import said
+from console.loop import run_async
 from console.output import Column, Listing, failure, prints_data, shown, tell
 from console.speaking import Command
 from phrases import Phrase
@@ -67,9 +67,7 @@ def _run(place: Place, messages: int, mailboxes: int) -> DemoResult:
 
         with place.log.open("w", encoding="utf-8") as log:
             logs.configure(log, "json")
-            return asyncio.run(
-                demonstration.demonstrate(place, messages=messages, mailboxes=mailboxes, on_progress=show)
-            )
+            return run_async(demonstration.demonstrate(place, messages=messages, mailboxes=mailboxes, on_progress=show))
 
 
 def _shown(result: DemoResult, messages: int, place: Place) -> Listing:

@@ -44,10 +44,7 @@ def folders(invocation: Invocation, name: str, in_json: bool) -> None:
     for each in found:
         # The id on a line of its own, whole, however wide the terminal is.
         indent = "  " * (len(each.names) - 1)
-        counts = Phrase.counted("{n} message", "{n} messages", n=each.messages or 0)
-        if each.unread:
-            counts = Phrase("{counts}, {unread} unread", counts=counts, unread=each.unread)
-        click.echo(printable(f"{indent}{each.names[-1]}  ({said(counts)})"))
+        click.echo(printable(f"{indent}{each.names[-1]}{_counts(each)}"))
         click.echo(printable(f"{indent}  {each.folder_id}"))
 
 
@@ -55,6 +52,15 @@ async def _listed(invocation: Invocation, mailbox: Mailbox) -> list[FolderEntry]
     async with open_graph(invocation.settings) as graph:
         finder = MailFolders(graph.client, MailReader(graph.client), clock=invocation.clock)
         return [each async for each in finder.tree(mailbox)]
+
+
+def _counts(entry: FolderEntry) -> str:
+    if entry.messages is None:
+        return ""
+    counts = Phrase.counted("{n} message", "{n} messages", n=entry.messages)
+    if entry.unread:
+        counts = Phrase("{counts}, {unread} unread", counts=counts, unread=entry.unread)
+    return f"  ({said(counts)})"
 
 
 def _data(entry: FolderEntry) -> Mapping[str, Any]:

@@ -1,6 +1,5 @@
 """`mail-importer import`: fetch now what a mailbox holds and the database lacks."""
 
-import asyncio
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -16,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from console.commands import Invocation, account_names, as_stored, example, pass_invocation, past_moment
 from console.graph import open_graph
 from console.language import said
+from console.loop import run_async
 from console.operators import audited
 from console.output import (
     Column,
@@ -43,7 +43,7 @@ from graph.messages import MailReader
 from phrases import Phrase
 from processor.accounts import mail_filter_of
 from processor.attachments import AttachmentLimits
-from processor.importer import Importer
+from processor.importer import Importer, worker_processes
 from processor.metrics import ProcessorMetrics
 from processor.on_demand import OnDemandImport, Selection, Tally
 from processor.tracing import TraceLog
@@ -163,7 +163,7 @@ def import_(
         raise wrong_usage(Phrase("Say which messages: by --id, or --internet-message-id, or --since."))
     order = _Order(name, Selection(ids, internet_message_id, since), force)
     with _progress() as on_progress:
-        account, tally = asyncio.run(_imported(invocation, order, on_progress))
+        account, tally = run_async(_imported(invocation, order, on_progress))
     _print(account, tally, in_json=in_json)
     reason = _failure(account, order, tally)
     if reason is not None:
@@ -176,7 +176,7 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
         async with AsyncExitStack() as resources:
             database = Database(engine)
             resources.push_async_callback(database.close)
-            account = await database.read(lambda connection: accounts.by_name(connection, order.name))
+            account = await database.read(lambda connection: accounts.usable(connection, order.name))
             if not account.enabled:
                 tell(Phrase("The account {name!r} is disabled. This imports all the same.", name=order.name))
             calls = MailboxCalls(database, owner=process_name(), clock=clock)
@@ -202,18 +202,19 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
                 headers=settings.internet_headers,
                 limits=limits,
                 keep_mime=settings.keep_mime,
+                processes=await resources.enter_async_context(worker_processes()),
             )
-            work = OnDemandImport(reader, store, importer, trace, clock=clock, on_progress=on_progress)
+            folders = MailFolders(graph.client, reader, clock=clock)
+            work = OnDemandImport(reader, store, importer, trace, folders, clock=clock, on_progress=on_progress)
             tally = Tally()
             mailbox = Mailbox.of(account.account_id, account.settings)
-            folder = await MailFolders(graph.client, reader, clock=clock).locate(mailbox, account.settings.folder)
             selection = _without_purged(order.selection, account)
             mail_filter = mail_filter_of(account.settings)
             async with audited(database, action="import", selection=str(order), clock=clock) as audit:
                 try:
                     await work.run(
                         mailbox,
-                        folder,
+                        account.settings.folder,
                         selection,
                         tally,
                         force=order.force,

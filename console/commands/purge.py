@@ -1,6 +1,5 @@
 """`mail-importer db purge`: old messages, or only the contents of their attachments, leave the database."""
 
-import asyncio
 import re
 import shlex
 from collections.abc import Awaitable, Callable
@@ -12,6 +11,7 @@ import click
 
 from console.commands import Invocation, account_names, as_stored, example, pass_invocation
 from console.language import said
+from console.loop import run_async
 from console.operators import audited
 from console.output import Column, Record, prints_data, shown, tell, wrong_value
 from console.progress import counting
@@ -182,7 +182,7 @@ def _at_database(invocation: Invocation, order: _Order, work: Callable[[Purging,
             finally:
                 await database.close()
 
-    return asyncio.run(run())
+    return run_async(run())
 
 
 def _told(found: Purged, order: _Order, *, purged: bool) -> Record:

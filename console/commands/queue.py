@@ -1,6 +1,5 @@
 """`mail-importer queue`: operators at the queue."""
 
-import asyncio
 import functools
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,6 +13,7 @@ from bus.errors import QueueUnavailable
 from bus.queue import AccountStatus, NotificationQueue, QueuedMessage, QueueStatus, Selection
 from console.commands import Invocation, account_names, as_stored, example, moment, pass_invocation
 from console.language import said
+from console.loop import run_async
 from console.mending import Mended, Mending, OnProgress
 from console.operators import audited, who
 from console.output import Column, Listing, Record, prints_data, shown, span, tell, wrong_usage
@@ -114,7 +114,7 @@ def check(invocation: Invocation) -> Listing:
         takes = Phrase("takes messages")
         row = {"name": Phrase("table"), "state": "ok", "found": takes, "wanted": takes, "why": ""}
         return Listing(columns, [row], empty=Phrase(""))
-    findings = asyncio.run(_examined(settings, invocation))
+    findings = run_async(_examined(settings, invocation))
     wrong = sum(each["state"] == "wrong" for each in findings)
     failure = Phrase.counted("{n} property of the queue is wrong.", "{n} properties of the queue are wrong.", n=wrong)
     return Listing(columns, findings, empty=Phrase(""), failure=failure if wrong else None)
@@ -480,4 +480,4 @@ def _at_queue(invocation: Invocation, work: Callable[[NotificationQueue, Databas
             finally:
                 await database.close()
 
-    return asyncio.run(run())
+    return run_async(run())

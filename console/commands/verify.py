@@ -1,6 +1,5 @@
 """`mail-importer verify`: the proof that nothing is missing."""
 
-import asyncio
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -13,6 +12,7 @@ import click
 from console.commands import Invocation, account_names, as_stored, example, pass_invocation, past_moment
 from console.graph import open_graph
 from console.language import said
+from console.loop import run_async
 from console.output import Column, Record, failure, print_object, print_table, printable, shown, tell
 from console.process import process_name
 from console.progress import OnProgress, counting
@@ -54,7 +54,7 @@ def verify(invocation: Invocation, name: str, since: datetime | None, repair: bo
     with Findings() as findings:
         try:
             with counting() as on_progress:
-                account, tally = asyncio.run(_verified(invocation, name, since, repair, findings, on_progress))
+                account, tally = run_async(_verified(invocation, name, since, repair, findings, on_progress))
             if since is not None and tally.since is not None and tally.since > since:
                 tell(
                     Phrase(
@@ -90,7 +90,7 @@ async def _verified(
             queue = await resources.enter_async_context(
                 open_queue(invocation.settings, database, clock=invocation.clock)
             )
-            account = await database.read(lambda connection: accounts.by_name(connection, name))
+            account = await database.read(lambda connection: accounts.usable(connection, name))
             calls = MailboxCalls(database, owner=process_name(), clock=invocation.clock)
             slots = await resources.enter_async_context(calls.kept())
             graph = await resources.enter_async_context(open_graph(invocation.settings, slots))

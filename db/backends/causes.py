@@ -93,8 +93,8 @@ FAILING_OVER: Final = Meaning(
 )
 NOT_ONLINE: Final = Meaning(
     Phrase(
-        "the database is not online (restoring, suspect, offline or for a single user); an administrator of the "
-        "server must bring it back"
+        "the database is not online (restoring, suspect, offline, in emergency mode or for a single user); an "
+        "administrator of the server must bring it back"
     ),
     reconnect=True,
 )
@@ -129,9 +129,15 @@ NO_DATABASE: Final = Meaning(
     )
 )
 FIREWALL: Final = Meaning(Phrase("the firewall of Azure SQL does not let this host in; add its address there"))
+NOT_PUBLIC: Final = Meaning(
+    Phrase(
+        "the server of Azure SQL has no public access; connect from its virtual network, by its private endpoint, or "
+        "allow public access there"
+    )
+)
 FULL_LOG: Final = Meaning(Phrase("its transaction log is full; back the log up, or give it room"))
 FULL: Final = Meaning(Phrase("its disk, its files or its size limit are full; free some room, or let the files grow"))
-FULL_TEMPDB: Final = Meaning(Phrase("tempdb, which keeps the versions of rows, is full; give it room"))
+FULL_TEMPDB: Final = Meaning(Phrase("tempdb, which keeps versions of rows and what is sorted, is full; give it room"))
 NOT_ALLOWED: Final = Meaning(
     Phrase("a permission is missing; the statements that grant it are shown by: mail-importer db grants")
 )
@@ -175,29 +181,32 @@ SQL_SERVER: Final[Mapping[int, Meaning]] = _by_code(
         CONTENDED: (1205, 3960, 3961),
         LOCKED: (1222,),
         DUPLICATE: (2601, 2627),
+        # Its text names constraint, database, table and column, and no value.
+        NOTHING: (547,),
         QUOTING: (245, 248, 2628, 8114, 8115),
-        LOST: (596, 8179),
+        LOST: (586, 596, 8179),
         SLOW: (40549,),
-        STOPPING: (6005, 17142, 17187, 17188, 18401, 18451, 18461),
+        STOPPING: (904, 6005, 17142, 17187, 17188, 18401, 18451, 18461),
         FAILING_OVER: (
-            *(615, 921, 922, 941, 952, 976, 978, 979, 981, 982, 983, 988, 4221),
+            *(615, 913, 921, 922, 941, 952, 955, 956, 976, 978, 979, 982, 983, 988, 3948, 4221),
             *(40143, 40166, 40197, 40540, 40613, 42108, 42109),
         ),
-        NOT_ONLINE: (904, 923, 924, 926, 927, 942, 945, 946),
-        DAMAGED: (605, 823, 824, 825, 829, 5120, 5123, 5125),
-        READ_ONLY: (3906, 3908, 3909),
-        THROTTLED: (10922, 10928, 10929, 10936, 40501, 40550, 49918, 49919, 49920),
-        SIGN_IN: (15404, 17806, 18452, 18456),
+        NOT_ONLINE: (923, 924, 926, 927, 942, 943, 945, 946, 3908),
+        DAMAGED: (605, 823, 824, 825, 829, 5120, 5123, 5125, 9001),
+        READ_ONLY: (3906,),
+        THROTTLED: (10922, 10928, 10929, 10930, 10936, 40501, 40550, 49918, 49919, 49920),
+        SIGN_IN: (15404, 17806, 18452, 18456, 40532),
         DISABLED: (18470, 18486),
         EXPIRED: (18487, 18488),
-        NO_DATABASE: (911, 916, 4060, 4063, 4064, 40532),
-        FIREWALL: (40615, 40914, 47073),
-        FULL_LOG: (9002, 9001, 40552),
-        FULL: (1101, 1104, 1105, 5149, 40544),
-        FULL_TEMPDB: (3958, 3959, 3966, 3967, 40551),
+        NO_DATABASE: (911, 916, 4060, 4063, 4064),
+        FIREWALL: (40615, 40914),
+        NOT_PUBLIC: (47073,),
+        FULL_LOG: (9002, 40552),
+        FULL: (1101, 1105, 1132, 1133, 5149, 40544),
+        FULL_TEMPDB: (1104, 1136, 3958, 3966, 3967, 40551),
         NOT_ALLOWED: (229, 230, 262, 297, 300, 1088, 2760, 4902, 15247, 15151),
         NO_MEMORY: (701, 802, 1204, 8623, 8628, 8645, 8651, 8657, 8902, 17803, 40553),
-        TOO_MANY: (17300, 17809, 10930),
+        TOO_MANY: (17300, 17809),
         CHANGED: (207, 208, 213, 2812),
         NO_SNAPSHOTS: (3952,),
         ISOLATION: (650,),
@@ -213,12 +222,17 @@ SQL_SERVER_TEXTS: Final[Mapping[str, int]] = {
     "Violation of ": 2627,
     "Cannot insert duplicate key row in object": 2601,
     "String or binary data would be truncated in table": 2628,
+    "The DELETE statement conflicted with the ": 547,
+    "The INSERT statement conflicted with the ": 547,
+    "The UPDATE statement conflicted with the ": 547,
     "SHUTDOWN is in progress": 6005,
     "The target database": 976,
     "Unable to access ": 983,
     "Database '": 921,
     "The service has encountered an error processing your request": 40197,
     "Failed to update database": 3906,
+    "Could not run BEGIN TRANSACTION in database": 3908,
+    "The log for database": 9001,
     "The service is currently busy": 40501,
     "Cannot process ": 49918,
     "Resource ID": 10928,
@@ -228,6 +242,7 @@ SQL_SERVER_TEXTS: Final[Mapping[str, int]] = {
     "The server principal": 916,
     "The transaction log for database": 9002,
     "Could not allocate ": 1105,
+    "TEMPDB ran out of space": 1104,
     "There is insufficient system memory": 701,
     "A timeout occurred while waiting for memory resources": 8645,
     "The user does not have permission": 297,

@@ -24,6 +24,7 @@ _BY_DRIVER: Final = re.compile(r"(?:\[\w{5}\] )?(?:\[[^\]]*\]){1,2}(?!\[SQL Serv
 _STATE_OF_MSSQL_PYTHON: Final = re.compile(r"An error occurred with SQLSTATE code: (\w{5})")
 _CONNECTING: Final = re.compile(r"SQLDriverConnect|Login timeout expired")
 _NAME: Final = re.compile(r"['\"«]([\w.$ ]{1,128})['\"»]")
+_QUOTED: Final = re.compile(r'"([^"]*)"')
 _LEFT_OUT: Final = "(its text is left out: it may hold values of rows)"
 # A number counts only with the SQLSTATE that the driver has for it, where a wrong guess would do harm.
 _STATE_OF: Final = {1205: "40001", 2601: "23000", 2627: "23000"}
@@ -54,6 +55,22 @@ def fault_of(error: BaseException | None) -> Fault:
     if hasattr(error, "driver_error"):
         return _of_mssql_python(error)
     return _of_pyodbc(error)
+
+
+def referring_table(error: BaseException | None) -> str | None:
+    """The table whose foreign key does not allow what was tried, where the driver says it.
+
+    SQL Server writes (547): … constraint "…". The conflict occurred in database "…", table "…".
+    """
+    if error is None:
+        return None
+    if hasattr(error, "pgconn"):
+        diagnosis: Any = getattr(error, "diag", None)
+        return None if diagnosis is None else diagnosis.table_name
+    text = str(getattr(error, "ddbc_error", None) or error)
+    server = _BY_SERVER.search(text)
+    names = _QUOTED.findall(server[1]) if server else []
+    return names[2] if len(names) > 2 else None
 
 
 def watch(engine: Engine) -> None:

@@ -1,9 +1,12 @@
 """PostgreSQL as the gateway database."""
 
+from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Engine, event
 from sqlalchemy.engine import URL
 
+from db.columns import UnreadableTime
 from db.connection import ConnectionOptions
 
 
@@ -23,3 +26,22 @@ def arguments(url: URL, options: ConnectionOptions) -> dict[str, Any]:
         "application_name": "mail-importer",
     }
     return {"connect_args": {name: value for name, value in wait.items() if name not in url.query}}
+
+
+def prepare(engine: Engine) -> None:
+    """Have each connection read times that Python does not know, as infinity and the year 20000, as unreadable ones."""
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:  # noqa: ANN401  # whatever the driver gives
+        # Only here is the driver known to be installed.
+        from psycopg import DataError  # noqa: PLC0415
+        from psycopg.types.datetime import TimestampLoader  # noqa: PLC0415
+
+        class Loader(TimestampLoader):
+            def load(self, data: Any) -> datetime:  # noqa: ANN401  # the driver's buffer
+                try:
+                    return super().load(data)
+                except DataError:
+                    return UnreadableTime.of(bytes(data).decode("ascii", "replace"))
+
+        connection.adapters.register_loader("timestamp", Loader)

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import tenacity
@@ -18,6 +19,9 @@ READ_ONLY: Final = "mail_importer_read_only"
 
 # 16 MB instead of 4 between two checkpoints: mail with attachments writes a page often before it rests.
 _CHECKPOINT: Final = "wal_autocheckpoint=4000"
+
+
+_AS_TEXT: Final = partial(str, encoding="utf-8", errors="replace")
 
 
 def _is_busy(error: BaseException) -> bool:
@@ -83,6 +87,17 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
+def referring_table(connection: Connection, table: str) -> str | None:
+    """A table whose foreign key keeps rows of that one; SQLite's error names none."""
+    found = connection.exec_driver_sql(
+        "SELECT master.name FROM sqlite_master AS master, pragma_foreign_key_list(master.name) AS key "
+        "WHERE master.type = 'table' AND key.\"table\" = ? COLLATE NOCASE "
+        "AND key.on_delete NOT IN ('CASCADE', 'SET NULL', 'SET DEFAULT') ORDER BY master.name",
+        (table,),
+    ).scalars()
+    return next(iter(found.all()), None)
+
+
 def prepare(engine: Engine) -> None:
     """Configure each connection, and each transaction, of an engine on SQLite."""
     file = _OpenedFile()
@@ -94,6 +109,8 @@ def prepare(engine: Engine) -> None:
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:  # noqa: ANN401  # whatever the driver gives
+        # Text that is no UTF-8 would keep all rows of its query from being read.
+        connection.text_factory = _AS_TEXT
         connection.isolation_level = None  # we say BEGIN; the driver would say it too late
         # Not every lock of that switch is waited for by SQLite, however long its time-out: two hosts may open a fresh
         # file at once.

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.engine import URL
 
-from db.backends import odbc
+from db.backends import odbc, prepared
 from db.connection import ConnectionOptions
 from phrases import Phrase
 
@@ -27,8 +27,8 @@ _DEFAULTS: Final = {
     "TrustServerCertificate": "no",
     # All addresses of a name at once: the listener of an availability group has one in each subnet.
     "MultiSubnetFailover": "yes",
-    # The pool looks at a connection before it hands it out, and makes a new one. The driver would make that with the
-    # token or password of then, and fail with an error that does not look like a lost connection.
+    # Where a connection was dead the transaction is run again on a new one. The driver would make that with the token
+    # or password of then, and fail with an error that does not look like a lost connection.
     "ConnectRetryCount": "0",
 }
 # https://github.com/microsoft/mssql-python/wiki/Connection-to-SQL-Database: it refuses all others.
@@ -96,6 +96,8 @@ def arguments(options: ConnectionOptions) -> dict[str, Any]:
 
 def prepare(engine: Engine, options: ConnectionOptions) -> None:
     """Sign in by token where that is the way, and bound what each statement may take."""
+    if engine.dialect.driver == PYODBC:
+        prepared.prepare(engine)
     access_token = options.access_token
     if access_token is not None:
 

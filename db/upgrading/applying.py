@@ -48,7 +48,7 @@ class Applied:
     def index(self, index: Index) -> None:
         """Add the index, unless there is one of these columns."""
         there = self._there(index.table) if index.table is not None else None
-        if there is None or tuple(each.name for each in index.columns) not in [*there.indexes.values(), *there.unique]:
+        if there is None or not there.has_index(tuple(each.name for each in index.columns)):
             self._connection.execute(CreateIndex(index))
 
     def last(self, column: Column[Any]) -> None:

@@ -22,7 +22,7 @@ from db.tables import in_schema
 from db.upgrading import found, probes
 from db.upgrading.acceptance import accepted
 from db.upgrading.additions import AddColumn, AddDefault, can_be_filled, for_existing_rows, unique_index
-from db.upgrading.found import UNLIMITED, FoundColumn, FoundTable, Names
+from db.upgrading.found import HIDDEN, UNLIMITED, FoundColumn, FoundTable, Names
 from phrases import Phrase
 
 _LEVEL: Final = 130
@@ -86,16 +86,30 @@ def differences(connection: Connection) -> list[Difference]:
     wanted = in_schema(schema)
     there = found.read(connection, [table.name for table in wanted.sorted_tables])
     every: list[Difference] = []
+    all_is_seen = found.sees_everything(connection)
     for table in wanted.sorted_tables:
         if table.name in there:
             every.extend(_Comparison(connection, table, there))
-        else:
+        elif all_is_seen:
             every.append(
                 Difference(
                     table.name, "", Phrase("no table"), Phrase("the table"), _how_to_make(connection), Weight.MISSING
                 )
             )
+        else:
+            every.append(_unseen(connection, table, "", Phrase("the table")))
     return [*every, *(_advice(connection) if connection.dialect.name == "mssql" else ())]
+
+
+def _unseen(connection: Connection, table: Table, item: str, wanted: Phrase) -> Difference:
+    """What may be there: nobody can say without the right to see it."""
+    place = connection.dialect.identifier_preparer.quote_identifier(found.schema_of(connection) or "dbo")
+    remedy = Phrase(
+        "Look as the owner of the tables, or have this granted: GRANT VIEW DEFINITION ON SCHEMA::{place} TO …; see: "
+        "mail-importer db grants",
+        place=place,
+    )
+    return Difference(table.name, item, Phrase("not visible to this login"), wanted, remedy, Weight.ADVICE)
 
 
 def _how_to_make(connection: Connection) -> Phrase:
@@ -194,7 +208,7 @@ class _Comparison:
         if can_be_filled(column, backend):
             remedy = self._run(AddColumn(for_existing_rows(column, backend)))
             return self._says(column.name, Phrase("no column"), self._made(column), remedy, Weight.MISSING)
-        if not self._is_sqlite and not probes.has_rows(self._connection, self._table):
+        if not self._is_sqlite and not (self._found.readable and probes.has_rows(self._connection, self._table)):
             return self._says(
                 column.name, Phrase("no column"), self._made(column), self._run(AddColumn(column)), Weight.MISSING
             )
@@ -244,7 +258,7 @@ class _Comparison:
         if column.nullable:
             remedy = self._alter_null(column, there)
             yield self._says(column.name, Phrase("not null"), Phrase("null allowed"), remedy, Weight.BLOCKS)
-        elif rows := probes.count_null(self._connection, column):
+        elif rows := self._found.readable and probes.count_null(self._connection, column):
             remedy = Phrase("Give these rows a value.")
             yield self._says(
                 column.name, Phrase("null in {rows} rows", rows=rows), Phrase("not null"), remedy, Weight.BLOCKS
@@ -268,7 +282,9 @@ class _Comparison:
         wanted = getattr(column.server_default, "arg", None)
         if wanted is None or _plain(there.default) == str(wanted):
             return
-        if there.default is not None:
+        if there.default == HIDDEN:
+            yield _unseen(self._connection, self._table, column.name, Phrase("default {value}", value=wanted))
+        elif there.default is not None:
             remedy = Phrase("Put the default right, if nobody needs this one.")
             yield self._says(
                 column.name,
@@ -302,9 +318,9 @@ class _Comparison:
                     Weight.DIFFERS,
                 )
 
-    def _are_usable(self, columns: Names) -> bool:
-        """Else they are told of already, and the rows cannot be asked."""
-        return all(self._is_usable(self._table.c[each]) for each in columns)
+    def _can_be_asked(self, columns: Names) -> bool:
+        """Whether the rows can be asked for these columns; those that are not usable are told of already."""
+        return self._found.readable and all(self._is_usable(self._table.c[each]) for each in columns)
 
     def _key(self, key: PrimaryKeyConstraint | UniqueConstraint) -> Iterator[Difference]:
         columns = _names(key)
@@ -313,12 +329,12 @@ class _Comparison:
         if is_primary:
             kind = Phrase("primary key ({columns})", columns=", ".join(columns))
         if self._found.is_key(columns):
-            if is_primary and set(self._found.primary_key) != set(columns):
+            if is_primary and not self._found.is_primary_key(columns):
                 yield self._says(key.name, Phrase("a unique key"), kind, Phrase("Nothing to do."), Weight.ACCEPTED)
             return
         statement = self._statement(AddConstraint(key))
         weight, was, remedy = Weight.MISSING, Phrase("no such key"), Phrase("Run: {statement}", statement=statement)
-        if not self._are_usable(columns):
+        if not self._can_be_asked(columns):
             pass
         elif repeated := probes.count_repeated(self._connection, self._table, columns):
             was, weight = Phrase("{repeated} values in more than one row", repeated=repeated), Weight.BLOCKS
@@ -346,13 +362,21 @@ class _Comparison:
         column, values = probes.allowed(check)
         if self._found.allows_only(column, values):
             return
+        if HIDDEN in self._found.checks:
+            yield _unseen(
+                self._connection,
+                self._table,
+                str(check.name),
+                Phrase("one of {values}", values=", ".join(values)),
+            )
+            return
         wanted, remedy, weight = (
             Phrase("one of {values}", values=", ".join(values)),
             self._run(AddConstraint(check)),
             Weight.MISSING,
         )
         was = Phrase("no such check")
-        if self._are_usable((column,)) and (rows := probes.count_others(self._connection, self._table, check)):
+        if self._can_be_asked((column,)) and (rows := probes.count_others(self._connection, self._table, check)):
             was, weight = Phrase("other values in {rows} rows", rows=rows), Weight.BLOCKS
             remedy = Phrase("Give these rows one of the values.")
         elif self._is_sqlite:
@@ -365,7 +389,7 @@ class _Comparison:
         columns = tuple(key.column_keys)
         text = Phrase("({columns}) refers to {name}", columns=", ".join(columns), name=key.referred_table.name)
         was, remedy, weight = Phrase("no such key"), self._run(AddConstraint(key)), Weight.MISSING
-        if self._are_usable(columns) and (rows := self._count_orphans(key)):
+        if self._can_be_asked(columns) and (rows := self._count_orphans(key)):
             was, weight = Phrase("{rows} rows that refer to none", rows=rows), Weight.BLOCKS
             remedy = Phrase("Delete these rows, or add what they refer to.")
         elif self._is_sqlite:
@@ -373,6 +397,9 @@ class _Comparison:
         yield self._says(key.name, was, text, remedy, weight)
 
     def _count_orphans(self, key: ForeignKeyConstraint) -> int:
+        referred = self._all.get(key.referred_table.name)
+        if referred is not None and not referred.readable:
+            return 0
         if all(self._is_usable(each.column) for each in key.elements):
             return probes.count_orphans(self._connection, key)
         # An upgrade makes the other table, and it will be empty.
@@ -381,7 +408,7 @@ class _Comparison:
 
     def _index(self, index: Index) -> Iterator[Difference]:
         columns = _names(index)
-        if columns in self._found.indexes.values() or columns in self._found.unique:
+        if self._found.has_index(columns):
             return
         text = Phrase("index ({columns})", columns=", ".join(columns))
         yield self._says(index.name, Phrase("no such index"), text, self._run(CreateIndex(index)), Weight.MISSING)

@@ -1,12 +1,16 @@
+# ruff: noqa: S608  # the only text in a statement is our own
 """What is in the database: the tables of these names, as the database itself describes them."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, ForeignKeyConstraint, Inspector, inspect, text
 from sqlalchemy.engine.interfaces import ReflectedColumn, ReflectedIndex
+
+HIDDEN: Final = "(not visible to this login)"
+"""A default, or the condition of a check, that is there and that the login may not read."""
 
 UNLIMITED: Final = -1
 """The length of text and bytes without limit, as INFORMATION_SCHEMA of SQL Server gives it."""
@@ -18,7 +22,7 @@ Names = tuple[str, ...]
 class FoundColumn:
     """`type`: the name in INFORMATION_SCHEMA, without its length. `numbered`: the database gives the values itself.
 
-    It numbers the rows, or computes the values.
+    It numbers the rows, or computes the values. `default` and the checks of a table may be HIDDEN.
     """
 
     name: str
@@ -39,9 +43,16 @@ class FoundColumn:
         return self.type if plain else f"{self.type}({size})"
 
 
+def _as_it_is(name: str) -> str:
+    return name
+
+
 @dataclass(frozen=True, slots=True)
 class FoundTable:
-    """`unique`: the columns of each key, the primary one included. `indexes`: by name, keys included."""
+    """`unique`: the columns of each key, the primary one included. `indexes`: by name, keys included.
+
+    `folded`: of a name what the database goes by. `readable`: the login may ask the rows.
+    """
 
     columns: Mapping[str, FoundColumn]
     primary_key: Names
@@ -49,25 +60,42 @@ class FoundTable:
     indexes: Mapping[str, Names]
     checks: Sequence[str]
     foreign_keys: Sequence[tuple[Names, str, Names]]
+    folded: Callable[[str], str] = _as_it_is
+    readable: bool = True
 
     def column(self, name: str) -> FoundColumn | None:
         """The column of that name."""
-        return self.columns.get(name)
+        return self.columns.get(self.folded(name))
 
     def is_key(self, columns: Names) -> bool:
         """Whether no two rows are alike in these columns."""
-        return any(set(each) == set(columns) for each in self.unique)
+        return any(set(self._all(each)) == set(self._all(columns)) for each in self.unique)
+
+    def is_primary_key(self, columns: Names) -> bool:
+        """Whether these are the columns of the primary key, in whatever order."""
+        return set(self._all(self.primary_key)) == set(self._all(columns))
+
+    def has_index(self, columns: Names) -> bool:
+        """Whether there is an index, or a key, of these columns in this order."""
+        return self._all(columns) in map(self._all, (*self.indexes.values(), *self.unique))
 
     def allows_only(self, column: str, values: Names) -> bool:
         """Whether a check of the column names these values; each database writes it in its own words."""
         return any(
-            column in each and sorted(set(re.findall(r"'([^']*)'", each))) == sorted(values) for each in self.checks
+            self.folded(column) in self.folded(each) and sorted(set(re.findall(r"'([^']*)'", each))) == sorted(values)
+            for each in self.checks
         )
 
     def refers(self, key: ForeignKeyConstraint) -> bool:
         """Whether there is such a foreign key, whatever its name."""
         wanted = (tuple(key.column_keys), key.referred_table.name, tuple(each.column.name for each in key.elements))
-        return wanted in self.foreign_keys
+        return self._reference(*wanted) in (self._reference(*each) for each in self.foreign_keys)
+
+    def _all(self, names: Iterable[str]) -> Names:
+        return tuple(map(self.folded, names))
+
+    def _reference(self, columns: Names, table: str, referred: Names) -> tuple[Names, str, Names]:
+        return self._all(columns), self.folded(table), self._all(referred)
 
 
 def schema_of(connection: Connection) -> str | None:
@@ -76,53 +104,65 @@ def schema_of(connection: Connection) -> str | None:
     return translated.get(None)
 
 
+def sees_everything(connection: Connection) -> bool:
+    """Whether the login sees what is in the schema of the tables, also where it has no right to it.
+
+    The catalog of SQL Server shows to a login what it has some right on, and definitions only with VIEW DEFINITION
+    (https://learn.microsoft.com/sql/relational-databases/security/metadata-visibility-configuration).
+    """
+    if connection.dialect.name != "mssql":
+        return True
+    schema = connection.dialect.identifier_preparer.quote_identifier(schema_of(connection) or "dbo")
+    return bool(connection.scalar(_SEES_EVERYTHING, {"schema": schema}))
+
+
 def has_schema(connection: Connection) -> bool:
     """Whether the schema that is to hold the tables exists."""
-    schema, backend = schema_of(connection), connection.dialect.name
+    schema, folded = schema_of(connection), _folding(connection)
     if schema is None:
         return True
-    return _key(schema, backend) in {_key(each, backend) for each in inspect(connection).get_schema_names()}
+    return folded(schema) in map(folded, inspect(connection).get_schema_names())
 
 
 def read(connection: Connection, names: Collection[str]) -> dict[str, FoundTable]:
     """The tables of these names that exist. Names are ours where the database takes them for the same."""
     schema = schema_of(connection)
     inspector = inspect(connection)
-    backend = connection.dialect.name
-    wanted = {_key(name, backend): name for name in names}
+    folded = _folding(connection)
+    wanted = {folded(name): name for name in names}
     found = {}
     for there in inspector.get_table_names(schema=schema):
-        name = wanted.get(_key(there, backend))
+        name = wanted.get(folded(there))
         if name is not None:
-            found[name] = _read_table(connection, inspector, there, schema)
+            found[name] = _read_table(connection, inspector, there, schema, folded)
     return found
 
 
-def _key(name: str, backend: str) -> str:
-    # SQLite, and SQL Server with its usual collations, take SACCOUNTNAME for sAccountName.
-    return name if backend == "postgresql" else name.casefold()
+def _folding(connection: Connection) -> Callable[[str], str]:
+    """Of a name what the database goes by: SQLite takes SACCOUNTNAME for sAccountName, SQL Server with most collations.
+
+    Its catalog compares names as it compares those of statements.
+    """
+    backend = connection.dialect.name
+    if backend == "sqlite" or (backend == "mssql" and connection.scalar(_SEES_NO_CASE)):
+        return str.casefold
+    return _as_it_is
 
 
-class _Columns(dict[str, FoundColumn]):
-    """Columns, found by a name as the database would find them."""
-
-    def __init__(self, columns: Collection[FoundColumn], backend: str) -> None:
-        super().__init__({_key(each.name, backend): each for each in columns})
-        self._backend = backend
-
-    def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401  # the signature is dict's
-        return super().get(_key(name, self._backend), default)
-
-
-def _read_table(connection: Connection, inspector: Inspector, name: str, schema: str | None) -> FoundTable:
+def _read_table(
+    connection: Connection, inspector: Inspector, name: str, schema: str | None, folded: Callable[[str], str]
+) -> FoundTable:
     backend = connection.dialect.name
     primary: Names = tuple(inspector.get_pk_constraint(name, schema=schema)["constrained_columns"])
     whole = [each for each in inspector.get_indexes(name, schema=schema) if _is_of_all_rows(each, backend)]
     unique = [_columns_of(each) for each in whole if each["unique"]]
     if backend != "mssql":  # where they are among the indexes
         unique.extend(tuple(each["column_names"]) for each in inspector.get_unique_constraints(name, schema=schema))
+    preparer = connection.dialect.identifier_preparer
+    quoted = ".".join(preparer.quote_identifier(each) for each in (schema, name) if each is not None)
+    readable = _READABLE.get(backend)
     return FoundTable(
-        columns=_Columns(_read_columns(connection, inspector, name, schema), backend),
+        columns={folded(each.name): each for each in _read_columns(connection, inspector, name, schema)},
         primary_key=primary,
         unique=[primary, *unique] if primary else unique,
         indexes={str(each["name"]): _columns_of(each) for each in whole},
@@ -131,6 +171,8 @@ def _read_table(connection: Connection, inspector: Inspector, name: str, schema:
             (tuple(each["constrained_columns"]), each["referred_table"], tuple(each["referred_columns"]))
             for each in inspector.get_foreign_keys(name, schema=schema)
         ],
+        folded=folded,
+        readable=readable is None or bool(connection.scalar(readable, {"table": quoted})),
     )
 
 
@@ -143,29 +185,49 @@ def _columns_of(index: ReflectedIndex) -> Names:
     return tuple(str(each) for each in index["column_names"])
 
 
-# SQLAlchemy's reflection leaves out how many digits a datetime2 has, and the checks of SQL Server.
+_SEES_EVERYTHING: Final = text("SELECT HAS_PERMS_BY_NAME(:schema, N'SCHEMA', N'VIEW DEFINITION')")
+_SEES_NO_CASE: Final = text("SELECT COUNT(*) FROM sys.schemas WHERE name = N'SYS'")
+_READABLE: Final = {
+    "mssql": text("SELECT HAS_PERMS_BY_NAME(:table, N'OBJECT', N'SELECT')"),
+    "postgresql": text("SELECT has_table_privilege(:table, 'SELECT')"),
+}
+
+# SQLAlchemy's reflection leaves out how many digits a datetime2 has, and the checks of SQL Server. INFORMATION_SCHEMA
+# of PostgreSQL leaves out the columns that the login has no right to; its catalog does not.
 _COLUMNS: Final = {
     "mssql": text(
         "SELECT COLUMN_NAME AS name, LOWER(DATA_TYPE) AS type, CHARACTER_MAXIMUM_LENGTH AS length, "
         "DATETIME_PRECISION AS digits, COLLATION_NAME AS collation, IS_NULLABLE AS nullable, "
-        "COLUMN_DEFAULT AS value, "
+        "CASE WHEN COLUMN_DEFAULT IS NULL AND EXISTS (SELECT 1 FROM sys.columns AS c "
+        "WHERE c.object_id = OBJECT_ID(QUOTENAME(:schema) + N'.' + QUOTENAME(:table)) "
+        "AND c.name = COLUMN_NAME AND c.default_object_id <> 0) "
+        f"THEN N'{HIDDEN}' ELSE COLUMN_DEFAULT END AS value, "
         "CASE WHEN DATA_TYPE = 'timestamp' THEN 1 ELSE "
         "COLUMNPROPERTY(OBJECT_ID(QUOTENAME(:schema) + N'.' + QUOTENAME(:table)), COLUMN_NAME, 'IsIdentity') "
         "+ COLUMNPROPERTY(OBJECT_ID(QUOTENAME(:schema) + N'.' + QUOTENAME(:table)), COLUMN_NAME, 'IsComputed') "
         "END AS numbered FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = :schema AND TABLE_NAME = :table"
     ),
     "postgresql": text(
-        "SELECT column_name AS name, data_type AS type, "
-        "CASE WHEN data_type IN ('character varying', 'text', 'bytea') "
-        "THEN coalesce(character_maximum_length, -1) ELSE character_maximum_length END AS length, "
-        "datetime_precision AS digits, collation_name AS collation, is_nullable AS nullable, column_default AS value, "
-        "(is_identity = 'YES' OR is_generated = 'ALWAYS' OR column_default LIKE 'nextval(%') AS numbered "
-        "FROM information_schema.columns "
-        "WHERE table_schema = coalesce(CAST(:schema AS text), current_schema()) AND table_name = :table"
+        "SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type, "
+        "CASE WHEN format_type(a.atttypid, NULL) IN ('character varying', 'character') AND a.atttypmod > 0 "
+        "THEN a.atttypmod - 4 WHEN format_type(a.atttypid, NULL) IN ('character varying', 'text', 'bytea') THEN -1 "
+        "END AS length, "
+        "CASE WHEN format_type(a.atttypid, NULL) LIKE 'time%' THEN CASE WHEN a.atttypmod < 0 THEN 6 ELSE a.atttypmod "
+        "END END AS digits, "
+        "CASE WHEN a.attcollation <> t.typcollation THEN l.collname END AS collation, "
+        "CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END AS nullable, pg_get_expr(d.adbin, d.adrelid) AS value, "
+        "(a.attidentity <> '' OR a.attgenerated <> '' "
+        "OR coalesce(pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%', false)) AS numbered "
+        "FROM pg_attribute AS a INNER JOIN pg_class AS c ON c.oid = a.attrelid INNER JOIN pg_type AS t "
+        "ON t.oid = a.atttypid INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace "
+        "LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
+        "LEFT JOIN pg_collation AS l ON l.oid = a.attcollation "
+        "WHERE n.nspname = coalesce(CAST(:schema AS text), current_schema()) AND c.relname = :table "
+        "AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
     ),
 }
 _CHECKS: Final = text(
-    "SELECT definition FROM sys.check_constraints "
+    f"SELECT COALESCE(definition, N'{HIDDEN}') FROM sys.check_constraints "
     "WHERE parent_object_id = OBJECT_ID(QUOTENAME(:schema) + N'.' + QUOTENAME(:table))"
 )
 

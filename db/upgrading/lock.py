@@ -39,7 +39,7 @@ def _of_sql_server(connection: Connection) -> None:
 
 def _of_postgresql(connection: Connection) -> None:
     # As long as lock_timeout says, which every connection has.
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({postgresql.LOCK})")
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({postgresql.LOCK})").close()
 
 
 _LOCKS: Final[Mapping[str, Callable[[Connection], None]]] = {"mssql": _of_sql_server, "postgresql": _of_postgresql}

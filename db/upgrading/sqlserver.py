@@ -2,11 +2,12 @@
 """The script for SQL Server: batches of T-SQL, each ended by GO.
 
 An error rolls the transaction back (XACT_ABORT), but tools go on with the next batch: so each batch does its work only
-while the transaction is open.
+while the transaction is open, and the first error is the only one. A batch is compiled whole, so what reads or writes
+rows of tables that may not be there then, or not with these columns, is a text that is executed (EXEC).
 """
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -56,9 +57,11 @@ class SqlServerScript(Script):
         revisions = ", ".join(map(self.text, known))
         self._if(
             f"{self._object(version_table)} IS NOT NULL",
-            *self._throw_if(
-                f"EXISTS (SELECT 1 FROM {self.name(version_table)} WHERE [version_num] NOT IN ({revisions}))",
-                "The database was upgraded by a newer version of mail-importer. Run the script of that version.",
+            *self._executed(
+                *self._throw_if(
+                    f"EXISTS (SELECT 1 FROM {self.name(version_table)} WHERE [version_num] NOT IN ({revisions}))",
+                    "The database was upgraded by a newer version of mail-importer. Run the script of that version.",
+                )
             ),
         )
         self._batch(
@@ -81,27 +84,31 @@ class SqlServerScript(Script):
         for table in in_schema(self.schema).sorted_tables:
             needed = [column.name for column in table.columns if not column.nullable and not column.primary_key]
             if needed:
-                self._if("", *self._refusal_of_nulls(table, needed))
+                self._if("", *self._executed(*self._refusal_of_nulls(table, needed)))
         self._throw_problems()
         self.heading("The secret that authenticates notifications, made by the server where there is none.")
         secrets = self.name(importer_secret.name)
         name = self.text(ending.secret)
         self._if(
-            f"NOT EXISTS (SELECT 1 FROM {secrets} WHERE [sName] = {name})",
-            f"INSERT INTO {secrets} ([sName], [sValue], [dtCreated])",
-            f"VALUES ({name}, CONVERT(NVARCHAR(96), CRYPT_GEN_RANDOM(48), 2), SYSUTCDATETIME());",
+            "",
+            *self._executed(
+                f"INSERT INTO {secrets} ([sName], [sValue], [dtCreated])",
+                f"SELECT {name}, CONVERT(NVARCHAR(96), CRYPT_GEN_RANDOM(48), 2), SYSUTCDATETIME()",
+                f"WHERE NOT EXISTS (SELECT 1 FROM {secrets} WHERE [sName] = {name});",
+            ),
         )
         self.heading(f"Revision {ending.revision}")
         versions = self.name(ending.version_table)
         revision = self.text(ending.revision)
         self._if(
-            f"NOT EXISTS (SELECT 1 FROM {versions})", f"INSERT INTO {versions} ([version_num]) VALUES ({revision});"
-        )
-        self._if(
             "",
-            f"UPDATE {versions}",
-            f"SET [version_num] = {revision}, [sOldestProgram] = {self.text(ending.oldest_program)},",
-            f"    [sOldestProgramOf] = {revision};",
+            *self._executed(
+                f"INSERT INTO {versions} ([version_num])",
+                f"SELECT {revision} WHERE NOT EXISTS (SELECT 1 FROM {versions});",
+                f"UPDATE {versions}",
+                f"SET [version_num] = {revision}, [sOldestProgram] = {self.text(ending.oldest_program)},",
+                f"    [sOldestProgramOf] = {revision};",
+            ),
         )
         self._if("", f"DROP TABLE {_PROBLEMS};")
         self._if("", "COMMIT TRANSACTION;")
@@ -112,8 +119,12 @@ class SqlServerScript(Script):
         self._parts.append("\n".join((*lines, "GO", "")))
 
     def _if(self, condition: str, *lines: str) -> None:
-        guard = f"@@TRANCOUNT > 0 AND {condition}" if condition else "@@TRANCOUNT > 0"
-        self._batch(f"IF {guard}", "BEGIN", *(textwrap.indent(line, "    ") for line in lines), "END;")
+        work = (f"IF {condition}", *_block(lines)) if condition else lines
+        self._batch("IF @@TRANCOUNT > 0", *_block(work))
+
+    def _executed(self, *lines: str) -> Iterator[str]:
+        """The statements as a text that is compiled when it is executed."""
+        return iter(("EXEC (N'", "\n".join(lines).replace("'", "''"), "');"))
 
     def _all_guarded(self, statements: Sequence[tuple[str, ExecutableDDLElement]]) -> None:
         if not statements:
@@ -233,3 +244,7 @@ class SqlServerScript(Script):
 
     def _named_is_missing(self, view: str, owner: str, table: Any, name: str) -> str:  # noqa: ANN401  # a table
         return f"NOT EXISTS (SELECT 1 FROM {view} WHERE {owner} = {self._object(table)} AND name = {self.text(name)})"
+
+
+def _block(lines: Iterable[str]) -> Iterator[str]:
+    return iter(("BEGIN", *(textwrap.indent(line, "    ") for line in lines), "END;"))

@@ -7,16 +7,17 @@ import errno
 import re
 import socket
 import ssl
-import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from graph.reach.obstacles import HostUnreached, Obstacle
 from phrases import Phrase
+from threads import DaemonThreads
 
 _PORTS: Final = {"http": 80, "https": 443}
 _NO_WAY: Final = frozenset(
@@ -26,7 +27,6 @@ _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] (\d{3})")
 _MOST_ADDRESSES: Final = 4
 _HEAD_BYTES: Final = 64 * 1024
 
-_T = TypeVar("_T")
 _Address = tuple[int, Any]
 """Family, and what a socket of it connects to."""
 
@@ -90,6 +90,7 @@ class Host:
         self._proxy = None if proxy is None else _Proxy(proxy)
         self._connect_seconds = connect_seconds
         self._name_seconds = name_seconds
+        self._look_ups = DaemonThreads("name look-up", limit=1)
 
     @property
     def proxy(self) -> str | None:
@@ -129,7 +130,9 @@ class Host:
     async def _resolved(self, who: Named) -> Sequence[_Address]:
         try:
             async with asyncio.timeout(self._name_seconds):
-                found = await _on_a_thread(lambda: socket.getaddrinfo(who.host, who.port, type=socket.SOCK_STREAM))
+                found = await asyncio.get_running_loop().run_in_executor(
+                    self._look_ups, partial(socket.getaddrinfo, who.host, who.port, type=socket.SOCK_STREAM)
+                )
         except TimeoutError as reason:
             raise _name_server_silent(who) from reason
         except (socket.gaierror, UnicodeError) as reason:
@@ -211,32 +214,6 @@ async def _connect(family: int, address: Any, seconds: float) -> socket.socket: 
             await asyncio.get_running_loop().sock_connect(connection, address)
         unless_connected.pop_all()
     return connection
-
-
-async def _on_a_thread(work: Callable[[], _T]) -> _T:
-    """As `asyncio.to_thread`, but a look-up that never ends does not keep the process from ending."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[_T] = loop.create_future()
-
-    def settle(value: _T | None, failure: BaseException | None) -> None:
-        if future.done():
-            return
-        if failure is not None:
-            future.set_exception(failure)
-        else:
-            future.set_result(value)  # type: ignore[arg-type]  # None is then a result, too
-
-    def run() -> None:
-        value, failure = None, None
-        try:
-            value = work()
-        except (OSError, UnicodeError) as reason:
-            failure = reason
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(settle, value, failure)
-
-    threading.Thread(target=run, name="name look-up", daemon=True).start()
-    return await future
 
 
 def _says_least(reason: OSError) -> int:

@@ -12,15 +12,20 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from sqlalchemy import Executable, Table, func, select
 
+from db import accounts
 from db.engine import run_reading, run_writing
+from db.tables import attachment, folder_sync, graph_subscription, message
 from simulator.control_client import SimulatorControl
-from tests.databases import Gateway
+from tests.clock import SettableClock
+from tests.databases import EVERY_BACKEND, Gateway
 
 _COMMAND = (sys.executable, "-m", "console")
 _PATIENCE_SECONDS = 30.0
@@ -113,17 +118,27 @@ class Site:
             )
             assert added.returncode == 0, added.stderr
 
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
+    def rows(self, query: Executable) -> list[tuple[Any, ...]]:
+        """What is in the tables, wherever they are: never a text, which would not know their schema."""
         engine = self.gateway.engine()
-        found = run_reading(engine, lambda connection: connection.exec_driver_sql(query).all())
+        found = run_reading(engine, lambda connection: connection.execute(query).all())
         engine.dispose()
         return [tuple(row) for row in found]
 
-    def execute(self, statement: str) -> None:
+    def execute(self, statement: Executable) -> None:
         """What somebody does to the database by hand."""
         engine = self.gateway.engine()
-        run_writing(engine, lambda connection: connection.exec_driver_sql(statement))
+        run_writing(engine, lambda connection: connection.execute(statement))
         engine.dispose()
+
+    def move_to(self, gateway: Gateway) -> None:
+        """Have the database be this one, with the same accounts."""
+        here, there = self.gateway.engine(), gateway.engine()
+        for each in run_reading(here, accounts.every):
+            run_writing(there, partial(accounts.add, settings=each.settings, now=SettableClock()()))
+        here.dispose()
+        there.dispose()
+        self.gateway = gateway
 
     def upload(self) -> None:
         """What an administrator does in the portal: the certificate's public part."""
@@ -135,14 +150,14 @@ class Site:
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{self.port}{path}") as response:
             return response.status, await response.text()
 
-    def count(self, table: str) -> int:
-        return int(self.rows(f'SELECT count(*) FROM "{table}"')[0][0])  # noqa: S608  # the table is ours
+    def count(self, table: Table) -> int:
+        return int(self.rows(select(func.count()).select_from(table))[0][0])
 
     async def subscribed(self) -> None:
         async def everyone() -> bool:
             # And the first sweep is over, so that what arrives now is told of by webhooks.
-            subscribed = len(self.rows('SELECT 1 FROM "tblGraphSubscription"'))
-            swept = len(self.rows('SELECT 1 FROM "tblFolderSync" WHERE "dtSwept" IS NOT NULL'))
+            subscribed = self.count(graph_subscription)
+            swept = len(self.rows(select(folder_sync.c.nAccountID).where(folder_sync.c.dtSwept.is_not(None))))
             return subscribed == swept == len(self.ready["mailboxes"])
 
         await until(everyone, "a subscription for every account")
@@ -151,18 +166,17 @@ class Site:
         """Wait until all mail is in the database, then make sure that each is there exactly once and whole."""
 
         async def all_there() -> bool:
-            return self.count("tblEmailMessage") >= messages
+            return self.count(message) >= messages
 
         await until(all_there, f"{messages} messages in the database", seconds=300)
         ledger = await self.control.ledger()
         assert len(ledger) == messages
-        assert sorted(self.rows('SELECT "sGraphMessageID" FROM "tblEmailMessage"')) == sorted(
-            (each["message_id"],) for each in ledger
-        )
+        assert sorted(self.rows(select(message.c.sGraphMessageID))) == sorted((each["message_id"],) for each in ledger)
         parts = self.rows(
-            'SELECT m."sGraphMessageID", a."sSHA256" FROM "tblEmailAttachment" a JOIN "tblEmailMessage" m '
-            'ON m."nMessageID" = a."nMessageID" WHERE a."nParentPosition" IS NULL '
-            'ORDER BY m."sGraphMessageID", a."nPosition"'
+            select(message.c.sGraphMessageID, attachment.c.sSHA256)
+            .join(attachment, attachment.c.nMessageID == message.c.nMessageID)
+            .where(attachment.c.nParentPosition.is_(None))
+            .order_by(message.c.sGraphMessageID, attachment.c.nPosition)
         )
         assert parts == sorted(
             ((each["message_id"], part["sha256"]) for each in ledger for part in each["attachments"]),
@@ -207,13 +221,27 @@ def set_up_host(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "host"
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Have each test of a site run on every kind of database: all on SQLite and SQL Server, some on PostgreSQL."""
+    told = {each.args[0] for each in metafunc.definition.iter_markers("parametrize")}
+    if "site" in metafunc.fixturenames and "database_kind" not in told:
+        representative = metafunc.definition.get_closest_marker("representative") is not None
+        kinds = [each for each in EVERY_BACKEND if each != "postgresql" or representative]
+        metafunc.parametrize("database_kind", kinds, indirect=True)
+
+
 @pytest.fixture
-async def site(tmp_path: Path, set_up_host: Path) -> AsyncIterator[Site]:
+async def site(
+    tmp_path: Path, set_up_host: Path, database_kind: str, request: pytest.FixtureRequest
+) -> AsyncIterator[Site]:
     """A host ready to run the roles; whatever still runs at the end is killed."""
     directory = tmp_path / "host"
     shutil.copytree(set_up_host, directory)
     with running_simulator(tmp_path / "simulator") as ready:
-        async with running_site(Site(directory, ready, SimulatorControl(ready["url"], Path(ready["ca_file"])))) as site:
+        made = Site(directory, ready, SimulatorControl(ready["url"], Path(ready["ca_file"])))
+        if database_kind != "sqlite":
+            made.move_to(request.getfixturevalue("gateway"))
+        async with running_site(made) as site:
             yield site
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.conftest import Site
+from tests.databases import Gateway
 
 NOBODY = 65534
 ACCOUNT = "station 0"
@@ -77,6 +78,7 @@ def _network_namespaces() -> None:
 
 
 @pytest.mark.usefixtures("_network_namespaces")
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)  # a server is on the network, too
 @pytest.mark.parametrize(
     ("graph_url", "codes"),
     [("https://192.0.2.1", {"noRoute"}), ("https://graph.microsoft.com", {"nameServerSilent", "nameUnknown"})],
@@ -94,7 +96,9 @@ def _call_in(site: Site, home: Path, *wrapper: str) -> subprocess.CompletedProce
     """Run the test of the account by way of another program."""
     environment = {
         **site.environment,
-        "MAIL_IMPORTER_DATABASE_URL": f"sqlite:///{home / 'gateway.db'}",
+        **(
+            Gateway(f"sqlite:///{home / 'gateway.db'}") if site.gateway.backend == "sqlite" else site.gateway
+        ).environment,
         "MAIL_IMPORTER_CERTIFICATE_STORE": str(home / "certificates"),
         "MAIL_IMPORTER_NOTIFICATION_URL": "",
         "PYTHONDONTWRITEBYTECODE": "1",

@@ -21,7 +21,7 @@ from simulator.faults import Fault, FaultKind
 from tests.acceptance.conftest import Site, running_simulator, running_site, stop, until
 from tests.broker.process import BrokerProcess, running_broker
 from tests.clock import SettableClock
-from tests.databases import Databases
+from tests.databases import EVERY_BACKEND, Databases
 
 MESSAGES = 500
 MAILBOXES = 12
@@ -35,7 +35,7 @@ def broker() -> Iterator[BrokerProcess]:
         yield running
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "servicebus"])
+@pytest.fixture(params=[*EVERY_BACKEND, "servicebus"])
 async def crowd(request: pytest.FixtureRequest, tmp_path: Path, set_up_host: Path) -> AsyncIterator[Site]:
     """A host ready to run the roles, with many accounts; its queue is a table of either database, or Service Bus."""
     directory = tmp_path / "host"
@@ -43,8 +43,8 @@ async def crowd(request: pytest.FixtureRequest, tmp_path: Path, set_up_host: Pat
     async with AsyncExitStack() as stack:
         ready = stack.enter_context(running_simulator(tmp_path / "simulator", MAILBOXES))
         site = Site(directory, ready, SimulatorControl(ready["url"], Path(ready["ca_file"])))
-        if request.param == "postgresql":
-            databases: Databases = request.getfixturevalue("postgresql_databases")
+        if request.param in {"postgresql", "mssql"}:
+            databases: Databases = request.getfixturevalue(f"{request.param}_databases")
             site.gateway = stack.enter_context(databases.migrated(tmp_path))
         if request.param == "servicebus":
             broker: BrokerProcess = request.getfixturevalue("broker")
@@ -123,7 +123,7 @@ async def test_three_processors_killed_at_random(crowd: Site) -> None:
     for share in (0.1, 0.3, 0.5, 0.7):
 
         async def reached(goal: float = share * MESSAGES) -> bool:
-            return crowd.count("tblEmailMessage") >= goal
+            return crowd.count(message) >= goal
 
         await until(reached, f"{share:.0%} of the messages in the database", seconds=60)
         number = dice.randrange(3)

@@ -6,8 +6,12 @@ import socket
 import subprocess
 
 import aiohttp
+import pytest
+from sqlalchemy import delete, func, select
 
+from db.tables import message, queue_message
 from tests.acceptance.conftest import Site, stop, until
+from tests.databases import Gateway
 
 
 async def _ready(site: Site) -> None:
@@ -20,6 +24,7 @@ async def _ready(site: Site) -> None:
     await until(answers, "the receiver is ready")
 
 
+@pytest.mark.representative
 async def test_one_process_imports_what_arrives_and_stops_within_ten_seconds(site: Site) -> None:
     """`run all` subscribes, imports each mail exactly once and ends by SIGTERM with exit status 0."""
     running = site.start("run", "all")
@@ -47,11 +52,11 @@ async def test_killed_processors_lose_and_double_nothing(site: Site) -> None:
     await site.subscribed()
     await site.control.start_traffic(150, per_second=150)
     for _ in range(2):
-        before = site.count("tblEmailMessage")
+        before = site.count(message)
         killed = site.start("run", "processor")
 
         async def at_work(before: int = before) -> bool:
-            return site.count("tblEmailMessage") > before
+            return site.count(message) > before
 
         await until(at_work, "the processor imports")
         killed.send_signal(signal.SIGKILL)
@@ -60,6 +65,7 @@ async def test_killed_processors_lose_and_double_nothing(site: Site) -> None:
     await site.imported_once(150)
 
 
+@pytest.mark.representative
 async def test_notifications_wait_while_no_processor_runs(site: Site) -> None:
     """What the receiver has answered 202 to is in the queue, whoever was killed since."""
     receiver = site.start("run", "receiver")
@@ -68,7 +74,7 @@ async def test_notifications_wait_while_no_processor_runs(site: Site) -> None:
     await site.control.start_traffic(20)
 
     async def all_queued() -> bool:
-        return site.count("tblNotificationQueue") == 20
+        return site.count(queue_message) == 20
 
     await until(all_queued, "20 messages in the queue")
     receiver.kill()
@@ -116,16 +122,15 @@ async def test_probes_and_metrics_tell_the_truth(site: Site) -> None:
     log = [json.loads(line) for line in (site.directory / "run-all-0.log").read_text("utf-8").splitlines()]
     imported = [line for line in log if line["event"] == "message_imported"]
     queued = [each for line in log if line["event"] == "notification_queued" for each in line["correlations"]]
-    in_rows = {row[0] for row in site.rows("SELECT sCorrelationID FROM tblEmailMessage")}
+    in_rows = {row[0] for row in site.rows(select(message.c.sCorrelationID))}
     assert {line["correlation"] for line in imported} == in_rows
     assert all(any(row.startswith(request) for request in queued) for row in in_rows)
 
 
-def test_outdated_schema_is_refused_with_the_command_to_run(site: Site) -> None:
+def test_outdated_schema_is_refused_with_the_command_to_run(site: Site, empty_gateway: Gateway) -> None:
     """No role starts on a database that was not upgraded."""
-    url = f"sqlite:///{site.directory / 'empty.db'}"
     for role in ("all", "receiver", "processor", "subscriptions"):
-        refused = site.call("run", role, MAIL_IMPORTER_DATABASE_URL=url)
+        refused = site.call("run", role, **empty_gateway.environment)
         assert refused.returncode == 1
         assert "mail-importer db upgrade" in refused.stderr
 
@@ -145,6 +150,7 @@ async def test_a_site_without_an_inbound_address_imports_by_sweeps(site: Site) -
     assert "works on sweeps alone" in " ".join(shown.stdout.split())
 
 
+@pytest.mark.representative
 async def test_verify_tells_and_repairs_what_is_missing(site: Site) -> None:
     """Whoever lost it: exit status 1 with its ids, 0 once it is imported."""
     running = site.start("run", "all")
@@ -154,7 +160,7 @@ async def test_verify_tells_and_repairs_what_is_missing(site: Site) -> None:
     stop(running)
     whole = site.call("verify", "station 0")
     assert (whole.returncode, whole.stderr) == (0, "")
-    site.execute("DELETE FROM tblEmailMessage WHERE nMessageID IN (SELECT min(nMessageID) FROM tblEmailMessage)")
+    site.execute(delete(message).where(message.c.nMessageID.in_(select(func.min(message.c.nMessageID)))))
     names = ("station 0", "station 1", "station 2")
     answers = {name: site.call("verify", name, "--repair", "--json") for name in names}
     (broken,) = (answer for answer in answers.values() if answer.returncode)

@@ -11,10 +11,9 @@ from typing import Final
 import pytest
 
 from tests.acceptance.conftest import Site
-from tests.unit.console.test_guides import company_pfx
+from tests.unit.console.test_guides import BLOCK, GUIDES, company_pfx
 
 _ROOT: Final = Path(__file__).parents[2]
-_BLOCK: Final = re.compile(r"^( *)```sh\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _NOT_OF_THE_SOURCES: Final = shutil.ignore_patterns(".*", "__pycache__")
 _RECEIVER: Final = "mail-importer run receiver"
 
@@ -56,7 +55,7 @@ async def test_the_guide_ends_in_test_passed(site: Site, tmp_path: Path) -> None
 
 def _typed(site: Site, user_id: str, director: str) -> str:
     """The commands of the guide, in their order; the ids and the thumbprint are filled in, as a reader does."""
-    blocks = [match[2] for match in _BLOCK.finditer((_ROOT / "docs" / "setup.md").read_text("utf-8"))]
+    blocks = [match[2] for match in BLOCK.finditer(GUIDES["en"].read_text("utf-8"))]
     typed = "".join(blocks)
     for example, real in {
         "11111111-2222-3333-4444-555555555555": site.ready["tenant_id"],

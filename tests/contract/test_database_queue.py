@@ -10,16 +10,17 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import Engine, event, func, select
+from sqlalchemy import Engine, event, func, select, text
 
 from bus.database import DatabaseQueue
 from bus.errors import QueueUnavailable
-from bus.queue import NotificationQueue
+from bus.queue import Message, MessageId, NotificationQueue
 from db.engine import Database
 from db.tables import queue_message
 from tests.clock import SettableClock
@@ -391,3 +392,79 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not await asyncio.to_thread(condition):  # noqa: ASYNC110  # what changes the table sets no event here
             await asyncio.sleep(0.01)
+
+
+async def test_a_put_reports_what_it_ignored(real_time: DatabaseBackend) -> None:
+    """On each database: duplicates of what is queued, of what is done, and within one put; also scheduled ones."""
+    queue = await real_time.open()
+    later = datetime.now(UTC) + timedelta(hours=1)
+
+    assert await queue.put([]) == 0
+    assert await queue.put([message("a"), message("b")]) == 0
+    assert await queue.put([message("b"), message("c"), message("c")]) == 2
+    await queue.complete(await take_one(queue))
+    assert await queue.put([message("a")]) == 1
+    assert await queue.put([Message(MessageId(each), "body", 1, not_before=later) for each in "cd"]) == 1
+
+
+async def test_an_id_is_free_at_once_if_it_is_not_remembered(real_time: DatabaseBackend) -> None:
+    """What was completed without a record of it is queued when it is put again."""
+    queue = await real_time.open()
+    await queue.put([message("m")])
+    await queue.complete(await take_one(queue), remembered=False)
+
+    assert await queue.put([message("m")]) == 0
+    assert (await take_one(queue)).message_id == "m"
+
+
+async def test_a_row_that_cannot_be_read_keeps_no_other_from_being_received(real_time: DatabaseBackend) -> None:
+    """SQLite takes anything in any column; such a row is delivered as well, for what reads it to put aside."""
+    queue = await real_time.open()
+    if real_time.engine.dialect.name != "sqlite":
+        pytest.skip("only SQLite takes it")
+    await queue.put(messages("abc"))
+    with real_time.engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE tblNotificationQueue SET sBody = x'00ff', nAccountID = 'eins', nDeliveryCount = 'viele', "
+                "dtEnqueued = 'gestern' WHERE sMessageID = 'a'"
+            )
+        )
+    assert len(await queue.peek(most=10)) == 3
+    assert sum(each.active for each in (await queue.status()).accounts) == 3
+    found = {each.message_id: each for each in await take(queue, 3)}
+    assert set(map(str, found)) == {"a", "b", "c"}
+    bad = next(each for each in found.values() if each.message_id == "a")
+    assert (bad.account_id, bad.delivery_count) == (None, 1)
+    await queue.dead_letter(bad, reason="NotJson", description="why")
+    assert len(await queue.peek(most=10, dead_letters=True)) == 1
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+async def test_waiting_puts_share_a_transaction(backend: DatabaseBackend) -> None:
+    """On a server, too, where a commit costs as much as a hundred rows."""
+    queue = await backend.open_with_database()
+    commits: list[object] = []
+    with _listening(queue, "commit", commits):
+        await asyncio.gather(*(queue.put([message(f"m{number}")]) for number in range(50)))
+    assert len(commits) <= 3
+    assert await queue.waiting(most=100) == 50
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+async def test_a_message_that_cannot_be_put_keeps_no_other_from_it(backend: DatabaseBackend) -> None:
+    """PostgreSQL takes no character 0."""
+    queue = await backend.open_with_database()
+    puts = [queue.put([each]) for each in (message("a"), replace(message("b"), body="\0"), message("c"))]
+    failures = await asyncio.gather(*puts, return_exceptions=True)
+    assert [isinstance(each, int) for each in failures] == [True, False, True]
+    assert await queue.waiting(most=100) == 2
+
+
+@contextmanager
+def _listening(queue: DatabaseQueue, name: str, met: list[object]) -> Iterator[None]:
+    engine = queue._database.engine
+    note = met.append
+    event.listen(engine, name, note)
+    yield
+    event.remove(engine, name, note)

@@ -157,6 +157,7 @@ async def test_all_is_well(desk: Desk) -> None:
         "clock",
         "token",
         "permissions",
+        "scope",
         "user",
         "mailbox",
         "mailbox_kind",
@@ -501,13 +502,25 @@ async def test_a_grant_without_scope_beside_a_scope_is_named(desk: Desk) -> None
     """What Test-ServicePrincipalAuthorization does not show: the grant in Entra opens every mailbox all the same."""
     desk.world.application.roles = ("Mail.Read",)
     desk.world.application.scoped = {desk.mailbox.user_id: ("Mail.Read",)}
-    step = (await desk.steps())["permissions"]
+    step = (await desk.steps())["scope"]
     assert (step["result"], step["code"]) == ("warned", "unscopedGrant")
     assert step["evidence"]["unscoped"] == ["Mail.Read"]
     other = desk.world.new_mailbox("director")
     name = f"forbidden_mailbox:{other.user_id}"
     steps = await desk.failing(name, "notRefused", "Mail.Read", "Entra", options=("--deny", other.user_id))
-    assert steps["permissions"]["result"] == "passed"
+    assert steps["scope"]["result"] == "passed"
+
+
+async def test_a_grant_without_scope_is_named_beside_other_faults_of_the_grant(desk: Desk) -> None:
+    """Beside a permission that is missing, and beside one too many."""
+    desk.world.application.roles = ("Mail.Read",)
+    await desk.change(sAfterImport="read")
+    steps = await desk.steps()
+    assert (steps["permissions"]["code"], steps["scope"]["code"]) == ("mayNotWrite", "unscopedGrant")
+    desk.world.application.roles = ("Mail.ReadWrite", "Mail.Send")
+    steps = await desk.steps()
+    assert (steps["permissions"]["code"], steps["scope"]["code"]) == ("tooManyPermissions", "unscopedGrant")
+    assert steps["scope"]["evidence"]["unscoped"] == ["Mail.ReadWrite"]
 
 
 async def test_a_scope_that_is_too_wide_is_told_apart_from_a_grant(desk: Desk) -> None:
@@ -536,7 +549,7 @@ async def test_actions_after_the_import_need_more(desk: Desk) -> None:
 async def test_a_policy_that_excludes_the_mailbox(desk: Desk) -> None:
     desk.world.application.denied.add(desk.mailbox.user_id)
     steps = await desk.failing("mailbox", "mailboxExcluded", "policy", "2 hours")
-    assert steps["permissions"]["result"] == "warned"
+    assert steps["permissions"]["result"] == "passed"
     assert steps["mailbox"]["evidence"]["graph_code"] == "ErrorAccessDenied"
 
 

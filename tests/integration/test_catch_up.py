@@ -45,7 +45,15 @@ async def swept(office: Office, account: int) -> datetime | None:
 
 
 async def is_swept(office: Office, account: int) -> bool:
-    return await swept(office, account) is not None
+    return await swept(office, account) is not None and await _turn_is_over(office, account)
+
+
+async def _turn_is_over(office: Office, account: int) -> bool:
+    """A pass is at its end before it is decided when the next one is due: a clock that is set in between moves that."""
+    leased = await office.world.database.read(
+        lambda c: c.scalar(select(folder_sync.c.dtLeaseUntil).where(folder_sync.c.nAccountID == account))
+    )
+    return leased is None
 
 
 async def link(office: Office, account: int) -> str | None:
@@ -279,7 +287,7 @@ async def test_what_delta_query_does_by_the_way_does_no_harm(office: Office, kin
 
 
 async def _swept_since(office: Office, account: int, before: datetime | None) -> bool:
-    return await swept(office, account) != before
+    return await swept(office, account) != before and await _turn_is_over(office, account)
 
 
 async def test_what_left_the_folder_again_is_not_asked_for(office: Office) -> None:
@@ -565,6 +573,26 @@ async def test_another_certificate_is_tried_at_once(office: Office) -> None:
         await until(lambda: _no_trouble(office))
 
 
+async def test_a_folder_that_was_made_anew_under_its_path_is_swept(office: Office) -> None:
+    """Its id is remembered for an hour; that the old one is gone is noticed at once."""
+    world = office.world
+    mailbox = world.new_mailbox("Nord")
+    first = mailbox.add_folder("Resultats", parent=mailbox.folders["inbox"])
+    account = await world.add_account(mailbox, import_since=world.clock() - timedelta(days=1))
+    await change(office, account, sFolder="inbox/Resultats")
+    async with office.managing(sweeping=SWEEP, webhooks=False), world.processing():
+        await until(lambda: is_swept(office, account))
+        del mailbox.folders[first.folder_id]
+        second = mailbox.add_folder("Resultats", parent=mailbox.folders["inbox"])
+        sent = await silently(office, mailbox, 2, folder=second.folder_id)
+        world.clock.advance(minutes=20)
+        await until(world.conditions)
+        await until(lambda: _turn_is_over(office, account))
+        world.clock.advance(minutes=20)
+        await until(lambda: imported(office, sent))
+        await until(lambda: _no_trouble(office))
+
+
 async def test_another_folder_is_gone_through_from_its_beginning(office: Office) -> None:
     """As far back as the account imports; what both folders hold is imported once."""
     mailbox = office.world.new_mailbox("Nord")
@@ -578,3 +606,27 @@ async def test_another_folder_is_gone_through_from_its_beginning(office: Office)
         sent += await silently(office, mailbox, 3, folder=results.folder_id)
         await change(office, account, sFolder=results.folder_id)
         await until(lambda: imported(office, sent))
+
+
+async def test_what_is_listed_again_within_the_duplicate_window_is_queued_again(office: Office) -> None:
+    """Gone when it was fetched, restored minutes later: the link moves only past what is queued or imported."""
+    mailbox, account = await office.world.account_of("Nord")
+    world = office.world
+    async with office.receiving(), office.managing(webhooks=False, sweeping=SWEEP):
+        await until(lambda: is_swept(office, account))
+        (back,) = await silently(office, mailbox, 1)
+        world.clock.advance(seconds=67)
+        await until(lambda: _queued(office, 1))
+        # Whatever became of the first: it was settled, and is in no table.
+        (delivery,) = await world.queue.receive(1, wait=timedelta(seconds=1))
+        await world.queue.complete(delivery)
+        world.simulator.move_message(mailbox, back.message_id, "archive")
+        world.simulator.move_message(mailbox, back.message_id, "inbox")
+        world.clock.advance(seconds=67)
+        await until(lambda: _queued(office, 1))
+        async with world.processing():
+            await until(lambda: imported(office, [back]))
+
+
+async def _queued(office: Office, count: int) -> bool:
+    return (await office.world.queue.status()).active == count

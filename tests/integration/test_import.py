@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from random import Random
 
 import pytest
@@ -177,11 +178,49 @@ async def test_a_message_that_is_gone_is_done(world: World) -> None:
     await world.notify(account, [gone, kept])
 
     with structlog.testing.capture_logs() as events:
-        await world.import_all()
+        await world.import_over_time()
 
     assert await world.imported_ids() == [kept.message_id]
     assert [event["event"] for event in events].count("message_gone") == 1
     assert not await world.dead_letters()
+
+
+@pytest.mark.parametrize("waited", [0, 40], ids=["at once", "after it waited in the queue"])
+async def test_a_message_that_appears_minutes_later_is_imported(world: World, waited: int) -> None:
+    """Exchange is slow to replicate now and then: 404 for more than a minute loses nothing."""
+    mailbox, account = await world.account_of("Laboratoire")
+    (late,) = await world.deliver(mailbox, 1)
+    number = world.fault(FaultKind.NOT_FOUND_AT_FIRST, times=1_000)
+    await world.notify(account, [late])
+    await world.tokens.token(world.opened(mailbox))  # which would be asked for with a time that is not yet
+    world.clock.advance(minutes=waited)
+    begun = world.clock()
+
+    async with world.processing():
+        await world.pass_time_until(lambda: world.clock() > begun + timedelta(seconds=70))
+        assert not await world.queue_is_empty()
+        world.simulator.faults.remove(number)
+        await world.pass_time_until(world.queue_is_empty)
+
+    assert await world.imported_ids() == [late.message_id]
+
+
+async def test_a_message_that_comes_back_is_queued_at_once(world: World) -> None:
+    """Gone when it was fetched, restored within the duplicate window: the same notification again is not ignored."""
+    mailbox, account = await world.account_of("Laboratoire")
+    (back,) = await world.deliver(mailbox, 1)
+    number = world.fault(FaultKind.NOT_FOUND_AT_FIRST, times=1_000)
+    again = world.notification(account, back.message_id).to_message()
+    queue = world.new_queue(duplicate_window=timedelta(days=1))
+    await queue.put([again])
+    await world.import_over_time(queue=queue)
+    world.simulator.faults.remove(number)
+
+    assert await queue.put([again]) == 0
+    await world.import_all(queue=queue)
+
+    assert await world.imported_ids() == [back.message_id]
+    await queue.close()
 
 
 async def test_ids_that_differ_in_case_only_are_two_messages(world: World) -> None:

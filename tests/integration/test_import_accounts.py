@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import structlog
+from sqlalchemy import String, literal, update
 
 from bus.queue import Selection
 from db import accounts
+from db.tables import account_settings
 from simulator.calls import Operation
 from simulator.mailboxes import MailboxState
 from tests.contract.queue_contract import replay
@@ -223,3 +225,34 @@ async def _imported(world: World, account_id: int, count: int) -> bool:
 async def _scheduled(world: World, count: int) -> bool:
     status = await world.queue.status()
     return status.scheduled == count and not status.locked and not status.active
+
+
+async def test_an_account_whose_row_cannot_be_read_waits_alone(world: World) -> None:
+    """Its mail waits with the reason until the row is corrected; the other account's is imported."""
+    if world.database.engine.dialect.name != "sqlite":
+        pytest.skip("only SQLite takes it")
+    (fine, good), (spoilt, bad) = await world.account_of("Ouverte"), await world.account_of("Abimee")
+    delivered = [*await world.deliver(fine, 3), *await world.deliver(spoilt, 3)]
+    await _set_import_since(world, bad, "2026-11-29 25:00")
+    await world.notify(good, delivered[:3])
+    await world.notify(bad, delivered[3:])
+
+    async with world.processing():
+        await until(lambda: _imported(world, good, 3))
+        await until(lambda: _scheduled(world, 3))
+        (condition,) = await world.conditions()
+        assert (condition.account_id, condition.reason) == (bad, "AccountUnusable")
+        assert "dtImportSince holds '2026-11-29 25:00'" in condition.detail
+        assert {each.delivery_count for each in await world.waiting()} == {0}
+        await _set_import_since(world, bad, "2026-01-01 00:00:00.000000")
+        world.clock.advance(minutes=2)
+        await until(world.queue_is_empty)
+
+    assert len(await world.imported_ids()) == 6
+    assert not await world.conditions()
+
+
+async def _set_import_since(world: World, account: int, value: str) -> None:
+    settings = account_settings.c
+    spoil = update(account_settings).where(settings.nAccountID == account)
+    await world.database.write(lambda c: c.execute(spoil.values(dtImportSince=literal(value, String()))))

@@ -209,6 +209,22 @@ async def test_a_fault_of_exchange_that_stays_is_the_attachments_own_in_the_end(
     assert (parts[0].detail or "").startswith("InternalServerError")
 
 
+async def test_an_attachment_that_exchange_never_converts_is_told_at_once(world: World) -> None:
+    """Whatever is asked for of it; the others have their bytes."""
+    message = await _delivered(world, file_attachment("odd.eml", b"x"), file_attachment("a.csv", b"a"))
+    world.fault(
+        FaultKind.REFUSED, attachment_id=_id(message, 0), status=500, error_code="ErrorMimeContentConversionFailed"
+    )
+
+    await world.import_all()
+
+    parts = await _parts(world)
+    assert [(part.state, part.content) for part in parts] == [("unreadable", None), ("stored", b"a")]
+    assert (parts[0].detail or "").startswith("ErrorMimeContentConversionFailed")
+    assert world.calls(Operation.GET_MESSAGE) == 1
+    assert world.calls(Operation.GET_ATTACHMENT_CONTENT) == 2
+
+
 async def test_an_attachment_that_vanishes_meanwhile_is_told(world: World) -> None:
     """Graph listed it, so it has its row; the message is imported at once."""
     scan = Attachment("scan.tif", GeneratedContent(4_000_000, seed=1))
@@ -238,7 +254,7 @@ async def test_a_message_that_vanishes_meanwhile_is_gone(world: World) -> None:
         async with world.processing():
             await until(lambda: world.calls(Operation.GET_ATTACHMENT_CONTENT))
             world.simulator.remove_message(mailbox, message.message_id)
-            await until(world.queue_is_empty)
+            await world.pass_time_until(world.queue_is_empty)
 
     assert await world.imported_ids() == []
     assert not await world.dead_letters()

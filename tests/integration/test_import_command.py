@@ -274,7 +274,8 @@ async def test_an_account_without_access_ends_with_its_reason(world: World, comm
     assert "Traceback" not in result.stderr
     world.simulator.faults.remove(number)
 
-    world.fault(FaultKind.FORBIDDEN, operation=Operation.GET_MESSAGE)
+    for operation in (Operation.GET_MESSAGE, Operation.GET_FOLDER):
+        world.fault(FaultKind.FORBIDDEN, operation=operation)
     result = await command("import", "Nord", "--json")
     assert result.exit_code == 1
     found = counts(result)

@@ -157,3 +157,27 @@ async def _count(world: World, count: int) -> bool:
 
 async def _attempts(world: World, count: int) -> bool:
     return [each.delivery_count for each in await world.waiting() if not each.locked] == [count]
+
+
+async def test_one_message_that_is_refused_holds_nothing_up(world: World) -> None:
+    """The inbox opens, so the fault is the message's: counted, and put aside with the reason."""
+    mailbox, account = await world.account_of("Laboratoire")
+    refused, *others = await world.deliver(mailbox, 5)
+    world.fault(FaultKind.FORBIDDEN, message_id=refused.message_id)
+    await world.notify(account, [refused])
+
+    async with world.processing():
+        await until(lambda: world.calls(Operation.GET_MESSAGE))
+        await world.notify(account, others)
+        await until(lambda: _imported(world, len(others)))
+        assert not await world.conditions()
+        await world.pass_time_until(world.queue_is_empty)
+
+    (dead,) = await world.dead_letters()
+    assert dead.reason == "ItemDenied"
+    assert "ErrorAccessDenied" in (dead.description or "")
+    assert not await world.conditions()
+
+
+async def _imported(world: World, count: int) -> bool:
+    return len(await world.imported_ids()) == count

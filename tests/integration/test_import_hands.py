@@ -250,7 +250,7 @@ async def test_the_log_of_a_run_bears_one_correlation_and_no_mail(world: World) 
     await world.queue.put([first.to_message(), second.to_message()])
 
     with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:
-        await world.import_all()
+        await world.import_over_time()
 
     (done,) = [event for event in events if event["event"] == "message_imported"]
     assert done["correlation"] == first.correlation

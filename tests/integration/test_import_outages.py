@@ -1,7 +1,9 @@
 """The database goes away in the middle of imports: nothing is lost, nothing is put aside, and it goes on by itself."""
 
 import asyncio
-from collections.abc import MutableMapping
+import errno
+import tempfile
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
 import pytest
@@ -101,3 +103,42 @@ async def _drained(world: World) -> bool:
         world.clock.advance(seconds=5)
         await asyncio.sleep(0.05)
     return False
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left on device"), OSError(errno.EMFILE, "Too many open files"), MemoryError()],
+    ids=["full disk", "no handles", "no memory"],
+)
+async def test_a_machine_without_room_pauses_the_processor(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """As the database does: nothing is counted, nothing is put aside, and it goes on by itself."""
+    mailbox, account = await world.account_of("Laboratoire")
+    large = Letter(attachments=(Attachment("a", GeneratedContent(4_000_000)),))
+    delivered = await world.deliver(mailbox, 2, large)
+    make = tempfile.TemporaryFile
+    lacking = True
+
+    def temporary_file(*args: Any, **options: Any) -> Any:  # noqa: ANN401  # passed through
+        if lacking:
+            raise error
+        return make(*args, **options)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", temporary_file)
+    await world.notify(account, delivered)
+    with structlog.testing.capture_logs() as events:
+        async with world.processing():
+            await until(lambda: len(_paused(events)) >= 3)
+            assert {each.delivery_count for each in await world.waiting() if not each.locked} == {0}
+            assert _paused(events)[0]["error"].startswith("This host cannot work on: ")
+            lacking = False
+            await world.pass_time_until(world.queue_is_empty)
+
+    assert await world.imported_ids() == sorted(each.message_id for each in delivered)
+    assert not await world.dead_letters()
+    assert not await world.conditions()
+
+
+def _paused(events: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [each for each in events if each["event"] == "processor_paused"]

@@ -1,22 +1,25 @@
 """Many accounts, several managers, tenants in trouble, certificates that end."""
 
 import asyncio
+import errno
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import structlog
-from sqlalchemy import Connection, event, select
+from sqlalchemy import Connection, String, event, literal, select, update
 
 from db import accounts, folders, trace
 from db.engine import Database
 from db.schedule import FOLDERS, SUBSCRIPTIONS
-from db.tables import message_trace
+from db.tables import account_settings, message_trace
 from db.trace import TraceRow
 from graph.certificates import make_self_signed, write_pair
-from graph.subscriptions import CallKind
+from graph.client import GraphClient
+from graph.subscriptions import CallKind, GraphSubscription, SubscriptionClient
 from simulator.calls import Operation
 from simulator.faults import FaultKind
 from subscriptions import rota
@@ -279,3 +282,89 @@ async def test_a_manager_forgets_old_traces(office: Office) -> None:
 async def _traced(office: Office, wanted: list[str]) -> bool:
     found = await office.world.database.read(lambda c: list(c.scalars(select(message_trace.c.sGraphMessageID))))
     return found == wanted
+
+
+async def test_a_wait_of_a_day_is_told_and_not_waited(make_office: MakeOffice) -> None:
+    """A fault of seconds that asks for a day: told at once, and tried again within ten minutes."""
+    office = await make_office()
+    world = office.world
+    _, account = await world.account_of("Nord")
+    number = world.fault(FaultKind.UNAVAILABLE, status=503, retry_after=86_400.0)
+    async with office.receiving(), office.managing():
+        await until(world.conditions)
+        assert "86400 seconds" in (await world.conditions())[0].detail
+        world.simulator.faults.remove(number)
+        await until(lambda: _waits(office, account))
+        world.clock.advance(minutes=10, seconds=5)
+        await until(lambda: office.in_step(1))
+
+
+async def test_a_machine_without_room_pauses_the_manager(
+    make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No account is at fault, and none is told so; it goes on by itself."""
+    office = await make_office()
+    world = office.world
+    await world.account_of("Nord")
+    create = SubscriptionClient.create
+    lacking = True
+
+    async def without_handles(*args: Any, **options: Any) -> GraphSubscription:  # noqa: ANN401  # passed through
+        if lacking:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return await create(*args, **options)
+
+    monkeypatch.setattr(SubscriptionClient, "create", without_handles)
+    with structlog.testing.capture_logs() as events:
+        async with office.receiving(), office.managing():
+            await until(lambda: any(each["event"] == "manager_paused" for each in events))
+            assert not await world.conditions()
+            lacking = False
+            world.clock.advance(minutes=1)
+            await until(lambda: office.in_step(1))
+    (paused, *_) = [each for each in events if each["event"] == "manager_paused"]
+    assert "LimitNOFILE" in paused["error"]
+    assert "turn_failed" not in {each["event"] for each in events}
+
+
+async def test_an_account_whose_row_cannot_be_read_waits_alone(make_office: MakeOffice) -> None:
+    """The others are served; its trouble is told once for each duty, without a traceback."""
+    office = await make_office()
+    world = office.world
+    if world.database.engine.dialect.name != "sqlite":
+        pytest.skip("only SQLite takes it")
+    _, bad = await world.account_of("Abimee")
+    await world.account_of("Ouverte")
+    spoil = update(account_settings).where(account_settings.c.nAccountID == bad)
+    await world.database.write(lambda c: c.execute(spoil.values(dtPurgedBefore=literal("gestern", String()))))
+    with structlog.testing.capture_logs() as events:
+        async with office.receiving(), office.managing():
+            await until(lambda: office.in_step(1))
+            await until(world.conditions)
+    (condition,) = await world.conditions()
+    assert (condition.account_id, condition.reason) == (bad, "AccountUnusable")
+    assert "dtPurgedBefore holds 'gestern'" in condition.detail
+    assert "turn_failed" not in {each["event"] for each in events}
+
+
+async def test_a_refused_connection_is_told_as_that(make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the turn's own time ends before the call gives up: nothing was too slow."""
+    monkeypatch.setattr(rota, "_TURN_SECONDS", 1.0)
+    office = await make_office()
+    world = office.world
+    _, account = await world.account_of("Nord")
+    office.world.graph = GraphClient(
+        world.session, world.tokens, base_url="https://127.0.0.1:9", slots=world.slots, deadline_seconds=60.0
+    )
+    async with office.managing(limits=RotaLimits(finish_seconds=0.5)):
+        for _ in range(4):
+            await until(lambda: _waits(office, account))
+            if await world.conditions():
+                break
+            world.clock.advance(minutes=5)
+            await asyncio.sleep(0)
+        await until(world.conditions)
+    (condition,) = await world.conditions()
+    assert condition.reason == "GraphUnavailable"
+    assert "no connection" in condition.detail
+    assert "slow" not in condition.detail

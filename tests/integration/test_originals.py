@@ -155,6 +155,21 @@ async def test_one_that_is_never_ready_in_time_is_done_without(world: World) -> 
     assert not await world.dead_letters()
 
 
+async def test_what_exchange_never_converts_is_told_at_once(world: World) -> None:
+    """Signed and encrypted mail has no MIME: one call, one attempt, and everything else of it is imported."""
+    delivered = await delivered_one(world)
+    world.fault(
+        FaultKind.REFUSED, operation=Operation.GET_MIME, status=500, error_code="ErrorMimeContentConversionFailed"
+    )
+    await world.import_all(keep_mime=True)
+
+    assert await world.imported_ids() == [delivered.message_id]
+    [found] = await kept(world)
+    assert (found.state, found.content) == ("unreadable", None)
+    assert (found.detail or "").startswith("ErrorMimeContentConversionFailed")
+    assert world.calls(Operation.GET_MIME) == 1
+
+
 async def test_a_message_that_goes_meanwhile_is_imported_without(world: World) -> None:
     """All else of it was here."""
     mailbox, account = await world.account_of("Laboratoire")
@@ -164,7 +179,7 @@ async def test_a_message_that_goes_meanwhile_is_imported_without(world: World) -
     async with world.processing(keep_mime=True):
         await until(lambda: world.calls(Operation.GET_MESSAGE))
         world.simulator.remove_message(mailbox, delivered.message_id)
-        await until(world.queue_is_empty)
+        await world.pass_time_until(world.queue_is_empty)
     if await world.imported_ids():  # else it was gone before it was fetched at all
         assert [each.state for each in await kept(world)] == ["gone"]
 

@@ -320,3 +320,30 @@ def _folders(office: Office) -> list[str]:
 
 async def _all_imported(office: Office, count: int) -> bool:
     return len(await office.world.imported_ids()) == count
+
+
+@pytest.mark.parametrize("refuse_duplicates", [False, True])
+async def test_one_that_can_be_neither_renewed_nor_deleted_is_replaced(
+    make_office: MakeOffice, refuse_duplicates: bool
+) -> None:
+    """At its renewal, or where Graph lets no second one stand beside it, once it has expired."""
+    office = await make_office(refuse_duplicates=refuse_duplicates)
+    world = office.world
+    _, account = await world.account_of("Nord")
+    async with office.receiving(), office.managing():
+        await until(lambda: office.in_step(1))
+        await until(lambda: _is_later(office, account))
+        (old,) = office.at_graph()
+        for operation in (Operation.UPDATE_SUBSCRIPTION, Operation.DELETE_SUBSCRIPTION):
+            world.fault(FaultKind.FORBIDDEN, operation=operation)
+        world.clock.advance(minutes=9_990 if refuse_duplicates else 7_000)
+        await until(lambda: world.calls(Operation.UPDATE_SUBSCRIPTION))
+        if refuse_duplicates:
+            world.clock.advance(minutes=30)
+        await until(lambda: _holds_another(office, account, old.subscription_id))
+    assert (await office.held())[account].subscription_id in {each.subscription_id for each in office.at_graph()}
+
+
+async def _holds_another(office: Office, account: int, subscription_id: str) -> bool:
+    held = (await office.held()).get(account)
+    return held is not None and held.subscription_id != subscription_id

@@ -375,6 +375,27 @@ class World:
         async with self.processing(**options):
             await until(self.queue_is_empty)
 
+    async def pass_time_until(self, condition: Callable[[], Awaitable[object]] | Callable[[], object]) -> None:
+        """As `until`, for a processor at work; the clock goes on whenever all that is left waits for its time."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            found = condition()
+            if isinstance(found, Awaitable):
+                found = await found
+            if found:
+                return
+            if time.monotonic() > deadline:
+                raise AssertionError(f"did not come true within {PATIENCE_SECONDS:g} s")
+            status = await self.queue.status()
+            if not status.active and not status.locked:
+                self.clock.advance(seconds=10)
+            await asyncio.sleep(0.01)
+
+    async def import_over_time(self, **options: Any) -> None:  # noqa: ANN401  # passed through
+        """As `import_all`, without waiting for what comes again later."""
+        async with self.processing(**options):
+            await self.pass_time_until(self.queue_is_empty)
+
     async def import_and_act(self, **options: Any) -> None:  # noqa: ANN401  # passed through
         """Run a processor until the queue is empty and nothing is left to do in the mailboxes."""
         async with self.processing(**options):

@@ -49,13 +49,13 @@ def description(engine: Engine) -> list[str]:
                 "collation_name, is_nullable, column_default FROM information_schema.columns "
                 "WHERE table_schema = current_schema()"
             )
-        )
+        ).all()
         keys = connection.execute(
             text(
                 "SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint "
                 "WHERE connamespace = current_schema()::regnamespace"
             )
-        )
+        ).all()
         indexes = connection.execute(text("SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema()"))
         return sorted(str(tuple(row)) for rows in (columns, keys, indexes) for row in rows)
 

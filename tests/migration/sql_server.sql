@@ -14,16 +14,24 @@ BEGIN
     THROW 51000, N'Another upgrade of mail-importer is under way. Run this again later.', 1;
 END;
 GO
-IF @@TRANCOUNT > 0 AND SCHEMA_ID(N'dbo') IS NULL
+IF @@TRANCOUNT > 0
 BEGIN
-    THROW 51000, N'There is no schema dbo. Run first: CREATE SCHEMA [dbo]', 1;
+    IF SCHEMA_ID(N'dbo') IS NULL
+    BEGIN
+        THROW 51000, N'There is no schema dbo. Run first: CREATE SCHEMA [dbo]', 1;
+    END;
 END;
 GO
-IF @@TRANCOUNT > 0 AND OBJECT_ID(N'[dbo].[tblMailImporterVersion]', N'U') IS NOT NULL
+IF @@TRANCOUNT > 0
 BEGIN
-    IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N'0001', N'0002', N'0003', N'0004', N'0005', N'0006', N'0007', N'0008', N'0009'))
+    IF OBJECT_ID(N'[dbo].[tblMailImporterVersion]', N'U') IS NOT NULL
     BEGIN
-        THROW 51000, N'The database was upgraded by a newer version of mail-importer. Run the script of that version.', 1;
+        EXEC (N'
+        IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N''0001'', N''0002'', N''0003'', N''0004'', N''0005'', N''0006'', N''0007'', N''0008'', N''0009''))
+        BEGIN
+            THROW 51000, N''The database was upgraded by a newer version of mail-importer. Run the script of that version.'', 1;
+        END;
+        ');
     END;
 END;
 GO
@@ -282,18 +290,21 @@ BEGIN
             f.COLUMN_NAME, 'IsIdentity') = 0);
 END;
 GO
-IF @@TRANCOUNT > 0 AND EXISTS (SELECT 1 FROM #MailImporterProblem)
+IF @@TRANCOUNT > 0
 BEGIN
-    DECLARE @next INT = (SELECT MIN([nProblem]) FROM #MailImporterProblem);
-    DECLARE @text NVARCHAR(2000) = N'mail-importer cannot use what is there, and nothing was changed:';
-    WHILE @next IS NOT NULL
+    IF EXISTS (SELECT 1 FROM #MailImporterProblem)
     BEGIN
-        SELECT @text = LEFT(@text + N' ' + [sText], 2000) FROM #MailImporterProblem WHERE [nProblem] = @next;
-        SET @next = (SELECT MIN([nProblem]) FROM #MailImporterProblem WHERE [nProblem] > @next);
-    END;
-    IF @next IS NULL
-    BEGIN
-        THROW 51000, @text, 1;
+        DECLARE @next INT = (SELECT MIN([nProblem]) FROM #MailImporterProblem);
+        DECLARE @text NVARCHAR(2000) = N'mail-importer cannot use what is there, and nothing was changed:';
+        WHILE @next IS NOT NULL
+        BEGIN
+            SELECT @text = LEFT(@text + N' ' + [sText], 2000) FROM #MailImporterProblem WHERE [nProblem] = @next;
+            SET @next = (SELECT MIN([nProblem]) FROM #MailImporterProblem WHERE [nProblem] > @next);
+        END;
+        IF @next IS NULL
+        BEGIN
+            THROW 51000, @text, 1;
+        END;
     END;
 END;
 GO
@@ -2090,226 +2101,271 @@ GO
 -- Columns that were there already must have a value in each row.
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
-    SELECT N'tblAccountCondition.sReason: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblAccountCondition] WHERE [sReason] IS NULL)
-    UNION ALL SELECT N'tblAccountCondition.sDetail: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblAccountCondition] WHERE [sDetail] IS NULL)
-    UNION ALL SELECT N'tblAccountCondition.dtSince: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblAccountCondition] WHERE [dtSince] IS NULL)
-    UNION ALL SELECT N'tblAccountCondition.dtNextAttempt: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblAccountCondition] WHERE [dtNextAttempt] IS NULL);
+    SELECT N''tblAccountCondition.sReason: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblAccountCondition] WHERE [sReason] IS NULL)
+    UNION ALL SELECT N''tblAccountCondition.sDetail: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblAccountCondition] WHERE [sDetail] IS NULL)
+    UNION ALL SELECT N''tblAccountCondition.dtSince: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblAccountCondition] WHERE [dtSince] IS NULL)
+    UNION ALL SELECT N''tblAccountCondition.dtNextAttempt: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblAccountCondition] WHERE [dtNextAttempt] IS NULL);
+    ');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
-    SELECT N'tblCallBudget.nSlot: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblCallBudget] WHERE [nSlot] IS NULL)
-    UNION ALL SELECT N'tblCallBudget.nUsed: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblCallBudget] WHERE [nUsed] IS NULL);
+    SELECT N''tblCallBudget.nSlot: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblCallBudget] WHERE [nSlot] IS NULL)
+    UNION ALL SELECT N''tblCallBudget.nUsed: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblCallBudget] WHERE [nUsed] IS NULL);
+    ');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
-    SELECT N'tblEmailAccountChange.nAccountID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountChange] WHERE [nAccountID] IS NULL)
-    UNION ALL SELECT N'tblEmailAccountChange.dtChanged: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountChange] WHERE [dtChanged] IS NULL)
-    UNION ALL SELECT N'tblEmailAccountChange.sAction: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountChange] WHERE [sAction] IS NULL)
-    UNION ALL SELECT N'tblEmailAccountChange.sSettings: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountChange] WHERE [sSettings] IS NULL);
+    SELECT N''tblEmailAccountChange.nAccountID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountChange] WHERE [nAccountID] IS NULL)
+    UNION ALL SELECT N''tblEmailAccountChange.dtChanged: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountChange] WHERE [dtChanged] IS NULL)
+    UNION ALL SELECT N''tblEmailAccountChange.sAction: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountChange] WHERE [sAction] IS NULL)
+    UNION ALL SELECT N''tblEmailAccountChange.sSettings: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountChange] WHERE [sSettings] IS NULL);
+    ');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
-    SELECT N'tblEmailAccountSettings.sAccountName: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sAccountName] IS NULL)
-    UNION ALL SELECT N'tblEmailAccountSettings.sAuthentication: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sAuthentication] IS NULL)
-    UNION ALL SELECT N'tblEmailAccountSettings.sTenantID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sTenantID] IS NULL)
-    UNION ALL SELECT N'tblEmailAccountSettings.sClientID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sClientID] IS NULL)
-    UNION ALL SELECT N'tblEmailAccountSettings.sUserID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sUserID] IS NULL)
-    UNION ALL SELECT N'tblEmailAccountSettings.sCertificateThumbprint: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sCertificateThumbprint] IS NULL)
-    UNION ALL SELECT N'tblEmailAccountSettings.bSecureCertificateAccess: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [bSecureCertificateAccess] IS NULL)
-    UNION ALL SELECT N'tblEmailAccountSettings.sFolder: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sFolder] IS NULL)
-    UNION ALL SELECT N'tblEmailAccountSettings.sAfterImport: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sAfterImport] IS NULL)
-    UNION ALL SELECT N'tblEmailAccountSettings.bEnabled: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [bEnabled] IS NULL);
+    SELECT N''tblEmailAccountSettings.sAccountName: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sAccountName] IS NULL)
+    UNION ALL SELECT N''tblEmailAccountSettings.sAuthentication: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sAuthentication] IS NULL)
+    UNION ALL SELECT N''tblEmailAccountSettings.sTenantID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sTenantID] IS NULL)
+    UNION ALL SELECT N''tblEmailAccountSettings.sClientID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sClientID] IS NULL)
+    UNION ALL SELECT N''tblEmailAccountSettings.sUserID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sUserID] IS NULL)
+    UNION ALL SELECT N''tblEmailAccountSettings.sCertificateThumbprint: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sCertificateThumbprint] IS NULL)
+    UNION ALL SELECT N''tblEmailAccountSettings.bSecureCertificateAccess: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [bSecureCertificateAccess] IS NULL)
+    UNION ALL SELECT N''tblEmailAccountSettings.sFolder: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sFolder] IS NULL)
+    UNION ALL SELECT N''tblEmailAccountSettings.sAfterImport: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sAfterImport] IS NULL)
+    UNION ALL SELECT N''tblEmailAccountSettings.bEnabled: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [bEnabled] IS NULL);
+    ');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
-    SELECT N'tblEmailMessage.nAccountID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailMessage] WHERE [nAccountID] IS NULL)
-    UNION ALL SELECT N'tblEmailMessage.sGraphMessageID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailMessage] WHERE [sGraphMessageID] IS NULL)
-    UNION ALL SELECT N'tblEmailMessage.bHasAttachments: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailMessage] WHERE [bHasAttachments] IS NULL)
-    UNION ALL SELECT N'tblEmailMessage.dtImported: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailMessage] WHERE [dtImported] IS NULL);
+    SELECT N''tblEmailMessage.nAccountID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailMessage] WHERE [nAccountID] IS NULL)
+    UNION ALL SELECT N''tblEmailMessage.sGraphMessageID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailMessage] WHERE [sGraphMessageID] IS NULL)
+    UNION ALL SELECT N''tblEmailMessage.bHasAttachments: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailMessage] WHERE [bHasAttachments] IS NULL)
+    UNION ALL SELECT N''tblEmailMessage.dtImported: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailMessage] WHERE [dtImported] IS NULL);
+    ');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
-    SELECT N'tblEmailSeen.nAccountID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailSeen] WHERE [nAccountID] IS NULL)
-    UNION ALL SELECT N'tblEmailSeen.sGraphMessageID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailSeen] WHERE [sGraphMessageID] IS NULL)
-    UNION ALL SELECT N'tblEmailSeen.sReason: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailSeen] WHERE [sReason] IS NULL)
-    UNION ALL SELECT N'tblEmailSeen.dtSeen: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailSeen] WHERE [dtSeen] IS NULL);
+    SELECT N''tblEmailSeen.nAccountID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailSeen] WHERE [nAccountID] IS NULL)
+    UNION ALL SELECT N''tblEmailSeen.sGraphMessageID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailSeen] WHERE [sGraphMessageID] IS NULL)
+    UNION ALL SELECT N''tblEmailSeen.sReason: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailSeen] WHERE [sReason] IS NULL)
+    UNION ALL SELECT N''tblEmailSeen.dtSeen: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailSeen] WHERE [dtSeen] IS NULL);
+    ');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
-    SELECT N'tblFolderSync.dtDue: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblFolderSync] WHERE [dtDue] IS NULL)
-    UNION ALL SELECT N'tblFolderSync.nFailures: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblFolderSync] WHERE [nFailures] IS NULL)
-    UNION ALL SELECT N'tblFolderSync.nRequests: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblFolderSync] WHERE [nRequests] IS NULL)
-    UNION ALL SELECT N'tblFolderSync.bFullPass: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblFolderSync] WHERE [bFullPass] IS NULL)
-    UNION ALL SELECT N'tblFolderSync.bGap: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblFolderSync] WHERE [bGap] IS NULL);
+    SELECT N''tblFolderSync.dtDue: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblFolderSync] WHERE [dtDue] IS NULL)
+    UNION ALL SELECT N''tblFolderSync.nFailures: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblFolderSync] WHERE [nFailures] IS NULL)
+    UNION ALL SELECT N''tblFolderSync.nRequests: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblFolderSync] WHERE [nRequests] IS NULL)
+    UNION ALL SELECT N''tblFolderSync.bFullPass: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblFolderSync] WHERE [bFullPass] IS NULL)
+    UNION ALL SELECT N''tblFolderSync.bGap: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblFolderSync] WHERE [bGap] IS NULL);
+    ');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
-    SELECT N'tblGraphSubscription.nAccountID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblGraphSubscription] WHERE [nAccountID] IS NULL)
-    UNION ALL SELECT N'tblGraphSubscription.dtExpires: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblGraphSubscription] WHERE [dtExpires] IS NULL)
-    UNION ALL SELECT N'tblGraphSubscription.sState: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblGraphSubscription] WHERE [sState] IS NULL)
-    UNION ALL SELECT N'tblGraphSubscription.sResource: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblGraphSubscription] WHERE [sResource] IS NULL)
-    UNION ALL SELECT N'tblGraphSubscription.sNotificationURL: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblGraphSubscription] WHERE [sNotificationURL] IS NULL)
-    UNION ALL SELECT N'tblGraphSubscription.sKeyFingerprint: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblGraphSubscription] WHERE [sKeyFingerprint] IS NULL)
-    UNION ALL SELECT N'tblGraphSubscription.dtGranted: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblGraphSubscription] WHERE [dtGranted] IS NULL);
+    SELECT N''tblGraphSubscription.nAccountID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblGraphSubscription] WHERE [nAccountID] IS NULL)
+    UNION ALL SELECT N''tblGraphSubscription.dtExpires: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblGraphSubscription] WHERE [dtExpires] IS NULL)
+    UNION ALL SELECT N''tblGraphSubscription.sState: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblGraphSubscription] WHERE [sState] IS NULL)
+    UNION ALL SELECT N''tblGraphSubscription.sResource: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblGraphSubscription] WHERE [sResource] IS NULL)
+    UNION ALL SELECT N''tblGraphSubscription.sNotificationURL: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblGraphSubscription] WHERE [sNotificationURL] IS NULL)
+    UNION ALL SELECT N''tblGraphSubscription.sKeyFingerprint: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblGraphSubscription] WHERE [sKeyFingerprint] IS NULL)
+    UNION ALL SELECT N''tblGraphSubscription.dtGranted: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblGraphSubscription] WHERE [dtGranted] IS NULL);
+    ');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
-    SELECT N'tblImporterSecret.sValue: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblImporterSecret] WHERE [sValue] IS NULL)
-    UNION ALL SELECT N'tblImporterSecret.dtCreated: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblImporterSecret] WHERE [dtCreated] IS NULL);
+    SELECT N''tblImporterSecret.sValue: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblImporterSecret] WHERE [sValue] IS NULL)
+    UNION ALL SELECT N''tblImporterSecret.dtCreated: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblImporterSecret] WHERE [dtCreated] IS NULL);
+    ');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
-    SELECT N'tblMailboxCall.sOwner: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMailboxCall] WHERE [sOwner] IS NULL)
-    UNION ALL SELECT N'tblMailboxCall.dtLeaseUntil: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMailboxCall] WHERE [dtLeaseUntil] IS NULL);
+    SELECT N''tblMailboxCall.sOwner: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMailboxCall] WHERE [sOwner] IS NULL)
+    UNION ALL SELECT N''tblMailboxCall.dtLeaseUntil: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMailboxCall] WHERE [dtLeaseUntil] IS NULL);
+    ');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
-    SELECT N'tblMessageTrace.sHost: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMessageTrace] WHERE [sHost] IS NULL)
-    UNION ALL SELECT N'tblMessageTrace.dtStarted: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMessageTrace] WHERE [dtStarted] IS NULL)
-    UNION ALL SELECT N'tblMessageTrace.dtEnded: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMessageTrace] WHERE [dtEnded] IS NULL)
-    UNION ALL SELECT N'tblMessageTrace.sOutcome: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMessageTrace] WHERE [sOutcome] IS NULL);
+    SELECT N''tblMessageTrace.sHost: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMessageTrace] WHERE [sHost] IS NULL)
+    UNION ALL SELECT N''tblMessageTrace.dtStarted: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMessageTrace] WHERE [dtStarted] IS NULL)
+    UNION ALL SELECT N''tblMessageTrace.dtEnded: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMessageTrace] WHERE [dtEnded] IS NULL)
+    UNION ALL SELECT N''tblMessageTrace.sOutcome: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMessageTrace] WHERE [sOutcome] IS NULL);
+    ');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
-    SELECT N'tblMissedNotification.nAccountID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMissedNotification] WHERE [nAccountID] IS NULL)
-    UNION ALL SELECT N'tblMissedNotification.sGraphMessageID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMissedNotification] WHERE [sGraphMessageID] IS NULL)
-    UNION ALL SELECT N'tblMissedNotification.dtReceived: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMissedNotification] WHERE [dtReceived] IS NULL)
-    UNION ALL SELECT N'tblMissedNotification.dtFound: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMissedNotification] WHERE [dtFound] IS NULL);
+    SELECT N''tblMissedNotification.nAccountID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMissedNotification] WHERE [nAccountID] IS NULL)
+    UNION ALL SELECT N''tblMissedNotification.sGraphMessageID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMissedNotification] WHERE [sGraphMessageID] IS NULL)
+    UNION ALL SELECT N''tblMissedNotification.dtReceived: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMissedNotification] WHERE [dtReceived] IS NULL)
+    UNION ALL SELECT N''tblMissedNotification.dtFound: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMissedNotification] WHERE [dtFound] IS NULL);
+    ');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
-    SELECT N'tblNotificationQueue.sMessageID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblNotificationQueue] WHERE [sMessageID] IS NULL)
-    UNION ALL SELECT N'tblNotificationQueue.nRetired: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblNotificationQueue] WHERE [nRetired] IS NULL)
-    UNION ALL SELECT N'tblNotificationQueue.sState: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblNotificationQueue] WHERE [sState] IS NULL)
-    UNION ALL SELECT N'tblNotificationQueue.sBody: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblNotificationQueue] WHERE [sBody] IS NULL)
-    UNION ALL SELECT N'tblNotificationQueue.dtEnqueued: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblNotificationQueue] WHERE [dtEnqueued] IS NULL)
-    UNION ALL SELECT N'tblNotificationQueue.dtVisible: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblNotificationQueue] WHERE [dtVisible] IS NULL)
-    UNION ALL SELECT N'tblNotificationQueue.nDeliveryCount: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblNotificationQueue] WHERE [nDeliveryCount] IS NULL);
+    SELECT N''tblNotificationQueue.sMessageID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblNotificationQueue] WHERE [sMessageID] IS NULL)
+    UNION ALL SELECT N''tblNotificationQueue.nRetired: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblNotificationQueue] WHERE [nRetired] IS NULL)
+    UNION ALL SELECT N''tblNotificationQueue.sState: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblNotificationQueue] WHERE [sState] IS NULL)
+    UNION ALL SELECT N''tblNotificationQueue.sBody: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblNotificationQueue] WHERE [sBody] IS NULL)
+    UNION ALL SELECT N''tblNotificationQueue.dtEnqueued: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblNotificationQueue] WHERE [dtEnqueued] IS NULL)
+    UNION ALL SELECT N''tblNotificationQueue.dtVisible: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblNotificationQueue] WHERE [dtVisible] IS NULL)
+    UNION ALL SELECT N''tblNotificationQueue.nDeliveryCount: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblNotificationQueue] WHERE [nDeliveryCount] IS NULL);
+    ');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
-    SELECT N'tblQueueAudit.sAction: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [sAction] IS NULL)
-    UNION ALL SELECT N'tblQueueAudit.sWho: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [sWho] IS NULL)
-    UNION ALL SELECT N'tblQueueAudit.sHost: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [sHost] IS NULL)
-    UNION ALL SELECT N'tblQueueAudit.sQueue: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [sQueue] IS NULL)
-    UNION ALL SELECT N'tblQueueAudit.sSelection: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [sSelection] IS NULL)
-    UNION ALL SELECT N'tblQueueAudit.dtStarted: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [dtStarted] IS NULL)
-    UNION ALL SELECT N'tblQueueAudit.nMessages: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [nMessages] IS NULL);
+    SELECT N''tblQueueAudit.sAction: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [sAction] IS NULL)
+    UNION ALL SELECT N''tblQueueAudit.sWho: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [sWho] IS NULL)
+    UNION ALL SELECT N''tblQueueAudit.sHost: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [sHost] IS NULL)
+    UNION ALL SELECT N''tblQueueAudit.sQueue: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [sQueue] IS NULL)
+    UNION ALL SELECT N''tblQueueAudit.sSelection: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [sSelection] IS NULL)
+    UNION ALL SELECT N''tblQueueAudit.dtStarted: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [dtStarted] IS NULL)
+    UNION ALL SELECT N''tblQueueAudit.nMessages: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [nMessages] IS NULL);
+    ');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
-    SELECT N'tblSubscriptionSchedule.dtDue: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblSubscriptionSchedule] WHERE [dtDue] IS NULL)
-    UNION ALL SELECT N'tblSubscriptionSchedule.nFailures: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblSubscriptionSchedule] WHERE [nFailures] IS NULL)
-    UNION ALL SELECT N'tblSubscriptionSchedule.nRequests: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblSubscriptionSchedule] WHERE [nRequests] IS NULL)
-    UNION ALL SELECT N'tblSubscriptionSchedule.bRecreate: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblSubscriptionSchedule] WHERE [bRecreate] IS NULL);
+    SELECT N''tblSubscriptionSchedule.dtDue: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblSubscriptionSchedule] WHERE [dtDue] IS NULL)
+    UNION ALL SELECT N''tblSubscriptionSchedule.nFailures: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblSubscriptionSchedule] WHERE [nFailures] IS NULL)
+    UNION ALL SELECT N''tblSubscriptionSchedule.nRequests: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblSubscriptionSchedule] WHERE [nRequests] IS NULL)
+    UNION ALL SELECT N''tblSubscriptionSchedule.bRecreate: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblSubscriptionSchedule] WHERE [bRecreate] IS NULL);
+    ');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
-    SELECT N'tblEmailAttachment.nMessageID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [nMessageID] IS NULL)
-    UNION ALL SELECT N'tblEmailAttachment.nPosition: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [nPosition] IS NULL)
-    UNION ALL SELECT N'tblEmailAttachment.sKind: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [sKind] IS NULL)
-    UNION ALL SELECT N'tblEmailAttachment.nSize: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [nSize] IS NULL)
-    UNION ALL SELECT N'tblEmailAttachment.bInline: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [bInline] IS NULL)
-    UNION ALL SELECT N'tblEmailAttachment.sState: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [sState] IS NULL)
-    UNION ALL SELECT N'tblEmailAttachment.sOrigin: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [sOrigin] IS NULL);
+    SELECT N''tblEmailAttachment.nMessageID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [nMessageID] IS NULL)
+    UNION ALL SELECT N''tblEmailAttachment.nPosition: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [nPosition] IS NULL)
+    UNION ALL SELECT N''tblEmailAttachment.sKind: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [sKind] IS NULL)
+    UNION ALL SELECT N''tblEmailAttachment.nSize: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [nSize] IS NULL)
+    UNION ALL SELECT N''tblEmailAttachment.bInline: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [bInline] IS NULL)
+    UNION ALL SELECT N''tblEmailAttachment.sState: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [sState] IS NULL)
+    UNION ALL SELECT N''tblEmailAttachment.sOrigin: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [sOrigin] IS NULL);
+    ');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
-    SELECT N'tblEmailDuplicate.nAccountID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailDuplicate] WHERE [nAccountID] IS NULL)
-    UNION ALL SELECT N'tblEmailDuplicate.sGraphMessageID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailDuplicate] WHERE [sGraphMessageID] IS NULL)
-    UNION ALL SELECT N'tblEmailDuplicate.nMessageID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailDuplicate] WHERE [nMessageID] IS NULL)
-    UNION ALL SELECT N'tblEmailDuplicate.dtSeen: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailDuplicate] WHERE [dtSeen] IS NULL)
-    UNION ALL SELECT N'tblEmailDuplicate.sReason: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailDuplicate] WHERE [sReason] IS NULL);
+    SELECT N''tblEmailDuplicate.nAccountID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailDuplicate] WHERE [nAccountID] IS NULL)
+    UNION ALL SELECT N''tblEmailDuplicate.sGraphMessageID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailDuplicate] WHERE [sGraphMessageID] IS NULL)
+    UNION ALL SELECT N''tblEmailDuplicate.nMessageID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailDuplicate] WHERE [nMessageID] IS NULL)
+    UNION ALL SELECT N''tblEmailDuplicate.dtSeen: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailDuplicate] WHERE [dtSeen] IS NULL)
+    UNION ALL SELECT N''tblEmailDuplicate.sReason: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailDuplicate] WHERE [sReason] IS NULL);
+    ');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
-    SELECT N'tblEmailHeader.sName: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailHeader] WHERE [sName] IS NULL);
+    SELECT N''tblEmailHeader.sName: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailHeader] WHERE [sName] IS NULL);
+    ');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
-    SELECT N'tblEmailIdentity.nAccountID: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailIdentity] WHERE [nAccountID] IS NULL)
-    UNION ALL SELECT N'tblEmailIdentity.sIdentity: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailIdentity] WHERE [sIdentity] IS NULL);
+    SELECT N''tblEmailIdentity.nAccountID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailIdentity] WHERE [nAccountID] IS NULL)
+    UNION ALL SELECT N''tblEmailIdentity.sIdentity: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailIdentity] WHERE [sIdentity] IS NULL);
+    ');
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
-    SELECT N'tblEmailOriginal.sState: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailOriginal] WHERE [sState] IS NULL)
-    UNION ALL SELECT N'tblEmailOriginal.nStoredSize: found rows with null. Give these rows a value.' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailOriginal] WHERE [nStoredSize] IS NULL);
+    SELECT N''tblEmailOriginal.sState: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailOriginal] WHERE [sState] IS NULL)
+    UNION ALL SELECT N''tblEmailOriginal.nStoredSize: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailOriginal] WHERE [nStoredSize] IS NULL);
+    ');
 END;
 GO
-IF @@TRANCOUNT > 0 AND EXISTS (SELECT 1 FROM #MailImporterProblem)
+IF @@TRANCOUNT > 0
 BEGIN
-    DECLARE @next INT = (SELECT MIN([nProblem]) FROM #MailImporterProblem);
-    DECLARE @text NVARCHAR(2000) = N'mail-importer cannot use what is there, and nothing was changed:';
-    WHILE @next IS NOT NULL
+    IF EXISTS (SELECT 1 FROM #MailImporterProblem)
     BEGIN
-        SELECT @text = LEFT(@text + N' ' + [sText], 2000) FROM #MailImporterProblem WHERE [nProblem] = @next;
-        SET @next = (SELECT MIN([nProblem]) FROM #MailImporterProblem WHERE [nProblem] > @next);
-    END;
-    IF @next IS NULL
-    BEGIN
-        THROW 51000, @text, 1;
+        DECLARE @next INT = (SELECT MIN([nProblem]) FROM #MailImporterProblem);
+        DECLARE @text NVARCHAR(2000) = N'mail-importer cannot use what is there, and nothing was changed:';
+        WHILE @next IS NOT NULL
+        BEGIN
+            SELECT @text = LEFT(@text + N' ' + [sText], 2000) FROM #MailImporterProblem WHERE [nProblem] = @next;
+            SET @next = (SELECT MIN([nProblem]) FROM #MailImporterProblem WHERE [nProblem] > @next);
+        END;
+        IF @next IS NULL
+        BEGIN
+            THROW 51000, @text, 1;
+        END;
     END;
 END;
 GO
 
 -- The secret that authenticates notifications, made by the server where there is none.
-IF @@TRANCOUNT > 0 AND NOT EXISTS (SELECT 1 FROM [dbo].[tblImporterSecret] WHERE [sName] = N'client_state_secret')
+IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
     INSERT INTO [dbo].[tblImporterSecret] ([sName], [sValue], [dtCreated])
-    VALUES (N'client_state_secret', CONVERT(NVARCHAR(96), CRYPT_GEN_RANDOM(48), 2), SYSUTCDATETIME());
+    SELECT N''client_state_secret'', CONVERT(NVARCHAR(96), CRYPT_GEN_RANDOM(48), 2), SYSUTCDATETIME()
+    WHERE NOT EXISTS (SELECT 1 FROM [dbo].[tblImporterSecret] WHERE [sName] = N''client_state_secret'');
+    ');
 END;
 GO
 
 -- Revision 0009
-IF @@TRANCOUNT > 0 AND NOT EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion])
-BEGIN
-    INSERT INTO [dbo].[tblMailImporterVersion] ([version_num]) VALUES (N'0009');
-END;
-GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
+    INSERT INTO [dbo].[tblMailImporterVersion] ([version_num])
+    SELECT N''0009'' WHERE NOT EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion]);
     UPDATE [dbo].[tblMailImporterVersion]
-    SET [version_num] = N'0009', [sOldestProgram] = N'0001',
-        [sOldestProgramOf] = N'0009';
+    SET [version_num] = N''0009'', [sOldestProgram] = N''0001'',
+        [sOldestProgramOf] = N''0009'';
+    ');
 END;
 GO
 IF @@TRANCOUNT > 0

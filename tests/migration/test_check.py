@@ -1,14 +1,23 @@
 """`db check`: what differs from what the program would have made, each with what to do."""
 
+import re
+import sqlite3
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, event
 
 from db import schema
 from db.engine import run_reading, run_writing
+from db.tables import metadata
+from db.upgrading import found
 from db.upgrading.comparison import Difference, Weight
-from db.upgrading.found import schema_of
+from db.upgrading.found import HIDDEN, FoundTable, read, schema_of
+from tests.clock import SettableClock
+from tests.databases import Gateway
 
 SERVERS: Final = pytest.mark.parametrize(
     "database_kind", ["postgresql", pytest.param("mssql", marks=pytest.mark.mssql)], indirect=True
@@ -144,3 +153,54 @@ def test_looking_changes_nothing(own_engine: Engine) -> None:
     before = [str(each) for each in schema.check(own_engine)]
     assert [str(each) for each in schema.check(own_engine)] == before
     assert run_reading(own_engine, schema.stored_client_state_secret) is not None
+
+
+def test_what_a_login_may_not_see_is_not_called_missing(own_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the catalog of SQL Server shows it to a login with the least rights: no table, no default, no condition."""
+
+    def seen(connection: Connection, names: Collection[str]) -> dict[str, FoundTable]:
+        there = read(connection, names)
+        del there["tblCallBudget"]
+        for name, table in there.items():
+            columns = {each: replace(column, default=HIDDEN) for each, column in table.columns.items()}
+            there[name] = replace(table, columns=columns, checks=[HIDDEN] * len(table.checks))
+        return there
+
+    monkeypatch.setattr(found, "read", seen)
+    monkeypatch.setattr(found, "sees_everything", lambda _: False)
+    told = schema.check(own_engine)
+    assert ("tblCallBudget", "") in {(each.table, each.item) for each in told}
+    assert ("tblEmailRecipient", "CK_tblEmailRecipient_sKind") in {(each.table, each.item) for each in told}
+    assert {each.weight for each in told} == {Weight.ADVICE}
+    assert {str(each.found) for each in told} == {"not visible to this login"}
+    assert all("GRANT VIEW DEFINITION ON SCHEMA::" in str(each.remedy) for each in told)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_names_in_other_letter_case_are_the_same(gateway: Gateway, tmp_path: Path) -> None:
+    """In columns, keys, indexes, checks and foreign keys, as SQLite and most databases of SQL Server take them."""
+    columns = {column.name for table in metadata.sorted_tables for column in table.columns}
+    other = Gateway(f"sqlite:///{tmp_path / 'other.db'}")
+    with sqlite3.connect(gateway.file) as ours, sqlite3.connect(other.file) as theirs:
+        for (sql,) in ours.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%'"):
+            theirs.execute(re.sub(r'"(\w+)"', lambda n: f'"{n[1].upper() if n[1] in columns else n[1]}"', sql))
+        theirs.execute("INSERT INTO tblMailImporterVersion (version_num) VALUES ('0001')")
+    engine = other.engine()
+    assert schema.check(engine) == []
+    assert schema.upgrade(engine, now=SettableClock()()).is_current
+    assert schema.check(engine) == []
+    engine.dispose()
+    ours.close()
+    theirs.close()
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_the_catalog_is_read_in_an_isolation_that_allows_it(gateway: Gateway) -> None:
+    """SQLAlchemy reads keys of SQL Server with READPAST, which SNAPSHOT and SERIALIZABLE refuse."""
+    engine = gateway.engine(isolation="SERIALIZABLE")
+    used: set[str] = set()
+    event.listen(engine, "begin", lambda connection: used.add(connection.get_isolation_level()))
+    schema.check(engine)
+    schema.state(engine)
+    assert used == {"READ COMMITTED"}
+    engine.dispose()

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Connection, Engine, insert, literal_column, update
 
 from db import accounts as table
 from db import folders, missed, subscriptions
 from db.engine import run_reading, run_writing
 from db.filters import Filters
 from db.schedule import FOLDERS, NEVER, SUBSCRIPTIONS
-from db.tables import message
+from db.tables import account_condition, account_settings, message
 
 Run = Callable[..., Result]
 
@@ -465,3 +465,47 @@ def test_a_bound_that_contradicts_one_of_before_is_wrong_usage(add: Run, run: Ru
     add("--size-least", "2MB")
     assert run("accounts", "update", "laboratory", "--size-most", "1MB").exit_code == 2
     assert stored()[0].settings.filters == Filters(size_least=2 * 1024 * 1024)
+
+
+def test_a_row_that_cannot_be_read_ends_no_command_in_a_traceback(run: Run, add: Run, engine: Engine) -> None:
+    """The account says what is wrong with it, the others are as ever, and the command that it names repairs it."""
+    if engine.dialect.name != "sqlite":
+        pytest.skip("only SQLite takes it")
+    add()
+    add(name="spoilt", user_id="dddddddd-cccc-dddd-eeee-ffffffffffff")
+    row = account_settings.c
+    spoil = update(account_settings).where(row.sAccountName == "spoilt").values(dtImportSince=literal_column("'25:00'"))
+    run_writing(engine, lambda connection: connection.execute(spoil))
+    trouble = insert(account_condition).values(
+        nAccountID=2,
+        sRole="processor",
+        sReason="X",
+        sDetail="y",
+        dtSince=literal_column("'gestern'"),
+        dtNextAttempt=literal_column("'morgen'"),
+    )
+    run_writing(engine, lambda connection: connection.execute(trouble))
+
+    good, bad = listed(run)
+    assert not good["conditions"]
+    assert "dtImportSince holds '25:00'" in bad["conditions"][0]["detail"]
+    for words in (
+        ("accounts", "list"),
+        ("accounts", "show", "spoilt"),
+        ("accounts", "show", "laboratory"),
+        ("accounts", "history", "spoilt"),
+        ("accounts", "export"),
+        ("accounts", "update", "laboratory", "--folder", "archive"),
+        ("accounts", "disable", "spoilt"),
+        ("accounts", "enable", "spoilt"),
+        ("queue", "status"),
+        ("queue", "list"),
+    ):
+        result = run(*words)
+        assert result.exit_code == 0, (words, result.stderr, result.exception)
+    assert "dtImportSince holds '25:00'" in " ".join(run("accounts", "show", "spoilt").stdout.split())
+    for words in (("verify", "spoilt"), ("import", "spoilt"), ("accounts", "test", "spoilt")):
+        result = run(*words)
+        assert (result.exit_code, "dtImportSince" in result.stderr) == (1, True), (words, result.stderr)
+    assert run("accounts", "update", "spoilt", "--import-since", "all").exit_code == 0
+    assert len(listed(run)[1]["conditions"]) == 1

@@ -18,7 +18,7 @@ from tests.unit.console.conftest import Run
 
 ROOT: Final = Path(__file__).parents[3]
 GUIDES: Final = {"en": ROOT / "docs" / "setup.md", "fr": ROOT / "docs" / "fr" / "installation.md"}
-_BLOCK: Final = re.compile(r"^( *)```sh\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+BLOCK: Final = re.compile(r"^( *)```sh\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _ROW: Final = re.compile(r"^\| (?!text|---)(.+?) \| .+ \|$", re.MULTILINE)
 _FIELD: Final = re.compile(r"\{[^}]*\}|\*\w+\*")
 _COMPOSED: Final = [
@@ -43,7 +43,7 @@ _NOWHERE: Final = {
 
 def commands(guide: Path) -> list[list[str]]:
     """What is to be typed, in order."""
-    lines = "".join(block[2] for block in _BLOCK.finditer(guide.read_text("utf-8"))).replace("\\\n", " ").splitlines()
+    lines = "".join(block[2] for block in BLOCK.finditer(guide.read_text("utf-8"))).replace("\\\n", " ").splitlines()
     return [words for line in lines if (words := shlex.split(line))]
 
 

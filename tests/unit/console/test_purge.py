@@ -147,9 +147,12 @@ def test_an_age_that_is_none_is_wrong_usage(age: str, said: str, run: Run) -> No
     assert said in " ".join(result.stderr.split())
 
 
-# The command, with a pause between two transactions that only Ctrl-C ends.
+# The command, with a pause between two transactions that only Ctrl-C ends. What a shell starts in the background, as
+# a test run may be, ignores Ctrl-C, and so would the command that inherits it.
 _WAITS_AFTER_THE_FIRST_TRANSACTION = """
+import signal
 from console import main, purging
+signal.signal(signal.SIGINT, signal.default_int_handler)
 purging._PAUSE_SECONDS = 600.0
 main.main()
 """
@@ -159,19 +162,22 @@ main.main()
 def test_ctrl_c_ends_it_between_two_transactions(engine: Engine, tmp_path: Path) -> None:
     """What is done is reported and on record; run again it goes on."""
     asyncio.run(fill(5, 500))
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", _WAITS_AFTER_THE_FIRST_TRANSACTION, "db", "purge", "--older-than", "400d", "--yes"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    before = count(engine)
-    while count(engine) == before:
-        assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    ) as process:
+        try:
+            before = count(engine)
+            while count(engine) == before:
+                assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert (process.returncode, out, count(engine)) == (1, "", 1)
     assert "Broken off. 3 messages are done" in err
     [entry] = run_reading(engine, lambda c: audit.latest(c, most=10))

@@ -361,7 +361,7 @@ def _duties(desk: Desk, account_id: int, removed: int) -> list[Callable[[Connect
         accounts.applications,
         lambda c: accounts.unsubscribed(c, ("t", "c")),
         lambda c: accounts.purge(c, removed),
-        lambda c: c.execute(select(settings.c.nAccountID)),
+        lambda c: c.execute(select(settings.c.nAccountID)).all(),
     ]
 
 

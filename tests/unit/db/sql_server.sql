@@ -84,11 +84,11 @@ INSERT INTO [tblMessageTrace] ([nTraceID], [nAccountID], [sGraphMessageID], [sIn
 GO
 INSERT INTO [tblMissedNotification] ([nAccountID], [sGraphMessageID], [dtReceived], [dtFound]) OUTPUT inserted.[nMissedID] VALUES (:nAccountID, :sGraphMessageID, :dtReceived, :dtFound)
 GO
-INSERT INTO [tblNotificationQueue] ([sMessageID], [sState], [nAccountID], [sBody], [dtEnqueued], [dtVisible]) SELECT new.[sMessageID], new.[sState], new.[nAccountID], new.[sBody], new.[dtEnqueued], new.[dtVisible] 
-FROM (VALUES (:param_1, :param_2, :param_3, :param_4, :param_5, :param_6), (:param_7, :param_8, NULL, :param_9, :param_10, :param_11)) AS new ([sMessageID], [sState], [nAccountID], [sBody], [dtEnqueued], [dtVisible]) 
-WHERE NOT (EXISTS (SELECT 1 
-FROM [tblNotificationQueue] AS known WITH (UPDLOCK, HOLDLOCK) 
-WHERE known.[sMessageID] = new.[sMessageID] AND known.[nRetired] = :nRetired_1))
+INSERT INTO [tblNotificationQueue] ([sMessageID], [nAccountID], [sBody], [dtVisible], [sState], [dtEnqueued]) SELECT new.[sMessageID], new.[nAccountID], new.[sBody], new.[dtVisible], :param_1 AS anon_1, :param_2 AS anon_2 
+FROM (VALUES (:param_3, :param_4, :param_5, :param_6), (:param_7, :param_8, :param_9, :param_10)) AS new ([sMessageID], [nAccountID], [sBody], [dtVisible]) 
+WHERE new.[sMessageID] != '' AND NOT (EXISTS (SELECT 1 
+FROM [tblNotificationQueue] AS known WITH (UPDLOCK, HOLDLOCK, FORCESEEK) 
+WHERE known.[sMessageID] = (new.[sMessageID]) COLLATE Latin1_General_100_BIN2 AND known.[nRetired] = :nRetired_1))
 GO
 INSERT INTO [tblQueueAudit] ([sAction], [sWho], [sHost], [sQueue], [sSelection], [sWhy], [dtStarted]) OUTPUT inserted.[nAuditID] VALUES (:sAction, :sWho, :sHost, :sQueue, :sSelection, :sWhy, :dtStarted)
 GO

@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, literal_column, select, text, update
 
 from db import accounts, subscriptions
 from db.accounts import AccountSettings, Condition
-from db.errors import AccountExists, AccountNotFound
+from db.errors import AccountExists, AccountNotFound, AccountUnreadable
 from db.schedule import NEVER, SUBSCRIPTIONS
 from db.tables import account_settings, message, subscription_schedule
 from tests.clock import SettableClock
@@ -242,3 +242,95 @@ def test_changed_settings_are_due_at_once(connection: Connection) -> None:
     with pytest.raises(AccountNotFound):
         accounts.change(connection, "a", other, now=LATER)
     assert accounts.by_name(connection, "c").settings == other
+
+
+# Rows that another program spoilt: SQLite takes anything in any column, and PostgreSQL has times that Python has not.
+
+_SPOILT: Final = [
+    ("dtImportSince", "'2026-11-29 25:00'"),
+    ("dtImportSince", "7"),
+    ("dtPurgedBefore", "x'00ff'"),
+    ("sFolder", "x'00ff'"),
+    ("sTenantID", "x'00ff'"),
+    ("sMoveToFolder", "x'00ff'"),
+    ("sFilterSubjectsDenied", "x'00ff'"),
+    ("nFilterSizeLeast", "'many'"),
+]
+
+
+def _spoil(connection: Connection, number: int, column: str, value: str) -> None:
+    spoilt = update(account_settings).where(account_settings.c.nAccountID == number)
+    connection.execute(spoilt.values({column: literal_column(value)}))
+
+
+@pytest.mark.parametrize(("column", "value"), _SPOILT)
+def test_a_row_that_cannot_be_read_hurts_no_other(
+    connection: Connection, database_kind: str, column: str, value: str
+) -> None:
+    """It is there, neither disabled nor removed, and says what is wrong with it."""
+    if database_kind != "sqlite":
+        if (column, value) != _SPOILT[0]:
+            pytest.skip("only SQLite takes it")
+        if database_kind != "postgresql":
+            pytest.skip("it takes no such time")
+        value = "'infinity'"
+    good = accounts.add(connection, settings("good"), now=NOW)
+    bad = accounts.add(connection, settings("bad", tenant_id="other"), now=NOW)
+    _spoil(connection, bad, column, value)
+
+    found = {each.account_id: each for each in accounts.every(connection)}
+    assert found[good].settings == settings("good")
+    assert found[good].unreadable_because is None
+    why = found[bad].unreadable_because
+    assert why is not None
+    assert column in why
+    assert found[bad].enabled
+    assert not found[bad].removed
+    assert accounts.by_id(connection, [good, bad]) == found
+    with pytest.raises(AccountUnreadable, match=column):
+        accounts.usable(connection, "bad")
+    assert accounts.usable(connection, "good") == found[good]
+
+
+def test_text_that_is_no_text_hurts_no_other(connection: Connection, database_kind: str) -> None:
+    """Bytes that are no UTF-8 are read with marks in their place."""
+    if database_kind != "sqlite":
+        pytest.skip("only SQLite takes it")
+    good = accounts.add(connection, settings("good"), now=NOW)
+    bad = accounts.add(connection, settings("bad", user_id="x"), now=NOW)
+    _spoil(connection, bad, "sUserID", "CAST(x'ff41' AS TEXT)")
+    found = accounts.by_id(connection, [good, bad])
+    assert found[good].settings == settings("good")
+    assert found[bad].settings.user_id == "\ufffdA"
+
+
+def test_a_change_repairs_what_it_gives_and_leaves_the_rest(connection: Connection, database_kind: str) -> None:
+    """What cannot be read is overwritten only by what was meant."""
+    if database_kind != "sqlite":
+        pytest.skip("only SQLite takes it")
+    number = accounts.add(connection, settings("bad", import_since=NOW), now=NOW)
+    _spoil(connection, number, "dtImportSince", "'2026-11-29 25:00'")
+
+    accounts.change(connection, "bad", replace(accounts.by_name(connection, "bad").settings, folder="archive"), now=NOW)
+    assert accounts.by_name(connection, "bad").unreadable
+    assert accounts.by_name(connection, "bad").settings.folder == "archive"
+    read = accounts.by_name(connection, "bad").settings
+    accounts.change(connection, "bad", replace(read, import_since=accounts.EVERYTHING), now=NOW)
+    assert accounts.usable(connection, "bad").settings.import_since == accounts.EVERYTHING
+
+
+def test_a_condition_that_cannot_be_read_hurts_no_other(connection: Connection, database_kind: str) -> None:
+    """Its times are long ago, so that the account is tried at once."""
+    if database_kind != "sqlite":
+        pytest.skip("only SQLite takes it")
+    accounts.set_condition(connection, Condition(1, "processor", "AccessDenied", "why", NOW, LATER))
+    accounts.set_condition(connection, Condition(2, "processor", "X", "y", NOW, LATER))
+    connection.execute(
+        text(
+            'UPDATE "tblAccountCondition" SET "dtSince" = \'gestern\', "dtNextAttempt" = \'morgen\', '
+            '"sDetail" = x\'00\' WHERE "nAccountID" = 2'
+        )
+    )
+    first, second = accounts.conditions(connection)
+    assert first.next_attempt == LATER
+    assert second.next_attempt < EARLIER

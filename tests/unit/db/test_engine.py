@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import Connection, Engine, event, insert, text
+from sqlalchemy import Connection, Engine, event, insert, literal, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from db.engine import Database, make_engine, run_reading, run_writing
 from db.errors import DatabaseUnavailable
 from db.tables import importer_secret
 from tests.clock import SettableClock
+from tests.one_result import UnreadRows
 from tests.outages import FULL, GONE, LOCKED, READ_ONLY, FragileDatabase
 from tests.told import told
 
@@ -265,3 +266,16 @@ async def test_disk_that_gets_full_in_a_shared_commit_is_named(database_file: Pa
     await database.write(lambda c: put(c, "after", LARGE))
     assert names(database.engine) == {"after"}
     await database.close()
+
+
+def test_tests_refuse_two_open_results(database_engine: Engine, met_unread_rows: list[str]) -> None:
+    """What only SQL Server refuses is refused in tests of every database."""
+    several = select(literal(1)).union_all(select(literal(2)))
+    with database_engine.connect() as connection:
+        first = connection.execute(several)
+        with pytest.raises(UnreadRows):
+            connection.execute(several)
+        first.all()
+        assert len(connection.execute(several).all()) == 2
+    assert len(met_unread_rows) == 1
+    met_unread_rows.clear()

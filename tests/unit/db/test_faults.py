@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
+from db.backends.faults import referring_table
 from db.connection import ConnectionOptions
 from db.engine import make_engine, run_reading, run_writing
 from db.errors import DatabaseUnavailable, must_be_retried
@@ -78,6 +79,9 @@ OUTAGES: Final = [
     (40613, "Database 'gateway' on server 'x' is not currently available.", "failing over"),
     (40197, "The service has encountered an error processing your request.", "failing over"),
     (3906, 'Failed to update database "gateway" because the database is read-only.', "read-only"),
+    (3908, "Could not run BEGIN TRANSACTION in database 'gateway' because it is in emergency mode", "emergency mode"),
+    (9001, "The log for database 'gateway' is not available.", "cannot read or write"),
+    (1104, "TEMPDB ran out of space during spilling.", "tempdb"),
     (40501, "The service is currently busy. Retry the request after 10 seconds.", "tier"),
     (49918, "Cannot process request. Not enough resources to process request.", "tier"),
     (10928, "Resource ID : 1. The request limit for the database is 30 and has been reached.", "tier"),
@@ -100,6 +104,9 @@ NUMBERED: Final = [
     (18486, "Login failed for user 'x' because the account is currently locked out.", "disabled or locked"),
     (18487, "Login failed for user 'x'.  Reason: The password of the account has expired.", "expired"),
     (18488, "Login failed for user 'x'.  Reason: The password of the account must be changed.", "must be changed"),
+    (904, "Database 5 cannot be autostarted during server shutdown or startup.", "starting, stopping"),
+    (10930, "The service is currently too busy. Please try again later.", "tier"),
+    (47073, "The public network interface on this server is not accessible.", "private endpoint"),
     (5149, "MODIFY FILE encountered operating system error 112", "are full"),
     (8651, "Could not perform the operation because the requested memory grant was not available", "enough memory"),
     (17300, "SQL Server was unable to run a new system task", "no more connections"),
@@ -528,3 +535,17 @@ def test_what_is_no_error_of_a_database_is_none_of_ours(owner: Engine) -> None:
     """A statement that is wrong is seen at once."""
     with pytest.raises(ProgrammingError, match="syntax error"):
         run(owner, "SELEKT 1")
+
+
+CONFLICT: Final = (
+    'The DELETE statement conflicted with the REFERENCE constraint "FK_notes". The conflict occurred in database '
+    '"gateway", table "dbo.tblNotes", column \'nMessageID\'.'
+)
+
+
+def test_a_conflict_names_the_table_that_refers(engine: Engine, server: TdsServer) -> None:
+    """It names no value, so that its text may be shown."""
+    server.answer = on_insert(lambda: ServerError(547, CONFLICT))
+    with pytest.raises(IntegrityError, match="FK_notes") as conflict:
+        run_writing(engine, insert)
+    assert referring_table(conflict.value.orig) == "dbo.tblNotes"

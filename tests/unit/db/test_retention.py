@@ -295,7 +295,7 @@ async def test_what_another_table_refers_to_is_left_whole_and_told(database: Dat
         connection.execute(text(f"CREATE TABLE {theirs} (number BIGINT, FOREIGN KEY (number) REFERENCES {referred})"))
         connection.execute(text(f'INSERT INTO {theirs} SELECT "nMessageID" FROM {referred}'))  # noqa: S608  # our own names
     try:
-        with pytest.raises(retention.MessagesInUse, match="Another table of the gateway"):
+        with pytest.raises(retention.MessagesInUse, match=r"table (\w+\.)?theirs of the gateway"):
             await purge(database)
         assert rows(database.engine) == (1, 3, 2)
     finally:

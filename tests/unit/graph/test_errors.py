@@ -12,6 +12,7 @@ from graph.errors import (
     GraphUnavailable,
     ItemCorrupt,
     ItemGone,
+    ItemUnconvertible,
     MailboxNotFound,
     RequestRejected,
     SignInRefused,
@@ -50,6 +51,16 @@ def answer(
         (403, "ExtensionError", "Exception: [Status Code: ServiceUnavailable; Reason: x]", GraphUnavailable),
         (400, "ExtensionError", "Exception: [Status Code: 503; Reason: x]", GraphUnavailable),
         (302, "", "", GraphUnavailable),
+        (423, "", "", GraphUnavailable),
+        (449, "", "", GraphUnavailable),
+        (404, "ErrorMailboxStoreUnavailable", "", GraphUnavailable),
+        (403, "ErrorMailboxMoveInProgress", "", GraphUnavailable),
+        (400, "ErrorInternalServerTransientError", "", GraphUnavailable),
+        (400, "ErrorServerBusy", "", GraphUnavailable),
+        (409, "ErrorIrresolvableConflict", "", GraphUnavailable),
+        (500, "ErrorMimeContentConversionFailed", "", ItemUnconvertible),
+        (500, "ErrorContentConversionFailed", "", ItemUnconvertible),
+        (400, "ErrorVirusDetected", "", ItemUnconvertible),
         (403, "ExtensionError", "Exception: [Status Code: Forbidden; Reason: x]", AccessDenied),
         (400, "ExtensionError", "Exception: [Status Code: Unauthorized; Reason: x]", AccessDenied),
         (403, "ErrorAccessDenied", "", AccessDenied),
@@ -78,6 +89,18 @@ def test_an_answer_becomes_the_error_that_decides_what_to_do(
     assert error.code == (code or None)
     assert "Support" in str(error)
     assert "GET /x" in str(error)
+
+
+@pytest.mark.parametrize("status", [400, 404, 423, 500, 503])
+def test_a_mailbox_that_is_down_is_told_from_an_item_that_fails(status: int) -> None:
+    """By its code: a status of 500 alone may be the item's."""
+    for code in ("ErrorMailboxMoveInProgress", "ErrorMailboxStoreUnavailable"):
+        error = answer(status, code)
+        assert isinstance(error, GraphUnavailable)
+        assert error.mailbox_down
+    plain = answer(500, "ErrorInternalServerError")
+    assert isinstance(plain, GraphUnavailable)
+    assert not plain.mailbox_down
 
 
 def test_the_inner_code_counts() -> None:
@@ -131,11 +154,30 @@ def test_no_token_of_the_answer_reaches_the_text() -> None:
         ({"retry-after": "nan"}, None),
         ({"retry-after": "inf"}, None),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "1_000"}, None),
+        ({"retry-after": "٣"}, None),
+        ({"retry-after": "9" * 400}, 1e9),
+        ({"retry-after": "Mon, 01 Mar 9999 12:00:00 GMT"}, 1e9),
+        ({"retry-after": "Mon, 01 Mar 99999999999999999999 12:00:00 GMT"}, None),
         ({}, None),
     ],
 )
 def test_retry_after_is_read_as_seconds_or_date(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after_seconds(headers, NOW) == seconds
+
+
+@pytest.mark.parametrize("asked", ["86400", "9" * 400, "Tue, 02 Mar 2027 12:00:00 GMT"])
+def test_no_more_than_ten_minutes_are_waited_because_an_answer_asks(asked: str) -> None:
+    """A longer request is told."""
+    error = answer(503, headers={"Retry-After": asked})
+
+    assert isinstance(error, GraphUnavailable)
+    assert error.retry_after == 600
+    assert error.asked_longer
+    assert "It asked to wait" in str(error)
+    enough = answer(503, headers={"Retry-After": "600"})
+    assert isinstance(enough, GraphUnavailable)
+    assert not enough.asked_longer
 
 
 def test_only_what_graph_surely_did_not_begin_may_be_repeated() -> None:

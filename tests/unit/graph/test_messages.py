@@ -10,6 +10,7 @@ from graph.errors import (
     FolderNotFound,
     GraphError,
     GraphUnavailable,
+    ItemDenied,
     ItemGone,
     MailboxNotFound,
     RequestRejected,
@@ -50,11 +51,15 @@ GONE: list[tuple[list[Answer], type[GraphError], int]] = [
     ([fail(404, "MailboxNotEnabledForRESTAPI")], MailboxNotFound, 2),
     ([fail(404, "Request_ResourceNotFound")], MailboxNotFound, 2),
     ([fail(404, "x"), fail(403, "ErrorAccessDenied")], AccessDenied, 2),
+    ([fail(403, "ErrorAccessDenied"), fail(403, "ErrorAccessDenied")], AccessDenied, 2),
+    ([fail(403, "ErrorAccessDenied"), FOUND], ItemDenied, 2),
+    ([fail(403, "ErrorItemNotFound"), FOUND], ItemDenied, 2),
+    ([fail(403, "ErrorAccessDenied"), fail(404, "ErrorItemNotFound")], MailboxNotFound, 2),
 ]
 
 
 @pytest.mark.parametrize(("answers", "kind", "calls"), GONE)
-async def test_only_the_mailbox_can_tell_what_a_404_means(
+async def test_only_the_mailbox_can_tell_what_a_404_or_403_means(
     answers: list[Answer], kind: type[GraphError], calls: int, reader: MailReader, server: Script, mailbox: Mailbox
 ) -> None:
     server.say(*answers)

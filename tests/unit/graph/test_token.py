@@ -1,8 +1,9 @@
 import asyncio
 import base64
 import ssl
+import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -33,6 +34,7 @@ from graph.token import TokenSource
 from simulator.calls import Operation
 from simulator.faults import Fault, FaultKind
 from simulator.simulator import Simulator
+from tests.listeners import Proxy
 from tests.unit.graph.scripted import NOW, Clock, make_mailbox
 from tests.windows import Windows
 
@@ -179,7 +181,7 @@ async def test_a_held_token_never_leaves_the_event_loop(world: World, monkeypatc
     def refuse(*_: object) -> None:
         pytest.fail("a thread was started")
 
-    monkeypatch.setattr(asyncio, "to_thread", refuse)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
     assert await tokens.token(world.mailbox)
 
 
@@ -572,24 +574,29 @@ async def test_a_fresh_token_after_a_401_may_come_by_the_next_certificate(pair: 
 # --- Answers the simulator does not give ---
 
 Respond = Callable[[web.Request], web.Response]
+RespondLater = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass
 class Odd:
     url: str = ""
-    discovery: Respond | None = None
-    token: Respond | None = None
+    discovery: Respond | RespondLater | None = None
+    token: Respond | RespondLater | None = None
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.method == "GET":
             if self.discovery is not None:
-                return self.discovery(request)
+                return await self._said(self.discovery(request))
             base = f"{self.url}/t"
             return web.json_response(
                 {"issuer": base, "authorization_endpoint": f"{base}/authorize", "token_endpoint": f"{base}/token"}
             )
         assert self.token is not None
-        return self.token(request)
+        return await self._said(self.token(request))
+
+    @staticmethod
+    async def _said(answer: web.StreamResponse | Awaitable[web.StreamResponse]) -> web.StreamResponse:
+        return answer if isinstance(answer, web.StreamResponse) else await answer
 
 
 @pytest.fixture
@@ -655,3 +662,127 @@ async def test_a_short_lived_token_is_renewed_at_half_its_life(odd: Odd, world: 
     assert await tokens.token(world.mailbox) == "t0"
     world.clock.seconds += 2
     assert await tokens.token(world.mailbox) == "t1"
+
+
+async def test_a_failure_that_accounts_share_is_told_to_each_as_its_own(odd: Odd, world: World) -> None:
+    """One sign-in serves them all; nobody is sent to look at another account."""
+    odd.token = lambda _: web.json_response({"error": "invalid_client", "error_codes": [700027]}, status=401)
+    tokens = world.tokens(authority_url=odd.url)
+    other = replace(world.mailbox, account_id=2, account_name="other", user_id="other-user")
+    for mailbox in (world.mailbox, other, world.mailbox):
+        with pytest.raises(SignInRefused) as caught:
+            await tokens.token(mailbox)
+        assert str(mailbox) in str(caught.value)
+        assert str(mailbox) in caught.value.summary
+        named = other if mailbox is world.mailbox else world.mailbox
+        assert named.account_name not in str(caught.value).replace(str(mailbox), "")
+
+
+# --- What hangs ---
+
+
+async def test_sign_ins_that_hang_hold_no_thread_and_delay_no_other(odd: Odd, world: World) -> None:
+    """A sign-in service that is silent for some tenants serves the others, and a sign-in can be cancelled."""
+    arrived = asyncio.Semaphore(0)
+
+    async def silent(request: web.Request) -> web.Response:
+        if not request.path.startswith(f"/{UNKNOWN}"):
+            arrived.release()
+            await asyncio.sleep(60)
+        return web.json_response(
+            {"issuer": odd.url, "authorization_endpoint": f"{odd.url}/a", "token_endpoint": f"{odd.url}/token"}
+        )
+
+    odd.discovery = silent
+    odd.token = lambda _: web.json_response({"access_token": "t", "expires_in": 3599, "token_type": "Bearer"})
+    tokens = world.tokens(authority_url=odd.url)
+    before = threading.active_count()
+    hanging = [
+        asyncio.create_task(tokens.token(replace(world.mailbox, tenant_id=str(uuid.uuid4())))) for _ in range(30)
+    ]
+    async with asyncio.timeout(20):
+        for _ in hanging:
+            await arrived.acquire()
+        while threading.active_count() > before:  # noqa: ASYNC110 (a thread that ends announces it nowhere)
+            await asyncio.sleep(0.001)
+        assert await tokens.token(replace(world.mailbox, tenant_id=UNKNOWN)) == "t"
+        for each in hanging:
+            each.cancel()
+        await asyncio.wait(hanging)
+
+
+async def test_of_one_tenant_only_some_sign_in_at_once(odd: Odd, world: World) -> None:
+    """However many applications it has; the others wait for their turn."""
+    now: set[str] = set()
+    peak = 0
+
+    async def slow(request: web.Request) -> web.Response:
+        nonlocal peak
+        number = str(uuid.uuid4())
+        now.add(number)
+        peak = max(peak, len(now))
+        await asyncio.sleep(0.05)
+        now.discard(number)
+        return html(503)(request)
+
+    odd.discovery = slow
+    tokens = world.tokens(authority_url=odd.url)
+    results = await asyncio.gather(
+        *(tokens.token(replace(world.mailbox, client_id=str(uuid.uuid4()))) for _ in range(12)), return_exceptions=True
+    )
+    assert {type(result) for result in results} == {GraphUnavailable}
+    assert 1 < peak <= 4
+
+
+async def test_an_answer_that_drips_ends_in_time(odd: Odd, world: World) -> None:
+    """A byte now and then is no answer."""
+
+    async def drip(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(600):
+            await response.write(b" ")
+            await asyncio.sleep(0.1)
+        return response
+
+    odd.discovery = drip
+    tokens = world.tokens(authority_url=odd.url, read_seconds=0.5, connect_seconds=0.5)
+    async with asyncio.timeout(20):
+        with pytest.raises(GraphUnavailable, match="did not answer in time"):
+            await tokens.token(world.mailbox)
+
+
+async def test_an_endless_answer_is_not_read_to_its_end(odd: Odd, world: World) -> None:
+    odd.token = lambda _: web.Response(body=b" " * 3_000_000)
+    with pytest.raises(GraphUnavailable):
+        await world.tokens(authority_url=odd.url).token(world.mailbox)
+
+
+async def test_a_certificate_store_that_hangs_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network share, or a device that holds the key."""
+    release = threading.Event()
+    monkeypatch.setattr("graph.token._STORE_SECONDS", 0.05)
+    monkeypatch.setattr(world.store, "find", lambda _: release.wait(60))
+    try:
+        with pytest.raises(GraphUnavailable, match="certificate store"):
+            await world.tokens().token(world.mailbox)
+    finally:
+        release.set()
+
+
+async def test_sign_in_goes_through_the_proxy_but_where_it_is_excepted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HTTPS_PROXY with its user and password, and NO_PROXY, as for Graph."""
+    for name in ("HTTPS_PROXY", "NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    proxy = Proxy(credentials="importer:p@ss")
+    with proxy.running() as port:
+        monkeypatch.setenv("https_proxy", f"http://importer:p%40ss@127.0.0.1:{port}")
+        assert await world.tokens().token(world.mailbox)
+        assert proxy.targets == [world.simulator.url.removeprefix("https://")] * len(proxy.targets) != []
+        monkeypatch.setenv("https_proxy", f"http://importer:wrong@127.0.0.1:{port}")
+        with pytest.raises(GraphUnavailable, match="the proxy did not connect"):
+            await world.tokens().token(world.mailbox)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        assert await world.tokens().token(world.mailbox)

@@ -74,3 +74,13 @@ def test_copies_remember_what_they_were_made_of() -> None:
     for same in (copy.deepcopy(phrase), pickle.loads(pickle.dumps(phrase))):  # noqa: S301  # our own bytes
         assert same == phrase
         assert same.said_by(French()) == "3 actions sont dues."
+
+
+def test_a_value_is_exchanged_wherever_it_went_in() -> None:
+    """Also within the phrases that a phrase was made of, and in every language."""
+    who = Phrase("account {name!r}", name="one")
+    why = Phrase.joined(Phrase("Sign-in for {who} was refused.", who=who), Phrase("Ask {n}.", n=1))
+    told = why.exchanged(who, Phrase("account {name!r}", name="two"))
+    assert told == "Sign-in for account 'two' was refused. Ask 1."
+    assert why == "Sign-in for account 'one' was refused. Ask 1."
+    assert told.said_by(gettext.NullTranslations()) == told

@@ -8,10 +8,10 @@ import pytest
 from bus.notification import UnreadableNotification
 from bus.queue import Delivery, MessageId
 from db.messages import MessageRefused
-from graph.errors import GraphUnavailable, ItemCorrupt, ItemGone, RequestRejected
+from graph.errors import GraphUnavailable, ItemCorrupt, ItemDenied, ItemGone, ItemUnconvertible, RequestRejected
 from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable
-from processor.fate import MOST_ATTEMPTS, DeadLetter, Retry, fate_of
+from processor.fate import MOST_ATTEMPTS, DeadLetter, Retry, fate_of, retry_of_missing
 
 NOW = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
 
@@ -31,6 +31,7 @@ def _fate(error: Exception, count: int = 1, age: timedelta = timedelta(0)) -> De
         (Unprocessable("UnknownChangeType", Phrase("Only 'created' is imported.")), "UnknownChangeType"),
         (UnreadableNotification("NotJson", Phrase("The queue message is not JSON.")), "NotJson"),
         (MessageRefused(Phrase("The gateway database refuses the message.")), "MessageRefused"),
+        (ItemUnconvertible(Phrase("Exchange cannot convert this item."), status=500), "ItemUnconvertible"),
     ],
 )
 def test_what_no_attempt_can_mend_is_put_aside_at_once(error: Exception, reason: str, count: int) -> None:
@@ -50,13 +51,34 @@ def test_an_outage_is_not_held_against_the_message(status: int | None, count: in
     assert fate.cause == "GraphUnavailable"
 
 
-@pytest.mark.parametrize(("asked", "least"), [(None, 30), (0, 30), (5.0, 30), (120.0, 120), (3600.0, 3600)])
+@pytest.mark.parametrize(("asked", "least"), [(None, 30), (0, 30), (5.0, 30), (120.0, 120), (500.0, 500)])
 def test_an_outage_waits_at_least_what_graph_asked(asked: float | None, least: int) -> None:
     """And never less than the usual pause."""
     fate = _fate(GraphUnavailable(Phrase("slow down"), status=429, retry_after=asked))
 
     assert isinstance(fate, Retry)
     assert timedelta(seconds=least) <= fate.delay <= timedelta(seconds=least * 1.5)
+
+
+@pytest.mark.parametrize("asked", [600.0, 86_400.0, 1e9])
+def test_an_outage_waits_ten_minutes_at_most(asked: float) -> None:
+    """Whatever was asked; and not all at the same moment."""
+    error = GraphUnavailable(Phrase("slow down"), status=503, retry_after=asked)
+    random = Random(1)
+    fates = [fate_of(error, _delivery(1), now=NOW, random=random) for _ in range(20)]
+    delays = {each.delay for each in fates if isinstance(each, Retry)}
+
+    assert timedelta(minutes=9) <= min(delays) < max(delays) <= timedelta(minutes=10)
+    assert len(delays) == 20
+
+
+def test_a_mailbox_that_is_moved_is_not_held_against_the_message() -> None:
+    """Whatever status its code comes with."""
+    error = GraphUnavailable(Phrase("moved"), status=500, code="ErrorMailboxMoveInProgress", mailbox_down=True)
+    fate = _fate(error, MOST_ATTEMPTS, timedelta(hours=5))
+
+    assert isinstance(fate, Retry)
+    assert not fate.counted
 
 
 @pytest.mark.parametrize("status", [None, 503])
@@ -77,6 +99,7 @@ _OF_THE_ITEM = [
     GraphUnavailable(Phrase("b"), status=502),
     ItemGone(Phrase("d"), status=404),
     ItemCorrupt(Phrase("e"), status=500),
+    ItemDenied(Phrase("i"), status=403),
     RequestRejected(Phrase("f"), status=400),
     MessageChanged(Phrase("g")),
     ValueError("h"),
@@ -119,6 +142,35 @@ def test_what_graph_has_not_ready_in_time_waits_for_a_quiet_hour() -> None:
     assert timedelta(seconds=24) <= soon.delay <= timedelta(seconds=36)
     assert timedelta(minutes=48) <= later.delay <= timedelta(minutes=72)
     assert last == DeadLetter("GraphUnavailable", Phrase("Tried 3 times. GET /users/x was answered 504."))
+
+
+def _attempts_at_missing(age: timedelta) -> list[Retry]:
+    """The retries of a message that answers 404 for ever, put so long ago."""
+    retries: list[Retry] = []
+    count = 1
+    while (retry := retry_of_missing(_delivery(count, age), now=NOW, random=Random(1))) is not None:
+        retries.append(retry)
+        age, count = age + retry.delay, count + retry.counted
+    return retries
+
+
+def test_a_missing_message_is_asked_for_again_for_ten_minutes() -> None:
+    """Soon at first, then less and less often, uncounted; and not for ever."""
+    retries = _attempts_at_missing(timedelta(0))
+
+    assert retries[0].delay < timedelta(seconds=10)
+    assert timedelta(minutes=10) <= sum((each.delay for each in retries), timedelta(0)) < timedelta(minutes=20)
+    assert len(retries) < 12
+    assert not retries[0].counted
+
+
+@pytest.mark.parametrize("age", [timedelta(minutes=11), timedelta(days=3), -timedelta(days=3)])
+def test_a_missing_message_that_waited_in_the_queue_is_asked_for_again_too(age: timedelta) -> None:
+    """Also when a clock was set back: more than a minute, and a few times only."""
+    retries = _attempts_at_missing(age)
+
+    assert sum((each.delay for each in retries), timedelta(0)) > timedelta(minutes=1)
+    assert len(retries) <= 3
 
 
 def test_an_error_nobody_foresaw_is_not_quoted() -> None:

@@ -11,6 +11,7 @@ from graph.errors import GraphUnavailable
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from processor.originals import OriginalFetcher
+from processor.spool import spooling_threads
 
 MAILBOX = Mailbox(1, "Laboratoire", "t", "c", "u", "00" * 20)
 
@@ -37,7 +38,7 @@ class Source(MailReader):
 
 async def _fetched(*pieces: bytes, last_attempt: bool = False) -> OriginalRecord:
     with ExitStack() as files:
-        return await OriginalFetcher(Source(*pieces), limit_mb=1).fetch(
+        return await OriginalFetcher(Source(*pieces), limit_mb=1, spooling=spooling_threads()).fetch(
             MAILBOX, "AAk", {}, files, last_attempt=last_attempt
         )
 

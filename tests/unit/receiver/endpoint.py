@@ -89,11 +89,11 @@ class HeldQueue:
         self.let = asyncio.Event()
         self.under_way = 0
 
-    async def put(self, messages: Sequence[Message]) -> None:
+    async def put(self, messages: Sequence[Message]) -> int:
         self.under_way += 1
         try:
             await self.let.wait()
-            await self._queue.put(messages)
+            return await self._queue.put(messages)
         finally:
             self.under_way -= 1
 

@@ -1,18 +1,19 @@
 """From request to queue: what is answered is durable, what cannot be taken is Graph's to keep."""
 
 import asyncio
+import errno
 import sqlite3
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from bus.notification import Notification
-from bus.queue import NotificationSender
+from bus.queue import Message, NotificationSender
 from graph.client_state import ClientStateKeys
 from receiver.intake import IntakeLimits
 from tests.unit.receiver.endpoint import (
@@ -114,6 +115,27 @@ class TestSlowQueue:
         held.queue.let.set()
         assert (await endpoint.deliver(item(endpoint.state()))).status == 202
         assert await endpoint.queued_ids() == ["AAkALg-1"]
+
+    @pytest.mark.parametrize("error", [OSError(errno.EMFILE, "Too many open files"), MemoryError()], ids=repr)
+    async def test_a_machine_without_room_asks_to_come_again(self, endpoints: Endpoints, error: Exception) -> None:
+        """Graph keeps the notifications, and people are told what is lacking."""
+
+        class Lacking(HeldQueue):
+            async def put(self, messages: Sequence[Message]) -> int:
+                if not self.let.is_set():
+                    raise error
+                return await super().put(messages)
+
+        made: list[Lacking] = []
+
+        def queue_of(queue: NotificationSender) -> Lacking:
+            made.append(Lacking(queue))
+            return made[-1]
+
+        endpoint = await endpoints.start(queue_of=queue_of)
+        assert_come_again(await endpoint.deliver(item(endpoint.state())))
+        made[0].let.set()
+        assert (await endpoint.deliver(item(endpoint.state()))).status == 202
 
     async def test_nobody_waits_for_all_who_came_before(self, endpoints: Endpoints, held: Held) -> None:
         """Each put has its time; twenty that fail one after the other do not add up to the wait of the last."""

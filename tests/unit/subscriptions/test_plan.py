@@ -66,15 +66,25 @@ def test_what_graph_or_its_silence_asks_for_is_done_at_once(orders: Orders, expe
 @pytest.mark.parametrize(
     "held",
     [
-        pytest.param(replace(HELD, resource="users/u-1/mailFolders('archive')/messages"), id="another folder"),
         pytest.param(replace(HELD, notification_url="https://old.example/notifications"), id="another address"),
         pytest.param(replace(HELD, key_fingerprint=OLD_KEY), id="another key"),
+    ],
+)
+def test_one_that_stands_in_the_way_is_deleted_first(held: HeldSubscription) -> None:
+    """Graph refuses two on one resource."""
+    assert _plan(WANTED, held, attempt=KEY) == [Delete("s-held"), Create()]
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        pytest.param(replace(HELD, resource="users/u-1/mailFolders('archive')/messages"), id="another folder"),
         pytest.param(replace(HELD, expires=NOW), id="expired"),
     ],
 )
-def test_one_that_serves_no_more_is_deleted_first(held: HeldSubscription) -> None:
-    """So that there are never two."""
-    assert _plan(WANTED, held, attempt=KEY) == [Delete("s-held"), Create()]
+def test_one_that_stands_in_nobodys_way_is_deleted_once_its_successor_is_there(held: HeldSubscription) -> None:
+    """So that nothing falls between, and nothing depends on the deletion."""
+    assert _plan(WANTED, held, attempt=KEY) == [Create(), Delete("s-held")]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,178 @@
+"""A worker process: calls one function after the other for `processor.process_pool`, within limits.
+
+It is started as `python -m processor.process_main MODULE...`, with the modules that it is to have ready. On its
+standard input and output go frames: eight bytes of length, then a pickle. Both sides are one program of one user, so
+that nothing is read here that could not be done anyway. It ends when its input does, however its parent ended.
+"""
+
+import contextlib
+import os
+import pickle
+import shutil
+import signal
+import struct
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from queue import SimpleQueue
+from typing import IO, Any, Final
+
+OUT_OF_MEMORY: Final = 77
+"""The exit status of a process that needed more memory than its call may have."""
+
+_LENGTH: Final = struct.Struct(">Q")
+_NICENESS: Final = 5
+_TIRED_AFTER_BYTES: Final = 160 * 1024 * 1024
+"""Of memory once used: an allocator keeps much of it, and the next call is to have as much as any other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is to be called. `scratch`: a folder of temporary files, deleted here if the parent is gone."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    cpu_seconds: float
+    memory_bytes: int
+    scratch: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the function returned, or raised. `is_last`: the process is to be replaced."""
+
+    result: Any
+    error: Exception | None
+    is_last: bool
+
+
+def write_frame(file: IO[bytes], content: bytes) -> None:
+    """Write all of it; the file has no buffer."""
+    for part in (_LENGTH.pack(len(content)), content):
+        left = memoryview(part)
+        while left:
+            left = left[file.write(left) :]
+
+
+def read_frame(file: IO[bytes]) -> bytes:
+    """The content of the next frame.
+
+    Raises:
+        EOFError: there is no other, or no whole one.
+    """
+    [length] = _LENGTH.unpack(_read(file, _LENGTH.size))
+    return _read(file, length)
+
+
+def _read(file: IO[bytes], size: int) -> bytes:
+    content = bytearray()
+    while len(content) < size:
+        piece = file.read(min(size - len(content), 1024 * 1024))
+        if not piece:
+            raise EOFError
+        content += piece
+    return bytes(content)
+
+
+class _Process:
+    def __init__(self, requests: IO[bytes], replies: IO[bytes]) -> None:
+        self._requests = requests
+        self._replies = replies
+        self._calls: SimpleQueue[bytes] = SimpleQueue()
+        self._scratch: Path | None = None
+
+    def serve(self) -> None:
+        """Say that all is ready, then answer calls until the parent is gone."""
+        threading.Thread(target=self._receive, daemon=True).start()
+        write_frame(self._replies, b"")
+        while True:
+            call: Call = pickle.loads(self._calls.get())  # noqa: S301  # from the parent
+            self._scratch = call.scratch
+            write_frame(self._replies, _replied(call))
+
+    def _receive(self) -> None:
+        # On a thread of its own, so that the end of the parent is noticed in the midst of a call.
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                self._calls.put(read_frame(self._requests))
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+        os._exit(0)
+
+
+def _replied(call: Call) -> bytes:
+    try:
+        _limit(call)
+        try:
+            reply = Reply(call.function(*call.arguments), None, is_last=_is_tired())
+        except MemoryError:
+            raise
+        except Exception as exc:  # noqa: BLE001  # raised again in the parent
+            reply = Reply(None, exc, is_last=True)
+        return pickle.dumps(reply)
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
+
+
+if sys.platform == "win32":
+
+    def _settle() -> None:
+        signal.signal(signal.SIGBREAK, signal.SIG_IGN)
+
+    def _limit(_call: Call) -> None:
+        """Here the parent's clock is the only limit."""
+
+    def _is_tired() -> bool:
+        return False
+
+else:
+    import resource
+
+    def _settle() -> None:
+        # systemd tells all processes of a service to stop, and the parent may wait for this one.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.nice(_NICENESS)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would be mail
+
+    def _limit(call: Call) -> None:
+        """Of computing time from now on, and of memory (https://man7.org/linux/man-pages/man2/getrlimit.2.html)."""
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        seconds = int(used.ru_utime + used.ru_stime + call.cpu_seconds) + 1
+        for kind, wanted in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, call.memory_bytes)):
+            hard = resource.getrlimit(kind)[1]
+            with contextlib.suppress(ValueError, OSError):  # macOS knows no RLIMIT_AS that holds
+                resource.setrlimit(kind, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+
+    def _is_tired() -> bool:
+        return _peak_bytes() > _TIRED_AFTER_BYTES
+
+    def _peak_bytes() -> int:
+        if sys.platform == "linux":
+            # ru_maxrss has the parent's memory in it, of the moment between fork and exec
+            # (https://man7.org/linux/man-pages/man5/proc_pid_status.5.html, VmHWM).
+            status = Path("/proc/self/status").read_text("ascii", "replace")
+            return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+
+def main() -> None:
+    """Serve the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent
+    _settle()
+    requests, replies = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
+    # Whatever a library prints must not get between the frames.
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
+    for module in sys.argv[1:]:
+        import_module(module)
+    _Process(requests, replies).serve()
+
+
+if __name__ == "__main__":
+    # Of the module by its name: what is pickled here is to be found there.
+    import_module("processor.process_main").main()

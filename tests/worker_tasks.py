@@ -1,0 +1,58 @@
+"""Work for worker processes: importable there, as functions of a test module need not be."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def process_id() -> int:
+    return os.getpid()
+
+
+def doubled(content: bytes) -> bytes:
+    return 2 * content
+
+
+def failing() -> None:
+    raise ZeroDivisionError("as asked")
+
+
+def computing() -> None:
+    while True:
+        pass
+
+
+def sleeping(started: Path | None = None) -> None:
+    if started is not None:
+        started.write_text(str(os.getpid()), "ascii")
+    time.sleep(600)
+
+
+def hungry() -> int:
+    return len(bytearray(3 * 1024 * 1024 * 1024))
+
+
+def dying(marker: Path, *, times: int) -> str:
+    """End the process so many times, then live."""
+    count = int(marker.read_text("ascii")) if marker.exists() else 0
+    if count < times:
+        marker.write_text(str(count + 1), "ascii")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "alive"
+
+
+def talkative() -> str:
+    print("between the frames")  # noqa: T201
+    os.write(1, b"and there")
+    return sys.stdin.read() + "read"
+
+
+def surroundings() -> tuple[dict[str, str], str, list[str]]:
+    return dict(os.environ), str(Path.cwd()), list(sys.path)
+
+
+def called(work: Callable[[], str]) -> str:
+    return work()
