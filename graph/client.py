@@ -36,7 +36,7 @@ from graph.errors import (
     ItemCorrupt,
     RequestRejected,
 )
-from graph.long_answers import LongAnswer
+from graph.long_answers import MOST_BESIDE, LongAnswer
 from graph.mailbox import Mailbox
 from graph.slots import CallSlots, LocalSlots
 from graph.transport import proxy_for, tls_context
@@ -244,7 +244,7 @@ class GraphClient:
             before_attempt: awaited before each HTTP request, repeats included, since those count at Graph as well
                 (graph.md section 8). No slot is held meanwhile, and the deadline does not run.
             files: for answers that may be as long as a mail: strings of more than `longtext.LONG` bytes are LongText
-                then, whose files it closes. None: the answer is decoded in memory.
+                then, whose files it closes. None: the answer is decoded in memory, and has 16 MB at most.
 
         Raises:
             GraphUnavailable: not within the deadline; at once when Retry-After leads beyond it.
@@ -433,7 +433,9 @@ class GraphClient:
                 if response.status >= HTTPStatus.MULTIPLE_CHOICES:
                     body, more = await _beginning(response, _LONGEST_ERROR)
                 elif files is None:
-                    body, more = await response.read(), False
+                    body, more = await _beginning(response, MOST_BESIDE)
+                    if more:
+                        raise _no_json(call, response, len(body))
                 else:
                     body, more = await _beginning(response, LONG)
                     if more:

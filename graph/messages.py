@@ -208,8 +208,11 @@ class MailReader:
             )
         )
 
-    async def attachment(self, mailbox: Mailbox, message_id: str, attachment_id: str) -> dict[str, Any]:
-        """One attachment with all its fields; `contentBytes` (base64) if it is a file.
+    async def attachment(
+        self, mailbox: Mailbox, message_id: str, attachment_id: str, *, files: ExitStack | None = None
+    ) -> dict[str, Any]:
+        """One attachment with all its fields; `contentBytes` (base64, a large one with `files` as a LongText) if it is
+        a file.
 
         Raises:
             ItemGone: message or attachment are not there (any more).
@@ -218,7 +221,7 @@ class MailReader:
         """
         try:
             found = object_in(
-                await self._client.request(mailbox, "GET", _attachment(mailbox, message_id, attachment_id))
+                await self._client.request(mailbox, "GET", _attachment(mailbox, message_id, attachment_id), files=files)
             )
         except (AccessDenied, ItemGone, MailboxNotFound) as error:
             raise await self._judged(mailbox, error) from error

@@ -233,7 +233,7 @@ class _Order:
         small_picture = kind == "file" and entry.get("isInline") is True and _whole(entry.get("size")) <= IN_MEMORY
         if self._whole or not (small_picture or kind == "reference"):
             return entry
-        details = await self._reader.attachment(self._mailbox, self._message_id, _id_of(entry))
+        details = await self._reader.attachment(self._mailbox, self._message_id, _id_of(entry), files=self._files)
         return {**details, "id": entry.get("id")}
 
     async def _content(self, kind: str, entry: Json) -> tuple[_Content, str | None]:
@@ -282,7 +282,7 @@ class _Order:
         """
         if stated is None and size <= IN_MEMORY:
             with ExitStack() as own:
-                details = await self._reader.attachment(self._mailbox, self._message_id, _id_of(entry))
+                details = await self._reader.attachment(self._mailbox, self._message_id, _id_of(entry), files=own)
                 again = await self._stated(details, own)
                 stated = None if again is None else again.size
         differs = f"SizeDiffers: Graph lists {_whole(entry.get('size'))} bytes, and gives {size}."

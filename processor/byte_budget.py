@@ -44,9 +44,9 @@ class ByteBudget:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if not turn.cancelled():
                 self._release(size)  # granted in the very moment
-            else:
+            elif entry in self._waiting:
                 self._waiting.remove(entry)
                 self._grant()
             raise
@@ -58,5 +58,6 @@ class ByteBudget:
     def _grant(self) -> None:
         while self._waiting and self.held + self._waiting[0][0] <= self._capacity:
             size, turn = self._waiting.popleft()
-            self.held += size
-            turn.set_result(None)
+            if not turn.cancelled():
+                self.held += size
+                turn.set_result(None)

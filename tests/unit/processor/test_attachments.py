@@ -54,7 +54,10 @@ class Shelf(MailReader):
         selected = ("@odata.type", "id", "name", "contentType", "size", "isInline")
         return [{k: v for k, v in entry.items() if with_content or k in selected} for entry in entries]
 
-    async def attachment(self, mailbox: Mailbox, message_id: str, attachment_id: str) -> dict[str, Any]:
+    async def attachment(
+        self, mailbox: Mailbox, message_id: str, attachment_id: str, *, files: ExitStack | None = None
+    ) -> dict[str, Any]:
+        del files
         assert (mailbox, message_id) == (MAILBOX, "AAk")
         self.asked.append(f"get {attachment_id}")
         self._fail(attachment_id)
