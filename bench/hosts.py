@@ -1,30 +1,43 @@
-"""From one processor to three, with 100 ms of Graph, fifty mailboxes, and the broker of the tests as the queue.
+"""From one processor to several, with a Graph that takes its time.
 
-Each process works on eight deliveries at a time, so that it is Graph it waits for, and not the two cores of the machine
-that all of it runs on. The baseline is the one process of the same run.
+Three on the broker of the tests, fifty mailboxes, 100 ms; five on PostgreSQL (queue and all), 250 ms, sixty mailboxes
+that all got mail before any of the five started, which they do at the same moment. Each process works on eight
+deliveries at a time, so that it is Graph it waits for, and not the two cores of the machine that all of it runs on. The
+baseline is the one process of the same run. BENCH_ROUNDS: backlogs for each on PostgreSQL.
 """
 
 import asyncio
 import multiprocessing
+import os
+import tempfile
 import time
 from dataclasses import dataclass
+from multiprocessing.sharedctypes import SynchronizedArray
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from random import Random
+from statistics import median
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine, event, func, select
 
 from bench.stage import Stage, notification, stage
+from bus.database import DatabaseQueue
+from bus.queue import NotificationQueue
 from bus.servicebus.adapter import ServiceBusQueue
 from bus.servicebus.connection import ServiceBusAddress
 from console import logs
 from console.clock import utc_now
 from db.engine import Database, make_engine
-from db.mailbox_calls import MailboxCalls
+from db.heartbeat import Heartbeat
 from db.messages import MessageStore
+from db.processes import Process
+from db.tables import process, queue_message
 from graph.certificates import FolderStore
 from graph.client import GraphClient, open_session
 from graph.messages import MailReader
+from graph.slots import Slots
 from graph.token import TokenSource
 from processor.accounts import AccountDirectory, Holds
 from processor.after_import import AfterImport
@@ -32,40 +45,69 @@ from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
 from processor.mailbox_actions import ActionTaker
 from processor.metrics import ProcessorMetrics
+from processor.shares import PROCESSOR, ProcessShare
 from processor.silence import SilenceWatch
 from processor.tracing import TraceLog
 from processor.worker import Processor, WorkerLimits
 from simulator.faults import Fault, FaultKind
 from tests.broker.process import running_broker
+from tests.databases import PostgreSQLServer
 
 _QUEUE: Final = "mail-notifications"
 _LATENCY_SECONDS = 0.1
 _MAILBOXES = 50
 _MESSAGES = 600
 _IN_HAND = 8
+_BOXES_ON_POSTGRESQL: Final = 60
+_LATENCY_ON_POSTGRESQL: Final = 0.25
+_BACKLOG: Final = 720
+_ROUNDS: Final = int(os.environ.get("BENCH_ROUNDS", "3"))
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a processor finds everything."""
+    """Where a processor finds everything. `connection_string` None: the queue is in the database."""
 
     folder: Path
     url: str
     ca_file: Path
-    connection_string: str
+    database_url: str
+    connection_string: str | None = None
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """Shared by the processes of a round."""
+
+    begin: Barrier
+    statements: "SynchronizedArray[int]"
+    """Of the sharing of mailboxes, and all."""
+
+
+@dataclass(frozen=True)
+class _Round:
+    """What one backlog showed. `failed`: deliveries that count as failed; `slots`: statements a message for these."""
+
+    first: float
+    rate: float
+    failed: int
+    slots: float
+    statements: float
 
 
 def main() -> None:
     """Print the figures."""
-    asyncio.run(_run())
+    asyncio.run(_on_service_bus())
+    asyncio.run(_on_postgresql())
 
 
-async def _run() -> None:
+async def _on_service_bus() -> None:
     with running_broker() as broker:
-        async with stage(_MAILBOXES) as scene:
+        async with stage(_MAILBOXES, roles=()) as scene:
             ledger = [each for each in await scene.deliver(4 * 4 * _MESSAGES) if not each["attachments"]]
             await scene.control.add_fault(Fault(FaultKind.LATENCY, seconds=_LATENCY_SECONDS))
-            place = _Place(scene.folder, scene.url, scene.ca_file, broker.connection_string)
+            file = f"sqlite:///{scene.folder / 'gateway.db'}"
+            place = _Place(scene.folder, scene.url, scene.ca_file, file, broker.connection_string)
             one = await _rate(scene, place, ledger[:_MESSAGES], processes=1)
             three = await _rate(scene, place, ledger[_MESSAGES : 4 * _MESSAGES], processes=3)
             found = await scene.control.statistics()
@@ -76,15 +118,79 @@ async def _run() -> None:
     print(f"  429s {found['throttled']}, most calls at once {max(found['concurrency_high_water'].values())}")
 
 
+async def _on_postgresql() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        server = PostgreSQLServer(Path(name), durable=True)
+        try:
+            server.execute('CREATE DATABASE "bench"')
+            url = server.url("bench")
+            async with stage(_BOXES_ON_POSTGRESQL, database_url=url, roles=()) as scene:
+                await scene.control.add_fault(Fault(FaultKind.LATENCY, seconds=_LATENCY_ON_POSTGRESQL))
+                place = _Place(scene.folder, scene.url, scene.ca_file, url)
+                rounds = [
+                    (await _backlog(scene, place, processes=1), await _backlog(scene, place, processes=5))
+                    for _ in range(_ROUNDS)
+                ]
+                found = await scene.control.statistics()
+        finally:
+            server.stop()
+    print(
+        f"processors on PostgreSQL, {_BOXES_ON_POSTGRESQL} mailboxes, {_LATENCY_ON_POSTGRESQL * 1000:.0f} ms, "
+        f"a backlog of {_BACKLOG}, {_ROUNDS} rounds, {_IN_HAND} at a time in each:"
+    )
+    for title, several in zip(("one process   ", "five processes"), zip(*rounds, strict=True), strict=True):
+        print(
+            f"  {title}  first import after {min(each.first for each in several):.2f} to "
+            f"{max(each.first for each in several):.2f} s, {min(each.rate for each in several):.0f} to "
+            f"{max(each.rate for each in several):.0f} messages/s, {sum(each.failed for each in several)} counted as "
+            f"failed, {median(each.slots for each in several):.3f} statements a message for shares, of "
+            f"{median(each.statements for each in several):.1f}"
+        )
+    ratios = [five.rate / one.rate for one, five in rounds]
+    print(f"  ratio {min(ratios):.2f} to {max(ratios):.2f}, median {median(ratios):.2f} (to reach: 1.5)")
+    print(f"  429s {found['throttled']}, most calls at once {max(found['concurrency_high_water'].values())}")
+
+
+async def _backlog(scene: Stage, place: _Place, *, processes: int) -> _Round:
+    """A backlog for all mailboxes, then so many processes that start at the same moment."""
+    before = await scene.imported()
+    known = len(await scene.control.ledger())
+    ledger = (await scene.deliver(_BACKLOG, seed=before + 1))[known:]
+    last = await scene.database.read(lambda connection: connection.scalar(select(func.max(queue_message.c.nSequence))))
+    counted = (queue_message.c.nSequence > (last or 0)) & (queue_message.c.nDeliveryCount > 1)
+    active = select(func.count()).where(queue_message.c.sState == "active")
+    queue = DatabaseQueue(scene.database, clock=utc_now)
+    await queue.put([notification(scene.account_of_user[each["user_id"]].account_id, each) for each in ledger])
+    await queue.close()
+    context = multiprocessing.get_context("spawn")
+    counts = _Counts(context.Barrier(processes + 1), context.Array("q", 2))
+    workers = [context.Process(target=_work, args=(place, number, counts)) for number in range(processes)]
+    for worker in workers:
+        worker.start()
+    try:
+        await asyncio.to_thread(counts.begin.wait)
+        began = time.monotonic()
+        first = await _reached(scene, before + 1) - began
+        seconds = await _reached(scene, before + len(ledger)) - began
+        while await scene.database.read(lambda connection: connection.scalar(active)):  # noqa: ASYNC110  # others settle
+            await asyncio.sleep(0.02)
+    finally:
+        for worker in workers:
+            worker.terminate()
+            worker.join()
+    failed = await scene.database.read(lambda connection: connection.scalar(select(func.count()).where(counted)))
+    slots, statements = counts.statements[0], counts.statements[1]
+    return _Round(first, len(ledger) / seconds, failed or 0, slots / len(ledger), statements / len(ledger))
+
+
 async def _rate(scene: Stage, place: _Place, ledger: list[dict[str, Any]], *, processes: int) -> float:
     """Messages a second, from the first tenth to the last."""
-    address = ServiceBusAddress(_QUEUE, connection_string=place.connection_string)
-    queue = ServiceBusQueue(address, clock=utc_now)
+    queue = _queue(place)
     before = await scene.imported()
     await queue.put([notification(scene.account_of_user[each["user_id"]].account_id, each) for each in ledger])
     await queue.close()
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_work, args=(place, number)) for number in range(processes)]
+    workers = [context.Process(target=_work, args=(place, number, None)) for number in range(processes)]
     for worker in workers:
         worker.start()
     try:
@@ -104,14 +210,32 @@ async def _reached(scene: Stage, count: int) -> float:
     return time.monotonic()
 
 
-def _work(place: _Place, number: int) -> None:
+def _work(place: _Place, number: int, counts: _Counts | None) -> None:
     with (place.folder / f"log-{number}").open("w", encoding="utf-8") as log:
         logs.configure(log, "json")
-        asyncio.run(_process(place, f"bench-{number}-{time.monotonic_ns()}"))
+        engine = make_engine(place.database_url)
+        if counts is not None:
+            _count(engine, counts.statements)
+            counts.begin.wait()
+        asyncio.run(_process(place, Database(engine), f"bench-{number}-{time.monotonic_ns()}"))
 
 
-async def _process(place: _Place, owner: str) -> None:
-    database = Database(make_engine(f"sqlite:///{place.folder / 'gateway.db'}"))
+def _count(engine: Engine, statements: "SynchronizedArray[int]") -> None:
+    @event.listens_for(engine, "before_cursor_execute")
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        with statements.get_lock():
+            statements[0] += process.name in statement
+            statements[1] += 1
+
+
+def _queue(place: _Place, database: Database | None = None) -> NotificationQueue:
+    if place.connection_string is not None:
+        return ServiceBusQueue(ServiceBusAddress(_QUEUE, connection_string=place.connection_string), clock=utc_now)
+    assert database is not None
+    return DatabaseQueue(database, clock=utc_now)
+
+
+async def _process(place: _Place, database: Database, owner: str) -> None:
     random, metrics = Random(1), ProcessorMetrics(CollectorRegistry())
     store = MessageStore(database, clock=utc_now)
     tokens = TokenSource(
@@ -120,27 +244,28 @@ async def _process(place: _Place, owner: str) -> None:
         graph_url=place.url,
         ca_bundle=place.ca_file,
     )
-    address = ServiceBusAddress(_QUEUE, connection_string=place.connection_string)
     async with (
-        MailboxCalls(database, owner=owner, clock=utc_now).kept() as calls,
+        Heartbeat(database, Process(owner, owner, (PROCESSOR,), "", utc_now()), clock=utc_now).kept() as heartbeat,
         open_session(place.url, ca_bundle=place.ca_file) as session,
     ):
-        client = GraphClient(session, tokens, base_url=place.url, slots=calls)
+        share = ProcessShare(heartbeat, name=owner)
+        client = GraphClient(session, tokens, base_url=place.url, slots=Slots(share.of))
         directory = AccountDirectory(database, clock=utc_now)
         await Processor(
-            ServiceBusQueue(address, clock=utc_now),
+            _queue(place, database),
             Importer(MailReader(client), store, clock=utc_now),
             store,
             directory,
             Holds(database, clock=utc_now, random=random, metrics=metrics),
             LifecycleDesk(database),
             SilenceWatch(database),
-            calls,
+            share,
             TraceLog(database, host=owner, clock=utc_now, metrics=metrics),
             AfterImport(
                 database,
                 ActionTaker(client, clock=utc_now),
                 directory,
+                share,
                 clock=utc_now,
                 random=random,
                 metrics=metrics,

@@ -15,9 +15,10 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
@@ -34,8 +35,10 @@ from db import schema
 from db.engine import Database, make_engine
 from graph.client_state import ClientStateKeys
 from receiver.app import Receiver
+from receiver.connections import ConnectionLimits
 from receiver.metrics import ReceiverMetrics
-from receiver.server import ConnectionLimits, Listener
+from receiver.server import Listener
+from receiver.throttled_log import ThrottledLog
 
 SECRET = "bench-only-" * 4
 _CONNECTIONS = 64
@@ -79,18 +82,23 @@ def main() -> None:
 
 def measure(serve: Callable[[Pipe, Path], None], state: str, items: int, ids: str) -> Figures:
     """Load what `serve` serves in a process of its own."""
+    with serving(serve) as port:
+        _load(port, state, items, ids, seconds=2)
+        return _load(port, state, items, ids, seconds=_SECONDS)
+
+
+@contextmanager
+def serving(serve: Callable[[Pipe, Path], None] | None = None) -> Iterator[int]:
+    """A process that serves, by default the production receiver on SQLite; its port."""
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs = multiprocessing.Pipe()
-        process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs, Path(folder)))
+        process = multiprocessing.get_context("spawn").Process(target=serve or _ours, args=(theirs, Path(folder)))
         process.start()
         try:
-            port = ours.recv()
-            _load(port, state, items, ids, seconds=2)
-            figures = _load(port, state, items, ids, seconds=_SECONDS)
+            yield ours.recv()
         finally:
             process.terminate()
             process.join()
-        return figures
 
 
 def _load(port: int, state: str, items: int, ids: str, *, seconds: int) -> Figures:
@@ -186,14 +194,23 @@ async def _serve_ours(pipe: Pipe, folder: Path) -> None:
 
 async def serve_receiver(pipe: Pipe, queue: NotificationSender) -> None:
     """The production receiver in front of a queue, for ever."""
-    metrics = ReceiverMetrics(CollectorRegistry())
+    metrics, throttled = ReceiverMetrics(CollectorRegistry()), ThrottledLog(time.monotonic)
     receiver = Receiver(
         queue,
         account_of=ClientStateKeys(SECRET).verify,
         clock=utc_now,
         metrics=metrics,
+        throttled=throttled,
     )
-    listener = Listener(receiver.answer, host="127.0.0.1", port=0, tls=None, limits=ConnectionLimits(), metrics=metrics)
+    listener = Listener(
+        receiver.answer,
+        host="127.0.0.1",
+        port=0,
+        tls=None,
+        limits=ConnectionLimits(),
+        metrics=metrics,
+        throttled=throttled,
+    )
     port = await listener.start()
     settle_down()
     pipe.send(port)

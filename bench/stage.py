@@ -22,12 +22,14 @@ from console import logs
 from console.clock import utc_now
 from db import accounts, schema
 from db.engine import Database, make_engine, run_writing
-from db.mailbox_calls import MailboxCalls
+from db.heartbeat import Heartbeat
 from db.messages import MessageStore
+from db.processes import Process
 from db.tables import message
 from graph.certificates import FolderStore, make_self_signed, write_pair
 from graph.client import GraphClient, open_session
 from graph.messages import MailReader
+from graph.slots import Slots
 from graph.token import TokenSource
 from processor.accounts import AccountDirectory, Holds
 from processor.after_import import AfterImport
@@ -35,6 +37,7 @@ from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
 from processor.mailbox_actions import ActionTaker
 from processor.metrics import ProcessorMetrics
+from processor.shares import PROCESSOR, ProcessShare
 from processor.silence import SilenceWatch
 from processor.tracing import TraceLog
 from processor.worker import Processor, WorkerLimits
@@ -56,7 +59,7 @@ class Stage:
     tokens: TokenSource
     client: GraphClient
     database: Database
-    calls: MailboxCalls
+    share: ProcessShare
     account_of_user: dict[str, accounts.Account]
 
     def processor(self, queue: NotificationQueue, store: MessageStore, limits: WorkerLimits | None = None) -> Processor:
@@ -72,12 +75,13 @@ class Stage:
             Holds(self.database, clock=utc_now, random=random, metrics=metrics),
             LifecycleDesk(self.database),
             SilenceWatch(self.database),
-            self.calls,
+            self.share,
             TraceLog(self.database, host="bench", clock=utc_now, metrics=metrics),
             AfterImport(
                 self.database,
                 ActionTaker(self.client, clock=utc_now),
                 directory,
+                self.share,
                 clock=utc_now,
                 random=random,
                 metrics=metrics,
@@ -97,7 +101,7 @@ class Stage:
 
     async def import_all(self, ledger: list[dict[str, Any]], queue: NotificationQueue | None = None) -> float:
         """Have the processor import what is in the ledger, all of it queued before; the seconds it took."""
-        queue = queue or DatabaseQueue(self.database, clock=utc_now, lock_duration=timedelta(minutes=10))
+        queue = queue or DatabaseQueue(self.database, clock=utc_now, lock_duration=timedelta(minutes=5))
         store = MessageStore(self.database, clock=utc_now)
         before = await self.imported()
         await queue.put([notification(self.account_of_user[each["user_id"]].account_id, each) for each in ledger])
@@ -137,10 +141,19 @@ def notification(account_id: int, entry: dict[str, Any]) -> Message:
 
 
 @asynccontextmanager
-async def stage(mailboxes: int, *, large_bytes: int = 0, messages: int = 0) -> AsyncIterator[Stage]:
+async def stage(
+    mailboxes: int,
+    *,
+    large_bytes: int = 0,
+    messages: int = 0,
+    database_url: str | None = None,
+    roles: tuple[str, ...] = (PROCESSOR,),
+) -> AsyncIterator[Stage]:
     """Set everything up.
 
-    The first mailbox holds a mail with an attachment of `large_bytes`, and so many small `messages`.
+    The first mailbox holds a mail with an attachment of `large_bytes`, and so many small `messages`. `database_url`:
+    of an empty database, None: a file. `roles`: of this process; without that of a processor it leaves all calls to
+    others.
     """
     async with AsyncExitStack() as resources:
         folder = Path(resources.enter_context(tempfile.TemporaryDirectory()))
@@ -158,7 +171,7 @@ async def stage(mailboxes: int, *, large_bytes: int = 0, messages: int = 0) -> A
         control = await resources.enter_async_context(SimulatorControl(ready["url"], ready["ca_file"]))
         pem = (folder / "certificates" / "bench.cer").read_text("ascii")
         await control.register_certificate(ready["tenant_id"], ready["client_id"], pem)
-        engine = make_engine(f"sqlite:///{folder / 'gateway.db'}")
+        engine = make_engine(database_url or f"sqlite:///{folder / 'gateway.db'}")
         schema.upgrade(engine, now=utc_now())
         for user_id in ready["users"]:
             settings = accounts.AccountSettings(
@@ -175,16 +188,18 @@ async def stage(mailboxes: int, *, large_bytes: int = 0, messages: int = 0) -> A
         )
         session = await resources.enter_async_context(open_session(ready["url"], ca_bundle=ready["ca_file"]))
         known = await database.read(accounts.every)
-        calls = await resources.enter_async_context(MailboxCalls(database, owner="bench", clock=utc_now).kept())
+        alone = Process("bench", "bench", roles, "", utc_now())
+        heartbeat = await resources.enter_async_context(Heartbeat(database, alone, clock=utc_now).kept())
+        share = ProcessShare(heartbeat, name=alone.name)
         yield Stage(
             url=ready["url"],
             ca_file=ready["ca_file"],
             folder=folder,
             control=control,
             tokens=tokens,
-            client=GraphClient(session, tokens, base_url=ready["url"], slots=calls),
+            client=GraphClient(session, tokens, base_url=ready["url"], slots=Slots(share.of)),
             database=database,
-            calls=calls,
+            share=share,
             account_of_user={each.settings.user_id: each for each in known},
         )
 

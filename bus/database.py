@@ -14,11 +14,13 @@ from typing import Final, TypeVar
 import structlog
 from sqlalchemy import Connection
 
+import background
 from bus import database_statements as statements
 from bus.database_statements import Handle, Outcome, Settlement
 from bus.errors import LockLost, QueueUnavailable
 from bus.queue import (
     EVERYTHING,
+    LONGEST_DELAY,
     TOO_MANY_DELIVERIES,
     AccountStatus,
     Delivery,
@@ -29,6 +31,7 @@ from bus.queue import (
 )
 from db.engine import Database
 from db.errors import DatabaseUnavailable
+from db.leases import CLOCK_TOLERANCE, LONGEST_LEASE, age, is_over
 from groupcommit import GroupCommit, GroupCommitClosed
 from phrases import Phrase
 
@@ -38,6 +41,8 @@ POLL_SECONDS: Final = 0.5
 """How often a waiting consumer looks for what other processes put; what this process puts it learns at once."""
 
 _HOUSEKEEPING_EVERY: Final = timedelta(seconds=10)
+_CORRECTED_EVERY: Final = timedelta(seconds=30)
+_RENEWED_WITHIN: Final = timedelta(seconds=5)
 _MOST_IN_ONE_GROUP: Final = 1000
 _CLOSING: Final = Phrase("The queue is being closed: this process is stopping.")
 
@@ -59,6 +64,9 @@ class DatabaseQueue:
         most_deliveries: int = 10,
         duplicate_window: timedelta = timedelta(minutes=10),
     ) -> None:
+        """`lock_duration`: LONGEST_LEASE at most; a longer lock would count as one of a wrong clock."""
+        if lock_duration > LONGEST_LEASE:
+            raise ValueError("no lock lasts that long")
         self._database = database
         self._clock = clock
         self._lock_duration = lock_duration
@@ -75,6 +83,7 @@ class DatabaseQueue:
         self._next_housekeeping = clock()
         self._kept_up_to = 0
         self._kept_at: datetime | None = None
+        self._next_correction = self._looked_at = clock()
         self._closed = False
 
     # What the receiver uses.
@@ -92,9 +101,9 @@ class DatabaseQueue:
             ignored = min(outcome, len(messages))
         self._wake()
         now = self._clock()
-        if now >= self._next_housekeeping and self._housekeeping is None:
+        if is_over(self._next_housekeeping, now, longest=_HOUSEKEEPING_EVERY) and self._housekeeping is None:
             self._next_housekeeping = now + _HOUSEKEEPING_EVERY
-            self._housekeeping = asyncio.create_task(self._keep_house())
+            self._housekeeping = background.start(self._keep_house(), name="queue_housekeeping")
         return ignored
 
     async def _write_puts(self, messages: list[Message]) -> list[Exception | int]:
@@ -146,6 +155,7 @@ class DatabaseQueue:
 
     async def _receive_now(self, most: int) -> list[Delivery]:
         now = self._clock()
+        await self._put_right(now)
         # Idle, a look takes no lock; where there was something a moment ago there is more, and the look is saved.
         if not self._flowing and not await _available(
             self._database.read(lambda connection: connection.scalar(statements.anything(now)))
@@ -171,6 +181,24 @@ class DatabaseQueue:
         with contextlib.suppress(QueueUnavailable, LockLost):
             await asyncio.gather(*(self.abandon(delivery, counted=False) for delivery in await locking))
 
+    async def _put_right(self, now: datetime) -> None:
+        """Look, now and then and soon after the clock was set back, for what a wrong clock put off for too long."""
+        if now < self._looked_at - CLOCK_TOLERANCE:
+            # First those who work on deliveries may renew their locks.
+            self._next_correction = now + _RENEWED_WITHIN
+        self._looked_at = now
+        if not is_over(self._next_correction, now, longest=_CORRECTED_EVERY):
+            return
+        self._next_correction = now + _CORRECTED_EVERY
+        if not await _available(
+            self._database.read(lambda connection: connection.scalar(statements.anything_put_off(now)))
+        ):
+            return
+        found = statements.CORRECTED_ROWS
+        while found == statements.CORRECTED_ROWS:
+            found = await _available(self._database.write(lambda connection: statements.put_right(connection, now)))
+            log.warning("queue_times_put_right", count=found)
+
     def _lock_some(self, connection: Connection, most: int, now: datetime) -> list[Delivery]:
         until = now + self._lock_duration
         return statements.lock_some(connection, most, now=now, until=until, most_deliveries=self._most_deliveries)
@@ -195,7 +223,7 @@ class DatabaseQueue:
             Settlement(
                 _handle(delivery),
                 Outcome.ABANDON,
-                visible=self._clock() + delay,
+                visible=self._clock() + min(delay, LONGEST_DELAY),
                 delivery_count=delivery.delivery_count if counted else delivery.delivery_count - 1,
             )
         )
@@ -280,17 +308,18 @@ class DatabaseQueue:
 
     def _house_is_kept(self, now: datetime) -> bool:
         """True when housekeeping is so little behind that no id is refused much longer than its window."""
-        return self._kept_at is not None and now - self._kept_at <= 2 * _HOUSEKEEPING_EVERY
+        return self._kept_at is not None and age(self._kept_at, now) <= 2 * _HOUSEKEEPING_EVERY
 
     async def _keep_house(self) -> None:
         """Forget the ids whose duplicate window is over: delete what is done, free the id of what is not."""
         begun = self._clock()
-        horizon = begun - self._duplicate_window
         try:
             while True:
                 start = self._kept_up_to
                 seen, self._kept_up_to = await self._database.write(
-                    lambda connection, start=start, horizon=horizon: statements.retire(connection, start, horizon)  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+                    lambda connection, start=start: statements.retire(  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+                        connection, start, now=begun, window=self._duplicate_window
+                    )
                 )
                 if seen < statements.HOUSEKEEPING_ROWS:
                     self._kept_at = begun

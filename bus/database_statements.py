@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from itertools import takewhile
 from typing import Any, Final, TypeVar
@@ -36,15 +36,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from bus.queue import TOO_MANY_DELIVERIES, Delivery, Message, MessageId, QueuedMessage, Selection
+from bus.queue import LONGEST_DELAY, TOO_MANY_DELIVERIES, Delivery, Message, MessageId, QueuedMessage, Selection
 from db.columns import code_by_code
 from db.keys import enough, rounded
+from db.leases import LONGEST_LEASE, age, beyond
 from db.locking import locking, locking_gaps, skipping_locked
 from db.tables import queue_message
 
 T = TypeVar("T")
 
 HOUSEKEEPING_ROWS: Final = 1000
+CORRECTED_ROWS: Final = 500
 _MOST_ENTRIES: Final = 500
 _MOST_PUT_IN_ONE_STATEMENT: Final = 300
 
@@ -92,7 +94,7 @@ def put(connection: Connection, messages: Sequence[Message], now: datetime, hori
                 .where(
                     _row.sMessageID.in_(ids[start : start + HOUSEKEEPING_ROWS]),
                     _row.nRetired == 0,
-                    _row.dtEnqueued < horizon,
+                    or_(_row.dtEnqueued < horizon, beyond(_row.dtEnqueued, now, longest=timedelta(0))),
                 )
                 .values(nRetired=_row.nSequence)
             )
@@ -335,8 +337,38 @@ def _change(settlement: Settlement, now: datetime) -> dict[str, Any]:
     }
 
 
-def retire(connection: Connection, after: int, horizon: datetime) -> tuple[int, int]:
-    """Go through the next rows after `after`; how many were seen, and up to where everything is settled for good."""
+def put_right(connection: Connection, now: datetime) -> int:
+    """Make due what a wrong clock locked or put off for longer than is ever done; how many, CORRECTED_ROWS at most."""
+    look = select(_row.nSequence).where(*_put_off(now)).order_by(_row.dtVisible).limit(CORRECTED_ROWS)
+    found = list(connection.scalars(skipping_locked(look, queue_message)))
+    if found:
+        connection.execute(
+            update(queue_message).where(_row.nSequence.in_(found)).values(dtVisible=now, sLockToken=None)
+        )
+    return len(found)
+
+
+def anything_put_off(now: datetime) -> Select[Any]:
+    """Whether `put_right` would find something."""
+    return select(literal(1)).select_from(queue_message).where(*_put_off(now)).limit(1)
+
+
+def _put_off(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    locked_for_too_long = and_(_row.sLockToken.is_not(None), beyond(_row.dtVisible, now, longest=LONGEST_LEASE))
+    put_off_for_too_long = beyond(_row.dtVisible, now, longest=LONGEST_DELAY)
+    # The first condition, which follows from the others, is the range of the index.
+    return (
+        _row.sState == "active",
+        beyond(_row.dtVisible, now, longest=min(LONGEST_LEASE, LONGEST_DELAY)),
+        or_(locked_for_too_long, put_off_for_too_long),
+    )
+
+
+def retire(connection: Connection, after: int, *, now: datetime, window: timedelta) -> tuple[int, int]:
+    """Go through the next rows after `after`; how many were seen, and up to where everything is settled for good.
+
+    `window`: for so long ids are remembered. Those of a clock that was ahead are not: they would be for longer.
+    """
     rows = connection.execute(
         select(_row.nSequence, _row.sState, _row.nRetired, _row.dtEnqueued)
         .where(_row.nSequence > after)
@@ -344,7 +376,7 @@ def retire(connection: Connection, after: int, horizon: datetime) -> tuple[int, 
         .limit(HOUSEKEEPING_ROWS)
     ).all()
     # Only up to the first that is not old: behind it may be older ones of a host whose clock is behind.
-    old = list(takewhile(lambda row: row.dtEnqueued < horizon, rows))
+    old = list(takewhile(lambda row: age(row.dtEnqueued, now) > window, rows))
     done = [row.nSequence for row in old if row.sState == "done"]
     kept = [row.nSequence for row in old if row.sState != "done" and row.nRetired == 0]
     if done:

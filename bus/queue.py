@@ -21,11 +21,13 @@ MessageId = NewType("MessageId", str)
 
 TOO_MANY_DELIVERIES: Final = "MaxDeliveryCountExceeded"
 """The reason of the dead letters that the queue itself makes; Service Bus spells it so."""
+LONGEST_DELAY: Final = timedelta(minutes=90)
+"""Until a message is received again that was handed back, or is received that was put for later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is put. `not_before`: nobody receives it earlier (aware, UTC)."""
+    """What is put. `not_before`: nobody receives it earlier (aware, UTC; LONGEST_DELAY ahead at most)."""
 
     message_id: MessageId
     body: str
@@ -202,7 +204,7 @@ class NotificationConsumer(Protocol):
         """
 
     async def abandon(self, delivery: Delivery, *, delay: timedelta = timedelta(0), counted: bool = True) -> None:
-        """Hand the message back, to be received again after `delay`.
+        """Hand the message back, to be received again after `delay`, which is LONGEST_DELAY at most.
 
         With `counted` false this delivery does not count toward the maximum: for trouble that is not the message's.
 

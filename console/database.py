@@ -1,5 +1,6 @@
 """The gateway database, as the settings say: for roles and for commands."""
 
+import shlex
 from dataclasses import replace
 
 from sqlalchemy import Engine
@@ -7,6 +8,7 @@ from sqlalchemy.engine import make_url
 
 from console.settings import CLOUDS, Settings
 from console.signin import TokensForThreads, service, token_source
+from db.backends import sqlite
 from db.connection import ConnectionOptions
 from db.engine import make_engine
 from db.errors import DatabaseUnavailable
@@ -25,6 +27,20 @@ def open_engine(settings: Settings, *, unhurried: bool = False) -> Engine:
     if unhurried:
         options = replace(options, statement_seconds=0)
     return make_engine(settings.database_url.get_secret_value(), options)
+
+
+def warning_of_modes(engine: Engine) -> Phrase | None:
+    """What to tell where others than its owner may read or write the file of a SQLite database."""
+    found = sqlite.open_to_others(engine)
+    if not found:
+        return None
+    files = ", ".join(f"{path} ({mode})" for path, mode in found.items())
+    return Phrase(
+        "Other users of this computer have access to the gateway database, which holds mail and a key: {files}. "
+        "Take it away: chmod 600 {paths}",
+        files=files,
+        paths=shlex.join(found),
+    )
 
 
 def _options(settings: Settings) -> ConnectionOptions:

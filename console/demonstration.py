@@ -181,6 +181,7 @@ def _settings(place: Place, ready: Mapping[str, Any]) -> Settings:
         database_url=SecretStr(f"sqlite:///{place.database}"),
         notification_url=f"http://127.0.0.1:{port}",
         receiver_port=port,
+        metrics_port=0,
         certificate_store=str(place.certificates),
         graph_url=ready["url"],
         authority_url=ready["url"],

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import os
 import re
 from collections.abc import Mapping
 from typing import Final, Literal, TextIO
@@ -34,7 +35,7 @@ def configure(stream: TextIO, log_format: Literal["json", "console"] | None = No
     """
     terminal = stream.isatty()
     as_json = log_format == "json" or (log_format is None and not terminal)
-    rendering = _as_json() if as_json else _for_people(terminal)
+    rendering = _as_json() if as_json else _for_people(terminal and not os.environ.get("NO_COLOR"))
     structlog.configure(
         processors=[*_shared(), *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),

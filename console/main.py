@@ -104,6 +104,8 @@ class LazyGroup(Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse, in the language of the environment: what is wrong, or asks for help, may come before `--language`."""
         language.choose(ctx, language.of_environment(os.environ))
+        if os.environ.get("NO_COLOR"):  # https://no-color.org
+            ctx.color = False
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's own

@@ -29,7 +29,7 @@ class Column:
     """One column: the key of its value in a row, its heading, and how a person reads the value.
 
     `show` gives a phrase where the value is a word of ours; a text of others may be any text.
-    `whole`: the value is not broken into lines, so that it can be copied.
+    `whole`: the value is not broken into lines, so that it can be copied. `lines`: the text has line breaks of ours.
     """
 
     key: str
@@ -37,11 +37,12 @@ class Column:
     show: Callable[[Any], str] | None = None
     right: bool = False
     whole: bool = False
+    lines: bool = False
 
     def text(self, row: Mapping[str, Any]) -> Text:
         """The cell, without markup and control characters: names come from people and from foreign mail."""
-        value = row[self.key]
-        return Text(printable(said((self.show or shown)(value))))
+        text = said((self.show or shown)(row[self.key]))
+        return Text("\n".join(map(printable, text.split("\n") if self.lines else [text])))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import signal
-import ssl
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -16,21 +16,24 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 
 from bus.queue import NotificationQueue
 from console.clock import utc_now
-from console.database import open_engine
+from console.database import open_engine, warning_of_modes
 from console.graph import OpenedGraph, open_graph
 from console.loop import run_async
-from console.process import host_name, process_name
+from console.metrics_endpoint import serving_metrics
+from console.process import host_name, process_name, program_version
 from console.queues import open_queue
 from console.settings import Settings, SettingsError
 from db import schema
 from db.engine import Database
-from db.mailbox_calls import MailboxCalls
+from db.heartbeat import Heartbeat
 from db.messages import MessageStore
+from db.processes import Process
 from graph.client import GraphClient
 from graph.client_state import ClientStateKeys
 from graph.delta import DeltaReader
 from graph.folders import MailFolders
 from graph.messages import MailReader
+from graph.slots import LocalSlots, Slots
 from graph.subscriptions import SubscriptionClient
 from phrases import Phrase
 from processor.accounts import AccountDirectory, Holds
@@ -41,12 +44,17 @@ from processor.lifecycle import LifecycleDesk
 from processor.mailbox_actions import ActionTaker
 from processor.metrics import ProcessorMetrics
 from processor.process_pool import ProcessPool
+from processor.shares import ProcessShare
 from processor.silence import SilenceWatch
 from processor.tracing import TraceLog
 from processor.worker import Processor
 from receiver.app import Receiver
+from receiver.body import BodyLimits
+from receiver.connections import ConnectionLimits
 from receiver.metrics import ReceiverMetrics
-from receiver.server import ConnectionLimits, Listener, tls_context
+from receiver.server import Listener
+from receiver.throttled_log import ThrottledLog
+from receiver.tls import ServerCertificate
 from subscriptions.budget import SharedBudget
 from subscriptions.catch_up import CatchUp
 from subscriptions.certificates import CertificateWatch
@@ -84,8 +92,10 @@ def settle_down() -> None:
     gc.freeze()
 
 
-def until_told(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
-    """Run `work` with an event that SIGTERM or SIGINT sets."""
+def until_told(
+    work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], *, reload: asyncio.Event | None = None
+) -> None:
+    """Run `work` with an event that SIGTERM or SIGINT sets; SIGHUP, where there is such a thing, sets `reload`."""
 
     async def with_signals() -> None:
         stop = asyncio.Event()
@@ -100,6 +110,8 @@ def until_told(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> No
                 loop.add_signal_handler(number, tell, number)
             except NotImplementedError:  # Windows
                 signal.signal(number, tell)
+        if reload is not None and hasattr(signal, "SIGHUP"):
+            loop.add_signal_handler(signal.SIGHUP, reload.set)
         await work(stop)
 
     run_async(with_signals())
@@ -110,20 +122,28 @@ async def run_roles(
     roles: tuple[str, ...],
     stop: asyncio.Event,
     *,
+    reload: asyncio.Event | None = None,
     on_started: Callable[[Started], None] = lambda _started: None,
 ) -> None:
-    """Run these roles until `stop` is set or one of them fails.
+    """Run these roles until `stop` is set or one of them fails. `reload` makes them read the receiver's certificate.
 
     Raises:
         SettingsError, DatabaseError: before anything was started.
         OSError, ssl.SSLError: the receiver cannot listen as it is told to.
+        MetricsUnavailable: the metrics cannot be served at their address.
     """
     async with AsyncExitStack() as resources:
         wiring = await _Wiring.open(settings, roles, resources)
+        await wiring.serve_metrics(resources)
+        await wiring.introduce(roles, resources)
         port = None
+        works: list[tuple[str, Coroutine[Any, Any, None]]] = []
         if RECEIVER in roles:
-            port = await wiring.listen(resources)
-        running = {name: asyncio.create_task(work) for name, work in await wiring.work(roles, stop, resources)}
+            port, certificate = await wiring.listen(resources)
+            if certificate is not None:
+                works.append((RECEIVER, certificate.watch(stop, reload or asyncio.Event())))
+        works += await wiring.work(roles, stop, resources)
+        running = {name: asyncio.create_task(work) for name, work in works}
         shown = settings.shown_database_url if _needs_database(settings, roles) else None
         log.info("roles_started", roles=list(roles), database=shown, queue=settings.queue)
         settle_down()
@@ -164,6 +184,7 @@ class _Wiring:
         self._client_state_keys = keys
         self._random = SystemRandom()
         self._owner = process_name()
+        self._heartbeat: Heartbeat | None = None
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
@@ -178,6 +199,9 @@ class _Wiring:
             await asyncio.get_running_loop().run_in_executor(
                 DaemonThreads("schema check", limit=1), schema.require_current, engine
             )
+            warning = warning_of_modes(engine)
+            if warning is not None:
+                log.warning("database_open_to_others", detail=str(warning))
         keys = None if roles == (PROCESSOR,) else await _client_state_keys(settings, database)
         queue = await resources.enter_async_context(open_queue(settings, database, clock=utc_now))
         return cls(settings, database, queue, keys)
@@ -194,24 +218,60 @@ class _Wiring:
             raise RuntimeError("a role that needs the keys was wired without them")
         return self._client_state_keys
 
-    async def listen(self, resources: AsyncExitStack) -> int:
-        """Start the receiver; it stops first of all, so that nothing arrives that nobody takes."""
+    async def serve_metrics(self, resources: AsyncExitStack) -> None:
+        """Serve the metrics of all roles of this process, if they are wanted."""
+        host, port = self._settings.metrics_host, self._settings.metrics_port
+        if port:
+            await resources.enter_async_context(serving_metrics(self._registry, host, port))
+
+    async def introduce(self, roles: tuple[str, ...], resources: AsyncExitStack) -> None:
+        """Let the other processes know of this one, until the very end: it may use its share of calls as long."""
+        if self._gateway is None:
+            return
+        process = Process(self._owner, host_name(), roles, program_version(), utc_now())
+        self._heartbeat = await resources.enter_async_context(Heartbeat(self._gateway, process, clock=utc_now).kept())
+
+    def _cannot_process(self) -> bool:
+        """True of a processor that takes nothing now, as the others may take it for dead."""
+        heartbeat = self._heartbeat
+        return heartbeat is not None and PROCESSOR in heartbeat.process.roles and heartbeat.is_late
+
+    async def listen(self, resources: AsyncExitStack) -> tuple[int, ServerCertificate | None]:
+        """Start the receiver; its port, and its certificate unless it speaks plain HTTP.
+
+        It stops first of all, so that nothing arrives that nobody takes.
+        """
         settings = self._settings
         metrics = ReceiverMetrics(self._registry)
-        receiver = Receiver(self._queue, account_of=self._keys.verify, clock=utc_now, metrics=metrics)
+        certificate = None
+        if settings.receiver_tls_cert is not None and settings.receiver_tls_key is not None:
+            certificate = ServerCertificate(
+                settings.receiver_tls_cert, settings.receiver_tls_key, clock=utc_now, metrics=metrics
+            )
+        throttled = ThrottledLog(time.monotonic)
+        receiver = Receiver(
+            self._queue,
+            account_of=self._keys.verify,
+            clock=utc_now,
+            metrics=metrics,
+            throttled=throttled,
+            body_limits=BodyLimits(body_bytes=settings.receiver_body_limit_mb * 1024 * 1024),
+            is_useless=self._cannot_process,
+        )
         listener = Listener(
             receiver.answer,
             host=settings.receiver_host,
             port=settings.receiver_port,
-            tls=_receiver_tls(settings),
-            limits=ConnectionLimits(),
+            tls=certificate,
+            limits=ConnectionLimits(per_address=settings.receiver_connections_per_address),
             metrics=metrics,
+            throttled=throttled,
         )
         port = await listener.start()
         resources.push_async_callback(listener.stop)
         resources.callback(receiver.stop_accepting)
         log.info("receiver_listening", host=settings.receiver_host, port=port)
-        return port
+        return port, certificate
 
     async def work(
         self, roles: tuple[str, ...], stop: asyncio.Event, resources: AsyncExitStack
@@ -220,19 +280,21 @@ class _Wiring:
         work: list[tuple[str, Coroutine[Any, Any, None]]] = []
         if PROCESSOR not in roles and SUBSCRIPTIONS not in roles:
             return work
-        calls = MailboxCalls(self._database, owner=self._owner, clock=utc_now)
-        graph = await resources.enter_async_context(
-            open_graph(self._settings, await resources.enter_async_context(calls.kept()))
-        )
-        if PROCESSOR in roles:
+        share = None
+        if PROCESSOR in roles and self._heartbeat is not None:
+            share = ProcessShare(self._heartbeat, name=self._owner)
+        # A manager alone needs a call now and then: one at a time beside the processors' four, and Graph's 429 decides.
+        slots = LocalSlots(1) if share is None else Slots(share.of)
+        graph = await resources.enter_async_context(open_graph(self._settings, slots))
+        if share is not None:
             processes = await resources.enter_async_context(worker_processes())
-            work.append((PROCESSOR, self._process(graph.client, calls, processes, stop)))
+            work.append((PROCESSOR, self._process(graph.client, share, processes, stop)))
         if SUBSCRIPTIONS in roles:
             work.append((SUBSCRIPTIONS, self._manager(graph).run(stop)))
         return work
 
     async def _process(
-        self, graph: GraphClient, calls: MailboxCalls, processes: ProcessPool, stop: asyncio.Event
+        self, graph: GraphClient, share: ProcessShare, processes: ProcessPool, stop: asyncio.Event
     ) -> None:
         metrics = ProcessorMetrics(self._registry)
         store = MessageStore(self._database, clock=utc_now)
@@ -242,6 +304,7 @@ class _Wiring:
             self._database,
             ActionTaker(graph, clock=utc_now),
             directory,
+            share,
             clock=utc_now,
             random=self._random,
             metrics=metrics,
@@ -262,7 +325,7 @@ class _Wiring:
             Holds(self._database, clock=utc_now, random=self._random, metrics=metrics),
             LifecycleDesk(self._database),
             SilenceWatch(self._database),
-            calls,
+            share,
             TraceLog(self._database, host=host_name(), clock=utc_now, metrics=metrics),
             after_import,
             clock=utc_now,
@@ -357,9 +420,3 @@ async def _client_state_keys(settings: Settings, database: Database | None) -> C
             Phrase("client_state_secret: is neither set nor in the database. Run: mail-importer db upgrade")
         )
     return ClientStateKeys(secret, previous.get_secret_value() if previous is not None else None)
-
-
-def _receiver_tls(settings: Settings) -> ssl.SSLContext | None:
-    if settings.receiver_tls_cert is None or settings.receiver_tls_key is None:
-        return None
-    return tls_context(settings.receiver_tls_cert, settings.receiver_tls_key)

@@ -51,6 +51,7 @@ _MOST_TRACE_DAYS: Final = 100 * 365
 # A content is one value, of which no database takes more than 2 GB.
 _MOST_MEGABYTES: Final = 2_000
 _MOST_CONNECTIONS: Final = 1000
+_MOST_BODY_MEGABYTES: Final = 4
 _MOST_WAIT_SECONDS: Final = 3600
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w{0,127}", re.ASCII)
 
@@ -222,6 +223,15 @@ class Settings(BaseModel):
     """0: any free one."""
     receiver_tls_cert: Path | None = None
     receiver_tls_key: Path | None = None
+    receiver_body_limit_mb: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MOST_BODY_MEGABYTES)] = 1
+    """MiB of one delivery; Graph's have a few kilobytes."""
+    receiver_connections_per_address: Annotated[
+        int, BeforeValidator(_whole_number), Field(ge=0, le=_MOST_CONNECTIONS)
+    ] = 256
+    """Open at a time; 0: no bound, for a receiver behind a proxy."""
+    metrics_host: Text = "127.0.0.1"
+    metrics_port: Port = 9464
+    """0: no metrics."""
     console_host: Text = "127.0.0.1"
     console_port: Port = 8081
     certificate_store: Text = "./certificates"

@@ -13,11 +13,14 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, literal, null, select, update
 
+from db.leases import over
 from db.locking import by_row, skipping_locked
 from db.tables import message
 
 LEASE: Final = timedelta(minutes=2)
 """How long an action is with who imported its message, or took it because it was due."""
+LONGEST_WAIT: Final = timedelta(hours=3)
+"""Until an action is tried again: what is due further ahead was put off by a wrong clock, and is due now."""
 
 _row = message.c
 
@@ -89,7 +92,7 @@ def claim(connection: Connection, *, now: datetime, most: int) -> list[Action]:
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
-    return and_(_row.sAfterImportState == State.PENDING.value, _row.dtAfterImportDue <= now)
+    return and_(_row.sAfterImportState == State.PENDING.value, over(_row.dtAfterImportDue, now, longest=LONGEST_WAIT))
 
 
 def end(connection: Connection, ended: Sequence[Ended]) -> None:

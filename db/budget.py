@@ -1,24 +1,33 @@
 """Calls that many processes may make together in a span of time (`tblCallBudget`)."""
 
+from datetime import datetime
+
 from sqlalchemy import Connection, insert, select, update
 
+from db.leases import CLOCK_TOLERANCE
 from db.locking import locking
 from db.tables import call_budget
 
 _row = call_budget.c
 
 
-def reserve(connection: Connection, budget: str, *, slot: int, wanted: int, most: int) -> int:
+def slots(now: datetime, seconds: float) -> tuple[int, int]:
+    """The slot of `now`, of slots that last so many seconds, and the furthest that another host's clock may be in."""
+    return int(now.timestamp() // seconds), int((now + CLOCK_TOLERANCE).timestamp() // seconds)
+
+
+def reserve(connection: Connection, budget: str, *, slot: int, last: int, wanted: int, most: int) -> int:
     """Take up to `wanted` calls of a slot that has `most`; how many there were, 0 when it is used up.
 
-    Slots are numbered in the order of time; a slot that is over has none left.
+    `slot` and `last` as from `slots`. A slot that is over has none left; one after `last` was noted by a wrong clock,
+    and is forgotten.
     """
     look = select(_row.nSlot, _row.nUsed).where(_row.sBudget == budget)
     known = connection.execute(locking(look, call_budget)).one_or_none()
     if known is None:
         connection.execute(insert(call_budget).values(sBudget=budget, nSlot=slot, nUsed=min(wanted, most)))
         return min(wanted, most)
-    if known.nSlot > slot:
+    if slot < known.nSlot <= last:
         return 0
     used = known.nUsed if known.nSlot == slot else 0
     granted = max(0, min(wanted, most - used))

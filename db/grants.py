@@ -55,7 +55,7 @@ _RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str]]] = {
     "tblFolderSync":           ("",      "SIU",    "SIUD", "SIU",   ""),
     "tblMissedNotification":   ("",      "SID",    "SUD",  "S",     ""),
     "tblCallBudget":           ("",      "",       "SIU",  "",      ""),
-    "tblMailboxCall":          ("",      "SIUD",   "SIUD", "SIUD",  ""),
+    "tblProcess":              ("SIUD",  "SIUD",   "SIUD", "S",     ""),
     "tblMessageTrace":         ("",      "SI",     "SD",   "SI",    ""),
     "tblQueueAudit":           ("",      "",       "",     "SIU",   ""),
 }

@@ -11,11 +11,17 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, insert, literal, not_, or_, select, update
 
+from db.leases import beyond, over
 from db.locking import skipping_locked
 from db.tables import account_settings, folder_sync, subscription_schedule
 
 NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 """Due when somebody asks, not by the clock."""
+
+LONGEST_WAIT: Final = timedelta(days=7)
+"""Until an account is due again, of all kinds of work: no subscription lives longer."""
+LONGEST_RETRY: Final = timedelta(minutes=18)
+"""Until an account is due again whose last turn failed."""
 
 Application = tuple[str, str]
 """Tenant id and client id."""
@@ -67,22 +73,32 @@ class Schedule:
         row = self.table.c
         connection.execute(update(self.table).where(row.nAccountID == account_id, row.dtDue > due).values(dtDue=due))
 
-    def anything_due(self, connection: Connection, *, now: datetime) -> bool:
-        """True when `candidates` might find something."""
-        found = connection.scalar(select(literal(1)).select_from(self.table).where(self._free(now)).limit(1))
+    def anything_due(self, connection: Connection, *, now: datetime, longest_wait: timedelta = LONGEST_WAIT) -> bool:
+        """True when `candidates` might find something. `longest_wait`: see there."""
+        free = self._free(now, longest_wait)
+        found = connection.scalar(select(literal(1)).select_from(self.table).where(free).limit(1))
         return found is not None
 
     def candidates(
-        self, connection: Connection, *, now: datetime, most: int, without: Collection[Application] = ()
+        self,
+        connection: Connection,
+        *,
+        now: datetime,
+        most: int,
+        without: Collection[Application] = (),
+        longest_wait: timedelta = LONGEST_WAIT,
     ) -> list[Candidate]:
-        """Up to `most` accounts, longest due first, but none of these applications. Takes nothing."""
+        """Up to `most` accounts, longest due first, but none of these applications. Takes nothing.
+
+        `longest_wait`: an account that is due further ahead was put off by a wrong clock, and is due now.
+        """
         settings = account_settings.c
         application = (settings.sTenantID, settings.sClientID)
         rows = connection.execute(
             select(self.table.c.nAccountID, *application)
             .select_from(self.table)
             .outerjoin(account_settings, settings.nAccountID == self.table.c.nAccountID)
-            .where(self._free(now))
+            .where(self._free(now, longest_wait))
             .where(*(_is_not(settings.sTenantID, settings.sClientID, each) for each in without))
             .order_by(self.table.c.dtDue)
             .limit(most)
@@ -90,12 +106,19 @@ class Schedule:
         return [Candidate(row[0], (row[1] or "", row[2] or "")) for row in rows]
 
     def claim(
-        self, connection: Connection, account_ids: Sequence[int], *, owner: str, now: datetime, lease: timedelta
+        self,
+        connection: Connection,
+        account_ids: Sequence[int],
+        *,
+        owner: str,
+        now: datetime,
+        lease: timedelta,
+        longest_wait: timedelta = LONGEST_WAIT,
     ) -> list[Turn]:
-        """Take those of the accounts that are still due and free."""
+        """Take those of the accounts that are still due and free. `longest_wait`: as for `candidates`."""
         row = self.table.c
         look = select(row.nAccountID, row.nFailures, row.nRequests).where(
-            row.nAccountID.in_(account_ids), self._free(now)
+            row.nAccountID.in_(account_ids), self._free(now, longest_wait)
         )
         rows = connection.execute(skipping_locked(look, self.table)).all()
         until = now + lease
@@ -130,9 +153,14 @@ class Schedule:
         row = self.table.c
         return and_(row.nAccountID == turn.account_id, row.sOwner == turn.owner, row.dtLeaseUntil == turn.lease_until)
 
-    def _free(self, now: datetime) -> ColumnElement[bool]:
+    def _free(self, now: datetime, longest_wait: timedelta) -> ColumnElement[bool]:
         row = self.table.c
-        return and_(row.dtDue <= now, or_(row.dtLeaseUntil.is_(None), row.dtLeaseUntil <= now))
+        put_off = or_(
+            beyond(row.dtDue, now, longest=longest_wait),
+            and_(row.nFailures > 0, beyond(row.dtDue, now, longest=LONGEST_RETRY)),
+        )
+        due = or_(row.dtDue <= now, and_(put_off, row.dtDue < NEVER))
+        return and_(due, or_(row.dtLeaseUntil.is_(None), over(row.dtLeaseUntil, now)))
 
 
 def _is_not(tenant: ColumnElement[str], client: ColumnElement[str], application: Application) -> ColumnElement[bool]:

@@ -391,9 +391,25 @@ queue_message = Table(
     sqlite_autoincrement=True,
 )
 
+process = Table(
+    "tblProcess",
+    metadata,
+    # One row for each process that works on this database; it removes its row when it ends.
+    Column("sProcess", exact(100), primary_key=True),
+    Column("sHost", Unicode(100), nullable=False),
+    # Names of roles, with spaces between.
+    Column("sRoles", Unicode(200), nullable=False),
+    Column("sVersion", Unicode(50), nullable=False),
+    Column("dtStarted", UtcDateTime, nullable=False),
+    # When it last wrote this row, and until when it counts as alive.
+    Column("dtHeartbeat", UtcDateTime, nullable=False),
+    Column("dtLeaseUntil", UtcDateTime, nullable=False),
+)
+
 mailbox_call = Table(
     "tblMailboxCall",
     metadata,
+    # Of releases up to revision 0009, which may run beside this one during an upgrade. Nothing else uses it.
     # Application and user: what Graph counts calls at once by.
     Column("sMailbox", exact(425), primary_key=True),
     Column("nSlot", Integer, primary_key=True, autoincrement=False),

@@ -92,7 +92,9 @@ class MailFolders:
         # One after the other, so that a folder is made once.
         async with self._locks.setdefault(mailbox.counted_as, asyncio.Lock()):
             known = self._known.get(key)
-            if known is not None and known[0] > self._clock():
+            now = self._clock()
+            # Not later than it can be, either: the clock may have been set back since.
+            if known is not None and now < known[0] <= now + _KEPT_FOR:
                 return known[1]
             found = await self._resolved(mailbox, folder, make=make)
             self._known[key] = (self._clock() + _KEPT_FOR, found)

@@ -1,13 +1,17 @@
-"""How many calls of a mailbox are under way at once: four per application and mailbox (graph.md section 8)."""
+"""Calls of a mailbox that are under way at once: four per application and mailbox (graph.md section 8)."""
 
 import asyncio
-from dataclasses import dataclass
+import hashlib
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 MOST_AT_ONCE: Final = 4
+"""Calls that Graph serves at once, of one application and mailbox, wherever they come from."""
 
 SlotKey = tuple[str, str]
-"""What Graph counts by: application and user."""
+"""The pair that Graph counts by: application and user."""
 
 
 class CallSlots(Protocol):
@@ -22,41 +26,91 @@ class CallSlots(Protocol):
         ...
 
 
-class LocalSlots:
-    """The slots of one process, first come first served; a key nobody uses takes no memory."""
+def share_of(key: SlotKey, process: str, processes: Collection[str]) -> int:
+    """Slots of the mailbox that are `process`'s, of the MOST_AT_ONCE that all `processes` have together.
 
-    def __init__(self, limit: int = MOST_AT_ONCE) -> None:
-        self._limit = limit
-        self._used: dict[SlotKey, _Gate] = {}
+    Rendezvous hashing: each mailbox ranks the processes by a hash of its own, and the slots are dealt in that order. So
+    every process computes the same without a word to the others, the shares of a mailbox sum to MOST_AT_ONCE, they
+    differ by one at most, and a process that comes or goes changes no slot but those it gets or leaves. With more
+    processes than slots, some have none.
+    """
+    if process not in processes:
+        return 0
+    mine = _rank(key, process)
+    before = sum(_rank(key, each) < mine for each in processes)
+    return MOST_AT_ONCE // len(processes) + (before < MOST_AT_ONCE % len(processes))
+
+
+def _rank(key: SlotKey, process: str) -> tuple[bytes, str]:
+    text = "\n".join((*key, process))
+    return hashlib.blake2b(text.encode(), digest_size=8, usedforsecurity=False).digest(), process
+
+
+class Slots:
+    """The slots of this process, for each mailbox first come first served; an unused key takes no memory."""
+
+    def __init__(self, allowance: Callable[[SlotKey], int]) -> None:
+        """`allowance`: calls of the mailbox this process may have under way now. At least one is always let through:
+        what began with a slot ends, and a rare call that no other process could make never waits for ever. What it
+        raises ends the wait.
+        """
+        self._allowance = allowance
+        self._gates: dict[SlotKey, _Gate] = {}
 
     def __len__(self) -> int:
-        return len(self._used)
+        return len(self._gates)
 
     async def take(self, key: SlotKey) -> None:
         """See `CallSlots.take`."""
-        gate = self._used.get(key)
-        if gate is None:
-            gate = self._used[key] = _Gate(asyncio.Semaphore(self._limit))
-        gate.users += 1
+        most = max(1, self._allowance(key))
+        gate = self._gates.setdefault(key, _Gate())
+        if not gate.waiting and gate.under_way < most:
+            gate.under_way += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        gate.waiting.append(turn)
         try:
-            await gate.semaphore.acquire()
-        except BaseException:  # cancelled while it waited
-            self._leave(key, gate)
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self.give_back(key)  # it was given in the very moment
+            elif turn in gate.waiting:
+                gate.waiting.remove(turn)
             raise
 
     def give_back(self, key: SlotKey) -> None:
         """See `CallSlots.give_back`."""
-        gate = self._used[key]
-        gate.semaphore.release()
-        self._leave(key, gate)
+        gate = self._gates[key]
+        gate.under_way -= 1
+        self._serve(key, gate)
+        if not gate.under_way and not gate.waiting:
+            del self._gates[key]
 
-    def _leave(self, key: SlotKey, gate: "_Gate") -> None:
-        gate.users -= 1
-        if not gate.users:
-            del self._used[key]
+    def _serve(self, key: SlotKey, gate: "_Gate") -> None:
+        while gate.waiting:
+            try:
+                most = max(1, self._allowance(key))
+            except Exception as exc:  # noqa: BLE001  # it reaches each call that waits
+                turn = gate.waiting.popleft()
+                if not turn.done():
+                    turn.set_exception(exc)
+                continue
+            if gate.under_way >= most:
+                return
+            turn = gate.waiting.popleft()
+            if not turn.done():
+                gate.under_way += 1
+                turn.set_result(None)
+
+
+class LocalSlots(Slots):
+    """As many slots for every mailbox, whatever other processes do."""
+
+    def __init__(self, limit: int = MOST_AT_ONCE) -> None:
+        super().__init__(lambda _key: limit)
 
 
 @dataclass(slots=True)
 class _Gate:
-    semaphore: asyncio.Semaphore
-    users: int = 0
+    under_way: int = 0
+    waiting: "deque[asyncio.Future[None]]" = field(default_factory=deque)

@@ -17,6 +17,7 @@ from db import accounts, filters
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.filters import Filters
+from db.leases import age, is_over
 from graph.errors import AccountError
 from graph.mailbox import Mailbox
 from phrases import Phrase
@@ -51,7 +52,9 @@ class AccountDirectory:
             DatabaseUnavailable
         """
         now = self._clock()
-        stale = {each for each in account_ids if each not in self._known or self._known[each][0] <= now - _FRESH_FOR}
+        stale = {
+            each for each in account_ids if each not in self._known or age(self._known[each][0], now) >= _FRESH_FOR
+        }
         if stale:
             found = await self._database.read(lambda connection: accounts.by_id(connection, sorted(stale)))
             self._known.update({each: (now, found.get(each)) for each in stale})
@@ -169,9 +172,10 @@ class Holds:
     def delay(self, account_id: int) -> timedelta | None:
         """How long work of the account has to wait; None when it may be tried."""
         hold = self._holds.get(account_id)
-        if hold is None or hold.until <= self._clock():
+        now = self._clock()
+        if hold is None or is_over(hold.until, now, longest=_LONGEST_HOLD):
             return None
-        return hold.until - self._clock() + self._jitter()
+        return hold.until - now + self._jitter()
 
     async def hold(self, mailbox: Mailbox, error: AccountError) -> timedelta:
         """Note that the account cannot be served; how long its work waits."""

@@ -16,18 +16,21 @@ from typing import Final
 
 import structlog
 
+import background
 from db import after_import
-from db.after_import import LEASE, Action, Ended, State
+from db.after_import import LEASE, LONGEST_WAIT, Action, Ended, State
 from db.engine import Database
 from db.errors import DatabaseUnavailable
+from db.leases import is_over
 from graph.errors import AccountError, GraphError, GraphUnavailable, trouble_before
 from graph.mailbox import Mailbox
 from groupcommit import GroupCommit
 from phrases import Phrase
 from processor.accounts import AFTER_IMPORT, AccountDirectory, Holds
-from processor.errors import Unprocessable, where_of
+from processor.errors import Unprocessable
 from processor.mailbox_actions import ActionRefused, ActionTaker
 from processor.metrics import ProcessorMetrics
+from processor.shares import CallShare
 
 _OF_ONE_MAILBOX: Final = 2
 """Actions at a time: Graph serves four calls of a mailbox at once, and imports need some."""
@@ -40,6 +43,8 @@ _ENOUGH_TIME: Final = timedelta(seconds=30)
 _BEFORE_THE_END: Final = timedelta(seconds=5)
 """Of the lease, an action that goes on is broken off."""
 _FINISH_SECONDS: Final = 2.0
+_ELSEWHERE: Final = timedelta(seconds=5)
+"""All calls of the mailbox are other processes': until it is likely one of them that takes the action."""
 _DISABLED_FOR: Final = timedelta(minutes=15)
 _FIRST_WAIT: Final = timedelta(seconds=30)
 _LONGEST_WAIT: Final = timedelta(hours=2)
@@ -68,6 +73,7 @@ class AfterImport:
         database: Database,
         taker: ActionTaker,
         directory: AccountDirectory,
+        calls: CallShare,
         *,
         clock: Callable[[], datetime],
         random: Random,
@@ -77,6 +83,7 @@ class AfterImport:
         self._database = database
         self._taker = taker
         self._directory = directory
+        self._calls = calls
         self._holds = Holds(database, clock=clock, random=random, metrics=metrics, role=AFTER_IMPORT)
         self._clock = clock
         self._random = random
@@ -92,8 +99,7 @@ class AfterImport:
 
     def start(self) -> None:
         """Begin to look for what is due."""
-        self._looking = asyncio.create_task(self._look_for_ever())
-        self._looking.add_done_callback(_tell_of_end)
+        self._looking = asyncio.create_task(background.restarted(self._look_for_ever, name="after_import"))
 
     def soon(self, account_id: int, message_id: str, kind: str | None, *, committed_after: datetime) -> None:
         """A message was committed with this to be done, at that time or later, and its delivery is settled.
@@ -112,8 +118,6 @@ class AfterImport:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait([self._looking])
-            if not self._looking.cancelled():
-                self._looking.result()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=_FINISH_SECONDS)
             for task in late:
@@ -135,7 +139,7 @@ class AfterImport:
 
     async def _look(self) -> int:
         now = self._clock()
-        if self._next_load is None or now >= self._next_load:
+        if self._next_load is None or is_over(self._next_load, now, longest=_HOLDS_LOADED_EVERY):
             await self._holds.load()
             self._next_load = now + _HOLDS_LOADED_EVERY
         if self._waiting >= _MOST_CLAIMED:
@@ -175,7 +179,7 @@ class AfterImport:
                 self._lanes.pop(account_id, None)
 
     async def _do(self, action: Action, *, look_first: bool) -> None:
-        if action.due - self._clock() < _ENOUGH_TIME:
+        if is_over(action.due - _ENOUGH_TIME, self._clock(), longest=LEASE):
             return  # it waited here for too long, and is soon taken by whoever finds it due
         try:
             ended = await self._tried(action, look_first=look_first)
@@ -194,6 +198,8 @@ class AfterImport:
         wait = self._holds.delay(action.account_id)
         if wait is not None:
             return self._waits(action, wait)
+        if self._calls.of(mailbox.counted_as) == 0:
+            return self._waits(action, _ELSEWHERE)
         settings = self._directory.settings(action.account_id)
         facts = {"account": mailbox.account_name, "action": action.kind, "message": action.graph_id}
         try:
@@ -205,6 +211,8 @@ class AfterImport:
             await self._holds.release(mailbox)
         except AccountError as exc:
             return self._waits(action, await self._holds.hold(mailbox, exc))
+        except DatabaseUnavailable:
+            raise
         except Exception as exc:  # noqa: BLE001  # one message nobody foresaw must not stop the others; it is told
             return self._failed(action, exc, facts)
         self._count(action, state.value)
@@ -214,7 +222,7 @@ class AfterImport:
     @asynccontextmanager
     async def _within_lease(self, action: Action, mailbox: Mailbox) -> AsyncIterator[None]:
         """End what takes too long: somebody else would begin with it."""
-        seconds = (action.due - self._clock() - _BEFORE_THE_END).total_seconds()
+        seconds = (min(action.due - self._clock(), LEASE) - _BEFORE_THE_END).total_seconds()
         try:
             async with asyncio.timeout(seconds):
                 yield
@@ -257,7 +265,9 @@ class AfterImport:
         self._count(action, "retried")
         wait = min(_FIRST_WAIT * 2 ** (attempts - 1), _LONGEST_WAIT) * self._random.uniform(0.8, 1.2)
         asked = timedelta(seconds=getattr(exc, "retry_after", None) or 0)
-        return Ended(action, State.PENDING, attempts, due=self._clock() + max(wait, asked), detail=detail)
+        return Ended(
+            action, State.PENDING, attempts, due=self._clock() + min(max(wait, asked), LONGEST_WAIT), detail=detail
+        )
 
     def _count(self, action: Action, outcome: str) -> None:
         self._metrics.after_import.labels(action.kind, outcome).inc()
@@ -267,11 +277,5 @@ class AfterImport:
         return [None] * len(ended)
 
 
-def _tell_of_end(looking: "asyncio.Task[None]") -> None:
-    failure = None if looking.cancelled() else looking.exception()
-    if isinstance(failure, Exception):
-        _tell(failure)
-
-
 def _tell(exc: Exception, **facts: str) -> None:
-    log.error("after_import_failed", error_type=type(exc).__name__, where=where_of(exc), **facts)
+    log.error("after_import_failed", error_type=type(exc).__name__, where=background.places_of(exc), **facts)

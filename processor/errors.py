@@ -1,7 +1,5 @@
 """What the processor itself finds wrong with a delivery; trouble at Graph and in the database has types of its own."""
 
-import traceback
-
 from graph.errors import AccountError
 from phrases import Phrase
 
@@ -24,8 +22,3 @@ class AccountUnusable(AccountError):
 
 class FiltersInvalid(AccountError):
     """The filters of the account make no sense; its mail waits until an administrator mends them."""
-
-
-def where_of(error: Exception) -> list[str]:
-    """Where an error nobody foresaw was raised, for the log. Not its text: that may quote the mail it choked on."""
-    return [f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_tb(error.__traceback__)]

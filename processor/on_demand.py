@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+import background
 from bus.notification import Notification, Source
 from db.errors import DatabaseUnavailable
 from db.messages import MessageStore
@@ -21,7 +22,7 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from hostfaults import HostFault
 from phrases import Phrase
-from processor.errors import MessageChanged, Unprocessable, where_of
+from processor.errors import MessageChanged, Unprocessable
 from processor.fate import FORESEEN
 from processor.filters import MailFilter
 from processor.importer import Importer, Outcome, Progress, Result, message_id_of
@@ -338,6 +339,6 @@ def _told_of(exc: Exception, mailbox: Mailbox, message_id: str) -> Phrase:
         account=mailbox.account_name,
         message=message_id,
         error_type=type(exc).__name__,
-        where=where_of(exc),
+        where=background.places_of(exc),
     )
     return Phrase("An error in mail-importer itself; its log has the place (message_not_imported).")

@@ -1,30 +1,87 @@
-"""No mailbox gets in the way of the others, within a process and between processes.
+"""Limits the deliveries of one mailbox in flight, within a process and between processes.
 
-Graph serves four calls of a mailbox at once, whatever waits. A process therefore works on no more deliveries of one
-mailbox than keep those four busy, and on none of a mailbox that other processes serve with all four. What it cannot use
-it hands back at once, uncounted, to come again about when there will be room for it.
+Graph serves four calls of a mailbox at once, whatever waits. The processes share these four; each works on no more
+deliveries of a mailbox than keep its own share busy, and on none of a mailbox that is wholly the others'. What it
+cannot use it hands back at once, uncounted, to come again about when there will be room for it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-MailboxKey = tuple[str, str]
+from db.leases import is_over
+from db.processes import KnownProcess
+from graph.slots import MOST_AT_ONCE, SlotKey, share_of
 
 _FIRST_GUESS_SECONDS: Final = 0.02
 _WEIGHT: Final = 0.2
 _SHORTEST: Final = timedelta(seconds=0.2)
-_ELSEWHERE: Final = timedelta(seconds=1)
 _LONGEST: Final = timedelta(seconds=60)
+_FORGET_FROM: Final = 1_000
+
+PROCESSOR: Final = "processor"
+"""The role, in `tblProcess`, of the processes that share the calls."""
 
 
-class Reservations(Protocol):
-    """Who gives out calls at once: `db.mailbox_calls.MailboxCalls`."""
+class AliveProcesses(Protocol):
+    """The processes that are alive: `db.heartbeat.Heartbeat`."""
 
-    async def reserve(self, expected: Mapping[MailboxKey, int]) -> set[MailboxKey]:
-        """Get room for so many calls to come; the mailboxes for which there is none now."""
+    def alive(self) -> tuple[KnownProcess, ...]:
+        """The same object until one comes or goes.
+
+        Raises:
+            DatabaseUnavailable: this process may count as dead.
+        """
         ...
+
+
+class CallShare(Protocol):
+    """Calls of a mailbox at once that are this process's: `ProcessShare`."""
+
+    def of(self, key: SlotKey) -> int:
+        """So many now; 0: other processes have them all.
+
+        Raises:
+            DatabaseUnavailable: this process may count as dead to the others, and must begin no call.
+        """
+        ...
+
+    def check(self) -> None:
+        """As `of`, of no mailbox.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        ...
+
+
+class ProcessShare:
+    """The share that follows from which processors are alive, without a word between them."""
+
+    def __init__(self, processes: AliveProcesses, *, name: str) -> None:
+        """`name`: of this process."""
+        self._processes = processes
+        self._name = name
+        self._alive: tuple[KnownProcess, ...] = ()
+        self._processors: tuple[str, ...] = ()
+        self._known: dict[SlotKey, int] = {}
+
+    def check(self) -> None:
+        """See `CallShare.check`."""
+        alive = self._processes.alive()
+        if alive is not self._alive:
+            self._alive = alive
+            self._processors = tuple(each.process.name for each in alive if PROCESSOR in each.process.roles)
+            self._known.clear()
+
+    def of(self, key: SlotKey) -> int:
+        """See `CallShare.of`."""
+        self.check()
+        share = self._known.get(key)
+        if share is None:
+            share = self._known[key] = share_of(key, self._name, self._processors)
+        return share
 
 
 @dataclass(slots=True)
@@ -37,43 +94,47 @@ class _Share:
     """Between two deliveries done, while there were always some in work."""
     returns: datetime | None = None
     """When the last of those handed back comes again."""
-    elsewhere: bool = False
 
     def is_of_use(self, now: datetime) -> bool:
-        return bool(self.in_work) or (self.returns is not None and self.returns > now)
+        return bool(self.in_work) or (self.returns is not None and not is_over(self.returns, now, longest=_LONGEST))
 
 
 class Shares:
     """Decides which deliveries are worked on now."""
 
-    def __init__(self, reservations: Reservations, *, most_of_one: int, clock: Callable[[], datetime]) -> None:
-        """`most_of_one`: deliveries of one mailbox in work at a time."""
-        self._reservations = reservations
+    def __init__(self, calls: CallShare, *, most_of_one: int, clock: Callable[[], datetime]) -> None:
+        """`most_of_one`: deliveries of one mailbox in work at a time, with all its calls; with fewer calls, fewer."""
+        self._calls = calls
         self._most_of_one = most_of_one
         self._clock = clock
-        self._shares: dict[MailboxKey, _Share] = {}
+        self._shares: dict[SlotKey, _Share] = {}
+        self._forget_at = _FORGET_FROM
 
-    async def reserve(self, expected: Mapping[MailboxKey, int]) -> None:
-        """Ask for room for the deliveries that came just now.
+    def check(self) -> None:
+        """Return if deliveries may be worked on at all.
 
         Raises:
-            DatabaseUnavailable
+            DatabaseUnavailable: this process may count as dead to the others; it takes no deliveries then.
         """
-        now = self._clock()
-        self._shares = {key: share for key, share in self._shares.items() if key in expected or share.is_of_use(now)}
-        elsewhere = await self._reservations.reserve(expected)
-        for key in expected:
-            self._shares.setdefault(key, _Share()).elsewhere = key in elsewhere
+        self._calls.check()
 
-    def begin(self, key: MailboxKey) -> timedelta | None:
-        """Count a delivery in; or how long it should stay away, when there is no room for it."""
-        share = self._shares.setdefault(key, _Share())
-        if share.in_work >= self._most_of_one or (share.elsewhere and not share.in_work):
+    def begin(self, key: SlotKey) -> timedelta | None:
+        """Count a delivery in; or how long it should stay away, when there is no room for it.
+
+        Raises:
+            DatabaseUnavailable: see `check`.
+        """
+        calls = self._calls.of(key)
+        share = self._shares.get(key)
+        if share is None:
+            self._forget()
+            share = self._shares[key] = _Share()
+        if calls == 0 or share.in_work >= max(calls, self._most_of_one * calls // MOST_AT_ONCE):
             return self._away(share)
         share.in_work += 1
         return None
 
-    def end(self, key: MailboxKey) -> None:
+    def end(self, key: SlotKey) -> None:
         """Count a delivery out that `begin` counted in."""
         share, now = self._shares[key], self._clock()
         if share.ended is not None:
@@ -85,7 +146,14 @@ class Shares:
     def _away(self, share: _Share) -> timedelta:
         """A little before all that came earlier is done: too early costs a hand-back more, too late costs time."""
         now = self._clock()
-        first = now + (_ELSEWHERE if share.elsewhere else _SHORTEST)
-        after_the_last = (share.returns or now) + timedelta(seconds=0.8 * share.seconds)
-        share.returns = min(max(first, after_the_last), now + _LONGEST)
+        last = now if share.returns is None else min(share.returns, now + _LONGEST)
+        share.returns = min(max(now + _SHORTEST, last + timedelta(seconds=0.8 * share.seconds)), now + _LONGEST)
         return share.returns - now
+
+    def _forget(self) -> None:
+        """Forget the mailboxes that nothing is known of any more, now and then."""
+        if len(self._shares) < self._forget_at:
+            return
+        now = self._clock()
+        self._shares = {key: share for key, share in self._shares.items() if share.is_of_use(now)}
+        self._forget_at = max(_FORGET_FROM, 2 * len(self._shares))

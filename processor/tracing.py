@@ -17,11 +17,13 @@ from typing import Final
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+import background
 from bus.notification import Notification
 from bus.queue import Delivery
 from db import trace
 from db.engine import Database
 from db.errors import DatabaseUnavailable
+from db.leases import age
 from db.trace import TraceRow
 from processor.importer import Progress
 from processor.metrics import ProcessorMetrics
@@ -163,18 +165,16 @@ class TraceLog:
 
     def start(self) -> None:
         """Begin to write what is taken."""
-        self._writing = asyncio.create_task(self._run())
+        self._writing = asyncio.create_task(background.restarted(self._run, name="trace"))
 
     async def close(self) -> None:
         """Write what is left, if the database takes it within two seconds: the process is to end."""
         self._closing.set()
         self._enough.set()
         if self._writing is not None:
-            done, _ = await asyncio.wait([self._writing], timeout=_LAST_WRITE_SECONDS)
+            await asyncio.wait([self._writing], timeout=_LAST_WRITE_SECONDS)
             self._writing.cancel()
             await asyncio.wait([self._writing])
-            for task in done:
-                task.result()
         self._lose(len(self._rows), "the database was away when the process ended")
 
     async def _run(self) -> None:
@@ -220,7 +220,7 @@ class TraceLog:
     def _was_told(self, key: tuple[str, str], now: datetime) -> bool:
         """Whether a row of it was written within the hour; if not, one is written now."""
         told = self._repeats.pop(key, None)
-        repeated = told is not None and now - told < _REPEATS_APART
+        repeated = told is not None and age(told, now) < _REPEATS_APART
         # Put in anew, so that those come first of which nothing was heard for long.
         self._repeats[key] = told if repeated and told is not None else now
         if len(self._repeats) > _MOST_REMEMBERED:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,11 +11,13 @@ from typing import Any, Final
 import structlog
 from structlog.contextvars import bound_contextvars
 
+import background
 import hostfaults
 from bus.errors import LockLost, QueueUnavailable
 from bus.notification import Notification, Source, UnreadableNotification
 from bus.queue import Delivery, NotificationConsumer
 from db.errors import DatabaseUnavailable
+from db.leases import is_over
 from db.messages import MessageKey, MessageStore
 from graph.errors import AccountError
 from graph.mailbox import Mailbox
@@ -24,7 +25,7 @@ from hostfaults import HostFault, host_fault_of
 from phrases import Phrase
 from processor.accounts import AccountDirectory, Holds
 from processor.after_import import AfterImport
-from processor.errors import Unprocessable, where_of
+from processor.errors import Unprocessable
 from processor.fate import (
     FORESEEN,
     MOST_ATTEMPTS,
@@ -38,7 +39,7 @@ from processor.fate import (
 from processor.importer import Importer, Outcome, Result, message_id_of
 from processor.lifecycle import LifecycleDesk, LifecycleEvent, lifecycle_event_of
 from processor.metrics import ProcessorMetrics
-from processor.shares import Reservations, Shares
+from processor.shares import CallShare, Shares
 from processor.silence import SilenceWatch
 from processor.tracing import Attempt, TraceLog
 from threads import DaemonThreads
@@ -88,7 +89,7 @@ class _Held:
         self._half_life = (delivery.locked_until - taken) / 2
 
     def needs_renewal(self, now: datetime) -> bool:
-        return self.delivery.locked_until - now < self._half_life
+        return is_over(self.delivery.locked_until - self._half_life, now, longest=self._half_life)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ class Processor:
         holds: Holds,
         lifecycle: LifecycleDesk,
         silence: SilenceWatch,
-        calls: Reservations,
+        calls: CallShare,
         trace: TraceLog,
         after_import: AfterImport,
         *,
@@ -168,7 +169,7 @@ class Processor:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take and import deliveries until `stop` is set; then finish, or hand back, what is in hand."""
-        renewing = asyncio.create_task(self._keep_locks())
+        renewing = asyncio.create_task(background.restarted(self._keep_locks, name="lock_renewal"))
         self._trace.start()
         self._after_import.start()
         stopping = asyncio.create_task(stop.wait())
@@ -191,9 +192,10 @@ class Processor:
         while True:
             try:
                 await self._require_host()
-                if self._clock() >= next_load:
+                if is_over(next_load, self._clock(), longest=_HOLDS_SHARED_EVERY):
                     await self._holds.load()
                     next_load = self._clock() + _HOLDS_SHARED_EVERY
+                self._shares.check()
                 await self._take_some()
                 if self._pause_seconds:
                     self._pause_seconds = 0.0
@@ -236,7 +238,7 @@ class Processor:
             if isinstance(order, _Order) and (order.key not in orders or order.notification.source is Source.GRAPH):
                 orders[order.key] = order.notification
             self._held.add(held)
-            held.task = asyncio.create_task(self._work_on(held, order, prepared))
+            held.task = background.start(self._work_on(held, order, prepared), name="delivery")
         self._metrics.in_hand.set(len(self._held))
         await self._prepare(orders, prepared)
 
@@ -263,7 +265,6 @@ class Processor:
             await self._directory.refresh({account_id for account_id, _ in orders})
             known = await self._store.known(orders)
             await self._silence.arrived(orders, known)
-            await self._shares.reserve(self._expected(orders, known))
             prepared.set_result(known)
         except asyncio.CancelledError:
             prepared.cancel()
@@ -273,16 +274,6 @@ class Processor:
             prepared.exception()  # seen
             if isinstance(exc, DatabaseUnavailable) or host_fault_of(exc) is not None:
                 raise
-
-    def _expected(self, orders: dict[MessageKey, Notification], known: set[MessageKey]) -> Counter[tuple[str, str]]:
-        """How many calls are to be made, by mailbox: of each, one message at a time is fetched by one call."""
-        expected: Counter[tuple[str, str]] = Counter()
-        for key in orders.keys() - known:
-            with contextlib.suppress(Unprocessable):  # told by the delivery itself
-                mailbox = self._directory.mailbox(key[0])
-                if self._holds.delay(mailbox.account_id) is None:
-                    expected[mailbox.counted_as] += 1
-        return expected
 
     # Working.
 
@@ -320,7 +311,7 @@ class Processor:
                 "delivery_not_settled",
                 delivery=held.delivery.message_id,
                 error=str(host_fault_of(exc) or type(exc).__name__),
-                where=where_of(exc),
+                where=background.places_of(exc),
             )
         finally:
             self._held.discard(held)
@@ -346,7 +337,11 @@ class Processor:
             if wait is not None:
                 await self._wait_with_account(held, wait)
                 return
-            wait = self._shares.begin(mailbox.counted_as)
+            try:
+                wait = self._shares.begin(mailbox.counted_as)
+            except DatabaseUnavailable:
+                await self._retry(held, _DATABASE_TROUBLE)
+                return
             if wait is not None:
                 await self._defer(held, wait)
                 return
@@ -541,7 +536,7 @@ def _log_trouble(event: str, exc: Exception | None, **facts: object) -> None:
     elif isinstance(exc, FORESEEN):
         log.warning(event, error=str(exc), **facts)
     else:
-        log.error("delivery_failed", error_type=type(exc).__name__, where=where_of(exc))
+        log.error("delivery_failed", error_type=type(exc).__name__, where=background.places_of(exc))
         log.warning(event, **facts)
 
 

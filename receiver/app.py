@@ -16,7 +16,6 @@ from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from bus.errors import QueueUnavailable
 from bus.queue import NotificationSender
@@ -25,8 +24,10 @@ from receiver import handshake
 from receiver.body import BodyLimits, BodyReader, Refused
 from receiver.intake import Intake, IntakeLimits
 from receiver.metrics import ReceiverMetrics
-from receiver.notifications import NotACollection, Sorted, read_collection, sort_out
+from receiver.notifications import NotACollection, Sorted, sort_out
 from receiver.reports import Reports
+from receiver.server import GENUINE
+from receiver.throttled_log import ThrottledLog
 
 _DELIVERIES: Final = frozenset({"/notifications", "/lifecycle"})
 _RETRY_AFTER_SECONDS: Final = 10
@@ -43,23 +44,24 @@ class Receiver:
         account_of: Callable[[object], int | None],
         clock: Callable[[], datetime],
         metrics: ReceiverMetrics,
+        throttled: ThrottledLog,
         intake_limits: IntakeLimits | None = None,
         body_limits: BodyLimits | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
+        is_useless: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`account_of`: the account a `clientState` proves, None when it proves nothing."""
+        """`account_of`: the account a `clientState` proves, None when it proves nothing.
+
+        `is_useless`: true while another role of this process can do nothing, for `/health/ready`.
+        """
         self._queue = queue
         self._account_of = account_of
+        self._is_useless = is_useless
         self._clock = clock
         self._metrics = metrics
         self._intake = Intake(queue, intake_limits or IntakeLimits(), metrics)
         self._bodies = BodyReader(body_limits or BodyLimits())
-        self._reports = Reports(metrics, monotonic=monotonic)
-        self._pages = {
-            "/health/live": self._live,
-            "/health/ready": self._ready,
-            "/metrics": self._show_metrics,
-        }
+        self._reports = Reports(metrics, throttled)
+        self._pages = {"/health/live": self._live, "/health/ready": self._ready}
         self._counters: dict[tuple[str, int], Callable[[], None]] = {}
         self._stopping = False
         # Unique without asking the system for randomness at every request.
@@ -111,6 +113,7 @@ class Receiver:
         try:
             found = await self._sort_out(request, correlation)
             if found.genuine:
+                request[GENUINE] = True
                 await self._intake.take(found.genuine)
         except Refused as exc:
             self._reports.refused(exc.status, str(exc), request.remote)
@@ -136,13 +139,13 @@ class Receiver:
     async def _sort_out(self, request: web.BaseRequest, correlation: str) -> Sorted:
         try:
             # What the sender calls its content is no reason to lose it: the body itself decides.
-            items = read_collection(await self._bodies.read(request))
+            body = await self._bodies.read(request)
+            return await sort_out(body, account_of=self._account_of, received=self._clock(), correlation=correlation)
         except NotACollection as exc:
             if request.headers.get("Content-Encoding", "identity").lower() == "identity":
                 raise Refused(400, str(exc)) from exc
             text = "The body is compressed; send it without Content-Encoding."
             raise Refused(415, text, {"Accept-Encoding": "identity"}) from exc
-        return sort_out(items, account_of=self._account_of, received=self._clock(), correlation=correlation)
 
     async def _live(self) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -154,8 +157,12 @@ class Receiver:
             async with asyncio.timeout(_READY_SECONDS):
                 await self._queue.check()
         except (QueueUnavailable, TimeoutError) as exc:
-            return web.json_response({"status": "unavailable", "queue": str(exc) or "no answer"}, status=503)
-        return web.json_response({"status": "ok", "queue": "ok"})
-
-    async def _show_metrics(self) -> web.Response:
-        return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+            # The reason may name a file, a host or a certificate: it is for the log. This page is public.
+            self._reports.not_ready(str(exc) or "no answer")
+            return web.json_response({"status": "unavailable"}, status=503)
+        if self._is_useless():
+            self._reports.not_ready(
+                "Another role of this process can do nothing; its own lines in the log have the reason."
+            )
+            return web.json_response({"status": "unavailable"}, status=503)
+        return web.json_response({"status": "ok"})

@@ -10,8 +10,7 @@ from aiohttp import web
 from bus.errors import QueueUnavailable
 from phrases import Phrase
 
-LARGEST_BODY: Final = 4 * 1024 * 1024
-_LARGE_BODY: Final = 256 * 1024
+_MIB: Final = 1024 * 1024
 
 
 class Refused(Exception):
@@ -25,14 +24,20 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """Seconds until a body must be complete; bodies over 256 KiB in memory at a time."""
+    """The bounds on bodies."""
 
+    body_bytes: int = _MIB
+    """The largest body."""
     body_seconds: float = 10.0
+    """Until a body must be complete."""
+    large_bytes: int = 64 * 1024
+    """A larger one is large."""
     large_bodies: int = 8
+    """Large ones being read at a time."""
 
 
 class BodyReader:
-    """Reads bodies of at most 4 MiB, few large ones at a time."""
+    """Reads bodies, few large ones at a time."""
 
     def __init__(self, limits: BodyLimits) -> None:
         self._limits = limits
@@ -45,9 +50,9 @@ class BodyReader:
             Refused: too large (413), too slow (408), broken (400).
             QueueUnavailable: too many large bodies at a time.
         """
-        if (request.content_length or 0) > LARGEST_BODY:
-            raise _too_large()
-        if request.content.is_eof() and request.content.total_bytes <= _LARGE_BODY:
+        if (request.content_length or 0) > self._limits.body_bytes:
+            raise self._too_large()
+        if request.content.is_eof() and request.content.total_bytes <= self._limits.large_bytes:
             return request.content.read_nowait()  # came whole with its headers, as nearly all do
         try:
             async with asyncio.timeout(self._limits.body_seconds):
@@ -58,25 +63,23 @@ class BodyReader:
             raise Refused(400, "The body ends too early, or its chunks are broken.") from exc
 
     async def _read_within_limits(self, request: web.BaseRequest) -> bytes:
-        if (request.content_length or 0) <= _LARGE_BODY:
-            start = await _read_up_to(request, _LARGE_BODY)
-            if len(start) <= _LARGE_BODY:
+        start = b""
+        if (request.content_length or 0) <= self._limits.large_bytes:
+            start = await _read_up_to(request, self._limits.large_bytes)
+            if len(start) <= self._limits.large_bytes:
                 return start
-        else:
-            start = b""
         if self._large_bodies.locked():
             raise QueueUnavailable(
                 Phrase("{large_bodies} large bodies are being read already.", large_bodies=self._limits.large_bodies)
             )
         async with self._large_bodies:
-            body = start + await _read_up_to(request, LARGEST_BODY - len(start))
-        if len(body) > LARGEST_BODY:
-            raise _too_large()
+            body = start + await _read_up_to(request, self._limits.body_bytes - len(start))
+        if len(body) > self._limits.body_bytes:
+            raise self._too_large()
         return body
 
-
-def _too_large() -> Refused:
-    return Refused(413, f"The body is larger than {LARGEST_BODY} bytes.")
+    def _too_large(self) -> Refused:
+        return Refused(413, f"The body is larger than {self._limits.body_bytes} bytes.")
 
 
 async def _read_up_to(request: web.BaseRequest, most: int) -> bytes:

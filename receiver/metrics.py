@@ -23,6 +23,11 @@ class ReceiverMetrics:
         self.genuine = notifications.labels("genuine")
         self.forged = notifications.labels("forged")
         self.malformed = notifications.labels("malformed")
+        self.dropped = Counter(
+            "mail_importer_receiver_deliveries_dropped",
+            "Deliveries whose first hundred items were all forged: the others were neither read nor counted.",
+            registry=registry,
+        )
         self.answers = Counter(
             "mail_importer_receiver_answers", "Answers by status code.", ["path", "code"], registry=registry
         )
@@ -38,5 +43,15 @@ class ReceiverMetrics:
         self.connections_refused = Counter(
             "mail_importer_receiver_connections_refused",
             "Connections closed at once because too many were open.",
+            registry=registry,
+        )
+        self.connections_dropped = Counter(
+            "mail_importer_receiver_connections_dropped",
+            "Idle connections closed early, to make room for new ones.",
+            registry=registry,
+        )
+        self.certificate_expires = Gauge(
+            "mail_importer_receiver_certificate_expires_timestamp_seconds",
+            "When the certificate that the receiver shows ends; 0: it shows none.",
             registry=registry,
         )

@@ -1,15 +1,18 @@
 """What the receiver tells of its deliveries: counted, and logged so that no stranger can fill the disk."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Final
 
 import structlog
 
 from receiver.metrics import ReceiverMetrics
 from receiver.notifications import Sorted
+from receiver.throttled_log import ThrottledLog
 
-_SELDOM_SECONDS: Final = 60.0
+_DROPPED: Final = (
+    "None of the first 100 items is genuine, and the others were not read. If Microsoft Graph sent it, the key was "
+    "changed: set client_state_secret_previous to the one before."
+)
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -19,17 +22,16 @@ class Reports:
 
     What is genuine is logged in one line for all requests whose items were written together: a line a request would
     cost a quarter of the receiver's time (bench/receiver.py). What anybody can send is logged at once and then once a
-    minute, with the number since.
+    minute (`ThrottledLog`).
     """
 
-    def __init__(self, metrics: ReceiverMetrics, *, monotonic: Callable[[], float]) -> None:
+    def __init__(self, metrics: ReceiverMetrics, throttled: ThrottledLog) -> None:
         self._metrics = metrics
-        self._monotonic = monotonic
+        self._throttled = throttled
         # Bound once: a logger that is looked up at every call costs as much as the rest of the line.
         self._log = log.bind()
         self._queued: list[str] = []
         self._queued_count = 0
-        self._seldom: dict[str, _Seldom] = {}
 
     def accepted(self, found: Sorted, correlation: str, remote: str | None) -> None:
         """A delivery was answered 202."""
@@ -41,19 +43,26 @@ class Reports:
             self._log.warning("notification_malformed", correlation=correlation, count=found.malformed)
         if found.forged:
             self._metrics.forged.inc(found.forged)
-            self._log_seldom("notification_forged", found.forged, correlation=correlation, remote=remote)
+            self._throttled.warning("notification_forged", found.forged, correlation=correlation, remote=remote)
+        if found.dropped:
+            self._metrics.dropped.inc()
+            self._throttled.warning("delivery_dropped", correlation=correlation, remote=remote, detail=_DROPPED)
 
     def refused(self, status: int, reason: str, remote: str | None) -> None:
         """A delivery was no notification collection, or broke a limit."""
-        self._log_seldom("delivery_refused", 1, status=status, error=reason, remote=remote)
+        self._throttled.warning("delivery_refused", status=status, error=reason, remote=remote)
 
     def postponed(self, correlation: str, reason: str) -> None:
         """Graph was asked to come again."""
-        self._log_seldom("delivery_postponed", 1, correlation=correlation, error=reason)
+        self._throttled.warning("delivery_postponed", correlation=correlation, error=reason)
 
     def validated(self, path: str) -> None:
         """A validation token was echoed."""
-        self._log_seldom("endpoint_validated", 1, path=path)
+        self._throttled.warning("endpoint_validated", path=path)
+
+    def not_ready(self, reason: str) -> None:
+        """The public health page said no more than that the receiver is not ready."""
+        self._throttled.warning("receiver_not_ready", error=reason)
 
     def _note_queued(self, correlation: str, count: int) -> None:
         if not self._queued:
@@ -65,22 +74,3 @@ class Reports:
         self._log.info("notification_queued", count=self._queued_count, correlations=self._queued)
         self._queued = []
         self._queued_count = 0
-
-    def _log_seldom(self, event: str, count: int, **facts: object) -> None:
-        due = self._seldom.setdefault(event, _Seldom()).add(count, self._monotonic())
-        if due:
-            self._log.warning(event, count=due, **facts)
-
-
-class _Seldom:
-    def __init__(self) -> None:
-        self._count = 0
-        self._logged_at = float("-inf")
-
-    def add(self, count: int, now: float) -> int:
-        """How many there are to tell of; 0 when it is too early."""
-        self._count += count
-        if now - self._logged_at < _SELDOM_SECONDS:
-            return 0
-        due, self._count, self._logged_at = self._count, 0, now
-        return due

@@ -1,36 +1,45 @@
-"""The listener: TLS, and limits on what a connection may cost before it has said anything useful."""
+"""The listener: connections within limits, encrypted or plain, and the requests on them."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from functools import partial
+from typing import Final, Protocol
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
+from receiver.connections import Connection, ConnectionLimits, Connections
 from receiver.metrics import ReceiverMetrics
+from receiver.throttled_log import ThrottledLog
 
 _HEADER_BYTES: Final = 8190
 _BACKLOG: Final = 1024
+_ACCEPTED_AT_ONCE: Final = 64
 _FINISH_SECONDS: Final = 2.0
+_SWEEPS_IN_SHORTEST_TIME: Final = 4
+_LONGEST_SWEEP_SECONDS: Final = 1.0
+
+GENUINE: Final = web.RequestKey("genuine", bool)
+"""The key of a request under which the handler notes that it delivered something genuine."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
-    """Connections open at a time, and seconds: for the TLS handshake, then for the headers of the first request; and
-    until a connection that was answered is closed unless the next request is complete."""
+class ServerTls(Protocol):
+    """The server's side of TLS: `receiver.tls.ServerCertificate`."""
 
-    connections: int = 1000
-    first_request_seconds: float = 10.0
-    keep_alive_seconds: float = 75.0
+    @property
+    def context(self) -> ssl.SSLContext:
+        """The one for connections from now on."""
 
 
 class Listener:
     """Serves one handler on one address.
 
-    aiohttp's low-level server, without its router and middleware: six fixed paths need neither, and at thousands of
+    aiohttp's low-level server, without its router and middleware: a few fixed paths need neither, and at thousands of
     requests a second they cost a tenth of it (bench/receiver.py).
+
+    A connection is accepted plain and encrypted afterwards (`loop.start_tls`): so its address is known before the
+    handshake, a handshake counts and ends like any other connection, and each has the certificate of its moment.
     """
 
     def __init__(
@@ -39,9 +48,10 @@ class Listener:
         *,
         host: str,
         port: int,
-        tls: ssl.SSLContext | None,
+        tls: ServerTls | None,
         limits: ConnectionLimits,
         metrics: ReceiverMetrics,
+        throttled: ThrottledLog,
     ) -> None:
         self._handler = handler
         self._host = host
@@ -49,10 +59,12 @@ class Listener:
         self._tls = tls
         self._limits = limits
         self._metrics = metrics
-        self._arriving: set[asyncio.BaseProtocol] = set()
-        self._silent: set[asyncio.BaseProtocol] = set()
+        self._throttled = throttled
         self._http: web.Server | None = None
         self._server: asyncio.Server | None = None
+        self._connections: Connections | None = None
+        self._sweep: asyncio.TimerHandle | None = None
+        self._handshakes: set[asyncio.Task[None]] = set()
 
     async def start(self) -> int:
         """Listen; the port (which the system chose when 0 was asked for).
@@ -60,24 +72,19 @@ class Listener:
         Raises:
             OSError: the address is taken or not ours.
         """
-        self._http = web.Server(
-            self._handle,
-            access_log=None,
-            keepalive_timeout=self._limits.keep_alive_seconds,
-            max_line_size=_HEADER_BYTES,
-            max_field_size=_HEADER_BYTES,
-            # Graph never compresses. Unpacked, a mebibyte of anyone's can be a gibibyte, and aiohttp unpacks all of it
-            # even after we have refused it.
-            auto_decompress=False,
+        loop = asyncio.get_running_loop()
+        self._http = web.Server(self._handle, request_factory=partial(_Request, loop=loop))
+        self._connections = Connections(self._limits, self._metrics, self._throttled, monotonic=loop.time)
+        self._server = await loop.create_server(
+            lambda: _Arrival(self._accept, self._enter, self._leave), self._host, self._port, backlog=_ACCEPTED_AT_ONCE
         )
-        self._server = await asyncio.get_running_loop().create_server(
-            self._connect,
-            self._host,
-            self._port,
-            ssl=self._tls,
-            ssl_handshake_timeout=self._limits.first_request_seconds if self._tls is not None else None,
-            backlog=_BACKLOG,
-        )
+        if os.name == "posix":
+            # asyncio takes one number for the kernel's queue and for how many it accepts before it reads any of them.
+            # Accepted by the thousand, they would push each other out before what they sent was looked at.
+            for listening in self._server.sockets:
+                with listening.dup() as same:
+                    same.listen(_BACKLOG)
+        self._close_idle()
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
@@ -85,67 +92,163 @@ class Listener:
         """Take no new connections, let the requests under way finish, close."""
         if self._server is not None:
             self._server.close()
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for handshake in self._handshakes:
+            handshake.cancel()
+        if self._connections is not None:
+            self._connections.close_idle(in_time=False)
         if self._http is not None:
             self._http.pre_shutdown()
             await self._http.shutdown(_FINISH_SECONDS)
 
-    def _connect(self) -> asyncio.BaseProtocol:
-        # aiohttp counts a connection only once it is made: after others that arrive in the same moment, and after its
-        # TLS handshake.
-        if self._http is None or len(self._http.connections) + len(self._arriving) >= self._limits.connections:
-            self._metrics.connections_refused.inc()
-            return _Refusal()
-        door = _Door(self._enter)
-        self._arriving.add(door)
-        # Nothing tells us that a handshake failed; it is over when its time is.
-        asyncio.get_running_loop().call_later(self._limits.first_request_seconds, self._arriving.discard, door)
-        return door
+    def _accept(self, arrival: "_Arrival", transport: asyncio.Transport) -> None:
+        assert self._connections is not None  # noqa: S101  # made before the socket listens
+        arrival.connection = self._connections.admit(
+            transport.get_extra_info("peername"), drop=transport.abort, close=transport.abort
+        )
+        if arrival.connection is None:
+            transport.abort()
+        elif self._tls is None:
+            arrival.ready(transport)
+        else:
+            transport.pause_reading()
+            handshake = asyncio.create_task(self._encrypt(arrival, transport, self._tls.context))
+            self._handshakes.add(handshake)
+            handshake.add_done_callback(self._handshakes.discard)
 
-    def _enter(self, door: "_Door", transport: asyncio.Transport) -> None:
-        self._arriving.discard(door)
-        if self._http is None:
-            transport.close()
-            return
-        protocol = self._http()
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
-        # aiohttp waits for ever for the headers of a first request.
-        self._silent.add(protocol)
-        asyncio.get_running_loop().call_later(self._limits.first_request_seconds, self._drop_if_silent, protocol)
+    async def _encrypt(self, arrival: "_Arrival", transport: asyncio.Transport, context: ssl.SSLContext) -> None:
+        encrypted: asyncio.Transport | None = None
+        try:
+            encrypted = await asyncio.get_running_loop().start_tls(
+                transport,
+                arrival,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=self._limits.first_request_seconds,
+                ssl_shutdown_timeout=self._limits.first_request_seconds,
+            )
+        except OSError:  # no TLS, none that is accepted, too slow, or gone
+            pass
+        finally:
+            # None also after a connection that was lost without an error, of which start_tls makes nothing.
+            if encrypted is None:
+                transport.abort()
+                self._leave(arrival)
+        if encrypted is not None:
+            arrival.ready(encrypted)
 
-    def _drop_if_silent(self, protocol: web.RequestHandler) -> None:
-        if protocol in self._silent:
-            self._silent.discard(protocol)
-            protocol.force_close()
+    def _enter(self, arrival: "_Arrival", transport: asyncio.Transport, data: bytes) -> None:
+        assert self._http is not None  # noqa: S101  # made before the socket listens
+        assert arrival.connection is not None  # noqa: S101  # admitted, or nothing is read from it
+        handler = _Handler(self._http, arrival.connection, self._limits.proven_keep_alive_seconds, self._leave)
+        arrival.connection.close = handler.force_close
+        transport.set_protocol(handler)
+        handler.connection_made(transport)
+        handler.data_received(data)
+
+    def _leave(self, leaving: "_Arrival | _Handler") -> None:
+        if self._connections is not None and leaving.connection is not None:
+            self._connections.remove(leaving.connection)
+
+    def _close_idle(self) -> None:
+        seconds = min(_LONGEST_SWEEP_SECONDS, self._limits.shortest_seconds / _SWEEPS_IN_SHORTEST_TIME)
+        self._sweep = asyncio.get_running_loop().call_later(seconds, self._close_idle)
+        if self._connections is not None:
+            self._connections.close_idle()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        self._silent.discard(request.protocol)
-        return await self._handler(request)
+        connections, protocol = self._connections, request.protocol
+        assert connections is not None  # noqa: S101  # made before the socket listens
+        assert isinstance(protocol, _Handler)  # noqa: S101  # there are no others
+        connections.begin(protocol.connection, request)
+        try:
+            return await self._handler(request)
+        finally:
+            connections.end(protocol.connection, genuine=GENUINE in request)
 
 
-class _Door(asyncio.Protocol):
-    """Stands for a connection until it is made."""
+class _Arrival(asyncio.Protocol):
+    """A connection that has sent nothing yet.
 
-    def __init__(self, enter: "Callable[[_Door, asyncio.Transport], None]") -> None:
+    aiohttp's handler, with its parser and its task, is made at the first byte: connections that only stand there are
+    cheap to take, and to drop.
+    """
+
+    def __init__(
+        self,
+        accept: Callable[["_Arrival", asyncio.Transport], None],
+        enter: Callable[["_Arrival", asyncio.Transport, bytes], None],
+        leave: Callable[["_Arrival"], None],
+    ) -> None:
+        self._accept = accept
         self._enter = enter
+        self._leave = leave
+        self._transport: asyncio.Transport | None = None
+        self._early = bytearray()
+        self._lost = False
+        self.connection: Connection | None = None
+        """None: not admitted."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  # a stream's, by what create_server promises
-        self._enter(self, transport)
+        self._accept(self, transport)
+
+    def ready(self, transport: asyncio.Transport) -> None:
+        """From now on what comes is the client's HTTP; what came since the end of the handshake is, too."""
+        if self._lost:
+            return
+        self._transport = transport
+        if self.connection is not None:
+            self.connection.close = transport.close
+        if self._early:
+            self._enter(self, transport, bytes(self._early))
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport is None:
+            self._early += data
+        else:
+            self._enter(self, self._transport, data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:  # noqa: ARG002  # the signature is asyncio's
+        self._lost = True
+        self._leave(self)
 
 
-class _Refusal(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
+class _Handler(web.RequestHandler):
+    """aiohttp's side of a connection, which tells when it ends."""
+
+    __slots__ = ("_leave", "connection")
+
+    def __init__(
+        self,
+        http: web.Server,
+        connection: Connection,
+        keep_alive_seconds: float,
+        leave: Callable[["_Handler"], None],
+    ) -> None:
+        super().__init__(
+            http,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # aiohttp's own runner passes None, too
+            keepalive_timeout=keep_alive_seconds,
+            max_line_size=_HEADER_BYTES,
+            max_field_size=_HEADER_BYTES,
+            # Graph never compresses. Unpacked, a mebibyte of anyone's can be a gibibyte, and aiohttp unpacks all of it
+            # even after we have refused it.
+            auto_decompress=False,
+        )
+        self.connection = connection
+        self._leave = leave
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self._leave(self)
 
 
-def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """TLS 1.2 or newer: Graph needs 1.2, an endpoint with 1.3 alone failed its validation (graph.md, section 3).
+class _Request(web.BaseRequest):
+    """A request whose answers do not name the versions of Python and aiohttp, as aiohttp's `Server` header does."""
 
-    Raises:
-        OSError, ssl.SSLError: a file cannot be read, or the two do not belong together.
-    """
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
-    return context
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        # The hook of aiohttp's signal on_response_prepare; that one is not sent for answers to what is no HTTP.
+        response.headers.pop(hdrs.SERVER, None)

@@ -9,13 +9,14 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from simulator.tls import trusting
 
 _LIFETIME = timedelta(days=30)
 _EARLIER = timedelta(days=1)
+_LEAST_LEFT = timedelta(days=1)
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -36,19 +37,21 @@ class IssuedCertificate:
 class Authority:
     """Signs server certificates for loopback names; its own is in `ca_file`.
 
+    It is kept in the directory: clients that trust it still do after a restart. A day before its end, or when its files
+    are damaged, a new one takes its place.
+
     `now` is the machine's time, not the simulated one: TLS libraries judge certificates by the machine's clock.
     """
 
     def __init__(self, directory: Path, now: datetime) -> None:
         self._directory = directory
         self._now = now
-        self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name(
             [x509.NameAttribute(NameOID.COMMON_NAME, "mail-importer simulator throw-away authority")]
         )
-        self._certificate = self._sign_authority()
         self.ca_file = directory / "ca.pem"
-        self.ca_file.write_bytes(self._certificate.public_bytes(Encoding.PEM))
+        self._key_file = directory / "ca.key"
+        self._key = self._kept_key() or self._make()
 
     def issue(self, label: str, names: tuple[str, ...] = LOOPBACK_NAMES) -> IssuedCertificate:
         """Make a server certificate for `names` (DNS names and IP addresses), in `LABEL.pem` and `LABEL.key`."""
@@ -66,15 +69,32 @@ class Authority:
         )
         issued = IssuedCertificate(self._directory / f"{label}.pem", self._directory / f"{label}.key")
         issued.certificate_file.write_bytes(certificate.public_bytes(Encoding.PEM))
-        issued.key_file.touch(mode=0o600)
-        issued.key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        _write_key(issued.key_file, key)
         return issued
 
     def client_context(self) -> ssl.SSLContext:
         """Return a TLS context for a client that trusts this authority beside the machine's own."""
         return trusting(self.ca_file)
 
-    def _sign_authority(self) -> x509.Certificate:
+    def _kept_key(self) -> ec.EllipticCurvePrivateKey | None:
+        """The key of an earlier start, if its certificate is there and good for some time; else None."""
+        try:
+            key = load_pem_private_key(self._key_file.read_bytes(), None)
+            certificate = x509.load_pem_x509_certificate(self.ca_file.read_bytes())
+        except (OSError, ValueError):
+            return None
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
+            return None
+        return key if certificate.not_valid_after_utc >= self._now + _LEAST_LEFT else None
+
+    def _make(self) -> ec.EllipticCurvePrivateKey:
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._sign_authority(key)
+        _write_key(self._key_file, key)
+        self.ca_file.write_bytes(certificate.public_bytes(Encoding.PEM))
+        return key
+
+    def _sign_authority(self, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
         usage = x509.KeyUsage(
             digital_signature=True,
             key_cert_sign=True,
@@ -87,11 +107,11 @@ class Authority:
             decipher_only=False,
         )
         return (
-            self._builder(self._name, self._key.public_key())
+            self._builder(self._name, key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(usage, critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
-            .sign(self._key, hashes.SHA256())
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .sign(key, hashes.SHA256())
         )
 
     def _builder(self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
@@ -104,6 +124,11 @@ class Authority:
             .not_valid_before(self._now - _EARLIER)
             .not_valid_after(self._now + _LIFETIME)
         )
+
+
+def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
+    path.touch(mode=0o600)
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
 def _general_name(name: str) -> x509.GeneralName:

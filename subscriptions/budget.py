@@ -70,13 +70,14 @@ class SharedBudget:
     async def _take(self, name: str, most: int, chunk: int) -> None:
         async with self._locks.setdefault(name, asyncio.Lock()):
             while True:
-                seconds = self._clock().timestamp()
-                slot = int(seconds // _SLOT_SECONDS)
+                now = self._clock()
+                seconds = now.timestamp()
+                slot, last = budget.slots(now, _SLOT_SECONDS)
                 stock = self._stocks.get(name)
                 if stock is None or stock.slot != slot or not stock.left:
                     granted = await self._database.write(
-                        lambda connection, slot=slot: budget.reserve(  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
-                            connection, name, slot=slot, wanted=chunk, most=most
+                        lambda connection, slot=slot, last=last: budget.reserve(  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+                            connection, name, slot=slot, last=last, wanted=chunk, most=most
                         )
                     )
                     stock = self._stocks[name] = _Stock(slot, granted)

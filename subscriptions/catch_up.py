@@ -46,6 +46,8 @@ _TOLD_FOR: Final = timedelta(days=1)
 _REMEMBERED_FOR: Final = timedelta(days=90)
 _TURN: Final = timedelta(seconds=30)
 _SOON: Final = timedelta(seconds=10)
+_STRETCHED: Final = 1.1
+"""So much longer a pause may become by chance."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -97,6 +99,11 @@ class CatchUp:
         self._random = random
         self._metrics = metrics
 
+    @property
+    def longest_wait(self) -> timedelta:
+        """See `Duty.longest_wait`: the pause between two sweeps, stretched by chance."""
+        return _STRETCHED * (self._rules.pause() or timedelta())
+
     def end(self, connection: Connection, account: Account) -> None:
         """Take back what is told of missed notifications once its time is over."""
         accounts.clear_expired_condition(connection, account.account_id, NOTIFICATIONS_ROLE, now=self._clock())
@@ -138,7 +145,7 @@ class CatchUp:
         kind = "full" if progress.full_pass else "new"
         self._metrics.sweeps.labels(kind).inc()
         pause = self._rules.pause()
-        due = NEVER if pause is None else now + pause * self._random.uniform(0.9, 1.1)
+        due = NEVER if pause is None else now + pause * self._random.uniform(0.9, _STRETCHED)
         if progress.overdue:
             due = min(due, now + _JUDGED_AFTER * self._random.uniform(1.1, 1.3))
         return due

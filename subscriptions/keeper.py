@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from db import accounts, subscriptions
 from db.engine import Database
-from db.schedule import FOLDERS, SUBSCRIPTIONS, Schedule, Turn
+from db.schedule import FOLDERS, LONGEST_WAIT, SUBSCRIPTIONS, Schedule, Turn
 from db.subscriptions import HeldSubscription, Orders
 from graph.client_state import ClientStateKeys
 from graph.errors import (
@@ -95,6 +95,11 @@ class Keeper:
         facts = (addresses, keys.fingerprint(), sweeps.interval, sweeps.webhooks)
         self.served_with = hashlib.sha256(repr(facts).encode()).hexdigest()
         """The settings of this manager that accounts are served with, in short."""
+
+    @property
+    def longest_wait(self) -> timedelta:
+        """See `Duty.longest_wait`: no subscription lives longer."""
+        return LONGEST_WAIT
 
     def end(self, connection: Connection, account: accounts.Account) -> None:
         """Remember the settings acted on, so that a change of them shows."""

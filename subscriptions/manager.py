@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from db import accounts, history
 from db.engine import Database
 from db.errors import DatabaseUnavailable
+from db.leases import is_over
 from hostfaults import HostFault, host_fault_of
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.rota import Duty, Rota, RotaLimits
@@ -129,7 +130,7 @@ class SubscriptionManager:
     async def _compare(self) -> None:
         """Give a turn to accounts that other programs added or changed."""
         now = self._clock()
-        if now < self._next_comparison:
+        if not is_over(self._next_comparison, now, longest=_COMPARE_EVERY):
             return
         self._next_comparison = now + _COMPARE_EVERY
         changed = await self._database.read(
@@ -156,6 +157,7 @@ class _Recurring:
         self._chore = chore
         self._clock = clock
         self._due = due
+        self._pause = timedelta()
         self._task: asyncio.Task[None] | None = None
 
     async def look(self) -> None:
@@ -163,7 +165,7 @@ class _Recurring:
         if self._task is not None and self._task.done():
             task, self._task = self._task, None
             task.result()
-        if self._task is None and self._clock() >= self._due:
+        if self._task is None and is_over(self._due, self._clock(), longest=self._pause):
             self._task = asyncio.create_task(self._work())
 
     async def finish(self) -> None:
@@ -174,11 +176,11 @@ class _Recurring:
 
     async def _work(self) -> None:
         try:
-            pause = await self._chore.work()
+            self._pause = await self._chore.work()
         except DatabaseUnavailable as exc:
             log.warning("chore_postponed", error=str(exc))
-            pause = timedelta(minutes=1)
-        self._due = self._clock() + pause
+            self._pause = timedelta(minutes=1)
+        self._due = self._clock() + self._pause
 
 
 async def _trouble(look: Callable[[], Awaitable[None]]) -> DatabaseUnavailable | HostFault | None:

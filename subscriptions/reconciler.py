@@ -72,11 +72,13 @@ class Reconciler:
         pause = self._pauses.get(application)
         span = _TOGETHER if pause is None else pause.total_seconds()
         name = f"reconcile/{'/'.join(application)}/{span:.0f}"
-        slot = int(self._clock().timestamp() // span)
+        slot, last = budget.slots(self._clock(), span)
         if pause is None:
             self._pauses[application] = _SELDOM
         return bool(
-            await self._database.write(lambda connection: budget.reserve(connection, name, slot=slot, wanted=1, most=1))
+            await self._database.write(
+                lambda connection: budget.reserve(connection, name, slot=slot, last=last, wanted=1, most=1)
+            )
         )
 
     async def reconcile(self, application: Application) -> bool:

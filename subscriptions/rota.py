@@ -16,12 +16,13 @@ import structlog
 from sqlalchemy import Connection
 from structlog.contextvars import bound_contextvars
 
+import background
 from bus.errors import QueueUnavailable
 from db import accounts
 from db.accounts import Account, Condition
 from db.engine import Database
 from db.errors import DatabaseUnavailable
-from db.schedule import Application, Candidate, Schedule, Turn
+from db.schedule import LONGEST_RETRY, NEVER, Application, Candidate, Schedule, Turn
 from graph.errors import GraphError, GraphUnavailable, trouble_before
 from hostfaults import HostFault, host_fault_of
 from phrases import Phrase
@@ -34,6 +35,8 @@ _TURN_SECONDS: Final = 45.0
 
 _FIRST_RETRY: Final = timedelta(seconds=15)
 _LONGEST_RETRY: Final = timedelta(minutes=15)
+_STRETCHED: Final = LONGEST_RETRY / _LONGEST_RETRY
+"""So much longer a wait may become by chance."""
 _QUIET_FAILURES: Final = 2
 """Failures of Microsoft's side before people are told: most pass by themselves."""
 
@@ -62,6 +65,10 @@ class Duty(Protocol):
             GraphError, DatabaseUnavailable, QueueUnavailable: the rest is for a later turn.
             LeaseLost
         """
+
+    @property
+    def longest_wait(self) -> timedelta:
+        """The longest from one turn to the next, by the clock, of an account that has no trouble."""
 
     def end(self, connection: Connection, account: Account) -> None:
         """What else to note in the transaction that ends a turn, well done or not."""
@@ -104,6 +111,7 @@ class Rota:
         self._metrics = metrics
         self._limits = limits
         self._on_room = on_room
+        self._longest_wait = max(duty.longest_wait, LONGEST_RETRY)
         self._turns: dict[asyncio.Task[None], Candidate] = {}
         self._more = False
         self._trouble: Counter[Application] = Counter()
@@ -123,17 +131,21 @@ class Rota:
         now = self._clock()
         self._more = False
         schedule = self._duty.schedule
-        if not await self._database.read(lambda connection: schedule.anything_due(connection, now=now)):
+        if not await self._database.read(
+            lambda connection: schedule.anything_due(connection, now=now, longest_wait=self._longest_wait)
+        ):
             return
         chosen = await self._choose(now)
         if not chosen:
             return
         ids = [each.account_id for each in chosen.values()]
         turns = await self._database.write(
-            lambda connection: schedule.claim(connection, ids, owner=self._owner, now=now, lease=_LEASE)
+            lambda connection: schedule.claim(
+                connection, ids, owner=self._owner, now=now, lease=_LEASE, longest_wait=self._longest_wait
+            )
         )
         for turn in turns:
-            task = asyncio.create_task(self._take(turn, started=now))
+            task = background.start(self._take(turn, started=now), name=f"{self._duty.role} of an account")
             self._turns[task] = chosen[turn.account_id]
             task.add_done_callback(self._ended)
 
@@ -173,7 +185,9 @@ class Rota:
 
     async def _candidates(self, now: datetime, *, most: int, without: list[Application]) -> list[Candidate]:
         return await self._database.read(
-            lambda connection: self._duty.schedule.candidates(connection, now=now, most=most, without=without)
+            lambda connection: self._duty.schedule.candidates(
+                connection, now=now, most=most, without=without, longest_wait=self._longest_wait
+            )
         )
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
@@ -244,6 +258,9 @@ class Rota:
     async def _release(
         self, turn: Turn, account: Account | None, *, due: datetime, failures: int, condition: Condition | None
     ) -> None:
+        if due != NEVER:  # what lies further ahead counts as put off by a wrong clock
+            due = min(due, self._clock() + (LONGEST_RETRY if failures else self._longest_wait))
+
         def work(connection: Connection) -> None:
             if self._duty.schedule.release(connection, turn, due=due, failures=failures) and account is not None:
                 self._duty.end(connection, account)
@@ -302,7 +319,7 @@ class Rota:
         return Condition(account_id, self._duty.role, reason, detail, since=self._clock(), next_attempt=next_attempt)
 
     def _retry_at(self, failures: int) -> datetime:
-        return self._clock() + _retry_delay(failures) * self._random.uniform(0.8, 1.2)
+        return self._clock() + _retry_delay(failures) * self._random.uniform(0.8, _STRETCHED)
 
 
 class _Failed(Exception):

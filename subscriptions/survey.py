@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from db.leases import age
 from db.schedule import Application
 from graph.mailbox import Mailbox
 from graph.subscriptions import GraphSubscription, SubscriptionClient
@@ -31,7 +32,7 @@ class Survey:
         async with self._locks.setdefault(application, asyncio.Lock()):
             known = self._lists.get(application)
             now = self._clock()
-            if known is None or fresh or known[0] <= now - _FRESH_FOR:
+            if known is None or fresh or age(known[0], now) >= _FRESH_FOR:
                 known = (now, await self._client.list(mailbox))
                 self._lists[application] = known
             return known[1]

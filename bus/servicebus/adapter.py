@@ -17,6 +17,7 @@ from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBu
 from bus.errors import LockLost, QueueError
 from bus.queue import (
     EVERYTHING,
+    LONGEST_DELAY,
     TOO_MANY_DELIVERIES,
     AccountStatus,
     Delivery,
@@ -196,7 +197,7 @@ class ServiceBusQueue:
         # A copy of what is another consumer's by now would be one message too many.
         await self.renew(delivery)
         attempts = delivery.delivery_count if counted else delivery.delivery_count - 1
-        not_before = self._clock() + delay if delay > timedelta(0) else None
+        not_before = self._clock() + min(delay, LONGEST_DELAY) if delay > timedelta(0) else None
         await self._send([copy_of(handle.received, CopyOf.DELIVERY, attempts=attempts, not_before=not_before)])
         await self._end(handle, lambda receiver: receiver.complete_message(handle.received))
 

@@ -3,7 +3,7 @@
 import ssl
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.servicebus import TransportType
@@ -82,11 +82,12 @@ class ServiceBusAddress:
 
 def _proxy(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     found: dict[str, Any] = {
         # With the scheme: without it the SDK never asks the proxy.
-        "proxy_hostname": f"{parts.scheme or 'http'}://{parts.hostname}",
+        "proxy_hostname": f"{parts.scheme or 'http'}://{host}",
         "proxy_port": parts.port or 8080,
     }
     if parts.username is not None:
-        found |= {"username": parts.username, "password": parts.password or ""}
+        found |= {"username": unquote(parts.username), "password": unquote(parts.password or "")}
     return found

@@ -28,6 +28,7 @@ from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from graph.reach import Host
+from graph.slots import LocalSlots
 from graph.subscriptions import SubscriptionClient
 from graph.token import TokenSource
 from graph.transport import proxy_for, tls_context
@@ -104,7 +105,12 @@ async def opened_test(
     try:
         async with session:
             client = GraphClient(
-                session, tokens, base_url=settings.graph_url, deadline_seconds=_CALL_SECONDS, now=clock
+                session,
+                tokens,
+                base_url=settings.graph_url,
+                slots=LocalSlots(1),
+                deadline_seconds=_CALL_SECONDS,
+                now=clock,
             )
             certificates = CertificateChecks(
                 store,

@@ -80,7 +80,7 @@ def show_history(invocation: Invocation, name: str | None) -> Listing:
         Column("account", Phrase("Account")),
         Column("action", Phrase("What"), lambda action: ACTIONS[action]),
         Column("who", Phrase("Who"), lambda who: who or Phrase("another program")),
-        Column("changes", Phrase("Settings"), changes_shown),
+        Column("changes", Phrase("Settings"), changes_shown, lines=True),
     ]
     return Listing(columns, [_history_row(each) for each in found], empty=_nothing_of(name))
 

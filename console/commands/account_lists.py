@@ -299,7 +299,7 @@ def _told(rows: Sequence[_Row]) -> Listing:
         Column("place", Phrase("Where")),
         Column("name", Phrase("Account")),
         Column("action", Phrase("Done"), lambda action: ACTIONS[action]),
-        Column("changes", Phrase("Settings"), changes_shown),
+        Column("changes", Phrase("Settings"), changes_shown, lines=True),
     ]
     data = [
         {

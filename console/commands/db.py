@@ -1,10 +1,12 @@
 """`mail-importer db`: where the schema is, up with it, and whether it is as it should be."""
 
 import click
+from sqlalchemy import Engine
 
 from console.commands import Invocation, example, pass_invocation
 from console.commands.grants import grants
 from console.commands.purge import purge
+from console.database import warning_of_modes
 from console.output import Column, Listing, Record, prints_data, tell, wrong_usage
 from console.speaking import Group
 from console.words import word
@@ -40,6 +42,7 @@ def upgrade(invocation: Invocation, as_script: bool) -> None:
     with invocation.gateway(current=False, unhurried=True) as engine:
         before = schema.state(engine)
         after = schema.upgrade(engine, now=invocation.clock())
+        _warn_of_modes(engine)
     where = invocation.settings.shown_database_url
     if before.is_current:
         tell(Phrase("The schema of {where} is up to date: revision {current}.", where=where, current=after.current))
@@ -60,6 +63,12 @@ def upgrade(invocation: Invocation, as_script: bool) -> None:
                 after=after.current,
             )
         )
+
+
+def _warn_of_modes(engine: Engine) -> None:
+    warning = warning_of_modes(engine)
+    if warning is not None:
+        tell(warning)
 
 
 def _script(invocation: Invocation) -> str:
@@ -110,6 +119,7 @@ def check(invocation: Invocation) -> Listing:
     """
     with invocation.gateway(current=True) as engine:
         found = schema.check(engine)
+        _warn_of_modes(engine)
     rows = [
         {
             "table": each.table,

@@ -28,18 +28,18 @@ from console.output import (
     wrong_usage,
     wrong_value,
 )
-from console.process import host_name, process_name
+from console.process import host_name
 from console.speaking import Command
 from console.words import word
 from db import accounts
 from db.accounts import Account
 from db.engine import Database
-from db.mailbox_calls import MailboxCalls
 from db.messages import MessageStore
 from db.tables import GRAPH_ID_LENGTH
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
+from graph.slots import LocalSlots
 from phrases import Phrase
 from processor.accounts import mail_filter_of
 from processor.attachments import AttachmentLimits
@@ -179,9 +179,7 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
             account = await database.read(lambda connection: accounts.usable(connection, order.name))
             if not account.enabled:
                 tell(Phrase("The account {name!r} is disabled. This imports all the same.", name=order.name))
-            calls = MailboxCalls(database, owner=process_name(), clock=clock)
-            slots = await resources.enter_async_context(calls.kept())
-            graph = await resources.enter_async_context(open_graph(invocation.settings, slots))
+            graph = await resources.enter_async_context(open_graph(invocation.settings, LocalSlots(1)))
             reader = MailReader(graph.client)
             store = MessageStore(database, clock=clock)
             resources.push_async_callback(store.close)

@@ -278,7 +278,8 @@ def replay(invocation: Invocation, rate: float | None, dry_run: bool, why: str |
     """
     if dry_run:
         counted = _mend(invocation, order, lambda mending, selection: mending.count(selection, dead_letters=True))
-        return _told(counted, "would_be_replayed", Phrase("Would be replayed"), counted.selected)
+        failure = _no_such_reason(order, counted)
+        return _told(counted, "would_be_replayed", Phrase("Would be replayed"), counted.selected, failure)
     mended = Mended()
     _audited(
         invocation,
@@ -289,7 +290,7 @@ def replay(invocation: Invocation, rate: float | None, dry_run: bool, why: str |
         why,
         lambda mending, selection, show: mending.replay(selection, mended, rate=rate, why=why, on_progress=show),
     )
-    failure = None
+    failure = _no_such_reason(order, mended)
     if mended.done < len(order.entries):
         failure = Phrase.counted(
             "{n} of the entries named is no dead letter that fits. See: mail-importer queue list --dead-letters",
@@ -325,8 +326,9 @@ def purge(
     if not dead_letters and (order.reason is not None or order.since is not None or order.until is not None):
         raise wrong_usage(Phrase("--reason, --since and --until are of dead letters: add --dead-letters."))
     counted = _mend(invocation, order, lambda mending, selection: mending.count(selection, dead_letters=dead_letters))
+    failure = _no_such_reason(order, counted)
     if dry_run:
-        return _told(counted, "would_be_purged", Phrase("Would be purged"), counted.selected)
+        return _told(counted, "would_be_purged", Phrase("Would be purged"), counted.selected, failure)
     mended = Mended()
     if counted.selected:
         if not yes:
@@ -342,7 +344,17 @@ def purge(
                 selection, mended, dead_letters=dead_letters, why=why, on_progress=show
             ),
         )
-    return _told(mended, "purged", Phrase("Purged"), mended.done)
+    return _told(mended, "purged", Phrase("Purged"), mended.done, failure)
+
+
+def _no_such_reason(order: "_Order", mended: Mended) -> Phrase | None:
+    """The failure of a command that was given a reason, most likely misspelt, of no dead letter."""
+    if order.reason is None or mended.selected:
+        return None
+    return Phrase(
+        "No dead letter with the reason {reason!r} fits. Their reasons: mail-importer queue list --dead-letters",
+        reason=order.reason,
+    )
 
 
 def _question(count: int, dead_letters: bool) -> Phrase:

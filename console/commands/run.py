@@ -1,5 +1,6 @@
 """`run`: one host with all roles, or one role of several hosts."""
 
+import asyncio
 import ssl
 import sys
 
@@ -7,6 +8,7 @@ import click
 
 from console import logs
 from console.commands import example
+from console.metrics_endpoint import MetricsUnavailable
 from console.output import failure
 from console.roles import ALL, PROCESSOR, RECEIVER, SUBSCRIPTIONS, run_roles, until_told
 from console.settings import load_settings
@@ -18,7 +20,8 @@ from phrases import Phrase
 def run() -> None:
     """Run all roles, or one of them, until told to stop.
 
-    SIGTERM stops cleanly: no new work is taken, what is in hand is finished or handed back. Logs go to standard output.
+    SIGTERM stops cleanly: no new work is taken, what is in hand is finished or handed back. SIGHUP makes the receiver
+    read its TLS certificate again. Logs go to standard output.
     """
 
 
@@ -49,11 +52,21 @@ def subscriptions() -> None:
 def _run(*roles: str) -> None:
     settings = load_settings()
     logs.configure(sys.stdout, settings.log_format)
+    reload = asyncio.Event()
     try:
-        until_told(lambda stop: run_roles(settings, roles, stop))
-    except ssl.SSLError as exc:
-        raise failure(Phrase("receiver_tls_cert and receiver_tls_key cannot be used: {why}.", why=exc)) from exc
+        until_told(lambda stop: run_roles(settings, roles, stop, reload=reload), reload=reload)
+    except MetricsUnavailable as exc:
+        address = f"{settings.metrics_host}:{settings.metrics_port}"
+        raise failure(
+            Phrase(
+                "The metrics cannot be served on {address} (metrics_host, metrics_port): {why}.",
+                address=address,
+                why=exc,
+            )
+        ) from exc
     except OSError as exc:
+        if isinstance(exc, ssl.SSLError) or exc.filename is not None:
+            raise failure(Phrase("receiver_tls_cert and receiver_tls_key cannot be used: {why}.", why=exc)) from exc
         address = f"{settings.receiver_host}:{settings.receiver_port}"
         raise failure(
             Phrase("The receiver cannot listen on {address}: {why}.", address=address, why=exc.strerror or exc)

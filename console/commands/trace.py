@@ -172,9 +172,10 @@ def _lines(found: _Found) -> Iterator[Phrase]:
         (Phrase("Queue message"), found.message.queue_message_id),
         (Phrase("Internet message id"), found.internet_message_id),
     )
+    width = max(len(said(heading)) for heading, _ in facts)
     for heading, value in facts:
         if value is not None:
-            yield Phrase.verbatim(f"  {said(heading):<21}{value}")
+            yield Phrase.verbatim(f"  {said(heading):<{width}}  {value}")
     for step in found.steps:
         yield _at(_time(step.time), step.text)
         if step.detail is not None:

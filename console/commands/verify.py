@@ -14,7 +14,6 @@ from console.graph import open_graph
 from console.language import said
 from console.loop import run_async
 from console.output import Column, Record, failure, print_object, print_table, printable, shown, tell
-from console.process import process_name
 from console.progress import OnProgress, counting
 from console.queues import open_queue
 from console.speaking import Command
@@ -22,9 +21,9 @@ from console.words import word
 from db import accounts
 from db.accounts import Account
 from db.engine import Database
-from db.mailbox_calls import MailboxCalls
 from graph.folders import MailFolders
 from graph.messages import MailReader
+from graph.slots import LocalSlots
 from phrases import Phrase
 from subscriptions.findings import Findings, Item
 from subscriptions.verification import Tally, Verification
@@ -91,9 +90,7 @@ async def _verified(
                 open_queue(invocation.settings, database, clock=invocation.clock)
             )
             account = await database.read(lambda connection: accounts.usable(connection, name))
-            calls = MailboxCalls(database, owner=process_name(), clock=invocation.clock)
-            slots = await resources.enter_async_context(calls.kept())
-            graph = await resources.enter_async_context(open_graph(invocation.settings, slots))
+            graph = await resources.enter_async_context(open_graph(invocation.settings, LocalSlots(1)))
             reader = MailReader(graph.client)
             verification = Verification(
                 database,

@@ -1,8 +1,10 @@
 """SQLite as the gateway database: its locks, its durability, and the file under it."""
 
+import contextlib
 import os
 import sqlite3
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -83,6 +85,32 @@ def _identity(path: str) -> tuple[int, int]:
     return (found.st_dev, found.st_ino)
 
 
+def _create_for_owner_only(path: str) -> None:
+    """Make the file with mode 0600 if it is not there: it will hold mail, and a key.
+
+    SQLite would use 0644; it gives `-wal` and `-shm` the mode of the file itself (https://www.sqlite.org/wal.html).
+    """
+    if path == ":memory:" or path.startswith("file:"):
+        return
+    # Whatever is wrong with the path, SQLite says it next.
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def open_to_others(engine: Engine) -> dict[str, str]:
+    """The modes, such as `0644`, of the database's files that others than their owner may read or write, by path."""
+    path = engine.url.database
+    found: dict[str, str] = {}
+    if engine.dialect.name != "sqlite" or not path or os.name != "posix":
+        return found
+    for name in (path, f"{path}-wal", f"{path}-shm"):
+        with contextlib.suppress(OSError):
+            mode = stat.S_IMODE(os.stat(name).st_mode)  # noqa: PTH116  # as above: these are SQLite's texts
+            if mode & 0o077:
+                found[name] = f"{mode:04o}"
+    return found
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -104,8 +132,9 @@ def prepare(engine: Engine) -> None:
     event.listen(engine, "engine_disposed", lambda _engine: file.forget())
 
     @event.listens_for(engine, "do_connect")
-    def make_no_new_file(*_: object) -> None:
+    def make_no_new_file(_dialect: object, _record: object, arguments: Sequence[str], _named: object) -> None:
         file.check()
+        _create_for_owner_only(arguments[0])
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:  # noqa: ANN401  # whatever the driver gives

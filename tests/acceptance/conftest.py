@@ -71,6 +71,7 @@ class Site:
             "MAIL_IMPORTER_LANGUAGE": "en",
             "MAIL_IMPORTER_NOTIFICATION_URL": f"http://127.0.0.1:{self.port}",
             "MAIL_IMPORTER_RECEIVER_PORT": str(self.port),
+            "MAIL_IMPORTER_METRICS_PORT": "0",
             "MAIL_IMPORTER_CERTIFICATE_STORE": str(self.directory / "certificates"),
             "MAIL_IMPORTER_GRAPH_URL": self.ready["url"],
             "MAIL_IMPORTER_AUTHORITY_URL": self.ready["url"],
@@ -145,9 +146,10 @@ class Site:
         for public in (self.directory / "certificates").glob("*.cer"):
             shutil.copy(public, self.ready["uploads"])
 
-    async def get(self, path: str) -> tuple[int, str]:
-        """Status and text of an answer of the receiver."""
-        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{self.port}{path}") as response:
+    async def get(self, path: str, port: int | None = None) -> tuple[int, str]:
+        """Status and text of an answer of the receiver, or of what listens at another port."""
+        url = f"http://127.0.0.1:{port or self.port}{path}"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
             return response.status, await response.text()
 
     def count(self, table: Table) -> int:

@@ -104,6 +104,14 @@ def _without_system_package(package: str) -> None:
 # systemd
 
 
+@pytest.mark.parametrize("unit", _UNITS, ids=lambda unit: unit.stem)
+def test_a_unit_starts_after_the_clock_is_set(unit: Path) -> None:
+    """Leases and due times that a wrong clock wrote hold mail up."""
+    lines = [line.partition("=") for line in unit.read_text("utf-8").splitlines()]
+    for directive in ("Wants", "After"):
+        assert "time-sync.target" in next(value for name, _, value in lines if name == directive).split()
+
+
 @pytest.mark.parametrize("unit", _UNITS, ids=lambda unit: unit.name)
 def test_systemd_takes_the_unit(unit: Path, tmp_path: Path) -> None:
     """`systemd-analyze verify` finds nothing to say."""
@@ -114,6 +122,16 @@ def test_systemd_takes_the_unit(unit: Path, tmp_path: Path) -> None:
     copy.write_text(unit.read_text("utf-8").replace("/opt/mail-importer/bin/mail-importer", str(installed)), "utf-8")
     found = subprocess.run(["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout + found.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("unit", _UNITS, ids=lambda unit: unit.name)
+def test_systemd_finds_the_unit_well_protected(unit: Path) -> None:
+    """`systemd-analyze security` gives points of exposure, 100 at most; what is left costs something to take away."""
+    if shutil.which("systemd-analyze") is None:
+        _without_system_package("systemd")
+    command = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", str(unit)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
 
 
 def test_there_is_a_unit_for_each_role() -> None:
@@ -136,6 +154,13 @@ def test_image_holds_every_package() -> None:
     dockerfile = (_DEPLOY / "Dockerfile").read_text("utf-8")
     for package in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
         assert f"COPY {package} {package}\n" in dockerfile
+
+
+def test_base_image_is_pinned_by_digest() -> None:
+    """A tag moves: the same commit would build another image tomorrow."""
+    dockerfile = (_DEPLOY / "Dockerfile").read_text("utf-8")
+    assert re.search(r"^ARG PYTHON=[\w.-]+@sha256:[0-9a-f]{64}$", dockerfile, re.MULTILINE)
+    assert set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) == {"python:${PYTHON}", "runtime"}
 
 
 def test_hadolint_takes_the_dockerfile() -> None:

@@ -1,17 +1,25 @@
 """The roles as an operator runs them: one process or several, stopped, killed, started again."""
 
+import asyncio
 import json
 import signal
 import socket
+import ssl
 import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
 
 import aiohttp
 import pytest
 from sqlalchemy import delete, func, select
 
 from db.tables import message, queue_message
-from tests.acceptance.conftest import Site, stop, until
+from simulator.authority import Authority
+from tests.acceptance.conftest import Site, free_port, stop, until
 from tests.databases import Gateway
+
+_on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+"""For what has nothing to do with a server."""
 
 
 async def _ready(site: Site) -> None:
@@ -110,12 +118,14 @@ async def test_disabled_account_loses_its_subscription_at_graph(site: Site) -> N
 
 async def test_probes_and_metrics_tell_the_truth(site: Site) -> None:
     """Health, metrics and log of a running host."""
-    running = site.start("run", "all")
+    port = free_port()
+    running = site.start("run", "all", MAIL_IMPORTER_METRICS_PORT=str(port))
     await _ready(site)
     await site.subscribed()
     await site.control.start_traffic(5)
     await site.imported_once(5)
-    metrics = (await site.get("/metrics"))[1]
+    metrics = (await site.get("/metrics", port))[1]
+    assert (await site.get("/metrics"))[0] == 404
     assert 'mail_importer_notifications_total{outcome="genuine"} 5.0' in metrics
     assert 'mail_importer_deliveries_total{outcome="imported"} 5.0' in metrics
     stop(running)
@@ -133,6 +143,58 @@ def test_outdated_schema_is_refused_with_the_command_to_run(site: Site, empty_ga
         refused = site.call("run", role, **empty_gateway.environment)
         assert refused.returncode == 1
         assert "mail-importer db upgrade" in refused.stderr
+
+
+@_on_sqlite
+async def test_a_role_warns_of_a_database_that_others_can_read(site: Site) -> None:
+    """A SQLite file of an earlier version has the mode of the umask."""
+    (site.directory / "gateway.db").chmod(0o644)
+    site.start("run", "receiver")
+    await _ready(site)
+    log = [json.loads(line) for line in (site.directory / "run-receiver-0.log").read_text("utf-8").splitlines()]
+    (warning,) = (each for each in log if each["event"] == "database_open_to_others")
+    assert "gateway.db (0644)" in warning["detail"]
+
+
+@_on_sqlite
+async def test_a_renewed_certificate_is_served_without_a_restart(site: Site, tmp_path: Path) -> None:
+    """SIGHUP makes the receiver read its files at once; it also notices by itself that they changed."""
+    authority = Authority(tmp_path, datetime.now(UTC))
+    pair = authority.issue("receiver")
+    running = site.start(
+        *("run", "receiver"),
+        MAIL_IMPORTER_RECEIVER_TLS_CERT=str(pair.certificate_file),
+        MAIL_IMPORTER_RECEIVER_TLS_KEY=str(pair.key_file),
+    )
+
+    async def serves_the_file() -> bool:
+        try:
+            shown = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", site.port), timeout=5)
+        except OSError:
+            return False
+        return pair.certificate_file.read_text("ascii").startswith(shown.strip())
+
+    await until(serves_the_file, "the receiver serves its certificate")
+    authority.issue("receiver")
+    running.send_signal(signal.SIGHUP)
+    await until(serves_the_file, "the receiver serves the certificate that is there at SIGHUP")
+    authority.issue("receiver")
+    await until(serves_the_file, "the receiver notices that its certificate was replaced")
+    assert running.poll() is None
+    assert stop(running) < 10
+
+
+@_on_sqlite
+def test_a_receiver_whose_certificate_cannot_be_read_says_so(site: Site) -> None:
+    """Not that it cannot listen; with the file's name."""
+    refused = site.call(
+        *("run", "receiver"),
+        MAIL_IMPORTER_RECEIVER_TLS_CERT=site.ready["ca_file"],
+        MAIL_IMPORTER_RECEIVER_TLS_KEY=str(site.directory / "missing.key"),
+    )
+    assert refused.returncode == 1
+    assert "receiver_tls_cert and receiver_tls_key cannot be used" in refused.stderr
+    assert "missing.key" in refused.stderr
 
 
 async def test_a_site_without_an_inbound_address_imports_by_sweeps(site: Site) -> None:

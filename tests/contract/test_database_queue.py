@@ -20,7 +20,7 @@ from sqlalchemy import Engine, event, func, select, text
 
 from bus.database import DatabaseQueue
 from bus.errors import QueueUnavailable
-from bus.queue import Message, MessageId, NotificationQueue
+from bus.queue import LONGEST_DELAY, Message, MessageId, NotificationQueue
 from db.engine import Database
 from db.tables import queue_message
 from tests.clock import SettableClock
@@ -40,6 +40,7 @@ from tests.databases import Gateway
 from tests.outages import FULL, GONE, LOCKED, READ_ONLY, FragileDatabase, fragile
 
 ROOT: Final = Path(__file__).parents[2]
+HOUR: Final = timedelta(hours=1)
 
 
 class DatabaseBackend(QueueBackend):
@@ -238,6 +239,73 @@ async def test_scheduled_message_wakes_a_waiting_consumer(real_time: DatabaseBac
     [delivery] = await queue.receive(1, wait=SOON)
     assert delivery.message_id == "m"
     assert timedelta(0) <= datetime.now(UTC) - due < timedelta(seconds=1.5)
+
+
+# Clocks that step back.
+
+
+@pytest.mark.parametrize("delay", [None, timedelta(0), timedelta(minutes=15)])
+async def test_what_a_clock_put_off_that_was_ahead_comes_again_soon(
+    backend: DatabaseBackend, delay: timedelta | None
+) -> None:
+    """Locked by a process that was killed, handed back, or handed back for later: nothing waits for three hours."""
+    queue = await backend.open()
+    backend.clock.advance(3 * HOUR)
+    await queue.put([message("m")])
+    delivery = await take_one(queue)
+    if delay is not None:
+        await queue.abandon(delivery, delay=delay)
+    backend.clock.advance(-3 * HOUR)
+    assert await nothing_to_receive(queue)  # first, who works on it may renew its lock
+    backend.clock.advance(timedelta(seconds=5))
+    assert (await take_one(queue)).message_id == "m"
+
+
+async def test_a_process_that_starts_after_a_clock_stepped_back_finds_it(backend: DatabaseBackend) -> None:
+    before = await backend.open()
+    backend.clock.advance(3 * HOUR)
+    await before.put([message("m")])
+    await take_one(before)
+    backend.clock.advance(-3 * HOUR)
+    assert (await take_one(await backend.open())).message_id == "m"
+
+
+async def test_a_lock_that_is_renewed_after_a_clock_stepped_back_is_kept(backend: DatabaseBackend) -> None:
+    queue = await backend.open()
+    backend.clock.advance(3 * HOUR)
+    await queue.put([message("m")])
+    delivery = await take_one(queue)
+    backend.clock.advance(-3 * HOUR)
+    assert await nothing_to_receive(queue)
+    delivery = await queue.renew(delivery)
+    backend.clock.advance(timedelta(seconds=6))
+    assert await nothing_to_receive(queue)
+    await queue.complete(delivery)
+
+
+@pytest.mark.parametrize("done", [True, False])
+async def test_an_id_that_a_clock_put_that_was_ahead_is_not_refused_for_hours(
+    backend: DatabaseBackend, done: bool
+) -> None:
+    queue = await backend.open()
+    backend.clock.advance(3 * HOUR)
+    await queue.put([message("m")])
+    if done:
+        await queue.complete(await take_one(queue))
+    backend.clock.advance(-3 * HOUR)
+    await queue.put([message("m")])
+    backend.clock.advance(timedelta(seconds=60))
+    assert set(await drain(queue)) == {"m"}
+
+
+async def test_what_is_put_off_for_as_long_as_may_be_stays_away(backend: DatabaseBackend) -> None:
+    queue = await backend.open()
+    await queue.put([message("m")])
+    await queue.abandon(await take_one(queue), delay=timedelta(days=1))
+    backend.clock.advance(LONGEST_DELAY - timedelta(seconds=1))
+    assert await nothing_to_receive(queue)
+    backend.clock.advance(timedelta(seconds=1))
+    assert (await take_one(queue)).message_id == "m"
 
 
 # Consumers that die.

@@ -4,6 +4,7 @@ The SDK is the real one, its sockets too; the broker is `tests.broker`.
 """
 
 import asyncio
+import base64
 import gc
 import logging
 import os
@@ -307,12 +308,15 @@ async def test_a_sign_in_that_fails_tells_its_own_reason(backend: ServiceBusBack
     await queue.close()
 
 
+# Azure's SDK (azure-servicebus 7.15) signs in at proxies as aiohttp 4 will not take it any more.
+@pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:The 'proxy_auth' parameter is deprecated:DeprecationWarning")
 async def test_web_sockets_go_through_the_proxy(backend: ServiceBusBackend) -> None:
-    """The proxy is asked for the namespace's port 443; what it refuses is told."""
+    """The proxy is asked for the namespace's port 443, as the user whom HTTPS_PROXY names; what it refuses is told."""
     asked: list[str] = []
 
     async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append((await reader.readline()).decode())
+        asked.append((await reader.readuntil(b"\r\n\r\n")).decode())
         writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
         await writer.drain()
         writer.close()
@@ -328,13 +332,15 @@ async def test_web_sockets_go_through_the_proxy(backend: ServiceBusBackend) -> N
             namespace="riviere.servicebus.windows.net",
             credential=CertificateCredential(issue, refused=PermissionError),
             websockets=True,
-            proxy=f"http://127.0.0.1:{port}",
+            proxy=f"http://gate%40way:p%3Ass%2Fword@127.0.0.1:{port}",
         )
         queue = ServiceBusQueue(address, clock=backend.clock)
         with pytest.raises(QueueUnavailable):
             await queue.check()
         await queue.close()
     assert asked[0].startswith("CONNECT riviere.servicebus.windows.net:443 ")
+    credentials = base64.b64encode(b"gate@way:p:ss/word").decode()
+    assert f"Proxy-Authorization: Basic {credentials}\r\n" in asked[0]
 
 
 async def until(condition: Callable[[], bool]) -> None:

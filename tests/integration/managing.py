@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -21,8 +22,10 @@ from graph.folders import MailFolders
 from graph.messages import MailReader
 from graph.subscriptions import SubscriptionClient
 from receiver.app import Receiver
+from receiver.connections import ConnectionLimits
 from receiver.metrics import ReceiverMetrics
-from receiver.server import ConnectionLimits, Listener
+from receiver.server import Listener
+from receiver.throttled_log import ThrottledLog
 from simulator.mailboxes import Mailbox
 from simulator.subscriptions import Subscription
 from subscriptions.budget import SharedBudget
@@ -63,7 +66,10 @@ class Office:
     async def receiving(self) -> AsyncIterator[None]:
         metrics = ReceiverMetrics(CollectorRegistry())
         keys = await self.world.keys()
-        receiver = Receiver(self.world.queue, account_of=keys.verify, clock=self.world.clock, metrics=metrics)
+        throttled = ThrottledLog(time.monotonic)
+        receiver = Receiver(
+            self.world.queue, account_of=keys.verify, clock=self.world.clock, metrics=metrics, throttled=throttled
+        )
         listener = Listener(
             receiver.answer,
             host="127.0.0.1",
@@ -71,6 +77,7 @@ class Office:
             tls=None,
             limits=ConnectionLimits(),
             metrics=metrics,
+            throttled=throttled,
         )
         await listener.start()
         try:

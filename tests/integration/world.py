@@ -20,14 +20,16 @@ from bus.notification import Notification
 from bus.queue import Message, MessageId, QueuedMessage
 from db import accounts, schema
 from db.engine import Database
-from db.mailbox_calls import MailboxCalls
+from db.heartbeat import Heartbeat
 from db.messages import MessageStore
+from db.processes import Process
 from db.tables import attachment, message, recipient
 from graph.certificates import Certificate, FolderStore, write_pair
 from graph.client import GraphClient, open_session
 from graph.client_state import ClientStateKeys
 from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import MailReader
+from graph.slots import Slots
 from graph.token import TokenSource
 from processor.accounts import AccountDirectory, Holds
 from processor.after_import import AfterImport
@@ -36,6 +38,7 @@ from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
 from processor.mailbox_actions import ActionTaker
 from processor.metrics import ProcessorMetrics
+from processor.shares import PROCESSOR, CallShare, ProcessShare
 from processor.silence import SilenceWatch
 from processor.tracing import TraceLog
 from processor.worker import Processor, WorkerLimits
@@ -172,17 +175,22 @@ class World:
             failures_remembered_seconds=0.05,
             now=clock,
         )
-        self.slots = MailboxCalls(database, owner="test", clock=clock)
+        process = Process("test", "test", (PROCESSOR,), "", clock())
+        self.heartbeat = Heartbeat(database, process, clock=clock)
+        self.share = ProcessShare(self.heartbeat, name=process.name)
+        self.slots = Slots(self.share.of)
         self.graph = self.graph_client()
         self.queue = self.new_queue()
         self._numbers = iter(range(1_000_000))
 
-    def graph_client(self, session: aiohttp.ClientSession | None = None, **limits: float) -> GraphClient:
+    def graph_client(
+        self, session: aiohttp.ClientSession | None = None, *, slots: Slots | None = None, **limits: float
+    ) -> GraphClient:
         return GraphClient(
             session or self.session,
             self.tokens,
             base_url=self.simulator.url,
-            slots=self.slots,
+            slots=self.slots if slots is None else slots,
             deadline_seconds=limits.get("deadline_seconds", 30.0),
             sleep=self.sleeps,
             random=lambda: 1.0,
@@ -322,7 +330,9 @@ class World:
         kept: AttachmentLimits | None = None,
         keep_mime: bool = False,
         host: str = "host",
+        share: CallShare | None = None,
     ) -> Processor:
+        share = share or self.share
         metrics = ProcessorMetrics(CollectorRegistry())
         store = MessageStore(self.database, clock=self.clock)
         client = graph or self.graph
@@ -342,12 +352,13 @@ class World:
             Holds(self.database, clock=self.clock, random=Random(1), metrics=metrics),
             LifecycleDesk(self.database),
             SilenceWatch(self.database),
-            self.slots,
+            share,
             TraceLog(self.database, host=host, clock=self.clock, metrics=metrics),
             AfterImport(
                 self.database,
                 ActionTaker(client, clock=self.clock),
                 directory,
+                share,
                 clock=self.clock,
                 random=Random(1),
                 metrics=metrics,
@@ -369,6 +380,17 @@ class World:
         finally:
             stop.set()
             await asyncio.wait_for(running, PATIENCE_SECONDS)
+
+    @asynccontextmanager
+    async def another_process(self, name: str, **options: Any) -> AsyncIterator[Heartbeat]:  # noqa: ANN401  # passed through
+        """A processor with a heartbeat, a share and a queue of its own, as on another host."""
+        process = Process(name, name, (PROCESSOR,), "", self.clock())
+        async with Heartbeat(self.database, process, clock=self.clock).kept() as heartbeat:
+            share = ProcessShare(heartbeat, name=name)
+            graph, queue = self.graph_client(slots=Slots(share.of)), self.new_queue()
+            async with self.processing(queue=queue, graph=graph, share=share, host=name, **options):
+                yield heartbeat
+            await queue.close()
 
     async def import_all(self, **options: Any) -> None:  # noqa: ANN401  # passed through
         """Run a processor until the queue is empty."""
@@ -447,7 +469,7 @@ async def open_world(
         clock=clock,
     )
     stack.push_async_callback(world.queue.close)
-    await stack.enter_async_context(world.slots.kept())
+    await stack.enter_async_context(world.heartbeat.kept())
     return world
 
 

@@ -1,4 +1,4 @@
--- mail-importer: the gateway database, up to revision 0009. Safe to run again.
+-- mail-importer: the gateway database, up to revision 0010. Safe to run again.
 -- The settings that keys and checks need, whatever tool runs this; an error rolls everything back.
 SET ANSI_NULLS ON;
 SET QUOTED_IDENTIFIER ON;
@@ -27,7 +27,7 @@ BEGIN
     IF OBJECT_ID(N'[dbo].[tblMailImporterVersion]', N'U') IS NOT NULL
     BEGIN
         EXEC (N'
-        IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N''0001'', N''0002'', N''0003'', N''0004'', N''0005'', N''0006'', N''0007'', N''0008'', N''0009''))
+        IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N''0001'', N''0002'', N''0003'', N''0004'', N''0005'', N''0006'', N''0007'', N''0008'', N''0009'', N''0010''))
         BEGIN
             THROW 51000, N''The database was upgraded by a newer version of mail-importer. Run the script of that version.'', 1;
         END;
@@ -205,6 +205,13 @@ BEGIN
         (N'tblNotificationQueue', N'sReason', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
         (N'tblNotificationQueue', N'sDescription', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblNotificationQueue', N'dtDeadLettered', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblProcess', N'sProcess', N'nvarchar', N'nvarchar', 100, NULL, 1, 1, 0, 0, N'nvarchar(100) collate Latin1_General_100_BIN2'),
+        (N'tblProcess', N'sHost', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 0, N'nvarchar(100)'),
+        (N'tblProcess', N'sRoles', N'nvarchar', N'nvarchar', 200, NULL, 0, 0, 0, 0, N'nvarchar(200)'),
+        (N'tblProcess', N'sVersion', N'nvarchar', N'nvarchar', 50, NULL, 0, 0, 0, 0, N'nvarchar(50)'),
+        (N'tblProcess', N'dtStarted', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblProcess', N'dtHeartbeat', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblProcess', N'dtLeaseUntil', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
         (N'tblQueueAudit', N'nAuditID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
         (N'tblQueueAudit', N'sAction', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 0, N'nvarchar(20)'),
         (N'tblQueueAudit', N'sWho', N'nvarchar', N'nvarchar', 200, NULL, 0, 0, 0, 0, N'nvarchar(200)'),
@@ -2098,6 +2105,56 @@ BEGIN
 END;
 GO
 
+-- 0010: A row for each process, with its heartbeat: who is alive, and how the calls of a mailbox are shared.
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblProcess]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblProcess] (
+            [sProcess] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [sHost] NVARCHAR(100) NOT NULL,
+            [sRoles] NVARCHAR(200) NOT NULL,
+            [sVersion] NVARCHAR(50) NOT NULL,
+            [dtStarted] DATETIME2(7) NOT NULL,
+            [dtHeartbeat] DATETIME2(7) NOT NULL,
+            [dtLeaseUntil] DATETIME2(7) NOT NULL,
+            CONSTRAINT [PK_tblProcess] PRIMARY KEY ([sProcess])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblProcess]', N'sProcess') IS NULL
+        ALTER TABLE [dbo].[tblProcess] ADD [sProcess] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProcess]', N'sHost') IS NULL
+        ALTER TABLE [dbo].[tblProcess] ADD [sHost] NVARCHAR(100) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProcess]', N'sRoles') IS NULL
+        ALTER TABLE [dbo].[tblProcess] ADD [sRoles] NVARCHAR(200) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProcess]', N'sVersion') IS NULL
+        ALTER TABLE [dbo].[tblProcess] ADD [sVersion] NVARCHAR(50) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProcess]', N'dtStarted') IS NULL
+        ALTER TABLE [dbo].[tblProcess] ADD [dtStarted] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProcess]', N'dtHeartbeat') IS NULL
+        ALTER TABLE [dbo].[tblProcess] ADD [dtHeartbeat] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProcess]', N'dtLeaseUntil') IS NULL
+        ALTER TABLE [dbo].[tblProcess] ADD [dtLeaseUntil] DATETIME2(7) NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblProcess]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sProcess')
+        )
+    )
+        ALTER TABLE [dbo].[tblProcess] ADD CONSTRAINT [PK_tblProcess] PRIMARY KEY ([sProcess]);
+END;
+GO
+
 -- Columns that were there already must have a value in each row.
 IF @@TRANCOUNT > 0
 BEGIN
@@ -2253,6 +2310,19 @@ IF @@TRANCOUNT > 0
 BEGIN
     EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
+    SELECT N''tblProcess.sHost: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProcess] WHERE [sHost] IS NULL)
+    UNION ALL SELECT N''tblProcess.sRoles: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProcess] WHERE [sRoles] IS NULL)
+    UNION ALL SELECT N''tblProcess.sVersion: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProcess] WHERE [sVersion] IS NULL)
+    UNION ALL SELECT N''tblProcess.dtStarted: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProcess] WHERE [dtStarted] IS NULL)
+    UNION ALL SELECT N''tblProcess.dtHeartbeat: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProcess] WHERE [dtHeartbeat] IS NULL)
+    UNION ALL SELECT N''tblProcess.dtLeaseUntil: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProcess] WHERE [dtLeaseUntil] IS NULL);
+    ');
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    EXEC (N'
+    INSERT INTO #MailImporterProblem ([sText])
     SELECT N''tblQueueAudit.sAction: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [sAction] IS NULL)
     UNION ALL SELECT N''tblQueueAudit.sWho: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [sWho] IS NULL)
     UNION ALL SELECT N''tblQueueAudit.sHost: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [sHost] IS NULL)
@@ -2356,15 +2426,15 @@ BEGIN
 END;
 GO
 
--- Revision 0009
+-- Revision 0010
 IF @@TRANCOUNT > 0
 BEGIN
     EXEC (N'
     INSERT INTO [dbo].[tblMailImporterVersion] ([version_num])
-    SELECT N''0009'' WHERE NOT EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion]);
+    SELECT N''0010'' WHERE NOT EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion]);
     UPDATE [dbo].[tblMailImporterVersion]
-    SET [version_num] = N''0009'', [sOldestProgram] = N''0001'',
-        [sOldestProgramOf] = N''0009'';
+    SET [version_num] = N''0010'', [sOldestProgram] = N''0001'',
+        [sOldestProgramOf] = N''0010'';
     ');
 END;
 GO

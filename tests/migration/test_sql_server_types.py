@@ -95,6 +95,7 @@ def test_ids_and_fingerprints_see_case() -> None:
         ("tblSubscriptionSchedule", "sServedWith"),
         ("tblSubscriptionSchedule", "sAttemptFingerprint"),
         ("tblMailboxCall", "sMailbox"),
+        ("tblProcess", "sProcess"),
         ("tblCallBudget", "sBudget"),
     }
     found = {

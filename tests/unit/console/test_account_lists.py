@@ -174,7 +174,10 @@ def test_a_file_of_another_form_is_refused_with_its_reason(
     assert (result.exit_code, said in result.stderr) == (status, True), result.stderr
 
 
-def test_history_tells_who_changed_what_also_of_removed_accounts(run: Run, engine: Engine) -> None:
+def test_history_tells_who_changed_what_also_of_removed_accounts(
+    run: Run, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     run("accounts", "import", csv_file(HEADING, LABORATORY))
     run("accounts", "update", "laboratory", "--folder", "Archive")
     with engine.begin() as connection:
@@ -189,7 +192,14 @@ def test_history_tells_who_changed_what_also_of_removed_accounts(run: Run, engin
     ]
     assert found[1]["changes"] == {"folder": {"before": "Inbox", "after": "Archive"}}
     assert datetime.fromisoformat(found[0]["changed"]) == datetime(2026, 3, 31, 12, tzinfo=UTC)
+    run("accounts", "import", csv_file(HEADING, LABORATORY))
+    run("accounts", "update", "laboratory", "--folder", "Archive", "--after-import", "read")
     shown = run("accounts", "history").stdout
+    assert "\ufffd" not in shown
+    assert [line.split("  ")[-1] for line in shown.splitlines() if "Archive" in line or "read" in line][-2:] == [
+        "folder: Inbox → Archive",
+        "after_import: none → read",
+    ]
     assert "folder: Inbox" in shown
     assert "another program" in shown
 

@@ -70,6 +70,20 @@ def test_check_tells_what_differs_and_what_to_do(run: Run, engine: Engine) -> No
     assert "1 thing is not as it should be" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["upgrade", "check"])
+def test_a_database_file_that_others_can_read_is_warned_of(command: str, run: Run, tmp_path: Path) -> None:
+    """Files of earlier versions have the mode of the umask; the advice is the command that corrects it."""
+    assert "chmod" not in run("db", "upgrade").stderr
+    file = tmp_path / "mail-importer.db"
+    file.chmod(0o640)
+    result = run("db", command)
+    assert result.exit_code == 0
+    assert "mail-importer.db (0640)" in result.stderr
+    assert "chmod 600 " in result.stderr
+    file.chmod(0o600)
+    assert "chmod" not in run("db", command).stderr
+
+
 def test_check_comes_after_the_upgrade(run: Run) -> None:
     result = run("db", "check")
     assert result.exit_code == 1

@@ -56,6 +56,18 @@ def test_a_terminal_gets_readable_lines_unless_json_is_asked_for() -> None:
     assert lines(terminal)[0]["event"] == "message_imported"
 
 
+def test_a_terminal_of_a_person_who_wants_no_colours_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    logs.configure(terminal)
+    log.info("message_imported")
+    assert "\x1b" in terminal.getvalue()
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal = Terminal()
+    logs.configure(terminal)
+    log.info("message_imported")
+    assert "\x1b" not in terminal.getvalue()
+
+
 def test_console_can_be_asked_for_without_colours_in_a_file() -> None:
     stream = io.StringIO()
     logs.configure(stream, "console")

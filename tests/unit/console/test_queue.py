@@ -128,7 +128,6 @@ def test_list_of_nothing_says_so(arguments: list[str], text: str, run: Run, engi
     [
         (["--all"], []),
         (["--reason", "Other"], ["ItemCorrupt"]),
-        (["--reason", "Nothing"], ["ItemCorrupt", "Other"]),
         (["--since", "2026-03-31T11:30:00"], ["ItemCorrupt"]),
         (["--since", "2026-03-31T13:30:00+02:00"], ["ItemCorrupt"]),
         (["--since", "2026-03-31"], []),
@@ -144,6 +143,25 @@ def test_replay_takes_those_that_fit_and_prints_how_many(selection: list[str], l
     assert json.loads(result.stdout) == {"replayed": 2 - len(left), "imported_already": 0}
     assert [row["reason"] for row in entries(run, "--dead-letters")] == left
     assert json.loads(run("queue", "status", "--json").stdout)["waiting"] == 3 - len(left)
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["replay"],
+        ["replay", "--dry-run"],
+        ["purge", "--dead-letters", "--yes"],
+        ["purge", "--dead-letters", "--dry-run"],
+    ],
+)
+@pytest.mark.parametrize("selection", [["--reason", "itemcorrupt"], ["--reason", "Other", "--until", "2020-01-01"]])
+def test_a_reason_that_no_dead_letter_has_is_an_error(command: list[str], selection: list[str], run: Run) -> None:
+    """It is misspelt, most likely: a script must not go on as if all were replayed."""
+    result = run("queue", *command, *selection)
+    assert result.exit_code == 1
+    assert f"No dead letter with the reason '{selection[1]}' fits." in result.stderr
+    assert len(entries(run, "--dead-letters")) == 2
 
 
 @pytest.mark.usefixtures("filled")

@@ -10,11 +10,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import Connection, Engine, text
 
 from bus.database import DatabaseQueue
 from bus.notification import Notification
+from console.commands import Invocation
 from console.language import LANGUAGES
+from console.main import cli
 from db import accounts, audit, subscriptions
 from db.engine import Database, make_engine, run_writing
 from tests.unit.console.conftest import CLIENT, NOW, TENANT, THUMBPRINT, USER, Run
@@ -102,6 +105,22 @@ def on_terminal(folder: Path, **environment: str) -> str:
     printed = os.read(ours, 65536).decode()
     os.close(ours)
     return printed
+
+
+@pytest.mark.usefixtures("busy")
+def test_a_test_of_settings_has_no_colours_for_those_who_want_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its marks are coloured by other means than tables."""
+    for name in ("GRAPH_URL", "AUTHORITY_URL"):
+        monkeypatch.setenv(f"MAIL_IMPORTER_{name}", "https://127.0.0.1:9")
+
+    def marks() -> str:
+        result = CliRunner().invoke(cli, ["accounts", "test", LONG], obj=Invocation(clock=lambda: NOW), color=True)
+        assert "FAILED" in result.stdout
+        return result.stdout
+
+    assert "\x1b" in marks()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in marks()
 
 
 def test_colours_are_for_terminals_and_for_those_who_want_them(run: Run, tmp_path: Path) -> None:

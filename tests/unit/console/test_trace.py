@@ -100,6 +100,18 @@ def test_every_step_is_printed_in_the_order_of_time(run: Run, engine: Engine) ->
 
 
 @pytest.mark.usefixtures("account")
+def test_headings_of_other_languages_stand_off_their_values(run: Run, engine: Engine) -> None:
+    """French is longer; the values begin in one column all the same."""
+    commit(engine, sInternetMessageID="<abc@example.com>")
+    lines = run("--language", "fr", "trace", "prüf").stdout.splitlines()
+    assert lines[1:4] == [
+        "  Compte                  laboratory",
+        "  ID Graph                AAkALg",
+        "  ID de message Internet  <abc@example.com>",
+    ]
+
+
+@pytest.mark.usefixtures("account")
 def test_json_has_the_same_data(run: Run, engine: Engine) -> None:
     record(engine, FIRST, THIRD)
     commit(engine)

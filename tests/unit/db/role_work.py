@@ -30,6 +30,7 @@ from db import (
     folders,
     messages,
     missed,
+    processes,
     retention,
     schema,
     seen,
@@ -39,8 +40,9 @@ from db import (
 from db.accounts import AccountSettings, Condition
 from db.after_import import Ended, State
 from db.engine import Database, run_reading
-from db.mailbox_calls import MailboxCalls
+from db.heartbeat import Heartbeat
 from db.messages import MessageRecord, MessageStore, OriginalRecord, Saved
+from db.processes import Process
 from db.schedule import FOLDERS, SUBSCRIPTIONS, Turn
 from db.seen import SeenRecord
 from db.subscriptions import HeldSubscription
@@ -131,6 +133,7 @@ async def receive(desk: Desk) -> None:
     queue = await desk.put("a", "b", by=desk.database)
     await queue.close()  # with the housekeeping that a put began
     await queue.check()
+    await _live(desk)
 
 
 async def process(desk: Desk) -> None:
@@ -143,7 +146,7 @@ async def process(desk: Desk) -> None:
     await _hold(desk, account_id)
     await _act(desk, account_id)
     await _listen_to_graph(desk, account_id)
-    await _share_calls(desk)
+    await _live(desk)
 
 
 async def manage(desk: Desk) -> None:
@@ -167,7 +170,7 @@ async def manage(desk: Desk) -> None:
     row = TraceRow(1, "old", "host", desk.now, desk.now - 2 * HOUR, "imported")
     await desk.owner.write(lambda c: trace.add(c, [row]))
     await TraceRetention(desk.database, kept=HOUR, clock=desk.clock).work()
-    await _share_calls(desk)
+    await _live(desk)
 
 
 async def operate(desk: Desk) -> None:
@@ -195,7 +198,7 @@ async def operate(desk: Desk) -> None:
     await desk.database.read(lambda c: exports.message_of(c, 1))
     await desk.database.read(lambda c: exports.attachments_of(c, 1))
     await (await desk.put("repaired", by=desk.database)).close()
-    await _share_calls(desk)
+    await desk.database.read(processes.every)
 
 
 async def read(desk: Desk) -> None:
@@ -304,12 +307,21 @@ async def _listen_to_graph(desk: Desk, account_id: int) -> None:
     await watch.arrived({key: replace(late, source=Source.GRAPH)}, [key])
 
 
-async def _share_calls(desk: Desk) -> None:
-    calls = MailboxCalls(desk.database, owner=f"owner-{desk.number}", clock=desk.clock)
-    async with calls.kept():
-        await calls.reserve({("c", f"u{desk.number}"): 2})
-        desk.clock.advance(timedelta(seconds=15))
-        await calls.reserve({("c", f"u{desk.number}"): 2})
+async def _live(desk: Desk) -> None:
+    """Be known as alive, and find the row of one that died long ago."""
+    name = f"process-{desk.number}"
+    process = Process(name, "host", ("processor", "subscriptions"), "1", desk.now)
+    dead = replace(process, name=f"dead-{name}")
+    long_ago = desk.now - 2 * HOUR
+    await desk.owner.write(lambda c: processes.beat(c, dead, now=long_ago, until=long_ago))
+    passed = 0.0
+    made = Heartbeat(desk.database, process, clock=desk.clock, monotonic=lambda: passed)
+    async with made.kept() as heartbeat:
+        assert [each.process.name for each in heartbeat.alive()] == [name]
+        passed += 3700
+        await heartbeat._look()
+        await desk.database.write(lambda c: processes.beat(c, process, now=desk.now, until=desk.now + HOUR))
+    assert await desk.owner.read(processes.every) == []
 
 
 # Of the subscription manager.

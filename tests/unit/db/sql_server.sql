@@ -34,10 +34,6 @@ DELETE FROM [tblGraphSubscription] WHERE [tblGraphSubscription].[nAccountID] = :
 GO
 DELETE FROM [tblGraphSubscription] WHERE [tblGraphSubscription].[sSubscriptionID] = :sSubscriptionID_1
 GO
-DELETE FROM [tblMailboxCall] WHERE [tblMailboxCall].[dtLeaseUntil] < :dtLeaseUntil_1
-GO
-DELETE FROM [tblMailboxCall] WHERE [tblMailboxCall].[sMailbox] = :mailbox AND [tblMailboxCall].[nSlot] = :slot AND [tblMailboxCall].[sOwner] = :owner
-GO
 DELETE FROM [tblMessageTrace] WHERE [tblMessageTrace].[nTraceID] IN (__[POSTCOMPILE_nTraceID_1])
 GO
 DELETE FROM [tblMissedNotification] WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1
@@ -47,6 +43,8 @@ GO
 DELETE FROM [tblMissedNotification] WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1 AND [tblMissedNotification].[sGraphMessageID] = :sGraphMessageID_1 AND [tblMissedNotification].[dtTold] IS NULL
 GO
 DELETE FROM [tblNotificationQueue] WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1])
+GO
+DELETE FROM [tblProcess] WHERE [tblProcess].[sProcess] IN (__[POSTCOMPILE_sProcess_1])
 GO
 DELETE FROM [tblSubscriptionSchedule] WHERE [tblSubscriptionSchedule].[nAccountID] = :nAccountID_1
 GO
@@ -78,8 +76,6 @@ INSERT INTO [tblFolderSync] ([nAccountID], [dtDue]) VALUES (:nAccountID, :dtDue)
 GO
 INSERT INTO [tblGraphSubscription] ([sSubscriptionID], [nAccountID], [dtExpires], [sState], [sResource], [sNotificationURL], [sKeyFingerprint], [dtGranted], [dtCreated]) VALUES (:sSubscriptionID, :nAccountID, :dtExpires, :sState, :sResource, :sNotificationURL, :sKeyFingerprint, :dtGranted, :dtCreated)
 GO
-INSERT INTO [tblMailboxCall] ([sMailbox], [nSlot], [sOwner], [dtLeaseUntil]) VALUES (:sMailbox, :nSlot, :sOwner, :dtLeaseUntil)
-GO
 INSERT INTO [tblMessageTrace] ([nTraceID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sSubject], [sSource], [sCorrelationID], [sQueueMessageID], [dtNotified], [dtQueued], [nAttempt], [sHost], [dtStarted], [dtFetched], [dtEnded], [sOutcome], [sReason], [sDetail]) VALUES (:nTraceID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sSubject, :sSource, :sCorrelationID, :sQueueMessageID, :dtNotified, :dtQueued, :nAttempt, :sHost, :dtStarted, :dtFetched, :dtEnded, :sOutcome, :sReason, :sDetail)
 GO
 INSERT INTO [tblMissedNotification] ([nAccountID], [sGraphMessageID], [dtReceived], [dtFound]) OUTPUT inserted.[nMissedID] VALUES (:nAccountID, :sGraphMessageID, :dtReceived, :dtFound)
@@ -89,6 +85,8 @@ FROM (VALUES (:param_3, :param_4, :param_5, :param_6), (:param_7, :param_8, :par
 WHERE new.[sMessageID] != '' AND NOT (EXISTS (SELECT 1 
 FROM [tblNotificationQueue] AS known WITH (UPDLOCK, HOLDLOCK, FORCESEEK) 
 WHERE known.[sMessageID] = (new.[sMessageID]) COLLATE Latin1_General_100_BIN2 AND known.[nRetired] = :nRetired_1))
+GO
+INSERT INTO [tblProcess] ([sProcess], [sHost], [sRoles], [sVersion], [dtStarted], [dtHeartbeat], [dtLeaseUntil]) VALUES (:sProcess, :sHost, :sRoles, :sVersion, :dtStarted, :dtHeartbeat, :dtLeaseUntil)
 GO
 INSERT INTO [tblQueueAudit] ([sAction], [sWho], [sHost], [sQueue], [sSelection], [sWhy], [dtStarted]) OUTPUT inserted.[nAuditID] VALUES (:sAction, :sWho, :sHost, :sQueue, :sSelection, :sWhy, :dtStarted)
 GO
@@ -104,7 +102,7 @@ WHERE [tblEmailAccountSettings].[bEnabled] = 1 ORDER BY [tblEmailAccountSettings
 GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblEmailMessage] 
-WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[dtAfterImportDue] <= :dtAfterImportDue_1
+WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND ([tblEmailMessage].[dtAfterImportDue] <= :dtAfterImportDue_1 OR [tblEmailMessage].[dtAfterImportDue] > :dtAfterImportDue_2)
 GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblMissedNotification] 
@@ -115,8 +113,12 @@ FROM [tblNotificationQueue]
 WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :dtVisible_1
 GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
+FROM [tblNotificationQueue] 
+WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :dtVisible_1 AND ([tblNotificationQueue].[sLockToken] IS NOT NULL AND [tblNotificationQueue].[dtVisible] > :dtVisible_2 OR [tblNotificationQueue].[dtVisible] > :dtVisible_3)
+GO
+SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblSubscriptionSchedule] 
-WHERE [tblSubscriptionSchedule].[dtDue] <= :dtDue_1 AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1)
+WHERE ([tblSubscriptionSchedule].[dtDue] <= :dtDue_1 OR ([tblSubscriptionSchedule].[dtDue] > :dtDue_2 OR [tblSubscriptionSchedule].[nFailures] > :nFailures_1 AND [tblSubscriptionSchedule].[dtDue] > :dtDue_3) AND [tblSubscriptionSchedule].[dtDue] < :dtDue_4) AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1 OR [tblSubscriptionSchedule].[dtLeaseUntil] > :dtLeaseUntil_2)
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailAccountChange].[sSettings] 
 FROM [tblEmailAccountChange] 
@@ -175,7 +177,7 @@ WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtRe
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[nAfterImportAttempts] 
 FROM [tblEmailMessage] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
-WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[dtAfterImportDue] <= :dtAfterImportDue_1 ORDER BY [tblEmailMessage].[dtAfterImportDue]
+WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND ([tblEmailMessage].[dtAfterImportDue] <= :dtAfterImportDue_1 OR [tblEmailMessage].[dtAfterImportDue] > :dtAfterImportDue_2) ORDER BY [tblEmailMessage].[dtAfterImportDue]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID] 
 FROM [tblEmailMessage] 
@@ -229,6 +231,10 @@ SELECT TOP __[POSTCOMPILE_param_1] [tblMessageTrace].[nTraceID]
 FROM [tblMessageTrace] 
 WHERE [tblMessageTrace].[dtEnded] < :dtEnded_1 ORDER BY [tblMessageTrace].[dtEnded]
 GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence] 
+FROM [tblNotificationQueue] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
+WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :dtVisible_1 AND ([tblNotificationQueue].[sLockToken] IS NOT NULL AND [tblNotificationQueue].[dtVisible] > :dtVisible_2 OR [tblNotificationQueue].[dtVisible] > :dtVisible_3) ORDER BY [tblNotificationQueue].[dtVisible]
+GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sMessageID], [tblNotificationQueue].[nRetired], [tblNotificationQueue].[sState], [tblNotificationQueue].[nAccountID], [tblNotificationQueue].[sBody], [tblNotificationQueue].[dtEnqueued], [tblNotificationQueue].[dtVisible], [tblNotificationQueue].[nDeliveryCount], [tblNotificationQueue].[sLockToken], [tblNotificationQueue].[sReason], [tblNotificationQueue].[sDescription], [tblNotificationQueue].[dtDeadLettered] 
 FROM [tblNotificationQueue] 
 WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[nSequence] > :nSequence_1 AND [tblNotificationQueue].[nAccountID] = :nAccountID_1 AND [tblNotificationQueue].[sReason] = :sReason_1 AND [tblNotificationQueue].[dtDeadLettered] >= :dtDeadLettered_1 AND [tblNotificationQueue].[dtDeadLettered] < :dtDeadLettered_2 AND [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_2]) ORDER BY [tblNotificationQueue].[nSequence]
@@ -250,7 +256,7 @@ FROM [tblQueueAudit] ORDER BY [tblQueueAudit].[nAuditID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblSubscriptionSchedule].[nAccountID], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID] 
 FROM [tblSubscriptionSchedule] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblSubscriptionSchedule].[nAccountID] 
-WHERE [tblSubscriptionSchedule].[dtDue] <= :dtDue_1 AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1) AND ([tblEmailAccountSettings].[sTenantID] IS NULL OR NOT ([tblEmailAccountSettings].[sTenantID] = :sTenantID_1 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1)) ORDER BY [tblSubscriptionSchedule].[dtDue]
+WHERE ([tblSubscriptionSchedule].[dtDue] <= :dtDue_1 OR ([tblSubscriptionSchedule].[dtDue] > :dtDue_2 OR [tblSubscriptionSchedule].[nFailures] > :nFailures_1 AND [tblSubscriptionSchedule].[dtDue] > :dtDue_3) AND [tblSubscriptionSchedule].[dtDue] < :dtDue_4) AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1 OR [tblSubscriptionSchedule].[dtLeaseUntil] > :dtLeaseUntil_2) AND ([tblEmailAccountSettings].[sTenantID] IS NULL OR NOT ([tblEmailAccountSettings].[sTenantID] = :sTenantID_1 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1)) ORDER BY [tblSubscriptionSchedule].[dtDue]
 GO
 SELECT [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole], [tblAccountCondition].[sReason], [tblAccountCondition].[sDetail], [tblAccountCondition].[dtSince], [tblAccountCondition].[dtNextAttempt] 
 FROM [tblAccountCondition] 
@@ -410,7 +416,7 @@ FROM [tblFolderSync]
 GO
 SELECT [tblFolderSync].[nAccountID], [tblFolderSync].[nFailures], [tblFolderSync].[nRequests] 
 FROM [tblFolderSync] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
-WHERE [tblFolderSync].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblFolderSync].[dtDue] <= :dtDue_1 AND ([tblFolderSync].[dtLeaseUntil] IS NULL OR [tblFolderSync].[dtLeaseUntil] <= :dtLeaseUntil_1)
+WHERE [tblFolderSync].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND ([tblFolderSync].[dtDue] <= :dtDue_1 OR ([tblFolderSync].[dtDue] > :dtDue_2 OR [tblFolderSync].[nFailures] > :nFailures_1 AND [tblFolderSync].[dtDue] > :dtDue_3) AND [tblFolderSync].[dtDue] < :dtDue_4) AND ([tblFolderSync].[dtLeaseUntil] IS NULL OR [tblFolderSync].[dtLeaseUntil] <= :dtLeaseUntil_1 OR [tblFolderSync].[dtLeaseUntil] > :dtLeaseUntil_2)
 GO
 SELECT [tblGraphSubscription].[sSubscriptionID] 
 FROM [tblGraphSubscription]
@@ -422,22 +428,6 @@ GO
 SELECT [tblGraphSubscription].[sSubscriptionID], [tblGraphSubscription].[nAccountID], [tblGraphSubscription].[dtExpires], [tblGraphSubscription].[sState], [tblGraphSubscription].[sResource], [tblGraphSubscription].[sNotificationURL], [tblGraphSubscription].[sKeyFingerprint], [tblGraphSubscription].[dtGranted], [tblGraphSubscription].[dtCreated] 
 FROM [tblGraphSubscription] 
 WHERE [tblGraphSubscription].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1])
-GO
-SELECT [tblMailboxCall].[sMailbox] 
-FROM [tblMailboxCall] 
-WHERE [tblMailboxCall].[sMailbox] IN (__[POSTCOMPILE_sMailbox_1]) AND [tblMailboxCall].[nSlot] = :nSlot_1 AND [tblMailboxCall].[sOwner] != :sOwner_1 AND [tblMailboxCall].[dtLeaseUntil] > :dtLeaseUntil_1
-GO
-SELECT [tblMailboxCall].[sMailbox], [tblMailboxCall].[nSlot], [tblMailboxCall].[dtLeaseUntil] 
-FROM [tblMailboxCall] 
-WHERE [tblMailboxCall].[sMailbox] IN (__[POSTCOMPILE_sMailbox_1]) AND [tblMailboxCall].[nSlot] >= :nSlot_1 AND [tblMailboxCall].[sOwner] = :sOwner_1
-GO
-SELECT [tblMailboxCall].[sMailbox], [tblMailboxCall].[nSlot], [tblMailboxCall].[sOwner], [tblMailboxCall].[dtLeaseUntil] 
-FROM [tblMailboxCall] WITH (UPDLOCK, ROWLOCK) 
-WHERE [tblMailboxCall].[sMailbox] IN (__[POSTCOMPILE_sMailbox_1]) AND [tblMailboxCall].[nSlot] >= :nSlot_1 ORDER BY [tblMailboxCall].[sMailbox], [tblMailboxCall].[nSlot]
-GO
-SELECT [tblMailboxCall].[sOwner] 
-FROM [tblMailboxCall] 
-WHERE [tblMailboxCall].[sMailbox] = :sMailbox_1 AND [tblMailboxCall].[nSlot] = :nSlot_1
 GO
 SELECT [tblMessageTrace].[nTraceID], [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], [tblMessageTrace].[sInternetMessageID], [tblMessageTrace].[sSubject], [tblMessageTrace].[sSource], [tblMessageTrace].[sCorrelationID], [tblMessageTrace].[sQueueMessageID], [tblMessageTrace].[dtNotified], [tblMessageTrace].[dtQueued], [tblMessageTrace].[nAttempt], [tblMessageTrace].[sHost], [tblMessageTrace].[dtStarted], [tblMessageTrace].[dtFetched], [tblMessageTrace].[dtEnded], [tblMessageTrace].[sOutcome], [tblMessageTrace].[sReason], [tblMessageTrace].[sDetail] 
 FROM [tblMessageTrace] 
@@ -475,9 +465,12 @@ SELECT [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sLockToken], 
 FROM [tblNotificationQueue] WITH (UPDLOCK, ROWLOCK) 
 WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1]) AND [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :dtVisible_1 ORDER BY [tblNotificationQueue].[nSequence]
 GO
+SELECT [tblProcess].[sProcess], [tblProcess].[sHost], [tblProcess].[sRoles], [tblProcess].[sVersion], [tblProcess].[dtStarted], [tblProcess].[dtHeartbeat], [tblProcess].[dtLeaseUntil] 
+FROM [tblProcess] ORDER BY [tblProcess].[sProcess]
+GO
 SELECT [tblSubscriptionSchedule].[nAccountID], [tblSubscriptionSchedule].[nFailures], [tblSubscriptionSchedule].[nRequests] 
 FROM [tblSubscriptionSchedule] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
-WHERE [tblSubscriptionSchedule].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblSubscriptionSchedule].[dtDue] <= :dtDue_1 AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1)
+WHERE [tblSubscriptionSchedule].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND ([tblSubscriptionSchedule].[dtDue] <= :dtDue_1 OR ([tblSubscriptionSchedule].[dtDue] > :dtDue_2 OR [tblSubscriptionSchedule].[nFailures] > :nFailures_1 AND [tblSubscriptionSchedule].[dtDue] > :dtDue_3) AND [tblSubscriptionSchedule].[dtDue] < :dtDue_4) AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1 OR [tblSubscriptionSchedule].[dtLeaseUntil] > :dtLeaseUntil_2)
 GO
 SELECT count(*) AS count_1 
 FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence] AS [nSequence] 
@@ -560,23 +553,25 @@ UPDATE [tblFolderSync] SET [sResource]=:sResource, [sLink]=:sLink, [bFullPass]=:
 GO
 UPDATE [tblGraphSubscription] SET [dtExpires]=:dtExpires, [dtGranted]=:dtGranted WHERE [tblGraphSubscription].[sSubscriptionID] = :sSubscriptionID_1
 GO
-UPDATE [tblMailboxCall] SET [dtLeaseUntil]=:until WHERE [tblMailboxCall].[sMailbox] = :mailbox AND [tblMailboxCall].[nSlot] = :slot AND [tblMailboxCall].[sOwner] = :owner
-GO
 UPDATE [tblMissedNotification] SET [dtTold]=:dtTold WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1 AND [tblMissedNotification].[dtTold] IS NULL AND [tblMissedNotification].[dtFound] <= :dtFound_1
 GO
 UPDATE [tblNotificationQueue] SET [dtVisible]=:dtVisible, [nDeliveryCount]=([tblNotificationQueue].[nDeliveryCount] + :nDeliveryCount_1), [sLockToken]=:sLockToken WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1]) AND [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :dtVisible_1
+GO
+UPDATE [tblNotificationQueue] SET [dtVisible]=:dtVisible, [sLockToken]=:sLockToken WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1])
 GO
 UPDATE [tblNotificationQueue] SET [nRetired]=:nRetired WHERE [tblNotificationQueue].[nSequence] < :nSequence_1
 GO
 UPDATE [tblNotificationQueue] SET [nRetired]=[tblNotificationQueue].[nSequence] WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1]) AND [tblNotificationQueue].[nRetired] = :nRetired_1
 GO
-UPDATE [tblNotificationQueue] SET [nRetired]=[tblNotificationQueue].[nSequence] WHERE [tblNotificationQueue].[sMessageID] IN (__[POSTCOMPILE_sMessageID_1]) AND [tblNotificationQueue].[nRetired] = :nRetired_1 AND [tblNotificationQueue].[dtEnqueued] < :dtEnqueued_1
+UPDATE [tblNotificationQueue] SET [nRetired]=[tblNotificationQueue].[nSequence] WHERE [tblNotificationQueue].[sMessageID] IN (__[POSTCOMPILE_sMessageID_1]) AND [tblNotificationQueue].[nRetired] = :nRetired_1 AND ([tblNotificationQueue].[dtEnqueued] < :dtEnqueued_1 OR [tblNotificationQueue].[dtEnqueued] > :dtEnqueued_2)
 GO
 UPDATE [tblNotificationQueue] SET [sState]=:sState, [dtVisible]=[tblNotificationQueue].[dtEnqueued], [sLockToken]=:sLockToken WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1])
 GO
 UPDATE [tblNotificationQueue] SET [sState]=:sState, [sLockToken]=:sLockToken, [sReason]=:sReason, [sDescription]=:sDescription, [dtDeadLettered]=:dtDeadLettered WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1])
 GO
 UPDATE [tblNotificationQueue] SET [sState]=:state, [dtVisible]=coalesce(:visible, [tblNotificationQueue].[dtVisible]), [nDeliveryCount]=coalesce(:count, [tblNotificationQueue].[nDeliveryCount]), [sLockToken]=:token, [sReason]=:reason, [sDescription]=:description, [dtDeadLettered]=:dead_lettered WHERE [tblNotificationQueue].[nSequence] = :sequence
+GO
+UPDATE [tblProcess] SET [dtHeartbeat]=:dtHeartbeat, [dtLeaseUntil]=:dtLeaseUntil WHERE [tblProcess].[sProcess] = :sProcess_1
 GO
 UPDATE [tblQueueAudit] SET [dtEnded]=:dtEnded, [nMessages]=:nMessages WHERE [tblQueueAudit].[nAuditID] = :nAuditID_1
 GO

@@ -1,7 +1,9 @@
 """Engines, transactions on threads, and errors told for the person who reads them."""
 
 import asyncio
+import os
 import sqlite3
+import stat
 import threading
 from pathlib import Path
 from typing import Any, Final
@@ -61,6 +63,20 @@ def test_sqlite_is_durable(database_engine: Engine) -> None:
 
 
 # Transactions.
+
+
+def test_sqlite_files_are_their_owners_alone(tmp_path: Path) -> None:
+    """They hold mail and the key that proves notifications; also the log beside the file, whatever the umask."""
+    before = os.umask(0o022)
+    try:
+        engine = make_engine(f"sqlite:///{tmp_path / 'new.db'}")
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE t (n INTEGER)"))
+            modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+        engine.dispose()
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(("new.db", "new.db-wal", "new.db-shm"), 0o600)
 
 
 async def test_what_raises_is_rolled_back(database: Database) -> None:

@@ -44,8 +44,8 @@ def make_due(connection: Connection, *numbers: int, later: timedelta = timedelta
         accounts.make_due(connection, number, now=NOW + later)
 
 
-def release(connection: Connection, turn: Turn, *, failures: int = 0) -> bool:
-    return SUBSCRIPTIONS.release(connection, turn, due=NOW + HOUR, failures=failures)
+def release(connection: Connection, turn: Turn, *, due: timedelta = HOUR, failures: int = 0) -> bool:
+    return SUBSCRIPTIONS.release(connection, turn, due=NOW + due, failures=failures)
 
 
 def test_account_is_one_managers(connection: Connection) -> None:
@@ -96,10 +96,36 @@ def test_released_account_is_due_again_later(connection: Connection) -> None:
     """A turn that ended well or badly says when the next one is, and how often it failed."""
     make_due(connection, 1)
     [turn] = take(connection, "one")
-    assert release(connection, turn, failures=3)
+    assert release(connection, turn, due=HOUR / 4, failures=3)
     assert claim(connection, "two") == []
-    [turn] = take(connection, "two", later=HOUR)
+    [turn] = take(connection, "two", later=HOUR / 4)
     assert turn.failures == 3
+
+
+@pytest.mark.parametrize(("due", "failures"), [(timedelta(days=8), 0), (3 * HOUR, 1)])
+def test_an_account_that_a_wrong_clock_put_off_is_due_now(
+    connection: Connection, due: timedelta, failures: int
+) -> None:
+    """No turn puts off for so long; after a failed one for much less."""
+    make_due(connection, 1)
+    [turn] = take(connection, "one")
+    assert release(connection, turn, due=due, failures=failures)
+    assert SUBSCRIPTIONS.anything_due(connection, now=NOW)
+    assert claim(connection, "two") == [1]
+
+
+def test_a_lease_of_a_clock_that_was_ahead_is_over(connection: Connection) -> None:
+    make_due(connection, 1)
+    assert claim(connection, "one", later=3 * HOUR) == [1]
+    make_due(connection, 1)
+    assert claim(connection, "two") == [1]
+
+
+def test_what_is_due_only_when_asked_for_stays_so(connection: Connection) -> None:
+    accounts.make_due(connection, 1, now=NOW)
+    [turn] = take(connection, "one")
+    assert SUBSCRIPTIONS.release(connection, turn, due=NEVER, failures=0)
+    assert claim(connection, "two") == []
 
 
 def test_account_changed_meanwhile_stays_due(connection: Connection) -> None:

@@ -27,8 +27,8 @@ from db import (
     copies,
     exports,
     folders,
-    mailbox_calls,
     missed,
+    processes,
     retention,
     seen,
     subscriptions,
@@ -39,6 +39,7 @@ from db.after_import import Ended, State
 from db.contents import append_piece, append_text, read_piece
 from db.engine import Database, run_writing
 from db.messages import MessageStore, OriginalRecord
+from db.processes import Process
 from db.retention import Content, OldMessage
 from db.schedule import FOLDERS, SUBSCRIPTIONS, Turn
 from db.seen import SeenRecord
@@ -101,6 +102,11 @@ async def work_the_queue(database: Database) -> None:
     await receive()
     clock.advance(HOUR)
     await queue.receive(10, wait=NO_WAIT)
+    clock.advance(-3 * HOUR)
+    await queue.receive(10, wait=NO_WAIT)
+    clock.advance(timedelta(seconds=6))
+    await queue.receive(10, wait=NO_WAIT)  # puts right what the clock of a moment ago put off
+    clock.advance(3 * HOUR)
     await queue.peek(most=1)
     await queue.status()
     await queue.waiting(most=1)
@@ -160,11 +166,10 @@ async def act_in_mailboxes(database: Database) -> None:
 
 
 async def call(database: Database) -> None:
-    slots = [("mailbox", 0)]
-    plan = mailbox_calls._Plan(missing={"mailbox": 9}, renewed=slots, returned=slots, full=["mailbox"])
-    for owner in ("one", "another"):  # takes what is free, and asks where nothing is
-        run_writing(database.engine, lambda c, owner=owner: mailbox_calls._carry_out(c, plan, owner=owner, now=NOW))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
-    run_writing(database.engine, lambda c: mailbox_calls._forget(c, NOW))
+    process = Process("process", "host", ("processor",), "1", NOW)
+    for _ in range(2):  # the first makes the row
+        run_writing(database.engine, lambda c: processes.beat(c, process, now=NOW, until=NOW + HOUR))
+    run_writing(database.engine, lambda c: processes.remove(c, [each.process.name for each in processes.every(c)]))
 
 
 async def administer(database: Database) -> None:
@@ -216,8 +221,8 @@ async def administer(database: Database) -> None:
         lambda c: missed.told_since(c, 1, NOW),
         lambda c: missed.forget(c, 1, before=NOW),
         missed.summaries,
-        lambda c: budget.reserve(c, "name", slot=1, wanted=2, most=3),
-        lambda c: budget.reserve(c, "name", slot=1, wanted=2, most=3),
+        lambda c: budget.reserve(c, "name", slot=1, last=1, wanted=2, most=3),
+        lambda c: budget.reserve(c, "name", slot=1, last=1, wanted=2, most=3),
         lambda c: trace.add(
             c, [TraceRow(1, "id", "host", NOW, NOW, "gone"), TraceRow(1, None, "host", NOW, NOW, "dead")]
         ),

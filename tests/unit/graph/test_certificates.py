@@ -1,3 +1,5 @@
+import base64
+import json
 import os
 import stat
 import subprocess
@@ -17,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    pkcs7,
     pkcs12,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -157,6 +160,139 @@ def test_every_form_of_file_gives_certificate_and_key(form: str, tmp_path: Path,
     assert listed is not None
     assert listed.has_private_key
     assert listed.private_key_pem is None
+
+
+def wrapped(form: str, made: Certificate) -> tuple[str, bytes]:
+    """A file with certificate and key as people get it from elsewhere: its name, its bytes."""
+    cert, key = made.public_pem.encode(), pem_key(made)
+    pfx = base64.b64encode(
+        pkcs12.serialize_key_and_certificates(b"x", key_of(made), public(made), None, NoEncryption())
+    )
+    locked = pkcs12.serialize_key_and_certificates(
+        b"x", key_of(made), public(made), None, BestAvailableEncryption(PASSWORD.encode())
+    )
+    text = (cert + key).decode()
+    secret = {"contentType": "application/x-pkcs12", "value": pfx.decode()}
+    one_line = b"-----BEGIN CERTIFICATE----- " + b" ".join(cert.split(b"\n")[1:-2]) + b" -----END CERTIFICATE-----"
+    return {
+        "key vault secret": ("a.pfx", pfx),
+        "with a line break at its end": ("a.pfx", pfx + b"\r\n"),
+        "in lines": ("a.p12", base64.encodebytes(base64.b64decode(pfx)).replace(b"\n", b"\r\n")),
+        "with a mark": ("a.pfx", b"\xef\xbb\xbf" + pfx),
+        "by PowerShell": ("a.pfx", pfx.decode().encode("utf-16")),
+        "in a .pem": ("a.pem", pfx),
+        "encrypted": ("a.pfx", base64.b64encode(locked)),
+        "pfx in a .pem": ("a.pem", base64.b64decode(pfx)),
+        "pem in a .pfx": ("a.pfx", cert + key),
+        "az keyvault secret show": (
+            "a.pfx",
+            json.dumps(secret, indent=2).encode(),
+        ),
+        "az with PEM": ("a.pem", json.dumps({"contentType": "application/x-pem-file", "value": text}).encode()),
+        "az --query value": ("a.pfx", b'"' + pfx + b'"\n'),
+        "base64 of base64": ("a.pfx", base64.b64encode(pfx)),
+        "base64 of PEM": ("a.pem", base64.b64encode(cert + key)),
+        "literal line breaks": ("a.pem", text.replace("\n", "\\n").encode()),
+        "literal line breaks of Windows": ("a.pem", text.replace("\n", "\\r\\n").encode()),
+        "quoted, with literal line breaks": ("a.pem", json.dumps(text).encode()),
+        "indented": ("a.pem", ("tls: |\n" + text.replace("\n", "\n    ")).encode()),
+        "of an old Macintosh": ("a.pem", (cert + key).replace(b"\n", b"\r")),
+        "with a mark, PEM": ("a.pem", b"\xef\xbb\xbf" + cert + key),
+        "blanks for line breaks": ("a.pem", one_line + b"\n" + key),
+        "trusted": ("a.pem", trusted(made) + key),
+        "PKCS#7": ("a.pem", pkcs7.serialize_certificates([public(made)], Encoding.PEM) + key),
+    }[form]
+
+
+def trusted(made: Certificate) -> bytes:
+    """As `openssl x509 -trustout -addtrust clientAuth` writes it: the certificate, then X509_CERT_AUX."""
+    uses = b"\x30\x0c\x30\x0a\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x02"
+    content = base64.encodebytes(public(made).public_bytes(Encoding.DER) + uses)
+    return b"-----BEGIN TRUSTED CERTIFICATE-----\n" + content + b"-----END TRUSTED CERTIFICATE-----\n"
+
+
+WRAPPED = (
+    *("key vault secret", "with a line break at its end", "in lines", "with a mark", "by PowerShell", "in a .pem"),
+    *("encrypted", "pfx in a .pem", "pem in a .pfx", "az keyvault secret show", "az with PEM", "az --query value"),
+    *("base64 of base64", "base64 of PEM", "literal line breaks", "literal line breaks of Windows"),
+    *("quoted, with literal line breaks", "indented", "of an old Macintosh", "with a mark, PEM"),
+    *("blanks for line breaks", "trusted", "PKCS#7"),
+)
+
+
+@pytest.mark.parametrize("form", WRAPPED)
+def test_what_a_file_is_wrapped_in_is_removed(form: str, tmp_path: Path, self_signed: Certificate) -> None:
+    """Azure Key Vault gives a PFX as base64 text; others give JSON, literal line breaks, marks, OpenSSL's own form."""
+    name, data = wrapped(form, self_signed)
+    (tmp_path / name).write_bytes(data)
+    found = FolderStore(tmp_path, PASSWORD).find(self_signed.thumbprint)
+    assert key_of(found).private_numbers() == key_of(self_signed).private_numbers()
+
+
+@pytest.mark.parametrize("password", [None, "wrong"])
+def test_a_wrapped_file_that_is_encrypted_is_named_so(
+    password: str | None, tmp_path: Path, self_signed: Certificate
+) -> None:
+    """Its wrapper does not hide that a password is missing, or wrong."""
+    name, data = wrapped("encrypted", self_signed)
+    (tmp_path / name).write_bytes(data)
+    fault = CertificateFault.PASSWORD_WRONG if password else CertificateFault.PASSWORD_MISSING
+    assert "certificate_password" in refusal(tmp_path, self_signed.thumbprint, password, fault=fault)
+
+
+@pytest.mark.parametrize("form", ["base64 of DER", "az keyvault certificate show", "PKCS#7 in DER", "PKCS#7 in base64"])
+def test_a_certificate_without_key_is_read_however_it_is_wrapped(
+    form: str, tmp_path: Path, self_signed: Certificate
+) -> None:
+    """What Key Vault and the portal give to upload, and what authorities send."""
+    der = public(self_signed).public_bytes(Encoding.DER)
+    bag = pkcs7.serialize_certificates([public(self_signed)], Encoding.DER)
+    data = {
+        "base64 of DER": base64.b64encode(der),
+        "az keyvault certificate show": json.dumps({"cer": base64.b64encode(der).decode(), "id": "x"}).encode(),
+        "PKCS#7 in DER": bag,
+        "PKCS#7 in base64": base64.encodebytes(bag),
+    }[form]
+    (tmp_path / "a.cer").write_bytes(data)
+    assert FolderStore(tmp_path).expiry(self_signed.thumbprint) == self_signed.not_after
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("a.pem", b"", "is empty"),
+        ("a.pfx", b"\0\0\0\0", "is empty"),
+        ("a.pfx", b"\xfe\xed\xfe\xed" + bytes(40), "keytool -importkeystore -srckeystore a.pfx"),
+        ("a.cer", b"<!DOCTYPE html><title>Sign in</title>", "is HTML or XML"),
+        ("a.pem", b"-----BEGIN CERTIFICATE-----\nAAAA\n", "is cut off: -----BEGIN CERTIFICATE-----"),
+        (
+            "a.pem",
+            b"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
+            "is a certificate request",
+        ),
+        ("a.pem", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "holds a public key only"),
+        (
+            "a.key",
+            b"-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n",
+            "ssh-keygen -p -m PKCS8",
+        ),
+        (
+            "a.pem",
+            b"-----BEGIN TRUSTED CERTIFICATE-----\nMAMC\n-----END TRUSTED CERTIFICATE-----\n",
+            "its certificate is damaged",
+        ),
+        ("a.pem", b"-----BEGIN PKCS7-----\nMAMC\n-----END PKCS7-----\n", "its certificate is damaged"),
+        ("a.pem", b'{"value": null}', "holds no certificate that can be read"),
+        ("a.pem", b'{"value": ' + b"[" * 5000, "holds no certificate that can be read"),
+        ("a.pem", b"QUJDREVGRw==", "holds no certificate that can be read"),
+    ],
+)
+def test_what_a_file_is_instead_is_said(name: str, data: bytes, said: str, tmp_path: Path) -> None:
+    """So that nobody has to guess; and nothing that a file holds makes the store fail."""
+    (tmp_path / name).write_bytes(data)
+    [entry] = FolderStore(tmp_path).list()
+    assert entry.problem is not None
+    assert said in str(entry.problem)
 
 
 def test_no_key_shows_in_a_repr(tmp_path: Path, self_signed: Certificate) -> None:

@@ -19,7 +19,7 @@ from graph.errors import (
     SyncStateLost,
 )
 from graph.mailbox import Mailbox
-from graph.slots import LocalSlots
+from graph.slots import LocalSlots, Slots
 from tests.unit.graph.scripted import (
     Answer,
     Clock,
@@ -35,7 +35,7 @@ from tests.unit.graph.scripted import (
 
 def no_slot_is_used(client: GraphClient) -> bool:
     slots = client._slots
-    assert isinstance(slots, LocalSlots)
+    assert isinstance(slots, Slots)
     return len(slots) == 0
 
 

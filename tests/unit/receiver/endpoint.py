@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 import sqlite3
-import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -15,7 +14,6 @@ from typing import Any, Final
 
 import aiohttp
 from prometheus_client import CollectorRegistry
-from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event
 from yarl import URL
 
@@ -26,9 +24,11 @@ from db.engine import Database, make_engine
 from graph.client_state import ClientStateKeys
 from receiver.app import Receiver
 from receiver.body import BodyLimits
+from receiver.connections import ConnectionLimits
 from receiver.intake import IntakeLimits
 from receiver.metrics import ReceiverMetrics
-from receiver.server import ConnectionLimits, Listener
+from receiver.server import Listener, ServerTls
+from receiver.throttled_log import ThrottledLog
 
 NOW: Final = datetime(2027, 3, 8, 9, 0, tzinfo=UTC)
 SECRET: Final = "the-key-in-use-0123456789-0123456789"
@@ -143,6 +143,7 @@ class Endpoint:
     listener: Listener
     session: aiohttp.ClientSession
     keys: ClientStateKeys
+    registry: CollectorRegistry
 
     def state(self, account: int = 1) -> str:
         return self.keys.sign(account)
@@ -175,28 +176,20 @@ class Endpoint:
     async def queued_ids(self) -> list[str | None]:
         return [notification.message_id for notification in await self.queued()]
 
-    async def metric(self, name: str, **labels: str) -> float:
-        """The value of a sample of /metrics, 0 when there is none."""
-        answer = await self.request("GET", "/metrics")
-        for family in text_string_to_metric_families(answer.text):
-            for sample in family.samples:
-                if sample.name == name and sample.labels == labels:
-                    return sample.value
-        return 0.0
+    def metric(self, name: str, **labels: str) -> float:
+        """The value of a sample of the metrics, 0 when there is none."""
+        return self.registry.get_sample_value(name, labels) or 0.0
 
-    async def outcomes(self) -> dict[str, float]:
+    def outcomes(self) -> dict[str, float]:
         """How many items were counted as genuine, forged and malformed."""
         name = "mail_importer_notifications_total"
-        return {outcome: await self.metric(name, outcome=outcome) for outcome in ("genuine", "forged", "malformed")}
+        return {outcome: self.metric(name, outcome=outcome) for outcome in ("genuine", "forged", "malformed")}
 
-    async def waiting(self) -> float:
-        return await self.metric("mail_importer_receiver_waiting")
+    def waiting(self) -> float:
+        return self.metric("mail_importer_receiver_waiting")
 
     async def until_waiting(self, requests: int) -> None:
-        async def reached() -> bool:
-            return await self.waiting() == requests
-
-        await until(reached, f"{requests} requests wait")
+        await until(lambda: self.waiting() == requests, f"{requests} requests wait")
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator["Connection"]:
@@ -251,7 +244,7 @@ class Endpoints:
         intake: IntakeLimits | None = None,
         body: BodyLimits | None = None,
         connections: ConnectionLimits | None = None,
-        tls: ssl.SSLContext | None = None,
+        tls: ServerTls | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> Endpoint:
         enter = self._resources
@@ -261,15 +254,17 @@ class Endpoints:
         queue = DatabaseQueue(database, clock=lambda: NOW)
         enter.push_async_callback(queue.close)
         keys = ClientStateKeys(SECRET, PREVIOUS_SECRET)
-        metrics = ReceiverMetrics(CollectorRegistry())
+        registry = CollectorRegistry()
+        metrics = ReceiverMetrics(registry)
+        throttled = ThrottledLog(monotonic)
         receiver = Receiver(
             queue_of(queue),
             account_of=keys.verify,
             clock=lambda: NOW,
             metrics=metrics,
+            throttled=throttled,
             intake_limits=intake,
             body_limits=body,
-            monotonic=monotonic,
         )
         listener = Listener(
             receiver.answer,
@@ -278,6 +273,7 @@ class Endpoints:
             tls=tls,
             limits=connections or ConnectionLimits(),
             metrics=metrics,
+            throttled=throttled,
         )
         port = await listener.start()
         enter.push_async_callback(listener.stop)
@@ -285,7 +281,7 @@ class Endpoints:
             connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=DEADLINE_SECS)
         )
         await enter.enter_async_context(session)
-        return Endpoint(port, queue, disk, receiver, listener, session, keys)
+        return Endpoint(port, queue, disk, receiver, listener, session, keys, registry)
 
 
 def statuses(answers: Iterable[Answer]) -> list[int]:

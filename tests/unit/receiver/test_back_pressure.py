@@ -95,7 +95,7 @@ class TestSlowQueue:
         assert statuses(await asyncio.gather(*waiting)) == [202, 202, 202]
         assert (await endpoint.deliver(item(endpoint.state(), "over"))).status == 202
         assert sorted(map(str, await endpoint.queued_ids())) == ["m-0", "m-1", "m-2", "over"]
-        assert await endpoint.waiting() == 0
+        assert endpoint.waiting() == 0
 
     async def test_the_number_of_waiting_items_is_bounded_too(self, endpoints: Endpoints, held: Held) -> None:
         """One body over the limit is taken when nothing else waits, or it would come again for ever."""
@@ -204,7 +204,7 @@ class TestUnavailable:
         assert (ready.status == 503) or trouble is _full
         assert (await endpoint.deliver(*sent, item("forged"))).status == 202
         assert len(await endpoint.queued()) == 40
-        assert await endpoint.outcomes() == {"genuine": 40, "forged": 1, "malformed": 0}
+        assert endpoint.outcomes() == {"genuine": 40, "forged": 1, "malformed": 0}
         assert (await endpoint.request("GET", "/health/ready")).status == 200
 
 

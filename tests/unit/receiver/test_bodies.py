@@ -8,8 +8,9 @@ import zlib
 from collections.abc import AsyncIterator
 
 import pytest
+from structlog.testing import capture_logs
 
-from receiver.body import LARGEST_BODY, BodyLimits
+from receiver.body import BodyLimits
 from tests.unit.receiver.endpoint import MIB, Endpoint, Endpoints, collection, item, until
 
 NOT_JSON = "The body is not JSON."
@@ -22,9 +23,11 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "cut off": (b'{"value": [{"clientState": "mi1', NOT_JSON),
     "two documents": (b'{"value": []}{"value": []}', NOT_JSON),
     "invalid UTF-8": (b'{"value": ["\xff\xfe"]}', NOT_JSON),
-    "huge integer": (b'{"value": [' + b"9" * 100_000 + b"]}", NOT_JSON),
-    "100,000 brackets": (b'{"value": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", NOT_JSON),
-    "100,000 braces": (b'{"value": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"}", NOT_JSON),
+    "huge integer": (b'{"value": [' + b"9" * 5_000 + b"]}", NOT_JSON),
+    "4,000 brackets": (b'{"value": ' + b"[" * 4_000 + b"]" * 4_000 + b"}", NOT_JSON),
+    "1,000 braces": (b'{"value": ' + b'{"a":' * 1_000 + b"1" + b"}" * 1_000 + b"}", NOT_JSON),
+    "large": (b'{"x": [' + b"[]," * 100_000 + b"[]]}", NO_COLLECTION),
+    "large and no JSON": (b"\0" * 100_000, NO_COLLECTION),
     "form": (b"value=1&value=2", NOT_JSON),
     "NULs": (b"\0" * 1000, NOT_JSON),
     "null": (b"null", NO_COLLECTION),
@@ -38,6 +41,22 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "value text": (b'{"value": "[]"}', NO_COLLECTION),
     "last value counts": (b'{"value": [], "value": 1}', NO_COLLECTION),
 }
+
+
+PROVEN_AND_BROKEN: dict[str, bytes] = {
+    "huge integer": b"9" * 100_000,
+    "100,000 brackets": b"[" * 100_000 + b"]" * 100_000,
+    "100,000 braces": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    "cut off": b'{"a": "' + b"b" * 100_000,
+}
+
+
+@pytest.mark.parametrize("broken", PROVEN_AND_BROKEN.values(), ids=PROVEN_AND_BROKEN.keys())
+async def test_a_large_body_that_holds_a_proof_is_decoded_and_refused(endpoint: Endpoint, broken: bytes) -> None:
+    """400 also when what is no JSON stands behind a genuine item: the delivery is not accepted by half."""
+    answer = await endpoint.post(collection(item(endpoint.state()))[:-2] + b"," + broken + b"]}")
+    assert (answer.status, answer.text) == (400, NOT_JSON)
+    assert await endpoint.queued() == []
 
 
 @pytest.mark.parametrize(("body", "told"), REFUSED.values(), ids=REFUSED.keys())
@@ -89,7 +108,7 @@ async def test_of_a_repeated_key_the_last_counts(endpoint: Endpoint) -> None:
     last = '{"clientState": "forged", ' + one[1:]
     assert (await endpoint.post(f'{{"value": [1], "value": [{first}, {last}]}}'.encode())).status == 202
     assert await endpoint.queued_ids() == ["good"]
-    assert await endpoint.outcomes() == {"genuine": 1, "forged": 1, "malformed": 0}
+    assert endpoint.outcomes() == {"genuine": 1, "forged": 1, "malformed": 0}
 
 
 class TestCompressed:
@@ -129,21 +148,26 @@ class TestCompressed:
 
 
 class TestSize:
-    async def test_four_mebibytes_are_accepted(self, endpoint: Endpoint) -> None:
+    async def test_a_mebibyte_is_accepted(self, endpoint: Endpoint) -> None:
         """The limit itself is within the limit, in one piece or chunked."""
         for number in (1, 2):
-            body = collection(item(endpoint.state(), f"m-{number}")).ljust(LARGEST_BODY)
-            assert len(body) == 4 * MIB
+            body = collection(item(endpoint.state(), f"m-{number}")).ljust(MIB)
             assert (await endpoint.post(body if number == 1 else _chunks(body))).status == 202
         assert await endpoint.queued_ids() == ["m-1", "m-2"]
 
     async def test_one_byte_more_is_refused(self, endpoint: Endpoint) -> None:
         """413 says that sending it again does not help."""
-        body = collection(item(endpoint.state())).ljust(LARGEST_BODY + 1)
+        body = collection(item(endpoint.state())).ljust(MIB + 1)
         for sent in (body, _chunks(body)):
             answer = await endpoint.post(sent)
-            assert (answer.status, answer.text) == (413, "The body is larger than 4194304 bytes.")
+            assert (answer.status, answer.text) == (413, "The body is larger than 1048576 bytes.")
         assert await endpoint.queued() == []
+
+    async def test_the_limit_may_be_set_higher(self, endpoints: Endpoints) -> None:
+        """The setting receiver_body_limit_mb."""
+        endpoint = await endpoints.start(body=BodyLimits(body_bytes=4 * MIB))
+        assert (await endpoint.post(collection(item(endpoint.state())).ljust(4 * MIB))).status == 202
+        assert (await endpoint.post(collection(item(endpoint.state())).ljust(4 * MIB + 1))).status == 413
 
     async def test_a_length_over_the_limit_is_refused_before_the_body_comes(self, endpoint: Endpoint) -> None:
         """5 MiB announced: the answer does not wait for them."""
@@ -159,32 +183,80 @@ class TestSize:
         assert answer.status == 413
         assert await endpoint.queued() == []
 
-    async def test_a_hundred_thousand_tiny_items_are_sorted_out(self, endpoint: Endpoint) -> None:
-        """All genuine ones are queued, in less time than Graph gives a first attempt."""
+    @pytest.mark.parametrize("forged", [{}, item("forged"), None], ids=["without a state", "forged state", "null"])
+    async def test_a_body_that_begins_with_a_hundred_forged_items_is_dropped(
+        self, endpoint: Endpoint, forged: object
+    ) -> None:
+        """202, so that a forger learns nothing; the rest is not read, which is counted and logged once a minute."""
+        body = collection(*[forged] * 100, item(endpoint.state()), item(endpoint.state(), "last"))
+        with capture_logs() as logged:
+            for _ in range(2):
+                assert (await endpoint.post(body)).status == 202
+        assert await endpoint.queued() == []
+        assert endpoint.outcomes() == {"genuine": 0, "forged": 200, "malformed": 0}
+        assert endpoint.metric("mail_importer_receiver_deliveries_dropped_total") == 2
+        assert [line["event"] for line in logged] == ["notification_forged", "delivery_dropped"]
+
+    async def test_a_genuine_item_among_the_first_hundred_saves_the_body(self, endpoint: Endpoint) -> None:
+        """The hundredth is early enough, and all that follow are looked at."""
+        body = collection(
+            *[item("forged")] * 99, item(endpoint.state(), "a"), item("forged"), item(endpoint.state(), "b")
+        )
+        assert (await endpoint.post(body)).status == 202
+        assert await endpoint.queued_ids() == ["a", "b"]
+        assert endpoint.outcomes() == {"genuine": 2, "forged": 100, "malformed": 0}
+        assert endpoint.metric("mail_importer_receiver_deliveries_dropped_total") == 0
+
+    async def test_a_large_body_is_genuine_however_its_proof_is_written(self, endpoint: Endpoint) -> None:
+        """JSON may write any character as a number, and blanks where it likes."""
+        escaped = "".join(f"\\u{ord(character):04x}" for character in endpoint.state())
+        one = json.dumps(item("STATE", "a")).replace('"clientState": "STATE"', f'"clientState"\t:\n"{escaped}"')
+        assert (await endpoint.post(f'{{"value": [{one}]}}'.ljust(20_000).encode())).status == 202
+        assert await endpoint.queued_ids() == ["a"]
+
+    @pytest.mark.parametrize(
+        ("body", "forged"),
+        [
+            (b'{"value":[[' + b"[]," * 340_000, 1),
+            (b'{"value":[' + b"{}," * 340_000, 1),
+            (b'{"value":[],"x":"' + b'\\"clientState\\":' * 60_000, 1),
+            (b'{"value":[],"x":[' + b'"clientState":"a' * 65_000, 100),
+            (b'{"value":[],"x":[' + b'"clientState":' + b" " * 1_000_000, 1),
+        ],
+        ids=["one nested item", "empty items", "states that are text", "states without an end", "blanks"],
+    )
+    async def test_a_large_body_that_proves_nothing_is_not_decoded(
+        self, endpoint: Endpoint, body: bytes, forged: int
+    ) -> None:
+        """Decoding it would hold up all others: the answer is 202 although what follows is no JSON."""
+        assert MIB * 0.9 < len(body) <= MIB
+        assert (await endpoint.post(body)).status == 202
+        assert endpoint.outcomes() == {"genuine": 0, "forged": forged, "malformed": 0}
+
+    async def test_thousands_of_items_are_sorted_out(self, endpoint: Endpoint) -> None:
+        """All genuine ones are queued, whatever stands between them, in less time than Graph gives a first attempt."""
         good = [item(endpoint.state(), f"m-{number}") for number in range(1000)]
-        items: list[object] = [{}] * 99_000
-        items[10_000:10_000] = good[:500]
-        items.extend(good[500:])
+        items: list[object] = [{}] * 99
+        items += [good[0], *[{}] * 99_000, *good[1:]]
         body = json.dumps({"value": items}, separators=(",", ":")).encode()
-        assert len(items) == 100_000
-        assert len(body) < LARGEST_BODY
+        assert len(body) < MIB
         started = time.perf_counter()
         assert (await endpoint.post(body)).status == 202
         assert time.perf_counter() - started < 3.0
         assert await endpoint.queued_ids() == [f"m-{number}" for number in range(1000)]
-        assert await endpoint.outcomes() == {"genuine": 1000, "forged": 99_000, "malformed": 0}
+        assert endpoint.outcomes() == {"genuine": 1000, "forged": 99_099, "malformed": 0}
 
     async def test_the_largest_body_of_genuine_items_is_queued_whole(self, endpoint: Endpoint) -> None:
-        """As many as 4 MiB hold go through at the first attempt, and again at a second."""
+        """As many as a mebibyte holds go through at the first attempt, and again at a second."""
         items = [
             {"clientState": endpoint.state(), "changeType": "created", "resourceData": {"id": f"{number:05}"}}
-            for number in range(34_000)
+            for number in range(8_500)
         ]
         body = json.dumps({"value": items}, separators=(",", ":")).encode()
-        assert LARGEST_BODY * 0.95 < len(body) <= LARGEST_BODY
+        assert MIB * 0.95 < len(body) <= MIB
         for _ in range(2):
             assert (await endpoint.post(body)).status == 202
-        assert (await endpoint.queue.status()).active == 34_000
+        assert (await endpoint.queue.status()).active == 8_500
 
     async def test_only_so_many_large_bodies_are_read_at_a_time(self, endpoints: Endpoints) -> None:
         """The next is asked to come again at once, small ones go on, and room comes back."""

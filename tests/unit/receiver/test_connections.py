@@ -2,19 +2,29 @@
 
 import asyncio
 import ssl
+import time
 import warnings
-from datetime import timedelta
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
-from receiver.server import ConnectionLimits, tls_context
-from tests.unit.receiver.endpoint import NOW, Connection, Endpoint, Endpoints, item, until
+from bus.database import DatabaseQueue
+from receiver.connections import ConnectionLimits, Connections
+from receiver.intake import IntakeLimits
+from receiver.metrics import ReceiverMetrics
+from receiver.throttled_log import ThrottledLog
+from receiver.tls import ServerCertificate, tls_context
+from tests.unit.receiver.endpoint import NOW, Connection, Endpoint, Endpoints, HeldQueue, collection, item, until
 
 HEALTH = ("GET /health/live HTTP/1.1", "Host: x")
 
@@ -39,6 +49,17 @@ class TestSilence:
             await asked.say(*HEALTH)
             assert (await asked.answer()).status == 200
 
+    async def test_a_connection_of_a_genuine_sender_is_kept(self, endpoints: Endpoints) -> None:
+        """Graph comes again; whoever proved nothing has a few seconds."""
+        endpoint = await endpoints.start(connections=ConnectionLimits(keep_alive_seconds=0.1))
+        body = collection(item(endpoint.state()))
+        async with endpoint.connection() as genuine, endpoint.connection() as stranger:
+            await genuine.say("POST /notifications HTTP/1.1", "Host: x", f"Content-Length: {len(body)}", body=body)
+            assert (await genuine.answer()).status == 202
+            assert await _works(stranger)
+            await stranger.closed()
+            assert await _works(genuine)
+
     @pytest.mark.parametrize("said", [b"", b"POST /notifications HTTP/1.1\r\nHost"])
     async def test_a_kept_connection_that_goes_silent_is_closed(self, endpoints: Endpoints, said: bytes) -> None:
         """After an answer too, silence or half a request has its limit."""
@@ -48,6 +69,17 @@ class TestSilence:
             assert (await connection.answer()).status == 200
             connection.writer.write(said)
             assert await connection.closed() == b""
+
+    @pytest.mark.parametrize("said", [b"", b"POST /notif"])
+    async def test_silent_connections_end_with_the_receiver(self, endpoints: Endpoints, said: bytes) -> None:
+        """The process does not wait for them, and they are not left open in it."""
+        endpoint = await endpoints.start()
+        async with endpoint.connection() as connection, endpoint.connection() as asked:
+            connection.writer.write(said)
+            assert await _works(asked)
+            await endpoint.listener.stop()
+            assert await connection.closed() == b""
+            assert await asked.closed() == b""
 
 
 class TestHeaders:
@@ -81,53 +113,121 @@ class TestHeaders:
             await connection.closed()
 
 
+async def _works(connection: Connection) -> bool:
+    try:
+        await connection.say(*HEALTH)
+        return (await connection.answer()).status == 200
+    except (ConnectionError, asyncio.IncompleteReadError):
+        return False
+
+
 class TestNumber:
-    async def test_the_connection_over_the_limit_is_closed_at_once(self, endpoints: Endpoints) -> None:
-        """The others work, the refusal is counted, and room comes back."""
-        endpoint = await endpoints.start(connections=ConnectionLimits(connections=2))
-        async with endpoint.connection() as one:
-            async with endpoint.connection() as two:
-                for connection in (one, two):
-                    await connection.say(*HEALTH)
-                    assert (await connection.answer()).status == 200
-                async with endpoint.connection() as three:
-                    assert await three.closed() == b""
-                await one.say("GET /metrics HTTP/1.1", "Host: x")
-                assert b"\nmail_importer_receiver_connections_refused_total 1.0\n" in (await one.answer()).body
-                await two.say(*HEALTH)
-                assert (await two.answer()).status == 200
+    async def test_the_longest_idle_connection_gives_way_to_a_new_one(self, endpoints: Endpoints) -> None:
+        """Whoever holds connections without use holds nobody off; it is counted, and told once a minute."""
+        endpoint = await endpoints.start(connections=ConnectionLimits(connections=2, per_address=0))
+        async with endpoint.connection() as one, endpoint.connection() as two:
+            assert [await _works(one), await _works(two), await _works(one)] == [True, True, True]
+            with capture_logs() as logged:
+                async with endpoint.connection() as three, endpoint.connection() as four:
+                    assert await two.closed() == b""
+                    assert await one.closed() == b""
+                    assert [await _works(three), await _works(four)] == [True, True]
+        assert endpoint.metric("mail_importer_receiver_connections_dropped_total") == 2
+        (line,) = (each for each in logged if each["event"] == "connections_limited")
+        assert (line["bound"], line["open"], line["remote"]) == (2, 2, "127.0.0.1")
 
-            async def room() -> bool:
-                async with endpoint.connection() as four:
-                    try:
-                        await four.say(*HEALTH)
-                        return (await four.answer()).status == 200
-                    except (ConnectionError, asyncio.IncompleteReadError):
-                        return False
+    @pytest.mark.parametrize("said", ["", "POST /notif", "POST /notifications HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"])
+    async def test_connections_that_say_little_give_way(self, endpoints: Endpoints, said: str) -> None:
+        """Nothing, half of the headers, half of a body: none of them keeps a place from a delivery."""
+        endpoint = await endpoints.start(connections=ConnectionLimits(connections=3, per_address=0))
+        async with endpoint.connection() as one, endpoint.connection() as two, endpoint.connection() as three:
+            for connection in (one, two, three):
+                connection.writer.write(said.encode())
+                await connection.writer.drain()
+            for _ in range(6):
+                async with endpoint.connection() as genuine:
+                    assert await _works(genuine)
 
-            await until(room, "room comes back")
+    async def test_a_genuine_sender_is_the_last_to_give_way(self, endpoints: Endpoints) -> None:
+        """A flood of new connections pushes itself out."""
+        endpoint = await endpoints.start(connections=ConnectionLimits(connections=3, per_address=0))
+        body = collection(item(endpoint.state()))
+        async with endpoint.connection() as genuine:
+            await genuine.say("POST /notifications HTTP/1.1", "Host: x", f"Content-Length: {len(body)}", body=body)
+            assert (await genuine.answer()).status == 202
+            for _ in range(10):
+                async with endpoint.connection() as stranger:
+                    assert await _works(stranger)
+            assert await _works(genuine)
+
+    async def test_a_request_that_is_being_answered_is_not_cut_off(self, endpoints: Endpoints) -> None:
+        """With all of them at work the new connection is closed at once, and counted; room comes back."""
+        held: list[HeldQueue] = []
+
+        def hold(queue: DatabaseQueue) -> HeldQueue:
+            held.append(HeldQueue(queue))
+            return held[0]
+
+        limits = ConnectionLimits(connections=1, per_address=0)
+        endpoint = await endpoints.start(queue_of=hold, connections=limits, intake=IntakeLimits(put_seconds=15))
+        post = asyncio.create_task(endpoint.deliver(item(endpoint.state())))
+        await until(lambda: bool(held[0].under_way), "the put is under way")
+        async with endpoint.connection() as refused:
+            await refused.closed()
+        assert endpoint.metric("mail_importer_receiver_connections_refused_total") == 1
+        held[0].let.set()
+        assert (await post).status == 202
+        async with endpoint.connection() as later:
+            assert await _works(later)
+
+    async def test_one_address_has_a_bound_of_its_own(self, endpoints: Endpoints) -> None:
+        """Beyond it its own longest idle connection is closed, long before there are too many in all."""
+        endpoint = await endpoints.start(connections=ConnectionLimits(per_address=2))
+        async with endpoint.connection() as one, endpoint.connection() as two, endpoint.connection() as three:
+            assert await one.closed() == b""
+            assert [await _works(two), await _works(three)] == [True, True]
+
+    async def test_the_bound_of_an_address_can_be_lifted(self, endpoints: Endpoints) -> None:
+        """Behind a proxy all have its address."""
+        endpoint = await endpoints.start(connections=ConnectionLimits(per_address=0))
+        async with AsyncExitStack() as opened:
+            connections = [await opened.enter_async_context(endpoint.connection()) for _ in range(300)]
+            assert all([await _works(connection) for connection in connections])
+
+    @pytest.mark.parametrize(
+        ("one", "other", "same"),
+        [
+            ("192.0.2.1", "192.0.2.2", False),
+            ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", True),
+            ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+            ("fe80::1%eth0", "fe80::2%eth0", True),
+            ("::ffff:192.0.2.1", "192.0.2.1", True),
+            ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ],
+    )
+    def test_a_network_of_ipv6_counts_as_one_address(self, one: str, other: str, same: bool) -> None:
+        """Every host has 2**64 of them; an IPv4 address is itself, however it is written."""
+        limits = ConnectionLimits(per_address=1)
+        metrics = ReceiverMetrics(CollectorRegistry())
+        connections = Connections(limits, metrics, ThrottledLog(time.monotonic), monotonic=time.monotonic)
+        dropped: list[str] = []
+        for address in (one, other):
+            connections.admit((address, 1), drop=lambda address=address: dropped.append(address), close=lambda: None)  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+        assert dropped == ([one] if same else [])
 
     async def test_a_burst_of_connections_does_not_pass_the_limit(self, endpoints: Endpoints) -> None:
         """Also those that arrive in the same moment are counted."""
         endpoint = await endpoints.start(connections=ConnectionLimits(connections=5))
         opened = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", endpoint.port) for _ in range(50)))
         connections = [Connection(reader, writer) for reader, writer in opened]
-
-        async def works(connection: Connection) -> bool:
-            try:
-                await connection.say(*HEALTH)
-                return (await connection.answer()).status == 200
-            except (ConnectionError, asyncio.IncompleteReadError):
-                return False
-
         try:
-            assert sum(await asyncio.gather(*map(works, connections))) == 5
+            assert sum(await asyncio.gather(*map(_works, connections))) == 5
         finally:
             for connection in connections:
                 connection.writer.close()
 
 
-def _make_pair(folder: Path, name: str) -> tuple[Path, Path]:
+def _make_pair(folder: Path, name: str, *, ends: datetime = NOW + timedelta(days=3650)) -> tuple[Path, Path]:
     """A self-signed certificate for localhost and its key, as PEM files."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
@@ -138,13 +238,35 @@ def _make_pair(folder: Path, name: str) -> tuple[Path, Path]:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(NOW - timedelta(days=3650))
-        .not_valid_after(NOW + timedelta(days=3650))
+        .not_valid_after(ends)
         .sign(key, hashes.SHA256())
     )
     certificate_file, key_file = folder / f"{name}.pem", folder / f"{name}.key"
     certificate_file.write_bytes(certificate.public_bytes(Encoding.PEM))
     key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return certificate_file, key_file
+
+
+class _Clock:
+    """The time is `NOW`; a watch asks for it at each of its looks, at least while something is wrong."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self) -> datetime:
+        self.asked += 1
+        return NOW
+
+    async def several_looks(self) -> None:
+        enough = self.asked + 5
+        await until(lambda: self.asked >= enough, "the watch looks several times")
+
+
+def _served(
+    pair: tuple[Path, Path], metrics: ReceiverMetrics | None = None, clock: _Clock | None = None
+) -> ServerCertificate:
+    metrics = metrics or ReceiverMetrics(CollectorRegistry())
+    return ServerCertificate(*pair, clock=clock or _Clock(), metrics=metrics, poll_seconds=0.02)
 
 
 @pytest.fixture
@@ -183,7 +305,7 @@ class TestTls:
         self, endpoints: Endpoints, pair: tuple[Path, Path], version: ssl.TLSVersion
     ) -> None:
         """An endpoint with 1.3 alone failed its validation (graph.md, section 3)."""
-        endpoint = await endpoints.start(tls=tls_context(*pair))
+        endpoint = await endpoints.start(tls=_served(pair))
         reader, writer = await asyncio.open_connection("127.0.0.1", endpoint.port, ssl=_client(version))
         try:
             assert writer.get_extra_info("ssl_object").version() == version.name.replace("_", ".")
@@ -196,7 +318,7 @@ class TestTls:
 
     async def test_tls_1_1_is_refused(self, endpoints: Endpoints, pair: tuple[Path, Path]) -> None:
         """It is broken; nobody whom we want speaks it."""
-        endpoint = await endpoints.start(tls=tls_context(*pair))
+        endpoint = await endpoints.start(tls=_served(pair))
         with pytest.raises((ssl.SSLError, ConnectionError)):
             await asyncio.open_connection("127.0.0.1", endpoint.port, ssl=_client(ssl.TLSVersion.TLSv1_1))
 
@@ -205,18 +327,38 @@ class TestTls:
     ) -> None:
         """Who says nothing at all to a TLS port has no more time than to a plain one."""
         limits = ConnectionLimits(first_request_seconds=0.1)
-        endpoint = await endpoints.start(tls=tls_context(*pair), connections=limits)
+        endpoint = await endpoints.start(tls=_served(pair), connections=limits)
         async with endpoint.connection() as connection:
             await connection.closed()
 
-    async def test_handshakes_under_way_count_as_connections(
+    async def test_handshakes_under_way_count_and_give_way(self, endpoints: Endpoints, pair: tuple[Path, Path]) -> None:
+        """Connections without a handshake are neither a way round the limit nor a way to hold others off."""
+        endpoint = await endpoints.start(tls=_served(pair), connections=ConnectionLimits(connections=3))
+        client = _client(ssl.TLSVersion.TLSv1_3)
+        async with endpoint.connection() as first, endpoint.connection(), endpoint.connection():
+            assert await _answers(endpoint, client)
+            await first.closed()
+
+    async def test_a_handshake_that_fails_leaves_its_place(self, endpoints: Endpoints, pair: tuple[Path, Path]) -> None:
+        """Plain HTTP to a TLS port, or a client that leaves amid it, is forgotten at once."""
+        endpoint = await endpoints.start(tls=_served(pair), connections=ConnectionLimits(connections=2))
+        for said in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01", b""):
+            async with endpoint.connection() as connection:
+                connection.writer.write(said)
+                connection.writer.write_eof()
+                await connection.closed()
+        for _ in range(4):
+            assert await _answers(endpoint, _client(ssl.TLSVersion.TLSv1_3))
+        assert endpoint.metric("mail_importer_receiver_connections_dropped_total") == 0
+
+    async def test_a_request_that_comes_with_the_end_of_the_handshake_is_answered(
         self, endpoints: Endpoints, pair: tuple[Path, Path]
     ) -> None:
-        """Connections without a handshake are not a way round the limit."""
-        endpoint = await endpoints.start(tls=tls_context(*pair), connections=ConnectionLimits(connections=3))
+        """A fast client's first bytes arrive in one piece with its last of the handshake."""
+        endpoint = await endpoints.start(tls=_served(pair))
         client = _client(ssl.TLSVersion.TLSv1_3)
-        async with endpoint.connection(), endpoint.connection(), endpoint.connection():
-            assert not await _answers(endpoint, client)
+        answers = await asyncio.gather(*(_answers(endpoint, client) for _ in range(50)))
+        assert all(answers)
 
     def test_a_key_of_another_certificate_is_a_clear_error(self, tmp_path: Path, pair: tuple[Path, Path]) -> None:
         """The text says what does not fit."""
@@ -238,3 +380,134 @@ class TestTls:
         """Also found at the start."""
         with pytest.raises(FileNotFoundError):
             tls_context(pair[0], tmp_path / "missing.key")
+
+    def test_an_encrypted_key_is_an_error_and_asks_nobody(self, tmp_path: Path, pair: tuple[Path, Path]) -> None:
+        """OpenSSL would ask for the password at the terminal, and the service would wait for ever."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        encrypted = tmp_path / "encrypted.key"
+        encrypted.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")))
+        with pytest.raises(ssl.SSLError, match="is encrypted"):
+            tls_context(pair[0], encrypted)
+
+
+def _replace(pair: tuple[Path, Path], by: tuple[Path, Path]) -> None:
+    for old, new in zip(pair, by, strict=True):
+        new.replace(old)
+
+
+async def _shown(endpoint: Endpoint) -> bytes:
+    """The certificate that a new connection gets."""
+    _, writer = await asyncio.open_connection("127.0.0.1", endpoint.port, ssl=_client(ssl.TLSVersion.TLSv1_3))
+    shown: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    return shown
+
+
+def _der(certificate: Path) -> bytes:
+    return x509.load_pem_x509_certificate(certificate.read_bytes()).public_bytes(Encoding.DER)
+
+
+@asynccontextmanager
+async def _watched(certificate: ServerCertificate) -> AsyncIterator[asyncio.Event]:
+    """The certificate with its watch running, and the event that stands for SIGHUP."""
+    stop, reload = asyncio.Event(), asyncio.Event()
+    watch = asyncio.create_task(certificate.watch(stop, reload))
+    try:
+        yield reload
+    finally:
+        stop.set()
+        await watch
+
+
+class TestCertificateInUse:
+    async def test_replaced_files_are_served_without_a_restart(
+        self, endpoints: Endpoints, tmp_path: Path, pair: tuple[Path, Path]
+    ) -> None:
+        """certbot renews, and no connection is lost: those that are open go on."""
+        certificate = _served(pair)
+        endpoint = await endpoints.start(tls=certificate)
+        new = _make_pair(tmp_path, "two")
+        wanted = _der(new[0])
+        async with _watched(certificate):
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", endpoint.port, ssl=_client(ssl.TLSVersion.TLSv1_3)
+            )
+            with capture_logs() as logged:
+                _replace(pair, new)
+
+                async def served() -> bool:
+                    return await _shown(endpoint) == wanted
+
+                await until(served, "the new certificate is served")
+            assert await _works(Connection(reader, writer))
+            writer.close()
+        assert [line["event"] for line in logged] == ["receiver_certificate_reloaded"]
+
+    async def test_a_hangup_reloads_at_once(
+        self, endpoints: Endpoints, tmp_path: Path, pair: tuple[Path, Path]
+    ) -> None:
+        """SIGHUP, also between two looks at the files."""
+        metrics = ReceiverMetrics(CollectorRegistry())
+        certificate = ServerCertificate(*pair, clock=lambda: NOW, metrics=metrics, poll_seconds=3600)
+        endpoint = await endpoints.start(tls=certificate)
+        new = _make_pair(tmp_path, "two")
+        wanted = _der(new[0])
+        async with _watched(certificate) as reload:
+            _replace(pair, new)
+            assert await _shown(endpoint) != wanted
+            reload.set()
+
+            async def served() -> bool:
+                return await _shown(endpoint) == wanted
+
+            await until(served, "the new certificate is served")
+
+    @pytest.mark.parametrize("fault", ["another key", "no certificate", "gone"])
+    async def test_a_pair_that_cannot_be_used_changes_nothing_and_is_told(
+        self, endpoints: Endpoints, tmp_path: Path, pair: tuple[Path, Path], fault: str
+    ) -> None:
+        """The receiver goes on with what it has, the log says why, once; and the corrected pair is taken."""
+        clock = _Clock()
+        certificate = _served(pair, clock=clock)
+        endpoint = await endpoints.start(tls=certificate)
+        before = _der(pair[0])
+        new, other = _make_pair(tmp_path, "two"), _make_pair(tmp_path, "three")
+        wanted = _der(new[0])
+        async with _watched(certificate):
+            with capture_logs() as logged:
+                if fault == "another key":
+                    _replace(pair, (new[0], other[1]))
+                elif fault == "no certificate":
+                    pair[0].write_bytes(b"")
+                else:
+                    pair[0].unlink()
+                await until(lambda: bool(logged), "it is told")
+                assert await _shown(endpoint) == before
+                await clock.several_looks()
+            (line,) = logged
+            assert (line["event"], line["log_level"]) == ("receiver_certificate_not_reloaded", "error")
+            assert str(pair[0]) in line["files"]
+            if new[0].exists():
+                new[0].replace(pair[0])
+            new[1].replace(pair[1])
+
+            async def served() -> bool:
+                return await _shown(endpoint) == wanted
+
+            await until(served, "the corrected certificate is served")
+
+    @pytest.mark.parametrize(
+        ("days", "told"), [(31, None), (29, "receiver_certificate_ends"), (-1, "receiver_certificate_ended")]
+    )
+    async def test_its_end_is_told_in_time(self, tmp_path: Path, days: int, told: str | None) -> None:
+        """A month before, and each day; Graph delivers nothing to an endpoint whose certificate has ended."""
+        end = (NOW + timedelta(days=days)).replace(microsecond=0)
+        metrics = ReceiverMetrics(registry := CollectorRegistry())
+        clock = _Clock()
+        certificate = _served(_make_pair(tmp_path, "one", ends=end), metrics, clock)
+        with capture_logs() as logged:
+            async with _watched(certificate):
+                await clock.several_looks()
+        assert [line["event"] for line in logged] == ([told] if told else [])
+        name = "mail_importer_receiver_certificate_expires_timestamp_seconds"
+        assert registry.get_sample_value(name) == end.timestamp()

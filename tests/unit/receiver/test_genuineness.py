@@ -45,7 +45,7 @@ class TestGenuine:
         assert (await endpoint.deliver(*items)).status == 202
         queued = {(found.account_id, found.message_id) for found in await endpoint.queued()}
         assert queued == {(account, f"m-{account}-{n}") for n in range(25) for account in (1, 2, 2**63 - 1)}
-        assert await endpoint.outcomes() == {"genuine": 75, "forged": 0, "malformed": 0}
+        assert endpoint.outcomes() == {"genuine": 75, "forged": 0, "malformed": 0}
 
     async def test_an_empty_collection_is_accepted(self, endpoint: Endpoint) -> None:
         """There is nothing to lose in it."""
@@ -95,7 +95,7 @@ class TestGenuine:
         assert (first.account_id, first.lifecycle_event, first.subscription_id) == (5, happened, "0f2a")
         assert (first.message_id, first.change_type) == (None, None)
         assert second.message_id == "AAkALg-1"
-        assert await endpoint.outcomes() == {"genuine": 2, "forged": 0, "malformed": 0}
+        assert endpoint.outcomes() == {"genuine": 2, "forged": 0, "malformed": 0}
 
     async def test_a_lifecycle_event_that_comes_twice_counts_twice(self, endpoint: Endpoint) -> None:
         """`missed` may well happen again: nothing in it tells a repeat from a new one."""
@@ -135,14 +135,14 @@ class TestForged:
         assert (forged.status, forged.body) == (genuine.status, genuine.body) == (202, b"")
         assert forged.headers.keys() == genuine.headers.keys()
         assert await endpoint.queued() == []
-        assert await endpoint.outcomes() == {"genuine": 0, "forged": 1, "malformed": 0}
+        assert endpoint.outcomes() == {"genuine": 0, "forged": 1, "malformed": 0}
 
     @pytest.mark.parametrize("sent", [None, 1, 1.5, True, "text", [], {}, [["clientState", OURS.sign(1)]]], ids=repr)
     async def test_what_has_no_client_state_is_forged(self, endpoint: Endpoint, sent: object) -> None:
         """Also what is no object at all."""
         assert (await endpoint.deliver(sent)).status == 202
         assert await endpoint.queued() == []
-        assert await endpoint.outcomes() == {"genuine": 0, "forged": 1, "malformed": 0}
+        assert endpoint.outcomes() == {"genuine": 0, "forged": 1, "malformed": 0}
 
     async def test_good_items_are_queued_from_among_bad_ones(self, endpoint: Endpoint) -> None:
         """Nobody spoils a body for the others in it."""
@@ -151,7 +151,7 @@ class TestForged:
         mixed: list[object] = [None, *[one for pair in zip(bad, good, strict=True) for one in pair], "text", []]
         assert (await endpoint.deliver(*mixed)).status == 202
         assert await endpoint.queued_ids() == [f"good-{n}" for n in range(1, len(good) + 1)]
-        assert await endpoint.outcomes() == {"genuine": len(good), "forged": len(bad) + 3, "malformed": 0}
+        assert endpoint.outcomes() == {"genuine": len(good), "forged": len(bad) + 3, "malformed": 0}
 
     async def test_only_the_proof_says_whose_an_item_is(self, endpoint: Endpoint) -> None:
         """Tenant, resource and subscription are claims that anyone can write."""
@@ -172,7 +172,7 @@ class TestForged:
             ("notification_forged", 8),
             ("notification_forged", 4),
         ]
-        assert (await endpoint.outcomes())["forged"] == 14
+        assert (endpoint.outcomes())["forged"] == 14
 
     async def test_logs_hold_no_secret_and_nothing_a_forger_wrote(self, endpoint: Endpoint) -> None:
         """Neither clientState, genuine or not, nor ids of forged items, nor bodies that were refused."""
@@ -238,7 +238,7 @@ class TestMalformed:
         (queued,) = await endpoint.queued()
         assert queued.account_id == 6
         assert queued.message_id is None or queued.change_type is None
-        assert await endpoint.outcomes() == {"genuine": 1, "forged": 0, "malformed": 1}
+        assert endpoint.outcomes() == {"genuine": 1, "forged": 0, "malformed": 1}
 
     @pytest.mark.parametrize("without", ["subscriptionId", "changeType", "tenantId", "resource", "resourceData"])
     async def test_what_lacks_a_property_is_queued(self, endpoint: Endpoint, without: str) -> None:
@@ -257,7 +257,7 @@ class TestMalformed:
         (queued,) = await endpoint.queued()
         assert queued.message_id == "AAkALg-1"
         assert queued.change_type == properties.get("changeType", "created")
-        assert await endpoint.outcomes() == {"genuine": 1, "forged": 0, "malformed": 0}
+        assert endpoint.outcomes() == {"genuine": 1, "forged": 0, "malformed": 0}
 
     @pytest.mark.parametrize(
         "message",

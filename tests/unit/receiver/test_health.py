@@ -1,32 +1,35 @@
 """What load balancers, monitoring and people with a browser get."""
 
 import json
+import re
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client import generate_latest
+from structlog.testing import capture_logs
 
 from tests.unit.receiver.endpoint import Endpoint, Endpoints, item
 
 
 async def test_it_lives_and_is_ready(endpoint: Endpoint) -> None:
     """200, JSON."""
-    for path, told in (("/health/live", {"status": "ok"}), ("/health/ready", {"status": "ok", "queue": "ok"})):
+    for path in ("/health/live", "/health/ready"):
         answer = await endpoint.request("GET", path)
-        assert (answer.status, json.loads(answer.body)) == (200, told)
+        assert (answer.status, json.loads(answer.body)) == (200, {"status": "ok"})
         assert answer.headers["Content-Type"].startswith("application/json")
 
 
 async def test_it_lives_but_is_not_ready_while_the_database_is_unavailable(endpoint: Endpoint) -> None:
-    """A restart would not help, other traffic is better sent elsewhere; and it says why."""
+    """A restart would not help, other traffic is better sent elsewhere. The page is public: the log says why."""
     lock = endpoint.disk.lock()
     try:
-        ready = await endpoint.request("GET", "/health/ready")
+        with capture_logs() as logged:
+            ready = await endpoint.request("GET", "/health/ready")
         live = await endpoint.request("GET", "/health/live")
     finally:
         lock.close()
-    told = json.loads(ready.body)
-    assert (ready.status, told["status"]) == (503, "unavailable")
-    assert "lock" in told["queue"]
+    assert (ready.status, json.loads(ready.body)) == (503, {"status": "unavailable"})
+    (line,) = logged
+    assert (line["event"], "lock" in line["error"]) == ("receiver_not_ready", True)
     assert live.status == 200
     assert (await endpoint.request("GET", "/health/ready")).status == 200
 
@@ -40,34 +43,52 @@ async def test_it_is_not_ready_while_stopping(endpoint: Endpoint) -> None:
     assert (await endpoint.deliver(item(endpoint.state()))).status == 202
 
 
-async def test_metrics_are_prometheus_text_under_their_names(endpoint: Endpoint) -> None:
+async def test_metrics_have_their_names(endpoint: Endpoint) -> None:
     """Dashboards are built on these names."""
     await endpoint.deliver(item(endpoint.state()), item("forged"))
     await endpoint.deliver(item(endpoint.state()), path="/lifecycle")
     await endpoint.post(b"broken")
-    answer = await endpoint.request("GET", "/metrics")
-    assert answer.headers["Content-Type"].startswith("text/plain")
-    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
-    assert {name: family.type for name, family in families.items() if not name.endswith("_created")} == {
+    families = {family.name: family.type for family in endpoint.registry.collect()}
+    assert families == {
         "mail_importer_notifications": "counter",
+        "mail_importer_receiver_deliveries_dropped": "counter",
         "mail_importer_receiver_answers": "counter",
         "mail_importer_receiver_answer_seconds": "histogram",
         "mail_importer_receiver_waiting": "gauge",
         "mail_importer_receiver_connections_refused": "counter",
+        "mail_importer_receiver_connections_dropped": "counter",
+        "mail_importer_receiver_certificate_expires_timestamp_seconds": "gauge",
     }
     name = "mail_importer_receiver_answers_total"
-    assert await endpoint.metric(name, path="/notifications", code="202") == 1
-    assert await endpoint.metric(name, path="/notifications", code="400") == 1
-    assert await endpoint.metric(name, path="/lifecycle", code="202") == 1
-    assert await endpoint.metric("mail_importer_receiver_answer_seconds_count") == 3
+    assert endpoint.metric(name, path="/notifications", code="202") == 1
+    assert endpoint.metric(name, path="/notifications", code="400") == 1
+    assert endpoint.metric(name, path="/lifecycle", code="202") == 1
+    assert endpoint.metric("mail_importer_receiver_answer_seconds_count") == 3
 
 
 async def test_strangers_do_not_make_new_metrics(endpoint: Endpoint) -> None:
     """Paths that anyone may invent are not labels: each would stay in memory."""
     for number in range(20):
         await endpoint.request("GET", f"/wp-login-{number}.php")
-    answer = await endpoint.request("GET", "/metrics")
-    assert "wp-login" not in answer.text
+    assert b"wp-login" not in generate_latest(endpoint.registry)
+
+
+async def test_metrics_are_not_public(endpoint: Endpoint) -> None:
+    """They name versions and certificates; they have an address of their own (console/metrics_endpoint.py)."""
+    assert (await endpoint.request("GET", "/metrics")).status == 404
+
+
+async def test_no_answer_names_the_programs_behind_it(endpoint: Endpoint) -> None:
+    """A patch level tells a stranger which faults to try; neither do answers to what is no HTTP."""
+    answers = [await endpoint.request("GET", path) for path in ("/health/live", "/health/ready", "/nowhere")]
+    answers += [await endpoint.deliver(item(endpoint.state())), await endpoint.post(b"broken")]
+    answers.append(await endpoint.request("GET", "/notifications?validationToken=abc"))
+    async with endpoint.connection() as connection:
+        connection.writer.write(b"HELO there\r\n\r\n")
+        answers.append(await connection.answer())
+    for answer in answers:
+        assert "Server" not in answer.headers
+        assert not re.search("(?i)python|aiohttp", f"{answer.headers} {answer.text}")
 
 
 @pytest.mark.parametrize("path", ["/notifications", "/lifecycle"])
@@ -85,7 +106,16 @@ async def test_no_other_method_validates(endpoint: Endpoint, method: str) -> Non
     assert (await endpoint.request(method, "/notifications?validationToken=abc")).status == 405
 
 
-@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/metrics"])
+async def test_it_is_not_ready_while_another_role_of_the_process_can_do_nothing(endpoint: Endpoint) -> None:
+    """What comes all the same is taken."""
+    endpoint.receiver._is_useless = lambda: True
+    answer = await endpoint.request("GET", "/health/ready")
+    assert (answer.status, json.loads(answer.body)) == (503, {"status": "unavailable"})
+    assert (await endpoint.request("GET", "/health/live")).status == 200
+    assert (await endpoint.deliver(item(endpoint.state()))).status == 202
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
 async def test_pages_are_read_by_get_only(endpoint: Endpoint, path: str) -> None:
     """POST, PUT and DELETE change nothing here."""
     for method in ("POST", "PUT", "DELETE"):

@@ -4,12 +4,14 @@ import asyncio
 import base64
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from simulator.authority import Authority
 from simulator.calls import Operation
 from simulator.contents import HeldContent
 from simulator.control_client import ControlRefused, SimulatorControl
@@ -79,6 +81,36 @@ async def test_mail_of_a_colleague_names_people_by_the_directory(
     assert internal.endswith("-B")
     told = {each["id"]: each["value"] for each in found["singleValueExtendedProperties"]}
     assert told == (dict.fromkeys(("String 0x5d01", "String 0x5d02"), "labor@example.com") if smtp_properties else {})
+
+
+async def test_who_trusts_it_trusts_it_after_a_restart(tmp_path: Path) -> None:
+    """The product and its settings go on: the authority is that of the directory, not of the process."""
+    task, first = await _serve(tmp_path)
+    trusted = trusting(first.ca_file)
+    await _stop(task)
+    task, second = await _serve(tmp_path)
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusted)) as session,
+        session.get(f"{second.url}/simulator/mailboxes") as answer,
+    ):
+        assert answer.status == 200
+    await _stop(task)
+    assert (tmp_path / "ca.key").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("left", ["hours", "damaged", "foreign"])
+def test_an_authority_that_is_of_no_use_any_more_is_replaced(tmp_path: Path, left: str) -> None:
+    """One that ends within a day, a damaged file, and a key of another certificate."""
+    now = datetime(2026, 3, 31, 12, tzinfo=UTC)
+    before = Authority(tmp_path, now).ca_file.read_bytes()
+    if left == "damaged":
+        (tmp_path / "ca.key").write_bytes(b"")
+    elif left == "foreign":
+        (tmp_path / "ca.key").write_bytes(Authority(tmp_path, now).issue("other").key_file.read_bytes())
+    later = now + timedelta(days=29.5 if left == "hours" else 1)
+    authority = Authority(tmp_path, later)
+    assert authority.ca_file.read_bytes() != before
+    authority.issue("server").server_context()  # raises if the pair does not fit
 
 
 async def test_raw_mail_is_delivered(sim: Simulator, mailbox: Mailbox, control: SimulatorControl) -> None:

@@ -1,0 +1,66 @@
+"""Background tasks that never fail unseen: an endless one is started again, the failure of a short one is logged.
+
+A task whose failure nothing awaits would die in silence, and leave a process that looks alive and does nothing. What
+only a cancelled task raises (CancelledError) ends it as usual.
+"""
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
+
+import structlog
+
+_FIRST_PAUSE_SECONDS: Final = 1.0
+_LONGEST_PAUSE_SECONDS: Final = 30.0
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+async def restarted(
+    work: Callable[[], Awaitable[None]],
+    *,
+    name: str,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Run `work` until it returns; after an exception, start it again.
+
+    The pause before doubles from 1 s to 30 s, and begins anew once `work` has run for longer than the longest pause.
+    """
+    loop = asyncio.get_running_loop()
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        began = loop.time()
+        try:
+            await work()
+        except Exception as exc:  # noqa: BLE001  # any other end would leave the process alive and useless
+            if loop.time() - began > _LONGEST_PAUSE_SECONDS:
+                pause = _FIRST_PAUSE_SECONDS
+            _log_failure(name, exc, restarted_in=pause)
+        else:
+            return
+        await sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+def start(work: Coroutine[Any, Any, None], *, name: str) -> "asyncio.Task[None]":
+    """A task for `work` whose failure is logged, whether or not it is awaited too."""
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(log_failure)
+    return task
+
+
+def log_failure(task: "asyncio.Task[Any]") -> None:
+    """Log the exception of a task that has ended with one: a done callback for tasks that may be left unawaited."""
+    failure = None if task.cancelled() else task.exception()
+    if isinstance(failure, Exception):
+        _log_failure(task.get_name(), failure)
+
+
+def places_of(error: BaseException) -> list[str]:
+    """The frames an unexpected error passed through, for the log. Without its text, which may quote mail."""
+    return [f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_tb(error.__traceback__)]
+
+
+def _log_failure(name: str, exc: Exception, **facts: object) -> None:
+    log.error("background_task_failed", task=name, error_type=type(exc).__name__, where=places_of(exc), **facts)

@@ -1,0 +1,57 @@
+"""The metrics of a process, on an address of their own: they tell versions, accounts' certificates and error counts."""
+
+import errno
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+_FINISH_SECONDS: Final = 2.0
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class MetricsUnavailable(Exception):
+    """The address cannot be listened on. The text is the system's reason."""
+
+
+@asynccontextmanager
+async def serving_metrics(registry: CollectorRegistry, host: str, port: int) -> AsyncIterator[None]:
+    """Answer `GET /metrics` with Prometheus text while in the context.
+
+    An address that is taken is logged, and not served: several processes of one host have the same settings, and none
+    of them is to fail for its figures.
+
+    Raises:
+        MetricsUnavailable: the address is not one of this host.
+    """
+
+    async def show(_request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    application = web.Application()
+    application.router.add_get("/metrics", show)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=_FINISH_SECONDS)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as exc:
+            if exc.errno != errno.EADDRINUSE:
+                raise MetricsUnavailable(exc.strerror or str(exc)) from exc
+            log.warning(
+                "metrics_not_served",
+                host=host,
+                port=port,
+                error=exc.strerror,
+                detail="Another process listens there, perhaps another role on this host. Give each process a "
+                "metrics_port of its own, or 0.",
+            )
+        else:
+            log.info("metrics_served", host=host, port=port)
+        yield
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,80 @@
+"""The processes that work on this database (`tblProcess`): one row each, kept alive by a lease.
+
+A row that was not removed and whose lease is over is of a process that was killed. Every process writes its own row
+only, by its key: no two of them wait for each other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from db.leases import is_over
+from db.tables import process as table
+
+_row = table.c
+_NAMES_IN_ONE_STATEMENT: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process, as it introduces itself. `name`: no other process has or had it; at most 100 characters."""
+
+    name: str
+    host: str
+    roles: tuple[str, ...]
+    version: str
+    started: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KnownProcess:
+    """A process that has a row. `heartbeat`: when it last wrote it; `lease_until`: it counts as alive until then."""
+
+    process: Process
+    heartbeat: datetime
+    lease_until: datetime
+
+    def is_alive(self, now: datetime) -> bool:
+        """True while its lease runs."""
+        return not is_over(self.lease_until, now)
+
+
+def beat(connection: Connection, process: Process, *, now: datetime, until: datetime) -> None:
+    """Write that the process is alive, and counts as such `until` then."""
+    mine = update(table).where(_row.sProcess == process.name).values(dtHeartbeat=now, dtLeaseUntil=until)
+    if connection.execute(mine).rowcount:
+        return
+    connection.execute(
+        insert(table).values(
+            sProcess=process.name,
+            sHost=process.host,
+            sRoles=" ".join(process.roles),
+            sVersion=process.version,
+            dtStarted=process.started,
+            dtHeartbeat=now,
+            dtLeaseUntil=until,
+        )
+    )
+
+
+def every(connection: Connection) -> list[KnownProcess]:
+    """All processes that have a row, by name."""
+    return [
+        KnownProcess(
+            Process(row.sProcess, row.sHost, tuple(row.sRoles.split()), row.sVersion, row.dtStarted),
+            row.dtHeartbeat,
+            row.dtLeaseUntil,
+        )
+        for row in connection.execute(select(table).order_by(_row.sProcess))
+    ]
+
+
+def remove(connection: Connection, names: Sequence[str]) -> None:
+    """Delete the rows of processes that ended."""
+    ordered = sorted(names)
+    for start in range(0, len(ordered), _NAMES_IN_ONE_STATEMENT):
+        chunk = ordered[start : start + _NAMES_IN_ONE_STATEMENT]
+        connection.execute(delete(table).where(_row.sProcess.in_(chunk)))

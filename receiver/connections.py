@@ -1,0 +1,178 @@
+"""The open connections: how many there may be, and which of them gives way to a new one."""
+
+import ipaddress
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from receiver.metrics import ReceiverMetrics
+from receiver.throttled_log import ThrottledLog
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """The bounds on connections; times in seconds."""
+
+    connections: int = 1000
+    """Open at a time, handshakes included."""
+    per_address: int = 256
+    """Open at a time from one IPv4 address or one IPv6 network of 64 bits; 0: no bound. As many as may wait for the
+    queue (`IntakeLimits`): so it closes nothing that would have been taken."""
+    first_request_seconds: float = 10.0
+    """From the connection to the headers of its first request, TLS handshake included."""
+    keep_alive_seconds: float = 5.0
+    """From an answer to the next request, on a connection that delivered nothing genuine."""
+    proven_keep_alive_seconds: float = 75.0
+    """The same once a genuine notification came on it. Longer than nginx keeps an idle connection (60 s)."""
+
+    @property
+    def shortest_seconds(self) -> float:
+        """The smallest of the times."""
+        return min(self.first_request_seconds, self.keep_alive_seconds, self.proven_keep_alive_seconds)
+
+
+@dataclass(eq=False, slots=True)
+class Connection:
+    """One connection, from its acceptance to its end."""
+
+    address: str
+    """As the log shows it: an IPv4 address, or an IPv6 network."""
+    drop: Callable[[], None]
+    """Frees it at once, whatever it is doing."""
+    close: Callable[[], None]
+    """Ends it in good order."""
+    changed: float
+    """When it was accepted, or its last request began or was answered, by the clock of the loop."""
+    request: web.BaseRequest | None = field(default=None, repr=False)
+    """The one that is being answered."""
+    asked: bool = False
+    """The headers of a request came."""
+    proven: bool = False
+    """A genuine notification came."""
+
+    @property
+    def may_give_way(self) -> bool:
+        """True unless a request has come whole and is being answered."""
+        return self.request is None or not self.request.content.is_eof()
+
+
+class Connections:
+    """Admits connections within the limits; when there is no room, the one that has been idle for longest gives way.
+
+    Connections that proved nothing go first. So a flood of idle connections pushes itself out, and a delivery, which
+    takes a few round trips, gets through.
+    """
+
+    def __init__(
+        self,
+        limits: ConnectionLimits,
+        metrics: ReceiverMetrics,
+        throttled: ThrottledLog,
+        *,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._limits = limits
+        self._metrics = metrics
+        self._throttled = throttled
+        self._monotonic = monotonic
+        # Dicts as ordered sets, by `changed`.
+        self._all: dict[Connection, None] = {}
+        self._by_address: dict[str, dict[Connection, None]] = {}
+
+    def admit(self, peer: object, *, drop: Callable[[], None], close: Callable[[], None]) -> Connection | None:
+        """A new connection, after another one was dropped where there was no room; None: there is none.
+
+        Args:
+            peer: what the transport has as `peername`.
+            drop, close: as `Connection` describes them.
+        """
+        address = _address_of(peer)
+        of_address = self._by_address.get(address, {})
+        bound = self._limits.per_address
+        if bound and len(of_address) >= bound:
+            room = self._make_room(of_address, address, bound)
+        elif len(self._all) >= self._limits.connections:
+            room = self._make_room(self._all, address, self._limits.connections)
+        else:
+            room = True
+        if not room:
+            self._metrics.connections_refused.inc()
+            return None
+        connection = Connection(address, drop, close, self._monotonic())
+        self._all[connection] = None
+        self._by_address.setdefault(address, {})[connection] = None
+        return connection
+
+    def begin(self, connection: Connection, request: web.BaseRequest) -> None:
+        """Note that the headers of a request came."""
+        connection.request = request
+        connection.asked = True
+        self._touch(connection)
+
+    def end(self, connection: Connection, *, genuine: bool) -> None:
+        """Note that the request was answered."""
+        connection.request = None
+        connection.proven |= genuine
+        self._touch(connection)
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a connection that ended. Safe to repeat."""
+        self._all.pop(connection, None)
+        of_address = self._by_address.get(connection.address, {})
+        of_address.pop(connection, None)
+        if not of_address:
+            self._by_address.pop(connection.address, None)
+
+    def close_idle(self, *, in_time: bool = True) -> None:
+        """End the connections whose time is over. To be called a few times in the shortest of the limits.
+
+        Not `in_time`: all that have no request under way, at the end.
+        """
+        now = self._monotonic()
+        for connection in list(self._all):
+            over = not in_time or now - connection.changed >= self._idle_seconds(connection)
+            if connection.request is None and over:
+                self.remove(connection)
+                connection.close()
+
+    def _idle_seconds(self, connection: Connection) -> float:
+        if not connection.asked:
+            return self._limits.first_request_seconds
+        return self._limits.proven_keep_alive_seconds if connection.proven else self._limits.keep_alive_seconds
+
+    def _make_room(self, among: Iterable[Connection], newcomer: str, bound: int) -> bool:
+        victim = next((each for each in among if not each.proven and each.may_give_way), None)
+        if victim is None:
+            victim = next((each for each in among if each.may_give_way), None)
+        self._throttled.warning(
+            "connections_limited",
+            bound=bound,
+            open=len(self._all),
+            remote=newcomer,
+            remote_open=len(self._by_address.get(newcomer, {})),
+        )
+        if victim is None:
+            return False
+        self._metrics.connections_dropped.inc()
+        self.remove(victim)
+        victim.drop()
+        return True
+
+    def _touch(self, connection: Connection) -> None:
+        if connection in self._all:
+            connection.changed = self._monotonic()
+            self._all[connection] = self._all.pop(connection)
+            of_address = self._by_address[connection.address]
+            of_address[connection] = of_address.pop(connection)
+
+
+def _address_of(peer: object) -> str:
+    """One host's addresses as one text: an IPv6 host has a network of 64 bits to itself."""
+    text = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+    if ":" not in text:
+        return text
+    address = ipaddress.IPv6Address(text.partition("%")[0])
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((address, 64), strict=False))

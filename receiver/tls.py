@@ -1,0 +1,177 @@
+"""The receiver's own certificate: loaded, replaced while the process runs, and watched for its end."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import structlog
+from cryptography import x509
+
+from receiver.metrics import ReceiverMetrics
+
+_POLL_SECONDS: Final = 2.0
+_EARLY: Final = timedelta(days=30)
+"""How long before its end a certificate is warned of; one of a short life in the last third of it."""
+_REPEATED_AFTER: Final = timedelta(days=1)
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+_Stamp = tuple[tuple[int, ...], ...]
+
+
+class ServerCertificate:
+    """The certificate that the receiver shows, out of two PEM files.
+
+    Args:
+        certificate: the certificate, followed by those of its issuers.
+        key: its private key, unencrypted.
+        clock: the time now (aware, UTC).
+        metrics: has a gauge of the certificate's end.
+        poll_seconds: between two looks at the files.
+
+    Raises:
+        OSError, ssl.SSLError: a file cannot be read, or the two do not belong together.
+    """
+
+    def __init__(
+        self,
+        certificate: Path,
+        key: Path,
+        *,
+        clock: Callable[[], datetime],
+        metrics: ReceiverMetrics,
+        poll_seconds: float = _POLL_SECONDS,
+    ) -> None:
+        self._certificate = certificate
+        self._key = key
+        self._clock = clock
+        self._metrics = metrics
+        self._poll_seconds = poll_seconds
+        self._due_again: dict[str, datetime] = {}
+        self._tried = self._stamp()
+        self._load()
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """The TLS of connections from now on; those that are open keep theirs."""
+        return self._context
+
+    async def watch(self, stop: asyncio.Event, reload: asyncio.Event) -> None:
+        """Load the files again when they change, or when `reload` is set, until `stop` is set; warn of the end in time.
+
+        A pair that cannot be used changes nothing: the receiver goes on with the certificate it has, and the log says
+        so, again each day.
+        """
+        before = self._tried
+        while not stop.is_set():
+            self._warn_of_end()
+            await _first_of(stop, reload, seconds=self._poll_seconds)
+            found = self._stamp()
+            # Two files are not replaced in one moment: they are read once they have been the same for two looks.
+            settled = found == before and found != self._tried
+            before = found
+            if reload.is_set():
+                reload.clear()
+                self._reload(found)
+            elif settled or (self._failed and self._is_due("failed")):
+                self._reload(found)
+
+    def _reload(self, stamp: _Stamp) -> None:
+        self._tried = stamp
+        try:
+            self._load()
+        except OSError as exc:  # ssl.SSLError is one
+            self._failed = True
+            self._is_due("failed")
+            log.error(  # noqa: TRY400  # a traceback says nothing to an administrator
+                "receiver_certificate_not_reloaded",
+                error=str(exc),
+                files=[str(self._certificate), str(self._key)],
+                detail="The receiver goes on with the certificate it has. Correct receiver_tls_cert and "
+                "receiver_tls_key (a certificate chain and its unencrypted key, PEM); a change is noticed.",
+            )
+            return
+        log.info("receiver_certificate_reloaded", ends=self._end.isoformat())
+
+    def _load(self) -> None:
+        context = tls_context(self._certificate, self._key)
+        # Read after the pair was found good, so that it holds a certificate.
+        shown = _first_certificate(self._certificate.read_bytes())
+        self._context = context
+        self._begin, self._end = shown.not_valid_before_utc, shown.not_valid_after_utc
+        self._failed = False
+        self._due_again.clear()
+        self._metrics.certificate_expires.set(self._end.timestamp())
+
+    def _warn_of_end(self) -> None:
+        now = self._clock()
+        early = min(_EARLY, (self._end - self._begin) / 3)
+        if now < self._end - early or not self._is_due("ends"):
+            return
+        log.warning(
+            "receiver_certificate_ended" if now >= self._end else "receiver_certificate_ends",
+            ends=self._end.isoformat(),
+            files=[str(self._certificate), str(self._key)],
+            detail="Microsoft Graph delivers nothing to an endpoint whose certificate has ended. Replace both files; "
+            "they are read again by themselves.",
+        )
+
+    def _is_due(self, event: str) -> bool:
+        """True once, and again a day later."""
+        now = self._clock()
+        due = self._due_again.get(event)
+        # A due time further ahead than its longest is of a clock that stepped back.
+        if due is not None and now < due <= now + _REPEATED_AFTER:
+            return False
+        self._due_again[event] = now + _REPEATED_AFTER
+        return True
+
+    def _stamp(self) -> _Stamp:
+        return tuple(_stamp_of(path) for path in (self._certificate, self._key))
+
+
+def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """TLS 1.2 or newer: Graph needs 1.2, an endpoint with 1.3 alone failed its validation (graph.md, section 3).
+
+    Raises:
+        OSError, ssl.SSLError: a file cannot be read, or the two do not belong together.
+    """
+    for path in (certificate, key):
+        path.open("rb").close()  # for an error that names the file: OpenSSL's does not
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, key, password=_no_password)
+    return context
+
+
+def _no_password() -> str:
+    # OpenSSL would ask at the terminal, and the process would wait there.
+    raise ssl.SSLError("the private key is encrypted; receiver_tls_key takes an unencrypted one")
+
+
+def _first_certificate(data: bytes) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificates(data)[0]
+    except ValueError as exc:
+        # OpenSSL would serve it, clients that check what they get would not take it.
+        raise ssl.SSLError("the certificate is not formed as RFC 5280 says") from exc
+
+
+def _stamp_of(path: Path) -> tuple[int, ...]:
+    try:
+        facts = path.stat()  # of what a link leads to: certbot and Kubernetes replace the link
+    except OSError:
+        return ()
+    return facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino
+
+
+async def _first_of(*events: asyncio.Event, seconds: float) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

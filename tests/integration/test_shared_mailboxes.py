@@ -1,0 +1,180 @@
+"""Processors that share the calls of mailboxes, on every database."""
+
+import signal
+import subprocess
+import sys
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+import structlog
+from sqlalchemy import func, select, update
+
+from db import heartbeat as heartbeats
+from db import processes
+from db.heartbeat import LEASE, Heartbeat
+from db.processes import Process
+from db.tables import message, message_trace, queue_message
+from graph.slots import SlotKey
+from processor import worker
+from processor.shares import PROCESSOR, ProcessShare
+from simulator.calls import Operation
+from simulator.faults import FaultKind
+from tests.databases import Gateway, on_every_database
+from tests.integration.world import World, until
+
+pytestmark = on_every_database
+
+ROOT: Final = Path(__file__).parents[2]
+CHILD: Final = """
+import asyncio, sys
+from datetime import UTC, datetime
+from db.engine import Database
+from db.heartbeat import Heartbeat
+from db.processes import Process
+from tests.databases import Gateway
+
+async def live():
+    now = datetime.now(UTC)
+    database = Database(Gateway(*sys.argv[1:]).engine())
+    async with Heartbeat(database, Process("killed", "host", ("processor",), "", now), clock=lambda: now).kept():
+        print("alive", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(live())
+"""
+
+
+async def most_deliveries(world: World) -> int:
+    """How often the message was delivered, counted, that was delivered most often."""
+    return await world.database.read(lambda c: c.scalar(select(func.max(queue_message.c.nDeliveryCount)))) or 0
+
+
+async def outcomes(world: World) -> set[str]:
+    return set(await world.database.read(lambda c: c.scalars(select(message_trace.c.sOutcome).distinct()).all()))
+
+
+async def test_five_processes_that_begin_together_import_a_backlog(world: World) -> None:
+    """None of them stands in another's way, no delivery counts as failed, and Graph refuses none of their calls."""
+    boxes = [await world.account_of(f"Station {number}") for number in range(12)]
+    world.fault(FaultKind.LATENCY, operation=Operation.GET_MESSAGE, seconds=0.05)
+    for mailbox, account in boxes:
+        await world.notify(account, await world.deliver(mailbox, 6))
+    async with AsyncExitStack() as stack:
+        others = [await stack.enter_async_context(world.another_process(f"host-{number}")) for number in range(4)]
+        for each in (*others, world.heartbeat):
+            await each._look()
+        await stack.enter_async_context(world.processing())
+        await until(world.queue_is_empty)
+    assert len(await world.imported_ids()) == 72
+    assert await most_deliveries(world) == 1
+    assert await outcomes(world) <= {"imported", "deferred", "handed_back"}
+
+
+async def test_a_process_without_a_share_leaves_a_mailbox_to_the_others(world: World) -> None:
+    """Of five, one has no call of the mailbox: what it gets it hands back, uncounted, and the others import it."""
+    mailbox, account = await world.account_of("Laboratoire")
+    others = [f"host-{number}" for number in range(4)]
+    async with AsyncExitStack() as stack:
+        beats = [await stack.enter_async_context(world.another_process(each)) for each in others]
+        for each in (*beats, world.heartbeat):
+            await each._look()
+        key = world.opened(mailbox).counted_as
+        shares = [ProcessShare(each, name=each.process.name).of(key) for each in (*beats, world.heartbeat)]
+        assert sorted(shares) == [0, 1, 1, 1, 1]
+        await stack.enter_async_context(world.processing())
+        await world.notify(account, await world.deliver(mailbox, 20))
+        await until(world.queue_is_empty)
+    assert len(await world.imported_ids()) == 20
+    assert await most_deliveries(world) == 1
+
+
+async def test_a_processor_whose_heartbeat_is_late_takes_nothing_and_goes_on_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the others it may be dead. Nothing counts as failed for it, and the log says why nothing is imported."""
+    monkeypatch.setattr(worker, "_FIRST_PAUSE_SECONDS", 0.05)
+    mailbox, account = await world.account_of("Laboratoire")
+    good_until, world.heartbeat._good_until = world.heartbeat._good_until, 0.0
+    with structlog.testing.capture_logs() as logged:
+        async with world.processing():
+            await world.notify(account, await world.deliver(mailbox, 3))
+
+            async def paused() -> bool:
+                return any(each["event"] == "processor_paused" for each in logged)
+
+            await until(paused)
+            assert await world.imported_ids() == []
+            world.heartbeat._good_until = good_until + 60
+            await until(world.queue_is_empty)
+    assert len(await world.imported_ids()) == 3
+    assert await most_deliveries(world) == 1
+    assert await outcomes(world) == {"imported"}
+
+
+async def test_a_process_that_is_killed_gives_its_share_back_within_the_lease(
+    world: World, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeats, "_LOOK_SECONDS", 3600.0)  # the test looks itself
+    now = 100.0
+    process = Process("survivor", "host", (PROCESSOR,), "", world.clock())
+    survivor = Heartbeat(world.database, process, clock=world.clock, monotonic=lambda: now)
+    child = subprocess.Popen(  # noqa: ASYNC220  # a moment
+        [sys.executable, "-c", CHILD, *gateway.arguments], cwd=ROOT, stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    try:
+        assert any(line == b"alive\n" for line in child.stdout)
+        async with survivor.kept():
+            await world.database.write(lambda c: processes.remove(c, ["test"]))
+            await survivor._look()
+            share = ProcessShare(survivor, name="survivor")
+            assert share.of(("client", "user")) == 2
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+            for _ in range(int(LEASE.total_seconds())):
+                now += 1
+                await survivor._look()
+            assert share.of(("client", "user")) == 4
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+
+
+class Elsewhere:
+    """All calls of all mailboxes are other processes'."""
+
+    def of(self, _key: SlotKey) -> int:
+        return 0
+
+    def check(self) -> None: ...
+
+
+async def test_an_action_that_is_due_waits_for_a_process_that_has_a_share(world: World) -> None:
+    """Another one takes it up and puts it back, uncounted, without a call of Graph's."""
+    mailbox = world.new_mailbox("Laboratoire")
+    account = await world.add_account(mailbox, after_import="read")
+    await world.notify(account, await world.deliver(mailbox, 1))
+    await world.import_and_act()
+    assert world.calls(Operation.UPDATE_MESSAGE) == 1
+
+    async def make_due() -> None:
+        due = update(message).values(sAfterImportState="pending", dtAfterImportDue=world.clock())
+        await world.database.write(lambda c: c.execute(due))
+
+    async def was_put_back() -> bool:
+        later = message.c.dtAfterImportDue > world.clock()
+        soon = message.c.dtAfterImportDue < world.clock() + timedelta(seconds=10)
+        return bool(await world.database.read(lambda c: c.scalar(select(func.count()).where(later, soon))))
+
+    await make_due()
+    async with world.processing(share=Elsewhere()):
+        await until(was_put_back)
+    assert world.calls(Operation.UPDATE_MESSAGE) == 1
+    [attempts] = await world.database.read(lambda c: c.scalars(select(message.c.nAfterImportAttempts)).all())
+    assert attempts == 0
+    await make_due()
+    await world.import_and_act()

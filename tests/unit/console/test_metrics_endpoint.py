@@ -1,0 +1,57 @@
+"""The metrics of a process at their own address."""
+
+import re
+import socket
+
+import aiohttp
+import pytest
+from prometheus_client import CollectorRegistry, Counter, PlatformCollector
+from structlog.testing import capture_logs
+
+from console.metrics_endpoint import MetricsUnavailable, serving_metrics
+
+
+async def _get(port: int, path: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as answer:
+        return answer.status, await answer.text()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def test_it_serves_what_is_in_the_registry() -> None:
+    """Prometheus text of this process alone, and only at its path."""
+    registry, port = CollectorRegistry(), _free_port()
+    PlatformCollector(registry=registry)
+    Counter("mail_importer_things", "Things.", registry=registry).inc(3)
+    async with serving_metrics(registry, "127.0.0.1", port):
+        status, text = await _get(port, "/metrics")
+        assert (await _get(port, "/"))[0] == 404
+    assert status == 200
+    assert "\nmail_importer_things_total 3.0\n" in text
+    assert re.search("^python_info", text, re.MULTILINE)
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await _get(port, "/metrics")
+
+
+async def test_a_second_process_of_the_host_runs_without() -> None:
+    """Three roles on one host have the same settings; the log says which setting gives each its metrics."""
+    port = _free_port()
+    async with serving_metrics(CollectorRegistry(), "127.0.0.1", port):
+        with capture_logs() as logged:
+            async with serving_metrics(CollectorRegistry(), "127.0.0.1", port):
+                assert (await _get(port, "/metrics"))[0] == 200
+    (line,) = logged
+    assert (line["event"], line["log_level"], line["port"]) == ("metrics_not_served", "warning", port)
+    assert "metrics_port" in line["detail"]
+
+
+async def test_an_address_of_another_host_is_an_error() -> None:
+    """A wrong setting is found at the start."""
+    with pytest.raises(MetricsUnavailable, match="assign"):
+        async with serving_metrics(CollectorRegistry(), "192.0.2.1", _free_port()):
+            pass
