@@ -1,7 +1,8 @@
-"""Contents too large for memory, in the column biContent: written within a transaction, and read, piece by piece."""
+"""Contents and texts too large for memory: written within a transaction, and contents read, piece by piece."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import IO, Any, Final
 
@@ -13,8 +14,10 @@ from sqlalchemy import (
     LargeBinary,
     Select,
     Table,
+    Text,
     TextClause,
     bindparam,
+    cast,
     func,
     insert,
     literal,
@@ -23,8 +26,10 @@ from sqlalchemy import (
     update,
 )
 
+from db.columns import long_text
 from db.engine import run_reading
 from db.locking import by_row
+from longtext import LongText
 
 PIECE_BYTES: Final = 128 * 8040
 """What is in memory at a time. SQL Server appends multiples of 8,040 bytes best
@@ -70,6 +75,30 @@ def update_with_content(
         connection.execute(by_row(changed))
 
     _write_content(connection, table, write, lambda: number, source, size)
+
+
+def reserved_room(connection: Connection, long: LongText) -> object:
+    """What stands in a column for a long text until `write_long_text` puts it there, in the same transaction."""
+    if connection.dialect.name == "sqlite":
+        return cast(func.zeroblob(long.facts.size), Text)
+    return ""
+
+
+def write_long_text(connection: Connection, table: Table, number: int, column: str, long: LongText) -> None:
+    """Put a long text into the row of that number, in whose column `reserved_room` is."""
+    if connection.dialect.name == "sqlite":
+        # https://www.sqlite.org/c3ref/blob_open.html takes columns of text as well, whose length it leaves.
+        with _driver(connection).blobopen(table.name, column, number) as blob:
+            for block in long.blocks(PIECE_BYTES):
+                blob.write(block)
+    elif connection.dialect.name == "postgresql":
+        with _large_object(connection, long.blocks(PIECE_BYTES)) as oid:
+            value = func.convert_from(func.lo_get(oid), "UTF8")
+            connection.execute(update(table).where(_number_column(table) == number).values({column: value}))
+    else:
+        append = append_text(_quoted_name(connection, table), column, _number_column(table).name, number)
+        for piece in long.pieces(PIECE_BYTES):
+            connection.execute(append, {"piece": piece})
 
 
 def pieces_of(engine: Engine, table: Table, number: int, *, size: int) -> Iterator[bytes]:
@@ -155,14 +184,22 @@ def _driver(connection: Connection) -> sqlite3.Connection:
 
 
 def _by_large_object(connection: Connection, write: Callable[[object], None], pieces: Iterator[bytes]) -> None:
-    # A value is written whole, so the pieces are put together on the server
-    # (https://www.postgresql.org/docs/current/lo-funcs.html); the large object goes with the transaction, too.
-    oid = connection.scalar(select(func.lo_from_bytea(0, literal(b"", LargeBinary))))
+    with _large_object(connection, pieces) as oid:
+        write(func.lo_get(oid))
+
+
+@contextmanager
+def _large_object(connection: Connection, pieces: Iterator[bytes]) -> Generator[int]:
+    """A value is written whole, so the pieces are put together on the server.
+
+    https://www.postgresql.org/docs/current/lo-funcs.html; the large object goes with the transaction, too.
+    """
+    oid: int = connection.execute(select(func.lo_from_bytea(0, literal(b"", LargeBinary)))).scalar_one()
     offset = 0
     for piece in pieces:
         connection.scalar(select(func.lo_put(oid, offset, literal(piece, LargeBinary))))
         offset += len(piece)
-    write(func.lo_get(oid))
+    yield oid
     connection.scalar(select(func.lo_unlink(oid)))
 
 
@@ -171,6 +208,13 @@ def append_piece(table: str, column: str, number: int) -> TextClause:
     return text(
         f"UPDATE {table} SET [biContent].WRITE(:piece, NULL, NULL) WHERE [{column}] = :number"  # noqa: S608  # our own names
     ).bindparams(bindparam("piece", type_=LargeBinary), number=number)
+
+
+def append_text(table: str, column: str, key: str, number: int) -> TextClause:
+    """What SQL Server is told for each `piece` of a long text; `table`: its quoted name, `key`: its key."""
+    return text(
+        f"UPDATE {table} SET [{column}].WRITE(:piece, NULL, NULL) WHERE [{key}] = :number"  # noqa: S608  # our own names
+    ).bindparams(bindparam("piece", type_=long_text()), number=number)
 
 
 def _number_column(table: Table) -> Column[Any]:

@@ -23,6 +23,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, sel
 
 from db.keys import are_among, in_queries
 from db.tables import attachment, duplicate, message, message_identity
+from longtext import LongText
 
 SAME: Final = "SameIdTimeAndContent"
 """Why a message is taken for a copy."""
@@ -49,11 +50,14 @@ def letter_digest(
     sent: datetime | None,
     senders: tuple[str | None, str | None],
     subject: str | None,
-    body: str | None,
+    body: str | LongText | None,
 ) -> str:
     """SHA-256 (hexadecimal) of a message without its attachments. `senders`: the addresses of `from` and `sender`."""
     moment = None if sent is None else sent.astimezone(UTC).isoformat()
-    of_body = None if body is None else hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()
+    if isinstance(body, LongText):
+        of_body: str | None = body.facts.sha256
+    else:
+        of_body = None if body is None else hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()
     return _digest(internet_message_id, moment, *senders, subject, of_body)
 
 

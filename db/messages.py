@@ -34,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from db import after_import, copies, scans, seen
-from db.contents import ContentDiffers, insert_with_content, update_with_content
+from db.contents import ContentDiffers, insert_with_content, reserved_room, update_with_content, write_long_text
 from db.copies import Copy, Features, Original, Part
 from db.engine import Database
 from db.keys import are_among, in_queries
@@ -44,6 +44,7 @@ from db.seen import SeenRecord
 from db.tables import attachment, duplicate, header, message, original, recipient, scan
 from db.tables import seen as seen_table
 from groupcommit import GroupCommit
+from longtext import LongText
 from phrases import Phrase
 
 _MOST_IN_ONE_GROUP: Final = 50
@@ -185,7 +186,7 @@ class MessageRecord:
     received: datetime | None
     importance: str | None
     body_type: str | None
-    body: str | None = field(repr=False)
+    body: str | LongText | None = field(repr=False)
     has_attachments: bool
     correlation: str
     recipients: Sequence[RecipientRecord] = field(repr=False)
@@ -196,7 +197,7 @@ class MessageRecord:
     categories: Sequence[str] = field(default=(), repr=False)
     flag_status: str | None = None
     conversation_index: str | None = None
-    body_text: str | None = field(default=None, repr=False)
+    body_text: str | LongText | None = field(default=None, repr=False)
     read: bool | None = None
     web_link: str | None = field(default=None, repr=False)
     parent_folder_id: str | None = None
@@ -244,8 +245,15 @@ class MessageRecord:
 
     @property
     def streams(self) -> bool:
-        """True when some content is in a file because it is too large to be held in memory."""
-        return any(_is_file(part.content) for part in (*self.attachments, self.original) if part is not None)
+        """True when some content or text is in a file because it is too large to be held in memory."""
+        parts = (*self.attachments, self.original)
+        return bool(self.long_texts) or any(_is_file(part.content) for part in parts if part is not None)
+
+    @property
+    def long_texts(self) -> dict[str, LongText]:
+        """Its texts that are in files, by column."""
+        texts = {message.c.sBody.name: self.body, message.c.sBodyText.name: self.body_text}
+        return {column: each for column, each in texts.items() if isinstance(each, LongText)}
 
 
 class MessageStore:
@@ -609,8 +617,9 @@ def _complete(connection: Connection, place: Scan, message_id: int, record: Mess
     if _lost_attachments(connection, message_id, record):
         return False
     features = record.features
-    row = _message_row(record, now)
+    row = _message_row(connection, record, now)
     connection.execute(by_row(update(message).where(message.c.nMessageID == message_id).values(row)))
+    _write_long_texts(connection, message_id, record)
     copies.claim_unless_taken(connection, message_id, features)
     _overwrite_attachments(connection, message_id, record.attachments)
     if record.original is not None:
@@ -668,11 +677,21 @@ def _insert(connection: Connection, found: _Sorted, now: datetime, *, even_copie
     numbers: dict[MessageKey, int] = {}
     if found.new:
         rows = [
-            _message_row(each, now) | after_import.wanted(each.after_import, now, lacking=each.lacking)
+            (
+                each,
+                _message_row(connection, each, now) | after_import.wanted(each.after_import, now, lacking=each.lacking),
+            )
             for each in found.new
         ]
-        connection.execute(insert(message).inline(), rows)
+        short = [row for each, row in rows if not each.long_texts]
+        if short:
+            connection.execute(insert(message).inline(), short)
+        for each, row in rows:
+            if each.long_texts:
+                connection.execute(insert(message).inline().values(**row))
         numbers = _numbers(connection, [each.key for each in found.new])
+        for each in found.new:
+            _write_long_texts(connection, numbers[each.key], each)
         if even_copies:
             for each in found.new:
                 copies.claim_anew(connection, numbers[each.key], found.features[each.key])
@@ -693,11 +712,11 @@ def _replace(connection: Connection, record: MessageRecord, now: datetime, *, ev
     # In the order of `_save`.
     scans.lock(connection, [record.key])
     lost_body = (
-        not (record.body or "").strip()
+        _is_blank(record.body)
         and connection.scalar(select(row.nMessageID).where(key, row.sBody.is_not(None), row.sBody != "")) is not None
     )
     # It locks the row, so that two who replace the same message do so one after the other.
-    found = connection.execute(update(message).where(key).values(_message_row(record, now))).rowcount
+    found = connection.execute(update(message).where(key).values(_message_row(connection, record, now))).rowcount
     if not found:
         if even_copy:
             copies.forget(connection, record.account_id, record.graph_message_id)
@@ -707,6 +726,7 @@ def _replace(connection: Connection, record: MessageRecord, now: datetime, *, ev
         # Noted before, or by somebody else just now.
         return Saved.COPY if saved is Saved.KNOWN and copies.of_ids(connection, [record.key]) else saved
     message_id = connection.scalars(select(row.nMessageID).where(key)).one()
+    _write_long_texts(connection, message_id, record)
     _check_stored_content(connection, message_id, record, lost_body=lost_body)
     was_incomplete = after_import.is_incomplete(connection, message_id)
     copies.claim_anew(connection, message_id, record.features)
@@ -809,7 +829,22 @@ def _insert_contents(
             insert_with_content(connection, table, row, held, size=size, key=key)
 
 
-def _message_row(record: MessageRecord, now: datetime) -> dict[str, Any]:
+def _is_blank(body: str | LongText | None) -> bool:
+    return not isinstance(body, LongText) and not (body or "").strip()
+
+
+def _write_long_texts(connection: Connection, message_id: int, record: MessageRecord) -> None:
+    for column, long in record.long_texts.items():
+        write_long_text(connection, message, message_id, column, long)
+
+
+def _message_row(connection: Connection, record: MessageRecord, now: datetime) -> dict[str, Any]:
+    """The columns of the message, with room for its long texts."""
+    long = {column: reserved_room(connection, each) for column, each in record.long_texts.items()}
+    return _short_row(record, now) | long
+
+
+def _short_row(record: MessageRecord, now: datetime) -> dict[str, Any]:
     return {
         "nAccountID": record.account_id,
         "sGraphMessageID": record.graph_message_id,

@@ -5,7 +5,7 @@ from typing import Final
 from graph.client import GraphClient
 from graph.folders import CALL_SECONDS
 from graph.mailbox import Mailbox
-from graph.messages import message_path
+from graph.messages import id_in, message_path, object_in
 
 DELETED_ITEMS: Final = "deleteditems"
 """Where a message is moved that is to be deleted. Not by DELETE: where that puts it is not certain, and repeated, by us
@@ -15,7 +15,8 @@ or by aiohttp when a connection breaks, it would find the message there by its i
 class MailActions:
     """Changes messages, by their immutable ids. Every method raises what `GraphClient.request` raises.
 
-    A 404 is not told apart here: message, target folder or mailbox may be what is missing.
+    A 404 is not told apart here: message, target folder or mailbox may be what is missing. Graph answers with the
+    message; any other answer, as from a proxy, is GraphUnavailable.
     """
 
     def __init__(self, client: GraphClient) -> None:
@@ -24,10 +25,12 @@ class MailActions:
     async def mark_read(self, mailbox: Mailbox, message_id: str) -> None:
         """Mark it as read. Safe to repeat."""
         url = message_path(mailbox, message_id)
-        await self._client.request(mailbox, "PATCH", url, json={"isRead": True}, deadline_seconds=CALL_SECONDS)
+        answer = await self._client.request(mailbox, "PATCH", url, json={"isRead": True}, deadline_seconds=CALL_SECONDS)
+        id_in(object_in(answer), mailbox)
 
     async def move(self, mailbox: Mailbox, message_id: str, folder: str) -> None:
         """Move it to a folder, by that one's id or well-known name. It keeps its immutable id, also when repeated."""
         url = f"{message_path(mailbox, message_id)}/move"
         body = {"destinationId": folder}
-        await self._client.request(mailbox, "POST", url, json=body, deadline_seconds=CALL_SECONDS)
+        answer = await self._client.request(mailbox, "POST", url, json=body, deadline_seconds=CALL_SECONDS)
+        id_in(object_in(answer), mailbox)

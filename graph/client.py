@@ -9,8 +9,8 @@ import json as json_codec
 import random as random_module
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -29,17 +29,21 @@ from yarl import URL
 
 from graph.answers import error_from_response, harmless
 from graph.errors import (
+    NOT_THE_CONTENT,
     AccessDenied,
     GraphError,
     GraphUnavailable,
     ItemCorrupt,
     RequestRejected,
 )
+from graph.long_answers import MOST_BESIDE, LongAnswer
 from graph.mailbox import Mailbox
 from graph.slots import CallSlots, LocalSlots
 from graph.transport import proxy_for, tls_context
-from hostfaults import host_fault_of
+from hostfaults import host_fault_of, temporary_file_fault
+from longtext import LONG
 from phrases import Phrase
+from threads import DaemonThreads
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -51,6 +55,11 @@ BeforeAttempt = Callable[[], Awaitable[None]]
 
 _T = TypeVar("_T")
 _CHUNK: Final = 64 * 1024
+_DECODED_AT_ONCE: Final = 128 * 1024
+"""Bytes of a long answer that a thread decodes before another one gets its turn: some milliseconds."""
+_DECODED_SIDE_BY_SIDE: Final = 2
+_LONGEST_ERROR: Final = 256 * 1024
+"""Bytes of an answer that tells of an error; Graph's have less than one thousand."""
 _CORRUPT_ATTEMPTS: Final = 3
 _PREFERENCE: Final = 'IdType="ImmutableId"'
 _REPEATABLE: Final = frozenset({"GET", "HEAD", "PATCH", "DELETE", "PUT"})
@@ -199,6 +208,7 @@ class GraphClient:
         self._sleep = sleep
         self._random = random
         self._now = now
+        self._decoding = DaemonThreads("graph-json", limit=_DECODED_SIDE_BY_SIDE)
         self._backoff = tenacity.wait_exponential(multiplier=0.5, max=20)
         self._user_agent = f"mail-importer/{_own_version()}"
 
@@ -214,6 +224,7 @@ class GraphClient:
         deadline_seconds: float | None = None,
         counted: bool = True,
         before_attempt: BeforeAttempt | None = None,
+        files: ExitStack | None = None,
     ) -> Any:  # noqa: ANN401 (JSON has no narrower type)
         """One call, repeated while that may help; the decoded JSON, or None when the answer has no body.
 
@@ -232,6 +243,8 @@ class GraphClient:
             counted: false for calls that do not touch the mailbox and take none of its slots.
             before_attempt: awaited before each HTTP request, repeats included, since those count at Graph as well
                 (graph.md section 8). No slot is held meanwhile, and the deadline does not run.
+            files: for answers that may be as long as a mail: strings of more than `longtext.LONG` bytes are LongText
+                then, whose files it closes. None: the answer is decoded in memory, and has 16 MB at most.
 
         Raises:
             GraphUnavailable: not within the deadline; at once when Retry-After leads beyond it.
@@ -251,7 +264,9 @@ class GraphClient:
             counted=counted,
             before_attempt=before_attempt,
         )
-        return await self._within_deadline(call, lambda token: self._answer(call, token))
+        if files is None:
+            return await self._within_deadline(call, lambda token: self._answer(call, token, None))
+        return await self._within_deadline(call, lambda token: self._long_answer(call, token, files))
 
     def stream(
         self,
@@ -261,8 +276,12 @@ class GraphClient:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         deadline_seconds: float | None = None,
+        never: Collection[str] = (),
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """GET a body in chunks of at most 64 KiB.
+
+        `never`: media types, in lower case, that the body cannot have; one that has is a page of a proxy, and
+        unavailable.
 
         Repeated as `request` until the body begins; a fault after that raises GraphUnavailable from the iterator, and
         the whole must be asked for again. The deadline is for the beginning; after it the session's read time-out
@@ -274,7 +293,7 @@ class GraphClient:
         call = self._call(
             mailbox, "GET", url, params=params, headers=headers, deadline_seconds=deadline_seconds, kind="stream"
         )
-        return self._streaming(call)
+        return self._streaming(call, never)
 
     # --- The call and its attempts ---
 
@@ -396,7 +415,13 @@ class GraphClient:
 
     # --- One attempt ---
 
-    async def _answer(self, call: _Call, token: str) -> Any:  # noqa: ANN401 (JSON has no narrower type)
+    async def _long_answer(self, call: _Call, token: str, files: ExitStack) -> Any:  # noqa: ANN401 (as above)
+        with ExitStack() as own:
+            found = await self._answer(call, token, own)
+            files.push(own.pop_all())
+        return found
+
+    async def _answer(self, call: _Call, token: str, files: ExitStack | None) -> Any:  # noqa: ANN401 (as above)
         if call.before_attempt is not None:
             await call.deadline.outside(call.before_attempt)
         if call.counted:
@@ -405,10 +430,19 @@ class GraphClient:
         try:
             response = await self._send(call, token)
             try:
-                body = await response.read()
+                if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+                    body, more = await _beginning(response, _LONGEST_ERROR)
+                elif files is None:
+                    body, more = await _beginning(response, MOST_BESIDE)
+                    if more:
+                        raise _no_json(call, response, len(body))
+                else:
+                    body, more = await _beginning(response, LONG)
+                    if more:
+                        return await self._decoded_while_it_comes(call, response, body, files)
             finally:
                 response.release()
-            status = response.status
+                status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as reason:
             raise _unreachable(call, reason) from _told(reason)
         finally:
@@ -419,7 +453,30 @@ class GraphClient:
             raise self._error(call, response, body)
         return _decoded(call, response, body)
 
-    async def _opened(self, call: _Call, token: str) -> aiohttp.ClientResponse:
+    async def _decoded_while_it_comes(
+        self, call: _Call, response: aiohttp.ClientResponse, begun: bytes, files: ExitStack
+    ) -> object:
+        """The answer, of which `begun` is here, with its long strings in files. Decoded on a thread."""
+        answer, pending, count = LongAnswer(files), bytearray(begun), len(begun)
+        try:
+            async for chunk in response.content.iter_chunked(_CHUNK):
+                pending += chunk
+                count += len(chunk)
+                if len(pending) >= _DECODED_AT_ONCE:
+                    await self._on_thread(answer.feed, bytes(pending))
+                    pending.clear()
+            await self._on_thread(answer.feed, bytes(pending))
+            return await self._on_thread(answer.finish)
+        except (ValueError, RecursionError) as reason:
+            raise _no_json(call, response, count) from _without_body(reason)
+
+    async def _on_thread(self, work: Callable[..., _T], *given: bytes) -> _T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._decoding, work, *given)
+        except OSError as reason:
+            raise temporary_file_fault(reason) from reason
+
+    async def _opened(self, call: _Call, token: str, never: Collection[str]) -> aiohttp.ClientResponse:
         """The answer with its body unread; its slot stays taken."""
         await self._slots.take(call.mailbox.counted_as)
         began, status = self._monotonic(), 0
@@ -428,7 +485,10 @@ class GraphClient:
             response = await self._send(call, token)
             status = response.status
             if status >= HTTPStatus.MULTIPLE_CHOICES:
-                raise self._error(call, response, await response.read())  # noqa: TRY301 (the slot is given back below)
+                body, _ = await _beginning(response, _LONGEST_ERROR)
+                raise self._error(call, response, body)  # noqa: TRY301 (the slot is given back below)
+            if response.content_type.lower() in never:
+                raise _other_content(call, response)  # noqa: TRY301 (as above)
         except BaseException as reason:
             if response is not None:
                 response.close()
@@ -441,8 +501,8 @@ class GraphClient:
         return response
 
     @asynccontextmanager
-    async def _streaming(self, call: _Call) -> AsyncGenerator[AsyncIterator[bytes]]:
-        response = await self._within_deadline(call, lambda token: self._opened(call, token))
+    async def _streaming(self, call: _Call, never: Collection[str]) -> AsyncGenerator[AsyncIterator[bytes]]:
+        response = await self._within_deadline(call, lambda token: self._opened(call, token, never))
         try:
             yield _chunks(call, response)
         finally:
@@ -508,6 +568,16 @@ def _log_retry(call: _Call, state: tenacity.RetryCallState) -> None:
     )
 
 
+async def _beginning(response: aiohttp.ClientResponse, most: int) -> tuple[bytes, bool]:
+    """The body up to a little more than `most` bytes; and whether that may not be all of it."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > most:
+            return bytes(body), True
+    return bytes(body), False
+
+
 async def _chunks(call: _Call, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
     try:
         async for chunk in response.content.iter_chunked(_CHUNK):
@@ -527,21 +597,42 @@ def _decoded(call: _Call, response: aiohttp.ClientResponse, body: bytes) -> Any:
     try:
         return json_codec.loads(body)
     except (ValueError, RecursionError) as reason:
-        kind = harmless(response.headers.get("Content-Type"), 60) or "no content type"
-        raise GraphUnavailable(
-            Phrase(
-                "{doing} for {mailbox} was answered {status}, but not with whole JSON ({kind}, {count} bytes). If "
-                "this lasts, look for a proxy that changes answers.",
-                doing=call.doing,
-                mailbox=call.mailbox,
-                status=response.status,
-                kind=kind,
-                count=len(body),
-            ),
+        raise _no_json(call, response, len(body)) from _without_body(reason)
+
+
+def _no_json(call: _Call, response: aiohttp.ClientResponse, count: int) -> GraphUnavailable:
+    return GraphUnavailable(
+        Phrase(
+            "{doing} for {mailbox} was answered {status}, but not with whole JSON ({kind}, {count} bytes). If "
+            "this lasts, look for a proxy that changes answers.",
+            doing=call.doing,
+            mailbox=call.mailbox,
             status=response.status,
-            maybe_done=call.method not in _REPEATABLE,
-            request_id=harmless(response.headers.get("request-id"), 100) or None,
-        ) from _without_body(reason)
+            kind=harmless(response.headers.get("Content-Type"), 60) or "no content type",
+            count=count,
+        ),
+        status=response.status,
+        maybe_done=call.method not in _REPEATABLE,
+        request_id=harmless(response.headers.get("request-id"), 100) or None,
+    )
+
+
+def _other_content(call: _Call, response: aiohttp.ClientResponse) -> GraphUnavailable:
+    """A 200 whose body is of a kind that Graph does not send there."""
+    return GraphUnavailable(
+        Phrase(
+            "{doing} for {mailbox} was answered {status}, but with {kind} in place of the content. If this lasts, look "
+            "for a proxy that changes answers.",
+            doing=call.doing,
+            mailbox=call.mailbox,
+            status=response.status,
+            kind=harmless(response.content_type, 60),
+        ),
+        status=response.status,
+        code=NOT_THE_CONTENT,
+        detail=f"{response.content_type} in its place",
+        request_id=harmless(response.headers.get("request-id"), 100) or None,
+    )
 
 
 def _without_body(reason: Exception) -> Exception:

@@ -33,6 +33,8 @@ from phrases import Phrase
 LONGEST_RETRY_AFTER: Final = 600.0
 """Seconds that are waited at most because an answer asks for it: a longer request may come from a fault that is over in
 a minute, and would keep mail back for hours without a word."""
+NOT_THE_CONTENT: Final = "NotTheContent"
+"""`code` of a GraphUnavailable that we give to a 200 with something else in place of the content; none of Graph's."""
 
 
 class Facts(TypedDict, total=False):

@@ -20,9 +20,9 @@ from typing import Any, Final
 
 from graph.client import GraphClient
 from graph.errors import FolderNotFound, GraphUnavailable, ItemGone, MailboxNotFound, RequestRejected
-from graph.listing import link_in
+from graph.listing import entries_in, link_in
 from graph.mailbox import Mailbox
-from graph.messages import MailReader, folder_path, mailbox_path, object_in, well_known_folder
+from graph.messages import MailReader, folder_path, id_in, mailbox_path, object_in, well_known_folder
 from phrases import Phrase
 
 CALL_SECONDS: Final = 20.0
@@ -128,7 +128,7 @@ class MailFolders:
 
     async def _resolved(self, mailbox: Mailbox, folder: str, *, make: bool) -> str:
         if _is_id(folder):
-            return str((await self._reader.probe(mailbox, folder)).get("id"))
+            return id_in(await self._reader.probe(mailbox, folder), mailbox)
         first, *rest = [each.strip() for each in folder.split("/") if each.strip()] or [folder]
         found = await self._well_known(mailbox, first)
         if found is None:
@@ -143,7 +143,7 @@ class MailFolders:
         if well_known is None:
             return None
         try:
-            return str((await self._reader.probe(mailbox, well_known)).get("id"))
+            return id_in(await self._reader.probe(mailbox, well_known), mailbox)
         except FolderNotFound:
             return None  # not every mailbox has every one, an archive for example; it is looked for by its name
 
@@ -167,19 +167,19 @@ class MailFolders:
             if found is None:
                 raise _not_made(mailbox, name, path, error) from error
             return found
-        return _id_in(object_in(made), mailbox)
+        return id_in(object_in(made), mailbox)
 
     async def _listed(self, mailbox: Mailbox, url: str, name: str) -> str | None:
         async for each in self._pages(mailbox, url, _PAGE):
             if _same(each.get("displayName"), name):
-                return _id_in(each, mailbox)
+                return id_in(each, mailbox)
         return None
 
     async def _below(self, mailbox: Mailbox, url: str, names: tuple[str, ...]) -> AsyncIterator[FolderEntry]:
         if len(names) >= _MAX_DEPTH:
             return
         async for each in self._pages(mailbox, url, _TREE_PAGE):
-            folder_id = _id_in(each, mailbox)
+            folder_id = id_in(each, mailbox)
             path = (*names, str(each.get("displayName") or ""))
             yield FolderEntry(folder_id, path, _count(each, "totalItemCount"), _count(each, "unreadItemCount"))
             if _count(each, "childFolderCount") != 0:
@@ -198,9 +198,8 @@ class MailFolders:
                     await self._reader.probe(mailbox)  # whose trouble is it?
                 raise
             page = object_in(answer)
-            for each in page.get("value") or ():
-                if isinstance(each, dict):
-                    yield each
+            for each in map(object_in, entries_in(page, mailbox)):
+                yield each
             link = link_in(page, "@odata.nextLink")
             if link is None:
                 return
@@ -230,15 +229,6 @@ def _same(one: object, other: str) -> bool:
 
 def _plain(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip()).casefold()
-
-
-def _id_in(folder: dict[str, Any], mailbox: Mailbox) -> str:
-    found = folder.get("id")
-    if not isinstance(found, str) or not found:
-        raise GraphUnavailable(
-            Phrase("Graph named a folder of {mailbox} without its id. Try again later.", mailbox=mailbox)
-        )
-    return found
 
 
 def _not_there(mailbox: Mailbox, name: str, path: str) -> FolderNotFound:

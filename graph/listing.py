@@ -37,11 +37,7 @@ def read_items(page: Mapping[str, Any], mailbox: Mailbox) -> Listed:
     Raises:
         GraphUnavailable: there is no list; an empty one is not assumed, since messages would be passed over.
     """
-    value = page.get("value")
-    if not isinstance(value, list):
-        raise GraphUnavailable(
-            Phrase("A page of messages of {mailbox} holds no list. Try again later.", mailbox=mailbox)
-        )
+    value = entries_in(page, mailbox)
     found: dict[str, FolderItem] = {}
     unreadable = 0
     for entry in value:
@@ -56,10 +52,38 @@ def read_items(page: Mapping[str, Any], mailbox: Mailbox) -> Listed:
     return Listed(tuple(found.values()), unreadable)
 
 
+def entries_in(page: Mapping[str, Any], mailbox: Mailbox) -> list[Any]:
+    """The list under `value` of a page, as it stands.
+
+    Raises:
+        GraphUnavailable: there is none; an empty one is not assumed, since what it holds would be passed over.
+    """
+    value = page.get("value")
+    if not isinstance(value, list):
+        raise GraphUnavailable(
+            Phrase(
+                "Graph's answer for {mailbox} holds no list where one belongs. Try again later; if this lasts, look "
+                "for a proxy that changes answers.",
+                mailbox=mailbox,
+            )
+        )
+    return value
+
+
 def link_in(page: Mapping[str, Any], name: str) -> str | None:
-    """The link a page bears under `name` (`@odata.nextLink`), None when it bears none."""
+    """The link a page bears under `name` (`@odata.nextLink`), None when it bears none.
+
+    Raises:
+        GraphUnavailable: something else stands there; without the link the pages behind it would be passed over.
+    """
     link = page.get(name)
-    return link if isinstance(link, str) and link else None
+    if link is None or link == "":
+        return None
+    if not isinstance(link, str):
+        raise GraphUnavailable(
+            Phrase("A page of Graph bears a link that is no text ({name}). Try again later.", name=name)
+        )
+    return link
 
 
 def _received(text: object) -> datetime | None:

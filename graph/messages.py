@@ -1,7 +1,7 @@
 """Messages and attachments of a mailbox (graph.md section 7)."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -20,7 +20,7 @@ from graph.errors import (
     MailboxNotFound,
     RequestRejected,
 )
-from graph.listing import FolderItem, link_in, read_items
+from graph.listing import FolderItem, entries_in, link_in, read_items
 from graph.mailbox import Mailbox
 from graph.times import time_text
 from phrases import Phrase
@@ -39,11 +39,26 @@ SIZE_PROPERTY: Final = "Integer 0x0E08"
 ATTACHED_PROPERTY: Final = "Boolean 0x0E1B"
 """PidTagHasAttachments (MS-OXCMSG): whether anything is attached, shown in the body or not; `hasAttachments` is false
 where all of it is said to be inline, as some programs say of files, too. That Graph gives it is unconfirmed: where it
-does not, `hasAttachments` and the body decide."""
-EXTENDED_PROPERTIES: Final = (
-    f"singleValueExtendedProperties($filter=id eq '{SIZE_PROPERTY}' or id eq '{ATTACHED_PROPERTY}')"
+does not, the attachments have to be listed."""
+SENDER_ADDRESS_PROPERTY: Final = "String 0x5D01"
+AUTHOR_ADDRESS_PROPERTY: Final = "String 0x5D02"
+"""PidTagSenderSmtpAddress and PidTagSentRepresentingSmtpAddress (MS-OXOMSG): the SMTP addresses of `sender` and `from`,
+which may stand there by their names in Exchange's directory."""
+EXTENDED_PROPERTIES: Final = "singleValueExtendedProperties($filter={})".format(
+    " or ".join(
+        f"id eq '{name}'"
+        for name in (SIZE_PROPERTY, ATTACHED_PROPERTY, SENDER_ADDRESS_PROPERTY, AUTHOR_ADDRESS_PROPERTY)
+    )
 )
 """What a message is asked for with `$expand`."""
+_TELLING_FIELDS: Final = frozenset({"subject", "body", "from", "sender", "receivedDateTime", "createdDateTime"})
+"""Without any of these an answer holds nothing of a message; each may be missing by itself."""
+PAGES_OF_PROXIES: Final = frozenset(
+    {"text/html", "application/xhtml+xml", "application/json", "application/problem+json"}
+)
+"""Media types with which a proxy, or Graph itself, tells of trouble, and which raw content rarely has."""
+# Two of the 64 characters of an id differ from alphabet to alphabet; which stands for which does, too.
+_ONE_FOR_ALL: Final = str.maketrans("+/_", "---")
 ATTACHMENT_FIELDS: Final = "id,name,contentType,size,isInline"
 FOLDER_PAGE: Final = 1000
 """Messages on a page of `MailReader.folder_page`: the most Graph gives (section 7)."""
@@ -98,7 +113,9 @@ async def folder_of(client: GraphClient, mailbox: Mailbox, folder: str) -> dict[
         GraphError: as `GraphClient.request`.
     """
     url = folder_path(mailbox, folder)
-    return object_in(await client.request(mailbox, "GET", url, params={"$select": "id,displayName"}))
+    found = object_in(await client.request(mailbox, "GET", url, params={"$select": "id,displayName"}))
+    id_in(found, mailbox)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,32 +139,49 @@ class MailReader:
     def __init__(self, client: GraphClient) -> None:
         self._client = client
 
-    async def message(self, mailbox: Mailbox, message_id: str, *, with_headers: bool = False) -> dict[str, Any]:
-        """The message as it is now: MESSAGE_FIELDS, and SIZE_PROPERTY and ATTACHED_PROPERTY.
+    async def message(
+        self, mailbox: Mailbox, message_id: str, *, with_headers: bool = False, files: ExitStack | None = None
+    ) -> dict[str, Any]:
+        """The message as it is now: MESSAGE_FIELDS, and what EXTENDED_PROPERTIES asks for.
 
-        These stand in `singleValueExtendedProperties`.
+        The latter stands in `singleValueExtendedProperties`.
 
-        `with_headers`: `internetMessageHeaders` as well. The body is as it was sent, script included.
+        `with_headers`: `internetMessageHeaders` as well. The body is as it was sent, script included; with `files` a
+        long one is a LongText, and its file is closed by them.
 
-        Any field may be absent or null (graph.md section 7).
+        Any field may be absent or null (graph.md section 7), but not all of them.
 
         Raises:
             ItemGone: the message is not there (any more).
             MailboxNotFound: neither is the mailbox.
+            GraphUnavailable: also when the answer is not this message, as from a proxy that answers in Graph's place.
         """
         fields = f"{MESSAGE_FIELDS},{HEADERS_FIELD}" if with_headers else MESSAGE_FIELDS
         params = {"$select": fields, "$expand": EXTENDED_PROPERTIES}
         path = message_path(mailbox, message_id)
         try:
-            return object_in(await self._client.request(mailbox, "GET", path, params=params, headers=_AS_SENT))
+            found = object_in(
+                await self._client.request(mailbox, "GET", path, params=params, headers=_AS_SENT, files=files)
+            )
         except (AccessDenied, ItemGone, MailboxNotFound) as error:
             raise await self._judged(mailbox, error) from error
+        _check_id(found, message_id, mailbox)
+        if not _TELLING_FIELDS & found.keys():
+            raise GraphUnavailable(
+                Phrase(
+                    "Graph's answer holds nothing of a message of {mailbox} but its id. Try again later.",
+                    mailbox=mailbox,
+                )
+            )
+        return found
 
-    async def attachments(self, mailbox: Mailbox, message_id: str, *, with_content: bool) -> list[dict[str, Any]]:
+    async def attachments(
+        self, mailbox: Mailbox, message_id: str, *, with_content: bool, files: ExitStack | None = None
+    ) -> list[dict[str, Any]]:
         """All attachments of a message, in Graph's order.
 
-        With content every file comes whole, as base64 in `contentBytes`: for small mails only, one answer is as large
-        as the mail. Without: the fields of ATTACHMENT_FIELDS and `@odata.type`.
+        With content every file comes whole, as base64 in `contentBytes`, a large one with `files` as a LongText: one
+        answer is as large as the mail, so for small mails only. Without: ATTACHMENT_FIELDS and `@odata.type`.
 
         Raises:
             ItemGone: the message is not there (any more).
@@ -160,8 +194,8 @@ class MailReader:
         try:
             while url not in seen:
                 seen.add(url)
-                page = object_in(await self._client.request(mailbox, "GET", url, params=params))
-                found.extend(item for item in page.get("value") or () if isinstance(item, dict))
+                page = object_in(await self._client.request(mailbox, "GET", url, params=params, files=files))
+                found.extend(map(object_in, entries_in(page, mailbox)))
                 link = link_in(page, "@odata.nextLink")
                 if link is None:
                     return found
@@ -174,31 +208,46 @@ class MailReader:
             )
         )
 
-    async def attachment(self, mailbox: Mailbox, message_id: str, attachment_id: str) -> dict[str, Any]:
-        """One attachment with all its fields; `contentBytes` (base64) if it is a file.
+    async def attachment(
+        self, mailbox: Mailbox, message_id: str, attachment_id: str, *, files: ExitStack | None = None
+    ) -> dict[str, Any]:
+        """One attachment with all its fields; `contentBytes` (base64, a large one with `files` as a LongText) if it is
+        a file.
 
         Raises:
             ItemGone: message or attachment are not there (any more).
             MailboxNotFound: neither is the mailbox.
+            GraphUnavailable: also when the answer is not this attachment.
         """
         try:
-            return object_in(
-                await self._client.request(mailbox, "GET", _attachment(mailbox, message_id, attachment_id))
+            found = object_in(
+                await self._client.request(mailbox, "GET", _attachment(mailbox, message_id, attachment_id), files=files)
             )
         except (AccessDenied, ItemGone, MailboxNotFound) as error:
             raise await self._judged(mailbox, error) from error
+        _check_id(found, attachment_id, mailbox)
+        return found
 
     def attachment_content(
-        self, mailbox: Mailbox, message_id: str, attachment_id: str
+        self, mailbox: Mailbox, message_id: str, attachment_id: str, *, may_be: Collection[str] = ()
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """The bytes of a file, or the MIME, vCard or iCalendar form of an attached item, in chunks of at most 64 KiB.
+
+        Args:
+            mailbox: whose.
+            message_id: of the message.
+            attachment_id: of the attachment.
+            may_be: media types in lower case that the content may have although proxies answer with them, too (a file
+                that is HTML or JSON).
 
         Raises:
             ItemGone: message or attachment are not there (any more).
             MailboxNotFound: neither is the mailbox.
             RequestRejected: a link to a cloud file has no content (405).
+            GraphUnavailable: also when it is a page of a proxy, by its content type.
         """
-        return self._content(mailbox, f"{_attachment(mailbox, message_id, attachment_id)}/$value")
+        url = f"{_attachment(mailbox, message_id, attachment_id)}/$value"
+        return self._content(mailbox, url, may_be)
 
     def original(self, mailbox: Mailbox, message_id: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """The whole message as MIME, in chunks of at most 64 KiB.
@@ -209,6 +258,7 @@ class MailReader:
             ItemGone: the message is not there (any more).
             MailboxNotFound: neither is the mailbox.
             RequestRejected: there is no MIME of this kind of item.
+            GraphUnavailable: also when it is a page of a proxy, by its content type.
         """
         return self._content(mailbox, f"{message_path(mailbox, message_id)}/$value")
 
@@ -224,6 +274,7 @@ class MailReader:
             answer = object_in(await self._client.request(mailbox, "GET", url, params=params))
         except (AccessDenied, ItemGone, MailboxNotFound) as error:
             raise await self._judged(mailbox, error) from error
+        _check_id({"id": message_id, **answer}, message_id, mailbox)
         folder_id = answer.get("parentFolderId")
         if not isinstance(folder_id, str) or not folder_id:
             raise GraphUnavailable(
@@ -363,8 +414,10 @@ class MailReader:
         return GraphUnavailable(Phrase("{why} Yet the folder answers. Try again later.", why=error), **error.facts)
 
     @asynccontextmanager
-    async def _content(self, mailbox: Mailbox, url: str) -> AsyncGenerator[AsyncIterator[bytes]]:
-        content = self._client.stream(mailbox, url)
+    async def _content(
+        self, mailbox: Mailbox, url: str, may_be: Collection[str] = ()
+    ) -> AsyncGenerator[AsyncIterator[bytes]]:
+        content = self._client.stream(mailbox, url, never=PAGES_OF_PROXIES.difference(may_be))
         try:
             chunks = await content.__aenter__()
         except (AccessDenied, ItemGone, MailboxNotFound) as error:
@@ -429,6 +482,48 @@ def _mailbox_missing(mailbox: Mailbox, error: GraphError) -> MailboxNotFound:
         advice=MAILBOX_ADVICE,
         **error.facts,
     )
+
+
+def id_in(answer: Mapping[str, Any], mailbox: Mailbox) -> str:
+    """The id that an answer bears.
+
+    Raises:
+        GraphUnavailable: it bears none, which Graph never sends.
+    """
+    found = answer.get("id")
+    if not isinstance(found, str) or not found:
+        raise GraphUnavailable(
+            Phrase(
+                "Graph's answer for {mailbox} bears no id. Try again later; if this lasts, look for a proxy that "
+                "changes answers.",
+                mailbox=mailbox,
+            )
+        )
+    return found
+
+
+def _check_id(answer: Mapping[str, Any], asked: str, mailbox: Mailbox) -> None:
+    """Refuse an answer about another item than the one asked for.
+
+    Raises:
+        GraphUnavailable: it bears another id, or none.
+    """
+    if _one_alphabet(id_in(answer, mailbox)) != _one_alphabet(asked):
+        raise GraphUnavailable(
+            Phrase(
+                "Graph's answer for {mailbox} is about another item than the one asked for. Try again later; if this "
+                "lasts, look for a proxy that answers from its memory.",
+                mailbox=mailbox,
+            )
+        )
+
+
+def _one_alphabet(item_id: str) -> str:
+    """An id as every alphabet of base64 writes it: Graph takes those of other interfaces, and answers with its own.
+
+    https://learn.microsoft.com/en-us/javascript/api/outlook/office.mailbox (convertToRestId)
+    """
+    return item_id.translate(_ONE_FOR_ALL).rstrip("=")
 
 
 def object_in(answer: object) -> dict[str, Any]:

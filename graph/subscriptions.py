@@ -27,8 +27,9 @@ from graph.errors import (
     SubscriptionExists,
     SubscriptionGone,
 )
+from graph.listing import entries_in, link_in
 from graph.mailbox import Mailbox
-from graph.messages import well_known_folder
+from graph.messages import object_in, well_known_folder
 from graph.times import read_time, time_text
 from phrases import Phrase
 
@@ -156,12 +157,10 @@ class SubscriptionClient:
         seen: set[str] = set()
         while url not in seen:
             seen.add(url)
-            page = await self._request(mailbox, "GET", url, kind=CallKind.LIST)
-            if not isinstance(page, Mapping):
-                raise GraphUnavailable(Phrase("Graph's list of subscriptions is not an object. Try again later."))
-            found.extend(_subscription(item) for item in page.get("value") or ())
-            link = page.get("@odata.nextLink")
-            if not isinstance(link, str) or not link:
+            page = object_in(await self._request(mailbox, "GET", url, kind=CallKind.LIST))
+            found.extend(map(_subscription, entries_in(page, mailbox)))
+            link = link_in(page, "@odata.nextLink")
+            if link is None:
                 return found
             url = link
         raise GraphUnavailable(Phrase("Graph pages the list of subscriptions in a circle. Try again later."))
@@ -173,7 +172,7 @@ class SubscriptionClient:
             SubscriptionGone: there is none of that id (any more).
         """
         try:
-            return _subscription(await self._request(mailbox, "GET", _path(subscription_id)))
+            return _subscription(await self._request(mailbox, "GET", _path(subscription_id)), subscription_id)
         except (ItemGone, MailboxNotFound) as error:
             raise _gone(error, subscription_id) from error
 
@@ -194,7 +193,7 @@ class SubscriptionClient:
             raise _gone(error, subscription_id) from error
         except GraphError as error:
             raise _typed(error) from error
-        return _subscription(answer).expires
+        return _subscription(answer, subscription_id).expires
 
     async def delete(self, mailbox: Mailbox, subscription_id: str) -> None:
         """Delete the subscription. Safe to repeat: one that is already gone is done."""
@@ -223,10 +222,15 @@ def _path(subscription_id: str) -> str:
     return f"/subscriptions/{encode_segment(subscription_id)}"
 
 
-def _subscription(answer: object) -> GraphSubscription:
-    if not isinstance(answer, Mapping) or not isinstance(answer.get("id"), str):
+def _subscription(answer: object, asked: str | None = None) -> GraphSubscription:
+    """The subscription an answer tells of; `asked`: the id it must have, in any letter case (a GUID)."""
+    if not isinstance(answer, Mapping) or not isinstance(answer.get("id"), str) or not answer["id"]:
         raise GraphUnavailable(
             Phrase("Graph's answer about a subscription bears no id. Try again later."), maybe_done=True
+        )
+    if asked is not None and answer["id"].lower() != asked.lower():
+        raise GraphUnavailable(
+            Phrase("Graph answered about another subscription than {asked}. Try again later.", asked=asked)
         )
     try:
         expires = read_time(answer.get("expirationDateTime"))

@@ -4,10 +4,12 @@ Each that Graph lists becomes a row, in its order, whether its bytes can be had 
 larger than `IN_MEMORY` waits in a temporary file until it is in the database.
 """
 
+import asyncio
 import base64
 import hashlib
+import mimetypes
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -15,9 +17,19 @@ from http import HTTPStatus
 from typing import IO, Final
 
 from db.messages import AttachmentRecord
-from graph.errors import GraphError, GraphUnavailable, ItemCorrupt, ItemGone, ItemUnconvertible, RequestRejected
+from graph.errors import (
+    NOT_THE_CONTENT,
+    GraphError,
+    GraphUnavailable,
+    ItemCorrupt,
+    ItemGone,
+    ItemUnconvertible,
+    RequestRejected,
+)
 from graph.mailbox import Mailbox
-from graph.messages import MailReader
+from graph.messages import PAGES_OF_PROXIES, MailReader
+from longtext import LongText
+from phrases import Phrase
 from processor.errors import MessageChanged
 from processor.file_names import FileNames, extension_for
 from processor.isolated_unpacking import PRELOAD, IsolatedUnpacker
@@ -27,6 +39,11 @@ from processor.spool import IN_MEMORY, Spool, spooling_threads
 from processor.unpacking import is_packed
 
 _IN_ONE_ANSWER: Final = 3 * 1024 * 1024
+_HELD_TOGETHER: Final = 4 * 1024 * 1024
+"""Bytes of the attachments of one message that are in memory; what is beyond waits in files, but for small ones."""
+_ALWAYS_HELD: Final = 32 * 1024
+"""Bytes of an attachment for which there is no file: a message may have hundreds, and files are few."""
+_BASE64_BLOCK: Final = 192 * 1024
 _MEGABYTE: Final = 1024 * 1024
 _BEGINS_AS: Final = ((b"BEGIN:VCALENDAR", "event"), (b"BEGIN:VCARD", "contact"))
 _BEFORE_THE_BEGINNING: Final = b"\xef\xbb\xbf \t\r\n"
@@ -41,6 +58,16 @@ _NOT_SCANNED: Final = "ScanInProgress: Defender had not given it free; a placeho
 _EXTENSIONS: Final = {"message": ".eml", "event": ".ics", "contact": ".vcf"}
 # What one attachment can do to an answer that holds all of them.
 _MAYBE_ONE_OF_THEM: Final = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.GATEWAY_TIMEOUT})
+# What is held to be the attachment's own in the end: a time-out says that it is large, not that it is damaged, and is
+# left to a quiet hour, and to an operator.
+_GIVEN_UP: Final = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.OK})
+# MIME, vCard and iCalendar begin with a name; pages and errors of a proxy with these.
+_NO_ITEM: Final = (b"<", b"{")
+# Of how many bytes that Graph lists at least and at most must come. Its size counts what Exchange keeps beside the
+# bytes (names, an icon of some kilobytes), and may be that of their base64; it is not known to be less than they are.
+_LEAST_SHARE, _MOST_SHARE = 0.7, 1.5
+_SPARE_BYTES: Final = 16 * 1024
+_NOT_LISTED: Final = "NotListed: Graph says that the message has attachments, and lists none."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +98,17 @@ class _Content:
     size: int
     sha256: str
     head: bytes
+
+
+def bytes_in_memory(size: int | None) -> int:
+    """The memory that the attachments of a message of that size take at most, until they are in the database.
+
+    Of a small message all of it: once as text, once decoded, once on its way into the database. Of a larger one what is
+    held beside its temporary files.
+    """
+    if size is not None and size <= _IN_ONE_ANSWER:
+        return 3 * size
+    return 2 * _HELD_TOGETHER
 
 
 class AttachmentFetcher:
@@ -112,9 +150,11 @@ class AttachmentFetcher:
             MessageChanged: there are other attachments now than those that were listed, or one of them is not there.
             GraphError: also what Exchange says of one attachment, unless it is the last attempt.
         """
-        listed, whole = await self._listed(mailbox, message_id, message)
+        listed, whole = await self._listed(mailbox, message_id, message, files)
         if not even_placeholders and any(map(is_placeholder, listed)):
             raise PlaceholdersFound
+        if not listed and message.get("hasAttachments") is True:
+            return _named([_missing(mailbox, is_last=last_attempt)])
         order = _Order(
             self._reader,
             mailbox,
@@ -131,12 +171,14 @@ class AttachmentFetcher:
             rows = await self._unpacker.unpacked(rows, files, texts, mailbox=mailbox.counted_as)
         return _named(rows)
 
-    async def _listed(self, mailbox: Mailbox, message_id: str, message: Json) -> tuple[list[Json], bool]:
+    async def _listed(
+        self, mailbox: Mailbox, message_id: str, message: Json, files: ExitStack
+    ) -> tuple[list[Json], bool]:
         """What Graph lists, and whether with all there is to say of each."""
         size = size_of(message)
         if size is not None and size <= _IN_ONE_ANSWER:
             try:
-                return await self._reader.attachments(mailbox, message_id, with_content=True), True
+                return await self._reader.attachments(mailbox, message_id, with_content=True, files=files), True
             except (ItemCorrupt, ItemUnconvertible, GraphUnavailable) as exc:
                 if isinstance(exc, GraphUnavailable) and (exc.mailbox_down or exc.status not in _MAYBE_ONE_OF_THEM):
                     raise
@@ -165,6 +207,7 @@ class _Order:
         self._ids = {entry.get("id") for entry in listed}
         self._limits = limits
         self._left = limits.message_mb * _MEGABYTE
+        self._held = 0
         self._files = files
         self._spooling = spooling
         self._whole = whole
@@ -182,7 +225,10 @@ class _Order:
         try:
             entry = await self._with_details(kind, entry)
             row = _row(position, entry, kind, texts)
-            return row if kind == "reference" else _with_content(row, await self._content(kind, entry))
+            if kind == "reference":
+                return row
+            content, differs = await self._content(kind, entry)
+            return replace(_with_content(row, content), state_detail=differs)
         except _NoId:
             return replace(_row(position, entry, kind, texts), state="unreadable", state_detail=_NO_ID)
         except _TooLarge as exc:
@@ -199,10 +245,7 @@ class _Order:
     def _is_given_up(self, exc: GraphError) -> bool:
         if isinstance(exc, ItemUnconvertible):
             return True
-        # A time-out says that it is large, not that it is damaged: it is left to a quiet hour, and to an operator.
-        passes = isinstance(exc, GraphUnavailable) and (
-            exc.mailbox_down or exc.status != HTTPStatus.INTERNAL_SERVER_ERROR
-        )
+        passes = isinstance(exc, GraphUnavailable) and (exc.mailbox_down or exc.status not in _GIVEN_UP)
         return self._last_attempt and not passes
 
     async def _with_details(self, kind: str, entry: Json) -> Json:
@@ -210,27 +253,66 @@ class _Order:
         small_picture = kind == "file" and entry.get("isInline") is True and _whole(entry.get("size")) <= IN_MEMORY
         if self._whole or not (small_picture or kind == "reference"):
             return entry
-        details = await self._reader.attachment(self._mailbox, self._message_id, _id_of(entry))
+        details = await self._reader.attachment(self._mailbox, self._message_id, _id_of(entry), files=self._files)
         return {**details, "id": entry.get("id")}
 
-    async def _content(self, kind: str, entry: Json) -> _Content:
-        inline_bytes = _decoded(entry) if kind == "file" else None
-        if inline_bytes is not None:
-            self._check_size(len(inline_bytes))
-            digest = hashlib.sha256(inline_bytes).hexdigest()
-            content = _Content(inline_bytes, len(inline_bytes), digest, inline_bytes[:_HEAD_BYTES])
-        else:
-            asked = self._reader.attachment_content(self._mailbox, self._message_id, _id_of(entry))
-            with ExitStack() as own:
-                async with asked as pieces:
-                    content = await self._received(pieces, own)
-                self._files.push(own.pop_all())
+    async def _content(self, kind: str, entry: Json) -> tuple[_Content, str | None]:
+        """The bytes; and what is odd about their number, although they are believed."""
+        differs = None
+        with ExitStack() as own:
+            stated = await self._stated(entry, own) if kind == "file" else None
+            if stated is not None and _is_whole(entry, stated.size):
+                content = stated
+            else:
+                content = await self._streamed(kind, entry, own)
+                if kind == "item" and content.head.lstrip(_BEFORE_THE_BEGINNING).startswith(_NO_ITEM):
+                    raise _not_the_content(self._mailbox, "what begins like a page or an error of a proxy")
+                if kind == "file" and not _is_whole(entry, content.size):
+                    differs = await self._odd_size(entry, content.size, None if stated is None else stated.size)
+            self._files.push(own.pop_all())
         self._left -= content.size
-        return content
+        self._held += content.size if isinstance(content.held, bytes) else 0
+        return content, differs
+
+    async def _stated(self, entry: Json, files: ExitStack) -> _Content | None:
+        """The bytes that came with the list; None where there are none, or no base64: they can be had by themselves."""
+        encoded = entry.pop("contentBytes", None)
+        if isinstance(encoded, LongText):
+            pieces = _decoded_pieces(encoded, self._spooling)
+        elif isinstance(encoded, str):
+            pieces = _one_piece(encoded)
+        else:
+            return None
+        try:
+            return await self._received(pieces, files)
+        except ValueError:  # not base64, or not even ASCII
+            return None
+
+    async def _streamed(self, kind: str, entry: Json, files: ExitStack) -> _Content:
+        may_be = _may_be(entry) if kind == "file" else ()
+        asked = self._reader.attachment_content(self._mailbox, self._message_id, _id_of(entry), may_be=may_be)
+        async with asked as pieces:
+            return await self._received(pieces, files)
+
+    async def _odd_size(self, entry: Json, size: int, stated: int | None) -> str:
+        """What to say of a file that is not as long as Graph lists it; asked for in both ways it is the same, or else.
+
+        Raises:
+            GraphUnavailable: it was cut off, or something else came in its place; on the last attempt it is believed.
+        """
+        if stated is None and size <= IN_MEMORY:
+            with ExitStack() as own:
+                details = await self._reader.attachment(self._mailbox, self._message_id, _id_of(entry), files=own)
+                again = await self._stated(details, own)
+                stated = None if again is None else again.size
+        differs = f"SizeDiffers: Graph lists {_whole(entry.get('size'))} bytes, and gives {size}."
+        if self._last_attempt or stated == size:
+            return differs
+        raise _not_the_content(self._mailbox, f"{size} bytes where it lists {_whole(entry.get('size'))}")
 
     async def _received(self, pieces: AsyncIterator[bytes], files: ExitStack) -> _Content:
         digest = hashlib.sha256()
-        spool, head = Spool(files, self._spooling), b""
+        spool, head = Spool(files, self._spooling, in_memory=self._room), b""
         async for piece in pieces:
             self._check_size(spool.size + len(piece))
             digest.update(piece)
@@ -238,6 +320,11 @@ class _Order:
                 head = (head + piece)[:_HEAD_BYTES]
             await spool.add(piece)
         return _Content(await spool.held(), spool.size, digest.hexdigest(), head)
+
+    @property
+    def _room(self) -> int:
+        """Bytes of the next attachment that may stay in memory."""
+        return max(_ALWAYS_HELD, min(IN_MEMORY, _HELD_TOGETHER - self._held))
 
     def _check_size(self, size: int) -> None:
         if size > self._limits.attachment_mb * _MEGABYTE:
@@ -262,6 +349,51 @@ def is_placeholder(entry: Json) -> bool:
     """Whether Defender put it in the place of an attachment that it still scans (Dynamic Delivery)."""
     name = entry.get("name")
     return isinstance(name, str) and _PLACEHOLDER.fullmatch(name) is not None
+
+
+def _missing(mailbox: Mailbox, *, is_last: bool) -> AttachmentRecord:
+    """The row that stands for attachments that Graph does not list.
+
+    Raises:
+        GraphUnavailable: it is not the last attempt.
+    """
+    if not is_last:
+        raise GraphUnavailable(
+            Phrase(
+                "Graph says that a message of {mailbox} has attachments, and lists none. It is tried again.",
+                mailbox=mailbox,
+            ),
+            status=HTTPStatus.OK,
+        )
+    return replace(_row(0, {}, "file", Texts()), state="unreadable", state_detail=_NOT_LISTED)
+
+
+def _not_the_content(mailbox: Mailbox, what: str) -> GraphUnavailable:
+    return GraphUnavailable(
+        Phrase(
+            "For an attachment of a message of {mailbox} Graph gave {what}. It is tried again; if this lasts, look for "
+            "a proxy that changes answers.",
+            mailbox=mailbox,
+            what=what,
+        ),
+        status=HTTPStatus.OK,
+        code=NOT_THE_CONTENT,
+        detail=what,
+    )
+
+
+def _is_whole(entry: Json, size: int) -> bool:
+    """Whether so many bytes can be all that Graph lists."""
+    listed = _whole(entry.get("size"))
+    least, most = listed * _LEAST_SHARE - _SPARE_BYTES, listed * _MOST_SHARE + _SPARE_BYTES
+    return not listed or least <= size <= most
+
+
+def _may_be(entry: Json) -> Collection[str]:
+    """The media types that a file may have, by its type and its name; all of them where neither says anything."""
+    stated = str(entry.get("contentType") or "").partition(";")[0].strip().lower()
+    guessed = mimetypes.guess_type(str(entry.get("name") or ""), strict=False)[0]
+    return {stated, guessed or ""} if stated or guessed else PAGES_OF_PROXIES
 
 
 def _id_of(entry: Json) -> str:
@@ -329,14 +461,16 @@ def said_by_graph(exc: GraphError) -> str:
     return ": ".join(filter(None, (exc.code or f"HTTP {exc.status}", exc.detail)))
 
 
-def _decoded(entry: Json) -> bytes | None:
-    content = entry.get("contentBytes")
-    if not isinstance(content, str):
-        return None
-    try:
-        return base64.b64decode(content, validate=True)
-    except ValueError:  # not base64, or not even ASCII
-        return None  # its raw bytes can be had by themselves
+async def _decoded_pieces(encoded: LongText, spooling: Executor) -> AsyncGenerator[bytes]:
+    """Raises ValueError where it is no base64."""
+    blocks = encoded.blocks(_BASE64_BLOCK)
+    while block := await asyncio.get_running_loop().run_in_executor(spooling, next, blocks, b""):
+        yield base64.b64decode(block, validate=True)
+
+
+async def _one_piece(encoded: str) -> AsyncGenerator[bytes]:
+    """Raises ValueError where it is no base64."""
+    yield base64.b64decode(encoded, validate=True)
 
 
 def _whole(value: object) -> int:

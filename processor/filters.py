@@ -8,8 +8,8 @@ differ, who sent it: an entry fits when it fits one of the two.
 Subjects are texts that stand somewhere in the subject, in any letter case; `*` stands for anything, or nothing. They
 are no regular expressions: those of the wrong kind take hours for a subject that was made for them.
 
-What is denied is denied, whatever allows it. What Graph does not say (a size, whether there are attachments) leaves
-nothing out: to lose mail is worse.
+What is denied is denied, whatever allows it. What Graph does not say (a size, whether there are attachments, the SMTP
+address of a sender) leaves nothing out: to lose mail is worse.
 """
 
 import re
@@ -45,9 +45,9 @@ class BadFilter(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a filter may look at. `senders`: the addresses of from and sender; None: Graph did not say."""
+    """What a filter may look at; None: Graph did not say. `senders`: the SMTP addresses of from and sender."""
 
-    senders: Sequence[str] = field(default=(), repr=False)
+    senders: Sequence[str | None] = field(default=(None,), repr=False)
     subject: str | None = field(default=None, repr=False)
     has_attachments: bool | None = None
     size: int | None = None
@@ -78,6 +78,10 @@ class MailFilter:
                 Phrase("No message has at least {least} and at most {most} bytes.", least=self._least, most=self._most)
             )
 
+    def needs_sender(self, facts: Facts) -> bool:
+        """Whether the message is let in although only the address of its sender could tell, which Graph does not."""
+        return bool(self._allowed or self._denied) and None in facts.senders
+
     def left_out(self, facts: Facts) -> LeftOut | None:
         """Why the message is not imported; None: it is."""
         return self._by_sender(facts) or self._by_subject(facts) or self._by_attachments(facts) or self._by_size(facts)
@@ -85,10 +89,12 @@ class MailFilter:
     def _by_sender(self, facts: Facts) -> LeftOut | None:
         if not (self._allowed or self._denied):
             return None
-        senders = [_Address.of(each) for each in facts.senders]
+        senders = [_Address.of(each) for each in facts.senders if each is not None]
         for entry in self._denied:
             if any(map(entry.fits, senders)):
                 return LeftOut(SENDER_DENIED, f"--deny-sender {entry.text}")
+        if None in facts.senders:
+            return None  # it may be one that is allowed
         if self._allowed and not any(entry.fits(each) for entry in self._allowed for each in senders):
             return LeftOut(SENDER_NOT_ALLOWED, "--allow-sender")
         return None

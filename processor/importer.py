@@ -14,23 +14,26 @@ import structlog
 
 from bus.notification import Notification
 from db.messages import AttachmentRecord, MessageRecord, MessageStore, OriginalRecord, Saved
-from db.seen import SeenRecord
 from db.tables import GRAPH_ID_LENGTH
 from graph.errors import ItemGone
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
+from longtext import LongText
 from phrases import Phrase
-from processor.attachments import AttachmentFetcher, AttachmentLimits, PlaceholdersFound
+from processor.addresses import with_smtp_addresses
+from processor.attachments import AttachmentFetcher, AttachmentLimits, PlaceholdersFound, bytes_in_memory
+from processor.body_text import PRELOAD as PRELOAD_BODIES
+from processor.body_text import BodyTexts
+from processor.byte_budget import ByteBudget
 from processor.errors import ScanInProgress, Unprocessable
-from processor.filters import MailFilter
+from processor.filters import Facts, LeftOut, MailFilter
 from processor.headers import NAMES, Kept
 from processor.isolated_unpacking import PRELOAD
-from processor.mapping import Json, Texts, facts_of, may_have_attachments, message_record, seen_record
+from processor.mapping import Json, Texts, facts_of, files_among, message_record, seen_record
+from processor.originals import IN_MEMORY as ORIGINAL_IN_MEMORY
 from processor.originals import OriginalFetcher
-from processor.plain_text import LONGEST_LAID_OUT, LONGEST_READ, plain_text
-from processor.process_pool import LimitExceeded, ProcessPool
+from processor.process_pool import ProcessPool
 from processor.spool import spooling_threads
-from threads import DaemonThreads
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -40,14 +43,11 @@ _NOT_STORED: Final = frozenset({"too_large", "unreadable", "gone"})
 _SCANNED_WITHIN: Final = timedelta(minutes=30)
 _SCAN_CHECK_PAUSES: Final = (timedelta(seconds=15), timedelta(minutes=1))
 """The shortest and the longest time between two fetches of a message that Defender scans."""
-_SOON_LAID_OUT: Final = 4096
-"""Characters of HTML that become text in less time than a thread takes to begin."""
-_LAID_OUT_SIDE_BY_SIDE: Final = 2
 
 
 def worker_processes() -> ProcessPool:
     """Processes for what strangers wrote; none is started before there is work. An asynchronous context."""
-    return ProcessPool(PRELOAD)
+    return ProcessPool((*PRELOAD, *PRELOAD_BODIES))
 
 
 class Result(Enum):
@@ -149,6 +149,7 @@ class Importer:
         keep_mime: bool = False,
         processes: ProcessPool | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        budget: ByteBudget | None = None,
     ) -> None:
         """`headers`: which internet headers are kept. `keep_mime`: the original of each message, too.
 
@@ -163,9 +164,10 @@ class Importer:
         self._processes = processes or worker_processes()
         self._attachments = AttachmentFetcher(reader, limits=limits, processes=self._processes, spooling=spooling)
         self._originals = OriginalFetcher(reader, limit_mb=limits.message_mb, spooling=spooling) if keep_mime else None
-        self._layout = DaemonThreads("layout", limit=_LAID_OUT_SIDE_BY_SIDE)
+        self._bodies = BodyTexts(self._processes, spooling)
         self._clock = clock
         self._sleep = sleep
+        self._budget = budget or ByteBudget()
 
     async def run(
         self,
@@ -199,40 +201,75 @@ class Importer:
             GraphError, MessageChanged, Unprocessable, MessageRefused, DatabaseUnavailable: nothing was written.
         """
         progress = progress or Progress()
-        try:
-            message = await self._fetch(mailbox, message_id)
-        except ItemGone:
-            return await self._gone(mailbox, message_id)
+        with ExitStack() as files:
+            try:
+                return await self._run(
+                    mailbox,
+                    message_id,
+                    files,
+                    progress,
+                    correlation=correlation,
+                    mail_filter=mail_filter,
+                    replacing=replacing,
+                    even_copy=even_copy,
+                    then=then,
+                    last_attempt=last_attempt,
+                    without_original=without_original,
+                    first_seen=first_seen,
+                )
+            except ItemGone:
+                await self._store.end_wait((mailbox.account_id, message_id))
+                return Outcome(Result.GONE)
+
+    async def _run(
+        self,
+        mailbox: Mailbox,
+        message_id: str,
+        files: ExitStack,
+        progress: Progress,
+        *,
+        correlation: str,
+        mail_filter: MailFilter | None,
+        replacing: bool,
+        even_copy: bool,
+        then: str | None,
+        last_attempt: bool,
+        without_original: bool,
+        first_seen: datetime | None,
+    ) -> Outcome:
+        message = await self._fetch(mailbox, message_id, files)
         shown = Texts()
         progress.internet_message_id = shown.take(message.get("internetMessageId"))
         progress.subject = shown.take(message.get("subject"))
-        why = None if mail_filter is None else mail_filter.left_out(facts_of(message))
+        facts = facts_of(message)
+        why = None if mail_filter is None else mail_filter.left_out(facts)
         if why is not None:
-            return await self._left_out(seen_record(mailbox.account_id, message_id, message, why, seen=self._clock()))
+            return await self._left_out(mailbox, message_id, message, why)
+        if mail_filter is not None and mail_filter.needs_sender(facts):
+            log.warning("sender_without_smtp_address", detail="Filters of senders let it in.")
         texts = Texts()
+        attachments: list[AttachmentRecord] = []
         even_placeholders = False
-        with ExitStack() as files:
-            below = functools.partial(
-                self._below,
-                mailbox,
-                message_id,
-                message,
-                files,
-                texts,
-                last_attempt=last_attempt,
-                without_original=without_original,
+        # Until it is written: whoever waits holds nothing but the message without its long texts.
+        async with self._budget.reserved(self._bytes_below(facts)):
+            fetch = functools.partial(
+                self._attachments.fetch, mailbox, message_id, message, files, texts, last_attempt=last_attempt
             )
             try:
-                try:
-                    attachments, original = await below(even_placeholders=False)
-                except PlaceholdersFound:
-                    known = await self._wait_for_scan(mailbox, message_id, message, first_seen)
-                    if known is not None and not replacing:
-                        return known
-                    even_placeholders = True
-                    attachments, original = await below(even_placeholders=True)
-            except ItemGone:
-                return await self._gone(mailbox, message_id)
+                if facts.has_attachments is not False:
+                    attachments = await fetch()
+            except PlaceholdersFound:
+                known = await self._wait_for_scan(mailbox, message_id, message, first_seen)
+                if known is not None and not replacing:
+                    return known
+                even_placeholders = True
+                attachments = await fetch(even_placeholders=True)
+            if mail_filter is not None and facts.has_attachments is None:
+                listed = dataclasses.replace(facts, has_attachments=files_among(attachments, message))
+                why = mail_filter.left_out(listed)
+                if why is not None:
+                    return await self._left_out(mailbox, message_id, message, why)
+            original = await self._original(mailbox, message_id, message, files, last_attempt=without_original)
             progress.fetched = self._clock()
             record = message_record(
                 mailbox.account_id,
@@ -245,7 +282,7 @@ class Importer:
             )
             record = dataclasses.replace(
                 record,
-                body_text=await self._readable(record, mailbox),
+                body_text=await self._readable(record, files, mailbox),
                 after_import=then,
                 original=original,
                 has_placeholders=even_placeholders,
@@ -254,19 +291,14 @@ class Importer:
         if result in {Result.KNOWN, Result.DUPLICATE}:
             return Outcome(result, received=record.received)
         _tell_of_missing(record)
-        listed = sum(each.is_listed for each in attachments)
         return Outcome(
             result,
-            listed,
+            sum(each.is_listed for each in attachments),
             record.received,
             replaced_characters=texts.replaced,
             shortened_texts=texts.shortened,
             lacking=record.lacking,
         )
-
-    async def _gone(self, mailbox: Mailbox, message_id: str) -> Outcome:
-        await self._store.end_wait((mailbox.account_id, message_id))
-        return Outcome(Result.GONE)
 
     async def _wait_for_scan(
         self, mailbox: Mailbox, message_id: str, message: Json, first_seen: datetime | None
@@ -297,79 +329,49 @@ class Importer:
             )
         return None
 
-    async def _left_out(self, record: SeenRecord) -> Outcome:
+    async def _left_out(self, mailbox: Mailbox, message_id: str, message: Json, why: LeftOut) -> Outcome:
+        record = seen_record(mailbox.account_id, message_id, message, why, seen=self._clock())
         result = _RESULTS[await self._store.note_seen(record)]
         if result is not Result.SEEN:
             return Outcome(result, received=record.received)
         return Outcome(result, received=record.received, reason=record.reason, rule=record.rule)
 
-    async def _below(
-        self,
-        mailbox: Mailbox,
-        message_id: str,
-        message: Json,
-        files: ExitStack,
-        texts: Texts,
-        *,
-        last_attempt: bool,
-        without_original: bool,
-        even_placeholders: bool,
-    ) -> tuple[list[AttachmentRecord], OriginalRecord | None]:
-        """Attachments, and the original where it is asked for."""
-        attachments: list[AttachmentRecord] = []
-        if may_have_attachments(message):
-            attachments = await self._attachments.fetch(
-                mailbox,
-                message_id,
-                message,
-                files,
-                texts,
-                last_attempt=last_attempt,
-                even_placeholders=even_placeholders,
-            )
+    def _bytes_below(self, facts: Facts) -> int:
+        """What attachments and original of a message hold in memory at most."""
+        attached = 0 if facts.has_attachments is False else bytes_in_memory(facts.size)
+        return attached + (0 if self._originals is None else ORIGINAL_IN_MEMORY)
+
+    async def _original(
+        self, mailbox: Mailbox, message_id: str, message: Json, files: ExitStack, *, last_attempt: bool
+    ) -> OriginalRecord | None:
+        """The original, where it is asked for."""
         if self._originals is None:
-            return attachments, None
-        return attachments, await self._originals.fetch(
-            mailbox, message_id, message, files, last_attempt=without_original
-        )
+            return None
+        return await self._originals.fetch(mailbox, message_id, message, files, last_attempt=last_attempt)
 
     async def _written(self, record: MessageRecord, *, replacing: bool, even_copy: bool) -> Saved:
         return await (self._store.replace(record, even_copy=even_copy) if replacing else self._store.save(record))
 
-    async def _fetch(self, mailbox: Mailbox, message_id: str) -> Json:
+    async def _fetch(self, mailbox: Mailbox, message_id: str, files: ExitStack) -> Json:
         for seconds in _GONE_AGAIN_AFTER_SECONDS:
             try:
-                return await self._ask(mailbox, message_id)
+                return await self._ask(mailbox, message_id, files)
             except ItemGone:
                 await self._sleep(seconds)
-        return await self._ask(mailbox, message_id)
+        return await self._ask(mailbox, message_id, files)
 
-    async def _ask(self, mailbox: Mailbox, message_id: str) -> Json:
-        return await self._reader.message(mailbox, message_id, with_headers=self._headers != ())
+    async def _ask(self, mailbox: Mailbox, message_id: str, files: ExitStack) -> Json:
+        message = await self._reader.message(mailbox, message_id, with_headers=self._headers != (), files=files)
+        return with_smtp_addresses(message)
 
-    async def _readable(self, record: MessageRecord, mailbox: Mailbox) -> str | None:
+    async def _readable(self, record: MessageRecord, files: ExitStack, mailbox: Mailbox) -> str | LongText | None:
         """The body without HTML; where Graph gave none, the text of the mail that an attachment wraps."""
-        shown = await self._shown(record, mailbox)
-        if shown and not shown.isspace():
+        shown = record.body
+        if shown is not None and (record.body_type or "").lower() == "html":
+            shown = await self._bodies.of_html(shown, files, mailbox=mailbox)
+        if isinstance(shown, LongText) or (shown and not shown.isspace()):
             return shown
         return next((each.wrapped_text for each in record.attachments if each.wrapped_text is not None), shown)
-
-    async def _shown(self, record: MessageRecord, mailbox: Mailbox) -> str | None:
-        if record.body is None or (record.body_type or "").lower() != "html":
-            return record.body
-        if len(record.body) < _SOON_LAID_OUT:
-            return plain_text(record.body)
-        if len(record.body) <= LONGEST_LAID_OUT:
-            return await asyncio.get_running_loop().run_in_executor(self._layout, plain_text, record.body)
-        if len(record.body) > LONGEST_READ:
-            log.warning("body_text_left_out", characters=len(record.body), most=LONGEST_READ)
-            return None
-        try:
-            # It takes seconds, and several times its length in memory.
-            return await self._processes.run(plain_text, record.body, mailbox=mailbox.counted_as, size=len(record.body))
-        except LimitExceeded as exc:
-            log.warning("body_text_left_out", characters=len(record.body), detail=str(exc))
-            return None
 
 
 def _tell_of_missing(record: MessageRecord) -> None:

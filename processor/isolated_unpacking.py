@@ -6,7 +6,6 @@ Contents travel beside the records: a few in the frames, the others in files of 
 import asyncio
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
@@ -20,7 +19,7 @@ import structlog
 from db.messages import AttachmentRecord
 from processor.mapping import Texts
 from processor.process_pool import LimitExceeded, ProcessPool
-from processor.spool import IN_MEMORY, section_of
+from processor.spool import IN_MEMORY, scratch_folder, section_of
 from processor.unpacking import Unpacker, UnpackingBounds, is_packed
 
 PRELOAD: Final = (__name__,)
@@ -92,7 +91,7 @@ class IsolatedUnpacker:
         run = asyncio.get_running_loop().run_in_executor
         size = sum(each.size for each in packed)
         with ExitStack() as own:
-            folder = await run(self._spooling, _new_folder, own)
+            folder = await run(self._spooling, scratch_folder, own)
             stowed = await run(self._spooling, _stowed, _with_content_of(listed, packed), folder / _LISTED)
             try:
                 found, replaced, shortened = await self._processes.run(
@@ -149,12 +148,6 @@ def _unpack(stowed: _Stowed, folder: Path, bounds: UnpackingBounds) -> tuple[_St
 
 def _note(path: Path, position: int) -> None:
     path.write_text(str(position), "ascii")
-
-
-def _new_folder(files: ExitStack) -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="mail-importer-"))
-    files.callback(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 def _stowed(records: Iterable[AttachmentRecord], path: Path) -> _Stowed:

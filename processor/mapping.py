@@ -13,6 +13,9 @@ from db.columns import cut
 from db.messages import AttachmentRecord, HeaderRecord, MessageRecord, RecipientRecord
 from db.seen import SeenRecord
 from db.tables import GRAPH_ID_LENGTH, INTERNET_ID_LENGTH, WORD_LENGTH
+from longtext import LONG, LongText, storable
+from processor.addresses import is_smtp
+from processor.extended import ATTACHED, SIZE, extended
 from processor.filters import Facts, LeftOut
 
 Json = dict[str, Any]
@@ -23,14 +26,11 @@ _KINDS: Final = {
     "#microsoft.graph.itemattachment": "item",
     "#microsoft.graph.referenceattachment": "reference",
 }
-# Exchange may give a property back without the leading zero it was asked with.
-_SIZE_PROPERTY: Final = re.compile("integer 0x0*e08", re.IGNORECASE)
-_ATTACHED_PROPERTY: Final = re.compile("boolean 0x0*e1b", re.IGNORECASE)
+_TRUTHS: Final = {"true": True, "1": True, "false": False, "0": False}
 # A scheme has no letter case: a body of CID: shows its pictures just as well.
 _SHOWN_BY_ID: Final = re.compile("cid:", re.IGNORECASE)
 LARGEST_SIZE: Final = 2**63 - 1
 """Bytes; more is no size, and no column holds it."""
-_UNSTORABLE: Final = re.compile("[\ud800-\udfff\x00]")
 
 
 class Texts:
@@ -45,20 +45,24 @@ class Texts:
 
         `most`: the length of its column, as `db.columns.cut` counts; the rest is cut off.
         """
-        if not isinstance(value, str):
+        if isinstance(value, LongText):
+            self.replaced += value.facts.replaced
+            whole = value.text()
+        elif isinstance(value, str):
+            whole, replaced = storable(value)
+            self.replaced += replaced
+        else:
             return None
-        whole = self._storable(value)
         fitting = whole if most is None else cut(whole, most)
         self.shortened += fitting != whole
         return fitting
 
-    def _storable(self, value: str) -> str:
-        if not _UNSTORABLE.search(value):
-            return value
-        # Through UTF-16, so that a pair that arrived as two escapes becomes one character again.
-        whole = value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "\ufffd")
-        self.replaced += whole.count("\ufffd") - value.count("\ufffd")
-        return whole
+    def take_long(self, value: object) -> str | LongText | None:
+        """As `take`, but a text of more than `longtext.LONG` characters stays in its file."""
+        if not isinstance(value, LongText) or value.facts.characters <= LONG:
+            return self.take(value)
+        self.replaced += value.facts.replaced
+        return value
 
 
 def message_record(
@@ -93,7 +97,7 @@ def message_record(
         received=time(message.get("receivedDateTime")),
         importance=text(message.get("importance"), most=WORD_LENGTH),
         body_type=text(body.get("contentType"), most=WORD_LENGTH),
-        body=text(body.get("content")),
+        body=texts.take_long(body.get("content")),
         has_attachments=message.get("hasAttachments") is True,
         correlation=correlation,
         recipients=list(_recipients(message, texts)),
@@ -147,42 +151,56 @@ def _yes_or_no(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def may_have_attachments(message: Json) -> bool:
-    """True when attachments must be listed: `hasAttachments` is false where all of them are inline.
+def has_attachments(message: Json) -> bool | None:
+    """Whether files are attached; None: only their list can tell (`files_among`).
 
-    The property of Exchange counts those as well; where Graph gives none, the body is searched for one that it shows.
+    `hasAttachments` is false where all of them are inline, as some programs say of files, too. Exchange's own property
+    counts those as well, and pictures that the body shows; where Graph does not give it, nothing is known.
     """
-    attached = _extended(message, _ATTACHED_PROPERTY)
-    if message.get("hasAttachments") is not False or str(attached).lower() == "true":
+    if message.get("hasAttachments") is True:
         return True
+    attached = _TRUTHS.get(str(extended(message, ATTACHED)).strip().lower())
+    if attached is False and message.get("hasAttachments") is False and not _shows_attached(message):
+        return False
+    return None
+
+
+def files_among(attachments: Sequence[AttachmentRecord], message: Json) -> bool:
+    """Whether any of these is more than a picture that the body shows."""
+    return any(not _is_shown(each, message) for each in attachments if each.parent_position is None)
+
+
+def _is_shown(attachment: AttachmentRecord, message: Json) -> bool:
+    if not attachment.inline or not (attachment.content_type or "").lower().startswith("image/"):
+        return False
+    shown = attachment.content_id
     content = _object(message.get("body")).get("content")
-    return isinstance(content, str) and _SHOWN_BY_ID.search(content) is not None
+    return bool(shown) and isinstance(content, str) and f"cid:{shown}".lower() in content.lower()
+
+
+def _shows_attached(message: Json) -> bool:
+    content = _object(message.get("body")).get("content")
+    # A long one may: a list in vain costs less than reading it.
+    return isinstance(content, LongText) or (isinstance(content, str) and _SHOWN_BY_ID.search(content) is not None)
 
 
 def facts_of(message: Json) -> Facts:
     """What filters look at."""
     texts = Texts()
     addresses = [_address(message.get(name), texts) for name in ("from", "sender")]
+    found = [each[1] for each in addresses if each is not None]
     return Facts(
-        senders=[each[1] for each in addresses if each is not None and each[1] is not None],
+        senders=[each if is_smtp(each) else None for each in found] or [None],
         subject=texts.take(message.get("subject")),
-        has_attachments=_yes_or_no(message.get("hasAttachments")),
+        has_attachments=has_attachments(message),
         size=size_of(message),
     )
 
 
 def size_of(message: Json) -> int | None:
     """Bytes of the whole message, from the extended property 0x0E08; None when Graph does not say."""
-    size = _whole_number(_extended(message, _SIZE_PROPERTY))
+    size = _whole_number(extended(message, SIZE))
     return size if size is not None and 0 <= size <= LARGEST_SIZE else None
-
-
-def _extended(message: Json, name: re.Pattern[str]) -> object:
-    """The value of an extended property; None when Graph does not say."""
-    for item in _listed(message.get("singleValueExtendedProperties")):
-        if isinstance(item, dict) and name.fullmatch(str(item.get("id"))):
-            return item.get("value")
-    return None
 
 
 def kind_of(attachment: Json) -> str | None:

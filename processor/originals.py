@@ -13,9 +13,17 @@ from http import HTTPStatus
 from typing import Final
 
 from db.messages import OriginalRecord
-from graph.errors import GraphUnavailable, ItemCorrupt, ItemGone, ItemUnconvertible, RequestRejected
+from graph.errors import (
+    NOT_THE_CONTENT,
+    GraphUnavailable,
+    ItemCorrupt,
+    ItemGone,
+    ItemUnconvertible,
+    RequestRejected,
+)
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
+from phrases import Phrase
 from processor.attachments import said_by_graph
 from processor.mapping import Json, size_of
 from processor.spool import Spool
@@ -26,14 +34,19 @@ COMPRESSION: Final = "gzip"
 _GZIP: Final = zlib.MAX_WBITS | 16
 _LEVEL: Final = 6
 _MEGABYTE: Final = 1024 * 1024
+IN_MEMORY: Final = 3 * 1024 * 1024
+"""Bytes of memory that one original takes at most: what is not packed yet, what is, and its copy for the database."""
 _SOON_PACKED: Final = 32 * 1024
 """Bytes that are packed in less time than a thread takes to begin."""
 _PACKED_AT_ONCE: Final = 512 * 1024
 _PACKED_SIDE_BY_SIDE: Final = 2
-# What the message itself may be the cause of, as a whole mail is asked for at once.
+# What the message itself may be the cause of, as a whole mail is asked for at once; of 200, a filter between.
 _MAYBE_THE_MESSAGE: Final = frozenset(
-    {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
+    {HTTPStatus.OK, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
 )
+# A mail begins with the name of a header (RFC 5322); pages and errors of a proxy begin with these.
+_NO_MIME: Final = (b"<", b"{")
+_BEFORE_THE_BEGINNING: Final = b"\xef\xbb\xbf \t\r\n"
 
 
 class _TooLarge(Exception):
@@ -66,7 +79,7 @@ class OriginalFetcher:
         try:
             with ExitStack() as own:
                 async with self._reader.original(mailbox, message_id) as pieces:
-                    record = await self._packed(pieces, own)
+                    record = await self._packed(pieces, own, mailbox)
                 files.push(own.pop_all())
                 return record
         except _TooLarge:
@@ -82,12 +95,15 @@ class OriginalFetcher:
                     raise
             return OriginalRecord("unreadable", said_by_graph(exc))
 
-    async def _packed(self, pieces: AsyncIterator[bytes], files: ExitStack) -> OriginalRecord:
-        packer, spool = _Packer(self._packing), Spool(files, self._spooling)
+    async def _packed(self, pieces: AsyncIterator[bytes], files: ExitStack, mailbox: Mailbox) -> OriginalRecord:
+        packer, spool, begun = _Packer(self._packing), Spool(files, self._spooling), False
         async for piece in pieces:
+            begun = begun or _is_begun(piece, mailbox)
             if packer.size + len(piece) > self._limit_mb * _MEGABYTE:
                 raise _TooLarge
             await spool.add(await packer.add(piece))
+        if not begun:
+            raise _no_mime(mailbox)
         await spool.add(await packer.end())
         return OriginalRecord(
             state="stored",
@@ -100,6 +116,30 @@ class OriginalFetcher:
 
     def _too_large(self) -> OriginalRecord:
         return OriginalRecord("too_large", f"More than message_limit_mb ({self._limit_mb}).")
+
+
+def _is_begun(piece: bytes, mailbox: Mailbox) -> bool:
+    """Whether the mail begins in this piece, the first with more than space in it.
+
+    Raises:
+        GraphUnavailable: something else begins.
+    """
+    head = piece.lstrip(_BEFORE_THE_BEGINNING)
+    if head.startswith(_NO_MIME):
+        raise _no_mime(mailbox)
+    return bool(head)
+
+
+def _no_mime(mailbox: Mailbox) -> GraphUnavailable:
+    return GraphUnavailable(
+        Phrase(
+            "Graph gave something else, or nothing, in place of the MIME of a message of {mailbox}. It is tried again; "
+            "if this lasts, look for a proxy that changes answers.",
+            mailbox=mailbox,
+        ),
+        status=HTTPStatus.OK,
+        code=NOT_THE_CONTENT,
+    )
 
 
 class _Packer:

@@ -4,6 +4,7 @@ Bounded for whatever a stranger sends: time grows with the length, and memory st
 """
 
 import re
+from collections.abc import Callable, Iterable, Iterator
 from io import StringIO
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ _MOST_OF_TABLES: Final = 4 * 1024 * 1024
 _DEEPEST: Final = 1_600
 """Elements in one another: for each end tag the parser goes through those that are open."""
 _PIECE: Final = 64 * 1024
+_LONGEST_TAG: Final = 4 * 1024
 _DOCUMENT_TAGS: Final = re.compile(r"(?:</?(?:html|body)(?=[\s/>])[^<>]*>\s*)+", re.IGNORECASE)
 _BEGINNINGS: Final = {name: re.compile(rf"<{name}(?=[\s/>])[^<>]*>", re.IGNORECASE) for name in ("html", "body")}
 _BREAK: Final = "<br>"
@@ -47,30 +49,60 @@ def plain_text(html: str) -> str | None:
     """
     if len(html) > LONGEST_READ:
         return None
-    document = _one_document(html)
+    document = _OneDocument().joined(html)
     laid_out = _laid_out(document) if len(document) <= LONGEST_LAID_OUT else None
-    return laid_out or _bare(document)
+    if laid_out:
+        return laid_out
+    text = StringIO()
+    pieces = (document[start : start + _PIECE] for start in range(0, len(document), _PIECE))
+    return text.getvalue() or None if _bare(pieces, text.write) else None
 
 
-def _one_document(html: str) -> str:
-    """The HTML with one beginning of document and body, and no end: what follows an end belongs to the body.
+def bare_text(html: Iterable[str], write: Callable[[str], object]) -> bool:
+    """The text without layout, of HTML that comes in pieces of any length, in memory that does not grow with it.
+
+    Returns:
+        False: it could not be read, and what was written is only its beginning.
+    """
+    return _bare(_documents_joined(html), write)
+
+
+def _documents_joined(pieces: Iterable[str]) -> Iterator[str]:
+    """As `_OneDocument.joined`, piece by piece: each ends where no tag is cut in two, but for a very long one."""
+    document, left = _OneDocument(), ""
+    for piece in pieces:
+        text = left + piece
+        cut = text.rfind("<")
+        if cut < 0 or ">" in text[cut:] or len(text) - cut > _LONGEST_TAG:
+            cut = len(text)
+        yield document.joined(text[:cut])
+        left = text[cut:]
+    yield document.joined(left)
+
+
+class _OneDocument:
+    """HTML with one beginning of document and body, and no end: what follows an end belongs to the body.
 
     So do browsers read it (https://html.spec.whatwg.org, section 13.2.6.4.19): gateways append their notes behind the
     end, and programs join documents. lxml leaves out of its tree what is there.
     """
-    begun: set[str] = set()
 
-    def kept(run: re.Match[str]) -> str:
+    def __init__(self) -> None:
+        self._begun: set[str] = set()
+
+    def joined(self, html: str) -> str:
+        """The next piece of the HTML, which cuts no tag in two, as part of the one document."""
+        return _DOCUMENT_TAGS.sub(self._kept, html)
+
+    def _kept(self, run: re.Match[str]) -> str:
         """The first beginnings in a run of such tags; what comes after any other run is on a line of its own."""
         tags: list[str] = []
         for name, tag in _BEGINNINGS.items():
-            found = None if name in begun else tag.search(run[0])
+            found = None if name in self._begun else tag.search(run[0])
             if found is not None:
-                begun.add(name)
+                self._begun.add(name)
                 tags.append(found[0])
-        return "".join(tags) if tags and "body" not in begun else "".join([*tags, _BREAK])
-
-    return _DOCUMENT_TAGS.sub(kept, html)
+        return "".join(tags) if tags and "body" not in self._begun else "".join([*tags, _BREAK])
 
 
 class _Swells(Exception):
@@ -127,13 +159,18 @@ class _TooDeep(Exception):
 
 
 class _Words:
-    """Takes what the parser finds (https://lxml.de/parsing.html, the target parser interface), keeps words in lines."""
+    """Takes what the parser finds (https://lxml.de/parsing.html, the target parser interface), keeps words in lines.
 
-    def __init__(self) -> None:
-        self._text = StringIO()
-        self._line = StringIO()
+    Each piece of text goes to `write` at once: a body may be one line of any length.
+    """
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write = write
         self._depth = 0
         self._hidden = 0
+        self._between = ""
+        """What is to be written before the next word."""
+        self._is_in_line = False
 
     def start(self, tag: str, _attributes: object) -> None:
         """An element begins."""
@@ -153,30 +190,36 @@ class _Words:
 
     def data(self, text: str) -> None:
         """Text, or a part of it."""
-        if not self._hidden:
-            self._line.write(text)
+        if self._hidden or not text:
+            return
+        words = _SPACE.sub(" ", text)
+        shown = words.strip()
+        if self._is_in_line and (words[0] == " " or not shown):
+            self._between = " "
+        if not shown:
+            return
+        self._write(f"{self._between}{shown}")
+        self._is_in_line = True
+        self._between = " " if words[-1] == " " else ""
 
-    def close(self) -> str:
-        """All lines."""
-        self._end_line()
-        return self._text.getvalue().rstrip("\n")
+    def close(self) -> None:
+        """The document has ended."""
 
     def _end_line(self) -> None:
-        if not self._line.tell():
-            return
-        line = _SPACE.sub(" ", self._line.getvalue()).strip()
-        self._line = StringIO()
-        if line:
-            self._text.write(f"{line}\n")
+        if self._is_in_line:
+            self._is_in_line, self._between = False, "\n"
 
 
-def _bare(html: str) -> str | None:
-    """Without a tree, which takes twenty times the length of the HTML, and hours for an element of many attributes."""
-    target: Any = _Words()  # for stubs that speak of bytes
+def _bare(pieces: Iterable[str], write: Callable[[str], object]) -> bool:
+    """Give `write` the text without a tree, which takes twenty times the length of the HTML, and hours for an element
+    of many attributes. False: it cannot be read."""
+    target: Any = _Words(write)  # for stubs that speak of bytes
     parser = etree.HTMLParser(target=target, huge_tree=True, remove_comments=True)
     try:
-        for start in range(0, len(html), _PIECE):
-            parser.feed(html[start : start + _PIECE])
-        return str(parser.close()) or None
+        for piece in pieces:
+            if piece:
+                parser.feed(piece)
+        parser.close()
     except (etree.LxmlError, ValueError, _TooDeep):
-        return None
+        return False
+    return True

@@ -2,9 +2,11 @@
 
 import asyncio
 import io
+import shutil
 import tempfile
 from concurrent.futures import Executor
 from contextlib import ExitStack
+from pathlib import Path
 from typing import IO, Any, Final
 
 from hostfaults import temporary_file_fault
@@ -59,10 +61,14 @@ def section_of(file: IO[bytes], start: int, size: int) -> IO[bytes]:
 class Spool:
     """Takes pieces, one after the other. `size`: how many bytes it has."""
 
-    def __init__(self, files: ExitStack, threads: Executor) -> None:
-        """`files` closes, and so deletes, the temporary file. `threads` write it."""
+    def __init__(self, files: ExitStack, threads: Executor, *, in_memory: int = IN_MEMORY) -> None:
+        """`files` closes, and so deletes, the temporary file. `threads` write it.
+
+        `in_memory`: bytes for which there is no file.
+        """
         self._files = files
         self._threads = threads
+        self._in_memory = in_memory
         self._file: IO[bytes] | None = None
         self._pending = bytearray()
         self.size = 0
@@ -75,7 +81,7 @@ class Spool:
         """
         self.size += len(piece)
         self._pending += piece
-        if len(self._pending) > IN_MEMORY:
+        if len(self._pending) > (self._in_memory if self._file is None else IN_MEMORY):
             if self._file is None:
                 self._file = open_file(self._files)
             await self._write(self._file)
@@ -105,3 +111,10 @@ def open_file(files: ExitStack) -> IO[bytes]:
         return files.enter_context(tempfile.TemporaryFile())
     except OSError as exc:
         raise temporary_file_fault(exc) from exc
+
+
+def scratch_folder(files: ExitStack) -> Path:
+    """An empty temporary folder, for work of another process. `files` deletes it with all that is in it. Blocks."""
+    folder = Path(tempfile.mkdtemp(prefix="mail-importer-"))
+    files.callback(shutil.rmtree, folder, ignore_errors=True)
+    return folder

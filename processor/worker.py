@@ -42,6 +42,7 @@ from processor.metrics import ProcessorMetrics
 from processor.shares import CallShare, Shares
 from processor.silence import SilenceWatch
 from processor.tracing import Attempt, TraceLog
+from threads import DaemonThreads
 
 _RECEIVE_WAIT: Final = timedelta(seconds=20)
 _HOLDS_SHARED_EVERY: Final = timedelta(minutes=1)
@@ -165,6 +166,7 @@ class Processor:
         self._pause_seconds = 0.0
         self._host_fault: HostFault | None = None
         """What this machine lacked when a delivery was worked on; until it is back nothing more is taken."""
+        self._probing = DaemonThreads("host probe", limit=1)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take and import deliveries until `stop` is set; then finish, or hand back, what is in hand."""
@@ -213,7 +215,7 @@ class Processor:
             return
         if not self._pause_seconds:
             raise self._host_fault
-        await asyncio.to_thread(self._probe_host)
+        await asyncio.get_running_loop().run_in_executor(self._probing, self._probe_host)
         self._host_fault = None
 
     async def _pause(self, exc: Exception) -> None:

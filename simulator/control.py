@@ -11,6 +11,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,6 +19,7 @@ from simulator.calls import Answer, Call, GraphError, json_answer
 from simulator.delivery import Delivery
 from simulator.dynamic_delivery import PLACEHOLDER
 from simulator.faults import Faults, fault_from_dict
+from simulator.letters import Letter, Person, by_directory_name
 from simulator.mailboxes import Mailbox, MailboxState
 from simulator.mime_mail import letter_from
 from simulator.notifications import LifecycleEvent
@@ -204,6 +206,9 @@ class Control:
             raise ValueError(msg) from exc
         # Off the loop: a large mail takes seconds.
         letter = await asyncio.to_thread(letter_from, raw)
+        internal = {str(address).lower() for address in body.get("internal", ())}
+        if internal:
+            letter = _as_internal(letter, internal, keeps_smtp=bool(body.get("smtp_properties", True)))
         folder = str(body.get("folder", "inbox"))
         if body.get("unscanned"):
             placeholder = str(body.get("placeholder", PLACEHOLDER))
@@ -253,6 +258,27 @@ class Control:
             msg = f"no subscription {subscription_id}"
             raise LookupError(msg)
         return subscription
+
+
+def _as_internal(letter: Letter, addresses: set[str], *, keeps_smtp: bool) -> Letter:
+    """Return the mail with the people of these addresses by their names in Exchange's directory."""
+
+    def named(person: Person) -> Person:
+        is_internal = (person.address or "").lower() in addresses
+        return by_directory_name(person, keeps_smtp=keeps_smtp) if is_internal else person
+
+    def all_named(people: tuple[Person, ...]) -> tuple[Person, ...]:
+        return tuple(map(named, people))
+
+    return replace(
+        letter,
+        sender=letter.sender and named(letter.sender),
+        from_=letter.from_ and named(letter.from_),
+        to=all_named(letter.to),
+        cc=all_named(letter.cc),
+        bcc=all_named(letter.bcc),
+        reply_to=all_named(letter.reply_to),
+    )
 
 
 def _mailbox_json(mailbox: Mailbox) -> dict[str, str]:

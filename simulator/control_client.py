@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -154,9 +155,27 @@ class SimulatorControl:
         body = {"event": str(event), "subscription_id": subscription_id}
         return int((await self._call("POST", "lifecycle", _given(body)))["sent"])
 
-    async def deliver_mime(self, mailbox: str, raw: bytes, folder: str = "inbox") -> str:
-        """Let a mail arrive as it comes over the wire (RFC 5322); returns its immutable id."""
-        body = {"mailbox": mailbox, "mime": base64.b64encode(raw).decode(), "folder": folder}
+    async def deliver_mime(
+        self,
+        mailbox: str,
+        raw: bytes,
+        folder: str = "inbox",
+        *,
+        internal: Collection[str] = (),
+        smtp_properties: bool = True,
+    ) -> str:
+        """Let a mail arrive as it comes over the wire (RFC 5322); returns its immutable id.
+
+        `internal`: addresses of people whom Exchange names by its directory (X.500); without `smtp_properties` no
+        property gives their addresses either.
+        """
+        body = {
+            "mailbox": mailbox,
+            "mime": base64.b64encode(raw).decode(),
+            "folder": folder,
+            "internal": list(internal),
+            "smtp_properties": smtp_properties,
+        }
         return str((await self._call("POST", "mail", body))["message_id"])
 
     async def deliver_unscanned(

@@ -1,5 +1,6 @@
 """A mail as its sender wrote it: what is delivered into a mailbox."""
 
+import hashlib
 import html
 import re
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from enum import StrEnum
 
 from simulator.contents import Content, HeldContent, read_all
 
+_DIRECTORY = "/O=EXCHANGELABS/OU=EXCHANGE ADMINISTRATIVE GROUP (FYDIBOHF23SPDLT)/CN=RECIPIENTS"
 _TAGS = re.compile(r"<[^>]+>")
 _BREAKS = re.compile(r"(?i)<br\s*/?>|</p>|</div>|</tr>|</li>")
 _INVISIBLE = re.compile(r"(?is)<(head|style|script)\b.*?</\1>")
@@ -27,10 +29,20 @@ class AttachmentKind(StrEnum):
 
 @dataclass(frozen=True)
 class Person:
-    """A name and an address; Graph gives both in an `emailAddress`, the address at times not (graph.md §7)."""
+    """A name and an address; Graph gives both in an `emailAddress`, the address at times not (graph.md §7).
+
+    `address` may be the name that Exchange's directory has for somebody of its own organisation; `smtp` is then what
+    Exchange keeps beside it, if it does.
+    """
 
     name: str
     address: str | None
+    smtp: str | None = None
+
+    @property
+    def smtp_address(self) -> str | None:
+        """The SMTP address, as Exchange's properties have it."""
+        return self.smtp or (self.address if self.address and "@" in self.address else None)
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,17 @@ class Attachment:
     def size(self) -> int:
         """Size as Graph states it."""
         return self.content.size if self.content else 0
+
+
+def by_directory_name(person: Person, *, keeps_smtp: bool = True) -> Person:
+    """Return somebody as Exchange names those of its own organisation: X.500, in its directory.
+
+    `keeps_smtp`: whether the SMTP address stands in the properties of what they send.
+    """
+    local = (person.smtp_address or person.name).partition("@")[0].upper()
+    number = hashlib.md5(local.encode(), usedforsecurity=False).hexdigest().upper()
+    name = f"{_DIRECTORY}/CN={number}-{local}"
+    return Person(person.name, name, person.smtp_address if keeps_smtp else None)
 
 
 def file_attachment(name: str, data: bytes, content_type: str = "application/octet-stream") -> Attachment:
@@ -193,4 +216,4 @@ def _attach(message: EmailMessage, attachment: Attachment) -> None:
 
 
 def _address(person: Person) -> str:
-    return f'"{person.name}" <{person.address or "unknown@invalid.example"}>'
+    return f'"{person.name}" <{person.smtp_address or "unknown@invalid.example"}>'

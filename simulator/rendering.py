@@ -11,9 +11,15 @@ from simulator.contents import read_all
 from simulator.letters import AttachmentKind, Person, plain_text
 from simulator.mailboxes import Folder, Message, StoredAttachment
 
-EXTENDED_PROPERTIES = {"integer 0xe08": "Integer 0xe08", "boolean 0xe1b": "Boolean 0xe1b"}
-"""Those that are kept, by name in lower case without leading zeros: PidTagMessageSize and PidTagHasAttachments. The
-second counts inline attachments, too, unlike `hasAttachments` [?]."""
+EXTENDED_PROPERTIES = {
+    "integer 0xe08": "Integer 0xe08",
+    "boolean 0xe1b": "Boolean 0xe1b",
+    "string 0x5d01": "String 0x5d01",
+    "string 0x5d02": "String 0x5d02",
+}
+"""Those that are kept, by name in lower case without leading zeros: PidTagMessageSize, PidTagHasAttachments,
+PidTagSenderSmtpAddress and PidTagSentRepresentingSmtpAddress. The second counts inline attachments, too, unlike
+`hasAttachments` [?]. One that a message does not have is left out of the answer."""
 _HEADERS_SIZE = 2_048
 _UNSAFE = re.compile(r"(?is)<(script|iframe|object|embed)\b.*?</\1\s*>")
 _ATTACHMENT_PROPERTIES_SIZE = 178
@@ -63,11 +69,23 @@ def message_json(message: Message, view: View) -> dict[str, Any]:
         if name != "id":
             result[name] = _MESSAGE_PROPERTIES[name](message, view)
     if view.extended:
-        values = {"integer 0xe08": str(message_size(message)), "boolean 0xe1b": str(bool(message.attachments)).lower()}
+        values = _extended_values(message)
         result["singleValueExtendedProperties"] = [
-            {"id": EXTENDED_PROPERTIES[name], "value": values[name]} for name in view.extended
+            {"id": EXTENDED_PROPERTIES[name], "value": value}
+            for name in view.extended
+            if (value := values[name]) is not None
         ]
     return result
+
+
+def _extended_values(message: Message) -> dict[str, str | None]:
+    letter = message.letter
+    return {
+        "integer 0xe08": str(message_size(message)),
+        "boolean 0xe1b": str(bool(message.attachments)).lower(),
+        "string 0x5d01": letter.sender.smtp_address if letter.sender else None,
+        "string 0x5d02": letter.author.smtp_address if letter.author else None,
+    }
 
 
 def message_size(message: Message) -> int:

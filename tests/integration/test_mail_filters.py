@@ -15,11 +15,11 @@ from sqlalchemy import Connection, delete, select, update
 from console.purging import Purged, PurgeOrder, Purging
 from db import accounts, seen
 from db.filters import NONE, Filters
-from db.tables import account_settings, folder_sync, message_trace
+from db.tables import account_settings, folder_sync, message, message_trace
 from db.tables import seen as seen_table
 from processor.metrics import ProcessorMetrics
 from simulator.calls import Operation
-from simulator.letters import Letter, Person, file_attachment, inline_attachment
+from simulator.letters import Letter, Person, by_directory_name, file_attachment, inline_attachment
 from simulator.mailboxes import Mailbox
 from simulator.post_office import DeliveredMessage
 from tests.databases import on_every_database
@@ -134,6 +134,62 @@ async def test_inline_pictures_alone_are_no_attachments(world: World) -> None:
     mailbox, account = await account_with(world, Filters(has_attachments=True))
     await process(world, account, await deliver(world, mailbox, picture))
     assert [reason for _, reason in await left_out(world)] == ["HasNoAttachments"]
+
+
+async def test_a_file_that_is_said_to_be_inline_is_an_attachment(world: World) -> None:
+    """Apple Mail sends PDF so, and shows them in its text."""
+    report = inline_attachment("Befund.pdf", b"%PDF", "application/pdf", "befund")
+    mail = Letter(body='<object data="cid:befund">', is_html=True, attachments=(report,))
+    mailbox, account = await account_with(world, Filters(has_attachments=True))
+    await process(world, account, await deliver(world, mailbox, mail))
+    assert await left_out(world) == []
+    [row] = await world.imported()
+    assert [part.content for part in row.parts] == [b"%PDF"]
+
+
+async def test_where_exchange_does_not_say_the_attachments_are_looked_at(world: World) -> None:
+    """Without its property an inline file would pass for none; it costs one call more, and nothing else."""
+    report = inline_attachment("Befund.pdf", b"%PDF", "application/pdf", "")
+    mailbox, account = await account_with(world, Filters(has_attachments=True))
+    [with_file, without] = await deliver(world, mailbox, Letter(attachments=(report,)), UNWANTED)
+    for each in (with_file, without):
+        await world.tamper(each, lambda json: json | {"singleValueExtendedProperties": []})
+    await process(world, account, [with_file, without])
+    assert await world.imported_ids() == [with_file.message_id]
+    assert await left_out(world) == [(without.message_id, "HasNoAttachments")]
+    assert world.calls(Operation.LIST_ATTACHMENTS) == 2
+
+
+@pytest.mark.parametrize("keeps_smtp", [True, False])
+async def test_a_colleague_is_found_by_the_smtp_address(world: World, keeps_smtp: bool) -> None:
+    """Exchange names those of its own organisation by its directory; the address is in a property, or in the mail."""
+    labor, news = (
+        by_directory_name(Person(name, f"{name}@example.{end}"), keeps_smtp=keeps_smtp)
+        for name, end in (("labor", "com"), ("news", "org"))
+    )
+    mailbox, account = await account_with(world, Filters(senders_allowed=("example.com",)))
+
+    def of(person: Person, smtp: str) -> Letter:
+        return Letter(sender=person, to=(person,), headers=(("From", smtp), ("To", f"{person.name} <{smtp}>")))
+
+    letters = of(labor, "labor@example.com"), of(news, "news@example.org"), Letter(sender=labor)
+    wanted, unwanted, nameless = await deliver(world, mailbox, *letters)
+
+    await process(world, account, [wanted, unwanted, nameless])
+
+    # Of the last nobody knows who sent it if no property says so: it is imported rather than lost.
+    assert await left_out(world) == [(unwanted.message_id, "SenderNotAllowed")]
+    rows = {row.graph_id: row for row in await world.imported()}
+    assert set(rows) == {wanted.message_id, nameless.message_id}
+    assert rows[wanted.message_id].recipients == (("to", "labor", "labor@example.com"),)
+
+    def senders(connection: Connection) -> dict[str, str]:
+        row = message.c
+        return {each[0]: each[1] for each in connection.execute(select(row.sGraphMessageID, row.sFromAddress))}
+
+    found = await world.database.read(senders)
+    assert found[wanted.message_id] == "labor@example.com"
+    assert found[nameless.message_id] == ("labor@example.com" if keeps_smtp else labor.address)
 
 
 async def test_many_processors_record_it_once(world: World) -> None:

@@ -583,6 +583,8 @@ WHERE [tblEmailAttachment].[nAttachmentID] = :nAttachmentID_1
 GO
 UPDATE [dbo].[tblEmailAttachment] SET [biContent].WRITE(:piece, NULL, NULL) WHERE [nAttachmentID] = :number
 GO
+UPDATE [dbo].[tblEmailMessage] SET [sBody].WRITE(:piece, NULL, NULL) WHERE [nMessageID] = :number
+GO
 UPDATE [tblAccountCondition] SET [sReason]=:sReason, [sDetail]=:sDetail, [dtNextAttempt]=:dtNextAttempt WHERE [tblAccountCondition].[nAccountID] = :nAccountID_1 AND [tblAccountCondition].[sRole] = :sRole_1 AND [tblAccountCondition].[sReason] = :sReason_1
 GO
 UPDATE [tblCallBudget] SET [nSlot]=:nSlot, [nUsed]=:nUsed WHERE [tblCallBudget].[sBudget] = :sBudget_1

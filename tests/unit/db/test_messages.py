@@ -10,7 +10,7 @@ import threading
 import tracemalloc
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -34,6 +34,7 @@ from db.messages import (
 )
 from db.seen import SeenRecord
 from db.tables import attachment, header, message, original, recipient, seen
+from longtext import LongText, LongTextWriter
 from tests.clock import SettableClock
 from tests.databases import Gateway
 from tests.outages import FULL, READ_ONLY, Fragile, FragileDatabase, fragile
@@ -282,6 +283,40 @@ async def test_messages_that_arrive_together_share_commits(store: MessageStore, 
         return [tuple(row) for row in connection.execute(joined.join_from(message, recipient).join(attachment))]
 
     assert sorted(run_reading(database_engine, read)) == sorted((f"m{n}", f"r{n}", b"%d" % n) for n in range(40))
+
+
+# Long texts.
+
+
+def long_text(text: str, files: ExitStack) -> LongText:
+    file = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  # `files` closes it
+    writer = LongTextWriter(file)
+    writer.write(text)
+    return writer.finish()
+
+
+LONG_BODY: Final = "Grüße 😀 aus Zürich\r\n" * 60_000
+
+
+async def test_long_texts_are_texts_like_others(store: MessageStore, database_engine: Engine) -> None:
+    """Written in pieces, also in place of others; beside messages whose texts are short."""
+    texts = select(message.c.sGraphMessageID, message.c.sBody, message.c.sBodyText).order_by(message.c.sGraphMessageID)
+    with ExitStack() as files:
+        body, shown = long_text(LONG_BODY, files), long_text(LONG_BODY[::-1], files)
+        assert await store.save(record("A", body=body, body_text=shown)) is Saved.NEW
+        assert await store.save(record("B", body="short", body_text=None)) is Saved.NEW
+        assert await store.save(record("A", body=body, body_text=shown)) is Saved.KNOWN
+        assert run_reading(database_engine, lambda c: c.execute(texts).all()) == [
+            ("A", LONG_BODY, LONG_BODY[::-1]),
+            ("B", "short", None),
+        ]
+        assert await store.replace(record("A", body=shown, body_text=body)) is Saved.REPLACED
+        assert await store.replace(record("B", body=body, body_text="short")) is Saved.REPLACED
+    found = run_reading(database_engine, lambda c: c.execute(texts).all())
+    assert found == [("A", LONG_BODY[::-1], LONG_BODY), ("B", LONG_BODY, "short")]
+    if database_engine.dialect.name == "sqlite":
+        kinds = select(func.typeof(message.c.sBody)).distinct()
+        assert run_reading(database_engine, lambda c: c.scalars(kinds).all()) == ["text"]
 
 
 # Large attachments.

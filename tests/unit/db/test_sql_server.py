@@ -37,7 +37,7 @@ from db import (
 )
 from db.accounts import AccountSettings, Condition
 from db.after_import import Ended, State
-from db.contents import append_piece, read_piece
+from db.contents import append_piece, append_text, read_piece
 from db.engine import Database, run_writing
 from db.messages import MessageStore, OriginalRecord
 from db.processes import Process
@@ -64,6 +64,7 @@ OF_SQLITE: Final = re.compile("json_each|zeroblob|ON CONFLICT|SAVEPOINT", re.IGN
 ITS_OWN: Final = (
     put_unknown([Message(MessageId("one"), "body", 1), Message(MessageId("two"), "body")], NOW),
     append_piece("[dbo].[tblEmailAttachment]", "nAttachmentID", 7),
+    append_text("[dbo].[tblEmailMessage]", "sBody", "nMessageID", 7),
     read_piece(attachment, 7, offset=0, length=9),
 )
 """What only SQL Server is told, beside all that SQLite is told, too."""

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from graph.actions import MailActions
 from graph.client import GraphClient, open_session
 from graph.errors import (
     AccessDenied,
@@ -19,7 +20,7 @@ from graph.mailbox import Mailbox
 from graph.messages import MESSAGE_FIELDS, FolderPage, MailReader, folder_path
 from simulator.letters import Letter, Person, file_attachment, reference_attachment
 from simulator.simulator import Simulator
-from tests.unit.graph.scripted import Answer, Script, fail, make_mailbox, ok, raw
+from tests.unit.graph.scripted import Answer, Clock, Script, fail, make_mailbox, ok, raw
 
 
 @pytest.fixture
@@ -30,12 +31,13 @@ def reader(client: GraphClient) -> MailReader:
 async def test_a_message_is_asked_for_with_exactly_these_fields(
     reader: MailReader, server: Script, mailbox: Mailbox
 ) -> None:
-    server.say(ok({"id": "AA/k="}))
-    assert await reader.message(mailbox, "AA/k=") == {"id": "AA/k="}
+    server.say(ok({"id": "AA/k=", "subject": None}))
+    assert await reader.message(mailbox, "AA/k=") == {"id": "AA/k=", "subject": None}
     request = server.requests[0]
     assert request.raw_path.startswith(f"/v1.0/users/{mailbox.user_id}/messages/AA%2Fk%3D?$select={MESSAGE_FIELDS}&")
     assert request.query["$expand"] == (
-        "singleValueExtendedProperties($filter=id eq 'Integer 0x0E08' or id eq 'Boolean 0x0E1B')"
+        "singleValueExtendedProperties($filter=id eq 'Integer 0x0E08' or id eq 'Boolean 0x0E1B' "
+        "or id eq 'String 0x5D01' or id eq 'String 0x5D02')"
     )
 
 
@@ -93,6 +95,119 @@ async def test_an_answer_that_is_no_object_is_transient(reader: MailReader, serv
     server.say(raw(body=b"[]"))
     with pytest.raises(GraphUnavailable):
         await reader.message(mailbox, "m")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"error": "blocked"},
+        {"value": []},
+        {"id": None, "subject": "x"},
+        {"id": "AA/l=", "subject": "another's"},
+        {"id": "aa/k=", "subject": "another's: ids have letter case"},
+        {"id": "AA/k="},
+        {"id": "AA/k=", "@odata.etag": "x"},
+    ],
+)
+async def test_a_200_that_is_not_the_message_is_transient(
+    body: object, reader: MailReader, server: Script, mailbox: Mailbox
+) -> None:
+    """It would be imported as an empty message, or as another one."""
+    server.say(ok(body))
+    with pytest.raises(GraphUnavailable, match="Support"):
+        await reader.message(mailbox, "AA/k=")
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"), [("A/k+w==", "A-k_w=="), ("A/k+w==", "A_k-w"), ("A-k_w", "A/k+w=="), ("x", "x")]
+)
+async def test_an_id_in_either_alphabet_is_the_same_id(
+    asked: str, answered: str, reader: MailReader, server: Script, mailbox: Mailbox
+) -> None:
+    """Graph takes ids as Exchange's other interfaces write them, and answers with its own."""
+    server.say(ok({"id": answered, "body": None}))
+    assert (await reader.message(mailbox, asked))["id"] == answered
+    server.answers[:] = [ok({"id": answered, "contentBytes": ""})]
+    assert (await reader.attachment(mailbox, "m", asked))["id"] == answered
+
+
+@pytest.mark.parametrize("body", [{}, {"value": None}, {"value": {}}, {"value": ["a.csv"]}, {"error": "blocked"}])
+async def test_a_list_of_attachments_that_is_none_is_transient(
+    body: object, reader: MailReader, server: Script, mailbox: Mailbox
+) -> None:
+    """Taken for an empty one, the message would be imported without its files."""
+    server.say(ok(body))
+    with pytest.raises(GraphUnavailable):
+        await reader.attachments(mailbox, "m", with_content=True)
+
+
+async def test_a_page_behind_which_nobody_can_look_is_transient(
+    reader: MailReader, server: Script, mailbox: Mailbox
+) -> None:
+    server.say(ok({"value": [], "@odata.nextLink": 7}))
+    for asked in (
+        reader.attachments(mailbox, "m", with_content=False),
+        reader.folder_page(mailbox, "inbox"),
+        reader.find(mailbox, "inbox", "<a@b>"),
+    ):
+        with pytest.raises(GraphUnavailable, match="no text"):
+            await asked
+
+
+async def test_another_attachment_than_the_one_asked_for_is_transient(
+    reader: MailReader, server: Script, mailbox: Mailbox
+) -> None:
+    server.say(ok({"id": "b", "contentBytes": "QUJD"}))
+    with pytest.raises(GraphUnavailable, match="another item"):
+        await reader.attachment(mailbox, "m", "a")
+
+
+@pytest.mark.parametrize("kind", ["text/html", "Application/JSON", "application/problem+json"])
+async def test_a_page_of_a_proxy_is_not_the_content(
+    kind: str, reader: MailReader, server: Script, mailbox: Mailbox, clock: Clock
+) -> None:
+    """Noticed before a byte is read; asked for again, and told with what came."""
+    server.say(raw(body=b"<html>blocked</html>", content_type=kind))
+    for content in (reader.original(mailbox, "m"), reader.attachment_content(mailbox, "m", "a", may_be=["text/csv"])):
+        server.requests.clear()
+        with pytest.raises(GraphUnavailable, match="proxy") as caught:
+            async with content:
+                pytest.fail("no content to read")
+        assert (caught.value.status, caught.value.code) == (200, "NotTheContent")
+        assert len(server.requests) > 1
+    assert clock.slept
+
+
+async def test_a_file_that_is_html_is_its_content(reader: MailReader, server: Script, mailbox: Mailbox) -> None:
+    server.say(raw(body=b"<html>report</html>", content_type="text/html"))
+    async with reader.attachment_content(mailbox, "m", "a", may_be=["text/html"]) as chunks:
+        assert b"".join([each async for each in chunks]) == b"<html>report</html>"
+
+
+@pytest.mark.parametrize("body", [{}, {"id": ""}, {"displayName": "Inbox"}])
+async def test_a_folder_without_id_is_no_proof_of_anything(
+    body: object, reader: MailReader, server: Script, mailbox: Mailbox
+) -> None:
+    server.say(ok(body))
+    with pytest.raises(GraphUnavailable, match="no id"):
+        await reader.probe(mailbox)
+
+
+@pytest.mark.parametrize("answer", [raw(status=200), ok({}), ok([]), raw(body=b"<html>", content_type="text/html")])
+async def test_an_action_is_done_when_graph_gives_the_message(
+    answer: Answer, client: GraphClient, server: Script, mailbox: Mailbox
+) -> None:
+    """Anything else came from something between; taken for done, the action would never be."""
+    actions = MailActions(client)
+    server.say(ok({"id": "m"}))
+    await actions.mark_read(mailbox, "m")
+    await actions.move(mailbox, "m", "deleteditems")
+    server.answers[:] = [answer]
+    with pytest.raises(GraphUnavailable):
+        await actions.mark_read(mailbox, "m")
+    with pytest.raises(GraphUnavailable):
+        await actions.move(mailbox, "m", "deleteditems")
 
 
 @pytest.mark.parametrize("folder", ["inbox", "Inbox", " INBOX "])

@@ -154,10 +154,32 @@ async def test_all_pages_of_the_list_are_read(
 async def test_a_renewal_gives_what_graph_granted(
     subscriptions: SubscriptionClient, server: Script, mailbox: Mailbox
 ) -> None:
-    server.say(ok({**ANSWER, "expirationDateTime": "2027-03-08T11:00:00+02:00"}))
+    server.say(ok({**ANSWER, "id": "S/1", "expirationDateTime": "2027-03-08T11:00:00+02:00"}))
     assert await subscriptions.renew(mailbox, "s/1", EXPIRES) == EXPIRES
     assert (server.requests[0].method, server.requests[0].raw_path) == ("PATCH", "/v1.0/subscriptions/s%2F1")
     assert json.loads(server.bodies[0]) == {"expirationDateTime": "2027-03-08T09:00:00Z"}
+
+
+@pytest.mark.parametrize("body", [{}, {**ANSWER, "id": ""}, {**ANSWER, "id": "another"}, {"value": [ANSWER]}])
+async def test_a_200_about_another_subscription_renews_none(
+    body: object, subscriptions: SubscriptionClient, server: Script, mailbox: Mailbox
+) -> None:
+    """A subscription that is held to be renewed, and is not, ends without a word."""
+    server.say(ok(body))
+    with pytest.raises(GraphUnavailable):
+        await subscriptions.renew(mailbox, "s-1", EXPIRES)
+    with pytest.raises(GraphUnavailable):
+        await subscriptions.get(mailbox, "s-1")
+
+
+@pytest.mark.parametrize("body", [{}, {"value": None}, {"value": {"0": ANSWER}}, {"value": [], "@odata.nextLink": 1}])
+async def test_a_list_that_is_none_does_not_mean_that_there_are_no_subscriptions(
+    body: object, subscriptions: SubscriptionClient, server: Script, mailbox: Mailbox
+) -> None:
+    """All would be made anew."""
+    server.say(ok(body))
+    with pytest.raises(GraphUnavailable):
+        await subscriptions.list(mailbox)
 
 
 async def test_a_renewal_of_what_is_gone_is_asked_once(

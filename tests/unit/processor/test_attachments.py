@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from typing import IO, Any
 
@@ -38,8 +38,12 @@ class Shelf(MailReader):
         self.later: tuple[dict[str, Any], ...] | None = None
         self.errors: dict[str, Exception] = {}
         self.sent: dict[str, int] = {}
+        self.may_be: dict[str, set[str]] = {}
 
-    async def attachments(self, mailbox: Mailbox, message_id: str, *, with_content: bool) -> list[dict[str, Any]]:
+    async def attachments(
+        self, mailbox: Mailbox, message_id: str, *, with_content: bool, files: ExitStack | None = None
+    ) -> list[dict[str, Any]]:
+        del files
         assert (mailbox, message_id) == (MAILBOX, "AAk")
         asked = "list whole" if with_content else "list"
         again, entries = asked in self.asked, self.entries
@@ -50,16 +54,20 @@ class Shelf(MailReader):
         selected = ("@odata.type", "id", "name", "contentType", "size", "isInline")
         return [{k: v for k, v in entry.items() if with_content or k in selected} for entry in entries]
 
-    async def attachment(self, mailbox: Mailbox, message_id: str, attachment_id: str) -> dict[str, Any]:
+    async def attachment(
+        self, mailbox: Mailbox, message_id: str, attachment_id: str, *, files: ExitStack | None = None
+    ) -> dict[str, Any]:
+        del files
         assert (mailbox, message_id) == (MAILBOX, "AAk")
         self.asked.append(f"get {attachment_id}")
         self._fail(attachment_id)
         return next(entry for entry in self.entries if entry["id"] == attachment_id)
 
     def attachment_content(
-        self, mailbox: Mailbox, message_id: str, attachment_id: str
+        self, mailbox: Mailbox, message_id: str, attachment_id: str, *, may_be: Collection[str] = ()
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         assert (mailbox, message_id) == (MAILBOX, "AAk")
+        self.may_be[attachment_id] = set(may_be)
         self.asked.append(f"stream {attachment_id}")
         return self._stream(attachment_id)
 
@@ -149,7 +157,7 @@ async def test_a_small_message_costs_one_call() -> None:
 @pytest.mark.parametrize("message", [LARGE, {}, _size(3 * MEBIBYTE + 1)])
 async def test_a_large_message_is_streamed_file_by_file(message: dict[str, Any]) -> None:
     """So is one whose size nobody tells: an answer may be as large as the mail."""
-    shelf = Shelf(_entry(FILE, "a"), _entry(FILE, "b"), contents={"a": b"x" * 100_000, "b": b""})
+    shelf = Shelf(_entry(FILE, "a", size=100_178), _entry(FILE, "b"), contents={"a": b"x" * 100_000, "b": b""})
 
     found = await _fetch(shelf, message)
 
@@ -163,7 +171,7 @@ async def test_a_large_message_is_streamed_file_by_file(message: dict[str, Any])
 async def test_what_is_too_large_for_memory_waits_in_a_file(size: int) -> None:
     """Byte for byte, at every boundary; the file is gone with its owner."""
     data = bytes(range(256)) * (size // 256) + b"z" * (size % 256)
-    shelf = Shelf(_entry(FILE, "a"), contents={"a": data})
+    shelf = Shelf(_entry(FILE, "a", size=size), contents={"a": data})
 
     with ExitStack() as files:
         (record,) = await AttachmentFetcher(shelf).fetch(MAILBOX, "AAk", LARGE, files, Texts())
@@ -227,7 +235,7 @@ async def test_an_inline_picture_of_a_large_message_keeps_its_content_id() -> No
     """The list without content lacks it, and the body shows the picture by it."""
     shelf = Shelf(
         _entry(FILE, "logo", isInline=True, contentId="logo@1", contentBytes=_base64(b"png")),
-        _entry(FILE, "scan", size=4_000_000),
+        _entry(FILE, "scan"),
         contents={"scan": b"tif"},
     )
 
@@ -340,7 +348,9 @@ async def test_what_is_larger_than_one_may_be_is_not_kept() -> None:
     """The row has the size that Graph told, and no digest; the download ends as soon as it is too much."""
     content = b"x" * (2 * MEBIBYTE)
     shelf = Shelf(
-        _entry(FILE, "a", size=2 * MEBIBYTE + 300), _entry(FILE, "b"), contents={"a": content, "b": content[:MEBIBYTE]}
+        _entry(FILE, "a", size=2 * MEBIBYTE + 300),
+        _entry(FILE, "b", size=MEBIBYTE),
+        contents={"a": content, "b": content[:MEBIBYTE]},
     )
 
     found = await _fetch(shelf, LARGE, limits=AttachmentLimits(attachment_mb=1, message_mb=9))
@@ -355,7 +365,8 @@ async def test_what_is_larger_than_one_may_be_is_not_kept() -> None:
 async def test_all_of_a_message_together_have_a_limit() -> None:
     """In Graph's order, as far as they go; a smaller one after that has room again."""
     half = b"x" * (700 * 1024)
-    shelf = Shelf(*(_entry(FILE, each) for each in "abc"), contents={"a": half, "b": half, "c": b"c"})
+    contents = {"a": half, "b": half, "c": b"c"}
+    shelf = Shelf(*(_entry(FILE, name, size=len(data)) for name, data in contents.items()), contents=contents)
 
     found = await _fetch(shelf, LARGE, limits=AttachmentLimits(attachment_mb=1, message_mb=1))
 
@@ -366,7 +377,8 @@ async def test_all_of_a_message_together_have_a_limit() -> None:
 async def test_limits_hold_for_what_came_with_the_list() -> None:
     """Its bytes are here, and are not kept all the same."""
     content = b"x" * (MEBIBYTE + 1)
-    found = await _fetch(Shelf(_entry(FILE, "a", contentBytes=_base64(content))), SMALL, limits=AttachmentLimits(1, 9))
+    entry = _entry(FILE, "a", contentBytes=_base64(content), size=len(content))
+    found = await _fetch(Shelf(entry), SMALL, limits=AttachmentLimits(1, 9))
     assert [(record.state, content) for record, content in found] == [("too_large", None)]
 
 
@@ -445,3 +457,80 @@ async def test_names_are_fit_for_the_database() -> None:
     """A NUL or half a character in a file name would have the database refuse the whole message."""
     ((record, _),) = await _fetch(Shelf({**_entry(REFERENCE, "a"), "name": "r\x00s\ud800.csv"}), SMALL)
     assert record.file_name == "r\ufffds\ufffd.csv"
+
+
+async def test_attachments_that_graph_says_are_there_are_waited_for() -> None:
+    """An empty list is not believed at once; in the end a row says what is missing."""
+    with pytest.raises(GraphUnavailable, match="Laboratoire"):
+        await _fetch(Shelf(), {"hasAttachments": True, **SMALL})
+
+    ((record, content),) = await _fetch(Shelf(), {"hasAttachments": True, **SMALL}, last_attempt=True)
+
+    assert (record.state, content) == ("unreadable", None)
+    assert (record.state_detail or "").startswith("NotListed")
+    assert await _fetch(Shelf(), {"hasAttachments": False, **SMALL}) == []
+
+
+@pytest.mark.parametrize("size", [0, 1_000, 190_000, 1_600_000])
+async def test_a_file_that_was_cut_off_is_asked_for_again(size: int) -> None:
+    """A little less than Graph lists is all of it: its sizes count more than the bytes."""
+    shelf = Shelf(_entry(FILE, "a", size=1_000_000, contentBytes=_base64(b"else")), contents={"a": b"x" * size})
+    with pytest.raises(GraphUnavailable, match=f"{size} bytes where it lists 1000000"):
+        await _fetch(shelf, LARGE)
+
+    ((record, content),) = await _fetch(shelf, LARGE, last_attempt=True)
+
+    assert (record.state, len(content or b"")) == ("stored", size)
+    assert record.state_detail == f"SizeDiffers: Graph lists 1000000 bytes, and gives {size}."
+
+
+@pytest.mark.parametrize("size", [715_000, 1_000_000 - 178, 1_000_000, 1_400_000])
+async def test_sizes_that_graph_may_list_for_a_file_are_believed(size: int) -> None:
+    """With what Exchange keeps beside it, of its base64, or without either."""
+    shelf = Shelf(_entry(FILE, "a", size=1_000_000), contents={"a": b"x" * size})
+    ((record, _),) = await _fetch(shelf, LARGE)
+    assert (record.state, record.state_detail, record.size) == ("stored", None, size)
+
+
+@pytest.mark.parametrize("message", [SMALL, LARGE])
+async def test_a_size_that_is_odd_in_both_ways_is_exchange_s_own(message: dict[str, Any]) -> None:
+    """A genuine mail does not wait for its last attempt."""
+    shelf = Shelf(_entry(FILE, "a", size=1_000_000, contentBytes=_base64(b"all")), contents={"a": b"all"})
+    ((record, content),) = await _fetch(shelf, message)
+    assert (record.state, content) == ("stored", b"all")
+    assert (record.state_detail or "").startswith("SizeDiffers")
+
+
+@pytest.mark.parametrize("begins", [b"<html>blocked</html>", b' {"error": 1}'])
+async def test_an_item_that_is_a_page_of_a_proxy_is_not_kept(begins: bytes) -> None:
+    shelf = Shelf(_entry(ITEM, "i"), contents={"i": begins})
+    with pytest.raises(GraphUnavailable, match="proxy"):
+        await _fetch(shelf, LARGE)
+    ((record, content),) = await _fetch(shelf, LARGE, last_attempt=True)
+    assert (record.state, content) == ("unreadable", None)
+    assert (record.state_detail or "").startswith("NotTheContent")
+
+
+async def test_only_a_file_of_that_kind_may_come_as_html_or_json() -> None:
+    """By what the mail says of it, or by its name; where neither says anything, it may be anything."""
+    files = {
+        "a": ("Application/JSON; charset=utf-8", "a.bin"),
+        "b": (None, "b.html"),
+        "c": ("application/octet-stream", "c.htm"),
+        "d": ("text/csv", "d.csv"),
+        "e": (None, None),
+    }
+    entries = [_entry(FILE, each, contentType=kind, name=name) for each, (kind, name) in files.items()]
+    shelf = Shelf(*entries, _entry(ITEM, "i"), contents=dict.fromkeys([*files, "i"], b""))
+
+    await _fetch(shelf, LARGE)
+
+    pages = {"text/html", "application/json"}
+    assert {each: found & pages for each, found in shelf.may_be.items()} == {
+        "a": {"application/json"},
+        "b": {"text/html"},
+        "c": {"text/html"},
+        "d": set(),
+        "e": pages,
+        "i": set(),
+    }

@@ -19,6 +19,13 @@ def of(*senders: str, **facts: Any) -> Facts:  # noqa: ANN401  # any field
     return Facts(senders=senders, **facts)
 
 
+DIRECTORY_NAME = "/O=EXCHANGELABS/OU=EXCHANGE ADMINISTRATIVE GROUP (FYDIBOHF23SPDLT)/CN=RECIPIENTS/CN=0A-LABOR"
+
+
+def _person(address: str | None) -> dict[str, Any]:
+    return {"emailAddress": {"name": "Labor", "address": address}}
+
+
 @pytest.mark.parametrize(
     ("entry", "sender", "fits"),
     [
@@ -156,6 +163,29 @@ def test_facts_are_read_from_whatever_graph_sends() -> None:
         "hasAttachments": False,
         "singleValueExtendedProperties": [{"id": "Integer 0xe08", "value": "70"}],
     }
-    assert facts_of(whole) == Facts(["a@example.com", "b@example.com"], "Befund", False, 70)
+    assert facts_of(whole) == Facts(["a@example.com", "b@example.com"], "Befund", None, 70)
     for odd in ({}, dict.fromkeys(whole), dict.fromkeys(whole, 7), {"from": {"emailAddress": {"address": None}}}):
-        assert facts_of(odd) == Facts([], None, None, None)
+        assert facts_of(odd) == Facts([None], None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("message", "let_in"),
+    [
+        ({"from": _person(DIRECTORY_NAME)}, True),
+        ({"from": _person(None), "sender": _person("labor@example.com")}, True),
+        ({"from": _person(DIRECTORY_NAME), "sender": _person("news@example.org")}, True),
+        ({}, True),
+        ({"from": _person("news@example.org")}, False),
+        ({"from": _person("root@localhost")}, False),
+    ],
+)
+def test_a_sender_without_smtp_address_may_be_one_that_is_allowed(message: dict[str, Any], let_in: bool) -> None:
+    """To lose mail is worse; what is known to be denied stays denied."""
+    facts = facts_of(message)
+    assert (reason(Filters(senders_allowed=("example.com",)), facts) is None) is let_in
+    denied = Filters(senders_allowed=("example.com",), senders_denied=("example.org",))
+    assert reason(denied, facts) == (
+        "SenderDenied" if "news@example.org" in facts.senders else None if let_in else "SenderNotAllowed"
+    )
+    assert MailFilter(denied).needs_sender(facts) is (None in facts.senders)
+    assert not MailFilter(Filters()).needs_sender(facts)

@@ -1,11 +1,12 @@
 """Graph's JSON as it comes, odd shapes included, to the records of the database."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
-from db.messages import MessageRecord, RecipientRecord
+from db.messages import AttachmentRecord, MessageRecord, RecipientRecord
 from processor import headers, mapping
 
 
@@ -185,23 +186,58 @@ def _attached(value: str) -> dict[str, Any]:
     ("message", "expected"),
     [
         ({"hasAttachments": True}, True),
-        ({"hasAttachments": False}, False),
-        ({"hasAttachments": False, "body": {"content": '<img src="cid:x">'}}, True),
-        ({"hasAttachments": False, "body": {"content": "<p>plain</p>"}}, False),
-        ({"hasAttachments": False, "body": None}, False),
-        ({"hasAttachments": None}, True),
-        ({}, True),
-        ({"hasAttachments": "false"}, True),
-        ({"hasAttachments": False, **_attached("true")}, True),
-        ({"hasAttachments": False, **_attached("True")}, True),
+        ({"hasAttachments": False}, None),
+        ({"hasAttachments": False, "body": {"content": '<img src="cid:x">'}}, None),
+        ({"hasAttachments": False, "body": {"content": "<p>plain</p>"}}, None),
+        ({"hasAttachments": None}, None),
+        ({}, None),
+        ({"hasAttachments": "false"}, None),
+        ({"hasAttachments": False, **_attached("")}, None),
+        ({"hasAttachments": False, **_attached("true")}, None),
+        ({"hasAttachments": False, **_attached("True")}, None),
         ({"hasAttachments": False, **_attached("false")}, False),
-        ({"hasAttachments": False, "body": {"content": "cid:x"}, **_attached("false")}, True),
+        ({"hasAttachments": False, "body": None, **_attached("False")}, False),
+        ({"hasAttachments": None, **_attached("false")}, None),
+        ({"hasAttachments": False, "body": {"content": "cid:x"}, **_attached("false")}, None),
         ({"hasAttachments": True, **_attached("false")}, True),
     ],
 )
-def test_attachments_are_looked_for_unless_there_are_surely_none(message: dict[str, Any], expected: bool) -> None:
-    """`hasAttachments` is false where all of them are inline; a false alarm costs a call, a miss costs a file."""
-    assert mapping.may_have_attachments(message) is expected
+def test_attachments_are_looked_for_unless_there_are_surely_none(
+    message: dict[str, Any], expected: bool | None
+) -> None:
+    """Unknown is not "no": `hasAttachments` is false where all are inline, and a list in vain costs a call only."""
+    assert mapping.has_attachments(message) is expected
+
+
+@pytest.mark.parametrize(
+    ("facts", "body", "expected"),
+    [
+        ({"inline": False}, "", True),
+        ({"content_type": "application/pdf"}, '<object data="cid:logo@1">', True),
+        ({}, '<img src="CID:Logo@1">', False),
+        ({}, "<p>see below</p>", True),
+        ({"content_id": None}, '<img src="cid:logo@1">', True),
+        ({"content_type": None}, '<img src="cid:logo@1">', True),
+        ({"inline": False, "parent_position": 0}, "", False),
+    ],
+)
+def test_a_picture_that_the_body_shows_is_no_file(facts: dict[str, Any], body: str, expected: bool) -> None:
+    """All else that is attached is, whatever the mail calls it: some programs send every file inline."""
+    picture = AttachmentRecord(
+        position=0,
+        graph_attachment_id="a",
+        kind="file",
+        file_name="x",
+        content_type="image/png",
+        size=1,
+        inline=True,
+        content_id="logo@1",
+        sha256=None,
+        content=None,
+    )
+    picture = replace(picture, **facts)
+    assert mapping.files_among([picture], {"body": {"content": body}}) is expected
+    assert mapping.files_among([], {"body": {"content": body}}) is False
 
 
 @pytest.mark.parametrize(
@@ -224,7 +260,8 @@ def test_text_is_cut_where_its_column_ends(text: str, most: int, kept: str, shor
 @pytest.mark.parametrize("content", ['<img src="CID:x">', '<img src="Cid:logo@01">', "background:url(cid:x)"])
 def test_a_picture_in_the_body_is_found_in_any_letter_case(content: str) -> None:
     """The scheme of a URL has no case."""
-    assert mapping.may_have_attachments({"hasAttachments": False, "body": {"content": content}})
+    message = {"hasAttachments": False, "body": {"content": content}, **_attached("false")}
+    assert mapping.has_attachments(message) is None
 
 
 @pytest.mark.parametrize(

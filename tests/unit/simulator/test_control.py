@@ -18,6 +18,7 @@ from simulator.control_client import ControlRefused, SimulatorControl
 from simulator.faults import Fault, FaultKind
 from simulator.mailboxes import Mailbox, MailboxState
 from simulator.notifications import LifecycleEvent
+from simulator.rendering import View, message_json
 from simulator.serving import Ready, serve
 from simulator.simulator import Simulator
 from simulator.tls import trusting
@@ -56,6 +57,30 @@ async def test_serving_makes_the_same_world_each_time(tmp_path: Path) -> None:
     assert (second.tenant_id, second.client_id) == (first.tenant_id, first.client_id)
     assert second.mailboxes[:5] == first.mailboxes
     assert len({box.address for box in second.mailboxes}) == 7
+
+
+@pytest.mark.parametrize("smtp_properties", [True, False])
+async def test_mail_of_a_colleague_names_people_by_the_directory(
+    mailbox: Mailbox, control: SimulatorControl, smtp_properties: bool
+) -> None:
+    """As Exchange does with those of its own organisation; the properties have the SMTP addresses, or have not."""
+    raw = b"From: Labor <labor@example.com>\r\nTo: A <a@example.org>, B <b@example.com>\r\n\r\nBonjour\r\n"
+    message_id = await control.deliver_mime(
+        mailbox.address, raw, internal=["Labor@example.com", "b@example.com"], smtp_properties=smtp_properties
+    )
+    message = mailbox.message(message_id)
+    assert message is not None
+    view = View(("from", "sender", "toRecipients"), extended=("string 0x5d01", "string 0x5d02"))
+    found = message_json(message, view)
+    for field in ("from", "sender"):
+        assert found[field]["emailAddress"]["name"] == "Labor"
+        assert found[field]["emailAddress"]["address"].startswith("/O=EXCHANGELABS/OU=")
+        assert found[field]["emailAddress"]["address"].endswith("-LABOR")
+    external, internal = (each["emailAddress"]["address"] for each in found["toRecipients"])
+    assert external == "a@example.org"
+    assert internal.endswith("-B")
+    told = {each["id"]: each["value"] for each in found["singleValueExtendedProperties"]}
+    assert told == (dict.fromkeys(("String 0x5d01", "String 0x5d02"), "labor@example.com") if smtp_properties else {})
 
 
 async def test_who_trusts_it_trusts_it_after_a_restart(tmp_path: Path) -> None:

@@ -1,0 +1,90 @@
+"""Texts too long for memory: UTF-8 in a temporary file, read and written piece by piece.
+
+A mail body may have 100 MB, and Python takes up to four bytes for each of its characters as soon as one is an emoji.
+"""
+
+import codecs
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, Final
+
+LONG: Final = 256 * 1024
+"""Bytes of UTF-8 from which on a text is long."""
+PIECE_BYTES: Final = 64 * 1024
+"""Of a long text, in memory at a time: less than a thread works on before another one gets its turn."""
+
+_UNSTORABLE: Final = re.compile("[\ud800-\udfff\x00]")
+
+
+def storable(text: str) -> tuple[str, int]:
+    """The text with U+FFFD in place of lone surrogates and NUL, which no database takes; and how many there were."""
+    if not _UNSTORABLE.search(text):
+        return text, 0
+    # Through UTF-16, so that a pair that arrived as two escapes becomes one character again.
+    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "\ufffd")
+    return whole, whole.count("\ufffd") - text.count("\ufffd")
+
+
+@dataclass(frozen=True, slots=True)
+class LongTextFacts:
+    """What is known of a long text without reading it.
+
+    `size`: bytes of its UTF-8. `characters`: code points. `sha256`: of the UTF-8, in hexadecimal. `replaced`: how many
+    characters were none, and are U+FFFD.
+    """
+
+    size: int
+    characters: int
+    sha256: str
+    replaced: int
+
+
+@dataclass(frozen=True, slots=True)
+class LongText:
+    """A text in an open file, of characters that every database takes. Read by one thread at a time."""
+
+    file: IO[bytes] = field(repr=False)
+    facts: LongTextFacts
+
+    def blocks(self, most: int = PIECE_BYTES) -> Iterator[bytes]:
+        """The UTF-8, in blocks of `most` bytes, from its beginning."""
+        self.file.seek(0)
+        while block := self.file.read(most):
+            yield block
+
+    def pieces(self, most: int = PIECE_BYTES) -> Iterator[str]:
+        """The text, in pieces of about `most` bytes of UTF-8, from its beginning."""
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        for block in self.blocks(most):
+            yield decoder.decode(block)
+
+    def text(self) -> str:
+        """All of it, in memory."""
+        return "".join(self.pieces())
+
+
+class LongTextWriter:
+    """Writes a long text into a file, piece by piece."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self._size = self._characters = self._replaced = 0
+
+    def write(self, text: str) -> None:
+        """Add a piece, which ends with no half of a character. Blocks: not for the event loop."""
+        whole, replaced = storable(text)
+        encoded = whole.encode()
+        self._digest.update(encoded)
+        self._file.write(encoded)
+        self._size += len(encoded)
+        self._characters += len(whole)
+        self._replaced += replaced
+
+    def finish(self) -> LongText:
+        """The text, to which nothing is added any more."""
+        self._file.flush()
+        facts = LongTextFacts(self._size, self._characters, self._digest.hexdigest(), self._replaced)
+        return LongText(self._file, facts)

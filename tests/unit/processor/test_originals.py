@@ -1,0 +1,57 @@
+"""The MIME of a message: kept when it is one."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+
+import pytest
+
+from db.messages import OriginalRecord
+from graph.client import GraphClient
+from graph.errors import GraphUnavailable
+from graph.mailbox import Mailbox
+from graph.messages import MailReader
+from processor.originals import OriginalFetcher
+from processor.spool import spooling_threads
+
+MAILBOX = Mailbox(1, "Laboratoire", "t", "c", "u", "00" * 20)
+
+
+class Source(MailReader):
+    """Gives these pieces for the original of a message."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        super().__init__(GraphClient.__new__(GraphClient))
+        self._pieces = pieces
+
+    def original(self, mailbox: Mailbox, message_id: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        assert (mailbox, message_id) == (MAILBOX, "AAk")
+        return self._stream()
+
+    @asynccontextmanager
+    async def _stream(self) -> AsyncIterator[AsyncIterator[bytes]]:
+        async def pieces() -> AsyncIterator[bytes]:
+            for piece in self._pieces:
+                yield piece
+
+        yield pieces()
+
+
+async def _fetched(*pieces: bytes, last_attempt: bool = False) -> OriginalRecord:
+    with ExitStack() as files:
+        return await OriginalFetcher(Source(*pieces), limit_mb=1, spooling=spooling_threads()).fetch(
+            MAILBOX, "AAk", {}, files, last_attempt=last_attempt
+        )
+
+
+@pytest.mark.parametrize("pieces", [(), (b" ", b"\r\n"), (b"<html>", b"blocked"), (b"\xef\xbb\xbf ", b'{"error": 1}')])
+async def test_what_is_no_mime_is_asked_for_again(pieces: tuple[bytes, ...]) -> None:
+    """A page of a proxy that says text/plain, or nothing at all; in the end the row says why there is none."""
+    with pytest.raises(GraphUnavailable, match="Laboratoire"):
+        await _fetched(*pieces)
+    record = await _fetched(*pieces, last_attempt=True)
+    assert (record.state, record.content, record.state_detail) == ("unreadable", None, "NotTheContent")
+
+
+async def test_a_mail_is_kept_wherever_its_pieces_end() -> None:
+    record = await _fetched(b"\r\n", b"S", b"ubject: <html>\r\n\r\n", b"<p>")
+    assert (record.state, record.size) == ("stored", 24)
