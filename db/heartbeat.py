@@ -28,6 +28,8 @@ _MARGIN_SECONDS: Final = 4.0
 """A process counts itself as dead so long before the others do: it then begins nothing that they would repeat."""
 _REMOVED_AFTER_SECONDS: Final = 3600.0
 _LAST_WRITE_SECONDS: Final = 2.0
+_ANSWER_SECONDS: Final = 8.0
+"""A server that hangs holds every statement without an error: this is where that is noticed, before the lease ends."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -118,18 +120,20 @@ class Heartbeat:
         began, now = self._monotonic(), self._clock()
         beats = began >= self._next_beat
         try:
-            if beats:
-                await self._database.write(
-                    lambda connection: processes.beat(connection, self.process, now=now, until=now + LEASE)
-                )
-            found = await self._database.read(processes.every)
-            self._sight(found, began, now)
-            await self._remove_old(found, began)
-        except DatabaseUnavailable as exc:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                if beats:
+                    await self._database.write(
+                        lambda connection: processes.beat(connection, self.process, now=now, until=now + LEASE)
+                    )
+                found = await self._database.read(processes.every)
+                self._sight(found, began, now)
+                await self._remove_old(found, began)
+        except (DatabaseUnavailable, TimeoutError) as exc:
+            trouble = exc if isinstance(exc, DatabaseUnavailable) else _no_answer()
             if self._trouble is None:
-                log.warning("heartbeat_failed", error=str(exc))
-            self._trouble = exc
-            raise
+                log.warning("heartbeat_failed", error=str(trouble))
+            self._trouble = trouble
+            raise trouble from exc
         if beats:
             self._next_beat = began + _BEAT_SECONDS
             self._good_until = began + LEASE.total_seconds() - _MARGIN_SECONDS
@@ -171,6 +175,16 @@ class Heartbeat:
 
     async def _remove(self, names: list[str]) -> None:
         await self._database.write(lambda connection: processes.remove(connection, names))
+
+
+def _no_answer() -> DatabaseUnavailable:
+    return DatabaseUnavailable(
+        Phrase(
+            "The gateway database did not answer within {seconds:g} seconds. Look whether its server hangs, and at the "
+            "network between.",
+            seconds=_ANSWER_SECONDS,
+        )
+    )
 
 
 def _names(known: Iterable[KnownProcess]) -> set[str]:

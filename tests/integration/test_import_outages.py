@@ -87,7 +87,7 @@ async def test_a_processor_that_starts_before_its_database_waits_for_it(world: W
 
 
 def _noticed(event: MutableMapping[str, Any]) -> bool:
-    return event["event"] in {"database_unavailable", "processor_paused"}
+    return event["event"] in {"database_unavailable", "heartbeat_failed", "processor_paused"}
 
 
 def _done(events: list[MutableMapping[str, Any]]) -> list[str]:

@@ -200,7 +200,7 @@ def _rows(connection: Connection, account: int) -> dict[str, Any]:
     """What is in the database of an account, and that there is nothing else."""
     found: dict[str, Any] = {}
     mine = message.c.nAccountID == account
-    for row in connection.execute(select(message).where(mine)):
+    for row in connection.execute(select(message).where(mine)).all():
         part, person = attachment.c, recipient.c
         parts = select(
             part.sKind, part.sFileName, part.bInline, part.biContent, part.sSHA256, part.nParentPosition, part.sOrigin

@@ -96,6 +96,8 @@ def test_ids_and_fingerprints_see_case() -> None:
         ("tblSubscriptionSchedule", "sAttemptFingerprint"),
         ("tblMailboxCall", "sMailbox"),
         ("tblProcess", "sProcess"),
+        ("tblEmailScan", "sGraphMessageID"),
+        ("tblEmailScan", "sLetterDigest"),
         ("tblCallBudget", "sBudget"),
     }
     found = {
