@@ -433,16 +433,17 @@ async def open_world(
     clock: Clock,
     *,
     one_clock: bool = False,
+    token_lifetime: timedelta = timedelta(days=365),
     **rules: Any,  # noqa: ANN401  # of subscriptions
 ) -> World:
     """A world that ends with `stack`.
 
-    With `one_clock` the simulator's time is the test's too; tokens then outlive any step of it.
+    With `one_clock` the simulator's time is the test's too; tokens then outlive any step of it, unless told otherwise.
     """
     simulator = Simulator(
         folder / "simulator",
         clock=clock if one_clock else system_clock,
-        token_lifetime=timedelta(days=365) if one_clock else timedelta(hours=1),
+        token_lifetime=token_lifetime if one_clock else timedelta(hours=1),
         delivery=DeliveryRules(window_secs=0.01, backoff_secs=0.05),
         subscriptions=SubscriptionRules(validation_timeout_secs=2.0, **rules),
     )
