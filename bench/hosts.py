@@ -66,7 +66,7 @@ _ROUNDS: Final = int(os.environ.get("BENCH_ROUNDS", "3"))
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a processor finds everything. `connection_string` None: the queue is in the database."""
+    """The addresses that a processor needs. `connection_string` None: the queue is in the database."""
 
     folder: Path
     url: str
@@ -86,7 +86,7 @@ class _Counts:
 
 @dataclass(frozen=True)
 class _Round:
-    """What one backlog showed. `failed`: deliveries that count as failed; `slots`: statements a message for these."""
+    """Figures of one backlog. `failed`: deliveries that count as failed; `slots`: statements a message for shares."""
 
     first: float
     rate: float

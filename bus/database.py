@@ -117,7 +117,7 @@ class DatabaseQueue:
             ignored = await self._database.write(lambda connection: statements.put(connection, messages, now, horizon))
         except DatabaseUnavailable:
             raise
-        except Exception as exc:  # noqa: BLE001  # whatever it is, it reaches who put that message
+        except Exception as exc:  # noqa: BLE001  # it reaches the caller that put that message
             if len(messages) == 1:
                 return [exc]
             outcomes = [outcome for message in messages for outcome in await self._write_puts([message])]
@@ -184,7 +184,7 @@ class DatabaseQueue:
     async def _put_right(self, now: datetime) -> None:
         """Look, now and then and soon after the clock was set back, for what a wrong clock put off for too long."""
         if now < self._looked_at - CLOCK_TOLERANCE:
-            # First those who work on deliveries may renew their locks.
+            # First, processes at work on deliveries may renew their locks.
             self._next_correction = now + _RENEWED_WITHIN
         self._looked_at = now
         if not is_over(self._next_correction, now, longest=_CORRECTED_EVERY):

@@ -349,7 +349,7 @@ def put_right(connection: Connection, now: datetime) -> int:
 
 
 def anything_put_off(now: datetime) -> Select[Any]:
-    """Whether `put_right` would find something."""
+    """Check whether `put_right` would find something."""
     return select(literal(1)).select_from(queue_message).where(*_put_off(now)).limit(1)
 
 

@@ -27,7 +27,7 @@ LONGEST_DELAY: Final = timedelta(minutes=90)
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is put. `not_before`: nobody receives it earlier (aware, UTC; LONGEST_DELAY ahead at most)."""
+    """A message to put. `not_before`: it is not received earlier (aware, UTC; LONGEST_DELAY ahead at most)."""
 
     message_id: MessageId
     body: str

@@ -30,7 +30,7 @@ def open_engine(settings: Settings, *, unhurried: bool = False) -> Engine:
 
 
 def warning_of_modes(engine: Engine) -> Phrase | None:
-    """What to tell where others than its owner may read or write the file of a SQLite database."""
+    """Return a warning where users other than its owner may read or write the file of a SQLite database."""
     found = sqlite.open_to_others(engine)
     if not found:
         return None

@@ -240,7 +240,7 @@ class _Wiring:
     async def listen(self, resources: AsyncExitStack) -> tuple[int, ServerCertificate | None]:
         """Start the receiver; its port, and its certificate unless it speaks plain HTTP.
 
-        It stops first of all, so that nothing arrives that nobody takes.
+        It stops first of all, so that nothing arrives that is not taken.
         """
         settings = self._settings
         metrics = ReceiverMetrics(self._registry)

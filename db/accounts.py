@@ -84,7 +84,7 @@ class Account:
 
     @property
     def unreadable_because(self) -> Phrase | None:
-        """What is wrong with its row and what to do, None when all of it can be read."""
+        """The fault of its row and the remedy; None when all of it can be read."""
         if not self.unreadable:
             return None
         return Phrase(
@@ -137,7 +137,7 @@ def change(
     _refuse_same_folder(connection, settings, but=account.account_id)
     _refuse_same_name(connection, settings, but=account.account_id)
     before = _columns(account.settings)
-    # What could not be read, and was not given anew, stays for whoever corrects it.
+    # What could not be read, and was not given anew, stays until it is corrected.
     values = {
         name: value
         for name, value in _columns(settings).items()

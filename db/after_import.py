@@ -110,7 +110,7 @@ def _left_alone(lacking: str) -> Phrase:
 
 
 def is_incomplete(connection: Connection, message_id: int) -> bool:
-    """Whether something of the message was listed and not stored."""
+    """Check whether something of the message was listed and not stored."""
     found = select(literal(1)).select_from(message).where(_row.nMessageID == message_id, _INCOMPLETE)
     return connection.scalar(found) is not None
 
@@ -212,7 +212,7 @@ def retry_failed(
 
 
 def count_incomplete(connection: Connection, account_id: int) -> int:
-    """How many actions of the account failed and wait for their messages to be imported whole."""
+    """Count the failed actions of the account that wait for their messages to be imported whole."""
     waiting = select(func.count()).select_from(message).where(_failed(account_id), _INCOMPLETE)
     return connection.scalar(waiting) or 0
 

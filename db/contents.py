@@ -78,7 +78,7 @@ def update_with_content(
 
 
 def reserved_room(connection: Connection, long: LongText) -> object:
-    """What stands in a column for a long text until `write_long_text` puts it there, in the same transaction."""
+    """A value in the place of a long text until `write_long_text` puts it there, in the same transaction."""
     if connection.dialect.name == "sqlite":
         return cast(func.zeroblob(long.facts.size), Text)
     return ""
@@ -211,7 +211,7 @@ def append_piece(table: str, column: str, number: int) -> TextClause:
 
 
 def append_text(table: str, column: str, key: str, number: int) -> TextClause:
-    """What SQL Server is told for each `piece` of a long text; `table`: its quoted name, `key`: its key."""
+    """Appends each `piece` of a long text on SQL Server; `table`: its quoted name, `key`: its key."""
     return text(
         f"UPDATE {table} SET [{column}].WRITE(:piece, NULL, NULL) WHERE [{key}] = :number"  # noqa: S608  # our own names
     ).bindparams(bindparam("piece", type_=long_text()), number=number)

@@ -26,7 +26,7 @@ from db.tables import attachment, duplicate, message, message_identity
 from longtext import LongText
 
 SAME: Final = "SameIdTimeAndContent"
-"""Why a message is taken for a copy."""
+"""The reason for which a message counts as a copy."""
 SCANNED: Final = "PlaceholderOfScanned"
 """The message had placeholders in the place of attachments that another one has: see `db.scans`."""
 
@@ -37,7 +37,7 @@ _COLUMNS: Final = (_copy.nAccountID, _copy.sGraphMessageID, _copy.nMessageID, _c
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What is compared of an attachment. `digest`: of its bytes, or where a link leads; None: they are not here."""
+    """Compared features of an attachment. `digest`: of its bytes, or where a link leads; None: they are not here."""
 
     name: str | None
     size: int
@@ -62,7 +62,7 @@ def letter_digest(
 
 
 def content_digest(letter: str, parts: Iterable[Part]) -> str | None:
-    """SHA-256 of a message with its attachments, in any order; None: of one of them nobody can say what is in it."""
+    """SHA-256 of a message with its attachments, in any order; None: the content of one of them is not known."""
     compared = [(part.name, part.size, part.digest) for part in parts]
     if any(digest is None for _, _, digest in compared):
         return None
@@ -83,7 +83,7 @@ def _digest(*facts: str | int | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What tells a message from others but its copies. `content`: its `content_digest`."""
+    """The features that tell a message from others but its copies. `content`: its `content_digest`."""
 
     account_id: int
     internet_message_id: str | None
@@ -92,7 +92,7 @@ class Features:
 
     @property
     def are_telling(self) -> bool:
-        """Whether there can be a copy: not where the internet message id, the time or the content is not known."""
+        """True if there can be a copy: not where the internet message id, the time or the content is not known."""
         return bool(self.internet_message_id) and self.received is not None and self.content is not None
 
     @property

@@ -87,12 +87,12 @@ def as_unavailable(exc: sqlalchemy_errors.SQLAlchemyError) -> DatabaseUnavailabl
 
 
 def must_be_retried(exc: BaseException) -> bool:
-    """Whether the same work may succeed at once: another transaction stood in its way, or the connection was dead."""
+    """Check whether the same work may succeed at once: after a conflict of transactions, or on a dead connection."""
     return isinstance(exc, sqlalchemy_errors.DBAPIError) and (fault_of(exc.orig).meaning.again or is_lost(exc))
 
 
 def is_lost(exc: BaseException) -> bool:
-    """Whether a statement found its connection dead, as one is that lay in the pool while the server was restarted.
+    """Check whether a statement found its connection dead, as after a restart of the server while it lay in the pool.
 
     The transaction is gone with it. Not said of a commit: that may have been carried out.
     """

@@ -115,7 +115,7 @@ class Heartbeat:
     async def _look(self) -> None:
         """Write when it is time to, and read.
 
-        In two transactions: who kept the own row locked while reading those of others could deadlock with them.
+        In two transactions: processes that read while their own rows are locked could deadlock.
         """
         began, now = self._monotonic(), self._clock()
         beats = began >= self._next_beat

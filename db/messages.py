@@ -53,7 +53,7 @@ _NAMED_LACKING: Final = 3
 _NOT_IN_SCANNED: Final = "NotInScanned: the scanned message has fewer attachments than the one with placeholders had."
 _DELIVERED_BEFORE: Final = timedelta(minutes=1)
 _SCANNED_AFTER: Final = timedelta(hours=1)
-"""How much earlier and later than the message with placeholders the scanned one may have been received."""
+"""Bounds of the time between the receipt of the message with placeholders and of the scanned one."""
 
 # The database's own, and what its driver or our column types say to a value they cannot convert.
 _REFUSALS: Final = (StatementError, UnicodeEncodeError, OverflowError, ContentDiffers)
@@ -72,7 +72,7 @@ class MessageRefused(Exception):
 
 
 class StoredContentKept(MessageRefused):
-    """What the mailbox holds now lacks content that is stored: the stored message stays as it is."""
+    """Refusal: the mailbox lacks content now that is stored; the stored message stays as it is."""
 
 
 class Saved(Enum):
@@ -132,12 +132,12 @@ class AttachmentRecord:
 
     @property
     def is_listed(self) -> bool:
-        """Whether Graph listed it; if not, it was unpacked from one that Graph listed."""
+        """True if Graph listed it; if not, it was unpacked from one that Graph listed."""
         return self.parent_position is None
 
     @property
     def compared(self) -> Part:
-        """What makes it equal to that of a copy."""
+        """The features in which it equals the attachment of a copy."""
         digest = copies.part_digest(kind=self.kind, state=self.state, sha256=self.sha256, link=self.link)
         return Part(self.file_name, self.size, digest)
 
@@ -223,13 +223,13 @@ class MessageRecord:
 
     @property
     def features(self) -> Features:
-        """What its copies have, too; made anew each time."""
+        """The features that its copies share; made anew each time."""
         content = copies.content_digest(self.letter, (part.compared for part in self.attachments if part.is_listed))
         return Features(self.account_id, self.internet_message_id, self.received, content)
 
     @property
     def lacking(self) -> str | None:
-        """What was listed and is not here, for an operator; None: nothing."""
+        """A list of the listed parts that are not stored, for an operator; None: nothing lacks."""
         listed = [each for each in self.attachments if each.is_listed and each.state not in after_import.WHOLE]
         found = [f"attachment {each.position + 1}: {each.state}" for each in listed[:_NAMED_LACKING]]
         if len(listed) > _NAMED_LACKING:
@@ -561,7 +561,7 @@ def _scanned_before(connection: Connection, record: MessageRecord, letter: str) 
 def _scanned(
     connection: Connection, records: Sequence[MessageRecord], known: Collection[MessageKey], now: datetime
 ) -> dict[MessageKey, Scan]:
-    """Which of these take the place of messages with placeholders, each of one.
+    """Find those that take the place of messages with placeholders, each of one.
 
     Of what is `known`, those that were imported with placeholders and have none any more.
     """
@@ -633,7 +633,7 @@ def _complete(connection: Connection, place: Scan, message_id: int, record: Mess
 
 
 def _resolve(connection: Connection, place: Scan, key: MessageKey, message_id: int, now: datetime) -> None:
-    """What had placeholders is known from now on as what the scanned message is."""
+    """Record that the message with placeholders is the scanned one."""
     scans.forget(connection, place.key)
     if place.key != key:
         copies.note(connection, [Copy(*place.key, message_id, seen=now, reason=copies.SCANNED)])
@@ -650,7 +650,7 @@ def _overwrite_attachments(connection: Connection, message_id: int, parts: Seque
         _overwrite(connection, attachment, there.get(each.position), row, key=("nMessageID", "nPosition"))
     left = sorted(there.keys() - {each.position for each in parts})
     if left:
-        # What had placeholders had more attachments than it has now: nobody knows what was in them.
+        # What had placeholders had more attachments than it has now; their content is not known.
         gone = {"sState": "gone", "sStateDetail": _NOT_IN_SCANNED, "nParentPosition": None, "sSHA256": None}
         numbers = [there[position] for position in left]
         connection.execute(
@@ -715,7 +715,7 @@ def _replace(connection: Connection, record: MessageRecord, now: datetime, *, ev
         _is_blank(record.body)
         and connection.scalar(select(row.nMessageID).where(key, row.sBody.is_not(None), row.sBody != "")) is not None
     )
-    # It locks the row, so that two who replace the same message do so one after the other.
+    # It locks the row, so that two processes replace the same message one after the other.
     found = connection.execute(update(message).where(key).values(_message_row(connection, record, now))).rowcount
     if not found:
         if even_copy:
@@ -732,7 +732,7 @@ def _replace(connection: Connection, record: MessageRecord, now: datetime, *, ev
     copies.claim_anew(connection, message_id, record.features)
     for table in (recipient, header, attachment):
         connection.execute(delete(table).where(table.c.nMessageID == message_id))
-    # Where nobody asked for another original, the one that is there stays.
+    # Where no other original was asked for, the one that is there stays.
     if record.original is not None:
         connection.execute(delete(original).where(original.c.nMessageID == message_id))
     _insert_children(connection, [(message_id, record)])

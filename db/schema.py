@@ -106,7 +106,7 @@ def state(engine: Engine) -> SchemaState:
 
 
 def _for_the_catalog(engine: Engine) -> Engine:
-    """The engine in the isolation in which the catalog can be read, and who waited for a lock sees what was done.
+    """The engine in an isolation that can read the catalog, and sees the new state after a wait for a lock.
 
     SQLAlchemy reads keys of SQL Server with READPAST, which SNAPSHOT and SERIALIZABLE refuse (error 650).
     """

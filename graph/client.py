@@ -162,7 +162,7 @@ class _Call:
     before_attempt: "BeforeAttempt | None"
     deadline: "_Deadline"
     troubles: list[GraphError] = field(default_factory=list)
-    """What the last attempt failed for, when another is to follow."""
+    """The failure of the last attempt, when another is to follow."""
 
     @property
     def doing(self) -> str:
@@ -415,13 +415,13 @@ class GraphClient:
 
     # --- One attempt ---
 
-    async def _long_answer(self, call: _Call, token: str, files: ExitStack) -> Any:  # noqa: ANN401 (as above)
+    async def _long_answer(self, call: _Call, token: str, files: ExitStack) -> Any:  # noqa: ANN401  # JSON of any shape
         with ExitStack() as own:
             found = await self._answer(call, token, own)
             files.push(own.pop_all())
         return found
 
-    async def _answer(self, call: _Call, token: str, files: ExitStack | None) -> Any:  # noqa: ANN401 (as above)
+    async def _answer(self, call: _Call, token: str, files: ExitStack | None) -> Any:  # noqa: ANN401  # JSON of any shape
         if call.before_attempt is not None:
             await call.deadline.outside(call.before_attempt)
         if call.counted:
@@ -488,7 +488,7 @@ class GraphClient:
                 body, _ = await _beginning(response, _LONGEST_ERROR)
                 raise self._error(call, response, body)  # noqa: TRY301 (the slot is given back below)
             if response.content_type.lower() in never:
-                raise _other_content(call, response)  # noqa: TRY301 (as above)
+                raise _other_content(call, response)  # noqa: TRY301  # ends as any other answer does
         except BaseException as reason:
             if response is not None:
                 response.close()
@@ -586,7 +586,7 @@ async def _chunks(call: _Call, response: aiohttp.ClientResponse) -> AsyncGenerat
         raise _unreachable(call, reason) from _told(reason)
 
 
-def _decoded(call: _Call, response: aiohttp.ClientResponse, body: bytes) -> Any:  # noqa: ANN401 (as above)
+def _decoded(call: _Call, response: aiohttp.ClientResponse, body: bytes) -> Any:  # noqa: ANN401  # JSON of any shape
     """The JSON of a 2xx answer.
 
     Lone surrogates are allowed, mail holds them; a body that is not JSON was cut off or comes from a proxy, and is

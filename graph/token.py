@@ -308,7 +308,7 @@ class TokenSource:
         return tenant
 
     async def _on_thread(self, mailbox: Mailbox, work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
-        """What may block on files, the certificate store or the device that holds a key."""
+        """Work that may block on files, the certificate store or the device that holds a key."""
         try:
             async with asyncio.timeout(_STORE_SECONDS):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
@@ -444,7 +444,7 @@ def _neither_serves(
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What msal has to ask the sign-in service next."""
+    """A request of msal that is still to be sent to the sign-in service."""
 
     method: str
     url: str
@@ -454,7 +454,7 @@ class _Request:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What the sign-in service said, in the form that msal reads (its `Response`)."""
+    """An answer of the sign-in service, in the form that msal reads (its `Response`)."""
 
     status_code: int
     text: str = field(repr=False)
@@ -471,7 +471,7 @@ class _Unanswered(Exception):
 
 @dataclass(slots=True)
 class _Talk:
-    """What was said in one sign-in; the assertion is signed once."""
+    """The answers of one sign-in; the assertion is signed once."""
 
     answers: list[_Answer] = field(default_factory=list)
     assertion: str | None = field(default=None, repr=False)

@@ -29,7 +29,7 @@ def storable(text: str) -> tuple[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class LongTextFacts:
-    """What is known of a long text without reading it.
+    """Facts of a long text that are known without reading it.
 
     `size`: bytes of its UTF-8. `characters`: code points. `sha256`: of the UTF-8, in hexadecimal. `replaced`: how many
     characters were none, and are U+FFFD.

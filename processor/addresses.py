@@ -26,7 +26,7 @@ Json = dict[str, Any]
 
 
 def is_smtp(address: str | None) -> bool:
-    """Whether it is an address that mail can be sent to from anywhere (`a@example.com`), and no directory name."""
+    """Check for an address that mail can be sent to from anywhere (`a@example.com`), and no directory name."""
     return address is not None and _SMTP.fullmatch(address.strip()) is not None
 
 
@@ -60,7 +60,7 @@ def _email(person: object) -> Mapping[str, Any]:
 
 
 def _lacks_address(person: object) -> bool:
-    """Whether there is a person here, without an SMTP address."""
+    """Check for a sender or recipient without an SMTP address."""
     email = _email(person)
     address = email.get("address")
     return bool(email) and not is_smtp(address if isinstance(address, str) else None)

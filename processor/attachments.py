@@ -295,7 +295,7 @@ class _Order:
             return await self._received(pieces, files)
 
     async def _odd_size(self, entry: Json, size: int, stated: int | None) -> str:
-        """What to say of a file that is not as long as Graph lists it; asked for in both ways it is the same, or else.
+        """Describe a file that is not as long as Graph lists it; asked for in both ways it is the same, or else.
 
         Raises:
             GraphUnavailable: it was cut off, or something else came in its place; on the last attempt it is believed.
@@ -346,7 +346,7 @@ class _Order:
 
 
 def is_placeholder(entry: Json) -> bool:
-    """Whether Defender put it in the place of an attachment that it still scans (Dynamic Delivery)."""
+    """Check whether Defender put it in the place of an attachment that it still scans (Dynamic Delivery)."""
     name = entry.get("name")
     return isinstance(name, str) and _PLACEHOLDER.fullmatch(name) is not None
 
@@ -383,7 +383,7 @@ def _not_the_content(mailbox: Mailbox, what: str) -> GraphUnavailable:
 
 
 def _is_whole(entry: Json, size: int) -> bool:
-    """Whether so many bytes can be all that Graph lists."""
+    """Check whether so many bytes can be all that Graph lists."""
     listed = _whole(entry.get("size"))
     least, most = listed * _LEAST_SHARE - _SPARE_BYTES, listed * _MOST_SHARE + _SPARE_BYTES
     return not listed or least <= size <= most

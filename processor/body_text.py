@@ -38,7 +38,7 @@ class BodyTexts:
         self._layout = DaemonThreads("layout", limit=_LAID_OUT_SIDE_BY_SIDE)
 
     async def of_html(self, body: str | LongText, files: ExitStack, *, mailbox: Mailbox) -> str | LongText | None:
-        """What a reader sees of it; `files` closes, and so deletes, the file of a long text.
+        """Lay out the HTML as text; `files` closes, and so deletes, the file of a long text.
 
         None: nothing could be read of it, or it takes too much; the log says so.
 

@@ -26,7 +26,7 @@ class ByteBudget:
 
     @asynccontextmanager
     async def reserved(self, size: int) -> AsyncIterator[None]:
-        """Hold a reservation of `size` bytes, after those who asked before; may wait."""
+        """Hold a reservation of `size` bytes, after those asked for before; may wait."""
         wanted = min(size, self._capacity)
         await self._acquire(wanted)
         try:

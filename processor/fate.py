@@ -96,7 +96,7 @@ def is_patient(delivery: Delivery, now: datetime) -> bool:
 
 
 def retry_of_missing(delivery: Delivery, *, now: datetime, random: Random) -> Retry | None:
-    """When to ask again for a message that Graph answers 404 for; None: it is gone.
+    """Schedule the next attempt at a message that Graph answers 404 for; None: it is gone.
 
     Until ten minutes after it was put it may yet appear. By then Service Bus has forgotten its id, too.
     """

@@ -45,7 +45,7 @@ class BadFilter(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a filter may look at; None: Graph did not say. `senders`: the SMTP addresses of from and sender."""
+    """Facts that a filter may use; None: not stated by Graph. `senders`: the SMTP addresses of from and sender."""
 
     senders: Sequence[str | None] = field(default=(None,), repr=False)
     subject: str | None = field(default=None, repr=False)
@@ -79,7 +79,7 @@ class MailFilter:
             )
 
     def needs_sender(self, facts: Facts) -> bool:
-        """Whether the message is let in although only the address of its sender could tell, which Graph does not."""
+        """Check whether the decision needs the address of a sender that Graph does not state."""
         return bool(self._allowed or self._denied) and None in facts.senders
 
     def left_out(self, facts: Facts) -> LeftOut | None:

@@ -250,7 +250,7 @@ class Importer:
         texts = Texts()
         attachments: list[AttachmentRecord] = []
         even_placeholders = False
-        # Until it is written: whoever waits holds nothing but the message without its long texts.
+        # Until it is written: a message that waits holds nothing but its JSON without the long texts.
         async with self._budget.reserved(self._bytes_below(facts)):
             fetch = functools.partial(
                 self._attachments.fetch, mailbox, message_id, message, files, texts, last_attempt=last_attempt
@@ -337,7 +337,7 @@ class Importer:
         return Outcome(result, received=record.received, reason=record.reason, rule=record.rule)
 
     def _bytes_below(self, facts: Facts) -> int:
-        """What attachments and original of a message hold in memory at most."""
+        """Bytes that attachments and original of a message hold in memory at most."""
         attached = 0 if facts.has_attachments is False else bytes_in_memory(facts.size)
         return attached + (0 if self._originals is None else ORIGINAL_IN_MEMORY)
 

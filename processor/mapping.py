@@ -152,7 +152,7 @@ def _yes_or_no(value: object) -> bool | None:
 
 
 def has_attachments(message: Json) -> bool | None:
-    """Whether files are attached; None: only their list can tell (`files_among`).
+    """True if files are attached; None: only their list can tell (`files_among`).
 
     `hasAttachments` is false where all of them are inline, as some programs say of files, too. Exchange's own property
     counts those as well, and pictures that the body shows; where Graph does not give it, nothing is known.
@@ -166,7 +166,7 @@ def has_attachments(message: Json) -> bool | None:
 
 
 def files_among(attachments: Sequence[AttachmentRecord], message: Json) -> bool:
-    """Whether any of these is more than a picture that the body shows."""
+    """Check whether any of these is more than a picture that the body shows."""
     return any(not _is_shown(each, message) for each in attachments if each.parent_position is None)
 
 

@@ -119,7 +119,7 @@ class OriginalFetcher:
 
 
 def _is_begun(piece: bytes, mailbox: Mailbox) -> bool:
-    """Whether the mail begins in this piece, the first with more than space in it.
+    """Check whether the mail begins in this piece, the first with more than space in it.
 
     Raises:
         GraphUnavailable: something else begins.

@@ -169,7 +169,7 @@ class _Words:
         self._depth = 0
         self._hidden = 0
         self._between = ""
-        """What is to be written before the next word."""
+        """The space and line breaks to write before the next word."""
         self._is_in_line = False
 
     def start(self, tag: str, _attributes: object) -> None:

@@ -31,7 +31,7 @@ _TIRED_AFTER_BYTES: Final = 160 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is to be called. `scratch`: a folder of temporary files, deleted here if the parent is gone."""
+    """A call. `scratch`: a folder of temporary files, deleted here if the parent is gone."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -42,7 +42,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the function returned, or raised. `is_last`: the process is to be replaced."""
+    """The result or the exception of the function. `is_last`: the process is to be replaced."""
 
     result: Any
     error: Exception | None

@@ -61,7 +61,7 @@ class PoolUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WorkLimits:
-    """What work may take, by its size: many times what genuine mail took where it was measured (0.06 s, 8 MB a MB).
+    """Limits of work by its size: many times what genuine mail took where it was measured (0.06 s, 8 MB a MB).
 
     `seconds` and `seconds_a_megabyte`: of computing time; three times that, and some seconds, may pass. Where the
     system limits neither computing time nor memory (Windows), that is the only limit.
@@ -123,7 +123,7 @@ class ProcessPool:
         size: int,
         scratch: Path | None = None,
     ) -> T:
-        """What the function returns or raises in a worker process; both have to be picklable, and the arguments.
+        """Call the function in a worker process; arguments, result and exceptions have to be picklable.
 
         A cancelled caller does not leave the process at work. `mailbox`: whose the work is. `size`: bytes it is about.
         `scratch`: a folder of the work, deleted by the process if this one is gone.
@@ -140,7 +140,7 @@ class ProcessPool:
                     break
                 except _Ended as exc:
                     log.warning("worker_process_ended", status=exc.status, work=function.__name__, size=size)
-                    # Somebody else may have ended it: the system, for lack of memory, or an operator.
+                    # The system, for lack of memory, or an operator may have ended it.
                     if is_last:
                         raise WorkerEnded(f"the process that did it ended ({exc.status}).") from None
         else:  # pragma: no cover  # the loop ends by one of the above
@@ -274,7 +274,7 @@ class _Worker:
                     self._process.wait(wait_seconds)
 
     def is_over(self) -> bool:
-        """Whether it has ended, and no call waits for it any more; its pipes are closed then."""
+        """Check whether it has ended, and no call waits for it any more; its pipes are closed then."""
         with self._lock:
             if self._process is None:
                 return True
@@ -318,7 +318,7 @@ class _Place:
 
 
 class _Lanes:
-    """Who may work: in the order they came, but first those of mailboxes that have the least at work."""
+    """Lanes for work: in the order of arrival, but first for mailboxes that have the least at work."""
 
     def __init__(self, count: int) -> None:
         self._count = count

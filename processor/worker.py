@@ -165,7 +165,7 @@ class Processor:
         self._room = asyncio.Event()
         self._pause_seconds = 0.0
         self._host_fault: HostFault | None = None
-        """What this machine lacked when a delivery was worked on; until it is back nothing more is taken."""
+        """A resource that this machine lacked for a delivery; until it is back nothing more is taken."""
         self._probing = DaemonThreads("host probe", limit=1)
 
     async def run(self, stop: asyncio.Event) -> None:

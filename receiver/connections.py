@@ -43,7 +43,7 @@ class Connection:
     close: Callable[[], None]
     """Ends it in good order."""
     changed: float
-    """When it was accepted, or its last request began or was answered, by the clock of the loop."""
+    """The time at which it was accepted, or its last request began or was answered, by the clock of the loop."""
     request: web.BaseRequest | None = field(default=None, repr=False)
     """The one that is being answered."""
     asked: bool = False

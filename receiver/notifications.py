@@ -31,7 +31,7 @@ class NotACollection(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
-    """What was in one body."""
+    """The content of one body."""
 
     genuine: Sequence[Notification]
     forged: int

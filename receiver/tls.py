@@ -14,7 +14,7 @@ from receiver.metrics import ReceiverMetrics
 
 _POLL_SECONDS: Final = 2.0
 _EARLY: Final = timedelta(days=30)
-"""How long before its end a certificate is warned of; one of a short life in the last third of it."""
+"""Time before the end of a certificate from which on warnings are logged; one of a short life in the last third of it."""
 _REPEATED_AFTER: Final = timedelta(days=1)
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()

@@ -31,7 +31,7 @@ class AttachmentKind(StrEnum):
 class Person:
     """A name and an address; Graph gives both in an `emailAddress`, the address at times not (graph.md §7).
 
-    `address` may be the name that Exchange's directory has for somebody of its own organisation; `smtp` is then what
+    `address` may be the name that Exchange's directory has for a member of its own organisation; `smtp` is then what
     Exchange keeps beside it, if it does.
     """
 
@@ -64,7 +64,7 @@ class Attachment:
 
 
 def by_directory_name(person: Person, *, keeps_smtp: bool = True) -> Person:
-    """Return somebody as Exchange names those of its own organisation: X.500, in its directory.
+    """Return a person as Exchange names members of its own organisation: X.500, in its directory.
 
     `keeps_smtp`: whether the SMTP address stands in the properties of what they send.
     """

@@ -124,7 +124,7 @@ class Findings:
             yield Elsewhere(Item(row[0], _time(row[1])), row[2], row[3])
 
     def copies(self) -> Iterator[SuppressedCopy]:
-        """What was struck as copies, in that order."""
+        """The ids that were struck as copies, in that order."""
         for row in self._rows("copies", "id, received, message_number, message_id, reason"):
             yield SuppressedCopy(Item(row[0], _time(row[1])), row[2], row[3], row[4])
 

@@ -197,7 +197,7 @@ class TdsServer:
         return _row(found) if found is not None else _done(procedure=kind != BATCH)
 
     def _read(self, kind: int, body: bytes) -> tuple[Asked, int | None]:
-        """What was asked, and the handle of what is to be prepared by that."""
+        """The request, and the handle of what is to be prepared by that."""
         (headers,) = struct.unpack("<I", body[:4])
         if kind == BATCH:
             return Asked("batch", body[headers:].decode("utf-16-le")), None
@@ -351,7 +351,7 @@ def _transaction_request(body: bytes) -> int:
 
 
 def _transaction(request: int) -> bytes:
-    """What changes when a transaction begins or ends: its number."""
+    """The number of the transaction, which changes when one begins or ends."""
     number, none = b"\x08" + bytes([1] * 8), b"\0"
     changes = {_BEGIN: b"\x08" + number + none, _COMMIT: b"\x09" + none + number, _ROLL_BACK: b"\x0a" + none + number}
     return (_token(0xE3, changes[request]) if request in changes else b"") + _done()

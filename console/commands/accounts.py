@@ -207,7 +207,7 @@ def retry_actions(invocation: Invocation, name: str, even_incomplete: bool) -> N
 
 
 async def _retried(invocation: Invocation, name: str, even_incomplete: bool) -> tuple[int, int]:
-    """How many are due again, and how many were left out because their messages are incomplete."""
+    """Return the number of actions that are due again, and of those left out because their messages are incomplete."""
     now = invocation.clock()
     with invocation.gateway() as engine:
         account_id = run_reading(engine, lambda connection: table.by_name(connection, name).account_id)

@@ -196,7 +196,7 @@ def _ask(invocation: Invocation, order: _Order) -> None:
 
 
 async def _known(invocation: Invocation, order: _Order) -> int:
-    """How many of the messages that the operator asks for are imported."""
+    """Count the messages of the order that are imported already."""
     async with _opened(invocation, order.name) as opened:
         account = opened.account
         mailbox = Mailbox.of(account.account_id, account.settings)

@@ -33,9 +33,8 @@ def prepare(engine: Engine) -> None:
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:  # noqa: ANN401  # whatever the driver gives
-        # Only here is the driver known to be installed.
-        from psycopg import DataError  # noqa: PLC0415
-        from psycopg.types.datetime import TimestampLoader  # noqa: PLC0415
+        from psycopg import DataError  # noqa: PLC0415  # only here is the driver known to be installed
+        from psycopg.types.datetime import TimestampLoader  # noqa: PLC0415  # as above
 
         class Loader(TimestampLoader):
             def load(self, data: Any) -> datetime:  # noqa: ANN401  # the driver's buffer

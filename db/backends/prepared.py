@@ -109,7 +109,7 @@ class _Cursor:
             else:
                 self._cursor.executemany(text, rows)
         except BaseException:
-            self._text = None  # nobody knows what state it is in
+            self._text = None  # its state is unknown
             raise
 
     def _open(self, text: str, parameters: int) -> str:

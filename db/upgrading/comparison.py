@@ -102,7 +102,7 @@ def differences(connection: Connection) -> list[Difference]:
 
 
 def _unseen(connection: Connection, table: Table, item: str, wanted: Phrase) -> Difference:
-    """What may be there: nobody can say without the right to see it."""
+    """An object that may be there: without the right to see it that is not known."""
     place = connection.dialect.identifier_preparer.quote_identifier(found.schema_of(connection) or "dbo")
     remedy = Phrase(
         "Look as the owner of the tables, or have this granted: GRANT VIEW DEFINITION ON SCHEMA::{place} TO …; see: "
@@ -319,7 +319,7 @@ class _Comparison:
                 )
 
     def _can_be_asked(self, columns: Names) -> bool:
-        """Whether the rows can be asked for these columns; those that are not usable are told of already."""
+        """Check whether the rows can be asked for these columns; those that are not usable are told of already."""
         return self._found.readable and all(self._is_usable(self._table.c[each]) for each in columns)
 
     def _key(self, key: PrimaryKeyConstraint | UniqueConstraint) -> Iterator[Difference]:

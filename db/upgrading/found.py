@@ -72,11 +72,11 @@ class FoundTable:
         return any(set(self._all(each)) == set(self._all(columns)) for each in self.unique)
 
     def is_primary_key(self, columns: Names) -> bool:
-        """Whether these are the columns of the primary key, in whatever order."""
+        """Check whether these are the columns of the primary key, in whatever order."""
         return set(self._all(self.primary_key)) == set(self._all(columns))
 
     def has_index(self, columns: Names) -> bool:
-        """Whether there is an index, or a key, of these columns in this order."""
+        """Check whether there is an index, or a key, of these columns in this order."""
         return self._all(columns) in map(self._all, (*self.indexes.values(), *self.unique))
 
     def allows_only(self, column: str, values: Names) -> bool:
@@ -105,7 +105,7 @@ def schema_of(connection: Connection) -> str | None:
 
 
 def sees_everything(connection: Connection) -> bool:
-    """Whether the login sees what is in the schema of the tables, also where it has no right to it.
+    """Check whether the login sees what is in the schema of the tables, also where it has no right to it.
 
     The catalog of SQL Server shows to a login what it has some right on, and definitions only with VIEW DEFINITION
     (https://learn.microsoft.com/sql/relational-databases/security/metadata-visibility-configuration).

@@ -116,7 +116,7 @@ def _read(path: Path, data: bytes, password: bytes | None) -> CertificateFile:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What one block, or a whole file of DER, holds."""
+    """The content of one block, or of a whole file of DER."""
 
     certificates: tuple[x509.Certificate, ...] = ()
     keys: tuple[PrivateKeyTypes, ...] = field(default=(), repr=False)

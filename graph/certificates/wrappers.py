@@ -43,7 +43,7 @@ def _as_ascii(data: bytes) -> bytes:
 
 
 def _inside(data: bytes) -> bytes | None:
-    """What JSON or base64 text holds; None: it is neither."""
+    """The content of JSON or base64 text; None: it is neither."""
     if data[:1] in {b"{", b'"'}:
         try:
             document = json.loads(data)

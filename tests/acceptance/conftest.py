@@ -120,7 +120,7 @@ class Site:
             assert added.returncode == 0, added.stderr
 
     def rows(self, query: Executable) -> list[tuple[Any, ...]]:
-        """What is in the tables, wherever they are: never a text, which would not know their schema."""
+        """Rows of the tables, in whatever schema: never a text, which would not know their schema."""
         engine = self.gateway.engine()
         found = run_reading(engine, lambda connection: connection.execute(query).all())
         engine.dispose()

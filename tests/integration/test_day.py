@@ -79,7 +79,7 @@ class Day:
             yield
 
     async def pass_step(self) -> None:
-        """What can be done now is done, or is given up until later."""
+        """Let the time of a step pass, and its work be done or put off."""
         self.world.clock.advance(minutes=STEP.total_seconds() / 60)
         with suppress(TimeoutError):  # Graph tries again for as long as the receiver has no queue
             async with asyncio.timeout(0.5):

@@ -70,7 +70,7 @@ async def contents(world: World) -> list[list[tuple[str, bytes | None]]]:
 
 
 async def rows(world: World) -> int:
-    """What is still remembered of scans."""
+    """Rows of scans that are left."""
     return await world.database.read(lambda c: c.scalar(select(func.count()).select_from(scan))) or 0
 
 
@@ -98,7 +98,7 @@ async def test_a_message_whose_file_is_put_in_its_place_is_imported_once(
 
 @pytest.mark.parametrize("removed", [True, False])
 async def test_a_scanned_message_with_another_id_is_the_one(world: World, removed: bool) -> None:
-    """Whether the one with placeholders is still there or not."""
+    """It does not matter if the one with placeholders is still there."""
     mailbox, account, first = await unscanned(world, after_import="none")
     async with world.processing():
         await until(lambda: waits(world))
@@ -196,7 +196,7 @@ async def test_nothing_is_remembered_for_more_than_a_day(world: World) -> None:
 
 
 async def test_more_files_than_placeholders_and_fewer(world: World) -> None:
-    """What is stored is kept; what has nothing in its place says so, and keeps the action from being done."""
+    """Stored attachments are kept; one that has nothing in its place says so, and keeps the action from being done."""
     mailbox, account, first = await imported_without(world, replace(LETTER, attachments=(FILE, OTHER, LOGO)))
     assert first.message.unreleased is not None
     first.message.unreleased = replace(first.message.unreleased, attachments=(LOGO, FILE))
@@ -231,7 +231,7 @@ async def test_the_original_is_that_of_the_scanned_message(world: World, command
 
 
 async def test_a_sweep_leaves_what_waits_to_its_delivery(world: World) -> None:
-    """So nobody takes its notification for missed."""
+    """Its notification is not counted as missed."""
     mailbox, account, first = await unscanned(world)
     async with world.processing():
         await until(lambda: waits(world))

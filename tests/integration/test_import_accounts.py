@@ -229,8 +229,6 @@ async def _scheduled(world: World, count: int) -> bool:
 
 async def test_an_account_whose_row_cannot_be_read_waits_alone(world: World) -> None:
     """Its mail waits with the reason until the row is corrected; the other account's is imported."""
-    if world.database.engine.dialect.name != "sqlite":
-        pytest.skip("only SQLite takes it")
     (fine, good), (spoilt, bad) = await world.account_of("Ouverte"), await world.account_of("Abimee")
     delivered = [*await world.deliver(fine, 3), *await world.deliver(spoilt, 3)]
     await _set_import_since(world, bad, "2026-11-29 25:00")

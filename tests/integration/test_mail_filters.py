@@ -177,7 +177,7 @@ async def test_a_colleague_is_found_by_the_smtp_address(world: World, keeps_smtp
 
     await process(world, account, [wanted, unwanted, nameless])
 
-    # Of the last nobody knows who sent it if no property says so: it is imported rather than lost.
+    # The sender of the last is not known without the property: it is imported rather than lost.
     assert await left_out(world) == [(unwanted.message_id, "SenderNotAllowed")]
     rows = {row.graph_id: row for row in await world.imported()}
     assert set(rows) == {wanted.message_id, nameless.message_id}

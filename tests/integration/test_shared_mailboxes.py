@@ -48,7 +48,7 @@ asyncio.run(live())
 
 
 async def most_deliveries(world: World) -> int:
-    """How often the message was delivered, counted, that was delivered most often."""
+    """The highest delivery count of all messages."""
     return await world.database.read(lambda c: c.scalar(select(func.max(queue_message.c.nDeliveryCount)))) or 0
 
 

@@ -399,19 +399,18 @@ class World:
 
     async def pass_time_until(self, condition: Callable[[], Awaitable[object]] | Callable[[], object]) -> None:
         """As `until`, for a processor at work; the clock goes on whenever all that is left waits for its time."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
+
+        async def met() -> object:
             found = condition()
             if isinstance(found, Awaitable):
                 found = await found
-            if found:
-                return
-            if time.monotonic() > deadline:
-                raise AssertionError(f"did not come true within {PATIENCE_SECONDS:g} s")
-            status = await self.queue.status()
-            if not status.active and not status.locked:
-                self.clock.advance(seconds=10)
-            await asyncio.sleep(0.01)
+            if not found:
+                status = await self.queue.status()
+                if not status.active and not status.locked:
+                    self.clock.advance(seconds=10)
+            return found
+
+        await until(met)
 
     async def import_over_time(self, **options: Any) -> None:  # noqa: ANN401  # passed through
         """As `import_all`, without waiting for what comes again later."""

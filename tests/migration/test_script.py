@@ -42,7 +42,7 @@ def batches(script: str) -> list[str]:
 
 
 def texts_within(batch: str) -> list[str]:
-    """What the batch executes as a text, which is compiled then."""
+    """The statements that the batch executes as a text, which is compiled then."""
     return [each.replace("''", "'") for each in re.findall(r"(?s)EXEC \(N'((?:[^']|'')*)'\);", batch)]
 
 

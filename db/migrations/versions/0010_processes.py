@@ -1,4 +1,4 @@
-"""A row for each process, with its heartbeat: who is alive, and how the calls of a mailbox are shared."""
+"""A row for each process, with its heartbeat: the processes alive share the calls of a mailbox."""
 
 from sqlalchemy import Column, PrimaryKeyConstraint, Unicode
 

@@ -40,8 +40,14 @@ async def test_a_task_that_fails_is_started_again_after_growing_pauses() -> None
 
 
 async def test_cancelling_ends_it() -> None:
-    running = asyncio.create_task(background.restarted(asyncio.Event().wait, name="waiting"))  # type: ignore[arg-type]  # what it returns is ignored
-    await asyncio.sleep(0)
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    running = asyncio.create_task(background.restarted(work, name="waiting"))
+    await begun.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
@@ -51,5 +57,4 @@ async def test_the_failure_of_a_task_that_nothing_awaits_is_logged() -> None:
     with structlog.testing.capture_logs() as logged:
         task = background.start(Flaky(1)(), name="once")
         await asyncio.wait([task])
-        await asyncio.sleep(0)
     assert [(each["event"], each["task"]) for each in logged] == [("background_task_failed", "once")]

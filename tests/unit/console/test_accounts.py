@@ -474,8 +474,6 @@ def test_a_bound_that_contradicts_one_of_before_is_wrong_usage(add: Run, run: Ru
 
 def test_a_row_that_cannot_be_read_ends_no_command_in_a_traceback(run: Run, add: Run, engine: Engine) -> None:
     """The account says what is wrong with it, the others are as ever, and the command that it names repairs it."""
-    if engine.dialect.name != "sqlite":
-        pytest.skip("only SQLite takes it")
     add()
     add(name="spoilt", user_id="dddddddd-cccc-dddd-eeee-ffffffffffff")
     row = account_settings.c

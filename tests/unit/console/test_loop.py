@@ -39,7 +39,7 @@ def test_a_name_is_looked_up_while_other_calls_hang(release: threading.Event) ->
 
 
 def test_calls_go_on_while_look_ups_hang(release: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name server that is silent delays who asks it, nobody else."""
+    """A name server that is silent delays its own look-ups only."""
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: release.wait())
 
     async def call() -> int:

@@ -246,6 +246,9 @@ def test_changed_settings_are_due_at_once(connection: Connection) -> None:
 
 # Rows that another program spoilt: SQLite takes anything in any column, and PostgreSQL has times that Python has not.
 
+_ON_SQLITE: Final = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+"""Its columns take values of any type."""
+
 _SPOILT: Final = [
     ("dtImportSince", "'2026-11-29 25:00'"),
     ("dtImportSince", "7"),
@@ -263,17 +266,13 @@ def _spoil(connection: Connection, number: int, column: str, value: str) -> None
     connection.execute(spoilt.values({column: literal_column(value)}))
 
 
-@pytest.mark.parametrize(("column", "value"), _SPOILT)
-def test_a_row_that_cannot_be_read_hurts_no_other(
-    connection: Connection, database_kind: str, column: str, value: str
-) -> None:
+@pytest.mark.parametrize(
+    ("database_kind", "column", "value"),
+    [*(("sqlite", *each) for each in _SPOILT), ("postgresql", "dtImportSince", "'infinity'")],
+    indirect=["database_kind"],
+)
+def test_a_row_that_cannot_be_read_hurts_no_other(connection: Connection, column: str, value: str) -> None:
     """It is there, neither disabled nor removed, and says what is wrong with it."""
-    if database_kind != "sqlite":
-        if (column, value) != _SPOILT[0]:
-            pytest.skip("only SQLite takes it")
-        if database_kind != "postgresql":
-            pytest.skip("it takes no such time")
-        value = "'infinity'"
     good = accounts.add(connection, settings("good"), now=NOW)
     bad = accounts.add(connection, settings("bad", tenant_id="other"), now=NOW)
     _spoil(connection, bad, column, value)
@@ -292,10 +291,9 @@ def test_a_row_that_cannot_be_read_hurts_no_other(
     assert accounts.usable(connection, "good") == found[good]
 
 
-def test_text_that_is_no_text_hurts_no_other(connection: Connection, database_kind: str) -> None:
+@_ON_SQLITE
+def test_text_that_is_no_text_hurts_no_other(connection: Connection) -> None:
     """Bytes that are no UTF-8 are read with marks in their place."""
-    if database_kind != "sqlite":
-        pytest.skip("only SQLite takes it")
     good = accounts.add(connection, settings("good"), now=NOW)
     bad = accounts.add(connection, settings("bad", user_id="x"), now=NOW)
     _spoil(connection, bad, "sUserID", "CAST(x'ff41' AS TEXT)")
@@ -304,10 +302,9 @@ def test_text_that_is_no_text_hurts_no_other(connection: Connection, database_ki
     assert found[bad].settings.user_id == "\ufffdA"
 
 
-def test_a_change_repairs_what_it_gives_and_leaves_the_rest(connection: Connection, database_kind: str) -> None:
-    """What cannot be read is overwritten only by what was meant."""
-    if database_kind != "sqlite":
-        pytest.skip("only SQLite takes it")
+@_ON_SQLITE
+def test_a_change_repairs_what_it_gives_and_leaves_the_rest(connection: Connection) -> None:
+    """A column that cannot be read is overwritten only by a value that was given."""
     number = accounts.add(connection, settings("bad", import_since=NOW), now=NOW)
     _spoil(connection, number, "dtImportSince", "'2026-11-29 25:00'")
 
@@ -319,10 +316,9 @@ def test_a_change_repairs_what_it_gives_and_leaves_the_rest(connection: Connecti
     assert accounts.usable(connection, "bad").settings.import_since == accounts.EVERYTHING
 
 
-def test_a_condition_that_cannot_be_read_hurts_no_other(connection: Connection, database_kind: str) -> None:
+@_ON_SQLITE
+def test_a_condition_that_cannot_be_read_hurts_no_other(connection: Connection) -> None:
     """Its times are long ago, so that the account is tried at once."""
-    if database_kind != "sqlite":
-        pytest.skip("only SQLite takes it")
     accounts.set_condition(connection, Condition(1, "processor", "AccessDenied", "why", NOW, LATER))
     accounts.set_condition(connection, Condition(2, "processor", "X", "y", NOW, LATER))
     connection.execute(

@@ -285,7 +285,7 @@ async def test_disk_that_gets_full_in_a_shared_commit_is_named(database_file: Pa
 
 
 def test_tests_refuse_two_open_results(database_engine: Engine, met_unread_rows: list[str]) -> None:
-    """What only SQL Server refuses is refused in tests of every database."""
+    """A statement that only SQL Server refuses is refused in tests of every database."""
     several = select(literal(1)).union_all(select(literal(2)))
     with database_engine.connect() as connection:
         first = connection.execute(several)

@@ -1,4 +1,4 @@
-"""How far times in the future are believed."""
+"""Bounds of the belief in times of the future."""
 
 from datetime import timedelta
 

@@ -37,7 +37,7 @@ async def main(seed, *gateway):
 
     async def save(name):
         async with at_once:
-            while True:  # as a processor does: SQLite gives its lock to anybody who waits, in no order
+            while True:  # as a processor does: SQLite gives its lock to waiting processes in no order
                 try:
                     return name if await store.save(record(name)) is Saved.NEW else None
                 except DatabaseUnavailable:

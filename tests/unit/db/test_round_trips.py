@@ -1,4 +1,4 @@
-"""What statements cost on SQL Server: round trips, and texts that its cache of plans has to keep apart.
+"""Cost of statements on SQL Server: round trips, and texts that its cache of plans has to keep apart.
 
 Microsoft's driver talks to a server that counts. What the statements do is tested on databases.
 """

@@ -244,7 +244,7 @@ def test_a_wrapped_file_that_is_encrypted_is_named_so(
 def test_a_certificate_without_key_is_read_however_it_is_wrapped(
     form: str, tmp_path: Path, self_signed: Certificate
 ) -> None:
-    """What Key Vault and the portal give to upload, and what authorities send."""
+    """Forms that Key Vault and the portal give to upload, and that authorities send."""
     der = public(self_signed).public_bytes(Encoding.DER)
     bag = pkcs7.serialize_certificates([public(self_signed)], Encoding.DER)
     data = {
@@ -288,7 +288,7 @@ def test_a_certificate_without_key_is_read_however_it_is_wrapped(
     ],
 )
 def test_what_a_file_is_instead_is_said(name: str, data: bytes, said: str, tmp_path: Path) -> None:
-    """So that nobody has to guess; and nothing that a file holds makes the store fail."""
+    """The form is named instead of guessed; and no content of a file makes the store fail."""
     (tmp_path / name).write_bytes(data)
     [entry] = FolderStore(tmp_path).list()
     assert entry.problem is not None

@@ -665,7 +665,7 @@ async def test_a_short_lived_token_is_renewed_at_half_its_life(odd: Odd, world: 
 
 
 async def test_a_failure_that_accounts_share_is_told_to_each_as_its_own(odd: Odd, world: World) -> None:
-    """One sign-in serves them all; nobody is sent to look at another account."""
+    """One sign-in serves them all; the text of none names another account."""
     odd.token = lambda _: web.json_response({"error": "invalid_client", "error_codes": [700027]}, status=401)
     tokens = world.tokens(authority_url=odd.url)
     other = replace(world.mailbox, account_id=2, account_name="other", user_id="other-user")

@@ -47,7 +47,7 @@ def test_addresses_that_mail_can_be_sent_to(address: str | None, expected: bool)
 
 
 def test_each_of_from_and_sender_has_a_property_of_its_own() -> None:
-    """A secretary sends for somebody; without leading zeros and in any letter case, as Exchange answers."""
+    """A secretary sends for a manager; without leading zeros and in any letter case, as Exchange answers."""
     message = {
         "from": _person("Boss"),
         "sender": _person("Secretary"),

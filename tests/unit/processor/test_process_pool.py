@@ -30,7 +30,7 @@ def _is_running(process_id: int) -> bool:
         os.kill(process_id, 0)
     except ProcessLookupError:
         return False
-    # A zombie of a parent that is gone is nobody's work any more.
+    # A zombie of a parent that is gone does no work any more.
     status = Path(f"/proc/{process_id}/stat")
     return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
 
@@ -74,7 +74,7 @@ async def test_work_that_takes_too_much_is_given_up(work: Callable[[], object], 
 
 
 async def test_work_that_waits_for_ever_is_given_up() -> None:
-    """Where no computing time passes, and on systems that do not limit it."""
+    """It counts where no computing time passes, and on systems that do not limit it."""
     async with ProcessPool(limits=WorkLimits(seconds=0.1, waiting_seconds=0.1)) as pool:
         with pytest.raises(LimitExceeded):
             await pool.run(worker_tasks.sleeping, mailbox="a", size=0)
@@ -194,7 +194,7 @@ async def test_processes_end_with_their_parent_however_that_ended(tmp_path: Path
 
 
 async def test_a_process_serves_on_however_large_its_parent_is(pool: ProcessPool) -> None:
-    """What the parent uses is not taken for the process's own."""
+    """Memory of the parent does not count as the process's own."""
     ballast = bytearray(300 * MEBIBYTE)
     ballast[::4096] = b"x" * (len(ballast) // 4096)
     processes = {await pool.run(worker_tasks.process_id, mailbox="a", size=0) for _ in range(3)}

@@ -41,7 +41,7 @@ def shares(room: Room, settable_clock: SettableClock) -> Shares:
 
 
 def begun(shares: Shares, most: int, key: SlotKey = BUSY) -> int:
-    """How many of so many deliveries are worked on."""
+    """Count the deliveries that are worked on."""
     return [shares.begin(key) for _ in range(most)].count(None)
 
 

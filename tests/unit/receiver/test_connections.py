@@ -50,7 +50,7 @@ class TestSilence:
             assert (await asked.answer()).status == 200
 
     async def test_a_connection_of_a_genuine_sender_is_kept(self, endpoints: Endpoints) -> None:
-        """Graph comes again; whoever proved nothing has a few seconds."""
+        """Graph comes again; a client that proved nothing has a few seconds."""
         endpoint = await endpoints.start(connections=ConnectionLimits(keep_alive_seconds=0.1))
         body = collection(item(endpoint.state()))
         async with endpoint.connection() as genuine, endpoint.connection() as stranger:
@@ -123,7 +123,7 @@ async def _works(connection: Connection) -> bool:
 
 class TestNumber:
     async def test_the_longest_idle_connection_gives_way_to_a_new_one(self, endpoints: Endpoints) -> None:
-        """Whoever holds connections without use holds nobody off; it is counted, and told once a minute."""
+        """A client that holds connections without use keeps no other out; it is counted, and logged once a minute."""
         endpoint = await endpoints.start(connections=ConnectionLimits(connections=2, per_address=0))
         async with endpoint.connection() as one, endpoint.connection() as two:
             assert [await _works(one), await _works(two), await _works(one)] == [True, True, True]

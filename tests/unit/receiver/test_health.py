@@ -107,7 +107,7 @@ async def test_no_other_method_validates(endpoint: Endpoint, method: str) -> Non
 
 
 async def test_it_is_not_ready_while_another_role_of_the_process_can_do_nothing(endpoint: Endpoint) -> None:
-    """What comes all the same is taken."""
+    """A delivery that comes all the same is taken."""
     endpoint.receiver._is_useless = lambda: True
     answer = await endpoint.request("GET", "/health/ready")
     assert (answer.status, json.loads(answer.body)) == (503, {"status": "unavailable"})

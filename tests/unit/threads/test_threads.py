@@ -42,7 +42,7 @@ async def test_results_and_errors_come_back() -> None:
 
 
 async def test_a_caller_leaves_a_call_that_hangs_and_waiting_calls_are_dropped(release: threading.Event) -> None:
-    """Those who give up behind it, and come again, do not pile up."""
+    """Callers that give up behind it, and come again, do not pile up."""
     threads = DaemonThreads("hanging", limit=1)
     async with asyncio.timeout(5):
         for _ in range(5):
