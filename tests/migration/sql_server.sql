@@ -2113,7 +2113,7 @@ BEGIN
 END;
 GO
 
--- 0010: A row for each process, with its heartbeat: who is alive, and how the calls of a mailbox are shared.
+-- 0010: A row for each process, with its heartbeat: the processes alive share the calls of a mailbox.
 IF @@TRANCOUNT > 0
 BEGIN
     IF OBJECT_ID(N'[dbo].[tblProcess]', N'U') IS NULL
