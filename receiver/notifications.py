@@ -48,7 +48,7 @@ async def sort_out(
 
     `account_of` gives the account that a `clientState` proves, None when it proves nothing. The item's own claims about
     tenant, resource and mailbox are not used: only the proof says whose it is. When the first 100 items are all forged
-    the others are not looked at: Graph sends no such body, and its sender is to cost no more time.
+    the others are not looked at: its sender is to cost no more time. Genuine ones behind them come by a sweep.
 
     Raises:
         NotACollection: the body is something else.

@@ -142,7 +142,15 @@ class Listener:
         assert self._http is not None  # noqa: S101  # made before the socket listens
         assert arrival.connection is not None  # noqa: S101  # admitted, or nothing is read from it
         handler = _Handler(self._http, arrival.connection, self._limits.proven_keep_alive_seconds, self._leave)
-        arrival.connection.close = handler.force_close
+
+        def close() -> None:
+            # A client that reads nothing, or does not take part in the end of TLS, would keep it for as long as it likes.
+            if transport.is_closing() or transport.get_write_buffer_size():
+                transport.abort()
+            else:
+                handler.force_close()
+
+        arrival.connection.close = close
         transport.set_protocol(handler)
         handler.connection_made(transport)
         handler.data_received(data)

@@ -14,7 +14,7 @@ from receiver.metrics import ReceiverMetrics
 
 _POLL_SECONDS: Final = 2.0
 _EARLY: Final = timedelta(days=30)
-"""Time before the end of a certificate from which on warnings are logged; one of a short life in the last third of it."""
+"""Time before the end of a certificate in which warnings are logged; of a short life, its last third."""
 _REPEATED_AFTER: Final = timedelta(days=1)
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -149,7 +149,7 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
 
 def _no_password() -> str:
     # OpenSSL would ask at the terminal, and the process would wait there.
-    raise ssl.SSLError("the private key is encrypted; receiver_tls_key takes an unencrypted one")
+    raise ssl.SSLError(1, "the private key is encrypted; receiver_tls_key takes an unencrypted one")
 
 
 def _first_certificate(data: bytes) -> x509.Certificate:
@@ -157,7 +157,7 @@ def _first_certificate(data: bytes) -> x509.Certificate:
         return x509.load_pem_x509_certificates(data)[0]
     except ValueError as exc:
         # OpenSSL would serve it, clients that check what they get would not take it.
-        raise ssl.SSLError("the certificate is not formed as RFC 5280 says") from exc
+        raise ssl.SSLError(1, "the certificate is not formed as RFC 5280 says") from exc
 
 
 def _stamp_of(path: Path) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """Connections: how many, how long they may be silent, how they are encrypted."""
 
 import asyncio
+import socket
 import ssl
 import time
 import warnings
@@ -69,6 +70,19 @@ class TestSilence:
             assert (await connection.answer()).status == 200
             connection.writer.write(said)
             assert await connection.closed() == b""
+
+    async def test_a_client_that_reads_no_answer_is_closed_all_the_same(self, endpoints: Endpoints) -> None:
+        """What it does not read is not kept for it: its connection would stand outside of every bound."""
+        endpoint = await endpoints.start(connections=ConnectionLimits(keep_alive_seconds=0.2))
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", endpoint.port))
+        _, writer = await asyncio.open_connection(sock=client, limit=1024)
+        handshake = f"POST /notifications?validationToken={'x' * 4000} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+        writer.write(handshake.encode() * 3000)
+        await until(writer.transport.is_closing, "the receiver ended the connection, answers unread")
+        assert (await endpoint.deliver(item(endpoint.state()))).status == 202
 
     @pytest.mark.parametrize("said", [b"", b"POST /notif"])
     async def test_silent_connections_end_with_the_receiver(self, endpoints: Endpoints, said: bytes) -> None:
