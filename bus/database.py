@@ -75,7 +75,9 @@ class DatabaseQueue:
         self._settlements: GroupCommit[Settlement, bool] = GroupCommit(
             self._write_settlements, most_items=_MOST_IN_ONE_GROUP
         )
-        self._puts: GroupCommit[Message, Exception | int] = GroupCommit(self._write_puts, most_items=_MOST_IN_ONE_GROUP)
+        self._puts: GroupCommit[Message, Exception | bool] = GroupCommit(
+            self._write_puts, most_items=_MOST_IN_ONE_GROUP
+        )
         self._waiters: set[asyncio.Event] = set()
         self._flowing = False
         self._handing_back: set[asyncio.Task[None]] = set()
@@ -98,7 +100,7 @@ class DatabaseQueue:
         for outcome in await _available(self._puts.submit(messages)):
             if isinstance(outcome, Exception):
                 raise outcome
-            ignored = min(outcome, len(messages))
+            ignored += outcome
         self._wake()
         now = self._clock()
         if is_over(self._next_housekeeping, now, longest=_HOUSEKEEPING_EVERY) and self._housekeeping is None:
@@ -106,8 +108,8 @@ class DatabaseQueue:
             self._housekeeping = background.start(self._keep_house(), name="queue_housekeeping")
         return ignored
 
-    async def _write_puts(self, messages: list[Message]) -> list[Exception | int]:
-        """Put the messages of several callers; for each the number of all that were ignored, or why it cannot be put.
+    async def _write_puts(self, messages: list[Message]) -> list[Exception | bool]:
+        """Put the messages of several callers; for each, true if it was ignored, or the reason why it cannot be put.
 
         One that cannot be put keeps none of the others from it.
         """
@@ -120,10 +122,13 @@ class DatabaseQueue:
         except Exception as exc:  # noqa: BLE001  # it reaches the caller that put that message
             if len(messages) == 1:
                 return [exc]
-            outcomes = [outcome for message in messages for outcome in await self._write_puts([message])]
-            ignored = sum(each for each in outcomes if isinstance(each, int))
-            return [each if isinstance(each, Exception) else ignored for each in outcomes]
-        return [ignored] * len(messages)
+            return [outcome for message in messages for outcome in await self._write_puts([message])]
+        met: set[str] = set(ignored)
+        outcomes: list[Exception | bool] = []
+        for message in messages:
+            outcomes.append(message.message_id in met)
+            met.add(message.message_id)
+        return outcomes
 
     async def check(self) -> None:
         """See `NotificationSender.check`. Takes the write lock, which a read-only or full database does not give."""

@@ -38,7 +38,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from bus.queue import LONGEST_DELAY, TOO_MANY_DELIVERIES, Delivery, Message, MessageId, QueuedMessage, Selection
 from db.columns import code_by_code
-from db.keys import enough, rounded
+from db.keys import enough, in_queries, rounded
 from db.leases import LONGEST_LEASE, age, beyond
 from db.locking import locking, locking_gaps, skipping_locked
 from db.tables import queue_message
@@ -84,8 +84,8 @@ class Settlement:
     description: str | None = None
 
 
-def put(connection: Connection, messages: Sequence[Message], now: datetime, horizon: datetime | None) -> int:
-    """Write the messages; with a `horizon`, first free those ids that were put before it. How many were ignored."""
+def put(connection: Connection, messages: Sequence[Message], now: datetime, horizon: datetime | None) -> set[str]:
+    """Write the messages; with a `horizon`, first free those ids that were put before it. The ids that were ignored."""
     if horizon is not None:
         ids = [message.message_id for message in messages]
         for start in range(0, len(ids), HOUSEKEEPING_ROWS):
@@ -98,19 +98,28 @@ def put(connection: Connection, messages: Sequence[Message], now: datetime, hori
                 )
                 .values(nRetired=_row.nSequence)
             )
-    if connection.dialect.name == "sqlite" and not any(message.not_before for message in messages):
-        rows = json.dumps([(message.message_id, message.account_id, message.body) for message in messages])
-        return len(messages) - _written(connection, _PUT_AT_ONCE, {"rows": rows, "enqueued": now, "visible": now})
     each_once = {message.message_id: message for message in reversed(messages)}
     new = list(reversed(each_once.values()))
-    if connection.dialect.name == "mssql":
+    if connection.dialect.name == "sqlite" and not any(message.not_before for message in new):
+        rows = json.dumps([(message.message_id, message.account_id, message.body) for message in new])
+        written = _written(connection, _PUT_AT_ONCE, {"rows": rows, "enqueued": now, "visible": now})
+    elif connection.dialect.name == "mssql":
         written = 0
         for start in range(0, len(new), _MOST_PUT_IN_ONE_STATEMENT):
             written += _written(connection, put_unknown(new[start : start + _MOST_PUT_IN_ONE_STATEMENT], now))
     else:
         statement = _PUT_IGNORING[connection.dialect.name]
         written = _written(connection, statement, [_put_row(message, now) for message in new])
-    return len(messages) - written
+    return set() if written == len(new) else _ignored(connection, list(each_once), now)
+
+
+def _ignored(connection: Connection, ids: list[MessageId], now: datetime) -> set[str]:
+    """Those of the ids that this transaction did not write: their rows bear another time."""
+    written: set[str] = set()
+    for chunk in in_queries(ids):
+        mine = and_(_row.sMessageID.in_(rounded(list(chunk))), _row.nRetired == 0, _row.dtEnqueued == now)
+        written.update(connection.scalars(select(_row.sMessageID).where(mine)).all())
+    return {str(each) for each in ids} - written
 
 
 def _written(connection: Connection, statement: Insert, parameters: Any = None) -> int:  # noqa: ANN401  # as `execute` takes them

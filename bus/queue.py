@@ -149,8 +149,8 @@ class NotificationSender(Protocol):
     async def put(self, messages: Sequence[Message]) -> int:
         """Put messages durably: once this returns, a crash of any process loses none. Duplicates are ignored.
 
-        Safe to repeat within the duplicate window. Returns how many were ignored, 0 for none: those of puts that
-        shared its transaction may be among them. 0 also where the queue does not report them, as Service Bus does not.
+        Safe to repeat within the duplicate window. Returns how many were ignored; 0 also where the queue does not
+        report them, as Service Bus does not.
 
         Raises:
             QueueUnavailable: not all was put, or nobody knows.

@@ -475,6 +475,15 @@ async def test_a_put_reports_what_it_ignored(real_time: DatabaseBackend) -> None
     assert await queue.put([Message(MessageId(each), "body", 1, not_before=later) for each in "cd"]) == 1
 
 
+async def test_puts_that_share_a_transaction_report_each_its_own(real_time: DatabaseBackend) -> None:
+    """A caller with new messages is not told of another caller's duplicates, which a sweep would report as missed."""
+    queue = await real_time.open()
+    await queue.put([message("known")])
+    puts = [queue.put([message(f"new{number}")]) for number in range(20)]
+    puts += [queue.put([message("known"), message(f"more{number}")]) for number in range(20)]
+    assert await asyncio.gather(*puts) == [0] * 20 + [1] * 20
+
+
 async def test_an_id_is_free_at_once_if_it_is_not_remembered(real_time: DatabaseBackend) -> None:
     """A message that was completed without a record of it is queued when it is put again."""
     queue = await real_time.open()

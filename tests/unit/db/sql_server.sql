@@ -144,7 +144,7 @@ WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dt
 GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblSubscriptionSchedule] 
-WHERE ([tblSubscriptionSchedule].[dtDue] <= :dtDue_1 OR ([tblSubscriptionSchedule].[dtDue] > :dtDue_2 OR [tblSubscriptionSchedule].[nFailures] > :nFailures_1 AND [tblSubscriptionSchedule].[dtDue] > :dtDue_3) AND [tblSubscriptionSchedule].[dtDue] < :dtDue_4) AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1 OR [tblSubscriptionSchedule].[dtLeaseUntil] > :dtLeaseUntil_2)
+WHERE ([tblSubscriptionSchedule].[dtDue] <= :dtDue_1 OR [tblSubscriptionSchedule].[dtDue] > :dtDue_2 AND [tblSubscriptionSchedule].[dtDue] < :dtDue_3) AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1 OR [tblSubscriptionSchedule].[dtLeaseUntil] > :dtLeaseUntil_2)
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailAccountChange].[sSettings] 
 FROM [tblEmailAccountChange] 
@@ -288,7 +288,7 @@ FROM [tblQueueAudit] ORDER BY [tblQueueAudit].[nAuditID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblSubscriptionSchedule].[nAccountID], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID] 
 FROM [tblSubscriptionSchedule] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblSubscriptionSchedule].[nAccountID] 
-WHERE ([tblSubscriptionSchedule].[dtDue] <= :dtDue_1 OR ([tblSubscriptionSchedule].[dtDue] > :dtDue_2 OR [tblSubscriptionSchedule].[nFailures] > :nFailures_1 AND [tblSubscriptionSchedule].[dtDue] > :dtDue_3) AND [tblSubscriptionSchedule].[dtDue] < :dtDue_4) AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1 OR [tblSubscriptionSchedule].[dtLeaseUntil] > :dtLeaseUntil_2) AND ([tblEmailAccountSettings].[sTenantID] IS NULL OR NOT ([tblEmailAccountSettings].[sTenantID] = :sTenantID_1 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1)) ORDER BY [tblSubscriptionSchedule].[dtDue]
+WHERE ([tblSubscriptionSchedule].[dtDue] <= :dtDue_1 OR [tblSubscriptionSchedule].[dtDue] > :dtDue_2 AND [tblSubscriptionSchedule].[dtDue] < :dtDue_3) AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1 OR [tblSubscriptionSchedule].[dtLeaseUntil] > :dtLeaseUntil_2) AND ([tblEmailAccountSettings].[sTenantID] IS NULL OR NOT ([tblEmailAccountSettings].[sTenantID] = :sTenantID_1 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1)) ORDER BY [tblSubscriptionSchedule].[dtDue]
 GO
 SELECT [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole], [tblAccountCondition].[sReason], [tblAccountCondition].[sDetail], [tblAccountCondition].[dtSince], [tblAccountCondition].[dtNextAttempt] 
 FROM [tblAccountCondition] 
@@ -494,7 +494,7 @@ FROM [tblFolderSync]
 GO
 SELECT [tblFolderSync].[nAccountID], [tblFolderSync].[nFailures], [tblFolderSync].[nRequests] 
 FROM [tblFolderSync] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
-WHERE [tblFolderSync].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND ([tblFolderSync].[dtDue] <= :dtDue_1 OR ([tblFolderSync].[dtDue] > :dtDue_2 OR [tblFolderSync].[nFailures] > :nFailures_1 AND [tblFolderSync].[dtDue] > :dtDue_3) AND [tblFolderSync].[dtDue] < :dtDue_4) AND ([tblFolderSync].[dtLeaseUntil] IS NULL OR [tblFolderSync].[dtLeaseUntil] <= :dtLeaseUntil_1 OR [tblFolderSync].[dtLeaseUntil] > :dtLeaseUntil_2)
+WHERE [tblFolderSync].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND ([tblFolderSync].[dtDue] <= :dtDue_1 OR [tblFolderSync].[dtDue] > :dtDue_2 AND [tblFolderSync].[dtDue] < :dtDue_3) AND ([tblFolderSync].[dtLeaseUntil] IS NULL OR [tblFolderSync].[dtLeaseUntil] <= :dtLeaseUntil_1 OR [tblFolderSync].[dtLeaseUntil] > :dtLeaseUntil_2)
 GO
 SELECT [tblGraphSubscription].[sSubscriptionID] 
 FROM [tblGraphSubscription]
@@ -548,7 +548,7 @@ FROM [tblProcess] ORDER BY [tblProcess].[sProcess]
 GO
 SELECT [tblSubscriptionSchedule].[nAccountID], [tblSubscriptionSchedule].[nFailures], [tblSubscriptionSchedule].[nRequests] 
 FROM [tblSubscriptionSchedule] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
-WHERE [tblSubscriptionSchedule].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND ([tblSubscriptionSchedule].[dtDue] <= :dtDue_1 OR ([tblSubscriptionSchedule].[dtDue] > :dtDue_2 OR [tblSubscriptionSchedule].[nFailures] > :nFailures_1 AND [tblSubscriptionSchedule].[dtDue] > :dtDue_3) AND [tblSubscriptionSchedule].[dtDue] < :dtDue_4) AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1 OR [tblSubscriptionSchedule].[dtLeaseUntil] > :dtLeaseUntil_2)
+WHERE [tblSubscriptionSchedule].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND ([tblSubscriptionSchedule].[dtDue] <= :dtDue_1 OR [tblSubscriptionSchedule].[dtDue] > :dtDue_2 AND [tblSubscriptionSchedule].[dtDue] < :dtDue_3) AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1 OR [tblSubscriptionSchedule].[dtLeaseUntil] > :dtLeaseUntil_2)
 GO
 SELECT count(*) AS count_1 
 FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence] AS [nSequence] 
