@@ -8,7 +8,7 @@ from console.settings import Settings
 from console.signin import certificate_store, naming, token_source
 from graph.certificates import CertificateStore
 from graph.client import GraphClient, open_session
-from graph.slots import CallSlots
+from graph.slots import CallSlots, LocalSlots
 from graph.token import TokenSource
 
 
@@ -23,7 +23,9 @@ class OpenedGraph:
 
 @asynccontextmanager
 async def open_graph(settings: Settings, slots: CallSlots | None = None) -> AsyncIterator[OpenedGraph]:
-    """Connections and tokens for as long as the context lasts; `slots`: see `GraphClient`.
+    """Connections and tokens for as long as the context lasts.
+
+    `slots`: see `GraphClient`; None: one call at a time of each mailbox, for commands beside the processors' four.
 
     Raises:
         SettingsError: `ca_bundle` or `certificate_store` cannot be used.
@@ -33,5 +35,5 @@ async def open_graph(settings: Settings, slots: CallSlots | None = None) -> Asyn
     with naming("ca_bundle"):
         session = open_session(settings.graph_url, ca_bundle=settings.ca_bundle)
     async with session:
-        client = GraphClient(session, tokens, base_url=settings.graph_url, slots=slots)
+        client = GraphClient(session, tokens, base_url=settings.graph_url, slots=slots or LocalSlots(1))
         yield OpenedGraph(client, certificates, tokens)

@@ -33,7 +33,7 @@ from graph.client_state import ClientStateKeys
 from graph.delta import DeltaReader
 from graph.folders import MailFolders
 from graph.messages import MailReader
-from graph.slots import LocalSlots, Slots
+from graph.slots import Slots
 from graph.subscriptions import SubscriptionClient
 from phrases import Phrase
 from processor.accounts import AccountDirectory, Holds
@@ -44,7 +44,7 @@ from processor.lifecycle import LifecycleDesk
 from processor.mailbox_actions import ActionTaker
 from processor.metrics import ProcessorMetrics
 from processor.process_pool import ProcessPool
-from processor.shares import ProcessShare
+from processor.shares import PROCESSOR, ProcessShare
 from processor.silence import SilenceWatch
 from processor.tracing import TraceLog
 from processor.worker import Processor
@@ -69,7 +69,6 @@ from subscriptions.sweeps import SweepRules
 from threads import DaemonThreads
 
 RECEIVER: Final = "receiver"
-PROCESSOR: Final = "processor"
 SUBSCRIPTIONS: Final = "subscriptions"
 ALL: Final = (RECEIVER, PROCESSOR, SUBSCRIPTIONS)
 
@@ -137,13 +136,12 @@ async def run_roles(
         wiring = await _Wiring.open(settings, roles, resources)
         await wiring.serve_metrics(resources)
         await wiring.introduce(roles, resources)
-        port = None
-        works: list[tuple[str, Coroutine[Any, Any, None]]] = []
+        port, certificate = None, None
         if RECEIVER in roles:
             port, certificate = await wiring.listen(resources)
-            if certificate is not None:
-                works.append((RECEIVER, certificate.watch(stop, reload or asyncio.Event())))
-        works += await wiring.work(roles, stop, resources)
+        works = await wiring.work(roles, stop, resources)
+        if certificate is not None:
+            works.append((RECEIVER, certificate.watch(stop, reload or asyncio.Event())))
         running = {name: asyncio.create_task(work) for name, work in works}
         shown = settings.shown_database_url if _needs_database(settings, roles) else None
         log.info("roles_started", roles=list(roles), database=shown, queue=settings.queue)
@@ -285,7 +283,7 @@ class _Wiring:
         if PROCESSOR in roles and self._heartbeat is not None:
             share = ProcessShare(self._heartbeat, name=self._owner)
         # A manager alone needs a call now and then: one at a time beside the processors' four, and Graph's 429 decides.
-        slots = LocalSlots(1) if share is None else Slots(share.of)
+        slots = None if share is None else Slots(share.of)
         graph = await resources.enter_async_context(open_graph(self._settings, slots))
         if share is not None:
             processes = await resources.enter_async_context(worker_processes())

@@ -213,7 +213,7 @@ def certificate_uses(connection: Connection) -> list[CertificateUse]:
     rows = connection.execute(
         select(*_USE, func.min(_settings.sAccountName), func.count()).where(_settings.bEnabled).group_by(*_USE)
     )
-    return [CertificateUse(*row) for row in rows]
+    return [CertificateUse(*row) for row in rows if all(each is None or isinstance(each, str | int) for each in row)]
 
 
 def names_using(connection: Connection, use: CertificateUse) -> dict[int, str]:
@@ -239,7 +239,8 @@ def applications(connection: Connection) -> list[Application]:
         .distinct()
         .order_by(_settings.sTenantID, _settings.sClientID)
     )
-    return [(row[0], row[1]) for row in rows]
+    # Another program may have written something else than text, which SQLite takes; see `Account.unreadable`.
+    return [(row[0], row[1]) for row in rows if isinstance(row[0], str) and isinstance(row[1], str)]
 
 
 def one_of_application(connection: Connection, application: Application) -> Account | None:
@@ -358,8 +359,22 @@ def settle_import_since(connection: Connection, account_id: int, *, now: datetim
 
 
 def import_since(connection: Connection, account_id: int) -> datetime | None:
-    """From when on the account imports now: it may have been moved since its settings were read."""
-    return connection.scalar(select(_settings.dtImportSince).where(_settings.nAccountID == account_id))
+    """From when on the account imports now: it may have been moved since its settings were read.
+
+    Raises:
+        AccountUnreadable: the column holds no time any more; long ago would let the whole folder in.
+    """
+    since = connection.scalar(select(_settings.dtImportSince).where(_settings.nAccountID == account_id))
+    if isinstance(since, UnreadableTime):
+        raise AccountUnreadable(
+            Phrase(
+                "{column} holds {value!r}, which is not {wanted}",
+                column="dtImportSince",
+                value=since.stored,
+                wanted=Phrase("a time"),
+            )
+        )
+    return since
 
 
 def imports(since: datetime | None, received: datetime | None) -> bool:

@@ -21,7 +21,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select
 
-from db.keys import are_among, in_queries
+from db.keys import are_among, in_queries, rounded
 from db.tables import attachment, duplicate, message, message_identity
 from longtext import LongText
 
@@ -152,8 +152,8 @@ def _claimed(connection: Connection, wanted: Mapping[Features, str]) -> list[Ori
             select(key.nMessageID, _row.sGraphMessageID, key.nAccountID, key.sIdentity)
             .join_from(message_identity, message, _row.nMessageID == key.nMessageID)
             .where(
-                key.nAccountID.in_({account_id for account_id, _ in chunk}),
-                key.sIdentity.in_([identity for _, identity in chunk]),
+                key.nAccountID.in_(rounded(sorted({account_id for account_id, _ in chunk}))),
+                key.sIdentity.in_(rounded([identity for _, identity in chunk])),
             )
         )
         for row in rows:
@@ -168,9 +168,9 @@ def _alike(connection: Connection, wanted: Collection[Features]) -> list[Origina
     columns = (_row.nMessageID, _row.sGraphMessageID, _row.nAccountID, _row.sInternetMessageID, _row.dtReceived)
     rows = connection.execute(
         select(*columns).where(
-            _row.nAccountID.in_({each.account_id for each in wanted}),
-            _row.dtReceived.in_({each.received for each in wanted}),
-            _row.sInternetMessageID.in_({each.internet_message_id for each in wanted}),
+            _row.nAccountID.in_(rounded(sorted({each.account_id for each in wanted}))),
+            _row.dtReceived.in_(rounded(list({each.received for each in wanted}))),
+            _row.sInternetMessageID.in_(rounded(list({each.internet_message_id for each in wanted}))),
         )
     )
     pairs = {(each.account_id, each.internet_message_id, each.received) for each in wanted}

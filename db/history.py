@@ -13,12 +13,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select
 
+from db.columns import UnreadableTime
 from db.tables import account_change, account_settings
 
 Value = str | int | bool | None
 """Of one setting; a time as ISO 8601 text."""
 
 _HOST_LENGTH: Final = 100
+_SHOWN_LENGTH: Final = 50
 _WHO_LENGTH: Final = 200
 _NO_SETTINGS: Final = frozenset({"nAccountID", "dtPurgedBefore", "dtRemoved"})
 _row = account_change.c
@@ -103,13 +105,22 @@ def changes(connection: Connection) -> list[Change]:
     found: list[Change] = []
     last: dict[int, Mapping[str, Value]] = {}
     for row in connection.execute(statement):
-        after = json.loads(row.sSettings)
+        after = _settings_in(row.sSettings)
         author = None if row.sWho is None else Author(row.sWho, row.sHost or "")
         found.append(
             Change(row.nAccountID, row.dtChanged, Action(row.sAction), author, last.get(row.nAccountID), after)
         )
         last[row.nAccountID] = after
     return sorted(found, key=lambda each: each.changed)
+
+
+def _settings_in(text: object) -> Mapping[str, Value]:
+    """The settings by column; where another program wrote something else, that in their place."""
+    try:
+        found = json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {"sSettings": str(text)[:_SHOWN_LENGTH]}
 
 
 def _last(connection: Connection, account_id: int) -> str | None:
@@ -119,6 +130,8 @@ def _last(connection: Connection, account_id: int) -> str | None:
 
 
 def _plain(value: Any) -> Value:  # noqa: ANN401  # whatever a column holds
+    if isinstance(value, UnreadableTime):
+        return value.stored
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if value is None or isinstance(value, str | int | bool):

@@ -7,8 +7,8 @@ from sqlalchemy import ColumnElement, Connection, Table, select
 
 T = TypeVar("T")
 
-_IN_ONE_QUERY: Final = 340
-"""SQL Server takes 2,100 parameters, and a key may be two of them, looked for in three tables."""
+_IN_ONE_QUERY: Final = 256
+"""SQL Server takes 2,100 parameters, and a key may be two of them, looked for in three tables; lists are `rounded`."""
 
 _MOST_IN_A_LIST: Final = 1024
 

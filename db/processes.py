@@ -7,15 +7,14 @@ only, by its key: no two of them wait for each other.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from db.keys import in_queries
 from db.leases import is_over
 from db.tables import process as table
 
 _row = table.c
-_NAMES_IN_ONE_STATEMENT: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,5 @@ def every(connection: Connection) -> list[KnownProcess]:
 
 def remove(connection: Connection, names: Sequence[str]) -> None:
     """Delete the rows of processes that ended."""
-    ordered = sorted(names)
-    for start in range(0, len(ordered), _NAMES_IN_ONE_STATEMENT):
-        chunk = ordered[start : start + _NAMES_IN_ONE_STATEMENT]
+    for chunk in in_queries(sorted(names)):
         connection.execute(delete(table).where(_row.sProcess.in_(chunk)))

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, literal, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, literal, select, true, update
 
-from db.keys import are_among, in_queries
+from db.keys import are_among, in_queries, rounded
+from db.leases import age, over
 from db.locking import by_row, locking
 from db.tables import account_settings, scan
 
@@ -86,8 +87,8 @@ def of_letters(connection: Connection, letters: Collection[tuple[int, str]], *, 
     found: list[Scan] = []
     for chunk in in_queries(letters):
         wanted = and_(
-            _row.nAccountID.in_({account_id for account_id, _ in chunk}),
-            _row.sLetterDigest.in_([letter for _, letter in chunk]),
+            _row.nAccountID.in_(rounded(sorted({account_id for account_id, _ in chunk}))),
+            _row.sLetterDigest.in_(rounded([letter for _, letter in chunk])),
             _row.dtFirstSeen > now - KEPT_FOR,
         )
         found += [Scan(*row) for row in connection.execute(locking(select(*_columns).where(wanted), scan)).all()]
@@ -154,7 +155,7 @@ def due(connection: Connection, *, now: datetime, limit: int) -> list[Check]:
         .select_from(account_settings)
         .where(account.nAccountID == _row.nAccountID, account.bEnabled == true(), account.dtRemoved.is_(None))
     )
-    come = or_(_row.dtNextCheck <= now, _row.dtNextCheck > now + KEPT_FOR)
+    come = over(_row.dtNextCheck, now, longest=KEPT_FOR)
     columns = (_row.nScanID, _row.nAccountID, _row.sGraphMessageID, _row.dtFirstSeen)
     rows = connection.execute(select(*columns).where(come, enabled).order_by(_row.nScanID).limit(limit))
     return [Check(*row) for row in rows]
@@ -164,10 +165,11 @@ def reschedule(connection: Connection, checked: Collection[Check], *, now: datet
     """These were queued: the next time comes after half the age of each, and none after a day."""
     for each in sorted(checked, key=lambda check: check.number):
         here = _row.nScanID == each.number
-        if now - each.first_seen >= KEPT_FOR:
+        since = age(each.first_seen, now)
+        if since >= KEPT_FOR:
             connection.execute(by_row(delete(scan).where(here)))
         else:
-            pause = max((now - each.first_seen) / 2, _MIN_CHECK_INTERVAL)
+            pause = max(since / 2, _MIN_CHECK_INTERVAL)
             connection.execute(by_row(update(scan).where(here).values(dtNextCheck=now + pause)))
 
 

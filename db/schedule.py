@@ -103,7 +103,7 @@ class Schedule:
             .order_by(self.table.c.dtDue)
             .limit(most)
         )
-        return [Candidate(row[0], (row[1] or "", row[2] or "")) for row in rows]
+        return [Candidate(row[0], (_text(row[1]), _text(row[2]))) for row in rows]
 
     def claim(
         self,
@@ -130,6 +130,15 @@ class Schedule:
             )
         return [Turn(each.nAccountID, owner, each.nFailures, each.nRequests, until) for each in rows]
 
+    def put_right(self, connection: Connection, *, now: datetime) -> None:
+        """Make due what failed and was put off further than that is ever done. Reads all that is not due: now and then.
+
+        See `db.leases`.
+        """
+        row = self.table.c
+        put_off = and_(row.nFailures > 0, beyond(row.dtDue, now, longest=LONGEST_RETRY), row.dtDue < NEVER)
+        connection.execute(update(self.table).where(put_off).values(dtDue=now))
+
     def holds(self, connection: Connection, turn: Turn, *, now: datetime) -> bool:
         """Whether the turn's lease is still good; the row stays locked until the transaction ends."""
         mine = self._mine(turn) & (self.table.c.dtLeaseUntil > now)
@@ -155,12 +164,13 @@ class Schedule:
 
     def _free(self, now: datetime, longest_wait: timedelta) -> ColumnElement[bool]:
         row = self.table.c
-        put_off = or_(
-            beyond(row.dtDue, now, longest=longest_wait),
-            and_(row.nFailures > 0, beyond(row.dtDue, now, longest=LONGEST_RETRY)),
-        )
-        due = or_(row.dtDue <= now, and_(put_off, row.dtDue < NEVER))
+        due = or_(row.dtDue <= now, and_(beyond(row.dtDue, now, longest=longest_wait), row.dtDue < NEVER))
         return and_(due, or_(row.dtLeaseUntil.is_(None), over(row.dtLeaseUntil, now)))
+
+
+def _text(value: object) -> str:
+    """The text; none where another program wrote something else, which SQLite takes."""
+    return value if isinstance(value, str) else ""
 
 
 def _is_not(tenant: ColumnElement[str], client: ColumnElement[str], application: Application) -> ColumnElement[bool]:

@@ -22,11 +22,11 @@ from db.tables import (
     message_trace,
     seen,
 )
+from longtext import storable
 
 SUBJECT_LENGTH: Final = 400
 """Characters of a subject that are kept."""
 
-_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 # SQL Server takes [ for the beginning of a set of characters.
 _WILDCARDS: Final = re.compile(r"[\\%_\[]")
 
@@ -278,7 +278,7 @@ def _text(value: str | None, length: int | None) -> str | None:
     """As a column takes it: what a malformed notification says must not keep the rows of others from being written."""
     if value is None:
         return None
-    whole = _LONE_SURROGATE.sub("\ufffd", value).replace("\x00", "\ufffd")
+    whole, _ = storable(value)
     return whole if length is None else cut(whole, length)
 
 

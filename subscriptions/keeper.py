@@ -209,7 +209,7 @@ class Keeper:
             log.warning("subscription_gone", subscription=subscription_id)
             await self._drop(subscription_id)
             return await self._create(turn, orders, mailbox, wanted)
-        except (AccessDenied, RequestRejected, GraphUnavailable) as refusal:
+        except (AccessDenied, RequestRejected, SubscriptionExists, GraphUnavailable) as refusal:
             if isinstance(refusal, GraphUnavailable) and not self._ends_soon(held):
                 raise
             # Another one takes its place, if Graph lets it stand beside this one.

@@ -22,12 +22,15 @@ from db import accounts
 from db.accounts import Account, Condition
 from db.engine import Database
 from db.errors import DatabaseUnavailable
+from db.leases import is_over
 from db.schedule import LONGEST_RETRY, NEVER, Application, Candidate, Schedule, Turn
 from graph.errors import GraphError, GraphUnavailable, trouble_before
 from hostfaults import HostFault, host_fault_of
 from phrases import Phrase
 from subscriptions.metrics import ManagerMetrics
 
+_CORRECTED_EVERY: Final = timedelta(seconds=30)
+"""Between two looks for turns that a wrong clock put off too far."""
 _LEASE: Final = timedelta(seconds=55)
 """With a look every second, a killed manager's accounts are served again within a minute."""
 _TURN_SECONDS: Final = 45.0
@@ -117,6 +120,7 @@ class Rota:
         self._trouble: Counter[Application] = Counter()
         """Turns of an application that failed on Microsoft's side, one after the other."""
         self._host_fault: HostFault | None = None
+        self._next_correction = clock()
 
     async def look(self) -> None:
         """Begin the turns that are due, as many as there is room for.
@@ -131,6 +135,9 @@ class Rota:
         now = self._clock()
         self._more = False
         schedule = self._duty.schedule
+        if is_over(self._next_correction, now, longest=_CORRECTED_EVERY):
+            await self._database.write(lambda connection: schedule.put_right(connection, now=now))
+            self._next_correction = now + _CORRECTED_EVERY
         if not await self._database.read(
             lambda connection: schedule.anything_due(connection, now=now, longest_wait=self._longest_wait)
         ):

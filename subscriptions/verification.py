@@ -26,7 +26,7 @@ from phrases import Phrase
 from subscriptions.findings import Elsewhere, Findings, Item, SuppressedCopy
 
 _LOOKED_UP_AT_ONCE: Final = 4
-"""More than four calls a mailbox Graph refuses (graph.md, section 8)."""
+"""Look-ups under way at once; their calls take turns, one at a time beside the processors' four."""
 _LEAVES_THE_FOLDER: Final = frozenset({"move", "delete"})
 
 

@@ -66,6 +66,9 @@ def export(invocation: Invocation, form: str | None, output: Path | None, force:
     form = form or (None if output is None else account_files.format_of(output)) or "csv"
     with invocation.gateway() as engine:
         found = run_reading(engine, table.every)
+    for account in found:
+        if account.unreadable_because is not None:
+            tell(account.unreadable_because)
     text = account_files.written([_exported(each) for each in found], form, names=_names_in_file())
     if output is None:
         click.echo(text.encode(), nl=False)

@@ -111,6 +111,9 @@ def update(
         given = {each.name: each.default for each in fields(Filters)} | given
     with invocation.gateway() as engine:
         settings = run_writing(engine, lambda connection: change(connection, name, given, invocation.clock()))
+        why = run_reading(engine, lambda connection: table.by_name(connection, settings.name)).unreadable_because
+    if why is not None:
+        tell(why)
     tell(
         Phrase(
             "Account {name!r} is changed. A running subscription manager takes it up within seconds.",

@@ -1,6 +1,5 @@
 """`mail-importer accounts folders`: the folders of an account's mailbox, as `--folder` and `--move-to` take them."""
 
-import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +9,7 @@ import click
 from console.commands import Invocation, account_names, as_stored, example, pass_invocation
 from console.graph import open_graph
 from console.language import said
+from console.loop import run_async
 from console.output import printable
 from console.speaking import Command
 from db import accounts
@@ -36,8 +36,8 @@ def folders(invocation: Invocation, name: str, in_json: bool) -> None:
     to be used.
     """
     with invocation.gateway() as engine:
-        account = run_reading(engine, lambda connection: accounts.by_name(connection, name))
-    found = asyncio.run(_listed(invocation, Mailbox.of(account.account_id, account.settings)))
+        account = run_reading(engine, lambda connection: accounts.usable(connection, name))
+    found = run_async(_listed(invocation, Mailbox.of(account.account_id, account.settings)))
     if in_json:
         click.echo(json.dumps([_data(each) for each in found], indent=2))
         return

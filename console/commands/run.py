@@ -10,10 +10,11 @@ from console import logs
 from console.commands import example
 from console.metrics_endpoint import MetricsUnavailable
 from console.output import failure
-from console.roles import ALL, PROCESSOR, RECEIVER, SUBSCRIPTIONS, run_roles, until_told
+from console.roles import ALL, RECEIVER, SUBSCRIPTIONS, run_roles, until_told
 from console.settings import load_settings
 from console.speaking import Group
 from phrases import Phrase
+from processor.shares import PROCESSOR
 
 
 @click.group(cls=Group, epilog=example("mail-importer run all"))

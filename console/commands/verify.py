@@ -23,7 +23,6 @@ from db.accounts import Account
 from db.engine import Database
 from graph.folders import MailFolders
 from graph.messages import MailReader
-from graph.slots import LocalSlots
 from phrases import Phrase
 from subscriptions.findings import Findings, Item
 from subscriptions.verification import Tally, Verification
@@ -91,7 +90,7 @@ async def _verified(
                 open_queue(invocation.settings, database, clock=invocation.clock)
             )
             account = await database.read(lambda connection: accounts.usable(connection, name))
-            graph = await resources.enter_async_context(open_graph(invocation.settings, LocalSlots(1)))
+            graph = await resources.enter_async_context(open_graph(invocation.settings))
             reader = MailReader(graph.client)
             verification = Verification(
                 database,

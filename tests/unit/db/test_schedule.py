@@ -110,6 +110,7 @@ def test_an_account_that_a_wrong_clock_put_off_is_due_now(
     make_due(connection, 1)
     [turn] = take(connection, "one")
     assert release(connection, turn, due=due, failures=failures)
+    SUBSCRIPTIONS.put_right(connection, now=NOW)
     assert SUBSCRIPTIONS.anything_due(connection, now=NOW)
     assert claim(connection, "two") == [1]
 
