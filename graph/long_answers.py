@@ -24,7 +24,7 @@ _NO_JSON: Final = re.compile(rb"[NI]")
 _RUN: Final = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 # What can be decoded by itself: no part of an escape, and no half of a surrogate pair whose other half may follow.
 _UNIT: Final = r"\\u(?![dD][89abAB])[0-9a-fA-F]{4}"
-_PAIR: Final = r"\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\u[0-9a-fA-F]{4}|(?=[^\\]|\\[^u]))"
+_PAIR: Final = rf"\\u[dD][89abAB][0-9a-fA-F]{{2}}(?:{_UNIT}|(?=[^\\]|\\[^u]|\\u[dD][89abAB]))"
 _WHOLE: Final = re.compile(rf"(?:[^\\]++|\\[^u]|{_UNIT}|{_PAIR})*+", re.DOTALL)
 _LONGEST_ESCAPE: Final = 12
 

@@ -1,7 +1,6 @@
 """Threads for calls that block: each kind of work has a bounded number of its own, and the process waits for none."""
 
 import threading
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from functools import partial
@@ -25,7 +24,7 @@ class DaemonThreads(Executor):
         self._limit: Final = limit
         self._lock = threading.Lock()
         self._running = 0
-        self._waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+        self._waiting: dict[Future[Any], Callable[[], Any]] = {}
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
         """Have the function called.
@@ -34,9 +33,8 @@ class DaemonThreads(Executor):
             RuntimeError: the system gives no thread.
         """
         future: Future[T] = Future()
-        call = (future, partial(fn, *args, **kwargs))
         with self._lock:
-            self._waiting.append(call)
+            self._waiting[future] = partial(fn, *args, **kwargs)
             starts = self._running < self._limit
             self._running += starts
         if starts:
@@ -45,10 +43,9 @@ class DaemonThreads(Executor):
             except RuntimeError:
                 with self._lock:
                     self._running -= 1
-                    if call in self._waiting:
-                        self._waiting.remove(call)
+                    self._waiting.pop(future, None)
                 raise
-        future.add_done_callback(partial(self._forget, call))
+        future.add_done_callback(self._forget)
         return future
 
     def _work(self) -> None:
@@ -57,17 +54,16 @@ class DaemonThreads(Executor):
                 if not self._waiting:
                     self._running -= 1
                     return
-                future, call = self._waiting.popleft()
+                future = next(iter(self._waiting))
+                call = self._waiting.pop(future)
             if future.set_running_or_notify_cancel():
                 _settle(future, call)
             del future, call  # what a call held is not kept until the next one
 
-    def _forget(self, call: tuple[Future[Any], Callable[[], Any]], future: "Future[Any]") -> None:
+    def _forget(self, future: "Future[Any]") -> None:
         # Callers that time out behind a hanging call, and come again, must not pile up here.
-        if future.cancelled():
-            with self._lock:
-                if call in self._waiting:
-                    self._waiting.remove(call)
+        with self._lock:
+            self._waiting.pop(future, None)
 
 
 def _settle(future: "Future[Any]", call: Callable[[], Any]) -> None:

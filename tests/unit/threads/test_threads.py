@@ -1,10 +1,12 @@
 """Calls that block: bounded side by side, and left alone when they hang."""
 
 import asyncio
+import gc
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -67,3 +69,30 @@ def test_a_call_that_hangs_does_not_keep_the_process_from_ending() -> None:
     began = time.monotonic()
     subprocess.run([sys.executable, "-c", program], check=True, timeout=50)
     assert time.monotonic() - began < 40
+
+
+async def test_a_call_that_is_over_is_held_by_nothing() -> None:
+    """Its arguments and its result may be megabytes; without the help of the garbage collector."""
+
+    class Piece:
+        pass
+
+    threads = DaemonThreads("passing", limit=1)
+    gc.disable()
+    try:
+        argument = Piece()
+        met = weakref.ref(argument)
+
+        def call(piece: Piece) -> Piece:
+            time.sleep(0.02)  # longer than it takes to add a callback
+            return piece
+
+        future = threads.submit(call, argument)
+        del argument
+        assert isinstance(future.result(10), Piece)
+        del future
+        async with asyncio.timeout(10):
+            while met() is not None:  # noqa: ASYNC110  # the thread lets go of it a moment later
+                await asyncio.sleep(0.001)
+    finally:
+        gc.enable()
