@@ -105,7 +105,8 @@ class AttachmentRecord:
     `content`: the bytes, or an open file at whose start `size` bytes can be read; None when there are none, and `state`
     (stored, linked, too_large, unreadable, gone) and `state_detail` say why; `size` is then what Graph said.
     `item_type`: message, event, contact. `parent_position`: of what it was unpacked from; `origin`: graph, item, tnef,
-    smime. `wrapped_text`: no column, but the text of the mail of which it is another form (signed mail, `winmail.dat`).
+    smime. No columns: `wrapped_text`, the text of the mail of which it is another form (signed mail, `winmail.dat`);
+    `is_confirmed`, false where the bytes are not as many as Graph lists, and nothing says that they are all.
     """
 
     position: int
@@ -128,7 +129,8 @@ class AttachmentRecord:
     content_location: str | None = None
     parent_position: int | None = None
     origin: str = "graph"
-    wrapped_text: str | None = field(default=None, repr=False)
+    wrapped_text: str | LongText | None = field(default=None, repr=False)
+    is_confirmed: bool = True
 
     @property
     def is_listed(self) -> bool:
@@ -230,8 +232,15 @@ class MessageRecord:
     @property
     def lacking(self) -> str | None:
         """A list of the listed parts that are not stored, for an operator; None: nothing lacks."""
-        listed = [each for each in self.attachments if each.is_listed and each.state not in after_import.WHOLE]
-        found = [f"attachment {each.position + 1}: {each.state}" for each in listed[:_NAMED_LACKING]]
+        listed = [
+            each
+            for each in self.attachments
+            if each.is_listed and (each.state not in after_import.WHOLE or not each.is_confirmed)
+        ]
+        found = [
+            f"attachment {each.position + 1}: {each.state if each.is_confirmed else 'not all of it, perhaps'}"
+            for each in listed[:_NAMED_LACKING]
+        ]
         if len(listed) > _NAMED_LACKING:
             found.append(f"attachments: {len(listed)} in all")
         if self.original is not None and self.original.state != "stored":

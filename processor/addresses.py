@@ -76,6 +76,8 @@ class _Headers:
     def __init__(self, message: Json) -> None:
         self._headers = message.get("internetMessageHeaders")
         self._read: dict[str, list[tuple[str, str]]] = {}
+        self._by_name: dict[str, dict[str, dict[str, str]]] = {}
+        """By header and name, the addresses of that name: each by its lower-case form."""
 
     def sole(self, headers: Iterable[str]) -> str | None:
         """The SMTP address of the one person in the first of these that names any; None when it names several."""
@@ -87,17 +89,20 @@ class _Headers:
         """The SMTP address of the person of that name, when there is one and no other of that name."""
         if not isinstance(name, str) or not name.strip():
             return None
-        wanted = _plain(name)
-        found = {address.lower(): address for shown, address in self._people(header) if _plain(shown) == wanted}
+        if header not in self._by_name:
+            people = self._by_name[header] = {}
+            for shown, address in self._people(header):
+                people.setdefault(_plain(shown), {})[address.lower()] = address
+        found = self._by_name[header].get(_plain(name), {})
         return next(iter(found.values())) if len(found) == 1 else None
 
     def _people(self, header: str) -> list[tuple[str, str]]:
         if header not in self._read:
-            self._read[header] = [
-                (_decoded(name), address)
-                for name, address in getaddresses(list(self._values(header)))
-                if is_smtp(address)
-            ]
+            try:
+                named = getaddresses(list(self._values(header)))
+            except RecursionError:  # comments within comments, hundreds deep: no sender, and no reason to lose mail
+                named = []
+            self._read[header] = [(_decoded(name), address) for name, address in named if is_smtp(address)]
         return self._read[header]
 
     def _values(self, header: str) -> Iterable[str]:

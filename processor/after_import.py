@@ -6,11 +6,12 @@ are held for it on their own.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
 from random import Random
 from typing import Final
 
@@ -22,9 +23,10 @@ from db.after_import import LEASE, LONGEST_WAIT, Action, Ended, State
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.leases import is_over
-from graph.errors import AccountError, GraphError, GraphUnavailable, trouble_before
+from graph.errors import AccessDenied, AccountError, GraphError, GraphUnavailable, trouble_before
 from graph.mailbox import Mailbox
 from groupcommit import GroupCommit
+from hostfaults import host_fault_of
 from phrases import Phrase
 from processor.accounts import AFTER_IMPORT, AccountDirectory, Holds
 from processor.errors import Unprocessable
@@ -46,6 +48,7 @@ _FINISH_SECONDS: Final = 2.0
 _ELSEWHERE: Final = timedelta(seconds=5)
 """All calls of the mailbox are other processes': until it is likely one of them that takes the action."""
 _DISABLED_FOR: Final = timedelta(minutes=15)
+_MAX_REFUSALS: Final = 1000
 _FIRST_WAIT: Final = timedelta(seconds=30)
 _LONGEST_WAIT: Final = timedelta(hours=2)
 _MOST_ATTEMPTS: Final = 5
@@ -63,6 +66,46 @@ class _Lane:
     waiting: deque[tuple[Action, bool]] = field(default_factory=deque)
     """Each with whether to look where the message is first."""
     workers: int = 0
+
+
+class _Whose(Enum):
+    """The likely cause of a refusal: the account's rights, or one message."""
+
+    ACCOUNT = "account"
+    MESSAGE = "message"
+    UNKNOWN = "unknown"
+
+
+class _Refusals:
+    """Tells refusals of one message from those of its account.
+
+    The right to read says nothing about the right to write; what becomes of other messages of the account does.
+    """
+
+    def __init__(self) -> None:
+        self._done: Counter[int] = Counter()
+        """Actions that were done, by account."""
+        self._refused: dict[int, dict[str, int]] = {}
+        """Messages that were refused, by account; with the actions that were done by then."""
+
+    def done(self, action: Action) -> None:
+        """Note that an action was done."""
+        self._done[action.account_id] += 1
+        self._refused.get(action.account_id, {}).pop(action.graph_id, None)
+
+    def met(self, action: Action) -> _Whose:
+        """Note that an action was refused. Whose fault it is: the account's when it, or another one, was refused since
+        any was done; its own when others were done since it was refused.
+        """
+        done, refused = self._done[action.account_id], self._refused.setdefault(action.account_id, {})
+        before = refused.pop(action.graph_id, None)
+        others = done in refused.values()
+        if len(refused) == _MAX_REFUSALS:
+            refused.clear()
+        refused[action.graph_id] = done
+        if before is not None and before < done:
+            return _Whose.MESSAGE
+        return _Whose.ACCOUNT if before is not None or others else _Whose.UNKNOWN
 
 
 class AfterImport:
@@ -95,6 +138,7 @@ class AfterImport:
         self._looking: asyncio.Task[None] | None = None
         self._closing = False
         self._next_load: datetime | None = None
+        self._refusals = _Refusals()
         self._notes: GroupCommit[Ended, None] = GroupCommit(self._write, most_items=_MOST_IN_ONE_WRITE)
 
     def start(self) -> None:
@@ -217,12 +261,19 @@ class AfterImport:
                 state, detail = await self._taker.take(
                     mailbox, settings, action.kind, action.graph_id, look_first=look_first
                 )
+            self._refusals.done(action)
             await self._holds.release(mailbox)
-        except AccountError as exc:
-            return self._waits(action, await self._holds.hold(mailbox, exc))
         except DatabaseUnavailable:
             raise
-        except Exception as exc:  # noqa: BLE001  # one message nobody foresaw must not stop the others; it is told
+        except Exception as exc:  # noqa: BLE001  # one unforeseen message must not stop the others; it is reported
+            if (fault := host_fault_of(exc)) is not None:
+                log.warning("after_import_postponed", error=str(fault), **facts)
+                return self._waits(action, _FIRST_WAIT)
+            whose = self._refusals.met(action) if isinstance(exc, AccessDenied) else _Whose.ACCOUNT
+            if isinstance(exc, AccountError) and whose is _Whose.ACCOUNT:
+                return self._waits(action, await self._holds.hold(mailbox, exc))
+            if isinstance(exc, AccountError) and whose is _Whose.UNKNOWN:
+                return self._waits(action, _FIRST_WAIT)
             return self._failed(action, exc, facts)
         self._count(action, state.value)
         log.info("after_import_ended", state=state.value, **facts)

@@ -22,6 +22,7 @@ from graph.errors import (
     GraphError,
     GraphUnavailable,
     ItemCorrupt,
+    ItemDenied,
     ItemGone,
     ItemUnconvertible,
     RequestRejected,
@@ -67,6 +68,9 @@ _NO_ITEM: Final = (b"<", b"{")
 # bytes (names, an icon of some kilobytes), and may be that of their base64; it is not known to be less than they are.
 _LEAST_SHARE, _MOST_SHARE = 0.7, 1.5
 _SPARE_BYTES: Final = 16 * 1024
+_BESIDE_BYTES: Final = 1024
+"""That Graph lists beside those of a usual file, an empty one too. Where there are more of them, an icon say, the file
+is asked for in the other way as well."""
 _NOT_LISTED: Final = "NotListed: Graph says that the message has attachments, and lists none."
 
 
@@ -223,12 +227,13 @@ class _Order:
             row = _row(position, entry, "file", texts)
             return replace(row, state="unreadable", state_detail=texts.take(_unknown_type(entry)))
         try:
-            entry = await self._with_details(kind, entry)
-            row = _row(position, entry, kind, texts)
-            if kind == "reference":
-                return row
-            content, differs = await self._content(kind, entry)
-            return replace(_with_content(row, content), state_detail=differs)
+            with ExitStack() as own:
+                entry = await self._with_details(kind, entry, own)
+                row = _row(position, entry, kind, texts)
+                if kind == "reference":
+                    return row
+                content, differs, is_confirmed = await self._content(kind, entry)
+            return replace(_with_content(row, content), state_detail=differs, is_confirmed=is_confirmed)
         except _NoId:
             return replace(_row(position, entry, kind, texts), state="unreadable", state_detail=_NO_ID)
         except _TooLarge as exc:
@@ -237,7 +242,7 @@ class _Order:
             if entry.get("id") in await self._ids_now(exc) and not self._last_attempt:
                 raise MessageChanged(f"An attachment is listed, but not there: {exc}") from exc
             return replace(_row(position, entry, kind, texts), state="gone", state_detail=said_by_graph(exc))
-        except (ItemCorrupt, ItemUnconvertible, RequestRejected, GraphUnavailable) as exc:
+        except (ItemCorrupt, ItemDenied, ItemUnconvertible, RequestRejected, GraphUnavailable) as exc:
             if not self._is_given_up(exc):
                 raise
             return replace(_row(position, entry, kind, texts), state="unreadable", state_detail=said_by_graph(exc))
@@ -248,17 +253,20 @@ class _Order:
         passes = isinstance(exc, GraphUnavailable) and (exc.mailbox_down or exc.status not in _GIVEN_UP)
         return self._last_attempt and not passes
 
-    async def _with_details(self, kind: str, entry: Json) -> Json:
-        """With what a list without content lacks: the contentId, by which a body shows a picture, or a link."""
+    async def _with_details(self, kind: str, entry: Json, files: ExitStack) -> Json:
+        """With what a list without content lacks: the contentId, by which a body shows a picture, or a link.
+
+        `files` closes a file of the encoded content, of which there may be hundreds.
+        """
         small_picture = kind == "file" and entry.get("isInline") is True and _whole(entry.get("size")) <= IN_MEMORY
         if self._whole or not (small_picture or kind == "reference"):
             return entry
-        details = await self._reader.attachment(self._mailbox, self._message_id, _id_of(entry), files=self._files)
+        details = await self._reader.attachment(self._mailbox, self._message_id, _id_of(entry), files=files)
         return {**details, "id": entry.get("id")}
 
-    async def _content(self, kind: str, entry: Json) -> tuple[_Content, str | None]:
-        """The bytes; and what is odd about their number, although they are believed."""
-        differs = None
+    async def _content(self, kind: str, entry: Json) -> tuple[_Content, str | None, bool]:
+        """The bytes, what is odd about their number, and false where nothing confirms it."""
+        differs, is_confirmed = None, True
         with ExitStack() as own:
             stated = await self._stated(entry, own) if kind == "file" else None
             if stated is not None and _is_whole(entry, stated.size):
@@ -267,12 +275,15 @@ class _Order:
                 content = await self._streamed(kind, entry, own)
                 if kind == "item" and content.head.lstrip(_BEFORE_THE_BEGINNING).startswith(_NO_ITEM):
                     raise _not_the_content(self._mailbox, "what begins like a page or an error of a proxy")
-                if kind == "file" and not _is_whole(entry, content.size):
-                    differs = await self._odd_size(entry, content.size, None if stated is None else stated.size)
+                if kind == "item" and not content.size:
+                    raise _not_the_content(self._mailbox, "nothing")
+                if kind == "file" and not (content.size and _is_whole(entry, content.size)):
+                    stated_size = None if stated is None else stated.size
+                    differs, is_confirmed = await self._odd_size(entry, content.size, stated_size)
             self._files.push(own.pop_all())
         self._left -= content.size
         self._held += content.size if isinstance(content.held, bytes) else 0
-        return content, differs
+        return content, differs, is_confirmed
 
     async def _stated(self, entry: Json, files: ExitStack) -> _Content | None:
         """The bytes that came with the list; None where there are none, or no base64: they can be had by themselves."""
@@ -294,8 +305,8 @@ class _Order:
         async with asked as pieces:
             return await self._received(pieces, files)
 
-    async def _odd_size(self, entry: Json, size: int, stated: int | None) -> str:
-        """Describe a file that is not as long as Graph lists it; asked for in both ways it is the same, or else.
+    async def _odd_size(self, entry: Json, size: int, stated: int | None) -> tuple[str | None, bool]:
+        """Describe a file that is not as long as Graph lists it, and check whether both ways to ask for it agree.
 
         Raises:
             GraphUnavailable: it was cut off, or something else came in its place; on the last attempt it is believed.
@@ -305,10 +316,16 @@ class _Order:
                 details = await self._reader.attachment(self._mailbox, self._message_id, _id_of(entry), files=own)
                 again = await self._stated(details, own)
                 stated = None if again is None else again.size
-        differs = f"SizeDiffers: Graph lists {_whole(entry.get('size'))} bytes, and gives {size}."
-        if self._last_attempt or stated == size:
-            return differs
-        raise _not_the_content(self._mailbox, f"{size} bytes where it lists {_whole(entry.get('size'))}")
+        listed = _whole(entry.get("size"))
+        if stated is None and not size and not listed:
+            return None, True
+        is_confirmed = stated == size and (size > 0 or listed <= _BESIDE_BYTES)
+        if not is_confirmed and not self._last_attempt:
+            raise _not_the_content(self._mailbox, f"{size} bytes where it lists {listed}")
+        if listed <= size + _SPARE_BYTES and is_confirmed:
+            return None, True
+        # Much less than is listed may not be all, although both ways agree: nothing is to destroy the rest.
+        return f"SizeDiffers: Graph lists {listed} bytes, and gives {size}.", is_confirmed and size >= listed
 
     async def _received(self, pieces: AsyncIterator[bytes], files: ExitStack) -> _Content:
         digest = hashlib.sha256()
@@ -385,8 +402,8 @@ def _not_the_content(mailbox: Mailbox, what: str) -> GraphUnavailable:
 def _is_whole(entry: Json, size: int) -> bool:
     """Check whether so many bytes can be all that Graph lists."""
     listed = _whole(entry.get("size"))
-    least, most = listed * _LEAST_SHARE - _SPARE_BYTES, listed * _MOST_SHARE + _SPARE_BYTES
-    return not listed or least <= size <= most
+    least, most = listed * _LEAST_SHARE - _BESIDE_BYTES, listed * _MOST_SHARE + _SPARE_BYTES
+    return not listed or (least <= size <= most and (size > 0 or listed <= _BESIDE_BYTES))
 
 
 def _may_be(entry: Json) -> Collection[str]:

@@ -1,11 +1,11 @@
 """Bodies as plain text: a short one at once, others on a thread, a long one in a worker process, from file to file."""
 
 import asyncio
-import contextlib
 from concurrent.futures import Executor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import structlog
 
@@ -13,7 +13,7 @@ from graph.mailbox import Mailbox
 from longtext import PIECE_BYTES, LongText, LongTextFacts, LongTextWriter
 from processor.plain_text import LONGEST_READ, bare_text, plain_text
 from processor.process_pool import LimitExceeded, ProcessPool
-from processor.spool import scratch_folder
+from processor.spool import scratch_folder, taken_from_scratch
 from threads import DaemonThreads
 
 PRELOAD: Final = (__name__,)
@@ -43,7 +43,7 @@ class BodyTexts:
         None: nothing could be read of it, or it takes too much; the log says so.
 
         Raises:
-            OSError: no temporary file can be written now.
+            HostFault: no temporary file can be written now.
             PoolUnusable
         """
         if isinstance(body, str):
@@ -63,23 +63,21 @@ class BodyTexts:
     async def _of_long(self, body: LongText, files: ExitStack, mailbox: Mailbox) -> LongText | None:
         run = asyncio.get_running_loop().run_in_executor
         with ExitStack() as own:
-            folder = await run(self._spooling, _folder_with, body, own)
+            folder, _ = await scratch_folder(own, self._spooling, partial(_write_html, body))
             facts = await self._processes.run(
                 _read, folder, mailbox=mailbox.counted_as, size=body.facts.size, scratch=folder
             )
             if facts is None:
                 return None
-            file = await run(self._spooling, _opened, folder / _TEXT, own)
+            file = await run(self._spooling, taken_from_scratch, folder / _TEXT, own)
             files.push(own.pop_all())
         return LongText(file, facts)
 
 
-def _folder_with(body: LongText, files: ExitStack) -> Path:
-    folder = scratch_folder(files)
+def _write_html(body: LongText, folder: Path) -> None:
     with (folder / _HTML).open("wb") as file:
         for block in body.blocks():
             file.write(block)
-    return folder
 
 
 def _read(folder: Path) -> LongTextFacts | None:
@@ -89,10 +87,3 @@ def _read(folder: Path) -> LongTextFacts | None:
         is_read = bare_text(iter(lambda: html.read(PIECE_BYTES), ""), text.write)
         facts = text.finish().facts
     return facts if is_read and facts.size else None
-
-
-def _opened(path: Path, files: ExitStack) -> IO[bytes]:
-    file = files.enter_context(path.open("rb"))
-    with contextlib.suppress(OSError):  # Windows: then it goes with its folder
-        path.unlink()
-    return file

@@ -78,10 +78,13 @@ def fate_of(error: Exception, delivery: Delivery, *, now: datetime, random: Rand
         return DeadLetter(reason, Phrase.of(error))
     if isinstance(error, GraphUnavailable) and _is_an_outage(error, delivery, now):
         wait = max(timedelta(seconds=error.retry_after or 0), _OUTAGE_DELAY)
+        if error.status == HTTPStatus.OK:
+            # A proxy, or what Exchange says of this message alone: not to be fetched every minute of a day.
+            wait = max(wait, min((now - delivery.enqueued) / 2, _LONGEST_OUTAGE_DELAY))
         # Spread to either side where the longest wait leaves no room above.
         shortest, longest = min(wait, _LONGEST_OUTAGE_DELAY * 0.9), min(wait * 1.5, _LONGEST_OUTAGE_DELAY)
         return Retry(shortest + (longest - shortest) * random.random(), counted=False, cause=reason)
-    if isinstance(error, PoolUnusable):
+    if isinstance(error, PoolUnusable) and is_patient(delivery, now):
         return Retry(_OUTAGE_DELAY * random.uniform(1.0, 1.5), counted=False, cause=reason)
     delays = _TIMEOUT_DELAYS if _is_a_timeout(error) else _ITEM_DELAYS
     if delivery.delivery_count > len(delays):

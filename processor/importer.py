@@ -251,7 +251,7 @@ class Importer:
         attachments: list[AttachmentRecord] = []
         even_placeholders = False
         # Until it is written: a message that waits holds nothing but its JSON without the long texts.
-        async with self._budget.reserved(self._bytes_below(facts)):
+        async with self._budget.reserved(self._bytes_below(facts), mailbox=mailbox.counted_as):
             fetch = functools.partial(
                 self._attachments.fetch, mailbox, message_id, message, files, texts, last_attempt=last_attempt
             )

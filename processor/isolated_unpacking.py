@@ -3,8 +3,6 @@
 Contents travel beside the records: a few in the frames, the others in files of a folder that lives as long as the call.
 """
 
-import asyncio
-import contextlib
 import shutil
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -17,10 +15,11 @@ from typing import IO, Final, TypeAlias
 import structlog
 
 from db.messages import AttachmentRecord
+from longtext import LONG, PIECE_BYTES, LongText, LongTextFacts, LongTextWriter
 from processor.mapping import Texts
 from processor.process_pool import LimitExceeded, ProcessPool
-from processor.spool import IN_MEMORY, scratch_folder, section_of
-from processor.unpacking import Unpacker, UnpackingBounds, is_packed
+from processor.spool import IN_MEMORY, scratch_folder, section_of, taken_from_scratch
+from processor.unpacking import Unpacker, is_packed
 
 PRELOAD: Final = (__name__,)
 """Modules of a worker process that unpacks."""
@@ -29,6 +28,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _LISTED: Final = "listed"
 _FOUND: Final = "found"
+_TEXT: Final = "text"
 _AT: Final = "at"
 _TRIES: Final = 3
 """Processes that one message may cost."""
@@ -42,6 +42,14 @@ class _Extent:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class _LongWrapped:
+    """A text in the file beside that the attachment at `position` wraps."""
+
+    position: int
+    facts: LongTextFacts
+
+
 _Stowed: TypeAlias = list[tuple[AttachmentRecord, "bytes | _Extent | None"]]
 """Records without their content, and that."""
 
@@ -49,11 +57,10 @@ _Stowed: TypeAlias = list[tuple[AttachmentRecord, "bytes | _Extent | None"]]
 class IsolatedUnpacker:
     """Unpacks the attachments of messages, each message in a worker process."""
 
-    def __init__(self, processes: ProcessPool, spooling: Executor, bounds: UnpackingBounds | None = None) -> None:
+    def __init__(self, processes: ProcessPool, spooling: Executor) -> None:
         """`spooling`: threads that write temporary files."""
         self._processes = processes
         self._spooling = spooling
-        self._bounds = bounds or UnpackingBounds()
 
     async def unpacked(
         self, listed: Sequence[AttachmentRecord], files: ExitStack, texts: Texts, *, mailbox: Hashable
@@ -88,18 +95,22 @@ class IsolatedUnpacker:
         texts: Texts,
         mailbox: Hashable,
     ) -> list[AttachmentRecord]:
-        run = asyncio.get_running_loop().run_in_executor
         size = sum(each.size for each in packed)
         with ExitStack() as own:
-            folder = await run(self._spooling, scratch_folder, own)
-            stowed = await run(self._spooling, _stowed, _with_content_of(listed, packed), folder / _LISTED)
+            records = _with_content_of(listed, packed)
+            folder, stowed = await scratch_folder(
+                own, self._spooling, lambda folder: _stowed(records, folder / _LISTED)
+            )
             try:
-                found, replaced, shortened = await self._processes.run(
-                    _unpack, stowed, folder, self._bounds, mailbox=mailbox, size=size, scratch=folder
+                found, text, replaced, shortened = await self._processes.run(
+                    _unpack, stowed, folder, mailbox=mailbox, size=size, scratch=folder
                 )
             except LimitExceeded as exc:
                 raise _GivenUp(_begun_last(folder, packed), exc) from None
             rows = _restored(found, folder / _FOUND, own)
+            if text is not None:
+                wrapped = LongText(taken_from_scratch(folder / _TEXT, own), text.facts)
+                rows[text.position] = replace(rows[text.position], wrapped_text=wrapped)
             files.push(own.pop_all())
         texts.replaced += replaced
         texts.shortened += shortened
@@ -136,14 +147,36 @@ def _begun_last(folder: Path, packed: Sequence[AttachmentRecord]) -> int:
         return packed[0].position
 
 
-def _unpack(stowed: _Stowed, folder: Path, bounds: UnpackingBounds) -> tuple[_Stowed, int, int]:
-    """In the worker process: all rows, those that were listed without content; characters replaced, texts shortened."""
+def _unpack(stowed: _Stowed, folder: Path) -> tuple[_Stowed, _LongWrapped | None, int, int]:
+    """In the worker process: all rows, those that were listed without content; the text that one of them wraps, where
+    it is long; characters replaced, texts shortened.
+    """
     texts = Texts()
     with ExitStack() as files:
         listed = _restored(stowed, folder / _LISTED, files)
-        rows = Unpacker(bounds).unpacked(listed, files, texts, on_begin=lambda position: _note(folder / _AT, position))
+        rows = Unpacker().unpacked(listed, files, texts, on_begin=lambda position: _note(folder / _AT, position))
         unpacked = [replace(row, content=None) for row in rows[: len(listed)]] + rows[len(listed) :]
-        return _stowed(unpacked, folder / _FOUND), texts.replaced, texts.shortened
+        text = _long_wrapped(unpacked, folder / _TEXT)
+        return _stowed(unpacked, folder / _FOUND), text, texts.replaced, texts.shortened
+
+
+def _long_wrapped(rows: list[AttachmentRecord], path: Path) -> _LongWrapped | None:
+    """Leave the rows the first wrapped text, which alone is used; or write it to the file, where it is long."""
+    wrapping = [each.position for each in rows if each.wrapped_text is not None]
+    if not wrapping:
+        return None
+    first, *others = wrapping
+    for position in others:
+        rows[position] = replace(rows[position], wrapped_text=None)
+    text = rows[first].wrapped_text
+    if not isinstance(text, str) or len(text.encode()) <= LONG:
+        return None
+    rows[first] = replace(rows[first], wrapped_text=None)
+    with path.open("wb") as file:
+        writer = LongTextWriter(file)
+        for start in range(0, len(text), PIECE_BYTES):
+            writer.write(text[start : start + PIECE_BYTES])
+        return _LongWrapped(first, writer.finish().facts)
 
 
 def _note(path: Path, position: int) -> None:
@@ -173,9 +206,7 @@ def _stowed(records: Iterable[AttachmentRecord], path: Path) -> _Stowed:
 
 def _restored(stowed: _Stowed, path: Path, files: ExitStack) -> list[AttachmentRecord]:
     """The records with their contents, for as long as `files` are open."""
-    file = files.enter_context(path.open("rb"))
-    with contextlib.suppress(OSError):  # Windows: then it goes with its folder
-        path.unlink()
+    file = taken_from_scratch(path, files)
     return [
         replace(
             record, content=section_of(file, content.offset, content.size) if isinstance(content, _Extent) else content

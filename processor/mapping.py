@@ -165,17 +165,22 @@ def has_attachments(message: Json) -> bool | None:
     return None
 
 
-def files_among(attachments: Sequence[AttachmentRecord], message: Json) -> bool:
-    """Check whether any of these is more than a picture that the body shows."""
-    return any(not _is_shown(each, message) for each in attachments if each.parent_position is None)
+def files_among(attachments: Sequence[AttachmentRecord], message: Json) -> bool | None:
+    """Check whether any of these is more than a picture that the body shows; None: a long body may show them all."""
+    shown = [_is_shown(each, message) for each in attachments if each.is_listed]
+    if False in shown:
+        return True
+    return None if None in shown else False
 
 
-def _is_shown(attachment: AttachmentRecord, message: Json) -> bool:
-    if not attachment.inline or not (attachment.content_type or "").lower().startswith("image/"):
-        return False
+def _is_shown(attachment: AttachmentRecord, message: Json) -> bool | None:
     shown = attachment.content_id
+    if not shown or not attachment.inline or not (attachment.content_type or "").lower().startswith("image/"):
+        return False
     content = _object(message.get("body")).get("content")
-    return bool(shown) and isinstance(content, str) and f"cid:{shown}".lower() in content.lower()
+    if isinstance(content, LongText):
+        return None
+    return isinstance(content, str) and f"cid:{shown}".lower() in content.lower()
 
 
 def _shows_attached(message: Json) -> bool:

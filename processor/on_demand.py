@@ -4,11 +4,11 @@ A processor may import the same message meanwhile; the database decides who was 
 """
 
 import asyncio
-import contextlib
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from http import HTTPStatus
 from typing import Final
 
 import structlog
@@ -21,7 +21,7 @@ from graph.errors import AccountError, GraphUnavailable, ItemCorrupt, ItemDenied
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
-from hostfaults import HostFault
+from hostfaults import host_fault_of
 from phrases import Phrase
 from processor.errors import MessageChanged, ScanInProgress, Unprocessable
 from processor.fate import FORESEEN
@@ -29,8 +29,6 @@ from processor.filters import MailFilter
 from processor.importer import Importer, Outcome, Progress, Result, message_id_of
 from processor.tracing import TraceLog
 
-_AT_ONCE: Final = 4
-"""More calls at once than four a mailbox Graph refuses (graph.md, section 8)."""
 _MOST_OUTAGES: Final = 8
 """Messages in a row that Graph does not answer for, each asked for again and again, until the rest is left alone."""
 _FETCHES: Final = 3
@@ -209,7 +207,6 @@ class OnDemandImport:
         """
         wanted = await self._wanted(mailbox, folder, selection, tally, force=force)
         self._on_progress(tally.done, tally.selected)
-        left = iter(wanted)
         prefix = uuid.uuid4().hex[:16]
         streak = _Streak()
         even_unwanted = force and bool(selection.ids)
@@ -217,21 +214,13 @@ class OnDemandImport:
             replacing=force, even_copy=even_unwanted, mail_filter=None if even_unwanted else mail_filter, then=then
         )
 
-        async def work() -> None:
-            for number, (message_id, is_new) in left:
-                which = how if is_new else replace(how, mail_filter=None)
-                await self._import(mailbox, message_id, f"{prefix}-{number}", tally, streak, which)
-                self._on_progress(tally.done, tally.selected)
-                if tally.stopped is not None:
-                    return
-
-        tasks = [asyncio.create_task(work()) for _ in range(_AT_ONCE)]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        # One after the other: a command makes one call at a time beside the processors' four (docs/many-hosts.md).
+        for number, (message_id, is_new) in wanted:
+            which = how if is_new else replace(how, mail_filter=None)
+            await self._import(mailbox, message_id, f"{prefix}-{number}", tally, streak, which)
+            self._on_progress(tally.done, tally.selected)
+            if tally.stopped is not None:
+                return
 
     # Choosing.
 
@@ -284,7 +273,8 @@ class OnDemandImport:
         except Exception as exc:  # noqa: BLE001  # one message nobody foresaw must not stop the others; it is told
             tally.failed += 1
             note("failed", _reason_of(exc), _told_of(exc, mailbox, message_id))
-            if isinstance(exc, AccountError | DatabaseUnavailable | HostFault) or streak.goes_on(exc):
+            lasting = isinstance(exc, AccountError | DatabaseUnavailable) or host_fault_of(exc) is not None
+            if lasting or streak.goes_on(exc):
                 tally.stopped = exc
             return
         streak.ended()
@@ -316,8 +306,13 @@ class OnDemandImport:
             )
 
         for _ in range(_FETCHES - 1):
-            with contextlib.suppress(MessageChanged, ItemCorrupt, RequestRejected):
+            try:
                 return await once(last_attempt=False)
+            except (MessageChanged, ItemCorrupt, ItemDenied, RequestRejected):
+                continue
+            except GraphUnavailable as exc:
+                if exc.status != HTTPStatus.OK:
+                    raise
         return await once(last_attempt=True)
 
 

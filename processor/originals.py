@@ -17,6 +17,7 @@ from graph.errors import (
     NOT_THE_CONTENT,
     GraphUnavailable,
     ItemCorrupt,
+    ItemDenied,
     ItemGone,
     ItemUnconvertible,
     RequestRejected,
@@ -71,7 +72,7 @@ class OriginalFetcher:
         `files` closes, and so deletes, the temporary file.
 
         Raises:
-            GraphUnavailable: try the message again.
+            GraphUnavailable, ItemDenied: try the message again.
             AccountError
         """
         if (size_of(message) or 0) > self._limit_mb * _MEGABYTE:
@@ -88,6 +89,10 @@ class OriginalFetcher:
             # What is here of the message is whole all the same: it went while its attachments were fetched, or there
             # is no MIME of what it is.
             return OriginalRecord("gone", said_by_graph(exc))
+        except ItemDenied as exc:
+            if not last_attempt:
+                raise
+            return OriginalRecord("unreadable", said_by_graph(exc))
         except (ItemCorrupt, ItemUnconvertible, RequestRejected, GraphUnavailable) as exc:
             if isinstance(exc, GraphUnavailable):
                 the_message = exc.status in _MAYBE_THE_MESSAGE and not exc.mailbox_down

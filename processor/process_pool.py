@@ -188,22 +188,25 @@ class ProcessPool:
     async def _ready(self) -> "_Worker":
         if self._is_closed:
             raise PoolUnusable(Phrase("The worker processes were ended."))
-        if self._idle:
-            return self._idle.pop()
+        while self._idle:
+            worker = self._idle.pop()
+            if not worker.is_over():
+                return worker
+            self._end(worker)  # ended by the system or an operator while it had nothing to do
         worker = _Worker(self._preload)
         self._workers.add(worker)
         try:
             async with asyncio.timeout(_START_SECONDS):
                 await asyncio.get_running_loop().run_in_executor(self._threads, worker.start)
-        except (_Ended, TimeoutError) as exc:
+        except (_Ended, TimeoutError, OSError) as exc:
             self._end(worker)
-            status = exc.status if isinstance(exc, _Ended) else "no sign of life"
+            status = exc.status if isinstance(exc, _Ended) else exc.strerror
             raise PoolUnusable(
                 Phrase(
                     "The process that unpacks attachments does not start: {program} ({status}). Check the memory "
                     "of this machine; the mail is tried again.",
                     program=sys.executable,
-                    status=status,
+                    status=status or "no sign of life",
                 )
             ) from exc
         except BaseException:

@@ -1,16 +1,21 @@
 """Bytes that come piece by piece: in memory while they are few, in a temporary file once they are not."""
 
 import asyncio
+import contextlib
 import io
+import secrets
 import shutil
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeVar
 
 from hostfaults import temporary_file_fault
 from threads import DaemonThreads
+
+T = TypeVar("T")
 
 IN_MEMORY: Final = 1024 * 1024
 """Bytes of a content that is held in memory; a larger one waits in a file."""
@@ -113,8 +118,46 @@ def open_file(files: ExitStack) -> IO[bytes]:
         raise temporary_file_fault(exc) from exc
 
 
-def scratch_folder(files: ExitStack) -> Path:
-    """An empty temporary folder, for work of another process. `files` deletes it with all that is in it. Blocks."""
-    folder = Path(tempfile.mkdtemp(prefix="mail-importer-"))
+async def scratch_folder(files: ExitStack, threads: Executor, fill: Callable[[Path], T]) -> tuple[Path, T]:
+    """Make a temporary folder for work of another process, and call `fill` with it on a thread; what that returns.
+
+    `files` deletes the folder with all that is in it. Cancelled, it is deleted as soon as the thread is done with it.
+
+    Raises:
+        HostFault: it cannot be made or written to.
+    """
+    try:
+        folder = Path(tempfile.gettempdir(), f"mail-importer-{secrets.token_hex(8)}")
+    except OSError as exc:
+        raise temporary_file_fault(exc) from exc
+    filled = threads.submit(_filled, folder, fill)
+    try:
+        result = await asyncio.wrap_future(filled)
+    except BaseException:
+        filled.add_done_callback(lambda _: shutil.rmtree(folder, ignore_errors=True))
+        raise
     files.callback(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    return folder, result
+
+
+def _filled(folder: Path, fill: Callable[[Path], T]) -> T:
+    try:
+        folder.mkdir(mode=0o700)
+        return fill(folder)
+    except OSError as exc:
+        raise temporary_file_fault(exc) from exc
+
+
+def taken_from_scratch(path: Path, files: ExitStack) -> IO[bytes]:
+    """Open a file of a scratch folder, which `files` closes, and remove its name. Blocks.
+
+    Raises:
+        HostFault: it cannot be opened.
+    """
+    try:
+        file = files.enter_context(path.open("rb"))
+    except OSError as exc:
+        raise temporary_file_fault(exc) from exc
+    with contextlib.suppress(OSError):  # Windows: then it goes with its folder
+        path.unlink()
+    return file

@@ -40,7 +40,6 @@ from db.tables import GRAPH_ID_LENGTH
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
-from graph.slots import LocalSlots
 from phrases import Phrase
 from processor.accounts import mail_filter_of
 from processor.attachments import AttachmentLimits
@@ -226,7 +225,7 @@ async def _opened(invocation: Invocation, name: str) -> AsyncIterator[_Opened]:
             database = Database(engine)
             resources.push_async_callback(database.close)
             account = await database.read(lambda connection: accounts.usable(connection, name))
-            graph = await resources.enter_async_context(open_graph(invocation.settings, LocalSlots(1)))
+            graph = await resources.enter_async_context(open_graph(invocation.settings))
             store = MessageStore(database, clock=invocation.clock)
             resources.push_async_callback(store.close)
             reader = MailReader(graph.client)
@@ -330,6 +329,12 @@ def _failure(account: Account, order: _Order, tally: Tally) -> Phrase | None:
     if tally.failed:
         return Phrase(
             "{failed} of {selected} messages could not be imported.", failed=tally.failed, selected=tally.selected
+        )
+    if order.force and tally.gone:
+        return Phrase.counted(
+            "{n} message is not in the mailbox any more; what is stored of it stays as it is.",
+            "{n} messages are not in the mailbox any more; what is stored of them stays as it is.",
+            n=tally.gone,
         )
     if order.selection.internet_message_id is not None and not tally.selected:
         return Phrase(

@@ -316,6 +316,26 @@ async def test_without_the_right_actions_wait_and_imports_go_on(world: World) ->
     assert await world.conditions() == []
 
 
+async def test_one_message_that_is_refused_holds_up_no_other(world: World) -> None:
+    """It ends as failed with the answer of Graph; the others are marked, and the account is in no trouble."""
+    mailbox, account = await account_that(world, "read")
+    refused, *others = await world.deliver(mailbox, 6)
+    world.fault(FaultKind.FORBIDDEN, operation=Operation.UPDATE_MESSAGE, message_id=refused.message_id)
+    await world.notify(account, [refused])
+    async with world.processing():
+        await until(world.queue_is_empty)
+        for each in others:
+            await world.notify(account, [each])
+            await until(functools.partial(_read_after_advancing, world, each))
+        await until(lambda: _ended_after_advancing(world))
+    states = {row.graph_id: row.state for row in await world.actions()}
+    assert states == {each.message_id: "done" for each in others} | {refused.message_id: "failed"}
+    [failed] = [row.detail for row in await world.actions() if row.state == "failed"]
+    assert failed is not None
+    assert "ErrorAccessDenied" in failed
+    assert await world.conditions() == []
+
+
 @pytest.mark.parametrize(
     ("fault", "facts"),
     [
@@ -475,3 +495,8 @@ async def _ended_after_advancing(world: World) -> bool:
     world.clock.advance(minutes=3)
     await asyncio.sleep(0.05)
     return await world.actions_ended()
+
+
+async def _read_after_advancing(world: World, delivered: DeliveredMessage) -> bool:
+    await _ended_after_advancing(world)
+    return delivered.message.is_read

@@ -106,3 +106,9 @@ def test_recipients_are_found_by_their_names_in_the_mail() -> None:
         None,
     ]
     assert [each["emailAddress"]["address"] for each in found["ccRecipients"]] == ["labor@example.com", DN]
+
+
+def test_comments_within_comments_cost_the_address_and_not_the_mail() -> None:
+    """Hundreds deep they are too much for the reader of Python."""
+    message = {"from": _person("Labor", None), **_headers(("From", "(" * 2_000 + "Labor <labor@example.com>"))}
+    assert with_smtp_addresses(message) == message

@@ -10,13 +10,14 @@ from processor.byte_budget import ByteBudget
 class Holder:
     """Holds a reservation until it is released."""
 
-    def __init__(self, budget: ByteBudget, size: int) -> None:
+    def __init__(self, budget: ByteBudget, size: int, mailbox: object = None) -> None:
+        self._mailbox = self if mailbox is None else mailbox
         self.has = asyncio.Event()
         self._release = asyncio.Event()
         self.task = asyncio.create_task(self._hold(budget, size))
 
     async def _hold(self, budget: ByteBudget, size: int) -> None:
-        async with budget.reserved(size):
+        async with budget.reserved(size, mailbox=self._mailbox):
             self.has.set()
             await self._release.wait()
 
@@ -73,4 +74,25 @@ async def test_one_that_is_cancelled_as_it_is_granted_gives_back() -> None:
     first.task.cancel()
     second.task.cancel()
     await asyncio.gather(first.task, second.task, return_exceptions=True)
+    assert budget.held == 0
+
+
+async def test_one_mailbox_holds_half_at_most_and_keeps_no_other_waiting() -> None:
+    budget = ByteBudget(10)
+    own = [Holder(budget, 3, "a") for _ in range(3)]
+    other = Holder(budget, 5, "b")
+    assert await held_by(*own, other) == [True, False, False, True]
+    await own[0].release()
+    assert await held_by(*own[1:]) == [True, False]
+    for each in (own[1], own[2], other):
+        await each.release()
+    assert budget.held == 0
+
+
+async def test_a_mail_without_attachments_waits_for_none() -> None:
+    budget = ByteBudget(10)
+    full, waiting, plain = Holder(budget, 10), Holder(budget, 5), Holder(budget, 0)
+    assert await held_by(full, waiting, plain) == [True, False, True]
+    for each in (full, waiting, plain):
+        await each.release()
     assert budget.held == 0

@@ -12,6 +12,7 @@ from graph.errors import GraphUnavailable, ItemCorrupt, ItemDenied, ItemGone, It
 from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable
 from processor.fate import MOST_ATTEMPTS, DeadLetter, Retry, fate_of, retry_of_missing
+from processor.process_pool import PoolUnusable
 
 NOW = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
 
@@ -194,3 +195,25 @@ def test_delays_spread() -> None:
     error = GraphUnavailable(Phrase("down"), status=503)
     fates = [fate_of(error, _delivery(1), now=NOW, random=random) for _ in range(50)]
     assert len({fate.delay for fate in fates if isinstance(fate, Retry)}) == 50
+
+
+def test_a_machine_that_starts_no_process_is_waited_for_a_day() -> None:
+    error = PoolUnusable(Phrase("no process starts"))
+    within, after = _fate(error, 5, timedelta(hours=23)), _fate(error, MOST_ATTEMPTS, timedelta(hours=25))
+    assert isinstance(within, Retry)
+    assert not within.counted
+    assert isinstance(after, DeadLetter)
+
+
+def test_what_a_proxy_gives_in_place_of_the_content_is_asked_for_less_and_less_often() -> None:
+    """A day long, uncounted, but not every half minute."""
+    error = GraphUnavailable(Phrase("a page"), status=200)
+    delays = []
+    for age in (timedelta(0), timedelta(minutes=4), timedelta(hours=23)):
+        fate = _fate(error, 1, age)
+        assert isinstance(fate, Retry)
+        assert not fate.counted
+        delays.append(fate.delay)
+    assert timedelta(seconds=30) <= delays[0] < timedelta(minutes=1)
+    assert timedelta(minutes=2) <= delays[1] <= timedelta(minutes=3)
+    assert timedelta(minutes=9) <= delays[2] <= timedelta(minutes=10)

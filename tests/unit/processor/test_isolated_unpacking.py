@@ -1,6 +1,8 @@
 """Unpacking in a process of its own: the same rows come out, and a hostile attachment costs nothing but itself."""
 
+import asyncio
 import hashlib
+import threading
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -9,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from db.messages import AttachmentRecord
+from longtext import LongText
 from processor.isolated_unpacking import PRELOAD, IsolatedUnpacker
 from processor.mapping import Texts
 from processor.process_pool import ProcessPool, WorkLimits
-from processor.spool import spooling_threads
+from processor.spool import scratch_folder, spooling_threads
 from processor.unpacking import Unpacker
 from tests.packed import mail, signed
 
@@ -123,3 +126,36 @@ async def test_nothing_is_left_in_the_temporary_folder(
         assert len(rows) == 3
         assert {path.name for path in _within(tmp_path) if path.is_file()} <= {"at"}
     assert not _within(tmp_path)
+
+
+async def test_a_long_text_of_a_wrapped_mail_stays_out_of_memory(unpacker: IsolatedUnpacker) -> None:
+    """It comes in a file, and is the same; only the first is wanted."""
+    text = "Messwert Blei: 42 mg/l 😀\r\n" * 20_000
+    raw = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + text.encode()
+    with ExitStack() as files:
+        rows = await unpacker.unpacked([_listed(0, signed(raw)), _listed(1, signed(raw))], files, Texts(), mailbox="a")
+        wrapped = rows[0].wrapped_text
+        assert isinstance(wrapped, LongText)
+        assert wrapped.text().split() == text.split()
+        assert rows[1].wrapped_text is None
+
+
+async def test_a_folder_of_a_caller_that_is_gone_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def fill(folder: Path) -> None:
+        begun.set()
+        go_on.wait(10)
+        (folder / "mail").write_bytes(b"mail")
+
+    with ExitStack() as files:
+        filling = asyncio.create_task(scratch_folder(files, spooling_threads(), fill))
+        await asyncio.to_thread(begun.wait, 10)
+        filling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await filling
+    go_on.set()
+    async with asyncio.timeout(10):
+        while _within(tmp_path):  # noqa: ASYNC110  # the thread deletes it
+            await asyncio.sleep(0.01)

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from db.messages import AttachmentRecord, MessageRecord, RecipientRecord
+from longtext import LongTextWriter
 from processor import headers, mapping
 
 
@@ -238,6 +240,16 @@ def test_a_picture_that_the_body_shows_is_no_file(facts: dict[str, Any], body: s
     picture = replace(picture, **facts)
     assert mapping.files_among([picture], {"body": {"content": body}}) is expected
     assert mapping.files_among([], {"body": {"content": body}}) is False
+
+
+def test_a_long_body_may_show_a_picture(tmp_path: Path) -> None:
+    """It is not searched; so a filter does not leave the mail out for it."""
+    with (tmp_path / "body").open("w+b") as file:
+        message = {"body": {"content": LongTextWriter(file).finish()}}
+        picture = AttachmentRecord(0, "a", "file", "x", "image/png", 1, True, "logo@1", None, None)
+        assert mapping.files_among([picture], message) is None
+        assert mapping.files_among([picture, replace(picture, inline=False)], message) is True
+        assert mapping.files_among([], message) is False
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Work in processes of its own: whatever it does there, the others go on."""
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -208,3 +209,20 @@ async def test_a_process_that_used_much_memory_is_replaced(pool: ProcessPool) ->
     large = bytes(60 * MEBIBYTE)
     assert await pool.run(worker_tasks.doubled, large, mailbox="a", size=len(large))
     assert await pool.run(worker_tasks.process_id, mailbox="a", size=0) != before
+
+
+async def test_processes_that_were_killed_while_idle_cost_no_work(pool: ProcessPool) -> None:
+    """By the system, for lack of memory, or by an operator."""
+    for each in await asyncio.gather(*(pool.run(worker_tasks.process_id, mailbox=name, size=0) for name in "ab")):
+        os.kill(each, signal.SIGKILL)
+        await _until(lambda each=each: not _is_running(each))  # type: ignore[misc]  # a default binds it
+    assert await pool.run(worker_tasks.process_id, mailbox="a", size=0)
+
+
+async def test_a_machine_that_starts_no_process_is_told(pool: ProcessPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> object:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(PoolUnusable, match="Resource temporarily unavailable"):
+        await pool.run(worker_tasks.process_id, mailbox="a", size=0)
