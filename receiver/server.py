@@ -144,7 +144,7 @@ class Listener:
         handler = _Handler(self._http, arrival.connection, self._limits.proven_keep_alive_seconds, self._leave)
 
         def close() -> None:
-            # A client that reads nothing, or does not take part in the end of TLS, would keep it for as long as it likes.
+            # A client that reads nothing, or takes no part in the end of TLS, would keep it for as long as it likes.
             if transport.is_closing() or transport.get_write_buffer_size():
                 transport.abort()
             else:
