@@ -8,7 +8,21 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, insert, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    ScalarSelect,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from db import filters, history, scans, seen
 from db.columns import UnreadableTime, code_by_code
@@ -505,6 +519,11 @@ _FINGERPRINT: Final[ColumnElement[str]] = code_by_code(
     + _bit(_settings.bEnabled == true())
     + _bit(_settings.dtRemoved.is_not(None))
 )
+
+
+def fingerprint_of(account_id: int) -> ScalarSelect[str]:
+    """The SQL of `Account.fingerprint`."""
+    return select(_FINGERPRINT).where(_settings.nAccountID == account_id).scalar_subquery()
 
 
 def _same_folder(one: AccountSettings, other: AccountSettings) -> bool:

@@ -49,12 +49,13 @@ class Author:
 class Change:
     """One row. `before` is None in the first row of an account, else what the row before it ended with.
 
+    `action`: an `Action`, or the word of another program or of a newer version.
     `author`: who it was; None for what mail-importer did by itself, and for what was FOUND.
     """
 
     account_id: int
     changed: datetime
-    action: Action
+    action: str
     author: Author | None
     before: Mapping[str, Value] | None
     after: Mapping[str, Value]
@@ -108,10 +109,16 @@ def changes(connection: Connection) -> list[Change]:
         after = _settings_in(row.sSettings)
         author = None if row.sWho is None else Author(row.sWho, row.sHost or "")
         found.append(
-            Change(row.nAccountID, row.dtChanged, Action(row.sAction), author, last.get(row.nAccountID), after)
+            Change(row.nAccountID, row.dtChanged, _action_in(row.sAction), author, last.get(row.nAccountID), after)
         )
         last[row.nAccountID] = after
     return sorted(found, key=lambda each: each.changed)
+
+
+def _action_in(word: object) -> str:
+    """The `Action`; where another program wrote something else, that as text."""
+    text = str(word)[:_SHOWN_LENGTH]
+    return next((each for each in Action if each == text), text)
 
 
 def _settings_in(text: object) -> Mapping[str, Value]:
@@ -120,7 +127,9 @@ def _settings_in(text: object) -> Mapping[str, Value]:
         found = json.loads(text) if isinstance(text, str) else None
     except ValueError:
         found = None
-    return found if isinstance(found, dict) else {"sSettings": str(text)[:_SHOWN_LENGTH]}
+    if not isinstance(found, dict):
+        return {"sSettings": str(text)[:_SHOWN_LENGTH]}
+    return {name: _plain(value) for name, value in found.items()}
 
 
 def _last(connection: Connection, account_id: int) -> str | None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
+from db.accounts import fingerprint_of
 from db.folders import note_gap
 from db.schedule import SUBSCRIPTIONS, Application, Turn
 from db.tables import account_settings, graph_subscription, subscription_schedule
@@ -95,7 +96,11 @@ def lose(connection: Connection, account_id: int, subscription_id: str | None, *
 
 def note_served(connection: Connection, account_id: int, *, served: str, served_with: str) -> None:
     """Remember which settings of the account (`Account.fingerprint`) and of the manager were acted on."""
-    _change(connection, account_id, sServed=served, sServedWith=served_with)
+    stored = fingerprint_of(account_id)
+    # Bytes that are not UTF-8, which SQLite takes, are read with this mark in their place, and the row would differ
+    # from it for ever.
+    is_marked = "\ufffd" in served and connection.scalar(select(stored)) == served
+    _change(connection, account_id, sServed=stored if is_marked else served, sServedWith=served_with)
 
 
 def _change(connection: Connection, account_id: int, **values: object) -> None:

@@ -78,7 +78,7 @@ def show_history(invocation: Invocation, name: str | None) -> Listing:
     columns = [
         Column("changed", Phrase("When")),
         Column("account", Phrase("Account")),
-        Column("action", Phrase("What"), lambda action: ACTIONS[action]),
+        Column("action", Phrase("What"), lambda action: ACTIONS.get(action, action)),
         Column("who", Phrase("Who"), lambda who: who or Phrase("another program")),
         Column("changes", Phrase("Settings"), changes_shown, lines=True),
     ]
@@ -104,7 +104,7 @@ def _history_row(change: Change) -> dict[str, Any]:
         "changed": change.changed,
         "account_id": change.account_id,
         "account": named.get("sAccountName"),
-        "action": change.action.value,
+        "action": str(change.action),
         "who": _who(change),
         "changes": {
             _SETTINGS.get(column, column): {"before": old, "after": new} for column, (old, new) in differences.items()
@@ -115,7 +115,8 @@ def _history_row(change: Change) -> dict[str, Any]:
 def _who(change: Change) -> str | None:
     if change.author is not None:
         return f"{change.author.who}@{change.author.host}"
-    return None if change.action is Action.FOUND else "mail-importer"
+    is_ours = isinstance(change.action, Action) and change.action is not Action.FOUND
+    return "mail-importer" if is_ours else None
 
 
 def changes_shown(changes: Mapping[str, Mapping[str, Value]]) -> Phrase:

@@ -11,6 +11,12 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from sqlalchemy import delete, func, select
 
 from db.tables import message, queue_message
@@ -195,6 +201,24 @@ def test_a_receiver_whose_certificate_cannot_be_read_says_so(site: Site) -> None
     assert refused.returncode == 1
     assert "receiver_tls_cert and receiver_tls_key cannot be used" in refused.stderr
     assert "missing.key" in refused.stderr
+
+
+@_on_sqlite
+def test_a_receiver_whose_private_key_is_encrypted_says_so(site: Site, tmp_path: Path) -> None:
+    """The reason alone, without the form of the error that carries it."""
+    pair = Authority(tmp_path, datetime.now(UTC)).issue("receiver")
+    key = load_pem_private_key(pair.key_file.read_bytes(), None)
+    pair.key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")))
+    refused = site.call(
+        *("run", "receiver"),
+        MAIL_IMPORTER_RECEIVER_TLS_CERT=str(pair.certificate_file),
+        MAIL_IMPORTER_RECEIVER_TLS_KEY=str(pair.key_file),
+    )
+    assert refused.returncode == 1
+    assert (
+        "receiver_tls_cert and receiver_tls_key cannot be used: the private key is encrypted; receiver_tls_key takes "
+        "an unencrypted one."
+    ) in " ".join(refused.stderr.split())
 
 
 async def test_a_site_without_an_inbound_address_imports_by_sweeps(site: Site) -> None:

@@ -190,6 +190,22 @@ async def test_force_keeps_what_the_mailbox_does_not_give_now(world: World, comm
     assert [row.subject for row in await world.imported()] == ["New"]
 
 
+async def test_force_fails_for_a_message_that_is_gone_and_keeps_what_is_stored(world: World, command: Command) -> None:
+    """It was to be replaced and was not; without --force there was nothing to do for it."""
+    mailbox, _ = await world.account_of("Nord")
+    stored, never = await world.deliver(mailbox, 2)
+    assert (await command("import", "Nord", "--id", stored.message_id)).exit_code == 0
+    for each in (stored, never):
+        world.simulator.remove_message(mailbox, each.message_id)
+
+    forced = await command("import", "Nord", "--id", stored.message_id, "--force", "--json")
+    assert (forced.exit_code, counts(forced)) == (1, {"selected": 1, "gone": 1})
+    assert "1 message is not in the mailbox any more; what is stored of it stays as it is." in forced.stderr
+    assert await world.imported_ids() == [stored.message_id]
+    plain = await command("import", "Nord", "--id", never.message_id, "--json")
+    assert (plain.exit_code, plain.stderr, counts(plain)) == (0, "", {"selected": 1, "gone": 1})
+
+
 async def test_a_message_that_cannot_be_imported_keeps_no_other_from_it(world: World, command: Command) -> None:
     """It is named with its reason, and the exit status says so; what is gone is no failure."""
     mailbox, account = await world.account_of("Nord")

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -349,6 +349,53 @@ async def test_an_account_whose_row_cannot_be_read_waits_alone(make_office: Make
     assert (condition.account_id, condition.reason) == (bad, "AccountUnusable")
     assert f"dtPurgedBefore holds '{no_time}'" in condition.detail
     assert "turn_failed" not in {each["event"] for each in events}
+
+
+@pytest.mark.parametrize("column", ["sTenantID", "sClientID", "sCertificateThumbprint", "sNextCertificateThumbprint"])
+async def test_an_account_whose_ids_are_no_text_waits_alone(make_office: MakeOffice, column: str) -> None:
+    """Sign-ins, certificates and subscriptions of the others are looked after; its own subscription stays."""
+    office = await make_office()
+    world = office.world
+    if world.database.engine.dialect.name != "sqlite":
+        pytest.skip("a column for text of this database holds nothing else")
+    _, bad = await world.account_of("Abimee")
+    _, good = await world.account_of("Ouverte")
+    table = account_settings.c
+    async with office.receiving():
+        async with office.managing():
+            await until(lambda: office.in_step(2))
+        kept, lost = [(await office.held())[each].subscription_id for each in (bad, good)]
+        spoil = update(account_settings).where(table.nAccountID == bad).values({column: literal_column("x'ff'")})
+        await world.database.write(lambda c: c.execute(spoil))
+        world.simulator.subscriptions.remove(next(each for each in office.at_graph() if each.subscription_id == lost))
+        with structlog.testing.capture_logs() as events:
+            async with office.managing("two", reconciling=True):
+                await until(lambda: _replaced(office, good, lost))
+                await until(world.conditions)
+                await until(office.at_rest)
+                # The next comparison finds this change, and nothing new in the row that cannot be read.
+                move = update(account_settings).where(table.nAccountID == good).values(sFolder="archive")
+                await world.database.write(lambda c: c.execute(move))
+                found = _count(events, "account_changes_found")
+                world.clock.advance(seconds=6)
+                await until(lambda: _count(events, "account_changes_found") > found)
+                await until(lambda: office.in_step(2))
+
+    assert (await office.held())[bad].subscription_id == kept
+    conditions = await world.conditions()
+    assert {(each.account_id, each.reason) for each in conditions} == {(bad, "AccountUnusable")}
+    assert all(f"{column} holds" in each.detail for each in conditions)
+    assert [each["count"] for each in events if each["event"] == "account_changes_found"][found:] == [1]
+    assert not {"turn_failed", "manager_paused"} & {each["event"] for each in events}
+
+
+async def _replaced(office: Office, account: int, lost: str) -> bool:
+    held = (await office.held()).get(account)
+    return held is not None and held.subscription_id != lost and await office.in_step(2)
+
+
+def _count(events: Sequence[MutableMapping[str, Any]], name: str) -> int:
+    return sum(each["event"] == name for each in events)
 
 
 async def test_a_refused_connection_is_told_as_that(make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -204,6 +204,69 @@ def test_history_tells_who_changed_what_also_of_removed_accounts(
     assert "another program" in shown
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "action", "changes"),
+    [
+        pytest.param("sSettings", "'[1]'", "changed", {"sSettings": "[1]"}, id="no object"),
+        pytest.param("sSettings", "'by hand'", "changed", {"sSettings": "by hand"}, id="no JSON"),
+        pytest.param("sSettings", "x'ff'", "changed", {"sSettings": r"b'\xff'"}, id="no text"),
+        pytest.param("sSettings", """'{"sAccountName": [1]}'""", "changed", {"name": "[1]"}, id="nested"),
+        pytest.param("sAction", "'touched'", "touched", {"name": "laboratory"}, id="unknown action"),
+        pytest.param("sAction", "x'ff'", r"b'\xff'", {"name": "laboratory"}, id="no action"),
+        pytest.param("dtChanged", "'gestern'", "changed", {"name": "laboratory"}, id="no time"),
+    ],
+)
+def test_history_shows_a_row_that_another_program_wrote_and_the_others(
+    run: Run,
+    engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    column: str,
+    value: str,
+    action: str,
+    changes: dict[str, str],
+) -> None:
+    """Values that cannot be read appear as text; SQLite takes anything."""
+    monkeypatch.setenv("COLUMNS", "160")
+    run("accounts", "import", csv_file(HEADING, FIELD))
+    row = {
+        "nAccountID": "9",
+        "dtChanged": "'2026-03-31 12:00:00'",
+        "sAction": "'changed'",
+        "sSettings": """'{"sAccountName": "laboratory"}'""",
+        column: value,
+    }
+    names = ", ".join(f'"{name}"' for name in row)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            f'INSERT INTO "tblEmailAccountChange" ({names}) VALUES ({", ".join(row.values())})'  # noqa: S608  # our own values
+        )
+    run("accounts", "update", "field", "--folder", "Results")
+
+    result = run("accounts", "history", "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert sorted(each["action"] for each in found if each["account_id"] == 1) == ["added", "changed"]
+    (odd,) = [each for each in found if each["account_id"] == 9]
+    assert odd["action"] == action
+    assert {name: each["after"] for name, each in odd["changes"].items()} == changes
+    shown = run("accounts", "history")
+    assert shown.exit_code == 0, shown.stderr
+    assert "folder: Inbox → Results" in shown.stdout
+    assert len([line for line in shown.stdout.splitlines() if action in line]) >= 1
+    named = run("accounts", "history", "field", "--json")
+    assert (named.exit_code, len(json.loads(named.stdout))) == (0, 2), named.stderr
+
+
+def test_history_shows_a_time_that_cannot_be_read_as_it_is_stored(run: Run, engine: Engine) -> None:
+    run("accounts", "import", csv_file(HEADING, LABORATORY))
+    with engine.begin() as connection:
+        connection.exec_driver_sql('UPDATE "tblEmailAccountSettings" SET "dtImportSince" = \'25:00\'')
+    added, found = json.loads(run("accounts", "history", "laboratory", "--json").stdout)
+    assert (added["action"], found["action"]) == ("added", "found")
+    assert found["changes"]["import_since"]["after"] == "25:00"
+    assert "→ 25:00" in run("accounts", "history", "laboratory").stdout
+
+
 @pytest.mark.usefixtures("engine")
 def test_history_of_nothing_says_so(run: Run) -> None:
     assert "no account named 'nobody'" in run("accounts", "history", "nobody").stderr

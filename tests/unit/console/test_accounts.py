@@ -507,8 +507,41 @@ def test_a_row_that_cannot_be_read_ends_no_command_in_a_traceback(run: Run, add:
         result = run(*words)
         assert result.exit_code == 0, (words, result.stderr, result.exception)
     assert "dtImportSince holds '25:00'" in " ".join(run("accounts", "show", "spoilt").stdout.split())
-    for words in (("verify", "spoilt"), ("import", "spoilt"), ("accounts", "test", "spoilt")):
+    for words in (
+        ("verify", "spoilt"),
+        ("import", "spoilt"),
+        ("accounts", "test", "spoilt"),
+        ("accounts", "folders", "spoilt"),
+    ):
         result = run(*words)
         assert (result.exit_code, "dtImportSince" in result.stderr) == (1, True), (words, result.stderr)
     assert run("accounts", "update", "spoilt", "--import-since", "all").exit_code == 0
     assert len(listed(run)[1]["conditions"]) == 1
+
+
+def test_a_command_that_cannot_use_all_of_a_row_names_the_value_and_the_remedy(
+    run: Run, add: Run, engine: Engine
+) -> None:
+    """The export lacks the value, and the update leaves it: both report so, until it is corrected."""
+    add()
+    row = account_settings.c
+    spoil = update(account_settings).where(row.sAccountName == "laboratory").values(sFolder=literal_column("x'ff'"))
+    run_writing(engine, lambda connection: connection.execute(spoil))
+    why = (
+        "The row of account 'laboratory' (number 1) in tblEmailAccountSettings cannot be used: sFolder holds "
+        "\"b'\\\\xff'\", which is not text. Correct it, or give the settings anew: mail-importer accounts update "
+        "laboratory"
+    )
+
+    folders_of_it = run("accounts", "folders", "laboratory")
+    assert (folders_of_it.exit_code, folders_of_it.stdout) == (1, "")
+    exported = run("accounts", "export")
+    assert exported.exit_code == 0
+    assert "laboratory" in exported.stdout
+    updated = run("accounts", "update", "laboratory", "--after-import", "read")
+    assert updated.exit_code == 0
+    for result in (folders_of_it, exported, updated):
+        assert why in " ".join(result.stderr.split())
+    corrected = run("accounts", "update", "laboratory", "--folder", "Archive")
+    assert (corrected.exit_code, "cannot be used" in corrected.stderr) == (0, False)
+    assert "cannot be used" not in run("accounts", "export").stderr

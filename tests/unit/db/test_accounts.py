@@ -303,6 +303,25 @@ def test_text_that_is_no_text_hurts_no_other(connection: Connection) -> None:
 
 
 @_ON_SQLITE
+@pytest.mark.parametrize("value", ["x'ff41'", "CAST(x'ff41' AS TEXT)"])
+def test_a_row_with_bytes_that_are_no_text_is_served_once_for_each_change(connection: Connection, value: str) -> None:
+    """What was acted on is compared with the bytes, not with the marks in their place."""
+    number = accounts.add(connection, settings("bad"), now=NOW)
+    _spoil(connection, number, "sUserID", value)
+    [turn] = SUBSCRIPTIONS.claim(connection, [number], owner="one", now=NOW, lease=LATER - NOW)
+    served = accounts.by_id(connection, [number])[number].fingerprint
+    subscriptions.note_served(connection, number, served=served, served_with="with")
+    SUBSCRIPTIONS.release(connection, turn, due=NEVER, failures=0)
+    assert accounts.changed(connection, now=LATER, most=10) == []
+
+    _spoil(connection, number, "sUserID", "'user'")
+    assert accounts.changed(connection, now=LATER, most=10) == [number]
+    # A turn that began before this change acted on what was there then.
+    subscriptions.note_served(connection, number, served=served, served_with="with")
+    assert accounts.changed(connection, now=LATER, most=10) == [number]
+
+
+@_ON_SQLITE
 def test_a_change_repairs_what_it_gives_and_leaves_the_rest(connection: Connection) -> None:
     """A column that cannot be read is overwritten only by a value that was given."""
     number = accounts.add(connection, settings("bad", import_since=NOW), now=NOW)

@@ -23,7 +23,7 @@ def others_write(connection: Connection, **values: object) -> None:
     connection.execute(update(account_settings).values(**values))
 
 
-def short(changes: list[Change]) -> list[tuple[Action, Author | None, datetime]]:
+def short(changes: list[Change]) -> list[tuple[str, Author | None, datetime]]:
     return [(each.action, each.author, each.changed) for each in changes]
 
 
