@@ -18,8 +18,8 @@ from bench.stage import Stage, stage
 from bus.database import DatabaseQueue
 from console.clock import utc_now
 from console.roles import settle_down
-from db import folders
-from db.schedule import FOLDERS
+from db.queries import folders
+from db.queries.schedule import FOLDERS
 from db.tables import account_settings, queue_message
 from graph.delta import DeltaReader
 from graph.folders import MailFolders

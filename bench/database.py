@@ -23,7 +23,7 @@ from sqlalchemy import Connection, event, func, select
 
 from console.roles import settle_down
 from db.engine import Database, run_reading
-from db.messages import AttachmentRecord, MessageRecord, MessageStore, RecipientRecord
+from db.queries.messages import AttachmentRecord, MessageRecord, MessageStore, RecipientRecord
 from db.tables import attachment, message, recipient
 from processor.worker import WorkerLimits
 from tests.databases import Databases, Gateway, PostgreSQL, PostgreSQLServer, SQLite

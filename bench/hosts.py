@@ -31,8 +31,8 @@ from console import logs
 from console.clock import utc_now
 from db.engine import Database, make_engine
 from db.heartbeat import Heartbeat
-from db.messages import MessageStore
-from db.processes import Process
+from db.queries.messages import MessageStore
+from db.queries.processes import Process
 from db.tables import process, queue_message
 from graph.certificates import FolderStore
 from graph.client import GraphClient, open_session

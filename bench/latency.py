@@ -21,7 +21,7 @@ from bench.stage import Stage, stage
 from console.clock import utc_now
 from console.roles import ALL, Started, run_roles
 from console.settings import Settings
-from db import subscriptions
+from db.queries import subscriptions
 from db.tables import message
 from graph.mailbox import Mailbox
 from graph.messages import MailReader

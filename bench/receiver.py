@@ -31,8 +31,8 @@ from bus.queue import NotificationSender
 from console import logs
 from console.clock import utc_now
 from console.roles import settle_down
-from db import schema
 from db.engine import Database, make_engine
+from db.schema import revisions
 from graph.client_state import ClientStateKeys
 from receiver.app import Receiver
 from receiver.connections import ConnectionLimits
@@ -188,7 +188,7 @@ def _ours(pipe: Pipe, folder: Path) -> None:
 
 async def _serve_ours(pipe: Pipe, folder: Path) -> None:
     engine = make_engine(f"sqlite:///{folder / 'gateway.db'}")
-    schema.upgrade(engine, now=utc_now())
+    revisions.upgrade(engine, now=utc_now())
     await serve_receiver(pipe, DatabaseQueue(Database(engine), clock=utc_now))
 
 

@@ -20,11 +20,12 @@ from bus.notification import Notification
 from bus.queue import Message, NotificationQueue
 from console import logs
 from console.clock import utc_now
-from db import accounts, schema
 from db.engine import Database, make_engine, run_writing
 from db.heartbeat import Heartbeat
-from db.messages import MessageStore
-from db.processes import Process
+from db.queries import accounts
+from db.queries.messages import MessageStore
+from db.queries.processes import Process
+from db.schema import revisions
 from db.tables import message
 from graph.certificates import FolderStore, make_self_signed, write_pair
 from graph.client import GraphClient, open_session
@@ -172,7 +173,7 @@ async def stage(
         pem = (folder / "certificates" / "bench.cer").read_text("ascii")
         await control.register_certificate(ready["tenant_id"], ready["client_id"], pem)
         engine = make_engine(database_url or f"sqlite:///{folder / 'gateway.db'}")
-        schema.upgrade(engine, now=utc_now())
+        revisions.upgrade(engine, now=utc_now())
         for user_id in ready["users"]:
             settings = accounts.AccountSettings(
                 user_id, ready["tenant_id"], ready["client_id"], user_id, certificate.thumbprint, False

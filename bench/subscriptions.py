@@ -26,9 +26,9 @@ from sqlalchemy import Connection, event, func, select
 
 from bus.database import DatabaseQueue
 from console import logs
-from db import schema
 from db.engine import Database, make_engine, run_writing
-from db.schedule import FOLDERS, SUBSCRIPTIONS
+from db.queries.schedule import FOLDERS, SUBSCRIPTIONS
+from db.schema import revisions
 from db.tables import account_settings, folder_sync, graph_subscription
 from graph.certificates import FolderStore, make_self_signed, write_pair
 from graph.client import GraphClient, open_session
@@ -224,7 +224,7 @@ async def _scene() -> AsyncIterator[_Scene]:
         await control.register_certificate(ready["tenant_id"], ready["client_id"], certificate.public_pem)
         await control.add_fault(Fault(FaultKind.VALIDATION_SKIPPED))
         engine = make_engine(f"sqlite:///{folder / 'gateway.db'}")
-        schema.upgrade(engine, now=clock())
+        revisions.upgrade(engine, now=clock())
         run_writing(engine, lambda c: c.execute(account_settings.insert(), list(_rows(ready, certificate.thumbprint))))
         database = Database(engine)
         resources.push_async_callback(database.close)
@@ -234,7 +234,7 @@ async def _scene() -> AsyncIterator[_Scene]:
         )
         session = await resources.enter_async_context(open_session(ready["url"], ca_bundle=ready["ca_file"]))
         client = GraphClient(session, tokens, base_url=ready["url"])
-        secret = await database.read(schema.stored_client_state_secret)
+        secret = await database.read(revisions.stored_client_state_secret)
         manager = _manager(database, client, certificates, tokens, ClientStateKeys(secret or ""), clock)
         scene = _Scene(clock, database, control, manager)
 

@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 
 from console.operators import author
 from console.output import wrong_usage
-from db import accounts as table
-from db import folders
-from db.filters import Filters
+from db.queries import accounts as table
+from db.queries import folders
+from db.queries.filters import Filters
 from phrases import Phrase
 from processor.filters import BadFilter, MailFilter
 

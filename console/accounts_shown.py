@@ -11,8 +11,8 @@ from console.output import Column, shown, span
 from console.recognition import recognised
 from console.settings import Settings
 from console.words import word
-from db import accounts as table
-from db import after_import, folders, missed, scans, seen, subscriptions
+from db.queries import accounts as table
+from db.queries import after_import, filtered, folders, missed, scans, subscriptions
 from phrases import Phrase
 from subscriptions.sweeps import SweepRules
 
@@ -83,7 +83,7 @@ def rows(connection: Connection, found: list[table.Account], settings: Settings)
     """What there is to know of these accounts."""
     held = subscriptions.held(connection)
     counts = table.imported_counts(connection)
-    left_out = seen.counts(connection)
+    left_out = filtered.counts(connection)
     scanning = scans.counts(connection)
     swept = folders.swept(connection)
     silence = missed.summaries(connection)

@@ -24,8 +24,9 @@ from console.clock import utc_now
 from console.database import open_engine
 from console.roles import ALL, run_roles
 from console.settings import Settings
-from db import accounts, schema, subscriptions
 from db.engine import Database, run_writing
+from db.queries import accounts, subscriptions
+from db.schema import revisions
 from db.tables import attachment, message, queue_message
 from graph.certificates import make_self_signed, write_pair
 from phrases import Phrase
@@ -201,7 +202,7 @@ def _set_up(settings: Settings, place: Place, ready: Mapping[str, Any]) -> None:
     certificate = make_self_signed("mail-importer demo", now=utc_now())
     write_pair(certificate, place.certificates, "demo")
     engine = open_engine(settings)
-    schema.upgrade(engine, now=utc_now())
+    revisions.upgrade(engine, now=utc_now())
     for mailbox in ready["mailboxes"]:
         account = accounts.AccountSettings(
             name=mailbox["address"],

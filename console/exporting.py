@@ -18,10 +18,10 @@ from typing import IO, Any, Final
 from sqlalchemy import Engine
 
 from console.output import as_json
-from db import exports
-from db.contents import ContentDiffers, pieces_of
 from db.engine import run_reading
-from db.exports import Attachment, Found
+from db.queries import exports
+from db.queries.contents import ContentDiffers, pieces_of
+from db.queries.exports import Attachment, Found
 from db.tables import attachment, original
 from phrases import Phrase
 

@@ -8,10 +8,11 @@ from typing import Final
 
 from bus.notification import Notification, UnreadableNotification
 from bus.queue import NotificationQueue, QueuedMessage, Selection
-from db import trace
 from db.engine import Database
-from db.messages import MessageKey, known
-from db.trace import TraceRow
+from db.keys import MessageKey
+from db.queries import trace
+from db.queries.messages import known
+from db.queries.trace import TraceRow
 from phrases import Phrase
 
 OnProgress = Callable[[int], None]

@@ -9,10 +9,10 @@ from datetime import datetime
 
 from console.output import tell
 from console.process import host_name
-from db import audit
 from db.engine import Database
 from db.errors import DatabaseUnavailable
-from db.history import Author
+from db.queries import audit
+from db.queries.history import Author
 from phrases import Phrase
 
 
@@ -50,7 +50,7 @@ async def audited(
     queue: str = "",
     why: str | None = None,
 ) -> AsyncIterator[Audited]:
-    """Keep in `tblQueueAudit` what is done meanwhile, also when it fails or is broken off; see `db.audit.begin`.
+    """Keep in `tblQueueAudit` what is done meanwhile, even if it fails or is aborted; see `db.queries.audit.begin`.
 
     Raises:
         DatabaseUnavailable: nothing was begun.

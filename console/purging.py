@@ -9,9 +9,9 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from db import retention, seen
 from db.engine import Database
-from db.retention import Bounds, Content, OldMessage
+from db.queries import filtered, retention
+from db.queries.retention import Bounds, Content, OldMessage
 
 OnProgress = Callable[[int], None]
 
@@ -128,7 +128,7 @@ class Purging:
             )
 
         def forget(connection: Connection) -> Purged | None:
-            done = seen.delete_old(connection, account_id, before=before, most=bounds.keys)
+            done = filtered.delete_old(connection, account_id, before=before, most=bounds.keys)
             return Purged(seen=done) if done else None
 
         if not await self._page(order, account_id, after=None, most=1) and not await self._seen(order, account_id):
@@ -190,7 +190,9 @@ class Purging:
         )
 
     async def _seen(self, order: PurgeOrder, account_id: int) -> int:
-        return await self.database.read(lambda connection: seen.count_old(connection, account_id, before=order.before))
+        return await self.database.read(
+            lambda connection: filtered.count_old(connection, account_id, before=order.before)
+        )
 
     async def _contents_of(self, messages: Sequence[OldMessage]) -> list[Content]:
         return await self.database.read(lambda connection: retention.contents_of(connection, messages))

@@ -23,11 +23,11 @@ from console.metrics_endpoint import serving_metrics
 from console.process import host_name, process_name, program_version
 from console.queues import open_queue
 from console.settings import Settings, SettingsError
-from db import schema
 from db.engine import Database
 from db.heartbeat import Heartbeat
-from db.messages import MessageStore
-from db.processes import Process
+from db.queries.messages import MessageStore
+from db.queries.processes import Process
+from db.schema import revisions
 from graph.client import GraphClient
 from graph.client_state import ClientStateKeys
 from graph.delta import DeltaReader
@@ -196,7 +196,7 @@ class _Wiring:
             database = Database(engine)
             resources.push_async_callback(database.close)
             await asyncio.get_running_loop().run_in_executor(
-                DaemonThreads("schema check", limit=1), schema.require_current, engine
+                DaemonThreads("schema check", limit=1), revisions.require_current, engine
             )
             warning = warning_of_modes(engine)
             if warning is not None:
@@ -413,7 +413,7 @@ async def _client_state_keys(settings: Settings, database: Database | None) -> C
                 "text as at the subscription manager's."
             )
         )
-    stored = await database.read(schema.stored_client_state_secret) if current is None and database else None
+    stored = await database.read(revisions.stored_client_state_secret) if current is None and database else None
     secret = current.get_secret_value() if current is not None else stored
     if secret is None:
         raise SettingsError(

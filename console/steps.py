@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from db.copies import Copy
-from db.seen import SeenRecord
-from db.trace import CommittedMessage, TraceRow
+from db.queries.duplicates import Copy
+from db.queries.filtered import SeenRecord
+from db.queries.trace import CommittedMessage, TraceRow
 from phrases import Phrase
 
 NOTIFIED: Final = "notified"

@@ -1,1 +1,1 @@
-"""The gateway database: tables, migrations and the statements that touch them."""
+"""The gateway database: tables and the SQL that runs on them."""

@@ -21,8 +21,9 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQL
 from sqlalchemy.pool import QueuePool
 
 from db.backends import faults, odbc, postgresql, sqlite, sqlserver
+from db.backends.translate import as_unavailable, is_lost, must_be_retried
 from db.connection import ConnectionOptions
-from db.errors import DatabaseUnavailable, DriverMissing, as_unavailable, is_lost, must_be_retried
+from db.errors import DatabaseUnavailable, DriverMissing
 from phrases import Phrase
 from threads import DaemonThreads
 

@@ -12,10 +12,10 @@ from typing import Final
 import structlog
 
 import background
-from db import processes
 from db.engine import Database
 from db.errors import DatabaseUnavailable
-from db.processes import KnownProcess, Process
+from db.queries import processes
+from db.queries.processes import KnownProcess, Process
 from phrases import Phrase
 
 LEASE: Final = timedelta(seconds=20)

@@ -1,4 +1,4 @@
-"""Keys asked for in several queries, where there may be more than one takes; and messages asked for by their keys."""
+"""Splits key lists into chunks that one query can take, and selects messages by their keys."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final, TypeVar
@@ -6,6 +6,9 @@ from typing import Final, TypeVar
 from sqlalchemy import ColumnElement, Connection, Table, select
 
 T = TypeVar("T")
+
+MessageKey = tuple[int, str]
+"""Account number and immutable Graph id."""
 
 _IN_ONE_QUERY: Final = 256
 """SQL Server takes 2,100 parameters, and a key may be two of them, looked for in three tables; lists are `rounded`."""

@@ -71,7 +71,7 @@ account_settings = Table(
     Column("dtImportSince", UtcDateTime),
     # Up to when received mail was deleted by an operator: nobody brings it back who does not ask for it.
     Column("dtPurgedBefore", UtcDateTime),
-    # Which mail is imported, see db.filters; null: whatever there is.
+    # Which mail is imported, see db.queries.filters; null: whatever there is.
     Column("sFilterSendersAllowed", long_text()),
     Column("sFilterSendersDenied", long_text()),
     Column("sFilterSubjectsAllowed", long_text()),
@@ -144,7 +144,7 @@ message_identity = Table(
     # The key by which two hosts that import two copies of one e-mail at the same time learn of each other.
     Column("nMessageID", ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"), primary_key=True),
     Column("nAccountID", BigInteger, nullable=False),
-    # SHA-256 of what copies have in common, see db.copies.
+    # SHA-256 of what copies have in common, see db.queries.duplicates.
     Column("sIdentity", exact(64), nullable=False),
     UniqueConstraint("nAccountID", "sIdentity"),
 )
@@ -167,7 +167,7 @@ duplicate = Table(
 scan = Table(
     "tblEmailScan",
     metadata,
-    # A message in which Defender put placeholders in the place of attachments that it still scans, see db.scans.
+    # A message in which Defender put placeholders for attachments that it still scans, see db.queries.scans.
     Column("nScanID", identity(), primary_key=True, autoincrement=True),
     Column("nAccountID", BigInteger, nullable=False),
     Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH), nullable=False),
@@ -256,7 +256,7 @@ attachment = Table(
     Column("nParentPosition", Integer),
     # How the row came to be: graph, item, tnef, smime.
     Column("sOrigin", Unicode(20), nullable=False, server_default="graph"),
-    # The last: see db.upgrading.sqlite.
+    # The last: see db.schema.sqlite.
     Column("biContent", content()),
     UniqueConstraint("nMessageID", "nPosition"),
     _one_of("sKind", "file", "item", "reference"),
@@ -283,7 +283,7 @@ original = Table(
     # How biContent is packed (gzip), and how many bytes that takes.
     Column("sCompression", Unicode(20)),
     Column("nStoredSize", BigInteger, nullable=False),
-    # The last: see db.upgrading.sqlite.
+    # The last: see db.schema.sqlite.
     Column("biContent", content()),
     _one_of("sState", "stored", "too_large", "unreadable", "gone"),
 )
@@ -331,7 +331,7 @@ subscription_schedule = Table(
     Column("dtReauthorize", UtcDateTime),
     # The subscription lives and does not notify: make another.
     Column("bRecreate", flag(), nullable=False, server_default="0"),
-    # The account's settings as last acted on, see db.accounts: they may be changed by other programs.
+    # The account's settings as last acted on, see db.queries.accounts: they may be changed by other programs.
     Column("sServed", exact(1300)),
     # What the manager's own settings were then, in short: our addresses and our key may change, too.
     Column("sServedWith", exact(64)),

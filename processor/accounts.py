@@ -13,11 +13,11 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from db import accounts, filters
 from db.engine import Database
 from db.errors import DatabaseUnavailable
-from db.filters import Filters
 from db.leases import age, is_over
+from db.queries import accounts, filters
+from db.queries.filters import Filters
 from graph.errors import AccountError
 from graph.mailbox import Mailbox
 from phrases import Phrase

@@ -18,11 +18,11 @@ from typing import Final
 import structlog
 
 import background
-from db import after_import
-from db.after_import import LEASE, LONGEST_WAIT, Action, Ended, State
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.leases import is_over
+from db.queries import after_import
+from db.queries.after_import import LEASE, LONGEST_WAIT, Action, Ended, State
 from graph.errors import AccessDenied, AccountError, GraphError, GraphUnavailable, trouble_before
 from graph.mailbox import Mailbox
 from groupcommit import GroupCommit
@@ -155,7 +155,7 @@ class AfterImport:
         self._add(Action(account_id, message_id, str(kind), 0, committed_after + LEASE), look_first=False)
 
     def withheld(self, mailbox: Mailbox, message_id: str, kind: str | None, lacking: str) -> None:
-        """A message was committed that lacks something, and its action as failed; see `db.after_import`."""
+        """A message was committed that lacks something, and its action as failed; see `db.queries.after_import`."""
         if kind in {None, "none"}:
             return
         self._metrics.after_import.labels(kind, "failed").inc()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import IO, Final
 
-from db.messages import AttachmentRecord
+from db.queries.messages import AttachmentRecord
 from graph.errors import (
     NOT_THE_CONTENT,
     GraphError,

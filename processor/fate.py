@@ -8,7 +8,7 @@ from typing import Final
 
 from bus.notification import UnreadableNotification
 from bus.queue import Delivery
-from db.messages import MessageRefused
+from db.queries.messages import MessageRefused
 from graph.errors import LONGEST_RETRY_AFTER, GraphError, GraphUnavailable, ItemGone, ItemUnconvertible
 from hostfaults import HostFault
 from phrases import Phrase

@@ -20,7 +20,7 @@ from typing import Final, TypeVar
 
 import idna
 
-from db.filters import Filters
+from db.queries.filters import Filters
 from phrases import Phrase
 
 SENDER_DENIED: Final = "SenderDenied"

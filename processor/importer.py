@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from bus.notification import Notification
-from db.messages import AttachmentRecord, MessageRecord, MessageStore, OriginalRecord, Saved
+from db.queries.messages import AttachmentRecord, MessageRecord, MessageStore, OriginalRecord, Saved
 from db.tables import GRAPH_ID_LENGTH
 from graph.errors import ItemGone
 from graph.mailbox import Mailbox

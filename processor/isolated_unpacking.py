@@ -14,7 +14,7 @@ from typing import IO, Final, TypeAlias
 
 import structlog
 
-from db.messages import AttachmentRecord
+from db.queries.messages import AttachmentRecord
 from longtext import LONG, PIECE_BYTES, LongText, LongTextFacts, LongTextWriter
 from processor.mapping import Texts
 from processor.process_pool import LimitExceeded, ProcessPool

@@ -10,8 +10,8 @@ from typing import Final
 from sqlalchemy import Connection
 
 from bus.notification import Notification
-from db import folders, subscriptions
 from db.engine import Database
+from db.queries import folders, subscriptions
 from phrases import Phrase
 from processor.errors import Unprocessable
 

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
 
-from db.accounts import AccountSettings
-from db.after_import import State
+from db.queries.accounts import AccountSettings
+from db.queries.after_import import State
 from graph.actions import DELETED_ITEMS, MailActions
 from graph.client import GraphClient
 from graph.errors import GraphUnavailable, ItemGone, MailboxNotFound

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from db.columns import cut
-from db.messages import AttachmentRecord, HeaderRecord, MessageRecord, RecipientRecord
-from db.seen import SeenRecord
+from db.queries.filtered import SeenRecord
+from db.queries.messages import AttachmentRecord, HeaderRecord, MessageRecord, RecipientRecord
 from db.tables import GRAPH_ID_LENGTH, INTERNET_ID_LENGTH, WORD_LENGTH
 from longtext import LONG, LongText, storable
 from processor.addresses import is_smtp

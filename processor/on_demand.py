@@ -16,7 +16,7 @@ import structlog
 import background
 from bus.notification import Notification, Source
 from db.errors import DatabaseUnavailable
-from db.messages import MessageStore
+from db.queries.messages import MessageStore
 from graph.errors import AccountError, GraphUnavailable, ItemCorrupt, ItemDenied, ItemError, RequestRejected
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox

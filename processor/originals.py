@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Final
 
-from db.messages import OriginalRecord
+from db.queries.messages import OriginalRecord
 from graph.errors import (
     NOT_THE_CONTENT,
     GraphUnavailable,

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from db.leases import is_over
-from db.processes import KnownProcess
+from db.queries.processes import KnownProcess
 from graph.slots import MOST_AT_ONCE, SlotKey, share_of
 
 _FIRST_GUESS_SECONDS: Final = 0.02

@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from bus.notification import Notification, Source
-from db import missed
 from db.engine import Database
-from db.messages import MessageKey
+from db.keys import MessageKey
+from db.queries import missed
 from graph.subscriptions import NOTIFIED_WITHIN
 
 

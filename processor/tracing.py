@@ -20,11 +20,11 @@ from sqlalchemy.exc import SQLAlchemyError
 import background
 from bus.notification import Notification
 from bus.queue import Delivery
-from db import trace
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.leases import age
-from db.trace import TraceRow
+from db.queries import trace
+from db.queries.trace import TraceRow
 from processor.importer import Progress
 from processor.metrics import ProcessorMetrics
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import IO, Final
 
-from db.messages import AttachmentRecord
+from db.queries.messages import AttachmentRecord
 from hostfaults import HostFault, temporary_file_fault
 from processor import mime, smime, tnef
 from processor.charsets import decoded

@@ -17,8 +17,9 @@ from bus.errors import LockLost, QueueUnavailable
 from bus.notification import Notification, Source, UnreadableNotification
 from bus.queue import Delivery, NotificationConsumer
 from db.errors import DatabaseUnavailable
+from db.keys import MessageKey
 from db.leases import is_over
-from db.messages import MessageKey, MessageStore
+from db.queries.messages import MessageStore
 from graph.errors import AccountError
 from graph.mailbox import Mailbox
 from hostfaults import HostFault, host_fault_of

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from db import budget
 from db.engine import Database
+from db.queries import call_budget
 from graph.mailbox import Mailbox
 from graph.subscriptions import CallKind
 
@@ -72,11 +72,11 @@ class SharedBudget:
             while True:
                 now = self._clock()
                 seconds = now.timestamp()
-                slot, last = budget.slots(now, _SLOT_SECONDS)
+                slot, last = call_budget.slots(now, _SLOT_SECONDS)
                 stock = self._stocks.get(name)
                 if stock is None or stock.slot != slot or not stock.left:
                     granted = await self._database.write(
-                        lambda connection, slot=slot, last=last: budget.reserve(  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+                        lambda connection, slot=slot, last=last: call_budget.reserve(  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
                             connection, name, slot=slot, last=last, wanted=chunk, most=most
                         )
                     )

@@ -17,12 +17,12 @@ from sqlalchemy import Connection
 from bus.errors import QueueUnavailable
 from bus.notification import Notification, Source
 from bus.queue import CatchUpQueue
-from db import accounts, folders, missed, retention, scans, subscriptions
-from db.accounts import Account, Condition
 from db.engine import Database
-from db.folders import FolderState
-from db.schedule import FOLDERS, NEVER, Schedule, Turn
-from db.subscriptions import HeldSubscription
+from db.queries import accounts, folders, missed, retention, scans, subscriptions
+from db.queries.accounts import Account, Condition
+from db.queries.folders import FolderState
+from db.queries.schedule import FOLDERS, NEVER, Schedule, Turn
+from db.queries.subscriptions import HeldSubscription
 from graph.delta import DeltaPage, DeltaReader
 from graph.errors import SyncStateLost
 from graph.folders import MailFolders
@@ -235,7 +235,7 @@ class CatchUp:
         progress.overdue += sum(each.source is Source.SWEEP for each in notifications)
 
     async def _without_waiting(self, account: Account, items: Sequence[FolderItem]) -> list[FolderItem]:
-        """Those that no delivery waits with for Defender's scan, after which they are imported: see `db.scans`."""
+        """The items without those that wait for Defender's scan in a delivery, see `db.queries.scans`."""
         now = self._clock()
         waiting = await self._database.read(lambda connection: scans.waiting(connection, account.account_id, now=now))
         return [each for each in items if each.message_id not in waiting]

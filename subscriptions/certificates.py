@@ -10,9 +10,9 @@ from typing import Final, Protocol
 import structlog
 from sqlalchemy import Connection
 
-from db import accounts
-from db.accounts import CertificateUse, Condition
 from db.engine import Database
+from db.queries import accounts
+from db.queries.accounts import CertificateUse, Condition
 from graph.certificates import normalise_thumbprint
 from graph.errors import CertificateError
 from graph.mailbox import Mailbox

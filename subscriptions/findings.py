@@ -40,7 +40,7 @@ class Elsewhere:
 class SuppressedCopy:
     """A message of the folder that was not imported, because it equals an imported one.
 
-    `of_number` and `of_message_id`: `nMessageID` and Graph id of that; `reason`: see `db.copies`.
+    `of_number` and `of_message_id`: `nMessageID` and Graph id of that; `reason`: see `db.queries.duplicates`.
     """
 
     item: Item

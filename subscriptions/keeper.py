@@ -11,10 +11,10 @@ from typing import Final, TypeVar
 import structlog
 from sqlalchemy import Connection
 
-from db import accounts, subscriptions
 from db.engine import Database
-from db.schedule import FOLDERS, LONGEST_WAIT, SUBSCRIPTIONS, Schedule, Turn
-from db.subscriptions import HeldSubscription, Orders
+from db.queries import accounts, subscriptions
+from db.queries.schedule import FOLDERS, LONGEST_WAIT, SUBSCRIPTIONS, Schedule, Turn
+from db.queries.subscriptions import HeldSubscription, Orders
 from graph.client_state import ClientStateKeys
 from graph.errors import (
     AccessDenied,

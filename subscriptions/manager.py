@@ -15,10 +15,10 @@ from typing import Final, Protocol
 import structlog
 from sqlalchemy import Connection
 
-from db import accounts, history
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.leases import is_over
+from db.queries import accounts, history
 from hostfaults import HostFault, host_fault_of
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.rota import Duty, Rota, RotaLimits

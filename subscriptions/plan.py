@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from db.subscriptions import HeldSubscription, Orders
+from db.queries.subscriptions import HeldSubscription, Orders
 from graph.subscriptions import GraphSubscription
 
 

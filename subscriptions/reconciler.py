@@ -11,10 +11,10 @@ from typing import Final
 
 import structlog
 
-from db import accounts, budget, subscriptions
-from db.accounts import Account
 from db.engine import Database
-from db.schedule import Application
+from db.queries import accounts, call_budget, subscriptions
+from db.queries.accounts import Account
+from db.queries.schedule import Application
 from graph.errors import GraphError
 from graph.folders import named_directly
 from graph.mailbox import Mailbox
@@ -72,12 +72,12 @@ class Reconciler:
         pause = self._pauses.get(application)
         span = _TOGETHER if pause is None else pause.total_seconds()
         name = f"reconcile/{'/'.join(application)}/{span:.0f}"
-        slot, last = budget.slots(self._clock(), span)
+        slot, last = call_budget.slots(self._clock(), span)
         if pause is None:
             self._pauses[application] = _SELDOM
         return bool(
             await self._database.write(
-                lambda connection: budget.reserve(connection, name, slot=slot, last=last, wanted=1, most=1)
+                lambda connection: call_budget.reserve(connection, name, slot=slot, last=last, wanted=1, most=1)
             )
         )
 

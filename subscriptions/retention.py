@@ -7,8 +7,8 @@ from typing import Final
 
 import structlog
 
-from db import trace
 from db.engine import Database
+from db.queries import trace
 
 _EVERY: Final = timedelta(hours=1)
 _ROWS_AT_A_TIME: Final = 500

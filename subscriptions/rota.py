@@ -18,12 +18,12 @@ from structlog.contextvars import bound_contextvars
 
 import background
 from bus.errors import QueueUnavailable
-from db import accounts
-from db.accounts import Account, Condition
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.leases import is_over
-from db.schedule import LONGEST_RETRY, NEVER, Application, Candidate, Schedule, Turn
+from db.queries import accounts
+from db.queries.accounts import Account, Condition
+from db.queries.schedule import LONGEST_RETRY, NEVER, Application, Candidate, Schedule, Turn
 from graph.errors import GraphError, GraphUnavailable, trouble_before
 from hostfaults import HostFault, host_fault_of
 from phrases import Phrase

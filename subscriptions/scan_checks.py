@@ -1,4 +1,4 @@
-"""Periodic task: queues messages whose attachments Defender may have given free (`db.scans`)."""
+"""Periodic task: queues messages whose attachments Defender may have given free (`db.queries.scans`)."""
 
 import uuid
 from collections.abc import Callable, Sequence
@@ -10,9 +10,9 @@ import structlog
 from bus.errors import QueueUnavailable
 from bus.notification import Notification, Source
 from bus.queue import NotificationSender
-from db import scans
 from db.engine import Database
-from db.scans import Check
+from db.queries import scans
+from db.queries.scans import Check
 
 _INTERVAL: Final = timedelta(minutes=1)
 _BATCH_SIZE: Final = 500

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from db.leases import age
-from db.schedule import Application
+from db.queries.schedule import Application
 from graph.mailbox import Mailbox
 from graph.subscriptions import GraphSubscription, SubscriptionClient
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from db.schedule import NEVER
+from db.queries.schedule import NEVER
 
 _WITHOUT_WEBHOOK: Final = timedelta(seconds=60)
 

@@ -12,11 +12,11 @@ from sqlalchemy import Connection
 
 from bus.notification import Notification, Source
 from bus.queue import NotificationSender
-from db import accounts, copies, messages, retention, scans, seen
-from db.accounts import EVERYTHING, Account
-from db.copies import Copy
 from db.engine import Database
-from db.messages import ImportedRow
+from db.queries import accounts, duplicates, filtered, messages, retention, scans
+from db.queries.accounts import EVERYTHING, Account
+from db.queries.duplicates import Copy
+from db.queries.messages import ImportedRow
 from graph.errors import FolderNotFound, GraphUnavailable, ItemGone, RequestRejected
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
@@ -124,7 +124,7 @@ class Verification:
         await self._read_folder(place, tally)
         await self._compare(account, place, tally)
         tally.copies = await self._struck_copies(account.account_id)
-        tally.seen = await self._struck(account.account_id, seen.ids_of_account)
+        tally.seen = await self._struck(account.account_id, filtered.ids_of_account)
         tally.scanning = await self._struck_scanning(account.account_id)
         await self._see_to_missing(account, tally, repair=repair)
         return tally
@@ -182,7 +182,7 @@ class Verification:
 
     async def _copies(self, account_id: int, after: str) -> list[tuple[Copy, str]]:
         return await self._database.read(
-            lambda connection: copies.page_of_account(connection, account_id, after=after, limit=self._page_rows)
+            lambda connection: duplicates.page_of_account(connection, account_id, after=after, limit=self._page_rows)
         )
 
     async def _struck_scanning(self, account_id: int) -> int:

@@ -20,9 +20,9 @@ import pytest
 from sqlalchemy import Connection, Engine, delete, inspect, text
 from sqlalchemy.schema import CreateSchema, DropSchema
 
-from db import schema
 from db.connection import ConnectionOptions
 from db.engine import make_engine, run_writing
+from db.schema import revisions
 from db.tables import importer_secret, metadata
 from tests.clock import SettableClock
 
@@ -206,7 +206,7 @@ class SqlServer:
 
 def _migrate(gateway: Gateway) -> None:
     engine = gateway.engine()
-    schema.upgrade(engine, now=SettableClock()())
+    revisions.upgrade(engine, now=SettableClock()())
     engine.dispose()
 
 
@@ -219,7 +219,7 @@ def _empty(connection: Connection) -> None:
         elif table.name != "tblImporterSecret":
             # Deletes, and lets the identity begin at 1 again.
             connection.execute(text(f"TRUNCATE TABLE {place}.{quote(table.name)}"))
-    made_up = importer_secret.c.sName != schema.CLIENT_STATE_SECRET
+    made_up = importer_secret.c.sName != revisions.CLIENT_STATE_SECRET
     connection.execute(delete(importer_secret).where(made_up))
 
 

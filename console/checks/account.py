@@ -19,9 +19,9 @@ from console.checks.notification import NotificationChecks
 from console.checks.storage import StorageChecks
 from console.settings import Settings
 from console.signin import certificate_store, naming
-from db import trial
-from db.accounts import AccountSettings
 from db.engine import Database
+from db.queries import dry_run
+from db.queries.accounts import AccountSettings
 from graph.certificates import Certificate
 from graph.client import GraphClient, open_session
 from graph.folders import MailFolders
@@ -172,5 +172,5 @@ def _elsewhere(settings: Settings) -> list[Path]:
 
 def _trial(candidate: Candidate, clock: Callable[[], datetime]) -> Callable[..., object]:
     if candidate.account_id is None:
-        return partial(trial.add_and_import_one, settings=candidate.settings, now=clock())
-    return partial(trial.import_one, account_id=candidate.account_id, now=clock())
+        return partial(dry_run.add_and_import_one, settings=candidate.settings, now=clock())
+    return partial(dry_run.import_one, account_id=candidate.account_id, now=clock())

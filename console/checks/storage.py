@@ -11,7 +11,7 @@ from console.checks.engine import Check, Finding, passed
 from console.queues import open_queue
 from console.settings import Settings
 from db.engine import Database
-from db.trial import rolled_back
+from db.queries.dry_run import rolled_back
 from phrases import Phrase
 
 DATABASE: Final = "database"

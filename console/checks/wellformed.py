@@ -6,7 +6,7 @@ from typing import Final
 
 from console.checks.engine import Check, Finding, failed, passed, warned
 from console.settings import CLOUDS, Settings
-from db.accounts import AFTER_IMPORT, AccountSettings
+from db.queries.accounts import AFTER_IMPORT, AccountSettings
 from graph.certificates import normalise_thumbprint
 from graph.errors import CertificateError
 from phrases import Phrase

@@ -16,10 +16,10 @@ from console.database import open_engine
 from console.language import block
 from console.output import wrong_value
 from console.settings import Settings, load_settings
-from db import schema
-from db.accounts import every
 from db.engine import run_reading
 from db.errors import DatabaseError
+from db.queries.accounts import every
+from db.schema import revisions
 from graph.errors import GraphError
 from phrases import Phrase
 
@@ -55,7 +55,7 @@ class Invocation:
         engine = open_engine(self.settings, unhurried=unhurried)
         try:
             if current:
-                schema.require_current(engine)
+                revisions.require_current(engine)
             yield engine
         finally:
             engine.dispose()

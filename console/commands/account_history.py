@@ -9,10 +9,10 @@ from sqlalchemy import Connection
 from console.commands import Invocation, account_names, as_stored, example, pass_invocation
 from console.output import Column, Listing, prints_data, shown
 from console.speaking import Command
-from db import accounts as table
-from db import history
 from db.engine import run_writing
-from db.history import Action, Change, Value
+from db.queries import accounts as table
+from db.queries import history
+from db.queries.history import Action, Change, Value
 from phrases import Phrase
 
 ACTIONS: Final[Mapping[str, Phrase]] = {

@@ -23,12 +23,12 @@ from console.language import said
 from console.operators import author
 from console.output import Column, Listing, failure, prints_data, shown, tell, wrong_usage
 from console.speaking import Command
-from db import accounts as table
 from db.engine import run_reading, run_writing
 from db.errors import AccountExists
-from db.filters import Filters
-from db.history import Value
-from db.trial import rolled_back
+from db.queries import accounts as table
+from db.queries.dry_run import rolled_back
+from db.queries.filters import Filters
+from db.queries.history import Value
 from phrases import Phrase
 
 _OWN_NAMES: Final = {"move_to_folder": "move_to"}

@@ -11,8 +11,8 @@ from console.account_settings import ANY, HAS_ATTACHMENTS, LISTS
 from console.commands import moment
 from console.commands.certificates import thumbprint_argument
 from console.output import tell, wrong_value
-from db import accounts as table
-from db.filters import Filters
+from db.queries import accounts as table
+from db.queries.filters import Filters
 from phrases import Phrase
 from processor.filters import BadFilter, MailFilter
 

@@ -17,9 +17,10 @@ from console.database import open_engine
 from console.loop import run_async
 from console.output import as_json, failure, tell
 from console.speaking import Command
-from db import accounts, schema
-from db.accounts import AccountSettings
 from db.engine import run_reading
+from db.queries import accounts
+from db.queries.accounts import AccountSettings
+from db.schema import revisions
 from phrases import Phrase
 
 _DATABASE_SECONDS: Final = 10
@@ -109,7 +110,7 @@ def _run(
     async def work() -> list[Step]:
         engine = open_engine(brief)
         try:
-            await asyncio.to_thread(schema.require_current, engine)
+            await asyncio.to_thread(revisions.require_current, engine)
             async with opened_test(
                 brief, engine, candidate, denied=denied, allow_shared=allow_shared, clock=invocation.clock
             ) as opened:

@@ -20,10 +20,10 @@ from console.output import Listing, Record, prints_data, tell, wrong_usage
 from console.settings import SettingsError
 from console.signin import certificate_store
 from console.speaking import Group
-from db import accounts as table
-from db import after_import
 from db.engine import Database, run_reading, run_writing
-from db.filters import Filters
+from db.queries import accounts as table
+from db.queries import after_import
+from db.queries.filters import Filters
 from phrases import Phrase
 
 _RETRIED_AT_ONCE: Final = 500

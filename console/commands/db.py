@@ -10,9 +10,9 @@ from console.database import warning_of_modes
 from console.output import Column, Listing, Record, prints_data, tell, wrong_usage
 from console.speaking import Group
 from console.words import word
-from db import schema
 from db.errors import SchemaNotCurrent
-from db.upgrading.comparison import Weight
+from db.schema import revisions
+from db.schema.comparison import Weight
 from phrases import Phrase
 
 
@@ -40,8 +40,8 @@ def upgrade(invocation: Invocation, as_script: bool) -> None:
         click.echo(_script(invocation), nl=False)
         return
     with invocation.gateway(current=False, unhurried=True) as engine:
-        before = schema.state(engine)
-        after = schema.upgrade(engine, now=invocation.clock())
+        before = revisions.state(engine)
+        after = revisions.upgrade(engine, now=invocation.clock())
         _warn_of_modes(engine)
     where = invocation.settings.shown_database_url
     if before.is_current:
@@ -73,9 +73,9 @@ def _warn_of_modes(engine: Engine) -> None:
 
 def _script(invocation: Invocation) -> str:
     backend = invocation.settings.database_backend
-    if backend not in schema.SCRIPTED:
+    if backend not in revisions.SCRIPTED:
         raise wrong_usage(Phrase("SQLite needs no script: the program does it itself. Run: mail-importer db upgrade"))
-    return schema.script(backend, schema=invocation.settings.database_schema)
+    return revisions.script(backend, schema=invocation.settings.database_schema)
 
 
 @db.command(epilog=example("mail-importer db current --json"))
@@ -87,10 +87,10 @@ def current(invocation: Invocation) -> Record:
     Exit status 1 when an upgrade is needed.
     """
     with invocation.gateway(current=False) as engine:
-        found = schema.state(engine)
+        found = revisions.state(engine)
         failure = None
         try:
-            schema.require_current(engine)
+            revisions.require_current(engine)
         except SchemaNotCurrent as exc:
             failure = Phrase.of(exc)
     row = {
@@ -118,7 +118,7 @@ def check(invocation: Invocation) -> Listing:
     "accepted" or "advice" works as it is.
     """
     with invocation.gateway(current=True) as engine:
-        found = schema.check(engine)
+        found = revisions.check(engine)
         _warn_of_modes(engine)
     rows = [
         {

@@ -14,9 +14,9 @@ from console.exporting import CannotExport, write_json, write_original
 from console.files import written
 from console.output import failure, wrong_value
 from console.speaking import Command
-from db import accounts, exports
 from db.engine import run_reading
-from db.exports import Found
+from db.queries import accounts, exports
+from db.queries.exports import Found
 from phrases import Phrase
 
 _MOST_NAMED: Final = 5

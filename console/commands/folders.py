@@ -12,8 +12,8 @@ from console.language import said
 from console.loop import run_async
 from console.output import printable
 from console.speaking import Command
-from db import accounts
 from db.engine import run_reading
+from db.queries import accounts
 from graph.folders import FolderEntry, MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader

@@ -5,7 +5,7 @@ import click
 from console.commands import Invocation, example, pass_invocation
 from console.output import failure
 from console.speaking import Command
-from db.grants import BACKENDS, Role, script
+from db.schema.grants import BACKENDS, Role, script
 from phrases import Phrase
 
 

@@ -32,10 +32,11 @@ from console.output import (
 from console.process import host_name
 from console.speaking import Command
 from console.words import word
-from db import accounts
-from db.accounts import Account
 from db.engine import Database
-from db.messages import MessageKey, MessageStore
+from db.keys import MessageKey
+from db.queries import accounts
+from db.queries.accounts import Account
+from db.queries.messages import MessageStore
 from db.tables import GRAPH_ID_LENGTH
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox

@@ -17,8 +17,8 @@ from console.output import Column, Record, prints_data, shown, tell, wrong_value
 from console.progress import counting
 from console.purging import Purged, PurgeOrder, Purging
 from console.speaking import Command
-from db import accounts
 from db.engine import Database
+from db.queries import accounts
 from phrases import Phrase
 
 T = TypeVar("T")

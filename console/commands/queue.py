@@ -23,8 +23,8 @@ from console.queues import open_queue, servicebus_address
 from console.settings import Settings
 from console.speaking import Group
 from console.words import word
-from db import accounts, audit
 from db.engine import Database, run_reading
+from db.queries import accounts, audit
 from phrases import Phrase
 
 T = TypeVar("T")

@@ -16,12 +16,12 @@ from console.output import as_json, failure, printable, tell, wrong_value
 from console.recognition import recognised
 from console.speaking import Command
 from console.steps import Step, steps_of
-from db import accounts, copies, seen
-from db import trace as table
-from db.copies import Copy
 from db.engine import run_reading
-from db.seen import SeenRecord
-from db.trace import CommittedMessage, TracedMessage, TraceRow
+from db.queries import accounts, duplicates, filtered
+from db.queries import trace as table
+from db.queries.duplicates import Copy
+from db.queries.filtered import SeenRecord
+from db.queries.trace import CommittedMessage, TracedMessage, TraceRow
 from phrases import Phrase
 
 _MOST: Final = 20
@@ -137,9 +137,9 @@ def _look(connection: Connection, text: str, name: str | None) -> list[_Found]:
     attempts = table.attempts(connection, messages)
     committed = {each.of: each for each in table.committed(connection, messages)}
     keys = [(each.account_id, each.graph_id) for each in messages if each.account_id is not None and each.graph_id]
-    copied = copies.of_ids(connection, keys)
-    copied += copies.of_messages(connection, [each.message_id for each in committed.values()])
-    left_out = {each.key: each for each in seen.of_ids(connection, keys)}
+    copied = duplicates.of_ids(connection, keys)
+    copied += duplicates.of_messages(connection, [each.message_id for each in committed.values()])
+    left_out = {each.key: each for each in filtered.of_ids(connection, keys)}
     return [
         _Found(
             each,

@@ -18,9 +18,9 @@ from console.progress import OnProgress, counting
 from console.queues import open_queue
 from console.speaking import Command
 from console.words import word
-from db import accounts
-from db.accounts import Account
 from db.engine import Database
+from db.queries import accounts
+from db.queries.accounts import Account
 from graph.folders import MailFolders
 from graph.messages import MailReader
 from phrases import Phrase

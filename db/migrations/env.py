@@ -1,12 +1,12 @@
-"""Alembic's entry: `db.schema` passes in the connection, whose transaction holds all steps."""
+"""Alembic's entry: `db.schema.revisions` passes in the connection, whose transaction holds all steps."""
 
 from alembic import context
 
-from db.schema import VERSION_TABLE
+from db.schema.apply import Applied
+from db.schema.operations import Additions
+from db.schema.reflection import schema_of
+from db.schema.revisions import VERSION_TABLE
 from db.tables import metadata
-from db.upgrading.additions import Additions
-from db.upgrading.applying import Applied
-from db.upgrading.found import schema_of
 
 connection = context.config.attributes["connection"]
 context.configure(

@@ -6,12 +6,12 @@ an earlier revision reads or writes, and add no key or check that its rows may n
 is removed by the step of a later release, which then names the oldest revision whose programs do without.
 
 Name every constraint. Say what there is to add by `add` alone: the same step upgrades a database, and writes the script
-for an administrator. A table may be there already, made by others; `db.upgrading.additions` says what its rows get.
+for an administrator. A table may be there already, made by others; `db.schema.operations` says what its rows get.
 """
 
 from sqlalchemy import Column
 
-from db.upgrading.additions import Additions
+from db.schema.operations import Additions
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

@@ -20,8 +20,8 @@ import aiohttp
 import pytest
 from sqlalchemy import Executable, Table, func, select
 
-from db import accounts
 from db.engine import run_reading, run_writing
+from db.queries import accounts
 from db.tables import attachment, folder_sync, graph_subscription, message
 from simulator.control_client import SimulatorControl
 from tests.clock import SettableClock

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import load_pem_x509_certificate
 from sqlalchemy import select, update
 
-from db import accounts
 from db.engine import run_reading, run_writing
+from db.queries import accounts
 from db.tables import message
 from simulator.control_client import SimulatorControl
 from simulator.faults import Fault, FaultKind

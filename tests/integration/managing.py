@@ -11,10 +11,10 @@ from random import Random
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, func, select, update
 
-from db import accounts, subscriptions
 from db.engine import Database
-from db.schedule import FOLDERS, SUBSCRIPTIONS
-from db.subscriptions import HeldSubscription
+from db.queries import accounts, subscriptions
+from db.queries.schedule import FOLDERS, SUBSCRIPTIONS
+from db.queries.subscriptions import HeldSubscription
 from db.tables import account_settings, subscription_schedule
 from graph.certificates import FolderStore
 from graph.delta import DeltaReader

@@ -23,7 +23,7 @@ from console import logs
 from console.commands import Invocation
 from console.main import cli
 from console.settings import Settings
-from db import accounts
+from db.queries import accounts
 from db.tables import account_settings, message, queue_message
 from graph.certificates import Certificate, make_self_signed, write_pair
 from simulator.calls import Operation

@@ -11,8 +11,8 @@ import pytest
 import structlog
 from sqlalchemy import Connection
 
-from db import accounts
-from db.messages import MessageStore
+from db.queries import accounts
+from db.queries.messages import MessageStore
 from graph.errors import FolderNotFound
 from graph.folders import MailFolders
 from graph.messages import MailReader

@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy import select, update
 
 from bus.errors import QueueUnavailable
-from db import accounts, folders, missed
+from db.queries import accounts, folders, missed
 from db.tables import account_settings, folder_sync
 from phrases import Phrase
 from simulator.calls import Operation

@@ -11,8 +11,8 @@ import pytest
 import structlog
 from sqlalchemy import Connection, func, select, update
 
-from db import copies
-from db.copies import SAME, Copy
+from db.queries import duplicates
+from db.queries.duplicates import SAME, Copy
 from db.tables import duplicate, message, message_identity
 from processor.attachments import AttachmentLimits
 from simulator.calls import Operation
@@ -41,7 +41,7 @@ def drag(world: World, mailbox: Mailbox, delivered: DeliveredMessage) -> tuple[s
 async def recorded(world: World) -> list[Copy]:
     def read(connection: Connection) -> list[Copy]:
         numbers = connection.scalars(select(message.c.nMessageID)).all()
-        return copies.of_messages(connection, list(numbers))
+        return duplicates.of_messages(connection, list(numbers))
 
     return await world.database.read(read)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from db import accounts, missed
+from db.queries import accounts, missed
 from db.tables import scan
 from graph.messages import MailReader
 from simulator.calls import Operation

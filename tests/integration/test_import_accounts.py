@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import String, literal, update
 
 from bus.queue import Selection
-from db import accounts
+from db.queries import accounts
 from db.tables import account_settings
 from simulator.calls import Operation
 from simulator.mailboxes import MailboxState

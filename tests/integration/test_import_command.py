@@ -11,10 +11,10 @@ from click.testing import Result
 from sqlalchemy import select
 
 from console.operators import who
-from db import audit, trace
-from db.audit import AuditEntry
+from db.queries import audit, trace
+from db.queries.audit import AuditEntry
+from db.queries.trace import TracedMessage
 from db.tables import message
-from db.trace import TracedMessage
 from simulator.calls import Operation
 from simulator.contents import GeneratedContent
 from simulator.faults import FaultKind

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from db.engine import Database
 from db.errors import DatabaseUnavailable
-from db.messages import MessageStore
+from db.queries.messages import MessageStore
 from db.tables import attachment, duplicate, message, message_identity, recipient
 from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import MailReader

@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, delete, select, update
 
 from console.purging import Purged, PurgeOrder, Purging
-from db import accounts, seen
-from db.filters import NONE, Filters
+from db.queries import accounts, filtered
+from db.queries.filters import NONE, Filters
 from db.tables import account_settings, folder_sync, message, message_trace
 from db.tables import seen as seen_table
 from processor.metrics import ProcessorMetrics
@@ -103,7 +103,7 @@ async def test_what_does_not_match_is_recorded_with_the_reason(
     assert await world.imported_ids() == []
     assert await left_out(world) == [(delivered.message_id, reason)]
     key = (account, delivered.message_id)
-    [found] = await world.database.read(lambda c: seen.of_ids(c, [key]))
+    [found] = await world.database.read(lambda c: filtered.of_ids(c, [key]))
     assert found.internet_message_id == delivered.message.internet_message_id
     assert found.from_address == (letter.sender.address if letter.sender else None)
     assert found.received == delivered.message.received.replace(microsecond=0)

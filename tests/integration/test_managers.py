@@ -12,11 +12,11 @@ import pytest
 import structlog
 from sqlalchemy import Connection, event, literal_column, select, update
 
-from db import accounts, folders, trace
 from db.engine import Database
-from db.schedule import FOLDERS, SUBSCRIPTIONS
+from db.queries import accounts, folders, trace
+from db.queries.schedule import FOLDERS, SUBSCRIPTIONS
+from db.queries.trace import TraceRow
 from db.tables import account_settings, message_trace
-from db.trace import TraceRow
 from graph.certificates import make_self_signed, write_pair
 from graph.client import GraphClient
 from graph.subscriptions import CallKind, GraphSubscription, SubscriptionClient

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Connection, func, select
 
 from bus.notification import Source
-from db.filters import Filters
+from db.queries.filters import Filters
 from db.tables import GRAPH_ID_LENGTH, INTERNET_ID_LENGTH, attachment, header, message, message_trace, recipient, seen
 from processor import body_text
 from simulator.letters import Attachment, Letter, Person, file_attachment, item_of

@@ -9,7 +9,7 @@ import pytest
 from click.testing import Result
 
 from console.purging import Purged, PurgeOrder, Purging
-from db import accounts
+from db.queries import accounts
 from graph.delta import DeltaPage, DeltaReader
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox as OpenedMailbox

@@ -13,9 +13,9 @@ import structlog
 from sqlalchemy import func, select, update
 
 from db import heartbeat as heartbeats
-from db import processes
 from db.heartbeat import LEASE, Heartbeat
-from db.processes import Process
+from db.queries import processes
+from db.queries.processes import Process
 from db.tables import message, message_trace, queue_message
 from graph.slots import SlotKey
 from processor import worker
@@ -33,7 +33,7 @@ import asyncio, sys
 from datetime import UTC, datetime
 from db.engine import Database
 from db.heartbeat import Heartbeat
-from db.processes import Process
+from db.queries.processes import Process
 from tests.databases import Gateway
 
 async def live():

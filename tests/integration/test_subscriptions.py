@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 import structlog
 
-from db import accounts
+from db.queries import accounts
 from graph.subscriptions import SubscriptionClient
 from simulator.calls import Operation
 from simulator.faults import FaultKind

@@ -8,7 +8,7 @@ from datetime import timedelta
 import structlog
 
 from db.engine import Database
-from db.schedule import SUBSCRIPTIONS
+from db.queries.schedule import SUBSCRIPTIONS
 from simulator.calls import Operation
 from simulator.faults import FaultKind
 from subscriptions.rota import RotaLimits

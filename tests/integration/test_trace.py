@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event, select
 
-from db import trace
+from db.queries import trace
+from db.queries.trace import TracedMessage, TraceRow
 from db.tables import message_trace
-from db.trace import TracedMessage, TraceRow
 from processor.worker import WorkerLimits
 from simulator.calls import Operation
 from simulator.contents import GeneratedContent

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, insert
 
-from db import accounts
+from db.queries import accounts
 from db.tables import message
 from graph.folders import MailFolders
 from graph.listing import FolderItem

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
 from bus import database as queue_module
-from db import accounts, subscriptions
-from db.schedule import SUBSCRIPTIONS
+from db.queries import accounts, subscriptions
+from db.queries.schedule import SUBSCRIPTIONS
 from graph.certificates import Certificate
 from simulator.calls import Operation
 from simulator.faults import Fault, FaultKind

@@ -18,11 +18,12 @@ from sqlalchemy import Connection, select
 from bus.database import DatabaseQueue
 from bus.notification import Notification
 from bus.queue import Message, MessageId, QueuedMessage
-from db import accounts, schema
 from db.engine import Database
 from db.heartbeat import Heartbeat
-from db.messages import MessageStore
-from db.processes import Process
+from db.queries import accounts
+from db.queries.messages import MessageStore
+from db.queries.processes import Process
+from db.schema import revisions
 from db.tables import attachment, message, recipient
 from graph.certificates import Certificate, FolderStore, write_pair
 from graph.client import GraphClient, open_session
@@ -241,7 +242,7 @@ class World:
         return await self.database.read(accounts.conditions)
 
     async def keys(self) -> ClientStateKeys:
-        secret = await self.database.read(schema.stored_client_state_secret)
+        secret = await self.database.read(revisions.stored_client_state_secret)
         assert secret is not None
         return ClientStateKeys(secret)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
-from db import schema
+from db.schema import revisions
 from tests.clock import SettableClock
 from tests.databases import EVERY_BACKEND, Gateway
 
@@ -27,5 +27,5 @@ def fresh(empty_gateway: Gateway) -> Iterator[Engine]:
 @pytest.fixture
 def own_engine(fresh: Engine) -> Engine:
     """An engine on a gateway with the current schema that no other test uses: its tables may be changed."""
-    schema.upgrade(fresh, now=SettableClock()())
+    revisions.upgrade(fresh, now=SettableClock()())
     return fresh

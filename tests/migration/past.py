@@ -11,8 +11,8 @@ from typing import Final
 from alembic import command
 from sqlalchemy import Connection, Engine, text
 
-from db import schema
 from db.engine import run_reading, run_writing
+from db.schema import revisions
 
 RELEASED: Final = ("0001", "0002", "0003")
 _SQL: Final = Path(__file__).with_name("released")
@@ -23,7 +23,7 @@ def make(engine: Engine, revision: str) -> None:
 
     def work(connection: Connection) -> None:
         if engine.dialect.name == "mssql":
-            command.upgrade(schema._config(connection), revision)
+            command.upgrade(revisions._config(connection), revision)
             return
         history = (_SQL / f"{engine.dialect.name}.sql").read_text("utf-8")
         for part in re.split(r"(?m)^(?=-- 0\d\d\d$)", history)[1:]:

@@ -10,12 +10,11 @@ from typing import Final
 import pytest
 from sqlalchemy import Connection, Engine, event
 
-from db import schema
 from db.engine import run_reading, run_writing
+from db.schema import reflection, revisions
+from db.schema.comparison import Difference, Weight
+from db.schema.reflection import HIDDEN, FoundTable, read, schema_of
 from db.tables import metadata
-from db.upgrading import found
-from db.upgrading.comparison import Difference, Weight
-from db.upgrading.found import HIDDEN, FoundTable, read, schema_of
 from tests.clock import SettableClock
 from tests.databases import Gateway
 
@@ -85,7 +84,7 @@ DAMAGE: Final = {
 
 
 def wrong(engine: Engine) -> list[Difference]:
-    return [each for each in schema.check(engine) if each.weight not in {Weight.ACCEPTED, Weight.ADVICE}]
+    return [each for each in revisions.check(engine) if each.weight not in {Weight.ACCEPTED, Weight.ADVICE}]
 
 
 def do(engine: Engine, statement: str) -> None:
@@ -150,9 +149,9 @@ def test_a_missing_table_is_told(own_engine: Engine) -> None:
 def test_looking_changes_nothing(own_engine: Engine) -> None:
     """The comparison reads only."""
     do(own_engine, 'DROP TABLE {}"tblQueueAudit"')
-    before = [str(each) for each in schema.check(own_engine)]
-    assert [str(each) for each in schema.check(own_engine)] == before
-    assert run_reading(own_engine, schema.stored_client_state_secret) is not None
+    before = [str(each) for each in revisions.check(own_engine)]
+    assert [str(each) for each in revisions.check(own_engine)] == before
+    assert run_reading(own_engine, revisions.stored_client_state_secret) is not None
 
 
 def test_what_a_login_may_not_see_is_not_called_missing(own_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,9 +165,9 @@ def test_what_a_login_may_not_see_is_not_called_missing(own_engine: Engine, monk
             there[name] = replace(table, columns=columns, checks=[HIDDEN] * len(table.checks))
         return there
 
-    monkeypatch.setattr(found, "read", seen)
-    monkeypatch.setattr(found, "sees_everything", lambda _: False)
-    told = schema.check(own_engine)
+    monkeypatch.setattr(reflection, "read", seen)
+    monkeypatch.setattr(reflection, "sees_everything", lambda _: False)
+    told = revisions.check(own_engine)
     assert ("tblCallBudget", "") in {(each.table, each.item) for each in told}
     assert ("tblEmailRecipient", "CK_tblEmailRecipient_sKind") in {(each.table, each.item) for each in told}
     assert {each.weight for each in told} == {Weight.ADVICE}
@@ -186,9 +185,9 @@ def test_names_in_other_letter_case_are_the_same(gateway: Gateway, tmp_path: Pat
             theirs.execute(re.sub(r'"(\w+)"', lambda n: f'"{n[1].upper() if n[1] in columns else n[1]}"', sql))
         theirs.execute("INSERT INTO tblMailImporterVersion (version_num) VALUES ('0001')")
     engine = other.engine()
-    assert schema.check(engine) == []
-    assert schema.upgrade(engine, now=SettableClock()()).is_current
-    assert schema.check(engine) == []
+    assert revisions.check(engine) == []
+    assert revisions.upgrade(engine, now=SettableClock()()).is_current
+    assert revisions.check(engine) == []
     engine.dispose()
     ours.close()
     theirs.close()
@@ -200,7 +199,7 @@ def test_the_catalog_is_read_in_an_isolation_that_allows_it(gateway: Gateway) ->
     engine = gateway.engine(isolation="SERIALIZABLE")
     used: set[str] = set()
     event.listen(engine, "begin", lambda connection: used.add(connection.get_isolation_level()))
-    schema.check(engine)
-    schema.state(engine)
+    revisions.check(engine)
+    revisions.state(engine)
     assert used == {"READ COMMITTED"}
     engine.dispose()

@@ -25,12 +25,13 @@ from sqlalchemy import (
     text,
 )
 
-from db import accounts, schema
 from db.columns import UtcDateTime, flag, graph_id, identity
 from db.engine import run_reading, run_writing
 from db.errors import SchemaUnusable
-from db.upgrading.comparison import Weight
-from db.upgrading.found import schema_of
+from db.queries import accounts
+from db.schema import revisions
+from db.schema.comparison import Weight
+from db.schema.reflection import schema_of
 from tests.clock import SettableClock
 
 NOW: Final = SettableClock()()
@@ -61,9 +62,9 @@ def problems(engine: Engine) -> str:
     """What an upgrade is refused for; and that nothing came of it."""
     before = tables(engine)
     with pytest.raises(SchemaUnusable) as refusal:
-        schema.upgrade(engine, now=NOW)
+        revisions.upgrade(engine, now=NOW)
     assert tables(engine) == before
-    assert schema.state(engine).current is None
+    assert revisions.state(engine).current is None
     return str(refusal.value)
 
 
@@ -80,7 +81,7 @@ def tables(engine: Engine) -> dict[str, list[str]]:
 
 def wrong(engine: Engine) -> list[str]:
     tolerated = {Weight.ACCEPTED, Weight.ADVICE}
-    return [f"{each.table}.{each.item}" for each in schema.check(engine) if each.weight not in tolerated]
+    return [f"{each.table}.{each.item}" for each in revisions.check(engine) if each.weight not in tolerated]
 
 
 def of_sqlite(engine: Engine, *findings: str) -> list[str]:
@@ -98,7 +99,7 @@ def legacy(fresh: Engine) -> Table:
 
 def test_accounts_of_another_program_are_kept_and_off(fresh: Engine, legacy: Table) -> None:
     """Each row stays; what it lacks for us is filled in so that nothing is done before somebody enables it."""
-    schema.upgrade(fresh, now=NOW)
+    revisions.upgrade(fresh, now=NOW)
     rows = run_reading(fresh, lambda c: c.execute(select(legacy)).all())
     assert [tuple(row) for row in rows] == [(1, "one", "imap.example.com"), (2, "two", "imap.example.com")]
     found = run_reading(fresh, accounts.every)
@@ -112,7 +113,7 @@ def test_accounts_of_another_program_are_kept_and_off(fresh: Engine, legacy: Tab
 
 def test_the_other_program_goes_on_adding_accounts(fresh: Engine, legacy: Table) -> None:
     """It knows the table as it was."""
-    schema.upgrade(fresh, now=NOW)
+    revisions.upgrade(fresh, now=NOW)
     run_writing(fresh, lambda c: c.execute(insert(legacy).values(sAccountName="three", sServer="x")))
     assert [each.enabled for each in run_reading(fresh, accounts.every)] == [False, False, False]
 
@@ -123,7 +124,7 @@ def test_an_account_without_name_gets_one(fresh: Engine) -> None:
     if fresh.dialect.name == "sqlite":
         assert f"{ACCOUNTS}.sAccountName: found no column" in problems(fresh)
         return
-    schema.upgrade(fresh, now=NOW)
+    revisions.upgrade(fresh, now=NOW)
     names = [each.settings.name for each in run_reading(fresh, accounts.every)]
     assert len(set(names)) == 2
     assert all(name.startswith("Account ") for name in names)
@@ -167,7 +168,7 @@ def test_a_column_that_allows_null_and_has_none_is_used(fresh: Engine) -> None:
     """It works; to narrow it is the administrator's to do, and the check says so."""
     columns = (Column("sAccountName", Unicode(200), nullable=False), Column("sUserID", Unicode(320)))
     make(fresh, ACCOUNTS, number(), *columns, rows=[{"sAccountName": "a", "sUserID": "u"}])
-    schema.upgrade(fresh, now=NOW)
+    revisions.upgrade(fresh, now=NOW)
     assert f"{ACCOUNTS}.sUserID" in wrong(fresh)
 
 
@@ -210,7 +211,7 @@ def test_a_number_that_is_no_key_becomes_one(fresh: Engine) -> None:
     """A table without a primary key gets it, named."""
     column = Column("nAccountID", BigInteger, Identity(), nullable=False)
     make(fresh, ACCOUNTS, column, Column("sAccountName", Unicode(200), nullable=False), rows=[{"sAccountName": "a"}])
-    schema.upgrade(fresh, now=NOW)
+    revisions.upgrade(fresh, now=NOW)
     key = run_reading(fresh, lambda c: inspect(c).get_pk_constraint(ACCOUNTS, schema=schema_of(c)))
     assert (key["name"], key["constrained_columns"]) == (f"PK_{ACCOUNTS}", ["nAccountID"])
     assert wrong(fresh) == []
@@ -230,9 +231,9 @@ def test_wider_columns_are_used_as_they_are(fresh: Engine) -> None:
     """What takes more than we write does no harm."""
     columns = [Column(name, Unicode(2000), nullable=False) for name in ("sTenantID", "sClientID", "sFolder")]
     make(fresh, ACCOUNTS, number(), Column("sAccountName", Unicode(300), nullable=False), *columns)
-    schema.upgrade(fresh, now=NOW)
+    revisions.upgrade(fresh, now=NOW)
     assert wrong(fresh) == of_sqlite(fresh, f"{ACCOUNTS}.CK_{ACCOUNTS}_sAfterImport")
-    accepted = {each.item for each in schema.check(fresh) if each.weight is Weight.ACCEPTED}
+    accepted = {each.item for each in revisions.check(fresh) if each.weight is Weight.ACCEPTED}
     assert accepted == {"sAccountName", "sTenantID", "sClientID", "sFolder"}
 
 
@@ -245,7 +246,7 @@ def test_the_number_of_another_program_may_be_small(fresh: Engine) -> None:
         Column("nAccountID", Integer, Identity(), primary_key=True),
         Column("sAccountName", String(200), nullable=False),
     )
-    schema.upgrade(fresh, now=NOW)
+    revisions.upgrade(fresh, now=NOW)
     settings = accounts.AccountSettings("new", "tenant", "client", "user", "thumbprint")
     assert run_writing(fresh, lambda c: accounts.add(c, settings, now=NOW)) == 1
     assert wrong(fresh) == []
@@ -263,7 +264,7 @@ def test_keys_and_indexes_are_added_to_any_table_of_ours(fresh: Engine) -> None:
         Column("dtImported", UtcDateTime, nullable=False),
         rows=[{"nAccountID": 1, "sGraphMessageID": "a", "bHasAttachments": True, "dtImported": NOW}],
     )
-    schema.upgrade(fresh, now=NOW)
+    revisions.upgrade(fresh, now=NOW)
     assert wrong(fresh) == []
 
 
@@ -301,11 +302,11 @@ def test_a_remedy_does_not_narrow(fresh: Engine) -> None:
     """Who lets a wide column allow no null any more keeps its width."""
     columns = (Column("sAccountName", Unicode(200), nullable=False), Column("sUserID", Unicode(500)))
     make(fresh, ACCOUNTS, number(), *columns)
-    schema.upgrade(fresh, now=NOW)
-    [remedy] = [each.remedy for each in schema.check(fresh) if each.weight is Weight.DIFFERS]
+    revisions.upgrade(fresh, now=NOW)
+    [remedy] = [each.remedy for each in revisions.check(fresh) if each.weight is Weight.DIFFERS]
     run_writing(fresh, lambda c: c.exec_driver_sql(remedy.removeprefix("Run: ")))
     assert wrong(fresh) == []
-    assert "(500)" in next(each.found for each in schema.check(fresh) if each.item == "sUserID")
+    assert "(500)" in next(each.found for each in revisions.check(fresh) if each.item == "sUserID")
 
 
 @SERVERS
@@ -313,7 +314,7 @@ def test_columns_that_the_database_fills_itself_need_nothing(fresh: Engine) -> N
     """Computed ones among them."""
     computed = Column("sUpper", Unicode(200), Computed(text('upper("sAccountName")'), persisted=True))
     make(fresh, ACCOUNTS, number(), Column("sAccountName", Unicode(200), nullable=False), computed)
-    schema.upgrade(fresh, now=NOW)
+    revisions.upgrade(fresh, now=NOW)
     assert wrong(fresh) == []
 
 

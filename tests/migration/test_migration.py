@@ -10,12 +10,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, func, inspect, select, update
 
-from db import schema
 from db.engine import make_engine, run_reading, run_writing
 from db.errors import SchemaNotCurrent
+from db.schema import revisions
+from db.schema.comparison import Weight
+from db.schema.reflection import schema_of
 from db.tables import importer_secret, in_schema
-from db.upgrading.comparison import Weight
-from db.upgrading.found import schema_of
 from tests.clock import SettableClock
 from tests.databases import Gateway
 
@@ -25,7 +25,7 @@ NOW: Final = SettableClock()()
 
 def put_revision(engine: Engine, revision: str) -> None:
     def work(connection: Connection) -> None:
-        table = Table(schema.VERSION_TABLE, MetaData(), Column("version_num", String))
+        table = Table(revisions.VERSION_TABLE, MetaData(), Column("version_num", String))
         connection.execute(update(table).values(version_num=revision))
 
     run_writing(engine, work)
@@ -40,7 +40,7 @@ def test_migrations_and_table_definitions_give_one_schema(database_engine: Engin
     def compare(connection: Connection) -> list[object]:
         place = schema_of(connection)
         options = {
-            "version_table": schema.VERSION_TABLE,
+            "version_table": revisions.VERSION_TABLE,
             "version_table_schema": place,
             "compare_type": True,
             "compare_server_default": True,
@@ -54,24 +54,24 @@ def test_migrations_and_table_definitions_give_one_schema(database_engine: Engin
 
 def test_the_comparison_of_our_own_finds_nothing(database_engine: Engine) -> None:
     """What Alembic does not compare is the same, too: keys, checks, lengths, collations."""
-    assert [str(each) for each in schema.check(database_engine) if each.weight is not Weight.ADVICE] == []
+    assert [str(each) for each in revisions.check(database_engine) if each.weight is not Weight.ADVICE] == []
 
 
 def test_upgrade_twice_is_harmless(fresh: Engine) -> None:
     """A second upgrade changes nothing, the secret included."""
-    first = schema.upgrade(fresh, now=NOW)
-    secret = run_reading(fresh, schema.stored_client_state_secret)
+    first = revisions.upgrade(fresh, now=NOW)
+    secret = run_reading(fresh, revisions.stored_client_state_secret)
     assert first.is_current
-    assert schema.upgrade(fresh, now=NOW) == first
+    assert revisions.upgrade(fresh, now=NOW) == first
     assert secret is not None
     assert len(secret) >= 48
-    assert run_reading(fresh, schema.stored_client_state_secret) == secret
+    assert run_reading(fresh, revisions.stored_client_state_secret) == secret
 
 
 def test_each_database_has_a_secret_of_its_own(fresh: Engine, database_engine: Engine) -> None:
     """The secret is made, not shipped."""
-    schema.upgrade(fresh, now=NOW)
-    secrets = {run_reading(engine, schema.stored_client_state_secret) for engine in (fresh, database_engine)}
+    revisions.upgrade(fresh, now=NOW)
+    secrets = {run_reading(engine, revisions.stored_client_state_secret) for engine in (fresh, database_engine)}
     assert len(secrets) == 2
 
 
@@ -106,7 +106,7 @@ def test_two_hosts_upgrade_one_fresh_database(empty_gateway: Gateway, fresh: Eng
         output, errors = child.communicate(timeout=60)
         assert (child.returncode, output) == (0, "True\n"), errors
 
-    schema.require_current(fresh)
+    revisions.require_current(fresh)
     assert run_reading(fresh, lambda c: c.scalar(select(func.count()).select_from(importer_secret))) == 1
 
 
@@ -117,23 +117,23 @@ def test_failed_upgrade_leaves_nothing(fresh: Engine, monkeypatch: pytest.Monkey
         raise RuntimeError("no entropy")
 
     with monkeypatch.context() as patched:
-        patched.setattr("db.schema.secrets.token_urlsafe", fail)
+        patched.setattr("db.schema.revisions.secrets.token_urlsafe", fail)
         with pytest.raises(RuntimeError, match="no entropy"):
-            schema.upgrade(fresh, now=NOW)
-    assert schema.state(fresh).current is None
+            revisions.upgrade(fresh, now=NOW)
+    assert revisions.state(fresh).current is None
     assert inspect(fresh).get_table_names(run_reading(fresh, schema_of)) == []
-    assert schema.upgrade(fresh, now=NOW).is_current
+    assert revisions.upgrade(fresh, now=NOW).is_current
 
 
 def test_current_schema_is_accepted(database_engine: Engine) -> None:
     """Nothing is said when there is nothing to do."""
-    schema.require_current(database_engine)
+    revisions.require_current(database_engine)
 
 
 def test_looking_makes_no_file(tmp_path: Path) -> None:
     """Asking where the schema is leaves no empty database behind."""
     engine = make_engine(f"sqlite:///{tmp_path / 'fresh.db'}")
-    assert schema.state(engine).current is None
+    assert revisions.state(engine).current is None
     assert list(tmp_path.iterdir()) == []
     engine.dispose()
 
@@ -141,7 +141,7 @@ def test_looking_makes_no_file(tmp_path: Path) -> None:
 def test_no_schema_names_the_command(fresh: Engine) -> None:
     """Before the first upgrade the text says what to run."""
     with pytest.raises(SchemaNotCurrent, match=r"has no tables.*Run: mail-importer db upgrade"):
-        schema.require_current(fresh)
+        revisions.require_current(fresh)
 
 
 def test_empty_file_names_the_command(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_empty_file_names_the_command(tmp_path: Path) -> None:
     (tmp_path / "empty.db").touch()
     engine = make_engine(f"sqlite:///{tmp_path / 'empty.db'}")
     with pytest.raises(SchemaNotCurrent, match="Run: mail-importer db upgrade"):
-        schema.require_current(engine)
+        revisions.require_current(engine)
     engine.dispose()
 
 
@@ -167,15 +167,15 @@ def test_older_schema_names_the_command(database_engine: Engine, monkeypatch: py
         def walk_revisions(self) -> list[object]:
             return [type("Script", (), {"revision": revision}) for revision in ("9998", current)]
 
-    current = schema.state(database_engine).current
-    monkeypatch.setattr(schema, "ScriptDirectory", NewerProgram)
+    current = revisions.state(database_engine).current
+    monkeypatch.setattr(revisions, "ScriptDirectory", NewerProgram)
     with pytest.raises(SchemaNotCurrent, match=f"revision {current}.*needs 9998.*Run: mail-importer db upgrade"):
-        schema.require_current(database_engine)
+        revisions.require_current(database_engine)
 
 
 def test_schema_of_a_newer_program_asks_for_that_program(database_engine: Engine) -> None:
     """Where an older program meets a newer schema, upgrading is no advice."""
     put_revision(database_engine, "9999")
     with pytest.raises(SchemaNotCurrent, match=r"revision 9999.*newer.*Install that version") as refusal:
-        schema.require_current(database_engine)
+        revisions.require_current(database_engine)
     assert "db upgrade" not in str(refusal.value)

@@ -26,14 +26,14 @@ from sqlalchemy import (
 )
 from structlog.testing import capture_logs
 
-from db import schema
 from db.engine import run_reading, run_writing
 from db.errors import SchemaNotCurrent
+from db.schema import revisions
+from db.schema.apply import Applied
+from db.schema.comparison import Weight
+from db.schema.operations import Additions
+from db.schema.reflection import schema_of
 from db.tables import metadata
-from db.upgrading.additions import Additions
-from db.upgrading.applying import Applied
-from db.upgrading.comparison import Weight
-from db.upgrading.found import schema_of
 from tests.clock import SettableClock
 from tests.databases import Databases
 from tests.migration import past
@@ -49,14 +49,14 @@ def revision(request: pytest.FixtureRequest) -> str:
 
 
 def wrong(engine: Engine) -> list[str]:
-    return [str(each) for each in schema.check(engine) if each.weight is not Weight.ADVICE]
+    return [str(each) for each in revisions.check(engine) if each.weight is not Weight.ADVICE]
 
 
 def test_a_gateway_of_an_earlier_version_is_upgraded(fresh: Engine, revision: str) -> None:
     """From wherever a database stands it gets to where this version needs it, with nothing left to do."""
     past.make(fresh, revision)
-    assert schema.state(fresh).current == revision
-    assert schema.upgrade(fresh, now=NOW).is_current
+    assert revisions.state(fresh).current == revision
+    assert revisions.upgrade(fresh, now=NOW).is_current
     assert wrong(fresh) == []
 
 
@@ -66,10 +66,10 @@ def test_the_steps_still_make_what_was_released(
 ) -> None:
     """A step that was rewritten leaves no trace of it: upgraded and new databases are the same, to the letter."""
     past.make(fresh, revision)
-    schema.upgrade(fresh, now=NOW)
+    revisions.upgrade(fresh, now=NOW)
     with databases.empty(tmp_path_factory.mktemp("new")) as gateway:
         new = gateway.engine()
-        schema.upgrade(new, now=NOW)
+        revisions.upgrade(new, now=NOW)
         assert past.description(fresh) == past.description(new)
         new.dispose()
 
@@ -90,7 +90,7 @@ def test_contents_come_last_in_a_row_of_sqlite(fresh: Engine, revision: str) -> 
     )
     run_writing(fresh, lambda c: [c.execute(text(each)) for each in rows])
 
-    schema.upgrade(fresh, now=NOW)
+    revisions.upgrade(fresh, now=NOW)
 
     def read(connection: Connection) -> tuple[str, list[Any]]:
         columns = connection.execute(text('PRAGMA table_info("tblEmailAttachment")')).all()
@@ -107,7 +107,7 @@ def test_contents_that_a_view_shows_stay_where_they_are(fresh: Engine) -> None:
     view = 'CREATE VIEW "Contents" AS SELECT "biContent" FROM "tblEmailAttachment"'
     run_writing(fresh, lambda connection: connection.execute(text(view)))
 
-    schema.upgrade(fresh, now=NOW)
+    revisions.upgrade(fresh, now=NOW)
 
     assert run_reading(fresh, lambda connection: connection.execute(text('SELECT * FROM "Contents"')).all()) == []
     assert wrong(fresh) == []
@@ -127,7 +127,7 @@ def test_rows_that_an_earlier_version_writes_are_let_in(
     with databases.empty(tmp_path_factory.mktemp("upgraded")) as gateway:
         upgraded = gateway.engine()
         past.make(upgraded, revision)
-        schema.upgrade(upgraded, now=NOW)
+        revisions.upgrade(upgraded, now=NOW)
         for every_column in (True, False):
             run_writing(upgraded, functools.partial(_write_as_then, then=then, every_column=every_column))
         upgraded.dispose()
@@ -169,7 +169,7 @@ def test_rows_of_before_are_kept(fresh: Engine, revision: str) -> None:
     place = run_reading(fresh, schema_of)
     yes = "true" if fresh.dialect.name == "postgresql" else "1"
     run_writing(fresh, lambda c: c.execute(text(account.format(f'"{place}".' if place else "", yes=yes))))
-    schema.upgrade(fresh, now=NOW)
+    revisions.upgrade(fresh, now=NOW)
     query = text(f'SELECT * FROM {f"{chr(34)}{place}{chr(34)}." if place else ""}"tblEmailAccountSettings"')  # noqa: S608  # our own names
     [row] = run_reading(fresh, lambda c: c.execute(query).mappings().all())
     assert (row["sAccountName"], row["sAuthentication"], row["dtImportSince"]) == ("a", "GraphCertificate", None)
@@ -181,8 +181,8 @@ def newer_program(database_engine: Engine) -> Callable[[str, str], None]:
 
     def upgrade(revision: str, oldest: str) -> None:
         def work(connection: Connection) -> None:
-            version = schema._version_table(connection)
-            said = {schema.OLDEST_PROGRAM: oldest, schema.OLDEST_PROGRAM_OF: revision}
+            version = revisions._version_table(connection)
+            said = {revisions.OLDEST_PROGRAM: oldest, revisions.OLDEST_PROGRAM_OF: revision}
             connection.execute(version.update().values(version_num=revision, **said))
 
         run_writing(database_engine, work)
@@ -197,12 +197,12 @@ def test_an_old_process_goes_on_where_a_newer_one_only_added(
     database_engine: Engine, newer_program: NewerProgram
 ) -> None:
     """It starts, it tells, it upgrades nothing back."""
-    head = schema.state(database_engine).head
+    head = revisions.state(database_engine).head
     newer_program("9998", head)
     with capture_logs() as logs:
-        schema.require_current(database_engine)
+        revisions.require_current(database_engine)
     assert [(each["event"], each["revision"], each["head"]) for each in logs] == [("schema_newer", "9998", head)]
-    assert schema.upgrade(database_engine, now=NOW).current == "9998"
+    assert revisions.upgrade(database_engine, now=NOW).current == "9998"
 
 
 def test_an_old_process_is_refused_where_a_newer_one_removed(
@@ -211,9 +211,9 @@ def test_an_old_process_is_refused_where_a_newer_one_removed(
     """What it would read may be gone."""
     newer_program("9998", "9997")
     with pytest.raises(SchemaNotCurrent, match="Install that version"):
-        schema.require_current(database_engine)
+        revisions.require_current(database_engine)
     with pytest.raises(SchemaNotCurrent, match="Install that version"):
-        schema.upgrade(database_engine, now=NOW)
+        revisions.upgrade(database_engine, now=NOW)
 
 
 def test_revisions_are_numbers_that_follow_one_another() -> None:

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, Engine, Executable, text
 from sqlalchemy.schema import CreateSchema
 from sqlglot import exp
 
-from db import schema
 from db.engine import run_reading, run_writing
-from db.upgrading.comparison import Weight
+from db.schema import revisions
+from db.schema.comparison import Weight
 from tests.clock import SettableClock
 from tests.databases import Gateway
 from tests.migration import past
@@ -28,13 +28,13 @@ MSSQL: Final = pytest.mark.parametrize("database_kind", [pytest.param("mssql", m
 
 
 def of_sql_server(place: str | None = None) -> str:
-    return schema.script("mssql", schema=place)
+    return revisions.script("mssql", schema=place)
 
 
 def script_for(engine: Engine) -> str:
     """What an administrator of its database runs."""
     place = (engine.get_execution_options().get("schema_translate_map") or {}).get(None)
-    return schema.script(engine.dialect.name, schema=place)
+    return revisions.script(engine.dialect.name, schema=place)
 
 
 def batches(script: str) -> list[str]:
@@ -47,7 +47,7 @@ def texts_within(batch: str) -> list[str]:
 
 
 def wrong(engine: Engine) -> list[str]:
-    return [str(each) for each in schema.check(engine) if each.weight is not Weight.ADVICE]
+    return [str(each) for each in revisions.check(engine) if each.weight is not Weight.ADVICE]
 
 
 def run(engine: Engine, script: str) -> None:
@@ -146,15 +146,15 @@ def test_the_script_upgrades_from_everywhere_and_may_be_run_again(fresh: Engine,
     if revision is not None:
         past.make(fresh, revision)
     run(fresh, script_for(fresh))
-    first = run_reading(fresh, schema.stored_client_state_secret)
-    schema.require_current(fresh)
+    first = run_reading(fresh, revisions.stored_client_state_secret)
+    revisions.require_current(fresh)
     assert wrong(fresh) == []
     run(fresh, script_for(fresh))
     assert wrong(fresh) == []
     assert first is not None
     assert len(first) >= 48
-    assert schema.upgrade(fresh, now=NOW).is_current
-    assert run_reading(fresh, schema.stored_client_state_secret) == first
+    assert revisions.upgrade(fresh, now=NOW).is_current
+    assert run_reading(fresh, revisions.stored_client_state_secret) == first
 
 
 @POSTGRESQL
@@ -171,7 +171,7 @@ def test_the_script_keeps_the_accounts_of_another_program(fresh: Engine) -> None
     run(fresh, script_for(fresh))
     rows = run_reading(fresh, lambda c: c.execute(text('SELECT * FROM "tblEmailAccountSettings"')).mappings().all())
     assert [(row["sAccountName"], row["sServer"], row["bEnabled"]) for row in rows] == [("one", "imap", False)]
-    assert {each.item for each in schema.check(fresh) if each.weight is not Weight.ADVICE} == {
+    assert {each.item for each in revisions.check(fresh) if each.weight is not Weight.ADVICE} == {
         "sAccountName",
         "sServer",
     }
@@ -211,7 +211,7 @@ def test_the_script_leaves_a_newer_schema_alone(database_engine: Engine) -> None
     run_writing(database_engine, lambda c: c.execute(newer))
     with pytest.raises(Exception, match="upgraded by a newer version"):
         run(database_engine, script_for(database_engine))
-    assert schema.state(database_engine).current == "9998"
+    assert revisions.state(database_engine).current == "9998"
 
 
 def _accounts_of_others(engine: Engine, columns: str) -> None:
@@ -234,7 +234,7 @@ def test_the_script_runs_on_sql_server(fresh: Engine, revision: str | None) -> N
         past.make(fresh, revision)
     for _ in range(2):
         run(fresh, script_for(fresh))
-        schema.require_current(fresh)
+        revisions.require_current(fresh)
         assert wrong(fresh) == []
 
 
@@ -252,13 +252,13 @@ def test_two_schemas_of_one_database_are_two_gateways(empty_gateway: Gateway) ->
     for name in ("gateway", "Other gateway"):
         run_writing(plain, functools.partial(_execute, CreateSchema(name)))
     one, other = (Gateway(empty_gateway.url, name).engine() for name in ("gateway", "Other gateway"))
-    assert schema.upgrade(one, now=NOW).is_current
-    assert schema.state(other).current is None
+    assert revisions.upgrade(one, now=NOW).is_current
+    assert revisions.state(other).current is None
     run(other, script_for(other))
-    secrets = {run_reading(engine, schema.stored_client_state_secret) for engine in (one, other)}
+    secrets = {run_reading(engine, revisions.stored_client_state_secret) for engine in (one, other)}
     assert len(secrets) == 2
     assert [wrong(one), wrong(other)] == [[], []]
-    assert schema.state(plain).current is None
+    assert revisions.state(plain).current is None
     for engine in (plain, one, other):
         engine.dispose()
 
@@ -268,7 +268,7 @@ def test_a_schema_that_is_not_there_is_told(empty_gateway: Gateway) -> None:
     """With the statement that makes it, by the program and by the script."""
     engine = Gateway(empty_gateway.url, "gateway").engine()
     with pytest.raises(Exception, match=r"no such schema.*CREATE SCHEMA gateway"):
-        schema.upgrade(engine, now=NOW)
+        revisions.upgrade(engine, now=NOW)
     with pytest.raises(Exception, match=r'no schema gateway\. Run first: CREATE SCHEMA "gateway"'):
         run(engine, script_for(engine))
     engine.dispose()

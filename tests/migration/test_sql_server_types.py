@@ -10,7 +10,7 @@ from sqlalchemy.dialects import mssql
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import ClauseElement
 
-from db import accounts
+from db.queries import accounts
 from db.tables import GRAPH_ID_LENGTH, metadata
 
 MOST_BYTES_OF_A_KEY: Final = {"clustered": 900, "nonclustered": 1700}

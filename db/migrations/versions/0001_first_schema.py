@@ -13,7 +13,7 @@ from sqlalchemy import (
 )
 
 from db.columns import UtcDateTime, content, exact, flag, graph_id, identity, long_text
-from db.upgrading.additions import Additions
+from db.schema.operations import Additions
 
 revision = "0001"
 down_revision = None

@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, Column, Integer, PrimaryKeyConstraint, Unicode, UniqueConstraint
 
 from db.columns import UtcDateTime, exact, flag, graph_id, identity, long_text
-from db.upgrading.additions import Additions
+from db.schema.operations import Additions
 
 revision = "0002"
 down_revision = "0001"

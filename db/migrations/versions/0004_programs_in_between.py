@@ -3,7 +3,7 @@
 from sqlalchemy import Column, Unicode
 
 from db.columns import UtcDateTime
-from db.upgrading.additions import Additions
+from db.schema.operations import Additions
 
 revision = "0004"
 down_revision = "0003"

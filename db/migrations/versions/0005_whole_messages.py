@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Integer, PrimaryKeyConstraint, Unicode
 
 from db.columns import UtcDateTime, flag, graph_id, identity, long_text
-from db.upgrading.additions import Additions
+from db.schema.operations import Additions
 
 revision = "0005"
 down_revision = "0004"

@@ -3,7 +3,7 @@
 from sqlalchemy import CheckConstraint, Column, Integer, Unicode
 
 from db.columns import content, long_text
-from db.upgrading.additions import Additions
+from db.schema.operations import Additions
 
 revision = "0006"
 down_revision = "0005"

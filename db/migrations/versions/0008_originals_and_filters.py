@@ -12,7 +12,7 @@ from sqlalchemy import (
 )
 
 from db.columns import UtcDateTime, content, flag, graph_id, identity, long_text
-from db.upgrading.additions import Additions
+from db.schema.operations import Additions
 
 revision = "0008"
 down_revision = "0007"

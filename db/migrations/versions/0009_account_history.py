@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, Column, PrimaryKeyConstraint, Unicode
 
 from db.columns import UtcDateTime, identity, long_text
-from db.upgrading.additions import Additions
+from db.schema.operations import Additions
 
 revision = "0009"
 down_revision = "0008"

@@ -3,7 +3,7 @@
 from sqlalchemy import Column, PrimaryKeyConstraint, Unicode
 
 from db.columns import UtcDateTime, exact
-from db.upgrading.additions import Additions
+from db.schema.operations import Additions
 
 revision = "0010"
 down_revision = "0009"

@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint
 
 from db.columns import UtcDateTime, exact, graph_id, identity
-from db.upgrading.additions import Additions
+from db.schema.operations import Additions
 
 revision = "0011"
 down_revision = "0010"

@@ -19,8 +19,8 @@ from console.commands import Invocation
 from console.language import VARIABLE
 from console.main import cli
 from console.settings import Settings
-from db import schema
 from db.engine import make_engine
+from db.schema import revisions
 
 NOW: Final = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
 TENANT: Final = "11111111-2222-3333-4444-555555555555"
@@ -83,7 +83,7 @@ def _upgraded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A gateway database, made once: hundreds of tests begin with one."""
     path = tmp_path_factory.mktemp("gateway") / "mail-importer.db"
     made = make_engine(f"sqlite:///{path}")
-    schema.upgrade(made, now=NOW)
+    revisions.upgrade(made, now=NOW)
     made.dispose()
     return path
 

@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 from sqlalchemy import Engine, update
 
-from db import accounts as table
 from db.engine import run_reading
+from db.queries import accounts as table
 from db.tables import account_settings
 from tests.unit.console.conftest import CLIENT, TENANT, THUMBPRINT, USER, Run
 

@@ -10,11 +10,11 @@ import pytest
 from click.testing import Result
 from sqlalchemy import Connection, Engine, insert, literal_column, update
 
-from db import accounts as table
-from db import folders, missed, subscriptions
 from db.engine import run_reading, run_writing
-from db.filters import Filters
-from db.schedule import FOLDERS, NEVER, SUBSCRIPTIONS
+from db.queries import accounts as table
+from db.queries import folders, missed, subscriptions
+from db.queries.filters import Filters
+from db.queries.schedule import FOLDERS, NEVER, SUBSCRIPTIONS
 from db.tables import account_condition, account_settings, message
 
 Run = Callable[..., Result]

@@ -6,8 +6,8 @@ import sys
 import pytest
 from sqlalchemy import Engine
 
-from db import accounts
 from db.engine import run_writing
+from db.queries import accounts
 from tests.unit.console.conftest import CLIENT, NOW, TENANT, THUMBPRINT, USER, Run, RunProcess
 
 

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import Engine
 
 from console.language import of_environment
-from db import accounts
 from db.engine import run_writing
+from db.queries import accounts
 from tests.unit.console.conftest import CLIENT, NOW, TENANT, THUMBPRINT, USER, Run
 
 ENGLISH = "There are no accounts."

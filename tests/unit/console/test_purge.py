@@ -14,11 +14,11 @@ import pytest
 from click.testing import Result
 from sqlalchemy import Engine, func, select
 
-from db import accounts, audit
 from db.engine import Database, make_engine, run_reading, run_writing
-from db.messages import MessageStore
+from db.queries import accounts, audit
+from db.queries.messages import MessageStore
 from db.tables import attachment, message
-from tests.unit.db.test_messages import record
+from tests.unit.db.queries.test_messages import record
 
 Run = Callable[..., Result]
 

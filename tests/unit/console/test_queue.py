@@ -13,8 +13,8 @@ from sqlalchemy import Engine
 from bus.database import DatabaseQueue
 from bus.notification import Notification
 from bus.queue import Message, MessageId
-from db import accounts, audit
 from db.engine import Database, make_engine, run_reading, run_writing
+from db.queries import accounts, audit
 
 Run = Callable[..., Result]
 

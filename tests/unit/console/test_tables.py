@@ -18,8 +18,8 @@ from bus.notification import Notification
 from console.commands import Invocation
 from console.language import LANGUAGES
 from console.main import cli
-from db import accounts, audit, subscriptions
 from db.engine import Database, make_engine, run_writing
+from db.queries import accounts, audit, subscriptions
 from tests.unit.console.conftest import CLIENT, NOW, TENANT, THUMBPRINT, USER, Run
 
 WIDTH = 80

@@ -10,10 +10,10 @@ import pytest
 from click.testing import Result
 from sqlalchemy import Engine, insert
 
-from db import accounts, trace
 from db.engine import run_writing
+from db.queries import accounts, trace
+from db.queries.trace import TraceRow
 from db.tables import message
-from db.trace import TraceRow
 
 Run = Callable[..., Result]
 

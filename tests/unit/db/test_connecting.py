@@ -292,7 +292,8 @@ def test_driver_that_is_damaged(tmp_path: Path) -> None:
 def test_sqlite_needs_no_odbc(tmp_path: Path) -> None:
     """Nothing loads `pyodbc` as long as no `mssql` URL is used."""
     program = (
-        "import sys, pkgutil, importlib, bus.database, db.schema, db.messages, console.main, console.commands\n"
+        "import sys, pkgutil, importlib, bus.database, db.schema.revisions, db.queries.messages\n"
+        "import console.main, console.commands\n"
         "for module in pkgutil.walk_packages(console.commands.__path__, 'console.commands.'):\n"
         "    importlib.import_module(module.name)\n"
         "from db.engine import make_engine\n"

@@ -12,9 +12,10 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
 from db.backends.faults import referring_table
+from db.backends.translate import must_be_retried
 from db.connection import ConnectionOptions
 from db.engine import make_engine, run_reading, run_writing
-from db.errors import DatabaseUnavailable, must_be_retried
+from db.errors import DatabaseUnavailable
 from graph.certificates import make_self_signed
 from phrases import Phrase
 from tests.databases import Gateway, PostgreSQL

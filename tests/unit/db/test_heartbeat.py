@@ -12,11 +12,11 @@ from sqlalchemy.exc import IntegrityError
 
 import background
 from db import heartbeat as heartbeat_module
-from db import processes
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.heartbeat import LEASE, Heartbeat
-from db.processes import Process
+from db.queries import processes
+from db.queries.processes import Process
 from tests.clock import SettableClock
 from tests.databases import Gateway
 from tests.outages import fragile

@@ -22,9 +22,9 @@ _WRITER: Final = f"""
 import asyncio, json, random, sys
 from db.engine import Database
 from db.errors import DatabaseUnavailable
-from db.messages import MessageStore, Saved
+from db.queries.messages import MessageStore, Saved
 from tests.databases import Gateway
-from tests.unit.db.test_messages import CLOCK, record
+from tests.unit.db.queries.test_messages import CLOCK, record
 
 async def main(seed, *gateway):
     database = Database(Gateway(*gateway).engine())

@@ -9,16 +9,17 @@ from typing import Final
 import pytest
 from sqlalchemy import Connection, Engine, event, insert, select, update
 
-from db import accounts, budget
-from db.accounts import AccountSettings
 from db.engine import Database, run_reading, run_writing
 from db.errors import AccountExists, DatabaseUnavailable
-from db.messages import MessageStore, Saved
-from db.tables import call_budget, importer_secret
+from db.queries import accounts, call_budget
+from db.queries.accounts import AccountSettings
+from db.queries.messages import MessageStore, Saved
+from db.tables import call_budget as calls_table
+from db.tables import importer_secret
 from tests.clock import SettableClock
 from tests.databases import EVERY_BACKEND, Gateway, PostgreSQL
 from tests.outages import FragileServer, fragile
-from tests.unit.db.test_messages import record, rows
+from tests.unit.db.queries.test_messages import record, rows
 
 CLOCK: Final = SettableClock()
 NOW: Final = CLOCK()
@@ -47,8 +48,8 @@ def troubled(trouble: FragileServer) -> Iterator[Engine]:
 
 
 def add_call(connection: Connection, name: str) -> None:
-    row = call_budget.c
-    connection.execute(update(call_budget).where(row.sBudget == name).values(nUsed=row.nUsed + 1))
+    row = calls_table.c
+    connection.execute(update(calls_table).where(row.sBudget == name).values(nUsed=row.nUsed + 1))
 
 
 def test_of_two_that_wait_for_each_other_both_succeed(database_engine: Engine) -> None:
@@ -56,7 +57,7 @@ def test_of_two_that_wait_for_each_other_both_succeed(database_engine: Engine) -
     for name in ("a", "b"):
         run_writing(
             database_engine,
-            lambda c, name=name: c.execute(insert(call_budget).values(sBudget=name, nSlot=1, nUsed=0)),  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+            lambda c, name=name: c.execute(insert(calls_table).values(sBudget=name, nSlot=1, nUsed=0)),  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
         )
     both_have_one = threading.Barrier(2)
     tries: list[str] = []
@@ -74,7 +75,7 @@ def test_of_two_that_wait_for_each_other_both_succeed(database_engine: Engine) -
         forth.result(30)
         back.result(30)
     assert len(tries) == 3
-    used = run_reading(database_engine, lambda c: list(c.scalars(select(call_budget.c.nUsed))))
+    used = run_reading(database_engine, lambda c: list(c.scalars(select(calls_table.c.nUsed))))
     assert used == [2, 2]
 
 
@@ -84,7 +85,7 @@ async def test_of_two_who_look_and_then_insert_both_are_right(gateway: Gateway) 
     granted = await asyncio.gather(
         *(
             databases[n % 2].write(
-                lambda c, n=n: budget.reserve(c, f"budget {n // 4}", slot=1, last=1, wanted=2, most=5)  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+                lambda c, n=n: call_budget.reserve(c, f"budget {n // 4}", slot=1, last=1, wanted=2, most=5)  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
             )
             for n in range(40)
         )

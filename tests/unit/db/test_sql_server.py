@@ -19,38 +19,38 @@ from sqlglot import ErrorLevel, exp
 from bus.database import DatabaseQueue
 from bus.database_statements import put_unknown
 from bus.queue import Delivery, Message, MessageId, Selection
-from db import (
+from db.engine import Database, run_writing
+from db.queries import (
     accounts,
     after_import,
     audit,
-    budget,
-    copies,
+    call_budget,
+    duplicates,
     exports,
+    filtered,
     folders,
     missed,
     processes,
     retention,
     scans,
-    seen,
     subscriptions,
     trace,
 )
-from db.accounts import AccountSettings, Condition
-from db.after_import import Ended, State
-from db.contents import append_piece, append_text, read_piece
-from db.engine import Database, run_writing
-from db.messages import MessageStore, OriginalRecord
-from db.processes import Process
-from db.retention import Content, OldMessage
-from db.scans import Check
-from db.schedule import FOLDERS, SUBSCRIPTIONS, Turn
-from db.seen import SeenRecord
-from db.subscriptions import HeldSubscription
+from db.queries.accounts import AccountSettings, Condition
+from db.queries.after_import import Ended, State
+from db.queries.contents import append_piece, append_text, read_piece
+from db.queries.filtered import SeenRecord
+from db.queries.messages import MessageStore, OriginalRecord
+from db.queries.processes import Process
+from db.queries.retention import Content, OldMessage
+from db.queries.scans import Check
+from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Turn
+from db.queries.subscriptions import HeldSubscription
+from db.queries.trace import TracedMessage, TraceRow
 from db.tables import attachment
-from db.trace import TracedMessage, TraceRow
 from tests.clock import SettableClock
 from tests.reviewed import assert_reviewed
-from tests.unit.db.test_messages import file_attachment, record
+from tests.unit.db.queries.test_messages import file_attachment, record
 
 NOW: Final = SettableClock()()
 HOUR: Final = timedelta(hours=1)
@@ -160,19 +160,19 @@ async def act_in_mailboxes(database: Database) -> None:
         ),
         lambda c: after_import.retry_failed(c, 1, after=0, now=NOW, most=5),
         after_import.counts,
-        lambda c: copies.of_ids(c, [(1, "copy")]),
-        lambda c: copies.of_messages(c, [1]),
-        lambda c: copies.page_of_account(c, 1, after="", limit=5),
+        lambda c: duplicates.of_ids(c, [(1, "copy")]),
+        lambda c: duplicates.of_messages(c, [1]),
+        lambda c: duplicates.page_of_account(c, 1, after="", limit=5),
         lambda c: scans.waiting(c, 1, now=NOW),
         scans.counts,
         lambda c: scans.due(c, now=NOW, limit=5),
         lambda c: scans.reschedule(c, [Check(1, 1, "a", NOW), Check(2, 1, "b", NOW - 24 * HOUR)], now=NOW),
-        lambda c: seen.of_ids(c, [(1, "other")]),
-        lambda c: seen.ids_of_account(c, 1, after="", most=5),
-        seen.counts,
-        lambda c: seen.count_old(c, 1, before=NOW),
-        lambda c: seen.delete_old(c, 1, before=later),
-        lambda c: seen.delete_all(c, 1),
+        lambda c: filtered.of_ids(c, [(1, "other")]),
+        lambda c: filtered.ids_of_account(c, 1, after="", most=5),
+        filtered.counts,
+        lambda c: filtered.count_old(c, 1, before=NOW),
+        lambda c: filtered.delete_old(c, 1, before=later),
+        lambda c: filtered.delete_all(c, 1),
         lambda c: exports.find(c, 1, "1", most=5),
         lambda c: exports.find(c, 1, "AAMk", most=5),
         lambda c: exports.find(c, 1, "<AAMk@example.com>", most=5),
@@ -239,8 +239,8 @@ async def administer(database: Database) -> None:
         lambda c: missed.told_since(c, 1, NOW),
         lambda c: missed.forget(c, 1, before=NOW),
         missed.summaries,
-        lambda c: budget.reserve(c, "name", slot=1, last=1, wanted=2, most=3),
-        lambda c: budget.reserve(c, "name", slot=1, last=1, wanted=2, most=3),
+        lambda c: call_budget.reserve(c, "name", slot=1, last=1, wanted=2, most=3),
+        lambda c: call_budget.reserve(c, "name", slot=1, last=1, wanted=2, most=3),
         lambda c: trace.add(
             c, [TraceRow(1, "id", "host", NOW, NOW, "gone"), TraceRow(1, None, "host", NOW, NOW, "dead")]
         ),

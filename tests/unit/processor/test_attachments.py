@@ -8,7 +8,7 @@ from typing import IO, Any
 
 import pytest
 
-from db.messages import AttachmentRecord
+from db.queries.messages import AttachmentRecord
 from graph.client import GraphClient
 from graph.errors import (
     GraphError,

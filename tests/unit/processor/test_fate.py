@@ -7,7 +7,7 @@ import pytest
 
 from bus.notification import UnreadableNotification
 from bus.queue import Delivery, MessageId
-from db.messages import MessageRefused
+from db.queries.messages import MessageRefused
 from graph.errors import GraphUnavailable, ItemCorrupt, ItemDenied, ItemGone, ItemUnconvertible, RequestRejected
 from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from db.filters import Filters
+from db.queries.filters import Filters
 from processor.filters import BadFilter, Facts, LeftOut, MailFilter
 from processor.mapping import facts_of
 

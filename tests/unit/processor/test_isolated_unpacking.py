@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from db.messages import AttachmentRecord
+from db.queries.messages import AttachmentRecord
 from longtext import LongText
 from processor.isolated_unpacking import PRELOAD, IsolatedUnpacker
 from processor.mapping import Texts

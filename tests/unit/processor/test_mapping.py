@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from db.messages import AttachmentRecord, MessageRecord, RecipientRecord
+from db.queries.messages import AttachmentRecord, MessageRecord, RecipientRecord
 from longtext import LongTextWriter
 from processor import headers, mapping
 

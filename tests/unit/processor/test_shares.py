@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from db.errors import DatabaseUnavailable
-from db.processes import KnownProcess, Process
+from db.queries.processes import KnownProcess, Process
 from graph.slots import SlotKey
 from phrases import Phrase
 from processor.shares import PROCESSOR, ProcessShare, Shares

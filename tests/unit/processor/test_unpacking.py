@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from db.messages import AttachmentRecord
+from db.queries.messages import AttachmentRecord
 from processor.mapping import Texts
 from processor.unpacking import Unpacker, UnpackingBounds
 from tests.packed import chained, enveloped, mail, signed, tnef, tnef_file, tnef_mail, tnef_text

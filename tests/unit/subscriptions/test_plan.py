@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from db.subscriptions import HeldSubscription, Orders
+from db.queries.subscriptions import HeldSubscription, Orders
 from graph.subscriptions import GraphSubscription
 from subscriptions.plan import Action, Adopt, Create, Delete, Renew, Wanted, is_ours, plan, renewal_due, same_resource
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from db.accounts import Account, AccountSettings
+from db.queries.accounts import Account, AccountSettings
 from graph.subscriptions import GraphSubscription
 from subscriptions.reconciler import surplus, vanished
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy import event, func, select
 
-from db import trace
 from db.engine import Database
+from db.queries import trace
+from db.queries.trace import TraceRow
 from db.tables import message_trace
-from db.trace import TraceRow
 from subscriptions.retention import TraceRetention
 from tests.clock import SettableClock
 

@@ -1,0 +1,1 @@
+"""The SQL of the gateway database: one module for each table or group of tables."""

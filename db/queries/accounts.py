@@ -1,0 +1,631 @@
+"""The accounts: rows of `tblEmailAccountSettings`, and in what condition each is.
+
+Every function takes the connection of a transaction; see `db.engine`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    ScalarSelect,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
+
+from db.columns import UnreadableTime, code_by_code
+from db.errors import AccountExists, AccountNotFound, AccountUnreadable
+from db.queries import filtered, filters, history, scans
+from db.queries.filters import Filters
+from db.queries.history import Action, Author
+from db.queries.schedule import SUBSCRIPTIONS, Application
+from db.tables import (
+    account_condition,
+    account_settings,
+    folder_sync,
+    graph_subscription,
+    message,
+    missed_notification,
+    subscription_schedule,
+)
+from phrases import Phrase
+
+AFTER_IMPORT: Final = ("none", "read", "move", "delete")
+
+EVERYTHING: Final = datetime(1900, 1, 1, tzinfo=UTC)
+"""`import_since` of an account that imports whatever is in its folder: no mail is older."""
+
+_settings = account_settings.c
+_USE: Final = (
+    _settings.sTenantID,
+    _settings.sClientID,
+    _settings.sCertificateThumbprint,
+    _settings.sNextCertificateThumbprint,
+    _settings.bSecureCertificateAccess,
+)
+_condition = account_condition.c
+_MOST_ASKED: Final = 100
+"""Accounts of an application that are looked at to find one whose row can be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """What the administrator fills in."""
+
+    name: str
+    tenant_id: str
+    client_id: str
+    user_id: str
+    thumbprint: str
+    secure_certificate_access: bool = True
+    folder: str = "Inbox"
+    after_import: str = "none"
+    move_to_folder: str | None = None
+    next_thumbprint: str | None = None
+    """The certificate that takes over when Entra no longer takes the current one."""
+    import_since: datetime | None = None
+    """Mail received earlier is not caught up with (aware, UTC); None: decided by the first subscription manager."""
+    filters: Filters = filters.NONE
+    """Which mail is imported; it may make no sense, see `processor.filters`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account as it stands in the database. `removed`: its subscription is still to be deleted at Graph."""
+
+    account_id: int
+    settings: AccountSettings
+    enabled: bool
+    removed: bool
+    fingerprint: str = field(repr=False)
+    """All that a subscription manager acts on, as one text that changes with it."""
+    purged_before: datetime | None = None
+    """Mail that was received before was deleted by an operator, who wants it no more."""
+    unreadable: Mapping[str, Phrase] = field(default_factory=dict, hash=False)
+    """By column, what is wrong with values that cannot be used; the settings lack them. The account must not be worked
+    on, and is neither disabled nor removed for it."""
+
+    @property
+    def unreadable_because(self) -> Phrase | None:
+        """The fault of its row and the remedy; None when all of it can be read."""
+        if not self.unreadable:
+            return None
+        return Phrase(
+            "The row of account {name!r} (number {number}) in tblEmailAccountSettings cannot be used: {why}. Correct "
+            "it, or give the settings anew: mail-importer accounts update {name}",
+            name=self.settings.name,
+            number=self.account_id,
+            why=Phrase.joined(*self.unreadable.values(), by="; "),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Why a role ('processor', 'subscriptions') cannot work for an account now, and when it tries again."""
+
+    account_id: int
+    role: str
+    reason: str
+    detail: str
+    since: datetime
+    next_attempt: datetime
+
+
+def add(connection: Connection, settings: AccountSettings, *, now: datetime, author: Author | None = None) -> int:
+    """Add an enabled account and have its subscription made at once; its number. `author`: for its history.
+
+    Raises:
+        AccountExists: the name is taken, or another account imports the same folder.
+    """
+    _refuse_same_folder(connection, settings)
+    _refuse_same_name(connection, settings)
+    # Inline, see db.queries.messages: this table may have triggers, too.
+    connection.execute(insert(account_settings).inline().values(bEnabled=True, **_columns(settings)))
+    account_id = by_name(connection, settings.name).account_id
+    history.note(connection, account_id, Action.ADDED, author=author, now=now)
+    make_due(connection, account_id, now=now)
+    return account_id
+
+
+def change(
+    connection: Connection, name: str, settings: AccountSettings, *, now: datetime, author: Author | None = None
+) -> None:
+    """Give the account of that name other settings, and have its subscription follow.
+
+    Raises:
+        AccountNotFound: there is none of that name.
+        AccountExists: the new name is taken, or another account imports the same folder.
+    """
+    account = by_name(connection, name)
+    _refuse_same_folder(connection, settings, but=account.account_id)
+    _refuse_same_name(connection, settings, but=account.account_id)
+    before = _columns(account.settings)
+    # What could not be read, and was not given anew, stays until it is corrected.
+    values = {
+        name: value
+        for name, value in _columns(settings).items()
+        if name not in account.unreadable or value != before[name]
+    }
+    _write(connection, account, values, Action.CHANGED, author=author, now=now)
+
+
+def every(connection: Connection) -> list[Account]:
+    """All accounts that were not removed, by name."""
+    rows = connection.execute(_select().where(_settings.dtRemoved.is_(None)).order_by(_settings.sAccountName))
+    return [_account(row) for row in rows]
+
+
+def by_name(connection: Connection, name: str) -> Account:
+    """The account of that name.
+
+    Raises:
+        AccountNotFound: there is none.
+    """
+    row = connection.execute(
+        _select().where(_settings.sAccountName == name, _settings.dtRemoved.is_(None))
+    ).one_or_none()
+    if row is None:
+        raise AccountNotFound(Phrase("There is no account named {name!r}. See: mail-importer accounts list", name=name))
+    return _account(row)
+
+
+def usable(connection: Connection, name: str) -> Account:
+    """The account of that name, with all that is needed to work for it.
+
+    Raises:
+        AccountNotFound: there is none.
+        AccountUnreadable: its row cannot be used.
+    """
+    account = by_name(connection, name)
+    if account.unreadable_because is not None:
+        raise AccountUnreadable(account.unreadable_because)
+    return account
+
+
+def by_id(connection: Connection, account_ids: Sequence[int]) -> dict[int, Account]:
+    """The accounts of these numbers, removed ones included; unknown numbers are left out."""
+    return _by(connection, _settings.nAccountID.in_(account_ids))
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateUse:
+    """What enabled accounts sign in with, each combination once; `name`: the first of theirs, `accounts`: how many."""
+
+    tenant_id: str
+    client_id: str
+    thumbprint: str
+    next_thumbprint: str | None
+    secure_certificate_access: bool
+    name: str
+    accounts: int
+
+    @property
+    def certificates(self) -> tuple[object, ...]:
+        """What tells it from the others."""
+        return (
+            self.tenant_id,
+            self.client_id,
+            self.thumbprint,
+            self.next_thumbprint,
+            self.secure_certificate_access,
+        )
+
+
+def certificate_uses(connection: Connection) -> list[CertificateUse]:
+    """Which certificates are in use, and by how many accounts."""
+    rows = connection.execute(
+        select(*_USE, func.min(_settings.sAccountName), func.count()).where(_settings.bEnabled).group_by(*_USE)
+    )
+    return [CertificateUse(*row) for row in rows if all(each is None or isinstance(each, str | int) for each in row)]
+
+
+def names_using(connection: Connection, use: CertificateUse) -> dict[int, str]:
+    """The names of the enabled accounts that sign in so, by number."""
+    values = use.certificates
+    rows = connection.execute(
+        select(_settings.nAccountID, _settings.sAccountName).where(
+            _settings.bEnabled,
+            *(
+                column.is_(None) if value is None else column == value
+                for column, value in zip(_USE, values, strict=True)
+            ),
+        )
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def applications(connection: Connection) -> list[Application]:
+    """Each tenant and client id that an enabled account signs in with, once."""
+    rows = connection.execute(
+        select(_settings.sTenantID, _settings.sClientID)
+        .where(_settings.bEnabled)
+        .distinct()
+        .order_by(_settings.sTenantID, _settings.sClientID)
+    )
+    # Another program may have written something else than text, which SQLite takes; see `Account.unreadable`.
+    return [(row[0], row[1]) for row in rows if isinstance(row[0], str) and isinstance(row[1], str)]
+
+
+def one_of_application(connection: Connection, application: Application) -> Account | None:
+    """An enabled account that signs in so: any one of them can speak for the application."""
+    rows = connection.execute(_select().where(_signs_in(application), _settings.bEnabled).limit(_MOST_ASKED)).all()
+    return next((each for each in map(_account, rows) if not each.unreadable), None)
+
+
+def unsubscribed(connection: Connection, application: Application) -> list[Account]:
+    """The enabled accounts of an application that hold no subscription."""
+    held = graph_subscription.c
+    rows = connection.execute(
+        _select()
+        .outerjoin(graph_subscription, held.nAccountID == _settings.nAccountID)
+        .where(_signs_in(application), _settings.bEnabled, held.nAccountID.is_(None))
+    )
+    return [_account(row) for row in rows]
+
+
+def set_enabled(
+    connection: Connection, name: str, enabled: bool, *, now: datetime, author: Author | None = None
+) -> None:
+    """Switch an account on or off, and have its subscription follow.
+
+    Raises:
+        AccountNotFound: there is none of that name.
+    """
+    action = Action.ENABLED if enabled else Action.DISABLED
+    _write(connection, by_name(connection, name), {"bEnabled": enabled}, action, author=author, now=now)
+
+
+def mark_removed(connection: Connection, name: str, *, now: datetime, author: Author | None = None) -> None:
+    """Take an account out of use and free its name. Its messages stay.
+
+    The row itself stays until the subscription manager has deleted the subscription at Graph.
+
+    Raises:
+        AccountNotFound: there is none of that name.
+    """
+    account = by_name(connection, name)
+    freed = f"{name[:150]} (removed, {account.account_id})"
+    values = {"bEnabled": False, "dtRemoved": now, "sAccountName": freed}
+    _write(connection, account, values, Action.REMOVED, author=author, now=now)
+
+
+def _write(
+    connection: Connection,
+    account: Account,
+    values: Mapping[str, Any],
+    action: Action,
+    *,
+    author: Author | None,
+    now: datetime,
+) -> None:
+    history.note_others(connection, [account.account_id], now=now)
+    connection.execute(update(account_settings).where(_settings.nAccountID == account.account_id).values(**values))
+    history.note(connection, account.account_id, action, author=author, now=now)
+    make_due(connection, account.account_id, now=now)
+
+
+def purge(connection: Connection, account_id: int) -> None:
+    """Delete what is left of a removed account."""
+    for table in (subscription_schedule, folder_sync, account_condition, missed_notification):
+        connection.execute(delete(table).where(table.c.nAccountID == account_id))
+    filtered.delete_all(connection, account_id)
+    scans.delete_all(connection, account_id)
+    connection.execute(
+        delete(account_settings).where(_settings.nAccountID == account_id, _settings.dtRemoved.is_not(None))
+    )
+
+
+def make_due(connection: Connection, account_id: int, *, now: datetime) -> None:
+    """Have a subscription manager look at the account now."""
+    SUBSCRIPTIONS.request(connection, account_id, now=now)
+
+
+def changed(connection: Connection, *, now: datetime, most: int, served_with: str | None = None) -> list[int]:
+    """Accounts whose row says something else than what a subscription manager last acted on, up to `most`.
+
+    For changes by other programs, which ask for no turn. One statement that compares within the database; what is due
+    or under way is left out. `served_with`: also those that were served by a manager with other settings of its own.
+    """
+    schedule = subscription_schedule.c
+    differs = or_(schedule.sServed.is_(None), schedule.sServed != _FINGERPRINT)
+    if served_with is not None:
+        differs = or_(differs, schedule.sServedWith.is_(None), schedule.sServedWith != served_with)
+    return list(
+        connection.scalars(
+            select(_settings.nAccountID)
+            .select_from(account_settings)
+            .outerjoin(subscription_schedule, schedule.nAccountID == _settings.nAccountID)
+            .where(
+                or_(
+                    schedule.nAccountID.is_(None),
+                    and_(
+                        schedule.dtDue > now,
+                        schedule.dtLeaseUntil.is_(None),
+                        differs,
+                    ),
+                )
+            )
+            .limit(most)
+        )
+    )
+
+
+def settle_import_since(connection: Connection, account_id: int, *, now: datetime) -> None:
+    """Decide from when on an account imports that does not say: since its first import, or from now on."""
+    first = select(func.min(message.c.dtImported)).where(message.c.nAccountID == account_id)
+    undecided = (_settings.nAccountID == account_id) & _settings.dtImportSince.is_(None)
+    if connection.scalar(select(_settings.nAccountID).where(undecided)) is not None:
+        since = connection.scalar(first) or now
+        history.note_others(connection, [account_id], now=now)
+        connection.execute(update(account_settings).where(undecided).values(dtImportSince=since))
+        history.note(connection, account_id, Action.CHANGED, author=None, now=now)
+
+
+def import_since(connection: Connection, account_id: int) -> datetime | None:
+    """From when on the account imports now: it may have been moved since its settings were read.
+
+    Raises:
+        AccountUnreadable: the column holds no time any more; long ago would let the whole folder in.
+    """
+    since = connection.scalar(select(_settings.dtImportSince).where(_settings.nAccountID == account_id))
+    if isinstance(since, UnreadableTime):
+        raise AccountUnreadable(
+            Phrase(
+                "{column} holds {value!r}, which is not {wanted}",
+                column="dtImportSince",
+                value=since.stored,
+                wanted=Phrase("a time"),
+            )
+        )
+    return since
+
+
+def imports(since: datetime | None, received: datetime | None) -> bool:
+    """Whether who goes through a folder takes a message received then: what is older, the account leaves out."""
+    # Graph's times have whole seconds.
+    return received is None or since is None or received >= since.replace(microsecond=0)
+
+
+def set_condition(connection: Connection, condition: Condition) -> None:
+    """Note why a role cannot work for an account. `since` of the same reason is kept."""
+    key = (_condition.nAccountID == condition.account_id) & (_condition.sRole == condition.role)
+    values: dict[str, Any] = {
+        "sReason": condition.reason,
+        "sDetail": condition.detail,
+        "dtNextAttempt": condition.next_attempt,
+    }
+    same = connection.execute(
+        update(account_condition).where(key, _condition.sReason == condition.reason).values(values)
+    ).rowcount
+    if same:
+        return
+    connection.execute(delete(account_condition).where(key))
+    connection.execute(
+        insert(account_condition).values(
+            nAccountID=condition.account_id, sRole=condition.role, dtSince=condition.since, **values
+        )
+    )
+
+
+def clear_condition(connection: Connection, account_id: int, role: str) -> None:
+    """Note that the role works for the account again."""
+    connection.execute(delete(account_condition).where(_condition.nAccountID == account_id, _condition.sRole == role))
+
+
+def clear_expired_condition(connection: Connection, account_id: int, role: str, *, now: datetime) -> None:
+    """Take back what was noted for a time that is over."""
+    connection.execute(
+        delete(account_condition).where(
+            _condition.nAccountID == account_id, _condition.sRole == role, _condition.dtNextAttempt <= now
+        )
+    )
+
+
+def conditions(connection: Connection, role: str | None = None) -> list[Condition]:
+    """All conditions, or those of a role, by account."""
+    statement = select(account_condition).order_by(_condition.nAccountID, _condition.sRole)
+    rows = connection.execute(statement if role is None else statement.where(_condition.sRole == role))
+    return [
+        # Other programs may write here, too, and SQLite takes anything.
+        Condition(
+            row.nAccountID,
+            str(row.sRole),
+            str(row.sReason),
+            row.sDetail if isinstance(row.sDetail, str) else "",
+            row.dtSince or EVERYTHING,
+            row.dtNextAttempt or EVERYTHING,
+        )
+        for row in rows
+    ]
+
+
+def imported_counts(connection: Connection) -> dict[int, int]:
+    """How many messages each account has in the database."""
+    rows = connection.execute(select(message.c.nAccountID, func.count()).group_by(message.c.nAccountID))
+    return {row[0]: row[1] for row in rows}
+
+
+def _columns(settings: AccountSettings) -> dict[str, Any]:
+    return {
+        "sAccountName": settings.name,
+        "sTenantID": settings.tenant_id,
+        "sClientID": settings.client_id,
+        "sUserID": settings.user_id,
+        "sCertificateThumbprint": settings.thumbprint,
+        "sNextCertificateThumbprint": settings.next_thumbprint,
+        "bSecureCertificateAccess": settings.secure_certificate_access,
+        "sFolder": settings.folder,
+        "sAfterImport": settings.after_import,
+        "sMoveToFolder": settings.move_to_folder,
+        "dtImportSince": settings.import_since,
+        **filters.columns(settings.filters),
+    }
+
+
+def _refuse_same_name(connection: Connection, settings: AccountSettings, *, but: int | None = None) -> None:
+    named = select(_settings.nAccountID).where(_settings.sAccountName == settings.name)
+    if any(number != but for number in connection.scalars(named).all()):
+        raise AccountExists(
+            Phrase(
+                "An account named {name!r} exists already. Choose another name, or remove that one.", name=settings.name
+            )
+        )
+
+
+def _refuse_same_folder(connection: Connection, settings: AccountSettings, *, but: int | None = None) -> None:
+    for other in every(connection):
+        if other.account_id != but and _same_folder(other.settings, settings):
+            raise AccountExists(
+                Phrase(
+                    "The account {name!r} imports this folder of this mailbox already; a second one would take its "
+                    "subscription away. Choose another folder, or remove that account.",
+                    name=other.settings.name,
+                )
+            )
+
+
+def _bit(condition: ColumnElement[bool]) -> ColumnElement[str]:
+    return case((condition, "1"), else_="0")
+
+
+# Made and compared in the database only, so that it is one text whatever the driver does to it. It ends with no blank:
+# SQL Server would not see one there.
+_FINGERPRINT: Final[ColumnElement[str]] = code_by_code(
+    _settings.sTenantID
+    + "|"
+    + _settings.sClientID
+    + "|"
+    + _settings.sUserID
+    + "|"
+    + _settings.sCertificateThumbprint
+    + "|"
+    + func.coalesce(_settings.sNextCertificateThumbprint, "")
+    + "|"
+    + _settings.sFolder
+    + "|"
+    # Compared, since a bit is no condition on SQL Server.
+    + _bit(_settings.bSecureCertificateAccess == true())
+    + _bit(_settings.bEnabled == true())
+    + _bit(_settings.dtRemoved.is_not(None))
+)
+
+
+def fingerprint_of(account_id: int) -> ScalarSelect[str]:
+    """The SQL of `Account.fingerprint`."""
+    return select(_FINGERPRINT).where(_settings.nAccountID == account_id).scalar_subquery()
+
+
+def _same_folder(one: AccountSettings, other: AccountSettings) -> bool:
+    def facts(settings: AccountSettings) -> tuple[str, ...]:
+        return tuple(
+            each.casefold() for each in (settings.tenant_id, settings.client_id, settings.user_id, settings.folder)
+        )
+
+    return facts(one) == facts(other)
+
+
+def _select() -> Any:  # noqa: ANN401  # SQLAlchemy's type of a select of ten columns names each of them
+    return select(account_settings, _FINGERPRINT.label("fingerprint"))
+
+
+def _signs_in(application: Application) -> ColumnElement[bool]:
+    return (_settings.sTenantID == application[0]) & (_settings.sClientID == application[1])
+
+
+def _by(connection: Connection, condition: ColumnElement[bool]) -> dict[int, Account]:
+    return {row.nAccountID: _account(row) for row in connection.execute(_select().where(condition))}
+
+
+def _account(row: Row[Any]) -> Account:
+    reading = _Reading(row)
+    account_id: int = row.nAccountID
+    settings = AccountSettings(
+        name=reading.text("sAccountName") or f"({account_id})",
+        tenant_id=reading.text("sTenantID"),
+        client_id=reading.text("sClientID"),
+        user_id=reading.text("sUserID"),
+        thumbprint=reading.text("sCertificateThumbprint"),
+        secure_certificate_access=reading.flag("bSecureCertificateAccess"),
+        folder=reading.text("sFolder"),
+        after_import=reading.text("sAfterImport"),
+        move_to_folder=reading.text_or_none("sMoveToFolder"),
+        next_thumbprint=reading.text_or_none("sNextCertificateThumbprint"),
+        import_since=reading.time("dtImportSince"),
+        filters=filters.NONE,
+    )
+    for name in filters.TEXTS:
+        reading.text_or_none(name)
+    for name in filters.NUMBERS:
+        reading.number(name)
+    if not reading.faults.keys() & {*filters.TEXTS, *filters.NUMBERS}:
+        settings = replace(settings, filters=filters.of_row(row))
+    return Account(
+        account_id=account_id,
+        settings=settings,
+        enabled=reading.flag("bEnabled"),
+        removed=reading.time("dtRemoved") is not None,
+        fingerprint=reading.row["fingerprint"] or "",
+        purged_before=reading.time("dtPurgedBefore"),
+        unreadable=reading.faults,
+    )
+
+
+class _Reading:
+    """Reads a row that other programs write, too: on SQLite a column takes whatever they give it."""
+
+    def __init__(self, row: Row[Any]) -> None:
+        self.row = row._mapping  # noqa: SLF001  # public, says SQLAlchemy
+        self.faults: dict[str, Phrase] = {}
+
+    def text(self, name: str) -> str:
+        """A text that must be there; empty when it is not."""
+        if self.row[name] is None:
+            self.faults[name] = Phrase("{column} is NULL", column=name)
+        return self.text_or_none(name) or ""
+
+    def text_or_none(self, name: str) -> str | None:
+        """A text, or none."""
+        value = self.row[name]
+        if value is None or isinstance(value, str):
+            return value
+        self._note(name, value, Phrase("text"))
+        return None
+
+    def number(self, name: str) -> int | None:
+        """A whole number, or none."""
+        value = self.row[name]
+        if value is None or isinstance(value, int):
+            return value
+        self._note(name, value, Phrase("a whole number"))
+        return None
+
+    def flag(self, name: str) -> bool:
+        """Yes or no; yes when it is not there."""
+        if self.row[name] is None:
+            self.faults[name] = Phrase("{column} is NULL", column=name)
+            return True
+        return bool(self.row[name])
+
+    def time(self, name: str) -> datetime | None:
+        """A time, or none."""
+        value: datetime | None = self.row[name]
+        if not isinstance(value, UnreadableTime):
+            return value
+        self._note(name, value.stored, Phrase("a time"))
+        return None
+
+    def _note(self, name: str, value: object, wanted: Phrase) -> None:
+        self.faults[name] = Phrase(
+            "{column} holds {value!r}, which is not {wanted}", column=name, value=str(value)[:50], wanted=wanted
+        )

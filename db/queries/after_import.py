@@ -1,0 +1,242 @@
+"""What is still to be done in the mailboxes to messages that are imported: columns of `tblEmailMessage`.
+
+An action is written with its message, in one transaction, and is due when whoever imported the message should have
+done it. Who takes what is due moves the time ahead: nobody else does the same meanwhile, and if he dies, another takes
+it up. A message of which something was listed and not stored is left alone in its mailbox, where that may be had still:
+its action is `failed` from the start, until it is imported anew or an operator wants it all the same.
+
+Every function takes the connection of a transaction; see `db.engine`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal,
+    not_,
+    null,
+    or_,
+    select,
+    update,
+)
+
+from db.leases import over
+from db.locking import by_row, skipping_locked
+from db.tables import attachment, message, original
+from phrases import Phrase
+
+WHOLE: Final = ("stored", "linked")
+"""States of an attachment of which nothing is missing."""
+
+LEASE: Final = timedelta(minutes=2)
+"""How long an action is with who imported its message, or took it because it was due."""
+LONGEST_WAIT: Final = timedelta(hours=3)
+"""Until an action is tried again: what is due further ahead was put off by a wrong clock, and is due now."""
+
+_row = message.c
+
+
+class State(StrEnum):
+    """`sAfterImportState`. `gone`: the message is no longer where it was imported from, and was left alone."""
+
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What is to be done: `kind` is read, move or delete. `attempts`: how many failed; `due`: ours until then."""
+
+    account_id: int
+    graph_id: str
+    kind: str
+    attempts: int
+    due: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How far an action is. `due`: when it is tried again, None unless it is pending. `detail`: for an operator."""
+
+    action: Action
+    state: State
+    attempts: int
+    due: datetime | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many actions of an account are pending, and how many failed for good."""
+
+    pending: int = 0
+    failed: int = 0
+
+
+def wanted(kind: str | None, now: datetime, *, lacking: str | None = None) -> dict[str, Any]:
+    """The columns of a message that is imported now, after which `kind` is to be done; None or 'none': nothing.
+
+    `lacking`: what of the message was listed and not stored; None: nothing.
+    """
+    wants = kind not in {None, "none"}
+    state = State.PENDING if lacking is None else State.FAILED
+    return {
+        "sAfterImport": kind if wants else None,
+        "sAfterImportState": state.value if wants else None,
+        "sAfterImportDetail": _left_alone(lacking) if wants and lacking is not None else None,
+        "nAfterImportAttempts": 0 if wants else None,
+        "dtAfterImportDue": now + LEASE if wants and lacking is None else None,
+    }
+
+
+def _left_alone(lacking: str) -> Phrase:
+    return Phrase(
+        "Not all of the message is in the database ({lacking}), so it was left alone in the mailbox. Import it anew "
+        "(mail-importer import NAME --force --id ID); `accounts retry-actions NAME --even-incomplete` does it all the "
+        "same.",
+        lacking=lacking,
+    )
+
+
+def is_incomplete(connection: Connection, message_id: int) -> bool:
+    """Check whether something of the message was listed and not stored."""
+    found = select(literal(1)).select_from(message).where(_row.nMessageID == message_id, _INCOMPLETE)
+    return connection.scalar(found) is not None
+
+
+def resume(connection: Connection, message_id: int, *, now: datetime) -> None:
+    """The message, which was incomplete, is whole now: what waited for that is due."""
+    waited = (_row.nMessageID == message_id, _row.sAfterImportState == State.FAILED.value)
+    connection.execute(by_row(update(message).where(*waited).values(_again(now))))
+
+
+_INCOMPLETE: Final = or_(
+    exists(
+        select(literal(1))
+        .select_from(attachment)
+        .where(
+            attachment.c.nMessageID == _row.nMessageID,
+            attachment.c.nParentPosition.is_(None),
+            attachment.c.sState.not_in(WHOLE),
+        )
+    ),
+    exists(
+        select(literal(1))
+        .select_from(original)
+        .where(original.c.nMessageID == _row.nMessageID, original.c.sState != "stored")
+    ),
+)
+
+
+def anything_due(connection: Connection, *, now: datetime) -> bool:
+    """True when `claim` might find something."""
+    return connection.scalar(select(literal(1)).select_from(message).where(_is_due(now)).limit(1)) is not None
+
+
+def claim(connection: Connection, *, now: datetime, most: int) -> list[Action]:
+    """Take up to `most` actions that are due, longest due first: they are ours for LEASE."""
+    columns = (_row.nMessageID, _row.nAccountID, _row.sGraphMessageID, _row.sAfterImport, _row.nAfterImportAttempts)
+    look = select(*columns).where(_is_due(now)).order_by(_row.dtAfterImportDue).limit(most)
+    rows = connection.execute(skipping_locked(look, message)).all()
+    if rows:
+        taken = update(message).where(_row.nMessageID.in_([each.nMessageID for each in rows]))
+        connection.execute(by_row(taken.values(dtAfterImportDue=now + LEASE)))
+    return [Action(row[1], row[2], row[3], row[4] or 0, now + LEASE) for row in rows]
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    return and_(_row.sAfterImportState == State.PENDING.value, over(_row.dtAfterImportDue, now, longest=LONGEST_WAIT))
+
+
+def end(connection: Connection, ended: Sequence[Ended]) -> None:
+    """Note how far these actions are, each of which was pending."""
+    rows = [
+        {
+            "account": each.action.account_id,
+            "graph": each.action.graph_id,
+            "state": each.state.value,
+            "attempts": each.attempts,
+            "due": each.due,
+            "detail": each.detail,
+        }
+        # In one order for all, as in db.queries.messages.
+        for each in sorted(ended, key=lambda each: (each.action.account_id, each.action.graph_id))
+    ]
+    if rows:
+        connection.execute(_END, rows)
+
+
+_END = by_row(
+    update(message)
+    .where(
+        _row.nAccountID == bindparam("account"),
+        _row.sGraphMessageID == bindparam("graph"),
+        _row.sAfterImportState == State.PENDING.value,
+    )
+    .values(
+        sAfterImportState=bindparam("state"),
+        nAfterImportAttempts=bindparam("attempts"),
+        dtAfterImportDue=bindparam("due"),
+        sAfterImportDetail=bindparam("detail"),
+    )
+)
+
+
+def retry_failed(
+    connection: Connection, account_id: int, *, after: int, now: datetime, most: int, even_incomplete: bool = False
+) -> list[int]:
+    """Have up to `most` actions of the account that failed for good be tried again; the numbers of their messages.
+
+    In the order of these numbers, beginning after that one: what fails again meanwhile is not met twice. Messages that
+    are not all in the database are left out, unless `even_incomplete`.
+    """
+    failed = select(_row.nMessageID).where(_failed(account_id), _row.nMessageID > after)
+    if not even_incomplete:
+        failed = failed.where(not_(_INCOMPLETE))
+    numbers = list(connection.scalars(skipping_locked(failed.order_by(_row.nMessageID).limit(most), message)))
+    if numbers:
+        again = update(message).where(_row.nMessageID.in_(numbers), _row.sAfterImportState == State.FAILED.value)
+        connection.execute(by_row(again.values(_again(now))))
+    return numbers
+
+
+def count_incomplete(connection: Connection, account_id: int) -> int:
+    """Count the failed actions of the account that wait for their messages to be imported whole."""
+    waiting = select(func.count()).select_from(message).where(_failed(account_id), _INCOMPLETE)
+    return connection.scalar(waiting) or 0
+
+
+def _failed(account_id: int) -> ColumnElement[bool]:
+    return and_(_row.sAfterImportState == State.FAILED.value, _row.nAccountID == account_id)
+
+
+def _again(now: datetime) -> dict[str, Any]:
+    return {
+        "sAfterImportState": State.PENDING.value,
+        "nAfterImportAttempts": 0,
+        "dtAfterImportDue": now,
+        "sAfterImportDetail": null(),
+    }
+
+
+def counts(connection: Connection) -> dict[int, Counts]:
+    """What is left to do, and what failed, by account; by the index alone."""
+    found: dict[int, dict[str, int]] = {}
+    for row in connection.execute(
+        select(_row.nAccountID, _row.sAfterImportState, func.count())
+        .where(_row.sAfterImportState.in_([State.PENDING.value, State.FAILED.value]))
+        .group_by(_row.nAccountID, _row.sAfterImportState)
+    ):
+        found.setdefault(row[0], {})[row[1]] = row[2]
+    return {account_id: Counts(**each) for account_id, each in found.items()}

@@ -1,0 +1,282 @@
+"""Copies of an e-mail, told by what they have in common when their Graph ids differ.
+
+Even an immutable id is given anew by a drag in Outlook, a restore or a re-import (graph.md section 11). A message is a
+copy of an imported one of its account when both have the same internet message id, second of receipt, sender, sent
+time, subject and body, and attachments of the same names, sizes and bytes. Loggers and relays reuse any few of these
+for different mails, so what cannot be compared is not equal: a message of which an attachment was not stored has no
+copies. The size that Exchange counts says nothing beside that, and a drag may change it.
+
+`tblEmailDuplicate` records of which message a copy is one. Of two hosts that import two copies at the same time, the
+key of `tblEmailIdentity` refuses the second, whose transaction is run again and finds the first.
+
+Every function takes the connection of a transaction; see `db.engine`.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select
+
+from db.keys import are_among, in_queries, rounded
+from db.tables import attachment, duplicate, message, message_identity
+from longtext import LongText
+
+SAME: Final = "SameIdTimeAndContent"
+"""The reason for which a message counts as a copy."""
+SCANNED: Final = "PlaceholderOfScanned"
+"""The message had placeholders in the place of attachments that another one has: see `db.queries.scans`."""
+
+_row = message.c
+_copy = duplicate.c
+_COLUMNS: Final = (_copy.nAccountID, _copy.sGraphMessageID, _copy.nMessageID, _copy.dtSeen, _copy.sReason)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Compared features of an attachment. `digest`: of its bytes, or where a link leads; None: they are not here."""
+
+    name: str | None
+    size: int
+    digest: str | None
+
+
+def letter_digest(
+    *,
+    internet_message_id: str | None,
+    sent: datetime | None,
+    senders: tuple[str | None, str | None],
+    subject: str | None,
+    body: str | LongText | None,
+) -> str:
+    """SHA-256 (hexadecimal) of a message without its attachments. `senders`: the addresses of `from` and `sender`."""
+    moment = None if sent is None else sent.astimezone(UTC).isoformat()
+    if isinstance(body, LongText):
+        of_body: str | None = body.facts.sha256
+    else:
+        of_body = None if body is None else hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()
+    return _digest(internet_message_id, moment, *senders, subject, of_body)
+
+
+def content_digest(letter: str, parts: Iterable[Part]) -> str | None:
+    """SHA-256 of a message with its attachments, in any order; None: the content of one of them is not known."""
+    compared = [(part.name, part.size, part.digest) for part in parts]
+    if any(digest is None for _, _, digest in compared):
+        return None
+    return _digest(letter, *sorted(_digest(*each) for each in compared))
+
+
+def part_digest(*, kind: str, state: str, sha256: str | None, link: str | None) -> str | None:
+    """The `digest` of a Part: that of its bytes, or where it leads."""
+    if state == "linked":
+        return _digest(kind, link)
+    return sha256 if state == "stored" else None
+
+
+def _digest(*facts: str | int | None) -> str:
+    # What is no text at all is for the database to refuse.
+    return hashlib.sha256(json.dumps(facts, default=repr).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """The features that tell a message from others but its copies. `content`: its `content_digest`."""
+
+    account_id: int
+    internet_message_id: str | None
+    received: datetime | None
+    content: str | None
+
+    @property
+    def are_telling(self) -> bool:
+        """True if there can be a copy: not where the internet message id, the time or the content is not known."""
+        return bool(self.internet_message_id) and self.received is not None and self.content is not None
+
+    @property
+    def identity(self) -> str:
+        """The features as one text of 64 characters."""
+        received = None if self.received is None else self.received.astimezone(UTC).isoformat()
+        return _digest(received, self.content, self.internet_message_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """An imported message."""
+
+    message_id: int
+    graph_id: str
+    features: Features
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A row of `tblEmailDuplicate`."""
+
+    account_id: int
+    graph_id: str
+    message_id: int
+    """The message that it equals."""
+    seen: datetime
+    reason: str
+
+
+def originals(connection: Connection, wanted: Collection[Features]) -> list[Original]:
+    """The imported messages of which these may be copies, the oldest first; a few more do no harm.
+
+    What was claimed when it was imported is found by its key. What older programs imported, or put in the place of
+    another, claims nothing that says so: of those that agree in time and internet message id, which are few, the rows
+    are compared.
+    """
+    telling = {each: each.identity for each in wanted if each.are_telling}
+    if not telling:
+        return []
+    claimed = _claimed(connection, telling)
+    numbers = {each.message_id for each in claimed}
+    unclaimed = [each for each in _alike(connection, telling) if each.message_id not in numbers]
+    contents = _content_digests(connection, [each.message_id for each in unclaimed])
+    compared = [
+        replace(each, features=replace(each.features, content=contents.get(each.message_id))) for each in unclaimed
+    ]
+    return sorted([*claimed, *compared], key=lambda each: each.message_id)
+
+
+def _claimed(connection: Connection, wanted: Mapping[Features, str]) -> list[Original]:
+    key = message_identity.c
+    by_key = {(features.account_id, identity): features for features, identity in wanted.items()}
+    found: list[Original] = []
+    for chunk in in_queries(by_key):
+        rows = connection.execute(
+            select(key.nMessageID, _row.sGraphMessageID, key.nAccountID, key.sIdentity)
+            .join_from(message_identity, message, _row.nMessageID == key.nMessageID)
+            .where(
+                key.nAccountID.in_(rounded(sorted({account_id for account_id, _ in chunk}))),
+                key.sIdentity.in_(rounded([identity for _, identity in chunk])),
+            )
+        )
+        for row in rows:
+            features = by_key.get((row[2], row[3]))
+            if features is not None:
+                found.append(Original(row[0], row[1], features))
+    return found
+
+
+def _alike(connection: Connection, wanted: Collection[Features]) -> list[Original]:
+    """Those that agree in account, time and internet message id; by the index on the first two."""
+    columns = (_row.nMessageID, _row.sGraphMessageID, _row.nAccountID, _row.sInternetMessageID, _row.dtReceived)
+    rows = connection.execute(
+        select(*columns).where(
+            _row.nAccountID.in_(rounded(sorted({each.account_id for each in wanted}))),
+            _row.dtReceived.in_(rounded(list({each.received for each in wanted}))),
+            _row.sInternetMessageID.in_(rounded(list({each.internet_message_id for each in wanted}))),
+        )
+    )
+    pairs = {(each.account_id, each.internet_message_id, each.received) for each in wanted}
+    return [Original(row[0], row[1], Features(*row[2:], None)) for row in rows if tuple(row[2:]) in pairs]
+
+
+def stored_letters(connection: Connection, message_ids: Collection[int]) -> dict[int, str]:
+    """The `letter_digest` of imported messages, made of their rows."""
+    found: dict[int, str] = {}
+    columns = (_row.nMessageID, _row.sInternetMessageID, _row.dtSent, _row.sFromAddress, _row.sSenderAddress)
+    # One at a time: a body may be large.
+    for number in message_ids:
+        for row in connection.execute(select(*columns, _row.sSubject, _row.sBody).where(_row.nMessageID == number)):
+            found[row[0]] = letter_digest(
+                internet_message_id=row[1], sent=row[2], senders=(row[3], row[4]), subject=row[5], body=row[6]
+            )
+    return found
+
+
+def _content_digests(connection: Connection, message_ids: Collection[int]) -> dict[int, str | None]:
+    parts: dict[int, list[Part]] = {}
+    part = attachment.c
+    columns = (part.nMessageID, part.sFileName, part.nSize, part.sKind, part.sState, part.sSHA256, part.sLink)
+    for chunk in in_queries(message_ids):
+        listed = part.nMessageID.in_(chunk) & part.nParentPosition.is_(None)
+        for row in connection.execute(select(*columns).where(listed)):
+            digest = part_digest(kind=row[3], state=row[4], sha256=row[5], link=row[6])
+            parts.setdefault(row[0], []).append(Part(row[1], row[2], digest))
+    letters = stored_letters(connection, message_ids)
+    return {number: content_digest(letter, parts.get(number, ())) for number, letter in letters.items()}
+
+
+def claim(connection: Connection, messages: Sequence[tuple[int, Features]]) -> None:
+    """Have nobody else import copies of these messages, just written under these numbers, in this very moment."""
+    rows = [
+        {"nMessageID": number, "nAccountID": features.account_id, "sIdentity": features.identity}
+        for number, features in messages
+        if features.are_telling
+    ]
+    if rows:
+        connection.execute(insert(message_identity), rows)
+
+
+def claim_anew(connection: Connection, message_id: int, features: Features) -> None:
+    """As `claim_unless_taken`, of a message that was replaced, or that is a copy imported all the same."""
+    connection.execute(delete(message_identity).where(message_identity.c.nMessageID == message_id))
+    claim_unless_taken(connection, message_id, features)
+
+
+def claim_unless_taken(connection: Connection, message_id: int, features: Features) -> None:
+    """As `claim`; the first keeps it, and a message its first one."""
+    identity = message_identity.c
+    same = and_(identity.nAccountID == features.account_id, identity.sIdentity == features.identity)
+    taken = select(identity.nMessageID).where(or_(identity.nMessageID == message_id, same))
+    if connection.execute(taken).first() is None:
+        claim(connection, [(message_id, features)])
+
+
+def note(connection: Connection, copies: Sequence[Copy]) -> None:
+    """Record copies that were not imported, none of which is recorded yet."""
+    rows = [
+        {
+            "nAccountID": each.account_id,
+            "sGraphMessageID": each.graph_id,
+            "nMessageID": each.message_id,
+            "dtSeen": each.seen,
+            "sReason": each.reason,
+        }
+        for each in copies
+    ]
+    if rows:
+        connection.execute(insert(duplicate).inline(), rows)
+
+
+def forget(connection: Connection, account_id: int, graph_id: str) -> None:
+    """This one is imported all the same."""
+    connection.execute(delete(duplicate).where(_copy.nAccountID == account_id, _copy.sGraphMessageID == graph_id))
+
+
+def of_ids(connection: Connection, keys: Collection[tuple[int, str]]) -> list[Copy]:
+    """The records of these messages, by account and Graph id, as far as they are copies."""
+    found = [copy for chunk in in_queries(keys) for copy in _found(connection, are_among(duplicate, chunk))]
+    return [each for each in found if (each.account_id, each.graph_id) in keys]
+
+
+def of_messages(connection: Connection, message_ids: Collection[int]) -> list[Copy]:
+    """The copies of these messages, in the order in which they were met."""
+    chunks = in_queries(message_ids)
+    found = [copy for chunk in chunks for copy in _found(connection, _copy.nMessageID.in_(chunk))]
+    return sorted(found, key=lambda each: each.seen)
+
+
+def page_of_account(connection: Connection, account_id: int, *, after: str, limit: int) -> list[tuple[Copy, str]]:
+    """Up to `limit` copies of the account by Graph id, beginning after that one (`""`: with the first).
+
+    Each with the Graph id of the message that it equals.
+    """
+    statement = (
+        select(*_COLUMNS, _row.sGraphMessageID)
+        .join_from(duplicate, message, _row.nMessageID == _copy.nMessageID)
+        .where(_copy.nAccountID == account_id, _copy.sGraphMessageID > after)
+        .order_by(_copy.sGraphMessageID)
+        .limit(limit)
+    )
+    return [(Copy(*row[:-1]), row[-1]) for row in connection.execute(statement)]
+
+
+def _found(connection: Connection, condition: ColumnElement[bool]) -> Iterator[Copy]:
+    yield from (Copy(*row) for row in connection.execute(select(*_COLUMNS).where(condition)).all())

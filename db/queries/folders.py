@@ -1,0 +1,93 @@
+"""Progress of catch-up in the folder of each account (`tblFolderSync`); for due times see `db.queries.schedule`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, or_, select, update
+
+from db.queries.schedule import FOLDERS, Turn
+from db.tables import folder_sync
+
+_row = folder_sync.c
+
+_ANEW: Final = ""
+"""In place of a folder, from `start_anew` until a turn that began later notes how far it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderState:
+    """Where delta query goes on for an account.
+
+    `link`: a delta link, or a next link in the middle of a round; None: from the start. `full_pass`: the round goes
+    through the whole folder. `gap`: notifications are known to be missing, so what the round finds is no surprise.
+    """
+
+    link: str | None
+    full_pass: bool
+    gap: bool
+    swept: datetime | None
+
+
+def state(connection: Connection, account_id: int, *, resource: str) -> FolderState:
+    """How far it is in that folder; from the start when what is kept is of another."""
+    row = connection.execute(select(folder_sync).where(_row.nAccountID == account_id)).one_or_none()
+    if row is None or row.sResource != resource:
+        return FolderState(link=None, full_pass=True, gap=True, swept=None)
+    return FolderState(link=row.sLink, full_pass=row.bFullPass, gap=row.bGap, swept=row.dtSwept)
+
+
+def swept(connection: Connection) -> dict[int, datetime | None]:
+    """When each account's folder was last gone through to the end."""
+    return {row.nAccountID: row.dtSwept for row in connection.execute(select(_row.nAccountID, _row.dtSwept))}
+
+
+def advance(
+    connection: Connection, turn: Turn, *, resource: str, link: str | None, full_pass: bool, now: datetime
+) -> bool:
+    """Note where to go on; all that comes before is queued or imported. False when the lease was lost.
+
+    `link` None: from the start, in a full pass. Also False when the turn began before a `start_anew`: it must end.
+    """
+    if not FOLDERS.holds(connection, turn, now=now):
+        return False
+    still_its = or_(_row.sResource.is_(None), _row.sResource != _ANEW, _row.nRequests == turn.requests)
+    changed = connection.execute(
+        update(folder_sync)
+        .where(_row.nAccountID == turn.account_id, still_its)
+        .values(sResource=resource, sLink=link, bFullPass=full_pass)
+    )
+    return bool(changed.rowcount)
+
+
+def finish(connection: Connection, turn: Turn, *, resource: str, link: str, now: datetime) -> bool:
+    """Note the end of a round, and the link for the next. False when the lease was lost.
+
+    A gap that somebody noted since the turn began stays: the round may have passed it already.
+    """
+    if not advance(connection, turn, resource=resource, link=link, full_pass=False, now=now):
+        return False
+    connection.execute(update(folder_sync).where(_row.nAccountID == turn.account_id).values(dtSwept=now))
+    connection.execute(
+        update(folder_sync)
+        .where(_row.nAccountID == turn.account_id, _row.nRequests == turn.requests)
+        .values(bGap=False)
+    )
+    return True
+
+
+def note_gap(connection: Connection, account_id: int, *, now: datetime) -> None:
+    """Notifications are missing from before now: have the folder caught up with at once."""
+    FOLDERS.request(connection, account_id, now=now)
+    connection.execute(update(folder_sync).where(_row.nAccountID == account_id).values(bGap=True))
+
+
+def start_anew(connection: Connection, account_id: int, *, now: datetime) -> None:
+    """Have the whole folder gone through: the account imports what it left out before.
+
+    A turn under way goes by the settings it began with, and may be past what is wanted now: it can note nothing more.
+    """
+    note_gap(connection, account_id, now=now)
+    connection.execute(
+        update(folder_sync).where(_row.nAccountID == account_id).values(sResource=_ANEW, sLink=None, bFullPass=True)
+    )

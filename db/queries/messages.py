@@ -1,0 +1,934 @@
+"""Imported messages: written whole, once, or not at all.
+
+`MessageStore.save` is idempotent: the unique key on account and Graph id decides, whoever writes and however often.
+A copy of an imported message is not written again, see `db.queries.duplicates`; one that is filtered out is only
+recorded, see `db.queries.filtered`.
+`MessageStore.replace` puts a message in the place of what was imported of it, when an operator asks for that.
+"""
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import IO, Any, Final, TypeGuard
+
+from sqlalchemy import (
+    Connection,
+    Table,
+    and_,
+    delete,
+    exists,
+    insert,
+    literal,
+    literal_column,
+    not_,
+    null,
+    or_,
+    select,
+    union_all,
+    update,
+)
+from sqlalchemy.exc import DBAPIError, StatementError
+
+from db.engine import Database
+from db.keys import MessageKey, are_among, in_queries
+from db.locking import by_row
+from db.queries import after_import, duplicates, filtered, scans
+from db.queries.contents import ContentDiffers, insert_with_content, reserved_room, update_with_content, write_long_text
+from db.queries.duplicates import Copy, Features, Original, Part
+from db.queries.filtered import SeenRecord
+from db.queries.scans import Scan
+from db.tables import attachment, duplicate, header, message, original, recipient, scan
+from db.tables import seen as seen_table
+from groupcommit import GroupCommit
+from longtext import LongText
+from phrases import Phrase
+
+_MOST_IN_ONE_GROUP: Final = 50
+_NAMED_LACKING: Final = 3
+"""Attachments that are not here and are named each."""
+_NOT_IN_SCANNED: Final = "NotInScanned: the scanned message has fewer attachments than the one with placeholders had."
+_DELIVERED_BEFORE: Final = timedelta(minutes=1)
+_SCANNED_AFTER: Final = timedelta(hours=1)
+"""Bounds of the time between the receipt of the message with placeholders and of the scanned one."""
+
+# The database's own, and what its driver or our column types say to a value they cannot convert.
+_REFUSALS: Final = (StatementError, UnicodeEncodeError, OverflowError, ContentDiffers)
+
+_RowWithContent = tuple[dict[str, Any], bytes | IO[bytes] | None, int]
+"""Values of a row, its content, and the size of that."""
+
+
+class MessageRefused(Exception):
+    """The database takes everything else but not this message; trying again will not help."""
+
+    def __init__(self, text: Phrase) -> None:
+        super().__init__(text)
+
+
+class StoredContentKept(MessageRefused):
+    """Refusal: the mailbox lacks content now that is stored; the stored message stays as it is."""
+
+
+class Saved(Enum):
+    """What became of a message that was to be written.
+
+    COPY: another one equals it, so it was only noted. SEEN: it was only to be noted.
+    """
+
+    NEW = "new"
+    REPLACED = "replaced"
+    KNOWN = "known"
+    COPY = "copy"
+    SEEN = "seen"
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientRecord:
+    """One row of `tblEmailRecipient`. `kind`: to, cc, bcc, replyTo; `position` counts from 0 within the kind."""
+
+    kind: str
+    position: int
+    name: str | None
+    address: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentRecord:
+    """One row of `tblEmailAttachment`. `kind`: file, item, reference.
+
+    `content`: the bytes, or an open file at whose start `size` bytes can be read; None when there are none, and `state`
+    (stored, linked, too_large, unreadable, gone) and `state_detail` say why; `size` is then what Graph said.
+    `item_type`: message, event, contact. `parent_position`: of what it was unpacked from; `origin`: graph, item, tnef,
+    smime. No columns: `wrapped_text`, the text of the mail of which it is another form (signed mail, `winmail.dat`);
+    `is_confirmed`, false where the bytes are not as many as Graph lists, and nothing says that they are all.
+    """
+
+    position: int
+    graph_attachment_id: str | None
+    kind: str
+    file_name: str | None
+    content_type: str | None
+    size: int
+    inline: bool
+    content_id: str | None
+    sha256: str | None
+    content: bytes | IO[bytes] | None = field(repr=False)
+    state: str = "stored"
+    state_detail: str | None = None
+    safe_file_name: str | None = None
+    item_type: str | None = None
+    link: str | None = field(default=None, repr=False)
+    link_provider: str | None = None
+    link_permission: str | None = None
+    content_location: str | None = None
+    parent_position: int | None = None
+    origin: str = "graph"
+    wrapped_text: str | LongText | None = field(default=None, repr=False)
+    is_confirmed: bool = True
+
+    @property
+    def is_listed(self) -> bool:
+        """True if Graph listed it; if not, it was unpacked from one that Graph listed."""
+        return self.parent_position is None
+
+    @property
+    def compared(self) -> Part:
+        """The features in which it equals the attachment of a copy."""
+        digest = duplicates.part_digest(kind=self.kind, state=self.state, sha256=self.sha256, link=self.link)
+        return Part(self.file_name, self.size, digest)
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalRecord:
+    """One row of `tblEmailOriginal`: the message as MIME, packed by `compression`.
+
+    `content`: the packed bytes, or an open file at whose start `stored_size` of them can be read; None when there are
+    none, and `state` (too_large, unreadable, gone) and `state_detail` say why. `size` and `sha256` are of the MIME.
+    """
+
+    state: str
+    state_detail: str | None = None
+    size: int | None = None
+    sha256: str | None = None
+    compression: str | None = None
+    stored_size: int = 0
+    content: bytes | IO[bytes] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderRecord:
+    """One row of `tblEmailHeader`; rows stand in the order of the mail."""
+
+    name: str
+    value: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRecord:
+    """One row of `tblEmailMessage` with everything below it. Times are aware UTC.
+
+    `size`: bytes of the whole message, as Exchange counts them. `after_import`: what is to be done to it in the mailbox
+    once it is committed: read, move, delete; None: nothing.
+    """
+
+    account_id: int
+    graph_message_id: str
+    internet_message_id: str | None
+    conversation_id: str | None
+    subject: str | None = field(repr=False)
+    from_name: str | None = field(repr=False)
+    from_address: str | None = field(repr=False)
+    sent: datetime | None
+    received: datetime | None
+    importance: str | None
+    body_type: str | None
+    body: str | LongText | None = field(repr=False)
+    has_attachments: bool
+    correlation: str
+    recipients: Sequence[RecipientRecord] = field(repr=False)
+    attachments: Sequence[AttachmentRecord] = field(repr=False)
+    sender_name: str | None = field(default=None, repr=False)
+    sender_address: str | None = field(default=None, repr=False)
+    created: datetime | None = None
+    categories: Sequence[str] = field(default=(), repr=False)
+    flag_status: str | None = None
+    conversation_index: str | None = None
+    body_text: str | LongText | None = field(default=None, repr=False)
+    read: bool | None = None
+    web_link: str | None = field(default=None, repr=False)
+    parent_folder_id: str | None = None
+    change_key: str | None = None
+    size: int | None = None
+    headers: Sequence[HeaderRecord] = field(default=(), repr=False)
+    after_import: str | None = None
+    original: OriginalRecord | None = None
+    """None: nobody asked for it."""
+    has_placeholders: bool = False
+    """Defender has not given its attachments free."""
+
+    @property
+    def letter(self) -> str:
+        """The digest of all but the attachments, made anew each time."""
+        return duplicates.letter_digest(
+            internet_message_id=self.internet_message_id,
+            sent=self.sent,
+            senders=(self.from_address, self.sender_address),
+            subject=self.subject,
+            body=self.body,
+        )
+
+    @property
+    def features(self) -> Features:
+        """The features that its copies share; made anew each time."""
+        content = duplicates.content_digest(self.letter, (part.compared for part in self.attachments if part.is_listed))
+        return Features(self.account_id, self.internet_message_id, self.received, content)
+
+    @property
+    def lacking(self) -> str | None:
+        """A list of the listed parts that are not stored, for an operator; None: nothing lacks."""
+        listed = [
+            each
+            for each in self.attachments
+            if each.is_listed and (each.state not in after_import.WHOLE or not each.is_confirmed)
+        ]
+        found = [
+            f"attachment {each.position + 1}: {each.state if each.is_confirmed else 'not all of it, perhaps'}"
+            for each in listed[:_NAMED_LACKING]
+        ]
+        if len(listed) > _NAMED_LACKING:
+            found.append(f"attachments: {len(listed)} in all")
+        if self.original is not None and self.original.state != "stored":
+            found.append(f"original: {self.original.state}")
+        return ", ".join(found) or None
+
+    @property
+    def key(self) -> MessageKey:
+        """What makes the message unique."""
+        return (self.account_id, self.graph_message_id)
+
+    @property
+    def streams(self) -> bool:
+        """True when some content or text is in a file because it is too large to be held in memory."""
+        parts = (*self.attachments, self.original)
+        return bool(self.long_texts) or any(_is_file(part.content) for part in parts if part is not None)
+
+    @property
+    def long_texts(self) -> dict[str, LongText]:
+        """Its texts that are in files, by column."""
+        texts = {message.c.sBody.name: self.body, message.c.sBodyText.name: self.body_text}
+        return {column: each for column, each in texts.items() if isinstance(each, LongText)}
+
+
+class MessageStore:
+    """Writes messages; those that arrive together share a transaction, each whole in it."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+        self._group: GroupCommit[MessageRecord | SeenRecord, Saved | MessageRefused] = GroupCommit(
+            self._write, most_items=_MOST_IN_ONE_GROUP
+        )
+
+    async def known(self, keys: Collection[MessageKey], *, even_seen: bool = True) -> set[MessageKey]:
+        """As `known` below.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        if not keys:
+            return set()
+        return await self._database.read(lambda connection: known(connection, list(keys), even_seen=even_seen))
+
+    async def save(self, record: MessageRecord) -> Saved:
+        """Write the message and all below it in one transaction, unless it or a copy of it is there already.
+
+        Raises:
+            MessageRefused: the database takes no such message, whenever it is tried.
+            DatabaseUnavailable: nothing was written.
+        """
+        # A large one alone: the others would wait for it.
+        return _told((await (self._write([record]) if record.streams else self._group.submit([record])))[0])
+
+    async def incomplete(self, keys: Collection[MessageKey]) -> set[MessageKey]:
+        """Those that are imported without files that Defender may give free still.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        if not keys:
+            return set()
+        return await self._database.read(lambda connection: scans.incomplete(connection, keys))
+
+    async def note_scan(self, record: MessageRecord, *, until: datetime) -> Scan | None:
+        """Record that the message, which has placeholders, waits for its files until then.
+
+        Returns what is recorded, which may be from before; None where the scanned message is imported already: this one
+        is its copy from now on.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        now = self._clock()
+        return await self._database.write(lambda connection: _note_scan(connection, record, until, now))
+
+    async def end_wait(self, key: MessageKey) -> None:
+        """The message is gone: nothing waits for its files, if anything did.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        # Read first: most that are gone never waited.
+        if await self._database.read(lambda connection: scans.is_waiting(connection, key)):
+            await self._database.write(lambda connection: scans.forget(connection, key))
+
+    async def note_seen(self, record: SeenRecord) -> Saved:
+        """Record that the message was left out, and why now, unless it is imported; it is known from then on.
+
+        Raises:
+            MessageRefused, DatabaseUnavailable: as `save`.
+        """
+        return _told((await self._group.submit([record]))[0])
+
+    async def replace(self, record: MessageRecord, *, even_copy: bool = False) -> Saved:
+        """Put the message and all below it in the place of what is there, in one transaction; `nMessageID` stays.
+
+        When nothing was there it is written as `save` does; with `even_copy` also a copy, as a message of its own.
+        Readers see the old message or the new one, whole. What is to be done in the mailbox stays as it is; where it
+        waited for what was not stored, and nothing is missing now, it is due.
+
+        Raises:
+            StoredContentKept: content is stored that `record` lacks: the old one stays.
+            MessageRefused: the database takes no such message, whenever it is tried; the old one stays.
+            DatabaseUnavailable: nothing was written.
+        """
+        now = self._clock()
+        try:
+            return await self._database.write(lambda connection: _replace(connection, record, now, even_copy=even_copy))
+        except _REFUSALS as exc:
+            raise _refusal(exc) from exc
+
+    async def close(self) -> None:
+        """Write what was submitted."""
+        await self._group.close()
+
+    async def _write(self, records: Sequence[MessageRecord | SeenRecord]) -> list[Saved | MessageRefused]:
+        now = self._clock()
+        try:
+            return list(await self._database.write(lambda connection: _save(connection, records, now)))
+        except _REFUSALS as exc:
+            if len(records) == 1:
+                return [await self._explain(records[0], exc)]
+        # One of them is at fault, or another host wrote one in between: each on its own, so the others get through.
+        return [(await self._write([record]))[0] for record in records]
+
+    async def _explain(self, record: MessageRecord | SeenRecord, exc: Exception) -> Saved | MessageRefused:
+        with contextlib.suppress(*_REFUSALS):  # the key itself may be what is refused
+            if await self.known([record.key], even_seen=isinstance(record, SeenRecord)):
+                return Saved.KNOWN
+        return _refusal(exc)
+
+
+def _told(outcome: Saved | MessageRefused) -> Saved:
+    if isinstance(outcome, MessageRefused):
+        raise outcome
+    return outcome
+
+
+def _refusal(exc: Exception) -> MessageRefused:
+    cause = exc.orig if isinstance(exc, DBAPIError) else exc
+    return MessageRefused(Phrase("The gateway database refuses the message: {name}.", name=type(cause).__name__))
+
+
+def known(connection: Connection, keys: list[MessageKey], *, even_seen: bool = True) -> set[MessageKey]:
+    """Which of these are imported, or are copies of what is; with `even_seen` also those that were left out."""
+    found = _places(connection, keys)
+    return {key for key, tables in found.items() if even_seen or tables != {seen_table.name}}
+
+
+def _places(connection: Connection, keys: Sequence[MessageKey]) -> dict[MessageKey, set[str]]:
+    """In which tables these are, by name; in none: left out."""
+    found: dict[MessageKey, set[str]] = {}
+    for chunk in in_queries(keys):
+        looks = [
+            select(table.c.nAccountID, table.c.sGraphMessageID, literal_column(f"'{table.name}'")).where(
+                are_among(table, chunk)
+            )
+            for table in (message, duplicate, seen_table)
+        ]
+        for account_id, graph_id, table in connection.execute(union_all(*looks)):
+            found.setdefault((account_id, graph_id), set()).add(table)
+    return {key: found[key] for key in keys if key in found}
+
+
+def _numbers(connection: Connection, keys: list[MessageKey]) -> dict[MessageKey, int]:
+    """`nMessageID` of those that are imported.
+
+    Also of those just written, whence the `inline` of our inserts: RETURNING would ask SQL Server for OUTPUT, which a
+    table with triggers refuses, and other programs may have given it some.
+    """
+    found: dict[MessageKey, int] = {}
+    for chunk in in_queries(keys):
+        rows = connection.execute(
+            select(message.c.nAccountID, message.c.sGraphMessageID, message.c.nMessageID).where(
+                are_among(message, chunk)
+            )
+        )
+        found.update({(row[0], row[1]): row[2] for row in rows})
+    return {key: found[key] for key in keys if key in found}
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedRow:
+    """A row of `tblEmailMessage` in short."""
+
+    graph_id: str
+    received: datetime | None
+
+
+def page_of_account(
+    connection: Connection, account_id: int, *, after: str, since: datetime | None, most: int
+) -> list[ImportedRow]:
+    """Up to `most` rows of the account by Graph id, beginning after that one (`""`: with the first).
+
+    With `since`, those received then or later, or nobody knows when. The unique key gives each page without a sort; by
+    `nMessageID` a database sorts all rows of the account for every page, or goes through those of all others.
+    """
+    row = message.c
+    statement = select(row.sGraphMessageID, row.dtReceived).where(
+        row.nAccountID == account_id, row.sGraphMessageID > after
+    )
+    if since is not None:
+        statement = statement.where(or_(row.dtReceived.is_(None), row.dtReceived >= since))
+    return [ImportedRow(*found) for found in connection.execute(statement.order_by(row.sGraphMessageID).limit(most))]
+
+
+def _save(
+    connection: Connection,
+    records: Sequence[MessageRecord | SeenRecord],
+    now: datetime,
+    *,
+    even_copies: bool = False,
+) -> list[Saved]:
+    messages = [each for each in records if isinstance(each, MessageRecord)]
+    scans.lock(connection, [each.key for each in messages if each.has_placeholders])
+    places = _places(connection, [record.key for record in records])
+    # What was left out before may be imported now, or left out for another reason: the filters were changed.
+    known = {key for key, tables in places.items() if tables - {seen_table.name}}
+    scanned = {} if even_copies else _scanned(connection, messages, known, now)
+    results = [Saved.KNOWN] * len(records)
+    new: dict[MessageKey, int] = {}
+    for place, record in enumerate(records):
+        if record.key not in known or record.key in scanned:
+            new.setdefault(record.key, place)
+    # In one order for all: two who write the same messages wait for each other, and not both at once.
+    ordered = [records[new[key]] for key in sorted(new)]
+    to_import: list[MessageRecord] = []
+    for each in ordered:
+        if not isinstance(each, MessageRecord):
+            continue
+        if _completes(connection, each, scanned, now):
+            results[new[each.key]] = Saved.REPLACED
+        elif each.key not in known:
+            to_import.append(each)
+    features = {each.key: each.features for each in to_import}
+    found = _Sorted(features, duplicates.originals(connection, list(features.values())), even_copies=even_copies)
+    for each in to_import:
+        results[new[each.key]] = found.add(each)
+    numbers = _insert(connection, found, now, even_copies=even_copies)
+    _note_scans(connection, found, scanned, numbers, now)
+    filtered.forget(connection, [each.key for each in ordered if each.key in places])
+    left_out = [each for each in ordered if isinstance(each, SeenRecord)]
+    filtered.note(connection, left_out)
+    for record in left_out:
+        results[new[record.key]] = Saved.SEEN
+    return results
+
+
+class _Sorted:
+    """Messages that are not known by their ids, with those apart that equal imported ones, or one another."""
+
+    def __init__(
+        self, features: Mapping[MessageKey, Features], originals: Sequence[Original], *, even_copies: bool
+    ) -> None:
+        self.features = features
+        self._originals = originals
+        self._even_copies = even_copies
+        self.new: list[MessageRecord] = []
+        self.copies: list[tuple[MessageRecord, MessageKey]] = []
+        """Each with the key of what it equals."""
+        self._keys = {(each.features.account_id, each.graph_id) for each in originals}
+        self._first: dict[Features, MessageKey] = {}
+        for each in originals:
+            self._remember(each.features, (each.features.account_id, each.graph_id))
+
+    def add(self, record: MessageRecord) -> Saved:
+        """Sort the message in."""
+        if record.key in self._keys:
+            return Saved.KNOWN  # written since we looked
+        features = self.features[record.key]
+        equal = None if self._even_copies else self._first.get(features)
+        if equal is not None:
+            self.copies.append((record, equal))
+            return Saved.COPY
+        self.new.append(record)
+        self._remember(features, record.key)
+        return Saved.NEW
+
+    def numbers(self, written: dict[MessageKey, int]) -> dict[MessageKey, int]:
+        """`nMessageID` of all that something may equal."""
+        return {(each.features.account_id, each.graph_id): each.message_id for each in self._originals} | written
+
+    def _remember(self, features: Features, key: MessageKey) -> None:
+        if features.are_telling:
+            self._first.setdefault(features, key)
+
+
+def _note_scan(connection: Connection, record: MessageRecord, until: datetime, now: datetime) -> Scan | None:
+    place = scans.note(connection, Scan(*record.key, record.letter, now, until))
+    scanned = None if place.message_id is not None else _scanned_before(connection, record, place.letter)
+    if scanned is None:
+        return place
+    scans.forget(connection, place.key)
+    if record.key not in known(connection, [record.key], even_seen=False):
+        duplicates.note(connection, [Copy(*record.key, scanned, seen=now, reason=duplicates.SCANNED)])
+    return None
+
+
+def _scanned_before(connection: Connection, record: MessageRecord, letter: str) -> int | None:
+    """The scanned message whose placeholders this one has, where it was imported first; each is that of one."""
+    if record.received is None or not record.internet_message_id:
+        return None
+    row = message.c
+    alike = and_(
+        row.nAccountID == record.account_id,
+        row.dtReceived.between(record.received - _DELIVERED_BEFORE, record.received + _SCANNED_AFTER),
+        row.sInternetMessageID == record.internet_message_id,
+        row.sGraphMessageID != record.graph_message_id,
+    )
+    below = (
+        exists(select(literal(1)).where(attachment.c.nMessageID == row.nMessageID)),
+        not_(exists(select(literal(1)).where(scan.c.nMessageID == row.nMessageID))),
+        not_(
+            exists(
+                select(literal(1)).where(
+                    duplicate.c.nMessageID == row.nMessageID, duplicate.c.sReason == duplicates.SCANNED
+                )
+            )
+        ),
+    )
+    found = list(connection.scalars(select(row.nMessageID).where(alike, *below).order_by(row.nMessageID)))
+    letters = duplicates.stored_letters(connection, found)
+    return next((number for number in found if letters.get(number) == letter), None)
+
+
+def _scanned(
+    connection: Connection, records: Sequence[MessageRecord], known: Collection[MessageKey], now: datetime
+) -> dict[MessageKey, Scan]:
+    """Find those that take the place of messages with placeholders, each of one.
+
+    Of what is `known`, those that were imported with placeholders and have none any more.
+    """
+    maybe = [each for each in records if each.attachments and each.internet_message_id and not each.has_placeholders]
+    if not maybe or not scans.exist(connection, {each.account_id for each in maybe}):
+        return {}
+    letters = {each.key: (each.account_id, each.letter) for each in maybe}
+    waiting = scans.of_letters(connection, set(letters.values()), now=now)
+    found: dict[MessageKey, Scan] = {}
+    for key, letter in letters.items():
+        alike = [each for each in waiting if (each.account_id, each.letter) == letter]
+        # Changed in its place, it is the same message still.
+        place = next((each for each in alike if each.key == key), alike[0] if alike and key not in known else None)
+        if place is not None:
+            found[key] = place
+            waiting.remove(place)
+    return found
+
+
+def _note_scans(
+    connection: Connection,
+    found: _Sorted,
+    scanned: Mapping[MessageKey, Scan],
+    numbers: Mapping[MessageKey, int],
+    now: datetime,
+) -> None:
+    """Record what was imported without its files, and which messages with placeholders the others are."""
+    for each in found.new:
+        if each.has_placeholders:
+            scans.imported(connection, each.key, numbers[each.key], now=now)
+    for each, key in [*((each, each.key) for each in found.new), *found.copies]:
+        if each.key in scanned:
+            _resolve(connection, scanned[each.key], each.key, numbers[key], now)
+
+
+def _completes(connection: Connection, record: MessageRecord, scanned: dict[MessageKey, Scan], now: datetime) -> bool:
+    """Have the message take the place of one that was imported without its files; False: there is none such."""
+    place = scanned.get(record.key)
+    if place is None or place.message_id is None:
+        return False
+    if _complete(connection, place, place.message_id, record, now):
+        return True
+    del scanned[record.key]
+    return False
+
+
+def _complete(connection: Connection, place: Scan, message_id: int, record: MessageRecord, now: datetime) -> bool:
+    """Put the scanned message in the place of the one that was imported without its files; `nMessageID` stays.
+
+    By updates alone: only operators delete mail. Recipients and headers are those of the same mail and stay. False,
+    and nothing is written, where an attachment that is stored would be lost.
+    """
+    if _lost_attachments(connection, message_id, record):
+        return False
+    features = record.features
+    row = _message_row(connection, record, now)
+    connection.execute(by_row(update(message).where(message.c.nMessageID == message_id).values(row)))
+    _write_long_texts(connection, message_id, record)
+    duplicates.claim_unless_taken(connection, message_id, features)
+    _overwrite_attachments(connection, message_id, record.attachments)
+    if record.original is not None:
+        there = connection.scalar(select(original.c.nMessageID).where(original.c.nMessageID == message_id))
+        mime = (_original_row(message_id, record.original), record.original.content, record.original.stored_size)
+        _overwrite(connection, original, there, mime, key=("nMessageID",))
+    _resolve(connection, place, record.key, message_id, now)
+    if not after_import.is_incomplete(connection, message_id):
+        after_import.resume(connection, message_id, now=now)
+    return True
+
+
+def _resolve(connection: Connection, place: Scan, key: MessageKey, message_id: int, now: datetime) -> None:
+    """Record that the message with placeholders is the scanned one."""
+    scans.forget(connection, place.key)
+    if place.key != key:
+        duplicates.note(connection, [Copy(*place.key, message_id, seen=now, reason=duplicates.SCANNED)])
+
+
+def _overwrite_attachments(connection: Connection, message_id: int, parts: Sequence[AttachmentRecord]) -> None:
+    part = attachment.c
+    there = {
+        row[0]: row[1]
+        for row in connection.execute(select(part.nPosition, part.nAttachmentID).where(part.nMessageID == message_id))
+    }
+    for each in parts:
+        row = (_attachment_row(message_id, each), each.content, each.size)
+        _overwrite(connection, attachment, there.get(each.position), row, key=("nMessageID", "nPosition"))
+    left = sorted(there.keys() - {each.position for each in parts})
+    if left:
+        # What had placeholders had more attachments than it has now; their content is not known.
+        gone = {"sState": "gone", "sStateDetail": _NOT_IN_SCANNED, "nParentPosition": None, "sSHA256": None}
+        numbers = [there[position] for position in left]
+        connection.execute(
+            by_row(update(attachment).where(part.nAttachmentID.in_(numbers)).values(**gone, biContent=null()))
+        )
+
+
+def _overwrite(
+    connection: Connection, table: Table, number: int | None, row: _RowWithContent, *, key: tuple[str, ...]
+) -> None:
+    """Write the row in the place of the one of that number; None: as a new one."""
+    values, content, size = row
+    if number is None:
+        _insert_contents(connection, table, [row], key=key)
+    elif _is_file(content):
+        update_with_content(connection, table, number, values, content, size=size)
+    else:
+        [column] = table.primary_key.columns
+        connection.execute(by_row(update(table).where(column == number).values(**values, biContent=content)))
+
+
+def _insert(connection: Connection, found: _Sorted, now: datetime, *, even_copies: bool) -> dict[MessageKey, int]:
+    """Write what is new, and note copies; `nMessageID` of what was written, and of what it may equal."""
+    numbers: dict[MessageKey, int] = {}
+    if found.new:
+        rows = [
+            (
+                each,
+                _message_row(connection, each, now) | after_import.wanted(each.after_import, now, lacking=each.lacking),
+            )
+            for each in found.new
+        ]
+        short = [row for each, row in rows if not each.long_texts]
+        if short:
+            connection.execute(insert(message).inline(), short)
+        for each, row in rows:
+            if each.long_texts:
+                connection.execute(insert(message).inline().values(**row))
+        numbers = _numbers(connection, [each.key for each in found.new])
+        for each in found.new:
+            _write_long_texts(connection, numbers[each.key], each)
+        if even_copies:
+            for each in found.new:
+                duplicates.claim_anew(connection, numbers[each.key], found.features[each.key])
+        else:
+            duplicates.claim(connection, [(numbers[each.key], found.features[each.key]) for each in found.new])
+        _insert_children(connection, [(numbers[each.key], each) for each in found.new])
+    numbers = found.numbers(numbers)
+    duplicates.note(
+        connection,
+        [Copy(*record.key, numbers[equal], seen=now, reason=duplicates.SAME) for record, equal in found.copies],
+    )
+    return numbers
+
+
+def _replace(connection: Connection, record: MessageRecord, now: datetime, *, even_copy: bool) -> Saved:
+    row = message.c
+    key = (row.nAccountID == record.account_id) & (row.sGraphMessageID == record.graph_message_id)
+    # In the order of `_save`.
+    scans.lock(connection, [record.key])
+    lost_body = (
+        _is_blank(record.body)
+        and connection.scalar(select(row.nMessageID).where(key, row.sBody.is_not(None), row.sBody != "")) is not None
+    )
+    # It locks the row, so that two processes replace the same message one after the other.
+    found = connection.execute(update(message).where(key).values(_message_row(connection, record, now))).rowcount
+    if not found:
+        if even_copy:
+            duplicates.forget(connection, record.account_id, record.graph_message_id)
+        [saved] = _save(connection, [record], now, even_copies=even_copy)
+        if not record.has_placeholders:
+            scans.forget(connection, record.key)
+        # Noted before, or by somebody else just now.
+        return Saved.COPY if saved is Saved.KNOWN and duplicates.of_ids(connection, [record.key]) else saved
+    message_id = connection.scalars(select(row.nMessageID).where(key)).one()
+    _write_long_texts(connection, message_id, record)
+    _check_stored_content(connection, message_id, record, lost_body=lost_body)
+    was_incomplete = after_import.is_incomplete(connection, message_id)
+    duplicates.claim_anew(connection, message_id, record.features)
+    for table in (recipient, header, attachment):
+        connection.execute(delete(table).where(table.c.nMessageID == message_id))
+    # Where no other original was asked for, the one that is there stays.
+    if record.original is not None:
+        connection.execute(delete(original).where(original.c.nMessageID == message_id))
+    _insert_children(connection, [(message_id, record)])
+    if not record.has_placeholders:
+        scans.forget(connection, record.key)
+    if was_incomplete and not after_import.is_incomplete(connection, message_id):
+        after_import.resume(connection, message_id, now=now)
+    return Saved.REPLACED
+
+
+def _check_stored_content(connection: Connection, message_id: int, new: MessageRecord, *, lost_body: bool) -> None:
+    """Refuse to put a message in the place of one of which more is stored."""
+    mime = original.c
+    lost = _lost_attachments(connection, message_id, new)
+    reasons = [Phrase("the body")] if lost_body else []
+    if lost:
+        reasons.append(Phrase.counted("{n} attachment", "{n} attachments", n=lost))
+    if new.original is not None and new.original.content is None:
+        there = select(mime.nMessageID).where(mime.nMessageID == message_id, mime.biContent.is_not(None))
+        if connection.scalar(there) is not None:
+            reasons.append(Phrase("the original"))
+    if reasons:
+        raise StoredContentKept(
+            Phrase(
+                "The mailbox does not give now what is stored of the message: {what}. The stored message stays as it "
+                "is. Try again later.",
+                what=Phrase.joined(*reasons, by=", "),
+            )
+        )
+
+
+def _lost_attachments(connection: Connection, message_id: int, new: MessageRecord) -> int:
+    """The number of stored attachments that have no counterpart with content: of one kind and name, or of one digest.
+
+    A name may be read otherwise by another version of the program, and what an item is made of may differ each time.
+    """
+    part = attachment.c
+    stored = connection.execute(
+        select(part.sKind, part.sFileName, part.sSHA256).where(
+            part.nMessageID == message_id, part.nParentPosition.is_(None), part.biContent.is_not(None)
+        )
+    ).all()
+    come = [each for each in new.attachments if each.is_listed and each.content is not None]
+    names = Counter((each.kind, each.file_name) for each in come)
+    unnamed: list[str | None] = []
+    for kind, name, sha256 in stored:
+        if names[kind, name]:
+            names[kind, name] -= 1
+        else:
+            unnamed.append(sha256)
+    return (Counter(unnamed) - Counter(each.sha256 for each in come)).total()
+
+
+def _insert_children(connection: Connection, saved: list[tuple[int, MessageRecord]]) -> None:
+    recipients = [_recipient_row(message_id, each) for message_id, record in saved for each in record.recipients]
+    if recipients:
+        connection.execute(insert(recipient), recipients)
+    headers = [
+        {"nMessageID": message_id, "nPosition": position, "sName": each.name, "sValue": each.value}
+        for message_id, record in saved
+        for position, each in enumerate(record.headers)
+    ]
+    if headers:
+        connection.execute(insert(header), headers)
+    parts = [(message_id, part) for message_id, record in saved for part in record.attachments]
+    _insert_contents(
+        connection,
+        attachment,
+        [(_attachment_row(message_id, part), part.content, part.size) for message_id, part in parts],
+        key=("nMessageID", "nPosition"),
+    )
+    originals = [(message_id, record.original) for message_id, record in saved if record.original is not None]
+    _insert_contents(
+        connection,
+        original,
+        [(_original_row(message_id, each), each.content, each.stored_size) for message_id, each in originals],
+        key=("nMessageID",),
+    )
+
+
+def _insert_contents(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[_RowWithContent],
+    *,
+    key: tuple[str, ...],
+) -> None:
+    """Insert rows, each with its content and the size of that; those without a file together."""
+    small = [{**row, "biContent": held} for row, held, _ in rows if not _is_file(held)]
+    if small:
+        connection.execute(insert(table).inline(), small)
+    for row, held, size in rows:
+        if _is_file(held):
+            insert_with_content(connection, table, row, held, size=size, key=key)
+
+
+def _is_blank(body: str | LongText | None) -> bool:
+    return not isinstance(body, LongText) and not (body or "").strip()
+
+
+def _write_long_texts(connection: Connection, message_id: int, record: MessageRecord) -> None:
+    for column, long in record.long_texts.items():
+        write_long_text(connection, message, message_id, column, long)
+
+
+def _message_row(connection: Connection, record: MessageRecord, now: datetime) -> dict[str, Any]:
+    """The columns of the message, with room for its long texts."""
+    long = {column: reserved_room(connection, each) for column, each in record.long_texts.items()}
+    return _short_row(record, now) | long
+
+
+def _short_row(record: MessageRecord, now: datetime) -> dict[str, Any]:
+    return {
+        "nAccountID": record.account_id,
+        "sGraphMessageID": record.graph_message_id,
+        "sInternetMessageID": record.internet_message_id,
+        "sConversationID": record.conversation_id,
+        "sSubject": record.subject,
+        "sFromName": record.from_name,
+        "sFromAddress": record.from_address,
+        "dtSent": record.sent,
+        "dtReceived": record.received,
+        "sImportance": record.importance,
+        "sBodyType": record.body_type,
+        "sBody": record.body,
+        "bHasAttachments": record.has_attachments,
+        "dtImported": now,
+        "sCorrelationID": record.correlation,
+        "sSenderName": record.sender_name,
+        "sSenderAddress": record.sender_address,
+        "dtCreated": record.created,
+        "sCategories": json.dumps(list(record.categories), ensure_ascii=False) if record.categories else None,
+        "sFlagStatus": record.flag_status,
+        "sConversationIndex": record.conversation_index,
+        "sBodyText": record.body_text,
+        "bRead": record.read,
+        "sWebLink": record.web_link,
+        "sParentFolderID": record.parent_folder_id,
+        "sChangeKey": record.change_key,
+        "nSize": record.size,
+    }
+
+
+def _recipient_row(message_id: int, each: RecipientRecord) -> dict[str, Any]:
+    return {
+        "nMessageID": message_id,
+        "sKind": each.kind,
+        "nPosition": each.position,
+        "sName": each.name,
+        "sAddress": each.address,
+    }
+
+
+def _attachment_row(message_id: int, part: AttachmentRecord) -> dict[str, Any]:
+    return {
+        "nMessageID": message_id,
+        "nPosition": part.position,
+        "sGraphAttachmentID": part.graph_attachment_id,
+        "sKind": part.kind,
+        "sFileName": part.file_name,
+        "sContentType": part.content_type,
+        "nSize": part.size,
+        "bInline": part.inline,
+        "sContentID": part.content_id,
+        "sSHA256": part.sha256,
+        "sState": part.state,
+        "sStateDetail": part.state_detail,
+        "sSafeFileName": part.safe_file_name,
+        "sItemType": part.item_type,
+        "sLink": part.link,
+        "sLinkProvider": part.link_provider,
+        "sLinkPermission": part.link_permission,
+        "sContentLocation": part.content_location,
+        "nParentPosition": part.parent_position,
+        "sOrigin": part.origin,
+    }
+
+
+def _original_row(message_id: int, each: OriginalRecord) -> dict[str, Any]:
+    return {
+        "nMessageID": message_id,
+        "nSize": each.size,
+        "sSHA256": each.sha256,
+        "sState": each.state,
+        "sStateDetail": each.state_detail,
+        "sCompression": each.compression,
+        "nStoredSize": each.stored_size,
+    }
+
+
+def _is_file(content: bytes | IO[bytes] | None) -> TypeGuard[IO[bytes]]:
+    return content is not None and not isinstance(content, bytes)

@@ -1,0 +1,96 @@
+"""Messages of which Graph did not notify in time: found by a sweep, imported by it (`tblMissedNotification`)."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, func, insert, literal, select, update
+
+from db.keys import MessageKey, are_among, in_queries
+from db.tables import missed_notification
+
+_row = missed_notification.c
+
+
+@dataclass(frozen=True, slots=True)
+class MissedSummary:
+    """How many notifications of an account were missed, and when the last of those messages was received."""
+
+    count: int
+    latest: datetime
+
+
+def note(connection: Connection, key: MessageKey, *, received: datetime, found: datetime) -> None:
+    """Remember that the message, received then, was found without a notification."""
+    account_id, graph_id = key
+    known = select(literal(1)).where(_row.nAccountID == account_id, _row.sGraphMessageID == graph_id)
+    if connection.scalar(known) is None:
+        connection.execute(
+            insert(missed_notification).values(
+                nAccountID=account_id, sGraphMessageID=graph_id, dtReceived=received, dtFound=found
+            )
+        )
+
+
+def suspected(connection: Connection, keys: Collection[MessageKey]) -> dict[MessageKey, datetime]:
+    """Those of the messages that are noted and nobody was told of yet, with when they were received."""
+    found: dict[MessageKey, datetime] = {}
+    for chunk in in_queries(keys):
+        rows = connection.execute(
+            select(_row.nAccountID, _row.sGraphMessageID, _row.dtReceived).where(
+                are_among(missed_notification, chunk), _row.dtTold.is_(None)
+            )
+        )
+        found.update({(row[0], row[1]): row[2] for row in rows})
+    return {key: received for key, received in found.items() if key in keys}
+
+
+def retract(connection: Connection, keys: Collection[MessageKey]) -> None:
+    """Their notifications had come in time and only waited in the queue: forget them."""
+    for account_id, graph_id in keys:
+        connection.execute(
+            delete(missed_notification).where(
+                _row.nAccountID == account_id, _row.sGraphMessageID == graph_id, _row.dtTold.is_(None)
+            )
+        )
+
+
+def untold(connection: Connection, account_id: int, *, before: datetime) -> list[datetime]:
+    """When the messages were received that nobody was told of yet and that were found before that time."""
+    return list(
+        connection.scalars(
+            select(_row.dtReceived)
+            .where(_row.nAccountID == account_id, _row.dtTold.is_(None), _row.dtFound <= before)
+            .order_by(_row.dtReceived)
+        )
+    )
+
+
+def tell(connection: Connection, account_id: int, *, before: datetime, now: datetime) -> None:
+    """Operators are told of those found before that time."""
+    connection.execute(
+        update(missed_notification)
+        .where(_row.nAccountID == account_id, _row.dtTold.is_(None), _row.dtFound <= before)
+        .values(dtTold=now)
+    )
+
+
+def told_since(connection: Connection, account_id: int, since: datetime) -> bool:
+    """Whether operators were told of any at that time or later."""
+    found = select(literal(1)).where(_row.nAccountID == account_id, _row.dtTold >= since).limit(1)
+    return connection.scalar(found) is not None
+
+
+def forget(connection: Connection, account_id: int, *, before: datetime) -> None:
+    """Delete what was found before that time."""
+    connection.execute(delete(missed_notification).where(_row.nAccountID == account_id, _row.dtFound < before))
+
+
+def summaries(connection: Connection) -> dict[int, MissedSummary]:
+    """What operators were told of, by account."""
+    rows = connection.execute(
+        select(_row.nAccountID, func.count(), func.max(_row.dtReceived))
+        .where(_row.dtTold.is_not(None))
+        .group_by(_row.nAccountID)
+    )
+    return {row[0]: MissedSummary(row[1], row[2]) for row in rows}

@@ -1,0 +1,133 @@
+"""Which types a column that is there may have, where we would have made another.
+
+Usable is what takes every value we write, gives it back as it was, and compares it as ours does:
+
+- text: any length from ours on. `varchar` in `tblEmailAccountSettings` only: there an administrator sees what became of
+  a letter that its code page lacks; in mail it would be lost without a word, and no index would find a key of it.
+- numbers: a wider one, and for `nAccountID` of the accounts `int`, since that table gives the numbers itself.
+- times: what keeps six digits of a second, without a zone.
+
+Not usable, whatever the length: `char` and `nchar`, which fill up with blanks; `text`, `ntext` and `image`, which
+compare nothing; numbers as flags, which may be neither yes nor no.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Boolean, Column, Dialect, Integer, LargeBinary, String
+
+from db.columns import UtcDateTime
+from db.schema.reflection import UNLIMITED, FoundColumn
+
+ACCOUNTS: Final = "tblEmailAccountSettings"
+_DIGITS: Final = 6
+"""After the second: what Python's times have."""
+
+_Kinds = Mapping[str, tuple[str, ...]]
+_TYPES: Final[Mapping[str, _Kinds]] = {
+    "mssql": {
+        "text": ("nvarchar",),
+        "bytes": ("varbinary",),
+        "big number": ("bigint",),
+        "number": ("int", "bigint"),
+        "flag": ("bit",),
+        "time": ("datetime2",),
+        "account text": ("nvarchar", "varchar"),
+        "account number": ("bigint", "int"),
+    },
+    "postgresql": {
+        "text": ("character varying", "text"),
+        "bytes": ("bytea",),
+        "big number": ("bigint",),
+        "number": ("integer", "bigint"),
+        "flag": ("boolean",),
+        "time": ("timestamp without time zone",),
+        "account number": ("bigint", "integer"),
+    },
+    "sqlite": {
+        "text": ("varchar", "nvarchar", "text"),
+        "bytes": ("blob",),
+        "big number": ("bigint", "integer"),
+        "number": ("integer", "bigint"),
+        "flag": ("boolean",),
+        "time": ("datetime", "timestamp"),
+        "account number": ("integer",),
+    },
+}
+
+_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
+    "mssql": {"integer": "int"},
+    "postgresql": {"varchar": "character varying"},
+    "sqlite": {},
+}
+"""What INFORMATION_SCHEMA calls a type, where it is another name than we make it by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """`types`: the one we make first. `length`: at least; None where the type has none. `collation`: None: any."""
+
+    types: tuple[str, ...]
+    length: int | None
+    digits: int | None
+    collation: str | None
+    numbered: bool
+
+    def takes(self, found: FoundColumn) -> bool:
+        """Whether the column can be worked with as it is, its nullability aside."""
+        return (
+            found.type in self.types
+            and (self.length is None or self._is_long_enough(found.length))
+            and (self.digits is None or found.digits is None or found.digits >= self.digits)
+            # Any binary collation sees case; of the other databases each does.
+            and (self.collation is None or found.collation is None or _is_binary(found.collation) or not self._is_mssql)
+            # A default may number, too: of a sequence.
+            and (not self.numbered or found.numbered or found.default is not None)
+        )
+
+    def is_as_made(self, found: FoundColumn) -> bool:
+        """Whether it is what we would have made."""
+        same_length = self.length is None or found.length == self.length
+        return found.type == self.types[0] and same_length and self.collation in {None, found.collation}
+
+    @property
+    def _is_mssql(self) -> bool:
+        return self.collation is not None and _is_binary(self.collation)
+
+    def _is_long_enough(self, length: int | None) -> bool:
+        return length == UNLIMITED or (self.length != UNLIMITED and length is not None and length >= (self.length or 0))
+
+
+def _is_binary(collation: str) -> bool:
+    return "_BIN" in collation
+
+
+def accepted(column: Column[Any], dialect: Dialect) -> Accepted:
+    """What a column of ours may be on that database."""
+    types = _TYPES[dialect.name]
+    kind = _kind(column)
+    numbered = column is column.table.autoincrement_column
+    of_account = f"account {'number' if numbered else kind}"
+    name, _, collation = column.type.compile(dialect).partition(" COLLATE ")
+    made = name.partition("(")[0].lower()
+    others = types.get(of_account, types[kind]) if column.table.name == ACCOUNTS else types[kind]
+    return Accepted(
+        types=tuple(dict.fromkeys((_NAMES[dialect.name].get(made, made), *others))),
+        length=(getattr(column.type, "length", None) or UNLIMITED) if kind in {"text", "bytes"} else None,
+        digits=_DIGITS if kind == "time" else None,
+        collation=collation.strip('"') or None,
+        numbered=numbered,
+    )
+
+
+def _kind(column: Column[Any]) -> str:
+    kinds: dict[type, str] = {
+        UtcDateTime: "time",
+        Boolean: "flag",
+        BigInteger: "big number",
+        Integer: "number",
+        LargeBinary: "bytes",
+        String: "text",
+    }
+    return next(kind for type_, kind in kinds.items() if isinstance(column.type, type_))

@@ -1,0 +1,170 @@
+"""The upgrade as a script for a database administrator, who runs it himself. Nothing is connected to.
+
+Whatever the database holds, the script adds what is missing and leaves the rest: it may be run at every revision, and
+again. It changes all or nothing.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import CheckConstraint, Column, Dialect, ForeignKeyConstraint, Table
+from sqlalchemy.schema import AddConstraint, Constraint, CreateIndex, ExecutableDDLElement, Index
+
+from db.schema.compatibility import accepted
+from db.schema.operations import AddColumn, AddDefault, for_existing_rows
+from db.tables import in_schema
+
+LOCK_SECONDS: Final = 60
+"""How long an upgrade waits for another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What is written last: the `revision` that was reached, and the oldest program that works with it."""
+
+    version_table: str
+    revision: str
+    oldest_program: str
+    secret: str
+
+
+class Script(ABC):
+    """A recipient of additions that writes them down, each with a guard."""
+
+    def __init__(self, dialect: Dialect, schema: str | None) -> None:
+        self.dialect = dialect
+        self.schema = schema
+        self._parts: list[str] = []
+
+    def __str__(self) -> str:
+        return "".join(self._parts)
+
+    # -- what a script begins and ends with
+
+    @abstractmethod
+    def begin(self, version_table: str, known: Sequence[str]) -> None:
+        """Open the transaction, let nobody else upgrade, refuse what is not usable. `known`: the revisions."""
+
+    @abstractmethod
+    def end(self, ending: Ending) -> None:
+        """Make the secret where there is none, note the revision, commit."""
+
+    def heading(self, text: str) -> None:
+        """Say what comes next."""
+        self._parts.append(f"\n-- {text}\n")
+
+    # -- additions
+
+    def table(self, table: Table) -> None:
+        """Have the table be there, and, if it was, what it lacks."""
+        self._create(table)
+        self._columns(list(table.columns))
+        for constraint in sorted(table.constraints, key=lambda each: str(each.name)):
+            self._add_constraint(constraint)
+
+    def column(self, column: Column[Any]) -> None:
+        """Have the column be there."""
+        self._columns([column])
+
+    def index(self, index: Index) -> None:
+        """Have the index be there."""
+        self._all_guarded([(self._index_is_missing(index), CreateIndex(index))])
+
+    def last(self, column: Column[Any]) -> None:  # noqa: B027  # there is nothing for any of them to do
+        """Nothing: these databases keep large contents outside of the row."""
+
+    def _columns(self, columns: Sequence[Column[Any]]) -> None:
+        filled = [for_existing_rows(column, self.dialect.name) for column in columns]
+        self._all_guarded([(self._column_is_missing(each), AddColumn(each)) for each in filled])
+        with_default = [each for each in columns if each.server_default is not None]
+        self._all_guarded([(self._default_is_missing(each), AddDefault(each)) for each in with_default])
+
+    def _add_constraint(self, constraint: Constraint) -> None:
+        if isinstance(constraint, CheckConstraint | ForeignKeyConstraint):
+            guard = self._constraint_is_missing(constraint)
+        else:
+            guard = self._key_is_missing(constraint)
+        self._all_guarded([(guard, AddConstraint(constraint))])
+
+    @abstractmethod
+    def _all_guarded(self, statements: Sequence[tuple[str, ExecutableDDLElement]]) -> None:
+        """Each under its condition."""
+
+    @abstractmethod
+    def _create(self, table: Table) -> None: ...
+
+    @abstractmethod
+    def _column_is_missing(self, column: Column[Any]) -> str: ...
+
+    @abstractmethod
+    def _default_is_missing(self, column: Column[Any]) -> str: ...
+
+    @abstractmethod
+    def _key_is_missing(self, key: Any) -> str: ...  # noqa: ANN401  # a primary or a unique key
+
+    @abstractmethod
+    def _constraint_is_missing(self, constraint: CheckConstraint | ForeignKeyConstraint) -> str: ...
+
+    @abstractmethod
+    def _index_is_missing(self, index: Index) -> str: ...
+
+    # -- texts
+
+    def ddl(self, statement: ExecutableDDLElement) -> str:
+        """The statement without its end."""
+        lines = str(statement.compile(dialect=self.dialect)).strip().replace("\t", "    ").splitlines()
+        return "\n".join(line.rstrip() for line in lines)
+
+    def name(self, table: Table | str) -> str:
+        """The table's name, quoted, with its schema."""
+        if isinstance(table, Table):
+            return self.dialect.identifier_preparer.format_table(table)
+        return ".".join(
+            self.dialect.identifier_preparer.quote_identifier(each) for each in (self.schema, table) if each is not None
+        )
+
+    def wanted(self) -> list[tuple[str, ...]]:
+        """The columns that may be there already, and what they may be: rows of literals, in the order of `WANTED`."""
+        tables = in_schema(self.schema).sorted_tables
+        return [self._wanted(column) for table in tables for column in table.columns]
+
+    def _wanted(self, column: Column[Any]) -> tuple[str, ...]:
+        rule = accepted(column, self.dialect)
+        keys: list[Any] = [each for each in column.table.constraints if not isinstance(each, CheckConstraint)]
+        in_key = any(column.name in each.columns for each in (*keys, *column.table.indexes))
+        made = re.sub(r" COLLATE .*", "", column.type.compile(self.dialect)).lower()
+        return (
+            self.text(column.table.name),
+            self.text(column.name),
+            self.text(rule.types[0]),
+            self.text(rule.types[-1]),
+            "NULL" if rule.length is None else str(rule.length),
+            "NULL" if rule.digits is None else str(rule.digits),
+            str(int(rule.collation is not None)),
+            str(int(in_key)),
+            str(int(rule.numbered)),
+            str(int(bool(column.nullable))),
+            self.text(made + ("" if rule.collation is None else f" collate {rule.collation}")),
+        )
+
+    @abstractmethod
+    def text(self, value: str) -> str:
+        """A literal."""
+
+
+WANTED: Final = (
+    "sTable",
+    "sColumn",
+    "sType",
+    "sOtherType",
+    "nLength",
+    "nDigits",
+    "bExact",
+    "bInKey",
+    "bNumbered",
+    "bNull",
+    "sWanted",
+)

@@ -1,0 +1,37 @@
+"""What SQLite needs of the order of columns, as no other database does."""
+
+import sqlite3
+from typing import Any, Final
+
+from sqlalchemy import Column, Connection, text
+
+from db.schema.operations import AddColumn
+
+_DROPS_COLUMNS: Final = (3, 35)
+
+
+def move_to_end(connection: Connection, column: Column[Any]) -> None:
+    """Have the column be the last of its table, with all that is in it.
+
+    Room for a large content is reserved without filling memory with it only where nothing comes after it in the row
+    (https://www.sqlite.org/c3ref/blob_open.html). Left where it is by a SQLite that cannot drop columns, and where
+    somebody else's trigger, view or index names it: then it only costs memory.
+    """
+    table = connection.dialect.identifier_preparer.format_table(column.table)
+    found = connection.execute(text(f"PRAGMA table_info({table})")).all()
+    before = [each for each in found[:-1] if each.name == column.name]
+    if not before or sqlite3.sqlite_version_info < _DROPS_COLUMNS or _is_named_elsewhere(connection, column):
+        return
+    if before[0].notnull or before[0].dflt_value is not None or before[0].pk:
+        return
+    name = connection.dialect.identifier_preparer.format_column(column)
+    old = connection.dialect.identifier_preparer.quote(f"{column.name}Before")
+    connection.execute(text(f"ALTER TABLE {table} RENAME COLUMN {name} TO {old}"))
+    connection.execute(AddColumn(column))
+    connection.execute(text(f"UPDATE {table} SET {name} = {old} WHERE {old} IS NOT NULL"))  # noqa: S608  # our own names
+    connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {old}"))
+
+
+def _is_named_elsewhere(connection: Connection, column: Column[Any]) -> bool:
+    named = text("SELECT COUNT(*) FROM sqlite_master WHERE type <> 'table' AND instr(lower(sql), lower(:name))")
+    return bool(connection.scalar(named, {"name": column.name}))

@@ -1,1 +1,0 @@
-"""How the schema comes to be as it should be: what is added, by the program or by an administrator's script."""

@@ -1,0 +1,452 @@
+"""What each role says to the database, all of it, under a login of that role alone; beside an owner who prepares it.
+
+The number that each work gets makes its rows others than those of the time before.
+"""
+
+import asyncio
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, Final
+
+from click.testing import CliRunner
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+from sqlalchemy import Connection, delete, select
+
+from bus.database import DatabaseQueue
+from bus.notification import Notification, Source
+from bus.queue import Message, MessageId
+from console.commands import Invocation
+from console.main import cli
+from console.settings import Settings
+from db.engine import Database, run_reading
+from db.heartbeat import Heartbeat
+from db.queries import (
+    accounts,
+    after_import,
+    duplicates,
+    exports,
+    filtered,
+    folders,
+    messages,
+    missed,
+    processes,
+    retention,
+    scans,
+    subscriptions,
+    trace,
+)
+from db.queries.accounts import AccountSettings, Condition
+from db.queries.after_import import Ended, State
+from db.queries.filtered import SeenRecord
+from db.queries.messages import AttachmentRecord, MessageRecord, MessageStore, OriginalRecord, Saved
+from db.queries.processes import Process
+from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Turn
+from db.queries.subscriptions import HeldSubscription
+from db.queries.trace import TraceRow
+from db.schema import revisions
+from db.tables import (
+    account_settings,
+    attachment,
+    folder_sync,
+    header,
+    message,
+    original,
+    recipient,
+    subscription_schedule,
+)
+from graph.errors import AccessDenied
+from graph.mailbox import Mailbox
+from graph.subscriptions import CallKind
+from phrases import Phrase
+from processor.accounts import AccountDirectory, Holds
+from processor.lifecycle import LifecycleDesk, LifecycleEvent
+from processor.metrics import ProcessorMetrics
+from processor.silence import SilenceWatch
+from subscriptions.budget import SharedBudget
+from subscriptions.retention import TraceRetention
+from subscriptions.scan_checks import ScanChecks
+from tests.clock import SettableClock
+from tests.databases import Gateway
+from tests.unit.db.queries.test_messages import file_attachment, record
+
+HOUR: Final = timedelta(hours=1)
+NO_WAIT: Final = timedelta(0)
+
+
+@dataclass
+class Desk:
+    """Where a role works: under its login, beside the owner, who does what others have done before."""
+
+    gateway: Gateway
+    database: Database
+    owner: Database
+    number: int
+
+    def __post_init__(self) -> None:
+        self.clock = SettableClock()
+        self.clock.advance(self.number * timedelta(days=2))
+
+    @property
+    def now(self) -> datetime:
+        return self.clock()
+
+    def settings(self, name: str) -> AccountSettings:
+        return AccountSettings(f"{name}-{self.number}", "t", "c", f"{name}-{self.number}", "p", False)
+
+    def notification(self, account_id: int, message_id: str, **changed: Any) -> Notification:  # noqa: ANN401  # any field
+        facts = Notification(account_id, "s", "created", message_id, str(self.number), self.now, "c")
+        return replace(facts, **changed)
+
+    async def add_account(self, name: str) -> int:
+        settings = self.settings(name)
+        return await self.owner.write(lambda connection: accounts.add(connection, settings, now=self.now))
+
+    async def put(self, *names: str, by: Database | None = None) -> DatabaseQueue:
+        queue = DatabaseQueue(by or self.owner, clock=self.clock)
+        await queue.put([Message(MessageId(f"{each}-{self.number}"), "body", 1, not_before=self.now) for each in names])
+        return queue
+
+    async def leave_something_done(self) -> None:
+        """In the queue, for housekeeping to forget an hour later."""
+        queue = await self.put("done")
+        [delivery, *others] = await queue.receive(100, wait=NO_WAIT)
+        await queue.complete(delivery)
+        for each in others:
+            await queue.abandon(each)
+        await queue.close()
+        self.clock.advance(HOUR)
+
+    def start(self) -> None:
+        revisions.require_current(self.database.engine)
+
+    def learn_the_secret(self) -> None:
+        assert run_reading(self.database.engine, revisions.stored_client_state_secret)
+
+
+async def receive(desk: Desk) -> None:
+    """The receiver: put, check, and forget what is done."""
+    await desk.leave_something_done()
+    desk.start()
+    desk.learn_the_secret()
+    queue = await desk.put("a", "b", by=desk.database)
+    await queue.close()  # with the housekeeping that a put began
+    await queue.check()
+    await _live(desk)
+
+
+async def process(desk: Desk) -> None:
+    """The processor: from the queue to the message, and all that may come of it."""
+    account_id = await desk.add_account("processed")
+    await _with_subscription(desk, account_id)
+    desk.start()
+    await _settle(desk)
+    await _import(desk.database, desk, account_id)
+    await _hold(desk, account_id)
+    await _act(desk, account_id)
+    await _listen_to_graph(desk, account_id)
+    await _live(desk)
+
+
+async def manage(desk: Desk) -> None:
+    """The subscription manager: both duties and all chores."""
+    account_id = await desk.add_account("managed")
+    removed = await desk.add_account("removed")
+    name = desk.settings("removed").name
+    await MessageStore(desk.owner, clock=desk.clock).note_seen(_seen(record("seen", account_id=removed), desk.now))
+    await desk.owner.write(lambda c: accounts.mark_removed(c, name, now=desk.now))
+    await desk.leave_something_done()
+    desk.start()
+    desk.learn_the_secret()
+    for call in _duties(desk, account_id, removed):
+        await desk.database.write(call)
+    queue = await desk.put("found", by=desk.database)
+    await MessageStore(desk.owner, clock=desk.clock).note_scan(
+        record(f"scan-{desk.number}", account_id=account_id, has_placeholders=True), until=desk.now - HOUR
+    )
+    await ScanChecks(desk.database, queue, clock=desk.clock).work()
+    await queue.close()
+    await queue.waiting(most=1)
+    budget = SharedBudget(desk.database, clock=desk.clock)
+    for _ in range(20):
+        await budget.take(replace(_mailbox(account_id), client_id=f"c{desk.number}"), CallKind.CHANGE)
+    row = TraceRow(1, "old", "host", desk.now, desk.now - 2 * HOUR, "imported")
+    await desk.owner.write(lambda c: trace.add(c, [row]))
+    await TraceRetention(desk.database, kept=HOUR, clock=desk.clock).work()
+    await _live(desk)
+
+
+async def operate(desk: Desk) -> None:
+    """An operator: every command that needs no Graph, and what `import` and `verify` say beside it."""
+    old = desk.now - timedelta(days=500)
+    store = MessageStore(desk.owner, clock=desk.clock)
+    mime = OriginalRecord("stored", None, 3, "", "gzip", 3, b"abc")
+    await store.save(record(f"old-{desk.number}", received=old, original=mime))
+    await store.note_seen(_seen(record(f"old-seen-{desk.number}", received=old), desk.now))
+    queue = await desk.put("dead", "waiting")
+    for each in await queue.receive(100, wait=NO_WAIT):
+        await queue.dead_letter(each, reason="Broken", description="")
+    await queue.close()
+    await desk.put("waiting-too")
+    await desk.leave_something_done()
+    for command in _commands(desk):
+        await asyncio.to_thread(_run, desk, command)
+    await _import(desk.database, desk, 1)
+    await MessageStore(desk.database, clock=desk.clock).replace(record(f"small-{desk.number}", original=mime))
+    await MessageStore(desk.database, clock=desk.clock).replace(_copy(desk, 1), even_copy=True)
+    await desk.database.read(lambda c: retention.known_and_since(c, 1, ["a"]))
+    await desk.database.read(lambda c: messages.page_of_account(c, 1, after="", since=None, most=1))
+    await desk.database.read(lambda c: duplicates.page_of_account(c, 1, after="", limit=1))
+    await desk.database.read(lambda c: filtered.ids_of_account(c, 1, after="", most=1))
+    await desk.database.read(lambda c: exports.message_of(c, 1))
+    await desk.database.read(lambda c: exports.attachments_of(c, 1))
+    await (await desk.put("repaired", by=desk.database)).close()
+    await desk.database.read(processes.every)
+
+
+async def read(desk: Desk) -> None:
+    """Another program: reads messages with all below them."""
+    for table in (message, recipient, header, attachment, original):
+        await desk.database.read(lambda c, table=table: c.execute(select(table)).all())  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+
+
+# Of the processor.
+
+
+async def _settle(desk: Desk) -> None:
+    await (await desk.put("a", "b", "c", "late")).close()
+    # What is delivered when its id is free again is deleted once it is done, not remembered.
+    desk.clock.advance(HOUR)
+    await (await desk.put("later")).close()
+    queue = DatabaseQueue(desk.database, clock=desk.clock)
+    first, second, third, *others = await queue.receive(100, wait=NO_WAIT)
+    await queue.complete(await queue.renew(first))
+    await queue.abandon(second)
+    await queue.dead_letter(third, reason="Broken", description="")
+    await asyncio.gather(*(queue.complete(each) for each in others))
+    await queue.close()
+
+
+async def _import(database: Database, desk: Desk, account_id: int) -> None:
+    directory = AccountDirectory(database, clock=desk.clock)
+    await directory.refresh([account_id])
+    store = MessageStore(database, clock=desk.clock)
+    assert not await store.known([(account_id, "a")])
+    size = 2 * 1024 * 1024 + 1
+    assert await store.save(record(f"small-{desk.number}", account_id=account_id)) is Saved.NEW
+    large = file_attachment(0, io.BytesIO(bytes(size)), size=size)
+    mime = OriginalRecord("stored", None, size, "", "gzip", size, io.BytesIO(bytes(size)))
+    whole = record(f"large-{desk.number}", account_id=account_id, attachments=[large], original=mime)
+    assert await store.save(whole) is Saved.NEW
+    left_out = record(f"seen-{desk.number}", account_id=account_id)
+    assert await store.note_seen(_seen(left_out, desk.now)) is Saved.SEEN
+    assert await store.save(left_out) is Saved.NEW
+    assert await store.save(_copy(desk, account_id)) is Saved.COPY
+    await _wait_for_scans(store, desk, account_id)
+    await store.close()
+    row = TraceRow(account_id, "a", "host", desk.now, desk.now, "imported")
+    await database.write(lambda c: trace.add(c, [row]))
+    await database.write(lambda c: trace.add(c, [row, row]))
+
+
+async def _wait_for_scans(store: MessageStore, desk: Desk, account_id: int) -> None:
+    """Import a message without its file, and complete it: with large content, and by another one."""
+    size = 2 * 1024 * 1024 + 1
+    lacking = file_attachment(0, None, size=0, state="unreadable")
+
+    def of(name: str, attachment: AttachmentRecord, number: str, **facts: Any) -> MessageRecord:  # noqa: ANN401  # any field
+        same = f"<{number}-{desk.number}@example.com>"
+        mime = OriginalRecord("stored", None, 3, "", "gzip", 3, b"abc")
+        name = f"{name}-{desk.number}"
+        return record(
+            name, account_id=account_id, internet_message_id=same, attachments=[attachment], original=mime, **facts
+        )
+
+    for number in ("one", "two"):
+        waiting = of(f"scan-{number}", lacking, number, has_placeholders=True)
+        assert await store.note_scan(waiting, until=desk.now) is not None
+        assert await store.save(waiting) is Saved.NEW
+        assert await store.incomplete([waiting.key]) == {waiting.key}
+    assert (
+        await store.save(of("scan-one", file_attachment(0, io.BytesIO(bytes(size)), size=size), "one"))
+        is Saved.REPLACED
+    )
+    assert await store.save(of("scanned", file_attachment(0), "two")) is Saved.REPLACED
+    gone = of("scan-gone", lacking, "gone", has_placeholders=True)
+    assert await store.note_scan(gone, until=desk.now) is not None
+    await store.end_wait(gone.key)
+
+
+def _seen(message: MessageRecord, seen: datetime) -> SeenRecord:
+    return SeenRecord(
+        *message.key, message.internet_message_id, "a@example.com", message.received, 1, "SenderDenied", None, seen
+    )
+
+
+def _copy(desk: Desk, account_id: int) -> MessageRecord:
+    """Of what `_import` imports first."""
+    same = f"<small-{desk.number}@example.com>"
+    return record(f"copy-{desk.number}", account_id=account_id, internet_message_id=same)
+
+
+async def _act(desk: Desk, account_id: int) -> None:
+    """Do what is to be done in the mailbox."""
+    store = MessageStore(desk.owner, clock=desk.clock)
+    await store.save(record(f"acted-{desk.number}", account_id=account_id, after_import="read"))
+    desk.clock.advance(HOUR)
+    claimed = await desk.database.write(lambda c: after_import.claim(c, now=desk.now, most=100))
+    ended = [Ended(each, State.DONE, 0) for each in claimed]
+    await desk.database.write(lambda c: after_import.end(c, ended))
+
+
+async def _hold(desk: Desk, account_id: int) -> None:
+    metrics = ProcessorMetrics(CollectorRegistry())
+    holds = Holds(desk.database, clock=desk.clock, random=Random(1), metrics=metrics)
+    mailbox = _mailbox(account_id)
+    await holds.hold(mailbox, AccessDenied(Phrase("no"), advice=Phrase("")))
+    desk.clock.advance(HOUR)
+    await holds.hold(mailbox, AccessDenied(Phrase("still no"), advice=Phrase("")))
+    await holds.load()
+    await holds.release(mailbox)
+
+
+async def _with_subscription(desk: Desk, account_id: int) -> None:
+    """As an account that Graph notifies of, and that nobody has looked after yet."""
+    held = HeldSubscription(f"s{desk.number}", account_id, desk.now, "r", "https://host", "key", desk.now, desk.now)
+
+    def work(connection: Connection) -> None:
+        subscriptions.hold(connection, held, now=desk.now)
+        for table in (subscription_schedule, folder_sync):
+            connection.execute(delete(table).where(table.c.nAccountID == account_id))
+
+    await desk.owner.write(work)
+
+
+async def _listen_to_graph(desk: Desk, account_id: int) -> None:
+    desk_of_lifecycle = LifecycleDesk(desk.database)
+    told = desk.notification(account_id, "", subscription_id=f"s{desk.number}")
+    for event in (
+        LifecycleEvent.MISSED,
+        LifecycleEvent.REAUTHORIZATION_REQUIRED,
+        LifecycleEvent.MISSED,
+        LifecycleEvent.SUBSCRIPTION_REMOVED,
+    ):
+        assert await desk_of_lifecycle.take(event, told)
+    watch = SilenceWatch(desk.database)
+    late = desk.notification(account_id, "missed", source=Source.SWEEP)
+    await watch.imported(late, "missed", desk.now)
+    key = (account_id, "missed")
+    await watch.arrived({key: replace(late, source=Source.GRAPH)}, [key])
+
+
+async def _live(desk: Desk) -> None:
+    """Be known as alive, and find the row of one that died long ago."""
+    name = f"process-{desk.number}"
+    process = Process(name, "host", ("processor", "subscriptions"), "1", desk.now)
+    dead = replace(process, name=f"dead-{name}")
+    long_ago = desk.now - 2 * HOUR
+    await desk.owner.write(lambda c: processes.beat(c, dead, now=long_ago, until=long_ago))
+    passed = 0.0
+    made = Heartbeat(desk.database, process, clock=desk.clock, monotonic=lambda: passed)
+    async with made.kept() as heartbeat:
+        assert [each.process.name for each in heartbeat.alive()] == [name]
+        passed += 3700
+        await heartbeat._look()
+        await desk.database.write(lambda c: processes.beat(c, process, now=desk.now, until=desk.now + HOUR))
+    assert await desk.owner.read(processes.every) == []
+
+
+# Of the subscription manager.
+
+
+def _duties(desk: Desk, account_id: int, removed: int) -> list[Callable[[Connection], object]]:
+    now = desk.now
+    turn = Turn(account_id, "one", failures=0, requests=0, lease_until=now + HOUR)
+    held = HeldSubscription(f"m{desk.number}", account_id, now, "r", "https://host", "key", now, now)
+    condition = Condition(account_id, "subscriptions", "Forbidden", "", now, now)
+    settings = account_settings
+    return [
+        lambda c: accounts.changed(c, now=now + HOUR, most=5, served_with="with"),
+        lambda c: accounts.make_due(c, account_id, now=now),
+        lambda c: accounts.by_id(c, [account_id]),
+        lambda c: SUBSCRIPTIONS.anything_due(c, now=now),
+        lambda c: SUBSCRIPTIONS.candidates(c, now=now, most=5),
+        lambda c: SUBSCRIPTIONS.claim(c, [account_id], owner="one", now=now, lease=HOUR),
+        lambda c: accounts.settle_import_since(c, account_id, now=now),
+        lambda c: SUBSCRIPTIONS.seed(c, account_id + 1_000_000, due=now),
+        lambda c: subscriptions.orders(c, account_id),
+        lambda c: subscriptions.note_attempt(c, turn, fingerprint="key", now=now),
+        lambda c: FOLDERS.seed(c, account_id, due=now),
+        lambda c: FOLDERS.at_latest(c, account_id, due=now),
+        lambda c: subscriptions.hold(c, held, now=now),
+        subscriptions.held,
+        subscriptions.ids,
+        lambda c: subscriptions.ids_of_application(c, ("t", "c")),
+        lambda c: subscriptions.extend(c, account_id, held.subscription_id, expires=now, now=now),
+        lambda c: subscriptions.note_served(c, account_id, served="text", served_with="with"),
+        lambda c: SUBSCRIPTIONS.release(c, turn, due=now, failures=0),
+        lambda c: subscriptions.ask_to_recreate(c, account_id, now=now),
+        lambda c: subscriptions.lose(c, account_id, held.subscription_id, now=now),
+        lambda c: FOLDERS.claim(c, [account_id], owner="one", now=now, lease=HOUR),
+        lambda c: folders.state(c, account_id, resource="r"),
+        lambda c: folders.finish(c, turn, resource="r", link="link", now=now),
+        lambda c: retention.known_and_since(c, account_id, ["a"]),
+        lambda c: scans.waiting(c, account_id, now=now),
+        lambda c: FOLDERS.release(c, turn, due=now, failures=0),
+        lambda c: missed.untold(c, account_id, before=now),
+        lambda c: missed.told_since(c, account_id, now),
+        lambda c: missed.tell(c, account_id, before=now, now=now),
+        lambda c: missed.forget(c, account_id, before=now),
+        lambda c: accounts.set_condition(c, condition),
+        lambda c: accounts.set_condition(c, replace(condition, reason="Other")),
+        lambda c: accounts.clear_expired_condition(c, account_id, "notifications", now=now),
+        lambda c: accounts.clear_condition(c, account_id, "subscriptions"),
+        accounts.conditions,
+        accounts.certificate_uses,
+        accounts.applications,
+        lambda c: accounts.unsubscribed(c, ("t", "c")),
+        lambda c: accounts.purge(c, removed),
+        lambda c: c.execute(select(settings.c.nAccountID)).all(),
+    ]
+
+
+# Of the operator.
+
+
+def _commands(desk: Desk) -> list[list[str]]:
+    name = f"operated-{desk.number}"
+    ids = ["--tenant-id", f"{1:08}-2222-3333-4444-555555555555", "--client-id", f"{2:08}-2222-3333-4444-555555555555"]
+    user = ["--user-id", f"{desk.number:08}-2222-3333-4444-555555555555", "--thumbprint", "AB" * 20]
+    return [
+        ["db", "current"],
+        ["accounts", "add", "--name", name, *ids, *user, "--import-since", "2025-01-01"],
+        ["accounts", "update", name, "--import-since", "2024-01-01"],
+        ["accounts", "list"],
+        ["accounts", "show", name],
+        ["accounts", "retry-actions", name],
+        ["accounts", "disable", name],
+        ["accounts", "remove", name, "--yes"],
+        ["queue", "status"],
+        ["queue", "check"],
+        ["queue", "list", "--dead-letters"],
+        ["queue", "replay", "--all"],
+        ["queue", "purge", "--all", "--yes"],
+        ["queue", "audit"],
+        ["trace", f"old-{desk.number}"],
+        ["db", "purge", "--older-than", "400d", "--attachments-only", "--yes"],
+        ["db", "purge", "--older-than", "400d", "--yes"],
+    ]
+
+
+def _run(desk: Desk, command: list[str]) -> None:
+    settings = Settings(database_url=SecretStr(desk.gateway.url), log_format="json")
+    result = CliRunner().invoke(cli, command, obj=Invocation(settings, clock=desk.clock))
+    if result.exception is not None:
+        raise AssertionError(f"{command}: {result.output}") from result.exception
+
+
+def _mailbox(account_id: int) -> Mailbox:
+    return Mailbox(account_id, "name", "t", "c", "u", "p", secure_certificate_access=False)

@@ -1,0 +1,212 @@
+"""Each role can do its work with the rights that it is granted, and not with fewer."""
+
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
+from typing import Final
+
+import pytest
+import sqlglot
+import structlog
+from sqlalchemy import Engine, event, make_url, text
+from sqlalchemy.engine import ExceptionContext
+
+from db.engine import Database
+from db.schema.grants import BACKENDS, Role, rights, script
+from db.schema.revisions import VERSION_TABLE, check
+from db.tables import mailbox_call, metadata
+from tests.databases import Gateway
+from tests.unit.db.schema import role_work
+from tests.unit.db.schema.role_work import Desk
+
+WORK: Final[dict[Role, Callable[[Desk], Awaitable[None]]]] = {
+    Role.RECEIVER: role_work.receive,
+    Role.PROCESSOR: role_work.process,
+    Role.SUBSCRIPTIONS: role_work.manage,
+    Role.OPERATOR: role_work.operate,
+    Role.READER: role_work.read,
+}
+# SQL Server takes a large content in pieces: each is an UPDATE of the row that was inserted and looked up before.
+NEEDED_ELSEWHERE: Final = {
+    Role.PROCESSOR: {
+        (word, table) for word in ("SELECT", "UPDATE") for table in ('"tblEmailAttachment"', '"tblEmailOriginal"')
+    },
+}
+GRANT: Final = re.compile(r"GRANT (?P<words>[A-Z, ]+) ON (?P<what>.+) TO (?P<role>.+);")
+
+
+@pytest.fixture
+def database_kind() -> str:
+    """A real server with real rights."""
+    return "postgresql"
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def owner(database_engine: Engine) -> Engine:
+    return database_engine
+
+
+def run_script(engine: Engine, statements: str) -> None:
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.connection.driver_connection.execute(statements)  # type: ignore[union-attr]  # as psql does: many at once
+
+
+def login_of(owner: Engine, gateway: Gateway, role: Role) -> Gateway:
+    """A login that is in this role and in no other."""
+    login = f"login_of_{role}"
+    run_script(owner, script("postgresql", roles=[role]))
+    # Roles are of the whole server: an earlier test may have made it.
+    run_script(owner, f'DROP ROLE IF EXISTS "{login}"; CREATE ROLE "{login}" LOGIN IN ROLE "{role.database_role}"')
+    return replace(gateway, url=make_url(gateway.url).set(username=login).render_as_string(hide_password=False))
+
+
+@contextmanager
+def refusals() -> Iterator[list[str]]:
+    """What the server refuses meanwhile for want of a right, whoever catches it."""
+    seen: list[str] = []
+
+    def note(context: ExceptionContext) -> None:
+        if getattr(context.original_exception, "sqlstate", None) == "42501":
+            seen.append(str(context.original_exception))
+
+    event.listen(Engine, "handle_error", note)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "handle_error", note)
+
+
+@asynccontextmanager
+async def at_work(owner: Engine, login: Gateway) -> AsyncIterator[Callable[[Role, int], Awaitable[None]]]:
+    """Call it to have a role do its work once, with the number of the attempt."""
+    databases = Database(login.engine()), Database(owner)
+
+    async def work(role: Role, number: int) -> None:
+        await WORK[role](Desk(login, *databases, number))
+
+    yield work
+    for each in databases:
+        await each.close()
+
+
+@pytest.mark.parametrize("role", list(Role), ids=str)
+async def test_a_role_can_do_its_work(role: Role, owner: Engine, gateway: Gateway) -> None:
+    login = login_of(owner, gateway, role)
+    with refusals() as refused:
+        async with at_work(owner, login) as work:
+            await work(role, 1)
+            await work(role, 2)
+    assert refused == []
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("role", list(Role), ids=str)
+async def test_a_role_can_do_its_work_with_nothing_less(role: Role, owner: Engine, gateway: Gateway) -> None:
+    """Whichever right is taken away, something of its work is refused."""
+    login = login_of(owner, gateway, role)
+    found = [GRANT.fullmatch(line) for line in script("postgresql", roles=[role]).splitlines()]
+    granted = [(word, each["what"]) for each in found if each for word in each["words"].split(", ")]
+    unneeded: list[tuple[str, str]] = []
+    async with at_work(owner, login) as work:
+        for number, (word, what) in enumerate(granted, 1):
+            run_script(owner, f'REVOKE {word} ON {what} FROM "{role.database_role}"')
+            with refusals() as refused, suppress(Exception):
+                await work(role, number)
+            if not refused:
+                unneeded.append((word, what))
+            run_script(owner, f'GRANT {word} ON {what} TO "{role.database_role}"')
+    assert set(unneeded) <= NEEDED_ELSEWHERE.get(role, set())
+
+
+# The script.
+
+
+def test_every_table_is_considered() -> None:
+    """Who adds a table says who needs it."""
+    named = {table for role in Role for table in rights(role)}
+    assert named | {mailbox_call.name} == {*metadata.tables, VERSION_TABLE}  # which only earlier releases use
+    assert mailbox_call.name not in named
+
+
+def test_a_reader_sees_mail_only() -> None:
+    assert rights(Role.READER) == {
+        "tblEmailMessage": ["SELECT"],
+        "tblEmailRecipient": ["SELECT"],
+        "tblEmailHeader": ["SELECT"],
+        "tblEmailAttachment": ["SELECT"],
+        "tblEmailOriginal": ["SELECT"],
+    }
+
+
+@pytest.mark.parametrize("role", [Role.RECEIVER, Role.PROCESSOR, Role.SUBSCRIPTIONS, Role.READER])
+def test_mail_is_deleted_by_operators_only(role: Role) -> None:
+    for table in ("tblEmailMessage", "tblEmailRecipient", "tblEmailHeader", "tblEmailAttachment", "tblEmailOriginal"):
+        assert "DELETE" not in rights(role).get(table, [])
+
+
+def test_a_receiver_sees_no_mail_and_no_account() -> None:
+    assert set(rights(Role.RECEIVER)) == {VERSION_TABLE, "tblImporterSecret", "tblNotificationQueue", "tblProcess"}
+
+
+@pytest.mark.parametrize("schema", [None, "mail", 'odd ]"name'])
+def test_the_script_for_sql_server_is_t_sql(schema: str | None) -> None:
+    """With its schema, in quotes."""
+    lines = script("mssql", roles=list(Role), schema=schema).splitlines()
+    statements = [line for line in lines if line and not line.startswith("--")]
+    granted = 0
+    for statement in statements:
+        if not statement.startswith("GRANT"):
+            assert re.fullmatch(r"IF DATABASE_PRINCIPAL_ID\(N'\w+'\) IS NULL|    CREATE ROLE \[\w+\];", statement)
+            continue
+        if statement.startswith("GRANT VIEW DEFINITION"):  # which the parser does not know
+            place = (schema or "dbo").replace("]", "]]")
+            assert statement == f"GRANT VIEW DEFINITION ON SCHEMA::[{place}] TO [mail_importer_operator];"
+            continue
+        [parsed] = sqlglot.parse(statement, dialect="tsql")
+        assert isinstance(parsed, sqlglot.expressions.Grant)
+        [table] = parsed.find_all(sqlglot.expressions.Table)
+        assert (table.db, table.name in {*metadata.tables, VERSION_TABLE}) == (schema or "dbo", True)
+        granted += 1
+    assert granted == sum(len(rights(role)) for role in Role)
+
+
+def test_the_script_may_be_repeated_and_names_its_schema(owner: Engine) -> None:
+    """On PostgreSQL, in a schema that is not on the search path."""
+    with owner.begin() as connection:
+        connection.execute(text('CREATE SCHEMA "mail store"'))
+        metadata.create_all(connection.execution_options(schema_translate_map={None: "mail store"}))
+        connection.execute(text(f'CREATE TABLE "mail store"."{VERSION_TABLE}" (version_num varchar(32))'))
+    for _ in range(2):
+        run_script(owner, script("postgresql", roles=list(Role), schema="mail store"))
+    with owner.begin() as connection:
+        connection.execute(text('SET ROLE "mail_importer_reader"'))
+        assert connection.execute(text('SELECT * FROM "mail store"."tblEmailMessage"')).all() == []
+
+
+@pytest.mark.parametrize("backend_of", sorted(BACKENDS))
+def test_without_a_queue_table_nobody_gets_rights_on_it(backend_of: str) -> None:
+    found = script(backend_of, roles=list(Role), queue_is_table=False)
+    assert "tblNotificationQueue" not in found
+    assert "receiver opens no connection" in found
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.READER], ids=str)
+def test_a_check_by_a_role_finds_nothing_missing(role: Role, owner: Engine, gateway: Gateway) -> None:
+    """Tables and columns that the role has no right to are there all the same."""
+    engine = login_of(owner, gateway, role).engine()
+    assert check(engine) == []
+    run_script(owner, 'ALTER TABLE "tblEmailMessage" DROP COLUMN "sSubject"; DROP INDEX "IX_tblFolderSync_dtDue"')
+    assert {each.item for each in check(engine)} == {"sSubject", "IX_tblFolderSync_dtDue"}
+    engine.dispose()
