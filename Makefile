@@ -28,7 +28,7 @@ lint: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m bench
 
-# Brings the catalogues of console/locale to what the code says; translate what it names, and run it again.
+# Brings the catalogues of console/translation/locale to what the code says; translate what it names, and run it again.
 messages: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.messages
 

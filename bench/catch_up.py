@@ -16,8 +16,8 @@ from yarl import URL
 
 from bench.stage import Stage, stage
 from bus.database import DatabaseQueue
-from console.clock import utc_now
-from console.roles import settle_down
+from console.wiring.clock import utc_now
+from console.wiring.roles import settle_down
 from db.queries import folders
 from db.queries.schedule import FOLDERS
 from db.tables import account_settings, queue_message

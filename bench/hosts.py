@@ -28,7 +28,7 @@ from bus.queue import NotificationQueue
 from bus.servicebus.adapter import ServiceBusQueue
 from bus.servicebus.connection import ServiceBusAddress
 from console import logs
-from console.clock import utc_now
+from console.wiring.clock import utc_now
 from db.engine import Database, make_engine
 from db.heartbeat import Heartbeat
 from db.queries.messages import MessageStore

@@ -18,9 +18,9 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from bench.stage import Stage, stage
-from console.clock import utc_now
-from console.roles import ALL, Started, run_roles
 from console.settings import Settings
+from console.wiring.clock import utc_now
+from console.wiring.roles import ALL, Started, run_roles
 from db.queries import subscriptions
 from db.tables import message
 from graph.mailbox import Mailbox

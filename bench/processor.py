@@ -16,7 +16,7 @@ import aiohttp
 from yarl import URL
 
 from bench.stage import Stage, stage
-from console.roles import settle_down
+from console.wiring.roles import settle_down
 from graph.client import encode_segment
 from graph.mailbox import Mailbox
 from graph.messages import EXTENDED_PROPERTIES, HEADERS_FIELD, MESSAGE_FIELDS

@@ -29,8 +29,8 @@ from prometheus_client import CollectorRegistry
 from bus.database import DatabaseQueue
 from bus.queue import NotificationSender
 from console import logs
-from console.clock import utc_now
-from console.roles import settle_down
+from console.wiring.clock import utc_now
+from console.wiring.roles import settle_down
 from db.engine import Database, make_engine
 from db.schema import revisions
 from graph.client_state import ClientStateKeys

@@ -19,8 +19,8 @@ from bench.stage import stage
 from bus.servicebus.adapter import ServiceBusQueue
 from bus.servicebus.connection import ServiceBusAddress
 from console import logs
-from console.clock import utc_now
-from console.roles import settle_down
+from console.wiring.clock import utc_now
+from console.wiring.roles import settle_down
 from graph.client_state import ClientStateKeys
 from tests.broker.process import running_broker
 

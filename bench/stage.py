@@ -19,7 +19,7 @@ from bus.database import DatabaseQueue
 from bus.notification import Notification
 from bus.queue import Message, NotificationQueue
 from console import logs
-from console.clock import utc_now
+from console.wiring.clock import utc_now
 from db.engine import Database, make_engine, run_writing
 from db.heartbeat import Heartbeat
 from db.queries import accounts

@@ -269,7 +269,7 @@ def _manager(
     keys: ClientStateKeys,
     clock: _Time,
 ) -> SubscriptionManager:
-    """As `console.roles` wires it, with time in the bench's hand."""
+    """As `console.wiring.roles` wires it, with time in the bench's hand."""
     random, metrics = Random(1), ManagerMetrics(CollectorRegistry())
     addresses = Addresses("https://mail-in.example/notifications", "https://mail-in.example/lifecycle")
     sweeps = SweepRules(interval=None, webhooks=True)

@@ -1,1 +1,1 @@
-"""Command line and wiring: the only place that knows every other package."""
+"""Command line and wiring: the one package that imports every other one."""

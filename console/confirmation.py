@@ -4,8 +4,8 @@ import sys
 
 import click
 
-from console.language import said
 from console.output import wrong_usage
+from console.translation.language import said
 from phrases import Phrase
 
 

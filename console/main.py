@@ -15,8 +15,8 @@ from typing import Any, Final
 import click
 from click.shell_completion import CompletionItem
 
-from console import language
-from console.speaking import Group
+from console.translation import language
+from console.translation.help import Group
 from phrases import Phrase
 
 
@@ -37,20 +37,18 @@ class LazyCommand:
 
 
 COMMANDS: Final[Mapping[str, LazyCommand]] = {
-    "demo": LazyCommand("console.commands.demo:demo", "Watch the whole pipeline at work on this machine."),
-    "run": LazyCommand("console.commands.run:run", "Run all roles, or one of them, until told to stop."),
-    "db": LazyCommand("console.commands.db:db", "Bring the schema of the gateway database up to date."),
-    "accounts": LazyCommand("console.commands.accounts:accounts", "Add, change, look at, switch and remove mailboxes."),
-    "verify": LazyCommand("console.commands.verify:verify", "Compare a mailbox's folder with the database."),
-    "import": LazyCommand("console.commands.import_:import_", "Fetch now what a mailbox holds and the database lacks."),
-    "export": LazyCommand("console.commands.export:export", "Write a message to a file: its original, or as JSON."),
-    "trace": LazyCommand("console.commands.trace:trace", "Tell where an e-mail is: every step of it."),
-    "certificates": LazyCommand("console.commands.certificates:certificates", "Look at and make certificates."),
-    "queue": LazyCommand("console.commands.queue:queue", "Look into the queue and replay dead letters."),
-    "completion": LazyCommand(
-        "console.commands.completion:completion", "Complete commands and account names in a shell."
-    ),
-    "simulator": LazyCommand("console.commands.simulator:simulator", "Stand in for Microsoft Graph, to try things."),
+    "demo": LazyCommand("console.demo.commands:demo", "Watch the whole pipeline at work on this machine."),
+    "run": LazyCommand("console.run:run", "Run all roles, or one of them, until told to stop."),
+    "db": LazyCommand("console.db.commands:db", "Bring the schema of the gateway database up to date."),
+    "accounts": LazyCommand("console.accounts.commands:accounts", "Add, change, look at, switch and remove mailboxes."),
+    "verify": LazyCommand("console.messages.verify:verify", "Compare a mailbox's folder with the database."),
+    "import": LazyCommand("console.messages.import_:import_", "Fetch now what a mailbox holds and the database lacks."),
+    "export": LazyCommand("console.messages.export:export", "Write a message to a file: its original, or as JSON."),
+    "trace": LazyCommand("console.messages.trace:trace", "Tell where an e-mail is: every step of it."),
+    "certificates": LazyCommand("console.certificates.commands:certificates", "Look at and make certificates."),
+    "queue": LazyCommand("console.queue.commands:queue", "Look into the queue and replay dead letters."),
+    "completion": LazyCommand("console.completion:completion", "Complete commands and account names in a shell."),
+    "simulator": LazyCommand("console.demo.simulator:simulator", "Stand in for Microsoft Graph, to try things."),
 }
 
 _EXPECTED: Final = (

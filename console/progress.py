@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from console.language import said
+from console.translation.language import said
 from phrases import Phrase
 
 OnProgress = Callable[[Phrase, int], None]

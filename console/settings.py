@@ -33,7 +33,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from console import language
+from console.translation import language
 from db.backends import sqlserver
 from db.connection import Isolation
 from phrases import Phrase

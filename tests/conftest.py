@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from console.language import ENGLISH
-from console.language import VARIABLE as LANGUAGE_VARIABLE
+from console.translation.language import ENGLISH
+from console.translation.language import VARIABLE as LANGUAGE_VARIABLE
 from db.engine import Database
 from tests.clock import SettableClock
 from tests.databases import MSSQL_VARIABLE, Databases, Gateway, PostgreSQL, PostgreSQLServer, SQLite, SqlServer

@@ -15,8 +15,8 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from console.language import ENGLISH, LANGUAGES, catalogue_file, unwrapped
 from console.main import COMMANDS, cli
+from console.translation.language import ENGLISH, LANGUAGES, catalogue_file, unwrapped
 from phrases import Phrase
 
 MessageId = str | tuple[str, str]

@@ -10,15 +10,16 @@ from typing import Any, Final
 
 from sqlalchemy import Engine
 
-from console.checks import certificate, connection, mailbox, wellformed
+from console.checks import certificate, connection, mailbox
 from console.checks.certificate import CertificateChecks
 from console.checks.connection import ConnectionChecks
-from console.checks.engine import Check
 from console.checks.mailbox import MailboxChecks
 from console.checks.notification import NotificationChecks
+from console.checks.runner import Check
+from console.checks.settings import settings_check
 from console.checks.storage import StorageChecks
 from console.settings import Settings
-from console.signin import certificate_store, naming
+from console.wiring.credentials import certificate_store, naming
 from db.engine import Database
 from db.queries import dry_run
 from db.queries.accounts import AccountSettings
@@ -151,7 +152,7 @@ async def opened_test(
             storage = StorageChecks(settings, database, _trial(candidate, clock), clock=clock)
             signs_in = (*certificate.ALL, connection.SIGN_IN_TLS)
             checks = [
-                wellformed.settings_check(settings, candidate.settings),
+                settings_check(settings, candidate.settings),
                 *certificates.checks(),
                 *connections.checks(),
                 mailboxes.token_check(signs_in),

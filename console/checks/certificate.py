@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from console.checks.engine import Check, Finding, finding_of, passed, warned
+from console.checks.runner import Check, Finding, finding_of, passed, warned
 from graph.certificates import (
     Certificate,
     CertificateStore,

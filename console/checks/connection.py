@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from console.checks.engine import Check, Finding, failed, not_needed, passed, warned
+from console.checks.runner import Check, Finding, failed, not_needed, passed, warned
 from graph.reach import Host, clock_skew, encrypt, is_foreign_issuer
 from phrases import Phrase
 

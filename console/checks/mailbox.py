@@ -10,7 +10,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
-from console.checks.engine import Check, Finding, failed, finding_of, passed, warned
+from console.checks.runner import Check, Finding, failed, finding_of, passed, warned
 from graph import probes
 from graph.claims import claims_of, roles_in
 from graph.client import GraphClient

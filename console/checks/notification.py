@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from console.checks.engine import Check, Finding, failed, finding_of, not_needed, passed, warned
+from console.checks.runner import Check, Finding, failed, finding_of, not_needed, passed, warned
 from graph.client import open_session
 from graph.errors import EndpointNotValidated, GraphError, SubscriptionExists
 from graph.folders import MailFolders

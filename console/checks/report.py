@@ -20,11 +20,11 @@ from urllib.request import getproxies
 from pydantic import SecretStr
 
 from console.checks.account import AccountTest, Candidate
-from console.checks.engine import Result, Step, count
+from console.checks.runner import Result, Step, count
 from console.files import written
 from console.output import as_json
-from console.process import host_name
 from console.settings import Settings
+from console.wiring.host import host_name
 from graph.certificates import Certificate
 
 _FORMAT: Final = 1

@@ -7,9 +7,9 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from console.checks.engine import Check, Finding, passed
-from console.queues import open_queue
+from console.checks.runner import Check, Finding, passed
 from console.settings import Settings
+from console.wiring.queue import open_queue
 from db.engine import Database
 from db.queries.dry_run import rolled_back
 from phrases import Phrase

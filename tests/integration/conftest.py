@@ -13,7 +13,7 @@ import structlog
 from click.testing import CliRunner, Result
 from pydantic import SecretStr
 
-from console.commands import Invocation
+from console.invocation import Invocation
 from console.main import cli
 from console.settings import Settings
 from graph.certificates import Certificate, make_self_signed

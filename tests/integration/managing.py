@@ -1,4 +1,4 @@
-"""Subscription managers on a world, wired as `console.roles` wires them, and a receiver that Graph can reach."""
+"""Subscription managers on a world, wired as `console.wiring.roles` wires them, and a receiver that Graph can reach."""
 
 import asyncio
 import socket

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, func, select, update
 
 from console import logs
-from console.commands import Invocation
+from console.invocation import Invocation
 from console.main import cli
 from console.settings import Settings
 from db.queries import accounts

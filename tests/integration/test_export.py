@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 from sqlalchemy import update
 
-from console.exporting import FORMAT
+from console.messages.export_files import FORMAT
 from db.tables import attachment, message, original
 from simulator.calls import Operation
 from simulator.contents import GeneratedContent

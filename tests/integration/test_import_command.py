@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 from sqlalchemy import select
 
-from console.operators import who
+from console.audit import who
 from db.queries import audit, trace
 from db.queries.audit import AuditEntry
 from db.queries.trace import TracedMessage

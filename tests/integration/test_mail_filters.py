@@ -12,7 +12,7 @@ from click.testing import Result
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, delete, select, update
 
-from console.purging import Purged, PurgeOrder, Purging
+from console.db.purge_batches import Purged, PurgeOrder, Purging
 from db.queries import accounts, filtered
 from db.queries.filters import NONE, Filters
 from db.tables import account_settings, folder_sync, message, message_trace

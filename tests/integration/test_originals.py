@@ -11,7 +11,7 @@ import pytest
 from click.testing import Result
 from sqlalchemy import Connection, delete, select
 
-from console.purging import Purged, PurgeOrder, Purging
+from console.db.purge_batches import Purged, PurgeOrder, Purging
 from db.tables import original
 from processor.attachments import AttachmentLimits
 from simulator.calls import Operation

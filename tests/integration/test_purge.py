@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from console.purging import Purged, PurgeOrder, Purging
+from console.db.purge_batches import Purged, PurgeOrder, Purging
 from db.queries import accounts
 from graph.delta import DeltaPage, DeltaReader
 from graph.folders import MailFolders

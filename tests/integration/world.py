@@ -1,4 +1,4 @@
-"""A simulated tenant, and the product wired to it as `console.roles` wires it, with the clock in the test's hand."""
+"""A simulated tenant, and the product wired to it as `console.wiring.roles` does, with a settable clock."""
 
 import asyncio
 import json

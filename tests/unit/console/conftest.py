@@ -15,10 +15,10 @@ import structlog
 from click.testing import CliRunner, Result
 from sqlalchemy import Engine
 
-from console.commands import Invocation
-from console.language import VARIABLE
+from console.invocation import Invocation
 from console.main import cli
 from console.settings import Settings
+from console.translation.language import VARIABLE
 from db.engine import make_engine
 from db.schema import revisions
 

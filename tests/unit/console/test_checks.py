@@ -7,7 +7,7 @@ import click
 import pytest
 
 from bus.errors import QueueUnavailable
-from console.checks.engine import Check, Finding, Result, Step, passed, run_checks, warned
+from console.checks.runner import Check, Finding, Result, Step, passed, run_checks, warned
 from db.errors import DatabaseUnavailable
 from graph.errors import AccessDenied, CertificateError, CertificateFault, GraphUnavailable, SignInRefused
 from graph.reach import HostUnreached, Obstacle

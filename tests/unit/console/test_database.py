@@ -15,8 +15,8 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from console.database import open_engine
 from console.settings import Settings
+from console.wiring.database import open_engine
 from db.engine import run_writing
 from db.errors import DatabaseUnavailable
 from graph.certificates import make_self_signed, write_pair

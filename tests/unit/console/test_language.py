@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 from sqlalchemy import Engine
 
-from console.language import of_environment
+from console.translation.language import of_environment
 from db.engine import run_writing
 from db.queries import accounts
 from tests.unit.console.conftest import CLIENT, NOW, TENANT, THUMBPRINT, USER, Run

@@ -11,9 +11,9 @@ import pytest
 from babel.messages.catalog import Catalog, Message
 from babel.messages.mofile import read_mo
 
-from console.language import FOLDER, catalogue, catalogue_file, unwrapped
 from console.main import COMMANDS, cli
-from console.speaking import Command
+from console.translation.help import Command
+from console.translation.language import FOLDER, catalogue, catalogue_file, unwrapped
 from phrases import Phrase
 from tests import messages
 from tests.messages import TRANSLATED, MessageId, strings_of

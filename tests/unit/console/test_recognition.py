@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import click
 import pytest
 
-from console.language import catalogue, catalogue_file, choose
-from console.recognition import Recogniser, recognised, templates_in
+from console.translation.language import catalogue, catalogue_file, choose
+from console.translation.stored import Recogniser, recognised, templates_in
 from graph.answers import error_from_response
 from graph.errors import CertificateError, CertificateFault
 from graph.mailbox import Mailbox

@@ -15,9 +15,9 @@ from sqlalchemy import Connection, Engine, text
 
 from bus.database import DatabaseQueue
 from bus.notification import Notification
-from console.commands import Invocation
-from console.language import LANGUAGES
+from console.invocation import Invocation
 from console.main import cli
+from console.translation.language import LANGUAGES
 from db.engine import Database, make_engine, run_writing
 from db.queries import accounts, audit, subscriptions
 from tests.unit.console.conftest import CLIENT, NOW, TENANT, THUMBPRINT, USER, Run

@@ -293,8 +293,8 @@ def test_sqlite_needs_no_odbc(tmp_path: Path) -> None:
     """Nothing loads `pyodbc` as long as no `mssql` URL is used."""
     program = (
         "import sys, pkgutil, importlib, bus.database, db.schema.revisions, db.queries.messages\n"
-        "import console.main, console.commands\n"
-        "for module in pkgutil.walk_packages(console.commands.__path__, 'console.commands.'):\n"
+        "import console, console.main\n"
+        "for module in pkgutil.walk_packages(console.__path__, 'console.'):\n"
         "    importlib.import_module(module.name)\n"
         "from db.engine import make_engine\n"
         "make_engine('sqlite://')\n"

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Connection, Engine, MetaData, Table, event, select, text
 
-from console.purging import Purged, PurgeLimits, PurgeOrder, Purging
+from console.db.purge_batches import Purged, PurgeLimits, PurgeOrder, Purging
 from db.engine import Database, run_reading, run_writing
 from db.queries import accounts, retention
 from db.queries.accounts import AccountSettings

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, delete, select
 from bus.database import DatabaseQueue
 from bus.notification import Notification, Source
 from bus.queue import Message, MessageId
-from console.commands import Invocation
+from console.invocation import Invocation
 from console.main import cli
 from console.settings import Settings
 from db.engine import Database, run_reading

@@ -1,0 +1,1 @@
+"""`mail-importer accounts`: mailboxes, their settings, files of many, history and folders."""

@@ -1,0 +1,316 @@
+"""`mail-importer accounts export` and `import`: many accounts as a file.
+
+Each value of a file is checked as the option of `accounts add` that it stands for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import click
+from sqlalchemy import Connection
+
+from console.accounts import files
+from console.accounts.files import LIST_SEPARATOR, Entry, UnreadableFile
+from console.accounts.history import ACTIONS, changes_shown
+from console.accounts.options import account_options, name_option
+from console.accounts.settings import change, has_attachments_word, settings_of
+from console.audit import author
+from console.files import written
+from console.invocation import Invocation, example, pass_invocation
+from console.output import Column, Listing, failure, prints_data, shown, tell, wrong_usage
+from console.translation.help import Command
+from console.translation.language import said
+from db.engine import run_reading, run_writing
+from db.errors import AccountExists
+from db.queries import accounts as table
+from db.queries.dry_run import rolled_back
+from db.queries.filters import Filters
+from db.queries.history import Value
+from phrases import Phrase
+
+_OWN_NAMES: Final = {"move_to_folder": "move_to"}
+"""Settings whose option has another name."""
+
+
+@dataclass(slots=True)
+class _Row:
+    """What became of one account of a file."""
+
+    place: str
+    name: str
+    action: str
+    differences: dict[str, tuple[Value, Value]]
+
+
+# --- Export ---
+
+
+@click.command(
+    cls=Command,
+    epilog=example(
+        "mail-importer accounts export --output accounts.csv", "mail-importer accounts export --format toml"
+    ),
+)
+@click.option("--format", "form", type=click.Choice(files.FORMATS), help="Else as the name of the file ends.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to; else standard output.")
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@pass_invocation
+def export(invocation: Invocation, form: str | None, output: Path | None, force: bool) -> None:
+    """Write all accounts to a file, which `accounts import` reads.
+
+    No secret is in it: a thumbprint opens nothing without its key.
+    """
+    form = form or (None if output is None else files.format_of(output)) or "csv"
+    with invocation.gateway() as engine:
+        found = run_reading(engine, table.every)
+    for account in found:
+        if account.unreadable_because is not None:
+            tell(account.unreadable_because)
+    text = files.written([_exported(each) for each in found], form, names=_names_in_file())
+    if output is None:
+        click.echo(text.encode(), nl=False)
+        return
+    # With a mark, by which spreadsheets know UTF-8.
+    with written(output, force=force) as file:
+        file.write(text.encode("utf-8-sig" if form == "csv" else "utf-8"))
+    tell(Phrase.counted("{n} account is in {path}.", "{n} accounts are in {path}.", n=len(found), path=output))
+
+
+def _names_in_file() -> list[str]:
+    settings = [
+        _OWN_NAMES.get(each.name, each.name) for each in fields(table.AccountSettings) if each.name != "filters"
+    ]
+    return [*settings, "enabled", *(each.name for each in fields(Filters))]
+
+
+def _exported(account: table.Account) -> dict[str, Any]:
+    settings: dict[str, Any] = {_OWN_NAMES.get(name, name): value for name, value in asdict(account.settings).items()}
+    filters: dict[str, Any] = settings.pop("filters")
+    filters["has_attachments"] = has_attachments_word(filters["has_attachments"])
+    return settings | {"enabled": account.enabled} | filters
+
+
+# --- Import ---
+
+
+@click.command(
+    "import",
+    cls=Command,
+    epilog=example(
+        "mail-importer accounts import accounts.csv --dry-run", "mail-importer accounts import accounts.toml"
+    ),
+)
+@click.argument("file", type=click.File("rb"))
+@click.option("--format", "form", type=click.Choice(files.FORMATS), help="Else as the name of the file ends.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@prints_data
+@pass_invocation
+def import_(invocation: Invocation, file: BinaryIO, form: str | None, dry_run: bool) -> Listing:
+    """Add and change many accounts, as a file says: all of them, or none.
+
+    FILE is CSV with a heading, or TOML with a table [[account]] for each, with the names that `accounts export` writes.
+    In CSV the entries of a list, such as senders, stand in one cell, a line each.
+
+    An account of that name is changed, any other is added. Settings that the file does not name stay as they are. An
+    empty cell takes away what an account can do without, such as filters; otherwise it is as if it were not there.
+    """
+    orders = _Orders().of(_read(file, form))
+    rows: list[_Row] = []
+
+    def work(connection: Connection) -> None:
+        known = {each.settings.name.casefold(): each for each in table.every(connection)}
+        rows[:] = [
+            _carry_out(connection, order, known.get(order.name.casefold()), invocation.clock()) for order in orders
+        ]
+
+    with invocation.gateway() as engine:
+        if dry_run:
+            rolled_back(engine, work)
+            tell(Phrase("Nothing was changed: this was a dry run."))
+        else:
+            run_writing(engine, work)
+    return _told(rows)
+
+
+def _read(file: BinaryIO, form: str | None) -> list[Entry]:
+    form = form or files.format_of(Path(file.name))
+    if form is None:
+        raise wrong_usage(Phrase("The name of the file does not tell its format. Add --format csv, or toml."))
+    try:
+        return files.read(file.read(), form)
+    except UnreadableFile as exc:
+        raise failure(Phrase("{path}: {reason}", path=file.name, reason=exc.args[0])) from exc
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """One account as it is to be. `given`: the options that the file names; `enabled`: None when it does not say."""
+
+    place: Phrase
+    name: str
+    given: dict[str, Any]
+    enabled: bool | None
+
+
+class _Orders:
+    """Checks what a file says, by the options of `accounts add`, and collects all that is wrong with it."""
+
+    def __init__(self) -> None:
+        self._options = _options()
+        self._context = click.Context(click.Command("add"))
+        self._defaults = _defaults()
+        self._problems: list[Phrase] = []
+
+    def of(self, entries: Sequence[Entry]) -> list[_Order]:
+        """What is to be done.
+
+        Raises:
+            click.ClickException: with all that is wrong.
+        """
+        with self._context:
+            orders = [order for each in entries if (order := self._order(each)) is not None]
+        self._check_names(orders)
+        if self._problems:
+            raise failure(Phrase.joined(Phrase("Nothing was changed."), *self._problems, by="\n  "))
+        return orders
+
+    def _order(self, entry: Entry) -> _Order | None:
+        before = len(self._problems)
+        unknown = sorted(name for name in entry.values if name not in {*self._options, "enabled"})
+        if unknown:
+            self._problem(entry, Phrase("there is no setting {names}.", names=", ".join(unknown)))
+        given = {name: self._value(entry, name) for name in entry.values if self._is_given(entry, name)}
+        enabled = self._enabled(entry)
+        if "name" not in entry.values:
+            self._problem(entry, Phrase("it has no name."))
+        if len(self._problems) > before:
+            return None
+        return _Order(entry.place, given.pop("name"), given, enabled)
+
+    def _is_given(self, entry: Entry, name: str) -> bool:
+        """Whether the file says something about it: an empty cell does where there need not be anything."""
+        option = self._options.get(name)
+        if option is None:
+            return False
+        return bool(entry.values[name]) or option.required or self._defaults[name] in {None, ()}
+
+    def _value(self, entry: Entry, name: str) -> Any:  # noqa: ANN401  # whatever the option gives
+        option, value = self._options[name], entry.values[name]
+        if not value:
+            if option.required:
+                self._problem(entry, Phrase("{name} is empty.", name=name))
+            return self._defaults[name]
+        if option.multiple and isinstance(value, str):
+            value = [each for each in value.split(LIST_SEPARATOR) if each]
+        try:
+            return option.process_value(self._context, value)
+        except click.BadParameter as exc:
+            self._problem(entry, Phrase("{name}: {reason}", name=name, reason=exc.message))
+        return None
+
+    def _enabled(self, entry: Entry) -> bool | None:
+        text = entry.values.get("enabled")
+        if text is None:
+            return None
+        try:
+            return bool(click.BOOL.convert(text or "true", None, self._context))
+        except click.BadParameter as exc:
+            self._problem(entry, Phrase("{name}: {reason}", name="enabled", reason=exc.message))
+        return None
+
+    def _check_names(self, orders: Sequence[_Order]) -> None:
+        first: dict[str, _Order] = {}
+        for order in orders:
+            other = first.setdefault(order.name.casefold(), order)
+            if other is not order:
+                self._problems.append(
+                    Phrase(
+                        "{place}: the name {name!r} stands in {other}, too.",
+                        place=order.place,
+                        name=order.name,
+                        other=other.place,
+                    )
+                )
+
+    def _problem(self, entry: Entry, problem: Phrase) -> None:
+        self._problems.append(Phrase("{place}: {problem}", place=entry.place, problem=problem))
+
+
+def _options() -> dict[str, click.Option]:
+    """Those of `accounts add` that say what an account is."""
+    name = name_option("--name", required=True, help="")
+    return {str(each.name): each for each in (name, *account_options(adding=True))}
+
+
+def _defaults() -> dict[str, Any]:
+    """What the options are that nobody gives."""
+    command = click.Command("add", params=list(_options().values()))
+    # Resilient: it does not mind that some are required.
+    with command.make_context("add", [], resilient_parsing=True) as context:
+        return dict(context.params)
+
+
+def _with_defaults(given: dict[str, Any]) -> dict[str, Any]:
+    """All options of a new account."""
+    missing = [name for name, option in _options().items() if option.required and name not in given]
+    if missing:
+        raise wrong_usage(Phrase("A new account needs {names} as well.", names=", ".join(missing)))
+    return _defaults() | given
+
+
+def _carry_out(connection: Connection, order: _Order, account: table.Account | None, now: datetime) -> _Row:
+    """Add the account, or change the one that is there."""
+    name = order.name if account is None else account.settings.name
+    try:
+        if account is None:
+            settings = settings_of(_with_defaults({"name": name, **order.given}), now)
+            table.add(connection, settings, now=now, author=author())
+        else:
+            change(connection, name, order.given, now)
+        if order.enabled is not None and order.enabled != (account is None or account.enabled):
+            table.set_enabled(connection, name, order.enabled, now=now, author=author())
+    except (AccountExists, click.UsageError) as exc:
+        reason = exc.message if isinstance(exc, click.UsageError) else Phrase.of(exc)
+        raise failure(
+            Phrase(
+                "Nothing was changed. {place}, account {name!r}: {reason}", place=order.place, name=name, reason=reason
+            )
+        ) from exc
+    before = {} if account is None else _by_setting(account)
+    after = _by_setting(table.by_name(connection, name))
+    differences = {key: (before.get(key), value) for key, value in after.items() if before.get(key) != value}
+    action = "added" if account is None else "changed" if differences else "unchanged"
+    return _Row(said(order.place), name, action, differences)
+
+
+def _by_setting(account: table.Account) -> dict[str, Value]:
+    return {
+        name: value if value is None or isinstance(value, bool | int) else _in_short(value)
+        for name, value in _exported(account).items()
+    }
+
+
+def _in_short(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else shown(value)
+
+
+def _told(rows: Sequence[_Row]) -> Listing:
+    columns = [
+        Column("place", Phrase("Where")),
+        Column("name", Phrase("Account")),
+        Column("action", Phrase("Done"), lambda action: ACTIONS[action]),
+        Column("changes", Phrase("Settings"), changes_shown, lines=True),
+    ]
+    data = [
+        {
+            "place": each.place,
+            "name": each.name,
+            "action": each.action,
+            "changes": {name: {"before": old, "after": new} for name, (old, new) in each.differences.items()},
+        }
+        for each in rows
+    ]
+    return Listing(columns, data, empty=Phrase("The file holds no account."))

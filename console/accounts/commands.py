@@ -1,0 +1,302 @@
+"""`mail-importer accounts`: the mailboxes and how each fares."""
+
+import functools
+from dataclasses import fields
+from typing import Any, Final
+
+import click
+
+from console.accounts import views
+from console.accounts.bulk import export, import_
+from console.accounts.folders import folders
+from console.accounts.history import show_history
+from console.accounts.options import account_options, name_option
+from console.accounts.settings import change, settings_of
+from console.audit import audited, author
+from console.checks.command import require_passed, test
+from console.confirmation import confirm
+from console.invocation import Invocation, account_names, as_stored, example, pass_invocation
+from console.loop import run_async
+from console.output import Listing, Record, prints_data, tell, wrong_usage
+from console.settings import SettingsError
+from console.translation.help import Group
+from console.wiring.credentials import certificate_store
+from db.engine import Database, run_reading, run_writing
+from db.queries import accounts as table
+from db.queries import after_import
+from db.queries.filters import Filters
+from phrases import Phrase
+
+_RETRIED_AT_ONCE: Final = 500
+
+
+@click.group(cls=Group, epilog=example("mail-importer accounts list"))
+def accounts() -> None:
+    """Add, change, look at, switch and remove mailboxes.
+
+    An account is a mailbox, and the application registration and certificate that open it.
+    """
+
+
+@accounts.command(
+    params=[
+        name_option("--name", required=True, help="What the account is called here."),
+        *account_options(adding=True),
+    ],
+    epilog=example(
+        "mail-importer accounts add --name laboratory \\",
+        "  --tenant-id 11111111-2222-3333-4444-555555555555 \\",
+        "  --client-id 66666666-7777-8888-9999-aaaaaaaaaaaa \\",
+        "  --user-id bbbbbbbb-cccc-dddd-eeee-ffffffffffff \\",
+        "  --thumbprint 9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B",
+    ),
+)
+@click.option("--test", "tested", is_flag=True, help="Test it first as `accounts test` does; add it if nothing failed.")
+@click.option("--allow-shared", is_flag=True, help="With --test: a shared mailbox passes.")
+@pass_invocation
+def add(
+    invocation: Invocation,
+    /,
+    tested: bool,
+    allow_shared: bool,
+    **given: Any,  # noqa: ANN401  # the options, as click names them
+) -> None:
+    """Add an account, enabled at once."""
+    if allow_shared and not tested:
+        raise wrong_usage(Phrase("--allow-shared goes with --test."))
+    settings = settings_of(given, invocation.clock())
+    if tested:
+        require_passed(invocation, settings, allow_shared=allow_shared)
+    with invocation.gateway() as engine:
+        run_writing(engine, lambda connection: table.add(connection, settings, now=invocation.clock(), author=author()))
+    tell(Phrase("Account {name!r} is added and enabled.", name=settings.name))
+    _warn_of_missing_certificates(invocation, settings)
+
+
+@accounts.command(
+    params=[
+        name_option("--rename", metavar="NEW", help="What the account is to be called."),
+        *account_options(adding=False),
+    ],
+    epilog=example(
+        "mail-importer accounts update laboratory --folder Archive",
+        "mail-importer accounts update laboratory \\",
+        "  --next-thumbprint 9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B",
+    ),
+)
+@click.argument("name", callback=as_stored, shell_complete=account_names)
+@click.option("--no-next-thumbprint", is_flag=True, help="There is no next certificate any more.")
+@click.option("--no-filters", is_flag=True, help="Of the filters, only those given here are in force.")
+@pass_invocation
+def update(
+    invocation: Invocation,
+    /,
+    name: str,
+    no_next_thumbprint: bool,
+    no_filters: bool,
+    **given: Any,  # noqa: ANN401  # as in `add`
+) -> None:
+    """Change settings of an account; those not given stay.
+
+    The running subscription manager and processors take them up within seconds. Filters hold for mail that is looked at
+    from then on: what they left out before is looked at again by `mail-importer import`.
+    """
+    given = {key: value for key, value in given.items() if value not in {None, ()}}
+    if no_next_thumbprint and "next_thumbprint" in given:
+        raise wrong_usage(Phrase("--next-thumbprint and --no-next-thumbprint exclude each other."))
+    if not given and not no_next_thumbprint and not no_filters:
+        raise wrong_usage(Phrase("Say what to change. See: mail-importer accounts update --help"))
+    if no_next_thumbprint:
+        given["next_thumbprint"] = None
+    if no_filters:
+        given = {each.name: each.default for each in fields(Filters)} | given
+    with invocation.gateway() as engine:
+        settings = run_writing(engine, lambda connection: change(connection, name, given, invocation.clock()))
+        why = run_reading(engine, lambda connection: table.by_name(connection, settings.name)).unreadable_because
+    if why is not None:
+        tell(why)
+    tell(
+        Phrase(
+            "Account {name!r} is changed. A running subscription manager takes it up within seconds.",
+            name=settings.name,
+        )
+    )
+    _warn_of_missing_certificates(invocation, settings)
+
+
+def _warn_of_missing_certificates(invocation: Invocation, settings: table.AccountSettings) -> None:
+    try:
+        entries = certificate_store(invocation.settings).list()
+    except SettingsError:
+        return  # a store this version cannot read; the role that must read it says so
+    there = {entry.certificate.thumbprint for entry in entries if entry.certificate is not None}
+    for thumbprint in filter(None, (settings.thumbprint, settings.next_thumbprint)):
+        if thumbprint not in there:
+            tell(
+                Phrase(
+                    "Warning: the certificate store of this host, {certificate_store}, holds no certificate "
+                    "{thumbprint}. See: mail-importer certificates list",
+                    certificate_store=invocation.settings.certificate_store,
+                    thumbprint=thumbprint,
+                )
+            )
+
+
+@accounts.command("list", epilog=example("mail-importer accounts list", "mail-importer accounts list --json"))
+@prints_data
+@pass_invocation
+def list_accounts(invocation: Invocation) -> Listing:
+    """List the accounts and how each fares."""
+    settings = invocation.settings
+    with invocation.gateway() as engine:
+        rows = run_reading(engine, lambda connection: views.rows(connection, table.every(connection), settings))
+    now = invocation.clock()
+    return Listing(
+        views.list_columns(rows, settings, now),
+        rows,
+        empty=Phrase("There are no accounts. Add one: mail-importer accounts add --help"),
+    )
+
+
+@accounts.command(epilog=example("mail-importer accounts show laboratory"))
+@click.argument("name", callback=as_stored, shell_complete=account_names)
+@prints_data
+@pass_invocation
+def show(invocation: Invocation, name: str) -> Record:
+    """Show all there is to know of an account."""
+    settings = invocation.settings
+    with invocation.gateway() as engine:
+        rows = run_reading(
+            engine, lambda connection: views.rows(connection, [table.by_name(connection, name)], settings)
+        )
+    now = invocation.clock()
+    return Record(views.record_columns(settings, now), rows[0])
+
+
+@accounts.command("retry-actions", epilog=example("mail-importer accounts retry-actions laboratory"))
+@click.argument("name", callback=as_stored, shell_complete=account_names)
+@click.option(
+    "--even-incomplete", is_flag=True, help="Also with messages of which an attachment or the original is not stored."
+)
+@pass_invocation
+def retry_actions(invocation: Invocation, name: str, even_incomplete: bool) -> None:
+    """Try again what --after-import says and could not be done.
+
+    Messages of which it failed for good are marked, moved or deleted by the running processors, as if they had just
+    been imported; nothing is imported again. Each tells its reason in mail-importer trace.
+
+    Messages of which something is not in the database are left alone in the mailbox, where it may be had still: import
+    them anew (mail-importer import NAME --id ID --force), and the action follows.
+    """
+    done, incomplete = run_async(_retried(invocation, name, even_incomplete))
+    tell(
+        Phrase.counted(
+            "{n} action of account {name!r} is due again. A running processor takes it up within seconds.",
+            "{n} actions of account {name!r} are due again. A running processor takes them up within seconds.",
+            n=done,
+            name=name,
+        )
+    )
+    if incomplete:
+        tell(
+            Phrase.counted(
+                "{n} message is not all in the database and was left out. Import it anew, or add --even-incomplete.",
+                "{n} messages are not all in the database and were left out. Import them anew, or add "
+                "--even-incomplete.",
+                n=incomplete,
+            )
+        )
+
+
+async def _retried(invocation: Invocation, name: str, even_incomplete: bool) -> tuple[int, int]:
+    """Return the number of actions that are due again, and of those left out because their messages are incomplete."""
+    now = invocation.clock()
+    with invocation.gateway() as engine:
+        account_id = run_reading(engine, lambda connection: table.by_name(connection, name).account_id)
+        database = Database(engine)
+        try:
+            selection = f"{name} --even-incomplete" if even_incomplete else name
+            async with audited(database, action="retry-actions", selection=selection, clock=invocation.clock) as audit:
+                last: int | None = 0
+                while last is not None:
+                    again = functools.partial(
+                        after_import.retry_failed,
+                        account_id=account_id,
+                        after=last,
+                        now=now,
+                        most=_RETRIED_AT_ONCE,
+                        even_incomplete=even_incomplete,
+                    )
+                    numbers = await database.write(again)
+                    audit.messages += len(numbers)
+                    last = numbers[-1] if numbers else None
+            incomplete = await database.read(lambda connection: after_import.count_incomplete(connection, account_id))
+        finally:
+            await database.close()
+        return audit.messages, incomplete
+
+
+@accounts.command(epilog=example("mail-importer accounts enable laboratory"))
+@click.argument("name", callback=as_stored, shell_complete=account_names)
+@pass_invocation
+def enable(invocation: Invocation, name: str) -> None:
+    """Switch an account on.
+
+    The running subscription manager makes its subscription at once.
+    """
+    _switch(invocation, name, True)
+    tell(Phrase("Account {name!r} is enabled.", name=name))
+
+
+@accounts.command(epilog=example("mail-importer accounts disable laboratory"))
+@click.argument("name", callback=as_stored, shell_complete=account_names)
+@pass_invocation
+def disable(invocation: Invocation, name: str) -> None:
+    """Switch an account off.
+
+    The running subscription manager deletes its subscription; its settings and messages stay.
+    """
+    _switch(invocation, name, False)
+    tell(Phrase("Account {name!r} is disabled.", name=name))
+
+
+def _switch(invocation: Invocation, name: str, enabled: bool) -> None:
+    with invocation.gateway() as engine:
+        run_writing(
+            engine,
+            lambda connection: table.set_enabled(connection, name, enabled, now=invocation.clock(), author=author()),
+        )
+
+
+@accounts.command(epilog=example("mail-importer accounts remove laboratory"))
+@click.argument("name", callback=as_stored, shell_complete=account_names)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_invocation
+def remove(invocation: Invocation, name: str, yes: bool) -> None:
+    """Remove an account; its messages stay.
+
+    Asks first: its settings are gone then. The running subscription manager deletes its subscription at Microsoft
+    Graph.
+    """
+    with invocation.gateway() as engine:
+        account = run_reading(engine, lambda connection: table.by_name(connection, name))
+        confirm(
+            Phrase(
+                "Remove the account {name!r} ({user_id})? Its mail is no longer imported then, and its settings are "
+                "deleted; the messages that it imported stay.",
+                name=name,
+                user_id=account.settings.user_id,
+            ),
+            yes=yes,
+        )
+        run_writing(
+            engine, lambda connection: table.mark_removed(connection, name, now=invocation.clock(), author=author())
+        )
+    tell(Phrase("Account {name!r} is removed. The messages it imported stay in the database.", name=name))
+
+
+accounts.add_command(test)
+accounts.add_command(folders)
+accounts.add_command(export)
+accounts.add_command(import_)
+accounts.add_command(show_history)

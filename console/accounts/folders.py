@@ -1,0 +1,73 @@
+"""`mail-importer accounts folders`: the folders of an account's mailbox, as `--folder` and `--move-to` take them."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from console.invocation import Invocation, account_names, as_stored, example, pass_invocation
+from console.loop import run_async
+from console.output import printable
+from console.translation.help import Command
+from console.translation.language import said
+from console.wiring.graph import open_graph
+from db.engine import run_reading
+from db.queries import accounts
+from graph.folders import FolderEntry, MailFolders
+from graph.mailbox import Mailbox
+from graph.messages import MailReader
+from phrases import Phrase
+
+
+@click.command(
+    "folders",
+    cls=Command,
+    epilog=example("mail-importer accounts folders laboratory", "mail-importer accounts folders laboratory --json"),
+)
+@click.argument("name", callback=as_stored, shell_complete=account_names)
+@click.option("--json", "in_json", is_flag=True, help="Print the same data as JSON.")
+@pass_invocation
+def folders(invocation: Invocation, name: str, in_json: bool) -> None:
+    """List the folders of an account's mailbox as a tree.
+
+    --folder and --move-to take the path of a folder, as it is shown in the mailbox's own language, or its id. Messages
+    are those directly in the folder. The JSON has the whole path; it is null where a name holds a slash, and the id is
+    to be used.
+    """
+    with invocation.gateway() as engine:
+        account = run_reading(engine, lambda connection: accounts.usable(connection, name))
+    found = run_async(_listed(invocation, Mailbox.of(account.account_id, account.settings)))
+    if in_json:
+        click.echo(json.dumps([_data(each) for each in found], indent=2))
+        return
+    for each in found:
+        # The id on a line of its own, whole, however wide the terminal is.
+        indent = "  " * (len(each.names) - 1)
+        click.echo(printable(f"{indent}{each.names[-1]}{_counts(each)}"))
+        click.echo(printable(f"{indent}  {each.folder_id}"))
+
+
+async def _listed(invocation: Invocation, mailbox: Mailbox) -> list[FolderEntry]:
+    async with open_graph(invocation.settings) as graph:
+        finder = MailFolders(graph.client, MailReader(graph.client), clock=invocation.clock)
+        return [each async for each in finder.tree(mailbox)]
+
+
+def _counts(entry: FolderEntry) -> str:
+    if entry.messages is None:
+        return ""
+    counts = Phrase.counted("{n} message", "{n} messages", n=entry.messages)
+    if entry.unread:
+        counts = Phrase("{counts}, {unread} unread", counts=counts, unread=entry.unread)
+    return f"  ({said(counts)})"
+
+
+def _data(entry: FolderEntry) -> Mapping[str, Any]:
+    return {
+        "names": entry.names,
+        "path": entry.path,
+        "messages": entry.messages,
+        "unread": entry.unread,
+        "id": entry.folder_id,
+    }

@@ -1,0 +1,129 @@
+"""`mail-importer accounts history`: who changed the settings of accounts, when, and to what."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import click
+from sqlalchemy import Connection
+
+from console.invocation import Invocation, account_names, as_stored, example, pass_invocation
+from console.output import Column, Listing, prints_data, shown
+from console.translation.help import Command
+from db.engine import run_writing
+from db.queries import accounts as table
+from db.queries import history
+from db.queries.history import Action, Change, Value
+from phrases import Phrase
+
+ACTIONS: Final[Mapping[str, Phrase]] = {
+    "added": Phrase("added"),
+    "changed": Phrase("changed"),
+    "unchanged": Phrase("unchanged"),
+    "enabled": Phrase("enabled"),
+    "disabled": Phrase("disabled"),
+    "removed": Phrase("removed"),
+    "found": Phrase("found so"),
+}
+"""What was done to an account, as a person reads it."""
+_SETTINGS: Final = {
+    "sAccountName": "name",
+    "sAuthentication": "authentication",
+    "sTenantID": "tenant_id",
+    "sClientID": "client_id",
+    "sUserID": "user_id",
+    "sCertificateThumbprint": "thumbprint",
+    "sNextCertificateThumbprint": "next_thumbprint",
+    "bSecureCertificateAccess": "secure_certificate_access",
+    "sFolder": "folder",
+    "sAfterImport": "after_import",
+    "sMoveToFolder": "move_to",
+    "dtImportSince": "import_since",
+    "bEnabled": "enabled",
+    "sFilterSendersAllowed": "senders_allowed",
+    "sFilterSendersDenied": "senders_denied",
+    "sFilterSubjectsAllowed": "subjects_allowed",
+    "sFilterSubjectsDenied": "subjects_denied",
+    "bFilterHasAttachments": "has_attachments",
+    "nFilterSizeLeast": "size_least",
+    "nFilterSizeMost": "size_most",
+}
+"""Columns by the name that a person knows the setting by."""
+
+
+@click.command(
+    "history",
+    cls=Command,
+    epilog=example("mail-importer accounts history laboratory", "mail-importer accounts history --json"),
+)
+@click.argument("name", required=False, callback=as_stored, shell_complete=account_names)
+@prints_data
+@pass_invocation
+def show_history(invocation: Invocation, name: str | None) -> Listing:
+    """Show who changed the settings of accounts, when, and to what.
+
+    NAME is an account, also one that was removed; without it, all accounts. What another program wrote into
+    tblEmailAccountSettings is found by a running subscription manager, or by this command, and has the time of that.
+    """
+    now = invocation.clock()
+
+    def look(connection: Connection) -> list[Change]:
+        history.note_others(connection, [each.account_id for each in table.every(connection)], now=now)
+        return history.changes(connection)
+
+    with invocation.gateway() as engine:
+        found = run_writing(engine, look)
+    if name is not None:
+        numbers = {each.account_id for each in found if name in _names(each)}
+        found = [each for each in found if each.account_id in numbers]
+    columns = [
+        Column("changed", Phrase("When")),
+        Column("account", Phrase("Account")),
+        Column("action", Phrase("What"), lambda action: ACTIONS.get(action, action)),
+        Column("who", Phrase("Who"), lambda who: who or Phrase("another program")),
+        Column("changes", Phrase("Settings"), changes_shown, lines=True),
+    ]
+    return Listing(columns, [_history_row(each) for each in found], empty=_nothing_of(name))
+
+
+def _nothing_of(name: str | None) -> Phrase:
+    if name is None:
+        return Phrase("There are no accounts, and there were none. Add one: mail-importer accounts add --help")
+    return Phrase("There is no account named {name!r}, and there was none. See: mail-importer accounts list", name=name)
+
+
+def _names(change: Change) -> set[Value]:
+    return {settings.get("sAccountName") for settings in (change.before, change.after) if settings is not None}
+
+
+def _history_row(change: Change) -> dict[str, Any]:
+    removed = change.action is Action.REMOVED
+    differences = {} if removed else change.differences
+    # Removing gives the name free; who reads this knows the account by the one it had.
+    named = change.before if removed and change.before is not None else change.after
+    return {
+        "changed": change.changed,
+        "account_id": change.account_id,
+        "account": named.get("sAccountName"),
+        "action": str(change.action),
+        "who": _who(change),
+        "changes": {
+            _SETTINGS.get(column, column): {"before": old, "after": new} for column, (old, new) in differences.items()
+        },
+    }
+
+
+def _who(change: Change) -> str | None:
+    if change.author is not None:
+        return f"{change.author.who}@{change.author.host}"
+    is_ours = isinstance(change.action, Action) and change.action is not Action.FOUND
+    return "mail-importer" if is_ours else None
+
+
+def changes_shown(changes: Mapping[str, Mapping[str, Value]]) -> Phrase:
+    """What is different now, a line each; of a new account nothing: all of it is in the JSON."""
+    is_new = "name" in changes and changes["name"]["before"] is None
+    return Phrase.joined(*(_changed(name, each) for name, each in changes.items() if not is_new), by="\n")
+
+
+def _changed(name: str, values: Mapping[str, Value]) -> Phrase:
+    return Phrase("{name}: {before} → {after}", name=name, before=shown(values["before"]), after=shown(values["after"]))

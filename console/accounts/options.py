@@ -1,0 +1,211 @@
+"""The settings of an account as options: what `accounts add` and `update` take, each checked by itself."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+import click
+
+from console.accounts.settings import ANY, HAS_ATTACHMENTS, LISTS
+from console.certificates.commands import thumbprint_argument
+from console.invocation import moment
+from console.output import tell, wrong_value
+from db.queries import accounts as table
+from db.queries.filters import Filters
+from phrases import Phrase
+from processor.filters import BadFilter, MailFilter
+
+_SIZE: Final = re.compile(r"([0-9]{1,18})\s*(|b|kb|mb|gb)")
+# As the limits of contents count them.
+_SIZE_UNITS: Final = {"": 1, "b": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3}
+_LARGEST: Final = 2**63 - 1
+_GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def name_option(option: str, *, required: bool = False, metavar: str | None = None, help: str) -> click.Option:  # noqa: A002  # click's word
+    """The option that names an account."""
+    return click.Option([option], required=required, metavar=metavar, callback=_text(200), help=help)
+
+
+def account_options(*, adding: bool) -> list[click.Option]:
+    """One for each setting but the name: `add` needs some and has defaults, `update` changes what is given."""
+
+    def default(value: object) -> dict[str, Any]:
+        return {"default": value, "show_default": True} if adding else {"default": None}
+
+    return [
+        click.Option(["--tenant-id"], required=adding, callback=_guid, help="Directory (tenant) id."),
+        click.Option(
+            ["--client-id"], required=adding, callback=_guid, help="Application (client) id of the registration."
+        ),
+        click.Option(["--user-id"], required=adding, callback=_user, help="Object id of the user whose mailbox it is."),
+        click.Option(
+            ["--thumbprint"], required=adding, callback=thumbprint_argument, help="SHA-1 thumbprint, as copied."
+        ),
+        click.Option(
+            ["--next-thumbprint"],
+            callback=thumbprint_argument,
+            help="Of the certificate that takes over when Entra no longer takes the current one.",
+        ),
+        click.Option(
+            ["--secure-certificate-access/--no-secure-certificate-access"],
+            help="Whether the certificate must chain to a trusted root; a self-signed one does not.",
+            **default(True),
+        ),
+        click.Option(
+            ["--folder"],
+            callback=_text(450),
+            help="The folder to import from: a well-known name such as inbox, a path such as Inbox/Results as the "
+            "mailbox shows it in its language, or an id; 'accounts folders' lists them.",
+            **default("Inbox"),
+        ),
+        click.Option(
+            ["--after-import"],
+            type=click.Choice(table.AFTER_IMPORT),
+            help="What becomes of a message in the mailbox once it is imported.",
+            **default("none"),
+        ),
+        click.Option(
+            ["--move-to"],
+            metavar="FOLDER",
+            callback=_text(450),
+            help="Where --after-import move puts it: a well-known name such as archive, the id of a folder, or a path "
+            "such as Inbox/Imported/2026, which is made where it is missing.",
+        ),
+        click.Option(
+            ["--import-since"],
+            metavar="now|all|DATE",
+            callback=_since,
+            help="Import what the mailbox received since then (ISO 8601; UTC unless it says otherwise).",
+            **default("now"),
+        ),
+        *_filter_options(),
+    ]
+
+
+def _filter_options() -> list[click.Option]:
+    return [
+        _list_option(
+            "senders_allowed",
+            "ENTRY",
+            "Import mail of these senders only: an address, a domain (example.com), or all domains below it "
+            "(*.example.com); may be repeated.",
+        ),
+        _list_option(
+            "senders_denied", "ENTRY", "Import no mail of these senders, whatever allows it; may be repeated."
+        ),
+        _list_option(
+            "subjects_allowed",
+            "TEXT",
+            "Import only mail with this in its subject, in any letter case, * standing for anything; may be repeated.",
+        ),
+        _list_option("subjects_denied", "TEXT", "Import no mail with this in its subject; may be repeated."),
+        click.Option(
+            ["--has-attachments"],
+            type=click.Choice(tuple(HAS_ATTACHMENTS)),
+            help="Import only mail with attachments, or only mail without; inline pictures alone are none.",
+        ),
+        click.Option(
+            ["--size-least"],
+            metavar="SIZE|any",
+            callback=_size,
+            help="Import only mail of this size or more: 500kB, 10MB.",
+        ),
+        click.Option(
+            ["--size-most"], metavar="SIZE|any", callback=_size, help="Import only mail of this size or less."
+        ),
+    ]
+
+
+def _list_option(name: str, metavar: str, help: str) -> click.Option:  # noqa: A002  # click's word
+    def check(_context: click.Context, _parameter: click.Parameter, entries: tuple[str, ...]) -> tuple[str, ...]:
+        """Check entries of a list, each as the processor reads it."""
+        bare = tuple(map(_visible, entries))
+        only: dict[str, Any] = {name: bare}
+        try:
+            MailFilter(Filters(**only))
+        except BadFilter as exc:
+            raise wrong_value(Phrase.of(exc)) from exc
+        return tuple(dict.fromkeys(bare))
+
+    return click.Option([LISTS[name], name], metavar=metavar, multiple=True, callback=check, help=help)
+
+
+def _text(longest: int) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
+    """A check for text that people paste: cut of blanks and invisible characters at both ends, not empty."""
+
+    def check(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+        if text is None:
+            return None
+        bare = _visible(text)
+        if len(bare) > longest:
+            raise wrong_value(
+                Phrase("It has {count} characters; {longest} is the most.", count=len(bare), longest=longest)
+            )
+        return bare
+
+    return check
+
+
+def _visible(text: str) -> str:
+    bare = _bare(text)
+    if not bare:
+        raise wrong_value(Phrase("It is empty."))
+    if not bare.isprintable():
+        raise wrong_value(Phrase("It holds a character that cannot be seen, such as a line break."))
+    return bare
+
+
+def _bare(text: str) -> str:
+    visible = [place for place, sign in enumerate(text) if sign.isprintable() and not sign.isspace()]
+    return text[visible[0] : visible[-1] + 1] if visible else ""
+
+
+def _guid(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+    if text is None:
+        return None
+    bare = _bare(text).lower().removeprefix("{").removesuffix("}")
+    if not _GUID.fullmatch(bare):
+        raise wrong_value(
+            Phrase(
+                "{text!r} is not an id such as 11111111-2222-3333-4444-555555555555. The overview page of the "
+                "application registration shows it.",
+                text=text,
+            )
+        )
+    return bare
+
+
+def _user(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    if text is None:
+        return None
+    bare = _text(320)(context, parameter, text) or ""
+    if _GUID.fullmatch(bare.lower()):
+        return bare.lower()
+    tell(
+        Phrase(
+            "Warning: the user id {bare!r} is not an object id. A name or address works until the user is renamed; "
+            "the object id on the user's page in the Entra portal stays.",
+            bare=bare,
+        )
+    )
+    return bare
+
+
+def _since(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | str | None:
+    """`now` stays a word: only the command knows what time it is."""
+    if text is None or text.strip().lower() == "now":
+        return text and "now"
+    found = table.EVERYTHING if text.strip().lower() == "all" else moment(_context, _parameter, text)
+    return found and max(found, table.EVERYTHING)
+
+
+def _size(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | str | None:
+    """`any` stays a word; else bytes."""
+    if text is None or text.strip().lower() == ANY:
+        return text and ANY
+    found = _SIZE.fullmatch(text.strip().lower())
+    if found is None or int(found[1]) * _SIZE_UNITS[found[2] or ""] > _LARGEST:
+        raise wrong_value(Phrase("{text!r} is no size such as 500kB, 10MB or 1048576.", text=text))
+    return int(found[1]) * _SIZE_UNITS[found[2] or ""]

@@ -1,0 +1,128 @@
+"""From what an administrator gave, as options or in a file, to the settings of an account, which fit each other."""
+
+import shlex
+from dataclasses import fields, replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from console.audit import author
+from console.output import wrong_usage
+from db.queries import accounts as table
+from db.queries import folders
+from db.queries.filters import Filters
+from phrases import Phrase
+from processor.filters import BadFilter, MailFilter
+
+ANY: Final = "any"
+"""The word for no bound, and for mail with attachments or without."""
+HAS_ATTACHMENTS: Final = {"yes": True, "no": False, ANY: None}
+LISTS: Final = {
+    "senders_allowed": "--allow-sender",
+    "senders_denied": "--deny-sender",
+    "subjects_allowed": "--allow-subject",
+    "subjects_denied": "--deny-subject",
+}
+"""The option of each list of filters."""
+
+
+def settings_of(given: dict[str, Any], now: datetime) -> table.AccountSettings:
+    """The settings that all options of `accounts add` together mean.
+
+    Raises:
+        click.UsageError: they do not go together.
+    """
+    own = dict(given)
+    move_to, import_since = own.pop("move_to"), own.pop("import_since")
+    settings = table.AccountSettings(
+        filters=_filters(own, Filters()),
+        move_to_folder=move_to,
+        import_since=_import_since(import_since, now),
+        **own,
+    )
+    _check(settings)
+    return settings
+
+
+def change(connection: Connection, name: str, given: dict[str, Any], now: datetime) -> table.AccountSettings:
+    """Give the account of that name what was given, by the names of the options, and keep the rest; what it is then.
+
+    Raises:
+        AccountNotFound, AccountExists
+        click.UsageError: they do not go together.
+    """
+    account = table.by_name(connection, name)
+    before = account.settings
+    changes = dict(given)
+    changes["filters"] = _filters(changes, before.filters)
+    if "rename" in changes:
+        changes["name"] = changes.pop("rename")
+    if "move_to" in changes:
+        changes["move_to_folder"] = changes.pop("move_to")
+    elif changes.get("after_import", "move") != "move":
+        changes["move_to_folder"] = None
+    if changes.get("import_since") is not None:
+        changes["import_since"] = _import_since(changes["import_since"], now)
+    if changes.get("thumbprint") == before.next_thumbprint:
+        changes.setdefault("next_thumbprint", None)  # it is the current one now
+    after = replace(before, **changes)
+    _check(after)
+    if after == before:
+        return before
+    table.change(connection, name, after, now=now, author=author())
+    if after.import_since and before.import_since and after.import_since < before.import_since:
+        folders.start_anew(connection, account.account_id, now=now)
+    return after
+
+
+def _import_since(given: datetime | str, now: datetime) -> datetime:
+    if isinstance(given, str):
+        return now
+    if given > now:
+        raise wrong_usage(Phrase("--import-since is in the future; mail that arrives before would never be imported."))
+    return given
+
+
+def _check(settings: table.AccountSettings) -> None:
+    if (settings.after_import == "move") != (settings.move_to_folder is not None):
+        raise wrong_usage(Phrase("--after-import move and --move-to FOLDER go together."))
+    if settings.tenant_id == settings.client_id:
+        raise wrong_usage(Phrase("--tenant-id and --client-id are the same; one of them was pasted twice."))
+    if settings.thumbprint == settings.next_thumbprint:
+        raise wrong_usage(
+            Phrase("--thumbprint and --next-thumbprint are the same; the next certificate is another one.")
+        )
+    try:
+        MailFilter(settings.filters)
+    except BadFilter as exc:
+        raise wrong_usage(Phrase.of(exc)) from exc
+
+
+def _filters(given: dict[str, Any], before: Filters) -> Filters:
+    """Take the filters out of what was given; those that were not stay as before."""
+    names = {each.name for each in fields(Filters)}
+    changes = {name: given.pop(name) for name in names & given.keys()}
+    for name in ("size_least", "size_most"):
+        if changes.get(name) == ANY:
+            changes[name] = None
+    if changes.get("has_attachments") is not None:
+        changes["has_attachments"] = HAS_ATTACHMENTS[changes["has_attachments"]]
+    return replace(before, **changes)
+
+
+def has_attachments_word(wanted: bool | None) -> str | None:
+    """How `--has-attachments` is given; None where it is not."""
+    return None if wanted is None else next(word for word, meant in HAS_ATTACHMENTS.items() if meant is wanted)
+
+
+def filters_shown(filters: dict[str, Any]) -> str:
+    """Filters as the options that made them."""
+    words = [word for name, option in LISTS.items() for entry in filters[name] for word in (option, entry)]
+    for option, value in (
+        ("--has-attachments", has_attachments_word(filters["has_attachments"])),
+        ("--size-least", filters["size_least"]),
+        ("--size-most", filters["size_most"]),
+    ):
+        words += [] if value is None else [option, str(value)]
+    return shlex.join(words) if words else Phrase("whatever comes")

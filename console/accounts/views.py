@@ -1,0 +1,239 @@
+"""How the accounts look: what there is to know of each, and how a person reads it."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from console.accounts.settings import filters_shown
+from console.output import Column, shown, span
+from console.settings import Settings
+from console.translation.labels import word
+from console.translation.stored import recognised
+from db.queries import accounts as table
+from db.queries import after_import, filtered, folders, missed, scans, subscriptions
+from phrases import Phrase
+from subscriptions.sweeps import SweepRules
+
+
+def list_columns(rows: list[dict[str, Any]], settings: Settings, now: datetime) -> list[Column]:
+    """For all accounts, a row each."""
+    return [
+        Column("name", Phrase("Account")),
+        Column("user_id", Phrase("Mailbox")),
+        Column("enabled", Phrase("Enabled")),
+        Column("subscription", Phrase("Subscription"), lambda held: _subscription(held, settings, now)),
+        Column("swept", Phrase("Swept"), lambda time: _ago(time, now)),
+        Column("imported", Phrase("Imported"), right=True),
+        *(
+            [Column("actions", Phrase("Left to do"), _actions_in_short)]
+            if any(_has_actions(each) for each in rows)
+            else []
+        ),
+        *(
+            [Column("scanning", Phrase("Wait for Defender's scan"), right=True)]
+            if any(each["scanning"] for each in rows)
+            else []
+        ),
+        Column("conditions", Phrase("Trouble"), _troubles),
+    ]
+
+
+def record_columns(settings: Settings, now: datetime) -> list[Column]:
+    """For one account, all there is."""
+    return [
+        Column("name", Phrase("Account")),
+        Column("account_id", Phrase("Number")),
+        Column("enabled", Phrase("Enabled")),
+        Column("tenant_id", Phrase("Tenant id")),
+        Column("client_id", Phrase("Client id")),
+        Column("user_id", Phrase("Mailbox")),
+        Column("thumbprint", Phrase("Certificate")),
+        Column("secure_certificate_access", Phrase("Trusted root needed")),
+        Column("folder", Phrase("Folder")),
+        Column("after_import", Phrase("After import")),
+        Column("move_to_folder", Phrase("Move to")),
+        Column("next_thumbprint", Phrase("Next certificate")),
+        Column("import_since", Phrase("Imports since"), _import_since_shown),
+        Column("filters", Phrase("Imports only"), filters_shown),
+        Column(
+            "webhook",
+            Phrase("Webhook"),
+            lambda url: url or Phrase("none (no notification_url): works on {alone}", alone=_alone(settings)),
+        ),
+        Column("subscription", Phrase("Subscription"), lambda held: _subscription(held, settings, now)),
+        Column("swept", Phrase("Last sweep"), lambda time: _last(time, now)),
+        Column("missed_notifications", Phrase("Missed notifications"), _missed),
+        Column("imported", Phrase("Imported")),
+        Column("seen", Phrase("Left out by filters")),
+        Column("scanning", Phrase("Wait for Defender's scan")),
+        Column("actions", Phrase("Left to do"), _actions),
+        Column("conditions", Phrase("Trouble"), _conditions),
+    ]
+
+
+def _sweep_seconds(settings: Settings) -> int | None:
+    """How often a folder is looked into without a reason; None: never."""
+    pause = SweepRules.of_settings(settings.sweep_interval, settings.notification_url).pause()
+    return None if pause is None else int(pause.total_seconds())
+
+
+def rows(connection: Connection, found: list[table.Account], settings: Settings) -> list[dict[str, Any]]:
+    """What there is to know of these accounts."""
+    held = subscriptions.held(connection)
+    counts = table.imported_counts(connection)
+    left_out = filtered.counts(connection)
+    scanning = scans.counts(connection)
+    swept = folders.swept(connection)
+    silence = missed.summaries(connection)
+    actions = after_import.counts(connection)
+    troubles: dict[int, list[dict[str, Any]]] = {}
+    for each in table.conditions(connection):
+        troubles.setdefault(each.account_id, []).append(
+            {
+                "role": each.role,
+                "reason": each.reason,
+                "detail": each.detail,
+                "since": each.since,
+                "next_attempt": each.next_attempt,
+            }
+        )
+    return [
+        {
+            "account_id": account.account_id,
+            "name": account.settings.name,
+            "enabled": account.enabled,
+            "tenant_id": account.settings.tenant_id,
+            "client_id": account.settings.client_id,
+            "user_id": account.settings.user_id,
+            "thumbprint": account.settings.thumbprint,
+            "secure_certificate_access": account.settings.secure_certificate_access,
+            "folder": account.settings.folder,
+            "after_import": account.settings.after_import,
+            "move_to_folder": account.settings.move_to_folder,
+            "next_thumbprint": account.settings.next_thumbprint,
+            "import_since": account.settings.import_since,
+            "filters": asdict(account.settings.filters),
+            "webhook": _webhook(held.get(account.account_id), settings),
+            "subscription": _held(held.get(account.account_id)),
+            "sweep_seconds": _sweep_seconds(settings),
+            "swept": swept.get(account.account_id),
+            "missed_notifications": _silence(silence.get(account.account_id)),
+            "imported": counts.get(account.account_id, 0),
+            "seen": left_out.get(account.account_id, 0),
+            "scanning": scanning.get(account.account_id, 0),
+            "actions": asdict(actions.get(account.account_id, after_import.Counts())),
+            "conditions": [*_unusable(account), *troubles.get(account.account_id, [])],
+        }
+        for account in found
+    ]
+
+
+def _unusable(account: table.Account) -> list[dict[str, Any]]:
+    """The trouble that its row itself shows, whether a role has come upon it or not."""
+    if account.unreadable_because is None:
+        return []
+    return [
+        {
+            "role": "row",
+            "reason": "AccountUnusable",
+            "detail": account.unreadable_because,
+            "since": None,
+            "next_attempt": None,
+        }
+    ]
+
+
+def _held(subscription: subscriptions.HeldSubscription | None) -> dict[str, Any] | None:
+    if subscription is None:
+        return None
+    return {"id": subscription.subscription_id, "state": subscription.state, "expires": subscription.expires}
+
+
+def _silence(summary: missed.MissedSummary | None) -> dict[str, Any]:
+    if summary is None:
+        return {"count": 0, "latest": None}
+    return {"count": summary.count, "latest": summary.latest}
+
+
+def _missed(summary: dict[str, Any]) -> Phrase:
+    if not summary["count"]:
+        return Phrase("none")
+    latest = shown(summary["latest"])
+    return Phrase("{count} in 90 days, of mail received until {latest}", count=summary["count"], latest=latest)
+
+
+def _has_actions(row: dict[str, Any]) -> bool:
+    return any(row["actions"].values())
+
+
+def _troubles(conditions: list[dict[str, Any]]) -> Phrase:
+    found = (Phrase("{role}: {reason}", role=word(each["role"]), reason=each["reason"]) for each in conditions)
+    return Phrase.joined(*found, by=", ")
+
+
+def _actions_in_short(counts: dict[str, int]) -> Phrase:
+    found = (Phrase.joined(Phrase.of(count), word(state)) for state, count in counts.items() if count)
+    return Phrase.joined(*found, by=", ")
+
+
+def _actions(counts: dict[str, int]) -> Phrase:
+    if not any(counts.values()):
+        return Phrase("nothing")
+    left = Phrase("{pending} messages, {failed} failed.", pending=counts["pending"], failed=counts["failed"])
+    again = Phrase("Try them again: mail-importer accounts retry-actions NAME")
+    return Phrase.joined(left, again) if counts["failed"] else left
+
+
+def _webhook(held: subscriptions.HeldSubscription | None, settings: Settings) -> str | None:
+    """Where Graph notifies, or is to. What is in the database is true also where this host has other settings."""
+    if held is not None:
+        return held.notification_url
+    return None if settings.notification_url is None else f"{settings.notification_url}/notifications"
+
+
+def _alone(settings: Settings) -> Phrase:
+    return Phrase("sweeps alone, every {seconds} s", seconds=_sweep_seconds(settings))
+
+
+def _import_since_shown(since: datetime | None) -> str:
+    if since is None:
+        return Phrase("not decided yet: a subscription manager does it")
+    return Phrase("always") if since == table.EVERYTHING else shown(since)
+
+
+def _ago(time: datetime | None, now: datetime) -> Phrase:
+    return Phrase("never") if time is None else Phrase("{span} ago", span=span(now - time))
+
+
+def _last(time: datetime | None, now: datetime) -> Phrase:
+    if time is None:
+        return Phrase("never")
+    return Phrase.joined(Phrase.of(shown(time)), _ago(time, now), by=", ")
+
+
+def _subscription(held: dict[str, Any] | None, settings: Settings, now: datetime) -> Phrase:
+    if held is None:
+        return Phrase("none") if settings.notification_url is not None else _alone(settings)
+    if held["expires"] <= now:
+        return Phrase("expired {span} ago", span=span(now - held["expires"]))
+    left = Phrase("{span} left", span=span(held["expires"] - now))
+    return left if held["state"] == "active" else Phrase.joined(word(held["state"]), left, by=", ")
+
+
+def _conditions(conditions: list[dict[str, Any]]) -> Phrase:
+    return Phrase.joined(*map(_condition, conditions)) if conditions else Phrase("none")
+
+
+def _condition(condition: dict[str, Any]) -> Phrase:
+    if condition["since"] is None:
+        return Phrase.joined(Phrase.of(condition["detail"]))
+    return Phrase(
+        "{role}: {reason} since {since}: {detail} Looked at again at {next_attempt}.",
+        role=word(condition["role"]),
+        reason=condition["reason"],
+        since=shown(condition["since"]),
+        detail=recognised(condition["detail"]),
+        next_attempt=shown(condition["next_attempt"]),
+    )

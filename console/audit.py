@@ -1,0 +1,77 @@
+"""Who works at this console, and the record of what they do to many messages at once."""
+
+import getpass
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from console.output import tell
+from console.wiring.host import host_name
+from db.engine import Database
+from db.errors import DatabaseUnavailable
+from db.queries import audit
+from db.queries.history import Author
+from phrases import Phrase
+
+
+@dataclass(slots=True)
+class Audited:
+    """What is under way. `messages`: to how many it was done so far; whoever does it counts."""
+
+    messages: int = 0
+
+
+def who() -> str:
+    """The name of the user of the operating system, or its number where it has no name, as in a container."""
+    try:
+        import pwd  # noqa: PLC0415  # Windows has none
+    except ImportError:
+        return getpass.getuser()
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
+def author() -> Author:
+    """Whoever runs this command, for the history of accounts."""
+    return Author(who(), host_name())
+
+
+@asynccontextmanager
+async def audited(
+    database: Database,
+    *,
+    action: str,
+    selection: str,
+    clock: Callable[[], datetime],
+    queue: str = "",
+    why: str | None = None,
+) -> AsyncIterator[Audited]:
+    """Keep in `tblQueueAudit` what is done meanwhile, even if it fails or is aborted; see `db.queries.audit.begin`.
+
+    Raises:
+        DatabaseUnavailable: nothing was begun.
+    """
+    number = await database.write(
+        lambda connection: audit.begin(
+            connection,
+            action=action,
+            who=who(),
+            host=host_name(),
+            queue=queue,
+            selection=selection,
+            why=why,
+            now=clock(),
+        )
+    )
+    done = Audited()
+    try:
+        yield done
+    finally:
+        try:
+            await database.write(lambda connection: audit.end(connection, number, messages=done.messages, now=clock()))
+        except DatabaseUnavailable as exc:
+            tell(Phrase("The end of it could not be noted in tblQueueAudit: {why}", why=exc))

@@ -1,0 +1,1 @@
+"""`mail-importer certificates`: the store, new certificates, and conversion between file formats."""

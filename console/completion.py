@@ -1,0 +1,33 @@
+"""`mail-importer completion`: the script that has a shell complete commands, options and account names."""
+
+import click
+from click.shell_completion import get_completion_class
+
+from console.invocation import example
+from console.translation.help import Command
+
+_NAME = "mail-importer"
+_VARIABLE = "_MAIL_IMPORTER_COMPLETE"
+"""As click makes it of the name."""
+
+
+@click.command(
+    cls=Command,
+    epilog=example(
+        'eval "$(mail-importer completion bash)"',
+        'eval "$(mail-importer completion zsh)"',
+        "mail-importer completion fish | source",
+    ),
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print the script that has a shell complete commands, options and account names.
+
+    Have it run when the shell starts: by ~/.bashrc, ~/.zshrc or ~/.config/fish/config.fish. Account names come from the
+    gateway database, if the settings of the shell lead to one.
+    """
+    script = get_completion_class(shell)
+    if script is None:
+        raise TypeError(f"click completes nothing in {shell}")
+    click.echo(script(context.find_root().command, {}, _NAME, _VARIABLE).source(), nl=False)

@@ -1,0 +1,1 @@
+"""`mail-importer db`: schema, grants and deletion of old messages."""

@@ -1,0 +1,152 @@
+"""`mail-importer db`: where the schema is, up with it, and whether it is as it should be."""
+
+import click
+from sqlalchemy import Engine
+
+from console.db.grants import grants
+from console.db.purge import purge
+from console.invocation import Invocation, example, pass_invocation
+from console.output import Column, Listing, Record, prints_data, tell, wrong_usage
+from console.translation.help import Group
+from console.translation.labels import word
+from console.wiring.database import warning_of_modes
+from db.errors import SchemaNotCurrent
+from db.schema import revisions
+from db.schema.comparison import Weight
+from phrases import Phrase
+
+
+@click.group(cls=Group, epilog=example("mail-importer db upgrade"))
+def db() -> None:
+    """Bring the schema of the gateway database up to date."""
+
+
+@db.command(epilog=example("mail-importer db upgrade", "mail-importer db upgrade --sql > upgrade.sql"))
+@click.option(
+    "--sql",
+    "as_script",
+    is_flag=True,
+    help="Print the script for a database administrator instead; connects to nothing.",
+)
+@pass_invocation
+def upgrade(invocation: Invocation, as_script: bool) -> None:
+    """Bring the schema up to date.
+
+    Makes the tables and the secret that authenticates notifications where there are none. Safe to repeat: tables that
+    are there already keep their rows, and the columns of others. With --sql: the same for an administrator to run, on
+    SQL Server with sqlcmd or Management Studio, on PostgreSQL with psql.
+    """
+    if as_script:
+        click.echo(_script(invocation), nl=False)
+        return
+    with invocation.gateway(current=False, unhurried=True) as engine:
+        before = revisions.state(engine)
+        after = revisions.upgrade(engine, now=invocation.clock())
+        _warn_of_modes(engine)
+    where = invocation.settings.shown_database_url
+    if before.is_current:
+        tell(Phrase("The schema of {where} is up to date: revision {current}.", where=where, current=after.current))
+    elif before.serves:
+        tell(
+            Phrase(
+                "The schema of {where} is newer than this version and works with it: revision {current}.",
+                where=where,
+                current=after.current,
+            )
+        )
+    else:
+        tell(
+            Phrase(
+                "The schema of {where} went from {before} to revision {after}.",
+                where=where,
+                before=before.current or Phrase("nothing"),
+                after=after.current,
+            )
+        )
+
+
+def _warn_of_modes(engine: Engine) -> None:
+    warning = warning_of_modes(engine)
+    if warning is not None:
+        tell(warning)
+
+
+def _script(invocation: Invocation) -> str:
+    backend = invocation.settings.database_backend
+    if backend not in revisions.SCRIPTED:
+        raise wrong_usage(Phrase("SQLite needs no script: the program does it itself. Run: mail-importer db upgrade"))
+    return revisions.script(backend, schema=invocation.settings.database_schema)
+
+
+@db.command(epilog=example("mail-importer db current --json"))
+@prints_data
+@pass_invocation
+def current(invocation: Invocation) -> Record:
+    """Say where the schema is and where this version needs it.
+
+    Exit status 1 when an upgrade is needed.
+    """
+    with invocation.gateway(current=False) as engine:
+        found = revisions.state(engine)
+        failure = None
+        try:
+            revisions.require_current(engine)
+        except SchemaNotCurrent as exc:
+            failure = Phrase.of(exc)
+    row = {
+        "database": invocation.settings.shown_database_url,
+        "revision": found.current,
+        "head": found.head,
+        "current": found.is_current,
+    }
+    columns = [
+        Column("database", Phrase("Database")),
+        Column("revision", Phrase("Revision")),
+        Column("head", Phrase("Needed")),
+        Column("current", Phrase("Up to date")),
+    ]
+    return Record(columns, row, failure)
+
+
+@db.command(epilog=example("mail-importer db check"))
+@prints_data
+@pass_invocation
+def check(invocation: Invocation) -> Listing:
+    """Compare the tables with what this version would have made.
+
+    Tables and columns of others are left out. Exit status 1 when something is not as it should be; what is marked
+    "accepted" or "advice" works as it is.
+    """
+    with invocation.gateway(current=True) as engine:
+        found = revisions.check(engine)
+        _warn_of_modes(engine)
+    rows = [
+        {
+            "table": each.table,
+            "item": each.item,
+            "found": each.found,
+            "wanted": each.wanted,
+            "weight": each.weight.value,
+            "remedy": each.remedy,
+        }
+        for each in found
+    ]
+    wrong = sum(each.weight not in {Weight.ACCEPTED, Weight.ADVICE} for each in found)
+    columns = [
+        Column("table", Phrase("Table")),
+        Column("item", Phrase("What")),
+        Column("found", Phrase("Found")),
+        Column("wanted", Phrase("Wanted")),
+        Column("weight", Phrase("Weight"), word),
+        Column("remedy", Phrase("What to do")),
+    ]
+    failure = Phrase.counted(
+        "{n} thing is not as it should be; the last column says what to do.",
+        "{n} things are not as it should be; the last column says what to do.",
+        n=wrong,
+    )
+    return Listing(columns, rows, Phrase("The schema is as it should be."), failure if wrong else None)
+
+
+db.add_command(grants)
+db.add_command(purge)

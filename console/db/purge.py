@@ -1,0 +1,209 @@
+"""`mail-importer db purge`: old messages, or only the contents of their attachments, leave the database."""
+
+import re
+import shlex
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+
+import click
+
+from console.audit import audited
+from console.confirmation import confirm
+from console.db.purge_batches import Purged, PurgeOrder, Purging
+from console.invocation import Invocation, account_names, as_stored, example, pass_invocation
+from console.loop import run_async
+from console.output import Column, Record, prints_data, shown, tell, wrong_value
+from console.progress import counting
+from console.translation.help import Command
+from db.engine import Database
+from db.queries import accounts
+from phrases import Phrase
+
+T = TypeVar("T")
+
+_AGE: Final = re.compile(r"([0-9]{1,9})([dh])")
+_UNITS: Final = {"d": timedelta(days=1), "h": timedelta(hours=1)}
+_LEAST: Final = timedelta(days=1)
+
+
+def _before(context: click.Context, _parameter: click.Parameter, text: str) -> datetime:
+    """The time from before which a message is so old."""
+    found = _AGE.fullmatch(text.strip().lower())
+    if found is None:
+        raise wrong_value(Phrase("{text!r} is no age such as 400d (days) or 36h (hours).", text=text))
+    now = context.ensure_object(Invocation).clock()
+    try:
+        age = int(found[1]) * _UNITS[found[2]]
+        # Graph's times have whole seconds, and so has what `dtImportSince` is compared with.
+        before = (now - age).replace(microsecond=0)
+    except OverflowError as exc:
+        raise wrong_value(Phrase("No mail is as old as {text}.", text=text)) from exc
+    if age < _LEAST:
+        raise wrong_value(Phrase("{text} is less than a day: that would be mail which is on its way still.", text=text))
+    return before
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What the operator asks for."""
+
+    before: datetime
+    account: str | None
+    attachments_only: bool
+
+    def __str__(self) -> str:
+        """As it stands in the audit."""
+        words = ["before", self.before.isoformat()]
+        if self.account is not None:
+            words += ["--account", self.account]
+        return shlex.join([*words, "--attachments-only"] if self.attachments_only else words)
+
+    def question(self, found: Purged) -> Phrase:
+        """What is asked before anything is deleted."""
+        facts: dict[str, object] = {
+            "messages": found.messages,
+            "attachments": found.attachments,
+            "originals": found.originals,
+            "seen": found.seen,
+            "size": _megabytes(found.size),
+            "before": shown(self.before),
+        }
+        if self.attachments_only:
+            return Phrase(
+                "Delete the contents of {attachments} attachments and {originals} originals ({size}) of {messages} "
+                "messages from before {before} for good?",
+                **facts,
+            )
+        return Phrase(
+            "Delete {messages} messages from before {before} with {attachments} attachments and {originals} originals "
+            "({size}), and what is known of {seen} that filters left out, for good? Their accounts will import no mail "
+            "again that was received before then.",
+            **facts,
+        )
+
+
+@click.command(
+    cls=Command,
+    epilog=example(
+        "mail-importer db purge --older-than 400d --dry-run",
+        "mail-importer db purge --older-than 90d --attachments-only --yes",
+    ),
+)
+@click.option(
+    "--older-than",
+    "before",
+    metavar="AGE",
+    required=True,
+    callback=_before,
+    help="How old at least: days (400d) or hours (36h); a day or more.",
+)
+@click.option("--attachments-only", is_flag=True, help="Only what is in attachments and originals; messages stay.")
+@click.option(
+    "--account", metavar="NAME", callback=as_stored, shell_complete=account_names, help="Only messages of this account."
+)
+@click.option("--dry-run", is_flag=True, help="Only count what it would be.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--why", metavar="TEXT", callback=as_stored, help="Why, for the record (tblQueueAudit).")
+@prints_data
+@pass_invocation
+def purge(
+    invocation: Invocation,
+    before: datetime,
+    attachments_only: bool,
+    account: str | None,
+    dry_run: bool,
+    yes: bool,
+    why: str | None,
+) -> Record:
+    """Delete old messages from the database for good.
+
+    A message is as old as the time it was received (dtReceived), or imported where that is not known; those of
+    removed accounts are deleted, too. It counts first, and asks. It deletes few at a time, each message whole, so
+    that the work of others goes on meanwhile; broken off (Ctrl-C), it can be run again and goes on.
+
+    What is deleted does not come back while the mailbox has it still: mail that was received before then is no longer
+    imported by the accounts concerned (--import-since). Who asks for it gets it: by `mail-importer import` with its id
+    or an earlier --since, by `accounts update --import-since`, or by moving it into the folder anew.
+
+    With --attachments-only, messages and the rows of their attachments stay, with name, size, type and SHA-256; only
+    biContent becomes null. Other programs tell such an attachment by that: biContent is null, nSize is more than 0 and
+    sState is 'stored'; what never was in the database (too large, unreadable, gone, a link) has another sState.
+    Originals (keep_mime) hold the attachments once more, so theirs goes with it.
+    """
+    order = _Order(before, account, attachments_only)
+    with counting() as show:
+        found = _at_database(
+            invocation, order, lambda purging, meant: purging.count(meant, lambda done: show(Phrase("Counting"), done))
+        )
+    if dry_run:
+        return _told(found, order, purged=False)
+    purged = Purged()
+    if found.messages or found.seen:
+        confirm(order.question(found), yes=yes)
+        try:
+            _at_database(
+                invocation, order, lambda purging, meant: _purged(invocation, purging, meant, order, purged, why)
+            )
+        except KeyboardInterrupt:
+            tell(
+                Phrase("Broken off. {messages} messages are done; run it again for the rest.", messages=purged.messages)
+            )
+            raise
+    return _told(purged, order, purged=True)
+
+
+async def _purged(
+    invocation: Invocation, purging: Purging, meant: PurgeOrder, order: _Order, purged: Purged, why: str | None
+) -> None:
+    async with audited(
+        purging.database, action="db purge", selection=str(order), clock=invocation.clock, why=why
+    ) as audit:
+        try:
+            with counting() as show:
+                await purging.purge(meant, purged, lambda done: show(Phrase("Purging"), done))
+        finally:
+            audit.messages = purged.messages
+
+
+def _at_database(invocation: Invocation, order: _Order, work: Callable[[Purging, PurgeOrder], Awaitable[T]]) -> T:
+    async def run() -> T:
+        with invocation.gateway() as engine:
+            database = Database(engine)
+            try:
+                account_id = None
+                if order.account is not None:
+                    name = order.account
+                    account_id = (await database.read(lambda connection: accounts.by_name(connection, name))).account_id
+                meant = PurgeOrder(order.before, account_id, order.attachments_only)
+                return await work(Purging(database, clock=invocation.clock), meant)
+            finally:
+                await database.close()
+
+    return run_async(run())
+
+
+def _told(found: Purged, order: _Order, *, purged: bool) -> Record:
+    row = {
+        "before": order.before,
+        "purged": purged,
+        "messages": found.messages,
+        "attachments": found.attachments,
+        "originals": found.originals,
+        "bytes": found.size,
+        "seen": found.seen,
+    }
+    columns = [
+        Column("before", Phrase("From before")),
+        Column("messages", Phrase("Messages") if purged else Phrase("Messages, not purged yet")),
+        Column("attachments", Phrase("Attachments")),
+        Column("originals", Phrase("Originals")),
+        Column("bytes", Phrase("Size of both"), _megabytes),
+        Column("seen", Phrase("Left out by filters")),
+    ]
+    return Record(columns, row)
+
+
+def _megabytes(size: int) -> Phrase:
+    return Phrase("{megabytes:,.1f} MB", megabytes=size / 1_000_000)

@@ -1,0 +1,1 @@
+"""`mail-importer demo` and `simulator`: the pipeline against a simulated Microsoft Graph."""

@@ -1,0 +1,366 @@
+"""The demo: the whole pipeline on this machine, against the simulator, and a check of what it imported.
+
+The simulator is a process of its own; receiver, queue, subscription manager and processor are the production code, over
+real sockets, and know nothing of being in a demo.
+"""
+
+import asyncio
+import json
+import shutil
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from statistics import quantiles
+from typing import Any, Final
+
+from pydantic import SecretStr
+from sqlalchemy import Connection, func, select
+
+from console.settings import Settings
+from console.wiring.clock import utc_now
+from console.wiring.database import open_engine
+from console.wiring.roles import ALL, run_roles
+from db.engine import Database, run_writing
+from db.queries import accounts, subscriptions
+from db.schema import revisions
+from db.tables import attachment, message, queue_message
+from graph.certificates import make_self_signed, write_pair
+from phrases import Phrase
+from simulator.control_client import SimulatorControl
+
+_MARKER: Final = "made-by-mail-importer-demo"
+_START_SECONDS: Final = 60.0
+_STALL_SECONDS: Final = 60.0
+_LOOK_SECONDS: Final = 0.1
+_ARRIVALS_PER_SECOND: Final = 40.0
+
+
+class DemoFailed(Exception):
+    """The demo did not come to its end; the text says why, and where the log is."""
+
+    def __init__(self, text: Phrase) -> None:
+        super().__init__(text)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoProgress:
+    """How far the demo is: a sentence, and messages imported of all."""
+
+    doing: Phrase
+    imported: int = 0
+    messages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxResult:
+    """What became of the mail of one mailbox. `p50` and `p99`: seconds from its arrival to the committed row."""
+
+    mailbox: str
+    arrived: int
+    notified: int
+    imported: int
+    attachments: int
+    p50: float | None
+    p99: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """What the demo shows at its end. `faults` is empty when every message is in the database exactly once."""
+
+    mailboxes: tuple[MailboxResult, ...]
+    database: Path
+    faults: tuple[Phrase, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The files of one demo."""
+
+    directory: Path
+
+    @property
+    def database(self) -> Path:
+        """The gateway database."""
+        return self.directory / "gateway.db"
+
+    @property
+    def certificates(self) -> Path:
+        """The certificate store."""
+        return self.directory / "certificates"
+
+    @property
+    def log(self) -> Path:
+        """What the roles log."""
+        return self.directory / "mail-importer.log"
+
+    @property
+    def simulator_log(self) -> Path:
+        """What the simulator says."""
+        return self.directory / "simulator.log"
+
+    def prepare(self) -> None:
+        """Make the folder, or empty one that an earlier demo made.
+
+        Raises:
+            DemoFailed: there is something in it that is not ours.
+        """
+        if self.directory.exists() and any(self.directory.iterdir()):
+            if not (self.directory / _MARKER).exists():
+                raise DemoFailed(
+                    Phrase(
+                        "The folder {directory} is not empty and not of an earlier demo. Choose another: --directory",
+                        directory=self.directory,
+                    )
+                )
+            shutil.rmtree(self.directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        (self.directory / _MARKER).touch()
+
+
+async def demonstrate(
+    place: Place, *, messages: int, mailboxes: int, on_progress: Callable[[DemoProgress], None]
+) -> DemoResult:
+    """Run the pipeline, in a place that is prepared, until every message is imported or nothing moves any more.
+
+    Raises:
+        DemoFailed
+    """
+    on_progress(DemoProgress(Phrase("Starting the simulator of Microsoft Graph")))
+    async with _simulator(place, mailboxes) as ready, SimulatorControl(ready["url"], Path(ready["ca_file"])) as control:
+        settings = _settings(place, ready)
+        on_progress(DemoProgress(Phrase("Making a certificate, adding accounts")))
+        await asyncio.to_thread(_set_up, settings, place, ready)
+        certificate = (place.certificates / "demo.cer").read_text("ascii")
+        await control.register_certificate(ready["tenant_id"], ready["client_id"], certificate)
+        stop = asyncio.Event()
+        roles = asyncio.create_task(run_roles(settings, ALL, stop))
+        database = Database(open_engine(settings))
+        try:
+            await _until_subscribed(database, roles, mailboxes, on_progress)
+            await control.start_traffic(messages, per_second=_ARRIVALS_PER_SECOND, seed=2026)
+            await _until_imported(database, control, roles, messages, on_progress)
+            ledger = await control.ledger()
+            return await database.read(lambda connection: _result(connection, ledger, ready, place))
+        finally:
+            stop.set()
+            await asyncio.gather(roles, return_exceptions=True)
+            await database.close()
+
+
+@asynccontextmanager
+async def _simulator(place: Place, mailboxes: int) -> AsyncIterator[Mapping[str, Any]]:
+    with place.simulator_log.open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "console", "simulator", "--json"),
+            *("--directory", str(place.directory / "simulator"), "--mailboxes", str(mailboxes)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+        )
+        assert process.stdout is not None  # noqa: S101  # a pipe was asked for
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                line = await process.stdout.readline()
+            if not line:
+                raise DemoFailed(
+                    Phrase("The simulator did not start; see {simulator_log}.", simulator_log=place.simulator_log)
+                )
+            yield json.loads(line)
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+
+
+def _settings(place: Place, ready: Mapping[str, Any]) -> Settings:
+    port = _free_port()
+    return Settings(
+        database_url=SecretStr(f"sqlite:///{place.database}"),
+        notification_url=f"http://127.0.0.1:{port}",
+        receiver_port=port,
+        metrics_port=0,
+        certificate_store=str(place.certificates),
+        graph_url=ready["url"],
+        authority_url=ready["url"],
+        ca_bundle=Path(ready["ca_file"]),
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _set_up(settings: Settings, place: Place, ready: Mapping[str, Any]) -> None:
+    """What an administrator does: certificate, schema, accounts."""
+    certificate = make_self_signed("mail-importer demo", now=utc_now())
+    write_pair(certificate, place.certificates, "demo")
+    engine = open_engine(settings)
+    revisions.upgrade(engine, now=utc_now())
+    for mailbox in ready["mailboxes"]:
+        account = accounts.AccountSettings(
+            name=mailbox["address"],
+            tenant_id=ready["tenant_id"],
+            client_id=ready["client_id"],
+            user_id=mailbox["user_id"],
+            thumbprint=certificate.thumbprint,
+            secure_certificate_access=False,
+        )
+        run_writing(engine, lambda connection, account=account: accounts.add(connection, account, now=utc_now()))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+    engine.dispose()
+
+
+async def _until_subscribed(
+    database: Database, roles: "asyncio.Task[None]", mailboxes: int, on_progress: Callable[[DemoProgress], None]
+) -> None:
+    def look(count: int) -> None:
+        on_progress(
+            DemoProgress(Phrase("Creating subscriptions: {count} of {mailboxes}", count=count, mailboxes=mailboxes))
+        )
+
+    await _until(roles, mailboxes, lambda: database.read(lambda connection: len(subscriptions.held(connection))), look)
+
+
+async def _until_imported(
+    database: Database,
+    control: SimulatorControl,
+    roles: "asyncio.Task[None]",
+    messages: int,
+    on_progress: Callable[[DemoProgress], None],
+) -> None:
+    def look(count: int) -> None:
+        on_progress(DemoProgress(Phrase("Mail arrives and is imported"), count, messages))
+
+    def count(connection: Connection) -> int:
+        return connection.scalar(select(func.count()).select_from(message)) or 0
+
+    await _until(roles, messages, lambda: database.read(count), look)
+
+    # Whatever else Graph has to say, a duplicate say, must have had its chance to do harm.
+    async def settled() -> int:
+        return int((await control.statistics())["notifications"]["pending"] == 0)
+
+    await _until(roles, 1, settled, lambda _: None)
+
+
+async def _until(
+    roles: "asyncio.Task[None]", goal: int, count: Callable[[], Awaitable[int]], look: Callable[[int], None]
+) -> None:
+    """Wait for `goal`, as long as something moves."""
+    loop = asyncio.get_running_loop()
+    best, moved = -1, loop.time()
+    while best < goal and loop.time() - moved < _STALL_SECONDS:
+        now = await count()
+        if now > best:
+            best, moved = now, loop.time()
+            look(best)
+        if roles.done():
+            roles.result()
+            raise DemoFailed(Phrase("The service stopped before its time."))
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _result(connection: Connection, ledger: list[dict[str, Any]], ready: Mapping[str, Any], place: Place) -> DemoResult:
+    by_user = {each.settings.user_id: each for each in accounts.every(connection)}
+    faults: list[Phrase] = []
+    results: list[MailboxResult] = []
+    for mailbox in ready["mailboxes"]:
+        account = by_user[mailbox["user_id"]]
+        arrived = {each["message_id"]: each for each in ledger if each["user_id"] == mailbox["user_id"]}
+        rows = _rows(connection, account.account_id)
+        faults += _faults(mailbox["address"], arrived, rows)
+        seconds = sorted(
+            (row.imported - datetime.fromisoformat(arrived[row.graph_id]["arrived"])).total_seconds()
+            for row in rows
+            if row.graph_id in arrived
+        )
+        results.append(
+            MailboxResult(
+                mailbox=mailbox["address"],
+                arrived=len(arrived),
+                notified=_notified(connection, account.account_id),
+                imported=len(rows),
+                attachments=sum(len(row.hashes) for row in rows),
+                p50=_quantile(seconds, 50),
+                p99=_quantile(seconds, 99),
+            )
+        )
+    return DemoResult(tuple(results), place.database, tuple(faults))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    graph_id: str
+    imported: datetime
+    hashes: list[str | None]
+
+
+def _rows(connection: Connection, account_id: int) -> list[_Row]:
+    hashes: dict[int, list[str | None]] = {}
+    for message_id, sha256 in connection.execute(
+        # What was delivered, without what was unpacked from it.
+        select(attachment.c.nMessageID, attachment.c.sSHA256)
+        .where(attachment.c.nParentPosition.is_(None))
+        .order_by(attachment.c.nMessageID, attachment.c.nPosition)
+    ):
+        hashes.setdefault(message_id, []).append(sha256)
+    rows = connection.execute(
+        select(message.c.nMessageID, message.c.sGraphMessageID, message.c.dtImported).where(
+            message.c.nAccountID == account_id
+        )
+    )
+    return [_Row(row.sGraphMessageID, row.dtImported, hashes.get(row.nMessageID, [])) for row in rows]
+
+
+def _notified(connection: Connection, account_id: int) -> int:
+    # What is done stays in the queue's table for its duplicate window, longer than a demo lasts.
+    return (
+        connection.scalar(
+            select(func.count(func.distinct(queue_message.c.sMessageID))).where(
+                queue_message.c.nAccountID == account_id,
+                # Not what catch-up found by itself in the first moment of a subscription.
+                queue_message.c.sBody.contains('"source":"graph"'),
+            )
+        )
+        or 0
+    )
+
+
+def _faults(address: str, arrived: Mapping[str, dict[str, Any]], rows: list[_Row]) -> list[Phrase]:
+    """Whatever is not in the database exactly once, whole and unaltered."""
+    faults: list[Phrase] = []
+    times: dict[str, int] = {}
+    for row in rows:
+        times[row.graph_id] = times.get(row.graph_id, 0) + 1
+        sent = arrived.get(row.graph_id)
+        if sent is None:
+            faults.append(
+                Phrase("{address}: a row that never arrived: {graph_id}", address=address, graph_id=row.graph_id)
+            )
+        elif [each["sha256"] for each in sent["attachments"]] != row.hashes:
+            faults.append(Phrase("{address}: attachments differ: {graph_id}", address=address, graph_id=row.graph_id))
+    faults += [
+        Phrase("{address}: imported {count} times: {graph_id}", address=address, count=count, graph_id=graph_id)
+        for graph_id, count in times.items()
+        if count > 1
+    ]
+    faults += [
+        Phrase("{address}: not imported: {graph_id}", address=address, graph_id=graph_id)
+        for graph_id in arrived
+        if graph_id not in times
+    ]
+    return faults
+
+
+def _quantile(seconds: list[float], percent: int) -> float | None:
+    if not seconds:
+        return None
+    if len(seconds) == 1:
+        return seconds[0]
+    return quantiles(seconds, n=100, method="inclusive")[percent - 1]

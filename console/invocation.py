@@ -1,0 +1,110 @@
+"""The commands, a module each, and what they share: the settings and the gateway database of one invocation."""
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Final
+
+import click
+from sqlalchemy import Engine
+
+from console import logs
+from console.output import wrong_value
+from console.settings import Settings, load_settings
+from console.translation.language import block
+from console.wiring.clock import utc_now
+from console.wiring.database import open_engine
+from db.engine import run_reading
+from db.errors import DatabaseError
+from db.queries.accounts import every
+from db.schema import revisions
+from graph.errors import GraphError
+from phrases import Phrase
+
+_COMPLETION_SECONDS: Final = 2
+"""How long somebody who pressed the tabulator waits for a database."""
+
+
+class Invocation:
+    """One call of `mail-importer`. The settings are read when a command first asks for them, and only once."""
+
+    def __init__(self, settings: Settings | None = None, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self._given = settings
+        self.clock = clock
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        """The settings; from here on logs go to standard error in the form they ask for.
+
+        Raises:
+            SettingsError: they are wrong.
+        """
+        settings = self._given if self._given is not None else load_settings()
+        logs.configure(sys.stderr, settings.log_format)
+        return settings
+
+    @contextmanager
+    def gateway(self, *, current: bool = True, unhurried: bool = False) -> Iterator[Engine]:
+        """The gateway database, its schema checked unless `current` is false; `unhurried`: see `open_engine`.
+
+        Raises:
+            DriverMissing, DatabaseUnavailable, SchemaNotCurrent
+        """
+        engine = open_engine(self.settings, unhurried=unhurried)
+        try:
+            if current:
+                revisions.require_current(engine)
+            yield engine
+        finally:
+            engine.dispose()
+
+
+pass_invocation = click.make_pass_decorator(Invocation, ensure=True)
+
+
+def as_stored(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+    """Take text as it is, to compare it with the database; bytes that are no UTF-8 are wrong usage."""
+    if text is not None and any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise wrong_value(Phrase("It is not UTF-8 text."))
+    return text
+
+
+def account_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The accounts whose names begin so; none where they cannot be read: nobody asked for an error."""
+    try:
+        settings = load_settings().model_copy(update={"database_login_timeout": _COMPLETION_SECONDS})
+        with Invocation(settings).gateway() as engine:
+            found = run_reading(engine, every)
+    except (click.ClickException, DatabaseError, GraphError):
+        return []
+    return [each.settings.name for each in found if each.settings.name.startswith(incomplete)]
+
+
+def moment(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | None:
+    """Read a time: ISO 8601, UTC unless it says otherwise."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text.strip())
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
+        raise wrong_value(
+            Phrase("{text!r} is no time such as 2026-03-31 or 2026-03-31T14:30:00+02:00.", text=text)
+        ) from exc
+
+
+def past_moment(context: click.Context, parameter: click.Parameter, text: str | None) -> datetime | None:
+    """Read a time as `moment` does; one that is still to come is wrong usage too."""
+    time = moment(context, parameter, text)
+    if time is not None and time > context.ensure_object(Invocation).clock():
+        raise wrong_value(Phrase("{time:%Y-%m-%d %H:%M:%S} UTC is still to come.", time=time))
+    return time
+
+
+def example(*lines: str) -> Phrase:
+    """The end of a command's help: lines to try."""
+    commands = sum(not line.startswith(" ") for line in lines)
+    heading = Phrase("Example:") if commands == 1 else Phrase("Examples:")
+    return block(heading, *(Phrase.verbatim(f"  {line}") for line in lines))

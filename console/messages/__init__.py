@@ -1,0 +1,1 @@
+"""Commands for single messages and mailboxes: `import`, `export`, `trace`, `verify`."""

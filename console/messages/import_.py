@@ -1,0 +1,347 @@
+"""`mail-importer import`: fetch now what a mailbox holds and the database lacks."""
+
+import shlex
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+from prometheus_client import CollectorRegistry
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from console.audit import audited
+from console.confirmation import confirm
+from console.invocation import Invocation, account_names, as_stored, example, pass_invocation, past_moment
+from console.loop import run_async
+from console.output import (
+    Column,
+    Record,
+    failure,
+    print_object,
+    print_table,
+    printable,
+    tell,
+    wrong_usage,
+    wrong_value,
+)
+from console.translation.help import Command
+from console.translation.labels import word
+from console.translation.language import said
+from console.wiring.graph import open_graph
+from console.wiring.host import host_name
+from db.engine import Database
+from db.keys import MessageKey
+from db.queries import accounts
+from db.queries.accounts import Account
+from db.queries.messages import MessageStore
+from db.tables import GRAPH_ID_LENGTH
+from graph.folders import MailFolders
+from graph.mailbox import Mailbox
+from graph.messages import MailReader
+from phrases import Phrase
+from processor.accounts import mail_filter_of
+from processor.attachments import AttachmentLimits
+from processor.importer import Importer, worker_processes
+from processor.metrics import ProcessorMetrics
+from processor.on_demand import MessageSelector, OnDemandImport, Selection, Tally
+from processor.tracing import TraceLog
+
+OnProgress = Callable[[int, int], None]
+
+_LONGEST_INTERNET_ID: Final = 998
+_COLUMNS: Final = (
+    Column("account", Phrase("Account")),
+    Column("folder", Phrase("Folder")),
+    Column("selected", Phrase("Selected")),
+    Column("imported", Phrase("Imported")),
+    Column("replaced", Phrase("Replaced")),
+    Column("known", Phrase("Known already")),
+    Column("duplicate", Phrase("Copies")),
+    Column("seen", Phrase("Left out")),
+    Column("gone", Phrase("Gone")),
+    Column("scanning", Phrase("Waiting")),
+    Column("failed", Phrase("Failed")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What the operator asks for."""
+
+    name: str
+    selection: Selection
+    force: bool
+
+    def __str__(self) -> str:
+        """As it was typed, for the audit."""
+        chosen = self.selection
+        words = [self.name]
+        for message_id in chosen.ids:
+            words += ["--id", message_id]
+        if chosen.internet_message_id is not None:
+            words += ["--internet-message-id", chosen.internet_message_id]
+        if chosen.since is not None:
+            words += ["--since", chosen.since.astimezone(UTC).isoformat()]
+        return shlex.join([*words, "--force"] if self.force else words)
+
+
+def _ids(context: click.Context, parameter: click.Parameter, ids: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_id(as_stored(context, parameter, each) or "", GRAPH_ID_LENGTH) for each in ids)
+
+
+def _internet_id(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    stored = as_stored(context, parameter, text)
+    return None if stored is None else _id(stored, _LONGEST_INTERNET_ID)
+
+
+def _id(text: str, longest: int) -> str:
+    bare = text.strip()
+    if not bare:
+        raise wrong_value(Phrase("It is empty."))
+    if len(bare) > longest:
+        raise wrong_value(Phrase("It has {count} characters; {longest} is the most.", count=len(bare), longest=longest))
+    if not bare.isprintable():
+        raise wrong_value(Phrase("It holds a character that cannot be seen, such as a line break."))
+    return bare
+
+
+@click.command(
+    "import",
+    cls=Command,
+    epilog=example(
+        "mail-importer import laboratory --since 2026-03-01", "mail-importer import laboratory --id AAkALg… --force"
+    ),
+)
+@click.argument("name", callback=as_stored, shell_complete=account_names)
+@click.option(
+    "--id",
+    "ids",
+    metavar="GRAPH_ID",
+    multiple=True,
+    callback=_ids,
+    help="The message of this id, whatever folder it is in; may be repeated.",
+)
+@click.option(
+    "--internet-message-id",
+    metavar="ID",
+    callback=_internet_id,
+    help="The message of the account's folder with this internet message id, with or without < >.",
+)
+@click.option(
+    "--since",
+    metavar="T",
+    callback=past_moment,
+    help="Messages of the folder received at this time or later (ISO 8601; UTC unless it says otherwise).",
+)
+@click.option("--force", is_flag=True, help="Fetch what is imported already, too, and put it in the old one's place.")
+@click.option("--yes", is_flag=True, help="Do not ask, where --force is for more than one message.")
+@click.option("--json", "in_json", is_flag=True, help="Print the same data as JSON.")
+@pass_invocation
+def import_(
+    invocation: Invocation,
+    name: str,
+    ids: tuple[str, ...],
+    internet_message_id: str | None,
+    since: datetime | None,
+    force: bool,
+    yes: bool,
+    in_json: bool,
+) -> None:
+    """Fetch now what a mailbox holds and the database lacks.
+
+    Without --id, --internet-message-id and --since that is everything in the account's folder, also what was received
+    before the account imports (--import-since), but not what is so old that it was purged (db purge). It is done by
+    this command, without the queue; a processor may be at work meanwhile. With --force each message keeps its
+    nMessageID, and readers see the old message or the new one. Where the mailbox does not give something now that is
+    stored, the stored message stays as it is, and counts as failed. A copy of an imported message (the same internet
+    message id, time of receipt and content under another Graph id) is imported only with --id and --force: then as a
+    message of its own. So is what the account's filters leave out; what they left out before they were changed is
+    looked at again.
+
+    A message whose attachments Defender still scans (Dynamic Delivery) waits for up to half an hour, and is imported by
+    a running processor then. What --after-import says is done by a running processor, a few minutes later, to what is
+    still in the folder.
+
+    Exit status 1 when a message could not be imported.
+    """
+    if (bool(ids), internet_message_id is not None, since is not None).count(True) > 1:
+        raise wrong_usage(Phrase("Say which messages: by --id, or --internet-message-id, or --since."))
+    order = _Order(name, Selection(ids, internet_message_id, since), force)
+    if force and not yes and len(set(ids)) != 1:
+        _ask(invocation, order)
+    with _progress() as on_progress:
+        account, tally = run_async(_imported(invocation, order, on_progress))
+    _print(account, tally, in_json=in_json)
+    reason = _failure(account, order, tally)
+    if reason is not None:
+        raise failure(reason)
+
+
+def _ask(invocation: Invocation, order: _Order) -> None:
+    """Ask before more than one message is put in the place of another."""
+    count = run_async(_known(invocation, order))
+    if count > 1:
+        confirm(
+            Phrase(
+                "Fetch {count} messages of account {name!r} anew that are imported already, and put each in the place "
+                "of the stored one?",
+                count=count,
+                name=order.name,
+            ),
+            yes=False,
+        )
+
+
+async def _known(invocation: Invocation, order: _Order) -> int:
+    """Count the messages of the order that are imported already."""
+    async with _opened(invocation, order.name) as opened:
+        account = opened.account
+        mailbox = Mailbox.of(account.account_id, account.settings)
+        found: set[MessageKey] = set()
+        async for ids in opened.selector.pages(
+            mailbox, account.settings.folder, _without_purged(order.selection, account)
+        ):
+            found |= await opened.store.known([(account.account_id, each) for each in ids], even_seen=False)
+        return len(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The account that the operator names, and what its messages are read with and written by."""
+
+    account: Account
+    database: Database
+    reader: MailReader
+    store: MessageStore
+    selector: MessageSelector
+
+
+@asynccontextmanager
+async def _opened(invocation: Invocation, name: str) -> AsyncIterator[_Opened]:
+    with invocation.gateway() as engine:
+        async with AsyncExitStack() as resources:
+            database = Database(engine)
+            resources.push_async_callback(database.close)
+            account = await database.read(lambda connection: accounts.usable(connection, name))
+            graph = await resources.enter_async_context(open_graph(invocation.settings))
+            store = MessageStore(database, clock=invocation.clock)
+            resources.push_async_callback(store.close)
+            reader = MailReader(graph.client)
+            folders = MailFolders(graph.client, reader, clock=invocation.clock)
+            yield _Opened(account, database, reader, store, MessageSelector(reader, store, folders))
+
+
+async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgress) -> tuple[Account, Tally]:
+    clock, settings = invocation.clock, invocation.settings
+    async with _opened(invocation, order.name) as opened, AsyncExitStack() as resources:
+        account, database = opened.account, opened.database
+        if not account.enabled:
+            tell(Phrase("The account {name!r} is disabled. This imports all the same.", name=order.name))
+        trace = TraceLog(database, host=host_name(), clock=clock, metrics=ProcessorMetrics(CollectorRegistry()))
+        trace.start()
+        resources.push_async_callback(trace.close)
+        importer = Importer(
+            opened.reader,
+            opened.store,
+            clock=clock,
+            headers=settings.internet_headers,
+            limits=AttachmentLimits(settings.attachment_limit_mb, settings.message_limit_mb),
+            keep_mime=settings.keep_mime,
+            processes=await resources.enter_async_context(worker_processes()),
+        )
+        work = OnDemandImport(opened.selector, opened.store, importer, trace, clock=clock, on_progress=on_progress)
+        tally = Tally()
+        selection = _without_purged(order.selection, account)
+        if selection != order.selection:
+            tell(
+                Phrase(
+                    "Mail received before {since:%Y-%m-%d %H:%M:%S} UTC was purged, and is left out; --since brings it "
+                    "back.",
+                    since=selection.since,
+                )
+            )
+        async with audited(database, action="import", selection=str(order), clock=clock) as audit:
+            try:
+                await work.run(
+                    Mailbox.of(account.account_id, account.settings),
+                    account.settings.folder,
+                    selection,
+                    tally,
+                    force=order.force,
+                    mail_filter=mail_filter_of(account.settings),
+                    then=account.settings.after_import,
+                )
+            finally:
+                audit.messages = tally.written
+        return account, tally
+
+
+def _without_purged(selection: Selection, account: Account) -> Selection:
+    """Who selects nothing means all that is kept; who names a message, or a time, means that."""
+    if selection != Selection() or account.purged_before is None:
+        return selection
+    return Selection(since=account.purged_before)
+
+
+@contextmanager
+def _progress() -> Iterator[OnProgress]:
+    """How far it is, for whoever waits at a terminal."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn(said(Phrase("Importing"))),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
+# What is printed.
+
+
+def _print(account: Account, tally: Tally, *, in_json: bool) -> None:
+    """The counts, and every message that was asked for and is not there."""
+    facts: dict[str, Any] = {"account": account.settings.name, "folder": account.settings.folder}
+    facts |= {each.key: getattr(tally, each.key) for each in _COLUMNS[2:]}
+    if in_json:
+        print_object(facts, "not_imported", map(asdict, tally.not_imported))
+        return
+    print_table(Record(_COLUMNS, facts).table())
+    for number, each in enumerate(tally.not_imported):
+        # A line each, with the id whole, however wide the terminal is.
+        why = said(Phrase.joined(Phrase.of(each.reason or ""), Phrase.of(each.detail or ""), by=": "))
+        outcome = said(word(each.outcome))
+        click.echo(("" if number else "\n") + printable(f"{outcome:<6}  {each.message_id}  {why}".rstrip()))
+
+
+def _failure(account: Account, order: _Order, tally: Tally) -> Phrase | None:
+    if tally.stopped is not None:
+        left = tally.selected - tally.done
+        not_tried = Phrase.counted("{n} message was not tried.", "{n} messages were not tried.", n=left)
+        return Phrase.joined(Phrase.of(tally.stopped), not_tried if left else Phrase(""))
+    if tally.failed:
+        return Phrase(
+            "{failed} of {selected} messages could not be imported.", failed=tally.failed, selected=tally.selected
+        )
+    if order.force and tally.gone:
+        return Phrase.counted(
+            "{n} message is not in the mailbox any more; what is stored of it stays as it is.",
+            "{n} messages are not in the mailbox any more; what is stored of them stays as it is.",
+            n=tally.gone,
+        )
+    if order.selection.internet_message_id is not None and not tally.selected:
+        return Phrase(
+            "The folder {folder!r} of account {name!r} holds no message with that internet message id. One that was "
+            "moved to another folder can be imported by its Graph id (--id).",
+            folder=account.settings.folder,
+            name=order.name,
+        )
+    return None

@@ -1,0 +1,1 @@
+"""`mail-importer queue`: counts, dead letters, replay, purge and audit."""

@@ -1,0 +1,74 @@
+"""`run`: one host with all roles, or one role of several hosts."""
+
+import asyncio
+import ssl
+import sys
+
+import click
+
+from console import logs
+from console.invocation import example
+from console.metrics_endpoint import MetricsUnavailable
+from console.output import failure
+from console.settings import load_settings
+from console.translation.help import Group
+from console.wiring.roles import ALL, RECEIVER, SUBSCRIPTIONS, run_roles, until_told
+from phrases import Phrase
+from processor.shares import PROCESSOR
+
+
+@click.group(cls=Group, epilog=example("mail-importer run all"))
+def run() -> None:
+    """Run all roles, or one of them, until told to stop.
+
+    SIGTERM stops cleanly: no new work is taken, what is in hand is finished or handed back. SIGHUP makes the receiver
+    read its TLS certificate again. Logs go to standard output.
+    """
+
+
+@run.command(name="all", epilog=example("mail-importer run all"))
+def run_all() -> None:
+    """Receiver, processor and subscription manager in one process."""
+    _run(*ALL)
+
+
+@run.command(epilog=example("mail-importer run receiver"))
+def receiver() -> None:
+    """Take change notifications and put them in the queue."""
+    _run(RECEIVER)
+
+
+@run.command(epilog=example("mail-importer run processor"))
+def processor() -> None:
+    """Import the messages that the queue names; on as many hosts as needed."""
+    _run(PROCESSOR)
+
+
+@run.command(epilog=example("mail-importer run subscriptions"))
+def subscriptions() -> None:
+    """Keep one Graph subscription for each enabled account; several share the work."""
+    _run(SUBSCRIPTIONS)
+
+
+def _run(*roles: str) -> None:
+    settings = load_settings()
+    logs.configure(sys.stdout, settings.log_format)
+    reload = asyncio.Event()
+    try:
+        until_told(lambda stop: run_roles(settings, roles, stop, reload=reload), reload=reload)
+    except MetricsUnavailable as exc:
+        address = f"{settings.metrics_host}:{settings.metrics_port}"
+        raise failure(
+            Phrase(
+                "The metrics cannot be served on {address} (metrics_host, metrics_port): {why}.",
+                address=address,
+                why=exc,
+            )
+        ) from exc
+    except OSError as exc:
+        if isinstance(exc, ssl.SSLError) or exc.filename is not None:
+            raise failure(Phrase("receiver_tls_cert and receiver_tls_key cannot be used: {why}.", why=exc)) from exc
+        address = f"{settings.receiver_host}:{settings.receiver_port}"
+        raise failure(
+            Phrase("The receiver cannot listen on {address}: {why}.", address=address, why=exc.strerror or exc)
+        ) from exc

@@ -1,0 +1,1 @@
+"""The language of the output: catalogues, help, labels, and texts that are stored in English."""

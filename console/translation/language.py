@@ -1,0 +1,101 @@
+"""The language of what people read: chosen by `--language`, `MAIL_IMPORTER_LANGUAGE`, or the locale. Logs stay English.
+
+One catalogue has our phrases, our help texts, and the words of click, in gettext's default domain `messages`, which is
+the one click asks.
+"""
+
+import gettext
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import click
+
+from phrases import Phrase
+
+VARIABLE: Final = "MAIL_IMPORTER_LANGUAGE"
+ENGLISH: Final = "en"
+LANGUAGES: Final = (ENGLISH, "fr")
+FOLDER: Final = Path(__file__).parent / "locale"
+_DOMAIN: Final = "messages"
+_KEY: Final = "console.translation.language"
+_UNWRAPPED: Final = "\b"
+"""How a paragraph of a help text begins whose lines stay as they are."""
+
+
+def of_windows() -> str:
+    """The language of the Windows user's interface, such as `fr_FR`; empty elsewhere."""
+    if sys.platform != "win32":
+        return ""
+    import ctypes  # noqa: PLC0415  # only there
+    import locale  # noqa: PLC0415  # only there
+
+    return locale.windows_locale.get(ctypes.windll.kernel32.GetUserDefaultUILanguage(), "")
+
+
+def of_environment(environment: Mapping[str, str], elsewhere: Callable[[], str] = of_windows) -> str:
+    """The language that the variable, or else the locale, asks for; English when it asks for one that is not here.
+
+    `elsewhere`: says it where no variable does.
+    """
+    named = (environment.get(name) for name in (VARIABLE, "LC_ALL", "LC_MESSAGES", "LANG"))
+    asked = (next(filter(None, named), None) or elsewhere()).lower()
+    return next((language for language in LANGUAGES if asked.startswith(language)), ENGLISH)
+
+
+def choose(context: click.Context, language: str) -> None:
+    """Speak this language from here on, in this invocation."""
+    context.find_root().meta[_KEY] = language
+    # click finds its own words by the process's gettext settings only.
+    gettext.bindtextdomain(_DOMAIN, str(FOLDER))
+    os.environ["LANGUAGE"] = language
+
+
+def chosen() -> str:
+    """The language of the invocation that is under way; English outside of one."""
+    context = click.get_current_context(silent=True)
+    return ENGLISH if context is None else str(context.find_root().meta.get(_KEY, ENGLISH))
+
+
+def said(text: str) -> str:
+    """The text in the chosen language, if it is a phrase; any other as it is."""
+    return text.said_by(catalogue(chosen())) if isinstance(text, Phrase) else text
+
+
+def reason_of(error: BaseException) -> str:
+    """What the error says, in the chosen language if it was made of a phrase."""
+    return said(Phrase.of(error))
+
+
+def help_said(text: str) -> str:
+    """A help text, which is a plain one for click's sake, in the chosen language; what is a phrase as a phrase."""
+    if isinstance(text, Phrase):
+        return said(text)
+    plain = unwrapped(text)
+    return catalogue(chosen()).gettext(plain) if plain else ""
+
+
+def unwrapped(text: str) -> str:
+    """A help text without the line breaks and indents of the source: the key it has in the catalogue."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(each if each.startswith(_UNWRAPPED) else " ".join(each.split()) for each in paragraphs)
+
+
+def block(*lines: Phrase) -> Phrase:
+    """A paragraph of a help text whose lines stay as they are."""
+    return Phrase.joined(Phrase.verbatim(_UNWRAPPED), *lines, by="\n")
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def catalogue(language: str) -> gettext.NullTranslations:
+    """What there is of the language; empty for English."""
+    return gettext.translation(_DOMAIN, FOLDER, [language], fallback=language == ENGLISH)
+
+
+def catalogue_file(language: str) -> Path:
+    """The compiled catalogue of a language that is not English."""
+    return FOLDER / language / "LC_MESSAGES" / f"{_DOMAIN}.mo"

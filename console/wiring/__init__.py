@@ -1,0 +1,1 @@
+"""Components made from the settings: the one place where packages are put together."""

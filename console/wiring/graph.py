@@ -1,0 +1,39 @@
+"""Graph, opened as the settings say: for roles and for commands."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from console.settings import Settings
+from console.wiring.credentials import certificate_store, naming, token_source
+from graph.certificates import CertificateStore
+from graph.client import GraphClient, open_session
+from graph.slots import CallSlots, LocalSlots
+from graph.token import TokenSource
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedGraph:
+    """What talks to Graph in this process."""
+
+    client: GraphClient
+    certificates: CertificateStore
+    tokens: TokenSource
+
+
+@asynccontextmanager
+async def open_graph(settings: Settings, slots: CallSlots | None = None) -> AsyncIterator[OpenedGraph]:
+    """Connections and tokens for as long as the context lasts.
+
+    `slots`: see `GraphClient`; None: one call at a time of each mailbox, for commands beside the processors' four.
+
+    Raises:
+        SettingsError: `ca_bundle` or `certificate_store` cannot be used.
+    """
+    certificates = certificate_store(settings)
+    tokens = token_source(settings, settings.graph_url, certificates)
+    with naming("ca_bundle"):
+        session = open_session(settings.graph_url, ca_bundle=settings.ca_bundle)
+    async with session:
+        client = GraphClient(session, tokens, base_url=settings.graph_url, slots=slots or LocalSlots(1))
+        yield OpenedGraph(client, certificates, tokens)

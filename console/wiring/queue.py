@@ -1,0 +1,77 @@
+"""The queue, opened as the settings say: for roles and for commands."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bus.queue import NotificationQueue
+from console.settings import Settings, SettingsError
+from console.wiring.credentials import naming, service, token_source
+from db.engine import Database
+from graph.errors import GraphError
+from graph.transport import proxy_for, tls_context
+from phrases import Phrase
+
+if TYPE_CHECKING:
+    from bus.servicebus.connection import ServiceBusAddress
+
+
+@asynccontextmanager
+async def open_queue(
+    settings: Settings, database: Database | None, *, clock: Callable[[], datetime]
+) -> AsyncIterator[NotificationQueue]:
+    """The queue that the settings name, for as long as the context lasts.
+
+    Raises:
+        SettingsError: it cannot be used as it is set.
+    """
+    queue = _made(settings, database, clock=clock)
+    try:
+        yield queue
+    finally:
+        await queue.close()
+
+
+def _made(settings: Settings, database: Database | None, *, clock: Callable[[], datetime]) -> NotificationQueue:
+    # The adapter that is not used is not loaded: each takes its time.
+    if settings.queue == "servicebus":
+        from bus.servicebus.adapter import ServiceBusQueue  # noqa: PLC0415  # see above
+
+        return ServiceBusQueue(servicebus_address(settings), clock=clock)
+    from bus.database import DatabaseQueue  # noqa: PLC0415  # see above
+
+    if database is None:
+        raise SettingsError(Phrase("queue: the queue 'database' needs the gateway database."))
+    return DatabaseQueue(database, clock=clock)
+
+
+def servicebus_address(settings: Settings) -> "ServiceBusAddress":
+    """Where the settings say that the Service Bus queue is.
+
+    Raises:
+        SettingsError: `ca_bundle` or `certificate_store` cannot be used.
+    """
+    from bus.servicebus.connection import ServiceBusAddress  # noqa: PLC0415  # see above
+    from bus.servicebus.credential import RESOURCE, CertificateCredential  # noqa: PLC0415  # see above
+
+    with naming("ca_bundle"):
+        tls = tls_context(settings.ca_bundle)
+    websockets = settings.servicebus_transport == "websockets"
+    common = partial(ServiceBusAddress, settings.servicebus_queue, websockets=websockets, tls=tls)
+    if settings.servicebus_connection_string is not None:
+        address = common(connection_string=settings.servicebus_connection_string.get_secret_value())
+    else:
+        tokens = token_source(settings, RESOURCE)
+        who = service(
+            Phrase.verbatim("Azure Service Bus"),
+            settings.servicebus_namespace or "",
+            tenant_id=settings.servicebus_tenant_id,
+            client_id=settings.servicebus_client_id,
+            thumbprint=settings.servicebus_thumbprint,
+        )
+        credential = CertificateCredential(lambda: tokens.expiring(who), refused=GraphError)
+        address = common(namespace=settings.servicebus_namespace, credential=credential)
+    return address if not websockets else replace(address, proxy=proxy_for(f"https://{address.host}"))
