@@ -15,7 +15,7 @@ from sqlalchemy import func, select, update
 from yarl import URL
 
 from bench.stage import Stage, stage
-from bus.database import DatabaseQueue
+from bus.database.adapter import DatabaseQueue
 from console.wiring.clock import utc_now
 from console.wiring.roles import settle_down
 from db.queries import folders
@@ -29,7 +29,7 @@ from graph.transport import tls_context
 from subscriptions.catch_up import CatchUp
 from subscriptions.manager import SubscriptionManager
 from subscriptions.metrics import ManagerMetrics
-from subscriptions.sweeps import SweepRules
+from subscriptions.sweep_schedule import SweepRules
 
 _MESSAGES = 50_000
 _PAGE = 500

@@ -23,7 +23,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, event, func, select
 
 from bench.stage import Stage, notification, stage
-from bus.database import DatabaseQueue
+from bus.database.adapter import DatabaseQueue
 from bus.queue import NotificationQueue
 from bus.servicebus.adapter import ServiceBusQueue
 from bus.servicebus.connection import ServiceBusAddress
@@ -44,10 +44,10 @@ from processor.after_import import AfterImport
 from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
 from processor.mailbox_actions import ActionTaker
+from processor.mailbox_fairness import PROCESSOR, ProcessShare
+from processor.message_trace import TraceLog
 from processor.metrics import ProcessorMetrics
-from processor.shares import PROCESSOR, ProcessShare
-from processor.silence import SilenceWatch
-from processor.tracing import TraceLog
+from processor.missed_notifications import SilenceWatch
 from processor.worker import Processor, WorkerLimits
 from simulator.faults import Fault, FaultKind
 from tests.broker.process import running_broker

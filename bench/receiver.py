@@ -26,7 +26,7 @@ from pathlib import Path
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from bus.database import DatabaseQueue
+from bus.database.adapter import DatabaseQueue
 from bus.queue import NotificationSender
 from console import logs
 from console.wiring.clock import utc_now

@@ -15,7 +15,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, func, select
 
-from bus.database import DatabaseQueue
+from bus.database.adapter import DatabaseQueue
 from bus.notification import Notification
 from bus.queue import Message, NotificationQueue
 from console import logs
@@ -37,16 +37,16 @@ from processor.after_import import AfterImport
 from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
 from processor.mailbox_actions import ActionTaker
+from processor.mailbox_fairness import PROCESSOR, ProcessShare
+from processor.message_trace import TraceLog
 from processor.metrics import ProcessorMetrics
-from processor.shares import PROCESSOR, ProcessShare
-from processor.silence import SilenceWatch
-from processor.tracing import TraceLog
+from processor.missed_notifications import SilenceWatch
 from processor.worker import Processor, WorkerLimits
-from simulator.contents import GeneratedContent
+from simulator.api.throttling import Limits
+from simulator.content.contents import GeneratedContent
+from simulator.content.mail import Attachment, Letter
 from simulator.control_client import SimulatorControl
-from simulator.letters import Attachment, Letter
 from simulator.simulator import Simulator
-from simulator.throttling import Limits
 
 
 @dataclass

@@ -24,7 +24,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, event, func, select
 
-from bus.database import DatabaseQueue
+from bus.database.adapter import DatabaseQueue
 from console import logs
 from db.engine import Database, make_engine, run_writing
 from db.queries.schedule import FOLDERS, SUBSCRIPTIONS
@@ -41,16 +41,16 @@ from graph.token import TokenSource
 from simulator.control_client import SimulatorControl
 from simulator.faults import Fault, FaultKind
 from simulator.simulator import Simulator
-from simulator.subscriptions import SubscriptionRules
+from simulator.state.subscriptions import SubscriptionRules
 from subscriptions.budget import SharedBudget
 from subscriptions.catch_up import CatchUp
 from subscriptions.certificates import CertificateWatch
-from subscriptions.keeper import Addresses, Keeper
+from subscriptions.drift import Reconciler
+from subscriptions.listing_cache import Survey
 from subscriptions.manager import Chore, ManagerLimits, SubscriptionManager
 from subscriptions.metrics import ManagerMetrics
-from subscriptions.reconciler import Reconciler
-from subscriptions.survey import Survey
-from subscriptions.sweeps import SweepRules
+from subscriptions.reconciler import Addresses, Keeper
+from subscriptions.sweep_schedule import SweepRules
 
 _ACCOUNTS = 10_000
 _WEEK = timedelta(days=7)

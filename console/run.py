@@ -14,7 +14,7 @@ from console.settings import load_settings
 from console.translation.help import Group
 from console.wiring.roles import ALL, RECEIVER, SUBSCRIPTIONS, run_roles, until_told
 from phrases import Phrase
-from processor.shares import PROCESSOR
+from processor.mailbox_fairness import PROCESSOR
 
 
 @click.group(cls=Group, epilog=example("mail-importer run all"))

@@ -29,7 +29,7 @@ def age(since: datetime, now: datetime) -> timedelta:
 
 
 def over(column: ColumnElement[Any], now: datetime, *, longest: timedelta = LONGEST_LEASE) -> ColumnElement[bool]:
-    """`is_over` of a column. Two ranges of one index; where many rows lie between them, see `bus.database`."""
+    """`is_over` of a column. Two ranges of one index; where many rows lie between them, see `bus.database.adapter`."""
     return or_(column <= now, beyond(column, now, longest=longest))
 
 

@@ -27,7 +27,6 @@ import tenacity
 from multidict import CIMultiDict
 from yarl import URL
 
-from graph.answers import error_from_response, harmless
 from graph.errors import (
     NOT_THE_CONTENT,
     AccessDenied,
@@ -38,6 +37,7 @@ from graph.errors import (
 )
 from graph.long_answers import MOST_BESIDE, LongAnswer
 from graph.mailbox import Mailbox
+from graph.responses import error_from_response, harmless
 from graph.slots import CallSlots, LocalSlots
 from graph.transport import proxy_for, tls_context
 from hostfaults import host_fault_of, temporary_file_fault

@@ -7,7 +7,6 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
-from graph.answers import MAILBOX_ADVICE
 from graph.client import GraphClient, encode_segment
 from graph.errors import (
     AccessDenied,
@@ -22,6 +21,7 @@ from graph.errors import (
 )
 from graph.listing import FolderItem, entries_in, link_in, read_items
 from graph.mailbox import Mailbox
+from graph.responses import MAILBOX_ADVICE
 from graph.times import time_text
 from phrases import Phrase
 

@@ -13,7 +13,6 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
-from graph.answers import MAILBOX_ADVICE
 from graph.client import GraphClient, encode_segment
 from graph.errors import (
     EndpointNotValidated,
@@ -30,6 +29,7 @@ from graph.errors import (
 from graph.listing import entries_in, link_in
 from graph.mailbox import Mailbox
 from graph.messages import object_in, well_known_folder
+from graph.responses import MAILBOX_ADVICE
 from graph.times import read_time, time_text
 from phrases import Phrase
 

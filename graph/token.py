@@ -28,7 +28,6 @@ from cryptography import x509
 from msal.exceptions import MsalServiceError  # type: ignore[import-untyped]  # as above
 
 from graph import aadsts
-from graph.answers import harmless, retry_after_seconds
 from graph.assertion import client_assertion
 from graph.certificates import Certificate, check_usable, normalise_thumbprint
 from graph.errors import (
@@ -40,6 +39,7 @@ from graph.errors import (
     SignInRefused,
 )
 from graph.mailbox import Mailbox
+from graph.responses import harmless, retry_after_seconds
 from graph.transport import load_roots, proxy_for, tls_context
 from phrases import Phrase
 from threads import DaemonThreads

@@ -31,8 +31,8 @@ from phrases import Phrase
 from processor.accounts import AFTER_IMPORT, AccountDirectory, Holds
 from processor.errors import Unprocessable
 from processor.mailbox_actions import ActionRefused, ActionTaker
+from processor.mailbox_fairness import CallShare
 from processor.metrics import ProcessorMetrics
-from processor.shares import CallShare
 
 _OF_ONE_MAILBOX: Final = 2
 """Actions at a time: Graph serves four calls of a mailbox at once, and imports need some."""

@@ -20,20 +20,20 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from longtext import LongText
 from phrases import Phrase
-from processor.addresses import with_smtp_addresses
-from processor.attachments import AttachmentFetcher, AttachmentLimits, PlaceholdersFound, bytes_in_memory
-from processor.body_text import PRELOAD as PRELOAD_BODIES
-from processor.body_text import BodyTexts
-from processor.byte_budget import ByteBudget
+from processor.content.addresses import with_smtp_addresses
+from processor.content.attachments import AttachmentFetcher, AttachmentLimits, PlaceholdersFound, bytes_in_memory
+from processor.content.body_text import PRELOAD as PRELOAD_BODIES
+from processor.content.body_text import BodyTexts
+from processor.content.byte_budget import ByteBudget
+from processor.content.headers import NAMES, Kept
+from processor.content.isolated_unpacking import PRELOAD
+from processor.content.mapping import Json, Texts, facts_of, files_among, message_record, seen_record
+from processor.content.raw_mime import IN_MEMORY as ORIGINAL_IN_MEMORY
+from processor.content.raw_mime import OriginalFetcher
+from processor.content.spool import spooling_threads
 from processor.errors import ScanInProgress, Unprocessable
 from processor.filters import Facts, LeftOut, MailFilter
-from processor.headers import NAMES, Kept
-from processor.isolated_unpacking import PRELOAD
-from processor.mapping import Json, Texts, facts_of, files_among, message_record, seen_record
-from processor.originals import IN_MEMORY as ORIGINAL_IN_MEMORY
-from processor.originals import OriginalFetcher
 from processor.process_pool import ProcessPool
-from processor.spool import spooling_threads
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 

@@ -24,10 +24,10 @@ from graph.messages import MailReader
 from hostfaults import host_fault_of
 from phrases import Phrase
 from processor.errors import MessageChanged, ScanInProgress, Unprocessable
-from processor.fate import FORESEEN
 from processor.filters import MailFilter
 from processor.importer import Importer, Outcome, Progress, Result, message_id_of
-from processor.tracing import TraceLog
+from processor.message_trace import TraceLog
+from processor.retry_policy import FORESEEN
 
 _MOST_OUTAGES: Final = 8
 """Messages in a row that Graph does not answer for, each asked for again and again, until the rest is left alone."""

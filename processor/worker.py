@@ -27,7 +27,13 @@ from phrases import Phrase
 from processor.accounts import AccountDirectory, Holds
 from processor.after_import import AfterImport
 from processor.errors import ScanInProgress, Unprocessable
-from processor.fate import (
+from processor.importer import Importer, Outcome, Result, message_id_of
+from processor.lifecycle import LifecycleDesk, LifecycleEvent, lifecycle_event_of
+from processor.mailbox_fairness import CallShare, Shares
+from processor.message_trace import Attempt, TraceLog
+from processor.metrics import ProcessorMetrics
+from processor.missed_notifications import SilenceWatch
+from processor.retry_policy import (
     FORESEEN,
     MOST_ATTEMPTS,
     MOST_TIMEOUTS,
@@ -37,12 +43,6 @@ from processor.fate import (
     is_patient,
     retry_of_missing,
 )
-from processor.importer import Importer, Outcome, Result, message_id_of
-from processor.lifecycle import LifecycleDesk, LifecycleEvent, lifecycle_event_of
-from processor.metrics import ProcessorMetrics
-from processor.shares import CallShare, Shares
-from processor.silence import SilenceWatch
-from processor.tracing import Attempt, TraceLog
 from threads import DaemonThreads
 
 _RECEIVE_WAIT: Final = timedelta(seconds=20)

@@ -20,12 +20,12 @@ from aiohttp import web
 from bus.errors import QueueUnavailable
 from bus.queue import NotificationSender
 from hostfaults import host_fault_of
-from receiver import handshake
+from receiver import validation
 from receiver.body import BodyLimits, BodyReader, Refused
+from receiver.delivery_log import Reports
 from receiver.intake import Intake, IntakeLimits
 from receiver.metrics import ReceiverMetrics
 from receiver.notifications import NotACollection, Sorted, sort_out
-from receiver.reports import Reports
 from receiver.server import GENUINE
 from receiver.throttled_log import ThrottledLog
 
@@ -103,10 +103,10 @@ class Receiver:
     async def _answer_delivery(self, request: web.BaseRequest) -> web.Response:
         token = request.query.get("validationToken") if "?" in request.raw_path else None
         if token is not None and request.method in {"GET", "POST"}:
-            validation = handshake.answer(token)
-            if validation.status == HTTPStatus.OK:
+            answer = validation.answer(token)
+            if answer.status == HTTPStatus.OK:
                 self._reports.validated(request.path)
-            return validation
+            return answer
         if request.method != "POST":
             return web.Response(status=405, text="Notifications are sent by POST.", headers={"Allow": "GET, POST"})
         correlation = f"{self._process}-{next(self._requests):x}"

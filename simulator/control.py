@@ -15,18 +15,18 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
+from simulator.api.delivery import Delivery
+from simulator.api.notifications import LifecycleEvent
+from simulator.api.tokens import AccessTokens
 from simulator.calls import Answer, Call, GraphError, json_answer
-from simulator.delivery import Delivery
-from simulator.dynamic_delivery import PLACEHOLDER
+from simulator.content.mail import Letter, Person, by_directory_name
+from simulator.content.mime_mail import letter_from
 from simulator.faults import Faults, fault_from_dict
-from simulator.letters import Letter, Person, by_directory_name
-from simulator.mailboxes import Mailbox, MailboxState
-from simulator.mime_mail import letter_from
-from simulator.notifications import LifecycleEvent
-from simulator.post_office import PostOffice
-from simulator.subscriptions import Subscription, Subscriptions
-from simulator.tenants import DEFAULT_ROLES, Application
-from simulator.tokens import AccessTokens
+from simulator.state.dynamic_delivery import PLACEHOLDER
+from simulator.state.mail_server import PostOffice
+from simulator.state.mailboxes import Mailbox, MailboxState
+from simulator.state.subscriptions import Subscription, Subscriptions
+from simulator.state.tenants import DEFAULT_ROLES, Application
 from simulator.traffic import Traffic, TrafficPlan
 
 _Handler = Callable[[dict[str, Any], str], Awaitable[object]]

@@ -10,10 +10,10 @@ from typing import Any, Self
 
 import aiohttp
 
+from simulator.api.notifications import LifecycleEvent
 from simulator.calls import JSON_TYPE
 from simulator.faults import Fault
-from simulator.mailboxes import MailboxState
-from simulator.notifications import LifecycleEvent
+from simulator.state.mailboxes import MailboxState
 from simulator.tls import trusting
 
 

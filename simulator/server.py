@@ -14,12 +14,12 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
+from simulator.api.graph import Graph
+from simulator.api.signin import SignIn, SignInError
 from simulator.calls import JSON_TYPE, Answer, Call, GraphError, Operation, error_body
 from simulator.control import Control
 from simulator.faults import Fault, FaultKind, Faults, Subject
-from simulator.graph import Graph
 from simulator.identifiers import Identifiers
-from simulator.signin import SignIn, SignInError
 
 _MOST_BODY_BYTES = 4 * 1024 * 1024
 # A mail of 150 MB, the largest that Exchange Online takes, as base64 within JSON.

@@ -10,28 +10,28 @@ from typing import Any, Self
 
 import aiohttp
 
+from simulator.api.delivery import Delivery, DeliveryRules
+from simulator.api.graph import Graph
+from simulator.api.handshake import Handshake
+from simulator.api.mail_calls import MailCalls
+from simulator.api.notifications import LifecycleEvent
+from simulator.api.signin import SignIn
+from simulator.api.subscription_calls import SubscriptionCalls
+from simulator.api.throttling import Limits, Throttle
+from simulator.api.tokens import AccessTokens
 from simulator.authority import Authority, IssuedCertificate
-from simulator.contents import GeneratedContent
+from simulator.content.contents import GeneratedContent
+from simulator.content.mail import Letter
+from simulator.content.mime_mail import letter_from
 from simulator.control import Control
-from simulator.delivery import Delivery, DeliveryRules
-from simulator.dynamic_delivery import PLACEHOLDER
 from simulator.faults import Faults
-from simulator.graph import Graph
-from simulator.handshake import Handshake
 from simulator.identifiers import Identifiers
-from simulator.letters import Letter
-from simulator.mail_calls import MailCalls
-from simulator.mailboxes import Change, Mailbox, Mailboxes
-from simulator.mime_mail import letter_from
-from simulator.notifications import LifecycleEvent
-from simulator.post_office import DeliveredMessage, LedgerEntry, PostOffice
 from simulator.server import Listener
-from simulator.signin import SignIn
-from simulator.subscription_calls import SubscriptionCalls
-from simulator.subscriptions import Subscription, SubscriptionRules, Subscriptions
-from simulator.tenants import DEFAULT_ROLES, Application, Tenants
-from simulator.throttling import Limits, Throttle
-from simulator.tokens import AccessTokens
+from simulator.state.dynamic_delivery import PLACEHOLDER
+from simulator.state.mail_server import DeliveredMessage, LedgerEntry, PostOffice
+from simulator.state.mailboxes import Change, Mailbox, Mailboxes
+from simulator.state.subscriptions import Subscription, SubscriptionRules, Subscriptions
+from simulator.state.tenants import DEFAULT_ROLES, Application, Tenants
 from simulator.traffic import Traffic, TrafficPlan
 
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from simulator.correspondence import Correspondence
-from simulator.mailboxes import Mailbox
-from simulator.post_office import PostOffice
+from simulator.content.sample_mail import Correspondence
+from simulator.state.mail_server import PostOffice
+from simulator.state.mailboxes import Mailbox
 
 _MOST_AT_ONCE = 50
 

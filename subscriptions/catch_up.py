@@ -31,8 +31,8 @@ from graph.mailbox import Mailbox
 from graph.subscriptions import NOTIFIED_WITHIN, mail_resource
 from phrases import Phrase
 from subscriptions.metrics import ManagerMetrics
-from subscriptions.rota import LeaseLost
-from subscriptions.sweeps import SweepRules
+from subscriptions.scheduler import LeaseLost
+from subscriptions.sweep_schedule import SweepRules
 
 SWEEP_ROLE: Final = "sweep"
 NOTIFICATIONS_ROLE: Final = "notifications"

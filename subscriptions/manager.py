@@ -21,7 +21,7 @@ from db.leases import is_over
 from db.queries import accounts, history
 from hostfaults import HostFault, host_fault_of
 from subscriptions.metrics import ManagerMetrics
-from subscriptions.rota import Duty, Rota, RotaLimits
+from subscriptions.scheduler import Duty, Rota, RotaLimits
 
 _COMPARE_EVERY: Final = timedelta(seconds=5)
 _MOST_CHANGED: Final = 1000

@@ -1,146 +1,329 @@
-"""Compares, from time to time, what Graph has with what we hold: subscriptions vanish, and surplus ones appear.
+"""The duty of keeping subscriptions: carries out an account's plan at Graph and notes the result in the database."""
 
-Graph's guard against two for one mailbox is uneven (graph.md, section 1, 409), and a crash can leave one that nobody
-holds.
-"""
-
-from collections.abc import Callable, Collection, Iterable
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
+from sqlalchemy import Connection
 
 from db.engine import Database
-from db.queries import accounts, call_budget, subscriptions
-from db.queries.accounts import Account
-from db.queries.schedule import Application
-from graph.errors import GraphError
-from graph.folders import named_directly
+from db.queries import accounts, subscriptions
+from db.queries.schedule import FOLDERS, LONGEST_WAIT, SUBSCRIPTIONS, Schedule, Turn
+from db.queries.subscriptions import HeldSubscription, Orders
+from graph.client_state import ClientStateKeys
+from graph.errors import (
+    AccessDenied,
+    ExpirationTooFar,
+    GraphError,
+    GraphUnavailable,
+    RequestRejected,
+    SubscriptionExists,
+    SubscriptionGone,
+)
+from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.subscriptions import GraphSubscription, SubscriptionClient, mail_resource
+from subscriptions.listing_cache import Survey
 from subscriptions.metrics import ManagerMetrics
-from subscriptions.plan import is_ours
+from subscriptions.plan import Adopt, Create, Delete, Renew, Wanted, fits, is_ours, plan, renewal_due, same_resource
+from subscriptions.scheduler import LeaseLost
+from subscriptions.sweep_schedule import SweepRules
 
-_SELDOM: Final = timedelta(hours=1)
-_FOR_EACH: Final = timedelta(seconds=9)
-"""Of a longer list more than an hour passes: a page of it holds about a hundred, and is a call (graph.md, 8)."""
-_AFTER_TROUBLE: Final = timedelta(minutes=1)
-_TOGETHER: Final = 60
-"""Managers that start within so many seconds need not each look."""
+SUBSCRIPTIONS_ROLE: Final = "subscriptions"
+
+LONGEST_LIFE: Final = timedelta(minutes=10_000)
+"""Graph documents 10,080 minutes and grants 10,070 (graph.md, section 1)."""
+
+_CEILING_MARGIN: Final = timedelta(minutes=5)
+"""Clocks differ, and a request takes its time: stay that far below what Graph says it grants."""
+
+_DELETION_SECONDS: Final = 10.0
+"""A deletion that hangs must leave its turn time for the creation."""
+
+_LOOK_AGAIN: Final = timedelta(days=1)
+
+T = TypeVar("T")
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
-class Reconciler:
-    """Looks at start-up, then at least every hour; of several managers one looks for all."""
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where Graph delivers."""
+
+    notifications: str
+    lifecycle: str
+
+
+class Keeper:
+    """Brings the subscription of one account to what it should be. The caller holds the account's lease."""
+
+    role = SUBSCRIPTIONS_ROLE
+    schedule: Schedule = SUBSCRIPTIONS
 
     def __init__(
         self,
         database: Database,
         client: SubscriptionClient,
+        survey: Survey,
+        folders: MailFolders,
         *,
-        notification_url: str,
+        addresses: Addresses | None,
+        sweeps: SweepRules,
+        keys: ClientStateKeys,
         clock: Callable[[], datetime],
         random: Random,
         metrics: ManagerMetrics,
     ) -> None:
-        """`notification_url`: the address that makes a subscription ours."""
+        """`addresses` None: no inbound address, so no subscriptions; accounts live on sweeps alone."""
         self._database = database
         self._client = client
-        self._notification_url = notification_url
+        self._survey = survey
+        self._folders = folders
+        self._addresses = addresses
+        self._sweeps = sweeps
+        self._keys = keys
         self._clock = clock
         self._random = random
         self._metrics = metrics
-        self._pauses: dict[Application, timedelta] = {}
+        self._longest_life = LONGEST_LIFE
+        facts = (addresses, keys.fingerprint(), sweeps.interval, sweeps.webhooks)
+        self.served_with = hashlib.sha256(repr(facts).encode()).hexdigest()
+        """The settings of this manager that accounts are served with, in short."""
 
-    async def work(self) -> timedelta:
-        """Reconcile the applications whose time has come; how long to wait for the next time.
+    @property
+    def longest_wait(self) -> timedelta:
+        """See `Duty.longest_wait`: no subscription lives longer."""
+        return LONGEST_WAIT
+
+    def end(self, connection: Connection, account: accounts.Account) -> None:
+        """Remember the settings acted on, so that a change of them shows."""
+        subscriptions.note_served(
+            connection, account.account_id, served=account.fingerprint, served_with=self.served_with
+        )
+
+    async def serve(self, turn: Turn, account: accounts.Account) -> datetime:
+        """Do what is to be done; when the account is due again.
 
         Raises:
-            DatabaseUnavailable
+            GraphError, DatabaseUnavailable: the rest is for a later turn.
+            LeaseLost
         """
-        complete = True
-        for application in await self._database.read(accounts.applications):
-            if await self._is_ours_to_look_at(application):
-                complete &= await self.reconcile(application)
-        pause = min(self._pauses.values(), default=_SELDOM) if complete else _AFTER_TROUBLE
-        return pause * self._random.uniform(0.9, 1.1)
+        mailbox = Mailbox.of(account.account_id, account.settings)
+        await self._database.write(lambda connection: self._see_to_sweeps(connection, account))
+        held, orders = await self._database.read(lambda connection: _held_and_orders(connection, account.account_id))
+        wanted = await self._wanted(mailbox, account)
+        if wanted is None:
+            await self._remove(mailbox, held)
+            if account.removed:
+                await self._database.write(lambda connection: accounts.purge(connection, account.account_id))
+            return self._clock() + _LOOK_AGAIN
+        # Only an attempt whose outcome nobody noted can have left one that we do not hold.
+        unnoted = held is None and orders.attempt_fingerprint is not None
+        actual = await self._found(mailbox, wanted) if unnoted else []
+        for action in plan(wanted, held, actual, orders=orders, now=self._clock()):
+            match action:
+                case Delete(subscription_id):
+                    await self._delete_if_possible(mailbox, subscription_id)
+                case Adopt(found):
+                    held = await self._hold(account.account_id, wanted, found, "subscription_adopted")
+                case Renew():
+                    assert held is not None  # noqa: S101  # only what is held, or just adopted, is renewed
+                    held = await self._renew(turn, orders, mailbox, wanted, held)
+                case Create():
+                    with self._folders.followed(mailbox, account.settings.folder):
+                        held = await self._create(turn, orders, mailbox, wanted, replaced=held)
+        assert held is not None  # noqa: S101  # every plan for a wanted subscription ends in one
+        return renewal_due(held.granted, held.expires, jitter=self._random.random())
 
-    async def _is_ours_to_look_at(self, application: Application) -> bool:
-        """True for one manager in each span of time; at start-up the span is short."""
-        pause = self._pauses.get(application)
-        span = _TOGETHER if pause is None else pause.total_seconds()
-        name = f"reconcile/{'/'.join(application)}/{span:.0f}"
-        slot, last = call_budget.slots(self._clock(), span)
-        if pause is None:
-            self._pauses[application] = _SELDOM
-        return bool(
-            await self._database.write(
-                lambda connection: call_budget.reserve(connection, name, slot=slot, last=last, wanted=1, most=1)
+    def _see_to_sweeps(self, connection: Connection, account: accounts.Account) -> None:
+        now = self._clock()
+        if account.removed or not account.enabled:
+            return
+        accounts.settle_import_since(connection, account.account_id, now=now)
+        first = self._sweeps.first(now)
+        FOLDERS.seed(connection, account.account_id, due=first)
+        FOLDERS.at_latest(connection, account.account_id, due=first)
+
+    async def _wanted(self, mailbox: Mailbox, account: accounts.Account) -> Wanted | None:
+        if account.removed or not account.enabled or self._addresses is None:
+            return None
+        folder = await self._folders.locate(mailbox, account.settings.folder)
+        return Wanted(
+            resource=mail_resource(account.settings.user_id, folder),
+            notification_url=self._addresses.notifications,
+            lifecycle_url=self._addresses.lifecycle,
+            key_fingerprint=self._keys.fingerprint(),
+        )
+
+    async def _found(self, mailbox: Mailbox, wanted: Wanted) -> list[GraphSubscription]:
+        return [
+            each
+            for each in await self._survey.of(mailbox)
+            if is_ours(each, wanted.notification_url) and same_resource(each.resource, wanted.resource)
+        ]
+
+    async def _remove(self, mailbox: Mailbox, held: HeldSubscription | None) -> None:
+        if held is None:
+            return
+        try:
+            await self._delete(mailbox, held.subscription_id)
+        except GraphError:
+            # Without access it cannot be deleted; it ends by itself.
+            if held.expires > self._clock():
+                raise
+            await self._drop(held.subscription_id)
+
+    async def _delete(self, mailbox: Mailbox, subscription_id: str) -> None:
+        await self._client.delete(mailbox, subscription_id)
+        await self._drop(subscription_id)
+        self._metrics.actions.labels("deleted").inc()
+        log.info("subscription_deleted", subscription=subscription_id)
+
+    async def _delete_if_possible(self, mailbox: Mailbox, subscription_id: str) -> None:
+        """Delete what is not wanted beside, or in place of, the wanted one, which must not wait for that.
+
+        What is left ends by itself; the reconciler deletes it earlier.
+        """
+        try:
+            async with asyncio.timeout(_DELETION_SECONDS):
+                await self._delete(mailbox, subscription_id)
+        except (GraphError, TimeoutError) as exc:
+            log.warning("subscription_not_deleted", subscription=subscription_id, error=str(exc))
+
+    async def _drop(self, subscription_id: str) -> None:
+        await self._database.write(lambda connection: subscriptions.drop(connection, subscription_id))
+
+    async def _renew(
+        self, turn: Turn, orders: Orders, mailbox: Mailbox, wanted: Wanted, held: HeldSubscription
+    ) -> HeldSubscription:
+        subscription_id = held.subscription_id
+        try:
+            expires = await self._within_ceiling(lambda until: self._client.renew(mailbox, subscription_id, until))
+        except SubscriptionGone:
+            log.warning("subscription_gone", subscription=subscription_id)
+            await self._drop(subscription_id)
+            return await self._create(turn, orders, mailbox, wanted)
+        except (AccessDenied, RequestRejected, SubscriptionExists, GraphUnavailable) as refusal:
+            if isinstance(refusal, GraphUnavailable) and not self._ends_soon(held):
+                raise
+            # Another one takes its place, if Graph lets it stand beside this one.
+            try:
+                made = await self._attempt(turn, orders, mailbox, wanted)
+            except SubscriptionExists:
+                raise refusal from None
+            renewed = await self._hold(mailbox.account_id, wanted, made, "subscription_created")
+            await self._delete_if_possible(mailbox, subscription_id)
+            return renewed
+        now = self._clock()
+        await self._database.write(
+            lambda connection: subscriptions.extend(
+                connection, mailbox.account_id, subscription_id, expires=expires, now=now
+            )
+        )
+        self._metrics.actions.labels("renewed").inc()
+        log.info(
+            "subscription_renewed",
+            subscription=subscription_id,
+            expires=expires.isoformat(),
+            reauthorized=orders.reauthorize is not None,
+        )
+        return replace(held, expires=expires, granted=now)
+
+    def _ends_soon(self, held: HeldSubscription) -> bool:
+        return held.expires - self._clock() < (held.expires - held.granted) / 6
+
+    async def _create(
+        self,
+        turn: Turn,
+        orders: Orders,
+        mailbox: Mailbox,
+        wanted: Wanted,
+        replaced: HeldSubscription | None = None,
+    ) -> HeldSubscription:
+        try:
+            made = await self._attempt(turn, orders, mailbox, wanted)
+        except SubscriptionExists as exc:
+            found = await self._in_the_way(mailbox, wanted, exc)
+            if found is None:
+                raise
+            ours = orders.attempt_fingerprint == wanted.key_fingerprint and fits(found, wanted, self._clock())
+            if ours and (replaced is None or found.id != replaced.subscription_id):
+                return await self._hold(mailbox.account_id, wanted, found, "subscription_adopted")
+            # Its clientState may be one that the receiver refuses, or it delivers elsewhere.
+            await self._delete(mailbox, found.id)
+            made = await self._attempt(turn, orders, mailbox, wanted)
+        return await self._hold(mailbox.account_id, wanted, made, "subscription_created")
+
+    async def _attempt(self, turn: Turn, orders: Orders, mailbox: Mailbox, wanted: Wanted) -> GraphSubscription:
+        await self._note_attempt(turn, wanted.key_fingerprint)
+        try:
+            return await self._ask_for_one(mailbox, wanted)
+        except SubscriptionExists:
+            # Nothing was made with the present key: what is there must not be taken for the outcome of this attempt.
+            await self._note_attempt(turn, orders.attempt_fingerprint)
+            raise
+
+    async def _note_attempt(self, turn: Turn, fingerprint: str | None) -> None:
+        now = self._clock()
+        if not await self._database.write(
+            lambda connection: subscriptions.note_attempt(connection, turn, fingerprint=fingerprint, now=now)
+        ):
+            raise LeaseLost
+
+    async def _ask_for_one(self, mailbox: Mailbox, wanted: Wanted) -> GraphSubscription:
+        return await self._within_ceiling(
+            lambda until: self._client.create(
+                mailbox,
+                resource=wanted.resource,
+                notification_url=wanted.notification_url,
+                lifecycle_url=wanted.lifecycle_url,
+                client_state=self._keys.sign(mailbox.account_id),
+                expires=until,
             )
         )
 
-    async def reconcile(self, application: Application) -> bool:
-        """Reconcile one application; False when Graph did not let us.
+    async def _in_the_way(self, mailbox: Mailbox, wanted: Wanted, exc: SubscriptionExists) -> GraphSubscription | None:
+        if exc.subscription_id is not None:
+            try:
+                return await self._client.get(mailbox, exc.subscription_id)
+            except SubscriptionGone:
+                return None
+        listed = await self._survey.of(mailbox, fresh=True)
+        return next((each for each in listed if same_resource(each.resource, wanted.resource)), None)
 
-        Raises:
-            DatabaseUnavailable
-        """
-        read = self._database.read
-        held_before = await read(lambda connection: subscriptions.ids_of_application(connection, application))
-        account = await read(lambda connection: accounts.one_of_application(connection, application))
-        if account is None:
-            return True
-        mailbox = Mailbox.of(account.account_id, account.settings)
+    async def _within_ceiling(self, ask: Callable[[datetime], Awaitable[T]]) -> T:
         try:
-            listed = await self._client.list(mailbox)
-            self._pauses[application] = max(_SELDOM, _FOR_EACH * len(listed))
-            ours = [each for each in listed if is_ours(each, self._notification_url)]
-            for subscription_id in vanished(held_before, ours):
-                log.warning("subscription_gone", subscription=subscription_id, account_id=held_before[subscription_id])
-                await self._lose(held_before[subscription_id], subscription_id)
-            # Read after the list: whatever another manager made before it is held, or about to be, by an account.
-            waiting = await read(lambda connection: accounts.unsubscribed(connection, application))
-            held_after = await read(subscriptions.ids)
-            for each in surplus(ours, held_after, waiting):
-                await self._client.delete(mailbox, each.id)
-                self._metrics.actions.labels("deleted").inc()
-                log.warning("subscription_surplus", subscription=each.id)
-        except GraphError as exc:
-            log.warning("reconciliation_postponed", tenant=application[0], client=application[1], error=str(exc))
-            return False
-        return True
+            return await ask(self._clock() + self._longest_life)
+        except ExpirationTooFar as exc:
+            self._longest_life = min(self._longest_life, timedelta(minutes=exc.minutes)) - _CEILING_MARGIN
+            log.warning("subscription_life_clamped", minutes=self._longest_life.total_seconds() / 60)
+            return await ask(self._clock() + self._longest_life)
 
-    async def _lose(self, account_id: int, subscription_id: str) -> None:
+    async def _hold(
+        self, account_id: int, wanted: Wanted, subscription: GraphSubscription, event: str
+    ) -> HeldSubscription:
         now = self._clock()
-        await self._database.write(
-            lambda connection: subscriptions.lose(connection, account_id, subscription_id, now=now)
+        held = HeldSubscription(
+            subscription_id=subscription.id,
+            account_id=account_id,
+            expires=subscription.expires,
+            resource=wanted.resource,
+            notification_url=wanted.notification_url,
+            key_fingerprint=wanted.key_fingerprint,
+            granted=now,
+            created=now,
         )
+        await self._database.write(lambda connection: subscriptions.hold(connection, held, now=now))
+        self._metrics.actions.labels(event.removeprefix("subscription_")).inc()
+        log.info(event, subscription=held.subscription_id, expires=held.expires.isoformat())
+        return held
 
 
-def vanished(held: Iterable[str], listed: Collection[GraphSubscription]) -> list[str]:
-    """What we held before Graph was asked, and Graph does not have; both by id."""
-    there = {each.id for each in listed}
-    return [each for each in held if each not in there]
-
-
-def surplus(
-    listed: Iterable[GraphSubscription], held: Collection[str], waiting: Iterable[Account]
-) -> list[GraphSubscription]:
-    """What Graph has and no account holds or is about to hold.
-
-    An account that is `waiting`, because it holds nothing, may be in the middle of its turn: it adopts or deletes what
-    is on its resource.
-    """
-    theirs = tuple(_resources_of(each).casefold() for each in waiting)
-    return [
-        each for each in listed if each.id not in held and not each.resource.strip("/").casefold().startswith(theirs)
-    ]
-
-
-def _resources_of(account: Account) -> str:
-    """The beginning of the resource that the account's turn sees to: of its mailbox, while its folder is not known."""
-    folder = named_directly(account.settings.folder)
-    user_id = account.settings.user_id
-    return f"users/{user_id}/" if folder is None else mail_resource(user_id, folder)
+def _held_and_orders(connection: Connection, account_id: int) -> tuple[HeldSubscription | None, Orders]:
+    return subscriptions.held(connection, [account_id]).get(account_id), subscriptions.orders(connection, account_id)

@@ -23,7 +23,7 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from graph.subscriptions import NOTIFIED_WITHIN
 from phrases import Phrase
-from subscriptions.findings import Elsewhere, Findings, Item, SuppressedCopy
+from subscriptions.folder_diff import Elsewhere, Findings, Item, SuppressedCopy
 
 _LOOKED_UP_AT_ONCE: Final = 4
 """Look-ups under way at once; their calls take turns, one at a time beside the processors' four."""

@@ -14,7 +14,7 @@ from console.translation.stored import recognised
 from db.queries import accounts as table
 from db.queries import after_import, filtered, folders, missed, scans, subscriptions
 from phrases import Phrase
-from subscriptions.sweeps import SweepRules
+from subscriptions.sweep_schedule import SweepRules
 
 
 def list_columns(rows: list[dict[str, Any]], settings: Settings, now: datetime) -> list[Column]:

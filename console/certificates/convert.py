@@ -11,9 +11,9 @@ from console.invocation import Invocation, example, pass_invocation
 from console.output import failure, tell, wrong_usage
 from console.translation.help import Command
 from console.translation.language import said
-from graph.certificates.converting import LOCKED, Converted, converted, gathered
+from graph.certificates.conversion import LOCKED, Converted, converted, gathered
 from graph.certificates.files import PKCS12_SUFFIXES, PUBLIC_SUFFIXES, SUFFIXES, CertificateFile, read_file
-from graph.certificates.writing import write_file
+from graph.certificates.private_files import write_file
 from phrases import Phrase
 
 _IN_DER: Final = PUBLIC_SUFFIXES | {".key"}

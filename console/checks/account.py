@@ -25,10 +25,10 @@ from db.queries import dry_run
 from db.queries.accounts import AccountSettings
 from graph.certificates import Certificate
 from graph.client import GraphClient, open_session
+from graph.diagnostics import Host
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
-from graph.reach import Host
 from graph.slots import LocalSlots
 from graph.subscriptions import SubscriptionClient
 from graph.token import TokenSource

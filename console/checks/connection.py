@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from console.checks.runner import Check, Finding, failed, not_needed, passed, warned
-from graph.reach import Host, clock_skew, encrypt, is_foreign_issuer
+from graph.diagnostics import Host, clock_skew, encrypt, is_foreign_issuer
 from phrases import Phrase
 
 SIGN_IN_REACHED: Final = "sign_in_reached"

@@ -9,10 +9,10 @@ from typing import Final
 
 from console.checks.runner import Check, Finding, failed, finding_of, not_needed, passed, warned
 from graph.client import open_session
+from graph.diagnostics import Host, HostUnreached, Obstacle, answer_to_validation, encrypt
 from graph.errors import EndpointNotValidated, GraphError, SubscriptionExists
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
-from graph.reach import Host, HostUnreached, Obstacle, answer_to_validation, encrypt
 from graph.subscriptions import GraphSubscription, SubscriptionClient, mail_resource
 from graph.transport import tls_context
 from phrases import Phrase

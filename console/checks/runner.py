@@ -17,8 +17,8 @@ import click
 
 from bus.errors import QueueError
 from db.errors import DatabaseError
+from graph.diagnostics import HostUnreached
 from graph.errors import AccountError, CertificateError, GraphError, SignInRefused
-from graph.reach import HostUnreached
 from phrases import Phrase
 
 WHOLE_SECONDS: Final = 60.0

@@ -15,7 +15,7 @@ from console.translation.help import Command
 from console.translation.language import said
 from console.wiring.roles import until_told
 from phrases import Phrase
-from simulator.serving import Ready, serve
+from simulator.process import Ready, serve
 
 
 @click.command(cls=Command, epilog=example("mail-importer simulator --directory ./simulator"))

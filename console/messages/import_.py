@@ -43,11 +43,11 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from phrases import Phrase
 from processor.accounts import mail_filter_of
-from processor.attachments import AttachmentLimits
+from processor.content.attachments import AttachmentLimits
 from processor.importer import Importer, worker_processes
+from processor.message_trace import TraceLog
 from processor.metrics import ProcessorMetrics
 from processor.on_demand import MessageSelector, OnDemandImport, Selection, Tally
-from processor.tracing import TraceLog
 
 OnProgress = Callable[[int, int], None]
 

@@ -24,7 +24,7 @@ from db.queries.accounts import Account
 from graph.folders import MailFolders
 from graph.messages import MailReader
 from phrases import Phrase
-from subscriptions.findings import Findings, Item
+from subscriptions.folder_diff import Findings, Item
 from subscriptions.verification import Tally, Verification
 
 

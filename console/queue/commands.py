@@ -121,8 +121,8 @@ def check(invocation: Invocation) -> Listing:
 
 
 async def _examined(settings: Settings, invocation: Invocation) -> list[dict[str, Any]]:
-    from bus.servicebus.checkup import Finding, State, examine  # noqa: PLC0415  # only where Service Bus is used
     from bus.servicebus.errors import Place  # noqa: PLC0415  # as above
+    from bus.servicebus.inspection import Finding, State, examine  # noqa: PLC0415  # only where Service Bus is used
 
     address = servicebus_address(settings)
     place = Place(address.host, address.queue)

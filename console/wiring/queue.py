@@ -41,7 +41,7 @@ def _made(settings: Settings, database: Database | None, *, clock: Callable[[], 
         from bus.servicebus.adapter import ServiceBusQueue  # noqa: PLC0415  # see above
 
         return ServiceBusQueue(servicebus_address(settings), clock=clock)
-    from bus.database import DatabaseQueue  # noqa: PLC0415  # see above
+    from bus.database.adapter import DatabaseQueue  # noqa: PLC0415  # see above
 
     if database is None:
         raise SettingsError(Phrase("queue: the queue 'database' needs the gateway database."))

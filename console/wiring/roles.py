@@ -38,15 +38,15 @@ from graph.subscriptions import SubscriptionClient
 from phrases import Phrase
 from processor.accounts import AccountDirectory, Holds
 from processor.after_import import AfterImport
-from processor.attachments import AttachmentLimits
+from processor.content.attachments import AttachmentLimits
 from processor.importer import Importer, worker_processes
 from processor.lifecycle import LifecycleDesk
 from processor.mailbox_actions import ActionTaker
+from processor.mailbox_fairness import PROCESSOR, ProcessShare
+from processor.message_trace import TraceLog
 from processor.metrics import ProcessorMetrics
+from processor.missed_notifications import SilenceWatch
 from processor.process_pool import ProcessPool
-from processor.shares import PROCESSOR, ProcessShare
-from processor.silence import SilenceWatch
-from processor.tracing import TraceLog
 from processor.worker import Processor
 from receiver.app import Receiver
 from receiver.body import BodyLimits
@@ -58,14 +58,14 @@ from receiver.tls import ServerCertificate
 from subscriptions.budget import SharedBudget
 from subscriptions.catch_up import CatchUp
 from subscriptions.certificates import CertificateWatch
-from subscriptions.keeper import Addresses, Keeper
+from subscriptions.drift import Reconciler
+from subscriptions.listing_cache import Survey
 from subscriptions.manager import Chore, SubscriptionManager
 from subscriptions.metrics import ManagerMetrics
-from subscriptions.reconciler import Reconciler
+from subscriptions.reconciler import Addresses, Keeper
 from subscriptions.retention import TraceRetention
 from subscriptions.scan_checks import ScanChecks
-from subscriptions.survey import Survey
-from subscriptions.sweeps import SweepRules
+from subscriptions.sweep_schedule import SweepRules
 from threads import DaemonThreads
 
 RECEIVER: Final = "receiver"

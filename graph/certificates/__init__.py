@@ -9,10 +9,10 @@ Sources: graph.md section 9; Entra takes RSA certificates only
 
 from graph.certificates.certificate import Certificate, SigningKey, SoftwareKey
 from graph.certificates.folder import FolderStore
-from graph.certificates.judging import Trust, check_key, check_usable, trust_in
-from graph.certificates.making import make_self_signed, write_pair
+from graph.certificates.self_signed import make_self_signed, write_pair
 from graph.certificates.store import CertificateStore, StoreEntry
 from graph.certificates.thumbprints import invisible_signs, normalise_thumbprint
+from graph.certificates.validation import Trust, check_key, check_usable, trust_in
 
 __all__ = [
     "Certificate",

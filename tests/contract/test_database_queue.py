@@ -18,7 +18,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Engine, event, func, select, text
 
-from bus.database import DatabaseQueue
+from bus.database.adapter import DatabaseQueue
 from bus.errors import QueueUnavailable
 from bus.queue import LONGEST_DELAY, Message, MessageId, NotificationQueue
 from db.engine import Database
@@ -417,7 +417,7 @@ async def test_clock_of_another_host_ahead_keeps_no_row_for_ever(backend: Databa
 _CHILD: Final = """
 import asyncio, json, sys, time
 from datetime import UTC, datetime, timedelta
-from bus.database import DatabaseQueue
+from bus.database.adapter import DatabaseQueue
 from bus.queue import Message, MessageId
 from db.engine import Database
 from tests.databases import Gateway

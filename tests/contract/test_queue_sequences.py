@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bus.database import DatabaseQueue
+from bus.database.adapter import DatabaseQueue
 from bus.errors import LockLost
 from bus.queue import TOO_MANY_DELIVERIES, Delivery, Message, MessageId, Selection
 from db.engine import Database

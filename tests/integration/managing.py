@@ -26,20 +26,20 @@ from receiver.connections import ConnectionLimits
 from receiver.metrics import ReceiverMetrics
 from receiver.server import Listener
 from receiver.throttled_log import ThrottledLog
-from simulator.mailboxes import Mailbox
-from simulator.subscriptions import Subscription
+from simulator.state.mailboxes import Mailbox
+from simulator.state.subscriptions import Subscription
 from subscriptions.budget import SharedBudget
 from subscriptions.catch_up import CatchUp
 from subscriptions.certificates import CertificateWatch
-from subscriptions.keeper import Addresses, Keeper
+from subscriptions.drift import Reconciler
+from subscriptions.listing_cache import Survey
 from subscriptions.manager import Chore, ManagerLimits, SubscriptionManager
 from subscriptions.metrics import ManagerMetrics
-from subscriptions.reconciler import Reconciler
+from subscriptions.reconciler import Addresses, Keeper
 from subscriptions.retention import TraceRetention
-from subscriptions.rota import RotaLimits
 from subscriptions.scan_checks import ScanChecks
-from subscriptions.survey import Survey
-from subscriptions.sweeps import SweepRules
+from subscriptions.scheduler import RotaLimits
+from subscriptions.sweep_schedule import SweepRules
 from tests.integration.world import PATIENCE_SECONDS, World
 
 

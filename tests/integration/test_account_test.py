@@ -27,9 +27,9 @@ from db.queries import accounts
 from db.tables import account_settings, message, queue_message
 from graph.certificates import Certificate, make_self_signed, write_pair
 from simulator.calls import Operation
+from simulator.content.mail import Letter
 from simulator.faults import FaultKind
-from simulator.letters import Letter
-from simulator.mailboxes import Mailbox, MailboxState
+from simulator.state.mailboxes import Mailbox, MailboxState
 from tests.integration.managing import Office
 from tests.integration.world import World, until
 from tests.listeners import Issuer, Proxy, answering, closed_port, dropping, old

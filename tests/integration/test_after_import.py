@@ -16,14 +16,14 @@ from db.queries.messages import MessageStore
 from graph.errors import FolderNotFound
 from graph.folders import MailFolders
 from graph.messages import MailReader
-from processor.attachments import AttachmentLimits
+from processor.content.attachments import AttachmentLimits
 from processor.importer import Importer
 from simulator.calls import Operation
+from simulator.content.mail import Letter, file_attachment
 from simulator.faults import FaultKind
-from simulator.letters import Letter, file_attachment
-from simulator.mailboxes import Folder, Mailbox
-from simulator.post_office import DeliveredMessage
-from simulator.tenants import DEFAULT_ROLES
+from simulator.state.mail_server import DeliveredMessage
+from simulator.state.mailboxes import Folder, Mailbox
+from simulator.state.tenants import DEFAULT_ROLES
 from tests.databases import on_every_database
 from tests.integration.world import World, until
 

@@ -11,12 +11,12 @@ from bus.errors import QueueUnavailable
 from db.queries import accounts, folders, missed
 from db.tables import account_settings, folder_sync
 from phrases import Phrase
+from simulator.api.notifications import LifecycleEvent
 from simulator.calls import Operation
+from simulator.content.mail import Letter
 from simulator.faults import FaultKind
-from simulator.letters import Letter
-from simulator.mailboxes import Mailbox
-from simulator.notifications import LifecycleEvent
-from simulator.post_office import DeliveredMessage
+from simulator.state.mail_server import DeliveredMessage
+from simulator.state.mailboxes import Mailbox
 from tests.integration.managing import Office
 from tests.integration.world import until
 

@@ -14,11 +14,11 @@ from sqlalchemy import Connection, func, select, update
 from db.queries import duplicates
 from db.queries.duplicates import SAME, Copy
 from db.tables import duplicate, message, message_identity
-from processor.attachments import AttachmentLimits
+from processor.content.attachments import AttachmentLimits
 from simulator.calls import Operation
-from simulator.letters import Attachment, Letter, Person, file_attachment, item_of, reference_attachment
-from simulator.mailboxes import Mailbox
-from simulator.post_office import DeliveredMessage
+from simulator.content.mail import Attachment, Letter, Person, file_attachment, item_of, reference_attachment
+from simulator.state.mail_server import DeliveredMessage
+from simulator.state.mailboxes import Mailbox
 from tests.databases import on_every_database
 from tests.integration.world import World, until
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from db.tables import attachment, message, recipient
-from simulator.post_office import DeliveredMessage
+from simulator.state.mail_server import DeliveredMessage
 from tests.corpus import characters, kinds, lenient, names, structures
 from tests.corpus.case import Case, Row
 from tests.databases import on_every_database

@@ -17,10 +17,10 @@ from db.engine import Database
 from db.errors import DatabaseUnavailable
 from processor import worker
 from simulator.calls import Operation
-from simulator.contents import GeneratedContent
+from simulator.content.contents import GeneratedContent
+from simulator.content.mail import Attachment, Letter
 from simulator.faults import Fault, FaultKind
-from simulator.letters import Attachment, Letter
-from simulator.mailboxes import Mailbox
+from simulator.state.mailboxes import Mailbox
 from tests.databases import Gateway
 from tests.integration.managing import Office
 from tests.integration.world import World, until

@@ -13,9 +13,9 @@ from db.queries import accounts, missed
 from db.tables import scan
 from graph.messages import MailReader
 from simulator.calls import Operation
-from simulator.letters import Letter, file_attachment, inline_attachment, mime
-from simulator.mailboxes import Mailbox
-from simulator.post_office import DeliveredMessage
+from simulator.content.mail import Letter, file_attachment, inline_attachment, mime
+from simulator.state.mail_server import DeliveredMessage
+from simulator.state.mailboxes import Mailbox
 from tests.databases import on_every_database
 from tests.integration.managing import Office
 from tests.integration.world import World, until

@@ -15,10 +15,10 @@ from sqlalchemy import update
 from console.messages.export_files import FORMAT
 from db.tables import attachment, message, original
 from simulator.calls import Operation
-from simulator.contents import GeneratedContent
+from simulator.content.contents import GeneratedContent
+from simulator.content.mail import Attachment, Letter, Person, file_attachment, mime, reference_attachment
 from simulator.faults import FaultKind
-from simulator.letters import Attachment, Letter, Person, file_attachment, mime, reference_attachment
-from simulator.post_office import DeliveredMessage
+from simulator.state.mail_server import DeliveredMessage
 from tests.databases import on_every_database
 from tests.integration.world import World
 

@@ -11,12 +11,12 @@ from sqlalchemy import select
 
 from db.tables import header, message
 from simulator.calls import Operation
-from simulator.contents import GeneratedContent
-from simulator.correspondence import Correspondence
+from simulator.content.contents import GeneratedContent
+from simulator.content.mail import Attachment, Letter, Person, file_attachment, inline_attachment, reference_attachment
+from simulator.content.sample_mail import Correspondence
 from simulator.faults import FaultKind
-from simulator.letters import Attachment, Letter, Person, file_attachment, inline_attachment, reference_attachment
-from simulator.mailboxes import StoredAttachment
-from simulator.post_office import LedgerEntry
+from simulator.state.mail_server import LedgerEntry
+from simulator.state.mailboxes import StoredAttachment
 from tests.databases import on_every_database
 from tests.integration.world import Imported, World, until
 

@@ -12,7 +12,7 @@ from bus.queue import Selection
 from db.queries import accounts
 from db.tables import account_settings
 from simulator.calls import Operation
-from simulator.mailboxes import MailboxState
+from simulator.state.mailboxes import MailboxState
 from tests.contract.queue_contract import replay
 from tests.integration.world import World, until
 

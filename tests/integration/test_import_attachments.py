@@ -7,12 +7,10 @@ from random import Random
 import pytest
 import structlog
 
-from processor.attachments import AttachmentLimits
+from processor.content.attachments import AttachmentLimits
 from simulator.calls import Operation
-from simulator.contents import GeneratedContent
-from simulator.correspondence import Correspondence
-from simulator.faults import FaultKind
-from simulator.letters import (
+from simulator.content.contents import GeneratedContent
+from simulator.content.mail import (
     Attachment,
     Letter,
     Person,
@@ -24,7 +22,9 @@ from simulator.letters import (
     item_of,
     reference_attachment,
 )
-from simulator.post_office import DeliveredMessage
+from simulator.content.sample_mail import Correspondence
+from simulator.faults import FaultKind
+from simulator.state.mail_server import DeliveredMessage
 from tests.databases import on_every_database
 from tests.integration.world import Part, World, until
 from tests.packed import chained, enveloped, mail, signed, tnef, tnef_file

@@ -16,10 +16,10 @@ from db.queries.audit import AuditEntry
 from db.queries.trace import TracedMessage
 from db.tables import message
 from simulator.calls import Operation
-from simulator.contents import GeneratedContent
+from simulator.content.contents import GeneratedContent
+from simulator.content.mail import Attachment, Letter, file_attachment
 from simulator.faults import FaultKind
-from simulator.letters import Attachment, Letter, file_attachment
-from simulator.post_office import DeliveredMessage
+from simulator.state.mail_server import DeliveredMessage
 from tests.integration.world import World
 
 Command = Callable[..., Awaitable[Result]]

@@ -6,9 +6,9 @@ import pytest
 
 from graph.client import open_session
 from simulator.calls import Operation
-from simulator.contents import GeneratedContent
+from simulator.content.contents import GeneratedContent
+from simulator.content.mail import Attachment, Letter, file_attachment
 from simulator.faults import FaultKind
-from simulator.letters import Attachment, Letter, file_attachment
 from tests.integration.world import World, until
 
 

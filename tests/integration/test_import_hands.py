@@ -16,8 +16,8 @@ from graph.messages import MailReader
 from processor import worker
 from processor.worker import WorkerLimits
 from simulator.calls import Operation
+from simulator.content.mail import Letter, Person, file_attachment
 from simulator.faults import FaultKind
-from simulator.letters import Letter, Person, file_attachment
 from tests.databases import on_every_database
 from tests.integration.world import World, until
 

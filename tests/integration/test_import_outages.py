@@ -11,9 +11,9 @@ import structlog
 
 from processor import worker
 from simulator.calls import Operation
-from simulator.contents import GeneratedContent
+from simulator.content.contents import GeneratedContent
+from simulator.content.mail import Attachment, Letter, file_attachment
 from simulator.faults import FaultKind
-from simulator.letters import Attachment, Letter, file_attachment
 from tests.integration.world import World, until
 from tests.outages import every_outage
 

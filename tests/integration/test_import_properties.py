@@ -20,9 +20,9 @@ from db.queries.messages import MessageStore
 from db.tables import attachment, duplicate, message, message_identity, recipient
 from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import MailReader
+from processor.content.spool import IN_MEMORY
 from processor.importer import Importer, Result
-from processor.spool import IN_MEMORY
-from simulator.mailboxes import Mailbox
+from simulator.state.mailboxes import Mailbox
 from tests.corpus.generated import SENT, File, Sent, raw
 from tests.databases import on_every_database
 from tests.integration.world import World

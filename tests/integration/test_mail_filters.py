@@ -19,9 +19,9 @@ from db.tables import account_settings, folder_sync, message, message_trace
 from db.tables import seen as seen_table
 from processor.metrics import ProcessorMetrics
 from simulator.calls import Operation
-from simulator.letters import Letter, Person, by_directory_name, file_attachment, inline_attachment
-from simulator.mailboxes import Mailbox
-from simulator.post_office import DeliveredMessage
+from simulator.content.mail import Letter, Person, by_directory_name, file_attachment, inline_attachment
+from simulator.state.mail_server import DeliveredMessage
+from simulator.state.mailboxes import Mailbox
 from tests.databases import on_every_database
 from tests.integration.managing import Office
 from tests.integration.test_catch_up import SWEEP, is_swept, silently

@@ -22,9 +22,9 @@ from graph.client import GraphClient
 from graph.subscriptions import CallKind, GraphSubscription, SubscriptionClient
 from simulator.calls import Operation
 from simulator.faults import FaultKind
-from subscriptions import rota
+from subscriptions import scheduler
 from subscriptions.budget import SharedBudget
-from subscriptions.rota import RotaLimits
+from subscriptions.scheduler import RotaLimits
 from tests.databases import on_every_database
 from tests.integration.managing import Office
 from tests.integration.world import Clock, World, until
@@ -134,7 +134,7 @@ async def test_a_killed_managers_accounts_are_served_within_a_minute(office: Off
     await office.world.database.write(lambda c: FOLDERS.seed(c, account, due=now))
     for schedule in (SUBSCRIPTIONS, FOLDERS):
         claimed = await office.world.database.write(
-            lambda c, schedule=schedule: schedule.claim(c, [account], owner="killed", now=now, lease=rota._LEASE)  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+            lambda c, schedule=schedule: schedule.claim(c, [account], owner="killed", now=now, lease=scheduler._LEASE)  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
         )
         assert len(claimed) == 1
     async with office.receiving(), office.managing("other"):
@@ -244,7 +244,7 @@ async def test_a_graph_that_hangs_is_told_after_a_while(
     make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not at once, most of it passes by itself; with when it is tried again."""
-    monkeypatch.setattr(rota, "_TURN_SECONDS", 1.0)
+    monkeypatch.setattr(scheduler, "_TURN_SECONDS", 1.0)
     office = await make_office()
     world = office.world
     _, account = await world.account_of("Nord")
@@ -400,7 +400,7 @@ def _count(events: Sequence[MutableMapping[str, Any]], name: str) -> int:
 
 async def test_a_refused_connection_is_told_as_that(make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the turn's own time ends before the call gives up: nothing was too slow."""
-    monkeypatch.setattr(rota, "_TURN_SECONDS", 1.0)
+    monkeypatch.setattr(scheduler, "_TURN_SECONDS", 1.0)
     office = await make_office()
     world = office.world
     _, account = await world.account_of("Nord")

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, func, select
 from bus.notification import Source
 from db.queries.filters import Filters
 from db.tables import GRAPH_ID_LENGTH, INTERNET_ID_LENGTH, attachment, header, message, message_trace, recipient, seen
-from processor import body_text
-from simulator.letters import Attachment, Letter, Person, file_attachment, item_of
-from simulator.post_office import DeliveredMessage
+from processor.content import body_text
+from simulator.content.mail import Attachment, Letter, Person, file_attachment, item_of
+from simulator.state.mail_server import DeliveredMessage
 from tests.corpus.case import mail
 from tests.databases import on_every_database
 from tests.integration.world import World

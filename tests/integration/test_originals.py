@@ -13,12 +13,12 @@ from sqlalchemy import Connection, delete, select
 
 from console.db.purge_batches import Purged, PurgeOrder, Purging
 from db.tables import original
-from processor.attachments import AttachmentLimits
+from processor.content.attachments import AttachmentLimits
 from simulator.calls import Operation
-from simulator.contents import GeneratedContent
+from simulator.content.contents import GeneratedContent
+from simulator.content.mail import Attachment, Letter, file_attachment, mime
 from simulator.faults import FaultKind
-from simulator.letters import Attachment, Letter, file_attachment, mime
-from simulator.post_office import DeliveredMessage
+from simulator.state.mail_server import DeliveredMessage
 from tests.databases import on_every_database
 from tests.integration.world import World, until
 

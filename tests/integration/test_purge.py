@@ -14,11 +14,11 @@ from graph.delta import DeltaPage, DeltaReader
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import FolderPage, MailReader
+from simulator.content.mail import Letter
 from simulator.faults import FaultKind
-from simulator.letters import Letter
-from simulator.mailboxes import Mailbox
-from simulator.post_office import DeliveredMessage
-from subscriptions.findings import Findings
+from simulator.state.mail_server import DeliveredMessage
+from simulator.state.mailboxes import Mailbox
+from subscriptions.folder_diff import Findings
 from subscriptions.verification import Verification
 from tests.integration.managing import Office
 from tests.integration.test_catch_up import SWEEP, ids, imported, is_swept, silently, swept

@@ -19,7 +19,7 @@ from db.queries.processes import Process
 from db.tables import message, message_trace, queue_message
 from graph.slots import SlotKey
 from processor import worker
-from processor.shares import PROCESSOR, ProcessShare
+from processor.mailbox_fairness import PROCESSOR, ProcessShare
 from simulator.calls import Operation
 from simulator.faults import FaultKind
 from tests.databases import Gateway, on_every_database

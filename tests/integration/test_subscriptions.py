@@ -9,8 +9,8 @@ import structlog
 from db.queries import accounts
 from graph.subscriptions import SubscriptionClient
 from simulator.calls import Operation
+from simulator.content.mail import Letter
 from simulator.faults import FaultKind
-from simulator.letters import Letter
 from tests.integration.managing import Office
 from tests.integration.world import until
 

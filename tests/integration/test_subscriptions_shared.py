@@ -11,7 +11,7 @@ from db.engine import Database
 from db.queries.schedule import SUBSCRIPTIONS
 from simulator.calls import Operation
 from simulator.faults import FaultKind
-from subscriptions.rota import RotaLimits
+from subscriptions.scheduler import RotaLimits
 from tests.databases import on_every_database
 from tests.integration.managing import Office
 from tests.integration.world import until

@@ -11,10 +11,10 @@ from db.queries.trace import TracedMessage, TraceRow
 from db.tables import message_trace
 from processor.worker import WorkerLimits
 from simulator.calls import Operation
-from simulator.contents import GeneratedContent
+from simulator.content.contents import GeneratedContent
+from simulator.content.mail import Attachment, Letter
 from simulator.faults import FaultKind
-from simulator.letters import Attachment, Letter
-from simulator.post_office import DeliveredMessage
+from simulator.state.mail_server import DeliveredMessage
 from tests.integration.world import World, until
 
 

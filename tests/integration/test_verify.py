@@ -18,10 +18,10 @@ from graph.listing import FolderItem
 from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import FolderPage, MailReader
 from simulator.calls import Operation
+from simulator.content.mail import Letter
 from simulator.faults import FaultKind
-from simulator.letters import Letter
-from simulator.post_office import DeliveredMessage
-from subscriptions.findings import Elsewhere, Findings, Item
+from simulator.state.mail_server import DeliveredMessage
+from subscriptions.folder_diff import Elsewhere, Findings, Item
 from subscriptions.verification import Tally, Verification
 from tests.integration.world import World
 

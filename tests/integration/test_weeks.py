@@ -15,15 +15,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
-from bus import database as queue_module
+from bus.database import adapter as queue_module
 from db.queries import accounts, subscriptions
 from db.queries.schedule import SUBSCRIPTIONS
 from graph.certificates import Certificate
+from simulator.api.notifications import LifecycleEvent
 from simulator.calls import Operation
+from simulator.content.mail import Letter
 from simulator.faults import Fault, FaultKind
-from simulator.letters import Letter
-from simulator.mailboxes import Mailbox
-from simulator.notifications import LifecycleEvent
+from simulator.state.mailboxes import Mailbox
 from tests.databases import Databases, Gateway
 from tests.integration.managing import Office
 from tests.integration.world import Clock, open_world, until

@@ -15,7 +15,7 @@ import aiohttp
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, select
 
-from bus.database import DatabaseQueue
+from bus.database.adapter import DatabaseQueue
 from bus.notification import Notification
 from bus.queue import Message, MessageId, QueuedMessage
 from db.engine import Database
@@ -34,24 +34,24 @@ from graph.slots import Slots
 from graph.token import TokenSource
 from processor.accounts import AccountDirectory, Holds
 from processor.after_import import AfterImport
-from processor.attachments import AttachmentLimits
+from processor.content.attachments import AttachmentLimits
 from processor.importer import Importer
 from processor.lifecycle import LifecycleDesk
 from processor.mailbox_actions import ActionTaker
+from processor.mailbox_fairness import PROCESSOR, CallShare, ProcessShare
+from processor.message_trace import TraceLog
 from processor.metrics import ProcessorMetrics
-from processor.shares import PROCESSOR, CallShare, ProcessShare
-from processor.silence import SilenceWatch
-from processor.tracing import TraceLog
+from processor.missed_notifications import SilenceWatch
 from processor.worker import Processor, WorkerLimits
+from simulator.api.delivery import DeliveryRules
 from simulator.calls import Operation
-from simulator.delivery import DeliveryRules
+from simulator.content.mail import Letter
 from simulator.faults import Fault, FaultKind
-from simulator.letters import Letter
-from simulator.mailboxes import Mailbox
-from simulator.post_office import DeliveredMessage
 from simulator.simulator import Simulator, system_clock
-from simulator.subscriptions import SubscriptionRules
-from simulator.tenants import Application
+from simulator.state.mail_server import DeliveredMessage
+from simulator.state.mailboxes import Mailbox
+from simulator.state.subscriptions import SubscriptionRules
+from simulator.state.tenants import Application
 from tests.databases import Gateway
 from tests.outages import Fragile, fragile
 

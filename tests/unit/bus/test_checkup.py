@@ -12,9 +12,9 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.servicebus.management import QueueProperties
 
 from bus.errors import QueueUnavailable
-from bus.servicebus.checkup import State, examine, judge
 from bus.servicebus.connection import ServiceBusAddress
 from bus.servicebus.errors import Place
+from bus.servicebus.inspection import State, examine, judge
 
 ROOT = Path(__file__).parents[3]
 PLACE = Place("riviere.servicebus.windows.net", "mail-notifications")

@@ -9,8 +9,8 @@ import pytest
 from bus.errors import QueueUnavailable
 from console.checks.runner import Check, Finding, Result, Step, passed, run_checks, warned
 from db.errors import DatabaseUnavailable
+from graph.diagnostics import HostUnreached, Obstacle
 from graph.errors import AccessDenied, CertificateError, CertificateFault, GraphUnavailable, SignInRefused
-from graph.reach import HostUnreached, Obstacle
 from phrases import Phrase
 
 Run = Callable[[], Awaitable[Finding]]

@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 from sqlalchemy import Engine
 
-from bus.database import DatabaseQueue
+from bus.database.adapter import DatabaseQueue
 from bus.notification import Notification
 from bus.queue import Message, MessageId
 from db.engine import Database, make_engine, run_reading, run_writing

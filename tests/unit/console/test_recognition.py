@@ -8,9 +8,9 @@ import pytest
 
 from console.translation.language import catalogue, catalogue_file, choose
 from console.translation.stored import Recogniser, recognised, templates_in
-from graph.answers import error_from_response
 from graph.errors import CertificateError, CertificateFault
 from graph.mailbox import Mailbox
+from graph.responses import error_from_response
 from phrases import Phrase
 from subscriptions.catch_up import _told
 

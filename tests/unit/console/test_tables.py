@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import Connection, Engine, text
 
-from bus.database import DatabaseQueue
+from bus.database.adapter import DatabaseQueue
 from bus.notification import Notification
 from console.invocation import Invocation
 from console.main import cli

@@ -292,7 +292,7 @@ def test_driver_that_is_damaged(tmp_path: Path) -> None:
 def test_sqlite_needs_no_odbc(tmp_path: Path) -> None:
     """Nothing loads `pyodbc` as long as no `mssql` URL is used."""
     program = (
-        "import sys, pkgutil, importlib, bus.database, db.schema.revisions, db.queries.messages\n"
+        "import sys, pkgutil, importlib, bus.database.adapter, db.schema.revisions, db.queries.messages\n"
         "import console, console.main\n"
         "for module in pkgutil.walk_packages(console.__path__, 'console.'):\n"
         "    importlib.import_module(module.name)\n"

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Engine, insert, select, update
 
-from bus.database_statements import Handle, Outcome, Settlement, lock_some, put, settle
+from bus.database.statements import Handle, Outcome, Settlement, lock_some, put, settle
 from bus.queue import Message, MessageId
 from db.connection import ConnectionOptions
 from db.engine import make_engine, run_reading, run_writing

@@ -16,8 +16,8 @@ from sqlalchemy.dialects import mssql
 from sqlalchemy.sql import ClauseElement
 from sqlglot import ErrorLevel, exp
 
-from bus.database import DatabaseQueue
-from bus.database_statements import put_unknown
+from bus.database.adapter import DatabaseQueue
+from bus.database.statements import put_unknown
 from bus.queue import Delivery, Message, MessageId, Selection
 from db.engine import Database, run_writing
 from db.queries import (

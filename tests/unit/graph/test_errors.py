@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from graph.answers import error_from_response, retry_after_seconds
 from graph.errors import (
     AccessDenied,
     GraphError,
@@ -19,6 +18,7 @@ from graph.errors import (
     SubscriptionExists,
     SyncStateLost,
 )
+from graph.responses import error_from_response, retry_after_seconds
 from phrases import Phrase
 from tests.unit.graph.scripted import make_mailbox
 

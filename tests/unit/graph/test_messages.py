@@ -18,7 +18,7 @@ from graph.errors import (
 from graph.listing import FolderItem
 from graph.mailbox import Mailbox
 from graph.messages import MESSAGE_FIELDS, FolderPage, MailReader, folder_path
-from simulator.letters import Letter, Person, file_attachment, reference_attachment
+from simulator.content.mail import Letter, Person, file_attachment, reference_attachment
 from simulator.simulator import Simulator
 from tests.unit.graph.scripted import Answer, Clock, Script, fail, make_mailbox, ok, raw
 

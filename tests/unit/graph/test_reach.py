@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from graph.reach import Host, HostUnreached, Obstacle, Patience, clock_skew, encrypt, is_foreign_issuer
+from graph.diagnostics import Host, HostUnreached, Obstacle, Patience, clock_skew, encrypt, is_foreign_issuer
 from graph.transport import tls_context
 from tests.listeners import Issuer, Proxy, answering, closed_port, dropping, old
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from processor.addresses import is_smtp, with_smtp_addresses
+from processor.content.addresses import is_smtp, with_smtp_addresses
 
 DN = "/O=EXCHANGELABS/OU=EXCHANGE ADMINISTRATIVE GROUP (FYDIBOHF23SPDLT)/CN=RECIPIENTS/CN=0A-LABOR"
 

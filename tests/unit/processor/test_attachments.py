@@ -22,9 +22,9 @@ from graph.errors import (
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from phrases import Phrase
-from processor.attachments import AttachmentFetcher, AttachmentLimits
+from processor.content.attachments import AttachmentFetcher, AttachmentLimits
+from processor.content.mapping import Texts
 from processor.errors import MessageChanged
-from processor.mapping import Texts
 from tests.packed import mail
 
 MAILBOX = Mailbox(1, "Laboratoire", "t", "c", "u", "00" * 20)

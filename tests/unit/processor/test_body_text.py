@@ -9,9 +9,9 @@ import pytest
 import structlog
 
 from longtext import LongText, LongTextWriter
-from processor.body_text import PRELOAD, BodyTexts
+from processor.content.body_text import PRELOAD, BodyTexts
+from processor.content.spool import spooling_threads
 from processor.process_pool import ProcessPool, WorkLimits
-from processor.spool import spooling_threads
 from tests.unit.graph.scripted import make_mailbox
 
 ROWS: Final = 40_000

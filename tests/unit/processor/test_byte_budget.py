@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from processor.byte_budget import ByteBudget
+from processor.content.byte_budget import ByteBudget
 
 
 class Holder:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.charsets import code_page_label, codec_of, decoded
+from processor.content.charsets import code_page_label, codec_of, decoded
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from db.queries.messages import MessageRefused
 from graph.errors import GraphUnavailable, ItemCorrupt, ItemDenied, ItemGone, ItemUnconvertible, RequestRejected
 from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable
-from processor.fate import MOST_ATTEMPTS, DeadLetter, Retry, fate_of, retry_of_missing
 from processor.process_pool import PoolUnusable
+from processor.retry_policy import MOST_ATTEMPTS, DeadLetter, Retry, fate_of, retry_of_missing
 
 NOW = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
 

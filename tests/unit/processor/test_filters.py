@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from db.queries.filters import Filters
+from processor.content.mapping import facts_of
 from processor.filters import BadFilter, Facts, LeftOut, MailFilter
-from processor.mapping import facts_of
 
 
 def reason(filters: Filters, facts: Facts) -> str | None:

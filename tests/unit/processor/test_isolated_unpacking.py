@@ -12,11 +12,11 @@ import pytest
 
 from db.queries.messages import AttachmentRecord
 from longtext import LongText
-from processor.isolated_unpacking import PRELOAD, IsolatedUnpacker
-from processor.mapping import Texts
+from processor.content.isolated_unpacking import PRELOAD, IsolatedUnpacker
+from processor.content.mapping import Texts
+from processor.content.spool import scratch_folder, spooling_threads
+from processor.content.unpacking import Unpacker
 from processor.process_pool import ProcessPool, WorkLimits
-from processor.spool import scratch_folder, spooling_threads
-from processor.unpacking import Unpacker
 from tests.packed import mail, signed
 
 MEBIBYTE = 1024 * 1024

@@ -9,7 +9,7 @@ import pytest
 
 from db.queries.messages import AttachmentRecord, MessageRecord, RecipientRecord
 from longtext import LongTextWriter
-from processor import headers, mapping
+from processor.content import headers, mapping
 
 
 def _record(message: dict[str, Any]) -> MessageRecord:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.mime_headers import readable, split_headers
+from processor.content.mime_headers import readable, split_headers
 
 _DISPOSITION = b"Content-Disposition: attachment; "
 _TYPE = b"Content-Type: application/pdf; "

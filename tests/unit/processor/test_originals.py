@@ -11,8 +11,8 @@ from graph.errors import GraphUnavailable, ItemDenied
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from phrases import Phrase
-from processor.originals import OriginalFetcher
-from processor.spool import spooling_threads
+from processor.content.raw_mime import OriginalFetcher
+from processor.content.spool import spooling_threads
 
 MAILBOX = Mailbox(1, "Laboratoire", "t", "c", "u", "00" * 20)
 

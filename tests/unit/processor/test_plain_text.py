@@ -2,7 +2,7 @@
 
 import pytest
 
-from processor.plain_text import LONGEST_LAID_OUT, LONGEST_READ, plain_text
+from processor.content.plain_text import LONGEST_LAID_OUT, LONGEST_READ, plain_text
 
 ROW = "<tr><td>Nitrate</td><td>3,2</td><td>mg/l</td></tr>"
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.pieces import NotUnpacked
-from processor.rtf import RichText, decompressed, text_of
+from processor.content.parts import NotUnpacked
+from processor.content.rtf import RichText, decompressed, text_of
 
 # The examples of MS-OXRTFCP, sections 4.1 and 4.2.
 _SIMPLE = "2d0000002b0000004c5a4675f1c5c7a703000a007263706731323542320af32068656c090020627705b06c647d0a800fa0"

@@ -8,7 +8,7 @@ from db.errors import DatabaseUnavailable
 from db.queries.processes import KnownProcess, Process
 from graph.slots import SlotKey
 from phrases import Phrase
-from processor.shares import PROCESSOR, ProcessShare, Shares
+from processor.mailbox_fairness import PROCESSOR, ProcessShare, Shares
 from tests.clock import SettableClock
 
 BUSY, OTHER = ("client", "busy"), ("client", "other")

@@ -14,8 +14,8 @@ from bus.queue import Delivery, MessageId
 from db.engine import Database
 from db.tables import message_trace
 from processor.importer import Progress
+from processor.message_trace import Attempt, TraceLimits, TraceLog
 from processor.metrics import ProcessorMetrics
-from processor.tracing import Attempt, TraceLimits, TraceLog
 from tests.clock import SettableClock
 from tests.integration.world import until
 from tests.outages import FragileDatabase

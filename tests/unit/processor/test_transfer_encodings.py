@@ -5,7 +5,7 @@ import binascii
 
 import pytest
 
-from processor.transfer_encodings import NotDecodable, decode, decode_base64, encoding_name
+from processor.content.transfer_encodings import NotDecodable, decode, decode_base64, encoding_name
 
 
 @pytest.mark.parametrize(

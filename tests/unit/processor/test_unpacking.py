@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from db.queries.messages import AttachmentRecord
-from processor.mapping import Texts
-from processor.unpacking import Unpacker, UnpackingBounds
+from processor.content.mapping import Texts
+from processor.content.unpacking import Unpacker, UnpackingBounds
 from tests.packed import chained, enveloped, mail, signed, tnef, tnef_file, tnef_mail, tnef_text
 
 MEBIBYTE = 1024 * 1024

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import event
 from yarl import URL
 
-from bus.database import DatabaseQueue
+from bus.database.adapter import DatabaseQueue
 from bus.notification import Notification
 from bus.queue import Message, NotificationSender
 from db.engine import Database, make_engine

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from bus.database import DatabaseQueue
+from bus.database.adapter import DatabaseQueue
 from receiver.connections import ConnectionLimits, Connections
 from receiver.intake import IntakeLimits
 from receiver.metrics import ReceiverMetrics

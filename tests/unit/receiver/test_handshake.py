@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from receiver.handshake import LONGEST_TOKEN
+from receiver.validation import LONGEST_TOKEN
 from tests.unit.receiver.endpoint import Endpoint
 
 SEEN = "Validation: Testing client application reachability for subscription Request-Id: 9c41-0f2a"

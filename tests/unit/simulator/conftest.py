@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from yarl import URL
 
-from simulator.delivery import DeliveryRules
-from simulator.mailboxes import Mailbox
+from simulator.api.delivery import DeliveryRules
 from simulator.simulator import Simulator
-from simulator.subscriptions import SubscriptionRules
-from simulator.tenants import Application
+from simulator.state.mailboxes import Mailbox
+from simulator.state.subscriptions import SubscriptionRules
+from simulator.state.tenants import Application
 
 KeyPair = tuple[str, str]
 

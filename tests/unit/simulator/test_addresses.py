@@ -2,7 +2,7 @@
 
 import pytest
 
-from simulator.addresses import addresses
+from simulator.content.addresses import addresses
 
 
 @pytest.mark.parametrize(

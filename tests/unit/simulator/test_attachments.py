@@ -11,8 +11,8 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from simulator.contents import GeneratedContent
-from simulator.letters import (
+from simulator.content.contents import GeneratedContent
+from simulator.content.mail import (
     Attachment,
     Letter,
     Person,
@@ -23,8 +23,8 @@ from simulator.letters import (
     item_attachment,
     reference_attachment,
 )
-from simulator.mailboxes import Mailbox
 from simulator.simulator import Simulator
+from simulator.state.mailboxes import Mailbox
 
 MessageUrl = Callable[..., URL]
 LETTER = Letter(

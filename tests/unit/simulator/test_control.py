@@ -11,16 +11,16 @@ from typing import Any
 import aiohttp
 import pytest
 
+from simulator.api.notifications import LifecycleEvent
+from simulator.api.rendering import View, message_json
 from simulator.authority import Authority
 from simulator.calls import Operation
-from simulator.contents import HeldContent
+from simulator.content.contents import HeldContent
 from simulator.control_client import ControlRefused, SimulatorControl
 from simulator.faults import Fault, FaultKind
-from simulator.mailboxes import Mailbox, MailboxState
-from simulator.notifications import LifecycleEvent
-from simulator.rendering import View, message_json
-from simulator.serving import Ready, serve
+from simulator.process import Ready, serve
 from simulator.simulator import Simulator
+from simulator.state.mailboxes import Mailbox, MailboxState
 from simulator.tls import trusting
 
 KeyPair = tuple[str, str]

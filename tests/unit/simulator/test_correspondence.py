@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from email import message_from_bytes
 from random import Random
 
-from simulator.contents import GeneratedContent, HeldContent, read_all
-from simulator.correspondence import Correspondence
-from simulator.letters import Attachment, AttachmentKind, Letter
+from simulator.content.contents import GeneratedContent, HeldContent, read_all
+from simulator.content.mail import Attachment, AttachmentKind, Letter
+from simulator.content.sample_mail import Correspondence
 
 MOMENT = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
 

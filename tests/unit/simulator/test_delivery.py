@@ -10,12 +10,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from simulator.delivery import DeliveryRules
+from simulator.api.delivery import DeliveryRules
+from simulator.content.mail import Letter
 from simulator.faults import Fault, FaultKind
-from simulator.letters import Letter
-from simulator.mailboxes import Mailbox
 from simulator.simulator import Simulator
-from simulator.tenants import Application
+from simulator.state.mailboxes import Mailbox
+from simulator.state.tenants import Application
 
 Body = dict[str, Any]
 Wait = Callable[[Callable[[], bool]], Awaitable[None]]

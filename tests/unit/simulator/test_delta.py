@@ -6,11 +6,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from simulator.content.mail import Letter
 from simulator.faults import Fault, FaultKind
-from simulator.letters import Letter
-from simulator.mailboxes import Mailbox
-from simulator.post_office import DeliveredMessage
 from simulator.simulator import Simulator
+from simulator.state.mail_server import DeliveredMessage
+from simulator.state.mailboxes import Mailbox
 
 IMMUTABLE = 'IdType="ImmutableId"'
 

@@ -12,13 +12,13 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from simulator.api.throttling import Limits
 from simulator.calls import Operation
-from simulator.contents import GeneratedContent
+from simulator.content.contents import GeneratedContent
+from simulator.content.mail import Attachment, Letter, file_attachment
 from simulator.faults import Fault, FaultKind, Faults, Subject, fault_from_dict
-from simulator.letters import Attachment, Letter, file_attachment
-from simulator.mailboxes import Mailbox
 from simulator.simulator import Simulator
-from simulator.throttling import Limits
+from simulator.state.mailboxes import Mailbox
 
 MessageUrl = Callable[..., URL]
 

@@ -7,10 +7,10 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from simulator.letters import Letter
-from simulator.mailboxes import Mailbox
+from simulator.content.mail import Letter
 from simulator.simulator import Simulator
-from simulator.tenants import Application
+from simulator.state.mailboxes import Mailbox
+from simulator.state.tenants import Application
 
 
 @pytest.fixture

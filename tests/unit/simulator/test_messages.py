@@ -11,10 +11,10 @@ import pytest
 from multidict import CIMultiDict
 from yarl import URL
 
-from simulator.letters import Letter, Person, inline_attachment
-from simulator.mailboxes import Mailbox, MailboxState
+from simulator.content.mail import Letter, Person, inline_attachment
 from simulator.simulator import Simulator
-from simulator.tenants import Application
+from simulator.state.mailboxes import Mailbox, MailboxState
+from simulator.state.tenants import Application
 
 MessageUrl = Callable[..., URL]
 DEFAULT_IDS = {"Prefer": "x=y"}

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.letters import mime
-from simulator.mailboxes import Mailbox
-from simulator.mime_mail import letter_from
+from simulator.content.mail import mime
+from simulator.content.mime_mail import letter_from
 from simulator.simulator import Simulator
+from simulator.state.mailboxes import Mailbox
 from tests.corpus import characters, kinds, lenient, names, structures
 from tests.corpus.case import Case, mail, multipart
 

@@ -13,11 +13,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from simulator.api.signin import ASSERTION_TYPE
 from simulator.calls import Operation
 from simulator.faults import Fault, FaultKind
-from simulator.signin import ASSERTION_TYPE
 from simulator.simulator import Simulator
-from simulator.tenants import Application, read_certificate
+from simulator.state.tenants import Application, read_certificate
 
 KeyPair = tuple[str, str]
 SignIn = Callable[..., Awaitable[dict[str, Any]]]

@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
+from simulator.api.notifications import LifecycleEvent
 from simulator.faults import Fault, FaultKind
-from simulator.mailboxes import Mailbox, MailboxState
-from simulator.notifications import LifecycleEvent
 from simulator.simulator import Simulator
-from simulator.subscriptions import SubscriptionRules
-from simulator.tenants import Application
+from simulator.state.mailboxes import Mailbox, MailboxState
+from simulator.state.subscriptions import SubscriptionRules
+from simulator.state.tenants import Application
 
 SUBSCRIPTIONS = "/v1.0/subscriptions"
 Body = dict[str, Any]

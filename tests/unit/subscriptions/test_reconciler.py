@@ -7,7 +7,7 @@ import pytest
 
 from db.queries.accounts import Account, AccountSettings
 from graph.subscriptions import GraphSubscription
-from subscriptions.reconciler import surplus, vanished
+from subscriptions.drift import surplus, vanished
 
 NOW = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
 END = NOW + timedelta(days=3)

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import Connection, delete, select
 
-from bus.database import DatabaseQueue
+from bus.database.adapter import DatabaseQueue
 from bus.notification import Notification, Source
 from bus.queue import Message, MessageId
 from console.invocation import Invocation
@@ -65,7 +65,7 @@ from phrases import Phrase
 from processor.accounts import AccountDirectory, Holds
 from processor.lifecycle import LifecycleDesk, LifecycleEvent
 from processor.metrics import ProcessorMetrics
-from processor.silence import SilenceWatch
+from processor.missed_notifications import SilenceWatch
 from subscriptions.budget import SharedBudget
 from subscriptions.retention import TraceRetention
 from subscriptions.scan_checks import ScanChecks

@@ -1,0 +1,358 @@
+"""The queue as a table of the gateway database: nothing else to run.
+
+Time is this host's clock: hosts that share the table keep theirs within a few seconds of each other (NTP), far less
+than a lock lasts.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+
+import structlog
+from sqlalchemy import Connection
+
+import background
+from bus.database import statements
+from bus.database.statements import Handle, Outcome, Settlement
+from bus.errors import LockLost, QueueUnavailable
+from bus.queue import (
+    EVERYTHING,
+    LONGEST_DELAY,
+    TOO_MANY_DELIVERIES,
+    AccountStatus,
+    Delivery,
+    Message,
+    QueuedMessage,
+    QueueStatus,
+    Selection,
+)
+from db.engine import Database
+from db.errors import DatabaseUnavailable
+from db.leases import CLOCK_TOLERANCE, LONGEST_LEASE, age, is_over
+from groupcommit import GroupCommit, GroupCommitClosed
+from phrases import Phrase
+
+T = TypeVar("T")
+
+POLL_SECONDS: Final = 0.5
+"""How often a waiting consumer looks for what other processes put; what this process puts it learns at once."""
+
+_HOUSEKEEPING_EVERY: Final = timedelta(seconds=10)
+_CORRECTED_EVERY: Final = timedelta(seconds=30)
+_RENEWED_WITHIN: Final = timedelta(seconds=5)
+_MOST_IN_ONE_GROUP: Final = 1000
+_CLOSING: Final = Phrase("The queue is being closed: this process is stopping.")
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class DatabaseQueue:
+    """The `NotificationQueue` on the gateway database.
+
+    What is put at the same time shares one transaction, as do deliveries settled at the same time.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Callable[[], datetime],
+        lock_duration: timedelta = timedelta(seconds=30),
+        most_deliveries: int = 10,
+        duplicate_window: timedelta = timedelta(minutes=10),
+    ) -> None:
+        """`lock_duration`: LONGEST_LEASE at most; a longer lock would count as one of a wrong clock."""
+        if lock_duration > LONGEST_LEASE:
+            raise ValueError("no lock lasts that long")
+        self._database = database
+        self._clock = clock
+        self._lock_duration = lock_duration
+        self._most_deliveries = most_deliveries
+        self._duplicate_window = duplicate_window
+        self._settlements: GroupCommit[Settlement, bool] = GroupCommit(
+            self._write_settlements, most_items=_MOST_IN_ONE_GROUP
+        )
+        self._puts: GroupCommit[Message, Exception | bool] = GroupCommit(
+            self._write_puts, most_items=_MOST_IN_ONE_GROUP
+        )
+        self._waiters: set[asyncio.Event] = set()
+        self._flowing = False
+        self._handing_back: set[asyncio.Task[None]] = set()
+        self._housekeeping: asyncio.Task[None] | None = None
+        self._next_housekeeping = clock()
+        self._kept_up_to = 0
+        self._kept_at: datetime | None = None
+        self._next_correction = self._looked_at = clock()
+        self._closed = False
+
+    # What the receiver uses.
+
+    async def put(self, messages: Sequence[Message]) -> int:
+        """See `NotificationSender.put`."""
+        if not messages:
+            return 0
+        if self._closed:
+            raise QueueUnavailable(_CLOSING)
+        ignored = 0
+        for outcome in await _available(self._puts.submit(messages)):
+            if isinstance(outcome, Exception):
+                raise outcome
+            ignored += outcome
+        self._wake()
+        now = self._clock()
+        if is_over(self._next_housekeeping, now, longest=_HOUSEKEEPING_EVERY) and self._housekeeping is None:
+            self._next_housekeeping = now + _HOUSEKEEPING_EVERY
+            self._housekeeping = background.start(self._keep_house(), name="queue_housekeeping")
+        return ignored
+
+    async def _write_puts(self, messages: list[Message]) -> list[Exception | bool]:
+        """Put the messages of several callers; for each, true if it was ignored, or the reason why it cannot be put.
+
+        One that cannot be put keeps none of the others from it.
+        """
+        now = self._clock()
+        horizon = None if self._house_is_kept(now) else now - self._duplicate_window
+        try:
+            ignored = await self._database.write(lambda connection: statements.put(connection, messages, now, horizon))
+        except DatabaseUnavailable:
+            raise
+        except Exception as exc:  # noqa: BLE001  # it reaches the caller that put that message
+            if len(messages) == 1:
+                return [exc]
+            return [outcome for message in messages for outcome in await self._write_puts([message])]
+        met: set[str] = set(ignored)
+        outcomes: list[Exception | bool] = []
+        for message in messages:
+            outcomes.append(message.message_id in met)
+            met.add(message.message_id)
+        return outcomes
+
+    async def check(self) -> None:
+        """See `NotificationSender.check`. Takes the write lock, which a read-only or full database does not give."""
+        await _available(self._database.write(statements.touch_nothing))
+
+    async def waiting(self, *, most: int) -> int:
+        """See `CatchUpQueue.waiting`."""
+        count = statements.waiting(self._clock(), most)
+        return await _available(self._database.read(lambda connection: connection.scalar(count))) or 0
+
+    # What a processor uses.
+
+    async def receive(self, most: int, *, wait: timedelta) -> list[Delivery]:
+        """See `NotificationConsumer.receive`. Idle, it costs two small reading queries a second."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait.total_seconds()
+        woken = asyncio.Event()
+        self._waiters.add(woken)
+        try:
+            while True:
+                woken.clear()
+                deliveries = await self._receive_now(most)
+                left = deadline - loop.time()
+                if deliveries or left <= 0:
+                    return deliveries
+                await _wait_for(woken, min(left, POLL_SECONDS))
+        finally:
+            self._waiters.discard(woken)
+
+    async def _receive_now(self, most: int) -> list[Delivery]:
+        now = self._clock()
+        await self._put_right(now)
+        # Idle, a look takes no lock; where there was something a moment ago there is more, and the look is saved.
+        if not self._flowing and not await _available(
+            self._database.read(lambda connection: connection.scalar(statements.anything(now)))
+        ):
+            return []
+        locking = asyncio.ensure_future(
+            _available(self._database.write(lambda connection: self._lock_some(connection, most, now)))
+        )
+        try:
+            deliveries = await asyncio.shield(locking)
+        except asyncio.CancelledError:
+            # The transaction goes on without us; what it locks must not wait for the end of the lock, even if whoever
+            # cancelled us loses patience and does so again.
+            handing_back = asyncio.create_task(self._hand_back(locking))
+            self._handing_back.add(handing_back)
+            handing_back.add_done_callback(self._handing_back.discard)
+            await asyncio.shield(handing_back)
+            raise
+        self._flowing = bool(deliveries)
+        return deliveries
+
+    async def _hand_back(self, locking: Awaitable[list[Delivery]]) -> None:
+        with contextlib.suppress(QueueUnavailable, LockLost):
+            await asyncio.gather(*(self.abandon(delivery, counted=False) for delivery in await locking))
+
+    async def _put_right(self, now: datetime) -> None:
+        """Look, now and then and soon after the clock was set back, for what a wrong clock put off for too long."""
+        if now < self._looked_at - CLOCK_TOLERANCE:
+            # First, processes at work on deliveries may renew their locks.
+            self._next_correction = now + _RENEWED_WITHIN
+        self._looked_at = now
+        if not is_over(self._next_correction, now, longest=_CORRECTED_EVERY):
+            return
+        self._next_correction = now + _CORRECTED_EVERY
+        if not await _available(
+            self._database.read(lambda connection: connection.scalar(statements.anything_put_off(now)))
+        ):
+            return
+        found = statements.CORRECTED_ROWS
+        while found == statements.CORRECTED_ROWS:
+            found = await _available(self._database.write(lambda connection: statements.put_right(connection, now)))
+            log.warning("queue_times_put_right", count=found)
+
+    def _lock_some(self, connection: Connection, most: int, now: datetime) -> list[Delivery]:
+        until = now + self._lock_duration
+        return statements.lock_some(connection, most, now=now, until=until, most_deliveries=self._most_deliveries)
+
+    async def renew(self, delivery: Delivery) -> Delivery:
+        """See `NotificationConsumer.renew`."""
+        until = self._clock() + self._lock_duration
+        await self._settle(Settlement(_handle(delivery), Outcome.RENEW, visible=until))
+        return replace(delivery, locked_until=until)
+
+    async def complete(self, delivery: Delivery, *, remembered: bool = True) -> None:
+        """See `NotificationConsumer.complete`."""
+        await self._settle(Settlement(_handle(delivery), Outcome.COMPLETE if remembered else Outcome.FORGET))
+
+    async def abandon(self, delivery: Delivery, *, delay: timedelta = timedelta(0), counted: bool = True) -> None:
+        """See `NotificationConsumer.abandon`."""
+        if counted and delivery.delivery_count >= self._most_deliveries:
+            text = f"Delivered {delivery.delivery_count} times and handed back each time."
+            await self.dead_letter(delivery, reason=TOO_MANY_DELIVERIES, description=text)
+            return
+        await self._settle(
+            Settlement(
+                _handle(delivery),
+                Outcome.ABANDON,
+                visible=self._clock() + min(delay, LONGEST_DELAY),
+                delivery_count=delivery.delivery_count if counted else delivery.delivery_count - 1,
+            )
+        )
+        if delay <= timedelta(0):
+            self._wake()
+
+    async def dead_letter(self, delivery: Delivery, *, reason: str, description: str) -> None:
+        """See `NotificationConsumer.dead_letter`."""
+        await self._settle(
+            Settlement(_handle(delivery), Outcome.DEAD_LETTER, reason=reason[:100], description=description)
+        )
+
+    async def _settle(self, settlement: Settlement) -> None:
+        settled = await _available(self._settlements.submit([settlement]))
+        if not settled[0]:
+            raise LockLost(Phrase("The lock of the delivery expired; the message may be another consumer's by now."))
+
+    async def _write_settlements(self, settlements: list[Settlement]) -> list[bool]:
+        now = self._clock()
+        return await self._database.write(lambda connection: statements.settle(connection, settlements, now))
+
+    # What operators use.
+
+    async def status(self) -> QueueStatus:
+        """See `NotificationQueue.status`."""
+        now = self._clock()
+        rows = await _available(self._database.read(lambda connection: connection.execute(statements.count(now)).all()))
+        return QueueStatus(
+            [
+                AccountStatus(
+                    statements.account_of(row.nAccountID),
+                    row.active,
+                    row.locked,
+                    row.scheduled,
+                    row.dead,
+                    oldest=row.oldest,
+                )
+                for row in rows
+            ]
+        )
+
+    async def peek(
+        self, *, most: int, dead_letters: bool = False, selection: Selection = EVERYTHING, after: str | None = None
+    ) -> list[QueuedMessage]:
+        """See `NotificationQueue.peek`."""
+        look = statements.peek(
+            most=most, dead_letters=dead_letters, selection=selection, after=after, now=self._clock()
+        )
+        return await _available(self._database.read(look))
+
+    async def replay(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncIterator[list[str]]:
+        """See `NotificationQueue.replay`."""
+        for chunk in statements.chunks(entries, at_once):
+            replayed = await _available(self._database.write(statements.replay(chunk, self._clock())))
+            self._wake()
+            if replayed:
+                yield [str(sequence) for sequence in replayed]
+
+    async def purge(
+        self, entries: Sequence[str], *, dead_letters: bool, at_once: int = 100
+    ) -> AsyncIterator[list[str]]:
+        """See `NotificationQueue.purge`."""
+        for chunk in statements.chunks(entries, at_once):
+            purge = statements.purge(chunk, dead_letters=dead_letters, now=self._clock())
+            if purged := await _available(self._database.write(purge)):
+                yield [str(sequence) for sequence in purged]
+
+    async def close(self) -> None:
+        """See `NotificationQueue.close`. The database stays open: it is its owner's."""
+        self._closed = True
+        await self._puts.close()
+        await asyncio.gather(*self._handing_back)
+        await self._settlements.close()
+        if self._housekeeping is not None:
+            await self._housekeeping
+
+    # Its own.
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            waiter.set()
+
+    def _house_is_kept(self, now: datetime) -> bool:
+        """True when housekeeping is so little behind that no id is refused much longer than its window."""
+        return self._kept_at is not None and age(self._kept_at, now) <= 2 * _HOUSEKEEPING_EVERY
+
+    async def _keep_house(self) -> None:
+        """Forget the ids whose duplicate window is over: delete what is done, free the id of what is not."""
+        begun = self._clock()
+        try:
+            while True:
+                start = self._kept_up_to
+                seen, self._kept_up_to = await self._database.write(
+                    lambda connection, start=start: statements.retire(  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+                        connection, start, now=begun, window=self._duplicate_window
+                    )
+                )
+                if seen < statements.HOUSEKEEPING_ROWS:
+                    self._kept_at = begun
+                    return
+        except DatabaseUnavailable as exc:
+            log.warning("queue_housekeeping_postponed", error=str(exc))
+        finally:
+            self._housekeeping = None
+
+
+def _handle(delivery: Delivery) -> Handle:
+    if not isinstance(delivery.handle, Handle):
+        raise TypeError("this delivery came from another queue")
+    return delivery.handle
+
+
+async def _available(call: Awaitable[T]) -> T:
+    try:
+        return await call
+    except DatabaseUnavailable as exc:
+        raise QueueUnavailable(Phrase.of(exc)) from exc
+    except GroupCommitClosed as exc:
+        raise QueueUnavailable(_CLOSING) from exc
+
+
+async def _wait_for(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

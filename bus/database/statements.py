@@ -1,0 +1,523 @@
+"""What `bus.database.adapter` says to the table of the queue: functions of a connection, see `db.engine`.
+
+No statement has more parameters than SQL Server takes (2,100).
+"""
+
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from itertools import takewhile
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Insert,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    column,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+    values,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from bus.queue import LONGEST_DELAY, TOO_MANY_DELIVERIES, Delivery, Message, MessageId, QueuedMessage, Selection
+from db.columns import code_by_code
+from db.keys import enough, in_queries, rounded
+from db.leases import LONGEST_LEASE, age, beyond
+from db.locking import locking, locking_gaps, skipping_locked
+from db.tables import queue_message
+
+T = TypeVar("T")
+
+HOUSEKEEPING_ROWS: Final = 1000
+CORRECTED_ROWS: Final = 500
+_MOST_ENTRIES: Final = 500
+_MOST_PUT_IN_ONE_STATEMENT: Final = 300
+
+_row = queue_message.c
+_ENTRY: Final = re.compile(r"[0-9]{1,18}")
+
+
+class Outcome(Enum):
+    """How a delivery ends, or goes on."""
+
+    COMPLETE = "complete"
+    FORGET = "forget"
+    ABANDON = "abandon"
+    DEAD_LETTER = "dead_letter"
+    RENEW = "renew"
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """What a delivery of this adapter carries: its row, and the proof of its lock."""
+
+    sequence: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a consumer wants of a delivery."""
+
+    handle: Handle
+    outcome: Outcome
+    visible: datetime | None = None
+    delivery_count: int = 0
+    reason: str | None = None
+    description: str | None = None
+
+
+def put(connection: Connection, messages: Sequence[Message], now: datetime, horizon: datetime | None) -> set[str]:
+    """Write the messages; with a `horizon`, first free those ids that were put before it. The ids that were ignored."""
+    if horizon is not None:
+        ids = [message.message_id for message in messages]
+        for start in range(0, len(ids), HOUSEKEEPING_ROWS):
+            connection.execute(
+                update(queue_message)
+                .where(
+                    _row.sMessageID.in_(ids[start : start + HOUSEKEEPING_ROWS]),
+                    _row.nRetired == 0,
+                    or_(_row.dtEnqueued < horizon, beyond(_row.dtEnqueued, now, longest=timedelta(0))),
+                )
+                .values(nRetired=_row.nSequence)
+            )
+    each_once = {message.message_id: message for message in reversed(messages)}
+    new = list(reversed(each_once.values()))
+    if connection.dialect.name == "sqlite" and not any(message.not_before for message in new):
+        rows = json.dumps([(message.message_id, message.account_id, message.body) for message in new])
+        written = _written(connection, _PUT_AT_ONCE, {"rows": rows, "enqueued": now, "visible": now})
+    elif connection.dialect.name == "mssql":
+        written = 0
+        for start in range(0, len(new), _MOST_PUT_IN_ONE_STATEMENT):
+            written += _written(connection, put_unknown(new[start : start + _MOST_PUT_IN_ONE_STATEMENT], now))
+    else:
+        statement = _PUT_IGNORING[connection.dialect.name]
+        written = _written(connection, statement, [_put_row(message, now) for message in new])
+    return set() if written == len(new) else _ignored(connection, list(each_once), now)
+
+
+def _ignored(connection: Connection, ids: list[MessageId], now: datetime) -> set[str]:
+    """Those of the ids that this transaction did not write: their rows bear another time."""
+    written: set[str] = set()
+    for chunk in in_queries(ids):
+        mine = and_(_row.sMessageID.in_(rounded(list(chunk))), _row.nRetired == 0, _row.dtEnqueued == now)
+        written.update(connection.scalars(select(_row.sMessageID).where(mine)).all())
+    return {str(each) for each in ids} - written
+
+
+def _written(connection: Connection, statement: Insert, parameters: Any = None) -> int:  # noqa: ANN401  # as `execute` takes them
+    """Execute; how many rows were inserted, which SQLAlchemy keeps of an insert only if told to."""
+    return connection.execute(statement, parameters, execution_options={"preserve_rowcount": True}).rowcount
+
+
+def _put_row(message: Message, now: datetime) -> dict[str, Any]:
+    return {
+        "sMessageID": message.message_id,
+        "sState": "active",
+        "nAccountID": message.account_id,
+        "sBody": message.body,
+        "dtEnqueued": now,
+        "dtVisible": message.not_before or now,
+    }
+
+
+_PUT_IGNORING: Final = {
+    "sqlite": sqlite.insert(queue_message).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(queue_message).on_conflict_do_nothing(),
+}
+
+
+def put_unknown(messages: Sequence[Message], now: datetime) -> Insert:
+    """SQL Server has nothing like ON CONFLICT DO NOTHING: keep others from putting the same ids, look, and insert."""
+    names = ("sMessageID", "nAccountID", "sBody", "dtVisible")
+
+    def row(message_id: str, account_id: int | None, body: str, visible: datetime) -> tuple[Any, ...]:
+        # As a parameter, not as a NULL in the text, which would be another text for each place that it is in.
+        return message_id, literal(account_id, _row.nAccountID.type), body, visible
+
+    rows = [row(each.message_id, each.account_id, each.body, each.not_before or now) for each in messages]
+    # Few numbers of rows, for each is a text, and a plan, of its own. No message has an empty id.
+    rows += [row("", None, "", now)] * (enough(len(rows), _MOST_PUT_IN_ONE_STATEMENT) - len(rows))
+    new = values(*(column(name, _row[name].type) for name in names), name="new").data(rows)
+    known = queue_message.alias("known")
+    # The collation of the column: what comes from VALUES has the one of the database.
+    same = known.c.sMessageID == code_by_code(new.c.sMessageID)
+    look: Select[Any] = select(literal_column("1")).where(same, known.c.nRetired == 0)
+    put = select(*new.c, literal("active", _row.sState.type), literal(now, _row.dtEnqueued.type)).where(
+        new.c.sMessageID != literal_column("''"),
+        ~exists(locking_gaps(look.select_from(known), known).correlate(new)),
+    )
+    return insert(queue_message).from_select([*names, "sState", "dtEnqueued"], put)
+
+
+# SQLite takes all messages in one step. Its driver gives up the interpreter's lock at every step and, under load, waits
+# for the event loop to get it back: a row a step makes the receiver half as fast (bench/receiver.py).
+_ELEMENT = func.json_each(bindparam("rows", type_=_row.sBody.type)).table_valued("value")
+_PUT_AT_ONCE = (
+    insert(queue_message)
+    .prefix_with("OR IGNORE")
+    .from_select(
+        ["sMessageID", "sState", "nAccountID", "sBody", "dtEnqueued", "dtVisible"],
+        select(
+            func.json_extract(_ELEMENT.c.value, "$[0]"),
+            literal("active", _row.sState.type),
+            func.json_extract(_ELEMENT.c.value, "$[1]"),
+            func.json_extract(_ELEMENT.c.value, "$[2]"),
+            bindparam("enqueued", type_=_row.dtEnqueued.type),
+            bindparam("visible", type_=_row.dtVisible.type),
+        ),
+    )
+)
+
+
+def anything(now: datetime) -> Select[Any]:
+    """Whether anybody could receive something now."""
+    return select(literal(1)).select_from(queue_message).where(_receivable_at(now)).limit(1)
+
+
+def waiting(now: datetime, most: int) -> Select[Any]:
+    """How many could be received now, counted up to `most`."""
+    some = select(_row.nSequence).where(_receivable_at(now)).limit(most).subquery()
+    return select(func.count()).select_from(some)
+
+
+def _receivable(now: datetime, most: int) -> Select[Any]:
+    look = select(queue_message).where(_receivable_at(now)).order_by(_row.dtVisible, _row.nSequence).limit(most)
+    return skipping_locked(look, queue_message)
+
+
+def _receivable_at(now: datetime) -> ColumnElement[bool]:
+    return and_(_row.sState == "active", _row.dtVisible <= now)
+
+
+def lock_some(
+    connection: Connection, most: int, *, now: datetime, until: datetime, most_deliveries: int
+) -> list[Delivery]:
+    """Give up to `most` messages to one consumer; those delivered too often become dead letters instead.
+
+    Never more than one statement may name.
+    """
+    rows = connection.execute(_receivable(now, min(most, _MOST_ENTRIES))).all()
+    counts = {row.nSequence: _whole(row.nDeliveryCount, otherwise=0) for row in rows}
+    spent = [row.nSequence for row in rows if counts[row.nSequence] >= most_deliveries]
+    if spent:
+        connection.execute(
+            update(queue_message)
+            .where(_row.nSequence.in_(rounded(spent)))
+            .values(
+                sState="dead",
+                sLockToken=None,
+                sReason=TOO_MANY_DELIVERIES,
+                sDescription=f"Delivered {most_deliveries} times and never settled.",
+                dtDeadLettered=now,
+            )
+        )
+    token = uuid.uuid4().hex
+    fresh = [row for row in rows if counts[row.nSequence] < most_deliveries]
+    if fresh:
+        taken = connection.execute(
+            update(queue_message)
+            .where(_row.nSequence.in_(rounded([row.nSequence for row in fresh])), _receivable_at(now))
+            .values(sLockToken=token, dtVisible=until, nDeliveryCount=_row.nDeliveryCount + 1)
+        ).rowcount
+        if taken != len(fresh):  # where a lock was no lock, this statement decides
+            mine = set(connection.scalars(select(_row.nSequence).where(_row.sLockToken == token)))
+            fresh = [row for row in fresh if row.nSequence in mine]
+    return [
+        Delivery(
+            message_id=MessageId(str(row.sMessageID)),
+            body=_body(row.sBody),
+            account_id=account_of(row.nAccountID),
+            enqueued=row.dtEnqueued or now,
+            delivery_count=counts[row.nSequence] + 1,
+            locked_until=until,
+            handle=Handle(row.nSequence, token),
+        )
+        for row in fresh
+    ]
+
+
+def account_of(value: object) -> int | None:
+    """The account of a row; None also for what is no number."""
+    return _whole(value, otherwise=None)
+
+
+def _body(value: object) -> str:
+    """The body; what SQLite holds in its place is no JSON, and ends as a dead letter that shows it."""
+    return value if isinstance(value, str) else repr(value)
+
+
+def _whole(value: object, *, otherwise: T) -> int | T:
+    """The number; SQLite takes anything for one."""
+    return value if isinstance(value, int) else otherwise
+
+
+def settle(connection: Connection, settlements: list[Settlement], now: datetime) -> list[bool]:
+    """Carry out the settlements whose lock still holds; for each, whether it did."""
+    held = {
+        (row.nSequence, row.sLockToken): row.nRetired != 0
+        for row in connection.execute(
+            locking(
+                select(_row.nSequence, _row.sLockToken, _row.nRetired)
+                .where(
+                    _row.nSequence.in_(rounded([settlement.handle.sequence for settlement in settlements])),
+                    _row.sState == "active",
+                    _row.dtVisible > now,
+                )
+                .order_by(_row.nSequence),
+                queue_message,
+            )
+        )
+    }
+    results: list[bool] = []
+    done: list[int] = []
+    forgotten: list[int] = []
+    changed: list[dict[str, Any]] = []
+    for settlement in settlements:
+        key = (settlement.handle.sequence, settlement.handle.token)
+        results.append(key in held)
+        if key not in held:
+            continue
+        if settlement.outcome in {Outcome.COMPLETE, Outcome.FORGET}:
+            free = held[key] or settlement.outcome is Outcome.FORGET
+            (forgotten if free else done).append(settlement.handle.sequence)
+            del held[key]  # settled twice in one group: only once
+        else:
+            changed.append(_change(settlement, now))
+            if settlement.outcome is not Outcome.RENEW:
+                del held[key]
+    if changed:
+        connection.execute(_CHANGE, changed)
+    if done:
+        # Remembered until its duplicate window is over, see `retire`.
+        connection.execute(
+            update(queue_message)
+            .where(_row.nSequence.in_(rounded(done)))
+            .values(sState="done", sLockToken=None, dtVisible=_row.dtEnqueued)
+        )
+    if forgotten:
+        connection.execute(delete(queue_message).where(_row.nSequence.in_(rounded(forgotten))))
+    return results
+
+
+_CHANGE = (
+    update(queue_message)
+    .where(_row.nSequence == bindparam("sequence"))
+    .values(
+        sState=bindparam("state"),
+        sLockToken=bindparam("token"),
+        dtVisible=func.coalesce(bindparam("visible", type_=_row.dtVisible.type), _row.dtVisible),
+        nDeliveryCount=func.coalesce(bindparam("count", type_=_row.nDeliveryCount.type), _row.nDeliveryCount),
+        sReason=bindparam("reason"),
+        sDescription=bindparam("description"),
+        dtDeadLettered=bindparam("dead_lettered", type_=_row.dtDeadLettered.type),
+    )
+)
+
+
+def _change(settlement: Settlement, now: datetime) -> dict[str, Any]:
+    dead = settlement.outcome is Outcome.DEAD_LETTER
+    return {
+        "sequence": settlement.handle.sequence,
+        "state": "dead" if dead else "active",
+        "token": settlement.handle.token if settlement.outcome is Outcome.RENEW else None,
+        "visible": settlement.visible,
+        "count": settlement.delivery_count if settlement.outcome is Outcome.ABANDON else None,
+        "reason": settlement.reason,
+        "description": settlement.description,
+        "dead_lettered": now if dead else None,
+    }
+
+
+def put_right(connection: Connection, now: datetime) -> int:
+    """Make due what a wrong clock locked or put off for longer than is ever done; how many, CORRECTED_ROWS at most."""
+    look = select(_row.nSequence).where(*_put_off(now)).order_by(_row.dtVisible).limit(CORRECTED_ROWS)
+    found = list(connection.scalars(skipping_locked(look, queue_message)))
+    if found:
+        connection.execute(
+            update(queue_message).where(_row.nSequence.in_(found)).values(dtVisible=now, sLockToken=None)
+        )
+    return len(found)
+
+
+def anything_put_off(now: datetime) -> Select[Any]:
+    """Check whether `put_right` would find something."""
+    return select(literal(1)).select_from(queue_message).where(*_put_off(now)).limit(1)
+
+
+def _put_off(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    locked_for_too_long = and_(_row.sLockToken.is_not(None), beyond(_row.dtVisible, now, longest=LONGEST_LEASE))
+    put_off_for_too_long = beyond(_row.dtVisible, now, longest=LONGEST_DELAY)
+    # The first condition, which follows from the others, is the range of the index.
+    return (
+        _row.sState == "active",
+        beyond(_row.dtVisible, now, longest=min(LONGEST_LEASE, LONGEST_DELAY)),
+        or_(locked_for_too_long, put_off_for_too_long),
+    )
+
+
+def retire(connection: Connection, after: int, *, now: datetime, window: timedelta) -> tuple[int, int]:
+    """Go through the next rows after `after`; how many were seen, and up to where everything is settled for good.
+
+    `window`: for so long ids are remembered. Those of a clock that was ahead are not: they would be for longer.
+    """
+    rows = connection.execute(
+        select(_row.nSequence, _row.sState, _row.nRetired, _row.dtEnqueued)
+        .where(_row.nSequence > after)
+        .order_by(_row.nSequence)
+        .limit(HOUSEKEEPING_ROWS)
+    ).all()
+    # Only up to the first that is not old: behind it may be older ones of a host whose clock is behind.
+    old = list(takewhile(lambda row: age(row.dtEnqueued, now) > window, rows))
+    done = [row.nSequence for row in old if row.sState == "done"]
+    kept = [row.nSequence for row in old if row.sState != "done" and row.nRetired == 0]
+    if done:
+        connection.execute(delete(queue_message).where(_row.nSequence.in_(done)))
+    if kept:
+        connection.execute(
+            update(queue_message).where(_row.nSequence.in_(kept), _row.nRetired == 0).values(nRetired=_row.nSequence)
+        )
+    return len(old), old[-1].nSequence if old else after
+
+
+def chunks(entries: Sequence[str], most: int) -> Iterator[list[int]]:
+    """The rows that the entries name, so many at a time as one statement may name."""
+    numbers = sorted({int(entry) for entry in entries if _ENTRY.fullmatch(entry)})
+    size = max(1, min(most, _MOST_ENTRIES))
+    for start in range(0, len(numbers), size):
+        yield numbers[start : start + size]
+
+
+def replay(chunk: list[int], now: datetime) -> Callable[[Connection], list[int]]:
+    """Make these dead letters active again; the rows it was."""
+
+    def work(connection: Connection) -> list[int]:
+        found = _locked_rows(connection, _row.sState == "dead", _row.nSequence.in_(chunk))
+        if found:
+            connection.execute(
+                update(queue_message)
+                .where(_row.nSequence.in_(found))
+                .values(
+                    sState="active",
+                    dtVisible=now,
+                    nDeliveryCount=0,
+                    sReason=None,
+                    sDescription=None,
+                    dtDeadLettered=None,
+                )
+            )
+        return found
+
+    return work
+
+
+def purge(chunk: list[int], *, dead_letters: bool, now: datetime) -> Callable[[Connection], list[int]]:
+    """Delete these messages unless somebody has them in hand; the rows it was."""
+    if dead_letters:
+        mine = _row.sState == "dead"
+    else:
+        mine = and_(_row.sState == "active", or_(_row.sLockToken.is_(None), _row.dtVisible <= now))
+
+    def work(connection: Connection) -> list[int]:
+        found = _locked_rows(connection, mine, _row.nSequence.in_(chunk))
+        if found:
+            connection.execute(delete(queue_message).where(_row.nSequence.in_(found)))
+        return found
+
+    return work
+
+
+def _locked_rows(connection: Connection, *conditions: ColumnElement[bool]) -> list[int]:
+    look = select(_row.nSequence).where(*conditions).order_by(_row.nSequence)
+    return list(connection.scalars(skipping_locked(look, queue_message)))
+
+
+def count(now: datetime) -> Select[Any]:
+    """The numbers of `QueueStatus`, a row an account."""
+    active = _row.sState == "active"
+    later = and_(active, _row.dtVisible > now)
+
+    def number(condition: Any) -> Any:  # noqa: ANN401  # SQLAlchemy's expressions carry their own types
+        return func.sum(case((condition, 1), else_=0))
+
+    return (
+        select(
+            _row.nAccountID,
+            number(and_(active, _row.dtVisible <= now)).label("active"),
+            number(and_(later, _row.sLockToken.is_not(None))).label("locked"),
+            number(and_(later, _row.sLockToken.is_(None))).label("scheduled"),
+            number(_row.sState == "dead").label("dead"),
+            func.min(case((active, _row.dtEnqueued))).label("oldest"),
+        )
+        .where(_row.sState.in_(["active", "dead"]))
+        .group_by(_row.nAccountID)
+        .order_by(_row.nAccountID)
+    )
+
+
+def peek(
+    *, most: int, dead_letters: bool, selection: Selection, after: str | None, now: datetime
+) -> Callable[[Connection], list[QueuedMessage]]:
+    """The oldest messages, or dead letters, of the selection."""
+    conditions = [_row.sState == ("dead" if dead_letters else "active")]
+    if after is not None:
+        conditions.append(_row.nSequence > int(after))
+    if selection.account_id is not None:
+        conditions.append(_row.nAccountID == selection.account_id)
+    if selection.reason is not None:
+        conditions.append(_row.sReason == selection.reason)
+    if selection.since is not None:
+        conditions.append(_row.dtDeadLettered >= selection.since)
+    if selection.until is not None:
+        conditions.append(_row.dtDeadLettered < selection.until)
+
+    def work(connection: Connection) -> list[QueuedMessage]:
+        found: list[QueuedMessage] = []
+        parts = [None] if selection.entries is None else chunks(selection.entries, _MOST_ENTRIES)
+        for chunk in parts:
+            mine = conditions if chunk is None else [*conditions, _row.nSequence.in_(chunk)]
+            rows = connection.execute(
+                select(queue_message).where(*mine).order_by(_row.nSequence).limit(most - len(found))
+            )
+            found += [_queued(row, now) for row in rows]
+        return found
+
+    return work
+
+
+def touch_nothing(connection: Connection) -> None:
+    """Write, without changing anything: a database that is locked or read-only refuses."""
+    connection.execute(update(queue_message).where(_row.nSequence < 0).values(nRetired=0))
+
+
+def _queued(row: Row[Any], now: datetime) -> QueuedMessage:
+    return QueuedMessage(
+        entry=str(row.nSequence),
+        message_id=MessageId(str(row.sMessageID)),
+        body=_body(row.sBody),
+        account_id=account_of(row.nAccountID),
+        enqueued=row.dtEnqueued or now,
+        visible=row.dtVisible or now,
+        delivery_count=_whole(row.nDeliveryCount, otherwise=0),
+        locked=row.sLockToken is not None and (row.dtVisible or now) > now,
+        reason=row.sReason,
+        description=row.sDescription,
+        dead_lettered=row.dtDeadLettered,
+    )

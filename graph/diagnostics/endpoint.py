@@ -1,0 +1,99 @@
+"""The validation of a notification address, as Graph does it before it creates a subscription (graph.md section 2).
+
+https://learn.microsoft.com/graph/change-notifications-delivery-webhooks#notificationurl-validation
+"""
+
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import quote
+
+import aiohttp
+from yarl import URL
+
+from graph.diagnostics.failures import HostUnreached, Obstacle
+from phrases import Phrase
+
+SECONDS: Final = 10.0
+"""How long Graph waits for the answer."""
+_MOST_BYTES: Final = 8192
+_GATEWAY: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
+_CLOSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
+
+async def answer_to_validation(session: aiohttp.ClientSession, url: str, token: str) -> None:
+    """Send a validation token to the address, and return when it came back as Graph wants it.
+
+    Args:
+        session: from `client.open_session` for the address.
+        url: without `validationToken`.
+        token: any text; Graph's own has blanks and colons.
+
+    Raises:
+        HostUnreached: it did not; the summary says what came instead.
+    """
+    separator = "&" if "?" in url else "?"
+    target = URL(f"{url}{separator}validationToken={quote(token, safe='')}", encoded=True)
+    try:
+        async with session.post(
+            target,
+            headers={"Content-Type": "text/plain; charset=utf-8"},
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=SECONDS, sock_connect=5),
+        ) as response:
+            problem = _problem(response, await response.content.read(_MOST_BYTES), token)
+    except TimeoutError as reason:
+        raise HostUnreached(
+            Obstacle.HTTP_TIMED_OUT,
+            Phrase(
+                "{url} gave no answer within {seconds:g} seconds, and Graph waits no longer.", url=url, seconds=SECONDS
+            ),
+            _RUNS,
+        ) from reason
+    except (aiohttp.ClientError, OSError) as reason:
+        raise HostUnreached(
+            Obstacle.NO_HTTP,
+            Phrase("{url} cannot be asked from here ({reason}).", url=url, reason=type(reason).__name__),
+            _RUNS,
+        ) from reason
+    if problem is not None:
+        summary, advice = problem
+        raise HostUnreached(Obstacle.NOT_VALIDATED, Phrase("{url} {problem}.", url=url, problem=summary), advice)
+
+
+def _problem(response: aiohttp.ClientResponse, body: bytes, token: str) -> tuple[Phrase, Phrase] | None:
+    status = response.status
+    if status != HTTPStatus.OK:
+        return Phrase("answers {status} to the validation", status=status), _advice_for(status)
+    if response.content_type != "text/plain":
+        kind = response.content_type
+        return Phrase("answers with {kind}, not with the token as plain text", kind=kind), _OTHER
+    if body != token.encode():
+        return Phrase("does not give the validation token back as it was sent"), _OTHER
+    return None
+
+
+def _advice_for(status: int) -> Phrase:
+    if status in _GATEWAY:
+        return _RUNS
+    if status in _CLOSED:
+        return Phrase(
+            "A sign-in or firewall stands in front of the receiver: let /notifications and /lifecycle through to "
+            "anybody. The receiver itself tells genuine notifications from forged ones."
+        )
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        return Phrase(
+            "Graph follows no redirection: set notification_url to where it leads, or have the proxy answer there."
+        )
+    if status == HTTPStatus.NOT_FOUND:
+        return Phrase("Have the proxy pass /notifications and /lifecycle on to the receiver, with these paths.")
+    return _OTHER
+
+
+_RUNS: Final = Phrase(
+    "Start the receiver (mail-importer run receiver, or run all), and have the proxy in front of it pass "
+    "/notifications and /lifecycle on to receiver_host and receiver_port."
+)
+_OTHER: Final = Phrase(
+    "Something else than the receiver of mail-importer answers there: check notification_url, and what the proxy in "
+    "front of the receiver passes on and changes."
+)

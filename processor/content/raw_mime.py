@@ -1,0 +1,182 @@
+"""The original: the whole MIME of a message, packed while it comes from Graph, in bounded memory.
+
+Whatever Graph makes of it, the message is imported: a row without bytes says why there is no original.
+"""
+
+import asyncio
+import hashlib
+import zlib
+from collections.abc import AsyncIterator
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from http import HTTPStatus
+from typing import Final
+
+from db.queries.messages import OriginalRecord
+from graph.errors import (
+    NOT_THE_CONTENT,
+    GraphUnavailable,
+    ItemCorrupt,
+    ItemDenied,
+    ItemGone,
+    ItemUnconvertible,
+    RequestRejected,
+)
+from graph.mailbox import Mailbox
+from graph.messages import MailReader
+from phrases import Phrase
+from processor.content.attachments import said_by_graph
+from processor.content.mapping import Json, size_of
+from processor.content.spool import Spool
+from threads import DaemonThreads
+
+COMPRESSION: Final = "gzip"
+"""As RFC 1952 has it: SQL Server's DECOMPRESS unpacks it, and so does every other tool."""
+_GZIP: Final = zlib.MAX_WBITS | 16
+_LEVEL: Final = 6
+_MEGABYTE: Final = 1024 * 1024
+IN_MEMORY: Final = 3 * 1024 * 1024
+"""Bytes of memory that one original takes at most: what is not packed yet, what is, and its copy for the database."""
+_SOON_PACKED: Final = 32 * 1024
+"""Bytes that are packed in less time than a thread takes to begin."""
+_PACKED_AT_ONCE: Final = 512 * 1024
+_PACKED_SIDE_BY_SIDE: Final = 2
+# What the message itself may be the cause of, as a whole mail is asked for at once; of 200, a filter between.
+_MAYBE_THE_MESSAGE: Final = frozenset(
+    {HTTPStatus.OK, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
+)
+# A mail begins with the name of a header (RFC 5322); pages and errors of a proxy begin with these.
+_NO_MIME: Final = (b"<", b"{")
+_BEFORE_THE_BEGINNING: Final = b"\xef\xbb\xbf \t\r\n"
+
+
+class _TooLarge(Exception):
+    """More than what may be kept."""
+
+
+class OriginalFetcher:
+    """Fetches the MIME of one message."""
+
+    def __init__(self, reader: MailReader, *, limit_mb: int, spooling: Executor) -> None:
+        """`limit_mb`: how many megabytes of MIME are kept at most. `spooling`: threads that write temporary files."""
+        self._reader = reader
+        self._limit_mb = limit_mb
+        self._spooling = spooling
+        self._packing = DaemonThreads("packing", limit=_PACKED_SIDE_BY_SIDE)
+
+    async def fetch(
+        self, mailbox: Mailbox, message_id: str, message: Json, files: ExitStack, *, last_attempt: bool
+    ) -> OriginalRecord:
+        """The MIME, or why it cannot be had; on the `last_attempt` Graph's failure to give it is such a reason, too.
+
+        `files` closes, and so deletes, the temporary file.
+
+        Raises:
+            GraphUnavailable, ItemDenied: try the message again.
+            AccountError
+        """
+        if (size_of(message) or 0) > self._limit_mb * _MEGABYTE:
+            return self._too_large()
+        try:
+            with ExitStack() as own:
+                async with self._reader.original(mailbox, message_id) as pieces:
+                    record = await self._packed(pieces, own, mailbox)
+                files.push(own.pop_all())
+                return record
+        except _TooLarge:
+            return self._too_large()
+        except ItemGone as exc:
+            # What is here of the message is whole all the same: it went while its attachments were fetched, or there
+            # is no MIME of what it is.
+            return OriginalRecord("gone", said_by_graph(exc))
+        except ItemDenied as exc:
+            if not last_attempt:
+                raise
+            return OriginalRecord("unreadable", said_by_graph(exc))
+        except (ItemCorrupt, ItemUnconvertible, RequestRejected, GraphUnavailable) as exc:
+            if isinstance(exc, GraphUnavailable):
+                the_message = exc.status in _MAYBE_THE_MESSAGE and not exc.mailbox_down
+                if not (last_attempt and the_message):
+                    raise
+            return OriginalRecord("unreadable", said_by_graph(exc))
+
+    async def _packed(self, pieces: AsyncIterator[bytes], files: ExitStack, mailbox: Mailbox) -> OriginalRecord:
+        packer, spool, begun = _Packer(self._packing), Spool(files, self._spooling), False
+        async for piece in pieces:
+            begun = begun or _is_begun(piece, mailbox)
+            if packer.size + len(piece) > self._limit_mb * _MEGABYTE:
+                raise _TooLarge
+            await spool.add(await packer.add(piece))
+        if not begun:
+            raise _no_mime(mailbox)
+        await spool.add(await packer.end())
+        return OriginalRecord(
+            state="stored",
+            size=packer.size,
+            sha256=packer.sha256,
+            compression=COMPRESSION,
+            content=await spool.held(),
+            stored_size=spool.size,
+        )
+
+    def _too_large(self) -> OriginalRecord:
+        return OriginalRecord("too_large", f"More than message_limit_mb ({self._limit_mb}).")
+
+
+def _is_begun(piece: bytes, mailbox: Mailbox) -> bool:
+    """Check whether the mail begins in this piece, the first with more than space in it.
+
+    Raises:
+        GraphUnavailable: something else begins.
+    """
+    head = piece.lstrip(_BEFORE_THE_BEGINNING)
+    if head.startswith(_NO_MIME):
+        raise _no_mime(mailbox)
+    return bool(head)
+
+
+def _no_mime(mailbox: Mailbox) -> GraphUnavailable:
+    return GraphUnavailable(
+        Phrase(
+            "Graph gave something else, or nothing, in place of the MIME of a message of {mailbox}. It is tried again; "
+            "if this lasts, look for a proxy that changes answers.",
+            mailbox=mailbox,
+        ),
+        status=HTTPStatus.OK,
+        code=NOT_THE_CONTENT,
+    )
+
+
+class _Packer:
+    """Packs what comes; `size` and `sha256` are of what was not packed yet."""
+
+    def __init__(self, threads: Executor) -> None:
+        self._threads = threads
+        self._packing = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+        self._digest = hashlib.sha256()
+        self._pending = bytearray()
+        self.size = 0
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    async def add(self, piece: bytes) -> bytes:
+        """Take the next piece; what is packed by now."""
+        self.size += len(piece)
+        self._pending += piece
+        return await self._pack_on_thread() if len(self._pending) >= _PACKED_AT_ONCE else b""
+
+    async def end(self) -> bytes:
+        """The rest."""
+        packed = self._pack() if len(self._pending) < _SOON_PACKED else await self._pack_on_thread()
+        return packed + self._packing.flush()
+
+    async def _pack_on_thread(self) -> bytes:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._pack)
+
+    def _pack(self) -> bytes:
+        self._digest.update(self._pending)
+        packed = self._packing.compress(bytes(self._pending))
+        self._pending.clear()
+        return packed

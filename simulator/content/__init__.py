@@ -1,0 +1,1 @@
+"""Mail and files: parsed as Exchange does, and made up from a seed."""

@@ -1,0 +1,219 @@
+"""A mail as its sender wrote it: what is delivered into a mailbox."""
+
+import hashlib
+import html
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from email.utils import format_datetime
+from enum import StrEnum
+
+from simulator.content.contents import Content, HeldContent, read_all
+
+_DIRECTORY = "/O=EXCHANGELABS/OU=EXCHANGE ADMINISTRATIVE GROUP (FYDIBOHF23SPDLT)/CN=RECIPIENTS"
+_TAGS = re.compile(r"<[^>]+>")
+_BREAKS = re.compile(r"(?i)<br\s*/?>|</p>|</div>|</tr>|</li>")
+_INVISIBLE = re.compile(r"(?is)<(head|style|script)\b.*?</\1>")
+
+
+class AttachmentKind(StrEnum):
+    """The three derived types of attachment (graph.md §7)."""
+
+    FILE = "file"
+    ITEM = "item"
+    REFERENCE = "reference"
+
+
+@dataclass(frozen=True)
+class Person:
+    """A name and an address; Graph gives both in an `emailAddress`, the address at times not (graph.md §7).
+
+    `address` may be the name that Exchange's directory has for a member of its own organisation; `smtp` is then what
+    Exchange keeps beside it, if it does.
+    """
+
+    name: str
+    address: str | None
+    smtp: str | None = None
+
+    @property
+    def smtp_address(self) -> str | None:
+        """The SMTP address, as Exchange's properties have it."""
+        return self.smtp or (self.address if self.address and "@" in self.address else None)
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """One attachment; `content`: a file's bytes, an item's MIME, iCalendar or vCard; nothing for a reference."""
+
+    name: str
+    content: Content | None
+    content_type: str | None = "application/octet-stream"
+    kind: AttachmentKind = AttachmentKind.FILE
+    is_inline: bool = False
+    content_id: str | None = None
+    source_url: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Size as Graph states it."""
+        return self.content.size if self.content else 0
+
+
+def by_directory_name(person: Person, *, keeps_smtp: bool = True) -> Person:
+    """Return a person as Exchange names members of its own organisation: X.500, in its directory.
+
+    `keeps_smtp`: whether the SMTP address stands in the properties of what they send.
+    """
+    local = (person.smtp_address or person.name).partition("@")[0].upper()
+    number = hashlib.md5(local.encode(), usedforsecurity=False).hexdigest().upper()
+    name = f"{_DIRECTORY}/CN={number}-{local}"
+    return Person(person.name, name, person.smtp_address if keeps_smtp else None)
+
+
+def file_attachment(name: str, data: bytes, content_type: str = "application/octet-stream") -> Attachment:
+    """Return an ordinary file."""
+    return Attachment(name, HeldContent(data), content_type)
+
+
+def inline_attachment(name: str, data: bytes, content_type: str, content_id: str) -> Attachment:
+    """Return a picture the HTML body shows as `cid:CONTENT_ID`."""
+    return Attachment(name, HeldContent(data), content_type, is_inline=True, content_id=content_id)
+
+
+def item_attachment(letter: "Letter") -> Attachment:
+    """Return another mail, attached as an item."""
+    return item_of(letter.subject or "", mime(letter))
+
+
+def item_of(name: str, data: bytes) -> Attachment:
+    """Return an attached item: a mail as MIME, an event as iCalendar, a contact as vCard (graph.md §7)."""
+    return Attachment(name, HeldContent(data), None, AttachmentKind.ITEM)
+
+
+def event_attachment(name: str, starts: datetime) -> Attachment:
+    """Return an event, attached as an item."""
+    lines = (
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        "PRODID:-//mail-importer//simulator//EN",
+        "METHOD:PUBLISH",
+        "BEGIN:VEVENT",
+        f"UID:{name.encode().hex()}@simulator",
+        f"DTSTAMP:{starts:%Y%m%dT%H%M%SZ}",
+        f"DTSTART:{starts:%Y%m%dT%H%M%SZ}",
+        f"SUMMARY:{name}",
+        "END:VEVENT",
+        "END:VCALENDAR",
+    )
+    return item_of(name, _lines(lines))
+
+
+def contact_attachment(person: Person) -> Attachment:
+    """Return a contact, attached as an item."""
+    lines = ("BEGIN:VCARD", "VERSION:3.0", f"FN:{person.name}", f"EMAIL:{person.address or ''}", "END:VCARD")
+    return item_of(person.name, _lines(lines))
+
+
+def reference_attachment(name: str, url: str) -> Attachment:
+    """Return a link to a cloud file."""
+    return Attachment(name, None, None, AttachmentKind.REFERENCE, source_url=url)
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A mail; `sent` must be aware.
+
+    Of what is `None`, delivery fills in `sent`, `conversation_id` and, but for a draft, `internet_message_id`;
+    `subject` and `sender` stay null. `type_name`: the `@odata.type` of a mail of a derived type. `raw`: the mail as it
+    came over the wire, if it did; `headers` are then all of its own.
+    """
+
+    subject: str | None = "No subject"
+    sender: Person | None = Person("Sender", "sender@example.net")
+    to: tuple[Person, ...] = ()
+    cc: tuple[Person, ...] = ()
+    bcc: tuple[Person, ...] = ()
+    reply_to: tuple[Person, ...] = ()
+    body: str = ""
+    is_html: bool = False
+    importance: str = "normal"
+    sent: datetime | None = None
+    internet_message_id: str | None = None
+    conversation_id: str | None = None
+    attachments: tuple[Attachment, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    categories: tuple[str, ...] = ()
+    from_: Person | None = None
+    is_draft: bool = False
+    type_name: str | None = None
+    raw: bytes | None = field(default=None, repr=False)
+
+    @property
+    def author(self) -> Person | None:
+        """Whom `from` names: differs from `sender` when a delegate sent it (graph.md §7)."""
+        return self.from_ or self.sender
+
+
+def plain_text(letter: Letter) -> str:
+    """Return the body as text."""
+    if not letter.is_html:
+        return letter.body
+    visible = _BREAKS.sub("\n", _INVISIBLE.sub("", letter.body))
+    return html.unescape(_TAGS.sub("", visible)).strip()
+
+
+def mime(letter: Letter) -> bytes:
+    """Return the mail as MIME, attachments included: all of it in memory."""
+    if letter.raw is not None:
+        return letter.raw
+    message = EmailMessage()
+    message["Subject"] = letter.subject or ""
+    if letter.author:
+        message["From"] = _address(letter.author)
+    if letter.to:
+        message["To"] = ", ".join(_address(person) for person in letter.to)
+    if letter.cc:
+        message["Cc"] = ", ".join(_address(person) for person in letter.cc)
+    if letter.sent:
+        message["Date"] = format_datetime(letter.sent)
+    if letter.internet_message_id:
+        message["Message-ID"] = letter.internet_message_id
+    message.set_content(letter.body, subtype="html" if letter.is_html else "plain")
+    for attachment in letter.attachments:
+        _attach(message, attachment)
+    if message.is_multipart():
+        # A random boundary would give the same seed different bytes; this one differs from those of mails inside.
+        size = sum(attachment.size for attachment in letter.attachments)
+        message.set_boundary(f"=_{len(letter.body)}_{len(letter.attachments)}_{size}_mail_importer_simulator")
+    return message.as_bytes()
+
+
+def _lines(lines: tuple[str, ...]) -> bytes:
+    return "".join(f"{line}\r\n" for line in lines).encode()
+
+
+def _attach(message: EmailMessage, attachment: Attachment) -> None:
+    if attachment.content is None:
+        return
+    if attachment.kind is AttachmentKind.ITEM and not read_all(attachment.content).startswith(b"BEGIN:"):
+        message.add_attachment(message_from_bytes(read_all(attachment.content), policy=default))
+        return
+    main, _, sub = (attachment.content_type or "application/octet-stream").partition("/")
+    if main in {"text", "message", "multipart"}:
+        main, sub = "application", "octet-stream"
+    message.add_attachment(
+        read_all(attachment.content),
+        maintype=main,
+        subtype=sub or "octet-stream",
+        filename=attachment.name,
+        disposition="inline" if attachment.is_inline else "attachment",
+        cid=f"<{attachment.content_id}>" if attachment.content_id else None,
+    )
+
+
+def _address(person: Person) -> str:
+    return f'"{person.name}" <{person.smtp_address or "unknown@invalid.example"}>'

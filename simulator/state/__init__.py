@@ -1,0 +1,1 @@
+"""The simulated world: tenants, mailboxes, mail and subscriptions."""

@@ -1,0 +1,146 @@
+"""Compares, from time to time, what Graph has with what we hold: subscriptions vanish, and surplus ones appear.
+
+Graph's guard against two for one mailbox is uneven (graph.md, section 1, 409), and a crash can leave one that nobody
+holds.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final
+
+import structlog
+
+from db.engine import Database
+from db.queries import accounts, call_budget, subscriptions
+from db.queries.accounts import Account
+from db.queries.schedule import Application
+from graph.errors import GraphError
+from graph.folders import named_directly
+from graph.mailbox import Mailbox
+from graph.subscriptions import GraphSubscription, SubscriptionClient, mail_resource
+from subscriptions.metrics import ManagerMetrics
+from subscriptions.plan import is_ours
+
+_SELDOM: Final = timedelta(hours=1)
+_FOR_EACH: Final = timedelta(seconds=9)
+"""Of a longer list more than an hour passes: a page of it holds about a hundred, and is a call (graph.md, 8)."""
+_AFTER_TROUBLE: Final = timedelta(minutes=1)
+_TOGETHER: Final = 60
+"""Managers that start within so many seconds need not each look."""
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class Reconciler:
+    """Looks at start-up, then at least every hour; of several managers one looks for all."""
+
+    def __init__(
+        self,
+        database: Database,
+        client: SubscriptionClient,
+        *,
+        notification_url: str,
+        clock: Callable[[], datetime],
+        random: Random,
+        metrics: ManagerMetrics,
+    ) -> None:
+        """`notification_url`: the address that makes a subscription ours."""
+        self._database = database
+        self._client = client
+        self._notification_url = notification_url
+        self._clock = clock
+        self._random = random
+        self._metrics = metrics
+        self._pauses: dict[Application, timedelta] = {}
+
+    async def work(self) -> timedelta:
+        """Reconcile the applications whose time has come; how long to wait for the next time.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        complete = True
+        for application in await self._database.read(accounts.applications):
+            if await self._is_ours_to_look_at(application):
+                complete &= await self.reconcile(application)
+        pause = min(self._pauses.values(), default=_SELDOM) if complete else _AFTER_TROUBLE
+        return pause * self._random.uniform(0.9, 1.1)
+
+    async def _is_ours_to_look_at(self, application: Application) -> bool:
+        """True for one manager in each span of time; at start-up the span is short."""
+        pause = self._pauses.get(application)
+        span = _TOGETHER if pause is None else pause.total_seconds()
+        name = f"reconcile/{'/'.join(application)}/{span:.0f}"
+        slot, last = call_budget.slots(self._clock(), span)
+        if pause is None:
+            self._pauses[application] = _SELDOM
+        return bool(
+            await self._database.write(
+                lambda connection: call_budget.reserve(connection, name, slot=slot, last=last, wanted=1, most=1)
+            )
+        )
+
+    async def reconcile(self, application: Application) -> bool:
+        """Reconcile one application; False when Graph did not let us.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        read = self._database.read
+        held_before = await read(lambda connection: subscriptions.ids_of_application(connection, application))
+        account = await read(lambda connection: accounts.one_of_application(connection, application))
+        if account is None:
+            return True
+        mailbox = Mailbox.of(account.account_id, account.settings)
+        try:
+            listed = await self._client.list(mailbox)
+            self._pauses[application] = max(_SELDOM, _FOR_EACH * len(listed))
+            ours = [each for each in listed if is_ours(each, self._notification_url)]
+            for subscription_id in vanished(held_before, ours):
+                log.warning("subscription_gone", subscription=subscription_id, account_id=held_before[subscription_id])
+                await self._lose(held_before[subscription_id], subscription_id)
+            # Read after the list: whatever another manager made before it is held, or about to be, by an account.
+            waiting = await read(lambda connection: accounts.unsubscribed(connection, application))
+            held_after = await read(subscriptions.ids)
+            for each in surplus(ours, held_after, waiting):
+                await self._client.delete(mailbox, each.id)
+                self._metrics.actions.labels("deleted").inc()
+                log.warning("subscription_surplus", subscription=each.id)
+        except GraphError as exc:
+            log.warning("reconciliation_postponed", tenant=application[0], client=application[1], error=str(exc))
+            return False
+        return True
+
+    async def _lose(self, account_id: int, subscription_id: str) -> None:
+        now = self._clock()
+        await self._database.write(
+            lambda connection: subscriptions.lose(connection, account_id, subscription_id, now=now)
+        )
+
+
+def vanished(held: Iterable[str], listed: Collection[GraphSubscription]) -> list[str]:
+    """What we held before Graph was asked, and Graph does not have; both by id."""
+    there = {each.id for each in listed}
+    return [each for each in held if each not in there]
+
+
+def surplus(
+    listed: Iterable[GraphSubscription], held: Collection[str], waiting: Iterable[Account]
+) -> list[GraphSubscription]:
+    """What Graph has and no account holds or is about to hold.
+
+    An account that is `waiting`, because it holds nothing, may be in the middle of its turn: it adopts or deletes what
+    is on its resource.
+    """
+    theirs = tuple(_resources_of(each).casefold() for each in waiting)
+    return [
+        each for each in listed if each.id not in held and not each.resource.strip("/").casefold().startswith(theirs)
+    ]
+
+
+def _resources_of(account: Account) -> str:
+    """The beginning of the resource that the account's turn sees to: of its mailbox, while its folder is not known."""
+    folder = named_directly(account.settings.folder)
+    user_id = account.settings.user_id
+    return f"users/{user_id}/" if folder is None else mail_resource(user_id, folder)
