@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 	$(BIN)/mail-importer demo
 
 test: $(VENV)/.installed-dev
-	sh tests/system-packages.sh
+	sh tools/system-packages.sh
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 check: lint test
@@ -30,7 +30,7 @@ bench: $(VENV)/.installed-dev
 
 # Brings the catalogues of console/translation/locale to what the code says; translate what it names, and run it again.
 messages: $(VENV)/.installed-dev
-	$(BIN)/python -m tests.messages
+	$(BIN)/python -m tools.messages
 
 # Needs uv (pip install uv); the lock files serve every platform and Python from 3.11.
 lock:
@@ -52,6 +52,6 @@ $(VENV)/.installed: $(VENV)/.created requirements.lock pyproject.toml
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
-	PYTHON=$(PYTHON) sh tests/system-packages.sh
+	PYTHON=$(PYTHON) sh tools/system-packages.sh
 	$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@

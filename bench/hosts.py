@@ -50,8 +50,8 @@ from processor.metrics import ProcessorMetrics
 from processor.missed_notifications import SilenceWatch
 from processor.worker import Processor, WorkerLimits
 from simulator.faults import Fault, FaultKind
-from tests.broker.process import running_broker
 from tests.databases import PostgreSQLServer
+from tests.doubles.broker.process import running_broker
 
 _QUEUE: Final = "mail-notifications"
 _LATENCY_SECONDS = 0.1

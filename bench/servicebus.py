@@ -22,7 +22,7 @@ from console import logs
 from console.wiring.clock import utc_now
 from console.wiring.roles import settle_down
 from graph.client_state import ClientStateKeys
-from tests.broker.process import running_broker
+from tests.doubles.broker.process import running_broker
 
 _QUEUE: Final = "mail-notifications"
 _BATCH = 100

@@ -11,9 +11,9 @@ from sqlalchemy import Engine
 from console.translation.language import ENGLISH
 from console.translation.language import VARIABLE as LANGUAGE_VARIABLE
 from db.engine import Database
-from tests.clock import SettableClock
 from tests.databases import MSSQL_VARIABLE, Databases, Gateway, PostgreSQL, PostgreSQLServer, SQLite, SqlServer
-from tests.one_result import one_result_on_each_connection
+from tests.doubles.clock import SettableClock
+from tests.doubles.one_result import one_result_on_each_connection
 
 pytest.register_assert_rewrite("tests.contract.queue_contract")
 

@@ -24,7 +24,7 @@ from db.connection import ConnectionOptions
 from db.engine import make_engine, run_writing
 from db.schema import revisions
 from db.tables import importer_secret, metadata
-from tests.clock import SettableClock
+from tests.doubles.clock import SettableClock
 
 MSSQL_VARIABLE: Final = "MAIL_IMPORTER_TEST_MSSQL"
 EVERY_BACKEND: Final = ("sqlite", "postgresql", pytest.param("mssql", marks=pytest.mark.mssql))

@@ -24,8 +24,8 @@ from db.engine import run_reading, run_writing
 from db.queries import accounts
 from db.tables import attachment, folder_sync, graph_subscription, message
 from simulator.control_client import SimulatorControl
-from tests.clock import SettableClock
 from tests.databases import EVERY_BACKEND, Gateway
+from tests.doubles.clock import SettableClock
 
 _COMMAND = (sys.executable, "-m", "console")
 _PATIENCE_SECONDS = 30.0

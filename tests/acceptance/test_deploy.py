@@ -16,9 +16,9 @@ from ruamel.yaml import YAML
 
 from bus.servicebus.connection import ServiceBusAddress
 from console.settings import PREFIX, Settings, load_settings
+from tests.paths import ROOT
 
-_ROOT = Path(__file__).parents[2]
-_DEPLOY = _ROOT / "deploy"
+_DEPLOY = ROOT / "deploy"
 _UNITS = sorted((_DEPLOY / "systemd").glob("*.service"))
 _QUEUE: Final = {
     "lockDuration": "PT1M",
@@ -97,7 +97,7 @@ def _of_type(kind: str) -> list[dict[str, Any]]:
 
 def _without_system_package(package: str) -> None:
     if os.environ.get("CI") == "true":
-        pytest.fail(f"{package} is missing: tests/system-packages.sh should have installed it")
+        pytest.fail(f"{package} is missing: tools/system-packages.sh should have installed it")
     pytest.skip(f"needs {package}: apt-get install {package}")
 
 
@@ -150,7 +150,7 @@ def test_there_is_a_unit_for_each_role() -> None:
 
 def test_image_holds_every_package() -> None:
     """A package forgotten in the Dockerfile would be missed only when its role starts."""
-    project = tomllib.loads((_ROOT / "pyproject.toml").read_text("utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     dockerfile = (_DEPLOY / "Dockerfile").read_text("utf-8")
     for package in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
         assert f"COPY {package} {package}\n" in dockerfile
@@ -170,18 +170,18 @@ def test_hadolint_takes_the_dockerfile() -> None:
 
 def test_what_the_image_is_built_of_is_in_the_build_context() -> None:
     """Everything that is copied exists, and `.dockerignore` leaves it in."""
-    ignored = {line.strip("/") for line in (_ROOT / ".dockerignore").read_text("utf-8").splitlines()}
+    ignored = {line.strip("/") for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines()}
     copied = re.findall(r"^COPY (?!--from)(.+)$", (_DEPLOY / "Dockerfile").read_text("utf-8"), re.MULTILINE)
     sources = [source for line in copied for source in line.split()[:-1]]
     assert len(sources) > len(copied)
     for source in sources:
-        assert (_ROOT / source).exists(), source
+        assert (ROOT / source).exists(), source
         assert not {source, source.split("/")[0]} & ignored, source
 
 
 def test_history_secrets_and_leftovers_stay_out_of_the_build_context() -> None:
     """Whoever adds `COPY . .` must not publish them."""
-    ignored = set((_ROOT / ".dockerignore").read_text("utf-8").splitlines())
+    ignored = set((ROOT / ".dockerignore").read_text("utf-8").splitlines())
     assert {".git", ".venv", "**/.env", "certificates", "**/__pycache__", "*.db*"} <= ignored
 
 
@@ -196,7 +196,7 @@ def test_odbc_driver_of_the_image_is_found_and_loads(tmp_path: Path) -> None:
     found = subprocess.run(
         [sys.executable, "-c", _CONNECT, url.replace("@sqlserver/", "@127.0.0.1:1/")],
         # No other driver is known there.
-        env=os.environ | {"ODBCSYSINI": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": f"{tmp_path}:{_ROOT}"},
+        env=os.environ | {"ODBCSYSINI": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": f"{tmp_path}:{ROOT}"},
         capture_output=True,
         text=True,
         check=False,

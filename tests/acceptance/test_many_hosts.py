@@ -20,9 +20,9 @@ from db.tables import message
 from simulator.control_client import SimulatorControl
 from simulator.faults import Fault, FaultKind
 from tests.acceptance.conftest import Site, running_simulator, running_site, stop, until
-from tests.broker.process import BrokerProcess, running_broker
-from tests.clock import SettableClock
 from tests.databases import EVERY_BACKEND, Databases
+from tests.doubles.broker.process import BrokerProcess, running_broker
+from tests.doubles.clock import SettableClock
 
 MESSAGES = 500
 MAILBOXES = 12

@@ -11,9 +11,9 @@ from typing import Final
 import pytest
 
 from tests.acceptance.conftest import Site
+from tests.paths import ROOT
 from tests.unit.console.test_guides import BLOCK, GUIDES, company_pfx
 
-_ROOT: Final = Path(__file__).parents[2]
 _NOT_OF_THE_SOURCES: Final = shutil.ignore_patterns(".*", "__pycache__")
 _RECEIVER: Final = "mail-importer run receiver"
 
@@ -24,7 +24,7 @@ async def test_the_guide_ends_in_test_passed(site: Site, tmp_path: Path) -> None
     mailbox, director = site.ready["mailboxes"][:2]
     await site.control.deny(director["address"], site.ready["client_id"])
     sources = tmp_path / "sources"
-    shutil.copytree(_ROOT, sources, ignore=_NOT_OF_THE_SOURCES)
+    shutil.copytree(ROOT, sources, ignore=_NOT_OF_THE_SOURCES)
     company_pfx(sources / "company.pfx")
     typed = _typed(site, mailbox["user_id"], director["address"])
     environment = {

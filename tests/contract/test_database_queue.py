@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -23,7 +22,6 @@ from bus.errors import QueueUnavailable
 from bus.queue import LONGEST_DELAY, Message, MessageId, NotificationQueue
 from db.engine import Database
 from db.tables import queue_message
-from tests.clock import SettableClock
 from tests.contract.queue_contract import (
     AT_ONCE,
     SOON,
@@ -37,9 +35,10 @@ from tests.contract.queue_contract import (
     take_one,
 )
 from tests.databases import Gateway
-from tests.outages import FULL, GONE, LOCKED, READ_ONLY, FragileDatabase, fragile
+from tests.doubles.clock import SettableClock
+from tests.doubles.outages import FULL, GONE, LOCKED, READ_ONLY, FragileDatabase, fragile
+from tests.paths import ROOT
 
-ROOT: Final = Path(__file__).parents[2]
 HOUR: Final = timedelta(hours=1)
 
 

@@ -25,9 +25,9 @@ from bus.database.adapter import DatabaseQueue
 from bus.errors import LockLost
 from bus.queue import TOO_MANY_DELIVERIES, Delivery, Message, MessageId, Selection
 from db.engine import Database
-from tests.clock import SettableClock
 from tests.contract.queue_contract import replay
 from tests.databases import Databases
+from tests.doubles.clock import SettableClock
 
 T = TypeVar("T")
 

@@ -23,7 +23,6 @@ from bus.queue import NotificationQueue
 from bus.servicebus.adapter import ServiceBusQueue
 from bus.servicebus.connection import ServiceBusAddress
 from bus.servicebus.credential import CertificateCredential
-from tests.broker.process import BrokerProcess, running_broker
 from tests.contract.queue_contract import (
     A_WHILE,
     AT_ONCE,
@@ -35,6 +34,7 @@ from tests.contract.queue_contract import (
     take,
     take_one,
 )
+from tests.doubles.broker.process import BrokerProcess, running_broker
 
 REAL: Final = os.environ.get("MAIL_IMPORTER_TEST_SERVICEBUS", "")
 

@@ -18,7 +18,7 @@ from console.main import cli
 from console.settings import Settings
 from graph.certificates import Certificate, make_self_signed
 from tests.databases import Gateway
-from tests.integration.managing import Office
+from tests.integration.manager_world import Office
 from tests.integration.world import Clock, World, open_world
 
 

@@ -30,9 +30,9 @@ from simulator.calls import Operation
 from simulator.content.mail import Letter
 from simulator.faults import FaultKind
 from simulator.state.mailboxes import Mailbox, MailboxState
-from tests.integration.managing import Office
+from tests.doubles.listeners import Issuer, Proxy, answering, closed_port, dropping, old
+from tests.integration.manager_world import Office
 from tests.integration.world import World, until
-from tests.listeners import Issuer, Proxy, answering, closed_port, dropping, old
 
 Step = dict[str, Any]
 NAME = "laboratory"

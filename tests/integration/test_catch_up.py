@@ -17,7 +17,7 @@ from simulator.content.mail import Letter
 from simulator.faults import FaultKind
 from simulator.state.mail_server import DeliveredMessage
 from simulator.state.mailboxes import Mailbox
-from tests.integration.managing import Office
+from tests.integration.manager_world import Office
 from tests.integration.world import until
 
 MakeOffice = Callable[..., Awaitable[Office]]

@@ -9,10 +9,10 @@ from sqlalchemy import Connection, select
 
 from db.tables import attachment, message, recipient
 from simulator.state.mail_server import DeliveredMessage
-from tests.corpus import characters, kinds, lenient, names, structures
-from tests.corpus.case import Case, Row
 from tests.databases import on_every_database
 from tests.integration.world import World
+from tests.samples.corpus import characters, kinds, lenient, names, structures
+from tests.samples.corpus.case import Case, Row
 
 CASES = (*characters.CASES, *names.CASES, *structures.CASES, *kinds.CASES, *lenient.CASES)
 

@@ -22,7 +22,7 @@ from simulator.content.mail import Attachment, Letter
 from simulator.faults import Fault, FaultKind
 from simulator.state.mailboxes import Mailbox
 from tests.databases import Gateway
-from tests.integration.managing import Office
+from tests.integration.manager_world import Office
 from tests.integration.world import World, until
 
 HOSTS: Final = ("a", "b", "c")

@@ -17,7 +17,7 @@ from simulator.content.mail import Letter, file_attachment, inline_attachment, m
 from simulator.state.mail_server import DeliveredMessage
 from simulator.state.mailboxes import Mailbox
 from tests.databases import on_every_database
-from tests.integration.managing import Office
+from tests.integration.manager_world import Office
 from tests.integration.world import World, until
 
 pytestmark = on_every_database

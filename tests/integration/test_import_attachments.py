@@ -27,7 +27,7 @@ from simulator.faults import FaultKind
 from simulator.state.mail_server import DeliveredMessage
 from tests.databases import on_every_database
 from tests.integration.world import Part, World, until
-from tests.packed import chained, enveloped, mail, signed, tnef, tnef_file
+from tests.samples.nested_mail import chained, enveloped, mail, signed, tnef, tnef_file
 
 pytestmark = on_every_database
 

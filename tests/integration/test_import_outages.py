@@ -14,8 +14,8 @@ from simulator.calls import Operation
 from simulator.content.contents import GeneratedContent
 from simulator.content.mail import Attachment, Letter, file_attachment
 from simulator.faults import FaultKind
+from tests.doubles.outages import every_outage
 from tests.integration.world import World, until
-from tests.outages import every_outage
 
 _LETTER = Letter(body="x" * 50_000, attachments=(file_attachment("a.csv", b"1;2;3" * 1000),))
 

@@ -23,9 +23,9 @@ from graph.messages import MailReader
 from processor.content.spool import IN_MEMORY
 from processor.importer import Importer, Result
 from simulator.state.mailboxes import Mailbox
-from tests.corpus.generated import SENT, File, Sent, raw
 from tests.databases import on_every_database
 from tests.integration.world import World
+from tests.samples.corpus.generated import SENT, File, Sent, raw
 
 _NUMBERS = count()
 

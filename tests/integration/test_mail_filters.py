@@ -23,7 +23,7 @@ from simulator.content.mail import Letter, Person, by_directory_name, file_attac
 from simulator.state.mail_server import DeliveredMessage
 from simulator.state.mailboxes import Mailbox
 from tests.databases import on_every_database
-from tests.integration.managing import Office
+from tests.integration.manager_world import Office
 from tests.integration.test_catch_up import SWEEP, is_swept, silently
 from tests.integration.world import World, until
 

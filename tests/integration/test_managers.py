@@ -26,7 +26,7 @@ from subscriptions import scheduler
 from subscriptions.budget import SharedBudget
 from subscriptions.scheduler import RotaLimits
 from tests.databases import on_every_database
-from tests.integration.managing import Office
+from tests.integration.manager_world import Office
 from tests.integration.world import Clock, World, until
 
 pytestmark = on_every_database

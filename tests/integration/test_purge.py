@@ -20,7 +20,7 @@ from simulator.state.mail_server import DeliveredMessage
 from simulator.state.mailboxes import Mailbox
 from subscriptions.folder_diff import Findings
 from subscriptions.verification import Verification
-from tests.integration.managing import Office
+from tests.integration.manager_world import Office
 from tests.integration.test_catch_up import SWEEP, ids, imported, is_swept, silently, swept
 from tests.integration.world import World, until
 

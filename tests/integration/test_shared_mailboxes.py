@@ -5,7 +5,6 @@ import subprocess
 import sys
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -24,10 +23,10 @@ from simulator.calls import Operation
 from simulator.faults import FaultKind
 from tests.databases import Gateway, on_every_database
 from tests.integration.world import World, until
+from tests.paths import ROOT
 
 pytestmark = on_every_database
 
-ROOT: Final = Path(__file__).parents[2]
 CHILD: Final = """
 import asyncio, sys
 from datetime import UTC, datetime

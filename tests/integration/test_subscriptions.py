@@ -11,7 +11,7 @@ from graph.subscriptions import SubscriptionClient
 from simulator.calls import Operation
 from simulator.content.mail import Letter
 from simulator.faults import FaultKind
-from tests.integration.managing import Office
+from tests.integration.manager_world import Office
 from tests.integration.world import until
 
 MakeOffice = Callable[..., Awaitable[Office]]

@@ -13,7 +13,7 @@ from simulator.calls import Operation
 from simulator.faults import FaultKind
 from subscriptions.scheduler import RotaLimits
 from tests.databases import on_every_database
-from tests.integration.managing import Office
+from tests.integration.manager_world import Office
 from tests.integration.world import until
 
 pytestmark = on_every_database

@@ -53,7 +53,7 @@ from simulator.state.mailboxes import Mailbox
 from simulator.state.subscriptions import SubscriptionRules
 from simulator.state.tenants import Application
 from tests.databases import Gateway
-from tests.outages import Fragile, fragile
+from tests.doubles.outages import Fragile, fragile
 
 PATIENCE_SECONDS = 30.0
 SLEEP_SCALE = 0.01

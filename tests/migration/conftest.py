@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import Engine
 
 from db.schema import revisions
-from tests.clock import SettableClock
 from tests.databases import EVERY_BACKEND, Gateway
+from tests.doubles.clock import SettableClock
 
 
 @pytest.fixture(params=EVERY_BACKEND)

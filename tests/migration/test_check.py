@@ -15,8 +15,8 @@ from db.schema import reflection, revisions
 from db.schema.comparison import Difference, Weight
 from db.schema.reflection import HIDDEN, FoundTable, read, schema_of
 from db.tables import metadata
-from tests.clock import SettableClock
 from tests.databases import Gateway
+from tests.doubles.clock import SettableClock
 
 SERVERS: Final = pytest.mark.parametrize(
     "database_kind", ["postgresql", pytest.param("mssql", marks=pytest.mark.mssql)], indirect=True

@@ -32,7 +32,7 @@ from db.queries import accounts
 from db.schema import revisions
 from db.schema.comparison import Weight
 from db.schema.reflection import schema_of
-from tests.clock import SettableClock
+from tests.doubles.clock import SettableClock
 
 NOW: Final = SettableClock()()
 SERVERS: Final = pytest.mark.parametrize(

@@ -16,10 +16,10 @@ from db.schema import revisions
 from db.schema.comparison import Weight
 from db.schema.reflection import schema_of
 from db.tables import importer_secret, in_schema
-from tests.clock import SettableClock
 from tests.databases import Gateway
+from tests.doubles.clock import SettableClock
+from tests.paths import ROOT
 
-ROOT: Final = Path(__file__).parents[2]
 NOW: Final = SettableClock()()
 
 

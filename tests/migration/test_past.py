@@ -34,8 +34,8 @@ from db.schema.comparison import Weight
 from db.schema.operations import Additions
 from db.schema.reflection import schema_of
 from db.tables import metadata
-from tests.clock import SettableClock
 from tests.databases import Databases
+from tests.doubles.clock import SettableClock
 from tests.migration import past
 
 NOW: Final = SettableClock()()

@@ -16,8 +16,8 @@ from sqlglot import exp
 from db.engine import run_reading, run_writing
 from db.schema import revisions
 from db.schema.comparison import Weight
-from tests.clock import SettableClock
 from tests.databases import Gateway
+from tests.doubles.clock import SettableClock
 from tests.migration import past
 from tests.reviewed import assert_reviewed
 

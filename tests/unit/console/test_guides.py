@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from graph.certificates import make_self_signed
-from tests.clock import SettableClock
-from tests.messages import extracted
+from tests.doubles.clock import SettableClock
+from tests.paths import ROOT
 from tests.unit.console.conftest import Run
+from tools.messages import extracted
 
-ROOT: Final = Path(__file__).parents[3]
 GUIDES: Final = {"en": ROOT / "docs" / "setup.md", "fr": ROOT / "docs" / "fr" / "installation.md"}
 BLOCK: Final = re.compile(r"^( *)```sh\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _ROW: Final = re.compile(r"^\| (?!text|---)(.+?) \| .+ \|$", re.MULTILINE)

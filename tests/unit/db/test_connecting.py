@@ -15,9 +15,9 @@ from db.backends.odbc import packaged_driver
 from db.connection import ConnectionOptions
 from db.engine import make_engine
 from db.errors import DriverMissing
-from tests.told import told
+from tests.error_chain import told
+from tests.paths import ROOT
 
-ROOT: Final = Path(__file__).parents[3]
 BY_TOKEN: Final = ConnectionOptions(access_token=lambda: "token")
 
 # URLs.

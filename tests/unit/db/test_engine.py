@@ -15,10 +15,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from db.engine import Database, make_engine, run_reading, run_writing
 from db.errors import DatabaseUnavailable
 from db.tables import importer_secret
-from tests.clock import SettableClock
-from tests.one_result import UnreadRows
-from tests.outages import FULL, GONE, LOCKED, READ_ONLY, FragileDatabase
-from tests.told import told
+from tests.doubles.clock import SettableClock
+from tests.doubles.one_result import UnreadRows
+from tests.doubles.outages import FULL, GONE, LOCKED, READ_ONLY, FragileDatabase
+from tests.error_chain import told
 
 NOW: Final = SettableClock()()
 LARGE: Final = "x" * 200_000

@@ -17,9 +17,9 @@ from db.errors import DatabaseUnavailable
 from db.heartbeat import LEASE, Heartbeat
 from db.queries import processes
 from db.queries.processes import Process
-from tests.clock import SettableClock
 from tests.databases import Gateway
-from tests.outages import fragile
+from tests.doubles.clock import SettableClock
+from tests.doubles.outages import fragile
 
 
 class Monotonic:

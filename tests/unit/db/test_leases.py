@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, insert, select
 
 from db.leases import CLOCK_TOLERANCE, LONGEST_LEASE, age, is_over, over
 from db.tables import folder_sync
-from tests.clock import SettableClock
+from tests.doubles.clock import SettableClock
 
 NOW = SettableClock()()
 SECOND = timedelta(seconds=1)

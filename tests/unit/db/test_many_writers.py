@@ -4,7 +4,6 @@ import asyncio
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -13,8 +12,8 @@ from sqlalchemy import Connection, Engine, func, select
 from db.engine import run_reading
 from db.tables import attachment, message, recipient
 from tests.databases import Gateway
+from tests.paths import ROOT
 
-ROOT: Final = Path(__file__).parents[3]
 WRITERS: Final = 8
 MESSAGES: Final = 2000
 

@@ -14,8 +14,8 @@ from bus.queue import Message, MessageId
 from db.connection import ConnectionOptions
 from db.engine import make_engine, run_reading, run_writing
 from db.tables import original, queue_message, recipient
-from tests.clock import SettableClock
-from tests.tds import NO_ROWS, Answer, Asked, HangUp, TdsServer
+from tests.doubles.clock import SettableClock
+from tests.doubles.tds import NO_ROWS, Answer, Asked, HangUp, TdsServer
 
 NOW: Final = SettableClock()()
 _row = queue_message.c

@@ -16,9 +16,9 @@ from db.queries.accounts import AccountSettings
 from db.queries.messages import MessageStore, Saved
 from db.tables import call_budget as calls_table
 from db.tables import importer_secret
-from tests.clock import SettableClock
 from tests.databases import EVERY_BACKEND, Gateway, PostgreSQL
-from tests.outages import FragileServer, fragile
+from tests.doubles.clock import SettableClock
+from tests.doubles.outages import FragileServer, fragile
 from tests.unit.db.queries.test_messages import record, rows
 
 CLOCK: Final = SettableClock()

@@ -48,7 +48,7 @@ from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Turn
 from db.queries.subscriptions import HeldSubscription
 from db.queries.trace import TracedMessage, TraceRow
 from db.tables import attachment
-from tests.clock import SettableClock
+from tests.doubles.clock import SettableClock
 from tests.reviewed import assert_reviewed
 from tests.unit.db.queries.test_messages import file_attachment, record
 

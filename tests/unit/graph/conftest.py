@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from graph.certificates import Certificate, make_self_signed
 from graph.client import GraphClient
 from graph.mailbox import Mailbox
-from tests.issuing import Issued, issue
-from tests.unit.graph.scripted import NOW, Clock, FixedTokens, Script, make_mailbox
+from tests.doubles.scripted_graph import NOW, Clock, FixedTokens, Script, make_mailbox
+from tests.samples.authority import Issued, issue
 
 
 @pytest.fixture

@@ -20,17 +20,7 @@ from graph.errors import (
 )
 from graph.mailbox import Mailbox
 from graph.slots import LocalSlots, Slots
-from tests.unit.graph.scripted import (
-    Answer,
-    Clock,
-    FixedTokens,
-    Script,
-    fail,
-    hang_up,
-    make_mailbox,
-    ok,
-    raw,
-)
+from tests.doubles.scripted_graph import Answer, Clock, FixedTokens, Script, fail, hang_up, make_mailbox, ok, raw
 
 
 def no_slot_is_used(client: GraphClient) -> bool:

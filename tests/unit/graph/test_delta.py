@@ -15,7 +15,7 @@ from graph.errors import (
 )
 from graph.listing import FolderItem
 from graph.mailbox import Mailbox
-from tests.unit.graph.scripted import Answer, Script, fail, ok
+from tests.doubles.scripted_graph import Answer, Script, fail, ok
 
 RECEIVED = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
 STORED = "/v1.0/users/u/mailFolders/inbox/messages/delta?$deltatoken=a%2Fb%3D"

@@ -20,7 +20,7 @@ from graph.errors import (
 )
 from graph.responses import error_from_response, retry_after_seconds
 from phrases import Phrase
-from tests.unit.graph.scripted import make_mailbox
+from tests.doubles.scripted_graph import make_mailbox
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 

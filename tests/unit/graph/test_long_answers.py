@@ -15,7 +15,7 @@ from graph.long_answers import MOST_BESIDE, LongAnswer
 from graph.mailbox import Mailbox
 from hostfaults import HostFault
 from longtext import LONG, LongText, storable
-from tests.unit.graph.scripted import Script, raw
+from tests.doubles.scripted_graph import Script, raw
 
 MEBIBYTE: Final = 1024 * 1024
 BODY: Final = ('Prüfbericht "№ 7" \\ 😀\r\n\t\x01' * (LONG // 16))[: LONG + 100]

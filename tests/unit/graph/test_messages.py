@@ -20,7 +20,7 @@ from graph.mailbox import Mailbox
 from graph.messages import MESSAGE_FIELDS, FolderPage, MailReader, folder_path
 from simulator.content.mail import Letter, Person, file_attachment, reference_attachment
 from simulator.simulator import Simulator
-from tests.unit.graph.scripted import Answer, Clock, Script, fail, make_mailbox, ok, raw
+from tests.doubles.scripted_graph import Answer, Clock, Script, fail, make_mailbox, ok, raw
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from graph.errors import (
 from graph.mailbox import Mailbox
 from graph.subscriptions import CallKind, GraphSubscription, SubscriptionClient, mail_resource
 from graph.times import read_time, time_text
-from tests.unit.graph.scripted import Answer, Clock, Script, fail, ok, raw
+from tests.doubles.scripted_graph import Answer, Clock, Script, fail, ok, raw
 
 EXPIRES = datetime(2027, 3, 8, 9, tzinfo=UTC)
 ANSWER = {

@@ -34,9 +34,9 @@ from graph.token import TokenSource
 from simulator.calls import Operation
 from simulator.faults import Fault, FaultKind
 from simulator.simulator import Simulator
-from tests.listeners import Proxy
-from tests.unit.graph.scripted import NOW, Clock, make_mailbox
-from tests.windows import Windows
+from tests.doubles.listeners import Proxy
+from tests.doubles.scripted_graph import NOW, Clock, make_mailbox
+from tests.doubles.windows import Windows
 
 UNKNOWN = "11111111-2222-4333-8444-555555555555"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from processor.process_pool import LimitExceeded, PoolUnusable, ProcessPool, WorkerEnded, WorkLimits
-from tests import worker_tasks
+from tests.doubles import worker_tasks
 
 MEBIBYTE = 1024 * 1024
 QUICK = WorkLimits(seconds=0.2, waiting_seconds=20)

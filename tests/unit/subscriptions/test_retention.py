@@ -10,7 +10,7 @@ from db.queries import trace
 from db.queries.trace import TraceRow
 from db.tables import message_trace
 from subscriptions.retention import TraceRetention
-from tests.clock import SettableClock
+from tests.doubles.clock import SettableClock
 
 DAY = timedelta(days=1)
 

@@ -13,7 +13,7 @@ from db.queries import accounts, subscriptions
 from db.queries.accounts import AccountSettings, Condition
 from db.queries.schedule import NEVER, SUBSCRIPTIONS
 from db.tables import account_settings, message, subscription_schedule
-from tests.clock import SettableClock
+from tests.doubles.clock import SettableClock
 
 NOW: Final = SettableClock()()
 EARLIER: Final = NOW - timedelta(days=1)

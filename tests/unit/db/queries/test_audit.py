@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from db.queries import audit
 from db.queries.audit import AuditEntry
-from tests.clock import SettableClock
+from tests.doubles.clock import SettableClock
 
 NOW: Final = SettableClock()()
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 from db.queries import folders
 from db.queries.folders import FolderState
 from db.queries.schedule import FOLDERS, Turn
-from tests.clock import SettableClock
+from tests.doubles.clock import SettableClock
 
 NOW: Final = SettableClock()()
 LEASE: Final = timedelta(minutes=1)

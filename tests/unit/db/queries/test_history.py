@@ -10,7 +10,7 @@ from db.queries import accounts, history, retention
 from db.queries.accounts import AccountSettings
 from db.queries.history import Action, Author, Change
 from db.tables import account_settings
-from tests.clock import SettableClock
+from tests.doubles.clock import SettableClock
 
 NOW: Final = SettableClock()()
 LATER: Final = NOW + timedelta(hours=1)

@@ -35,11 +35,11 @@ from db.queries.messages import (
 )
 from db.tables import attachment, header, message, original, recipient, seen
 from longtext import LongText, LongTextWriter
-from tests.clock import SettableClock
 from tests.databases import Gateway
-from tests.outages import FULL, READ_ONLY, Fragile, FragileDatabase, fragile
+from tests.doubles.clock import SettableClock
+from tests.doubles.outages import FULL, READ_ONLY, Fragile, FragileDatabase, fragile
+from tests.paths import ROOT
 
-ROOT: Final = Path(__file__).parents[3]
 CLOCK: Final = SettableClock()
 NOW: Final = CLOCK()
 MEBIBYTE: Final = 1024 * 1024

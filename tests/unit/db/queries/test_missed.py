@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 
 from db.queries import missed
 from db.queries.missed import MissedSummary
-from tests.clock import SettableClock
+from tests.doubles.clock import SettableClock
 
 NOW: Final = SettableClock()()
 MINUTE: Final = timedelta(minutes=1)

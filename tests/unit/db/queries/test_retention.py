@@ -19,7 +19,8 @@ from db.queries.messages import MessageStore, Saved
 from db.queries.retention import Bounds, OldMessage
 from db.tables import attachment, message
 from tests.databases import Gateway
-from tests.unit.db.queries.test_messages import CLOCK, NOW, ROOT, file_attachment, record, rows
+from tests.paths import ROOT
+from tests.unit.db.queries.test_messages import CLOCK, NOW, file_attachment, record, rows
 
 DAY: Final = timedelta(days=1)
 BEFORE: Final = NOW - 400 * DAY

@@ -12,8 +12,8 @@ from db.engine import run_writing
 from db.queries import accounts
 from db.queries.accounts import AccountSettings
 from db.queries.schedule import FOLDERS, NEVER, SUBSCRIPTIONS, Turn
-from tests.clock import SettableClock
 from tests.databases import Gateway
+from tests.doubles.clock import SettableClock
 
 NOW: Final = SettableClock()()
 LEASE: Final = timedelta(minutes=5)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from db.queries import folders, subscriptions
 from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Turn
 from db.queries.subscriptions import HeldSubscription, Orders
-from tests.clock import SettableClock
+from tests.doubles.clock import SettableClock
 
 NOW: Final = SettableClock()()
 LEASE: Final = timedelta(minutes=5)

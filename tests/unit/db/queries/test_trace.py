@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, insert
 from db.queries import trace
 from db.queries.trace import CommittedMessage, TracedMessage, TraceRow
 from db.tables import message
-from tests.clock import SettableClock
+from tests.doubles.clock import SettableClock
 
 NOW: Final = SettableClock()()
 SECOND: Final = timedelta(seconds=1)

@@ -69,8 +69,8 @@ from processor.missed_notifications import SilenceWatch
 from subscriptions.budget import SharedBudget
 from subscriptions.retention import TraceRetention
 from subscriptions.scan_checks import ScanChecks
-from tests.clock import SettableClock
 from tests.databases import Gateway
+from tests.doubles.clock import SettableClock
 from tests.unit.db.queries.test_messages import file_attachment, record
 
 HOUR: Final = timedelta(hours=1)

@@ -1,0 +1,188 @@
+"""The trace log: nothing waits for it, and it loses nothing while there is room."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Connection, event, select
+
+from bus.notification import Notification
+from bus.queue import Delivery, MessageId
+from db.engine import Database
+from db.tables import message_trace
+from processor.importer import Progress
+from processor.message_trace import Attempt, TraceLimits, TraceLog
+from processor.metrics import ProcessorMetrics
+from tests.doubles.clock import SettableClock
+from tests.doubles.outages import FragileDatabase
+from tests.integration.world import until
+
+
+class Desk:
+    """A trace log, and a look at what it wrote."""
+
+    def __init__(self, path: Path) -> None:
+        self.clock = SettableClock()
+        self.fragile = FragileDatabase(path)
+        self.database = Database(self.fragile.engine())
+        self.registry = CollectorRegistry()
+        self.metrics = ProcessorMetrics(self.registry)
+
+    def new_log(self, **limits: float) -> TraceLog:
+        facts: dict[str, float] = {"every_seconds": 0.01, **limits}
+        return TraceLog(
+            self.database,
+            host="gateway-1",
+            clock=self.clock,
+            metrics=self.metrics,
+            limits=TraceLimits(**facts),  # type: ignore[arg-type]  # whole numbers where they belong
+        )
+
+    def attempt(self, name: str) -> Attempt:
+        now = self.clock()
+        notification = Notification(1, "s", "created", name, None, now, f"thread of {name}")
+        return Attempt(Delivery(MessageId(name), "", 1, now, 1, now, None), now, notification, Progress())
+
+    async def written(self) -> list[tuple[str, str]]:
+        row = message_trace.c
+
+        def read(connection: Connection) -> list[tuple[str, str]]:
+            found = connection.execute(select(row.sGraphMessageID, row.sOutcome).order_by(row.nTraceID))
+            return [(each[0], each[1]) for each in found]
+
+        return await self.database.read(read)
+
+    @property
+    def lost(self) -> float | None:
+        return self.registry.get_sample_value("mail_importer_trace_rows_lost_total")
+
+
+@pytest.fixture
+async def desk(database_file: Path) -> AsyncIterator[Desk]:
+    made = Desk(database_file)
+    yield made
+    await made.database.close()
+
+
+def has(desk: Desk, count: int) -> Callable[[], object]:
+    async def look() -> bool:
+        return len(await desk.written()) == count
+
+    return look
+
+
+async def test_rows_are_written_together_while_the_process_runs(desk: Desk) -> None:
+    """Hundreds cost a few transactions; who looks a moment later finds them."""
+    written: list[str] = []
+
+    @event.listens_for(desk.database.engine, "before_cursor_execute")
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT"):
+            written.append(statement)
+
+    log = desk.new_log()
+    log.start()
+    for number in range(300):
+        log.ended(desk.attempt(f"m{number}"), "imported")
+    await until(has(desk, 300))
+    assert len(written) <= 3
+    await log.close()
+    assert desk.lost == 0
+
+
+async def test_the_end_of_the_process_writes_what_waits(desk: Desk) -> None:
+    log = desk.new_log(every_seconds=3600)
+    log.start()
+    log.ended(desk.attempt("a"), "imported")
+    await log.close()
+    assert await desk.written() == [("a", "imported")]
+
+
+async def test_enough_rows_do_not_wait_for_their_time(desk: Desk) -> None:
+    log = desk.new_log(every_seconds=3600, enough=3)
+    log.start()
+    for name in "abc":
+        log.ended(desk.attempt(name), "imported")
+    await until(has(desk, 3))
+    await log.close()
+
+
+@pytest.mark.parametrize("kind", FragileDatabase.kinds)
+async def test_while_the_database_is_away_rows_wait(desk: Desk, kind: str) -> None:
+    """They are written when it is back, each once."""
+    tried: list[object] = []
+    event.listen(desk.database.engine, "checkout", lambda *_: tried.append(1))
+    log = desk.new_log()
+    await desk.written()
+    log.start()
+    with desk.fragile.broken(kind):
+        log.ended(desk.attempt("a"), "imported", detail="long " * 5_000)  # so that a full disk has no room for it
+        log.ended(desk.attempt("b"), "imported")
+        await until(lambda: len(tried) > 3)
+    await until(has(desk, 2))
+    await log.close()
+    assert desk.lost == 0
+
+
+async def test_over_the_bound_rows_are_lost_counted_and_told_once(desk: Desk) -> None:
+    """Memory has an end; imports go on."""
+    log = desk.new_log(waiting=3, every_seconds=3600)
+    with structlog.testing.capture_logs() as events:
+        for number in range(10):
+            log.ended(desk.attempt(f"m{number}"), "imported")
+    assert desk.lost == 7
+    assert [each["event"] for each in events] == ["trace_rows_lost"]
+    log.start()
+    await log.close()
+    assert len(await desk.written()) == 3
+
+
+async def test_a_process_that_ends_while_the_database_is_away_says_what_it_loses(desk: Desk) -> None:
+    log = desk.new_log(every_seconds=3600)
+    log.start()
+    log.ended(desk.attempt("a"), "imported")
+    with desk.fragile.locked(), structlog.testing.capture_logs() as events:
+        await log.close()
+    assert desk.lost == 1
+    assert [each["event"] for each in events] == ["trace_rows_lost"]
+
+
+async def test_a_row_that_no_database_takes_is_lost_alone(desk: Desk) -> None:
+    """A malformed notification may say that it came before the calendar began."""
+    log = desk.new_log(every_seconds=3600)
+    log.start()
+    log.ended(desk.attempt("a"), "imported")
+    odd = desk.attempt("odd")
+    odd.started = odd.started.replace(tzinfo=None)
+    log.ended(odd, "imported")
+    log.ended(desk.attempt("b"), "imported")
+    await log.close()
+    assert [name for name, _ in await desk.written()] == ["a", "b"]
+    assert desk.lost == 1
+
+
+async def test_what_may_repeat_without_end_is_written_once_an_hour(desk: Desk) -> None:
+    """For each message and outcome; what is counted is always written."""
+    log = desk.new_log(every_seconds=3600)
+    log.start()
+    for _ in range(3):
+        log.ended(desk.attempt("a"), "waiting", may_repeat=True)
+        log.ended(desk.attempt("a"), "retried", may_repeat=True)
+        log.ended(desk.attempt("b"), "waiting", may_repeat=True)
+        desk.clock.advance(timedelta(minutes=29))
+    log.ended(desk.attempt("a"), "retried")
+    await log.close()
+    assert await desk.written() == [("a", "waiting"), ("a", "retried"), ("b", "waiting"), ("a", "retried")]
+
+
+async def test_an_hour_later_it_is_written_again(desk: Desk) -> None:
+    log = desk.new_log(every_seconds=3600)
+    log.start()
+    for _ in range(5):
+        log.ended(desk.attempt("a"), "waiting", may_repeat=True)
+        desk.clock.advance(timedelta(minutes=30))
+    await log.close()
+    assert await desk.written() == [("a", "waiting")] * 3
