@@ -1,6 +1,6 @@
 """The queue on Azure Service Bus: the contract, and what only this adapter promises.
 
-The SDK is the real one, its sockets too; the broker is `tests.broker`.
+The SDK is the real one, its sockets too; the broker is `tests.doubles.broker`.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""`python -m tests.broker`: a broker on loopback that speaks AMQP 1.0 as Azure Service Bus does.
+"""`python -m tests.doubles.broker`: a broker on loopback that speaks AMQP 1.0 as Azure Service Bus does.
 
 Prints one line of JSON when it is ready: `port`, `control` (URL), `connection_string`. Ends with its standard input.
 """
@@ -21,7 +21,7 @@ _TICK_SECONDS: Final = 0.02
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.broker", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.doubles.broker", description=__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--queue", default="mail-notifications")
     parser.add_argument("--lock-seconds", type=float, default=60.0)

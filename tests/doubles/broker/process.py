@@ -62,7 +62,7 @@ class BrokerProcess:
 def running_broker(*options: str) -> Iterator[BrokerProcess]:
     """A broker for as long as the context lasts."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.broker", *options],
+        [sys.executable, "-m", "tests.doubles.broker", *options],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

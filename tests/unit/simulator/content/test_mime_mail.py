@@ -1,4 +1,4 @@
-"""What Graph tells of a mail that came over the wire (graph.md §7). Its fields in full: `tests/corpus`."""
+"""What Graph tells of a mail that came over the wire (graph.md §7). Its fields in full: `tests/samples/corpus`."""
 
 from collections.abc import Callable
 from typing import Any
