@@ -29,7 +29,7 @@ from graph.transport import tls_context
 from subscriptions.catch_up import CatchUp
 from subscriptions.manager import SubscriptionManager
 from subscriptions.metrics import ManagerMetrics
-from subscriptions.sweep_schedule import SweepRules
+from subscriptions.sweep_schedule import SweepSchedule
 
 _MESSAGES = 50_000
 _PAGE = 500
@@ -93,7 +93,7 @@ async def _ours(scene: Stage) -> float:
         queue,
         MailFolders(scene.client, MailReader(scene.client), clock=utc_now),
         # Nobody takes anything out here; else a pass pauses while much is waiting.
-        rules=SweepRules(interval=None, webhooks=True, most_waiting=10 * _MESSAGES),
+        rules=SweepSchedule(interval=None, webhooks=True, most_waiting=10 * _MESSAGES),
         clock=utc_now,
         random=random,
         metrics=metrics,

@@ -42,15 +42,15 @@ from simulator.control_client import SimulatorControl
 from simulator.faults import Fault, FaultKind
 from simulator.simulator import Simulator
 from simulator.state.subscriptions import SubscriptionRules
-from subscriptions.budget import SharedBudget
 from subscriptions.catch_up import CatchUp
 from subscriptions.certificates import CertificateWatch
-from subscriptions.drift import Reconciler
-from subscriptions.listing_cache import Survey
-from subscriptions.manager import Chore, ManagerLimits, SubscriptionManager
+from subscriptions.drift import DriftCheck
+from subscriptions.listing_cache import SubscriptionListCache
+from subscriptions.manager import ManagerLimits, PeriodicTask, SubscriptionManager
 from subscriptions.metrics import ManagerMetrics
-from subscriptions.reconciler import Addresses, Keeper
-from subscriptions.sweep_schedule import SweepRules
+from subscriptions.rate_limiter import RateLimiter
+from subscriptions.reconciler import Addresses, SubscriptionReconciler
+from subscriptions.sweep_schedule import SweepSchedule
 
 _ACCOUNTS = 10_000
 _WEEK = timedelta(days=7)
@@ -272,17 +272,19 @@ def _manager(
     """As `console.wiring.roles` wires it, with time in the bench's hand."""
     random, metrics = Random(1), ManagerMetrics(CollectorRegistry())
     addresses = Addresses("https://mail-in.example/notifications", "https://mail-in.example/lifecycle")
-    sweeps = SweepRules(interval=None, webhooks=True)
-    client = SubscriptionClient(graph, SharedBudget(database, clock=clock, sleep=clock.sleep))
-    survey = Survey(client, clock=clock)
+    sweeps = SweepSchedule(interval=None, webhooks=True)
+    client = SubscriptionClient(graph, RateLimiter(database, clock=clock, sleep=clock.sleep))
+    survey = SubscriptionListCache(client, clock=clock)
     shared: dict[str, Any] = {"clock": clock, "random": random, "metrics": metrics}
     folders = MailFolders(graph, MailReader(graph), clock=clock)
-    keeper = Keeper(database, client, survey, folders, addresses=addresses, sweeps=sweeps, keys=keys, **shared)
+    keeper = SubscriptionReconciler(
+        database, client, survey, folders, addresses=addresses, sweeps=sweeps, keys=keys, **shared
+    )
     queue = DatabaseQueue(database, clock=clock)
     catch_up = CatchUp(database, DeltaReader(graph), queue, folders, rules=sweeps, **shared)
-    chores: list[Chore] = [
+    chores: list[PeriodicTask] = [
         CertificateWatch(database, certificates, tokens, clock=clock, metrics=metrics),
-        Reconciler(database, client, notification_url=addresses.notifications, **shared),
+        DriftCheck(database, client, notification_url=addresses.notifications, **shared),
     ]
     limits = ManagerLimits(look_seconds=0.02)
     return SubscriptionManager(

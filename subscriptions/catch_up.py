@@ -21,7 +21,7 @@ from db.engine import Database
 from db.queries import accounts, folders, missed, retention, scans, subscriptions
 from db.queries.accounts import Account, Condition
 from db.queries.folders import FolderState
-from db.queries.schedule import FOLDERS, NEVER, Schedule, Turn
+from db.queries.schedule import FOLDERS, NEVER, Lease, Schedule
 from db.queries.subscriptions import HeldSubscription
 from graph.delta import DeltaPage, DeltaReader
 from graph.errors import SyncStateLost
@@ -32,7 +32,7 @@ from graph.subscriptions import NOTIFIED_WITHIN, mail_resource
 from phrases import Phrase
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.scheduler import LeaseLost
-from subscriptions.sweep_schedule import SweepRules
+from subscriptions.sweep_schedule import SweepSchedule
 
 SWEEP_ROLE: Final = "sweep"
 NOTIFICATIONS_ROLE: Final = "notifications"
@@ -85,7 +85,7 @@ class CatchUp:
         queue: CatchUpQueue,
         folders: MailFolders,
         *,
-        rules: SweepRules,
+        rules: SweepSchedule,
         clock: Callable[[], datetime],
         random: Random,
         metrics: ManagerMetrics,
@@ -101,14 +101,14 @@ class CatchUp:
 
     @property
     def longest_wait(self) -> timedelta:
-        """See `Duty.longest_wait`: the pause between two sweeps, stretched by chance."""
-        return _STRETCHED * (self._rules.pause() or timedelta())
+        """See `AccountTask.longest_wait`: the pause between two sweeps, stretched by chance."""
+        return _STRETCHED * (self._rules.next_interval() or timedelta())
 
     def end(self, connection: Connection, account: Account) -> None:
         """Take back what is told of missed notifications once its time is over."""
         accounts.clear_expired_condition(connection, account.account_id, NOTIFICATIONS_ROLE, now=self._clock())
 
-    async def serve(self, turn: Turn, account: Account) -> datetime:
+    async def serve(self, lease: Lease, account: Account) -> datetime:
         """Queue what the folder holds and the database lacks, or the beginning of it; when to go on.
 
         Raises:
@@ -129,7 +129,7 @@ class CatchUp:
         )
         progress = _Round(state, state.link, state.full_pass)
         with self._folders.followed(mailbox, account.settings.folder):
-            resume = await self._go_through(turn, account, _SweptFolder(mailbox, folder, resource), held, progress)
+            resume = await self._go_through(lease, account, _SweptFolder(mailbox, folder, resource), held, progress)
         if progress.queued:
             self._metrics.found.inc(progress.queued)
             log.info(
@@ -144,7 +144,7 @@ class CatchUp:
         now = self._clock()
         kind = "full" if progress.full_pass else "new"
         self._metrics.sweeps.labels(kind).inc()
-        pause = self._rules.pause()
+        pause = self._rules.next_interval()
         due = NEVER if pause is None else now + pause * self._random.uniform(0.9, _STRETCHED)
         if progress.overdue:
             due = min(due, now + _JUDGED_AFTER * self._random.uniform(1.1, 1.3))
@@ -153,7 +153,7 @@ class CatchUp:
     # Through the pages.
 
     async def _go_through(
-        self, turn: Turn, account: Account, swept: _SweptFolder, held: HeldSubscription | None, progress: _Round
+        self, lease: Lease, account: Account, swept: _SweptFolder, held: HeldSubscription | None, progress: _Round
     ) -> datetime | None:
         """Page by page to the end of the round, then None; or until it is somebody else's turn: when to go on."""
         resource = swept.resource
@@ -167,14 +167,14 @@ class CatchUp:
                 log.warning("delta_link_lost", error=str(exc))
                 self._metrics.resets.inc()
                 progress.link, progress.full_pass = None, True
-                await self._advance(turn, resource, progress)
+                await self._advance(lease, resource, progress)
                 continue
             await self._queue_missing(account, held, page, progress)
             progress.link = page.link
             if page.complete:
-                await self._finish(turn, resource, page.link)
+                await self._finish(lease, resource, page.link)
                 return None
-            await self._advance(turn, resource, progress)
+            await self._advance(lease, resource, progress)
             if self._clock() >= end:
                 return self._clock()
             if progress.queued and await self._waits_too_much():
@@ -184,21 +184,21 @@ class CatchUp:
         most = self._rules.most_waiting
         return await self._queue.waiting(most=most + 1) > most
 
-    async def _advance(self, turn: Turn, resource: str, progress: _Round) -> None:
+    async def _advance(self, lease: Lease, resource: str, progress: _Round) -> None:
         now = self._clock()
         link, full_pass = progress.link, progress.full_pass
         ours = await self._database.write(
             lambda connection: folders.advance(
-                connection, turn, resource=resource, link=link, full_pass=full_pass, now=now
+                connection, lease, resource=resource, link=link, full_pass=full_pass, now=now
             )
         )
         if not ours:
             raise LeaseLost
 
-    async def _finish(self, turn: Turn, resource: str, link: str) -> None:
+    async def _finish(self, lease: Lease, resource: str, link: str) -> None:
         now = self._clock()
         if not await self._database.write(
-            lambda connection: folders.finish(connection, turn, resource=resource, link=link, now=now)
+            lambda connection: folders.finish(connection, lease, resource=resource, link=link, now=now)
         ):
             raise LeaseLost
 

@@ -32,7 +32,7 @@ _TOGETHER: Final = 60
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
-class Reconciler:
+class DriftCheck:
     """Looks at start-up, then at least every hour; of several managers one looks for all."""
 
     def __init__(

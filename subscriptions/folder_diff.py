@@ -49,7 +49,7 @@ class SuppressedCopy:
     reason: str
 
 
-class Findings:
+class FolderDiff:
     """Messages of a folder, those of them that the database lacks, and those that it has but the folder has not.
 
     A context manager: at its end the file is gone. A page takes milliseconds, so nothing here is awaited.
@@ -81,7 +81,7 @@ class Findings:
             cursor.executemany("INSERT OR IGNORE INTO folder (id, received) VALUES (?, ?)", rows)
             return cursor.rowcount
 
-    def strike(self, message_ids: Sequence[str]) -> set[str]:
+    def mark_known(self, message_ids: Sequence[str]) -> set[str]:
         """The database has these: what remains is missing. Returns those of them that the folder has not."""
         absent: set[str] = set()
         with self._transaction() as cursor:
@@ -90,7 +90,7 @@ class Findings:
                     absent.add(message_id)
         return absent
 
-    def strike_copies(self, copies: Sequence[SuppressedCopy]) -> int:
+    def mark_known_copies(self, copies: Sequence[SuppressedCopy]) -> int:
         """As `strike`, and remember those that the folder has, when they were received included; the number of them."""
         count = 0
         with self._transaction() as cursor:

@@ -13,7 +13,7 @@ from graph.subscriptions import GraphSubscription, SubscriptionClient
 _FRESH_FOR: Final = timedelta(seconds=60)
 
 
-class Survey:
+class SubscriptionListCache:
     """The subscriptions of each application, at most a minute old."""
 
     def __init__(self, client: SubscriptionClient, *, clock: Callable[[], datetime]) -> None:
@@ -22,7 +22,7 @@ class Survey:
         self._lists: dict[Application, tuple[datetime, list[GraphSubscription]]] = {}
         self._locks: dict[Application, asyncio.Lock] = {}
 
-    async def of(self, mailbox: Mailbox, *, fresh: bool = False) -> list[GraphSubscription]:
+    async def get(self, mailbox: Mailbox, *, fresh: bool = False) -> list[GraphSubscription]:
         """All subscriptions that the mailbox's application has in its tenant.
 
         Raises:

@@ -21,7 +21,7 @@ from db.leases import is_over
 from db.queries import accounts, history
 from hostfaults import HostFault, host_fault_of
 from subscriptions.metrics import ManagerMetrics
-from subscriptions.scheduler import Duty, Rota, RotaLimits
+from subscriptions.scheduler import AccountTask, Scheduler, SchedulerLimits
 
 _COMPARE_EVERY: Final = timedelta(seconds=5)
 _MOST_CHANGED: Final = 1000
@@ -30,7 +30,7 @@ _GATHER_SECONDS: Final = 0.02
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
-class Chore(Protocol):
+class PeriodicTask(Protocol):
     """What is done for all accounts together, from time to time."""
 
     async def work(self) -> timedelta:
@@ -42,7 +42,7 @@ class Chore(Protocol):
 
 
 class _Looking(Protocol):
-    async def look(self) -> None: ...
+    async def poll(self) -> None: ...
     async def finish(self) -> None: ...
 
 
@@ -51,7 +51,7 @@ class ManagerLimits:
     """`look_seconds`: between two looks at who is due; `rota`: of each duty."""
 
     look_seconds: float = 1.0
-    rota: RotaLimits = field(default_factory=RotaLimits)
+    rota: SchedulerLimits = field(default_factory=SchedulerLimits)
 
 
 class SubscriptionManager:
@@ -60,8 +60,8 @@ class SubscriptionManager:
     def __init__(
         self,
         database: Database,
-        duties: Sequence[Duty],
-        chores: Sequence[Chore],
+        duties: Sequence[AccountTask],
+        chores: Sequence[PeriodicTask],
         *,
         owner: str,
         served_with: str | None,
@@ -81,9 +81,9 @@ class SubscriptionManager:
         self._limits = limits or ManagerLimits()
         self._room = asyncio.Event()
         self._looking: list[_Looking] = [
-            Rota(
+            Scheduler(
                 database,
-                duty,
+                task,
                 owner=owner,
                 clock=clock,
                 random=random,
@@ -91,9 +91,9 @@ class SubscriptionManager:
                 limits=self._limits.rota,
                 on_room=self._room.set,
             )
-            for duty in duties
+            for task in duties
         ]
-        self._looking += [_Recurring(chore, clock, clock()) for chore in chores]
+        self._looking += [PeriodicRunner(chore, clock, clock()) for chore in chores]
         self._next_comparison = clock()
         self._paused = False
 
@@ -103,7 +103,7 @@ class SubscriptionManager:
         stopping.add_done_callback(lambda _: self._room.set())
         try:
             while not stop.is_set():
-                self._note([await _trouble(look) for look in (self._compare, *(each.look for each in self._looking))])
+                self._note([await _trouble(look) for look in (self._compare, *(each.poll for each in self._looking))])
                 await self._rest(stop)
         finally:
             stopping.cancel()
@@ -150,17 +150,17 @@ class SubscriptionManager:
         log.info("account_changes_found", count=len(changed))
 
 
-class _Recurring:
+class PeriodicRunner:
     """A chore and when it is next due; one run at a time, beside everything else."""
 
-    def __init__(self, chore: Chore, clock: Callable[[], datetime], due: datetime) -> None:
+    def __init__(self, chore: PeriodicTask, clock: Callable[[], datetime], due: datetime) -> None:
         self._chore = chore
         self._clock = clock
         self._due = due
         self._pause = timedelta()
         self._task: asyncio.Task[None] | None = None
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Begin it if it is due."""
         if self._task is not None and self._task.done():
             task, self._task = self._task, None
@@ -183,9 +183,9 @@ class _Recurring:
         self._due = self._clock() + self._pause
 
 
-async def _trouble(look: Callable[[], Awaitable[None]]) -> DatabaseUnavailable | HostFault | None:
+async def _trouble(poll: Callable[[], Awaitable[None]]) -> DatabaseUnavailable | HostFault | None:
     try:
-        await look()
+        await poll()
     except DatabaseUnavailable as exc:
         return exc
     except Exception as exc:

@@ -12,7 +12,7 @@ from graph.subscriptions import GraphSubscription
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DesiredSubscription:
     """The subscription an enabled account should have."""
 
     resource: str
@@ -51,7 +51,7 @@ Action = Create | Adopt | Renew | Delete
 
 
 def plan(
-    wanted: Wanted | None,
+    wanted: DesiredSubscription | None,
     held: HeldSubscription | None,
     actual: Sequence[GraphSubscription],
     *,
@@ -114,7 +114,7 @@ def same_resource(one: str, other: str) -> bool:
     return one.strip("/").casefold() == other.strip("/").casefold()
 
 
-def _holds_good(held: HeldSubscription, wanted: Wanted, now: datetime) -> bool:
+def _holds_good(held: HeldSubscription, wanted: DesiredSubscription, now: datetime) -> bool:
     return (
         same_resource(held.resource, wanted.resource)
         and held.notification_url == wanted.notification_url
@@ -123,7 +123,7 @@ def _holds_good(held: HeldSubscription, wanted: Wanted, now: datetime) -> bool:
     )
 
 
-def fits(actual: GraphSubscription, wanted: Wanted, now: datetime) -> bool:
+def fits(actual: GraphSubscription, wanted: DesiredSubscription, now: datetime) -> bool:
     """True when a subscription of Graph delivers what is wanted, for some time yet."""
     return (
         same_resource(actual.resource, wanted.resource)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from db.engine import Database
 from db.queries import accounts, subscriptions
-from db.queries.schedule import FOLDERS, LONGEST_WAIT, SUBSCRIPTIONS, Schedule, Turn
+from db.queries.schedule import FOLDERS, LONGEST_WAIT, SUBSCRIPTIONS, Lease, Schedule
 from db.queries.subscriptions import HeldSubscription, Orders
 from graph.client_state import ClientStateKeys
 from graph.errors import (
@@ -28,11 +28,22 @@ from graph.errors import (
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.subscriptions import GraphSubscription, SubscriptionClient, mail_resource
-from subscriptions.listing_cache import Survey
+from subscriptions.listing_cache import SubscriptionListCache
 from subscriptions.metrics import ManagerMetrics
-from subscriptions.plan import Adopt, Create, Delete, Renew, Wanted, fits, is_ours, plan, renewal_due, same_resource
+from subscriptions.plan import (
+    Adopt,
+    Create,
+    Delete,
+    DesiredSubscription,
+    Renew,
+    fits,
+    is_ours,
+    plan,
+    renewal_due,
+    same_resource,
+)
 from subscriptions.scheduler import LeaseLost
-from subscriptions.sweep_schedule import SweepRules
+from subscriptions.sweep_schedule import SweepSchedule
 
 SUBSCRIPTIONS_ROLE: Final = "subscriptions"
 
@@ -60,7 +71,7 @@ class Addresses:
     lifecycle: str
 
 
-class Keeper:
+class SubscriptionReconciler:
     """Brings the subscription of one account to what it should be. The caller holds the account's lease."""
 
     role = SUBSCRIPTIONS_ROLE
@@ -70,11 +81,11 @@ class Keeper:
         self,
         database: Database,
         client: SubscriptionClient,
-        survey: Survey,
+        survey: SubscriptionListCache,
         folders: MailFolders,
         *,
         addresses: Addresses | None,
-        sweeps: SweepRules,
+        sweeps: SweepSchedule,
         keys: ClientStateKeys,
         clock: Callable[[], datetime],
         random: Random,
@@ -98,7 +109,7 @@ class Keeper:
 
     @property
     def longest_wait(self) -> timedelta:
-        """See `Duty.longest_wait`: no subscription lives longer."""
+        """See `AccountTask.longest_wait`: no subscription lives longer."""
         return LONGEST_WAIT
 
     def end(self, connection: Connection, account: accounts.Account) -> None:
@@ -107,7 +118,7 @@ class Keeper:
             connection, account.account_id, served=account.fingerprint, served_with=self.served_with
         )
 
-    async def serve(self, turn: Turn, account: accounts.Account) -> datetime:
+    async def serve(self, lease: Lease, account: accounts.Account) -> datetime:
         """Do what is to be done; when the account is due again.
 
         Raises:
@@ -134,10 +145,10 @@ class Keeper:
                     held = await self._hold(account.account_id, wanted, found, "subscription_adopted")
                 case Renew():
                     assert held is not None  # noqa: S101  # only what is held, or just adopted, is renewed
-                    held = await self._renew(turn, orders, mailbox, wanted, held)
+                    held = await self._renew(lease, orders, mailbox, wanted, held)
                 case Create():
                     with self._folders.followed(mailbox, account.settings.folder):
-                        held = await self._create(turn, orders, mailbox, wanted, replaced=held)
+                        held = await self._create(lease, orders, mailbox, wanted, replaced=held)
         assert held is not None  # noqa: S101  # every plan for a wanted subscription ends in one
         return renewal_due(held.granted, held.expires, jitter=self._random.random())
 
@@ -146,25 +157,25 @@ class Keeper:
         if account.removed or not account.enabled:
             return
         accounts.settle_import_since(connection, account.account_id, now=now)
-        first = self._sweeps.first(now)
+        first = self._sweeps.first_due(now)
         FOLDERS.seed(connection, account.account_id, due=first)
         FOLDERS.at_latest(connection, account.account_id, due=first)
 
-    async def _wanted(self, mailbox: Mailbox, account: accounts.Account) -> Wanted | None:
+    async def _wanted(self, mailbox: Mailbox, account: accounts.Account) -> DesiredSubscription | None:
         if account.removed or not account.enabled or self._addresses is None:
             return None
         folder = await self._folders.locate(mailbox, account.settings.folder)
-        return Wanted(
+        return DesiredSubscription(
             resource=mail_resource(account.settings.user_id, folder),
             notification_url=self._addresses.notifications,
             lifecycle_url=self._addresses.lifecycle,
             key_fingerprint=self._keys.fingerprint(),
         )
 
-    async def _found(self, mailbox: Mailbox, wanted: Wanted) -> list[GraphSubscription]:
+    async def _found(self, mailbox: Mailbox, wanted: DesiredSubscription) -> list[GraphSubscription]:
         return [
             each
-            for each in await self._survey.of(mailbox)
+            for each in await self._survey.get(mailbox)
             if is_ours(each, wanted.notification_url) and same_resource(each.resource, wanted.resource)
         ]
 
@@ -200,7 +211,7 @@ class Keeper:
         await self._database.write(lambda connection: subscriptions.drop(connection, subscription_id))
 
     async def _renew(
-        self, turn: Turn, orders: Orders, mailbox: Mailbox, wanted: Wanted, held: HeldSubscription
+        self, lease: Lease, orders: Orders, mailbox: Mailbox, wanted: DesiredSubscription, held: HeldSubscription
     ) -> HeldSubscription:
         subscription_id = held.subscription_id
         try:
@@ -208,13 +219,13 @@ class Keeper:
         except SubscriptionGone:
             log.warning("subscription_gone", subscription=subscription_id)
             await self._drop(subscription_id)
-            return await self._create(turn, orders, mailbox, wanted)
+            return await self._create(lease, orders, mailbox, wanted)
         except (AccessDenied, RequestRejected, SubscriptionExists, GraphUnavailable) as refusal:
             if isinstance(refusal, GraphUnavailable) and not self._ends_soon(held):
                 raise
             # Another one takes its place, if Graph lets it stand beside this one.
             try:
-                made = await self._attempt(turn, orders, mailbox, wanted)
+                made = await self._attempt(lease, orders, mailbox, wanted)
             except SubscriptionExists:
                 raise refusal from None
             renewed = await self._hold(mailbox.account_id, wanted, made, "subscription_created")
@@ -240,14 +251,14 @@ class Keeper:
 
     async def _create(
         self,
-        turn: Turn,
+        lease: Lease,
         orders: Orders,
         mailbox: Mailbox,
-        wanted: Wanted,
+        wanted: DesiredSubscription,
         replaced: HeldSubscription | None = None,
     ) -> HeldSubscription:
         try:
-            made = await self._attempt(turn, orders, mailbox, wanted)
+            made = await self._attempt(lease, orders, mailbox, wanted)
         except SubscriptionExists as exc:
             found = await self._in_the_way(mailbox, wanted, exc)
             if found is None:
@@ -257,26 +268,28 @@ class Keeper:
                 return await self._hold(mailbox.account_id, wanted, found, "subscription_adopted")
             # Its clientState may be one that the receiver refuses, or it delivers elsewhere.
             await self._delete(mailbox, found.id)
-            made = await self._attempt(turn, orders, mailbox, wanted)
+            made = await self._attempt(lease, orders, mailbox, wanted)
         return await self._hold(mailbox.account_id, wanted, made, "subscription_created")
 
-    async def _attempt(self, turn: Turn, orders: Orders, mailbox: Mailbox, wanted: Wanted) -> GraphSubscription:
-        await self._note_attempt(turn, wanted.key_fingerprint)
+    async def _attempt(
+        self, lease: Lease, orders: Orders, mailbox: Mailbox, wanted: DesiredSubscription
+    ) -> GraphSubscription:
+        await self._note_attempt(lease, wanted.key_fingerprint)
         try:
             return await self._ask_for_one(mailbox, wanted)
         except SubscriptionExists:
             # Nothing was made with the present key: what is there must not be taken for the outcome of this attempt.
-            await self._note_attempt(turn, orders.attempt_fingerprint)
+            await self._note_attempt(lease, orders.attempt_fingerprint)
             raise
 
-    async def _note_attempt(self, turn: Turn, fingerprint: str | None) -> None:
+    async def _note_attempt(self, lease: Lease, fingerprint: str | None) -> None:
         now = self._clock()
         if not await self._database.write(
-            lambda connection: subscriptions.note_attempt(connection, turn, fingerprint=fingerprint, now=now)
+            lambda connection: subscriptions.note_attempt(connection, lease, fingerprint=fingerprint, now=now)
         ):
             raise LeaseLost
 
-    async def _ask_for_one(self, mailbox: Mailbox, wanted: Wanted) -> GraphSubscription:
+    async def _ask_for_one(self, mailbox: Mailbox, wanted: DesiredSubscription) -> GraphSubscription:
         return await self._within_ceiling(
             lambda until: self._client.create(
                 mailbox,
@@ -288,13 +301,15 @@ class Keeper:
             )
         )
 
-    async def _in_the_way(self, mailbox: Mailbox, wanted: Wanted, exc: SubscriptionExists) -> GraphSubscription | None:
+    async def _in_the_way(
+        self, mailbox: Mailbox, wanted: DesiredSubscription, exc: SubscriptionExists
+    ) -> GraphSubscription | None:
         if exc.subscription_id is not None:
             try:
                 return await self._client.get(mailbox, exc.subscription_id)
             except SubscriptionGone:
                 return None
-        listed = await self._survey.of(mailbox, fresh=True)
+        listed = await self._survey.get(mailbox, fresh=True)
         return next((each for each in listed if same_resource(each.resource, wanted.resource)), None)
 
     async def _within_ceiling(self, ask: Callable[[datetime], Awaitable[T]]) -> T:
@@ -306,7 +321,7 @@ class Keeper:
             return await ask(self._clock() + self._longest_life)
 
     async def _hold(
-        self, account_id: int, wanted: Wanted, subscription: GraphSubscription, event: str
+        self, account_id: int, wanted: DesiredSubscription, subscription: GraphSubscription, event: str
     ) -> HeldSubscription:
         now = self._clock()
         held = HeldSubscription(

@@ -23,7 +23,7 @@ from db.errors import DatabaseUnavailable
 from db.leases import is_over
 from db.queries import accounts
 from db.queries.accounts import Account, Condition
-from db.queries.schedule import LONGEST_RETRY, NEVER, Application, Candidate, Schedule, Turn
+from db.queries.schedule import LONGEST_RETRY, NEVER, Application, DueAccount, Lease, Schedule
 from graph.errors import GraphError, GraphUnavailable, trouble_before
 from hostfaults import HostFault, host_fault_of
 from phrases import Phrase
@@ -33,7 +33,7 @@ _CORRECTED_EVERY: Final = timedelta(seconds=30)
 """Between two looks for turns that a wrong clock put off too far."""
 _LEASE: Final = timedelta(seconds=55)
 """With a look every second, a killed manager's accounts are served again within a minute."""
-_TURN_SECONDS: Final = 45.0
+_TASK_SECONDS: Final = 45.0
 """Ends before the lease does: whatever a turn still does, it does as the only one."""
 
 _FIRST_RETRY: Final = timedelta(seconds=15)
@@ -50,7 +50,7 @@ class LeaseLost(Exception):
     """Another manager serves the account by now: leave it to that one."""
 
 
-class Duty(Protocol):
+class AccountTask(Protocol):
     """One kind of work that every account needs from time to time."""
 
     @property
@@ -61,7 +61,7 @@ class Duty(Protocol):
     def schedule(self) -> Schedule:
         """Who is due."""
 
-    async def serve(self, turn: Turn, account: Account) -> datetime:
+    async def serve(self, lease: Lease, account: Account) -> datetime:
         """Do what is to be done; when the account is due again.
 
         Raises:
@@ -78,51 +78,51 @@ class Duty(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class RotaLimits:
-    """`turns`: accounts served at a time; of one application, and of one that does not answer, fewer.
+class SchedulerLimits:
+    """`tasks`: accounts served at a time; of one application, and of one that does not answer, fewer.
 
     `finish_seconds`: what they may take once the process is told to stop.
     """
 
-    turns: int = 64
-    turns_of_an_application: int = 16
-    turns_in_trouble: int = 2
+    tasks: int = 64
+    tasks_per_application: int = 16
+    tasks_in_trouble: int = 2
     finish_seconds: float = 4.0
 
 
-class Rota:
+class Scheduler:
     """The turns of one duty in this process."""
 
     def __init__(
         self,
         database: Database,
-        duty: Duty,
+        task: AccountTask,
         *,
         owner: str,
         clock: Callable[[], datetime],
         random: Random,
         metrics: ManagerMetrics,
-        limits: RotaLimits,
+        limits: SchedulerLimits,
         on_room: Callable[[], None],
     ) -> None:
         """`owner` names this process among all. `on_room` is called when a turn ended and more are waiting."""
         self._database = database
-        self._duty = duty
+        self._task = task
         self._owner = owner
         self._clock = clock
         self._random = random
         self._metrics = metrics
         self._limits = limits
         self._on_room = on_room
-        self._longest_wait = max(duty.longest_wait, LONGEST_RETRY)
-        self._turns: dict[asyncio.Task[None], Candidate] = {}
+        self._longest_wait = max(task.longest_wait, LONGEST_RETRY)
+        self._running: dict[asyncio.Task[None], DueAccount] = {}
         self._more = False
         self._trouble: Counter[Application] = Counter()
         """Turns of an application that failed on Microsoft's side, one after the other."""
         self._host_fault: HostFault | None = None
         self._next_correction = clock()
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Begin the turns that are due, as many as there is room for.
 
         Raises:
@@ -134,7 +134,7 @@ class Rota:
             raise fault
         now = self._clock()
         self._more = False
-        schedule = self._duty.schedule
+        schedule = self._task.schedule
         if is_over(self._next_correction, now, longest=_CORRECTED_EVERY):
             await self._database.write(lambda connection: schedule.put_right(connection, now=now))
             self._next_correction = now + _CORRECTED_EVERY
@@ -146,34 +146,34 @@ class Rota:
         if not chosen:
             return
         ids = [each.account_id for each in chosen.values()]
-        turns = await self._database.write(
+        leases = await self._database.write(
             lambda connection: schedule.claim(
                 connection, ids, owner=self._owner, now=now, lease=_LEASE, longest_wait=self._longest_wait
             )
         )
-        for turn in turns:
-            task = background.start(self._take(turn, started=now), name=f"{self._duty.role} of an account")
-            self._turns[task] = chosen[turn.account_id]
+        for lease in leases:
+            task = background.start(self._run_task(lease, started=now), name=f"{self._task.role} of an account")
+            self._running[task] = chosen[lease.account_id]
             task.add_done_callback(self._ended)
 
     async def finish(self) -> None:
         """Let the turns end that are under way; those that take too long are left due for others."""
-        if not self._turns:
+        if not self._running:
             return
-        _, late = await asyncio.wait(list(self._turns), timeout=self._limits.finish_seconds)
+        _, late = await asyncio.wait(list(self._running), timeout=self._limits.finish_seconds)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    async def _choose(self, now: datetime) -> dict[int, Candidate]:
+    async def _choose(self, now: datetime) -> dict[int, DueAccount]:
         """Accounts to serve, each application's longest due first, none with more than its share."""
-        chosen: dict[int, Candidate] = {}
+        chosen: dict[int, DueAccount] = {}
         # After a pause of this process a lease may have ended while its turn goes on.
-        served = {each.account_id for each in self._turns.values()}
-        running = Counter(each.application for each in self._turns.values())
-        while (room := self._limits.turns - len(self._turns) - len(chosen)) > 0:
+        served = {each.account_id for each in self._running.values()}
+        running = Counter(each.application for each in self._running.values())
+        while (room := self._limits.tasks - len(self._running) - len(chosen)) > 0:
             full = [each for each, count in running.items() if count >= self._share(each)]
-            found = await self._candidates(now, most=room + len(chosen) + len(served), without=full)
+            found = await self._due_accounts(now, most=room + len(chosen) + len(served), without=full)
             for each in found:
                 fits = room > 0 and running[each.application] < self._share(each.application)
                 if fits and each.account_id not in chosen and each.account_id not in served:
@@ -186,38 +186,38 @@ class Rota:
         return chosen
 
     def _share(self, application: Application) -> int:
-        if self._trouble[application] >= self._limits.turns_in_trouble:
-            return self._limits.turns_in_trouble
-        return self._limits.turns_of_an_application
+        if self._trouble[application] >= self._limits.tasks_in_trouble:
+            return self._limits.tasks_in_trouble
+        return self._limits.tasks_per_application
 
-    async def _candidates(self, now: datetime, *, most: int, without: list[Application]) -> list[Candidate]:
+    async def _due_accounts(self, now: datetime, *, most: int, without: list[Application]) -> list[DueAccount]:
         return await self._database.read(
-            lambda connection: self._duty.schedule.candidates(
+            lambda connection: self._task.schedule.due_accounts(
                 connection, now=now, most=most, without=without, longest_wait=self._longest_wait
             )
         )
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        del self._turns[task]
+        del self._running[task]
         if self._more:
             self._on_room()
 
     # One turn.
 
-    async def _take(self, turn: Turn, *, started: datetime) -> None:
+    async def _run_task(self, lease: Lease, *, started: datetime) -> None:
         # What a cancelled turn leaves: due at once, for another manager.
-        due, failures = started, turn.failures
+        due, failures = started, lease.failures
         account: Account | None = None
         condition: Condition | None = None
         try:
-            async with asyncio.timeout(_TURN_SECONDS):
-                account = await self._account(turn)
+            async with asyncio.timeout(_TASK_SECONDS):
+                account = await self._account(lease)
                 if account is not None:
-                    due = await self._serve(turn, account)
+                    due = await self._serve(lease, account)
             failures = 0
             self._note_health(account, None)
         except LeaseLost:
-            log.warning("lease_lost", account_id=turn.account_id, duty=self._duty.role)
+            log.warning("lease_lost", account_id=lease.account_id, duty=self._task.role)
         except (DatabaseUnavailable, QueueUnavailable, HostFault, TimeoutError) as exc:
             failures += 1
             if isinstance(exc, HostFault):
@@ -226,12 +226,12 @@ class Rota:
             self._note_health(account, exc)
             trouble = trouble_before(exc) if isinstance(exc, TimeoutError) else None
             error = str(trouble or exc) or (
-                f"Not done within {_TURN_SECONDS:.0f} s: Microsoft Graph or the network is too slow."
+                f"Not done within {_TASK_SECONDS:.0f} s: Microsoft Graph or the network is too slow."
             )
-            log.warning("turn_postponed", account_id=turn.account_id, duty=self._duty.role, error=error)
+            log.warning("turn_postponed", account_id=lease.account_id, duty=self._task.role, error=error)
             if isinstance(exc, TimeoutError) and failures > _QUIET_FAILURES:
                 reason = "TookTooLong" if trouble is None else type(trouble).__name__
-                condition = self._condition(turn.account_id, reason, error, due)
+                condition = self._condition(lease.account_id, reason, error, due)
         except _Failed as exc:
             failures += 1
             self._note_health(account, exc.__cause__)
@@ -240,9 +240,9 @@ class Rota:
             # Nothing awaits this task: what is not told here is told nowhere.
             failures += 1
             due = self._retry_at(failures)
-            log.exception("turn_failed", account_id=turn.account_id, duty=self._duty.role)
+            log.exception("turn_failed", account_id=lease.account_id, duty=self._task.role)
         finally:
-            await self._release(turn, account, due=due, failures=failures, condition=condition)
+            await self._release(lease, account, due=due, failures=failures, condition=condition)
 
     def _note_health(self, account: Account | None, exc: BaseException | None) -> None:
         if account is None:
@@ -254,46 +254,46 @@ class Rota:
             # Also an account that is refused: whoever refuses answers.
             self._trouble.pop(application, None)
 
-    async def _account(self, turn: Turn) -> Account | None:
+    async def _account(self, lease: Lease) -> Account | None:
         """The account; None when there is nothing of it left to serve."""
-        found = await self._database.read(lambda connection: accounts.by_id(connection, [turn.account_id]))
-        account = found.get(turn.account_id)
+        found = await self._database.read(lambda connection: accounts.by_id(connection, [lease.account_id]))
+        account = found.get(lease.account_id)
         if account is None:
-            await self._database.write(lambda connection: accounts.purge(connection, turn.account_id))
+            await self._database.write(lambda connection: accounts.purge(connection, lease.account_id))
         return account
 
     async def _release(
-        self, turn: Turn, account: Account | None, *, due: datetime, failures: int, condition: Condition | None
+        self, lease: Lease, account: Account | None, *, due: datetime, failures: int, condition: Condition | None
     ) -> None:
         if due != NEVER:  # what lies further ahead counts as put off by a wrong clock
             due = min(due, self._clock() + (LONGEST_RETRY if failures else self._longest_wait))
 
         def work(connection: Connection) -> None:
-            if self._duty.schedule.release(connection, turn, due=due, failures=failures) and account is not None:
-                self._duty.end(connection, account)
+            if self._task.schedule.release(connection, lease, due=due, failures=failures) and account is not None:
+                self._task.end(connection, account)
                 if condition is not None:
                     accounts.set_condition(connection, condition)
                 elif not failures:
-                    accounts.clear_condition(connection, account.account_id, self._duty.role)
+                    accounts.clear_condition(connection, account.account_id, self._task.role)
 
         try:
             await self._database.write(work)
         except DatabaseUnavailable as exc:
             # The lease ends by itself, and the account is still due.
-            log.warning("lease_not_released", account_id=turn.account_id, duty=self._duty.role, error=str(exc))
+            log.warning("lease_not_released", account_id=lease.account_id, duty=self._task.role, error=str(exc))
 
-    async def _serve(self, turn: Turn, account: Account) -> datetime:
+    async def _serve(self, lease: Lease, account: Account) -> datetime:
         with bound_contextvars(account=account.settings.name):
             if (why := account.unreadable_because) is not None:
-                log.error("duty_failed", duty=self._duty.role, reason="AccountUnusable", error=str(why))
-                await self._note(account, "AccountUnusable", why, turn)
+                log.error("duty_failed", duty=self._task.role, reason="AccountUnusable", error=str(why))
+                await self._note(account, "AccountUnusable", why, lease)
                 raise _Failed
             try:
-                return await self._duty.serve(turn, account)
+                return await self._task.serve(lease, account)
             except GraphError as exc:
                 if (fault := host_fault_of(exc)) is not None:
                     raise fault from exc
-                await self._tell(turn, account, exc)
+                await self._tell(lease, account, exc)
                 raise _Failed(getattr(exc, "retry_after", None) or 0.0) from exc
             except (DatabaseUnavailable, QueueUnavailable, LeaseLost):
                 raise
@@ -301,29 +301,29 @@ class Rota:
                 if (fault := host_fault_of(exc)) is not None:
                     raise fault from exc
                 # One account nobody foresaw must not stop the others: told with its traceback, and tried again.
-                log.exception("turn_failed", duty=self._duty.role)
+                log.exception("turn_failed", duty=self._task.role)
                 await self._note(
-                    account, type(exc).__name__, Phrase("An error in mail-importer itself; see its log."), turn
+                    account, type(exc).__name__, Phrase("An error in mail-importer itself; see its log."), lease
                 )
                 raise _Failed from exc
 
-    async def _tell(self, turn: Turn, account: Account, exc: GraphError) -> None:
-        self._metrics.failures.labels(self._duty.role).inc()
-        facts = {"duty": self._duty.role, "reason": type(exc).__name__, "error": str(exc)}
+    async def _tell(self, lease: Lease, account: Account, exc: GraphError) -> None:
+        self._metrics.failures.labels(self._task.role).inc()
+        facts = {"duty": self._task.role, "reason": type(exc).__name__, "error": str(exc)}
         quiet = isinstance(exc, GraphUnavailable) and not exc.asked_longer
-        if quiet and turn.failures < _QUIET_FAILURES:
+        if quiet and lease.failures < _QUIET_FAILURES:
             log.warning("duty_postponed", **facts)
             return
         log.error("duty_failed", **facts)
-        await self._note(account, type(exc).__name__, str(exc), turn)
+        await self._note(account, type(exc).__name__, str(exc), lease)
 
-    async def _note(self, account: Account, reason: str, detail: str, turn: Turn) -> None:
-        next_attempt = self._clock() + _retry_delay(turn.failures + 1)
+    async def _note(self, account: Account, reason: str, detail: str, lease: Lease) -> None:
+        next_attempt = self._clock() + _retry_delay(lease.failures + 1)
         condition = self._condition(account.account_id, reason, detail, next_attempt)
         await self._database.write(lambda connection: accounts.set_condition(connection, condition))
 
     def _condition(self, account_id: int, reason: str, detail: str, next_attempt: datetime) -> Condition:
-        return Condition(account_id, self._duty.role, reason, detail, since=self._clock(), next_attempt=next_attempt)
+        return Condition(account_id, self._task.role, reason, detail, since=self._clock(), next_attempt=next_attempt)
 
     def _retry_at(self, failures: int) -> datetime:
         return self._clock() + _retry_delay(failures) * self._random.uniform(0.8, _STRETCHED)

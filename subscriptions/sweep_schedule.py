@@ -10,7 +10,7 @@ _WITHOUT_WEBHOOK: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
-class SweepRules:
+class SweepSchedule:
     """`interval`: between two sweeps of an account, None: only when there is a reason to. `webhooks`: there are any.
 
     `most_waiting`: with more than so many messages to be received, a long pass pauses, so that mail which arrives now
@@ -22,18 +22,18 @@ class SweepRules:
     most_waiting: int = 5_000
 
     @classmethod
-    def of_settings(cls, sweep_interval: int, notification_url: str | None) -> "SweepRules":
+    def of_settings(cls, sweep_interval: int, notification_url: str | None) -> "SweepSchedule":
         """The rules that the settings of these names make; `sweep_interval` in seconds, 0: none."""
         interval = timedelta(seconds=sweep_interval) if sweep_interval else None
         return cls(interval=interval, webhooks=notification_url is not None)
 
-    def first(self, now: datetime) -> datetime:
+    def first_due(self, now: datetime) -> datetime:
         """When an account is swept that was never swept; with webhooks its new subscription asks for it earlier."""
         if not self.webhooks:
             return now
         return NEVER if self.interval is None else now + self.interval
 
-    def pause(self) -> timedelta | None:
+    def next_interval(self) -> timedelta | None:
         """How long after a sweep the next one comes; None: not by the clock."""
         if self.webhooks:
             return self.interval

@@ -23,7 +23,7 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from graph.subscriptions import NOTIFIED_WITHIN
 from phrases import Phrase
-from subscriptions.folder_diff import Elsewhere, Findings, Item, SuppressedCopy
+from subscriptions.folder_diff import Elsewhere, FolderDiff, Item, SuppressedCopy
 
 _LOOKED_UP_AT_ONCE: Final = 4
 """Look-ups under way at once; their calls take turns, one at a time beside the processors' four."""
@@ -86,7 +86,7 @@ class Verification:
         mail: MailReader,
         queue: NotificationSender,
         folders: MailFolders,
-        findings: Findings,
+        findings: FolderDiff,
         *,
         clock: Callable[[], datetime],
         on_progress: Callable[[Phrase, int], None] = lambda _doing, _done: None,
@@ -152,7 +152,7 @@ class Verification:
         while rows := await self._rows(account.account_id, tally.since, after):
             after = rows[-1].graph_id
             tally.in_database += len(rows)
-            absent = self._findings.strike([each.graph_id for each in rows])
+            absent = self._findings.mark_known([each.graph_id for each in rows])
             if looked_up:
                 await self._look_up([each for each in rows if each.graph_id in absent], place, tally)
             else:
@@ -164,7 +164,7 @@ class Verification:
         struck, after = 0, ""
         while ids := await self._ids(account_id, ids_of_account, after):
             after = ids[-1]
-            struck += len(ids) - len(self._findings.strike(ids))
+            struck += len(ids) - len(self._findings.mark_known(ids))
         return struck
 
     async def _struck_copies(self, account_id: int) -> int:
@@ -172,7 +172,7 @@ class Verification:
         struck, after = 0, ""
         while page := await self._copies(account_id, after):
             after = page[-1][0].graph_id
-            struck += self._findings.strike_copies(
+            struck += self._findings.mark_known_copies(
                 [
                     SuppressedCopy(Item(copy.graph_id, None), copy.message_id, graph_id, copy.reason)
                     for copy, graph_id in page
@@ -189,7 +189,7 @@ class Verification:
         """As `_struck`, of what waits for its attachments: a processor has it in the queue."""
         now = self._clock()
         ids = await self._database.read(lambda connection: scans.waiting(connection, account_id, now=now))
-        return len(ids) - len(self._findings.strike(ids))
+        return len(ids) - len(self._findings.mark_known(ids))
 
     async def _ids(self, account_id: int, ids_of_account: _IdsOfAccount, after: str) -> list[str]:
         return await self._database.read(
@@ -263,7 +263,7 @@ class Verification:
             absent = [each for each in items if each.message_id not in known]
             lacking = [each for each in absent if accounts.imports(since, each.received)]
             purged = [each.message_id for each in absent if not accounts.imports(since, each.received)]
-            self._findings.strike([*known, *purged])
+            self._findings.mark_known([*known, *purged])
             tally.in_database += len(known)
             tally.in_folder -= len(purged)
             tally.missing += len(lacking)

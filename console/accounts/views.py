@@ -14,7 +14,7 @@ from console.translation.stored import recognised
 from db.queries import accounts as table
 from db.queries import after_import, filtered, folders, missed, scans, subscriptions
 from phrases import Phrase
-from subscriptions.sweep_schedule import SweepRules
+from subscriptions.sweep_schedule import SweepSchedule
 
 
 def list_columns(rows: list[dict[str, Any]], settings: Settings, now: datetime) -> list[Column]:
@@ -75,7 +75,7 @@ def record_columns(settings: Settings, now: datetime) -> list[Column]:
 
 def _sweep_seconds(settings: Settings) -> int | None:
     """How often a folder is looked into without a reason; None: never."""
-    pause = SweepRules.of_settings(settings.sweep_interval, settings.notification_url).pause()
+    pause = SweepSchedule.of_settings(settings.sweep_interval, settings.notification_url).next_interval()
     return None if pause is None else int(pause.total_seconds())
 
 

@@ -24,7 +24,7 @@ from db.queries.accounts import Account
 from graph.folders import MailFolders
 from graph.messages import MailReader
 from phrases import Phrase
-from subscriptions.folder_diff import Findings, Item
+from subscriptions.folder_diff import FolderDiff, Item
 from subscriptions.verification import Tally, Verification
 
 
@@ -50,7 +50,7 @@ def verify(invocation: Invocation, name: str, since: datetime | None, repair: bo
     that are in the database but no longer in the folder, and every copy that was not imported, with the message that it
     equals. Exit status 1 while anything is missing.
     """
-    with Findings() as findings:
+    with FolderDiff() as findings:
         try:
             with counting() as on_progress:
                 account, tally = run_async(_verified(invocation, name, since, repair, findings, on_progress))
@@ -79,7 +79,7 @@ async def _verified(
     name: str,
     since: datetime | None,
     repair: bool,
-    findings: Findings,
+    findings: FolderDiff,
     on_progress: OnProgress,
 ) -> tuple[Account, Tally]:
     with invocation.gateway() as engine:
@@ -107,7 +107,7 @@ async def _verified(
 # What is printed.
 
 
-def _print(account: Account, tally: Tally, findings: Findings, *, in_json: bool) -> None:
+def _print(account: Account, tally: Tally, findings: FolderDiff, *, in_json: bool) -> None:
     """The counts, and every message that is on one side only."""
     facts = {
         "account": account.settings.name,
@@ -125,7 +125,7 @@ def _print(account: Account, tally: Tally, findings: Findings, *, in_json: bool)
         click.echo(("" if number else "\n") + printable(line.rstrip()))
 
 
-def _differences(tally: Tally, findings: Findings) -> Iterator[dict[str, Any]]:
+def _differences(tally: Tally, findings: FolderDiff) -> Iterator[dict[str, Any]]:
     for item in findings.missing():
         yield _difference("missing", item, under_way=tally.is_under_way(item))
     for found in findings.elsewhere():

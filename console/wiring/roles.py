@@ -55,17 +55,17 @@ from receiver.metrics import ReceiverMetrics
 from receiver.server import Listener
 from receiver.throttled_log import ThrottledLog
 from receiver.tls import ServerCertificate
-from subscriptions.budget import SharedBudget
 from subscriptions.catch_up import CatchUp
 from subscriptions.certificates import CertificateWatch
-from subscriptions.drift import Reconciler
-from subscriptions.listing_cache import Survey
-from subscriptions.manager import Chore, SubscriptionManager
+from subscriptions.drift import DriftCheck
+from subscriptions.listing_cache import SubscriptionListCache
+from subscriptions.manager import PeriodicTask, SubscriptionManager
 from subscriptions.metrics import ManagerMetrics
-from subscriptions.reconciler import Addresses, Keeper
+from subscriptions.rate_limiter import RateLimiter
+from subscriptions.reconciler import Addresses, SubscriptionReconciler
 from subscriptions.retention import TraceRetention
 from subscriptions.scan_checks import ScanChecks
-from subscriptions.sweep_schedule import SweepRules
+from subscriptions.sweep_schedule import SweepSchedule
 from threads import DaemonThreads
 
 RECEIVER: Final = "receiver"
@@ -339,11 +339,11 @@ class _Wiring:
         database, random = self._database, self._random
         public = self._settings.notification_url
         addresses = None if public is None else Addresses(f"{public}/notifications", f"{public}/lifecycle")
-        sweeps = SweepRules.of_settings(self._settings.sweep_interval, public)
-        client = SubscriptionClient(graph.client, SharedBudget(database, clock=utc_now))
-        survey = Survey(client, clock=utc_now)
+        sweeps = SweepSchedule.of_settings(self._settings.sweep_interval, public)
+        client = SubscriptionClient(graph.client, RateLimiter(database, clock=utc_now))
+        survey = SubscriptionListCache(client, clock=utc_now)
         folders = MailFolders(graph.client, MailReader(graph.client), clock=utc_now)
-        keeper = Keeper(
+        keeper = SubscriptionReconciler(
             database,
             client,
             survey,
@@ -365,7 +365,7 @@ class _Wiring:
             random=random,
             metrics=metrics,
         )
-        chores: list[Chore] = [
+        chores: list[PeriodicTask] = [
             CertificateWatch(database, graph.certificates, graph.tokens, clock=utc_now, metrics=metrics),
             TraceRetention(database, kept=timedelta(days=self._settings.trace_days), clock=utc_now),
             ScanChecks(database, self._queue, clock=utc_now),
@@ -377,7 +377,7 @@ class _Wiring:
             )
         else:
             chores.append(
-                Reconciler(
+                DriftCheck(
                     database,
                     client,
                     notification_url=addresses.notifications,

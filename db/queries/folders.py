@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, or_, select, update
 
-from db.queries.schedule import FOLDERS, Turn
+from db.queries.schedule import FOLDERS, Lease
 from db.tables import folder_sync
 
 _row = folder_sync.c
@@ -43,34 +43,34 @@ def swept(connection: Connection) -> dict[int, datetime | None]:
 
 
 def advance(
-    connection: Connection, turn: Turn, *, resource: str, link: str | None, full_pass: bool, now: datetime
+    connection: Connection, lease: Lease, *, resource: str, link: str | None, full_pass: bool, now: datetime
 ) -> bool:
     """Note where to go on; all that comes before is queued or imported. False when the lease was lost.
 
     `link` None: from the start, in a full pass. Also False when the turn began before a `start_anew`: it must end.
     """
-    if not FOLDERS.holds(connection, turn, now=now):
+    if not FOLDERS.holds(connection, lease, now=now):
         return False
-    still_its = or_(_row.sResource.is_(None), _row.sResource != _ANEW, _row.nRequests == turn.requests)
+    still_its = or_(_row.sResource.is_(None), _row.sResource != _ANEW, _row.nRequests == lease.requests)
     changed = connection.execute(
         update(folder_sync)
-        .where(_row.nAccountID == turn.account_id, still_its)
+        .where(_row.nAccountID == lease.account_id, still_its)
         .values(sResource=resource, sLink=link, bFullPass=full_pass)
     )
     return bool(changed.rowcount)
 
 
-def finish(connection: Connection, turn: Turn, *, resource: str, link: str, now: datetime) -> bool:
+def finish(connection: Connection, lease: Lease, *, resource: str, link: str, now: datetime) -> bool:
     """Note the end of a round, and the link for the next. False when the lease was lost.
 
     A gap that somebody noted since the turn began stays: the round may have passed it already.
     """
-    if not advance(connection, turn, resource=resource, link=link, full_pass=False, now=now):
+    if not advance(connection, lease, resource=resource, link=link, full_pass=False, now=now):
         return False
-    connection.execute(update(folder_sync).where(_row.nAccountID == turn.account_id).values(dtSwept=now))
+    connection.execute(update(folder_sync).where(_row.nAccountID == lease.account_id).values(dtSwept=now))
     connection.execute(
         update(folder_sync)
-        .where(_row.nAccountID == turn.account_id, _row.nRequests == turn.requests)
+        .where(_row.nAccountID == lease.account_id, _row.nRequests == lease.requests)
         .values(bGap=False)
     )
     return True

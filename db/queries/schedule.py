@@ -28,7 +28,7 @@ Application = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class DueAccount:
     """An account that is due and that no living process has."""
 
     account_id: int
@@ -36,7 +36,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Lease:
     """An account that is `owner`'s to serve until `lease_until`."""
 
     account_id: int
@@ -74,12 +74,12 @@ class Schedule:
         connection.execute(update(self.table).where(row.nAccountID == account_id, row.dtDue > due).values(dtDue=due))
 
     def anything_due(self, connection: Connection, *, now: datetime, longest_wait: timedelta = LONGEST_WAIT) -> bool:
-        """True when `candidates` might find something. `longest_wait`: see there."""
+        """True when `due_accounts` might find something. `longest_wait`: see there."""
         free = self._free(now, longest_wait)
         found = connection.scalar(select(literal(1)).select_from(self.table).where(free).limit(1))
         return found is not None
 
-    def candidates(
+    def due_accounts(
         self,
         connection: Connection,
         *,
@@ -87,7 +87,7 @@ class Schedule:
         most: int,
         without: Collection[Application] = (),
         longest_wait: timedelta = LONGEST_WAIT,
-    ) -> list[Candidate]:
+    ) -> list[DueAccount]:
         """Up to `most` accounts, longest due first, but none of these applications. Takes nothing.
 
         `longest_wait`: an account that is due further ahead was put off by a wrong clock, and is due now.
@@ -103,7 +103,7 @@ class Schedule:
             .order_by(self.table.c.dtDue)
             .limit(most)
         )
-        return [Candidate(row[0], (_text(row[1]), _text(row[2]))) for row in rows]
+        return [DueAccount(row[0], (_text(row[1]), _text(row[2]))) for row in rows]
 
     def claim(
         self,
@@ -114,8 +114,8 @@ class Schedule:
         now: datetime,
         lease: timedelta,
         longest_wait: timedelta = LONGEST_WAIT,
-    ) -> list[Turn]:
-        """Take those of the accounts that are still due and free. `longest_wait`: as for `candidates`."""
+    ) -> list[Lease]:
+        """Take those of the accounts that are still due and free. `longest_wait`: as for `due_accounts`."""
         row = self.table.c
         look = select(row.nAccountID, row.nFailures, row.nRequests).where(
             row.nAccountID.in_(account_ids), self._free(now, longest_wait)
@@ -128,7 +128,7 @@ class Schedule:
                 .where(row.nAccountID.in_([each.nAccountID for each in rows]))
                 .values(sOwner=owner, dtLeaseUntil=until)
             )
-        return [Turn(each.nAccountID, owner, each.nFailures, each.nRequests, until) for each in rows]
+        return [Lease(each.nAccountID, owner, each.nFailures, each.nRequests, until) for each in rows]
 
     def put_right(self, connection: Connection, *, now: datetime) -> None:
         """Make due what failed and was put off further than that is ever done. Reads all that is not due: now and then.
@@ -139,28 +139,30 @@ class Schedule:
         put_off = and_(row.nFailures > 0, beyond(row.dtDue, now, longest=LONGEST_RETRY), row.dtDue < NEVER)
         connection.execute(update(self.table).where(put_off).values(dtDue=now))
 
-    def holds(self, connection: Connection, turn: Turn, *, now: datetime) -> bool:
+    def holds(self, connection: Connection, lease: Lease, *, now: datetime) -> bool:
         """Whether the turn's lease is still good; the row stays locked until the transaction ends."""
-        mine = self._mine(turn) & (self.table.c.dtLeaseUntil > now)
-        return bool(connection.execute(update(self.table).where(mine).values(sOwner=turn.owner)).rowcount)
+        mine = self._mine(lease) & (self.table.c.dtLeaseUntil > now)
+        return bool(connection.execute(update(self.table).where(mine).values(sOwner=lease.owner)).rowcount)
 
-    def release(self, connection: Connection, turn: Turn, *, due: datetime, failures: int) -> bool:
+    def release(self, connection: Connection, lease: Lease, *, due: datetime, failures: int) -> bool:
         """End a turn: the account is due again at `due`. False when the lease was lost.
 
         An account that somebody asked for since the turn began stays due: what the turn did may rest on older facts.
         """
         freed = {"sOwner": None, "dtLeaseUntil": None}
-        unasked = self._mine(turn) & (self.table.c.nRequests == turn.requests)
+        unasked = self._mine(lease) & (self.table.c.nRequests == lease.requests)
         if connection.execute(
             update(self.table).where(unasked).values(dtDue=due, nFailures=failures, **freed)
         ).rowcount:
             return True
-        return bool(connection.execute(update(self.table).where(self._mine(turn)).values(**freed)).rowcount)
+        return bool(connection.execute(update(self.table).where(self._mine(lease)).values(**freed)).rowcount)
 
-    def _mine(self, turn: Turn) -> ColumnElement[bool]:
+    def _mine(self, lease: Lease) -> ColumnElement[bool]:
         # By its end, too: after a long pause the same process may have taken the account anew.
         row = self.table.c
-        return and_(row.nAccountID == turn.account_id, row.sOwner == turn.owner, row.dtLeaseUntil == turn.lease_until)
+        return and_(
+            row.nAccountID == lease.account_id, row.sOwner == lease.owner, row.dtLeaseUntil == lease.lease_until
+        )
 
     def _free(self, now: datetime, longest_wait: timedelta) -> ColumnElement[bool]:
         row = self.table.c

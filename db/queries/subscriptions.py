@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from db.queries.accounts import fingerprint_of
 from db.queries.folders import note_gap
-from db.queries.schedule import SUBSCRIPTIONS, Application, Turn
+from db.queries.schedule import SUBSCRIPTIONS, Application, Lease
 from db.tables import account_settings, graph_subscription, subscription_schedule
 
 _held = graph_subscription.c
@@ -55,11 +55,11 @@ def orders(connection: Connection, account_id: int) -> Orders:
     return Orders() if row is None else Orders(row.sAttemptFingerprint, row.dtReauthorize, row.bRecreate)
 
 
-def note_attempt(connection: Connection, turn: Turn, *, fingerprint: str | None, now: datetime) -> bool:
+def note_attempt(connection: Connection, lease: Lease, *, fingerprint: str | None, now: datetime) -> bool:
     """Write down, before a create call, with which key it is made. False when the lease was lost: make no call then."""
-    if not SUBSCRIPTIONS.holds(connection, turn, now=now):
+    if not SUBSCRIPTIONS.holds(connection, lease, now=now):
         return False
-    _change(connection, turn.account_id, sAttemptFingerprint=fingerprint)
+    _change(connection, lease.account_id, sAttemptFingerprint=fingerprint)
     return True
 
 

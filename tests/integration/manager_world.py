@@ -28,18 +28,18 @@ from receiver.server import Listener
 from receiver.throttled_log import ThrottledLog
 from simulator.state.mailboxes import Mailbox
 from simulator.state.subscriptions import Subscription
-from subscriptions.budget import SharedBudget
 from subscriptions.catch_up import CatchUp
 from subscriptions.certificates import CertificateWatch
-from subscriptions.drift import Reconciler
-from subscriptions.listing_cache import Survey
-from subscriptions.manager import Chore, ManagerLimits, SubscriptionManager
+from subscriptions.drift import DriftCheck
+from subscriptions.listing_cache import SubscriptionListCache
+from subscriptions.manager import ManagerLimits, PeriodicTask, SubscriptionManager
 from subscriptions.metrics import ManagerMetrics
-from subscriptions.reconciler import Addresses, Keeper
+from subscriptions.rate_limiter import RateLimiter
+from subscriptions.reconciler import Addresses, SubscriptionReconciler
 from subscriptions.retention import TraceRetention
 from subscriptions.scan_checks import ScanChecks
-from subscriptions.scheduler import RotaLimits
-from subscriptions.sweep_schedule import SweepRules
+from subscriptions.scheduler import SchedulerLimits
+from subscriptions.sweep_schedule import SweepSchedule
 from tests.integration.world import PATIENCE_SECONDS, World
 
 
@@ -95,7 +95,7 @@ class Office:
         sweeping: timedelta | None = None,
         webhooks: bool = True,
         database: Database | None = None,
-        limits: RotaLimits | None = None,
+        limits: SchedulerLimits | None = None,
     ) -> AsyncIterator[asyncio.Event]:
         """A manager at work; it is stopped at the end, and must stop. `sweeping`: the interval of sweeps."""
         stop = asyncio.Event()
@@ -122,18 +122,18 @@ class Office:
         sweeping: timedelta | None,
         webhooks: bool,
         database: Database | None,
-        limits: RotaLimits | None,
+        limits: SchedulerLimits | None,
     ) -> SubscriptionManager:
         world = self.world
         database = database or world.database
         clock, random = world.clock, Random(owner)
-        client = SubscriptionClient(world.graph, SharedBudget(database, clock=clock))
-        survey = Survey(client, clock=clock)
+        client = SubscriptionClient(world.graph, RateLimiter(database, clock=clock))
+        survey = SubscriptionListCache(client, clock=clock)
         metrics = self.metrics
         folders = MailFolders(world.graph, MailReader(world.graph), clock=clock)
         addresses = Addresses(f"{self.url}/notifications", f"{self.url}/lifecycle") if webhooks else None
-        sweeps = SweepRules(interval=sweeping, webhooks=webhooks, most_waiting=self.most_waiting)
-        keeper = Keeper(
+        sweeps = SweepSchedule(interval=sweeping, webhooks=webhooks, most_waiting=self.most_waiting)
+        keeper = SubscriptionReconciler(
             database,
             client,
             survey,
@@ -156,14 +156,14 @@ class Office:
             metrics=metrics,
         )
         certificates = CertificateWatch(database, FolderStore(world.store), world.tokens, clock=clock, metrics=metrics)
-        chores: list[Chore] = [
+        chores: list[PeriodicTask] = [
             certificates,
             TraceRetention(database, kept=self.trace_kept, clock=clock),
             ScanChecks(database, world.queue, clock=clock),
         ]
         if reconciling and addresses is not None:
             chores.append(
-                Reconciler(
+                DriftCheck(
                     database,
                     client,
                     notification_url=addresses.notifications,
@@ -181,7 +181,7 @@ class Office:
             clock=clock,
             random=random,
             metrics=metrics,
-            limits=ManagerLimits(look_seconds=0.03, rota=limits or RotaLimits()),
+            limits=ManagerLimits(look_seconds=0.03, rota=limits or SchedulerLimits()),
         )
 
     # What is held, and what Graph has.

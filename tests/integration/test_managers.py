@@ -23,8 +23,8 @@ from graph.subscriptions import CallKind, GraphSubscription, SubscriptionClient
 from simulator.calls import Operation
 from simulator.faults import FaultKind
 from subscriptions import scheduler
-from subscriptions.budget import SharedBudget
-from subscriptions.scheduler import RotaLimits
+from subscriptions.rate_limiter import RateLimiter
+from subscriptions.scheduler import SchedulerLimits
 from tests.databases import on_every_database
 from tests.integration.manager_world import Office
 from tests.integration.world import Clock, World, until
@@ -46,13 +46,13 @@ async def test_managers_together_stay_within_graphs_limits(world: World) -> None
         waiting.append(asyncio.get_running_loop().create_future())
         await waiting[-1]
 
-    async def work(budget: SharedBudget, kind: CallKind) -> None:
+    async def work(budget: RateLimiter, kind: CallKind) -> None:
         while True:
             await budget.take(mailbox, kind)
             taken[kind].append(now[0])
 
     databases = [Database(world.fragile.engine()) for _ in range(3)]
-    budgets = [SharedBudget(each, clock=lambda: now[0], sleep=sleep) for each in databases]
+    budgets = [RateLimiter(each, clock=lambda: now[0], sleep=sleep) for each in databases]
     tasks = [asyncio.create_task(work(each, kind)) for each in budgets for kind in CallKind for _ in range(4)]
     for _ in range(45):
         await until(lambda: len(waiting) == 6)  # of each manager and kind one asks, and the others wait behind it
@@ -85,7 +85,7 @@ async def test_a_tenant_that_does_not_answer_delays_no_other(office: Office) -> 
         box = world.simulator.add_mailbox(f"ill{number}@riviere.example", f"Ill {number}", ill.tenant_id)
         await world.add_account(box, tenant_id=ill.tenant_id, client_id=ill.client_id)
         world.fault(FaultKind.HANG, operation=Operation.DELTA_MESSAGES, mailbox=box.user_id)
-    async with office.managing(webhooks=False, limits=RotaLimits(turns=20)):
+    async with office.managing(webhooks=False, limits=SchedulerLimits(tasks=20)):
         await until(lambda: world.calls(Operation.DELTA_MESSAGES) == 16)
         began = time.monotonic()
         well = [(await world.account_of(f"Well {number}"))[1] for number in range(10)]
@@ -244,12 +244,12 @@ async def test_a_graph_that_hangs_is_told_after_a_while(
     make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not at once, most of it passes by itself; with when it is tried again."""
-    monkeypatch.setattr(scheduler, "_TURN_SECONDS", 1.0)
+    monkeypatch.setattr(scheduler, "_TASK_SECONDS", 1.0)
     office = await make_office()
     world = office.world
     _, account = await world.account_of("Nord")
     world.fault(FaultKind.HANG, operation=Operation.CREATE_SUBSCRIPTION)
-    async with office.managing(limits=RotaLimits(finish_seconds=0.5)):
+    async with office.managing(limits=SchedulerLimits(finish_seconds=0.5)):
         for attempt in range(1, 4):
             await until(lambda attempt=attempt: world.calls(Operation.CREATE_SUBSCRIPTION) == attempt)
             if attempt < 3:
@@ -400,14 +400,14 @@ def _count(events: Sequence[MutableMapping[str, Any]], name: str) -> int:
 
 async def test_a_refused_connection_is_told_as_that(make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the turn's own time ends before the call gives up: nothing was too slow."""
-    monkeypatch.setattr(scheduler, "_TURN_SECONDS", 1.0)
+    monkeypatch.setattr(scheduler, "_TASK_SECONDS", 1.0)
     office = await make_office()
     world = office.world
     _, account = await world.account_of("Nord")
     office.world.graph = GraphClient(
         world.session, world.tokens, base_url="https://127.0.0.1:9", slots=world.slots, deadline_seconds=60.0
     )
-    async with office.managing(limits=RotaLimits(finish_seconds=0.5)):
+    async with office.managing(limits=SchedulerLimits(finish_seconds=0.5)):
         for _ in range(4):
             await until(lambda: _waits(office, account))
             if await world.conditions():

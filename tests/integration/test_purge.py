@@ -18,7 +18,7 @@ from simulator.content.mail import Letter
 from simulator.faults import FaultKind
 from simulator.state.mail_server import DeliveredMessage
 from simulator.state.mailboxes import Mailbox
-from subscriptions.folder_diff import Findings
+from subscriptions.folder_diff import FolderDiff
 from subscriptions.verification import Verification
 from tests.integration.manager_world import Office
 from tests.integration.test_catch_up import SWEEP, ids, imported, is_swept, silently, swept
@@ -94,7 +94,7 @@ async def test_a_pass_under_way_does_not_either(office: Office, monkeypatch: pyt
 async def compare(world: World, account: int, mail: MailReader) -> tuple[int, int, int, int]:
     """Missing and queued; in the folder and in the database."""
     found = await world.database.read(lambda connection: accounts.by_id(connection, [account]))
-    with Findings() as findings:
+    with FolderDiff() as findings:
         folders = MailFolders(world.graph, mail, clock=world.clock)
         verification = Verification(world.database, mail, world.queue, folders, findings, clock=world.clock)
         tally = await verification.run(found[account], repair=True)

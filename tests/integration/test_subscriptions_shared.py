@@ -11,7 +11,7 @@ from db.engine import Database
 from db.queries.schedule import SUBSCRIPTIONS
 from simulator.calls import Operation
 from simulator.faults import FaultKind
-from subscriptions.scheduler import RotaLimits
+from subscriptions.scheduler import SchedulerLimits
 from tests.databases import on_every_database
 from tests.integration.manager_world import Office
 from tests.integration.world import until
@@ -102,7 +102,7 @@ async def test_an_account_without_its_certificate_does_not_delay_the_others(offi
     for number in range(4):
         await world.account_of(f"Station {number}")
     began = time.monotonic()
-    async with office.receiving(), office.managing(limits=RotaLimits(turns=2)):
+    async with office.receiving(), office.managing(limits=SchedulerLimits(tasks=2)):
         await until(lambda: office.in_step(4))
         assert time.monotonic() - began < 10
         await until(world.conditions)
@@ -173,7 +173,7 @@ async def test_a_manager_that_stops_in_the_middle_leaves_the_account_to_others(o
     _, account = await office.world.account_of("Nord")
     office.world.fault(FaultKind.HANG, operation=Operation.CREATE_SUBSCRIPTION, count=1)
     async with office.receiving():
-        async with office.managing(limits=RotaLimits(finish_seconds=0.2)):
+        async with office.managing(limits=SchedulerLimits(finish_seconds=0.2)):
             await until(lambda: office.world.calls(Operation.CREATE_SUBSCRIPTION))
             began = time.monotonic()
         assert time.monotonic() - began < 2

@@ -21,7 +21,7 @@ from simulator.calls import Operation
 from simulator.content.mail import Letter
 from simulator.faults import FaultKind
 from simulator.state.mail_server import DeliveredMessage
-from subscriptions.folder_diff import Elsewhere, Findings, Item
+from subscriptions.folder_diff import Elsewhere, FolderDiff, Item
 from subscriptions.verification import Tally, Verification
 from tests.integration.world import World
 
@@ -51,7 +51,7 @@ async def compare(
     repair: bool = False,
 ) -> Compared:
     found = await world.database.read(lambda connection: accounts.by_id(connection, [account_id]))
-    with Findings() as findings:
+    with FolderDiff() as findings:
         reader = mail or MailReader(world.graph)
         verification = Verification(
             world.database,
@@ -322,7 +322,7 @@ async def test_memory_grows_neither_with_the_folder_nor_with_what_is_missing(
     rows = range(first, first + size)
     await world.database.write(lambda connection: _fill(connection, account, rows, world.clock()))
     found = await world.database.read(lambda connection: accounts.by_id(connection, [account]))
-    with Findings() as findings:
+    with FolderDiff() as findings:
         mail = _HugeFolder(size)
         folders = MailFolders(world.graph, mail, clock=world.clock)
         verification = Verification(

@@ -44,7 +44,7 @@ from db.queries.messages import MessageStore, OriginalRecord
 from db.queries.processes import Process
 from db.queries.retention import Content, OldMessage
 from db.queries.scans import Check
-from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Turn
+from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Lease
 from db.queries.subscriptions import HeldSubscription
 from db.queries.trace import TracedMessage, TraceRow
 from db.tables import attachment
@@ -55,7 +55,7 @@ from tests.unit.db.queries.test_messages import file_attachment, record
 NOW: Final = SettableClock()()
 HOUR: Final = timedelta(hours=1)
 NO_WAIT: Final = timedelta(0)
-TURN: Final = Turn(1, "one", failures=0, requests=0, lease_until=NOW + HOUR)
+TURN: Final = Lease(1, "one", failures=0, requests=0, lease_until=NOW + HOUR)
 HELD: Final = HeldSubscription("s", 1, NOW, "resource", "https://host", "key", NOW, NOW)
 
 
@@ -215,7 +215,7 @@ async def administer(database: Database) -> None:
         lambda c: accounts.settle_import_since(c, 1, now=NOW),
         lambda c: accounts.clear_expired_condition(c, 1, "notifications", now=NOW),
         lambda c: SUBSCRIPTIONS.anything_due(c, now=NOW),
-        lambda c: SUBSCRIPTIONS.candidates(c, now=NOW, most=5, without=[("tenant", "other")]),
+        lambda c: SUBSCRIPTIONS.due_accounts(c, now=NOW, most=5, without=[("tenant", "other")]),
         lambda c: SUBSCRIPTIONS.claim(c, [1], owner="one", now=NOW, lease=HOUR),
         lambda c: subscriptions.note_attempt(c, TURN, fingerprint="key", now=NOW),
         lambda c: SUBSCRIPTIONS.release(c, TURN, due=NOW, failures=0),

@@ -7,21 +7,32 @@ import pytest
 
 from db.queries.subscriptions import HeldSubscription, Orders
 from graph.subscriptions import GraphSubscription
-from subscriptions.plan import Action, Adopt, Create, Delete, Renew, Wanted, is_ours, plan, renewal_due, same_resource
+from subscriptions.plan import (
+    Action,
+    Adopt,
+    Create,
+    Delete,
+    DesiredSubscription,
+    Renew,
+    is_ours,
+    plan,
+    renewal_due,
+    same_resource,
+)
 
 NOW = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
 URL = "https://mail-in.example/notifications"
 LIFECYCLE = "https://mail-in.example/lifecycle"
 RESOURCE = "users/u-1/mailFolders('inbox')/messages"
 KEY, OLD_KEY = "0123456789ab", "ba9876543210"
-WANTED = Wanted(RESOURCE, URL, LIFECYCLE, KEY)
+WANTED = DesiredSubscription(RESOURCE, URL, LIFECYCLE, KEY)
 LIFE = timedelta(minutes=9000)
 HELD = HeldSubscription("s-held", 1, NOW + LIFE, RESOURCE, URL, KEY, granted=NOW, created=NOW)
 FOUND = GraphSubscription("s-found", RESOURCE, "created", URL, LIFECYCLE, NOW + LIFE)
 
 
 def _plan(
-    wanted: Wanted | None,
+    wanted: DesiredSubscription | None,
     held: HeldSubscription | None = None,
     *actual: GraphSubscription,
     attempt: str | None = None,

@@ -187,10 +187,10 @@ def test_account_added_or_changed_by_another_program(connection: Connection) -> 
     def serve() -> None:
         accounts.make_due(connection, number, now=NOW)
         assert accounts.changed(connection, now=NOW, most=10) == []  # it is due anyway
-        [turn] = SUBSCRIPTIONS.claim(connection, [number], owner="one", now=NOW, lease=LATER - NOW)
+        [lease] = SUBSCRIPTIONS.claim(connection, [number], owner="one", now=NOW, lease=LATER - NOW)
         served = accounts.by_id(connection, [number])[number].fingerprint
         subscriptions.note_served(connection, number, served=served, served_with="with")
-        SUBSCRIPTIONS.release(connection, turn, due=NEVER, failures=0)
+        SUBSCRIPTIONS.release(connection, lease, due=NEVER, failures=0)
         assert accounts.changed(connection, now=LATER, most=10) == []
 
     serve()
@@ -308,10 +308,10 @@ def test_a_row_with_bytes_that_are_no_text_is_served_once_for_each_change(connec
     """What was acted on is compared with the bytes, not with the marks in their place."""
     number = accounts.add(connection, settings("bad"), now=NOW)
     _spoil(connection, number, "sUserID", value)
-    [turn] = SUBSCRIPTIONS.claim(connection, [number], owner="one", now=NOW, lease=LATER - NOW)
+    [lease] = SUBSCRIPTIONS.claim(connection, [number], owner="one", now=NOW, lease=LATER - NOW)
     served = accounts.by_id(connection, [number])[number].fingerprint
     subscriptions.note_served(connection, number, served=served, served_with="with")
-    SUBSCRIPTIONS.release(connection, turn, due=NEVER, failures=0)
+    SUBSCRIPTIONS.release(connection, lease, due=NEVER, failures=0)
     assert accounts.changed(connection, now=LATER, most=10) == []
 
     _spoil(connection, number, "sUserID", "'user'")

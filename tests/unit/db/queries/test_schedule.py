@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from db.engine import run_writing
 from db.queries import accounts
 from db.queries.accounts import AccountSettings
-from db.queries.schedule import FOLDERS, NEVER, SUBSCRIPTIONS, Turn
+from db.queries.schedule import FOLDERS, NEVER, SUBSCRIPTIONS, Lease
 from tests.databases import Gateway
 from tests.doubles.clock import SettableClock
 
@@ -26,17 +26,17 @@ def connection(database_engine: Engine) -> Iterator[Connection]:
         yield opened
 
 
-def take(connection: Connection, owner: str, *, later: timedelta = timedelta(0), most: int = 10) -> list[Turn]:
-    found = SUBSCRIPTIONS.candidates(connection, now=NOW + later, most=most)
+def take(connection: Connection, owner: str, *, later: timedelta = timedelta(0), most: int = 10) -> list[Lease]:
+    found = SUBSCRIPTIONS.due_accounts(connection, now=NOW + later, most=most)
     turns = SUBSCRIPTIONS.claim(
         connection, [each.account_id for each in found], owner=owner, now=NOW + later, lease=LEASE
     )
-    assert all((turn.owner, turn.lease_until) == (owner, NOW + later + LEASE) for turn in turns)
-    return sorted(turns, key=lambda turn: turn.account_id)
+    assert all((lease.owner, lease.lease_until) == (owner, NOW + later + LEASE) for lease in turns)
+    return sorted(turns, key=lambda lease: lease.account_id)
 
 
 def claim(connection: Connection, owner: str, *, later: timedelta = timedelta(0), most: int = 10) -> list[int]:
-    return [turn.account_id for turn in take(connection, owner, later=later, most=most)]
+    return [lease.account_id for lease in take(connection, owner, later=later, most=most)]
 
 
 def make_due(connection: Connection, *numbers: int, later: timedelta = timedelta(0)) -> None:
@@ -44,8 +44,8 @@ def make_due(connection: Connection, *numbers: int, later: timedelta = timedelta
         accounts.make_due(connection, number, now=NOW + later)
 
 
-def release(connection: Connection, turn: Turn, *, due: timedelta = HOUR, failures: int = 0) -> bool:
-    return SUBSCRIPTIONS.release(connection, turn, due=NOW + due, failures=failures)
+def release(connection: Connection, lease: Lease, *, due: timedelta = HOUR, failures: int = 0) -> bool:
+    return SUBSCRIPTIONS.release(connection, lease, due=NOW + due, failures=failures)
 
 
 def test_account_is_one_managers(connection: Connection) -> None:
@@ -95,11 +95,11 @@ def test_managers_in_a_race_never_share_an_account(gateway: Gateway, database_en
 def test_released_account_is_due_again_later(connection: Connection) -> None:
     """A turn that ended well or badly says when the next one is, and how often it failed."""
     make_due(connection, 1)
-    [turn] = take(connection, "one")
-    assert release(connection, turn, due=HOUR / 4, failures=3)
+    [lease] = take(connection, "one")
+    assert release(connection, lease, due=HOUR / 4, failures=3)
     assert claim(connection, "two") == []
-    [turn] = take(connection, "two", later=HOUR / 4)
-    assert turn.failures == 3
+    [lease] = take(connection, "two", later=HOUR / 4)
+    assert lease.failures == 3
 
 
 @pytest.mark.parametrize(("due", "failures"), [(timedelta(days=8), 0), (3 * HOUR, 1)])
@@ -108,8 +108,8 @@ def test_an_account_that_a_wrong_clock_put_off_is_due_now(
 ) -> None:
     """No turn puts off for so long; after a failed one for much less."""
     make_due(connection, 1)
-    [turn] = take(connection, "one")
-    assert release(connection, turn, due=due, failures=failures)
+    [lease] = take(connection, "one")
+    assert release(connection, lease, due=due, failures=failures)
     SUBSCRIPTIONS.put_right(connection, now=NOW)
     assert SUBSCRIPTIONS.anything_due(connection, now=NOW)
     assert claim(connection, "two") == [1]
@@ -124,17 +124,17 @@ def test_a_lease_of_a_clock_that_was_ahead_is_over(connection: Connection) -> No
 
 def test_what_is_due_only_when_asked_for_stays_so(connection: Connection) -> None:
     accounts.make_due(connection, 1, now=NOW)
-    [turn] = take(connection, "one")
-    assert SUBSCRIPTIONS.release(connection, turn, due=NEVER, failures=0)
+    [lease] = take(connection, "one")
+    assert SUBSCRIPTIONS.release(connection, lease, due=NEVER, failures=0)
     assert claim(connection, "two") == []
 
 
 def test_account_changed_meanwhile_stays_due(connection: Connection) -> None:
     """What an administrator changed during a turn is looked at at once, not when the turn thought."""
     make_due(connection, 1)
-    [turn] = take(connection, "one")
+    [lease] = take(connection, "one")
     make_due(connection, 1)
-    assert release(connection, turn)
+    assert release(connection, lease)
     assert claim(connection, "two") == [1]
 
 
@@ -142,12 +142,12 @@ def test_lost_lease_is_told(connection: Connection) -> None:
     """Who was too slow neither ends nor moves the turn of who has the account now."""
     make_due(connection, 1)
     [slow] = take(connection, "one")
-    [turn] = take(connection, "two", later=LEASE)
+    [lease] = take(connection, "two", later=LEASE)
     assert not SUBSCRIPTIONS.holds(connection, slow, now=NOW + LEASE)
     assert not release(connection, slow)
     assert claim(connection, "three", later=LEASE) == []
-    assert SUBSCRIPTIONS.holds(connection, turn, now=NOW + LEASE)
-    assert release(connection, turn)
+    assert SUBSCRIPTIONS.holds(connection, lease, now=NOW + LEASE)
+    assert release(connection, lease)
 
 
 def test_an_application_may_be_left_out(connection: Connection) -> None:
@@ -156,9 +156,9 @@ def test_an_application_may_be_left_out(connection: Connection) -> None:
         number = len(accounts.every(connection))
         settings = AccountSettings(f"{number}", tenant, "client", f"user-{number}", "AB" * 20)
         accounts.add(connection, settings, now=NOW)
-    found = SUBSCRIPTIONS.candidates(connection, now=NOW, most=10, without=[("b", "client")])
+    found = SUBSCRIPTIONS.due_accounts(connection, now=NOW, most=10, without=[("b", "client")])
     assert [each.application for each in found] == [("a", "client")]
-    found = SUBSCRIPTIONS.candidates(connection, now=NOW, most=10, without=[("b", "other"), ("a", "client")])
+    found = SUBSCRIPTIONS.due_accounts(connection, now=NOW, most=10, without=[("b", "other"), ("a", "client")])
     assert [each.application for each in found] == [("b", "client")] * 2
 
 
@@ -167,7 +167,7 @@ def test_schedules_are_independent(connection: Connection) -> None:
     SUBSCRIPTIONS.request(connection, 1, now=NOW)
     FOLDERS.request(connection, 1, now=NOW)
     assert claim(connection, "one") == [1]
-    assert [turn.owner for turn in FOLDERS.claim(connection, [1], owner="two", now=NOW, lease=LEASE)] == ["two"]
+    assert [lease.owner for lease in FOLDERS.claim(connection, [1], owner="two", now=NOW, lease=LEASE)] == ["two"]
 
 
 def test_a_latest_time_moves_only_what_is_due_later(connection: Connection) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from db.queries import folders, subscriptions
-from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Turn
+from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Lease
 from db.queries.subscriptions import HeldSubscription, Orders
 from tests.doubles.clock import SettableClock
 
@@ -26,9 +26,9 @@ def connection(database_engine: Engine) -> Iterator[Connection]:
         yield opened
 
 
-def take(connection: Connection, owner: str, *, later: timedelta = timedelta(0)) -> Turn:
-    [turn] = SUBSCRIPTIONS.claim(connection, [1], owner=owner, now=NOW + later, lease=LEASE)
-    return turn
+def take(connection: Connection, owner: str, *, later: timedelta = timedelta(0)) -> Lease:
+    [lease] = SUBSCRIPTIONS.claim(connection, [1], owner=owner, now=NOW + later, lease=LEASE)
+    return lease
 
 
 def is_due(connection: Connection) -> bool:
@@ -47,13 +47,13 @@ def test_attempt_is_noted_for_who_comes_next(connection: Connection) -> None:
 def test_no_attempt_without_a_lease(connection: Connection) -> None:
     """Once the lease ended no create call may be made, whether anybody took the account or not."""
     SUBSCRIPTIONS.request(connection, 1, now=NOW)
-    turn = take(connection, "one")
+    lease = take(connection, "one")
     note = subscriptions.note_attempt
-    assert note(connection, turn, fingerprint="key", now=NOW + LEASE - timedelta(seconds=1))
-    assert not note(connection, turn, fingerprint="late", now=NOW + LEASE)
-    assert not note(connection, replace(turn, owner="two"), fingerprint="theirs", now=NOW)
+    assert note(connection, lease, fingerprint="key", now=NOW + LEASE - timedelta(seconds=1))
+    assert not note(connection, lease, fingerprint="late", now=NOW + LEASE)
+    assert not note(connection, replace(lease, owner="two"), fingerprint="theirs", now=NOW)
     take(connection, "two", later=LEASE)
-    assert not note(connection, turn, fingerprint="late", now=NOW + LEASE)
+    assert not note(connection, lease, fingerprint="late", now=NOW + LEASE)
 
 
 def test_a_new_subscription_asks_for_catch_up(connection: Connection) -> None:

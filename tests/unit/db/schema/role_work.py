@@ -44,7 +44,7 @@ from db.queries.after_import import Ended, State
 from db.queries.filtered import SeenRecord
 from db.queries.messages import AttachmentRecord, MessageRecord, MessageStore, OriginalRecord, Saved
 from db.queries.processes import Process
-from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Turn
+from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Lease
 from db.queries.subscriptions import HeldSubscription
 from db.queries.trace import TraceRow
 from db.schema import revisions
@@ -66,7 +66,7 @@ from processor.accounts import AccountDirectory, Holds
 from processor.lifecycle import LifecycleDesk, LifecycleEvent
 from processor.metrics import ProcessorMetrics
 from processor.missed_notifications import SilenceWatch
-from subscriptions.budget import SharedBudget
+from subscriptions.rate_limiter import RateLimiter
 from subscriptions.retention import TraceRetention
 from subscriptions.scan_checks import ScanChecks
 from tests.databases import Gateway
@@ -170,7 +170,7 @@ async def manage(desk: Desk) -> None:
     await ScanChecks(desk.database, queue, clock=desk.clock).work()
     await queue.close()
     await queue.waiting(most=1)
-    budget = SharedBudget(desk.database, clock=desk.clock)
+    budget = RateLimiter(desk.database, clock=desk.clock)
     for _ in range(20):
         await budget.take(replace(_mailbox(account_id), client_id=f"c{desk.number}"), CallKind.CHANGE)
     row = TraceRow(1, "old", "host", desk.now, desk.now - 2 * HOUR, "imported")
@@ -364,7 +364,7 @@ async def _live(desk: Desk) -> None:
 
 def _duties(desk: Desk, account_id: int, removed: int) -> list[Callable[[Connection], object]]:
     now = desk.now
-    turn = Turn(account_id, "one", failures=0, requests=0, lease_until=now + HOUR)
+    lease = Lease(account_id, "one", failures=0, requests=0, lease_until=now + HOUR)
     held = HeldSubscription(f"m{desk.number}", account_id, now, "r", "https://host", "key", now, now)
     condition = Condition(account_id, "subscriptions", "Forbidden", "", now, now)
     settings = account_settings
@@ -373,12 +373,12 @@ def _duties(desk: Desk, account_id: int, removed: int) -> list[Callable[[Connect
         lambda c: accounts.make_due(c, account_id, now=now),
         lambda c: accounts.by_id(c, [account_id]),
         lambda c: SUBSCRIPTIONS.anything_due(c, now=now),
-        lambda c: SUBSCRIPTIONS.candidates(c, now=now, most=5),
+        lambda c: SUBSCRIPTIONS.due_accounts(c, now=now, most=5),
         lambda c: SUBSCRIPTIONS.claim(c, [account_id], owner="one", now=now, lease=HOUR),
         lambda c: accounts.settle_import_since(c, account_id, now=now),
         lambda c: SUBSCRIPTIONS.seed(c, account_id + 1_000_000, due=now),
         lambda c: subscriptions.orders(c, account_id),
-        lambda c: subscriptions.note_attempt(c, turn, fingerprint="key", now=now),
+        lambda c: subscriptions.note_attempt(c, lease, fingerprint="key", now=now),
         lambda c: FOLDERS.seed(c, account_id, due=now),
         lambda c: FOLDERS.at_latest(c, account_id, due=now),
         lambda c: subscriptions.hold(c, held, now=now),
@@ -387,15 +387,15 @@ def _duties(desk: Desk, account_id: int, removed: int) -> list[Callable[[Connect
         lambda c: subscriptions.ids_of_application(c, ("t", "c")),
         lambda c: subscriptions.extend(c, account_id, held.subscription_id, expires=now, now=now),
         lambda c: subscriptions.note_served(c, account_id, served="text", served_with="with"),
-        lambda c: SUBSCRIPTIONS.release(c, turn, due=now, failures=0),
+        lambda c: SUBSCRIPTIONS.release(c, lease, due=now, failures=0),
         lambda c: subscriptions.ask_to_recreate(c, account_id, now=now),
         lambda c: subscriptions.lose(c, account_id, held.subscription_id, now=now),
         lambda c: FOLDERS.claim(c, [account_id], owner="one", now=now, lease=HOUR),
         lambda c: folders.state(c, account_id, resource="r"),
-        lambda c: folders.finish(c, turn, resource="r", link="link", now=now),
+        lambda c: folders.finish(c, lease, resource="r", link="link", now=now),
         lambda c: retention.known_and_since(c, account_id, ["a"]),
         lambda c: scans.waiting(c, account_id, now=now),
-        lambda c: FOLDERS.release(c, turn, due=now, failures=0),
+        lambda c: FOLDERS.release(c, lease, due=now, failures=0),
         lambda c: missed.untold(c, account_id, before=now),
         lambda c: missed.told_since(c, account_id, now),
         lambda c: missed.tell(c, account_id, before=now, now=now),

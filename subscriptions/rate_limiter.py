@@ -19,7 +19,7 @@ _SLOT_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Allowance:
+class _Limit:
     """Calls in a slot: of one application in one tenant, and in all; `chunk` are reserved at a time."""
 
     tenant: int
@@ -29,18 +29,18 @@ class _Allowance:
 
 # Times eleven: 440 of 500 and 1,760 of 2,000 in 20 s; of lists 22 of 25 and 33 of 40.
 _ALLOWANCES: Final = {
-    CallKind.CHANGE: _Allowance(tenant=40, application=160, chunk=8),
-    CallKind.LIST: _Allowance(tenant=2, application=3, chunk=1),
+    CallKind.CHANGE: _Limit(tenant=40, application=160, chunk=8),
+    CallKind.LIST: _Limit(tenant=2, application=3, chunk=1),
 }
 
 
 @dataclass(slots=True)
-class _Stock:
+class _Window:
     slot: int
     left: int
 
 
-class SharedBudget:
+class RateLimiter:
     """The `graph.subscriptions.CallBudget` of every manager on one database."""
 
     def __init__(
@@ -53,7 +53,7 @@ class SharedBudget:
         self._database = database
         self._clock = clock
         self._sleep = sleep
-        self._stocks: dict[str, _Stock] = {}
+        self._stocks: dict[str, _Window] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def take(self, mailbox: Mailbox, kind: CallKind) -> None:
@@ -80,7 +80,7 @@ class SharedBudget:
                             connection, name, slot=slot, last=last, wanted=chunk, most=most
                         )
                     )
-                    stock = self._stocks[name] = _Stock(slot, granted)
+                    stock = self._stocks[name] = _Window(slot, granted)
                 if stock.left:
                     stock.left -= 1
                     return
