@@ -39,15 +39,15 @@ from graph.client import GraphClient, open_session
 from graph.messages import MailReader
 from graph.slots import Slots
 from graph.token import TokenSource
-from processor.accounts import AccountDirectory, Holds
+from processor.accounts import AccountBackoff, AccountCache
 from processor.after_import import AfterImport
 from processor.importer import Importer
-from processor.lifecycle import LifecycleDesk
-from processor.mailbox_actions import ActionTaker
+from processor.lifecycle import LifecycleHandler
+from processor.mailbox_actions import MailboxActions
 from processor.mailbox_fairness import PROCESSOR, ProcessShare
-from processor.message_trace import TraceLog
+from processor.message_trace import TraceWriter
 from processor.metrics import ProcessorMetrics
-from processor.missed_notifications import SilenceWatch
+from processor.missed_notifications import MissedNotifications
 from processor.worker import Processor, WorkerLimits
 from simulator.faults import Fault, FaultKind
 from tests.databases import PostgreSQLServer
@@ -250,20 +250,20 @@ async def _process(place: _Place, database: Database, owner: str) -> None:
     ):
         share = ProcessShare(heartbeat, name=owner)
         client = GraphClient(session, tokens, base_url=place.url, slots=Slots(share.of))
-        directory = AccountDirectory(database, clock=utc_now)
+        directory = AccountCache(database, clock=utc_now)
         await Processor(
             _queue(place, database),
             Importer(MailReader(client), store, clock=utc_now),
             store,
             directory,
-            Holds(database, clock=utc_now, random=random, metrics=metrics),
-            LifecycleDesk(database),
-            SilenceWatch(database),
+            AccountBackoff(database, clock=utc_now, random=random, metrics=metrics),
+            LifecycleHandler(database),
+            MissedNotifications(database),
             share,
-            TraceLog(database, host=owner, clock=utc_now, metrics=metrics),
+            TraceWriter(database, host=owner, clock=utc_now, metrics=metrics),
             AfterImport(
                 database,
-                ActionTaker(client, clock=utc_now),
+                MailboxActions(client, clock=utc_now),
                 directory,
                 share,
                 clock=utc_now,

@@ -32,15 +32,15 @@ from graph.client import GraphClient, open_session
 from graph.messages import MailReader
 from graph.slots import Slots
 from graph.token import TokenSource
-from processor.accounts import AccountDirectory, Holds
+from processor.accounts import AccountBackoff, AccountCache
 from processor.after_import import AfterImport
 from processor.importer import Importer
-from processor.lifecycle import LifecycleDesk
-from processor.mailbox_actions import ActionTaker
+from processor.lifecycle import LifecycleHandler
+from processor.mailbox_actions import MailboxActions
 from processor.mailbox_fairness import PROCESSOR, ProcessShare
-from processor.message_trace import TraceLog
+from processor.message_trace import TraceWriter
 from processor.metrics import ProcessorMetrics
-from processor.missed_notifications import SilenceWatch
+from processor.missed_notifications import MissedNotifications
 from processor.worker import Processor, WorkerLimits
 from simulator.api.throttling import Limits
 from simulator.content.contents import GeneratedContent
@@ -67,20 +67,20 @@ class Stage:
         """The production worker on this stage."""
         random = Random(1)
         metrics = ProcessorMetrics(CollectorRegistry())
-        directory = AccountDirectory(self.database, clock=utc_now)
+        directory = AccountCache(self.database, clock=utc_now)
         return Processor(
             queue,
             Importer(MailReader(self.client), store, clock=utc_now),
             store,
             directory,
-            Holds(self.database, clock=utc_now, random=random, metrics=metrics),
-            LifecycleDesk(self.database),
-            SilenceWatch(self.database),
+            AccountBackoff(self.database, clock=utc_now, random=random, metrics=metrics),
+            LifecycleHandler(self.database),
+            MissedNotifications(self.database),
             self.share,
-            TraceLog(self.database, host="bench", clock=utc_now, metrics=metrics),
+            TraceWriter(self.database, host="bench", clock=utc_now, metrics=metrics),
             AfterImport(
                 self.database,
-                ActionTaker(self.client, clock=utc_now),
+                MailboxActions(self.client, clock=utc_now),
                 directory,
                 self.share,
                 clock=utc_now,

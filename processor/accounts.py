@@ -36,7 +36,7 @@ _LONGEST_HOLD: Final = timedelta(minutes=15)
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
-class AccountDirectory:
+class AccountCache:
     """The accounts of the database, read again when older than a few seconds."""
 
     def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
@@ -136,7 +136,7 @@ class _Hold:
     length: timedelta
 
 
-class Holds:
+class AccountBackoff:
     """Accounts that cannot be served now, with growing waits between the attempts."""
 
     def __init__(

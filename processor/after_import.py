@@ -28,9 +28,9 @@ from graph.mailbox import Mailbox
 from groupcommit import GroupCommit
 from hostfaults import host_fault_of
 from phrases import Phrase
-from processor.accounts import AFTER_IMPORT, AccountDirectory, Holds
+from processor.accounts import AFTER_IMPORT, AccountBackoff, AccountCache
 from processor.errors import Unprocessable
-from processor.mailbox_actions import ActionRefused, ActionTaker
+from processor.mailbox_actions import ActionRefused, MailboxActions
 from processor.mailbox_fairness import CallShare
 from processor.metrics import ProcessorMetrics
 
@@ -114,8 +114,8 @@ class AfterImport:
     def __init__(
         self,
         database: Database,
-        taker: ActionTaker,
-        directory: AccountDirectory,
+        taker: MailboxActions,
+        directory: AccountCache,
         calls: CallShare,
         *,
         clock: Callable[[], datetime],
@@ -127,7 +127,7 @@ class AfterImport:
         self._taker = taker
         self._directory = directory
         self._calls = calls
-        self._holds = Holds(database, clock=clock, random=random, metrics=metrics, role=AFTER_IMPORT)
+        self._holds = AccountBackoff(database, clock=clock, random=random, metrics=metrics, role=AFTER_IMPORT)
         self._clock = clock
         self._random = random
         self._metrics = metrics

@@ -46,7 +46,7 @@ def lifecycle_event_of(notification: Notification) -> LifecycleEvent:
         ) from None
 
 
-class LifecycleDesk:
+class LifecycleHandler:
     """Takes lifecycle notifications of accounts that are in use."""
 
     def __init__(self, database: Database) -> None:

@@ -34,7 +34,7 @@ class ActionRefused(Exception):
         super().__init__(text)
 
 
-class ActionTaker:
+class MailboxActions:
     """Does what is to be done to messages.
 
     An immutable id is still good after a move, so a repeat would move a message again, also out of a folder to which

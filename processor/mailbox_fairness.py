@@ -99,7 +99,7 @@ class _Share:
         return bool(self.in_work) or (self.returns is not None and not is_over(self.returns, now, longest=_LONGEST))
 
 
-class Shares:
+class MailboxFairness:
     """Decides which deliveries are worked on now."""
 
     def __init__(self, calls: CallShare, *, most_of_one: int, clock: Callable[[], datetime]) -> None:

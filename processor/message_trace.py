@@ -58,7 +58,7 @@ class Attempt:
     progress: Progress = field(default_factory=Progress)
 
 
-class TraceLog:
+class TraceWriter:
     """Takes what ended, and writes it to `tblMessageTrace` between `start` and `close`."""
 
     def __init__(

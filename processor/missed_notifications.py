@@ -15,7 +15,7 @@ from db.queries import missed
 from graph.subscriptions import NOTIFIED_WITHIN
 
 
-class SilenceWatch:
+class MissedNotifications:
     """Notes messages that came without a notification."""
 
     def __init__(self, database: Database) -> None:

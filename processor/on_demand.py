@@ -26,8 +26,8 @@ from phrases import Phrase
 from processor.errors import MessageChanged, ScanInProgress, Unprocessable
 from processor.filters import MailFilter
 from processor.importer import Importer, Outcome, Progress, Result, message_id_of
-from processor.message_trace import TraceLog
-from processor.retry_policy import FORESEEN
+from processor.message_trace import TraceWriter
+from processor.retry_policy import EXPECTED_ERRORS
 
 _MOST_OUTAGES: Final = 8
 """Messages in a row that Graph does not answer for, each asked for again and again, until the rest is left alone."""
@@ -169,7 +169,7 @@ class OnDemandImport:
         selector: MessageSelector,
         store: MessageStore,
         importer: Importer,
-        trace: TraceLog,
+        trace: TraceWriter,
         *,
         clock: Callable[[], datetime],
         on_progress: Callable[[int, int], None] = lambda _done, _of: None,
@@ -347,7 +347,7 @@ def _reason_of(exc: Exception) -> str:
 
 
 def _told_of(exc: Exception, mailbox: Mailbox, message_id: str) -> Phrase:
-    if isinstance(exc, (*FORESEEN, DatabaseUnavailable)):
+    if isinstance(exc, (*EXPECTED_ERRORS, DatabaseUnavailable)):
         return Phrase.of(exc)
     # An error nobody foresaw may quote what it choked on, and that may be mail.
     log.error(

@@ -15,7 +15,7 @@ from phrases import Phrase
 from processor.errors import MessageChanged, ScanInProgress, Unprocessable
 from processor.process_pool import PoolUnusable
 
-FORESEEN: Final = (
+EXPECTED_ERRORS: Final = (
     GraphError,
     HostFault,
     MessageChanged,
@@ -27,7 +27,7 @@ FORESEEN: Final = (
 )
 """Errors whose text was written for an operator."""
 
-_PATIENCE: Final = timedelta(hours=24)
+_OUTAGE_GRACE: Final = timedelta(hours=24)
 """How long trouble on Microsoft's side is not held against the message."""
 
 _ITEM_DELAYS: Final = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
@@ -69,8 +69,8 @@ class Retry:
     cause: str
 
 
-def fate_of(error: Exception, delivery: Delivery, *, now: datetime, random: Random) -> DeadLetter | Retry:
-    """Decide. Trouble of a whole account is not decided here but by `processor.accounts.Holds`."""
+def decide(error: Exception, delivery: Delivery, *, now: datetime, random: Random) -> DeadLetter | Retry:
+    """Decide. Trouble of a whole account is not decided here but by `processor.accounts.AccountBackoff`."""
     reason = type(error).__name__
     if isinstance(error, Unprocessable | UnreadableNotification):
         return DeadLetter(error.reason, Phrase.of(error))
@@ -95,7 +95,7 @@ def fate_of(error: Exception, delivery: Delivery, *, now: datetime, random: Rand
 
 def is_patient(delivery: Delivery, now: datetime) -> bool:
     """False once a delivery has met with so much trouble, for so long, that a person is to look at it."""
-    return now - delivery.enqueued < _PATIENCE
+    return now - delivery.enqueued < _OUTAGE_GRACE
 
 
 def retry_of_missing(delivery: Delivery, *, now: datetime, random: Random) -> Retry | None:
@@ -125,7 +125,7 @@ def _is_a_timeout(error: Exception) -> bool:
 
 def _describe(error: Exception, delivery: Delivery) -> Phrase:
     tried = Phrase.counted("Tried {n} time.", "Tried {n} times.", n=delivery.delivery_count)
-    if isinstance(error, FORESEEN):
+    if isinstance(error, EXPECTED_ERRORS):
         return Phrase.joined(tried, Phrase.of(error))
     # An error nobody foresaw may quote what it choked on, and that may be mail.
     ours = Phrase("An error in mail-importer itself; its log has the traceback (delivery_failed).")

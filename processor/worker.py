@@ -24,22 +24,22 @@ from graph.errors import AccountError
 from graph.mailbox import Mailbox
 from hostfaults import HostFault, host_fault_of
 from phrases import Phrase
-from processor.accounts import AccountDirectory, Holds
+from processor.accounts import AccountBackoff, AccountCache
 from processor.after_import import AfterImport
 from processor.errors import ScanInProgress, Unprocessable
 from processor.importer import Importer, Outcome, Result, message_id_of
-from processor.lifecycle import LifecycleDesk, LifecycleEvent, lifecycle_event_of
-from processor.mailbox_fairness import CallShare, Shares
-from processor.message_trace import Attempt, TraceLog
+from processor.lifecycle import LifecycleEvent, LifecycleHandler, lifecycle_event_of
+from processor.mailbox_fairness import CallShare, MailboxFairness
+from processor.message_trace import Attempt, TraceWriter
 from processor.metrics import ProcessorMetrics
-from processor.missed_notifications import SilenceWatch
+from processor.missed_notifications import MissedNotifications
 from processor.retry_policy import (
-    FORESEEN,
+    EXPECTED_ERRORS,
     MOST_ATTEMPTS,
     MOST_TIMEOUTS,
     DeadLetter,
     Retry,
-    fate_of,
+    decide,
     is_patient,
     retry_of_missing,
 )
@@ -79,7 +79,7 @@ class WorkerLimits:
     finish_seconds: float = 4.0
 
 
-class _Held:
+class _InFlight:
     """A delivery in our hands: its lock is renewed until it is settled."""
 
     def __init__(self, delivery: Delivery, taken: datetime) -> None:
@@ -132,12 +132,12 @@ class Processor:
         queue: NotificationConsumer,
         importer: Importer,
         store: MessageStore,
-        directory: AccountDirectory,
-        holds: Holds,
-        lifecycle: LifecycleDesk,
-        silence: SilenceWatch,
+        directory: AccountCache,
+        holds: AccountBackoff,
+        lifecycle: LifecycleHandler,
+        silence: MissedNotifications,
         calls: CallShare,
-        trace: TraceLog,
+        trace: TraceWriter,
         after_import: AfterImport,
         *,
         clock: Callable[[], datetime],
@@ -161,8 +161,8 @@ class Processor:
         self._random = random
         self._metrics = metrics
         self._limits = limits or WorkerLimits()
-        self._shares = Shares(calls, most_of_one=self._limits.of_one_mailbox, clock=clock)
-        self._held: set[_Held] = set()
+        self._shares = MailboxFairness(calls, most_of_one=self._limits.of_one_mailbox, clock=clock)
+        self._held: set[_InFlight] = set()
         self._room = asyncio.Event()
         self._pause_seconds = 0.0
         self._host_fault: HostFault | None = None
@@ -235,7 +235,7 @@ class Processor:
         prepared: asyncio.Future[set[MessageKey]] = asyncio.get_running_loop().create_future()
         orders: dict[MessageKey, Notification] = {}
         for delivery in deliveries:
-            held = _Held(delivery, self._clock())
+            held = _InFlight(delivery, self._clock())
             order = _read(delivery)
             if isinstance(order, _Order) and (order.key not in orders or order.notification.source is Source.GRAPH):
                 orders[order.key] = order.notification
@@ -283,7 +283,7 @@ class Processor:
 
     async def _work_on(
         self,
-        held: _Held,
+        held: _InFlight,
         order: _Order | _LifecycleOrder | DeadLetter,
         prepared: "asyncio.Future[set[MessageKey]]",
     ) -> None:
@@ -322,7 +322,9 @@ class Processor:
             self._metrics.in_hand.set(len(self._held))
             self._room.set()
 
-    async def _import_and_settle(self, held: _Held, order: _Order, prepared: "asyncio.Future[set[MessageKey]]") -> None:
+    async def _import_and_settle(
+        self, held: _InFlight, order: _Order, prepared: "asyncio.Future[set[MessageKey]]"
+    ) -> None:
         notification, message_id = order.notification, order.message_id
         try:
             known = await asyncio.shield(prepared)
@@ -354,7 +356,7 @@ class Processor:
             finally:
                 self._shares.end(mailbox.counted_as)
 
-    async def _look_after_subscription(self, held: _Held, order: _LifecycleOrder) -> None:
+    async def _look_after_subscription(self, held: _InFlight, order: _LifecycleOrder) -> None:
         notification = order.notification
         with bound_contextvars(account_id=notification.account_id, correlation=notification.correlation):
             try:
@@ -373,7 +375,7 @@ class Processor:
                 subscription=notification.subscription_id,
             )
 
-    async def _import(self, held: _Held, mailbox: Mailbox, notification: Notification, message_id: str) -> None:
+    async def _import(self, held: _InFlight, mailbox: Mailbox, notification: Notification, message_id: str) -> None:
         then = self._directory.settings(mailbox.account_id).after_import
         started = self._clock()
         try:
@@ -414,19 +416,19 @@ class Processor:
                     mailbox.account_id, message_id, then, committed_after=held.attempt.progress.fetched or started
                 )
 
-    async def _settle_account_trouble(self, held: _Held, mailbox: Mailbox, exc: AccountError) -> None:
+    async def _settle_account_trouble(self, held: _InFlight, mailbox: Mailbox, exc: AccountError) -> None:
         if host_fault_of(exc) is None:
             await self._wait_with_account(held, await self._holds.hold(mailbox, exc), exc)
         else:
             await self._settle_trouble(held, exc)
 
-    async def _settle_trouble(self, held: _Held, exc: Exception) -> None:
+    async def _settle_trouble(self, held: _InFlight, exc: Exception) -> None:
         fault = host_fault_of(exc)
         if fault is not None and is_patient(held.delivery, self._clock()):
             self._host_fault = fault
             await self._retry(held, _HOST_TROUBLE, fault)
             return
-        fate = fate_of(exc, held.delivery, now=self._clock(), random=self._random)
+        fate = decide(exc, held.delivery, now=self._clock(), random=self._random)
         if isinstance(fate, DeadLetter):
             await self._dead_letter(held, fate, exc)
         else:
@@ -434,7 +436,7 @@ class Processor:
 
     # Settling.
 
-    async def _settle_outcome(self, held: _Held, notification: Notification, outcome: Outcome) -> None:
+    async def _settle_outcome(self, held: _InFlight, notification: Notification, outcome: Outcome) -> None:
         if outcome.result is Result.GONE:
             retry = retry_of_missing(held.delivery, now=self._clock(), random=self._random)
             if retry is not None:
@@ -442,7 +444,7 @@ class Processor:
                 return
         await self._complete(held, notification, outcome)
 
-    async def _complete(self, held: _Held, notification: Notification, outcome: Outcome) -> None:
+    async def _complete(self, held: _InFlight, notification: Notification, outcome: Outcome) -> None:
         held.keep = True
         # What is gone is recorded nowhere: if it comes back, it must be queued.
         await self._queue.complete(held.delivery, remembered=outcome.result is not Result.GONE)
@@ -461,28 +463,28 @@ class Processor:
         facts = {} if outcome.reason is None else {"reason": outcome.reason}
         log.info(_EVENTS[outcome.result], attachments=outcome.attachments, seconds=round(seconds, 3), **facts)
 
-    async def _wait_with_account(self, held: _Held, delay: timedelta, exc: AccountError | None = None) -> None:
+    async def _wait_with_account(self, held: _InFlight, delay: timedelta, exc: AccountError | None = None) -> None:
         held.keep = True
         await self._queue.abandon(held.delivery, delay=delay, counted=False)
         self._metrics.deliveries.labels("waiting").inc()
         self._trace.ended(held.attempt, "waiting", reason=_name_of(exc), detail=_told_of(exc), may_repeat=True)
         log.debug("delivery_waits_for_account", seconds=delay.total_seconds())
 
-    async def _wait_for_scan(self, held: _Held, exc: ScanInProgress) -> None:
+    async def _wait_for_scan(self, held: _InFlight, exc: ScanInProgress) -> None:
         held.keep = True
         await self._queue.abandon(held.delivery, delay=exc.delay, counted=False)
         self._metrics.deliveries.labels("scanning").inc()
         self._trace.ended(held.attempt, "scanning", reason=_name_of(exc), detail=_told_of(exc), may_repeat=True)
         log.info("delivery_waits_for_scan", seconds=exc.delay.total_seconds())
 
-    async def _defer(self, held: _Held, delay: timedelta) -> None:
+    async def _defer(self, held: _InFlight, delay: timedelta) -> None:
         held.keep = True
         await self._queue.abandon(held.delivery, delay=delay, counted=False)
         self._metrics.deliveries.labels("deferred").inc()
         self._trace.ended(held.attempt, "deferred", may_repeat=True)
         log.debug("delivery_waits_for_mailbox", seconds=delay.total_seconds())
 
-    async def _retry(self, held: _Held, retry: Retry, exc: Exception | None = None) -> None:
+    async def _retry(self, held: _InFlight, retry: Retry, exc: Exception | None = None) -> None:
         held.keep = True
         await self._queue.abandon(held.delivery, delay=retry.delay, counted=retry.counted)
         self._metrics.deliveries.labels("retried").inc()
@@ -491,7 +493,7 @@ class Processor:
         )
         _log_trouble("delivery_retried", exc, cause=retry.cause, seconds=round(retry.delay.total_seconds(), 1))
 
-    async def _dead_letter(self, held: _Held, fate: DeadLetter, exc: Exception | None = None) -> None:
+    async def _dead_letter(self, held: _InFlight, fate: DeadLetter, exc: Exception | None = None) -> None:
         held.keep = True
         await self._queue.dead_letter(held.delivery, reason=fate.reason, description=fate.description)
         self._metrics.deliveries.labels("dead_lettered").inc()
@@ -499,7 +501,7 @@ class Processor:
         self._trace.ended(held.attempt, "dead_lettered", reason=fate.reason, detail=fate.description)
         _log_trouble("delivery_dead_lettered", exc, reason=fate.reason, description=fate.description)
 
-    async def _hand_back(self, held: _Held) -> None:
+    async def _hand_back(self, held: _InFlight) -> None:
         delivery = held.delivery
         try:
             await self._queue.abandon(delivery, counted=False)
@@ -526,7 +528,7 @@ class Processor:
             due = [held for held in self._held if not held.keep and held.needs_renewal(now)]
             await asyncio.gather(*(self._renew(held) for held in due))
 
-    async def _renew(self, held: _Held) -> None:
+    async def _renew(self, held: _InFlight) -> None:
         try:
             held.delivery = await self._queue.renew(held.delivery)
         except LockLost:
@@ -547,13 +549,13 @@ def _name_of(exc: Exception | None) -> str | None:
 
 def _told_of(exc: Exception | None) -> str | None:
     """What the trace says of it: only what was written for an operator, as anything else may quote mail."""
-    return str(exc) if isinstance(exc, FORESEEN) else None
+    return str(exc) if isinstance(exc, EXPECTED_ERRORS) else None
 
 
 def _log_trouble(event: str, exc: Exception | None, **facts: object) -> None:
     if exc is None:
         log.warning(event, **facts)
-    elif isinstance(exc, FORESEEN):
+    elif isinstance(exc, EXPECTED_ERRORS):
         log.warning(event, error=str(exc), **facts)
     else:
         log.error("delivery_failed", error_type=type(exc).__name__, where=background.places_of(exc))

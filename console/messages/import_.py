@@ -45,7 +45,7 @@ from phrases import Phrase
 from processor.accounts import mail_filter_of
 from processor.content.attachments import AttachmentLimits
 from processor.importer import Importer, worker_processes
-from processor.message_trace import TraceLog
+from processor.message_trace import TraceWriter
 from processor.metrics import ProcessorMetrics
 from processor.on_demand import MessageSelector, OnDemandImport, Selection, Tally
 
@@ -240,7 +240,7 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
         account, database = opened.account, opened.database
         if not account.enabled:
             tell(Phrase("The account {name!r} is disabled. This imports all the same.", name=order.name))
-        trace = TraceLog(database, host=host_name(), clock=clock, metrics=ProcessorMetrics(CollectorRegistry()))
+        trace = TraceWriter(database, host=host_name(), clock=clock, metrics=ProcessorMetrics(CollectorRegistry()))
         trace.start()
         resources.push_async_callback(trace.close)
         importer = Importer(

@@ -36,16 +36,16 @@ from graph.messages import MailReader
 from graph.slots import Slots
 from graph.subscriptions import SubscriptionClient
 from phrases import Phrase
-from processor.accounts import AccountDirectory, Holds
+from processor.accounts import AccountBackoff, AccountCache
 from processor.after_import import AfterImport
 from processor.content.attachments import AttachmentLimits
 from processor.importer import Importer, worker_processes
-from processor.lifecycle import LifecycleDesk
-from processor.mailbox_actions import ActionTaker
+from processor.lifecycle import LifecycleHandler
+from processor.mailbox_actions import MailboxActions
 from processor.mailbox_fairness import PROCESSOR, ProcessShare
-from processor.message_trace import TraceLog
+from processor.message_trace import TraceWriter
 from processor.metrics import ProcessorMetrics
-from processor.missed_notifications import SilenceWatch
+from processor.missed_notifications import MissedNotifications
 from processor.process_pool import ProcessPool
 from processor.worker import Processor
 from receiver.app import Receiver
@@ -298,10 +298,10 @@ class _Wiring:
         metrics = ProcessorMetrics(self._registry)
         store = MessageStore(self._database, clock=utc_now)
         limits = AttachmentLimits(self._settings.attachment_limit_mb, self._settings.message_limit_mb)
-        directory = AccountDirectory(self._database, clock=utc_now)
+        directory = AccountCache(self._database, clock=utc_now)
         after_import = AfterImport(
             self._database,
-            ActionTaker(graph, clock=utc_now),
+            MailboxActions(graph, clock=utc_now),
             directory,
             share,
             clock=utc_now,
@@ -321,11 +321,11 @@ class _Wiring:
             ),
             store,
             directory,
-            Holds(self._database, clock=utc_now, random=self._random, metrics=metrics),
-            LifecycleDesk(self._database),
-            SilenceWatch(self._database),
+            AccountBackoff(self._database, clock=utc_now, random=self._random, metrics=metrics),
+            LifecycleHandler(self._database),
+            MissedNotifications(self._database),
             share,
-            TraceLog(self._database, host=host_name(), clock=utc_now, metrics=metrics),
+            TraceWriter(self._database, host=host_name(), clock=utc_now, metrics=metrics),
             after_import,
             clock=utc_now,
             random=self._random,

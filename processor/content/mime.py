@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Final
 
 from processor.content.mime_headers import Headers, split_headers
-from processor.content.parts import BodyText, Piece
+from processor.content.parts import BodyText, Part
 from processor.content.transfer_encodings import NotDecodable, decode, encoding_name
 
 MESSAGES: Final = frozenset({"message/rfc822", "message/global", "message/news"})
@@ -40,7 +40,7 @@ _USUAL_NAMES: Final = {
 }
 
 
-def pieces_in(mail: bytes) -> Iterator[Piece | BodyText]:
+def pieces_in(mail: bytes) -> Iterator[Part | BodyText]:
     """The text of the mail and what is attached to it, in its order; attached mails are not looked into.
 
     The text is the part that Exchange shows: HTML where there is a choice, else the first. Further texts are
@@ -167,7 +167,7 @@ class _Walk:
         self._has_body = False
         self._pieces = 0
 
-    def walk(self, part: _Part, depth: int) -> Iterator[Piece | BodyText]:
+    def walk(self, part: _Part, depth: int) -> Iterator[Part | BodyText]:
         """Yield what a part holds, and what the parts in it hold."""
         if part.kind in MESSAGES and not part.is_empty:
             yield self._attached_mail(part)
@@ -183,18 +183,18 @@ class _Walk:
         elif not (part.kind.startswith("multipart/") and part.is_empty):
             yield self._file(part)
 
-    def _attached_mail(self, part: _Part) -> Piece:
+    def _attached_mail(self, part: _Part) -> Part:
         self._pieces += 1
         content, detail = part.attached_mail()
         subject = split_headers(content, 0, len(content))[0].text(b"subject")
         inline = part.headers.disposition() == "inline"
-        return Piece(part.name or subject, _MESSAGE, content, inline=inline, is_message=True, detail=detail)
+        return Part(part.name or subject, _MESSAGE, content, inline=inline, is_message=True, detail=detail)
 
-    def _file(self, part: _Part) -> Piece:
+    def _file(self, part: _Part) -> Part:
         self._pieces += 1
         content, detail = part.content()
         content_id = part.headers.text(b"content-id")
-        return Piece(
+        return Part(
             name=part.name or _USUAL_NAMES.get(part.kind) or f"ATT{self._pieces:05}{_extension(part.kind)}",
             content_type=part.kind,
             content=content,

@@ -8,7 +8,7 @@ class NotUnpacked(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Part:
     """One thing from inside. `name` as it stands there; `is_message`: `content` is a mail, as MIME.
 
     `is_wrapped`: the mail itself that the attachment is the wrapping of. `detail`: what is to be known of the content.

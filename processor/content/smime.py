@@ -12,7 +12,7 @@ from typing import Final
 from asn1crypto import cms, core
 
 from processor.content import mime
-from processor.content.parts import BodyText, NotUnpacked, Piece
+from processor.content.parts import BodyText, NotUnpacked, Part
 from processor.content.transfer_encodings import NotDecodable, decode_base64
 
 _SEQUENCE: Final = b"\x30"
@@ -30,7 +30,7 @@ _BEGINNINGS: Final = {
 _ENCRYPTED: Final = frozenset({"enveloped_data", "encrypted_data", "authenticated_enveloped_data"})
 
 
-def pieces_in(content: bytes, *, is_clear: bool, name: str | None = None) -> Iterator[Piece | BodyText]:
+def pieces_in(content: bytes, *, is_clear: bool, name: str | None = None) -> Iterator[Part | BodyText]:
     """What was signed, as one piece: a mail, or the document that `name` is of, without its `.p7m` (CAdES).
 
     With `is_clear` (`multipart/signed`) the text of the mail and what is attached to it.
@@ -44,9 +44,9 @@ def pieces_in(content: bytes, *, is_clear: bool, name: str | None = None) -> Ite
     signed = _signed(content)
     document = _document_name(name)
     if _is_mail(signed, document):
-        yield Piece(document, "message/rfc822", signed, is_message=True, is_wrapped=True)
+        yield Part(document, "message/rfc822", signed, is_message=True, is_wrapped=True)
     else:
-        yield Piece(document, _content_type(signed, document), signed)
+        yield Part(document, _content_type(signed, document), signed)
 
 
 def _document_name(name: str | None) -> str | None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from processor.content import rtf
 from processor.content.charsets import code_page_label, decoded
-from processor.content.parts import BodyText, NotUnpacked, Piece
+from processor.content.parts import BodyText, NotUnpacked, Part
 
 CONTENT_TYPE: Final = "application/ms-tnef"
 SIGNATURE: Final = b"\x78\x9f\x3e\x22"
@@ -151,10 +151,10 @@ class _Found:
                 self.problem = str(exc)
             self._take_content()
 
-    def as_piece(self, content: bytes) -> Piece:
+    def as_piece(self, content: bytes) -> Part:
         """The attachment with its names."""
         long_name, short_name, shown = (self._text(name) for name in (_LONG_NAME, _SHORT_NAME, _DISPLAY_NAME))
-        return Piece(
+        return Part(
             name=long_name or self.title or short_name or shown,
             content_type=CONTENT_TYPE if self.is_mail else self._text(_MIME_TYPE),
             content=content,
@@ -173,7 +173,7 @@ class _Found:
         return self.properties.string(name, self.label)
 
 
-def pieces_in(stream: bytes) -> Iterator[Piece | BodyText]:
+def pieces_in(stream: bytes) -> Iterator[Part | BodyText]:
     """The text of the mail, and what is attached, in its order; an attached mail is a TNEF stream itself.
 
     Sums of bytes are not looked at: programs write wrong ones, and leave the last out. What is whole comes first.

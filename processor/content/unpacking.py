@@ -18,7 +18,7 @@ from hostfaults import HostFault, temporary_file_fault
 from processor.content import mime, smime, tnef
 from processor.content.charsets import decoded
 from processor.content.mapping import Texts
-from processor.content.parts import BodyText, NotUnpacked, Piece
+from processor.content.parts import BodyText, NotUnpacked, Part
 from processor.content.plain_text import plain_text
 from processor.content.spool import IN_MEMORY, open_file
 
@@ -61,7 +61,7 @@ class _Way:
     """
 
     origin: str
-    pieces: Callable[[bytes], Iterator[Piece | BodyText]]
+    pieces: Callable[[bytes], Iterator[Part | BodyText]]
     is_wrapping: bool = False
 
 
@@ -77,7 +77,7 @@ class _Allowance:
     missing: int = 0
     missing_from: tuple[int, str] | None = None
 
-    def take(self, piece: Piece) -> bool:
+    def take(self, piece: Part) -> bool:
         """Tell whether there is room for it, and use that up."""
         if not self.rows or len(piece.content) > self.size:
             return False
@@ -163,9 +163,9 @@ class Unpacker:
 
     def _found(
         self, way: _Way, record: AttachmentRecord, depth: int, left: _Allowance
-    ) -> tuple[list[Piece | BodyText], str | None]:
+    ) -> tuple[list[Part | BodyText], str | None]:
         """What is in the record and has room, and why that is not all."""
-        found: list[Piece | BodyText] = []
+        found: list[Part | BodyText] = []
         missing = 0
         try:
             if depth >= self._bounds.depth:
@@ -234,7 +234,7 @@ def _way_of(record: AttachmentRecord) -> _Way | None:
     return None
 
 
-def _mail_file(content: bytes) -> Iterator[Piece | BodyText]:
+def _mail_file(content: bytes) -> Iterator[Part | BodyText]:
     if not mime.is_mail(content):
         raise NotUnpacked("It is called a mail and is none.")
     return mime.pieces_in(content)
@@ -252,7 +252,7 @@ def _stated_charset(html: bytes) -> str | None:
     return None if found is None else found[1].decode()
 
 
-def _sealed(_content: bytes) -> Iterator[Piece | BodyText]:
+def _sealed(_content: bytes) -> Iterator[Part | BodyText]:
     raise NotUnpacked("It is encrypted (Microsoft's rights management): only Microsoft's programs open it.")
 
 
@@ -263,7 +263,7 @@ def _content(record: AttachmentRecord) -> bytes:
     return record.content.read(record.size)
 
 
-def _row(piece: Piece, position: int, parent: int, origin: str, files: ExitStack, texts: Texts) -> AttachmentRecord:
+def _row(piece: Part, position: int, parent: int, origin: str, files: ExitStack, texts: Texts) -> AttachmentRecord:
     return AttachmentRecord(
         position=position,
         graph_attachment_id=None,

@@ -32,16 +32,16 @@ from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import MailReader
 from graph.slots import Slots
 from graph.token import TokenSource
-from processor.accounts import AccountDirectory, Holds
+from processor.accounts import AccountBackoff, AccountCache
 from processor.after_import import AfterImport
 from processor.content.attachments import AttachmentLimits
 from processor.importer import Importer
-from processor.lifecycle import LifecycleDesk
-from processor.mailbox_actions import ActionTaker
+from processor.lifecycle import LifecycleHandler
+from processor.mailbox_actions import MailboxActions
 from processor.mailbox_fairness import PROCESSOR, CallShare, ProcessShare
-from processor.message_trace import TraceLog
+from processor.message_trace import TraceWriter
 from processor.metrics import ProcessorMetrics
-from processor.missed_notifications import SilenceWatch
+from processor.missed_notifications import MissedNotifications
 from processor.worker import Processor, WorkerLimits
 from simulator.api.delivery import DeliveryRules
 from simulator.calls import Operation
@@ -337,7 +337,7 @@ class World:
         metrics = ProcessorMetrics(CollectorRegistry())
         store = MessageStore(self.database, clock=self.clock)
         client = graph or self.graph
-        directory = AccountDirectory(self.database, clock=self.clock)
+        directory = AccountCache(self.database, clock=self.clock)
         return Processor(
             queue or self.queue,
             Importer(
@@ -350,14 +350,14 @@ class World:
             ),
             store,
             directory,
-            Holds(self.database, clock=self.clock, random=Random(1), metrics=metrics),
-            LifecycleDesk(self.database),
-            SilenceWatch(self.database),
+            AccountBackoff(self.database, clock=self.clock, random=Random(1), metrics=metrics),
+            LifecycleHandler(self.database),
+            MissedNotifications(self.database),
             share,
-            TraceLog(self.database, host=host, clock=self.clock, metrics=metrics),
+            TraceWriter(self.database, host=host, clock=self.clock, metrics=metrics),
             AfterImport(
                 self.database,
-                ActionTaker(client, clock=self.clock),
+                MailboxActions(client, clock=self.clock),
                 directory,
                 share,
                 clock=self.clock,

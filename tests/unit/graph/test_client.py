@@ -306,7 +306,7 @@ async def test_mail_never_reaches_the_error(client: GraphClient, server: Script,
 
 
 class Gate:
-    """Holds every request until opened, and counts how many are inside by path."""
+    """AccountBackoff every request until opened, and counts how many are inside by path."""
 
     def __init__(self) -> None:
         self.inside: Counter[str] = Counter()

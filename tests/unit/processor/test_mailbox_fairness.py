@@ -8,7 +8,7 @@ from db.errors import DatabaseUnavailable
 from db.queries.processes import KnownProcess, Process
 from graph.slots import SlotKey
 from phrases import Phrase
-from processor.mailbox_fairness import PROCESSOR, ProcessShare, Shares
+from processor.mailbox_fairness import PROCESSOR, MailboxFairness, ProcessShare
 from tests.doubles.clock import SettableClock
 
 BUSY, OTHER = ("client", "busy"), ("client", "other")
@@ -36,30 +36,30 @@ def room() -> Room:
 
 
 @pytest.fixture
-def shares(room: Room, settable_clock: SettableClock) -> Shares:
-    return Shares(room, most_of_one=8, clock=settable_clock)
+def shares(room: Room, settable_clock: SettableClock) -> MailboxFairness:
+    return MailboxFairness(room, most_of_one=8, clock=settable_clock)
 
 
-def begun(shares: Shares, most: int, key: SlotKey = BUSY) -> int:
+def begun(shares: MailboxFairness, most: int, key: SlotKey = BUSY) -> int:
     """Count the deliveries that are worked on."""
     return [shares.begin(key) for _ in range(most)].count(None)
 
 
-async def test_a_busy_mailbox_leaves_room_for_the_others(shares: Shares) -> None:
+async def test_a_busy_mailbox_leaves_room_for_the_others(shares: MailboxFairness) -> None:
     assert begun(shares, 100) == 8
     assert shares.begin(OTHER) is None
 
 
 @pytest.mark.parametrize(("calls", "deliveries"), [(4, 8), (2, 4), (1, 2), (0, 0)])
 async def test_the_smaller_the_share_the_fewer_deliveries(
-    shares: Shares, room: Room, calls: int, deliveries: int
+    shares: MailboxFairness, room: Room, calls: int, deliveries: int
 ) -> None:
     """Otherwise they would wait here for a call while other processes have some to spare."""
     room.calls = {BUSY: calls}
     assert begun(shares, 100) == deliveries
 
 
-async def test_what_there_is_no_room_for_comes_again_one_after_the_other(shares: Shares) -> None:
+async def test_what_there_is_no_room_for_comes_again_one_after_the_other(shares: MailboxFairness) -> None:
     """Not all at once, and none of it later than a minute."""
     waits = [wait for _ in range(10_000) if (wait := shares.begin(BUSY)) is not None]
     assert waits == sorted(waits)
@@ -68,7 +68,9 @@ async def test_what_there_is_no_room_for_comes_again_one_after_the_other(shares:
     assert waits[-1] == timedelta(seconds=60)
 
 
-async def test_the_slower_the_mailbox_the_longer_the_wait(shares: Shares, settable_clock: SettableClock) -> None:
+async def test_the_slower_the_mailbox_the_longer_the_wait(
+    shares: MailboxFairness, settable_clock: SettableClock
+) -> None:
     for _ in range(7):
         shares.begin(BUSY)
     for _ in range(30):
@@ -82,7 +84,7 @@ async def test_the_slower_the_mailbox_the_longer_the_wait(shares: Shares, settab
     assert waits[10] - waits[0] > timedelta(seconds=10)
 
 
-async def test_a_mailbox_that_others_serve_is_left_to_them(shares: Shares, room: Room) -> None:
+async def test_a_mailbox_that_others_serve_is_left_to_them(shares: MailboxFairness, room: Room) -> None:
     room.calls = {BUSY: 0}
     wait = shares.begin(BUSY)
     assert wait is not None
@@ -92,7 +94,7 @@ async def test_a_mailbox_that_others_serve_is_left_to_them(shares: Shares, room:
     assert shares.begin(BUSY) is None
 
 
-async def test_a_process_that_may_count_as_dead_begins_nothing(shares: Shares, room: Room) -> None:
+async def test_a_process_that_may_count_as_dead_begins_nothing(shares: MailboxFairness, room: Room) -> None:
     room.away = True
     with pytest.raises(DatabaseUnavailable):
         shares.check()
@@ -100,7 +102,7 @@ async def test_a_process_that_may_count_as_dead_begins_nothing(shares: Shares, r
         shares.begin(BUSY)
 
 
-async def test_a_clock_that_is_set_back_parks_nothing(shares: Shares, settable_clock: SettableClock) -> None:
+async def test_a_clock_that_is_set_back_parks_nothing(shares: MailboxFairness, settable_clock: SettableClock) -> None:
     for _ in range(9):
         shares.begin(BUSY)
     settable_clock.advance(-timedelta(hours=3))
@@ -142,7 +144,7 @@ def test_managers_take_nothing_from_processors() -> None:
     assert share.of(BUSY) == 4
 
 
-async def test_a_delivery_that_ends_makes_room(shares: Shares) -> None:
+async def test_a_delivery_that_ends_makes_room(shares: MailboxFairness) -> None:
     for _ in range(8):
         shares.begin(BUSY)
     assert shares.begin(BUSY) is not None

@@ -14,7 +14,7 @@ from bus.queue import Delivery, MessageId
 from db.engine import Database
 from db.tables import message_trace
 from processor.importer import Progress
-from processor.message_trace import Attempt, TraceLimits, TraceLog
+from processor.message_trace import Attempt, TraceLimits, TraceWriter
 from processor.metrics import ProcessorMetrics
 from tests.doubles.clock import SettableClock
 from tests.doubles.outages import FragileDatabase
@@ -31,9 +31,9 @@ class Desk:
         self.registry = CollectorRegistry()
         self.metrics = ProcessorMetrics(self.registry)
 
-    def new_log(self, **limits: float) -> TraceLog:
+    def new_log(self, **limits: float) -> TraceWriter:
         facts: dict[str, float] = {"every_seconds": 0.01, **limits}
-        return TraceLog(
+        return TraceWriter(
             self.database,
             host="gateway-1",
             clock=self.clock,

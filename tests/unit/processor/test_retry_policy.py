@@ -12,7 +12,7 @@ from graph.errors import GraphUnavailable, ItemCorrupt, ItemDenied, ItemGone, It
 from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable
 from processor.process_pool import PoolUnusable
-from processor.retry_policy import MOST_ATTEMPTS, DeadLetter, Retry, fate_of, retry_of_missing
+from processor.retry_policy import MOST_ATTEMPTS, DeadLetter, Retry, decide, retry_of_missing
 
 NOW = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
 
@@ -22,7 +22,7 @@ def _delivery(count: int, age: timedelta = timedelta(0)) -> Delivery:
 
 
 def _fate(error: Exception, count: int = 1, age: timedelta = timedelta(0)) -> DeadLetter | Retry:
-    return fate_of(error, _delivery(count, age), now=NOW, random=Random(3))
+    return decide(error, _delivery(count, age), now=NOW, random=Random(3))
 
 
 @pytest.mark.parametrize("count", [1, 5, 9])
@@ -66,7 +66,7 @@ def test_an_outage_waits_ten_minutes_at_most(asked: float) -> None:
     """Whatever was asked; and not all at the same moment."""
     error = GraphUnavailable(Phrase("slow down"), status=503, retry_after=asked)
     random = Random(1)
-    fates = [fate_of(error, _delivery(1), now=NOW, random=random) for _ in range(20)]
+    fates = [decide(error, _delivery(1), now=NOW, random=random) for _ in range(20)]
     delays = {each.delay for each in fates if isinstance(each, Retry)}
 
     assert timedelta(minutes=9) <= min(delays) < max(delays) <= timedelta(minutes=10)
@@ -193,7 +193,7 @@ def test_delays_spread() -> None:
     """So that a thousand deliveries that failed together do not come back together."""
     random = Random(1)
     error = GraphUnavailable(Phrase("down"), status=503)
-    fates = [fate_of(error, _delivery(1), now=NOW, random=random) for _ in range(50)]
+    fates = [decide(error, _delivery(1), now=NOW, random=random) for _ in range(50)]
     assert len({fate.delay for fate in fates if isinstance(fate, Retry)}) == 50
 
 

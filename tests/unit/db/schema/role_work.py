@@ -62,10 +62,10 @@ from graph.errors import AccessDenied
 from graph.mailbox import Mailbox
 from graph.subscriptions import CallKind
 from phrases import Phrase
-from processor.accounts import AccountDirectory, Holds
-from processor.lifecycle import LifecycleDesk, LifecycleEvent
+from processor.accounts import AccountBackoff, AccountCache
+from processor.lifecycle import LifecycleEvent, LifecycleHandler
 from processor.metrics import ProcessorMetrics
-from processor.missed_notifications import SilenceWatch
+from processor.missed_notifications import MissedNotifications
 from subscriptions.rate_limiter import RateLimiter
 from subscriptions.retention import TraceRetention
 from subscriptions.scan_checks import ScanChecks
@@ -231,7 +231,7 @@ async def _settle(desk: Desk) -> None:
 
 
 async def _import(database: Database, desk: Desk, account_id: int) -> None:
-    directory = AccountDirectory(database, clock=desk.clock)
+    directory = AccountCache(database, clock=desk.clock)
     await directory.refresh([account_id])
     store = MessageStore(database, clock=desk.clock)
     assert not await store.known([(account_id, "a")])
@@ -304,7 +304,7 @@ async def _act(desk: Desk, account_id: int) -> None:
 
 async def _hold(desk: Desk, account_id: int) -> None:
     metrics = ProcessorMetrics(CollectorRegistry())
-    holds = Holds(desk.database, clock=desk.clock, random=Random(1), metrics=metrics)
+    holds = AccountBackoff(desk.database, clock=desk.clock, random=Random(1), metrics=metrics)
     mailbox = _mailbox(account_id)
     await holds.hold(mailbox, AccessDenied(Phrase("no"), advice=Phrase("")))
     desk.clock.advance(HOUR)
@@ -326,7 +326,7 @@ async def _with_subscription(desk: Desk, account_id: int) -> None:
 
 
 async def _listen_to_graph(desk: Desk, account_id: int) -> None:
-    desk_of_lifecycle = LifecycleDesk(desk.database)
+    desk_of_lifecycle = LifecycleHandler(desk.database)
     told = desk.notification(account_id, "", subscription_id=f"s{desk.number}")
     for event in (
         LifecycleEvent.MISSED,
@@ -335,7 +335,7 @@ async def _listen_to_graph(desk: Desk, account_id: int) -> None:
         LifecycleEvent.SUBSCRIPTION_REMOVED,
     ):
         assert await desk_of_lifecycle.take(event, told)
-    watch = SilenceWatch(desk.database)
+    watch = MissedNotifications(desk.database)
     late = desk.notification(account_id, "missed", source=Source.SWEEP)
     await watch.imported(late, "missed", desk.now)
     key = (account_id, "missed")

@@ -8,7 +8,7 @@ from processor.content.byte_budget import ByteBudget
 
 
 class Holder:
-    """Holds a reservation until it is released."""
+    """AccountBackoff a reservation until it is released."""
 
     def __init__(self, budget: ByteBudget, size: int, mailbox: object = None) -> None:
         self._mailbox = self if mailbox is None else mailbox
