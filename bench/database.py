@@ -151,7 +151,7 @@ async def _ours(gateway: Gateway, records: Sequence[MessageRecord]) -> tuple[flo
     await store.known([(1, "connected")])
     event.listen(database.engine, "commit", commits.append)
     started = time.perf_counter()
-    await asyncio.gather(*(work() for _ in range(WorkerLimits().in_hand)))
+    await asyncio.gather(*(work() for _ in range(WorkerLimits().max_in_flight)))
     seconds = time.perf_counter() - started
     await store.close()
     await database.close()

@@ -273,5 +273,5 @@ async def _process(place: _Place, database: Database, owner: str) -> None:
             clock=utc_now,
             random=random,
             metrics=metrics,
-            limits=WorkerLimits(in_hand=_IN_HAND, of_one_mailbox=_IN_HAND),
+            limits=WorkerLimits(max_in_flight=_IN_HAND, max_per_mailbox=_IN_HAND),
         ).run(asyncio.Event())

@@ -425,7 +425,7 @@ class GraphClient:
         if call.before_attempt is not None:
             await call.deadline.outside(call.before_attempt)
         if call.counted:
-            await self._slots.take(call.mailbox.counted_as)
+            await self._slots.acquire(call.mailbox.counted_as)
         began, status = self._monotonic(), 0
         try:
             response = await self._send(call, token)
@@ -447,7 +447,7 @@ class GraphClient:
             raise _unreachable(call, reason) from _told(reason)
         finally:
             if call.counted:
-                self._slots.give_back(call.mailbox.counted_as)
+                self._slots.release(call.mailbox.counted_as)
             self._observe(call, status, began)
         if status >= HTTPStatus.MULTIPLE_CHOICES:
             raise self._error(call, response, body)
@@ -478,7 +478,7 @@ class GraphClient:
 
     async def _opened(self, call: _Call, token: str, never: Collection[str]) -> aiohttp.ClientResponse:
         """The answer with its body unread; its slot stays taken."""
-        await self._slots.take(call.mailbox.counted_as)
+        await self._slots.acquire(call.mailbox.counted_as)
         began, status = self._monotonic(), 0
         response: aiohttp.ClientResponse | None = None
         try:
@@ -492,7 +492,7 @@ class GraphClient:
         except BaseException as reason:
             if response is not None:
                 response.close()
-            self._slots.give_back(call.mailbox.counted_as)
+            self._slots.release(call.mailbox.counted_as)
             if isinstance(reason, (aiohttp.ClientError, TimeoutError, OSError)):
                 raise _unreachable(call, reason) from _told(reason)
             raise
@@ -508,7 +508,7 @@ class GraphClient:
         finally:
             # Closes the connection if the body was not read to its end, keeps it otherwise.
             response.release()
-            self._slots.give_back(call.mailbox.counted_as)
+            self._slots.release(call.mailbox.counted_as)
 
     async def _send(self, call: _Call, token: str) -> aiohttp.ClientResponse:
         headers = call.headers.copy()

@@ -17,11 +17,11 @@ SlotKey = tuple[str, str]
 class CallSlots(Protocol):
     """Where a call gets its slot."""
 
-    async def take(self, key: SlotKey) -> None:
+    async def acquire(self, key: SlotKey) -> None:
         """Return once the call may begin."""
         ...
 
-    def give_back(self, key: SlotKey) -> None:
+    def release(self, key: SlotKey) -> None:
         """The call has ended."""
         ...
 
@@ -60,8 +60,8 @@ class Slots:
     def __len__(self) -> int:
         return len(self._gates)
 
-    async def take(self, key: SlotKey) -> None:
-        """See `CallSlots.take`."""
+    async def acquire(self, key: SlotKey) -> None:
+        """See `CallSlots.acquire`."""
         most = max(1, self._allowance(key))
         gate = self._gates.setdefault(key, _Gate())
         if not gate.waiting and gate.under_way < most:
@@ -73,13 +73,13 @@ class Slots:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self.give_back(key)  # it was given in the very moment
+                self.release(key)  # it was given in the very moment
             elif turn in gate.waiting:
                 gate.waiting.remove(turn)
             raise
 
-    def give_back(self, key: SlotKey) -> None:
-        """See `CallSlots.give_back`."""
+    def release(self, key: SlotKey) -> None:
+        """See `CallSlots.release`."""
         gate = self._gates[key]
         gate.under_way -= 1
         self._serve(key, gate)

@@ -85,7 +85,7 @@ class CallKind(StrEnum):
 class CallBudget(Protocol):
     """Graph's limits for calls about subscriptions, shared by all that call."""
 
-    async def take(self, mailbox: Mailbox, kind: CallKind) -> None:
+    async def acquire(self, mailbox: Mailbox, kind: CallKind) -> None:
         """Return when one call of the mailbox's application in its tenant may be made; may wait.
 
         Taken before every single HTTP request: each page of a list, and each repeat, since throttled calls count as
@@ -212,7 +212,7 @@ class SubscriptionClient:
         json: object = None,
         seconds: float | None = None,
     ) -> Any:  # noqa: ANN401 (JSON has no narrower type)
-        take = None if self._budget is None else partial(self._budget.take, mailbox, kind)
+        take = None if self._budget is None else partial(self._budget.acquire, mailbox, kind)
         return await self._client.request(
             mailbox, method, url, json=json, deadline_seconds=seconds, counted=False, before_attempt=take
         )

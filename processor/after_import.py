@@ -258,7 +258,7 @@ class AfterImport:
         try:
             self._directory.require_usable(action.account_id)
             async with self._within_lease(action, mailbox):
-                state, detail = await self._taker.take(
+                state, detail = await self._taker.apply(
                     mailbox, settings, action.kind, action.graph_id, look_first=look_first
                 )
             self._refusals.done(action)

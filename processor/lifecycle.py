@@ -52,7 +52,7 @@ class LifecycleHandler:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def take(self, event: LifecycleEvent, notification: Notification) -> bool:
+    async def handle(self, event: LifecycleEvent, notification: Notification) -> bool:
         """Note what is to be done; False when there is nothing: it is done already, or of a subscription held no more.
 
         Raises:

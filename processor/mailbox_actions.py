@@ -46,7 +46,7 @@ class MailboxActions:
         self._actions = MailActions(client)
         self._folders = MailFolders(client, self._reader, clock=clock)
 
-    async def take(
+    async def apply(
         self, mailbox: Mailbox, settings: AccountSettings, kind: str, message_id: str, *, look_first: bool
     ) -> Verdict:
         """Do it; what is done already, or has nothing left to be done to, is no error.

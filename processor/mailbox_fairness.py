@@ -88,7 +88,7 @@ class ProcessShare:
 class _Share:
     """What this process has of one mailbox."""
 
-    in_work: int = 0
+    in_flight: int = 0
     ended: datetime | None = None
     seconds: float = _FIRST_GUESS_SECONDS
     """Between two deliveries done, while there were always some in work."""
@@ -96,16 +96,16 @@ class _Share:
     """When the last of those handed back comes again."""
 
     def is_of_use(self, now: datetime) -> bool:
-        return bool(self.in_work) or (self.returns is not None and not is_over(self.returns, now, longest=_LONGEST))
+        return bool(self.in_flight) or (self.returns is not None and not is_over(self.returns, now, longest=_LONGEST))
 
 
 class MailboxFairness:
     """Decides which deliveries are worked on now."""
 
-    def __init__(self, calls: CallShare, *, most_of_one: int, clock: Callable[[], datetime]) -> None:
-        """`most_of_one`: deliveries of one mailbox in work at a time, with all its calls; with fewer calls, fewer."""
+    def __init__(self, calls: CallShare, *, max_per_mailbox: int, clock: Callable[[], datetime]) -> None:
+        """`max_per_mailbox`: deliveries of one mailbox in flight with all of its calls; fewer with fewer calls."""
         self._calls = calls
-        self._most_of_one = most_of_one
+        self._max_per_mailbox = max_per_mailbox
         self._clock = clock
         self._shares: dict[SlotKey, _Share] = {}
         self._forget_at = _FORGET_FROM
@@ -118,7 +118,7 @@ class MailboxFairness:
         """
         self._calls.check()
 
-    def begin(self, key: SlotKey) -> timedelta | None:
+    def try_acquire(self, key: SlotKey) -> timedelta | None:
         """Count a delivery in; or how long it should stay away, when there is no room for it.
 
         Raises:
@@ -129,21 +129,21 @@ class MailboxFairness:
         if share is None:
             self._forget()
             share = self._shares[key] = _Share()
-        if calls == 0 or share.in_work >= max(calls, self._most_of_one * calls // MOST_AT_ONCE):
-            return self._away(share)
-        share.in_work += 1
+        if calls == 0 or share.in_flight >= max(calls, self._max_per_mailbox * calls // MOST_AT_ONCE):
+            return self._delay(share)
+        share.in_flight += 1
         return None
 
-    def end(self, key: SlotKey) -> None:
-        """Count a delivery out that `begin` counted in."""
+    def release(self, key: SlotKey) -> None:
+        """Count a delivery out that `try_acquire` counted in."""
         share, now = self._shares[key], self._clock()
         if share.ended is not None:
             seconds = (now - share.ended).total_seconds()
             share.seconds += _WEIGHT * (min(max(seconds, 0.0), 10.0) - share.seconds)
-        share.in_work -= 1
-        share.ended = now if share.in_work else None
+        share.in_flight -= 1
+        share.ended = now if share.in_flight else None
 
-    def _away(self, share: _Share) -> timedelta:
+    def _delay(self, share: _Share) -> timedelta:
         """A little before all that came earlier is done: too early costs a hand-back more, too late costs time."""
         now = self._clock()
         last = now if share.returns is None else min(share.returns, now + _LONGEST)

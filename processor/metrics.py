@@ -40,7 +40,7 @@ class ProcessorMetrics:
             "Lone surrogates and NUL in texts of mail, which no database takes: U+FFFD stands in their place.",
             registry=registry,
         )
-        self.in_hand = Gauge("mail_importer_deliveries_in_hand", "Deliveries being worked on.", registry=registry)
+        self.in_flight = Gauge("mail_importer_deliveries_in_hand", "Deliveries being worked on.", registry=registry)
         self.held_accounts = Gauge(
             "mail_importer_held_accounts", "Accounts whose work waits for an administrator.", registry=registry
         )

@@ -68,13 +68,13 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 class WorkerLimits:
     """Bounds of one process.
 
-    `in_hand`: deliveries at a time; `of_one_mailbox`: of these. `gather_seconds`: how long to wait for more room, so
-    that deliveries are received several at a time. `finish_seconds`: how long those in hand may take once the process
-    is told to stop.
+    `max_in_flight`: deliveries at a time; `max_per_mailbox`: of one mailbox. `gather_seconds`: time to wait for more
+    room, so that deliveries are received several at a time. `finish_seconds`: time that those in flight have to end
+    once the process is told to stop.
     """
 
-    in_hand: int = 64
-    of_one_mailbox: int = 32
+    max_in_flight: int = 64
+    max_per_mailbox: int = 32
     gather_seconds: float = 0.02
     finish_seconds: float = 4.0
 
@@ -114,7 +114,7 @@ class _LifecycleOrder:
     event: LifecycleEvent
 
 
-def _read(delivery: Delivery) -> _Order | _LifecycleOrder | DeadLetter:
+def _parse(delivery: Delivery) -> _Order | _LifecycleOrder | DeadLetter:
     try:
         notification = Notification.from_json(delivery.body)
         if notification.lifecycle_event is not None:
@@ -161,8 +161,8 @@ class Processor:
         self._random = random
         self._metrics = metrics
         self._limits = limits or WorkerLimits()
-        self._shares = MailboxFairness(calls, most_of_one=self._limits.of_one_mailbox, clock=clock)
-        self._held: set[_InFlight] = set()
+        self._fairness = MailboxFairness(calls, max_per_mailbox=self._limits.max_per_mailbox, clock=clock)
+        self._in_flight: set[_InFlight] = set()
         self._room = asyncio.Event()
         self._pause_seconds = 0.0
         self._host_fault: HostFault | None = None
@@ -175,7 +175,7 @@ class Processor:
         self._trace.start()
         self._after_import.start()
         stopping = asyncio.create_task(stop.wait())
-        receiving = asyncio.create_task(self._take_for_ever())
+        receiving = asyncio.create_task(self._receive_forever())
         try:
             await asyncio.wait([stopping, receiving], return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -189,7 +189,7 @@ class Processor:
 
     # Taking.
 
-    async def _take_for_ever(self) -> None:
+    async def _receive_forever(self) -> None:
         next_load = self._clock()
         while True:
             try:
@@ -197,8 +197,8 @@ class Processor:
                 if is_over(next_load, self._clock(), longest=_HOLDS_SHARED_EVERY):
                     await self._holds.load()
                     next_load = self._clock() + _HOLDS_SHARED_EVERY
-                self._shares.check()
-                await self._take_some()
+                self._fairness.check()
+                await self._receive_batch()
                 if self._pause_seconds:
                     self._pause_seconds = 0.0
                     log.info("processor_resumed")
@@ -226,7 +226,7 @@ class Processor:
         log.warning("processor_paused", error=str(exc), seconds=seconds)
         await asyncio.sleep(seconds)
 
-    async def _take_some(self) -> None:
+    async def _receive_batch(self) -> None:
         room = await self._wait_for_room()
         deliveries = await self._queue.receive(room, wait=_RECEIVE_WAIT)
         if not deliveries:
@@ -235,25 +235,25 @@ class Processor:
         prepared: asyncio.Future[set[MessageKey]] = asyncio.get_running_loop().create_future()
         orders: dict[MessageKey, Notification] = {}
         for delivery in deliveries:
-            held = _InFlight(delivery, self._clock())
-            order = _read(delivery)
+            in_flight = _InFlight(delivery, self._clock())
+            order = _parse(delivery)
             if isinstance(order, _Order) and (order.key not in orders or order.notification.source is Source.GRAPH):
                 orders[order.key] = order.notification
-            self._held.add(held)
-            held.task = background.start(self._work_on(held, order, prepared), name="delivery")
-        self._metrics.in_hand.set(len(self._held))
+            self._in_flight.add(in_flight)
+            in_flight.task = background.start(self._work_on(in_flight, order, prepared), name="delivery")
+        self._metrics.in_flight.set(len(self._in_flight))
         await self._prepare(orders, prepared)
 
     async def _wait_for_room(self) -> int:
-        enough = max(1, self._limits.in_hand // 4)
-        if self._limits.in_hand - len(self._held) < enough:
+        enough = max(1, self._limits.max_in_flight // 4)
+        if self._limits.max_in_flight - len(self._in_flight) < enough:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._limits.gather_seconds):
-                    while self._limits.in_hand - len(self._held) < enough:
+                    while self._limits.max_in_flight - len(self._in_flight) < enough:
                         await self._next_room()
-        while len(self._held) >= self._limits.in_hand:
+        while len(self._in_flight) >= self._limits.max_in_flight:
             await self._next_room()
-        return self._limits.in_hand - len(self._held)
+        return self._limits.max_in_flight - len(self._in_flight)
 
     async def _next_room(self) -> None:
         self._room.clear()
@@ -283,90 +283,90 @@ class Processor:
 
     async def _work_on(
         self,
-        held: _InFlight,
+        in_flight: _InFlight,
         order: _Order | _LifecycleOrder | DeadLetter,
         prepared: "asyncio.Future[set[MessageKey]]",
     ) -> None:
         try:
-            with bound_contextvars(delivery=held.delivery.message_id, attempt=held.delivery.delivery_count):
+            with bound_contextvars(delivery=in_flight.delivery.message_id, attempt=in_flight.delivery.delivery_count):
                 match order:
                     case DeadLetter():
-                        await self._dead_letter(held, order)
+                        await self._dead_letter(in_flight, order)
                     case _LifecycleOrder():
-                        held.attempt.notification = order.notification
-                        await self._look_after_subscription(held, order)
+                        in_flight.attempt.notification = order.notification
+                        await self._handle_lifecycle(in_flight, order)
                     case _Order():
-                        held.attempt.notification = order.notification
-                        await self._import_and_settle(held, order, prepared)
+                        in_flight.attempt.notification = order.notification
+                        await self._import_and_settle(in_flight, order, prepared)
         except asyncio.CancelledError:
-            if not held.keep:
-                await self._hand_back(held)
+            if not in_flight.keep:
+                await self._abandon(in_flight)
             else:
-                self._trace.ended(held.attempt, "not_settled")
+                self._trace.ended(in_flight.attempt, "not_settled")
             raise
         except (LockLost, QueueUnavailable) as exc:
             # Not settled: it comes again when its lock ends, and what was written is found then.
-            self._trace.ended(held.attempt, "not_settled", reason=type(exc).__name__, detail=str(exc))
-            log.warning("delivery_not_settled", delivery=held.delivery.message_id, error=str(exc))
+            self._trace.ended(in_flight.attempt, "not_settled", reason=type(exc).__name__, detail=str(exc))
+            log.warning("delivery_not_settled", delivery=in_flight.delivery.message_id, error=str(exc))
         except Exception as exc:  # noqa: BLE001  # nothing awaits this task: what is not told here is told nowhere
             self._host_fault = host_fault_of(exc) or self._host_fault
-            self._trace.ended(held.attempt, "not_settled", reason=type(exc).__name__)
+            self._trace.ended(in_flight.attempt, "not_settled", reason=type(exc).__name__)
             log.warning(
                 "delivery_not_settled",
-                delivery=held.delivery.message_id,
+                delivery=in_flight.delivery.message_id,
                 error=str(host_fault_of(exc) or type(exc).__name__),
                 where=background.places_of(exc),
             )
         finally:
-            self._held.discard(held)
-            self._metrics.in_hand.set(len(self._held))
+            self._in_flight.discard(in_flight)
+            self._metrics.in_flight.set(len(self._in_flight))
             self._room.set()
 
     async def _import_and_settle(
-        self, held: _InFlight, order: _Order, prepared: "asyncio.Future[set[MessageKey]]"
+        self, in_flight: _InFlight, order: _Order, prepared: "asyncio.Future[set[MessageKey]]"
     ) -> None:
         notification, message_id = order.notification, order.message_id
         try:
             known = await asyncio.shield(prepared)
             mailbox = self._directory.mailbox(notification.account_id)
         except DatabaseUnavailable:
-            await self._retry(held, _DATABASE_TROUBLE)
+            await self._retry(in_flight, _DATABASE_TROUBLE)
             return
         except Exception as exc:  # noqa: BLE001  # as in `_import`
-            await self._settle_trouble(held, exc)
+            await self._settle_trouble(in_flight, exc)
             return
         with bound_contextvars(account=mailbox.account_name, correlation=notification.correlation):
             if order.key in known:
-                await self._complete(held, notification, Outcome(Result.KNOWN))
+                await self._complete(in_flight, notification, Outcome(Result.KNOWN))
                 return
             wait = self._holds.delay(mailbox.account_id)
             if wait is not None:
-                await self._wait_with_account(held, wait)
+                await self._wait_with_account(in_flight, wait)
                 return
             try:
-                wait = self._shares.begin(mailbox.counted_as)
+                wait = self._fairness.try_acquire(mailbox.counted_as)
             except DatabaseUnavailable:
-                await self._retry(held, _DATABASE_TROUBLE)
+                await self._retry(in_flight, _DATABASE_TROUBLE)
                 return
             if wait is not None:
-                await self._defer(held, wait)
+                await self._defer(in_flight, wait)
                 return
             try:
-                await self._import(held, mailbox, notification, message_id)
+                await self._import(in_flight, mailbox, notification, message_id)
             finally:
-                self._shares.end(mailbox.counted_as)
+                self._fairness.release(mailbox.counted_as)
 
-    async def _look_after_subscription(self, held: _InFlight, order: _LifecycleOrder) -> None:
+    async def _handle_lifecycle(self, in_flight: _InFlight, order: _LifecycleOrder) -> None:
         notification = order.notification
         with bound_contextvars(account_id=notification.account_id, correlation=notification.correlation):
             try:
-                acted = await self._lifecycle.take(order.event, notification)
+                acted = await self._lifecycle.handle(order.event, notification)
             except DatabaseUnavailable as exc:
                 log.warning("database_unavailable", error=str(exc))
-                await self._retry(held, _DATABASE_TROUBLE)
+                await self._retry(in_flight, _DATABASE_TROUBLE)
                 return
-            held.keep = True
-            await self._queue.complete(held.delivery)
+            in_flight.keep = True
+            await self._queue.complete(in_flight.delivery)
             self._metrics.deliveries.labels("lifecycle").inc()
             self._metrics.lifecycle_events.labels(order.event.value, "taken" if acted else "ignored").inc()
             log.info(
@@ -375,7 +375,9 @@ class Processor:
                 subscription=notification.subscription_id,
             )
 
-    async def _import(self, held: _InFlight, mailbox: Mailbox, notification: Notification, message_id: str) -> None:
+    async def _import(
+        self, in_flight: _InFlight, mailbox: Mailbox, notification: Notification, message_id: str
+    ) -> None:
         then = self._directory.settings(mailbox.account_id).after_import
         started = self._clock()
         try:
@@ -384,10 +386,10 @@ class Processor:
                 mailbox,
                 message_id,
                 correlation=notification.correlation,
-                progress=held.attempt.progress,
+                progress=in_flight.attempt.progress,
                 mail_filter=self._directory.mail_filter(mailbox.account_id),
-                last_attempt=held.delivery.delivery_count >= MOST_ATTEMPTS,
-                without_original=held.delivery.delivery_count >= MOST_TIMEOUTS,
+                last_attempt=in_flight.delivery.delivery_count >= MOST_ATTEMPTS,
+                without_original=in_flight.delivery.delivery_count >= MOST_TIMEOUTS,
                 then=then,
                 first_seen=notification.received,
             )
@@ -399,58 +401,58 @@ class Processor:
                 await self._silence.arrived({key: notification}, [key])
         except ScanInProgress as exc:
             await self._holds.release(mailbox)
-            await self._wait_for_scan(held, exc)
+            await self._wait_for_scan(in_flight, exc)
         except AccountError as exc:
-            await self._settle_account_trouble(held, mailbox, exc)
+            await self._settle_account_trouble(in_flight, mailbox, exc)
         except DatabaseUnavailable as exc:
             log.warning("database_unavailable", error=str(exc))
-            await self._retry(held, _DATABASE_TROUBLE)
+            await self._retry(in_flight, _DATABASE_TROUBLE)
         except Exception as exc:  # noqa: BLE001  # one message nobody foresaw must not stop the others; it is told and kept
-            await self._settle_trouble(held, exc)
+            await self._settle_trouble(in_flight, exc)
         else:
-            await self._settle_outcome(held, notification, outcome)
+            await self._settle_outcome(in_flight, notification, outcome)
             if outcome.result is Result.IMPORTED and outcome.lacking is not None:
                 self._after_import.withheld(mailbox, message_id, then, outcome.lacking)
             elif outcome.result is Result.IMPORTED:
                 self._after_import.soon(
-                    mailbox.account_id, message_id, then, committed_after=held.attempt.progress.fetched or started
+                    mailbox.account_id, message_id, then, committed_after=in_flight.attempt.progress.fetched or started
                 )
 
-    async def _settle_account_trouble(self, held: _InFlight, mailbox: Mailbox, exc: AccountError) -> None:
+    async def _settle_account_trouble(self, in_flight: _InFlight, mailbox: Mailbox, exc: AccountError) -> None:
         if host_fault_of(exc) is None:
-            await self._wait_with_account(held, await self._holds.hold(mailbox, exc), exc)
+            await self._wait_with_account(in_flight, await self._holds.hold(mailbox, exc), exc)
         else:
-            await self._settle_trouble(held, exc)
+            await self._settle_trouble(in_flight, exc)
 
-    async def _settle_trouble(self, held: _InFlight, exc: Exception) -> None:
+    async def _settle_trouble(self, in_flight: _InFlight, exc: Exception) -> None:
         fault = host_fault_of(exc)
-        if fault is not None and is_patient(held.delivery, self._clock()):
+        if fault is not None and is_patient(in_flight.delivery, self._clock()):
             self._host_fault = fault
-            await self._retry(held, _HOST_TROUBLE, fault)
+            await self._retry(in_flight, _HOST_TROUBLE, fault)
             return
-        fate = decide(exc, held.delivery, now=self._clock(), random=self._random)
-        if isinstance(fate, DeadLetter):
-            await self._dead_letter(held, fate, exc)
+        decision = decide(exc, in_flight.delivery, now=self._clock(), random=self._random)
+        if isinstance(decision, DeadLetter):
+            await self._dead_letter(in_flight, decision, exc)
         else:
-            await self._retry(held, fate, exc)
+            await self._retry(in_flight, decision, exc)
 
     # Settling.
 
-    async def _settle_outcome(self, held: _InFlight, notification: Notification, outcome: Outcome) -> None:
+    async def _settle_outcome(self, in_flight: _InFlight, notification: Notification, outcome: Outcome) -> None:
         if outcome.result is Result.GONE:
-            retry = retry_of_missing(held.delivery, now=self._clock(), random=self._random)
+            retry = retry_of_missing(in_flight.delivery, now=self._clock(), random=self._random)
             if retry is not None:
-                await self._retry(held, retry)
+                await self._retry(in_flight, retry)
                 return
-        await self._complete(held, notification, outcome)
+        await self._complete(in_flight, notification, outcome)
 
-    async def _complete(self, held: _InFlight, notification: Notification, outcome: Outcome) -> None:
-        held.keep = True
+    async def _complete(self, in_flight: _InFlight, notification: Notification, outcome: Outcome) -> None:
+        in_flight.keep = True
         # What is gone is recorded nowhere: if it comes back, it must be queued.
-        await self._queue.complete(held.delivery, remembered=outcome.result is not Result.GONE)
+        await self._queue.complete(in_flight.delivery, remembered=outcome.result is not Result.GONE)
         seconds = (self._clock() - notification.received).total_seconds()
         self._metrics.deliveries.labels(outcome.result.value).inc()
-        self._trace.ended(held.attempt, outcome.result.value, reason=outcome.reason, detail=outcome.rule)
+        self._trace.ended(in_flight.attempt, outcome.result.value, reason=outcome.reason, detail=outcome.rule)
         if outcome.reason is not None:
             self._metrics.left_out.labels(outcome.reason).inc()
         if outcome.result is Result.IMPORTED:
@@ -463,57 +465,57 @@ class Processor:
         facts = {} if outcome.reason is None else {"reason": outcome.reason}
         log.info(_EVENTS[outcome.result], attachments=outcome.attachments, seconds=round(seconds, 3), **facts)
 
-    async def _wait_with_account(self, held: _InFlight, delay: timedelta, exc: AccountError | None = None) -> None:
-        held.keep = True
-        await self._queue.abandon(held.delivery, delay=delay, counted=False)
+    async def _wait_with_account(self, in_flight: _InFlight, delay: timedelta, exc: AccountError | None = None) -> None:
+        in_flight.keep = True
+        await self._queue.abandon(in_flight.delivery, delay=delay, counted=False)
         self._metrics.deliveries.labels("waiting").inc()
-        self._trace.ended(held.attempt, "waiting", reason=_name_of(exc), detail=_told_of(exc), may_repeat=True)
+        self._trace.ended(in_flight.attempt, "waiting", reason=_name_of(exc), detail=_told_of(exc), may_repeat=True)
         log.debug("delivery_waits_for_account", seconds=delay.total_seconds())
 
-    async def _wait_for_scan(self, held: _InFlight, exc: ScanInProgress) -> None:
-        held.keep = True
-        await self._queue.abandon(held.delivery, delay=exc.delay, counted=False)
+    async def _wait_for_scan(self, in_flight: _InFlight, exc: ScanInProgress) -> None:
+        in_flight.keep = True
+        await self._queue.abandon(in_flight.delivery, delay=exc.delay, counted=False)
         self._metrics.deliveries.labels("scanning").inc()
-        self._trace.ended(held.attempt, "scanning", reason=_name_of(exc), detail=_told_of(exc), may_repeat=True)
+        self._trace.ended(in_flight.attempt, "scanning", reason=_name_of(exc), detail=_told_of(exc), may_repeat=True)
         log.info("delivery_waits_for_scan", seconds=exc.delay.total_seconds())
 
-    async def _defer(self, held: _InFlight, delay: timedelta) -> None:
-        held.keep = True
-        await self._queue.abandon(held.delivery, delay=delay, counted=False)
+    async def _defer(self, in_flight: _InFlight, delay: timedelta) -> None:
+        in_flight.keep = True
+        await self._queue.abandon(in_flight.delivery, delay=delay, counted=False)
         self._metrics.deliveries.labels("deferred").inc()
-        self._trace.ended(held.attempt, "deferred", may_repeat=True)
+        self._trace.ended(in_flight.attempt, "deferred", may_repeat=True)
         log.debug("delivery_waits_for_mailbox", seconds=delay.total_seconds())
 
-    async def _retry(self, held: _InFlight, retry: Retry, exc: Exception | None = None) -> None:
-        held.keep = True
-        await self._queue.abandon(held.delivery, delay=retry.delay, counted=retry.counted)
+    async def _retry(self, in_flight: _InFlight, retry: Retry, exc: Exception | None = None) -> None:
+        in_flight.keep = True
+        await self._queue.abandon(in_flight.delivery, delay=retry.delay, counted=retry.counted)
         self._metrics.deliveries.labels("retried").inc()
         self._trace.ended(
-            held.attempt, "retried", reason=retry.cause, detail=_told_of(exc), may_repeat=not retry.counted
+            in_flight.attempt, "retried", reason=retry.cause, detail=_told_of(exc), may_repeat=not retry.counted
         )
-        _log_trouble("delivery_retried", exc, cause=retry.cause, seconds=round(retry.delay.total_seconds(), 1))
+        _log_error("delivery_retried", exc, cause=retry.cause, seconds=round(retry.delay.total_seconds(), 1))
 
-    async def _dead_letter(self, held: _InFlight, fate: DeadLetter, exc: Exception | None = None) -> None:
-        held.keep = True
-        await self._queue.dead_letter(held.delivery, reason=fate.reason, description=fate.description)
+    async def _dead_letter(self, in_flight: _InFlight, decision: DeadLetter, exc: Exception | None = None) -> None:
+        in_flight.keep = True
+        await self._queue.dead_letter(in_flight.delivery, reason=decision.reason, description=decision.description)
         self._metrics.deliveries.labels("dead_lettered").inc()
-        self._metrics.dead_letters.labels(fate.reason).inc()
-        self._trace.ended(held.attempt, "dead_lettered", reason=fate.reason, detail=fate.description)
-        _log_trouble("delivery_dead_lettered", exc, reason=fate.reason, description=fate.description)
+        self._metrics.dead_letters.labels(decision.reason).inc()
+        self._trace.ended(in_flight.attempt, "dead_lettered", reason=decision.reason, detail=decision.description)
+        _log_error("delivery_dead_lettered", exc, reason=decision.reason, description=decision.description)
 
-    async def _hand_back(self, held: _InFlight) -> None:
-        delivery = held.delivery
+    async def _abandon(self, in_flight: _InFlight) -> None:
+        delivery = in_flight.delivery
         try:
             await self._queue.abandon(delivery, counted=False)
         except (LockLost, QueueUnavailable) as exc:
             log.warning("delivery_not_settled", delivery=delivery.message_id, error=str(exc))
         else:
             self._metrics.deliveries.labels("handed_back").inc()
-            self._trace.ended(held.attempt, "handed_back")
+            self._trace.ended(in_flight.attempt, "handed_back")
             log.info("delivery_handed_back", delivery=delivery.message_id)
 
     async def _finish(self) -> None:
-        tasks = {held.task for held in self._held if held.task is not None}
+        tasks = {in_flight.task for in_flight in self._in_flight if in_flight.task is not None}
         if not tasks:
             return
         _, late = await asyncio.wait(tasks, timeout=self._limits.finish_seconds)
@@ -525,22 +527,22 @@ class Processor:
         while True:
             await asyncio.sleep(_RENEWAL_LOOK_SECONDS)
             now = self._clock()
-            due = [held for held in self._held if not held.keep and held.needs_renewal(now)]
-            await asyncio.gather(*(self._renew(held) for held in due))
+            due = [in_flight for in_flight in self._in_flight if not in_flight.keep and in_flight.needs_renewal(now)]
+            await asyncio.gather(*(self._renew(in_flight) for in_flight in due))
 
-    async def _renew(self, held: _InFlight) -> None:
+    async def _renew(self, in_flight: _InFlight) -> None:
         try:
-            held.delivery = await self._queue.renew(held.delivery)
+            in_flight.delivery = await self._queue.renew(in_flight.delivery)
         except LockLost:
-            if held.keep or held.task is None:
+            if in_flight.keep or in_flight.task is None:
                 return  # settled in this very moment
-            held.keep = True
-            held.task.cancel()
-            log.warning("lock_lost", delivery=held.delivery.message_id)
+            in_flight.keep = True
+            in_flight.task.cancel()
+            log.warning("lock_lost", delivery=in_flight.delivery.message_id)
         except Exception as exc:
             if not isinstance(exc, QueueUnavailable) and host_fault_of(exc) is None:
                 raise
-            log.warning("lock_not_renewed", delivery=held.delivery.message_id, error=str(exc))
+            log.warning("lock_not_renewed", delivery=in_flight.delivery.message_id, error=str(exc))
 
 
 def _name_of(exc: Exception | None) -> str | None:
@@ -552,7 +554,7 @@ def _told_of(exc: Exception | None) -> str | None:
     return str(exc) if isinstance(exc, EXPECTED_ERRORS) else None
 
 
-def _log_trouble(event: str, exc: Exception | None, **facts: object) -> None:
+def _log_error(event: str, exc: Exception | None, **facts: object) -> None:
     if exc is None:
         log.warning(event, **facts)
     elif isinstance(exc, EXPECTED_ERRORS):

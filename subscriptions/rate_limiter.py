@@ -56,7 +56,7 @@ class RateLimiter:
         self._stocks: dict[str, _Window] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
-    async def take(self, mailbox: Mailbox, kind: CallKind) -> None:
+    async def acquire(self, mailbox: Mailbox, kind: CallKind) -> None:
         """Return when a call of this kind may be made.
 
         Raises:
@@ -64,10 +64,10 @@ class RateLimiter:
         """
         allowance = _ALLOWANCES[kind]
         client = mailbox.client_id.lower()
-        await self._take(f"{kind}/{client}/{mailbox.tenant_id.lower()}", allowance.tenant, allowance.chunk)
-        await self._take(f"{kind}/{client}", allowance.application, allowance.chunk)
+        await self._acquire(f"{kind}/{client}/{mailbox.tenant_id.lower()}", allowance.tenant, allowance.chunk)
+        await self._acquire(f"{kind}/{client}", allowance.application, allowance.chunk)
 
-    async def _take(self, name: str, most: int, chunk: int) -> None:
+    async def _acquire(self, name: str, most: int, chunk: int) -> None:
         async with self._locks.setdefault(name, asyncio.Lock()):
             while True:
                 now = self._clock()

@@ -85,7 +85,7 @@ async def test_stop_finishes_what_is_nearly_done(world: World) -> None:
     world.fault(FaultKind.LATENCY, operation=Operation.GET_MESSAGE, seconds=0.3)
     await world.notify(account, delivered)
 
-    async with world.processing(limits=WorkerLimits(in_hand=4, finish_seconds=10)) as stop:
+    async with world.processing(limits=WorkerLimits(max_in_flight=4, finish_seconds=10)) as stop:
         await until(lambda: world.calls(Operation.GET_MESSAGE))
         stop.set()
 

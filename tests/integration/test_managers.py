@@ -48,7 +48,7 @@ async def test_managers_together_stay_within_graphs_limits(world: World) -> None
 
     async def work(budget: RateLimiter, kind: CallKind) -> None:
         while True:
-            await budget.take(mailbox, kind)
+            await budget.acquire(mailbox, kind)
             taken[kind].append(now[0])
 
     databases = [Database(world.fragile.engine()) for _ in range(3)]

@@ -58,7 +58,7 @@ class Allowance:
 
 async def begun(slots: Slots, most: int, key: SlotKey = KEY) -> list["asyncio.Task[None]"]:
     """Calls that ask for a slot, as far as they went without waiting for anything."""
-    calls = [asyncio.create_task(slots.take(key)) for _ in range(most)]
+    calls = [asyncio.create_task(slots.acquire(key)) for _ in range(most)]
     await asyncio.sleep(0)
     return calls
 
@@ -74,12 +74,12 @@ async def test_no_more_calls_than_the_share_allows() -> None:
 async def test_a_call_that_ends_lets_the_next_begin_in_order() -> None:
     slots = LocalSlots(1)
     first, second, third = await begun(slots, 3)
-    slots.give_back(KEY)
+    slots.release(KEY)
     await asyncio.sleep(0)
     assert (first.done(), second.done(), third.done()) == (True, True, False)
-    slots.give_back(KEY)
+    slots.release(KEY)
     await third
-    slots.give_back(KEY)
+    slots.release(KEY)
     assert len(slots) == 0
 
 
@@ -88,15 +88,15 @@ async def test_a_share_that_grows_is_used_and_one_that_shrinks_is_kept_to() -> N
     slots = Slots(allowance)
     calls = await begun(slots, 6)
     allowance.calls = 3
-    slots.give_back(KEY)
+    slots.release(KEY)
     await asyncio.sleep(0)
     assert sum(each.done() for each in calls) == 4  # one has ended, three are under way
     allowance.calls = 1
-    slots.give_back(KEY)
-    slots.give_back(KEY)
+    slots.release(KEY)
+    slots.release(KEY)
     await asyncio.sleep(0)
     assert sum(each.done() for each in calls) == 4
-    slots.give_back(KEY)
+    slots.release(KEY)
     await asyncio.sleep(0)
     assert sum(each.done() for each in calls) == 5
     for each in calls:
@@ -109,18 +109,18 @@ async def test_without_a_share_what_is_in_hand_still_ends_one_call_at_a_time() -
     assert [each.done() for each in calls] == [True, False, False]
     for each in calls:
         await asyncio.wait_for(each, 5)
-        slots.give_back(KEY)
+        slots.release(KEY)
 
 
 async def test_a_cancelled_wait_takes_nothing() -> None:
     slots = LocalSlots(1)
     first, second, third = await begun(slots, 3)
     second.cancel()
-    slots.give_back(KEY)
+    slots.release(KEY)
     third_too = asyncio.gather(third, return_exceptions=True)
     await third_too
     assert third.exception() is None
-    slots.give_back(KEY)
+    slots.release(KEY)
     assert len(slots) == 0
     assert first.done()
 
@@ -128,7 +128,7 @@ async def test_a_cancelled_wait_takes_nothing() -> None:
 async def test_a_wait_that_is_cancelled_as_its_turn_comes_passes_it_on() -> None:
     slots = LocalSlots(1)
     _, second, third = await begun(slots, 3)
-    slots.give_back(KEY)  # the second's turn, which it has not seen yet
+    slots.release(KEY)  # the second's turn, which it has not seen yet
     second.cancel()
     await asyncio.wait_for(third, 5)
 
@@ -140,8 +140,8 @@ async def test_what_the_allowance_raises_ends_every_wait() -> None:
     first, *waiting = await begun(slots, 3)
     allowance.failure = OSError("away")
     with pytest.raises(OSError, match="away"):
-        await slots.take(KEY)
-    slots.give_back(KEY)
+        await slots.acquire(KEY)
+    slots.release(KEY)
     assert [type(each) for each in await asyncio.gather(*waiting, return_exceptions=True)] == [OSError] * 2
     assert len(slots) == 0
     assert first.done()

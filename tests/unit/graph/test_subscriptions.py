@@ -252,7 +252,7 @@ class Ledger:
         self.taken: list[tuple[CallKind, int]] = []
         self.refusal: Exception | None = None
 
-    async def take(self, mailbox: Mailbox, kind: CallKind) -> None:
+    async def acquire(self, mailbox: Mailbox, kind: CallKind) -> None:
         assert mailbox.account_name == "Support"
         self.taken.append((kind, len(self._server.requests)))
         if self.refusal is not None:

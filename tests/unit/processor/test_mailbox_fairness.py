@@ -37,17 +37,17 @@ def room() -> Room:
 
 @pytest.fixture
 def shares(room: Room, settable_clock: SettableClock) -> MailboxFairness:
-    return MailboxFairness(room, most_of_one=8, clock=settable_clock)
+    return MailboxFairness(room, max_per_mailbox=8, clock=settable_clock)
 
 
 def begun(shares: MailboxFairness, most: int, key: SlotKey = BUSY) -> int:
     """Count the deliveries that are worked on."""
-    return [shares.begin(key) for _ in range(most)].count(None)
+    return [shares.try_acquire(key) for _ in range(most)].count(None)
 
 
 async def test_a_busy_mailbox_leaves_room_for_the_others(shares: MailboxFairness) -> None:
     assert begun(shares, 100) == 8
-    assert shares.begin(OTHER) is None
+    assert shares.try_acquire(OTHER) is None
 
 
 @pytest.mark.parametrize(("calls", "deliveries"), [(4, 8), (2, 4), (1, 2), (0, 0)])
@@ -61,7 +61,7 @@ async def test_the_smaller_the_share_the_fewer_deliveries(
 
 async def test_what_there_is_no_room_for_comes_again_one_after_the_other(shares: MailboxFairness) -> None:
     """Not all at once, and none of it later than a minute."""
-    waits = [wait for _ in range(10_000) if (wait := shares.begin(BUSY)) is not None]
+    waits = [wait for _ in range(10_000) if (wait := shares.try_acquire(BUSY)) is not None]
     assert waits == sorted(waits)
     assert waits[0] <= timedelta(seconds=1)
     assert waits[0] < waits[100] < waits[1000]
@@ -72,13 +72,13 @@ async def test_the_slower_the_mailbox_the_longer_the_wait(
     shares: MailboxFairness, settable_clock: SettableClock
 ) -> None:
     for _ in range(7):
-        shares.begin(BUSY)
+        shares.try_acquire(BUSY)
     for _ in range(30):
-        shares.begin(BUSY)
+        shares.try_acquire(BUSY)
         settable_clock.advance(timedelta(seconds=2))
-        shares.end(BUSY)
-    shares.begin(BUSY)
-    waits = [shares.begin(BUSY) for _ in range(11)]
+        shares.release(BUSY)
+    shares.try_acquire(BUSY)
+    waits = [shares.try_acquire(BUSY) for _ in range(11)]
     assert waits[0] is not None
     assert waits[10] is not None
     assert waits[10] - waits[0] > timedelta(seconds=10)
@@ -86,12 +86,12 @@ async def test_the_slower_the_mailbox_the_longer_the_wait(
 
 async def test_a_mailbox_that_others_serve_is_left_to_them(shares: MailboxFairness, room: Room) -> None:
     room.calls = {BUSY: 0}
-    wait = shares.begin(BUSY)
+    wait = shares.try_acquire(BUSY)
     assert wait is not None
     assert wait < timedelta(seconds=1)  # another process is there for it
-    assert shares.begin(OTHER) is None
+    assert shares.try_acquire(OTHER) is None
     room.calls = {}
-    assert shares.begin(BUSY) is None
+    assert shares.try_acquire(BUSY) is None
 
 
 async def test_a_process_that_may_count_as_dead_begins_nothing(shares: MailboxFairness, room: Room) -> None:
@@ -99,14 +99,14 @@ async def test_a_process_that_may_count_as_dead_begins_nothing(shares: MailboxFa
     with pytest.raises(DatabaseUnavailable):
         shares.check()
     with pytest.raises(DatabaseUnavailable):
-        shares.begin(BUSY)
+        shares.try_acquire(BUSY)
 
 
 async def test_a_clock_that_is_set_back_parks_nothing(shares: MailboxFairness, settable_clock: SettableClock) -> None:
     for _ in range(9):
-        shares.begin(BUSY)
+        shares.try_acquire(BUSY)
     settable_clock.advance(-timedelta(hours=3))
-    wait = shares.begin(BUSY)
+    wait = shares.try_acquire(BUSY)
     assert wait is not None
     assert wait <= timedelta(seconds=60)
 
@@ -146,7 +146,7 @@ def test_managers_take_nothing_from_processors() -> None:
 
 async def test_a_delivery_that_ends_makes_room(shares: MailboxFairness) -> None:
     for _ in range(8):
-        shares.begin(BUSY)
-    assert shares.begin(BUSY) is not None
-    shares.end(BUSY)
-    assert shares.begin(BUSY) is None
+        shares.try_acquire(BUSY)
+    assert shares.try_acquire(BUSY) is not None
+    shares.release(BUSY)
+    assert shares.try_acquire(BUSY) is None

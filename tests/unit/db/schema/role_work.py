@@ -172,7 +172,7 @@ async def manage(desk: Desk) -> None:
     await queue.waiting(most=1)
     budget = RateLimiter(desk.database, clock=desk.clock)
     for _ in range(20):
-        await budget.take(replace(_mailbox(account_id), client_id=f"c{desk.number}"), CallKind.CHANGE)
+        await budget.acquire(replace(_mailbox(account_id), client_id=f"c{desk.number}"), CallKind.CHANGE)
     row = TraceRow(1, "old", "host", desk.now, desk.now - 2 * HOUR, "imported")
     await desk.owner.write(lambda c: trace.add(c, [row]))
     await TraceRetention(desk.database, kept=HOUR, clock=desk.clock).work()
@@ -334,7 +334,7 @@ async def _listen_to_graph(desk: Desk, account_id: int) -> None:
         LifecycleEvent.MISSED,
         LifecycleEvent.SUBSCRIPTION_REMOVED,
     ):
-        assert await desk_of_lifecycle.take(event, told)
+        assert await desk_of_lifecycle.handle(event, told)
     watch = MissedNotifications(desk.database)
     late = desk.notification(account_id, "missed", source=Source.SWEEP)
     await watch.imported(late, "missed", desk.now)
