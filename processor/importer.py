@@ -57,7 +57,7 @@ class Result(Enum):
     REPLACED = "replaced"
     KNOWN = "known"
     DUPLICATE = "duplicate"
-    SEEN = "seen"
+    FILTERED = "seen"
     GONE = "gone"
 
 
@@ -65,8 +65,8 @@ _RESULTS: Final = {
     Saved.NEW: Result.IMPORTED,
     Saved.REPLACED: Result.REPLACED,
     Saved.KNOWN: Result.KNOWN,
-    Saved.COPY: Result.DUPLICATE,
-    Saved.SEEN: Result.SEEN,
+    Saved.DUPLICATE: Result.DUPLICATE,
+    Saved.FILTERED: Result.FILTERED,
 }
 
 
@@ -178,7 +178,7 @@ class Importer:
         progress: Progress | None = None,
         mail_filter: MailFilter | None = None,
         replacing: bool = False,
-        even_copy: bool = False,
+        include_duplicates: bool = False,
         then: str | None = None,
         last_attempt: bool = False,
         without_original: bool = False,
@@ -187,7 +187,7 @@ class Importer:
         """Fetch the message with everything below it, and commit it whole. `progress` is told how far that came.
 
         What `mail_filter` leaves out is recorded, and known from then on. What is imported already stays as it is; with
-        `replacing` it becomes what the mailbox holds now, and with `even_copy` a copy of another message becomes one of
+        `replacing` it becomes what the mailbox holds now, and with `include_duplicates` a copy of another message becomes one of
         its own. `then`: what is to be done to it in the mailbox afterwards, which is committed with it and left to
         `processor.after_import`. On the `last_attempt` an attachment that Exchange cannot open is left out, with a row
         that says so; `without_original`, an original that Graph does not give is.
@@ -211,7 +211,7 @@ class Importer:
                     correlation=correlation,
                     mail_filter=mail_filter,
                     replacing=replacing,
-                    even_copy=even_copy,
+                    include_duplicates=include_duplicates,
                     then=then,
                     last_attempt=last_attempt,
                     without_original=without_original,
@@ -231,7 +231,7 @@ class Importer:
         correlation: str,
         mail_filter: MailFilter | None,
         replacing: bool,
-        even_copy: bool,
+        include_duplicates: bool,
         then: str | None,
         last_attempt: bool,
         without_original: bool,
@@ -287,7 +287,7 @@ class Importer:
                 original=original,
                 has_placeholders=even_placeholders,
             )
-            result = _RESULTS[await self._written(record, replacing=replacing, even_copy=even_copy)]
+            result = _RESULTS[await self._written(record, replacing=replacing, include_duplicates=include_duplicates)]
         if result in {Result.KNOWN, Result.DUPLICATE}:
             return Outcome(result, received=record.received)
         _tell_of_missing(record)
@@ -331,8 +331,8 @@ class Importer:
 
     async def _left_out(self, mailbox: Mailbox, message_id: str, message: Json, why: LeftOut) -> Outcome:
         record = seen_record(mailbox.account_id, message_id, message, why, seen=self._clock())
-        result = _RESULTS[await self._store.note_seen(record)]
-        if result is not Result.SEEN:
+        result = _RESULTS[await self._store.note_filtered(record)]
+        if result is not Result.FILTERED:
             return Outcome(result, received=record.received)
         return Outcome(result, received=record.received, reason=record.reason, rule=record.rule)
 
@@ -349,8 +349,12 @@ class Importer:
             return None
         return await self._originals.fetch(mailbox, message_id, message, files, last_attempt=last_attempt)
 
-    async def _written(self, record: MessageRecord, *, replacing: bool, even_copy: bool) -> Saved:
-        return await (self._store.replace(record, even_copy=even_copy) if replacing else self._store.save(record))
+    async def _written(self, record: MessageRecord, *, replacing: bool, include_duplicates: bool) -> Saved:
+        return await (
+            self._store.replace(record, include_duplicates=include_duplicates)
+            if replacing
+            else self._store.save(record)
+        )
 
     async def _fetch(self, mailbox: Mailbox, message_id: str, files: ExitStack) -> Json:
         for seconds in _GONE_AGAIN_AFTER_SECONDS:

@@ -102,7 +102,7 @@ class Tally:
                 self.known += 1
             case Result.DUPLICATE:
                 self.duplicate += 1
-            case Result.SEEN:
+            case Result.FILTERED:
                 self.seen += 1
             case Result.GONE:
                 self.gone += 1
@@ -209,9 +209,12 @@ class OnDemandImport:
         self._on_progress(tally.done, tally.selected)
         prefix = uuid.uuid4().hex[:16]
         streak = _Streak()
-        even_unwanted = force and bool(selection.ids)
+        include_unwanted = force and bool(selection.ids)
         how = _How(
-            replacing=force, even_copy=even_unwanted, mail_filter=None if even_unwanted else mail_filter, then=then
+            replacing=force,
+            include_duplicates=include_unwanted,
+            mail_filter=None if include_unwanted else mail_filter,
+            then=then,
         )
 
         # One after the other: a command makes one call at a time beside the processors' four (docs/many-hosts.md).
@@ -238,7 +241,7 @@ class OnDemandImport:
     ) -> None:
         fresh = dict.fromkeys(each for each in ids if each not in wanted)
         keys = [(mailbox.account_id, each) for each in fresh]
-        known = {message_id for _, message_id in await self._store.known(keys, even_seen=False)}
+        known = {message_id for _, message_id in await self._store.known(keys, include_filtered=False)}
         tally.known += 0 if force else len(known)
         tally.selected += len(fresh)
         wanted.update((each, each not in known) for each in fresh if force or each not in known)
@@ -301,7 +304,7 @@ class OnDemandImport:
                 # Who waits for it at a terminal is told, and may try again; the message is the more important thing.
                 without_original=True,
                 replacing=how.replacing,
-                even_copy=how.even_copy,
+                include_duplicates=how.include_duplicates,
                 then=how.then,
             )
 
@@ -321,7 +324,7 @@ class _How:
     """How each message is imported; see `Importer.run`."""
 
     replacing: bool
-    even_copy: bool
+    include_duplicates: bool
     mail_filter: MailFilter | None
     then: str | None
 

@@ -57,7 +57,7 @@ _EVENTS: Final = {
     Result.REPLACED: "message_replaced",
     Result.KNOWN: "message_known",
     Result.DUPLICATE: "message_duplicate",
-    Result.SEEN: "message_left_out",
+    Result.FILTERED: "message_left_out",
     Result.GONE: "message_gone",
 }
 
@@ -394,7 +394,7 @@ class Processor:
                 first_seen=notification.received,
             )
             await self._holds.release(mailbox)
-            if outcome.result in {Result.IMPORTED, Result.REPLACED, Result.DUPLICATE, Result.SEEN}:
+            if outcome.result in {Result.IMPORTED, Result.REPLACED, Result.DUPLICATE, Result.FILTERED}:
                 await self._silence.imported(notification, message_id, outcome.received)
             elif outcome.result is Result.KNOWN:
                 key = (notification.account_id, message_id)

@@ -204,7 +204,7 @@ async def _known(invocation: Invocation, order: _Order) -> int:
         async for ids in opened.selector.pages(
             mailbox, account.settings.folder, _without_purged(order.selection, account)
         ):
-            found |= await opened.store.known([(account.account_id, each) for each in ids], even_seen=False)
+            found |= await opened.store.known([(account.account_id, each) for each in ids], include_filtered=False)
         return len(found)
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from db.queries.duplicates import Copy
-from db.queries.filtered import SeenRecord
+from db.queries.duplicates import Duplicate
+from db.queries.filtered import FilteredMessage
 from db.queries.trace import CommittedMessage, TraceRow
 from phrases import Phrase
 
@@ -134,8 +134,8 @@ class Step:
 def steps_of(
     attempts: Sequence[TraceRow],
     committed: CommittedMessage | None,
-    copies: Sequence[Copy] = (),
-    left_out: SeenRecord | None = None,
+    copies: Sequence[Duplicate] = (),
+    left_out: FilteredMessage | None = None,
 ) -> list[Step]:
     """All steps. `attempts` in the order in which they began; `copies`: those of the message, or itself as one."""
     timed = list(_notifications(attempts))

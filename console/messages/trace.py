@@ -19,8 +19,8 @@ from console.translation.stored import recognised
 from db.engine import run_reading
 from db.queries import accounts, duplicates, filtered
 from db.queries import trace as table
-from db.queries.duplicates import Copy
-from db.queries.filtered import SeenRecord
+from db.queries.duplicates import Duplicate
+from db.queries.filtered import FilteredMessage
 from db.queries.trace import CommittedMessage, TracedMessage, TraceRow
 from phrases import Phrase
 
@@ -41,9 +41,9 @@ class _Found:
     account: str | None
     attempts: list[TraceRow]
     committed: CommittedMessage | None
-    copies: list[Copy]
+    copies: list[Duplicate]
     """Those of it that were not imported again; or, of such a copy, what is known of that."""
-    left_out: SeenRecord | None
+    left_out: FilteredMessage | None
     """Why it was not imported, where that was for the account's filters."""
 
     @property
@@ -153,7 +153,7 @@ def _look(connection: Connection, text: str, name: str | None) -> list[_Found]:
     ]
 
 
-def _is_of(copy: Copy, traced: TracedMessage, committed: CommittedMessage | None) -> bool:
+def _is_of(copy: Duplicate, traced: TracedMessage, committed: CommittedMessage | None) -> bool:
     if committed is not None:
         return copy.message_id == committed.message_id
     return (copy.account_id, copy.graph_id) == (traced.account_id, traced.graph_id)

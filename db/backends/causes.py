@@ -13,7 +13,7 @@ from phrases import Phrase
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class ErrorClass:
     """What an error means.
 
     `cause`: of an outage, in words; None: it is none. `again`: another transaction stood in the way, so that the same
@@ -27,35 +27,35 @@ class Meaning:
     quotes: bool = False
 
 
-NOTHING: Final = Meaning(None)
-QUOTING: Final = Meaning(None, quotes=True)
+NOTHING: Final = ErrorClass(None)
+QUOTING: Final = ErrorClass(None, quotes=True)
 
-CONTENDED: Final = Meaning(
+CONTENDED: Final = ErrorClass(
     Phrase(
         "other transactions stood in its way again and again; if this lasts, find the session that keeps rows locked"
     ),
     again=True,
 )
-LOCKED: Final = Meaning(
+LOCKED: Final = ErrorClass(
     Phrase(
         "other transactions kept rows locked for too long; if this lasts, find the session that keeps a transaction "
         "open"
     )
 )
-DUPLICATE: Final = Meaning(None, again=True, quotes=True)
-LOST: Final = Meaning(
+DUPLICATE: Final = ErrorClass(None, again=True, quotes=True)
+LOST: Final = ErrorClass(
     Phrase("the connection was lost; if this lasts, look at the network, and whether the server is up"), reconnect=True
 )
-UNREACHABLE: Final = Meaning(
+UNREACHABLE: Final = ErrorClass(
     Phrase(
         "nobody answers at the host and port of database_url; check both, the firewall between, and that the server "
         "is up and listens on TCP"
     )
 )
-NOT_SQL_SERVER: Final = Meaning(
+NOT_SQL_SERVER: Final = ErrorClass(
     Phrase("what answers at the host and port of database_url is no SQL Server; check both")
 )
-NO_TLS: Final = Meaning(
+NO_TLS: Final = ErrorClass(
     Phrase(
         "its TLS certificate is not trusted, or TLS failed; add the certificate's authority to the roots of this "
         "host's system (the driver does not read ca_bundle; on Debian: copy it to /usr/local/share/ca-certificates, "
@@ -63,120 +63,130 @@ NO_TLS: Final = Meaning(
         "TrustServerCertificate=yes to database_url"
     )
 )
-NO_TICKET: Final = Meaning(
+NO_TICKET: Final = ErrorClass(
     Phrase(
         "there is no Kerberos ticket to sign in with; get one (kinit, or a keytab for the service), or name a user "
         "and password in database_url"
     )
 )
-SLOW: Final = Meaning(
+SLOW: Final = ErrorClass(
     Phrase(
         "it did not answer in time; if this lasts, find what keeps it busy or rows locked, or raise "
         "database_statement_timeout"
     ),
     reconnect=True,
 )
-NO_DATA_SOURCE: Final = Meaning(
+NO_DATA_SOURCE: Final = ErrorClass(
     Phrase(
         "the data source or driver that database_url names is not known to the driver manager; see: odbcinst -q -s -d"
     )
 )
-STOPPING: Final = Meaning(
+STOPPING: Final = ErrorClass(
     Phrase("the server is starting, stopping or being upgraded, or sessions are ended"), reconnect=True
 )
-FAILING_OVER: Final = Meaning(
+FAILING_OVER: Final = ErrorClass(
     Phrase(
         "the database is starting, moving or failing over, or this is not the server that has it now; if this lasts, "
         "connect to the listener of the availability group"
     ),
     reconnect=True,
 )
-NOT_ONLINE: Final = Meaning(
+NOT_ONLINE: Final = ErrorClass(
     Phrase(
         "the database is not online (restoring, suspect, offline, in emergency mode or for a single user); an "
         "administrator of the server must bring it back"
     ),
     reconnect=True,
 )
-DAMAGED: Final = Meaning(
+DAMAGED: Final = ErrorClass(
     Phrase("the server cannot read or write the database's files; its own log says which, and the disk needs a look"),
     reconnect=True,
 )
-READ_ONLY: Final = Meaning(
+READ_ONLY: Final = ErrorClass(
     Phrase("the database is read-only: it failed over to another server, or somebody set it so"), reconnect=True
 )
-THROTTLED: Final = Meaning(
+THROTTLED: Final = ErrorClass(
     Phrase(
         "the service is busy, or its tier allows no more; if this lasts, lower database_pool_size or choose a larger "
         "tier"
     ),
     reconnect=True,
 )
-SIGN_IN: Final = Meaning(
+SIGN_IN: Final = ErrorClass(
     Phrase(
         "the sign-in was refused; check the user and password of database_url, or database_client_id and its user in "
         "the database; the server's own log says more"
     )
 )
-DISABLED: Final = Meaning(Phrase("the login is disabled or locked; an administrator of the server must enable it"))
-EXPIRED: Final = Meaning(
+DISABLED: Final = ErrorClass(Phrase("the login is disabled or locked; an administrator of the server must enable it"))
+EXPIRED: Final = ErrorClass(
     Phrase("the login's password has expired or must be changed; change it, then set it in database_url")
 )
-NO_DATABASE: Final = Meaning(
+NO_DATABASE: Final = ErrorClass(
     Phrase(
         "there is no database of the name in database_url, or the login has no user in it; create it: CREATE USER … "
         "FOR LOGIN …"
     )
 )
-FIREWALL: Final = Meaning(Phrase("the firewall of Azure SQL does not let this host in; add its address there"))
-NOT_PUBLIC: Final = Meaning(
+FIREWALL: Final = ErrorClass(Phrase("the firewall of Azure SQL does not let this host in; add its address there"))
+NOT_PUBLIC: Final = ErrorClass(
     Phrase(
         "the server of Azure SQL has no public access; connect from its virtual network, by its private endpoint, or "
         "allow public access there"
     )
 )
-FULL_LOG: Final = Meaning(Phrase("its transaction log is full; back the log up, or give it room"))
-FULL: Final = Meaning(Phrase("its disk, its files or its size limit are full; free some room, or let the files grow"))
-FULL_TEMPDB: Final = Meaning(Phrase("tempdb, which keeps versions of rows and what is sorted, is full; give it room"))
-NOT_ALLOWED: Final = Meaning(
+FULL_LOG: Final = ErrorClass(Phrase("its transaction log is full; back the log up, or give it room"))
+FULL: Final = ErrorClass(
+    Phrase("its disk, its files or its size limit are full; free some room, or let the files grow")
+)
+FULL_TEMPDB: Final = ErrorClass(
+    Phrase("tempdb, which keeps versions of rows and what is sorted, is full; give it room")
+)
+NOT_ALLOWED: Final = ErrorClass(
     Phrase("a permission is missing; the statements that grant it are shown by: mail-importer db grants")
 )
-NO_MEMORY: Final = Meaning(Phrase("the server has not enough memory or other resources; if this lasts, give it more"))
-TOO_MANY: Final = Meaning(Phrase("the server takes no more connections; lower database_pool_size, or let it take more"))
-CHANGED: Final = Meaning(Phrase("a table or column is not as this version needs it; see: mail-importer db check"))
-NO_SNAPSHOTS: Final = Meaning(
+NO_MEMORY: Final = ErrorClass(
+    Phrase("the server has not enough memory or other resources; if this lasts, give it more")
+)
+TOO_MANY: Final = ErrorClass(
+    Phrase("the server takes no more connections; lower database_pool_size, or let it take more")
+)
+CHANGED: Final = ErrorClass(Phrase("a table or column is not as this version needs it; see: mail-importer db check"))
+NO_SNAPSHOTS: Final = ErrorClass(
     Phrase(
         "database_isolation is SNAPSHOT, which the database does not allow; run ALTER DATABASE … SET "
         "ALLOW_SNAPSHOT_ISOLATION ON, or set READ COMMITTED"
     )
 )
-ISOLATION: Final = Meaning(Phrase("database_isolation does not go with the locks of the queue; set READ COMMITTED"))
-UNKNOWN: Final = Meaning(Phrase("it answered with an error that is not known here; the server's own log may say more"))
+ISOLATION: Final = ErrorClass(Phrase("database_isolation does not go with the locks of the queue; set READ COMMITTED"))
+UNKNOWN: Final = ErrorClass(
+    Phrase("it answered with an error that is not known here; the server's own log may say more")
+)
 
 # https://www.sqlite.org/rescode.html: the primary code is the low byte of the extended one.
-SQLITE: Final[Mapping[int, Meaning]] = {
-    sqlite3.SQLITE_BUSY: Meaning(
+SQLITE: Final[Mapping[int, ErrorClass]] = {
+    sqlite3.SQLITE_BUSY: ErrorClass(
         Phrase("another process holds its lock; if this lasts, find who keeps a transaction open")
     ),
-    sqlite3.SQLITE_LOCKED: Meaning(Phrase("another connection holds its lock")),
-    sqlite3.SQLITE_FULL: Meaning(Phrase("its disk, or its size limit, is full; free some room")),
-    sqlite3.SQLITE_READONLY: Meaning(Phrase("it is read-only; check the permissions of the file and of its folder")),
-    sqlite3.SQLITE_CANTOPEN: Meaning(
+    sqlite3.SQLITE_LOCKED: ErrorClass(Phrase("another connection holds its lock")),
+    sqlite3.SQLITE_FULL: ErrorClass(Phrase("its disk, or its size limit, is full; free some room")),
+    sqlite3.SQLITE_READONLY: ErrorClass(Phrase("it is read-only; check the permissions of the file and of its folder")),
+    sqlite3.SQLITE_CANTOPEN: ErrorClass(
         Phrase("its file cannot be opened; check that the folder exists and may be written")
     ),
-    sqlite3.SQLITE_IOERR: Meaning(Phrase("its disk reported an input/output error")),
-    sqlite3.SQLITE_CORRUPT: Meaning(Phrase("its file is damaged; restore it from a backup")),
-    sqlite3.SQLITE_NOTADB: Meaning(Phrase("the file is not a SQLite database")),
+    sqlite3.SQLITE_IOERR: ErrorClass(Phrase("its disk reported an input/output error")),
+    sqlite3.SQLITE_CORRUPT: ErrorClass(Phrase("its file is damaged; restore it from a backup")),
+    sqlite3.SQLITE_NOTADB: ErrorClass(Phrase("the file is not a SQLite database")),
 }
 
 
-def _by_code(groups: Mapping[Meaning, tuple[int, ...]]) -> dict[int, Meaning]:
+def _by_code(groups: Mapping[ErrorClass, tuple[int, ...]]) -> dict[int, ErrorClass]:
     return {code: meaning for meaning, codes in groups.items() for code in codes}
 
 
 # https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors
 # https://learn.microsoft.com/azure/azure-sql/database/troubleshoot-common-errors-issues
-SQL_SERVER: Final[Mapping[int, Meaning]] = _by_code(
+SQL_SERVER: Final[Mapping[int, ErrorClass]] = _by_code(
     {
         CONTENDED: (1205, 3960, 3961),
         LOCKED: (1222,),
@@ -253,7 +263,7 @@ SQL_SERVER_PERMISSION: Final = re.compile(r"(?:The )?([A-Z ]+) permission (?:was
 """How the texts of 229, 230, 262 and 300 begin, in English."""
 
 # https://learn.microsoft.com/sql/odbc/reference/appendixes/appendix-a-odbc-error-codes
-ODBC: Final[Mapping[str, Meaning]] = {
+ODBC: Final[Mapping[str, ErrorClass]] = {
     "08001": UNREACHABLE,
     "08002": LOST,
     "08003": LOST,
@@ -276,7 +286,7 @@ ODBC: Final[Mapping[str, Meaning]] = {
     "42S22": CHANGED,
     "IM002": NO_DATA_SOURCE,
 }
-ODBC_TEXTS: Final[Mapping[str, Meaning]] = {
+ODBC_TEXTS: Final[Mapping[str, ErrorClass]] = {
     "SSL Provider: ": NO_TLS,
     "SSL Handshake": NO_TLS,
     "Encryption not supported": NO_TLS,
@@ -311,7 +321,7 @@ MSSQL_PYTHON_STATES: Final[Mapping[str, str]] = {
 """The words that mssql-python has for a SQLSTATE."""
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html; two letters stand for a class.
-POSTGRESQL: Final[Mapping[str, Meaning]] = {
+POSTGRESQL: Final[Mapping[str, ErrorClass]] = {
     "40001": CONTENDED,
     "40P01": CONTENDED,
     "55P03": LOCKED,
@@ -337,7 +347,7 @@ POSTGRESQL: Final[Mapping[str, Meaning]] = {
     "XX002": DAMAGED,
 }
 # libpq knows no SQLSTATE of a sign-in, but the texts of the server, which are English unless it is set up otherwise.
-POSTGRESQL_SIGN_IN: Final[Mapping[str, Meaning]] = {
+POSTGRESQL_SIGN_IN: Final[Mapping[str, ErrorClass]] = {
     r"authentication failed|no pg_hba\.conf entry|not permitted to log in|role \".*\" does not exist": SIGN_IN,
     r"database \".*\" does not exist": NO_DATABASE,
     r"too many (clients|connections)|remaining connection slots": TOO_MANY,

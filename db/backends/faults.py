@@ -13,7 +13,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
 from db.backends import causes
-from db.backends.causes import Meaning
+from db.backends.causes import ErrorClass
 from phrases import Phrase
 
 # [state] [vendor][driver][SQL Server]text (number) (function); more records may follow, which name no function. The
@@ -31,10 +31,10 @@ _STATE_OF: Final = {1205: "40001", 2601: "23000", 2627: "23000"}
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class DriverError:
     """One error. `code`: what to look it up by; `name`: of the table, column or permission that it is about."""
 
-    meaning: Meaning
+    meaning: ErrorClass
     code: str
     name: str | None = None
 
@@ -44,12 +44,12 @@ class Fault:
         return Phrase("{cause} ({code})", cause=self.meaning.cause, code=self.code)
 
 
-def fault_of(error: BaseException | None) -> Fault:
+def driver_error_of(error: BaseException | None) -> DriverError:
     """What an error of one of the drivers is. `cause` None: nothing that is known to pass."""
     if error is None:
-        return Fault(causes.NOTHING, "no error")
+        return DriverError(causes.NOTHING, "no error")
     if (number := getattr(error, "sqlite_errorcode", None)) is not None:
-        return Fault(causes.SQLITE.get(number & 0xFF, causes.NOTHING), f"SQLite {number}")
+        return DriverError(causes.SQLITE.get(number & 0xFF, causes.NOTHING), f"SQLite {number}")
     if hasattr(error, "pgconn"):
         return _of_postgresql(error)
     if hasattr(error, "driver_error"):
@@ -81,7 +81,7 @@ def watch(engine: Engine) -> None:
         error, told = context.original_exception, context.sqlalchemy_exception
         if told is None:
             return
-        meaning = fault_of(error).meaning
+        meaning = driver_error_of(error).meaning
         if meaning.reconnect:
             context.is_disconnect = True
         if meaning.quotes:
@@ -89,33 +89,33 @@ def watch(engine: Engine) -> None:
             told.args = (f"({type(error).__module__}.{type(error).__name__}) {error}",)
 
 
-def _of_postgresql(error: Any) -> Fault:  # noqa: ANN401  # the driver is not a dependency
+def _of_postgresql(error: Any) -> DriverError:  # noqa: ANN401  # the driver is not a dependency
     state, text = error.sqlstate, str(error)
     if state is None:
         # The server said nothing, or not yet: what else has no SQLSTATE is a value that the driver itself refuses.
         operational = any(each.__name__ == "OperationalError" for each in type(error).__mro__)
-        return Fault(_at_sign_in(text) if operational else causes.NOTHING, "PostgreSQL")
+        return DriverError(_at_sign_in(text) if operational else causes.NOTHING, "PostgreSQL")
     tables = (causes.POSTGRESQL.get(state[:length]) for length in (5, 3, 2))
     meaning = next((each for each in tables if each is not None), causes.NOTHING)
     # Of a table that may not be used it gives the name without quotes, at the end.
     said = re.sub(r"(\w+)$", r"'\1'", error.diag.message_primary or "")
-    return Fault(meaning, f"PostgreSQL {state}", _named(meaning, said))
+    return DriverError(meaning, f"PostgreSQL {state}", _named(meaning, said))
 
 
-def _at_sign_in(text: str) -> Meaning:
+def _at_sign_in(text: str) -> ErrorClass:
     found = (each for pattern, each in causes.POSTGRESQL_SIGN_IN.items() if re.search(pattern, text))
     return next(found, causes.UNREACHABLE if text.startswith("connection ") else causes.LOST)
 
 
-def _of_pyodbc(error: BaseException) -> Fault:
+def _of_pyodbc(error: BaseException) -> DriverError:
     if len(error.args) < 2:  # SQLSTATE and text
-        return Fault(causes.NOTHING, type(error).__name__)
+        return DriverError(causes.NOTHING, type(error).__name__)
     state, text = str(error.args[0]), str(error.args[1])
     found = _PYODBC.search(text)
     return _of_odbc(state, text, int(found[1]) if found else None)
 
 
-def _of_mssql_python(error: Any) -> Fault:  # noqa: ANN401  # the driver is not a dependency
+def _of_mssql_python(error: Any) -> DriverError:  # noqa: ANN401  # the driver is not a dependency
     words, text = str(error.driver_error), str(error.ddbc_error)
     other = _STATE_OF_MSSQL_PYTHON.match(words)
     state = other[1] if other else causes.MSSQL_PYTHON_STATES.get(words, "")
@@ -125,17 +125,17 @@ def _of_mssql_python(error: Any) -> Fault:  # noqa: ANN401  # the driver is not 
     fault = replace(_of_odbc(state, text, number), code=f"SQLSTATE {state or 'unknown'}")
     if state == "42000" and number is None:
         # It may be anything, from a full log to a missing permission. Our statements are not wrong, so it passes.
-        return Fault(
+        return DriverError(
             causes.UNKNOWN, "SQLSTATE 42000; mssql-python does not tell the server's number, mssql+pyodbc does"
         )
     return fault
 
 
-def _of_odbc(state: str, text: str, number: int | None) -> Fault:
+def _of_odbc(state: str, text: str, number: int | None) -> DriverError:
     server = _BY_SERVER.match(text)
     if server and number is not None and _STATE_OF.get(number, state) == state and number in causes.SQL_SERVER:
         meaning = causes.SQL_SERVER[number]
-        return Fault(meaning, f"SQL Server error {number}", _named(meaning, server[1]))
+        return DriverError(meaning, f"SQL Server error {number}", _named(meaning, server[1]))
     code = f"SQL Server error {number}" if server and number else f"SQLSTATE {state or 'unknown'}"
     meaning = causes.ODBC.get(state, causes.NOTHING)
     if meaning is causes.SLOW and _CONNECTING.search(text):
@@ -143,7 +143,9 @@ def _of_odbc(state: str, text: str, number: int | None) -> Fault:
     if not server and (driver := _BY_DRIVER.match(text)):
         told = (each for start, each in causes.ODBC_TEXTS.items() if driver[1].startswith(start))
         meaning = next(told, meaning)
-    return Fault(meaning, code if not number or number < 0 or server else f"{code}, {number}", _named(meaning, text))
+    return DriverError(
+        meaning, code if not number or number < 0 or server else f"{code}, {number}", _named(meaning, text)
+    )
 
 
 def _number_of(text: str) -> int | None:
@@ -152,7 +154,7 @@ def _number_of(text: str) -> int | None:
     return next((number for start, number in causes.SQL_SERVER_TEXTS.items() if text.startswith(start)), None)
 
 
-def _named(meaning: Meaning, text: str) -> str | None:
+def _named(meaning: ErrorClass, text: str) -> str | None:
     """What the server says is missing or may not be used, and the permission for it."""
     found = _NAME.search(text) if meaning in {causes.NOT_ALLOWED, causes.CHANGED} else None
     permission = causes.SQL_SERVER_PERMISSION.match(text)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from sqlalchemy import exc as sqlalchemy_errors
 
 from db.backends.causes import LOST, STOPPING, UNKNOWN
-from db.backends.faults import fault_of
+from db.backends.faults import driver_error_of
 from db.errors import DatabaseUnavailable
 from phrases import Phrase
 
@@ -21,7 +21,7 @@ def as_unavailable(exc: sqlalchemy_errors.SQLAlchemyError) -> DatabaseUnavailabl
         )
     if not isinstance(exc, sqlalchemy_errors.DBAPIError):
         return None
-    fault = fault_of(exc.orig)
+    fault = driver_error_of(exc.orig)
     if fault.meaning.cause is None and not fault.meaning.quotes and _is_outage(exc):
         fault = replace(fault, meaning=UNKNOWN)
     return (
@@ -33,7 +33,7 @@ def as_unavailable(exc: sqlalchemy_errors.SQLAlchemyError) -> DatabaseUnavailabl
 
 def must_be_retried(exc: BaseException) -> bool:
     """Check whether the same work may succeed at once: after a conflict of transactions, or on a dead connection."""
-    return isinstance(exc, sqlalchemy_errors.DBAPIError) and (fault_of(exc.orig).meaning.again or is_lost(exc))
+    return isinstance(exc, sqlalchemy_errors.DBAPIError) and (driver_error_of(exc.orig).meaning.again or is_lost(exc))
 
 
 def is_lost(exc: BaseException) -> bool:
@@ -45,7 +45,7 @@ def is_lost(exc: BaseException) -> bool:
         isinstance(exc, sqlalchemy_errors.DBAPIError)
         and exc.connection_invalidated
         and exc.statement is not None
-        and fault_of(exc.orig).meaning in {LOST, STOPPING}
+        and driver_error_of(exc.orig).meaning in {LOST, STOPPING}
     )
 
 

@@ -82,7 +82,7 @@ def _digest(*facts: str | int | None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Features:
+class DuplicateKey:
     """The features that tell a message from others but its copies. `content`: its `content_digest`."""
 
     account_id: int
@@ -103,16 +103,16 @@ class Features:
 
 
 @dataclass(frozen=True, slots=True)
-class Original:
+class FirstImport:
     """An imported message."""
 
     message_id: int
     graph_id: str
-    features: Features
+    features: DuplicateKey
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class Duplicate:
     """A row of `tblEmailDuplicate`."""
 
     account_id: int
@@ -123,7 +123,7 @@ class Copy:
     reason: str
 
 
-def originals(connection: Connection, wanted: Collection[Features]) -> list[Original]:
+def originals(connection: Connection, wanted: Collection[DuplicateKey]) -> list[FirstImport]:
     """The imported messages of which these may be copies, the oldest first; a few more do no harm.
 
     What was claimed when it was imported is found by its key. What older programs imported, or put in the place of
@@ -143,10 +143,10 @@ def originals(connection: Connection, wanted: Collection[Features]) -> list[Orig
     return sorted([*claimed, *compared], key=lambda each: each.message_id)
 
 
-def _claimed(connection: Connection, wanted: Mapping[Features, str]) -> list[Original]:
+def _claimed(connection: Connection, wanted: Mapping[DuplicateKey, str]) -> list[FirstImport]:
     key = message_identity.c
     by_key = {(features.account_id, identity): features for features, identity in wanted.items()}
-    found: list[Original] = []
+    found: list[FirstImport] = []
     for chunk in in_queries(by_key):
         rows = connection.execute(
             select(key.nMessageID, _row.sGraphMessageID, key.nAccountID, key.sIdentity)
@@ -159,11 +159,11 @@ def _claimed(connection: Connection, wanted: Mapping[Features, str]) -> list[Ori
         for row in rows:
             features = by_key.get((row[2], row[3]))
             if features is not None:
-                found.append(Original(row[0], row[1], features))
+                found.append(FirstImport(row[0], row[1], features))
     return found
 
 
-def _alike(connection: Connection, wanted: Collection[Features]) -> list[Original]:
+def _alike(connection: Connection, wanted: Collection[DuplicateKey]) -> list[FirstImport]:
     """Those that agree in account, time and internet message id; by the index on the first two."""
     columns = (_row.nMessageID, _row.sGraphMessageID, _row.nAccountID, _row.sInternetMessageID, _row.dtReceived)
     rows = connection.execute(
@@ -174,7 +174,7 @@ def _alike(connection: Connection, wanted: Collection[Features]) -> list[Origina
         )
     )
     pairs = {(each.account_id, each.internet_message_id, each.received) for each in wanted}
-    return [Original(row[0], row[1], Features(*row[2:], None)) for row in rows if tuple(row[2:]) in pairs]
+    return [FirstImport(row[0], row[1], DuplicateKey(*row[2:], None)) for row in rows if tuple(row[2:]) in pairs]
 
 
 def stored_letters(connection: Connection, message_ids: Collection[int]) -> dict[int, str]:
@@ -203,7 +203,7 @@ def _content_digests(connection: Connection, message_ids: Collection[int]) -> di
     return {number: content_digest(letter, parts.get(number, ())) for number, letter in letters.items()}
 
 
-def claim(connection: Connection, messages: Sequence[tuple[int, Features]]) -> None:
+def claim(connection: Connection, messages: Sequence[tuple[int, DuplicateKey]]) -> None:
     """Have nobody else import copies of these messages, just written under these numbers, in this very moment."""
     rows = [
         {"nMessageID": number, "nAccountID": features.account_id, "sIdentity": features.identity}
@@ -214,13 +214,13 @@ def claim(connection: Connection, messages: Sequence[tuple[int, Features]]) -> N
         connection.execute(insert(message_identity), rows)
 
 
-def claim_anew(connection: Connection, message_id: int, features: Features) -> None:
+def claim_anew(connection: Connection, message_id: int, features: DuplicateKey) -> None:
     """As `claim_unless_taken`, of a message that was replaced, or that is a copy imported all the same."""
     connection.execute(delete(message_identity).where(message_identity.c.nMessageID == message_id))
     claim_unless_taken(connection, message_id, features)
 
 
-def claim_unless_taken(connection: Connection, message_id: int, features: Features) -> None:
+def claim_unless_taken(connection: Connection, message_id: int, features: DuplicateKey) -> None:
     """As `claim`; the first keeps it, and a message its first one."""
     identity = message_identity.c
     same = and_(identity.nAccountID == features.account_id, identity.sIdentity == features.identity)
@@ -229,7 +229,7 @@ def claim_unless_taken(connection: Connection, message_id: int, features: Featur
         claim(connection, [(message_id, features)])
 
 
-def note(connection: Connection, copies: Sequence[Copy]) -> None:
+def note(connection: Connection, copies: Sequence[Duplicate]) -> None:
     """Record copies that were not imported, none of which is recorded yet."""
     rows = [
         {
@@ -250,20 +250,20 @@ def forget(connection: Connection, account_id: int, graph_id: str) -> None:
     connection.execute(delete(duplicate).where(_copy.nAccountID == account_id, _copy.sGraphMessageID == graph_id))
 
 
-def of_ids(connection: Connection, keys: Collection[tuple[int, str]]) -> list[Copy]:
+def of_ids(connection: Connection, keys: Collection[tuple[int, str]]) -> list[Duplicate]:
     """The records of these messages, by account and Graph id, as far as they are copies."""
     found = [copy for chunk in in_queries(keys) for copy in _found(connection, are_among(duplicate, chunk))]
     return [each for each in found if (each.account_id, each.graph_id) in keys]
 
 
-def of_messages(connection: Connection, message_ids: Collection[int]) -> list[Copy]:
+def of_messages(connection: Connection, message_ids: Collection[int]) -> list[Duplicate]:
     """The copies of these messages, in the order in which they were met."""
     chunks = in_queries(message_ids)
     found = [copy for chunk in chunks for copy in _found(connection, _copy.nMessageID.in_(chunk))]
     return sorted(found, key=lambda each: each.seen)
 
 
-def page_of_account(connection: Connection, account_id: int, *, after: str, limit: int) -> list[tuple[Copy, str]]:
+def page_of_account(connection: Connection, account_id: int, *, after: str, limit: int) -> list[tuple[Duplicate, str]]:
     """Up to `limit` copies of the account by Graph id, beginning after that one (`""`: with the first).
 
     Each with the Graph id of the message that it equals.
@@ -275,8 +275,8 @@ def page_of_account(connection: Connection, account_id: int, *, after: str, limi
         .order_by(_copy.sGraphMessageID)
         .limit(limit)
     )
-    return [(Copy(*row[:-1]), row[-1]) for row in connection.execute(statement)]
+    return [(Duplicate(*row[:-1]), row[-1]) for row in connection.execute(statement)]
 
 
-def _found(connection: Connection, condition: ColumnElement[bool]) -> Iterator[Copy]:
-    yield from (Copy(*row) for row in connection.execute(select(*_COLUMNS).where(condition)).all())
+def _found(connection: Connection, condition: ColumnElement[bool]) -> Iterator[Duplicate]:
+    yield from (Duplicate(*row) for row in connection.execute(select(*_COLUMNS).where(condition)).all())

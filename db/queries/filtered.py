@@ -20,7 +20,7 @@ _AT_A_TIME: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class SeenRecord:
+class FilteredMessage:
     """One row of `tblEmailSeen`: what is kept of a message that was not imported.
 
     `reason`: a fixed word; `rule`: the filter that decided; `seen`: when.
@@ -42,7 +42,7 @@ class SeenRecord:
         return (self.account_id, self.graph_message_id)
 
 
-def note(connection: Connection, records: Sequence[SeenRecord]) -> None:
+def note(connection: Connection, records: Sequence[FilteredMessage]) -> None:
     """Record messages none of which is recorded yet."""
     if records:
         connection.execute(insert(seen).inline(), [_columns(each) for each in records])
@@ -54,7 +54,7 @@ def forget(connection: Connection, keys: Collection[tuple[int, str]]) -> None:
         connection.execute(delete(seen).where(_row.nAccountID == account_id, _row.sGraphMessageID == graph_id))
 
 
-def of_ids(connection: Connection, keys: Collection[tuple[int, str]]) -> list[SeenRecord]:
+def of_ids(connection: Connection, keys: Collection[tuple[int, str]]) -> list[FilteredMessage]:
     """The records of these messages, by account and Graph id, as far as they were left out."""
     found = [each for chunk in in_queries(keys) for each in _found(connection, are_among(seen, chunk))]
     return [each for each in found if each.key in keys]
@@ -101,7 +101,7 @@ def _deleted(connection: Connection, condition: ColumnElement[bool], most: int) 
     return len(numbers)
 
 
-def _found(connection: Connection, condition: ColumnElement[bool]) -> Iterator[SeenRecord]:
+def _found(connection: Connection, condition: ColumnElement[bool]) -> Iterator[FilteredMessage]:
     columns = (
         _row.nAccountID,
         _row.sGraphMessageID,
@@ -113,10 +113,10 @@ def _found(connection: Connection, condition: ColumnElement[bool]) -> Iterator[S
         _row.sRule,
         _row.dtSeen,
     )
-    yield from (SeenRecord(*row) for row in connection.execute(select(*columns).where(condition)).all())
+    yield from (FilteredMessage(*row) for row in connection.execute(select(*columns).where(condition)).all())
 
 
-def _columns(record: SeenRecord) -> dict[str, Any]:
+def _columns(record: FilteredMessage) -> dict[str, Any]:
     return {
         "nAccountID": record.account_id,
         "sGraphMessageID": record.graph_message_id,

@@ -38,8 +38,8 @@ from db.keys import MessageKey, are_among, in_queries
 from db.locking import by_row
 from db.queries import after_import, duplicates, filtered, scans
 from db.queries.contents import ContentDiffers, insert_with_content, reserved_room, update_with_content, write_long_text
-from db.queries.duplicates import Copy, Features, Original, Part
-from db.queries.filtered import SeenRecord
+from db.queries.duplicates import Duplicate, DuplicateKey, FirstImport, Part
+from db.queries.filtered import FilteredMessage
 from db.queries.scans import Scan
 from db.tables import attachment, duplicate, header, message, original, recipient, scan
 from db.tables import seen as seen_table
@@ -76,14 +76,14 @@ class StoredContentKept(MessageRefused):
 class Saved(Enum):
     """What became of a message that was to be written.
 
-    COPY: another one equals it, so it was only noted. SEEN: it was only to be noted.
+    DUPLICATE: it equals another one, and is noted only. FILTERED: the filters of the account left it out.
     """
 
     NEW = "new"
     REPLACED = "replaced"
     KNOWN = "known"
-    COPY = "copy"
-    SEEN = "seen"
+    DUPLICATE = "duplicate"
+    FILTERED = "filtered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,10 +222,10 @@ class MessageRecord:
         )
 
     @property
-    def features(self) -> Features:
+    def features(self) -> DuplicateKey:
         """The features that its copies share; made anew each time."""
         content = duplicates.content_digest(self.letter, (part.compared for part in self.attachments if part.is_listed))
-        return Features(self.account_id, self.internet_message_id, self.received, content)
+        return DuplicateKey(self.account_id, self.internet_message_id, self.received, content)
 
     @property
     def lacking(self) -> str | None:
@@ -269,11 +269,11 @@ class MessageStore:
     def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
-        self._group: GroupCommit[MessageRecord | SeenRecord, Saved | MessageRefused] = GroupCommit(
+        self._group: GroupCommit[MessageRecord | FilteredMessage, Saved | MessageRefused] = GroupCommit(
             self._write, most_items=_MOST_IN_ONE_GROUP
         )
 
-    async def known(self, keys: Collection[MessageKey], *, even_seen: bool = True) -> set[MessageKey]:
+    async def known(self, keys: Collection[MessageKey], *, include_filtered: bool = True) -> set[MessageKey]:
         """As `known` below.
 
         Raises:
@@ -281,7 +281,9 @@ class MessageStore:
         """
         if not keys:
             return set()
-        return await self._database.read(lambda connection: known(connection, list(keys), even_seen=even_seen))
+        return await self._database.read(
+            lambda connection: known(connection, list(keys), include_filtered=include_filtered)
+        )
 
     async def save(self, record: MessageRecord) -> Saved:
         """Write the message and all below it in one transaction, unless it or a copy of it is there already.
@@ -325,7 +327,7 @@ class MessageStore:
         if await self._database.read(lambda connection: scans.is_waiting(connection, key)):
             await self._database.write(lambda connection: scans.forget(connection, key))
 
-    async def note_seen(self, record: SeenRecord) -> Saved:
+    async def note_filtered(self, record: FilteredMessage) -> Saved:
         """Record that the message was left out, and why now, unless it is imported; it is known from then on.
 
         Raises:
@@ -333,10 +335,10 @@ class MessageStore:
         """
         return _told((await self._group.submit([record]))[0])
 
-    async def replace(self, record: MessageRecord, *, even_copy: bool = False) -> Saved:
+    async def replace(self, record: MessageRecord, *, include_duplicates: bool = False) -> Saved:
         """Put the message and all below it in the place of what is there, in one transaction; `nMessageID` stays.
 
-        When nothing was there it is written as `save` does; with `even_copy` also a copy, as a message of its own.
+        When nothing was there it is written as `save` does; with `include_duplicates` also a copy, as a message of its own.
         Readers see the old message or the new one, whole. What is to be done in the mailbox stays as it is; where it
         waited for what was not stored, and nothing is missing now, it is due.
 
@@ -347,7 +349,9 @@ class MessageStore:
         """
         now = self._clock()
         try:
-            return await self._database.write(lambda connection: _replace(connection, record, now, even_copy=even_copy))
+            return await self._database.write(
+                lambda connection: _replace(connection, record, now, include_duplicates=include_duplicates)
+            )
         except _REFUSALS as exc:
             raise _refusal(exc) from exc
 
@@ -355,7 +359,7 @@ class MessageStore:
         """Write what was submitted."""
         await self._group.close()
 
-    async def _write(self, records: Sequence[MessageRecord | SeenRecord]) -> list[Saved | MessageRefused]:
+    async def _write(self, records: Sequence[MessageRecord | FilteredMessage]) -> list[Saved | MessageRefused]:
         now = self._clock()
         try:
             return list(await self._database.write(lambda connection: _save(connection, records, now)))
@@ -365,9 +369,9 @@ class MessageStore:
         # One of them is at fault, or another host wrote one in between: each on its own, so the others get through.
         return [(await self._write([record]))[0] for record in records]
 
-    async def _explain(self, record: MessageRecord | SeenRecord, exc: Exception) -> Saved | MessageRefused:
+    async def _explain(self, record: MessageRecord | FilteredMessage, exc: Exception) -> Saved | MessageRefused:
         with contextlib.suppress(*_REFUSALS):  # the key itself may be what is refused
-            if await self.known([record.key], even_seen=isinstance(record, SeenRecord)):
+            if await self.known([record.key], include_filtered=isinstance(record, FilteredMessage)):
                 return Saved.KNOWN
         return _refusal(exc)
 
@@ -383,10 +387,10 @@ def _refusal(exc: Exception) -> MessageRefused:
     return MessageRefused(Phrase("The gateway database refuses the message: {name}.", name=type(cause).__name__))
 
 
-def known(connection: Connection, keys: list[MessageKey], *, even_seen: bool = True) -> set[MessageKey]:
-    """Which of these are imported, or are copies of what is; with `even_seen` also those that were left out."""
+def known(connection: Connection, keys: list[MessageKey], *, include_filtered: bool = True) -> set[MessageKey]:
+    """Which of these are imported, or are copies of what is; with `include_filtered` also those that were left out."""
     found = _places(connection, keys)
-    return {key for key, tables in found.items() if even_seen or tables != {seen_table.name}}
+    return {key for key, tables in found.items() if include_filtered or tables != {seen_table.name}}
 
 
 def _places(connection: Connection, keys: Sequence[MessageKey]) -> dict[MessageKey, set[str]]:
@@ -448,17 +452,17 @@ def page_of_account(
 
 def _save(
     connection: Connection,
-    records: Sequence[MessageRecord | SeenRecord],
+    records: Sequence[MessageRecord | FilteredMessage],
     now: datetime,
     *,
-    even_copies: bool = False,
+    include_duplicates: bool = False,
 ) -> list[Saved]:
     messages = [each for each in records if isinstance(each, MessageRecord)]
     scans.lock(connection, [each.key for each in messages if each.has_placeholders])
     places = _places(connection, [record.key for record in records])
     # What was left out before may be imported now, or left out for another reason: the filters were changed.
     known = {key for key, tables in places.items() if tables - {seen_table.name}}
-    scanned = {} if even_copies else _scanned(connection, messages, known, now)
+    scanned = {} if include_duplicates else _scanned(connection, messages, known, now)
     results = [Saved.KNOWN] * len(records)
     new: dict[MessageKey, int] = {}
     for place, record in enumerate(records):
@@ -475,16 +479,18 @@ def _save(
         elif each.key not in known:
             to_import.append(each)
     features = {each.key: each.features for each in to_import}
-    found = _Sorted(features, duplicates.originals(connection, list(features.values())), even_copies=even_copies)
+    found = _Sorted(
+        features, duplicates.originals(connection, list(features.values())), include_duplicates=include_duplicates
+    )
     for each in to_import:
         results[new[each.key]] = found.add(each)
-    numbers = _insert(connection, found, now, even_copies=even_copies)
+    numbers = _insert(connection, found, now, include_duplicates=include_duplicates)
     _note_scans(connection, found, scanned, numbers, now)
     filtered.forget(connection, [each.key for each in ordered if each.key in places])
-    left_out = [each for each in ordered if isinstance(each, SeenRecord)]
+    left_out = [each for each in ordered if isinstance(each, FilteredMessage)]
     filtered.note(connection, left_out)
     for record in left_out:
-        results[new[record.key]] = Saved.SEEN
+        results[new[record.key]] = Saved.FILTERED
     return results
 
 
@@ -492,16 +498,16 @@ class _Sorted:
     """Messages that are not known by their ids, with those apart that equal imported ones, or one another."""
 
     def __init__(
-        self, features: Mapping[MessageKey, Features], originals: Sequence[Original], *, even_copies: bool
+        self, features: Mapping[MessageKey, DuplicateKey], originals: Sequence[FirstImport], *, include_duplicates: bool
     ) -> None:
         self.features = features
         self._originals = originals
-        self._even_copies = even_copies
+        self._even_copies = include_duplicates
         self.new: list[MessageRecord] = []
         self.copies: list[tuple[MessageRecord, MessageKey]] = []
         """Each with the key of what it equals."""
         self._keys = {(each.features.account_id, each.graph_id) for each in originals}
-        self._first: dict[Features, MessageKey] = {}
+        self._first: dict[DuplicateKey, MessageKey] = {}
         for each in originals:
             self._remember(each.features, (each.features.account_id, each.graph_id))
 
@@ -513,7 +519,7 @@ class _Sorted:
         equal = None if self._even_copies else self._first.get(features)
         if equal is not None:
             self.copies.append((record, equal))
-            return Saved.COPY
+            return Saved.DUPLICATE
         self.new.append(record)
         self._remember(features, record.key)
         return Saved.NEW
@@ -522,7 +528,7 @@ class _Sorted:
         """`nMessageID` of all that something may equal."""
         return {(each.features.account_id, each.graph_id): each.message_id for each in self._originals} | written
 
-    def _remember(self, features: Features, key: MessageKey) -> None:
+    def _remember(self, features: DuplicateKey, key: MessageKey) -> None:
         if features.are_telling:
             self._first.setdefault(features, key)
 
@@ -533,8 +539,8 @@ def _note_scan(connection: Connection, record: MessageRecord, until: datetime, n
     if scanned is None:
         return place
     scans.forget(connection, place.key)
-    if record.key not in known(connection, [record.key], even_seen=False):
-        duplicates.note(connection, [Copy(*record.key, scanned, seen=now, reason=duplicates.SCANNED)])
+    if record.key not in known(connection, [record.key], include_filtered=False):
+        duplicates.note(connection, [Duplicate(*record.key, scanned, seen=now, reason=duplicates.SCANNED)])
     return None
 
 
@@ -643,7 +649,7 @@ def _resolve(connection: Connection, place: Scan, key: MessageKey, message_id: i
     """Record that the message with placeholders is the scanned one."""
     scans.forget(connection, place.key)
     if place.key != key:
-        duplicates.note(connection, [Copy(*place.key, message_id, seen=now, reason=duplicates.SCANNED)])
+        duplicates.note(connection, [Duplicate(*place.key, message_id, seen=now, reason=duplicates.SCANNED)])
 
 
 def _overwrite_attachments(connection: Connection, message_id: int, parts: Sequence[AttachmentRecord]) -> None:
@@ -679,7 +685,9 @@ def _overwrite(
         connection.execute(by_row(update(table).where(column == number).values(**values, biContent=content)))
 
 
-def _insert(connection: Connection, found: _Sorted, now: datetime, *, even_copies: bool) -> dict[MessageKey, int]:
+def _insert(
+    connection: Connection, found: _Sorted, now: datetime, *, include_duplicates: bool
+) -> dict[MessageKey, int]:
     """Write what is new, and note copies; `nMessageID` of what was written, and of what it may equal."""
     numbers: dict[MessageKey, int] = {}
     if found.new:
@@ -699,7 +707,7 @@ def _insert(connection: Connection, found: _Sorted, now: datetime, *, even_copie
         numbers = _numbers(connection, [each.key for each in found.new])
         for each in found.new:
             _write_long_texts(connection, numbers[each.key], each)
-        if even_copies:
+        if include_duplicates:
             for each in found.new:
                 duplicates.claim_anew(connection, numbers[each.key], found.features[each.key])
         else:
@@ -708,12 +716,12 @@ def _insert(connection: Connection, found: _Sorted, now: datetime, *, even_copie
     numbers = found.numbers(numbers)
     duplicates.note(
         connection,
-        [Copy(*record.key, numbers[equal], seen=now, reason=duplicates.SAME) for record, equal in found.copies],
+        [Duplicate(*record.key, numbers[equal], seen=now, reason=duplicates.SAME) for record, equal in found.copies],
     )
     return numbers
 
 
-def _replace(connection: Connection, record: MessageRecord, now: datetime, *, even_copy: bool) -> Saved:
+def _replace(connection: Connection, record: MessageRecord, now: datetime, *, include_duplicates: bool) -> Saved:
     row = message.c
     key = (row.nAccountID == record.account_id) & (row.sGraphMessageID == record.graph_message_id)
     # In the order of `_save`.
@@ -725,13 +733,13 @@ def _replace(connection: Connection, record: MessageRecord, now: datetime, *, ev
     # It locks the row, so that two processes replace the same message one after the other.
     found = connection.execute(update(message).where(key).values(_message_row(connection, record, now))).rowcount
     if not found:
-        if even_copy:
+        if include_duplicates:
             duplicates.forget(connection, record.account_id, record.graph_message_id)
-        [saved] = _save(connection, [record], now, even_copies=even_copy)
+        [saved] = _save(connection, [record], now, include_duplicates=include_duplicates)
         if not record.has_placeholders:
             scans.forget(connection, record.key)
         # Noted before, or by somebody else just now.
-        return Saved.COPY if saved is Saved.KNOWN and duplicates.of_ids(connection, [record.key]) else saved
+        return Saved.DUPLICATE if saved is Saved.KNOWN and duplicates.of_ids(connection, [record.key]) else saved
     message_id = connection.scalars(select(row.nMessageID).where(key)).one()
     _write_long_texts(connection, message_id, record)
     _check_stored_content(connection, message_id, record, lost_body=lost_body)

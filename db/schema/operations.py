@@ -36,7 +36,7 @@ _CHECK: Final = "check"
 """Where a column knows the check that it is added with."""
 
 
-class Recipient(Protocol):
+class Target(Protocol):
     """Who applies a step: to a database, or to the text of a script."""
 
     def table(self, table: Table) -> None:
@@ -55,7 +55,7 @@ class Recipient(Protocol):
 class Additions:
     """What a step is given. Everything is added in one schema; None: where the search path leads."""
 
-    def __init__(self, recipient: Recipient, *, schema: str | None) -> None:
+    def __init__(self, recipient: Target, *, schema: str | None) -> None:
         self._recipient = recipient
         self._metadata = MetaData(schema=schema)
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Table
 from sqlalchemy.schema import CreateTable, ExecutableDDLElement, Index
 
-from db.schema.script import WANTED, Ending, Script
+from db.schema.script import WANTED, Script, Stamp
 from db.tables import importer_secret, in_schema
 
 LOCK: Final = 0x6D61696C2D696D70
@@ -42,7 +42,7 @@ class PostgreSQLScript(Script):
         self.heading("Columns that are there already must be usable.")
         self._refuse(self._unusable())
 
-    def end(self, ending: Ending) -> None:
+    def end(self, ending: Stamp) -> None:
         """Look for missing values, make the secret where there is none, note the revision, commit."""
         self.heading("Columns that were there already must have a value in each row.")
         self._refuse(self._nulls())

@@ -38,7 +38,7 @@ from db.schema.comparison import Difference, Weight, differences
 from db.schema.operations import Additions
 from db.schema.postgresql import PostgreSQLScript
 from db.schema.reflection import schema_of
-from db.schema.script import Ending, Script
+from db.schema.script import Script, Stamp
 from db.schema.sqlserver import SqlServerScript
 from db.tables import importer_secret
 from phrases import Phrase
@@ -257,7 +257,7 @@ def script(backend: str, *, schema: str | None = None) -> str:
     for step in _steps():
         written.heading(f"{step.revision}: {step.__doc__.splitlines()[0]}")
         step.upgrade(add)
-    written.end(Ending(VERSION_TABLE, head, _oldest_served(), CLIENT_STATE_SECRET))
+    written.end(Stamp(VERSION_TABLE, head, _oldest_served(), CLIENT_STATE_SECRET))
     return str(written).lstrip()
 
 

@@ -22,7 +22,7 @@ LOCK_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class Stamp:
     """What is written last: the `revision` that was reached, and the oldest program that works with it."""
 
     version_table: str
@@ -49,7 +49,7 @@ class Script(ABC):
         """Open the transaction, let nobody else upgrade, refuse what is not usable. `known`: the revisions."""
 
     @abstractmethod
-    def end(self, ending: Ending) -> None:
+    def end(self, ending: Stamp) -> None:
         """Make the secret where there is none, note the revision, commit."""
 
     def heading(self, text: str) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Table
 from sqlalchemy.schema import CreateTable, ExecutableDDLElement, Index
 
 from db.columns import BINARY_COLLATION
-from db.schema.script import LOCK_SECONDS, WANTED, Ending, Script
+from db.schema.script import LOCK_SECONDS, WANTED, Script, Stamp
 from db.tables import importer_secret, in_schema
 
 LOCK: Final = "mail-importer upgrade"
@@ -78,7 +78,7 @@ class SqlServerScript(Script):
         self._if("", *self._refusal_of_types())
         self._throw_problems()
 
-    def end(self, ending: Ending) -> None:
+    def end(self, ending: Stamp) -> None:
         """Look for missing values, make the secret where there is none, note the revision, commit."""
         self.heading("Columns that were there already must have a value in each row.")
         for table in in_schema(self.schema).sorted_tables:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from db.columns import cut
-from db.queries.filtered import SeenRecord
+from db.queries.filtered import FilteredMessage
 from db.queries.messages import AttachmentRecord, HeaderRecord, MessageRecord, RecipientRecord
 from db.tables import GRAPH_ID_LENGTH, INTERNET_ID_LENGTH, WORD_LENGTH
 from longtext import LONG, LongText, storable
@@ -115,11 +115,13 @@ def message_record(
     )
 
 
-def seen_record(account_id: int, graph_message_id: str, message: Json, why: LeftOut, *, seen: datetime) -> SeenRecord:
+def seen_record(
+    account_id: int, graph_message_id: str, message: Json, why: LeftOut, *, seen: datetime
+) -> FilteredMessage:
     """The row of a message that is not imported."""
     texts = Texts()
     author = _address(message.get("from"), texts) or _address(message.get("sender"), texts) or (None, None)
-    return SeenRecord(
+    return FilteredMessage(
         account_id=account_id,
         graph_message_id=graph_message_id,
         internet_message_id=texts.take(message.get("internetMessageId"), most=INTERNET_ID_LENGTH),

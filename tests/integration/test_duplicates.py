@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import Connection, func, select, update
 
 from db.queries import duplicates
-from db.queries.duplicates import SAME, Copy
+from db.queries.duplicates import SAME, Duplicate
 from db.tables import duplicate, message, message_identity
 from processor.content.attachments import AttachmentLimits
 from simulator.calls import Operation
@@ -38,8 +38,8 @@ def drag(world: World, mailbox: Mailbox, delivered: DeliveredMessage) -> tuple[s
     return before, delivered.message.immutable_id
 
 
-async def recorded(world: World) -> list[Copy]:
-    def read(connection: Connection) -> list[Copy]:
+async def recorded(world: World) -> list[Duplicate]:
+    def read(connection: Connection) -> list[Duplicate]:
         numbers = connection.scalars(select(message.c.nMessageID)).all()
         return duplicates.of_messages(connection, list(numbers))
 

@@ -39,7 +39,7 @@ from db.queries import (
 from db.queries.accounts import AccountSettings, Condition
 from db.queries.after_import import Ended, State
 from db.queries.contents import append_piece, append_text, read_piece
-from db.queries.filtered import SeenRecord
+from db.queries.filtered import FilteredMessage
 from db.queries.messages import MessageStore, OriginalRecord
 from db.queries.processes import Process
 from db.queries.retention import Content, OldMessage
@@ -128,11 +128,11 @@ async def import_messages(database: Database) -> None:
     await store.save(record())
     await store.replace(record())
     await store.save(record("copy", internet_message_id="<AAMk@example.com>"))
-    await store.replace(record("copy", internet_message_id="<AAMk@example.com>"), even_copy=True)
+    await store.replace(record("copy", internet_message_id="<AAMk@example.com>"), include_duplicates=True)
     await store.save(record("acted", after_import="move"))
-    await store.known([(1, "a")], even_seen=False)
-    left_out = SeenRecord(1, "seen", None, None, None, None, "TooSmall", None, NOW)
-    await store.note_seen(left_out)
+    await store.known([(1, "a")], include_filtered=False)
+    left_out = FilteredMessage(1, "seen", None, None, None, None, "TooSmall", None, NOW)
+    await store.note_filtered(left_out)
     await store.save(record("seen", original=OriginalRecord("unreadable")))
     mime = OriginalRecord("stored", None, 3, "", "gzip", 3, b"abc")
     await store.replace(record("seen", original=mime))
@@ -147,7 +147,7 @@ async def import_messages(database: Database) -> None:
     await store.save(record("scanned", attachments=[file_attachment(0)], **facts))
     await store.note_scan(record("late", has_placeholders=True, attachments=[lacking], **facts), until=NOW)
     await store.end_wait((1, "late"))
-    await store.note_seen(replace(left_out, graph_message_id="other"))
+    await store.note_filtered(replace(left_out, graph_message_id="other"))
     await store.close()
 
 

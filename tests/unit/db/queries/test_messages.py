@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine, event, func, select
 from db.engine import Database, run_reading
 from db.errors import DatabaseUnavailable
 from db.queries.contents import READ_BYTES, ContentDiffers, pieces_of
-from db.queries.filtered import SeenRecord
+from db.queries.filtered import FilteredMessage
 from db.queries.messages import (
     AttachmentRecord,
     HeaderRecord,
@@ -633,8 +633,8 @@ async def test_those_who_replace_and_save_one_message_at_once_leave_one(gateway:
 # What filters leave out.
 
 
-def seen_of(message: MessageRecord, **changed: Any) -> SeenRecord:  # noqa: ANN401  # any field
-    facts = SeenRecord(
+def filtered_of(message: MessageRecord, **changed: Any) -> FilteredMessage:  # noqa: ANN401  # any field
+    facts = FilteredMessage(
         *message.key, message.internet_message_id, "a@example.com", NOW, 7, "TooSmall", "--size-least 9", NOW
     )
     return replace(facts, **changed)
@@ -651,27 +651,27 @@ async def test_what_is_left_out_is_known_and_told_apart_from_what_is_imported(
 ) -> None:
     """Noted again it has the latest reason; it may be imported still, and what is imported is never noted."""
     left, kept = record("left"), record("kept")
-    assert await store.note_seen(seen_of(left)) is Saved.SEEN
+    assert await store.note_filtered(filtered_of(left)) is Saved.FILTERED
     assert await store.save(kept) is Saved.NEW
-    assert await store.note_seen(seen_of(kept)) is Saved.KNOWN
+    assert await store.note_filtered(filtered_of(kept)) is Saved.KNOWN
     assert await store.known([left.key, kept.key, (2, "left")]) == {left.key, kept.key}
-    assert await store.known([left.key, kept.key], even_seen=False) == {kept.key}
-    assert await store.note_seen(seen_of(left, reason="SenderDenied")) is Saved.SEEN
+    assert await store.known([left.key, kept.key], include_filtered=False) == {kept.key}
+    assert await store.note_filtered(filtered_of(left, reason="SenderDenied")) is Saved.FILTERED
     assert seen_rows(database_engine) == [("left", "SenderDenied")]
     assert await store.save(left) is Saved.NEW
     assert seen_rows(database_engine) == []
-    assert await store.note_seen(seen_of(left)) is Saved.KNOWN
+    assert await store.note_filtered(filtered_of(left)) is Saved.KNOWN
 
 
 async def test_many_arrive_together(store: MessageStore, database_engine: Engine) -> None:
     """Imported and left out in the same transactions, some of them twice, one refused: each gets its own answer."""
-    bad = seen_of(record("bad"), received=NOW.replace(tzinfo=None))
+    bad = filtered_of(record("bad"), received=NOW.replace(tzinfo=None))
     work: list[Any] = [store.save(record(f"m{number}")) for number in range(40)]
-    work += [store.note_seen(seen_of(record(f"s{number % 20}"))) for number in range(40)]
-    *outcomes, refused = await asyncio.gather(*work, store.note_seen(bad), return_exceptions=True)
+    work += [store.note_filtered(filtered_of(record(f"s{number % 20}"))) for number in range(40)]
+    *outcomes, refused = await asyncio.gather(*work, store.note_filtered(bad), return_exceptions=True)
     assert isinstance(refused, MessageRefused)
     assert Counter(outcomes[:40]) == {Saved.NEW: 40}
-    assert set(outcomes[40:]) <= {Saved.SEEN, Saved.KNOWN}
+    assert set(outcomes[40:]) <= {Saved.FILTERED, Saved.KNOWN}
     assert len(seen_rows(database_engine)) == 20
 
 

@@ -41,7 +41,7 @@ from db.queries import (
 )
 from db.queries.accounts import AccountSettings, Condition
 from db.queries.after_import import Ended, State
-from db.queries.filtered import SeenRecord
+from db.queries.filtered import FilteredMessage
 from db.queries.messages import AttachmentRecord, MessageRecord, MessageStore, OriginalRecord, Saved
 from db.queries.processes import Process
 from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Lease
@@ -156,7 +156,9 @@ async def manage(desk: Desk) -> None:
     account_id = await desk.add_account("managed")
     removed = await desk.add_account("removed")
     name = desk.settings("removed").name
-    await MessageStore(desk.owner, clock=desk.clock).note_seen(_seen(record("seen", account_id=removed), desk.now))
+    await MessageStore(desk.owner, clock=desk.clock).note_filtered(
+        _filtered(record("seen", account_id=removed), desk.now)
+    )
     await desk.owner.write(lambda c: accounts.mark_removed(c, name, now=desk.now))
     await desk.leave_something_done()
     desk.start()
@@ -185,7 +187,7 @@ async def operate(desk: Desk) -> None:
     store = MessageStore(desk.owner, clock=desk.clock)
     mime = OriginalRecord("stored", None, 3, "", "gzip", 3, b"abc")
     await store.save(record(f"old-{desk.number}", received=old, original=mime))
-    await store.note_seen(_seen(record(f"old-seen-{desk.number}", received=old), desk.now))
+    await store.note_filtered(_filtered(record(f"old-seen-{desk.number}", received=old), desk.now))
     queue = await desk.put("dead", "waiting")
     for each in await queue.receive(100, wait=NO_WAIT):
         await queue.dead_letter(each, reason="Broken", description="")
@@ -196,7 +198,7 @@ async def operate(desk: Desk) -> None:
         await asyncio.to_thread(_run, desk, command)
     await _import(desk.database, desk, 1)
     await MessageStore(desk.database, clock=desk.clock).replace(record(f"small-{desk.number}", original=mime))
-    await MessageStore(desk.database, clock=desk.clock).replace(_copy(desk, 1), even_copy=True)
+    await MessageStore(desk.database, clock=desk.clock).replace(_copy(desk, 1), include_duplicates=True)
     await desk.database.read(lambda c: retention.known_and_since(c, 1, ["a"]))
     await desk.database.read(lambda c: messages.page_of_account(c, 1, after="", since=None, most=1))
     await desk.database.read(lambda c: duplicates.page_of_account(c, 1, after="", limit=1))
@@ -242,9 +244,9 @@ async def _import(database: Database, desk: Desk, account_id: int) -> None:
     whole = record(f"large-{desk.number}", account_id=account_id, attachments=[large], original=mime)
     assert await store.save(whole) is Saved.NEW
     left_out = record(f"seen-{desk.number}", account_id=account_id)
-    assert await store.note_seen(_seen(left_out, desk.now)) is Saved.SEEN
+    assert await store.note_filtered(_filtered(left_out, desk.now)) is Saved.FILTERED
     assert await store.save(left_out) is Saved.NEW
-    assert await store.save(_copy(desk, account_id)) is Saved.COPY
+    assert await store.save(_copy(desk, account_id)) is Saved.DUPLICATE
     await _wait_for_scans(store, desk, account_id)
     await store.close()
     row = TraceRow(account_id, "a", "host", desk.now, desk.now, "imported")
@@ -280,8 +282,8 @@ async def _wait_for_scans(store: MessageStore, desk: Desk, account_id: int) -> N
     await store.end_wait(gone.key)
 
 
-def _seen(message: MessageRecord, seen: datetime) -> SeenRecord:
-    return SeenRecord(
+def _filtered(message: MessageRecord, seen: datetime) -> FilteredMessage:
+    return FilteredMessage(
         *message.key, message.internet_message_id, "a@example.com", message.received, 1, "SenderDenied", None, seen
     )
 
