@@ -37,7 +37,7 @@ from graph.errors import (
 )
 from graph.long_answers import MOST_BESIDE, LongAnswer
 from graph.mailbox import Mailbox
-from graph.responses import error_from_response, harmless
+from graph.responses import error_from_response, sanitize
 from graph.slots import CallSlots, LocalSlots
 from graph.transport import proxy_for, tls_context
 from hostfaults import host_fault_of, temporary_file_fault
@@ -165,7 +165,7 @@ class _Call:
     """The failure of the last attempt, when another is to follow."""
 
     @property
-    def doing(self) -> str:
+    def operation(self) -> str:
         """For the text of errors: without the query, which may hold the token of a delta link."""
         return f"{self.method} {self.url.raw_path[:300]}"
 
@@ -229,7 +229,7 @@ class GraphClient:
         """One call, repeated while that may help; the decoded JSON, or None when the answer has no body.
 
         GET, PATCH and DELETE are repeated after every transient fault. POST only when Graph surely did nothing: 429,
-        503, no connection; otherwise the error's `maybe_done` is true and the caller must look before asking again.
+        503, no connection; otherwise the error's `outcome_unknown` is true, and the caller looks before it asks again.
 
         Args:
             mailbox: whose token, and whose slot.
@@ -363,11 +363,11 @@ class GraphClient:
             raise GraphUnavailable(
                 Phrase(
                     "{doing} for {mailbox} was not answered within {seconds:.0f} seconds.",
-                    doing=call.doing,
+                    doing=call.operation,
                     mailbox=call.mailbox,
                     seconds=call.deadline.seconds,
                 ),
-                maybe_done=call.method not in _REPEATABLE,
+                outcome_unknown=call.method not in _REPEATABLE,
             ) from reason
 
     async def _again(self, call: _Call, attempt: Callable[[str], Awaitable[_T]], first: GraphError) -> _T:
@@ -444,7 +444,7 @@ class GraphClient:
                 response.release()
                 status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as reason:
-            raise _unreachable(call, reason) from _told(reason)
+            raise _unreachable(call, reason) from _safe_cause(reason)
         finally:
             if call.counted:
                 self._slots.release(call.mailbox.counted_as)
@@ -494,7 +494,7 @@ class GraphClient:
                 response.close()
             self._slots.release(call.mailbox.counted_as)
             if isinstance(reason, (aiohttp.ClientError, TimeoutError, OSError)):
-                raise _unreachable(call, reason) from _told(reason)
+                raise _unreachable(call, reason) from _safe_cause(reason)
             raise
         finally:
             self._observe(call, status, began)
@@ -526,7 +526,7 @@ class GraphClient:
 
     def _error(self, call: _Call, response: aiohttp.ClientResponse, body: bytes) -> GraphError:
         return error_from_response(
-            response.status, body, response.headers, doing=call.doing, mailbox=call.mailbox, now=self._now()
+            response.status, body, response.headers, doing=call.operation, mailbox=call.mailbox, now=self._now()
         )
 
 
@@ -548,7 +548,7 @@ def _own_version() -> str:
 
 def _may_repeat(call: _Call, error: BaseException) -> bool:
     if isinstance(error, GraphUnavailable):
-        return call.method in _REPEATABLE or not error.maybe_done
+        return call.method in _REPEATABLE or not error.outcome_unknown
     return isinstance(error, ItemCorrupt)
 
 
@@ -583,7 +583,7 @@ async def _chunks(call: _Call, response: aiohttp.ClientResponse) -> AsyncGenerat
         async for chunk in response.content.iter_chunked(_CHUNK):
             yield chunk
     except (aiohttp.ClientError, TimeoutError, OSError) as reason:
-        raise _unreachable(call, reason) from _told(reason)
+        raise _unreachable(call, reason) from _safe_cause(reason)
 
 
 def _decoded(call: _Call, response: aiohttp.ClientResponse, body: bytes) -> Any:  # noqa: ANN401  # JSON of any shape
@@ -605,15 +605,15 @@ def _no_json(call: _Call, response: aiohttp.ClientResponse, count: int) -> Graph
         Phrase(
             "{doing} for {mailbox} was answered {status}, but not with whole JSON ({kind}, {count} bytes). If "
             "this lasts, look for a proxy that changes answers.",
-            doing=call.doing,
+            doing=call.operation,
             mailbox=call.mailbox,
             status=response.status,
-            kind=harmless(response.headers.get("Content-Type"), 60) or "no content type",
+            kind=sanitize(response.headers.get("Content-Type"), 60) or "no content type",
             count=count,
         ),
         status=response.status,
-        maybe_done=call.method not in _REPEATABLE,
-        request_id=harmless(response.headers.get("request-id"), 100) or None,
+        outcome_unknown=call.method not in _REPEATABLE,
+        request_id=sanitize(response.headers.get("request-id"), 100) or None,
     )
 
 
@@ -623,15 +623,15 @@ def _other_content(call: _Call, response: aiohttp.ClientResponse) -> GraphUnavai
         Phrase(
             "{doing} for {mailbox} was answered {status}, but with {kind} in place of the content. If this lasts, look "
             "for a proxy that changes answers.",
-            doing=call.doing,
+            doing=call.operation,
             mailbox=call.mailbox,
             status=response.status,
-            kind=harmless(response.content_type, 60),
+            kind=sanitize(response.content_type, 60),
         ),
         status=response.status,
         code=NOT_THE_CONTENT,
         detail=f"{response.content_type} in its place",
-        request_id=harmless(response.headers.get("request-id"), 100) or None,
+        request_id=sanitize(response.headers.get("request-id"), 100) or None,
     )
 
 
@@ -640,7 +640,7 @@ def _without_body(reason: Exception) -> Exception:
     return ValueError(f"{type(reason).__name__}: {getattr(reason, 'msg', 'not JSON')}")
 
 
-def _told(reason: BaseException) -> BaseException | None:
+def _safe_cause(reason: BaseException) -> BaseException | None:
     # What aiohttp says of a proxy holds its URL, and with it perhaps a password.
     return None if isinstance(reason, (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError)) else reason
 
@@ -664,6 +664,6 @@ def _unreachable(call: _Call, reason: BaseException) -> GraphUnavailable:
     else:
         begun, what = True, Phrase("the connection broke ({name})", name=type(reason).__name__)
     return GraphUnavailable(
-        Phrase("{doing} for {mailbox} failed: {what}.", doing=call.doing, mailbox=call.mailbox, what=what),
-        maybe_done=begun and call.method not in _REPEATABLE,
+        Phrase("{doing} for {mailbox} failed: {what}.", doing=call.operation, mailbox=call.mailbox, what=what),
+        outcome_unknown=begun and call.method not in _REPEATABLE,
     )

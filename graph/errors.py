@@ -116,7 +116,7 @@ class GraphUnavailable(GraphError):
         *,
         retry_after: float | None = None,
         mailbox_down: bool = False,
-        maybe_done: bool = False,
+        outcome_unknown: bool = False,
         **facts: Unpack[Facts],
     ) -> None:
         asked_longer = retry_after is not None and retry_after > LONGEST_RETRY_AFTER
@@ -132,7 +132,7 @@ class GraphUnavailable(GraphError):
         self.retry_after = retry_after
         self.asked_longer = asked_longer
         self.mailbox_down = mailbox_down
-        self.maybe_done = maybe_done
+        self.outcome_unknown = outcome_unknown
 
 
 class AccountError(GraphError):

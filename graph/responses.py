@@ -164,12 +164,12 @@ def error_from_response(
         )
     if _is_transient(answer):
         # 429 and 503 say that nothing was begun, and so does a refusal by Exchange; the others leave it open.
-        maybe_done = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.SERVICE_UNAVAILABLE
+        outcome_unknown = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.SERVICE_UNAVAILABLE
         return GraphUnavailable(
             Phrase("{text} This passes by itself.", text=text),
             retry_after=answer.retry_after,
             mailbox_down=bool(answer.codes & _MAILBOX_DOWN_CODES),
-            maybe_done=maybe_done,
+            outcome_unknown=outcome_unknown,
             **facts,
         )
     if answer.codes & _MAILBOX_CODES or answer.says(*_MAILBOX_TEXTS):
@@ -232,7 +232,7 @@ def _read_answer(status: int, body: object, headers: Mapping[str, str], now: dat
         if isinstance(inner.get("code"), str):
             codes.append(inner["code"])
         inner = _inner_error(inner)
-    detail = harmless(error.get("message"))
+    detail = sanitize(error.get("message"))
     true_status = status
     if codes and codes[0].lower() == "extensionerror" and (found := _INNER_STATUS.search(detail)):
         true_status = _PHRASES.get(found[1].lower(), int(found[1]) if found[1].isdigit() else status)
@@ -241,10 +241,10 @@ def _read_answer(status: int, body: object, headers: Mapping[str, str], now: dat
         request_id = _inner_error(error).get("request-id")
     return _Answer(
         status=true_status,
-        code=(harmless(codes[0], 100) or None) if codes else None,
+        code=(sanitize(codes[0], 100) or None) if codes else None,
         codes=frozenset(code.lower() for code in codes),
         detail=detail,
-        request_id=harmless(request_id, 100) or None,
+        request_id=sanitize(request_id, 100) or None,
         retry_after=retry_after_seconds(lowered, now),
         location=lowered.get("location"),
     )
@@ -269,7 +269,7 @@ def _error_object(body: object) -> Mapping[str, Any]:
     return {}
 
 
-def harmless(text: object, length: int = _DETAIL_LENGTH) -> str:
+def sanitize(text: object, length: int = _DETAIL_LENGTH) -> str:
     """Foreign text fit for a log: one printable line of at most `length` characters, nothing like a token in it."""
     if not isinstance(text, str):
         return ""

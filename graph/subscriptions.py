@@ -120,7 +120,7 @@ class SubscriptionClient:
         """Create a subscription; Graph calls both addresses before it answers, so the receiver must run.
 
         Read `expires` of the answer: less than 45 minutes is silently raised to that. Not repeated when Graph may have
-        created it without our seeing it (`GraphUnavailable.maybe_done`): then reconcile by `list`.
+        created it without our seeing it (`GraphUnavailable.outcome_unknown`): then reconcile by `list`.
 
         Raises:
             EndpointNotValidated: Graph did not get its token back from one of the addresses.
@@ -226,7 +226,7 @@ def _subscription(answer: object, asked: str | None = None) -> GraphSubscription
     """The subscription an answer tells of; `asked`: the id it must have, in any letter case (a GUID)."""
     if not isinstance(answer, Mapping) or not isinstance(answer.get("id"), str) or not answer["id"]:
         raise GraphUnavailable(
-            Phrase("Graph's answer about a subscription bears no id. Try again later."), maybe_done=True
+            Phrase("Graph's answer about a subscription bears no id. Try again later."), outcome_unknown=True
         )
     if asked is not None and answer["id"].lower() != asked.lower():
         raise GraphUnavailable(
@@ -237,7 +237,7 @@ def _subscription(answer: object, asked: str | None = None) -> GraphSubscription
     except ValueError as reason:
         raise GraphUnavailable(
             Phrase("Graph gave subscription {id} an expiry that is no time. Try again later.", id=answer["id"]),
-            maybe_done=True,
+            outcome_unknown=True,
         ) from reason
     return GraphSubscription(
         id=answer["id"],

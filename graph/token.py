@@ -39,7 +39,7 @@ from graph.errors import (
     SignInRefused,
 )
 from graph.mailbox import Mailbox
-from graph.responses import harmless, retry_after_seconds
+from graph.responses import retry_after_seconds, sanitize
 from graph.transport import load_roots, proxy_for, tls_context
 from phrases import Phrase
 from threads import DaemonThreads
@@ -546,7 +546,7 @@ def _refuse(mailbox: Mailbox, answer: Mapping[str, Any], talk: _Talk, reason: Ex
     ):
         raise _overloaded(mailbox, talk) from reason
     code = codes[0] if codes else None
-    detail = harmless(answer.get("error_description") or answer.get("error"), 300)
+    detail = sanitize(answer.get("error_description") or answer.get("error"), 300)
     said = Phrase.verbatim(detail.rstrip(".")) if detail else Phrase("no reason given")
     if status is None:
         said = Phrase("the authority is not a valid https address with a tenant")
@@ -563,8 +563,8 @@ def _refuse(mailbox: Mailbox, answer: Mapping[str, Any], talk: _Talk, reason: Ex
         advice=aadsts.advice_for(code),
         aadsts=code,
         status=status,
-        code=harmless(answer.get("error"), 100) or None,
-        request_id=harmless(answer.get("correlation_id"), 100) or None,
+        code=sanitize(answer.get("error"), 100) or None,
+        request_id=sanitize(answer.get("correlation_id"), 100) or None,
         detail=detail or said,
     ) from reason
 
@@ -572,7 +572,7 @@ def _refuse(mailbox: Mailbox, answer: Mapping[str, Any], talk: _Talk, reason: Ex
 def _overloaded(mailbox: Mailbox, talk: _Talk) -> GraphUnavailable:
     status = talk.last.status_code if talk.last is not None else None
     answer = talk.last_error()
-    said = harmless(answer.get("error_description") or answer.get("error"), 300) or Phrase(
+    said = sanitize(answer.get("error_description") or answer.get("error"), 300) or Phrase(
         "no JSON; is there a proxy between?"
     )
     headers = {name.lower(): value for name, value in talk.last.headers.items()} if talk.last is not None else {}
@@ -585,7 +585,7 @@ def _overloaded(mailbox: Mailbox, talk: _Talk) -> GraphUnavailable:
         ),
         retry_after=retry_after_seconds(headers),
         status=status,
-        code=harmless(answer.get("error"), 100) or None,
+        code=sanitize(answer.get("error"), 100) or None,
         detail=said,
     )
 

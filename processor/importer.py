@@ -187,8 +187,8 @@ class Importer:
         """Fetch the message with everything below it, and commit it whole. `progress` is told how far that came.
 
         What `mail_filter` leaves out is recorded, and known from then on. What is imported already stays as it is; with
-        `replacing` it becomes what the mailbox holds now, and with `include_duplicates` a copy of another message becomes one of
-        its own. `then`: what is to be done to it in the mailbox afterwards, which is committed with it and left to
+        `replacing` it becomes what the mailbox holds now, and with `include_duplicates` a copy of another message
+        becomes one of its own. `then`: what is to be done to it in the mailbox afterwards, which is committed with it and left to
         `processor.after_import`. On the `last_attempt` an attachment that Exchange cannot open is left out, with a row
         that says so; `without_original`, an original that Graph does not give is.
 

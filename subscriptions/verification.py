@@ -15,7 +15,7 @@ from bus.queue import NotificationSender
 from db.engine import Database
 from db.queries import accounts, duplicates, filtered, messages, retention, scans
 from db.queries.accounts import EVERYTHING, Account
-from db.queries.duplicates import Copy
+from db.queries.duplicates import Duplicate
 from db.queries.messages import ImportedRow
 from graph.errors import FolderNotFound, GraphUnavailable, ItemGone, RequestRejected
 from graph.folders import MailFolders
@@ -180,7 +180,7 @@ class Verification:
             )
         return struck
 
-    async def _copies(self, account_id: int, after: str) -> list[tuple[Copy, str]]:
+    async def _copies(self, account_id: int, after: str) -> list[tuple[Duplicate, str]]:
         return await self._database.read(
             lambda connection: duplicates.page_of_account(connection, account_id, after=after, limit=self._page_rows)
         )

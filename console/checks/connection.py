@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from console.checks.runner import Check, Finding, failed, not_needed, passed, warned
-from graph.diagnostics import Host, clock_skew, encrypt, is_foreign_issuer
+from graph.diagnostics import Host, clock_skew, handshake, is_foreign_issuer
 from phrases import Phrase
 
 SIGN_IN_REACHED: Final = "sign_in_reached"
@@ -77,7 +77,7 @@ class ConnectionChecks:
     async def _encrypt(self, host: Host) -> Finding:
         if not host.encrypted:
             return not_needed(Phrase("plain HTTP, as the address in the settings says"))
-        made = await encrypt(host, self._tls)
+        made = await handshake(host, self._tls)
         shown = made.certificate
         facts = {
             "protocol": made.protocol,

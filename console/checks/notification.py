@@ -9,7 +9,7 @@ from typing import Final
 
 from console.checks.runner import Check, Finding, failed, finding_of, not_needed, passed, warned
 from graph.client import open_session
-from graph.diagnostics import Host, HostUnreached, Obstacle, answer_to_validation, encrypt
+from graph.diagnostics import Failure, Host, HostUnreached, answer_to_validation, handshake
 from graph.errors import EndpointNotValidated, GraphError, SubscriptionExists
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
@@ -30,17 +30,17 @@ _SHORTEST_LIFE: Final = timedelta(minutes=46)
 _MARK: Final = "mail-importer-test"
 _OUT_OF_REACH: Final = frozenset(
     {
-        Obstacle.NAME_UNKNOWN,
-        Obstacle.NAME_SERVER_SILENT,
-        Obstacle.REFUSED,
-        Obstacle.NO_ROUTE,
-        Obstacle.SILENT,
-        Obstacle.FAILED,
-        Obstacle.PROXY_CREDENTIALS_MISSING,
-        Obstacle.PROXY_CREDENTIALS_REFUSED,
-        Obstacle.PROXY_DENIES,
-        Obstacle.PROXY_FAILED,
-        Obstacle.PROXY_UNREACHED,
+        Failure.NAME_UNKNOWN,
+        Failure.NAME_SERVER_SILENT,
+        Failure.REFUSED,
+        Failure.NO_ROUTE,
+        Failure.SILENT,
+        Failure.FAILED,
+        Failure.PROXY_CREDENTIALS_MISSING,
+        Failure.PROXY_CREDENTIALS_REFUSED,
+        Failure.PROXY_DENIES,
+        Failure.PROXY_FAILED,
+        Failure.PROXY_UNREACHED,
     }
 )
 """What may be so for this machine only: many networks do not let their own hosts come back in."""
@@ -50,14 +50,14 @@ _PORT: Final = Phrase(
     "Correct the port in notification_url (443 where it names none), have the firewall let it in and the proxy listen "
     "on it, and start the receiver (mail-importer run receiver)."
 )
-_NAMED: Final[Mapping[Obstacle, Phrase]] = {
-    Obstacle.NAME_UNKNOWN: Phrase(
+_NAMED: Final[Mapping[Failure, Phrase]] = {
+    Failure.NAME_UNKNOWN: Phrase(
         "Correct the host name in notification_url, or publish it in the public DNS: Microsoft resolves it there."
     ),
-    Obstacle.REFUSED: _PORT,
-    Obstacle.SILENT: _PORT,
+    Failure.REFUSED: _PORT,
+    Failure.SILENT: _PORT,
 }
-"""Obstacles that are the same for Microsoft, and what to do about each."""
+"""Failures that are the same for Microsoft, and what to do about each."""
 
 
 class NotificationChecks:
@@ -114,18 +114,18 @@ class NotificationChecks:
         try:
             return await self._shaken(host)
         except HostUnreached as unreached:
-            if unreached.obstacle not in _OUT_OF_REACH:
+            if unreached.failure not in _OUT_OF_REACH:
                 raise
             self._unreached = unreached
             return _out_of_reach(unreached)
 
     async def _shaken(self, host: Host) -> Finding:
         try:
-            made = await encrypt(host, _as_graph(None))
+            made = await handshake(host, _as_graph(None))
         except HostUnreached as untrusted:
-            if self._ca_bundle is None or untrusted.obstacle not in {Obstacle.NOT_TRUSTED, Obstacle.CHAIN_INCOMPLETE}:
+            if self._ca_bundle is None or untrusted.failure not in {Failure.NOT_TRUSTED, Failure.CHAIN_INCOMPLETE}:
                 raise
-            made = await encrypt(host, _as_graph(self._ca_bundle))
+            made = await handshake(host, _as_graph(self._ca_bundle))
             return warned(
                 "trustedHereOnly",
                 Phrase(
@@ -242,15 +242,15 @@ def _not_validated(url: str, refused: EndpointNotValidated, unreached: HostUnrea
     said = refused.detail.lower()
     # An answer that Graph got says more than the silence that this machine meets.
     answered = any(word in said for word in ("status code", "exactly match", "content type"))
-    if unreached is not None and unreached.obstacle in _NAMED and not answered:
+    if unreached is not None and unreached.failure in _NAMED and not answered:
         return failed(
-            str(unreached.obstacle),
+            str(unreached.failure),
             Phrase(
                 "Graph did not reach {url}, nor does this machine: {reason}",
                 url=url,
                 reason=finding_of(unreached).cause,
             ),
-            _NAMED[unreached.obstacle],
+            _NAMED[unreached.failure],
             finding_of(refused).facts,
         )
     return failed(

@@ -182,7 +182,7 @@ def finding_of(error: Exception) -> Finding:
 def code_of(error: GraphError) -> str:
     """A name for the reason, for programs."""
     if isinstance(error, HostUnreached):
-        return str(error.obstacle)
+        return str(error.failure)
     if isinstance(error, CertificateError):
         return str(error.fault)
     if isinstance(error, SignInRefused) and error.aadsts is not None:

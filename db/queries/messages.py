@@ -338,7 +338,7 @@ class MessageStore:
     async def replace(self, record: MessageRecord, *, include_duplicates: bool = False) -> Saved:
         """Put the message and all below it in the place of what is there, in one transaction; `nMessageID` stays.
 
-        When nothing was there it is written as `save` does; with `include_duplicates` also a copy, as a message of its own.
+        A message that was not there is written as by `save`; with `include_duplicates` a copy too, as its own message.
         Readers see the old message or the new one, whole. What is to be done in the mailbox stays as it is; where it
         waited for what was not stored, and nothing is missing now, it is due.
 

@@ -5,21 +5,21 @@ validation token. What stands in the way is a `HostUnreached`, with the reason a
 """
 
 from graph.diagnostics.endpoint import answer_to_validation
-from graph.diagnostics.failures import HostUnreached, Obstacle
-from graph.diagnostics.host import Host, Named, Reached
-from graph.diagnostics.tls import Encrypted, Patience, Shown, clock_skew, encrypt, is_foreign_issuer
+from graph.diagnostics.failures import Failure, HostUnreached
+from graph.diagnostics.host import Connection, Endpoint, Host
+from graph.diagnostics.tls import PeerCertificate, Timeouts, TlsSession, clock_skew, handshake, is_foreign_issuer
 
 __all__ = [
-    "Encrypted",
+    "Connection",
+    "Endpoint",
+    "Failure",
     "Host",
     "HostUnreached",
-    "Named",
-    "Obstacle",
-    "Patience",
-    "Reached",
-    "Shown",
+    "PeerCertificate",
+    "Timeouts",
+    "TlsSession",
     "answer_to_validation",
     "clock_skew",
-    "encrypt",
+    "handshake",
     "is_foreign_issuer",
 ]

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from graph.diagnostics.failures import HostUnreached, Obstacle
+from graph.diagnostics.failures import Failure, HostUnreached
 from phrases import Phrase
 
 SECONDS: Final = 10.0
@@ -43,7 +43,7 @@ async def answer_to_validation(session: aiohttp.ClientSession, url: str, token: 
             problem = _problem(response, await response.content.read(_MOST_BYTES), token)
     except TimeoutError as reason:
         raise HostUnreached(
-            Obstacle.HTTP_TIMED_OUT,
+            Failure.HTTP_TIMED_OUT,
             Phrase(
                 "{url} gave no answer within {seconds:g} seconds, and Graph waits no longer.", url=url, seconds=SECONDS
             ),
@@ -51,13 +51,13 @@ async def answer_to_validation(session: aiohttp.ClientSession, url: str, token: 
         ) from reason
     except (aiohttp.ClientError, OSError) as reason:
         raise HostUnreached(
-            Obstacle.NO_HTTP,
+            Failure.NO_HTTP,
             Phrase("{url} cannot be asked from here ({reason}).", url=url, reason=type(reason).__name__),
             _RUNS,
         ) from reason
     if problem is not None:
         summary, advice = problem
-        raise HostUnreached(Obstacle.NOT_VALIDATED, Phrase("{url} {problem}.", url=url, problem=summary), advice)
+        raise HostUnreached(Failure.NOT_VALIDATED, Phrase("{url} {problem}.", url=url, problem=summary), advice)
 
 
 def _problem(response: aiohttp.ClientResponse, body: bytes, token: str) -> tuple[Phrase, Phrase] | None:

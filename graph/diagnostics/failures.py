@@ -6,7 +6,7 @@ from graph.errors import AccountError
 from phrases import Phrase
 
 
-class Obstacle(StrEnum):
+class Failure(StrEnum):
     """Why a host is not reached. The values are names for machines, the errors' texts are for people."""
 
     NAME_UNKNOWN = "nameUnknown"
@@ -52,9 +52,9 @@ class HostUnreached(AccountError):
     """A host cannot be reached, or does not answer as it should.
 
     Attributes:
-        obstacle: what stands in the way.
+        failure: the kind.
     """
 
-    def __init__(self, obstacle: Obstacle, summary: Phrase, advice: Phrase) -> None:
+    def __init__(self, failure: Failure, summary: Phrase, advice: Phrase) -> None:
         super().__init__(summary, advice=advice)
-        self.obstacle = obstacle
+        self.failure = failure

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from graph.diagnostics.failures import HostUnreached, Obstacle
+from graph.diagnostics.failures import Failure, HostUnreached
 from phrases import Phrase
 from threads import DaemonThreads
 
@@ -32,7 +32,7 @@ _Address = tuple[int, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class Endpoint:
     """Who is looked for: a host with its port, as people write it."""
 
     host: str
@@ -45,7 +45,7 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class Connection:
     """A connection that came about. `addresses`: of the host, or of the proxy; `peer`: the one that answered."""
 
     addresses: Sequence[str]
@@ -60,7 +60,7 @@ class Stream:
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
-    reached: Reached
+    reached: Connection
 
 
 class Host:
@@ -84,7 +84,7 @@ class Host:
         name_seconds: float = 5.0,
     ) -> None:
         parts = urlsplit(url)
-        self.named = Named(parts.hostname or "", parts.port or _PORTS[parts.scheme])
+        self.named = Endpoint(parts.hostname or "", parts.port or _PORTS[parts.scheme])
         self.encrypted = parts.scheme == "https"
         self.is_own = is_own
         self._proxy = None if proxy is None else _Proxy(proxy)
@@ -97,7 +97,7 @@ class Host:
         """The proxy on the way, without user and password."""
         return None if self._proxy is None else self._proxy.shown
 
-    async def reach(self) -> Reached:
+    async def reach(self) -> Connection:
         """Connect, and hang up.
 
         Raises:
@@ -121,13 +121,13 @@ class Host:
             if self._proxy is not None:
                 await self._through(self._proxy, reader, writer)
             shown = [str(address[0]) for _, address in addresses]
-            yield Stream(reader, writer, Reached(shown, str(connection.getpeername()[0]), self.proxy))
+            yield Stream(reader, writer, Connection(shown, str(connection.getpeername()[0]), self.proxy))
         finally:
             # Not `wait_closed`: after a handshake that was broken off nobody tells the writer of the end.
             writer.transport.abort()
             await asyncio.sleep(0)
 
-    async def _resolved(self, who: Named) -> Sequence[_Address]:
+    async def _resolved(self, who: Endpoint) -> Sequence[_Address]:
         try:
             async with asyncio.timeout(self._name_seconds):
                 found = await asyncio.get_running_loop().run_in_executor(
@@ -141,7 +141,7 @@ class Host:
             raise _name_unknown(who) from reason
         return list(dict.fromkeys((family, address) for family, _, _, _, address in found))[:_MOST_ADDRESSES]
 
-    async def _connected(self, who: Named, addresses: Sequence[_Address]) -> socket.socket:
+    async def _connected(self, who: Endpoint, addresses: Sequence[_Address]) -> socket.socket:
         """A connection to the first address that answers. What refuses tells more than what is silent."""
         reasons: list[OSError] = []
         for family, address in addresses:
@@ -184,11 +184,11 @@ class _Proxy:
             parts, port = SplitResult("", "", "", "", ""), None
         if parts.scheme not in _PORTS or not parts.hostname:
             raise HostUnreached(
-                Obstacle.PROXY_UNKNOWN,
+                Failure.PROXY_UNKNOWN,
                 Phrase("The proxy that HTTPS_PROXY names is not an http:// or https:// address."),
                 Phrase("Correct HTTPS_PROXY, for example http://proxy.example.com:3128; others are not supported."),
             )
-        self.named = Named(parts.hostname, port or _PORTS[parts.scheme], proxied=True)
+        self.named = Endpoint(parts.hostname, port or _PORTS[parts.scheme], proxied=True)
         self.encrypted = parts.scheme == "https"
         self.shown = f"{parts.scheme}://{self.named}"
         self._user = None if parts.username is None else f"{unquote(parts.username)}:{unquote(parts.password or '')}"
@@ -198,7 +198,7 @@ class _Proxy:
         """Whether a user is named."""
         return self._user is not None
 
-    def request(self, target: Named) -> bytes:
+    def request(self, target: Endpoint) -> bytes:
         """What asks it for a tunnel."""
         lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
         if self._user is not None:
@@ -223,9 +223,9 @@ def _says_least(reason: OSError) -> int:
     return 1 if isinstance(reason, TimeoutError) else 2
 
 
-def _name_unknown(who: Named) -> HostUnreached:
+def _name_unknown(who: Endpoint) -> HostUnreached:
     return HostUnreached(
-        Obstacle.PROXY_UNREACHED if who.proxied else Obstacle.NAME_UNKNOWN,
+        Failure.PROXY_UNREACHED if who.proxied else Failure.NAME_UNKNOWN,
         Phrase("DNS knows no host named {host}.", host=who.host),
         _of_proxy(who)
         or Phrase(
@@ -236,9 +236,9 @@ def _name_unknown(who: Named) -> HostUnreached:
     )
 
 
-def _name_server_silent(who: Named) -> HostUnreached:
+def _name_server_silent(who: Endpoint) -> HostUnreached:
     return HostUnreached(
-        Obstacle.PROXY_UNREACHED if who.proxied else Obstacle.NAME_SERVER_SILENT,
+        Failure.PROXY_UNREACHED if who.proxied else Failure.NAME_SERVER_SILENT,
         Phrase("No DNS server answers when asked for {host}.", host=who.host),
         _of_proxy(who)
         or Phrase(
@@ -248,23 +248,23 @@ def _name_server_silent(who: Named) -> HostUnreached:
     )
 
 
-def _not_connected(who: Named, reason: OSError, seconds: float) -> HostUnreached:
-    obstacle, summary, advice = _connection_fault(who, reason, seconds)
+def _not_connected(who: Endpoint, reason: OSError, seconds: float) -> HostUnreached:
+    failure, summary, advice = _connection_fault(who, reason, seconds)
     if who.proxied:
-        return HostUnreached(Obstacle.PROXY_UNREACHED, summary, _of_proxy(who) or advice)
-    return HostUnreached(obstacle, summary, advice)
+        return HostUnreached(Failure.PROXY_UNREACHED, summary, _of_proxy(who) or advice)
+    return HostUnreached(failure, summary, advice)
 
 
-def _connection_fault(who: Named, reason: OSError, seconds: float) -> tuple[Obstacle, Phrase, Phrase]:
+def _connection_fault(who: Endpoint, reason: OSError, seconds: float) -> tuple[Failure, Phrase, Phrase]:
     if isinstance(reason, ConnectionRefusedError):
         return (
-            Obstacle.REFUSED,
+            Failure.REFUSED,
             Phrase("{who} refuses the connection.", who=who),
             Phrase("Nothing listens there, or a firewall refuses: check the address, and allow outgoing TCP to it."),
         )
     if isinstance(reason, TimeoutError):
         return (
-            Obstacle.SILENT,
+            Failure.SILENT,
             Phrase("{who} did not answer within {seconds:g} seconds.", who=who, seconds=seconds),
             Phrase(
                 "A firewall drops the packets: allow outgoing TCP to {who}, or set HTTPS_PROXY where a proxy is the "
@@ -274,7 +274,7 @@ def _connection_fault(who: Named, reason: OSError, seconds: float) -> tuple[Obst
         )
     if reason.errno in _NO_WAY:
         return (
-            Obstacle.NO_ROUTE,
+            Failure.NO_ROUTE,
             Phrase("There is no way from this machine to {who}: {reason}.", who=who, reason=reason.strerror),
             Phrase(
                 "Check network, gateway and firewall of this machine, or set HTTPS_PROXY where a proxy is the only way "
@@ -282,13 +282,13 @@ def _connection_fault(who: Named, reason: OSError, seconds: float) -> tuple[Obst
             ),
         )
     return (
-        Obstacle.FAILED,
+        Failure.FAILED,
         Phrase("The connection to {who} failed: {reason}.", who=who, reason=reason.strerror or type(reason).__name__),
         Phrase("Check network and firewall between this machine and the host."),
     )
 
 
-def _of_proxy(who: Named) -> Phrase | None:
+def _of_proxy(who: Endpoint) -> Phrase | None:
     if not who.proxied:
         return None
     return Phrase("It is the proxy that HTTPS_PROXY names: check its address and port, and that it runs.")
@@ -296,16 +296,16 @@ def _of_proxy(who: Named) -> Phrase | None:
 
 def _proxy_odd(proxy: _Proxy, problem: Phrase) -> HostUnreached:
     return HostUnreached(
-        Obstacle.PROXY_FAILED,
+        Failure.PROXY_FAILED,
         Phrase("The proxy {proxy} is of no use: {problem}.", proxy=proxy.shown, problem=problem),
         Phrase("Check the address and port in HTTPS_PROXY."),
     )
 
 
-def _proxy_refused(proxy: _Proxy, target: Named, status: int) -> HostUnreached:
+def _proxy_refused(proxy: _Proxy, target: Endpoint, status: int) -> HostUnreached:
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and not proxy.has_credentials:
         return HostUnreached(
-            Obstacle.PROXY_CREDENTIALS_MISSING,
+            Failure.PROXY_CREDENTIALS_MISSING,
             Phrase("The proxy {proxy} asks for a user and password (407).", proxy=proxy.shown),
             Phrase(
                 "Put them into HTTPS_PROXY: http://USER:PASSWORD@HOST:PORT, with %-codes for special characters; or "
@@ -314,7 +314,7 @@ def _proxy_refused(proxy: _Proxy, target: Named, status: int) -> HostUnreached:
         )
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return HostUnreached(
-            Obstacle.PROXY_CREDENTIALS_REFUSED,
+            Failure.PROXY_CREDENTIALS_REFUSED,
             Phrase("The proxy {proxy} does not take the user and password of HTTPS_PROXY (407).", proxy=proxy.shown),
             Phrase(
                 "Correct them, with %-codes for special characters. A proxy that wants NTLM or Kerberos takes none: "
@@ -323,7 +323,7 @@ def _proxy_refused(proxy: _Proxy, target: Named, status: int) -> HostUnreached:
         )
     if status in {HTTPStatus.FORBIDDEN, HTTPStatus.UNAUTHORIZED, HTTPStatus.METHOD_NOT_ALLOWED}:
         return HostUnreached(
-            Obstacle.PROXY_DENIES,
+            Failure.PROXY_DENIES,
             Phrase(
                 "The proxy {proxy} does not let us through to {target} ({status}).",
                 proxy=proxy.shown,
@@ -333,7 +333,7 @@ def _proxy_refused(proxy: _Proxy, target: Named, status: int) -> HostUnreached:
             Phrase("Have {target} allowed on the proxy, by CONNECT and without inspection of TLS.", target=target),
         )
     return HostUnreached(
-        Obstacle.PROXY_FAILED,
+        Failure.PROXY_FAILED,
         Phrase("The proxy {proxy} cannot reach {target} ({status}).", proxy=proxy.shown, target=target, status=status),
         Phrase("Check on the proxy that it resolves and reaches {target}.", target=target),
     )

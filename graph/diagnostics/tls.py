@@ -12,8 +12,8 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from graph.diagnostics.failures import HostUnreached, Obstacle
-from graph.diagnostics.host import Host, Named, Stream
+from graph.diagnostics.failures import Failure, HostUnreached
+from graph.diagnostics.host import Endpoint, Host, Stream
 from phrases import Phrase
 
 _VERSION_REFUSED: Final = frozenset({"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "WRONG_SSL_VERSION"})
@@ -33,18 +33,18 @@ _ISSUERS_OF_MICROSOFT: Final = ("microsoft", "digicert", "baltimore", "globalsig
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """Seconds at most for a handshake, and for an answer."""
 
     handshake: float = 5.0
     answer: float = 5.0
 
 
-PATIENT: Final = Patience()
+PATIENT: Final = Timeouts()
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class PeerCertificate:
     """The certificate that a host shows."""
 
     subject: str
@@ -60,12 +60,12 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Encrypted:
+class TlsSession:
     """TLS that came about. `protocol`: for example `TLSv1.3`."""
 
     protocol: str
     cipher: str
-    certificate: Shown
+    certificate: PeerCertificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Skew:
     round_trip: timedelta
 
 
-async def encrypt(host: Host, context: ssl.SSLContext, patience: Patience = PATIENT) -> Encrypted:
+async def handshake(host: Host, context: ssl.SSLContext, patience: Timeouts = PATIENT) -> TlsSession:
     """Shake hands with the host.
 
     Raises:
@@ -92,7 +92,7 @@ async def encrypt(host: Host, context: ssl.SSLContext, patience: Patience = PATI
 
 
 async def clock_skew(
-    host: Host, context: ssl.SSLContext, clock: Callable[[], datetime], patience: Patience = PATIENT
+    host: Host, context: ssl.SSLContext, clock: Callable[[], datetime], patience: Timeouts = PATIENT
 ) -> Skew | None:
     """How far the host's clock is from `clock` (aware), by the `Date` of an answer; None when it bears none.
 
@@ -118,7 +118,7 @@ async def clock_skew(
     return Skew(date + half_second - (before + round_trip / 2), half_second + round_trip / 2, round_trip)
 
 
-def is_foreign_issuer(host: str, certificate: Shown) -> bool:
+def is_foreign_issuer(host: str, certificate: PeerCertificate) -> bool:
     """Whether a host of Microsoft shows a certificate that is not of those who issue Microsoft's: TLS is inspected."""
     if not f".{host}".endswith(_MICROSOFT):
         return False
@@ -126,13 +126,13 @@ def is_foreign_issuer(host: str, certificate: Shown) -> bool:
     return not any(name in issuer for name in _ISSUERS_OF_MICROSOFT)
 
 
-async def _start(stream: Stream, who: Named, context: ssl.SSLContext, patience: Patience) -> ssl.SSLObject:
+async def _start(stream: Stream, who: Endpoint, context: ssl.SSLContext, patience: Timeouts) -> ssl.SSLObject:
     try:
         async with asyncio.timeout(patience.handshake):
             await stream.writer.start_tls(context, server_hostname=who.host)
     except TimeoutError as reason:
         raise HostUnreached(
-            Obstacle.TLS_FAILED,
+            Failure.TLS_FAILED,
             Phrase(
                 "{who} takes the connection, but does not answer to TLS within {seconds:g} seconds.",
                 who=who,
@@ -148,19 +148,19 @@ async def _start(stream: Stream, who: Named, context: ssl.SSLContext, patience: 
     return found
 
 
-def _encrypted(connection: ssl.SSLObject) -> Encrypted:
+def _encrypted(connection: ssl.SSLObject) -> TlsSession:
     cipher = connection.cipher()
-    return Encrypted(connection.version() or "", cipher[0] if cipher else "", _shown(connection))
+    return TlsSession(connection.version() or "", cipher[0] if cipher else "", _shown(connection))
 
 
-def _shown(connection: ssl.SSLObject) -> Shown:
+def _shown(connection: ssl.SSLObject) -> PeerCertificate:
     der = connection.getpeercert(binary_form=True)
     if der is None:
         raise ConnectionResetError("the host showed no certificate")
     try:
         certificate = x509.load_der_x509_certificate(der)
         organization = certificate.issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-        return Shown(
+        return PeerCertificate(
             certificate.subject.rfc4514_string(),
             certificate.issuer.rfc4514_string(),
             str(organization[0].value) if organization else "",
@@ -170,7 +170,7 @@ def _shown(connection: ssl.SSLObject) -> Shown:
         raise ConnectionResetError("the host showed a certificate that cannot be read") from reason
 
 
-async def _head(stream: Stream, who: Named, patience: Patience) -> bytes:
+async def _head(stream: Stream, who: Endpoint, patience: Timeouts) -> bytes:
     stream.writer.write(
         f"HEAD / HTTP/1.1\r\nHost: {who}\r\nUser-Agent: mail-importer\r\nConnection: close\r\n\r\n".encode()
     )
@@ -179,7 +179,7 @@ async def _head(stream: Stream, who: Named, patience: Patience) -> bytes:
             return await stream.reader.readuntil(b"\r\n\r\n")
     except TimeoutError as reason:
         raise HostUnreached(
-            Obstacle.HTTP_TIMED_OUT,
+            Failure.HTTP_TIMED_OUT,
             Phrase(
                 "{who} takes the connection, but gives no answer within {seconds:g} seconds.",
                 who=who,
@@ -189,7 +189,7 @@ async def _head(stream: Stream, who: Named, patience: Patience) -> bytes:
         ) from reason
     except (EOFError, asyncio.LimitOverrunError) as reason:
         raise HostUnreached(
-            Obstacle.NO_HTTP,
+            Failure.NO_HTTP,
             Phrase("{who} does not answer by HTTP.", who=who),
             Phrase("Check the address in the settings, and what stands between."),
         ) from reason
@@ -210,7 +210,7 @@ def _date_in(head: bytes) -> datetime | None:
 # --- What a handshake failed of ---
 
 
-async def _explained(host: Host, reason: BaseException, context: ssl.SSLContext, patience: Patience) -> HostUnreached:
+async def _explained(host: Host, reason: BaseException, context: ssl.SSLContext, patience: Timeouts) -> HostUnreached:
     if isinstance(reason, ssl.SSLCertVerificationError):
         return _not_trusted(host, reason, await _shown_anyway(host, patience))
     word = getattr(reason, "reason", None) or ""
@@ -218,7 +218,7 @@ async def _explained(host: Host, reason: BaseException, context: ssl.SSLContext,
         return await _wrong_version(host, context, patience)
     if word in _NOT_TLS:
         return HostUnreached(
-            Obstacle.TLS_NOT_SPOKEN,
+            Failure.TLS_NOT_SPOKEN,
             Phrase("{who} does not speak TLS.", who=host.named),
             Phrase(
                 "Check the address: the port may be one of plain HTTP. A firewall or portal that answers in the host's "
@@ -227,28 +227,28 @@ async def _explained(host: Host, reason: BaseException, context: ssl.SSLContext,
         )
     if isinstance(reason, (ConnectionError, EOFError, ssl.SSLEOFError)):
         return HostUnreached(
-            Obstacle.CLOSED,
+            Failure.CLOSED,
             Phrase("{who} takes the connection and closes it when TLS begins.", who=host.named),
             Phrase("A firewall that judges by the host's name does this: have {who} allowed on it.", who=host.named),
         )
     return HostUnreached(
-        Obstacle.TLS_FAILED,
+        Failure.TLS_FAILED,
         Phrase("TLS with {who} failed: {reason}.", who=host.named, reason=word or type(reason).__name__),
         Phrase("Check what stands between this machine and the host, and which ciphers it takes."),
     )
 
 
-async def _wrong_version(host: Host, context: ssl.SSLContext, patience: Patience) -> HostUnreached:
+async def _wrong_version(host: Host, context: ssl.SSLContext, patience: Timeouts) -> HostUnreached:
     if context.maximum_version == ssl.TLSVersion.TLSv1_2 and await _version(host, _anything(), patience) == "TLSv1.3":
         return HostUnreached(
-            Obstacle.TLS_TOO_NEW,
+            Failure.TLS_TOO_NEW,
             Phrase("{who} takes TLS 1.3 only; Microsoft Graph delivers by TLS 1.2.", who=host.named),
             Phrase("Have the TLS proxy in front of the receiver accept TLS 1.2 as well."),
         )
     found = await _version(host, _anything(), patience)
     spoken = {"TLSv1": "TLS 1.0", "TLSv1.1": "TLS 1.1"}.get(found or "", "TLS 1.1 or older")
     return HostUnreached(
-        Obstacle.TLS_TOO_OLD,
+        Failure.TLS_TOO_OLD,
         Phrase("{who} offers {spoken} only; TLS 1.2 or newer is needed.", who=host.named, spoken=spoken),
         Phrase(
             "Microsoft's own services speak TLS 1.2 and 1.3: look for a proxy or firewall between that ends TLS and is "
@@ -257,7 +257,7 @@ async def _wrong_version(host: Host, context: ssl.SSLContext, patience: Patience
     )
 
 
-async def _version(host: Host, context: ssl.SSLContext, patience: Patience) -> str | None:
+async def _version(host: Host, context: ssl.SSLContext, patience: Timeouts) -> str | None:
     try:
         async with host.opened() as stream:
             return (await _start(stream, host.named, context, patience)).version()
@@ -265,7 +265,7 @@ async def _version(host: Host, context: ssl.SSLContext, patience: Patience) -> s
         return None
 
 
-async def _shown_anyway(host: Host, patience: Patience) -> Shown | None:
+async def _shown_anyway(host: Host, patience: Timeouts) -> PeerCertificate | None:
     """The certificate that was not trusted. Nothing is sent over this connection."""
     context = ssl.create_default_context()
     context.check_hostname = False
@@ -289,13 +289,13 @@ def _anything() -> ssl.SSLContext:
     return context
 
 
-def _not_trusted(host: Host, reason: ssl.SSLCertVerificationError, shown: Shown | None) -> HostUnreached:
+def _not_trusted(host: Host, reason: ssl.SSLCertVerificationError, shown: PeerCertificate | None) -> HostUnreached:
     who = host.named
     issuer = shown.issuer_name if shown is not None else "?"
     code = reason.verify_code
     if code in {_HOSTNAME, _IP_ADDRESS}:
         return HostUnreached(
-            Obstacle.WRONG_NAME,
+            Failure.WRONG_NAME,
             Phrase(
                 "{who} shows a certificate of somebody else: {subject}, issued by {issuer}.",
                 who=who,
@@ -306,7 +306,7 @@ def _not_trusted(host: Host, reason: ssl.SSLCertVerificationError, shown: Shown 
         )
     if code in {_EXPIRED, _NOT_YET_VALID}:
         return HostUnreached(
-            Obstacle.EXPIRED if code == _EXPIRED else Obstacle.NOT_YET_VALID,
+            Failure.EXPIRED if code == _EXPIRED else Failure.NOT_YET_VALID,
             Phrase("The certificate of {who} is out of date by the clock of this machine.", who=who),
             Phrase("Check the clock of this machine first; then have the certificate renewed."),
         )
@@ -314,17 +314,17 @@ def _not_trusted(host: Host, reason: ssl.SSLCertVerificationError, shown: Shown 
     return _untrusted_own(who, code, issuer) if host.is_own else _intercepted(who, issuer, problem)
 
 
-def _untrusted_own(who: Named, code: int, issuer: str) -> HostUnreached:
+def _untrusted_own(who: Endpoint, code: int, issuer: str) -> HostUnreached:
     """Of the notification address, which has to convince Microsoft."""
     if code == _SELF_SIGNED:
         return HostUnreached(
-            Obstacle.SELF_SIGNED,
+            Failure.SELF_SIGNED,
             Phrase("{who} shows a self-signed certificate, which Microsoft does not take.", who=who),
             Phrase("Order one of a public authority for the notification address."),
         )
     if code in {_ISSUER_MISSING, _LEAF_UNVERIFIED}:
         return HostUnreached(
-            Obstacle.CHAIN_INCOMPLETE,
+            Failure.CHAIN_INCOMPLETE,
             Phrase(
                 "The certificate of {who} was issued by {issuer}, whose own certificate the server does not send: the "
                 "chain is incomplete.",
@@ -337,7 +337,7 @@ def _untrusted_own(who: Named, code: int, issuer: str) -> HostUnreached:
             ),
         )
     return HostUnreached(
-        Obstacle.NOT_TRUSTED,
+        Failure.NOT_TRUSTED,
         Phrase(
             "The certificate of {who} was issued by {issuer}, which is no public authority.", who=who, issuer=issuer
         ),
@@ -345,9 +345,9 @@ def _untrusted_own(who: Named, code: int, issuer: str) -> HostUnreached:
     )
 
 
-def _intercepted(who: Named, issuer: str, problem: Phrase) -> HostUnreached:
+def _intercepted(who: Endpoint, issuer: str, problem: Phrase) -> HostUnreached:
     return HostUnreached(
-        Obstacle.INTERCEPTED,
+        Failure.INTERCEPTED,
         Phrase(
             "{who} shows a certificate issued by {issuer}, whom this machine does not trust ({problem}).",
             who=who,

@@ -658,7 +658,7 @@ async def test_a_receiver_that_does_not_run(desk: Desk) -> None:
 
 
 async def test_a_notification_address_whose_name_is_unknown(desk: Desk) -> None:
-    """Named as such, also in the step in which Graph refuses."""
+    """Endpoint as such, also in the step in which Graph refuses."""
     desk.changed = {"notification_url": "https://mail-in.invalid"}
     steps = await desk.failing("subscription", "nameUnknown", "mail-in.invalid", "public DNS")
     assert steps["notification_certificate"]["code"] == "nameUnknown"

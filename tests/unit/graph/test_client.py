@@ -147,7 +147,7 @@ async def test_a_post_is_repeated_only_when_graph_surely_did_nothing(
         return
     with pytest.raises(GraphUnavailable) as caught:
         await client.request(mailbox, "POST", "/x", json={"a": 1})
-    assert caught.value.maybe_done
+    assert caught.value.outcome_unknown
     assert len(server.requests) == 1
 
 
@@ -159,7 +159,7 @@ async def test_no_connection_is_repeated_even_for_a_post(
     )
     with pytest.raises(GraphUnavailable, match="no connection") as caught:
         await client.request(mailbox, "POST", "/x", json={})
-    assert not caught.value.maybe_done
+    assert not caught.value.outcome_unknown
     assert len(clock.slept) > 3
     assert sum(clock.slept) < 60
 
@@ -195,7 +195,7 @@ async def test_a_deadline_ends_an_answer_that_does_not_come(
     client = GraphClient(session, FixedTokens(), base_url=server.url)
     with pytest.raises(GraphUnavailable, match="not answered within") as caught:
         await client.request(mailbox, "POST", "/x", json={}, deadline_seconds=0.1)
-    assert caught.value.maybe_done
+    assert caught.value.outcome_unknown
     assert no_slot_is_used(client)
 
 

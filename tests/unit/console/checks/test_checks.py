@@ -9,7 +9,7 @@ import pytest
 from bus.errors import QueueUnavailable
 from console.checks.runner import Check, Finding, Result, Step, passed, run_checks, warned
 from db.errors import DatabaseUnavailable
-from graph.diagnostics import HostUnreached, Obstacle
+from graph.diagnostics import Failure, HostUnreached
 from graph.errors import AccessDenied, CertificateError, CertificateFault, GraphUnavailable, SignInRefused
 from phrases import Phrase
 
@@ -76,7 +76,7 @@ async def test_when_the_time_of_the_whole_is_over_nothing_more_is_tried() -> Non
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (HostUnreached(Obstacle.SILENT, Phrase("Silence."), Phrase("Knock.")), "connectionTimedOut"),
+        (HostUnreached(Failure.SILENT, Phrase("Silence."), Phrase("Knock.")), "connectionTimedOut"),
         (CertificateError(Phrase("Gone."), advice=Phrase("Find it."), fault=CertificateFault.NOT_FOUND), "notFound"),
         (SignInRefused(Phrase("No."), advice=Phrase("Ask."), aadsts=700027), "AADSTS700027"),
         (SignInRefused(Phrase("No."), advice=Phrase("Ask."), code="invalid_client"), "invalid_client"),

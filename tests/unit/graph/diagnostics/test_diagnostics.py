@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from graph.diagnostics import Host, HostUnreached, Obstacle, Patience, clock_skew, encrypt, is_foreign_issuer
+from graph.diagnostics import Failure, Host, HostUnreached, Timeouts, clock_skew, handshake, is_foreign_issuer
 from graph.transport import tls_context
 from tests.doubles.listeners import Issuer, Proxy, answering, closed_port, dropping, old
 
-SOON = Patience(handshake=0.5, answer=0.5)
+SOON = Timeouts(handshake=0.5, answer=0.5)
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ def at(port: int, **options: object) -> Host:
     return Host(f"https://localhost:{port}", connect_seconds=0.5, **options)  # type: ignore[arg-type]  # options of Host
 
 
-async def obstacle(host: Host, context: ssl.SSLContext | None = None) -> HostUnreached:
+async def failure(host: Host, context: ssl.SSLContext | None = None) -> HostUnreached:
     with pytest.raises(HostUnreached) as caught:
-        await (host.reach() if context is None else encrypt(host, context, SOON))
+        await (host.reach() if context is None else handshake(host, context, SOON))
     error = caught.value
     assert error.summary
     assert error.advice
@@ -46,8 +46,8 @@ async def test_a_host_is_reached_and_tells_its_address() -> None:
 
 
 async def test_a_name_that_dns_does_not_know() -> None:
-    error = await obstacle(Host("https://no-such-host.invalid"))
-    assert error.obstacle in {Obstacle.NAME_UNKNOWN, Obstacle.NAME_SERVER_SILENT}  # as this machine's DNS has it
+    error = await failure(Host("https://no-such-host.invalid"))
+    assert error.failure in {Failure.NAME_UNKNOWN, Failure.NAME_SERVER_SILENT}  # as this machine's DNS has it
     assert "no-such-host.invalid" in error.summary
 
 
@@ -56,24 +56,24 @@ async def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch:
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
     monkeypatch.setattr(socket, "getaddrinfo", silent)
-    assert (await obstacle(Host("https://graph.microsoft.com"))).obstacle is Obstacle.NAME_SERVER_SILENT
+    assert (await failure(Host("https://graph.microsoft.com"))).failure is Failure.NAME_SERVER_SILENT
 
 
 async def test_a_port_that_nobody_listens_at_refuses() -> None:
-    assert (await obstacle(at(closed_port()))).obstacle is Obstacle.REFUSED
+    assert (await failure(at(closed_port()))).failure is Failure.REFUSED
 
 
 async def test_a_host_that_drops_packets_is_told_after_a_moment() -> None:
     with dropping() as port:
-        error = await obstacle(Host(f"https://127.0.0.1:{port}", connect_seconds=0.3))
-    assert error.obstacle is Obstacle.SILENT
+        error = await failure(Host(f"https://127.0.0.1:{port}", connect_seconds=0.3))
+    assert error.failure is Failure.SILENT
     assert "0.3 seconds" in error.summary
     assert "firewall" in error.advice
 
 
 async def test_the_protocol_and_the_issuer_are_named(root: Issuer, trusting: ssl.SSLContext) -> None:
     with answering(tls=root.serving("localhost")) as port:
-        made = await encrypt(at(port), trusting)
+        made = await handshake(at(port), trusting)
     assert made.protocol == "TLSv1.3"
     assert made.certificate.issuer_name == "Trusted Ltd"
 
@@ -83,8 +83,8 @@ async def test_a_server_of_old_tls_is_named_by_its_version(
     version: ssl.TLSVersion, named: str, root: Issuer, trusting: ssl.SSLContext
 ) -> None:
     with answering(tls=old(root.serving("localhost"), version)) as port:
-        error = await obstacle(at(port), trusting)
-    assert error.obstacle is Obstacle.TLS_TOO_OLD
+        error = await failure(at(port), trusting)
+    assert error.failure is Failure.TLS_TOO_OLD
     assert named in error.summary
 
 
@@ -93,31 +93,31 @@ async def test_an_address_of_tls_13_only_is_no_use_to_graph(root: Issuer, trusti
     server.minimum_version = ssl.TLSVersion.TLSv1_3
     trusting.maximum_version = ssl.TLSVersion.TLSv1_2
     with answering(tls=server) as port:
-        assert (await obstacle(at(port, is_own=True), trusting)).obstacle is Obstacle.TLS_TOO_NEW
+        assert (await failure(at(port, is_own=True), trusting)).failure is Failure.TLS_TOO_NEW
 
 
 async def test_plain_http_where_tls_belongs(trusting: ssl.SSLContext) -> None:
     with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n", to_anything=True) as port:
-        assert (await obstacle(at(port), trusting)).obstacle is Obstacle.TLS_NOT_SPOKEN
+        assert (await failure(at(port), trusting)).failure is Failure.TLS_NOT_SPOKEN
 
 
 async def test_a_host_that_hangs_up_when_tls_begins(trusting: ssl.SSLContext) -> None:
     with answering(hang_up=True) as port:
-        assert (await obstacle(at(port), trusting)).obstacle is Obstacle.CLOSED
+        assert (await failure(at(port), trusting)).failure is Failure.CLOSED
 
 
 async def test_a_host_that_never_answers_to_tls(trusting: ssl.SSLContext) -> None:
     with answering() as port:
-        error = await obstacle(at(port), trusting)
-    assert error.obstacle is Obstacle.TLS_FAILED
+        error = await failure(at(port), trusting)
+    assert error.failure is Failure.TLS_FAILED
     assert "0.5 seconds" in error.summary
 
 
 async def test_a_proxy_that_inspects_tls_is_named_by_its_issuer(root: Issuer, tmp_path: Path) -> None:
     inspector = Issuer(tmp_path, "Inspection root", "Corporate Inspection")
     with answering(tls=inspector.serving("localhost")) as port:
-        error = await obstacle(at(port), tls_context(root.file()))
-    assert error.obstacle is Obstacle.INTERCEPTED
+        error = await failure(at(port), tls_context(root.file()))
+    assert error.failure is Failure.INTERCEPTED
     assert "Corporate Inspection" in error.summary
     assert "ca_bundle" in error.advice
 
@@ -125,24 +125,24 @@ async def test_a_proxy_that_inspects_tls_is_named_by_its_issuer(root: Issuer, tm
 async def test_a_chain_without_its_middle_is_incomplete(root: Issuer, trusting: ssl.SSLContext, tmp_path: Path) -> None:
     between = Issuer(tmp_path, "Issuing CA", "Between Ltd", above=root)
     with answering(tls=between.serving("localhost", whole_chain=True)) as port:
-        await encrypt(at(port, is_own=True), trusting)
+        await handshake(at(port, is_own=True), trusting)
     with answering(tls=between.serving("localhost", whole_chain=False)) as port:
-        error = await obstacle(at(port, is_own=True), trusting)
-    assert error.obstacle is Obstacle.CHAIN_INCOMPLETE
+        error = await failure(at(port, is_own=True), trusting)
+    assert error.failure is Failure.CHAIN_INCOMPLETE
     assert "Between Ltd" in error.summary
     assert "fullchain" in error.advice
 
 
 async def test_a_certificate_of_another_name(root: Issuer, trusting: ssl.SSLContext) -> None:
     with answering(tls=root.serving("portal.example")) as port:
-        error = await obstacle(at(port), trusting)
-    assert error.obstacle is Obstacle.WRONG_NAME
+        error = await failure(at(port), trusting)
+    assert error.failure is Failure.WRONG_NAME
     assert "portal.example" in error.summary
 
 
 async def test_a_server_certificate_that_has_ended(root: Issuer, trusting: ssl.SSLContext) -> None:
     with answering(tls=root.serving("localhost", ended=timedelta(days=1))) as port:
-        assert (await obstacle(at(port), trusting)).obstacle is Obstacle.EXPIRED
+        assert (await failure(at(port), trusting)).failure is Failure.EXPIRED
 
 
 async def test_through_a_proxy_that_asks_who_we_are(root: Issuer, trusting: ssl.SSLContext) -> None:
@@ -153,12 +153,12 @@ async def test_through_a_proxy_that_asks_who_we_are(root: Issuer, trusting: ssl.
             def behind(user: str) -> Host:
                 return Host("https://graph.example", proxy=f"http://{user}localhost:{proxy_port}")
 
-            missing = await obstacle(behind(""))
-            assert missing.obstacle is Obstacle.PROXY_CREDENTIALS_MISSING
-            refused = await obstacle(behind("me:wrong@"))
-            assert refused.obstacle is Obstacle.PROXY_CREDENTIALS_REFUSED
+            missing = await failure(behind(""))
+            assert missing.failure is Failure.PROXY_CREDENTIALS_MISSING
+            refused = await failure(behind("me:wrong@"))
+            assert refused.failure is Failure.PROXY_CREDENTIALS_REFUSED
             assert "wrong" not in str(refused)
-            made = await encrypt(behind("me:s%25cret@"), trusting)
+            made = await handshake(behind("me:s%25cret@"), trusting)
             reached = await behind("me:s%25cret@").reach()
     assert made.certificate.subject == "CN=graph.example"
     assert reached.proxy == f"http://localhost:{proxy_port}"
@@ -166,32 +166,32 @@ async def test_through_a_proxy_that_asks_who_we_are(root: Issuer, trusting: ssl.
 
 
 @pytest.mark.parametrize(
-    ("status", "expected"), [(403, Obstacle.PROXY_DENIES), (502, Obstacle.PROXY_FAILED), (504, Obstacle.PROXY_FAILED)]
+    ("status", "expected"), [(403, Failure.PROXY_DENIES), (502, Failure.PROXY_FAILED), (504, Failure.PROXY_FAILED)]
 )
-async def test_a_proxy_that_does_not_let_us_through(status: int, expected: Obstacle) -> None:
+async def test_a_proxy_that_does_not_let_us_through(status: int, expected: Failure) -> None:
     with Proxy(refusing=status).running() as port:
-        error = await obstacle(Host("https://graph.example", proxy=f"http://localhost:{port}"))
-    assert error.obstacle is expected
+        error = await failure(Host("https://graph.example", proxy=f"http://localhost:{port}"))
+    assert error.failure is expected
     assert "graph.example:443" in error.summary
 
 
 async def test_a_proxy_that_is_not_there() -> None:
-    error = await obstacle(Host("https://graph.example", proxy=f"http://localhost:{closed_port()}"))
-    assert error.obstacle is Obstacle.PROXY_UNREACHED
+    error = await failure(Host("https://graph.example", proxy=f"http://localhost:{closed_port()}"))
+    assert error.failure is Failure.PROXY_UNREACHED
     assert "HTTPS_PROXY" in error.advice
 
 
 async def test_a_proxy_that_is_something_else() -> None:
     with answering(b"220 mail.example ESMTP\r\n\r\n") as port:
         assert (
-            await obstacle(Host("https://graph.example", proxy=f"http://localhost:{port}"))
-        ).obstacle is Obstacle.PROXY_FAILED
+            await failure(Host("https://graph.example", proxy=f"http://localhost:{port}"))
+        ).failure is Failure.PROXY_FAILED
 
 
 async def test_a_proxy_of_a_kind_nobody_speaks() -> None:
     with pytest.raises(HostUnreached) as caught:
         Host("https://graph.example", proxy="socks5://me:secret@localhost:1080")
-    assert caught.value.obstacle is Obstacle.PROXY_UNKNOWN
+    assert caught.value.failure is Failure.PROXY_UNKNOWN
     assert "secret" not in str(caught.value)
 
 
@@ -212,12 +212,12 @@ async def test_the_clock_is_compared_with_the_date_of_an_answer(
 async def test_a_server_that_does_not_speak_http(root: Issuer, trusting: ssl.SSLContext) -> None:
     with answering(tls=root.serving("localhost")) as port, pytest.raises(HostUnreached) as caught:
         await clock_skew(at(port), trusting, lambda: datetime.now(UTC), SOON)
-    assert caught.value.obstacle is Obstacle.HTTP_TIMED_OUT
+    assert caught.value.failure is Failure.HTTP_TIMED_OUT
 
 
 async def test_who_issues_for_microsoft(root: Issuer, trusting: ssl.SSLContext) -> None:
     with answering(tls=root.serving("localhost")) as port:
-        shown = (await encrypt(at(port), trusting)).certificate
+        shown = (await handshake(at(port), trusting)).certificate
     assert is_foreign_issuer("graph.microsoft.com", shown)
     assert not is_foreign_issuer("graph.example", shown)
     assert not is_foreign_issuer("notmicrosoft.com", shown)
