@@ -17,7 +17,7 @@ from yarl import URL
 from bench.stage import Stage, stage
 from bus.database.adapter import DatabaseQueue
 from console.wiring.clock import utc_now
-from console.wiring.roles import settle_down
+from console.wiring.roles import freeze_gc
 from db.queries import folders
 from db.queries.schedule import FOLDERS
 from db.tables import account_settings, queue_message
@@ -42,7 +42,7 @@ def main() -> None:
 
 async def _measure() -> None:
     async with stage(1, messages=_MESSAGES) as scene:
-        settle_down()
+        freeze_gc()
         bare = await _bare(scene)
         ours = await _ours(scene)
     print(f"catch-up of {_MESSAGES} missed messages, pages of {_PAGE}:")

@@ -21,7 +21,7 @@ from typing import Any, Final
 import psycopg
 from sqlalchemy import Connection, event, func, select
 
-from console.wiring.roles import settle_down
+from console.wiring.roles import freeze_gc
 from db.engine import Database, run_reading
 from db.queries.messages import AttachmentRecord, MessageRecord, MessageStore, RecipientRecord
 from db.tables import attachment, message, recipient
@@ -59,7 +59,7 @@ def _compare(
     bare: Callable[[Gateway, Sequence[MessageRecord]], float],
 ) -> None:
     ours, theirs, commits = list[float](), list[float](), list[int]()
-    settle_down()
+    freeze_gc()
     for number in range(_ROUNDS + 1):
         # Each in a database of its own; turn about, so that both have the machine's good and bad moments.
         for measured in (False, True):

@@ -16,7 +16,7 @@ import aiohttp
 from yarl import URL
 
 from bench.stage import Stage, stage
-from console.wiring.roles import settle_down
+from console.wiring.roles import freeze_gc
 from graph.client import encode_segment
 from graph.mailbox import Mailbox
 from graph.messages import EXTENDED_PROPERTIES, HEADERS_FIELD, MESSAGE_FIELDS
@@ -39,7 +39,7 @@ def main() -> None:
 async def _without_latency() -> None:
     async with stage(_MAILBOXES) as scene:
         ledger = await scene.deliver(_MESSAGES)
-        settle_down()
+        freeze_gc()
         await _bare(scene, ledger)  # once unmeasured: the simulator then remembers what it rendered, for both
         bare = await _bare(scene, ledger)
         before = await _calls(scene)

@@ -30,7 +30,7 @@ from bus.database.adapter import DatabaseQueue
 from bus.queue import NotificationSender
 from console import logs
 from console.wiring.clock import utc_now
-from console.wiring.roles import settle_down
+from console.wiring.roles import freeze_gc
 from db.engine import Database, make_engine
 from db.schema import revisions
 from graph.client_state import ClientStateKeys
@@ -212,6 +212,6 @@ async def serve_receiver(pipe: Pipe, queue: NotificationSender) -> None:
         throttled=throttled,
     )
     port = await listener.start()
-    settle_down()
+    freeze_gc()
     pipe.send(port)
     await asyncio.Event().wait()

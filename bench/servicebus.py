@@ -20,7 +20,7 @@ from bus.servicebus.adapter import ServiceBusQueue
 from bus.servicebus.connection import ServiceBusAddress
 from console import logs
 from console.wiring.clock import utc_now
-from console.wiring.roles import settle_down
+from console.wiring.roles import freeze_gc
 from graph.client_state import ClientStateKeys
 from tests.doubles.broker.process import running_broker
 
@@ -101,7 +101,7 @@ async def _processor() -> None:
     with running_broker() as broker:
         async with stage(_MAILBOXES) as scene:
             ledger = await scene.deliver(2 * _MESSAGES)
-            settle_down()
+            freeze_gc()
             first = ledger[:_MESSAGES]
             second = ledger[_MESSAGES:]
             database = await scene.import_all(first)

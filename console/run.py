@@ -12,7 +12,7 @@ from console.metrics_endpoint import MetricsUnavailable
 from console.output import failure
 from console.settings import load_settings
 from console.translation.help import Group
-from console.wiring.roles import ALL, RECEIVER, SUBSCRIPTIONS, run_roles, until_told
+from console.wiring.roles import ALL, RECEIVER, SUBSCRIPTIONS, run_roles, run_until_signalled
 from phrases import Phrase
 from processor.mailbox_fairness import PROCESSOR
 
@@ -55,7 +55,7 @@ def _run(*roles: str) -> None:
     logs.configure(sys.stdout, settings.log_format)
     reload = asyncio.Event()
     try:
-        until_told(lambda stop: run_roles(settings, roles, stop, reload=reload), reload=reload)
+        run_until_signalled(lambda stop: run_roles(settings, roles, stop, reload=reload), reload=reload)
     except MetricsUnavailable as exc:
         address = f"{settings.metrics_host}:{settings.metrics_port}"
         raise failure(

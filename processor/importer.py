@@ -188,9 +188,9 @@ class Importer:
 
         What `mail_filter` leaves out is recorded, and known from then on. What is imported already stays as it is; with
         `replacing` it becomes what the mailbox holds now, and with `include_duplicates` a copy of another message
-        becomes one of its own. `then`: what is to be done to it in the mailbox afterwards, which is committed with it and left to
-        `processor.after_import`. On the `last_attempt` an attachment that Exchange cannot open is left out, with a row
-        that says so; `without_original`, an original that Graph does not give is.
+        becomes one of its own. `then`: what is to be done to it in the mailbox afterwards, which is committed with it
+        and left to `processor.after_import`. On the `last_attempt` an attachment that Exchange cannot open is left out,
+        with a row that says so; `without_original`, an original that Graph does not give is.
 
         Attachments that Defender still scans are waited for until 30 minutes after the message was received, or after
         `first_seen` (None: now) where that was earlier. A message that was imported without them is completed when they

@@ -22,10 +22,10 @@ from bus.queue import NotificationSender
 from hostfaults import host_fault_of
 from receiver import validation
 from receiver.body import BodyLimits, BodyReader, Refused
-from receiver.delivery_log import Reports
+from receiver.delivery_log import DeliveryLog
 from receiver.intake import Intake, IntakeLimits
 from receiver.metrics import ReceiverMetrics
-from receiver.notifications import NotACollection, Sorted, sort_out
+from receiver.notifications import Classified, NotACollection, classify
 from receiver.server import GENUINE
 from receiver.throttled_log import ThrottledLog
 
@@ -60,7 +60,7 @@ class Receiver:
         self._metrics = metrics
         self._intake = Intake(queue, intake_limits or IntakeLimits(), metrics)
         self._bodies = BodyReader(body_limits or BodyLimits())
-        self._reports = Reports(metrics, throttled)
+        self._reports = DeliveryLog(metrics, throttled)
         self._pages = {"/health/live": self._live, "/health/ready": self._ready}
         self._counters: dict[tuple[str, int], Callable[[], None]] = {}
         self._stopping = False
@@ -136,11 +136,11 @@ class Receiver:
             headers={"Retry-After": str(max(_RETRY_AFTER_SECONDS, math.ceil(asked or 0)))},
         )
 
-    async def _sort_out(self, request: web.BaseRequest, correlation: str) -> Sorted:
+    async def _sort_out(self, request: web.BaseRequest, correlation: str) -> Classified:
         try:
             # What the sender calls its content is no reason to lose it: the body itself decides.
             body = await self._bodies.read(request)
-            return await sort_out(body, account_of=self._account_of, received=self._clock(), correlation=correlation)
+            return await classify(body, account_of=self._account_of, received=self._clock(), correlation=correlation)
         except NotACollection as exc:
             if request.headers.get("Content-Encoding", "identity").lower() == "identity":
                 raise Refused(400, str(exc)) from exc

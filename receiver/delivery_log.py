@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from receiver.metrics import ReceiverMetrics
-from receiver.notifications import Sorted
+from receiver.notifications import Classified
 from receiver.throttled_log import ThrottledLog
 
 _DROPPED: Final = (
@@ -17,7 +17,7 @@ _DROPPED: Final = (
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
-class Reports:
+class DeliveryLog:
     """Counts and logs.
 
     What is genuine is logged in one line for all requests whose items were written together: a line a request would
@@ -33,7 +33,7 @@ class Reports:
         self._queued: list[str] = []
         self._queued_count = 0
 
-    def accepted(self, found: Sorted, correlation: str, remote: str | None) -> None:
+    def accepted(self, found: Classified, correlation: str, remote: str | None) -> None:
         """A delivery was answered 202."""
         if found.genuine:
             self._metrics.genuine.inc(len(found.genuine))

@@ -30,7 +30,7 @@ class NotACollection(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Sorted:
+class Classified:
     """The content of one body."""
 
     genuine: Sequence[Notification]
@@ -41,9 +41,9 @@ class Sorted:
     """True: the body began with 100 forged items, or proved nothing at all; what else it held was not read."""
 
 
-async def sort_out(
+async def classify(
     body: bytes, *, account_of: Callable[[object], int | None], received: datetime, correlation: str
-) -> Sorted:
+) -> Classified:
     """Tell the genuine items of `{"value": [ … ]}` from the forged ones, in slices of about a millisecond.
 
     `account_of` gives the account that a `clientState` proves, None when it proves nothing. The item's own claims about
@@ -62,7 +62,7 @@ async def sort_out(
     if len(text) > _SMALL_BODY:
         forged = _forged_at_first(text, account_of)
         if forged is not None:
-            return Sorted((), forged, 0, dropped=True)
+            return Classified((), forged, 0, dropped=True)
     genuine: list[Notification] = []
     forged = malformed = 0
     for number, item in enumerate(_items(text), start=1):
@@ -70,7 +70,7 @@ async def sort_out(
         if account_id is None:
             forged += 1
             if forged == _FORGED_AT_FIRST and not genuine:
-                return Sorted((), forged, 0, dropped=True)
+                return Classified((), forged, 0, dropped=True)
         else:
             assert isinstance(item, dict)  # noqa: S101  # only such an item has an account
             notification = _notification(item, account_id, received, f"{correlation}-{len(genuine)}")
@@ -81,7 +81,7 @@ async def sort_out(
             genuine.append(notification)
         if number % _SLICE_ITEMS == 0:
             await asyncio.sleep(0)
-    return Sorted(genuine, forged, malformed)
+    return Classified(genuine, forged, malformed)
 
 
 def _items(text: str) -> list[object]:

@@ -76,7 +76,10 @@ class Listener:
         self._http = web.Server(self._handle, request_factory=partial(_Request, loop=loop))
         self._connections = Connections(self._limits, self._metrics, self._throttled, monotonic=loop.time)
         self._server = await loop.create_server(
-            lambda: _Arrival(self._accept, self._enter, self._leave), self._host, self._port, backlog=_ACCEPTED_AT_ONCE
+            lambda: _PendingConnection(self._accept, self._enter, self._leave),
+            self._host,
+            self._port,
+            backlog=_ACCEPTED_AT_ONCE,
         )
         if os.name == "posix":
             # asyncio takes one number for the kernel's queue and for how many it accepts before it reads any of them.
@@ -102,7 +105,7 @@ class Listener:
             self._http.pre_shutdown()
             await self._http.shutdown(_FINISH_SECONDS)
 
-    def _accept(self, arrival: "_Arrival", transport: asyncio.Transport) -> None:
+    def _accept(self, arrival: "_PendingConnection", transport: asyncio.Transport) -> None:
         assert self._connections is not None  # noqa: S101  # made before the socket listens
         arrival.connection = self._connections.admit(
             transport.get_extra_info("peername"), drop=transport.abort, close=transport.abort
@@ -117,7 +120,9 @@ class Listener:
             self._handshakes.add(handshake)
             handshake.add_done_callback(self._handshakes.discard)
 
-    async def _encrypt(self, arrival: "_Arrival", transport: asyncio.Transport, context: ssl.SSLContext) -> None:
+    async def _encrypt(
+        self, arrival: "_PendingConnection", transport: asyncio.Transport, context: ssl.SSLContext
+    ) -> None:
         encrypted: asyncio.Transport | None = None
         try:
             encrypted = await asyncio.get_running_loop().start_tls(
@@ -138,7 +143,7 @@ class Listener:
         if encrypted is not None:
             arrival.ready(encrypted)
 
-    def _enter(self, arrival: "_Arrival", transport: asyncio.Transport, data: bytes) -> None:
+    def _enter(self, arrival: "_PendingConnection", transport: asyncio.Transport, data: bytes) -> None:
         assert self._http is not None  # noqa: S101  # made before the socket listens
         assert arrival.connection is not None  # noqa: S101  # admitted, or nothing is read from it
         handler = _Handler(self._http, arrival.connection, self._limits.proven_keep_alive_seconds, self._leave)
@@ -155,7 +160,7 @@ class Listener:
         handler.connection_made(transport)
         handler.data_received(data)
 
-    def _leave(self, leaving: "_Arrival | _Handler") -> None:
+    def _leave(self, leaving: "_PendingConnection | _Handler") -> None:
         if self._connections is not None and leaving.connection is not None:
             self._connections.remove(leaving.connection)
 
@@ -176,7 +181,7 @@ class Listener:
             connections.end(protocol.connection, genuine=GENUINE in request)
 
 
-class _Arrival(asyncio.Protocol):
+class _PendingConnection(asyncio.Protocol):
     """A connection that has sent nothing yet.
 
     aiohttp's handler, with its parser and its task, is made at the first byte: connections that only stand there are
@@ -185,9 +190,9 @@ class _Arrival(asyncio.Protocol):
 
     def __init__(
         self,
-        accept: Callable[["_Arrival", asyncio.Transport], None],
-        enter: Callable[["_Arrival", asyncio.Transport, bytes], None],
-        leave: Callable[["_Arrival"], None],
+        accept: Callable[["_PendingConnection", asyncio.Transport], None],
+        enter: Callable[["_PendingConnection", asyncio.Transport, bytes], None],
+        leave: Callable[["_PendingConnection"], None],
     ) -> None:
         self._accept = accept
         self._enter = enter

@@ -27,7 +27,7 @@ from bus.queue import (
     Selection,
 )
 from bus.servicebus.connection import POLL_SECONDS, ServiceBusAddress
-from bus.servicebus.errors import LOST_LOCK, Place, explained
+from bus.servicebus.errors import LOST_LOCK, QueueRef, translated
 from bus.servicebus.links import ReceiverLink, SenderLink, Settle, closed, too_late
 from bus.servicebus.messages import (
     CopyOf,
@@ -90,7 +90,7 @@ class ServiceBusQueue:
     def __init__(self, address: ServiceBusAddress, *, clock: Callable[[], datetime], most_deliveries: int = 10) -> None:
         """`most_deliveries`: no more than the queue's own maximum, which knows nothing of copies."""
         self._address = address
-        self._place = Place(address.host, address.queue)
+        self._place = QueueRef(address.host, address.queue)
         self._clock = clock
         self._most_deliveries = most_deliveries
         self._client: ServiceBusClient | None = None
@@ -116,7 +116,7 @@ class ServiceBusQueue:
             return
         sender = self._open_sender()
         try:
-            await explained(sender.create_message_batch(), self._place)
+            await translated(sender.create_message_batch(), self._place)
         finally:
             await closed(sender)
 
@@ -310,7 +310,7 @@ class ServiceBusQueue:
     async def _cancel_scheduled(self, sequences: list[int]) -> None:
         sender = self._open_sender()
         try:
-            await explained(sender.cancel_scheduled_messages(sequences), self._place)
+            await translated(sender.cancel_scheduled_messages(sequences), self._place)
         finally:
             await closed(sender)
 

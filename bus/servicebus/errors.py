@@ -26,7 +26,7 @@ FROM_THE_SDK: Final = (AzureError, ValueError, OSError, TimeoutError, asyncio.In
 LOST_LOCK: Final = Phrase("The lock of the delivery expired; the message may be another consumer's by now.")
 
 
-class Place:
+class QueueRef:
     """Which queue it is, for the texts."""
 
     def __init__(self, host: str, queue: str) -> None:
@@ -39,7 +39,7 @@ class Place:
 
 _LOST: Final = (sdk.MessageLockLostError, sdk.MessageAlreadySettled, sdk.MessageNotFoundError)
 
-_TOLD: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[Place], Phrase], float | None], ...]] = (
+_TOLD: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[QueueRef], Phrase], float | None], ...]] = (
     (
         (sdk.ServiceBusServerBusyError,),
         lambda place: Phrase("{place} is throttled: it asks to wait.", place=place),
@@ -99,7 +99,7 @@ _TOLD: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[Place], Phra
 """What befell the queue, by type, and how many seconds it asks to wait, or are worth waiting. The first that fits."""
 
 
-def explain(error: BaseException, place: Place) -> QueueError:
+def explain(error: BaseException, place: QueueRef) -> QueueError:
     """The error as one of ours, with what to do about it."""
     if isinstance(error, QueueError):
         return error
@@ -129,7 +129,7 @@ def _refusal(error: BaseException | None) -> ClientAuthenticationError | None:
     return None
 
 
-async def explained(call: Awaitable[T], place: Place) -> T:
+async def translated(call: Awaitable[T], place: QueueRef) -> T:
     """The result of the SDK's call.
 
     Raises:

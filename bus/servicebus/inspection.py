@@ -11,7 +11,7 @@ from azure.servicebus.aio.management import ServiceBusAdministrationClient
 from azure.servicebus.management import QueueProperties
 
 from bus.errors import QueueUnavailable
-from bus.servicebus.errors import Place
+from bus.servicebus.errors import QueueRef
 from phrases import Phrase
 
 _FORBIDDEN: Final = frozenset({401, 403})
@@ -126,7 +126,7 @@ def judge(properties: QueueProperties) -> Sequence[Finding]:
     return [rule.judge(properties) for rule in _RULES]
 
 
-async def examine(administration: ServiceBusAdministrationClient, place: Place) -> Sequence[Finding]:
+async def examine(administration: ServiceBusAdministrationClient, place: QueueRef) -> Sequence[Finding]:
     """Read the properties and judge them; unknown, all of them, when the identity may not read them.
 
     Raises:
@@ -161,7 +161,7 @@ async def examine(administration: ServiceBusAdministrationClient, place: Place) 
     return judge(properties)
 
 
-def how_to_create(place: Place) -> Phrase:
+def how_to_create(place: QueueRef) -> Phrase:
     """What makes the queue as it has to be."""
     namespace = place.host.partition(".")[0]
     return Phrase(

@@ -14,7 +14,7 @@ from azure.servicebus.aio import ServiceBusReceiver, ServiceBusSender
 from azure.servicebus.exceptions import MessageSizeExceededError
 
 from bus.errors import QueueError, QueueUnavailable
-from bus.servicebus.errors import FROM_THE_SDK, Place, explain, explained
+from bus.servicebus.errors import FROM_THE_SDK, QueueRef, explain, translated
 from groupcommit import GroupCommit
 from phrases import Phrase
 
@@ -38,7 +38,7 @@ Settle = Callable[[ServiceBusReceiver], Awaitable[Any]]
 class SenderLink:
     """One long-lived sender; concurrent sends share batches within the size limit of the queue."""
 
-    def __init__(self, open_sender: Callable[[], ServiceBusSender], place: Place) -> None:
+    def __init__(self, open_sender: Callable[[], ServiceBusSender], place: QueueRef) -> None:
         self._open_sender = open_sender
         self._place = place
         self._sender: ServiceBusSender | None = None
@@ -111,7 +111,7 @@ class ReceiverLink:
     promised one message more than it took hoards it, locked, while its user is busy.
     """
 
-    def __init__(self, open_receiver: Callable[[], ServiceBusReceiver], place: Place) -> None:
+    def __init__(self, open_receiver: Callable[[], ServiceBusReceiver], place: QueueRef) -> None:
         self._open_receiver = open_receiver
         self._place = place
         self._receiver: ServiceBusReceiver | None = None
@@ -163,7 +163,7 @@ class ReceiverLink:
         async with self._using:
             try:
                 async with asyncio.timeout(_OPEN_SECONDS + _SETTLE_SECONDS):
-                    return await explained(work(await self._opened()), self._place)
+                    return await translated(work(await self._opened()), self._place)
             except TimeoutError as exc:
                 raise explain(exc, self._place) from exc
 
@@ -219,7 +219,7 @@ class ReceiverLink:
             found = await self._first(receiver, wait, stop)
             wanted = min(most, self._pace)
             if found and wanted > 1:
-                found += await explained(
+                found += await translated(
                     receiver.receive_messages(wanted - 1, max_wait_time=_MORE_SECONDS), self._place
                 )
             if found:
@@ -243,7 +243,7 @@ class ReceiverLink:
                 task.cancel()
             await asyncio.wait([receiving])
         # Cancelled between two messages, the SDK gives what came meanwhile to the next call.
-        return [] if receiving.cancelled() else await explained(receiving, self._place)
+        return [] if receiving.cancelled() else await translated(receiving, self._place)
 
     async def _settle_all(self, works: list[Settle]) -> list[Any]:
         self._wanted.set()
@@ -258,7 +258,7 @@ class ReceiverLink:
     async def _settled(self, call: Awaitable[T]) -> T | QueueError:
         try:
             async with asyncio.timeout(_SETTLE_SECONDS):
-                return await explained(call, self._place)
+                return await translated(call, self._place)
         except (QueueError, TimeoutError) as exc:
             return explain(exc, self._place)
 

@@ -189,7 +189,7 @@ class CertificateChecks:
             await self._tokens.token(replace(self._mailbox, thumbprint=following, next_thumbprint=None))
         except GraphError as error:
             finding = finding_of(error)
-            return warned(finding.code or "", finding.cause, finding.cure, finding.facts)
+            return warned(finding.code or "", finding.cause, finding.remedy, finding.facts)
         thumbprint = normalise_thumbprint(following)
         return passed(Phrase.verbatim(thumbprint), {"thumbprint": thumbprint})
 

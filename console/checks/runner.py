@@ -45,7 +45,7 @@ class Result(StrEnum):
 class Finding:
     """What a check found. Nothing in it is secret.
 
-    `found` says it to people, `facts` to programs; `code` names why it did not pass, `cause` and `cure` say so.
+    `found` says it to people, `facts` to programs; `code` names why it did not pass, `cause` and `remedy` say so.
     """
 
     result: Result
@@ -53,7 +53,7 @@ class Finding:
     facts: Mapping[str, object] = field(default_factory=dict)
     code: str | None = None
     cause: Phrase = NOTHING
-    cure: Phrase = NOTHING
+    remedy: Phrase = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Step:
             "evidence": dict(finding.facts),
             "code": finding.code,
             "cause": str(finding.cause) or None,
-            "cure": str(finding.cure) or None,
+            "cure": str(finding.remedy) or None,
         }
 
 
@@ -98,17 +98,17 @@ def passed(found: Phrase = NOTHING, facts: Mapping[str, object] = NO_FACTS) -> F
 
 
 def warned(
-    code: str, cause: Phrase, cure: Phrase, facts: Mapping[str, object] = NO_FACTS, *, found: Phrase = NOTHING
+    code: str, cause: Phrase, remedy: Phrase, facts: Mapping[str, object] = NO_FACTS, *, found: Phrase = NOTHING
 ) -> Finding:
     """It works, but."""
-    return Finding(Result.WARNED, found, facts, code, cause, cure)
+    return Finding(Result.WARNED, found, facts, code, cause, remedy)
 
 
 def failed(
-    code: str, cause: Phrase, cure: Phrase, facts: Mapping[str, object] = NO_FACTS, *, found: Phrase = NOTHING
+    code: str, cause: Phrase, remedy: Phrase, facts: Mapping[str, object] = NO_FACTS, *, found: Phrase = NOTHING
 ) -> Finding:
     """It does not work."""
-    return Finding(Result.FAILED, found, facts, code, cause, cure)
+    return Finding(Result.FAILED, found, facts, code, cause, remedy)
 
 
 def not_needed(why: Phrase) -> Finding:

@@ -61,8 +61,8 @@ def _lines(step: Step, width: int) -> list[str]:
     lines = [f"{mark}  {title:<{room}}{seconds}".rstrip()]
     lines += _wrapped(finding.found, width, dim=True)
     lines += _wrapped(finding.cause, width)
-    if finding.cure:
-        lines += _wrapped(Phrase("What to do: {cure}", cure=finding.cure), width)
+    if finding.remedy:
+        lines += _wrapped(Phrase("What to do: {cure}", cure=finding.remedy), width)
     return lines
 
 

@@ -13,7 +13,7 @@ from console.invocation import example
 from console.output import failure
 from console.translation.help import Command
 from console.translation.language import said
-from console.wiring.roles import until_told
+from console.wiring.roles import run_until_signalled
 from phrases import Phrase
 from simulator.process import Ready, serve
 
@@ -51,7 +51,7 @@ def simulator(port: int, directory: Path | None, mailboxes: int | None, as_json:
             task.result()
 
     try:
-        until_told(run)
+        run_until_signalled(run)
     except OSError as exc:
         raise failure(Phrase("The simulator cannot start: {why}.", why=exc.strerror or exc)) from exc
 

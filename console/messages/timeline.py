@@ -59,7 +59,7 @@ _ORDER: Final = (NOTIFIED, QUEUED, UNRECORDED, STARTED, FETCHED, COMMITTED, COPY
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TimelineEvent:
     """One line. `step` is one of the words above, or an outcome; `time` is None for an attempt nobody recorded."""
 
     step: str
@@ -136,32 +136,36 @@ def steps_of(
     committed: CommittedMessage | None,
     copies: Sequence[Duplicate] = (),
     left_out: FilteredMessage | None = None,
-) -> list[Step]:
+) -> list[TimelineEvent]:
     """All steps. `attempts` in the order in which they began; `copies`: those of the message, or itself as one."""
     timed = list(_notifications(attempts))
     for row in attempts:
         timed += _of_attempt(row)
     timed += [(row.started, step) for row, step in _unrecorded(attempts)]
     if committed is not None:
-        step = Step(COMMITTED, committed.imported, message_id=committed.message_id, correlation=committed.correlation)
+        step = TimelineEvent(
+            COMMITTED, committed.imported, message_id=committed.message_id, correlation=committed.correlation
+        )
         timed.append((committed.imported, step))
     for copy in copies:
-        step = Step(COPY, copy.seen, reason=copy.reason, message_id=copy.message_id)
+        step = TimelineEvent(COPY, copy.seen, reason=copy.reason, message_id=copy.message_id)
         if committed is not None:
-            step = Step(
+            step = TimelineEvent(
                 COPIED, copy.seen, reason=copy.reason, detail=Phrase("Graph id {graph_id}", graph_id=copy.graph_id)
             )
         timed.append((copy.seen, step))
     if left_out is not None:
-        timed.append((left_out.seen, Step(LEFT_OUT, left_out.seen, reason=left_out.reason, detail=left_out.rule)))
+        timed.append(
+            (left_out.seen, TimelineEvent(LEFT_OUT, left_out.seen, reason=left_out.reason, detail=left_out.rule))
+        )
     steps = [step for _, step in sorted(timed, key=lambda each: (each[0], _rank(each[1])))]
     return [*steps, *_action(committed)]
 
 
-def _action(committed: CommittedMessage | None) -> Iterator[Step]:
+def _action(committed: CommittedMessage | None) -> Iterator[TimelineEvent]:
     """How far it is with what was to be done in the mailbox; last, since nobody noted when."""
     if committed is not None and committed.after_import is not None:
-        yield Step(
+        yield TimelineEvent(
             ACTION,
             committed.action_due,
             attempt=committed.action_attempts,
@@ -171,11 +175,11 @@ def _action(committed: CommittedMessage | None) -> Iterator[Step]:
         )
 
 
-def _rank(step: Step) -> int:
+def _rank(step: TimelineEvent) -> int:
     return _ORDER.index(step.step) if step.step in _ORDER else len(_ORDER)
 
 
-def _notifications(attempts: Sequence[TraceRow]) -> Iterator[tuple[datetime, Step]]:
+def _notifications(attempts: Sequence[TraceRow]) -> Iterator[tuple[datetime, TimelineEvent]]:
     """When it was heard of and queued: the same for all attempts at one queue message, so once."""
     seen: set[tuple[str, str | None, datetime]] = set()
     for row in attempts:
@@ -184,7 +188,7 @@ def _notifications(attempts: Sequence[TraceRow]) -> Iterator[tuple[datetime, Ste
                 seen.add((word, row.queue_message_id, time))
                 yield (
                     time,
-                    Step(
+                    TimelineEvent(
                         word,
                         time,
                         source=row.source,
@@ -194,9 +198,9 @@ def _notifications(attempts: Sequence[TraceRow]) -> Iterator[tuple[datetime, Ste
                 )
 
 
-def _of_attempt(row: TraceRow) -> Iterator[tuple[datetime, Step]]:
-    def step(word: str, time: datetime, reason: str | None = None, detail: str | None = None) -> Step:
-        return Step(
+def _of_attempt(row: TraceRow) -> Iterator[tuple[datetime, TimelineEvent]]:
+    def step(word: str, time: datetime, reason: str | None = None, detail: str | None = None) -> TimelineEvent:
+        return TimelineEvent(
             word,
             time,
             source=row.source,
@@ -214,7 +218,7 @@ def _of_attempt(row: TraceRow) -> Iterator[tuple[datetime, Step]]:
     yield row.ended, step(row.outcome, row.ended, row.reason, row.detail)
 
 
-def _unrecorded(attempts: Sequence[TraceRow]) -> Iterator[tuple[TraceRow, Step]]:
+def _unrecorded(attempts: Sequence[TraceRow]) -> Iterator[tuple[TraceRow, TimelineEvent]]:
     """Attempts that the queue counted and nobody wrote about, each before the one that came next.
 
     The count begins anew when an operator replays a dead letter; what is not counted comes again with the same number.
@@ -227,5 +231,5 @@ def _unrecorded(attempts: Sequence[TraceRow]) -> Iterator[tuple[TraceRow, Step]]
         if row.attempt < before:
             before = 0
         for number in range(before + 1, row.attempt):
-            yield row, Step(UNRECORDED, None, attempt=number, queue_message_id=row.queue_message_id)
+            yield row, TimelineEvent(UNRECORDED, None, attempt=number, queue_message_id=row.queue_message_id)
         counted[row.queue_message_id] = row.attempt

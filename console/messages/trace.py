@@ -11,7 +11,7 @@ import click
 from sqlalchemy import Connection
 
 from console.invocation import Invocation, account_names, as_stored, example, pass_invocation
-from console.messages.timeline import Step, steps_of
+from console.messages.timeline import TimelineEvent, steps_of
 from console.output import as_json, failure, printable, tell, wrong_value
 from console.translation.help import Command
 from console.translation.language import said
@@ -58,7 +58,7 @@ class _Found:
         return found.internet_message_id if found is not None else self._last("internet_message_id")
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[TimelineEvent]:
         """What happened to it, in the order of time."""
         return steps_of(self.attempts, self.committed, self.copies, self.left_out)
 

@@ -17,7 +17,7 @@ from console.invocation import Invocation, account_names, as_stored, example, mo
 from console.loop import run_async
 from console.output import Column, Listing, Record, prints_data, shown, span, tell, wrong_usage
 from console.progress import counting
-from console.queue.maintenance import Mended, Mending, OnProgress
+from console.queue.maintenance import BatchProgress, OnProgress, QueueMaintenance
 from console.settings import Settings
 from console.translation.help import Group
 from console.translation.labels import word
@@ -121,11 +121,11 @@ def check(invocation: Invocation) -> Listing:
 
 
 async def _examined(settings: Settings, invocation: Invocation) -> list[dict[str, Any]]:
-    from bus.servicebus.errors import Place  # noqa: PLC0415  # as above
+    from bus.servicebus.errors import QueueRef  # noqa: PLC0415  # as above
     from bus.servicebus.inspection import Finding, State, examine  # noqa: PLC0415  # only where Service Bus is used
 
     address = servicebus_address(settings)
-    place = Place(address.host, address.queue)
+    place = QueueRef(address.host, address.queue)
     async with open_queue(settings, None, clock=invocation.clock) as opened:
         await opened.check()
         works, sending, receiving = Phrase("works"), Phrase("sending"), Phrase("receiving")
@@ -280,7 +280,7 @@ def replay(invocation: Invocation, rate: float | None, dry_run: bool, why: str |
         counted = _mend(invocation, order, lambda mending, selection: mending.count(selection, dead_letters=True))
         failure = _no_such_reason(order, counted)
         return _told(counted, "would_be_replayed", Phrase("Would be replayed"), counted.selected, failure)
-    mended = Mended()
+    mended = BatchProgress()
     _audited(
         invocation,
         order,
@@ -329,7 +329,7 @@ def purge(
     failure = _no_such_reason(order, counted)
     if dry_run:
         return _told(counted, "would_be_purged", Phrase("Would be purged"), counted.selected, failure)
-    mended = Mended()
+    mended = BatchProgress()
     if counted.selected:
         confirm(_question(counted.selected, dead_letters), yes=yes)
         _audited(
@@ -346,7 +346,7 @@ def purge(
     return _told(mended, "purged", Phrase("Purged"), mended.done, failure)
 
 
-def _no_such_reason(order: "_Order", mended: Mended) -> Phrase | None:
+def _no_such_reason(order: "_Order", mended: BatchProgress) -> Phrase | None:
     """The failure of a command that was given a reason, most likely misspelt, of no dead letter."""
     if order.reason is None or mended.selected:
         return None
@@ -430,7 +430,7 @@ def _order(selected: Mapping[str, Any]) -> _Order:
     return order
 
 
-def _mend(invocation: Invocation, order: _Order, work: Callable[[Mending, Selection], Awaitable[T]]) -> T:
+def _mend(invocation: Invocation, order: _Order, work: Callable[[QueueMaintenance, Selection], Awaitable[T]]) -> T:
     async def run(queue: NotificationQueue, database: Database) -> T:
         account_id = None
         if order.account is not None:
@@ -443,7 +443,7 @@ def _mend(invocation: Invocation, order: _Order, work: Callable[[Mending, Select
             since=order.since,
             until=order.until,
         )
-        mending = Mending(queue, database, who=who(), host=host_name(), clock=invocation.clock)
+        mending = QueueMaintenance(queue, database, who=who(), host=host_name(), clock=invocation.clock)
         return await work(mending, selection)
 
     return _at_queue(invocation, run)
@@ -452,16 +452,16 @@ def _mend(invocation: Invocation, order: _Order, work: Callable[[Mending, Select
 def _audited(
     invocation: Invocation,
     order: _Order,
-    mended: Mended,
+    mended: BatchProgress,
     action: str,
     doing: Phrase,
     why: str | None,
-    work: Callable[[Mending, Selection, OnProgress], Awaitable[None]],
+    work: Callable[[QueueMaintenance, Selection, OnProgress], Awaitable[None]],
 ) -> None:
     settings = invocation.settings
     named = settings.servicebus_queue if settings.queue == "servicebus" else settings.queue
 
-    async def run(mending: Mending, selection: Selection) -> None:
+    async def run(mending: QueueMaintenance, selection: Selection) -> None:
         async with audited(
             mending.database, action=action, selection=str(order), clock=invocation.clock, queue=named, why=why
         ) as record:
@@ -474,7 +474,7 @@ def _audited(
     _mend(invocation, order, run)
 
 
-def _told(mended: Mended, key: str, heading: Phrase, number: int, failure: Phrase | None = None) -> Record:
+def _told(mended: BatchProgress, key: str, heading: Phrase, number: int, failure: Phrase | None = None) -> Record:
     columns = [Column(key, heading), Column("imported_already", Phrase("Of these imported already"))]
     return Record(columns, {key: number, "imported_already": mended.known}, failure)
 

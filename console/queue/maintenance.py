@@ -22,7 +22,7 @@ _AT_ONCE: Final = 100
 
 
 @dataclass(slots=True)
-class Mended:
+class BatchProgress:
     """How far it is. `known`: of those selected, imported already; `done`: replayed, or purged."""
 
     selected: int = 0
@@ -30,7 +30,7 @@ class Mended:
     done: int = 0
 
 
-class Mending:
+class QueueMaintenance:
     """Goes through the selection page by page, so that it may be large, die in the middle, and be run again."""
 
     def __init__(
@@ -58,20 +58,26 @@ class Mending:
         """
         return await self._queue.peek(most=most, dead_letters=dead_letters, selection=selection)
 
-    async def count(self, selection: Selection, *, dead_letters: bool) -> Mended:
+    async def count(self, selection: Selection, *, dead_letters: bool) -> BatchProgress:
         """What would be done, without doing it.
 
         Raises:
             QueueUnavailable, DatabaseUnavailable
         """
-        found = Mended()
+        found = BatchProgress()
         async for page in self._pages(selection, dead_letters=dead_letters):
             found.selected += len(page)
             found.known += await self._known(page)
         return found
 
     async def replay(
-        self, selection: Selection, mended: Mended, *, rate: float | None, why: str | None, on_progress: OnProgress
+        self,
+        selection: Selection,
+        mended: BatchProgress,
+        *,
+        rate: float | None,
+        why: str | None,
+        on_progress: OnProgress,
     ) -> None:
         """Replay the dead letters of the selection, at most `rate` a second, and note it in the trace of each.
 
@@ -91,7 +97,13 @@ class Mending:
                     await self._sleep(len(batch) / rate)
 
     async def purge(
-        self, selection: Selection, mended: Mended, *, dead_letters: bool, why: str | None, on_progress: OnProgress
+        self,
+        selection: Selection,
+        mended: BatchProgress,
+        *,
+        dead_letters: bool,
+        why: str | None,
+        on_progress: OnProgress,
     ) -> None:
         """Delete the messages of the selection for good, and note it in the trace of each.
 

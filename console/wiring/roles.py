@@ -82,7 +82,7 @@ class Started:
     port: int | None
 
 
-def settle_down() -> None:
+def freeze_gc() -> None:
     """Take what start-up made out of the garbage collector's rounds.
 
     It lives as long as the process; gone through again and again under load, it makes one request in a hundred three
@@ -92,7 +92,7 @@ def settle_down() -> None:
     gc.freeze()
 
 
-def until_told(
+def run_until_signalled(
     work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], *, reload: asyncio.Event | None = None
 ) -> None:
     """Run `work` with an event that SIGTERM or SIGINT sets; SIGHUP, where there is such a thing, sets `reload`."""
@@ -145,7 +145,7 @@ async def run_roles(
         running = {name: asyncio.create_task(work) for name, work in works}
         shown = settings.shown_database_url if _needs_database(settings, roles) else None
         log.info("roles_started", roles=list(roles), database=shown, queue=settings.queue)
-        settle_down()
+        freeze_gc()
         on_started(Started(port))
         await _until_stopped(running, stop)
     log.info("roles_stopped", roles=list(roles))

@@ -12,11 +12,11 @@ from azure.servicebus.management import QueueProperties
 
 from bus.errors import QueueUnavailable
 from bus.servicebus.connection import ServiceBusAddress
-from bus.servicebus.errors import Place
+from bus.servicebus.errors import QueueRef
 from bus.servicebus.inspection import State, examine, judge
 from tests.paths import ROOT
 
-PLACE = Place("riviere.servicebus.windows.net", "mail-notifications")
+PLACE = QueueRef("riviere.servicebus.windows.net", "mail-notifications")
 GOOD: dict[str, Any] = {
     "lock_duration": timedelta(minutes=1),
     "max_delivery_count": 10,
