@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 
 _FIRST_PAUSE_SECONDS: Final = 1.0
-_LONGEST_PAUSE_SECONDS: Final = 30.0
+_MAX_PAUSE_SECONDS: Final = 30.0
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -34,13 +34,13 @@ async def restarted(
         try:
             await work()
         except Exception as exc:  # noqa: BLE001  # any other end would leave the process alive and useless
-            if loop.time() - began > _LONGEST_PAUSE_SECONDS:
+            if loop.time() - began > _MAX_PAUSE_SECONDS:
                 pause = _FIRST_PAUSE_SECONDS
             _log_failure(name, exc, restarted_in=pause)
         else:
             return
         await sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        pause = min(2 * pause, _MAX_PAUSE_SECONDS)
 
 
 def start(work: Coroutine[Any, Any, None], *, name: str) -> "asyncio.Task[None]":

@@ -21,13 +21,13 @@ MessageId = NewType("MessageId", str)
 
 TOO_MANY_DELIVERIES: Final = "MaxDeliveryCountExceeded"
 """The reason of the dead letters that the queue itself makes; Service Bus spells it so."""
-LONGEST_DELAY: Final = timedelta(minutes=90)
+MAX_DELAY: Final = timedelta(minutes=90)
 """Until a message is received again that was handed back, or is received that was put for later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message to put. `not_before`: it is not received earlier (aware, UTC; LONGEST_DELAY ahead at most)."""
+    """A message to put. `not_before`: it is not received earlier (aware, UTC; MAX_DELAY ahead at most)."""
 
     message_id: MessageId
     body: str
@@ -204,7 +204,7 @@ class NotificationConsumer(Protocol):
         """
 
     async def abandon(self, delivery: Delivery, *, delay: timedelta = timedelta(0), counted: bool = True) -> None:
-        """Hand the message back, to be received again after `delay`, which is LONGEST_DELAY at most.
+        """Hand the message back, to be received again after `delay`, which is MAX_DELAY at most.
 
         With `counted` false this delivery does not count toward the maximum: for trouble that is not the message's.
 

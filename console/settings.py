@@ -46,13 +46,13 @@ DEFAULT_FILE: Final = "mail-importer.toml"
 SECRET_LENGTH: Final = 32
 """Characters a `client_state_secret` must have."""
 
-_MOST_SWEEP_SECONDS: Final = 7 * 24 * 3600
-_MOST_TRACE_DAYS: Final = 100 * 365
+_MAX_SWEEP_SECONDS: Final = 7 * 24 * 3600
+_MAX_TRACE_DAYS: Final = 100 * 365
 # A content is one value, of which no database takes more than 2 GB.
-_MOST_MEGABYTES: Final = 2_000
-_MOST_CONNECTIONS: Final = 1000
-_MOST_BODY_MEGABYTES: Final = 4
-_MOST_WAIT_SECONDS: Final = 3600
+_MAX_MEGABYTES: Final = 2_000
+_MAX_CONNECTIONS: Final = 1000
+_MAX_BODY_MEGABYTES: Final = 4
+_MAX_WAIT_SECONDS: Final = 3600
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w{0,127}", re.ASCII)
 
 
@@ -184,7 +184,7 @@ Text = Annotated[str, AfterValidator(_filled)]
 Port = Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=65535)]
 Key = Annotated[SecretStr, AfterValidator(_key)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
-Seconds = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MOST_WAIT_SECONDS)]
+Seconds = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MAX_WAIT_SECONDS)]
 PublicOrigin = Annotated[str, AfterValidator(_origin(http_on_loopback=True))]
 SecureOrigin = Annotated[str, AfterValidator(_origin(http_on_loopback=False))]
 
@@ -197,7 +197,7 @@ class Settings(BaseModel):
     database_url: DatabaseUrl = SecretStr("sqlite:///mail-importer.db")
     database_schema: Annotated[str, AfterValidator(_identifier)] | None = None
     """None: `dbo` on SQL Server."""
-    database_pool_size: Annotated[int, BeforeValidator(_whole_number), Field(ge=2, le=_MOST_CONNECTIONS)] = 16
+    database_pool_size: Annotated[int, BeforeValidator(_whole_number), Field(ge=2, le=_MAX_CONNECTIONS)] = 16
     """Connections to a server at most, of each process."""
     database_statement_timeout: Seconds = 60
     database_login_timeout: Seconds = 15
@@ -223,10 +223,10 @@ class Settings(BaseModel):
     """0: any free one."""
     receiver_tls_cert: Path | None = None
     receiver_tls_key: Path | None = None
-    receiver_body_limit_mb: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MOST_BODY_MEGABYTES)] = 1
+    receiver_body_limit_mb: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MAX_BODY_MEGABYTES)] = 1
     """MiB of one delivery; Graph's have a few kilobytes."""
     receiver_connections_per_address: Annotated[
-        int, BeforeValidator(_whole_number), Field(ge=0, le=_MOST_CONNECTIONS)
+        int, BeforeValidator(_whole_number), Field(ge=0, le=_MAX_CONNECTIONS)
     ] = 256
     """Open at a time; 0: no bound, for a receiver behind a proxy."""
     metrics_host: Text = "127.0.0.1"
@@ -240,12 +240,12 @@ class Settings(BaseModel):
     graph_url: PublicOrigin = Field(default_factory=lambda data: CLOUDS[data["cloud"]].graph_url)
     authority_url: SecureOrigin = Field(default_factory=lambda data: CLOUDS[data["cloud"]].authority_url)
     ca_bundle: Path | None = None
-    sweep_interval: Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=_MOST_SWEEP_SECONDS)] = 900
-    trace_days: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MOST_TRACE_DAYS)] = 90
+    sweep_interval: Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=_MAX_SWEEP_SECONDS)] = 900
+    trace_days: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MAX_TRACE_DAYS)] = 90
     internet_headers: Literal["none", "selected", "all"] = "selected"
-    attachment_limit_mb: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MOST_MEGABYTES)] = 150
+    attachment_limit_mb: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MAX_MEGABYTES)] = 150
     """What is larger is not kept; the largest that Exchange takes."""
-    message_limit_mb: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MOST_MEGABYTES)] = 150
+    message_limit_mb: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MAX_MEGABYTES)] = 150
     """All attachments of one message together; and its original."""
     keep_mime: Annotated[bool, BeforeValidator(_yes_or_no)] = False
     """The original of each message, as MIME, too: one more call of Graph for each."""

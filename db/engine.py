@@ -36,7 +36,7 @@ _PACKAGES: Final = {
 }
 """What installs a driver, by its name in a URL."""
 _SQLITE_READERS: Final = 8
-_MOST_SHARING: Final = 64
+_MAX_SHARING: Final = 64
 
 
 def _is_enough(state: tenacity.RetryCallState) -> bool:
@@ -235,7 +235,7 @@ class _SharedCommits:
         while (write := self._waiting.get()) is not None:
             group = [write]
             with contextlib.suppress(Empty):
-                while len(group) < _MOST_SHARING:
+                while len(group) < _MAX_SHARING:
                     more = self._waiting.get_nowait()
                     if more is None:
                         self._waiting.put(None)  # seen again, and obeyed, after this group

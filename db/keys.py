@@ -13,7 +13,7 @@ MessageKey = tuple[int, str]
 _IN_ONE_QUERY: Final = 256
 """SQL Server takes 2,100 parameters, and a key may be two of them, looked for in three tables; lists are `rounded`."""
 
-_MOST_IN_A_LIST: Final = 1024
+_MAX_IN_A_LIST: Final = 1024
 
 
 def in_queries(keys: Collection[T]) -> Iterator[Sequence[T]]:
@@ -33,7 +33,7 @@ def enough(number: int, most: int) -> int:
 
 def rounded(values: list[T]) -> list[T]:
     """The values for an IN, the last of them repeated until there are `enough`."""
-    return values + values[-1:] * (enough(len(values), _MOST_IN_A_LIST) - len(values))
+    return values + values[-1:] * (enough(len(values), _MAX_IN_A_LIST) - len(values))
 
 
 def are_among(table: Table, keys: Collection[tuple[int, str]]) -> ColumnElement[bool]:

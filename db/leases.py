@@ -14,11 +14,11 @@ from sqlalchemy import ColumnElement, or_
 CLOCK_TOLERANCE: Final = timedelta(minutes=1)
 """Far more than hosts with NTP differ, far less than any harm takes."""
 
-LONGEST_LEASE: Final = timedelta(minutes=5)
+MAX_LEASE: Final = timedelta(minutes=5)
 """Of all leases: of accounts' turns, of processes, of actions after an import."""
 
 
-def is_over(at: datetime, now: datetime, *, longest: timedelta = LONGEST_LEASE) -> bool:
+def is_over(at: datetime, now: datetime, *, longest: timedelta = MAX_LEASE) -> bool:
     """True from `at` on, and while it lies further ahead than `longest`, the longest time that is ever set."""
     return not now < at <= now + longest + CLOCK_TOLERANCE
 
@@ -28,7 +28,7 @@ def age(since: datetime, now: datetime) -> timedelta:
     return now - since if since <= now + CLOCK_TOLERANCE else timedelta.max
 
 
-def over(column: ColumnElement[Any], now: datetime, *, longest: timedelta = LONGEST_LEASE) -> ColumnElement[bool]:
+def over(column: ColumnElement[Any], now: datetime, *, longest: timedelta = MAX_LEASE) -> ColumnElement[bool]:
     """`is_over` of a column. Two ranges of one index; where many rows lie between them, see `bus.database.adapter`."""
     return or_(column <= now, beyond(column, now, longest=longest))
 

@@ -35,7 +35,7 @@ from graph.errors import (
     ItemCorrupt,
     RequestRejected,
 )
-from graph.long_answers import MOST_BESIDE, LongAnswer
+from graph.long_answers import MAX_BESIDE, LongAnswer
 from graph.mailbox import Mailbox
 from graph.responses import error_from_response, sanitize
 from graph.slots import CallSlots, LocalSlots
@@ -58,7 +58,7 @@ _CHUNK: Final = 64 * 1024
 _DECODED_AT_ONCE: Final = 128 * 1024
 """Bytes of a long answer that a thread decodes before another one gets its turn: some milliseconds."""
 _DECODED_SIDE_BY_SIDE: Final = 2
-_LONGEST_ERROR: Final = 256 * 1024
+_MAX_ERROR: Final = 256 * 1024
 """Bytes of an answer that tells of an error; Graph's have less than one thousand."""
 _CORRUPT_ATTEMPTS: Final = 3
 _PREFERENCE: Final = 'IdType="ImmutableId"'
@@ -431,9 +431,9 @@ class GraphClient:
             response = await self._send(call, token)
             try:
                 if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-                    body, more = await _beginning(response, _LONGEST_ERROR)
+                    body, more = await _beginning(response, _MAX_ERROR)
                 elif files is None:
-                    body, more = await _beginning(response, MOST_BESIDE)
+                    body, more = await _beginning(response, MAX_BESIDE)
                     if more:
                         raise _no_json(call, response, len(body))
                 else:
@@ -485,7 +485,7 @@ class GraphClient:
             response = await self._send(call, token)
             status = response.status
             if status >= HTTPStatus.MULTIPLE_CHOICES:
-                body, _ = await _beginning(response, _LONGEST_ERROR)
+                body, _ = await _beginning(response, _MAX_ERROR)
                 raise self._error(call, response, body)  # noqa: TRY301 (the slot is given back below)
             if response.content_type.lower() in never:
                 raise _other_content(call, response)  # noqa: TRY301  # ends as any other answer does

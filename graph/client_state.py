@@ -12,7 +12,7 @@ from typing import Final
 
 _PREFIX: Final = "mi1."
 _PURPOSE: Final = b"mail-importer clientState 1\0"
-_LONGEST: Final = 128
+_MAX_LENGTH: Final = 128
 _KEY_MINIMUM: Final = 32
 _LARGEST_ACCOUNT: Final = 2**63 - 1
 # [0-9] and not \d: the latter also takes Arabic-Indic digits, and int() would read them.
@@ -55,7 +55,7 @@ class ClientStateKeys:
 
     def verify(self, state: object) -> int | None:
         """The account id a genuine state names; None for anything else, whatever stood in the JSON. Never raises."""
-        if not isinstance(state, str) or len(state) > _LONGEST:
+        if not isinstance(state, str) or len(state) > _MAX_LENGTH:
             return None
         # The look-up compares texts only when their randomised 64-bit hashes are equal: a forger learns nothing of it.
         known = self._verified.get(state)

@@ -30,7 +30,7 @@ from typing import Any, Final, TypedDict, Unpack
 
 from phrases import Phrase
 
-LONGEST_RETRY_AFTER: Final = 600.0
+MAX_RETRY_AFTER: Final = 600.0
 """Seconds that are waited at most because an answer asks for it: a longer request may come from a fault that is over in
 a minute, and would keep mail back for hours without a word."""
 NOT_THE_CONTENT: Final = "NotTheContent"
@@ -104,7 +104,7 @@ class GraphUnavailable(GraphError):
     """Transient: throttled, overloaded, unreachable, too slow. Try again.
 
     Attributes:
-        retry_after: seconds Microsoft asked us to wait, LONGEST_RETRY_AFTER at most; None when it did not say.
+        retry_after: seconds Microsoft asked us to wait, MAX_RETRY_AFTER at most; None when it did not say.
         asked_longer: it asked for more than that, which the text tells.
         mailbox_down: the code says that mailbox or service cannot be reached: no item is at fault, whatever the status.
         maybe_done: the request may have been carried out although no success was seen; matters for POST only.
@@ -119,15 +119,15 @@ class GraphUnavailable(GraphError):
         outcome_unknown: bool = False,
         **facts: Unpack[Facts],
     ) -> None:
-        asked_longer = retry_after is not None and retry_after > LONGEST_RETRY_AFTER
+        asked_longer = retry_after is not None and retry_after > MAX_RETRY_AFTER
         if asked_longer:
             text = Phrase(
                 "{text} It asked to wait {asked:.0f} seconds; the next attempt comes after {most:.0f} at the latest.",
                 text=text,
                 asked=retry_after,
-                most=LONGEST_RETRY_AFTER,
+                most=MAX_RETRY_AFTER,
             )
-            retry_after = LONGEST_RETRY_AFTER
+            retry_after = MAX_RETRY_AFTER
         super().__init__(text, **facts)
         self.retry_after = retry_after
         self.asked_longer = asked_longer

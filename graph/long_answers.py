@@ -14,7 +14,7 @@ from typing import Final
 
 from longtext import LONG, LongText, LongTextWriter
 
-MOST_BESIDE: Final = 16 * 1024 * 1024
+MAX_BESIDE: Final = 16 * 1024 * 1024
 """Bytes of an answer without its long strings; the largest that Graph sends (thousands of recipients) has some 2 MB."""
 
 # JSON knows no such value; Python's reader hands it to a function of ours.
@@ -26,7 +26,7 @@ _RUN: Final = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _UNIT: Final = r"\\u(?![dD][89abAB])[0-9a-fA-F]{4}"
 _PAIR: Final = rf"\\u[dD][89abAB][0-9a-fA-F]{{2}}(?:{_UNIT}|(?=[^\\]|\\[^u]|\\u[dD][89abAB]))"
 _WHOLE: Final = re.compile(rf"(?:[^\\]++|\\[^u]|{_UNIT}|{_PAIR})*+", re.DOTALL)
-_LONGEST_ESCAPE: Final = 12
+_MAX_ESCAPE: Final = 12
 
 
 class LongAnswer:
@@ -48,7 +48,7 @@ class LongAnswer:
         """Take the next piece, as it comes.
 
         Raises:
-            ValueError: this is no JSON, or one with more than MOST_BESIDE bytes beside its long strings.
+            ValueError: this is no JSON, or one with more than MAX_BESIDE bytes beside its long strings.
         """
         data, place = self._carried + data, 0
         self._carried = b""
@@ -113,7 +113,7 @@ class LongAnswer:
 
     def _add(self, raw: bytes) -> None:
         self._beside += raw
-        if len(self._beside) > MOST_BESIDE:
+        if len(self._beside) > MAX_BESIDE:
             raise ValueError("the answer is longer than any of Graph")
 
 
@@ -134,7 +134,7 @@ class _LongString:
         end = 0 if found is None else found.end()
         self._write(text[:end])
         self._left = text[end:]
-        if len(self._left) > _LONGEST_ESCAPE:
+        if len(self._left) > _MAX_ESCAPE:
             raise ValueError("an escape that JSON has not")
 
     def finish(self) -> LongText:

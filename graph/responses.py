@@ -96,7 +96,7 @@ _INNER_STATUS: Final = re.compile(r"\[Status Code: (\w+)", re.IGNORECASE)
 _SECRETS: Final = re.compile(r"eyJ[\w-]+(?:\.[\w-]*)*|Bearer\s+\S+|\bmi1[.\-~_][\w.\-~]{20,}", re.IGNORECASE)
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _DETAIL_LENGTH: Final = 500
-_LONGEST_READ_SECONDS: Final = 1e9
+_MAX_READ_SECONDS: Final = 1e9
 # Not all that float() reads: it takes "nan", underscores and the digits of any script.
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 
@@ -294,7 +294,7 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None)
         if until is None or since is None:
             return None
         seconds = (until - since).total_seconds()
-    return min(max(0.0, seconds), _LONGEST_READ_SECONDS)
+    return min(max(0.0, seconds), _MAX_READ_SECONDS)
 
 
 def _http_date(value: str) -> datetime | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-MOST_AT_ONCE: Final = 4
+MAX_AT_ONCE: Final = 4
 """Calls that Graph serves at once, of one application and mailbox, wherever they come from."""
 
 SlotKey = tuple[str, str]
@@ -27,10 +27,10 @@ class CallSlots(Protocol):
 
 
 def share_of(key: SlotKey, process: str, processes: Collection[str]) -> int:
-    """Slots of the mailbox that are `process`'s, of the MOST_AT_ONCE that all `processes` have together.
+    """Slots of the mailbox that are `process`'s, of the MAX_AT_ONCE that all `processes` have together.
 
     Rendezvous hashing: each mailbox ranks the processes by a hash of its own, and the slots are dealt in that order. So
-    every process computes the same without a word to the others, the shares of a mailbox sum to MOST_AT_ONCE, they
+    every process computes the same without a word to the others, the shares of a mailbox sum to MAX_AT_ONCE, they
     differ by one at most, and a process that comes or goes changes no slot but those it gets or leaves. With more
     processes than slots, some have none.
     """
@@ -38,7 +38,7 @@ def share_of(key: SlotKey, process: str, processes: Collection[str]) -> int:
         return 0
     mine = _rank(key, process)
     before = sum(_rank(key, each) < mine for each in processes)
-    return MOST_AT_ONCE // len(processes) + (before < MOST_AT_ONCE % len(processes))
+    return MAX_AT_ONCE // len(processes) + (before < MAX_AT_ONCE % len(processes))
 
 
 def _rank(key: SlotKey, process: str) -> tuple[bytes, str]:
@@ -106,7 +106,7 @@ class Slots:
 class LocalSlots(Slots):
     """As many slots for every mailbox, whatever other processes do."""
 
-    def __init__(self, limit: int = MOST_AT_ONCE) -> None:
+    def __init__(self, limit: int = MAX_AT_ONCE) -> None:
         super().__init__(lambda _key: limit)
 
 

@@ -35,7 +35,7 @@ from phrases import Phrase
 
 # Graph validates both addresses before it answers, which can take over 10 seconds.
 _CREATE_SECONDS: Final = 40.0
-_LONGEST_STATE: Final = 128
+_MAX_STATE: Final = 128
 _MINUTES: Final = re.compile(r"can only be (\d{1,7}) minutes", re.IGNORECASE)
 _GUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _NOT_VALIDATED: Final = re.compile(
@@ -130,8 +130,8 @@ class SubscriptionClient:
             MailboxNotFound: nor is there the mailbox.
             ValueError: `expires` is naive, or `client_state` too long.
         """
-        if len(client_state) > _LONGEST_STATE:
-            raise ValueError(f"clientState has {len(client_state)} characters; Graph takes {_LONGEST_STATE}.")
+        if len(client_state) > _MAX_STATE:
+            raise ValueError(f"clientState has {len(client_state)} characters; Graph takes {_MAX_STATE}.")
         body = {
             "changeType": change_type,
             "resource": resource,

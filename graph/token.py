@@ -53,7 +53,7 @@ _EARLY_SECONDS: Final = 300.0
 _RETRY_EARLY_SECONDS: Final = 30.0
 _TOO_MANY_REQUESTS: Final = 429
 _USUAL_LIFE_SECONDS: Final = 3599
-_MOST_OF_AN_ANSWER: Final = 1024 * 1024
+_MAX_OF_AN_ANSWER: Final = 1024 * 1024
 """Bytes that are read of an answer of the sign-in service."""
 _SIGN_INS_OF_A_TENANT: Final = 4
 """Sign-ins under way at once: no tenant's trouble takes more."""
@@ -527,11 +527,11 @@ class _Replay:
 async def _beginning(content: aiohttp.StreamReader) -> bytes:
     """All that is read of an answer: those of the sign-in service have a few kilobytes."""
     pieces = bytearray()
-    async for piece in content.iter_chunked(_MOST_OF_AN_ANSWER):
+    async for piece in content.iter_chunked(_MAX_OF_AN_ANSWER):
         pieces += piece
-        if len(pieces) >= _MOST_OF_AN_ANSWER:
+        if len(pieces) >= _MAX_OF_AN_ANSWER:
             break
-    return bytes(pieces[:_MOST_OF_AN_ANSWER])
+    return bytes(pieces[:_MAX_OF_AN_ANSWER])
 
 
 def _refuse(mailbox: Mailbox, answer: Mapping[str, Any], talk: _Talk, reason: Exception | None = None) -> NoReturn:

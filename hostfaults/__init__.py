@@ -13,7 +13,7 @@ from phrases import Phrase
 
 _PROBE_BYTES: Final = 2 * 1024 * 1024
 """More than a message holds in memory before it goes to a temporary file."""
-_LONGEST_CHAIN: Final = 16
+_MAX_CHAIN: Final = 16
 _NO_MEMORY: Final = Phrase("this process has no memory left; give it more, or raise its limit (MemoryMax of systemd)")
 _NO_THREADS: Final = Phrase("no more threads can be started; raise TasksMax (systemd) or ulimit -u")
 _NO_TEMPORARY_FOLDER: Final = Phrase(
@@ -54,7 +54,7 @@ class HostFault(Exception):
 def host_fault_of(error: BaseException) -> HostFault | None:
     """The fault of this machine that an error is, or comes from: its causes are looked through as well."""
     found: BaseException | None = error
-    for _ in range(_LONGEST_CHAIN):
+    for _ in range(_MAX_CHAIN):
         if found is None:
             return None
         if isinstance(found, HostFault):

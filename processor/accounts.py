@@ -31,7 +31,7 @@ AFTER_IMPORT: Final = "afterimport"
 
 _FRESH_FOR: Final = timedelta(seconds=5)
 _FIRST_HOLD: Final = timedelta(seconds=30)
-_LONGEST_HOLD: Final = timedelta(minutes=15)
+_MAX_HOLD: Final = timedelta(minutes=15)
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -173,7 +173,7 @@ class AccountBackoff:
         """How long work of the account has to wait; None when it may be tried."""
         hold = self._holds.get(account_id)
         now = self._clock()
-        if hold is None or is_over(hold.until, now, longest=_LONGEST_HOLD):
+        if hold is None or is_over(hold.until, now, longest=_MAX_HOLD):
             return None
         return hold.until - now + self._jitter()
 
@@ -183,7 +183,7 @@ class AccountBackoff:
         if waiting is not None:
             return waiting  # another message of the account said so a moment ago
         earlier = self._holds.get(mailbox.account_id)
-        length = min(earlier.length * 2, _LONGEST_HOLD) if earlier else _FIRST_HOLD
+        length = min(earlier.length * 2, _MAX_HOLD) if earlier else _FIRST_HOLD
         now = self._clock()
         self._holds[mailbox.account_id] = _Hold(now + length, length)
         self._held_accounts.set(len(self._holds))

@@ -22,7 +22,7 @@ from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.leases import is_over
 from db.queries import after_import
-from db.queries.after_import import LEASE, LONGEST_WAIT, Action, Ended, State
+from db.queries.after_import import LEASE, MAX_WAIT, Action, Ended, State
 from graph.errors import AccessDenied, AccountError, GraphError, GraphUnavailable, trouble_before
 from graph.mailbox import Mailbox
 from groupcommit import GroupCommit
@@ -36,8 +36,8 @@ from processor.metrics import ProcessorMetrics
 
 _OF_ONE_MAILBOX: Final = 2
 """Actions at a time: Graph serves four calls of a mailbox at once, and imports need some."""
-_MOST_WAITING: Final = 2_000
-_MOST_CLAIMED: Final = 100
+_MAX_WAITING: Final = 2_000
+_MAX_CLAIMED: Final = 100
 _LOOK_SECONDS: Final = 5.0
 _HOLDS_LOADED_EVERY: Final = timedelta(minutes=1)
 _ENOUGH_TIME: Final = timedelta(seconds=30)
@@ -50,11 +50,11 @@ _ELSEWHERE: Final = timedelta(seconds=5)
 _DISABLED_FOR: Final = timedelta(minutes=15)
 _MAX_REFUSALS: Final = 1000
 _FIRST_WAIT: Final = timedelta(seconds=30)
-_LONGEST_WAIT: Final = timedelta(hours=2)
-_MOST_ATTEMPTS: Final = 5
-_MOST_OUTAGES: Final = 20
+_MAX_WAIT: Final = timedelta(hours=2)
+_MAX_ATTEMPTS: Final = 5
+_MAX_OUTAGES: Final = 20
 """Attempts that Graph does not answer: with the waits between them more than a day."""
-_MOST_IN_ONE_WRITE: Final = 100
+_MAX_IN_ONE_WRITE: Final = 100
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -139,7 +139,7 @@ class AfterImport:
         self._closing = False
         self._next_load: datetime | None = None
         self._refusals = _Refusals()
-        self._notes: GroupCommit[Ended, None] = GroupCommit(self._write, most_items=_MOST_IN_ONE_WRITE)
+        self._notes: GroupCommit[Ended, None] = GroupCommit(self._write, most_items=_MAX_IN_ONE_WRITE)
 
     def start(self) -> None:
         """Begin to look for what is due."""
@@ -150,7 +150,7 @@ class AfterImport:
 
         Returns at once and never fails: what is not done here is due for any processor.
         """
-        if kind in {None, "none"} or self._closing or self._waiting >= _MOST_WAITING:
+        if kind in {None, "none"} or self._closing or self._waiting >= _MAX_WAITING:
             return
         self._add(Action(account_id, message_id, str(kind), 0, committed_after + LEASE), look_first=False)
 
@@ -187,7 +187,7 @@ class AfterImport:
                 claimed = await self._look()
             except DatabaseUnavailable:  # who imports says that it is away
                 claimed = 0
-            if claimed < _MOST_CLAIMED:
+            if claimed < _MAX_CLAIMED:
                 await asyncio.sleep(self._look_seconds * self._random.uniform(0.8, 1.2))
 
     async def _look(self) -> int:
@@ -195,13 +195,13 @@ class AfterImport:
         if self._next_load is None or is_over(self._next_load, now, longest=_HOLDS_LOADED_EVERY):
             await self._holds.load()
             self._next_load = now + _HOLDS_LOADED_EVERY
-        if self._waiting >= _MOST_CLAIMED:
+        if self._waiting >= _MAX_CLAIMED:
             return 0
         # Read first: on SQLite even a write that changes nothing takes its turn.
         if not await self._database.read(lambda connection: after_import.anything_due(connection, now=now)):
             return 0
         claimed = await self._database.write(
-            lambda connection: after_import.claim(connection, now=now, most=_MOST_CLAIMED)
+            lambda connection: after_import.claim(connection, now=now, most=_MAX_CLAIMED)
         )
         await self._directory.refresh({each.account_id for each in claimed})
         for action in claimed:
@@ -317,16 +317,16 @@ class AfterImport:
             # An error nobody foresaw may quote what it choked on, and that may be mail.
             detail = Phrase("An error in mail-importer itself; its log has the place (after_import_failed).")
             _tell(exc, **facts)
-        most = _MOST_OUTAGES if isinstance(exc, GraphUnavailable) else _MOST_ATTEMPTS
+        most = _MAX_OUTAGES if isinstance(exc, GraphUnavailable) else _MAX_ATTEMPTS
         if isinstance(exc, ActionRefused) or attempts >= most:
             self._count(action, "failed")
             log.warning("after_import_given_up", error=detail, attempts=attempts, **facts)
             return Ended(action, State.FAILED, attempts, detail=detail)
         self._count(action, "retried")
-        wait = min(_FIRST_WAIT * 2 ** (attempts - 1), _LONGEST_WAIT) * self._random.uniform(0.8, 1.2)
+        wait = min(_FIRST_WAIT * 2 ** (attempts - 1), _MAX_WAIT) * self._random.uniform(0.8, 1.2)
         asked = timedelta(seconds=getattr(exc, "retry_after", None) or 0)
         return Ended(
-            action, State.PENDING, attempts, due=self._clock() + min(max(wait, asked), LONGEST_WAIT), detail=detail
+            action, State.PENDING, attempts, due=self._clock() + min(max(wait, asked), MAX_WAIT), detail=detail
         )
 
     def _count(self, action: Action, outcome: str) -> None:

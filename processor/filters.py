@@ -36,7 +36,7 @@ _Entry = TypeVar("_Entry")
 
 _SUBDOMAINS: Final = "*."
 _DOMAIN: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)+")
-_LONGEST_DOMAIN: Final = 253
+_MAX_DOMAIN: Final = 253
 
 
 class BadFilter(ValueError):
@@ -152,7 +152,7 @@ class _Sender:
         local, _, domain = bare.removeprefix(_SUBDOMAINS).rpartition("@")
         self._local = _comparable(local)
         known = _ascii(domain)
-        if known is None or not _DOMAIN.fullmatch(known) or len(known) > _LONGEST_DOMAIN or self._is_odd(local):
+        if known is None or not _DOMAIN.fullmatch(known) or len(known) > _MAX_DOMAIN or self._is_odd(local):
             raise BadFilter(
                 Phrase(
                     "{entry!r} is neither an address (a@example.com) nor a domain (example.com, or *.example.com for "
@@ -203,7 +203,7 @@ def _comparable(text: str) -> str:
 def _ascii(domain: str) -> str | None:
     """The form that DNS knows, in lower case; None for what is no domain."""
     bare = domain.strip().removesuffix(".").lower()
-    if bare.isascii() or len(bare) > _LONGEST_DOMAIN:
+    if bare.isascii() or len(bare) > _MAX_DOMAIN:
         return bare or None
     try:
         # Not Python's own idna, which takes straße.de for strasse.de: that is another's.

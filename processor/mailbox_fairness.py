@@ -12,12 +12,12 @@ from typing import Final, Protocol
 
 from db.leases import is_over
 from db.queries.processes import KnownProcess
-from graph.slots import MOST_AT_ONCE, SlotKey, share_of
+from graph.slots import MAX_AT_ONCE, SlotKey, share_of
 
 _FIRST_GUESS_SECONDS: Final = 0.02
 _WEIGHT: Final = 0.2
 _SHORTEST: Final = timedelta(seconds=0.2)
-_LONGEST: Final = timedelta(seconds=60)
+_MAX_WAIT: Final = timedelta(seconds=60)
 _FORGET_FROM: Final = 1_000
 
 PROCESSOR: Final = "processor"
@@ -96,7 +96,7 @@ class _Share:
     """When the last of those handed back comes again."""
 
     def is_of_use(self, now: datetime) -> bool:
-        return bool(self.in_flight) or (self.returns is not None and not is_over(self.returns, now, longest=_LONGEST))
+        return bool(self.in_flight) or (self.returns is not None and not is_over(self.returns, now, longest=_MAX_WAIT))
 
 
 class MailboxFairness:
@@ -129,7 +129,7 @@ class MailboxFairness:
         if share is None:
             self._forget()
             share = self._shares[key] = _Share()
-        if calls == 0 or share.in_flight >= max(calls, self._max_per_mailbox * calls // MOST_AT_ONCE):
+        if calls == 0 or share.in_flight >= max(calls, self._max_per_mailbox * calls // MAX_AT_ONCE):
             return self._delay(share)
         share.in_flight += 1
         return None
@@ -146,8 +146,8 @@ class MailboxFairness:
     def _delay(self, share: _Share) -> timedelta:
         """A little before all that came earlier is done: too early costs a hand-back more, too late costs time."""
         now = self._clock()
-        last = now if share.returns is None else min(share.returns, now + _LONGEST)
-        share.returns = min(max(now + _SHORTEST, last + timedelta(seconds=0.8 * share.seconds)), now + _LONGEST)
+        last = now if share.returns is None else min(share.returns, now + _MAX_WAIT)
+        share.returns = min(max(now + _SHORTEST, last + timedelta(seconds=0.8 * share.seconds)), now + _MAX_WAIT)
         return share.returns - now
 
     def _forget(self) -> None:

@@ -29,7 +29,7 @@ from processor.importer import Progress
 from processor.metrics import ProcessorMetrics
 
 _REPEATS_APART: Final = timedelta(hours=1)
-_MOST_REMEMBERED: Final = 20_000
+_MAX_REMEMBERED: Final = 20_000
 _LAST_WRITE_SECONDS: Final = 2.0
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -223,7 +223,7 @@ class TraceWriter:
         repeated = told is not None and age(told, now) < _REPEATS_APART
         # Put in anew, so that those come first of which nothing was heard for long.
         self._repeats[key] = told if repeated and told is not None else now
-        if len(self._repeats) > _MOST_REMEMBERED:
+        if len(self._repeats) > _MAX_REMEMBERED:
             del self._repeats[next(iter(self._repeats))]
         return repeated
 

@@ -29,7 +29,7 @@ from processor.importer import Importer, Outcome, Progress, Result, message_id_o
 from processor.message_trace import TraceWriter
 from processor.retry_policy import EXPECTED_ERRORS
 
-_MOST_OUTAGES: Final = 8
+_MAX_OUTAGES: Final = 8
 """Messages in a row that Graph does not answer for, each asked for again and again, until the rest is left alone."""
 _FETCHES: Final = 3
 
@@ -338,7 +338,7 @@ class _Streak:
     def goes_on(self, exc: Exception) -> bool:
         """Count it; whether it has gone on for too long."""
         self._count = self._count + 1 if isinstance(exc, GraphUnavailable | ItemDenied) else 0
-        return self._count >= _MOST_OUTAGES
+        return self._count >= _MAX_OUTAGES
 
     def ended(self) -> None:
         """Graph answered."""

@@ -9,7 +9,7 @@ from typing import Final
 from bus.notification import UnreadableNotification
 from bus.queue import Delivery
 from db.queries.messages import MessageRefused
-from graph.errors import LONGEST_RETRY_AFTER, GraphError, GraphUnavailable, ItemGone, ItemUnconvertible
+from graph.errors import MAX_RETRY_AFTER, GraphError, GraphUnavailable, ItemGone, ItemUnconvertible
 from hostfaults import HostFault
 from phrases import Phrase
 from processor.errors import MessageChanged, ScanInProgress, Unprocessable
@@ -31,16 +31,16 @@ _OUTAGE_GRACE: Final = timedelta(hours=24)
 """How long trouble on Microsoft's side is not held against the message."""
 
 _ITEM_DELAYS: Final = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
-MOST_ATTEMPTS: Final = len(_ITEM_DELAYS) + 1
+MAX_ATTEMPTS: Final = len(_ITEM_DELAYS) + 1
 """Attempts at an item that fails by itself, before it is put aside."""
 
 # What Graph has not ready in time is large, and asking for it is costly: once more soon, then in an hour, when it may
 # be quiet.
 _TIMEOUT_DELAYS: Final = (timedelta(seconds=30), timedelta(hours=1))
-MOST_TIMEOUTS: Final = len(_TIMEOUT_DELAYS) + 1
+MAX_TIMEOUTS: Final = len(_TIMEOUT_DELAYS) + 1
 """Attempts at what Graph has not ready in time, before it is put aside."""
 _OUTAGE_DELAY: Final = timedelta(seconds=30)
-_LONGEST_OUTAGE_DELAY: Final = timedelta(seconds=LONGEST_RETRY_AFTER)
+_MAX_OUTAGE_DELAY: Final = timedelta(seconds=MAX_RETRY_AFTER)
 
 # Exchange replicates: a message that it has just reported may answer 404 for a time (graph.md section 11). For so long
 # after it was put it is asked for again, uncounted, at growing intervals; what waited longer in the queue, a few times.
@@ -80,9 +80,9 @@ def decide(error: Exception, delivery: Delivery, *, now: datetime, random: Rando
         wait = max(timedelta(seconds=error.retry_after or 0), _OUTAGE_DELAY)
         if error.status == HTTPStatus.OK:
             # A proxy, or what Exchange says of this message alone: not to be fetched every minute of a day.
-            wait = max(wait, min((now - delivery.enqueued) / 2, _LONGEST_OUTAGE_DELAY))
+            wait = max(wait, min((now - delivery.enqueued) / 2, _MAX_OUTAGE_DELAY))
         # Spread to either side where the longest wait leaves no room above.
-        shortest, longest = min(wait, _LONGEST_OUTAGE_DELAY * 0.9), min(wait * 1.5, _LONGEST_OUTAGE_DELAY)
+        shortest, longest = min(wait, _MAX_OUTAGE_DELAY * 0.9), min(wait * 1.5, _MAX_OUTAGE_DELAY)
         return Retry(shortest + (longest - shortest) * random.random(), counted=False, cause=reason)
     if isinstance(error, PoolUnusable) and is_patient(delivery, now):
         return Retry(_OUTAGE_DELAY * random.uniform(1.0, 1.5), counted=False, cause=reason)

@@ -35,8 +35,8 @@ from processor.metrics import ProcessorMetrics
 from processor.missed_notifications import MissedNotifications
 from processor.retry_policy import (
     EXPECTED_ERRORS,
-    MOST_ATTEMPTS,
-    MOST_TIMEOUTS,
+    MAX_ATTEMPTS,
+    MAX_TIMEOUTS,
     DeadLetter,
     Retry,
     decide,
@@ -49,7 +49,7 @@ _RECEIVE_WAIT: Final = timedelta(seconds=20)
 _HOLDS_SHARED_EVERY: Final = timedelta(minutes=1)
 _RENEWAL_LOOK_SECONDS: Final = 1.0
 _FIRST_PAUSE_SECONDS: Final = 1.0
-_LONGEST_PAUSE_SECONDS: Final = 15.0
+_MAX_PAUSE_SECONDS: Final = 15.0
 _DATABASE_TROUBLE: Final = Retry(timedelta(seconds=5), counted=False, cause="DatabaseUnavailable")
 _HOST_TROUBLE: Final = Retry(timedelta(seconds=5), counted=False, cause="HostFault")
 _EVENTS: Final = {
@@ -220,7 +220,7 @@ class Processor:
         self._host_fault = None
 
     async def _pause(self, exc: Exception) -> None:
-        self._pause_seconds = min(max(2 * self._pause_seconds, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
+        self._pause_seconds = min(max(2 * self._pause_seconds, _FIRST_PAUSE_SECONDS), _MAX_PAUSE_SECONDS)
         asked = exc.retry_after if isinstance(exc, QueueUnavailable) else None
         seconds = max(self._pause_seconds, asked or 0.0)
         log.warning("processor_paused", error=str(exc), seconds=seconds)
@@ -388,8 +388,8 @@ class Processor:
                 correlation=notification.correlation,
                 progress=in_flight.attempt.progress,
                 mail_filter=self._directory.mail_filter(mailbox.account_id),
-                last_attempt=in_flight.delivery.delivery_count >= MOST_ATTEMPTS,
-                without_original=in_flight.delivery.delivery_count >= MOST_TIMEOUTS,
+                last_attempt=in_flight.delivery.delivery_count >= MAX_ATTEMPTS,
+                without_original=in_flight.delivery.delivery_count >= MAX_TIMEOUTS,
                 then=then,
                 first_seen=notification.received,
             )

@@ -18,7 +18,7 @@ _BACKLOG: Final = 1024
 _ACCEPTED_AT_ONCE: Final = 64
 _FINISH_SECONDS: Final = 2.0
 _SWEEPS_IN_SHORTEST_TIME: Final = 4
-_LONGEST_SWEEP_SECONDS: Final = 1.0
+_MAX_SWEEP_SECONDS: Final = 1.0
 
 GENUINE: Final = web.RequestKey("genuine", bool)
 """The key of a request under which the handler notes that it delivered something genuine."""
@@ -165,7 +165,7 @@ class Listener:
             self._connections.remove(leaving.connection)
 
     def _close_idle(self) -> None:
-        seconds = min(_LONGEST_SWEEP_SECONDS, self._limits.shortest_seconds / _SWEEPS_IN_SHORTEST_TIME)
+        seconds = min(_MAX_SWEEP_SECONDS, self._limits.shortest_seconds / _SWEEPS_IN_SHORTEST_TIME)
         self._sweep = asyncio.get_running_loop().call_later(seconds, self._close_idle)
         if self._connections is not None:
             self._connections.close_idle()

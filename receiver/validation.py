@@ -7,13 +7,13 @@ from typing import Final
 
 from aiohttp import web
 
-LONGEST_TOKEN: Final = 4096
+MAX_TOKEN: Final = 4096
 
 
 def answer(token: str) -> web.Response:
     """The decoded token and nothing else. `nosniff` and a cap on its length keep it harmless without altering it."""
-    if len(token) > LONGEST_TOKEN:
-        return web.Response(status=400, text=f"validationToken is longer than {LONGEST_TOKEN} characters.")
+    if len(token) > MAX_TOKEN:
+        return web.Response(status=400, text=f"validationToken is longer than {MAX_TOKEN} characters.")
     return web.Response(
         text=token,
         content_type="text/plain",

@@ -21,9 +21,9 @@ from simulator.control import Control
 from simulator.faults import Fault, FaultKind, Faults, Subject
 from simulator.identifiers import Identifiers
 
-_MOST_BODY_BYTES = 4 * 1024 * 1024
+_MAX_BODY_BYTES = 4 * 1024 * 1024
 # A mail of 150 MB, the largest that Exchange Online takes, as base64 within JSON.
-_MOST_CONTROL_BYTES = 150 * 1024 * 1024 * 4 // 3 + 1024 * 1024
+_MAX_CONTROL_BYTES = 150 * 1024 * 1024 * 4 // 3 + 1024 * 1024
 _INSTEAD_OF_ANSWER = frozenset({FaultKind.THROTTLED, FaultKind.UNAVAILABLE, FaultKind.RESET, FaultKind.HANG})
 _IN_BODY = frozenset({FaultKind.RESET_IN_BODY, FaultKind.TRUNCATED, FaultKind.ANSWER_LOST})
 _HANG_POLL_SECS = 0.05
@@ -215,7 +215,7 @@ def _request(
     task: asyncio.Task[None],
 ) -> web.BaseRequest:
     """Make a request; its body may be as large as Graph takes one, or as the control API takes a mail."""
-    most = _MOST_CONTROL_BYTES if message.path.startswith("/simulator/") else _MOST_BODY_BYTES
+    most = _MAX_CONTROL_BYTES if message.path.startswith("/simulator/") else _MAX_BODY_BYTES
     return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=most)
 
 

@@ -11,7 +11,7 @@ from simulator.content.sample_mail import Correspondence
 from simulator.state.mail_server import PostOffice
 from simulator.state.mailboxes import Mailbox
 
-_MOST_AT_ONCE = 50
+_MAX_AT_ONCE = 50
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Traffic:
             due = plan.messages
             if plan.per_second:
                 due = min(due, int((loop.time() - started) * plan.per_second) + 1)
-            for _ in range(min(due - self._delivered, _MOST_AT_ONCE)):
+            for _ in range(min(due - self._delivered, _MAX_AT_ONCE)):
                 mailbox = plan.mailboxes[self._delivered % len(plan.mailboxes)]
                 letter = correspondence.letter_to(mailbox.address, mailbox.display_name)
                 self._post_office.deliver(mailbox, letter)

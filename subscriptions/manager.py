@@ -24,7 +24,7 @@ from subscriptions.metrics import ManagerMetrics
 from subscriptions.scheduler import AccountTask, Scheduler, SchedulerLimits
 
 _COMPARE_EVERY: Final = timedelta(seconds=5)
-_MOST_CHANGED: Final = 1000
+_MAX_CHANGED: Final = 1000
 _GATHER_SECONDS: Final = 0.02
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -134,9 +134,9 @@ class SubscriptionManager:
             return
         self._next_comparison = now + _COMPARE_EVERY
         changed = await self._database.read(
-            lambda connection: accounts.changed(connection, now=now, most=_MOST_CHANGED, served_with=self._served_with)
+            lambda connection: accounts.changed(connection, now=now, most=_MAX_CHANGED, served_with=self._served_with)
         )
-        if len(changed) < _MOST_CHANGED:
+        if len(changed) < _MAX_CHANGED:
             self._served_with = None
         if not changed:
             return

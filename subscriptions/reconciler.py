@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from db.engine import Database
 from db.queries import accounts, subscriptions
-from db.queries.schedule import FOLDERS, LONGEST_WAIT, SUBSCRIPTIONS, Lease, Schedule
+from db.queries.schedule import FOLDERS, MAX_WAIT, SUBSCRIPTIONS, Lease, Schedule
 from db.queries.subscriptions import HeldSubscription, Orders
 from graph.client_state import ClientStateKeys
 from graph.errors import (
@@ -47,7 +47,7 @@ from subscriptions.sweep_schedule import SweepSchedule
 
 SUBSCRIPTIONS_ROLE: Final = "subscriptions"
 
-LONGEST_LIFE: Final = timedelta(minutes=10_000)
+MAX_LIFE: Final = timedelta(minutes=10_000)
 """Graph documents 10,080 minutes and grants 10,070 (graph.md, section 1)."""
 
 _CEILING_MARGIN: Final = timedelta(minutes=5)
@@ -102,7 +102,7 @@ class SubscriptionReconciler:
         self._clock = clock
         self._random = random
         self._metrics = metrics
-        self._longest_life = LONGEST_LIFE
+        self._longest_life = MAX_LIFE
         facts = (addresses, keys.fingerprint(), sweeps.interval, sweeps.webhooks)
         self.served_with = hashlib.sha256(repr(facts).encode()).hexdigest()
         """The settings of this manager that accounts are served with, in short."""
@@ -110,7 +110,7 @@ class SubscriptionReconciler:
     @property
     def longest_wait(self) -> timedelta:
         """See `AccountTask.longest_wait`: no subscription lives longer."""
-        return LONGEST_WAIT
+        return MAX_WAIT
 
     def end(self, connection: Connection, account: accounts.Account) -> None:
         """Remember the settings acted on, so that a change of them shows."""

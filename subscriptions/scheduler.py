@@ -23,7 +23,7 @@ from db.errors import DatabaseUnavailable
 from db.leases import is_over
 from db.queries import accounts
 from db.queries.accounts import Account, Condition
-from db.queries.schedule import LONGEST_RETRY, NEVER, Application, DueAccount, Lease, Schedule
+from db.queries.schedule import MAX_RETRY, NEVER, Application, DueAccount, Lease, Schedule
 from graph.errors import GraphError, GraphUnavailable, trouble_before
 from hostfaults import HostFault, host_fault_of
 from phrases import Phrase
@@ -37,8 +37,8 @@ _TASK_SECONDS: Final = 45.0
 """Ends before the lease does: whatever a turn still does, it does as the only one."""
 
 _FIRST_RETRY: Final = timedelta(seconds=15)
-_LONGEST_RETRY: Final = timedelta(minutes=15)
-_STRETCHED: Final = LONGEST_RETRY / _LONGEST_RETRY
+_MAX_RETRY: Final = timedelta(minutes=15)
+_STRETCHED: Final = MAX_RETRY / _MAX_RETRY
 """So much longer a wait may become by chance."""
 _QUIET_FAILURES: Final = 2
 """Failures of Microsoft's side before people are told: most pass by themselves."""
@@ -114,7 +114,7 @@ class Scheduler:
         self._metrics = metrics
         self._limits = limits
         self._on_room = on_room
-        self._longest_wait = max(task.longest_wait, LONGEST_RETRY)
+        self._longest_wait = max(task.longest_wait, MAX_RETRY)
         self._running: dict[asyncio.Task[None], DueAccount] = {}
         self._more = False
         self._trouble: Counter[Application] = Counter()
@@ -266,7 +266,7 @@ class Scheduler:
         self, lease: Lease, account: Account | None, *, due: datetime, failures: int, condition: Condition | None
     ) -> None:
         if due != NEVER:  # what lies further ahead counts as put off by a wrong clock
-            due = min(due, self._clock() + (LONGEST_RETRY if failures else self._longest_wait))
+            due = min(due, self._clock() + (MAX_RETRY if failures else self._longest_wait))
 
         def work(connection: Connection) -> None:
             if self._task.schedule.release(connection, lease, due=due, failures=failures) and account is not None:
@@ -339,4 +339,4 @@ class _Failed(Exception):
 
 def _retry_delay(failures: int) -> timedelta:
     doublings = min(failures - 1, 10)
-    return min(_FIRST_RETRY * (1 << doublings), _LONGEST_RETRY)
+    return min(_FIRST_RETRY * (1 << doublings), _MAX_RETRY)

@@ -20,7 +20,7 @@ from bus.database.statements import Handle, Outcome, Settlement
 from bus.errors import LockLost, QueueUnavailable
 from bus.queue import (
     EVERYTHING,
-    LONGEST_DELAY,
+    MAX_DELAY,
     TOO_MANY_DELIVERIES,
     AccountStatus,
     Delivery,
@@ -31,7 +31,7 @@ from bus.queue import (
 )
 from db.engine import Database
 from db.errors import DatabaseUnavailable
-from db.leases import CLOCK_TOLERANCE, LONGEST_LEASE, age, is_over
+from db.leases import CLOCK_TOLERANCE, MAX_LEASE, age, is_over
 from groupcommit import GroupCommit, GroupCommitClosed
 from phrases import Phrase
 
@@ -43,7 +43,7 @@ POLL_SECONDS: Final = 0.5
 _HOUSEKEEPING_EVERY: Final = timedelta(seconds=10)
 _CORRECTED_EVERY: Final = timedelta(seconds=30)
 _RENEWED_WITHIN: Final = timedelta(seconds=5)
-_MOST_IN_ONE_GROUP: Final = 1000
+_MAX_IN_ONE_GROUP: Final = 1000
 _CLOSING: Final = Phrase("The queue is being closed: this process is stopping.")
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -64,8 +64,8 @@ class DatabaseQueue:
         most_deliveries: int = 10,
         duplicate_window: timedelta = timedelta(minutes=10),
     ) -> None:
-        """`lock_duration`: LONGEST_LEASE at most; a longer lock would count as one of a wrong clock."""
-        if lock_duration > LONGEST_LEASE:
+        """`lock_duration`: MAX_LEASE at most; a longer lock would count as one of a wrong clock."""
+        if lock_duration > MAX_LEASE:
             raise ValueError("no lock lasts that long")
         self._database = database
         self._clock = clock
@@ -73,11 +73,9 @@ class DatabaseQueue:
         self._most_deliveries = most_deliveries
         self._duplicate_window = duplicate_window
         self._settlements: GroupCommit[Settlement, bool] = GroupCommit(
-            self._write_settlements, most_items=_MOST_IN_ONE_GROUP
+            self._write_settlements, most_items=_MAX_IN_ONE_GROUP
         )
-        self._puts: GroupCommit[Message, Exception | bool] = GroupCommit(
-            self._write_puts, most_items=_MOST_IN_ONE_GROUP
-        )
+        self._puts: GroupCommit[Message, Exception | bool] = GroupCommit(self._write_puts, most_items=_MAX_IN_ONE_GROUP)
         self._waiters: set[asyncio.Event] = set()
         self._flowing = False
         self._handing_back: set[asyncio.Task[None]] = set()
@@ -228,7 +226,7 @@ class DatabaseQueue:
             Settlement(
                 _handle(delivery),
                 Outcome.ABANDON,
-                visible=self._clock() + min(delay, LONGEST_DELAY),
+                visible=self._clock() + min(delay, MAX_DELAY),
                 delivery_count=delivery.delivery_count if counted else delivery.delivery_count - 1,
             )
         )

@@ -36,10 +36,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from bus.queue import LONGEST_DELAY, TOO_MANY_DELIVERIES, Delivery, Message, MessageId, QueuedMessage, Selection
+from bus.queue import MAX_DELAY, TOO_MANY_DELIVERIES, Delivery, Message, MessageId, QueuedMessage, Selection
 from db.columns import code_by_code
 from db.keys import enough, in_queries, rounded
-from db.leases import LONGEST_LEASE, age, beyond
+from db.leases import MAX_LEASE, age, beyond
 from db.locking import locking, locking_gaps, skipping_locked
 from db.tables import queue_message
 
@@ -47,8 +47,8 @@ T = TypeVar("T")
 
 HOUSEKEEPING_ROWS: Final = 1000
 CORRECTED_ROWS: Final = 500
-_MOST_ENTRIES: Final = 500
-_MOST_PUT_IN_ONE_STATEMENT: Final = 300
+_MAX_ENTRIES: Final = 500
+_MAX_PUT_IN_ONE_STATEMENT: Final = 300
 
 _row = queue_message.c
 _ENTRY: Final = re.compile(r"[0-9]{1,18}")
@@ -105,8 +105,8 @@ def put(connection: Connection, messages: Sequence[Message], now: datetime, hori
         written = _written(connection, _PUT_AT_ONCE, {"rows": rows, "enqueued": now, "visible": now})
     elif connection.dialect.name == "mssql":
         written = 0
-        for start in range(0, len(new), _MOST_PUT_IN_ONE_STATEMENT):
-            written += _written(connection, put_unknown(new[start : start + _MOST_PUT_IN_ONE_STATEMENT], now))
+        for start in range(0, len(new), _MAX_PUT_IN_ONE_STATEMENT):
+            written += _written(connection, put_unknown(new[start : start + _MAX_PUT_IN_ONE_STATEMENT], now))
     else:
         statement = _PUT_IGNORING[connection.dialect.name]
         written = _written(connection, statement, [_put_row(message, now) for message in new])
@@ -154,7 +154,7 @@ def put_unknown(messages: Sequence[Message], now: datetime) -> Insert:
 
     rows = [row(each.message_id, each.account_id, each.body, each.not_before or now) for each in messages]
     # Few numbers of rows, for each is a text, and a plan, of its own. No message has an empty id.
-    rows += [row("", None, "", now)] * (enough(len(rows), _MOST_PUT_IN_ONE_STATEMENT) - len(rows))
+    rows += [row("", None, "", now)] * (enough(len(rows), _MAX_PUT_IN_ONE_STATEMENT) - len(rows))
     new = values(*(column(name, _row[name].type) for name in names), name="new").data(rows)
     known = queue_message.alias("known")
     # The collation of the column: what comes from VALUES has the one of the database.
@@ -214,7 +214,7 @@ def lock_some(
 
     Never more than one statement may name.
     """
-    rows = connection.execute(_receivable(now, min(most, _MOST_ENTRIES))).all()
+    rows = connection.execute(_receivable(now, min(most, _MAX_ENTRIES))).all()
     counts = {row.nSequence: _whole(row.nDeliveryCount, otherwise=0) for row in rows}
     spent = [row.nSequence for row in rows if counts[row.nSequence] >= most_deliveries]
     if spent:
@@ -363,12 +363,12 @@ def anything_put_off(now: datetime) -> Select[Any]:
 
 
 def _put_off(now: datetime) -> tuple[ColumnElement[bool], ...]:
-    locked_for_too_long = and_(_row.sLockToken.is_not(None), beyond(_row.dtVisible, now, longest=LONGEST_LEASE))
-    put_off_for_too_long = beyond(_row.dtVisible, now, longest=LONGEST_DELAY)
+    locked_for_too_long = and_(_row.sLockToken.is_not(None), beyond(_row.dtVisible, now, longest=MAX_LEASE))
+    put_off_for_too_long = beyond(_row.dtVisible, now, longest=MAX_DELAY)
     # The first condition, which follows from the others, is the range of the index.
     return (
         _row.sState == "active",
-        beyond(_row.dtVisible, now, longest=min(LONGEST_LEASE, LONGEST_DELAY)),
+        beyond(_row.dtVisible, now, longest=min(MAX_LEASE, MAX_DELAY)),
         or_(locked_for_too_long, put_off_for_too_long),
     )
 
@@ -400,7 +400,7 @@ def retire(connection: Connection, after: int, *, now: datetime, window: timedel
 def chunks(entries: Sequence[str], most: int) -> Iterator[list[int]]:
     """The rows that the entries name, so many at a time as one statement may name."""
     numbers = sorted({int(entry) for entry in entries if _ENTRY.fullmatch(entry)})
-    size = max(1, min(most, _MOST_ENTRIES))
+    size = max(1, min(most, _MAX_ENTRIES))
     for start in range(0, len(numbers), size):
         yield numbers[start : start + size]
 
@@ -490,7 +490,7 @@ def peek(
 
     def work(connection: Connection) -> list[QueuedMessage]:
         found: list[QueuedMessage] = []
-        parts = [None] if selection.entries is None else chunks(selection.entries, _MOST_ENTRIES)
+        parts = [None] if selection.entries is None else chunks(selection.entries, _MAX_ENTRIES)
         for chunk in parts:
             mine = conditions if chunk is None else [*conditions, _row.nSequence.in_(chunk)]
             rows = connection.execute(

@@ -17,7 +17,7 @@ from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBu
 from bus.errors import LockLost, QueueError
 from bus.queue import (
     EVERYTHING,
-    LONGEST_DELAY,
+    MAX_DELAY,
     TOO_MANY_DELIVERIES,
     AccountStatus,
     Delivery,
@@ -46,11 +46,11 @@ from groupcommit import GroupCommitClosed
 
 T = TypeVar("T")
 
-_LONGEST_REASON: Final = 100
-_LONGEST_DESCRIPTION: Final = 4000
+_MAX_REASON: Final = 100
+_MAX_DESCRIPTION: Final = 4000
 """Service Bus takes 4,096 characters of either."""
 _PEEKED_AT_ONCE: Final = 250
-_MOST_COUNTED: Final = 100_000
+_MAX_COUNTED: Final = 100_000
 _CHECKED_FOR: Final = 5.0
 _OPERATOR_WAIT_SECONDS: Final = 1.0
 
@@ -197,18 +197,18 @@ class ServiceBusQueue:
         # A copy of what is another consumer's by now would be one message too many.
         await self.renew(delivery)
         attempts = delivery.delivery_count if counted else delivery.delivery_count - 1
-        not_before = self._clock() + min(delay, LONGEST_DELAY) if delay > timedelta(0) else None
+        not_before = self._clock() + min(delay, MAX_DELAY) if delay > timedelta(0) else None
         await self._send([copy_of(handle.received, CopyOf.DELIVERY, attempts=attempts, not_before=not_before)])
         await self._end(handle, lambda receiver: receiver.complete_message(handle.received))
 
     async def dead_letter(self, delivery: Delivery, *, reason: str, description: str) -> None:
         """See `NotificationConsumer.dead_letter`."""
         handle = _handle(delivery)
-        text = described(description[:_LONGEST_DESCRIPTION], now=self._clock())
+        text = described(description[:_MAX_DESCRIPTION], now=self._clock())
         await self._end(
             handle,
             lambda receiver: receiver.dead_letter_message(
-                handle.received, reason=reason[:_LONGEST_REASON], error_description=text
+                handle.received, reason=reason[:_MAX_REASON], error_description=text
             ),
         )
 
@@ -242,10 +242,10 @@ class ServiceBusQueue:
                 tally = tallies.setdefault(account_id, _Tally(account_id))
                 _count(tally, received, dead=dead)
                 counted += 1
-                if counted >= _MOST_COUNTED:
+                if counted >= _MAX_COUNTED:
                     break
         accounts = [tally.status() for tally in tallies.values()]
-        return QueueStatus(accounts, tells_locked=False, complete=counted < _MOST_COUNTED)
+        return QueueStatus(accounts, tells_locked=False, complete=counted < _MAX_COUNTED)
 
     async def peek(
         self, *, most: int, dead_letters: bool = False, selection: Selection = EVERYTHING, after: str | None = None

@@ -20,8 +20,8 @@ from phrases import Phrase
 
 T = TypeVar("T")
 
-_MOST_SENT_TOGETHER: Final = 1000
-_MOST_SETTLED_TOGETHER: Final = 100
+_MAX_SENT_TOGETHER: Final = 1000
+_MAX_SETTLED_TOGETHER: Final = 100
 _SEND_SECONDS: Final = 20.0
 _SETTLE_SECONDS: Final = 30.0
 _OPEN_SECONDS: Final = 20.0
@@ -29,7 +29,7 @@ _CLOSE_SECONDS: Final = 2.0
 _SHORTEST_WAIT_SECONDS: Final = 0.2
 """An empty queue shows only in that nothing comes for a while."""
 _MORE_SECONDS: Final = 0.1
-_MOST_AT_ONCE: Final = 128
+_MAX_AT_ONCE: Final = 128
 
 Settle = Callable[[ServiceBusReceiver], Awaitable[Any]]
 """What is to be done with a receiver: settle a message, or renew its lock."""
@@ -43,7 +43,7 @@ class SenderLink:
         self._place = place
         self._sender: ServiceBusSender | None = None
         self._group: GroupCommit[ServiceBusMessage, QueueError | None] = GroupCommit(
-            self._send, most_items=_MOST_SENT_TOGETHER
+            self._send, most_items=_MAX_SENT_TOGETHER
         )
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -117,7 +117,7 @@ class ReceiverLink:
         self._receiver: ServiceBusReceiver | None = None
         self._using = asyncio.Lock()
         self._wanted = asyncio.Event()
-        self._group: GroupCommit[Settle, Any] = GroupCommit(self._settle_all, most_items=_MOST_SETTLED_TOGETHER)
+        self._group: GroupCommit[Settle, Any] = GroupCommit(self._settle_all, most_items=_MAX_SETTLED_TOGETHER)
         self._left_over: list[ServiceBusReceivedMessage] = []
         self._pace = 1
         self._receiving: dict[asyncio.Task[list[ServiceBusReceivedMessage]], asyncio.Event] = {}
@@ -224,7 +224,7 @@ class ReceiverLink:
                 )
             if found:
                 full = len(found) >= wanted
-                self._pace = min(2 * self._pace, _MOST_AT_ONCE) if full else max(1, len(found))
+                self._pace = min(2 * self._pace, _MAX_AT_ONCE) if full else max(1, len(found))
             return found
 
     async def _first(

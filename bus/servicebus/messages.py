@@ -24,7 +24,7 @@ _ACCOUNT: Final = "account"
 _ID: Final = "id"
 _ATTEMPTS: Final = "attempts"
 _ENQUEUED: Final = "enqueued"
-_LONGEST_STEM: Final = 100
+_MAX_STEM: Final = 100
 _DEAD_LETTERED: Final = re.compile(r" \[(\d{4}-\d\d-\d\dT[0-9:.]+\+00:00)\]$")
 
 
@@ -58,7 +58,7 @@ def copy_of(
         properties[_ACCOUNT] = str(account_id)
     if attempts:
         properties[_ATTEMPTS] = attempts
-    derived = f"{message_id_of(received)[:_LONGEST_STEM]}~{kind}{received.sequence_number}"
+    derived = f"{message_id_of(received)[:_MAX_STEM]}~{kind}{received.sequence_number}"
     return _made(derived, _body(received), properties, not_before)
 
 

@@ -19,8 +19,8 @@ from db.queries import accounts, exports
 from db.queries.exports import Found
 from phrases import Phrase
 
-_MOST_NAMED: Final = 5
-_LONGEST: Final = 1000
+_MAX_NAMED: Final = 5
+_MAX_LENGTH: Final = 1000
 _WRITERS: Final[dict[str, Callable[[Engine, str, Found, IO[bytes]], None]]] = {
     "eml": write_original,
     "json": write_json,
@@ -31,8 +31,8 @@ def _id(context: click.Context, parameter: click.Parameter, text: str) -> str:
     bare = (as_stored(context, parameter, text) or "").strip()
     if not bare:
         raise wrong_value(Phrase("It is empty."))
-    if len(bare) > _LONGEST:
-        raise wrong_value(Phrase("It has {length} characters; {most} is the most.", length=len(bare), most=_LONGEST))
+    if len(bare) > _MAX_LENGTH:
+        raise wrong_value(Phrase("It has {length} characters; {most} is the most.", length=len(bare), most=_MAX_LENGTH))
     return bare
 
 
@@ -82,7 +82,7 @@ def export(invocation: Invocation, name: str, wanted: str, kind: str, output: Pa
 
 def _found(connection: Connection, name: str, wanted: str) -> Found:
     account = accounts.by_name(connection, name)
-    found = exports.find(connection, account.account_id, wanted, most=_MOST_NAMED + 1)
+    found = exports.find(connection, account.account_id, wanted, most=_MAX_NAMED + 1)
     if not found:
         raise failure(
             Phrase(
@@ -93,8 +93,8 @@ def _found(connection: Connection, name: str, wanted: str) -> Found:
             )
         )
     if len(found) > 1:
-        numbers = ", ".join(str(each.message_id) for each in found[:_MOST_NAMED])
-        more = "" if len(found) <= _MOST_NAMED else ", …"
+        numbers = ", ".join(str(each.message_id) for each in found[:_MAX_NAMED])
+        more = "" if len(found) <= _MAX_NAMED else ", …"
         raise failure(
             Phrase(
                 "Several messages of account {name!r} have that internet message id. Say which by nMessageID: "

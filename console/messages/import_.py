@@ -51,7 +51,7 @@ from processor.on_demand import MessageSelector, OnDemandImport, Selection, Tall
 
 OnProgress = Callable[[int, int], None]
 
-_LONGEST_INTERNET_ID: Final = 998
+_MAX_INTERNET_ID: Final = 998
 _COLUMNS: Final = (
     Column("account", Phrase("Account")),
     Column("folder", Phrase("Folder")),
@@ -94,7 +94,7 @@ def _ids(context: click.Context, parameter: click.Parameter, ids: tuple[str, ...
 
 def _internet_id(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
     stored = as_stored(context, parameter, text)
-    return None if stored is None else _id(stored, _LONGEST_INTERNET_ID)
+    return None if stored is None else _id(stored, _MAX_INTERNET_ID)
 
 
 def _id(text: str, longest: int) -> str:

@@ -24,8 +24,8 @@ from db.queries.filtered import FilteredMessage
 from db.queries.trace import CommittedMessage, TracedMessage, TraceRow
 from phrases import Phrase
 
-_MOST: Final = 20
-_LONGEST: Final = 1000
+_MAX_MESSAGES: Final = 20
+_MAX_LENGTH: Final = 1000
 _NOTHING: Final = Phrase(
     "No message fits. What is not imported yet is known by its ids only, not by its subject: what waits in the queue "
     "is in mail-importer queue list (put aside: --dead-letters), and mail-importer verify NAME tells whether the "
@@ -86,9 +86,9 @@ def _wanted(context: click.Context, parameter: click.Parameter, text: str) -> st
     bare = (as_stored(context, parameter, text) or "").strip()
     if not bare:
         raise wrong_value(Phrase("It is empty."))
-    if len(bare) > _LONGEST:
+    if len(bare) > _MAX_LENGTH:
         raise wrong_value(
-            Phrase("It has {count} characters; {longest} is the most.", count=len(bare), longest=_LONGEST)
+            Phrase("It has {count} characters; {longest} is the most.", count=len(bare), longest=_MAX_LENGTH)
         )
     return bare
 
@@ -117,9 +117,14 @@ def trace(invocation: Invocation, text: str, name: str | None, in_json: bool) ->
     """
     with invocation.gateway() as engine:
         found = run_reading(engine, lambda connection: _look(connection, text, name))
-    if len(found) > _MOST:
-        found = found[:_MOST]
-        tell(Phrase("These are the newest {most}; there are more. Say more of the subject, or give an id.", most=_MOST))
+    if len(found) > _MAX_MESSAGES:
+        found = found[:_MAX_MESSAGES]
+        tell(
+            Phrase(
+                "These are the newest {most}; there are more. Say more of the subject, or give an id.",
+                most=_MAX_MESSAGES,
+            )
+        )
     if in_json:
         click.echo(json.dumps([each.data() for each in found], indent=2, default=as_json))
     else:
@@ -132,7 +137,7 @@ def trace(invocation: Invocation, text: str, name: str | None, in_json: bool) ->
 
 def _look(connection: Connection, text: str, name: str | None) -> list[_Found]:
     account_id = None if name is None else accounts.by_name(connection, name).account_id
-    messages = table.find(connection, text, account_id=account_id, most=_MOST + 1)
+    messages = table.find(connection, text, account_id=account_id, most=_MAX_MESSAGES + 1)
     names = accounts.by_id(connection, sorted({each.account_id for each in messages if each.account_id is not None}))
     attempts = table.attempts(connection, messages)
     committed = {each.of: each for each in table.committed(connection, messages)}

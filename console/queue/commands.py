@@ -30,8 +30,8 @@ from phrases import Phrase
 T = TypeVar("T")
 
 _LARGEST_ENTRY: Final = 2**63 - 1
-_MOST_LISTED: Final = 1000  # an account each, at worst: SQL Server takes 2,100 parameters
-_MOST_IDS: Final = 500
+_MAX_LISTED: Final = 1000  # an account each, at worst: SQL Server takes 2,100 parameters
+_MAX_IDS: Final = 500
 
 
 @click.group(cls=Group, epilog=example("mail-importer queue status"))
@@ -146,7 +146,7 @@ async def _examined(settings: Settings, invocation: Invocation) -> list[dict[str
 @click.option("--dead-letters", is_flag=True, help="List the dead letters instead of what waits or is in work.")
 @click.option(
     "--limit",
-    type=click.IntRange(1, _MOST_LISTED),
+    type=click.IntRange(1, _MAX_LISTED),
     default=50,
     show_default=True,
     help="List at most so many, oldest first.",
@@ -365,7 +365,7 @@ def _question(count: int, dead_letters: bool) -> Phrase:
 @queue.command("audit", epilog=example("mail-importer queue audit", "mail-importer queue audit --limit 5 --json"))
 @click.option(
     "--limit",
-    type=click.IntRange(1, _MOST_LISTED),
+    type=click.IntRange(1, _MAX_LISTED),
     default=50,
     show_default=True,
     help="List at most so many, newest first.",
@@ -425,8 +425,8 @@ def _order(selected: Mapping[str, Any]) -> _Order:
         raise wrong_usage(
             Phrase("Say which messages: either --all, or some of --id, --reason, --account, --since and --until.")
         )
-    if len(order.entries) > _MOST_IDS:
-        raise wrong_usage(Phrase("At most {most_ids} entries at a time; or choose them otherwise.", most_ids=_MOST_IDS))
+    if len(order.entries) > _MAX_IDS:
+        raise wrong_usage(Phrase("At most {most_ids} entries at a time; or choose them otherwise.", most_ids=_MAX_IDS))
     return order
 
 

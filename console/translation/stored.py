@@ -22,7 +22,7 @@ _FEWEST_LETTERS: Final = 8
 _DEEPEST: Final = 3
 _BEGINNING: Final = 4
 """By so many letters templates are looked up; those that begin with a value have fewer."""
-_MOST_SENTENCES: Final = 12
+_MAX_SENTENCES: Final = 12
 """What comes after belongs to the last of them."""
 _QUOTED: Final = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _END_OF_SENTENCE: Final = re.compile(r"(?<=[.!?]) ")
@@ -147,7 +147,7 @@ class Recogniser:
         return found.phrase if found.told else None
 
     def _best(self, text: str, depth: int) -> _Found:
-        starts = [0, *(end.end() for end in _END_OF_SENTENCE.finditer(text))][:_MOST_SENTENCES]
+        starts = [0, *(end.end() for end in _END_OF_SENTENCE.finditer(text))][:_MAX_SENTENCES]
         ends = [*(start - 1 for start in starts[1:]), len(text)]
         ways = [_Found()]
         for last, end in enumerate(ends):

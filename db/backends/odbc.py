@@ -35,7 +35,7 @@ _DEBIAN: Final = {
     "libssl": "openssl",
     "libcrypto": "openssl",
 }
-_LONGEST_PATH: Final = 4096
+_MAX_PATH: Final = 4096
 
 
 def driver_for_pyodbc(named: str | None) -> str:
@@ -149,9 +149,9 @@ def _registered_library(driver: str) -> Path:
         installer = ctypes.CDLL("libodbcinst.so.2")
     except OSError as exc:
         raise _not_loaded(Phrase("The list of ODBC drivers cannot be read"), exc) from exc
-    found = ctypes.create_string_buffer(_LONGEST_PATH)
+    found = ctypes.create_string_buffer(_MAX_PATH)
     read = installer.SQLGetPrivateProfileString
-    read(driver.encode(), b"Driver", b"", found, _LONGEST_PATH, b"odbcinst.ini")
+    read(driver.encode(), b"Driver", b"", found, _MAX_PATH, b"odbcinst.ini")
     if not found.value:
         raise DriverMissing(
             Phrase(

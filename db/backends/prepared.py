@@ -17,11 +17,11 @@ from sqlalchemy.types import TypeEngine
 Declaration = tuple[Any, int | None, int | None]
 """A type of ODBC, and its size and digits, as `Cursor.setinputsizes` of pyodbc takes them; the type None: unknown."""
 
-_MOST_PREPARED: Final = 64
+_MAX_PREPARED: Final = 64
 """Statements that stay prepared on each connection."""
-_MOST_PARAMETERS: Final = 100
+_MAX_PARAMETERS: Final = 100
 """More belong to the rows of one insert: the same number of them hardly comes again."""
-_LONGEST: Final = 4000
+_MAX_LENGTH: Final = 4000
 """Characters that an nvarchar declares; beyond them it is `nvarchar(max)`."""
 _LARGEST_INT: Final = 2**31 - 1
 _IN_INFO: Final = "mail_importer_prepared"
@@ -52,7 +52,7 @@ def _declaration(of: TypeEngine[Any], driver: Any) -> Declaration | None:  # noq
     while isinstance(of, TypeDecorator):
         of = of.impl_instance
     if isinstance(of, String):
-        length = of.length if isinstance(of.length, int) and of.length <= _LONGEST else 0
+        length = of.length if isinstance(of.length, int) and of.length <= _MAX_LENGTH else 0
         return (driver.SQL_WVARCHAR, length, 0)
     declarations = {
         DateTime: (driver.SQL_TYPE_TIMESTAMP, 27, 7),
@@ -115,7 +115,7 @@ class _Cursor:
     def _open(self, text: str, parameters: int) -> str:
         """Have the cursor that prepared this statement, or a new one; the text to give it."""
         self.close()
-        self._text = text if 0 < parameters <= _MOST_PARAMETERS else None
+        self._text = text if 0 < parameters <= _MAX_PARAMETERS else None
         # The driver knows what it prepared by the text as an object.
         text, self._cursor = self._kept.pop(text) if text in self._kept else (text, self._connection.cursor())
         if self._text is not None:
@@ -137,7 +137,7 @@ class _Cursor:
             cursor.close()
             return
         self._kept[self._text] = (self._text, cursor)
-        if len(self._kept) > _MOST_PREPARED:
+        if len(self._kept) > _MAX_PREPARED:
             _, (_, oldest) = self._kept.popitem(last=False)
             oldest.close()
 

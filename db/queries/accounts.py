@@ -55,7 +55,7 @@ _USE: Final = (
     _settings.bSecureCertificateAccess,
 )
 _condition = account_condition.c
-_MOST_ASKED: Final = 100
+_MAX_ASKED: Final = 100
 """Accounts of an application that are looked at to find one whose row can be used."""
 
 
@@ -259,7 +259,7 @@ def applications(connection: Connection) -> list[Application]:
 
 def one_of_application(connection: Connection, application: Application) -> Account | None:
     """An enabled account that signs in so: any one of them can speak for the application."""
-    rows = connection.execute(_select().where(_signs_in(application), _settings.bEnabled).limit(_MOST_ASKED)).all()
+    rows = connection.execute(_select().where(_signs_in(application), _settings.bEnabled).limit(_MAX_ASKED)).all()
     return next((each for each in map(_account, rows) if not each.unreadable), None)
 
 

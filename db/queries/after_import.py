@@ -39,7 +39,7 @@ WHOLE: Final = ("stored", "linked")
 
 LEASE: Final = timedelta(minutes=2)
 """How long an action is with who imported its message, or took it because it was due."""
-LONGEST_WAIT: Final = timedelta(hours=3)
+MAX_WAIT: Final = timedelta(hours=3)
 """Until an action is tried again: what is due further ahead was put off by a wrong clock, and is due now."""
 
 _row = message.c
@@ -156,7 +156,7 @@ def claim(connection: Connection, *, now: datetime, most: int) -> list[Action]:
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
-    return and_(_row.sAfterImportState == State.PENDING.value, over(_row.dtAfterImportDue, now, longest=LONGEST_WAIT))
+    return and_(_row.sAfterImportState == State.PENDING.value, over(_row.dtAfterImportDue, now, longest=MAX_WAIT))
 
 
 def end(connection: Connection, ended: Sequence[Ended]) -> None:

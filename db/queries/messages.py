@@ -47,7 +47,7 @@ from groupcommit import GroupCommit
 from longtext import LongText
 from phrases import Phrase
 
-_MOST_IN_ONE_GROUP: Final = 50
+_MAX_IN_ONE_GROUP: Final = 50
 _NAMED_LACKING: Final = 3
 """Attachments that are not here and are named each."""
 _NOT_IN_SCANNED: Final = "NotInScanned: the scanned message has fewer attachments than the one with placeholders had."
@@ -270,7 +270,7 @@ class MessageStore:
         self._database = database
         self._clock = clock
         self._group: GroupCommit[MessageRecord | FilteredMessage, Saved | MessageRefused] = GroupCommit(
-            self._write, most_items=_MOST_IN_ONE_GROUP
+            self._write, most_items=_MAX_IN_ONE_GROUP
         )
 
     async def known(self, keys: Collection[MessageKey], *, include_filtered: bool = True) -> set[MessageKey]:

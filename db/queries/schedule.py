@@ -18,9 +18,9 @@ from db.tables import account_settings, folder_sync, subscription_schedule
 NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 """Due when somebody asks, not by the clock."""
 
-LONGEST_WAIT: Final = timedelta(days=7)
+MAX_WAIT: Final = timedelta(days=7)
 """Until an account is due again, of all kinds of work: no subscription lives longer."""
-LONGEST_RETRY: Final = timedelta(minutes=18)
+MAX_RETRY: Final = timedelta(minutes=18)
 """Until an account is due again whose last turn failed."""
 
 Application = tuple[str, str]
@@ -73,7 +73,7 @@ class Schedule:
         row = self.table.c
         connection.execute(update(self.table).where(row.nAccountID == account_id, row.dtDue > due).values(dtDue=due))
 
-    def anything_due(self, connection: Connection, *, now: datetime, longest_wait: timedelta = LONGEST_WAIT) -> bool:
+    def anything_due(self, connection: Connection, *, now: datetime, longest_wait: timedelta = MAX_WAIT) -> bool:
         """True when `due_accounts` might find something. `longest_wait`: see there."""
         free = self._free(now, longest_wait)
         found = connection.scalar(select(literal(1)).select_from(self.table).where(free).limit(1))
@@ -86,7 +86,7 @@ class Schedule:
         now: datetime,
         most: int,
         without: Collection[Application] = (),
-        longest_wait: timedelta = LONGEST_WAIT,
+        longest_wait: timedelta = MAX_WAIT,
     ) -> list[DueAccount]:
         """Up to `most` accounts, longest due first, but none of these applications. Takes nothing.
 
@@ -113,7 +113,7 @@ class Schedule:
         owner: str,
         now: datetime,
         lease: timedelta,
-        longest_wait: timedelta = LONGEST_WAIT,
+        longest_wait: timedelta = MAX_WAIT,
     ) -> list[Lease]:
         """Take those of the accounts that are still due and free. `longest_wait`: as for `due_accounts`."""
         row = self.table.c
@@ -136,7 +136,7 @@ class Schedule:
         See `db.leases`.
         """
         row = self.table.c
-        put_off = and_(row.nFailures > 0, beyond(row.dtDue, now, longest=LONGEST_RETRY), row.dtDue < NEVER)
+        put_off = and_(row.nFailures > 0, beyond(row.dtDue, now, longest=MAX_RETRY), row.dtDue < NEVER)
         connection.execute(update(self.table).where(put_off).values(dtDue=now))
 
     def holds(self, connection: Connection, lease: Lease, *, now: datetime) -> bool:

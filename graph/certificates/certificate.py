@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from graph.certificates.thumbprints import sha1_thumbprint
 
-LONGEST_CHAIN: Final = 8
+MAX_CHAIN: Final = 8
 UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
 """What the library raises for what it cannot parse."""
 PSS: Final = padding.PSS(padding.MGF1(hashes.SHA256()), hashes.SHA256.digest_size)
@@ -146,7 +146,7 @@ def issuers_among(pool: Sequence[x509.Certificate], certificate: x509.Certificat
     """The issuers of a certificate that are in the pool, nearest first; by name, without a look at signatures."""
     chain: list[x509.Certificate] = []
     current = certificate
-    while len(chain) < LONGEST_CHAIN and current.subject != current.issuer:
+    while len(chain) < MAX_CHAIN and current.subject != current.issuer:
         above = next((other for other in pool if other.subject == current.issuer and other not in chain), None)
         if above is None:
             break

@@ -27,7 +27,7 @@ from graph.certificates.thumbprints import normalise_thumbprint, sha1_thumbprint
 from graph.errors import CertificateError, CertificateFault
 from phrases import Phrase
 
-_MOST_PROBLEMS: Final = 20
+_MAX_PROBLEMS: Final = 20
 _PUT_IT_THERE: Final = Phrase(
     "Put the file with certificate and private key (.pem or .pfx) there, or correct the thumbprint of the account."
 )
@@ -223,4 +223,4 @@ def _problems(files: Iterable[CertificateFile]) -> Phrase:
     found = [
         Phrase("{name}: {problem}", name=file.path.name, problem=file.problem.text) for file in files if file.problem
     ]
-    return Phrase("Not usable: {list}.", list=Phrase.joined(*found[:_MOST_PROBLEMS], by="; ")) if found else Phrase("")
+    return Phrase("Not usable: {list}.", list=Phrase.joined(*found[:_MAX_PROBLEMS], by="; ")) if found else Phrase("")

@@ -9,7 +9,7 @@ from graph.certificates.thumbprints import sha1_thumbprint
 from graph.errors import CertificateError, CertificateFault
 from phrases import Phrase
 
-_LONGEST_LIST: Final = 20
+_MAX_LIST: Final = 20
 
 
 def inventory(held: Iterable[tuple[x509.Certificate, str]]) -> Phrase:
@@ -17,8 +17,8 @@ def inventory(held: Iterable[tuple[x509.Certificate, str]]) -> Phrase:
     names = sorted({f"{sha1_thumbprint(certificate)} ({name})" for certificate, name in held})
     if not names:
         return Phrase("It holds no certificate.")
-    listed = ", ".join(names[:_LONGEST_LIST])
-    more = len(names) - _LONGEST_LIST
+    listed = ", ".join(names[:_MAX_LIST])
+    more = len(names) - _MAX_LIST
     if more <= 0:
         return Phrase("It holds {listed}.", listed=listed)
     return Phrase("It holds {listed} and {more} more.", listed=listed, more=more)

@@ -13,7 +13,7 @@ from graph.certificates.certificate import Certificate, SoftwareKey, described
 from graph.certificates.private_files import write_file
 from phrases import Phrase
 
-_LONGEST_NAME: Final = 64  # ub-common-name of RFC 5280
+_MAX_NAME: Final = 64  # ub-common-name of RFC 5280
 _CLOCK_SKEW: Final = timedelta(minutes=5)
 
 
@@ -25,11 +25,11 @@ def make_self_signed(common_name: str, *, now: datetime, days: int = 730, key_bi
     Raises:
         ValueError: the name is empty or longer than 64 characters, or the key shorter than 2048 bits.
     """
-    if not common_name.strip() or len(common_name) > _LONGEST_NAME:
+    if not common_name.strip() or len(common_name) > _MAX_NAME:
         raise ValueError(
             Phrase(
                 "The common name of a certificate has 1 to {most} characters, not {n}.",
-                most=_LONGEST_NAME,
+                most=_MAX_NAME,
                 n=len(common_name),
             )
         )

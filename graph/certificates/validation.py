@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from graph.certificates.certificate import LONGEST_CHAIN, PSS, UNREADABLE, Certificate, issuers_among
+from graph.certificates.certificate import MAX_CHAIN, PSS, UNREADABLE, Certificate, issuers_among
 from graph.errors import CertificateError, CertificateFault
 from graph.mailbox import Mailbox
 from phrases import Phrase
@@ -195,7 +195,7 @@ def _chain_problem(certificate: Certificate, now: datetime, roots: Sequence[x509
         verification.PolicyBuilder()
         .store(verification.Store(list(roots)))
         .time(now)
-        .max_chain_depth(LONGEST_CHAIN)
+        .max_chain_depth(MAX_CHAIN)
         .extension_policies(ca_policy=authority, ee_policy=verification.ExtensionPolicy.permit_all())
         .build_client_verifier()
     )

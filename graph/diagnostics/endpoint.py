@@ -15,7 +15,7 @@ from phrases import Phrase
 
 SECONDS: Final = 10.0
 """How long Graph waits for the answer."""
-_MOST_BYTES: Final = 8192
+_MAX_BYTES: Final = 8192
 _GATEWAY: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 _CLOSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
@@ -40,7 +40,7 @@ async def answer_to_validation(session: aiohttp.ClientSession, url: str, token: 
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=SECONDS, sock_connect=5),
         ) as response:
-            problem = _problem(response, await response.content.read(_MOST_BYTES), token)
+            problem = _problem(response, await response.content.read(_MAX_BYTES), token)
     except TimeoutError as reason:
         raise HostUnreached(
             Failure.HTTP_TIMED_OUT,

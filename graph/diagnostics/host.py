@@ -24,7 +24,7 @@ _NO_WAY: Final = frozenset(
     {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM}
 )
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] (\d{3})")
-_MOST_ADDRESSES: Final = 4
+_MAX_ADDRESSES: Final = 4
 _HEAD_BYTES: Final = 64 * 1024
 
 _Address = tuple[int, Any]
@@ -139,7 +139,7 @@ class Host:
             if isinstance(reason, socket.gaierror) and reason.errno == socket.EAI_AGAIN:
                 raise _name_server_silent(who) from reason
             raise _name_unknown(who) from reason
-        return list(dict.fromkeys((family, address) for family, _, _, _, address in found))[:_MOST_ADDRESSES]
+        return list(dict.fromkeys((family, address) for family, _, _, _, address in found))[:_MAX_ADDRESSES]
 
     async def _connected(self, who: Endpoint, addresses: Sequence[_Address]) -> socket.socket:
         """A connection to the first address that answers. What refuses tells more than what is silent."""

@@ -19,7 +19,7 @@ _SMTP: Final = re.compile(r"[^\s/@][^\s@]*@[^\s@/=]+")
 _PEOPLE: Final = {"from": (AUTHOR_ADDRESS, ("from",)), "sender": (SENDER_ADDRESS, ("sender", "from"))}
 """The property that says the same of each, and the headers: without a Sender the author is it (RFC 5322, 3.6.2)."""
 _LISTS: Final = {"toRecipients": "to", "ccRecipients": "cc", "bccRecipients": "bcc", "replyTo": "reply-to"}
-_MOST_HEADER: Final = 1_000_000
+_MAX_HEADER: Final = 1_000_000
 """Characters of the headers of one name that are read."""
 
 Json = dict[str, Any]
@@ -106,7 +106,7 @@ class _Headers:
         return self._read[header]
 
     def _values(self, header: str) -> Iterable[str]:
-        left = _MOST_HEADER
+        left = _MAX_HEADER
         for each in self._headers if isinstance(self._headers, list) else ():
             name, value = (each.get("name"), each.get("value")) if isinstance(each, dict) else (None, None)
             if isinstance(name, str) and name.lower() == header and isinstance(value, str):

@@ -66,7 +66,7 @@ _GIVEN_UP: Final = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.OK})
 _NO_ITEM: Final = (b"<", b"{")
 # Of how many bytes that Graph lists at least and at most must come. Its size counts what Exchange keeps beside the
 # bytes (names, an icon of some kilobytes), and may be that of their base64; it is not known to be less than they are.
-_LEAST_SHARE, _MOST_SHARE = 0.7, 1.5
+_LEAST_SHARE, _MAX_SHARE = 0.7, 1.5
 _SPARE_BYTES: Final = 16 * 1024
 _BESIDE_BYTES: Final = 1024
 """That Graph lists beside those of a usual file, an empty one too. Where there are more of them, an icon say, the file
@@ -402,7 +402,7 @@ def _not_the_content(mailbox: Mailbox, what: str) -> GraphUnavailable:
 def _is_whole(entry: Json, size: int) -> bool:
     """Check whether so many bytes can be all that Graph lists."""
     listed = _whole(entry.get("size"))
-    least, most = listed * _LEAST_SHARE - _BESIDE_BYTES, listed * _MOST_SHARE + _SPARE_BYTES
+    least, most = listed * _LEAST_SHARE - _BESIDE_BYTES, listed * _MAX_SHARE + _SPARE_BYTES
     return not listed or (least <= size <= most and (size > 0 or listed <= _BESIDE_BYTES))
 
 

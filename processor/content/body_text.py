@@ -11,7 +11,7 @@ import structlog
 
 from graph.mailbox import Mailbox
 from longtext import PIECE_BYTES, LongText, LongTextFacts, LongTextWriter
-from processor.content.plain_text import LONGEST_READ, bare_text, plain_text
+from processor.content.plain_text import MAX_READ, bare_text, plain_text
 from processor.content.spool import scratch_folder, taken_from_scratch
 from processor.process_pool import LimitExceeded, ProcessPool
 from threads import DaemonThreads
@@ -51,8 +51,8 @@ class BodyTexts:
                 return plain_text(body)
             return await asyncio.get_running_loop().run_in_executor(self._layout, plain_text, body)
         characters = body.facts.characters
-        if characters > LONGEST_READ:
-            log.warning("body_text_left_out", characters=characters, most=LONGEST_READ)
+        if characters > MAX_READ:
+            log.warning("body_text_left_out", characters=characters, most=MAX_READ)
             return None
         try:
             return await self._of_long(body, files, mailbox)

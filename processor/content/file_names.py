@@ -12,8 +12,8 @@ from typing import Final
 LONGEST: Final = 200
 """UTF-16 code units, by which SQL Server counts the characters of its nvarchar."""
 
-_MOST_BYTES: Final = 255
-_LONGEST_EXTENSION: Final = 30
+_MAX_BYTES: Final = 255
+_MAX_EXTENSION: Final = 30
 _RESERVED: Final = re.compile(r'[<>:"/\\|?*]')
 # The digits also as ¹, ² and ³, which Windows takes for 1, 2 and 3.
 _DEVICE: Final = re.compile(r"(?:CON|PRN|AUX|NUL|CLOCK\$|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])", re.IGNORECASE)
@@ -59,7 +59,7 @@ def _parts(name: str) -> tuple[str, str]:
     shown = "".join(each for each in unicodedata.normalize("NFC", name) if unicodedata.category(each) not in _DROPPED)
     clean = " ".join(_RESERVED.sub("_", shown).split()).rstrip(". ")
     found = _EXTENSION.search(clean)
-    if found is None or not found.start() or len(found[0]) > _LONGEST_EXTENSION:
+    if found is None or not found.start() or len(found[0]) > _MAX_EXTENSION:
         return clean, ""
     return clean[: found.start()], found[0]
 
@@ -75,7 +75,7 @@ def _fitting(stem: str, mark: str, ending: str) -> str:
 
 
 def _fits(name: str) -> bool:
-    return len(name.encode("utf-16-le")) // 2 <= LONGEST and len(name.encode()) <= _MOST_BYTES
+    return len(name.encode("utf-16-le")) // 2 <= LONGEST and len(name.encode()) <= _MAX_BYTES
 
 
 def _key(name: str) -> str:

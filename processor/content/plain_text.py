@@ -20,17 +20,17 @@ from inscriptis.model.tag import CustomHtmlTagHandlerMapping
 from inscriptis.model.tag.table_tag import table_end_handler
 from lxml import etree
 
-LONGEST_LAID_OUT: Final = 256 * 1024
+MAX_LAID_OUT: Final = 256 * 1024
 """Characters of HTML that are laid out, tables as columns: it takes some milliseconds for each 10,000."""
-LONGEST_READ: Final = 32 * 1024 * 1024
+MAX_READ: Final = 32 * 1024 * 1024
 """Characters of HTML of which text is made at all; some seconds for a body of that length."""
 
-_MOST_OF_TABLES: Final = 4 * 1024 * 1024
+_MAX_OF_TABLES: Final = 4 * 1024 * 1024
 """Characters that all tables of a body may take with what fills up their columns: one long cell widens every row."""
 _DEEPEST: Final = 1_600
 """Elements in one another: for each end tag the parser goes through those that are open."""
 _PIECE: Final = 64 * 1024
-_LONGEST_TAG: Final = 4 * 1024
+_MAX_TAG: Final = 4 * 1024
 _DOCUMENT_TAGS: Final = re.compile(r"(?:</?(?:html|body)(?=[\s/>])[^<>]*>\s*)+", re.IGNORECASE)
 _BEGINNINGS: Final = {name: re.compile(rf"<{name}(?=[\s/>])[^<>]*>", re.IGNORECASE) for name in ("html", "body")}
 _BREAK: Final = "<br>"
@@ -45,12 +45,12 @@ def plain_text(html: str) -> str | None:
     """What a reader sees of it, tables in columns and lists with bullets. Takes its time: call it on a thread.
 
     What is very large, nested deeper than the layout goes, or swells in it, becomes text without layout. None: nothing
-    could be read of it, or it is longer than LONGEST_READ.
+    could be read of it, or it is longer than MAX_READ.
     """
-    if len(html) > LONGEST_READ:
+    if len(html) > MAX_READ:
         return None
     document = _OneDocument().joined(html)
-    laid_out = _laid_out(document) if len(document) <= LONGEST_LAID_OUT else None
+    laid_out = _laid_out(document) if len(document) <= MAX_LAID_OUT else None
     if laid_out:
         return laid_out
     text = StringIO()
@@ -73,7 +73,7 @@ def _documents_joined(pieces: Iterable[str]) -> Iterator[str]:
     for piece in pieces:
         text = left + piece
         cut = text.rfind("<")
-        if cut < 0 or ">" in text[cut:] or len(text) - cut > _LONGEST_TAG:
+        if cut < 0 or ">" in text[cut:] or len(text) - cut > _MAX_TAG:
             cut = len(text)
         yield document.joined(text[:cut])
         left = text[cut:]
@@ -131,7 +131,7 @@ class _Room:
     """What is left for the tables of one body."""
 
     def __init__(self) -> None:
-        self._left = _MOST_OF_TABLES
+        self._left = _MAX_OF_TABLES
 
     def end_table(self, state: HtmlDocumentState) -> None:
         """Take the room that the innermost open table needs, and have it laid out."""

@@ -20,7 +20,7 @@ from simulator.state.mailboxes import ChangeKind, Folder, FolderChange, Mailbox
 
 _DEFAULT_PAGE = 10
 _LARGEST_PAGE = 1_000
-_MOST_WITH_FILTER = 5_000
+_MAX_WITH_FILTER = 5_000
 _REPLAYED_CHANGES = 25
 _OPTIONS = frozenset({"$select", "$filter", "$top", "$orderby", "changeType", "$expand"})
 _TOKENS = frozenset({"$skiptoken", "$deltatoken"})
@@ -163,7 +163,7 @@ def _told(walk: _Round) -> Callable[[FolderChange, int, Folder, View], dict[str,
 
 
 def _is_spent(walk: _Round, more: int) -> bool:
-    return walk.filter is not None and walk.sent + more >= _MOST_WITH_FILTER
+    return walk.filter is not None and walk.sent + more >= _MAX_WITH_FILTER
 
 
 def _page_size(call: Call) -> int:

@@ -13,7 +13,7 @@ from simulator.calls import GraphError, Operation
 from simulator.faults import FaultKind, Faults, Subject
 from simulator.identifiers import Identifiers
 
-_MOST_BYTES = 8_192
+_MAX_BYTES = 8_192
 _OPENING = "Validation: Testing client application reachability for subscription"
 
 
@@ -59,7 +59,7 @@ class Handshake:
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as response:
-                _check(response, await response.content.read(_MOST_BYTES), token)
+                _check(response, await response.content.read(_MAX_BYTES), token)
         except TimeoutError as exc:
             raise _refused("Subscription validation request timed out.") from exc
         except (aiohttp.ClientSSLError, ssl.SSLError) as exc:

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, event, func, select, text
 
 from bus.database.adapter import DatabaseQueue
 from bus.errors import QueueUnavailable
-from bus.queue import LONGEST_DELAY, Message, MessageId, NotificationQueue
+from bus.queue import MAX_DELAY, Message, MessageId, NotificationQueue
 from db.engine import Database
 from db.tables import queue_message
 from tests.contract.queue_contract import (
@@ -301,7 +301,7 @@ async def test_what_is_put_off_for_as_long_as_may_be_stays_away(backend: Databas
     queue = await backend.open()
     await queue.put([message("m")])
     await queue.abandon(await take_one(queue), delay=timedelta(days=1))
-    backend.clock.advance(LONGEST_DELAY - timedelta(seconds=1))
+    backend.clock.advance(MAX_DELAY - timedelta(seconds=1))
     assert await nothing_to_receive(queue)
     backend.clock.advance(timedelta(seconds=1))
     assert (await take_one(queue)).message_id == "m"

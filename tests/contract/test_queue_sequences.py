@@ -34,7 +34,7 @@ T = TypeVar("T")
 LOCK: Final = timedelta(seconds=60)
 WINDOW: Final = timedelta(minutes=10)
 LATEST_FORGOTTEN: Final = WINDOW + timedelta(seconds=30)
-MOST_DELIVERIES: Final = 3
+MAX_DELIVERIES: Final = 3
 REASONS: Final = ("Broken", "Forbidden")
 
 
@@ -67,7 +67,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.database,
             clock=self.clock,
             lock_duration=LOCK,
-            most_deliveries=MOST_DELIVERIES,
+            most_deliveries=MAX_DELIVERIES,
             duplicate_window=WINDOW,
         )
         self.entries: dict[str, Model] = {}
@@ -102,7 +102,7 @@ class QueueMachine(RuleBasedStateMachine):
     def receive(self, most: int) -> None:
         now = self.clock()
         due = {body: each for body, each in self.entries.items() if each.state == "active" and each.visible <= now}
-        spent = {body for body, each in due.items() if each.count >= MOST_DELIVERIES}
+        spent = {body for body, each in due.items() if each.count >= MAX_DELIVERIES}
         received = self.run(self.queue.receive(most, wait=timedelta(0)))
         assert len(received) <= most
         assert len({each.body for each in received}) == len(received)
@@ -150,7 +150,7 @@ class QueueMachine(RuleBasedStateMachine):
             entry.state = "done"
         elif outcome in REASONS:
             self.bury(entry, outcome)
-        elif outcome != "uncounted" and entry.count >= MOST_DELIVERIES:
+        elif outcome != "uncounted" and entry.count >= MAX_DELIVERIES:
             self.bury(entry, TOO_MANY_DELIVERIES)
         else:
             entry.visible = self.clock() + timedelta(seconds=45 if outcome == "later" else 0)

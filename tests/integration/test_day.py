@@ -171,7 +171,7 @@ async def test_after_a_day_of_faults_each_message_is_imported_once_or_visible(
 ) -> None:
     """Statements that fail, deadlocks, lost databases, 404, 403, 503, full disks, hanging sign-ins, odd clocks."""
     monkeypatch.setattr(worker, "_FIRST_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(worker, "_LONGEST_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(worker, "_MAX_PAUSE_SECONDS", 0.2)
     office = await make_office(token_lifetime=timedelta(hours=3))
     world: World = office.world
     mailboxes = [world.new_mailbox(f"M{number}") for number in range(MAILBOXES)]

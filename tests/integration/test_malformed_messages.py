@@ -107,7 +107,7 @@ async def test_a_body_of_many_megabytes(world: World) -> None:
 
 async def test_a_body_of_which_no_text_is_made(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is kept all the same, and the log says what is missing."""
-    monkeypatch.setattr(body_text, "LONGEST_READ", 300_000)
+    monkeypatch.setattr(body_text, "MAX_READ", 300_000)
     body = "<p>Befund</p>" * 30_000
 
     with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:

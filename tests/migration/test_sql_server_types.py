@@ -13,7 +13,7 @@ from sqlalchemy.sql import ClauseElement
 from db.queries import accounts
 from db.tables import GRAPH_ID_LENGTH, metadata
 
-MOST_BYTES_OF_A_KEY: Final = {"clustered": 900, "nonclustered": 1700}
+MAX_BYTES_OF_A_KEY: Final = {"clustered": 900, "nonclustered": 1700}
 """https://learn.microsoft.com/sql/sql-server/maximum-capacity-specifications-for-sql-server: index key. A primary key
 is clustered."""
 SIZES: Final = {"BIGINT": 8, "INTEGER": 4, "BIT": 1, "DATETIME2(7)": 8}
@@ -74,7 +74,7 @@ def bytes_of(column: Any) -> int:  # noqa: ANN401  # SQLAlchemy's column
 def test_keys_fit_into_an_index(table: Any) -> None:  # noqa: ANN401  # SQLAlchemy's table
     """With the longest values, which fail else when they come."""
     for kind, columns in keys_of(table):
-        assert sum(map(bytes_of, columns)) <= MOST_BYTES_OF_A_KEY[kind], columns
+        assert sum(map(bytes_of, columns)) <= MAX_BYTES_OF_A_KEY[kind], columns
 
 
 def test_ids_and_fingerprints_see_case() -> None:

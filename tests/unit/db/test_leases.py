@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection, Engine, insert, select
 
-from db.leases import CLOCK_TOLERANCE, LONGEST_LEASE, age, is_over, over
+from db.leases import CLOCK_TOLERANCE, MAX_LEASE, age, is_over, over
 from db.tables import folder_sync
 from tests.doubles.clock import SettableClock
 
@@ -19,7 +19,7 @@ CASES = [
     (HOUR, HOUR, False),
     (HOUR + CLOCK_TOLERANCE, HOUR, False),
     (HOUR + CLOCK_TOLERANCE + SECOND, HOUR, True),
-    (3 * HOUR, LONGEST_LEASE, True),
+    (3 * HOUR, MAX_LEASE, True),
 ]
 
 
@@ -38,7 +38,7 @@ def test_the_database_judges_the_same(database_engine: Engine) -> None:
     with database_engine.begin() as connection:
         for number, (ahead, _, _) in enumerate(CASES):
             connection.execute(insert(folder_sync).values(nAccountID=number, dtDue=NOW + ahead))
-        for longest in (HOUR, LONGEST_LEASE):
+        for longest in (HOUR, MAX_LEASE):
             expected = [n for n, (ahead, _, _) in enumerate(CASES) if is_over(NOW + ahead, NOW, longest=longest)]
             assert judged(connection, longest) == expected
 

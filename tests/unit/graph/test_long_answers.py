@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from graph.client import GraphClient
 from graph.errors import GraphUnavailable
-from graph.long_answers import MOST_BESIDE, LongAnswer
+from graph.long_answers import MAX_BESIDE, LongAnswer
 from graph.mailbox import Mailbox
 from hostfaults import HostFault
 from longtext import LONG, LongText, storable
@@ -84,7 +84,7 @@ def test_any_json_cut_anywhere(value: Any, piece: int, as_ascii: bool) -> None: 
         b'{"' + b"x" * (LONG + 1) + b'": 1}',
         b'["' + b"x" * (LONG + 1) + b'\\u12"]',
         b'["' + b"x" * (LONG + 1) + b'\\x41"]',
-        b"[" + b" " * MOST_BESIDE + b"]",
+        b"[" + b" " * MAX_BESIDE + b"]",
         b"<html>",
     ],
 )
@@ -135,7 +135,7 @@ async def test_an_answer_without_end_is_not_held_in_memory(
     client: GraphClient, server: Script, mailbox: Mailbox
 ) -> None:
     """Of a call that expects nothing long no more than sixteen megabytes are read."""
-    server.say(raw(body=b'["' + b"x" * (MOST_BESIDE + 3 * MEBIBYTE) + b'"]'))
+    server.say(raw(body=b'["' + b"x" * (MAX_BESIDE + 3 * MEBIBYTE) + b'"]'))
     with pytest.raises(GraphUnavailable, match="whole JSON"):
         await client.request(mailbox, "GET", "/x", deadline_seconds=2.0)
 

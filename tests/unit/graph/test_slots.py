@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.slots import MOST_AT_ONCE, LocalSlots, SlotKey, Slots, share_of
+from graph.slots import MAX_AT_ONCE, LocalSlots, SlotKey, Slots, share_of
 
 KEY, OTHER = ("client", "user"), ("client", "other")
 
@@ -21,7 +21,7 @@ def shares(key: SlotKey, processes: set[str]) -> dict[str, int]:
 @given(keys, names)
 def test_shares_sum_to_what_graph_serves_and_are_even(key: SlotKey, processes: set[str]) -> None:
     found = shares(key, processes).values()
-    assert sum(found) == MOST_AT_ONCE
+    assert sum(found) == MAX_AT_ONCE
     assert max(found) - min(found) <= 1
 
 

@@ -12,7 +12,7 @@ from graph.errors import GraphUnavailable, ItemCorrupt, ItemDenied, ItemGone, It
 from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable
 from processor.process_pool import PoolUnusable
-from processor.retry_policy import MOST_ATTEMPTS, DeadLetter, Retry, decide, retry_of_missing
+from processor.retry_policy import MAX_ATTEMPTS, DeadLetter, Retry, decide, retry_of_missing
 
 NOW = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
 
@@ -40,7 +40,7 @@ def test_what_no_attempt_can_mend_is_put_aside_at_once(error: Exception, reason:
     assert _fate(error, count) == DeadLetter(reason, Phrase.of(error))
 
 
-@pytest.mark.parametrize("count", [1, MOST_ATTEMPTS, 9])
+@pytest.mark.parametrize("count", [1, MAX_ATTEMPTS, 9])
 @pytest.mark.parametrize("status", [None, 408, 429, 503, 509])
 def test_an_outage_is_not_held_against_the_message(status: int | None, count: int) -> None:
     """Handed back uncounted, however often, for a day."""
@@ -76,7 +76,7 @@ def test_an_outage_waits_ten_minutes_at_most(asked: float) -> None:
 def test_a_mailbox_that_is_moved_is_not_held_against_the_message() -> None:
     """Whatever status its code comes with."""
     error = GraphUnavailable(Phrase("moved"), status=500, code="ErrorMailboxMoveInProgress", mailbox_down=True)
-    fate = _fate(error, MOST_ATTEMPTS, timedelta(hours=5))
+    fate = _fate(error, MAX_ATTEMPTS, timedelta(hours=5))
 
     assert isinstance(fate, Retry)
     assert not fate.counted
@@ -88,7 +88,7 @@ def test_an_outage_longer_than_a_day_counts(status: int | None) -> None:
     error = GraphUnavailable(Phrase("down"), status=status)
     day = timedelta(hours=24)
 
-    first, last = _fate(error, 1, day), _fate(error, MOST_ATTEMPTS, day)
+    first, last = _fate(error, 1, day), _fate(error, MAX_ATTEMPTS, day)
 
     assert isinstance(first, Retry)
     assert first.counted
@@ -120,7 +120,7 @@ def test_trouble_with_one_item_counts_and_waits_longer_each_time(error: Exceptio
 
 
 @pytest.mark.parametrize("error", _OF_THE_ITEM, ids=lambda error: type(error).__name__ + str(error))
-@pytest.mark.parametrize("count", [MOST_ATTEMPTS, MOST_ATTEMPTS + 3])
+@pytest.mark.parametrize("count", [MAX_ATTEMPTS, MAX_ATTEMPTS + 3])
 def test_trouble_with_one_item_ends_as_a_dead_letter(error: Exception, count: int) -> None:
     """After five attempts, also when a lost lock has made it more; the reason is the type."""
     fate = _fate(error, count)
@@ -176,7 +176,7 @@ def test_a_missing_message_that_waited_in_the_queue_is_asked_for_again_too(age: 
 
 def test_an_error_nobody_foresaw_is_not_quoted() -> None:
     """Its text may be mail; the log says where it happened."""
-    fate = _fate(ValueError("could not read: Dear Ms Lefèvre"), MOST_ATTEMPTS)
+    fate = _fate(ValueError("could not read: Dear Ms Lefèvre"), MAX_ATTEMPTS)
 
     assert isinstance(fate, DeadLetter)
     assert "Lef" not in fate.description
@@ -185,7 +185,7 @@ def test_an_error_nobody_foresaw_is_not_quoted() -> None:
 
 def test_a_foreseen_error_is_quoted() -> None:
     """It was written for the operator."""
-    fate = _fate(RequestRejected(Phrase("GET /users/x was answered 400.")), MOST_ATTEMPTS)
+    fate = _fate(RequestRejected(Phrase("GET /users/x was answered 400.")), MAX_ATTEMPTS)
     assert fate == DeadLetter("RequestRejected", Phrase("Tried 5 times. GET /users/x was answered 400."))
 
 
@@ -199,7 +199,7 @@ def test_delays_spread() -> None:
 
 def test_a_machine_that_starts_no_process_is_waited_for_a_day() -> None:
     error = PoolUnusable(Phrase("no process starts"))
-    within, after = _fate(error, 5, timedelta(hours=23)), _fate(error, MOST_ATTEMPTS, timedelta(hours=25))
+    within, after = _fate(error, 5, timedelta(hours=23)), _fate(error, MAX_ATTEMPTS, timedelta(hours=25))
     assert isinstance(within, Retry)
     assert not within.counted
     assert isinstance(after, DeadLetter)

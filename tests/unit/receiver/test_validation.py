@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from receiver.validation import LONGEST_TOKEN
+from receiver.validation import MAX_TOKEN
 from tests.unit.receiver.endpoint import Endpoint
 
 SEEN = "Validation: Testing client application reachability for subscription Request-Id: 9c41-0f2a"
@@ -60,12 +60,12 @@ async def test_graphs_own_request_is_answered(endpoint: Endpoint) -> None:
 
 async def test_the_longest_token_is_echoed_and_a_longer_one_refused(endpoint: Endpoint) -> None:
     """Nobody makes the receiver send what he likes at any length, and what was refused is not called validated."""
-    longest = await endpoint.request("POST", f"/notifications?validationToken={'t' * LONGEST_TOKEN}")
-    assert (longest.status, longest.text) == (200, "t" * LONGEST_TOKEN)
+    longest = await endpoint.request("POST", f"/notifications?validationToken={'t' * MAX_TOKEN}")
+    assert (longest.status, longest.text) == (200, "t" * MAX_TOKEN)
     with capture_logs() as logs:
-        longer = await endpoint.request("POST", f"/notifications?validationToken={'t' * (LONGEST_TOKEN + 1)}")
+        longer = await endpoint.request("POST", f"/notifications?validationToken={'t' * (MAX_TOKEN + 1)}")
     assert longer.status == 400
-    assert longer.text == f"validationToken is longer than {LONGEST_TOKEN} characters."
+    assert longer.text == f"validationToken is longer than {MAX_TOKEN} characters."
     assert [entry["event"] for entry in logs] == []
 
 

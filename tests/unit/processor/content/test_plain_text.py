@@ -2,7 +2,7 @@
 
 import pytest
 
-from processor.content.plain_text import LONGEST_LAID_OUT, LONGEST_READ, plain_text
+from processor.content.plain_text import MAX_LAID_OUT, MAX_READ, plain_text
 
 ROW = "<tr><td>Nitrate</td><td>3,2</td><td>mg/l</td></tr>"
 
@@ -61,7 +61,7 @@ def test_what_swells_in_the_layout_is_text_without_it(html: str, words: int) -> 
 
 def test_of_what_is_longer_still_or_deeper_no_text_is_made() -> None:
     """Null, as where nothing could be read."""
-    assert plain_text("x" * (LONGEST_READ + 1)) is None
+    assert plain_text("x" * (MAX_READ + 1)) is None
     assert plain_text("<div>" * 100_000 + "Befund") is None
 
 
@@ -108,7 +108,7 @@ def test_no_html_at_all_is_what_it_is() -> None:
         ("<body>A</body>B<body>C</body>", "A\nB\nC"),
     ],
 )
-@pytest.mark.parametrize("padding", ["", f"<!--{'x' * LONGEST_LAID_OUT}-->"], ids=["laid-out", "bare"])
+@pytest.mark.parametrize("padding", ["", f"<!--{'x' * MAX_LAID_OUT}-->"], ids=["laid-out", "bare"])
 def test_text_behind_the_end_of_a_document_is_text(html: str, text: str, padding: str) -> None:
     """Gateways append notes, and programs join documents; a browser shows all of it."""
     assert (plain_text(html + padding) or "").split() == text.split()
