@@ -167,8 +167,8 @@ class NotificationSender(Protocol):
 class CatchUpQueue(NotificationSender, Protocol):
     """What catch-up needs of the queue."""
 
-    async def waiting(self, *, most: int) -> int:
-        """How many messages can be received now, counted up to `most`.
+    async def waiting(self, *, limit: int) -> int:
+        """How many messages can be received now, counted up to `limit`.
 
         Raises:
             QueueUnavailable
@@ -178,8 +178,8 @@ class CatchUpQueue(NotificationSender, Protocol):
 class NotificationConsumer(Protocol):
     """What a processor needs of the queue. Any number of consumers may compete."""
 
-    async def receive(self, most: int, *, wait: timedelta) -> list[Delivery]:
-        """Up to `most` deliveries as soon as there is one; an empty list after `wait`.
+    async def receive(self, limit: int, *, wait: timedelta) -> list[Delivery]:
+        """Up to `limit` deliveries as soon as there is one; an empty list after `wait`.
 
         Raises:
             QueueUnavailable: try again.
@@ -231,7 +231,7 @@ class NotificationQueue(CatchUpQueue, NotificationConsumer, Protocol):
         """
 
     async def peek(
-        self, *, most: int, dead_letters: bool = False, selection: Selection = EVERYTHING, after: str | None = None
+        self, *, limit: int, dead_letters: bool = False, selection: Selection = EVERYTHING, after: str | None = None
     ) -> list[QueuedMessage]:
         """Look at messages of the selection, oldest first, without touching them.
 

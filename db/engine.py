@@ -43,8 +43,8 @@ def _is_enough(state: tenacity.RetryCallState) -> bool:
     # A key that another transaction was first to write is found there the next time; if not, the data itself is wrong.
     # A pool whose connection was dead makes new ones.
     failure = None if state.outcome is None else state.outcome.exception()
-    most = 3 if isinstance(failure, IntegrityError) else 2 if failure is not None and is_lost(failure) else 8
-    return state.attempt_number >= most
+    limit = 3 if isinstance(failure, IntegrityError) else 2 if failure is not None and is_lost(failure) else 8
+    return state.attempt_number >= limit
 
 
 _AGAIN: Final[dict[str, Any]] = {

@@ -23,12 +23,12 @@ def in_queries(keys: Collection[T]) -> Iterator[Sequence[T]]:
         yield ordered[start : start + _IN_ONE_QUERY]
 
 
-def enough(number: int, most: int) -> int:
-    """The next power of two, `most` at most: of how many values a statement is made that is made for any number.
+def enough(number: int, limit: int) -> int:
+    """The next power of two, `limit` at most: of how many values a statement is made that is made for any number.
 
     Each number is a text of its own, and on a server a plan of its own.
     """
-    return max(number, min(most, 1 << max(0, number - 1).bit_length()))
+    return max(number, min(limit, 1 << max(0, number - 1).bit_length()))
 
 
 def rounded(values: list[T]) -> list[T]:
@@ -47,14 +47,14 @@ def are_among(table: Table, keys: Collection[tuple[int, str]]) -> ColumnElement[
     )
 
 
-def graph_ids(connection: Connection, table: Table, account_id: int, *, after: str, most: int) -> list[str]:
-    """Up to `most` Graph ids of the account in the table, in order, beginning after that one (`""`: with the first)."""
+def graph_ids(connection: Connection, table: Table, account_id: int, *, after: str, limit: int) -> list[str]:
+    """Up to `limit` Graph ids of the account in the table, in order, after that one (`""`: from the first)."""
     row = table.c
     statement = (
         select(row.sGraphMessageID)
         .where(row.nAccountID == account_id, row.sGraphMessageID > after)
         .order_by(row.sGraphMessageID)
-        .limit(most)
+        .limit(limit)
     )
     return list(connection.scalars(statement))
 

@@ -568,12 +568,12 @@ def _log_retry(call: _Call, state: tenacity.RetryCallState) -> None:
     )
 
 
-async def _beginning(response: aiohttp.ClientResponse, most: int) -> tuple[bytes, bool]:
-    """The body up to a little more than `most` bytes; and whether that may not be all of it."""
+async def _beginning(response: aiohttp.ClientResponse, limit: int) -> tuple[bytes, bool]:
+    """The body up to a little more than `limit` bytes; and whether that may not be all of it."""
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
-        if len(body) > most:
+        if len(body) > limit:
             return bytes(body), True
     return bytes(body), False
 

@@ -62,9 +62,9 @@ class Slots:
 
     async def acquire(self, key: SlotKey) -> None:
         """See `CallSlots.acquire`."""
-        most = max(1, self._allowance(key))
+        limit = max(1, self._allowance(key))
         gate = self._gates.setdefault(key, _Gate())
-        if not gate.waiting and gate.under_way < most:
+        if not gate.waiting and gate.under_way < limit:
             gate.under_way += 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -89,13 +89,13 @@ class Slots:
     def _serve(self, key: SlotKey, gate: "_Gate") -> None:
         while gate.waiting:
             try:
-                most = max(1, self._allowance(key))
+                limit = max(1, self._allowance(key))
             except Exception as exc:  # noqa: BLE001  # it reaches each call that waits
                 turn = gate.waiting.popleft()
                 if not turn.done():
                     turn.set_exception(exc)
                 continue
-            if gate.under_way >= most:
+            if gate.under_way >= limit:
                 return
             turn = gate.waiting.popleft()
             if not turn.done():

@@ -48,16 +48,16 @@ class LongText:
     file: IO[bytes] = field(repr=False)
     facts: LongTextFacts
 
-    def blocks(self, most: int = PIECE_BYTES) -> Iterator[bytes]:
-        """The UTF-8, in blocks of `most` bytes, from its beginning."""
+    def blocks(self, limit: int = PIECE_BYTES) -> Iterator[bytes]:
+        """The UTF-8, in blocks of `limit` bytes, from its beginning."""
         self.file.seek(0)
-        while block := self.file.read(most):
+        while block := self.file.read(limit):
             yield block
 
-    def pieces(self, most: int = PIECE_BYTES) -> Iterator[str]:
-        """The text, in pieces of about `most` bytes of UTF-8, from its beginning."""
+    def pieces(self, limit: int = PIECE_BYTES) -> Iterator[str]:
+        """The text, in pieces of about `limit` bytes of UTF-8, from its beginning."""
         decoder = codecs.getincrementaldecoder("utf-8")()
-        for block in self.blocks(most):
+        for block in self.blocks(limit):
             yield decoder.decode(block)
 
     def text(self) -> str:

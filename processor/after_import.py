@@ -201,7 +201,7 @@ class AfterImport:
         if not await self._database.read(lambda connection: after_import.anything_due(connection, now=now)):
             return 0
         claimed = await self._database.write(
-            lambda connection: after_import.claim(connection, now=now, most=_MAX_CLAIMED)
+            lambda connection: after_import.claim(connection, now=now, limit=_MAX_CLAIMED)
         )
         await self._directory.refresh({each.account_id for each in claimed})
         for action in claimed:
@@ -317,8 +317,8 @@ class AfterImport:
             # An error nobody foresaw may quote what it choked on, and that may be mail.
             detail = Phrase("An error in mail-importer itself; its log has the place (after_import_failed).")
             _tell(exc, **facts)
-        most = _MAX_OUTAGES if isinstance(exc, GraphUnavailable) else _MAX_ATTEMPTS
-        if isinstance(exc, ActionRefused) or attempts >= most:
+        limit = _MAX_OUTAGES if isinstance(exc, GraphUnavailable) else _MAX_ATTEMPTS
+        if isinstance(exc, ActionRefused) or attempts >= limit:
             self._count(action, "failed")
             log.warning("after_import_given_up", error=detail, attempts=attempts, **facts)
             return Ended(action, State.FAILED, attempts, detail=detail)

@@ -82,11 +82,11 @@ class BodyReader:
         return Refused(413, f"The body is larger than {self._limits.body_bytes} bytes.")
 
 
-async def _read_up_to(request: web.BaseRequest, most: int) -> bytes:
-    """The rest of the body, or a little more than `most` bytes of it when it is longer."""
+async def _read_up_to(request: web.BaseRequest, limit: int) -> bytes:
+    """The rest of the body, or a little more than `limit` bytes of it when it is longer."""
     pieces: list[bytes] = []
     size = 0
-    while size <= most:
+    while size <= limit:
         piece = await request.content.readany()
         if not piece:
             break

@@ -215,8 +215,8 @@ def _request(
     task: asyncio.Task[None],
 ) -> web.BaseRequest:
     """Make a request; its body may be as large as Graph takes one, or as the control API takes a mail."""
-    most = _MAX_CONTROL_BYTES if message.path.startswith("/simulator/") else _MAX_BODY_BYTES
-    return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=most)
+    limit = _MAX_CONTROL_BYTES if message.path.startswith("/simulator/") else _MAX_BODY_BYTES
+    return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=limit)
 
 
 def _sign_in_operation(call: Call) -> tuple[Operation | None, str]:

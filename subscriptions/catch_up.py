@@ -181,8 +181,8 @@ class CatchUp:
                 return self._clock() + _SOON
 
     async def _waits_too_much(self) -> bool:
-        most = self._rules.most_waiting
-        return await self._queue.waiting(most=most + 1) > most
+        limit = self._rules.most_waiting
+        return await self._queue.waiting(limit=limit + 1) > limit
 
     async def _advance(self, lease: Lease, resource: str, progress: _Round) -> None:
         now = self._clock()

@@ -77,7 +77,7 @@ class DriftCheck:
             self._pauses[application] = _SELDOM
         return bool(
             await self._database.write(
-                lambda connection: call_budget.reserve(connection, name, slot=slot, last=last, wanted=1, most=1)
+                lambda connection: call_budget.reserve(connection, name, slot=slot, last=last, wanted=1, limit=1)
             )
         )
 

@@ -134,7 +134,7 @@ class SubscriptionManager:
             return
         self._next_comparison = now + _COMPARE_EVERY
         changed = await self._database.read(
-            lambda connection: accounts.changed(connection, now=now, most=_MAX_CHANGED, served_with=self._served_with)
+            lambda connection: accounts.changed(connection, now=now, limit=_MAX_CHANGED, served_with=self._served_with)
         )
         if len(changed) < _MAX_CHANGED:
             self._served_with = None

@@ -67,7 +67,7 @@ class RateLimiter:
         await self._acquire(f"{kind}/{client}/{mailbox.tenant_id.lower()}", allowance.tenant, allowance.chunk)
         await self._acquire(f"{kind}/{client}", allowance.application, allowance.chunk)
 
-    async def _acquire(self, name: str, most: int, chunk: int) -> None:
+    async def _acquire(self, name: str, limit: int, chunk: int) -> None:
         async with self._locks.setdefault(name, asyncio.Lock()):
             while True:
                 now = self._clock()
@@ -77,7 +77,7 @@ class RateLimiter:
                 if stock is None or stock.slot != slot or not stock.left:
                     granted = await self._database.write(
                         lambda connection, slot=slot, last=last: call_budget.reserve(  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
-                            connection, name, slot=slot, last=last, wanted=chunk, most=most
+                            connection, name, slot=slot, last=last, wanted=chunk, limit=limit
                         )
                     )
                     stock = self._stocks[name] = _Window(slot, granted)

@@ -46,7 +46,7 @@ class TraceRetention:
         deleted = 0
         while True:
             count = await self._database.write(
-                lambda connection: trace.purge(connection, before=before, most=self._most)
+                lambda connection: trace.purge(connection, before=before, limit=self._most)
             )
             deleted += count
             if count < self._most:

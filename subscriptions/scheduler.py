@@ -173,7 +173,7 @@ class Scheduler:
         running = Counter(each.application for each in self._running.values())
         while (room := self._limits.tasks - len(self._running) - len(chosen)) > 0:
             full = [each for each, count in running.items() if count >= self._share(each)]
-            found = await self._due_accounts(now, most=room + len(chosen) + len(served), without=full)
+            found = await self._due_accounts(now, limit=room + len(chosen) + len(served), without=full)
             for each in found:
                 fits = room > 0 and running[each.application] < self._share(each.application)
                 if fits and each.account_id not in chosen and each.account_id not in served:
@@ -190,10 +190,10 @@ class Scheduler:
             return self._limits.tasks_in_trouble
         return self._limits.tasks_per_application
 
-    async def _due_accounts(self, now: datetime, *, most: int, without: list[Application]) -> list[DueAccount]:
+    async def _due_accounts(self, now: datetime, *, limit: int, without: list[Application]) -> list[DueAccount]:
         return await self._database.read(
             lambda connection: self._task.schedule.due_accounts(
-                connection, now=now, most=most, without=without, longest_wait=self._longest_wait
+                connection, now=now, limit=limit, without=without, longest_wait=self._longest_wait
             )
         )
 

@@ -31,9 +31,9 @@ _LEAVES_THE_FOLDER: Final = frozenset({"move", "delete"})
 
 
 class _IdsOfAccount(Protocol):
-    """Up to `most` Graph ids of an account, in their order, beginning after that one."""
+    """Up to `limit` Graph ids of an account, in their order, beginning after that one."""
 
-    def __call__(self, connection: Connection, account_id: int, /, *, after: str, most: int) -> list[str]: ...
+    def __call__(self, connection: Connection, account_id: int, /, *, after: str, limit: int) -> list[str]: ...
 
 
 @dataclass(slots=True)
@@ -193,13 +193,13 @@ class Verification:
 
     async def _ids(self, account_id: int, ids_of_account: _IdsOfAccount, after: str) -> list[str]:
         return await self._database.read(
-            lambda connection: ids_of_account(connection, account_id, after=after, most=self._page_rows)
+            lambda connection: ids_of_account(connection, account_id, after=after, limit=self._page_rows)
         )
 
     async def _rows(self, account_id: int, since: datetime | None, after: str) -> list[ImportedRow]:
         return await self._database.read(
             lambda connection: messages.page_of_account(
-                connection, account_id, after=after, since=since, most=self._page_rows
+                connection, account_id, after=after, since=since, limit=self._page_rows
             )
         )
 

@@ -132,14 +132,14 @@ class DatabaseQueue:
         """See `NotificationSender.check`. Takes the write lock, which a read-only or full database does not give."""
         await _available(self._database.write(statements.touch_nothing))
 
-    async def waiting(self, *, most: int) -> int:
+    async def waiting(self, *, limit: int) -> int:
         """See `CatchUpQueue.waiting`."""
-        count = statements.waiting(self._clock(), most)
+        count = statements.waiting(self._clock(), limit)
         return await _available(self._database.read(lambda connection: connection.scalar(count))) or 0
 
     # What a processor uses.
 
-    async def receive(self, most: int, *, wait: timedelta) -> list[Delivery]:
+    async def receive(self, limit: int, *, wait: timedelta) -> list[Delivery]:
         """See `NotificationConsumer.receive`. Idle, it costs two small reading queries a second."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait.total_seconds()
@@ -148,7 +148,7 @@ class DatabaseQueue:
         try:
             while True:
                 woken.clear()
-                deliveries = await self._receive_now(most)
+                deliveries = await self._receive_now(limit)
                 left = deadline - loop.time()
                 if deliveries or left <= 0:
                     return deliveries
@@ -156,7 +156,7 @@ class DatabaseQueue:
         finally:
             self._waiters.discard(woken)
 
-    async def _receive_now(self, most: int) -> list[Delivery]:
+    async def _receive_now(self, limit: int) -> list[Delivery]:
         now = self._clock()
         await self._put_right(now)
         # Idle, a look takes no lock; where there was something a moment ago there is more, and the look is saved.
@@ -165,7 +165,7 @@ class DatabaseQueue:
         ):
             return []
         locking = asyncio.ensure_future(
-            _available(self._database.write(lambda connection: self._lock_some(connection, most, now)))
+            _available(self._database.write(lambda connection: self._lock_some(connection, limit, now)))
         )
         try:
             deliveries = await asyncio.shield(locking)
@@ -202,9 +202,9 @@ class DatabaseQueue:
             found = await _available(self._database.write(lambda connection: statements.put_right(connection, now)))
             log.warning("queue_times_put_right", count=found)
 
-    def _lock_some(self, connection: Connection, most: int, now: datetime) -> list[Delivery]:
+    def _lock_some(self, connection: Connection, limit: int, now: datetime) -> list[Delivery]:
         until = now + self._lock_duration
-        return statements.lock_some(connection, most, now=now, until=until, most_deliveries=self._most_deliveries)
+        return statements.lock_some(connection, limit, now=now, until=until, most_deliveries=self._most_deliveries)
 
     async def renew(self, delivery: Delivery) -> Delivery:
         """See `NotificationConsumer.renew`."""
@@ -269,11 +269,11 @@ class DatabaseQueue:
         )
 
     async def peek(
-        self, *, most: int, dead_letters: bool = False, selection: Selection = EVERYTHING, after: str | None = None
+        self, *, limit: int, dead_letters: bool = False, selection: Selection = EVERYTHING, after: str | None = None
     ) -> list[QueuedMessage]:
         """See `NotificationQueue.peek`."""
         look = statements.peek(
-            most=most, dead_letters=dead_letters, selection=selection, after=after, now=self._clock()
+            limit=limit, dead_letters=dead_letters, selection=selection, after=after, now=self._clock()
         )
         return await _available(self._database.read(look))
 

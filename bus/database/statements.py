@@ -192,14 +192,14 @@ def anything(now: datetime) -> Select[Any]:
     return select(literal(1)).select_from(queue_message).where(_receivable_at(now)).limit(1)
 
 
-def waiting(now: datetime, most: int) -> Select[Any]:
-    """How many could be received now, counted up to `most`."""
-    some = select(_row.nSequence).where(_receivable_at(now)).limit(most).subquery()
+def waiting(now: datetime, limit: int) -> Select[Any]:
+    """How many could be received now, counted up to `limit`."""
+    some = select(_row.nSequence).where(_receivable_at(now)).limit(limit).subquery()
     return select(func.count()).select_from(some)
 
 
-def _receivable(now: datetime, most: int) -> Select[Any]:
-    look = select(queue_message).where(_receivable_at(now)).order_by(_row.dtVisible, _row.nSequence).limit(most)
+def _receivable(now: datetime, limit: int) -> Select[Any]:
+    look = select(queue_message).where(_receivable_at(now)).order_by(_row.dtVisible, _row.nSequence).limit(limit)
     return skipping_locked(look, queue_message)
 
 
@@ -208,13 +208,13 @@ def _receivable_at(now: datetime) -> ColumnElement[bool]:
 
 
 def lock_some(
-    connection: Connection, most: int, *, now: datetime, until: datetime, most_deliveries: int
+    connection: Connection, limit: int, *, now: datetime, until: datetime, most_deliveries: int
 ) -> list[Delivery]:
-    """Give up to `most` messages to one consumer; those delivered too often become dead letters instead.
+    """Give up to `limit` messages to one consumer; those delivered too often become dead letters instead.
 
     Never more than one statement may name.
     """
-    rows = connection.execute(_receivable(now, min(most, _MAX_ENTRIES))).all()
+    rows = connection.execute(_receivable(now, min(limit, _MAX_ENTRIES))).all()
     counts = {row.nSequence: _whole(row.nDeliveryCount, otherwise=0) for row in rows}
     spent = [row.nSequence for row in rows if counts[row.nSequence] >= most_deliveries]
     if spent:
@@ -397,10 +397,10 @@ def retire(connection: Connection, after: int, *, now: datetime, window: timedel
     return len(old), old[-1].nSequence if old else after
 
 
-def chunks(entries: Sequence[str], most: int) -> Iterator[list[int]]:
+def chunks(entries: Sequence[str], limit: int) -> Iterator[list[int]]:
     """The rows that the entries name, so many at a time as one statement may name."""
     numbers = sorted({int(entry) for entry in entries if _ENTRY.fullmatch(entry)})
-    size = max(1, min(most, _MAX_ENTRIES))
+    size = max(1, min(limit, _MAX_ENTRIES))
     for start in range(0, len(numbers), size):
         yield numbers[start : start + size]
 
@@ -473,7 +473,7 @@ def count(now: datetime) -> Select[Any]:
 
 
 def peek(
-    *, most: int, dead_letters: bool, selection: Selection, after: str | None, now: datetime
+    *, limit: int, dead_letters: bool, selection: Selection, after: str | None, now: datetime
 ) -> Callable[[Connection], list[QueuedMessage]]:
     """The oldest messages, or dead letters, of the selection."""
     conditions = [_row.sState == ("dead" if dead_letters else "active")]
@@ -494,7 +494,7 @@ def peek(
         for chunk in parts:
             mine = conditions if chunk is None else [*conditions, _row.nSequence.in_(chunk)]
             rows = connection.execute(
-                select(queue_message).where(*mine).order_by(_row.nSequence).limit(most - len(found))
+                select(queue_message).where(*mine).order_by(_row.nSequence).limit(limit - len(found))
             )
             found += [_queued(row, now) for row in rows]
         return found

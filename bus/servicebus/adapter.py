@@ -129,24 +129,24 @@ class ServiceBusQueue:
         if messages:
             self._sent_at = sent_at
 
-    async def waiting(self, *, most: int) -> int:
+    async def waiting(self, *, limit: int) -> int:
         """See `CatchUpQueue.waiting`. Needs the right to receive; what consumers have in hand counts as well."""
         count = 0
         async for received in self._browse(dead_letters=False, after=None):
             count += not is_scheduled(received)
-            if count >= most:
+            if count >= limit:
                 break
         return count
 
     # What a processor uses.
 
-    async def receive(self, most: int, *, wait: timedelta) -> list[Delivery]:
+    async def receive(self, limit: int, *, wait: timedelta) -> list[Delivery]:
         """See `NotificationConsumer.receive`. What was delivered too often becomes a dead letter instead."""
         self._refuse_when_closed()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait.total_seconds()
         while True:
-            received = await self._receiver.receive(most, wait=deadline - loop.time())
+            received = await self._receiver.receive(limit, wait=deadline - loop.time())
             deliveries = [self._delivery(each) for each in received if not _is_late(each)]
             spent = [each for each in deliveries if each.delivery_count > self._most_deliveries]
             for each in spent:
@@ -248,7 +248,7 @@ class ServiceBusQueue:
         return QueueStatus(accounts, tells_locked=False, complete=counted < _MAX_COUNTED)
 
     async def peek(
-        self, *, most: int, dead_letters: bool = False, selection: Selection = EVERYTHING, after: str | None = None
+        self, *, limit: int, dead_letters: bool = False, selection: Selection = EVERYTHING, after: str | None = None
     ) -> list[QueuedMessage]:
         """See `NotificationQueue.peek`. Looks at every message, as Service Bus cannot be asked for some."""
         found: list[QueuedMessage] = []
@@ -258,7 +258,7 @@ class ServiceBusQueue:
             message = queued(received, dead=dead_letters)
             if selection.takes(message):
                 found.append(message)
-                if len(found) >= most:
+                if len(found) >= limit:
                     break
         return found
 

@@ -123,8 +123,8 @@ class ReceiverLink:
         self._receiving: dict[asyncio.Task[list[ServiceBusReceivedMessage]], asyncio.Event] = {}
         """The turns under way, and what breaks them off."""
 
-    async def receive(self, most: int, *, wait: float) -> list[ServiceBusReceivedMessage]:
-        """Up to `most` messages as soon as there is one, none after `wait` seconds. Cancelled, it loses nothing.
+    async def receive(self, limit: int, *, wait: float) -> list[ServiceBusReceivedMessage]:
+        """Up to `limit` messages as soon as there is one, none after `wait` seconds. Cancelled, it loses nothing.
 
         Raises:
             QueueUnavailable
@@ -133,12 +133,12 @@ class ReceiverLink:
         deadline = loop.time() + max(wait, _SHORTEST_WAIT_SECONDS)
         while True:
             if self._left_over:
-                found, self._left_over = self._left_over[:most], self._left_over[most:]
+                found, self._left_over = self._left_over[:limit], self._left_over[limit:]
                 return found
             left = deadline - loop.time()
             if left <= 0:
                 return []
-            found = await self._turn(most, max(left, _SHORTEST_WAIT_SECONDS))
+            found = await self._turn(limit, max(left, _SHORTEST_WAIT_SECONDS))
             if found:
                 return found
 
@@ -196,9 +196,9 @@ class ReceiverLink:
             raise explain(exc, self._place) from exc
         return self._receiver
 
-    async def _turn(self, most: int, wait: float) -> list[ServiceBusReceivedMessage]:
+    async def _turn(self, limit: int, wait: float) -> list[ServiceBusReceivedMessage]:
         stop = asyncio.Event()
-        receiving = asyncio.create_task(self._receive(most, wait, stop))
+        receiving = asyncio.create_task(self._receive(limit, wait, stop))
         self._receiving[receiving] = stop
         receiving.add_done_callback(lambda _: self._receiving.pop(receiving))
         try:
@@ -213,11 +213,11 @@ class ReceiverLink:
         if not receiving.cancelled() and receiving.exception() is None:
             self._left_over += receiving.result()
 
-    async def _receive(self, most: int, wait: float, stop: asyncio.Event) -> list[ServiceBusReceivedMessage]:
+    async def _receive(self, limit: int, wait: float, stop: asyncio.Event) -> list[ServiceBusReceivedMessage]:
         async with self._using:
             receiver = await self._opened()
             found = await self._first(receiver, wait, stop)
-            wanted = min(most, self._pace)
+            wanted = min(limit, self._pace)
             if found and wanted > 1:
                 found += await translated(
                     receiver.receive_messages(wanted - 1, max_wait_time=_MORE_SECONDS), self._place

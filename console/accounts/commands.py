@@ -224,7 +224,7 @@ async def _retried(invocation: Invocation, name: str, even_incomplete: bool) -> 
                         account_id=account_id,
                         after=last,
                         now=now,
-                        most=_RETRIED_AT_ONCE,
+                        limit=_RETRIED_AT_ONCE,
                         even_incomplete=even_incomplete,
                     )
                     numbers = await database.write(again)

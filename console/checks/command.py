@@ -105,7 +105,7 @@ def _run(
     settings = invocation.settings
     started = invocation.clock()
     waits = {"database_statement_timeout": _DATABASE_SECONDS, "database_login_timeout": _DATABASE_SECONDS}
-    brief = settings.model_copy(update={name: min(most, getattr(settings, name)) for name, most in waits.items()})
+    brief = settings.model_copy(update={name: min(limit, getattr(settings, name)) for name, limit in waits.items()})
 
     async def work() -> list[Step]:
         engine = open_engine(brief)

@@ -116,7 +116,7 @@ class Purging:
         bounds, before, now = self._limits.messages, order.before, self._clock()
 
         def work(connection: Connection) -> Purged | None:
-            found = retention.old_messages(connection, account_id, before=before, after=None, most=bounds.keys)
+            found = retention.old_messages(connection, account_id, before=before, after=None, limit=bounds.keys)
             some = retention.first_of(found, bounds)
             if not some:
                 return None
@@ -128,10 +128,10 @@ class Purging:
             )
 
         def forget(connection: Connection) -> Purged | None:
-            done = filtered.delete_old(connection, account_id, before=before, most=bounds.keys)
+            done = filtered.delete_old(connection, account_id, before=before, limit=bounds.keys)
             return Purged(seen=done) if done else None
 
-        if not await self._page(order, account_id, after=None, most=1) and not await self._seen(order, account_id):
+        if not await self._page(order, account_id, after=None, limit=1) and not await self._seen(order, account_id):
             return
         await self.database.write(lambda connection: retention.forgo(connection, account_id, before=before, now=now))
         for each in (work, forget):
@@ -173,7 +173,7 @@ class Purging:
 
     async def _pages(self, order: PurgeOrder, account_id: int) -> AsyncIterator[list[OldMessage]]:
         after: OldMessage | None = None
-        while page := await self._page(order, account_id, after=after, most=_PAGE):
+        while page := await self._page(order, account_id, after=after, limit=_PAGE):
             yield page
             after = page[-1]
 
@@ -181,11 +181,11 @@ class Purging:
         return await self.database.read(lambda connection: retention.next_account(connection, number))
 
     async def _page(
-        self, order: PurgeOrder, account_id: int, *, after: OldMessage | None, most: int
+        self, order: PurgeOrder, account_id: int, *, after: OldMessage | None, limit: int
     ) -> list[OldMessage]:
         return await self.database.read(
             lambda connection: retention.old_messages(
-                connection, account_id, before=order.before, after=after, most=most
+                connection, account_id, before=order.before, after=after, limit=limit
             )
         )
 

@@ -82,7 +82,7 @@ def export(invocation: Invocation, name: str, wanted: str, kind: str, output: Pa
 
 def _found(connection: Connection, name: str, wanted: str) -> Found:
     account = accounts.by_name(connection, name)
-    found = exports.find(connection, account.account_id, wanted, most=_MAX_NAMED + 1)
+    found = exports.find(connection, account.account_id, wanted, limit=_MAX_NAMED + 1)
     if not found:
         raise failure(
             Phrase(

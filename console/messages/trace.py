@@ -137,7 +137,7 @@ def trace(invocation: Invocation, text: str, name: str | None, in_json: bool) ->
 
 def _look(connection: Connection, text: str, name: str | None) -> list[_Found]:
     account_id = None if name is None else accounts.by_name(connection, name).account_id
-    messages = table.find(connection, text, account_id=account_id, most=_MAX_MESSAGES + 1)
+    messages = table.find(connection, text, account_id=account_id, limit=_MAX_MESSAGES + 1)
     names = accounts.by_id(connection, sorted({each.account_id for each in messages if each.account_id is not None}))
     attempts = table.attempts(connection, messages)
     committed = {each.of: each for each in table.committed(connection, messages)}

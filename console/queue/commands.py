@@ -131,7 +131,7 @@ async def _examined(settings: Settings, invocation: Invocation) -> list[dict[str
         works, sending, receiving = Phrase("works"), Phrase("sending"), Phrase("receiving")
         findings = [Finding(sending, works, works, State.OK, Phrase(""))]
         try:
-            await opened.peek(most=1)
+            await opened.peek(limit=1)
         except QueueUnavailable as exc:
             wanted = Phrase("works, for processors")
             findings.append(Finding(receiving, Phrase.of(exc), wanted, State.UNKNOWN, Phrase("")))
@@ -379,7 +379,7 @@ def list_audit(invocation: Invocation, limit: int) -> Listing:
     on, or its process died in the middle.
     """
     with invocation.gateway() as engine:
-        found = run_reading(engine, lambda connection: audit.latest(connection, most=limit))
+        found = run_reading(engine, lambda connection: audit.latest(connection, limit=limit))
     columns = [
         Column("started", Phrase("Started")),
         Column("ended", Phrase("Ended")),

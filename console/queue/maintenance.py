@@ -50,13 +50,13 @@ class QueueMaintenance:
         self._clock = clock
         self._sleep = sleep
 
-    async def look(self, selection: Selection, most: int, dead_letters: bool) -> list[QueuedMessage]:
+    async def look(self, selection: Selection, limit: int, dead_letters: bool) -> list[QueuedMessage]:
         """The oldest messages of the selection.
 
         Raises:
             QueueUnavailable
         """
-        return await self._queue.peek(most=most, dead_letters=dead_letters, selection=selection)
+        return await self._queue.peek(limit=limit, dead_letters=dead_letters, selection=selection)
 
     async def count(self, selection: Selection, *, dead_letters: bool) -> BatchProgress:
         """What would be done, without doing it.
@@ -120,7 +120,7 @@ class QueueMaintenance:
 
     async def _pages(self, selection: Selection, *, dead_letters: bool) -> AsyncIterator[list[QueuedMessage]]:
         after = None
-        while page := await self._queue.peek(most=_PAGE, dead_letters=dead_letters, selection=selection, after=after):
+        while page := await self._queue.peek(limit=_PAGE, dead_letters=dead_letters, selection=selection, after=after):
             yield page
             after = page[-1].entry
 

@@ -331,8 +331,8 @@ def make_due(connection: Connection, account_id: int, *, now: datetime) -> None:
     SUBSCRIPTIONS.request(connection, account_id, now=now)
 
 
-def changed(connection: Connection, *, now: datetime, most: int, served_with: str | None = None) -> list[int]:
-    """Accounts whose row says something else than what a subscription manager last acted on, up to `most`.
+def changed(connection: Connection, *, now: datetime, limit: int, served_with: str | None = None) -> list[int]:
+    """Accounts whose row says something else than what a subscription manager last acted on, up to `limit`.
 
     For changes by other programs, which ask for no turn. One statement that compares within the database; what is due
     or under way is left out. `served_with`: also those that were served by a manager with other settings of its own.
@@ -356,7 +356,7 @@ def changed(connection: Connection, *, now: datetime, most: int, served_with: st
                     ),
                 )
             )
-            .limit(most)
+            .limit(limit)
         )
     )
 

@@ -144,10 +144,10 @@ def anything_due(connection: Connection, *, now: datetime) -> bool:
     return connection.scalar(select(literal(1)).select_from(message).where(_is_due(now)).limit(1)) is not None
 
 
-def claim(connection: Connection, *, now: datetime, most: int) -> list[Action]:
-    """Take up to `most` actions that are due, longest due first: they are ours for LEASE."""
+def claim(connection: Connection, *, now: datetime, limit: int) -> list[Action]:
+    """Take up to `limit` actions that are due, longest due first: they are ours for LEASE."""
     columns = (_row.nMessageID, _row.nAccountID, _row.sGraphMessageID, _row.sAfterImport, _row.nAfterImportAttempts)
-    look = select(*columns).where(_is_due(now)).order_by(_row.dtAfterImportDue).limit(most)
+    look = select(*columns).where(_is_due(now)).order_by(_row.dtAfterImportDue).limit(limit)
     rows = connection.execute(skipping_locked(look, message)).all()
     if rows:
         taken = update(message).where(_row.nMessageID.in_([each.nMessageID for each in rows]))
@@ -194,9 +194,9 @@ _END = by_row(
 
 
 def retry_failed(
-    connection: Connection, account_id: int, *, after: int, now: datetime, most: int, even_incomplete: bool = False
+    connection: Connection, account_id: int, *, after: int, now: datetime, limit: int, even_incomplete: bool = False
 ) -> list[int]:
-    """Have up to `most` actions of the account that failed for good be tried again; the numbers of their messages.
+    """Have up to `limit` actions of the account that failed for good be tried again; the numbers of their messages.
 
     In the order of these numbers, beginning after that one: what fails again meanwhile is not met twice. Messages that
     are not all in the database are left out, unless `even_incomplete`.
@@ -204,7 +204,7 @@ def retry_failed(
     failed = select(_row.nMessageID).where(_failed(account_id), _row.nMessageID > after)
     if not even_incomplete:
         failed = failed.where(not_(_INCOMPLETE))
-    numbers = list(connection.scalars(skipping_locked(failed.order_by(_row.nMessageID).limit(most), message)))
+    numbers = list(connection.scalars(skipping_locked(failed.order_by(_row.nMessageID).limit(limit), message)))
     if numbers:
         again = update(message).where(_row.nMessageID.in_(numbers), _row.sAfterImportState == State.FAILED.value)
         connection.execute(by_row(again.values(_again(now))))

@@ -70,9 +70,9 @@ def end(connection: Connection, audit_id: int, *, messages: int, now: datetime) 
     connection.execute(update(queue_audit).where(_row.nAuditID == audit_id).values(dtEnded=now, nMessages=messages))
 
 
-def latest(connection: Connection, *, most: int) -> list[AuditEntry]:
-    """The last `most` rows, newest first."""
-    rows = connection.execute(select(queue_audit).order_by(_row.nAuditID.desc()).limit(most))
+def latest(connection: Connection, *, limit: int) -> list[AuditEntry]:
+    """The last `limit` rows, newest first."""
+    rows = connection.execute(select(queue_audit).order_by(_row.nAuditID.desc()).limit(limit))
     return [
         AuditEntry(
             row.nAuditID,

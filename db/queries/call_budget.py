@@ -16,8 +16,8 @@ def slots(now: datetime, seconds: float) -> tuple[int, int]:
     return int(now.timestamp() // seconds), int((now + CLOCK_TOLERANCE).timestamp() // seconds)
 
 
-def reserve(connection: Connection, budget: str, *, slot: int, last: int, wanted: int, most: int) -> int:
-    """Take up to `wanted` calls of a slot that has `most`; how many there were, 0 when it is used up.
+def reserve(connection: Connection, budget: str, *, slot: int, last: int, wanted: int, limit: int) -> int:
+    """Take up to `wanted` calls of a slot that has `limit`; how many there were, 0 when it is used up.
 
     `slot` and `last` as from `slots`. A slot that is over has none left; one after `last` was noted by a wrong clock,
     and is forgotten.
@@ -25,12 +25,12 @@ def reserve(connection: Connection, budget: str, *, slot: int, last: int, wanted
     look = select(_row.nSlot, _row.nUsed).where(_row.sBudget == budget)
     known = connection.execute(locking(look, call_budget)).one_or_none()
     if known is None:
-        connection.execute(insert(call_budget).values(sBudget=budget, nSlot=slot, nUsed=min(wanted, most)))
-        return min(wanted, most)
+        connection.execute(insert(call_budget).values(sBudget=budget, nSlot=slot, nUsed=min(wanted, limit)))
+        return min(wanted, limit)
     if slot < known.nSlot <= last:
         return 0
     used = known.nUsed if known.nSlot == slot else 0
-    granted = max(0, min(wanted, most - used))
+    granted = max(0, min(wanted, limit - used))
     if granted:
         connection.execute(update(call_budget).where(_row.sBudget == budget).values(nSlot=slot, nUsed=used + granted))
     return granted

@@ -47,8 +47,8 @@ class Attachment:
     size: int | None
 
 
-def find(connection: Connection, account_id: int, text: str, *, most: int) -> list[Found]:
-    """Up to `most` messages of the account with this `nMessageID`, else Graph id, else internet message id."""
+def find(connection: Connection, account_id: int, text: str, *, limit: int) -> list[Found]:
+    """Up to `limit` messages of the account with this `nMessageID`, else Graph id, else internet message id."""
     ways: list[ColumnElement[bool]] = [
         _row.sGraphMessageID == text,
         _row.sInternetMessageID.in_(spellings(text)),
@@ -60,7 +60,7 @@ def find(connection: Connection, account_id: int, text: str, *, most: int) -> li
             select(_row.nMessageID, _row.sGraphMessageID)
             .where(_row.nAccountID == account_id, way)
             .order_by(_row.nMessageID)
-            .limit(most)
+            .limit(limit)
         ).all()
         if rows:
             return [Found(*row) for row in rows]

@@ -60,9 +60,9 @@ def of_ids(connection: Connection, keys: Collection[tuple[int, str]]) -> list[Fi
     return [each for each in found if each.key in keys]
 
 
-def ids_of_account(connection: Connection, account_id: int, *, after: str, most: int) -> list[str]:
-    """Up to `most` Graph ids of the account, beginning after that one (`""`: with the first)."""
-    return graph_ids(connection, seen, account_id, after=after, most=most)
+def ids_of_account(connection: Connection, account_id: int, *, after: str, limit: int) -> list[str]:
+    """Up to `limit` Graph ids of the account, beginning after that one (`""`: with the first)."""
+    return graph_ids(connection, seen, account_id, after=after, limit=limit)
 
 
 def counts(connection: Connection) -> dict[int, int]:
@@ -76,9 +76,9 @@ def count_old(connection: Connection, account_id: int, *, before: datetime) -> i
     return connection.scalar(select(func.count()).select_from(seen).where(_is_old(account_id, before))) or 0
 
 
-def delete_old(connection: Connection, account_id: int, *, before: datetime, most: int = _AT_A_TIME) -> int:
-    """Delete up to `most` records of the account from before that time; how many there were."""
-    return _deleted(connection, _is_old(account_id, before), most)
+def delete_old(connection: Connection, account_id: int, *, before: datetime, limit: int = _AT_A_TIME) -> int:
+    """Delete up to `limit` records of the account from before that time; how many there were."""
+    return _deleted(connection, _is_old(account_id, before), limit)
 
 
 def delete_all(connection: Connection, account_id: int) -> None:
@@ -93,9 +93,9 @@ def _is_old(account_id: int, before: datetime) -> ColumnElement[bool]:
     return and_(_row.nAccountID == account_id, or_(_row.dtReceived < before, never_received))
 
 
-def _deleted(connection: Connection, condition: ColumnElement[bool], most: int) -> int:
+def _deleted(connection: Connection, condition: ColumnElement[bool], limit: int) -> int:
     # Chosen first and deleted by number then: that is portable, and locks these rows only.
-    numbers = list(connection.scalars(select(_row.nSeenID).where(condition).limit(most)))
+    numbers = list(connection.scalars(select(_row.nSeenID).where(condition).limit(limit)))
     if numbers:
         connection.execute(by_row(delete(seen).where(_row.nSeenID.in_(numbers))))
     return len(numbers)

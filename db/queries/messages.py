@@ -434,9 +434,9 @@ class ImportedRow:
 
 
 def page_of_account(
-    connection: Connection, account_id: int, *, after: str, since: datetime | None, most: int
+    connection: Connection, account_id: int, *, after: str, since: datetime | None, limit: int
 ) -> list[ImportedRow]:
-    """Up to `most` rows of the account by Graph id, beginning after that one (`""`: with the first).
+    """Up to `limit` rows of the account by Graph id, beginning after that one (`""`: with the first).
 
     With `since`, those received then or later, or nobody knows when. The unique key gives each page without a sort; by
     `nMessageID` a database sorts all rows of the account for every page, or goes through those of all others.
@@ -447,7 +447,7 @@ def page_of_account(
     )
     if since is not None:
         statement = statement.where(or_(row.dtReceived.is_(None), row.dtReceived >= since))
-    return [ImportedRow(*found) for found in connection.execute(statement.order_by(row.sGraphMessageID).limit(most))]
+    return [ImportedRow(*found) for found in connection.execute(statement.order_by(row.sGraphMessageID).limit(limit))]
 
 
 def _save(

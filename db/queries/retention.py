@@ -92,15 +92,15 @@ def next_account(connection: Connection, after: int | None) -> int | None:
 
 
 def old_messages(
-    connection: Connection, account_id: int, *, before: datetime, after: OldMessage | None, most: int
+    connection: Connection, account_id: int, *, before: datetime, after: OldMessage | None, limit: int
 ) -> list[OldMessage]:
-    """Up to `most` messages of the account from before that time, oldest first; `after`: going on behind that one."""
+    """Up to `limit` messages of the account from before that time, oldest first; `after`: going on behind that one."""
     found: list[tuple[int, datetime | None]] = []
     if after is None or after.received is not None:
-        found += _received(connection, account_id, before, after, most)
+        found += _received(connection, account_id, before, after, limit)
         after = None
-    if len(found) < most:
-        found += _never_received(connection, account_id, before, after, most - len(found))
+    if len(found) < limit:
+        found += _never_received(connection, account_id, before, after, limit - len(found))
     return _weighed(connection, found)
 
 
@@ -215,7 +215,7 @@ def delete_contents(connection: Connection, contents: Collection[Content]) -> in
 
 
 def _received(
-    connection: Connection, account_id: int, before: datetime, after: OldMessage | None, most: int
+    connection: Connection, account_id: int, before: datetime, after: OldMessage | None, limit: int
 ) -> list[tuple[int, datetime | None]]:
     statement = select(_row.nMessageID, _row.dtReceived).where(_row.nAccountID == account_id, _row.dtReceived < before)
     if after is not None:
@@ -224,19 +224,19 @@ def _received(
             _row.dtReceived >= after.received,
             or_(_row.dtReceived > after.received, _row.nMessageID > after.message_id),
         )
-    rows = connection.execute(statement.order_by(_row.dtReceived, _row.nMessageID).limit(most))
+    rows = connection.execute(statement.order_by(_row.dtReceived, _row.nMessageID).limit(limit))
     return [(row[0], row[1]) for row in rows]
 
 
 def _never_received(
-    connection: Connection, account_id: int, before: datetime, after: OldMessage | None, most: int
+    connection: Connection, account_id: int, before: datetime, after: OldMessage | None, limit: int
 ) -> list[tuple[int, datetime | None]]:
     statement = select(_row.nMessageID).where(
         _row.nAccountID == account_id, _row.dtReceived.is_(None), _row.dtImported < before
     )
     if after is not None:
         statement = statement.where(_row.nMessageID > after.message_id)
-    return [(each, None) for each in connection.scalars(statement.order_by(_row.nMessageID).limit(most))]
+    return [(each, None) for each in connection.scalars(statement.order_by(_row.nMessageID).limit(limit))]
 
 
 def _weighed(connection: Connection, found: Sequence[tuple[int, datetime | None]]) -> list[OldMessage]:

@@ -84,11 +84,11 @@ class Schedule:
         connection: Connection,
         *,
         now: datetime,
-        most: int,
+        limit: int,
         without: Collection[Application] = (),
         longest_wait: timedelta = MAX_WAIT,
     ) -> list[DueAccount]:
-        """Up to `most` accounts, longest due first, but none of these applications. Takes nothing.
+        """Up to `limit` accounts, longest due first, but none of these applications. Takes nothing.
 
         `longest_wait`: an account that is due further ahead was put off by a wrong clock, and is due now.
         """
@@ -101,7 +101,7 @@ class Schedule:
             .where(self._free(now, longest_wait))
             .where(*(_is_not(settings.sTenantID, settings.sClientID, each) for each in without))
             .order_by(self.table.c.dtDue)
-            .limit(most)
+            .limit(limit)
         )
         return [DueAccount(row[0], (_text(row[1]), _text(row[2]))) for row in rows]
 

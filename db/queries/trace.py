@@ -106,20 +106,20 @@ def add(connection: Connection, rows: Sequence[TraceRow]) -> None:
         connection.execute(insert(message_trace), [_columns(each) for each in rows])
 
 
-def purge(connection: Connection, *, before: datetime, most: int) -> int:
-    """Delete up to `most` rows of attempts that ended before that time, oldest first; how many there were.
+def purge(connection: Connection, *, before: datetime, limit: int) -> int:
+    """Delete up to `limit` rows of attempts that ended before that time, oldest first; how many there were.
 
     They are chosen first and deleted by number then: that is portable, and locks these rows only.
     """
-    oldest = select(_trace.nTraceID).where(_trace.dtEnded < before).order_by(_trace.dtEnded).limit(most)
+    oldest = select(_trace.nTraceID).where(_trace.dtEnded < before).order_by(_trace.dtEnded).limit(limit)
     numbers = list(connection.scalars(oldest))
     if numbers:
         connection.execute(delete(message_trace).where(_trace.nTraceID.in_(numbers)))
     return len(numbers)
 
 
-def find(connection: Connection, text: str, *, account_id: int | None, most: int) -> list[TracedMessage]:
-    """Up to `most` messages that fit, those first of which something was heard last; of one account, or (None) of all.
+def find(connection: Connection, text: str, *, account_id: int | None, limit: int) -> list[TracedMessage]:
+    """Up to `limit` messages that fit, those first of which something was heard last; of one account, or (None) of all.
 
     `text` is a Graph id, an internet message id with or without its angle brackets, the id of a queue message, a
     correlation id, or part of the subject in any letter case. A Graph id is found by the indexes; for anything else a
@@ -131,20 +131,20 @@ def find(connection: Connection, text: str, *, account_id: int | None, most: int
         and_(_trace.sGraphMessageID == text, _trace.nAccountID.in_(numbers)),
         and_(_message.sGraphMessageID == text, _message.nAccountID.in_(numbers)),
         account_id,
-        most,
+        limit,
     )
     return (
         by_index
-        or _of_table(connection, duplicate, duplicate.c.sGraphMessageID == text, account_id, most)
-        or _of_table(connection, seen, seen.c.sGraphMessageID == text, account_id, most)
+        or _of_table(connection, duplicate, duplicate.c.sGraphMessageID == text, account_id, limit)
+        or _of_table(connection, seen, seen.c.sGraphMessageID == text, account_id, limit)
         or _latest(
             connection,
             or_(_names(message_trace, text), _trace.sQueueMessageID == text),
             _names(message, text),
             account_id,
-            most,
+            limit,
         )
-        or _of_table(connection, seen, seen.c.sInternetMessageID.in_(spellings(text)), account_id, most)
+        or _of_table(connection, seen, seen.c.sInternetMessageID.in_(spellings(text)), account_id, limit)
     )
 
 
@@ -197,14 +197,14 @@ def committed(connection: Connection, messages: Sequence[TracedMessage]) -> list
 
 
 def _of_table(
-    connection: Connection, table: Table, condition: ColumnElement[bool], account_id: int | None, most: int
+    connection: Connection, table: Table, condition: ColumnElement[bool], account_id: int | None, limit: int
 ) -> list[TracedMessage]:
     """Copies, or messages that were left out, of which nothing else is kept."""
     row = table.c
     wanted = and_(condition, row.nAccountID.in_(select(account_settings.c.nAccountID)))
     if account_id is not None:
         wanted &= row.nAccountID == account_id
-    rows = connection.execute(select(row.nAccountID, row.sGraphMessageID).where(wanted).limit(most))
+    rows = connection.execute(select(row.nAccountID, row.sGraphMessageID).where(wanted).limit(limit))
     return [TracedMessage(*each) for each in rows]
 
 
@@ -213,7 +213,7 @@ def _latest(
     traced: ColumnElement[bool],
     imported: ColumnElement[bool],
     account_id: int | None,
-    most: int,
+    limit: int,
 ) -> list[TracedMessage]:
     if account_id is not None:
         traced &= _trace.nAccountID == account_id
@@ -223,18 +223,18 @@ def _latest(
     groups = (_trace.nAccountID, _trace.sGraphMessageID, unread)
     heard: dict[TracedMessage, datetime] = {}
     for group in connection.execute(
-        select(*groups, last).where(traced).group_by(*groups).order_by(last.desc()).limit(most)
+        select(*groups, last).where(traced).group_by(*groups).order_by(last.desc()).limit(limit)
     ):
         heard[TracedMessage(group[0], group[1], group[2])] = group[3]
     for row in connection.execute(
         select(_message.nAccountID, _message.sGraphMessageID, _message.dtImported)
         .where(imported)
         .order_by(_message.dtImported.desc())
-        .limit(most)
+        .limit(limit)
     ):
         found = TracedMessage(row[0], row[1])
         heard[found] = max(heard.get(found, row[2]), row[2])
-    return sorted(heard, key=heard.__getitem__, reverse=True)[:most]
+    return sorted(heard, key=heard.__getitem__, reverse=True)[:limit]
 
 
 def _names(table: Table, text: str) -> ColumnElement[bool]:

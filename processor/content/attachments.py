@@ -402,8 +402,8 @@ def _not_the_content(mailbox: Mailbox, what: str) -> GraphUnavailable:
 def _is_whole(entry: Json, size: int) -> bool:
     """Check whether so many bytes can be all that Graph lists."""
     listed = _whole(entry.get("size"))
-    least, most = listed * _LEAST_SHARE - _BESIDE_BYTES, listed * _MAX_SHARE + _SPARE_BYTES
-    return not listed or (least <= size <= most and (size > 0 or listed <= _BESIDE_BYTES))
+    least, limit = listed * _LEAST_SHARE - _BESIDE_BYTES, listed * _MAX_SHARE + _SPARE_BYTES
+    return not listed or (least <= size <= limit and (size > 0 or listed <= _BESIDE_BYTES))
 
 
 def _may_be(entry: Json) -> Collection[str]:

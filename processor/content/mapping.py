@@ -40,10 +40,10 @@ class Texts:
         self.replaced = 0
         self.shortened = 0
 
-    def take(self, value: object, *, most: int | None = None) -> str | None:
+    def take(self, value: object, *, limit: int | None = None) -> str | None:
         """The text with U+FFFD in place of each lone surrogate and NUL; None for what is no text.
 
-        `most`: the length of its column, as `db.columns.cut` counts; the rest is cut off.
+        `limit`: the length of its column, as `db.columns.cut` counts; the rest is cut off.
         """
         if isinstance(value, LongText):
             self.replaced += value.facts.replaced
@@ -53,7 +53,7 @@ class Texts:
             self.replaced += replaced
         else:
             return None
-        fitting = whole if most is None else cut(whole, most)
+        fitting = whole if limit is None else cut(whole, limit)
         self.shortened += fitting != whole
         return fitting
 
@@ -86,8 +86,8 @@ def message_record(
     return MessageRecord(
         account_id=account_id,
         graph_message_id=graph_message_id,
-        internet_message_id=text(message.get("internetMessageId"), most=INTERNET_ID_LENGTH),
-        conversation_id=text(message.get("conversationId"), most=GRAPH_ID_LENGTH),
+        internet_message_id=text(message.get("internetMessageId"), limit=INTERNET_ID_LENGTH),
+        conversation_id=text(message.get("conversationId"), limit=GRAPH_ID_LENGTH),
         subject=text(message.get("subject")),
         from_name=author[0],
         from_address=author[1],
@@ -95,8 +95,8 @@ def message_record(
         sender_address=sender[1],
         sent=time(message.get("sentDateTime")),
         received=time(message.get("receivedDateTime")),
-        importance=text(message.get("importance"), most=WORD_LENGTH),
-        body_type=text(body.get("contentType"), most=WORD_LENGTH),
+        importance=text(message.get("importance"), limit=WORD_LENGTH),
+        body_type=text(body.get("contentType"), limit=WORD_LENGTH),
         body=texts.take_long(body.get("content")),
         has_attachments=message.get("hasAttachments") is True,
         correlation=correlation,
@@ -104,11 +104,11 @@ def message_record(
         attachments=attachments,
         created=time(message.get("createdDateTime")),
         categories=[each for each in map(text, _listed(message.get("categories"))) if each],
-        flag_status=text(flag.get("flagStatus"), most=WORD_LENGTH),
+        flag_status=text(flag.get("flagStatus"), limit=WORD_LENGTH),
         conversation_index=text(message.get("conversationIndex")),
         read=_yes_or_no(message.get("isRead")),
         web_link=text(message.get("webLink")),
-        parent_folder_id=text(message.get("parentFolderId"), most=GRAPH_ID_LENGTH),
+        parent_folder_id=text(message.get("parentFolderId"), limit=GRAPH_ID_LENGTH),
         change_key=text(message.get("changeKey")),
         size=size_of(message),
         headers=list(_headers(message, headers, texts)),
@@ -124,7 +124,7 @@ def seen_record(
     return FilteredMessage(
         account_id=account_id,
         graph_message_id=graph_message_id,
-        internet_message_id=texts.take(message.get("internetMessageId"), most=INTERNET_ID_LENGTH),
+        internet_message_id=texts.take(message.get("internetMessageId"), limit=INTERNET_ID_LENGTH),
         from_address=author[1],
         received=time(message.get("receivedDateTime")),
         size=size_of(message),

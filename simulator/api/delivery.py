@@ -167,9 +167,9 @@ class Delivery:
     async def _collect(self, url: str) -> None:
         await asyncio.sleep(self.rules.window_secs)
         items = self._waiting.pop(url)
-        most = self.rules.most_items
-        for start in range(0, len(items), most):
-            self._start(self._deliver(url, items[start : start + most]))
+        limit = self.rules.most_items
+        for start in range(0, len(items), limit):
+            self._start(self._deliver(url, items[start : start + limit]))
 
     async def _deliver(self, url: str, items: list[dict[str, Any]]) -> None:
         rules, figures = self.rules, self.figures

@@ -291,11 +291,11 @@ def _extended(expand: str | None) -> tuple[str, ...]:
     return names
 
 
-def _number(options: _Options, name: str, default: int, least: int, most: int | None) -> int:
+def _number(options: _Options, name: str, default: int, least: int, limit: int | None) -> int:
     text = options.get(name)
     if text is None:
         return default
-    if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
+    if not text.isdecimal() or int(text) < least or (limit is not None and int(text) > limit):
         raise GraphError(400, "RequestBroker--ParseUri", f"Invalid value '{text}' for {name} query option.")
     return int(text)
 

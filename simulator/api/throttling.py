@@ -70,26 +70,26 @@ class Throttle:
             GraphError: 429.
         """
         limits = self.limits
-        kind, most, most_of_app = "subscriptions", limits.subscription_calls, limits.subscription_calls_of_app
+        kind, limit, most_of_app = "subscriptions", limits.subscription_calls, limits.subscription_calls_of_app
         if operation is Operation.LIST_SUBSCRIPTIONS:
-            kind, most, most_of_app = "list", limits.subscription_lists, limits.subscription_lists_of_app
+            kind, limit, most_of_app = "list", limits.subscription_lists, limits.subscription_lists_of_app
         elif operation is Operation.REAUTHORIZE_SUBSCRIPTION:
             kind = "reauthorize"
-            most, most_of_app = limits.subscription_reauthorizations, limits.subscription_reauthorizations_of_app
+            limit, most_of_app = limits.subscription_reauthorizations, limits.subscription_reauthorizations_of_app
         try:
-            self._count((f"{client_id} {tenant_id}", kind), most, limits.subscription_window_secs)
+            self._count((f"{client_id} {tenant_id}", kind), limit, limits.subscription_window_secs)
             self._count((client_id, kind), most_of_app, limits.subscription_window_secs)
         except GraphError:
             self.refused_subscription_calls += 1
             raise
 
-    def _count(self, key: tuple[str, str], most: int, window: float) -> None:
+    def _count(self, key: tuple[str, str], limit: int, window: float) -> None:
         now = self._clock().timestamp()
         start, count = self._windows.get(key, (now, 0))
         if now - start >= window:
             start, count = now, 0
         self._windows[key] = (start, count + 1)
-        if count >= most:
+        if count >= limit:
             self.refused += 1
             wait = max(1, int(start + window - now) + 1)
             raise GraphError(429, "TooManyRequests", "Too many requests.", {"Retry-After": str(wait)})

@@ -77,12 +77,12 @@ async def dead_letter(queue: NotificationQueue, name: str, reason: str) -> str:
     """Put a message and have it dead-lettered; its entry."""
     await queue.put([message(name)])
     await queue.dead_letter(await take_one(queue), reason=reason, description=f"{name} failed")
-    return next(each.entry for each in await queue.peek(most=100, dead_letters=True) if each.message_id == name)
+    return next(each.entry for each in await queue.peek(limit=100, dead_letters=True) if each.message_id == name)
 
 
 async def replay(queue: NotificationQueue, selection: Selection = EVERYTHING) -> int:
     """Replay the dead letters of a selection as an operator does; how many it was."""
-    found = await queue.peek(most=10_000, dead_letters=True, selection=selection)
+    found = await queue.peek(limit=10_000, dead_letters=True, selection=selection)
     return await replay_entries(queue, [each.entry for each in found])
 
 
@@ -156,7 +156,7 @@ class QueueContract:
     async def test_check_says_yes_and_puts_nothing(self, queue: NotificationQueue) -> None:
         """The health check leaves no trace."""
         await queue.check()
-        assert await queue.peek(most=10) == []
+        assert await queue.peek(limit=10) == []
 
     # Duplicates.
 
@@ -226,7 +226,7 @@ class QueueContract:
         assert 0.25 <= time.monotonic() - start < 2
 
     async def test_no_more_are_received_than_asked_for(self, queue: NotificationQueue) -> None:
-        """`most` is a maximum."""
+        """`limit` is a maximum."""
         await queue.put(messages("abcde"))
         assert 1 <= len(await queue.receive(2, wait=SOON)) <= 2
 
@@ -274,7 +274,7 @@ class QueueContract:
         await queue.complete(await take_one(queue))
         await backend.pass_time(backend.lock_duration + A_WHILE)
         assert await nothing_to_receive(queue)
-        assert await queue.peek(most=10) == await queue.peek(most=10, dead_letters=True) == []
+        assert await queue.peek(limit=10) == await queue.peek(limit=10, dead_letters=True) == []
 
     @pytest.mark.parametrize("settle", ["complete", "renew", "abandon", "dead_letter"])
     @pytest.mark.parametrize("taken_by_another", [False, True])
@@ -354,7 +354,7 @@ class QueueContract:
         await backend.pass_time(backend.lock_duration + A_WHILE)
 
         assert await nothing_to_receive(queue)
-        [found] = await queue.peek(most=10, dead_letters=True)
+        [found] = await queue.peek(limit=10, dead_letters=True)
         assert (found.message_id, found.body, found.account_id) == ("m", "body of m", 7)
         assert (found.reason, found.description) == ("ItemCorrupt", "Anhang № 3 unlesbar")
         assert found.dead_lettered is not None
@@ -370,7 +370,7 @@ class QueueContract:
             assert delivery.delivery_count == count
             await queue.abandon(delivery)
         assert await nothing_to_receive(queue)
-        [found] = await queue.peek(most=10, dead_letters=True)
+        [found] = await queue.peek(limit=10, dead_letters=True)
         assert found.reason == TOO_MANY_DELIVERIES
         assert found.description
 
@@ -383,7 +383,7 @@ class QueueContract:
             await backend.pass_time(backend.lock_duration + A_WHILE)
         await queue.put([message("m")])
         assert (await take_one(queue)).message_id == "m"
-        [found] = await queue.peek(most=10, dead_letters=True)
+        [found] = await queue.peek(limit=10, dead_letters=True)
         assert (found.message_id, found.reason) == ("killer", TOO_MANY_DELIVERIES)
 
     async def test_replay_all(self, queue: NotificationQueue) -> None:
@@ -393,14 +393,14 @@ class QueueContract:
         assert await replay(queue) == 3
         deliveries = await take(queue, 3)
         assert {(each.message_id, each.delivery_count) for each in deliveries} == {("a", 1), ("b", 1), ("c", 1)}
-        assert await queue.peek(most=10, dead_letters=True) == []
+        assert await queue.peek(limit=10, dead_letters=True) == []
 
     async def test_replay_by_entry(self, queue: NotificationQueue) -> None:
         """An operator replays just the entries named; unknown ones are left out."""
         first, _, third = [await dead_letter(queue, name, "Broken") for name in "abc"]
         assert await replay(queue, Selection(entries=[third, first, "999999", "nonsense"])) == 2
         assert Counter(await drain(queue)) == {"a": 1, "c": 1}
-        assert [each.message_id for each in await queue.peek(most=10, dead_letters=True)] == ["b"]
+        assert [each.message_id for each in await queue.peek(limit=10, dead_letters=True)] == ["b"]
 
     async def test_replay_of_no_entries(self, queue: NotificationQueue) -> None:
         """An empty list of entries is none, not all."""
@@ -420,7 +420,7 @@ class QueueContract:
         for name in "abc":
             await dead_letter(queue, name, "Broken")
             await backend.pass_time(A_WHILE)
-        since = {each.message_id: each.dead_lettered for each in await queue.peek(most=10, dead_letters=True)}
+        since = {each.message_id: each.dead_lettered for each in await queue.peek(limit=10, dead_letters=True)}
         assert await replay(queue, Selection(since=since[MessageId("b")])) == 2
         assert Counter(await drain(queue)) == {"b": 1, "c": 1}
 
@@ -430,7 +430,7 @@ class QueueContract:
         for name in "abc":
             await dead_letter(queue, name, "Broken")
             await backend.pass_time(A_WHILE)
-        times = {each.message_id: each.dead_lettered for each in await queue.peek(most=10, dead_letters=True)}
+        times = {each.message_id: each.dead_lettered for each in await queue.peek(limit=10, dead_letters=True)}
         assert await replay(queue, Selection(until=times[MessageId("b")])) == 1
         assert await drain(queue) == ["a"]
 
@@ -455,7 +455,7 @@ class QueueContract:
         first, second = [await dead_letter(queue, name, "Broken") for name in "ab"]
         await queue.put([message("alive")])
         assert await purge(queue, [first, "999999", "nonsense"], dead_letters=True) == [first]
-        assert [each.entry for each in await queue.peek(most=10, dead_letters=True)] == [second]
+        assert [each.entry for each in await queue.peek(limit=10, dead_letters=True)] == [second]
         assert await drain(queue) == ["alive"]
 
     async def test_purge_of_what_waits(self, queue: NotificationQueue) -> None:
@@ -464,12 +464,12 @@ class QueueContract:
         held = await take_one(queue)
         later = held.enqueued + timedelta(days=1)
         await queue.put([message("a"), message("b"), replace(message("later"), not_before=later)])
-        entries = {each.message_id: each.entry for each in await queue.peek(most=10)}
+        entries = {each.message_id: each.entry for each in await queue.peek(limit=10)}
         wanted = [entries[MessageId(name)] for name in ("held", "a", "later")]
         assert sorted(await purge(queue, wanted, dead_letters=False)) == sorted(wanted[1:])
         assert await drain(queue) == ["b"]
         await queue.complete(held)
-        assert await queue.peek(most=10) == []
+        assert await queue.peek(limit=10) == []
 
     async def test_replay_by_all_of_it(self, queue: NotificationQueue) -> None:
         """A dead letter is replayed when it fits everything given."""
@@ -511,7 +511,7 @@ class QueueContract:
         """Nobody receives a message before its time; then anybody does."""
         queue = await backend.open()
         await queue.put([message("now")])
-        now = (await queue.peek(most=1))[0].enqueued
+        now = (await queue.peek(limit=1))[0].enqueued
         await queue.put([replace(message("later"), not_before=now + DELAY)])
         assert await drain(queue) == ["now"]
         await backend.pass_time(DELAY / 2)
@@ -527,8 +527,8 @@ class QueueContract:
         await queue.put(messages("ab"))
         before = await queue.status()
         for _ in range(3):
-            assert [each.message_id for each in await queue.peek(most=10)] == ["a", "b"]
-            assert [each.message_id for each in await queue.peek(most=10, dead_letters=True)] == ["dead"]
+            assert [each.message_id for each in await queue.peek(limit=10)] == ["a", "b"]
+            assert [each.message_id for each in await queue.peek(limit=10, dead_letters=True)] == ["dead"]
         assert await queue.status() == before
         assert [each.delivery_count for each in await take(queue, 2)] == [1, 1]
         assert await replay(queue) == 1
@@ -537,14 +537,14 @@ class QueueContract:
         """An operator sees the head of the queue."""
         await queue.put(messages("abc"))
         await queue.put(messages("def"))
-        assert [each.message_id for each in await queue.peek(most=4)] == list("abcd")
+        assert [each.message_id for each in await queue.peek(limit=4)] == list("abcd")
 
     async def test_peek_tells_who_is_locked(self, backend: QueueBackend) -> None:
         """An operator sees what consumers have in hand, of a queue that tells it, and all of it anyway."""
         queue = await backend.open()
         await queue.put(messages("ab"))
         held = (await take_one(queue)).message_id
-        assert {each.message_id: each.locked for each in await queue.peek(most=10)} == {
+        assert {each.message_id: each.locked for each in await queue.peek(limit=10)} == {
             name: name == held and backend.tells_locked for name in "ab"
         }
 
@@ -553,7 +553,7 @@ class QueueContract:
         await queue.put(messages("abcde"))
         seen: list[str] = []
         after = None
-        while page := await queue.peek(most=2, after=after):
+        while page := await queue.peek(limit=2, after=after):
             assert len(page) <= 2
             seen += [each.message_id for each in page]
             after = page[-1].entry
@@ -562,7 +562,7 @@ class QueueContract:
     async def test_peek_of_one_account(self, queue: NotificationQueue) -> None:
         """An operator looks at what one mailbox has."""
         await queue.put([message("a"), Message(MessageId("b"), "", account_id=8), Message(MessageId("c"), "")])
-        found = await queue.peek(most=10, selection=Selection(account_id=8))
+        found = await queue.peek(limit=10, selection=Selection(account_id=8))
         assert [(each.message_id, each.account_id) for each in found] == [("b", 8)]
 
     async def test_status_of_an_empty_queue(self, queue: NotificationQueue) -> None:
@@ -579,7 +579,7 @@ class QueueContract:
         await queue.complete(done)
         await backend.pass_time(A_WHILE)
         await queue.put(messages("abc"))
-        oldest = (await queue.peek(most=1))[0].enqueued
+        oldest = (await queue.peek(limit=1))[0].enqueued
         await queue.put([replace(message("later"), not_before=oldest + timedelta(days=1))])
 
         status = await queue.status()
@@ -593,8 +593,8 @@ class QueueContract:
     async def test_waiting_is_counted_up_to_a_limit(self, queue: NotificationQueue) -> None:
         """Whoever puts many can tell whether enough waits, at a price that does not grow with the queue."""
         await queue.put(messages("abc"))
-        assert await queue.waiting(most=10) == 3
-        assert await queue.waiting(most=2) == 2
+        assert await queue.waiting(limit=10) == 3
+        assert await queue.waiting(limit=2) == 2
 
     async def test_status_counts_by_account(self, queue: NotificationQueue) -> None:
         """An operator sees which mailbox is behind."""
@@ -675,7 +675,7 @@ class QueueContract:
                 lambda: queue.abandon(held),
                 lambda: queue.dead_letter(held, reason="Broken", description=""),
                 queue.status,
-                lambda: queue.peek(most=1),
+                lambda: queue.peek(limit=1),
                 lambda: replay_entries(queue, ["1"]),
             ):
                 with pytest.raises(QueueUnavailable):

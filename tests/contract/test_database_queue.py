@@ -151,7 +151,7 @@ async def test_operators_see_a_queue_that_cannot_be_written(backend: DatabaseBac
     await queue.put(messages("ab"))
     with backend.fragile.locked():
         assert (await queue.status()).active == 2
-        assert len(await queue.peek(most=10)) == 2
+        assert len(await queue.peek(limit=10)) == 2
 
 
 @on_sqlite
@@ -505,14 +505,14 @@ async def test_a_row_that_cannot_be_read_keeps_no_other_from_being_received(real
                 "dtEnqueued = 'gestern' WHERE sMessageID = 'a'"
             )
         )
-    assert len(await queue.peek(most=10)) == 3
+    assert len(await queue.peek(limit=10)) == 3
     assert sum(each.active for each in (await queue.status()).accounts) == 3
     found = {each.message_id: each for each in await take(queue, 3)}
     assert set(map(str, found)) == {"a", "b", "c"}
     bad = next(each for each in found.values() if each.message_id == "a")
     assert (bad.account_id, bad.delivery_count) == (None, 1)
     await queue.dead_letter(bad, reason="NotJson", description="why")
-    assert len(await queue.peek(most=10, dead_letters=True)) == 1
+    assert len(await queue.peek(limit=10, dead_letters=True)) == 1
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
@@ -523,7 +523,7 @@ async def test_waiting_puts_share_a_transaction(backend: DatabaseBackend) -> Non
     with _listening(queue, "commit", commits):
         await asyncio.gather(*(queue.put([message(f"m{number}")]) for number in range(50)))
     assert len(commits) <= 3
-    assert await queue.waiting(most=100) == 50
+    assert await queue.waiting(limit=100) == 50
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
@@ -533,7 +533,7 @@ async def test_a_message_that_cannot_be_put_keeps_no_other_from_it(backend: Data
     puts = [queue.put([each]) for each in (message("a"), replace(message("b"), body="\0"), message("c"))]
     failures = await asyncio.gather(*puts, return_exceptions=True)
     assert [isinstance(each, int) for each in failures] == [True, False, True]
-    assert await queue.waiting(most=100) == 2
+    assert await queue.waiting(limit=100) == 2
 
 
 @contextmanager

@@ -98,13 +98,13 @@ class QueueMachine(RuleBasedStateMachine):
     def put_between(self, name: str, earliest: datetime, latest: datetime) -> bool:
         return any(each.message_id == name and earliest <= each.put_at <= latest for each in self.entries.values())
 
-    @rule(most=st.integers(1, 4))
-    def receive(self, most: int) -> None:
+    @rule(limit=st.integers(1, 4))
+    def receive(self, limit: int) -> None:
         now = self.clock()
         due = {body: each for body, each in self.entries.items() if each.state == "active" and each.visible <= now}
         spent = {body for body, each in due.items() if each.count >= MAX_DELIVERIES}
-        received = self.run(self.queue.receive(most, wait=timedelta(0)))
-        assert len(received) <= most
+        received = self.run(self.queue.receive(limit, wait=timedelta(0)))
+        assert len(received) <= limit
         assert len({each.body for each in received}) == len(received)
         assert received or len(due) == len(spent) or spent
         for delivery in received:
@@ -117,7 +117,7 @@ class QueueMachine(RuleBasedStateMachine):
             assert delivery.delivery_count == entry.count
             self.deliveries.append(delivery)
         # The queue makes dead letters of those delivered too often when it comes across them.
-        dead = {each.body for each in self.run(self.queue.peek(most=1000, dead_letters=True))}
+        dead = {each.body for each in self.run(self.queue.peek(limit=1000, dead_letters=True))}
         for body in dead & spent:
             self.bury(due[body], TOO_MANY_DELIVERIES)
 
@@ -178,7 +178,7 @@ class QueueMachine(RuleBasedStateMachine):
     def every_message_is_where_it_should_be(self) -> None:
         """Neither lost nor doubled, alive or dead."""
         for dead in (False, True):
-            shown = sorted(each.body for each in self.run(self.queue.peek(most=1000, dead_letters=dead)))
+            shown = sorted(each.body for each in self.run(self.queue.peek(limit=1000, dead_letters=dead)))
             state = "dead" if dead else "active"
             assert shown == sorted(each.body for each in self.entries.values() if each.state == state)
 
@@ -199,7 +199,7 @@ class QueueMachine(RuleBasedStateMachine):
         while True:
             await replay(self.queue)
             batch = await self.queue.receive(10, wait=timedelta(0))
-            if not batch and not await self.queue.peek(most=1, dead_letters=True):
+            if not batch and not await self.queue.peek(limit=1, dead_letters=True):
                 break
             for delivery in batch:
                 await self.queue.complete(delivery)

@@ -194,7 +194,7 @@ async def test_a_connection_that_drops_in_the_middle_of_settling(backend: Servic
     await backend.pass_time(backend.lock_duration + A_WHILE)
     left = await drain(queue)
     assert len(left) <= sum(outcome is not None for outcome in outcomes)
-    assert await queue.peek(most=10) == []
+    assert await queue.peek(limit=10) == []
 
 
 async def test_connections_that_drop_while_idle(backend: ServiceBusBackend) -> None:

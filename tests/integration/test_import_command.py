@@ -32,7 +32,7 @@ def counts(result: Result) -> dict[str, Any]:
 
 
 async def audits(world: World) -> list[AuditEntry]:
-    return await world.database.read(lambda connection: audit.latest(connection, most=10))
+    return await world.database.read(lambda connection: audit.latest(connection, limit=10))
 
 
 async def numbers(world: World) -> dict[str, int]:

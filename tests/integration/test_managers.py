@@ -66,13 +66,13 @@ async def test_managers_together_stay_within_graphs_limits(world: World) -> None
     for database in databases:
         await database.close()
 
-    for kind, most in ((CallKind.CHANGE, 500), (CallKind.LIST, 25)):
+    for kind, limit in ((CallKind.CHANGE, 500), (CallKind.LIST, 25)):
         windows = [
             sum(begin <= moment < begin + timedelta(seconds=20) for moment in taken[kind])
             for begin in (start + timedelta(seconds=seconds) for seconds in range(25))
         ]
-        assert max(windows) <= most
-        assert min(windows) >= most * 3 / 4
+        assert max(windows) <= limit
+        assert min(windows) >= limit * 3 / 4
 
 
 async def test_a_tenant_that_does_not_answer_delays_no_other(office: Office) -> None:

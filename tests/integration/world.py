@@ -302,10 +302,10 @@ class World:
         )
 
     async def dead_letters(self) -> list[QueuedMessage]:
-        return await self.queue.peek(most=100, dead_letters=True)
+        return await self.queue.peek(limit=100, dead_letters=True)
 
     async def waiting(self) -> list[QueuedMessage]:
-        return await self.queue.peek(most=1000)
+        return await self.queue.peek(limit=1000)
 
     async def queue_is_empty(self) -> bool:
         status = await self.queue.status()

@@ -133,10 +133,10 @@ class Entity:
             elif stored.locked_until <= now:
                 self._unlock(stored, counted=True)
 
-    def browse(self, first: int, most: int) -> Iterator[Stored]:
+    def browse(self, first: int, limit: int) -> Iterator[Stored]:
         """What is there, oldest first."""
         self.tick()
-        return itertools.islice((each for each in self.messages.values() if each.sequence >= first), most)
+        return itertools.islice((each for each in self.messages.values() if each.sequence >= first), limit)
 
     def _held(self, token: uuid.UUID) -> Stored:
         self.tick()

@@ -85,7 +85,7 @@ async def test_of_two_who_look_and_then_insert_both_are_right(gateway: Gateway) 
     granted = await asyncio.gather(
         *(
             databases[n % 2].write(
-                lambda c, n=n: call_budget.reserve(c, f"budget {n // 4}", slot=1, last=1, wanted=2, most=5)  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+                lambda c, n=n: call_budget.reserve(c, f"budget {n // 4}", slot=1, last=1, wanted=2, limit=5)  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
             )
             for n in range(40)
         )

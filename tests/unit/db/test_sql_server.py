@@ -109,10 +109,12 @@ async def work_the_queue(database: Database) -> None:
     clock.advance(timedelta(seconds=6))
     await queue.receive(10, wait=NO_WAIT)  # puts right what the clock of a moment ago put off
     clock.advance(3 * HOUR)
-    await queue.peek(most=1)
+    await queue.peek(limit=1)
     await queue.status()
-    await queue.waiting(most=1)
-    await queue.peek(most=1, selection=Selection(["1"], account_id=1, reason="Broken", since=NOW, until=NOW), after="0")
+    await queue.waiting(limit=1)
+    await queue.peek(
+        limit=1, selection=Selection(["1"], account_id=1, reason="Broken", since=NOW, until=NOW), after="0"
+    )
     assert [batch async for batch in queue.replay(["1"])] == []
     await queue.put([Message(MessageId("late"), "body", 1, not_before=NOW)])
     for dead in (True, False):
@@ -156,9 +158,9 @@ async def act_in_mailboxes(database: Database) -> None:
     calls: list[Callable[[Any], object]] = [
         lambda c: after_import.anything_due(c, now=later),
         lambda c: after_import.end(
-            c, [Ended(each, State.FAILED, 1) for each in after_import.claim(c, now=later, most=5)]
+            c, [Ended(each, State.FAILED, 1) for each in after_import.claim(c, now=later, limit=5)]
         ),
-        lambda c: after_import.retry_failed(c, 1, after=0, now=NOW, most=5),
+        lambda c: after_import.retry_failed(c, 1, after=0, now=NOW, limit=5),
         after_import.counts,
         lambda c: duplicates.of_ids(c, [(1, "copy")]),
         lambda c: duplicates.of_messages(c, [1]),
@@ -168,14 +170,14 @@ async def act_in_mailboxes(database: Database) -> None:
         lambda c: scans.due(c, now=NOW, limit=5),
         lambda c: scans.reschedule(c, [Check(1, 1, "a", NOW), Check(2, 1, "b", NOW - 24 * HOUR)], now=NOW),
         lambda c: filtered.of_ids(c, [(1, "other")]),
-        lambda c: filtered.ids_of_account(c, 1, after="", most=5),
+        lambda c: filtered.ids_of_account(c, 1, after="", limit=5),
         filtered.counts,
         lambda c: filtered.count_old(c, 1, before=NOW),
         lambda c: filtered.delete_old(c, 1, before=later),
         lambda c: filtered.delete_all(c, 1),
-        lambda c: exports.find(c, 1, "1", most=5),
-        lambda c: exports.find(c, 1, "AAMk", most=5),
-        lambda c: exports.find(c, 1, "<AAMk@example.com>", most=5),
+        lambda c: exports.find(c, 1, "1", limit=5),
+        lambda c: exports.find(c, 1, "AAMk", limit=5),
+        lambda c: exports.find(c, 1, "<AAMk@example.com>", limit=5),
         lambda c: exports.message_of(c, 1),
         lambda c: exports.attachments_of(c, 1),
     ]
@@ -211,11 +213,11 @@ async def administer(database: Database) -> None:
         accounts.imported_counts,
         lambda c: accounts.set_enabled(c, "a", False, now=NOW),
         lambda c: accounts.change(c, "a", replace(settings, folder="Archive"), now=NOW),
-        lambda c: accounts.changed(c, now=NOW + HOUR, most=5, served_with="with"),
+        lambda c: accounts.changed(c, now=NOW + HOUR, limit=5, served_with="with"),
         lambda c: accounts.settle_import_since(c, 1, now=NOW),
         lambda c: accounts.clear_expired_condition(c, 1, "notifications", now=NOW),
         lambda c: SUBSCRIPTIONS.anything_due(c, now=NOW),
-        lambda c: SUBSCRIPTIONS.due_accounts(c, now=NOW, most=5, without=[("tenant", "other")]),
+        lambda c: SUBSCRIPTIONS.due_accounts(c, now=NOW, limit=5, without=[("tenant", "other")]),
         lambda c: SUBSCRIPTIONS.claim(c, [1], owner="one", now=NOW, lease=HOUR),
         lambda c: subscriptions.note_attempt(c, TURN, fingerprint="key", now=NOW),
         lambda c: SUBSCRIPTIONS.release(c, TURN, due=NOW, failures=0),
@@ -239,30 +241,30 @@ async def administer(database: Database) -> None:
         lambda c: missed.told_since(c, 1, NOW),
         lambda c: missed.forget(c, 1, before=NOW),
         missed.summaries,
-        lambda c: call_budget.reserve(c, "name", slot=1, last=1, wanted=2, most=3),
-        lambda c: call_budget.reserve(c, "name", slot=1, last=1, wanted=2, most=3),
+        lambda c: call_budget.reserve(c, "name", slot=1, last=1, wanted=2, limit=3),
+        lambda c: call_budget.reserve(c, "name", slot=1, last=1, wanted=2, limit=3),
         lambda c: trace.add(
             c, [TraceRow(1, "id", "host", NOW, NOW, "gone"), TraceRow(1, None, "host", NOW, NOW, "dead")]
         ),
-        lambda c: trace.find(c, "id", account_id=1, most=5),
-        lambda c: trace.find(c, "part of a subject", account_id=None, most=5),
+        lambda c: trace.find(c, "id", account_id=1, limit=5),
+        lambda c: trace.find(c, "part of a subject", account_id=None, limit=5),
         lambda c: trace.attempts(c, [TracedMessage(1, "id"), TracedMessage(1, None, "queued")]),
         lambda c: trace.committed(c, [TracedMessage(1, "id")]),
-        lambda c: trace.purge(c, before=NOW + HOUR, most=5),
+        lambda c: trace.purge(c, before=NOW + HOUR, limit=5),
         lambda c: audit.end(
             c,
             audit.begin(c, action="import", who="me", host="here", selection="all", now=NOW),
             messages=1,
             now=NOW,
         ),
-        lambda c: audit.latest(c, most=5),
+        lambda c: audit.latest(c, limit=5),
         lambda c: accounts.import_since(c, 1),
         lambda c: retention.forgo(c, 1, before=NOW, now=NOW),
         lambda c: retention.next_account(c, None),
         lambda c: retention.next_account(c, 1),
-        lambda c: retention.old_messages(c, 1, before=NOW + HOUR, after=None, most=5),
-        lambda c: retention.old_messages(c, 1, before=NOW + HOUR, after=old, most=5),
-        lambda c: retention.old_messages(c, 1, before=NOW + HOUR, after=replace(old, received=None), most=5),
+        lambda c: retention.old_messages(c, 1, before=NOW + HOUR, after=None, limit=5),
+        lambda c: retention.old_messages(c, 1, before=NOW + HOUR, after=old, limit=5),
+        lambda c: retention.old_messages(c, 1, before=NOW + HOUR, after=replace(old, received=None), limit=5),
         lambda c: retention.contents_of(c, [old]),
         lambda c: retention.delete_contents(c, [Content(1, 1), Content(1, 1, is_original=True)]),
         lambda c: retention.delete_messages(c, [old]),

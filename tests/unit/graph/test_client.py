@@ -310,7 +310,7 @@ class Gate:
 
     def __init__(self) -> None:
         self.inside: Counter[str] = Counter()
-        self.most: Counter[str] = Counter()
+        self.limit: Counter[str] = Counter()
         self.order: list[str] = []
         self.open = asyncio.Event()
 
@@ -318,7 +318,7 @@ class Gate:
         name = request.path.split("/")[2]
         self.order.append(request.query.get("n", ""))
         self.inside[name] += 1
-        self.most[name] = max(self.most[name], self.inside[name])
+        self.limit[name] = max(self.limit[name], self.inside[name])
         await self.open.wait()
         await asyncio.sleep(0)
         self.inside[name] -= 1
@@ -346,7 +346,7 @@ async def test_four_at_once_per_mailbox_in_the_order_they_came(client: GraphClie
         await until(lambda: gate.inside["app"] == 1)
         assert gate.inside["a"] == 4
         gate.open.set()
-    assert gate.most == {"a": 4, "b": 4, "app": 1}
+    assert gate.limit == {"a": 4, "b": 4, "app": 1}
     numbers = [int(n) for n in gate.order if n]
     assert sorted(numbers[:4]) == [0, 1, 2, 3]
     assert sorted(numbers) == list(range(12))

@@ -56,9 +56,9 @@ class Allowance:
         return self.calls
 
 
-async def begun(slots: Slots, most: int, key: SlotKey = KEY) -> list["asyncio.Task[None]"]:
+async def begun(slots: Slots, limit: int, key: SlotKey = KEY) -> list["asyncio.Task[None]"]:
     """Calls that ask for a slot, as far as they went without waiting for anything."""
-    calls = [asyncio.create_task(slots.acquire(key)) for _ in range(most)]
+    calls = [asyncio.create_task(slots.acquire(key)) for _ in range(limit)]
     await asyncio.sleep(0)
     return calls
 

@@ -40,9 +40,9 @@ def shares(room: Room, settable_clock: SettableClock) -> MailboxFairness:
     return MailboxFairness(room, max_per_mailbox=8, clock=settable_clock)
 
 
-def begun(shares: MailboxFairness, most: int, key: SlotKey = BUSY) -> int:
+def begun(shares: MailboxFairness, limit: int, key: SlotKey = BUSY) -> int:
     """Count the deliveries that are worked on."""
-    return [shares.try_acquire(key) for _ in range(most)].count(None)
+    return [shares.try_acquire(key) for _ in range(limit)].count(None)
 
 
 async def test_a_busy_mailbox_leaves_room_for_the_others(shares: MailboxFairness) -> None:

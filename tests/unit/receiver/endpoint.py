@@ -171,7 +171,7 @@ class Endpoint:
         return await self.post(collection(*items), path)
 
     async def queued(self) -> list[Notification]:
-        return [Notification.from_json(message.body) for message in await self.queue.peek(most=1_000_000)]
+        return [Notification.from_json(message.body) for message in await self.queue.peek(limit=1_000_000)]
 
     async def queued_ids(self) -> list[str | None]:
         return [notification.message_id for notification in await self.queued()]

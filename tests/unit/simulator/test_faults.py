@@ -84,13 +84,13 @@ async def test_calls_per_window_are_limited(narrow: Simulator, now: list[datetim
     async with aiohttp.ClientSession(
         narrow.url, headers={"Authorization": f"Bearer {token}"}, connector=connector
     ) as graph:
-        for path, most, window in (
+        for path, limit, window in (
             (f"/v1.0/users/{mailbox.user_id}/mailFolders/inbox", 3, 600),
             ("/v1.0/subscriptions", 2, 20),
             ("/v1.0/subscriptions/none", 2, 20),
         ):
             usual = 404 if path.endswith("none") else 200
-            assert [await _status(graph, path) for _ in range(most + 1)] == [usual] * most + [429]
+            assert [await _status(graph, path) for _ in range(limit + 1)] == [usual] * limit + [429]
             async with graph.get(path) as response:
                 assert 1 <= int(response.headers["Retry-After"]) <= window + 1
             now[0] += timedelta(seconds=window)

@@ -67,7 +67,7 @@ def test_a_dry_run_counts_and_changes_nothing(run: Run, engine: Engine, filled: 
     }
     assert count(engine) == 3
     assert since(engine, filled) == accounts.EVERYTHING
-    assert run_reading(engine, lambda c: audit.latest(c, most=1)) == []
+    assert run_reading(engine, lambda c: audit.latest(c, limit=1)) == []
 
 
 def test_it_asks_first_and_says_what_it_would_be(run: Run, engine: Engine, filled: int) -> None:
@@ -94,11 +94,11 @@ def test_what_was_purged_is_told_and_on_record(run: Run, engine: Engine, filled:
         "seen": 0,
     }
     assert since(engine, filled) == NOW - 400 * DAY
-    [entry] = run_reading(engine, lambda c: audit.latest(c, most=10))
+    [entry] = run_reading(engine, lambda c: audit.latest(c, limit=10))
     assert (entry.action, entry.selection) == ("db purge", "before 2025-02-24T12:00:00+00:00")
     assert (entry.why, entry.messages, entry.ended) == ("ticket 7", 2, NOW)
     assert json.loads(run("db", "purge", *options).stdout)["messages"] == 0
-    assert len(run_reading(engine, lambda c: audit.latest(c, most=10))) == 1
+    assert len(run_reading(engine, lambda c: audit.latest(c, limit=10))) == 1
 
 
 @pytest.mark.usefixtures("filled")
@@ -121,7 +121,7 @@ def test_of_an_account_by_its_name(run: Run, engine: Engine) -> None:
     done = run("db", "purge", "--older-than", "400d", "--account", "laboratory", "--yes")
     assert done.exit_code == 0
     assert count(engine) == 2
-    [entry] = run_reading(engine, lambda c: audit.latest(c, most=10))
+    [entry] = run_reading(engine, lambda c: audit.latest(c, limit=10))
     assert entry.selection == "before 2025-02-24T12:00:00+00:00 --account laboratory"
     assert run("db", "purge", "--older-than", "400d", "--yes").exit_code == 0
     assert count(engine) == 1, "those of an account that is no more have no name to call them by"
@@ -181,5 +181,5 @@ def test_ctrl_c_ends_it_between_two_transactions(engine: Engine, tmp_path: Path)
             process.kill()
     assert (process.returncode, out, count(engine)) == (1, "", 1)
     assert "Broken off. 3 messages are done" in err
-    [entry] = run_reading(engine, lambda c: audit.latest(c, most=10))
+    [entry] = run_reading(engine, lambda c: audit.latest(c, limit=10))
     assert (entry.messages, entry.ended is not None) == (3, True)

@@ -176,7 +176,7 @@ def test_a_dry_run_counts_and_changes_nothing(run: Run) -> None:
 @pytest.mark.usefixtures("filled")
 def test_a_replay_is_on_record_and_in_the_trace(run: Run, engine: Engine) -> None:
     run("queue", "replay", "--reason", "Other", "--why", "ticket 4711")
-    [entry] = run_reading(engine, lambda connection: audit.latest(connection, most=10))
+    [entry] = run_reading(engine, lambda connection: audit.latest(connection, limit=10))
     assert (entry.action, entry.selection, entry.why, entry.messages) == ("replay", "reason Other", "ticket 4711", 1)
     assert entry.ended is not None
     traced = run("trace", "m2").stdout

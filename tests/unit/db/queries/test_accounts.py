@@ -182,20 +182,20 @@ def test_account_added_or_changed_by_another_program(connection: Connection) -> 
     """A row that somebody wrote straight into the table shows, until it is served as it stands now."""
     number = accounts.add(connection, settings("a"), now=NOW)
     connection.execute(subscription_schedule.delete())
-    assert accounts.changed(connection, now=LATER, most=10) == [number]
+    assert accounts.changed(connection, now=LATER, limit=10) == [number]
 
     def serve() -> None:
         accounts.make_due(connection, number, now=NOW)
-        assert accounts.changed(connection, now=NOW, most=10) == []  # it is due anyway
+        assert accounts.changed(connection, now=NOW, limit=10) == []  # it is due anyway
         [lease] = SUBSCRIPTIONS.claim(connection, [number], owner="one", now=NOW, lease=LATER - NOW)
         served = accounts.by_id(connection, [number])[number].fingerprint
         subscriptions.note_served(connection, number, served=served, served_with="with")
         SUBSCRIPTIONS.release(connection, lease, due=NEVER, failures=0)
-        assert accounts.changed(connection, now=LATER, most=10) == []
+        assert accounts.changed(connection, now=LATER, limit=10) == []
 
     serve()
-    assert accounts.changed(connection, now=LATER, most=10, served_with="with") == []
-    assert accounts.changed(connection, now=LATER, most=10, served_with="other") == [number]
+    assert accounts.changed(connection, now=LATER, limit=10, served_with="with") == []
+    assert accounts.changed(connection, now=LATER, limit=10, served_with="other") == [number]
     changes: list[dict[str, object]] = [
         {"sFolder": "Archive"},
         {"sCertificateThumbprint": "CD" * 20},
@@ -209,7 +209,7 @@ def test_account_added_or_changed_by_another_program(connection: Connection) -> 
     ]
     for change in changes:
         connection.execute(account_settings.update().values(**change))
-        assert accounts.changed(connection, now=LATER, most=10) == [number], change
+        assert accounts.changed(connection, now=LATER, limit=10) == [number], change
         serve()
 
 
@@ -312,13 +312,13 @@ def test_a_row_with_bytes_that_are_no_text_is_served_once_for_each_change(connec
     served = accounts.by_id(connection, [number])[number].fingerprint
     subscriptions.note_served(connection, number, served=served, served_with="with")
     SUBSCRIPTIONS.release(connection, lease, due=NEVER, failures=0)
-    assert accounts.changed(connection, now=LATER, most=10) == []
+    assert accounts.changed(connection, now=LATER, limit=10) == []
 
     _spoil(connection, number, "sUserID", "'user'")
-    assert accounts.changed(connection, now=LATER, most=10) == [number]
+    assert accounts.changed(connection, now=LATER, limit=10) == [number]
     # A turn that began before this change acted on what was there then.
     subscriptions.note_served(connection, number, served=served, served_with="with")
-    assert accounts.changed(connection, now=LATER, most=10) == [number]
+    assert accounts.changed(connection, now=LATER, limit=10) == [number]
 
 
 @_ON_SQLITE

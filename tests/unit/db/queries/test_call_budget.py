@@ -15,7 +15,7 @@ def test_a_slot_is_given_out_once(database_engine: Engine) -> None:
     def reserve(slot: int, wanted: int) -> int:
         return run_writing(
             database_engine,
-            lambda c: call_budget.reserve(c, "changes", slot=slot, last=slot + 30, wanted=wanted, most=10),
+            lambda c: call_budget.reserve(c, "changes", slot=slot, last=slot + 30, wanted=wanted, limit=10),
         )
 
     assert [reserve(7, 4) for _ in range(4)] == [4, 4, 2, 0]
@@ -24,7 +24,7 @@ def test_a_slot_is_given_out_once(database_engine: Engine) -> None:
     assert reserve(100, 1) == 1
     assert reserve(8, 10) == 10  # what a clock noted that was ahead is forgotten
     assert (
-        run_writing(database_engine, lambda c: call_budget.reserve(c, "lists", slot=7, last=7, wanted=1, most=1)) == 1
+        run_writing(database_engine, lambda c: call_budget.reserve(c, "lists", slot=7, last=7, wanted=1, limit=1)) == 1
     )
 
 
@@ -34,7 +34,7 @@ def test_processes_in_a_race_share_it(gateway: Gateway) -> None:
     def work(_: int) -> int:
         engine = gateway.engine()
         got = sum(
-            run_writing(engine, lambda c: call_budget.reserve(c, "changes", slot=1, last=1, wanted=3, most=50))
+            run_writing(engine, lambda c: call_budget.reserve(c, "changes", slot=1, last=1, wanted=3, limit=50))
             for _ in range(20)
         )
         engine.dispose()

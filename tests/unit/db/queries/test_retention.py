@@ -369,16 +369,16 @@ async def test_what_is_known_is_asked_before_the_date(database: Database) -> Non
     assert order == ["known", "date"]
 
 
-def all_pages(connection: Connection, most: int) -> list[OldMessage]:
+def all_pages(connection: Connection, limit: int) -> list[OldMessage]:
     seen: list[OldMessage] = []
-    while page := retention.old_messages(connection, 1, before=BEFORE, after=seen[-1] if seen else None, most=most):
-        assert len(page) <= most
+    while page := retention.old_messages(connection, 1, before=BEFORE, after=seen[-1] if seen else None, limit=limit):
+        assert len(page) <= limit
         seen += page
     return seen
 
 
 @pytest.mark.parametrize("most", [1, 2, 4, 10])
-async def test_pages_go_on_where_they_ended(database: Database, most: int) -> None:
+async def test_pages_go_on_where_they_ended(database: Database, limit: int) -> None:
     """Oldest first, also where many were received in the same second; last those without a time."""
     await save(database, "b", "c", "d", received=OLD)
     await save(database, "a", received=OLD - DAY)
@@ -386,7 +386,7 @@ async def test_pages_go_on_where_they_ended(database: Database, most: int) -> No
 
     def work(connection: Connection) -> list[str]:
         named = {row[0]: row[1] for row in connection.execute(select(message.c.nMessageID, message.c.sGraphMessageID))}
-        return [named[each.message_id] for each in all_pages(connection, most)]
+        return [named[each.message_id] for each in all_pages(connection, limit)]
 
     found = run_reading(database.engine, work)
     assert (found[0], sorted(found[1:4]), sorted(found[4:])) == ("a", ["b", "c", "d"], ["x", "y"])

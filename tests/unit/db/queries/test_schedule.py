@@ -26,8 +26,8 @@ def connection(database_engine: Engine) -> Iterator[Connection]:
         yield opened
 
 
-def take(connection: Connection, owner: str, *, later: timedelta = timedelta(0), most: int = 10) -> list[Lease]:
-    found = SUBSCRIPTIONS.due_accounts(connection, now=NOW + later, most=most)
+def take(connection: Connection, owner: str, *, later: timedelta = timedelta(0), limit: int = 10) -> list[Lease]:
+    found = SUBSCRIPTIONS.due_accounts(connection, now=NOW + later, limit=limit)
     turns = SUBSCRIPTIONS.claim(
         connection, [each.account_id for each in found], owner=owner, now=NOW + later, lease=LEASE
     )
@@ -35,8 +35,8 @@ def take(connection: Connection, owner: str, *, later: timedelta = timedelta(0),
     return sorted(turns, key=lambda lease: lease.account_id)
 
 
-def claim(connection: Connection, owner: str, *, later: timedelta = timedelta(0), most: int = 10) -> list[int]:
-    return [lease.account_id for lease in take(connection, owner, later=later, most=most)]
+def claim(connection: Connection, owner: str, *, later: timedelta = timedelta(0), limit: int = 10) -> list[int]:
+    return [lease.account_id for lease in take(connection, owner, later=later, limit=limit)]
 
 
 def make_due(connection: Connection, *numbers: int, later: timedelta = timedelta(0)) -> None:
@@ -71,8 +71,8 @@ def test_no_more_than_asked_for_the_longest_due_first(connection: Connection) ->
     """Managers share the work; who waits longest comes first."""
     for number in (1, 2, 3):
         make_due(connection, number, later=-number * HOUR)
-    assert claim(connection, "one", most=2) == [2, 3]
-    assert claim(connection, "two", most=2) == [1]
+    assert claim(connection, "one", limit=2) == [2, 3]
+    assert claim(connection, "two", limit=2) == [1]
 
 
 def test_managers_in_a_race_never_share_an_account(gateway: Gateway, database_engine: Engine) -> None:
@@ -82,7 +82,7 @@ def test_managers_in_a_race_never_share_an_account(gateway: Gateway, database_en
     def work(owner: int) -> list[int]:
         engine = gateway.engine()
         mine: list[int] = []
-        while batch := run_writing(engine, lambda c: claim(c, str(owner), most=7)):
+        while batch := run_writing(engine, lambda c: claim(c, str(owner), limit=7)):
             mine += batch
         engine.dispose()
         return mine
@@ -156,9 +156,9 @@ def test_an_application_may_be_left_out(connection: Connection) -> None:
         number = len(accounts.every(connection))
         settings = AccountSettings(f"{number}", tenant, "client", f"user-{number}", "AB" * 20)
         accounts.add(connection, settings, now=NOW)
-    found = SUBSCRIPTIONS.due_accounts(connection, now=NOW, most=10, without=[("b", "client")])
+    found = SUBSCRIPTIONS.due_accounts(connection, now=NOW, limit=10, without=[("b", "client")])
     assert [each.application for each in found] == [("a", "client")]
-    found = SUBSCRIPTIONS.due_accounts(connection, now=NOW, most=10, without=[("b", "other"), ("a", "client")])
+    found = SUBSCRIPTIONS.due_accounts(connection, now=NOW, limit=10, without=[("b", "other"), ("a", "client")])
     assert [each.application for each in found] == [("b", "client")] * 2
 
 

@@ -53,8 +53,8 @@ def commit(connection: Connection, graph_id: str, **changes: Any) -> None:  # no
     connection.execute(insert(message).values({**row, **changes}))
 
 
-def found(connection: Connection, text: str, account_id: int | None = None, most: int = 20) -> list[str | None]:
-    return [each.graph_id for each in trace.find(connection, text, account_id=account_id, most=most)]
+def found(connection: Connection, text: str, account_id: int | None = None, limit: int = 20) -> list[str | None]:
+    return [each.graph_id for each in trace.find(connection, text, account_id=account_id, limit=limit)]
 
 
 def test_what_is_written_is_read_again(connection: Connection) -> None:
@@ -98,7 +98,7 @@ def test_what_is_imported_is_found_without_a_trace(connection: Connection, text:
     """Traces are forgotten, messages are not."""
     commit(connection, "old", sInternetMessageID="<abc@example.com>", sSubject="Prüfbericht", sCorrelationID="thread-0")
     assert found(connection, text) == ["old"]
-    (row,) = trace.committed(connection, trace.find(connection, text, account_id=None, most=5))
+    (row,) = trace.committed(connection, trace.find(connection, text, account_id=None, limit=5))
     assert (row.graph_id, row.subject, row.imported) == ("old", "Prüfbericht", NOW)
     assert isinstance(row, CommittedMessage)
 
@@ -109,7 +109,7 @@ def test_the_newest_come_first_and_each_once(connection: Connection) -> None:
         trace.add(connection, [row(f"m{number}", subject="Bericht", ended=NOW + number * SECOND)] * 2)
     commit(connection, "m2", sSubject="Bericht", dtImported=NOW + 60 * SECOND)
     commit(connection, "m9", sSubject="Bericht", dtImported=NOW + 4.5 * SECOND)
-    assert found(connection, "bericht", most=4) == ["m2", "m5", "m9", "m4"]
+    assert found(connection, "bericht", limit=4) == ["m2", "m5", "m9", "m4"]
 
 
 def test_an_account_narrows_the_search(connection: Connection) -> None:
@@ -123,7 +123,7 @@ def test_an_account_narrows_the_search(connection: Connection) -> None:
 def test_what_nobody_could_read_is_found_by_the_id_of_its_queue_message(connection: Connection) -> None:
     """And is told apart from others of which nobody knows the Graph id."""
     trace.add(connection, [row(None, queue_message_id=name, account_id=None) for name in ("odd", "odder", "odd")])
-    assert trace.find(connection, "odd", account_id=None, most=5) == [TracedMessage(None, None, "odd")]
+    assert trace.find(connection, "odd", account_id=None, limit=5) == [TracedMessage(None, None, "odd")]
     assert len(trace.attempts(connection, [TracedMessage(None, None, "odd")])) == 2
 
 
@@ -168,8 +168,8 @@ def test_old_rows_go_in_small_batches_and_the_oldest_first(connection: Connectio
     assert left_after(connection, before, 2) == (0, ["m3", "m4"])
 
 
-def left_after(connection: Connection, before: datetime, most: int) -> tuple[int, list[str]]:
-    deleted = trace.purge(connection, before=before, most=most)
+def left_after(connection: Connection, before: datetime, limit: int) -> tuple[int, list[str]]:
+    deleted = trace.purge(connection, before=before, limit=limit)
     names = [f"m{number}" for number in range(5)]
     left = trace.attempts(connection, [TracedMessage(1, name) for name in names])
     return deleted, sorted(str(each.graph_id) for each in left)

@@ -171,7 +171,7 @@ async def manage(desk: Desk) -> None:
     )
     await ScanChecks(desk.database, queue, clock=desk.clock).work()
     await queue.close()
-    await queue.waiting(most=1)
+    await queue.waiting(limit=1)
     budget = RateLimiter(desk.database, clock=desk.clock)
     for _ in range(20):
         await budget.acquire(replace(_mailbox(account_id), client_id=f"c{desk.number}"), CallKind.CHANGE)
@@ -200,9 +200,9 @@ async def operate(desk: Desk) -> None:
     await MessageStore(desk.database, clock=desk.clock).replace(record(f"small-{desk.number}", original=mime))
     await MessageStore(desk.database, clock=desk.clock).replace(_copy(desk, 1), include_duplicates=True)
     await desk.database.read(lambda c: retention.known_and_since(c, 1, ["a"]))
-    await desk.database.read(lambda c: messages.page_of_account(c, 1, after="", since=None, most=1))
+    await desk.database.read(lambda c: messages.page_of_account(c, 1, after="", since=None, limit=1))
     await desk.database.read(lambda c: duplicates.page_of_account(c, 1, after="", limit=1))
-    await desk.database.read(lambda c: filtered.ids_of_account(c, 1, after="", most=1))
+    await desk.database.read(lambda c: filtered.ids_of_account(c, 1, after="", limit=1))
     await desk.database.read(lambda c: exports.message_of(c, 1))
     await desk.database.read(lambda c: exports.attachments_of(c, 1))
     await (await desk.put("repaired", by=desk.database)).close()
@@ -299,7 +299,7 @@ async def _act(desk: Desk, account_id: int) -> None:
     store = MessageStore(desk.owner, clock=desk.clock)
     await store.save(record(f"acted-{desk.number}", account_id=account_id, after_import="read"))
     desk.clock.advance(HOUR)
-    claimed = await desk.database.write(lambda c: after_import.claim(c, now=desk.now, most=100))
+    claimed = await desk.database.write(lambda c: after_import.claim(c, now=desk.now, limit=100))
     ended = [Ended(each, State.DONE, 0) for each in claimed]
     await desk.database.write(lambda c: after_import.end(c, ended))
 
@@ -371,11 +371,11 @@ def _duties(desk: Desk, account_id: int, removed: int) -> list[Callable[[Connect
     condition = Condition(account_id, "subscriptions", "Forbidden", "", now, now)
     settings = account_settings
     return [
-        lambda c: accounts.changed(c, now=now + HOUR, most=5, served_with="with"),
+        lambda c: accounts.changed(c, now=now + HOUR, limit=5, served_with="with"),
         lambda c: accounts.make_due(c, account_id, now=now),
         lambda c: accounts.by_id(c, [account_id]),
         lambda c: SUBSCRIPTIONS.anything_due(c, now=now),
-        lambda c: SUBSCRIPTIONS.due_accounts(c, now=now, most=5),
+        lambda c: SUBSCRIPTIONS.due_accounts(c, now=now, limit=5),
         lambda c: SUBSCRIPTIONS.claim(c, [account_id], owner="one", now=now, lease=HOUR),
         lambda c: accounts.settle_import_since(c, account_id, now=now),
         lambda c: SUBSCRIPTIONS.seed(c, account_id + 1_000_000, due=now),

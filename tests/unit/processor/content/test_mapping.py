@@ -263,9 +263,9 @@ def test_a_long_body_may_show_a_picture(tmp_path: Path) -> None:
         ("a\ud83d", 2, "a\ufffd", 0),
     ],
 )
-def test_text_is_cut_where_its_column_ends(text: str, most: int, kept: str, shortened: int) -> None:
+def test_text_is_cut_where_its_column_ends(text: str, limit: int, kept: str, shortened: int) -> None:
     texts = mapping.Texts()
-    assert texts.take(text, most=most) == kept
+    assert texts.take(text, limit=limit) == kept
     assert texts.shortened == shortened
 
 
