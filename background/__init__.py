@@ -50,6 +50,17 @@ def start(work: Coroutine[Any, Any, None], *, name: str) -> "asyncio.Task[None]"
     return task
 
 
+async def cancel(*tasks: "asyncio.Task[Any]", within: float) -> None:
+    """Cancel the tasks and wait `within` seconds at most for them to end. A task that goes on is logged and left."""
+    for task in tasks:
+        task.cancel()
+    if not tasks:
+        return
+    _, late = await asyncio.wait(tasks, timeout=within)
+    for task in late:
+        log.warning("task_not_ended", task=task.get_name(), seconds=within)
+
+
 def log_failure(task: "asyncio.Task[Any]") -> None:
     """Log the exception of a task that has ended with one: a done callback for tasks that may be left unawaited."""
     failure = None if task.cancelled() else task.exception()

@@ -28,6 +28,7 @@ _MARGIN_SECONDS: Final = 4.0
 """A process counts itself as dead so long before the others do: it then begins nothing that they would repeat."""
 _REMOVED_AFTER_SECONDS: Final = 3600.0
 _LAST_WRITE_SECONDS: Final = 2.0
+_CANCEL_SECONDS: Final = 0.5
 _ANSWER_SECONDS: Final = 8.0
 """A server that hangs holds every statement without an error: this is where that is noticed, before the lease ends."""
 
@@ -75,12 +76,11 @@ class Heartbeat:
         """
         with contextlib.suppress(DatabaseUnavailable):
             await self._look()
-        keeping = asyncio.create_task(background.restarted(self._keep, name="heartbeat"))
+        keeping = asyncio.create_task(background.restarted(self._keep, name="heartbeat"), name="heartbeat")
         try:
             yield self
         finally:
-            keeping.cancel()
-            await asyncio.wait([keeping])
+            await background.cancel(keeping, within=_CANCEL_SECONDS)
             self._good_until = self._monotonic()
             with contextlib.suppress(DatabaseUnavailable, TimeoutError):  # then the lease ends by itself
                 async with asyncio.timeout(_LAST_WRITE_SECONDS):

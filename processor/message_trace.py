@@ -31,6 +31,7 @@ from processor.metrics import ProcessorMetrics
 _REPEATS_APART: Final = timedelta(hours=1)
 _MAX_REMEMBERED: Final = 20_000
 _LAST_WRITE_SECONDS: Final = 2.0
+_CANCEL_SECONDS: Final = 0.5
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -173,8 +174,7 @@ class TraceWriter:
         self._enough.set()
         if self._writing is not None:
             await asyncio.wait([self._writing], timeout=_LAST_WRITE_SECONDS)
-            self._writing.cancel()
-            await asyncio.wait([self._writing])
+            await background.cancel(self._writing, within=_CANCEL_SECONDS)
         self._lose(len(self._rows), "the database was away when the process ended")
 
     async def _run(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -48,6 +48,8 @@ from threads import DaemonThreads
 _RECEIVE_WAIT: Final = timedelta(seconds=20)
 _HOLDS_SHARED_EVERY: Final = timedelta(minutes=1)
 _RENEWAL_LOOK_SECONDS: Final = 1.0
+_CANCEL_SECONDS: Final = 1.5
+"""For a cancelled task to end, handing back what it has; a queue that does not answer must not keep the process."""
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _MAX_PAUSE_SECONDS: Final = 15.0
 _DATABASE_TROUBLE: Final = Retry(timedelta(seconds=5), counted=False, cause="DatabaseUnavailable")
@@ -175,16 +177,15 @@ class Processor:
         self._trace.start()
         self._after_import.start()
         stopping = asyncio.create_task(stop.wait())
-        receiving = asyncio.create_task(self._receive_forever())
+        receiving = asyncio.create_task(self._receive_forever(), name="receiving")
         try:
             await asyncio.wait([stopping, receiving], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await _cancelled(receiving, stopping)
-            await self._finish()
-            await _cancelled(renewing)
+            await asyncio.gather(background.cancel(receiving, stopping, within=_CANCEL_SECONDS), self._finish())
+            await background.cancel(renewing, within=_CANCEL_SECONDS)
             await self._after_import.close()
             await self._trace.close()
-        if not receiving.cancelled():
+        if receiving.done() and not receiving.cancelled():
             receiving.result()
 
     # Taking.
@@ -519,7 +520,7 @@ class Processor:
         if not tasks:
             return
         _, late = await asyncio.wait(tasks, timeout=self._limits.finish_seconds)
-        await _cancelled(*late)
+        await background.cancel(*late, within=_CANCEL_SECONDS)
 
     # Keeping locks.
 
@@ -562,10 +563,3 @@ def _log_error(event: str, exc: Exception | None, **facts: object) -> None:
     else:
         log.error("delivery_failed", error_type=type(exc).__name__, where=background.places_of(exc))
         log.warning(event, **facts)
-
-
-async def _cancelled(*tasks: "asyncio.Task[Any]") -> None:
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)

@@ -14,6 +14,7 @@ import structlog
 from azure.servicebus import ServiceBusReceivedMessage, ServiceBusReceiveMode, ServiceBusSubQueue
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
 
+import background
 from bus.errors import LockLost, QueueError
 from bus.queue import (
     EVERYTHING,
@@ -52,6 +53,8 @@ _MAX_DESCRIPTION: Final = 4000
 _PEEKED_AT_ONCE: Final = 250
 _MAX_COUNTED: Final = 100_000
 _CHECKED_FOR: Final = 5.0
+_CLOSE_SECONDS: Final = 3.0
+"""For all links together: the SDK waits for a peer that does not answer."""
 _OPERATOR_WAIT_SECONDS: Final = 1.0
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -340,6 +343,13 @@ class ServiceBusQueue:
         if self._closed:
             return
         self._closed = True
+        closing = background.start(self._close(), name="queue_close")
+        await asyncio.wait([closing], timeout=_CLOSE_SECONDS)
+        if not closing.done():  # locks end by themselves, and connections with the process
+            log.warning("queue_not_closed", queue=self._address.queue, seconds=_CLOSE_SECONDS)
+            closing.cancel()
+
+    async def _close(self) -> None:
         await self._receiver.settle_rest(lambda received: self.abandon(self._delivery(received), counted=False))
         # Each takes its time to say good-bye.
         browsers = self._browsers.values()

@@ -26,6 +26,8 @@ _SEND_SECONDS: Final = 20.0
 _SETTLE_SECONDS: Final = 30.0
 _OPEN_SECONDS: Final = 20.0
 _CLOSE_SECONDS: Final = 2.0
+_CANCEL_SECONDS: Final = 2.0
+"""For a cancelled call of the SDK to end."""
 _SHORTEST_WAIT_SECONDS: Final = 0.2
 """An empty queue shows only in that nothing comes for a while."""
 _MORE_SECONDS: Final = 0.1
@@ -120,6 +122,7 @@ class ReceiverLink:
         self._group: GroupCommit[Settle, Any] = GroupCommit(self._settle_all, most_items=_MAX_SETTLED_TOGETHER)
         self._left_over: list[ServiceBusReceivedMessage] = []
         self._pace = 1
+        self._closing: set[asyncio.Task[None]] = set()
         self._receiving: dict[asyncio.Task[list[ServiceBusReceivedMessage]], asyncio.Event] = {}
         """The turns under way, and what breaks them off."""
 
@@ -181,9 +184,8 @@ class ReceiverLink:
     async def close(self) -> None:
         """Settle what was submitted, then let go."""
         await self._group.close()
-        if self._receiver is not None:
-            await closed(self._receiver)
-            self._receiver = None
+        self._discard()
+        await asyncio.gather(*self._closing)
 
     async def _opened(self) -> ServiceBusReceiver:
         """The receiver, its link opened again if it broke: receiving would do so by itself, settling does not."""
@@ -195,6 +197,14 @@ class ReceiverLink:
         except FROM_THE_SDK as exc:
             raise explain(exc, self._place) from exc
         return self._receiver
+
+    def _discard(self) -> None:
+        if self._receiver is None:
+            return
+        closing = asyncio.create_task(closed(self._receiver))
+        self._receiver = None
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     async def _turn(self, limit: int, wait: float) -> list[ServiceBusReceivedMessage]:
         stop = asyncio.Event()
@@ -219,9 +229,7 @@ class ReceiverLink:
             found = await self._first(receiver, wait, stop)
             wanted = min(limit, self._pace)
             if found and wanted > 1:
-                found += await translated(
-                    receiver.receive_messages(wanted - 1, max_wait_time=_MORE_SECONDS), self._place
-                )
+                found += await self._more(receiver, wanted - 1)
             if found:
                 full = len(found) >= wanted
                 self._pace = min(2 * self._pace, _MAX_AT_ONCE) if full else max(1, len(found))
@@ -241,9 +249,20 @@ class ReceiverLink:
         finally:
             for task in (receiving, *others):
                 task.cancel()
-            await asyncio.wait([receiving])
+            await asyncio.wait([receiving], timeout=_CANCEL_SECONDS)
+        if not receiving.done():
+            self._discard()
+            raise explain(TimeoutError(), self._place)
         # Cancelled between two messages, the SDK gives what came meanwhile to the next call.
         return [] if receiving.cancelled() else await translated(receiving, self._place)
+
+    async def _more(self, receiver: ServiceBusReceiver, limit: int) -> list[ServiceBusReceivedMessage]:
+        """What else there is now; none where the SDK does not return in time: what has come must not wait for it."""
+        try:
+            async with asyncio.timeout(_MORE_SECONDS + _CANCEL_SECONDS):
+                return await translated(receiver.receive_messages(limit, max_wait_time=_MORE_SECONDS), self._place)
+        except (QueueError, TimeoutError):
+            return []
 
     async def _settle_all(self, works: list[Settle]) -> list[Any]:
         self._wanted.set()
