@@ -17,7 +17,7 @@ from yarl import URL
 from bench.stage import Stage, stage
 from bus.database.adapter import DatabaseQueue
 from console.wiring.clock import utc_now
-from console.wiring.roles import freeze_gc
+from console.wiring.process import freeze_gc
 from db.queries import folders
 from db.queries.schedule import FOLDERS
 from db.tables import account_settings, queue_message

@@ -21,7 +21,7 @@ from typing import Any, Final
 import psycopg
 from sqlalchemy import Connection, event, func, select
 
-from console.wiring.roles import freeze_gc
+from console.wiring.process import freeze_gc
 from db.engine import Database, run_reading
 from db.queries.messages import AttachmentRecord, MessageRecord, MessageStore, RecipientRecord
 from db.tables import attachment, message, recipient

@@ -29,6 +29,7 @@ from bus.servicebus.adapter import ServiceBusQueue
 from bus.servicebus.connection import ServiceBusAddress
 from console import logs
 from console.wiring.clock import utc_now
+from console.wiring.processor import ImportOptions, ProcessorContext, importer_of, processor_of
 from db.engine import Database, make_engine
 from db.heartbeat import Heartbeat
 from db.queries.messages import MessageStore
@@ -39,16 +40,9 @@ from graph.client import GraphClient, open_session
 from graph.messages import MailReader
 from graph.slots import Slots
 from graph.token import TokenSource
-from processor.accounts import AccountBackoff, AccountCache
-from processor.after_import import AfterImport
-from processor.importer import Importer
-from processor.lifecycle import LifecycleHandler
-from processor.mailbox_actions import MailboxActions
 from processor.mailbox_fairness import PROCESSOR, ProcessShare
-from processor.message_trace import TraceWriter
 from processor.metrics import ProcessorMetrics
-from processor.missed_notifications import MissedNotifications
-from processor.worker import Processor, WorkerLimits
+from processor.worker import WorkerLimits
 from simulator.faults import Fault, FaultKind
 from tests.databases import PostgreSQLServer
 from tests.doubles.broker.process import running_broker
@@ -236,7 +230,6 @@ def _queue(place: _Place, database: Database | None = None) -> NotificationQueue
 
 
 async def _process(place: _Place, database: Database, owner: str) -> None:
-    random, metrics = Random(1), ProcessorMetrics(CollectorRegistry())
     store = MessageStore(database, clock=utc_now)
     tokens = TokenSource(
         FolderStore(place.folder / "certificates"),
@@ -250,28 +243,8 @@ async def _process(place: _Place, database: Database, owner: str) -> None:
     ):
         share = ProcessShare(heartbeat, name=owner)
         client = GraphClient(session, tokens, base_url=place.url, slots=Slots(share.of))
-        directory = AccountCache(database, clock=utc_now)
-        await Processor(
-            _queue(place, database),
-            Importer(MailReader(client), store, clock=utc_now),
-            store,
-            directory,
-            AccountBackoff(database, clock=utc_now, random=random, metrics=metrics),
-            LifecycleHandler(database),
-            MissedNotifications(database),
-            share,
-            TraceWriter(database, host=owner, clock=utc_now, metrics=metrics),
-            AfterImport(
-                database,
-                MailboxActions(client, clock=utc_now),
-                directory,
-                share,
-                clock=utc_now,
-                random=random,
-                metrics=metrics,
-            ),
-            clock=utc_now,
-            random=random,
-            metrics=metrics,
-            limits=WorkerLimits(max_in_flight=_IN_HAND, max_per_mailbox=_IN_HAND),
-        ).run(asyncio.Event())
+        importer = importer_of(MailReader(client), store, ImportOptions(), clock=utc_now)
+        limits = WorkerLimits(max_in_flight=_IN_HAND, max_per_mailbox=_IN_HAND)
+        context = ProcessorContext(owner, utc_now, Random(1), ProcessorMetrics(CollectorRegistry()), limits)
+        processor = processor_of(_queue(place, database), database, client, share, store, importer, context)
+        await processor.run(asyncio.Event())

@@ -16,7 +16,7 @@ import aiohttp
 from yarl import URL
 
 from bench.stage import Stage, stage
-from console.wiring.roles import freeze_gc
+from console.wiring.process import freeze_gc
 from graph.client import encode_segment
 from graph.mailbox import Mailbox
 from graph.messages import EXTENDED_PROPERTIES, HEADERS_FIELD, MESSAGE_FIELDS

@@ -30,7 +30,7 @@ from bus.database.adapter import DatabaseQueue
 from bus.queue import NotificationSender
 from console import logs
 from console.wiring.clock import utc_now
-from console.wiring.roles import freeze_gc
+from console.wiring.process import freeze_gc
 from db.engine import Database, make_engine
 from db.schema import revisions
 from graph.client_state import ClientStateKeys

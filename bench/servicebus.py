@@ -20,7 +20,7 @@ from bus.servicebus.adapter import ServiceBusQueue
 from bus.servicebus.connection import ServiceBusAddress
 from console import logs
 from console.wiring.clock import utc_now
-from console.wiring.roles import freeze_gc
+from console.wiring.process import freeze_gc
 from graph.client_state import ClientStateKeys
 from tests.doubles.broker.process import running_broker
 

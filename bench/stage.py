@@ -20,6 +20,7 @@ from bus.notification import Notification
 from bus.queue import Message, NotificationQueue
 from console import logs
 from console.wiring.clock import utc_now
+from console.wiring.processor import ImportOptions, ProcessorContext, importer_of, processor_of
 from db.engine import Database, make_engine, run_writing
 from db.heartbeat import Heartbeat
 from db.queries import accounts
@@ -32,15 +33,8 @@ from graph.client import GraphClient, open_session
 from graph.messages import MailReader
 from graph.slots import Slots
 from graph.token import TokenSource
-from processor.accounts import AccountBackoff, AccountCache
-from processor.after_import import AfterImport
-from processor.importer import Importer
-from processor.lifecycle import LifecycleHandler
-from processor.mailbox_actions import MailboxActions
 from processor.mailbox_fairness import PROCESSOR, ProcessShare
-from processor.message_trace import TraceWriter
 from processor.metrics import ProcessorMetrics
-from processor.missed_notifications import MissedNotifications
 from processor.worker import Processor, WorkerLimits
 from simulator.api.throttling import Limits
 from simulator.content.contents import GeneratedContent
@@ -65,33 +59,9 @@ class Stage:
 
     def processor(self, queue: NotificationQueue, store: MessageStore, limits: WorkerLimits | None = None) -> Processor:
         """The production worker on this stage."""
-        random = Random(1)
-        metrics = ProcessorMetrics(CollectorRegistry())
-        directory = AccountCache(self.database, clock=utc_now)
-        return Processor(
-            queue,
-            Importer(MailReader(self.client), store, clock=utc_now),
-            store,
-            directory,
-            AccountBackoff(self.database, clock=utc_now, random=random, metrics=metrics),
-            LifecycleHandler(self.database),
-            MissedNotifications(self.database),
-            self.share,
-            TraceWriter(self.database, host="bench", clock=utc_now, metrics=metrics),
-            AfterImport(
-                self.database,
-                MailboxActions(self.client, clock=utc_now),
-                directory,
-                self.share,
-                clock=utc_now,
-                random=random,
-                metrics=metrics,
-            ),
-            clock=utc_now,
-            random=random,
-            metrics=metrics,
-            limits=limits,
-        )
+        importer = importer_of(MailReader(self.client), store, ImportOptions(), clock=utc_now)
+        context = ProcessorContext("bench", utc_now, Random(1), ProcessorMetrics(CollectorRegistry()), limits)
+        return processor_of(queue, self.database, self.client, self.share, store, importer, context)
 
     async def deliver(self, messages: int, *, seed: int = 1) -> list[dict[str, Any]]:
         """Let mail arrive that nobody is notified of; the ledger of all mail."""

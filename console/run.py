@@ -12,7 +12,8 @@ from console.metrics_endpoint import MetricsUnavailable
 from console.output import failure
 from console.settings import load_settings
 from console.translation.help import Group
-from console.wiring.roles import ALL, RECEIVER, SUBSCRIPTIONS, run_roles, run_until_signalled
+from console.wiring.process import run_until_signalled
+from console.wiring.roles import ALL, RECEIVER, SUBSCRIPTIONS, run_roles
 from phrases import Phrase
 from processor.mailbox_fairness import PROCESSOR
 

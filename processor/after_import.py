@@ -38,13 +38,14 @@ _OF_ONE_MAILBOX: Final = 2
 """Actions at a time: Graph serves four calls of a mailbox at once, and imports need some."""
 _MAX_WAITING: Final = 2_000
 _MAX_CLAIMED: Final = 100
-_LOOK_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 5.0
 _HOLDS_LOADED_EVERY: Final = timedelta(minutes=1)
 _ENOUGH_TIME: Final = timedelta(seconds=30)
 """What is left of the lease when an action begins."""
 _BEFORE_THE_END: Final = timedelta(seconds=5)
 """Of the lease, an action that goes on is broken off."""
 _FINISH_SECONDS: Final = 2.0
+_CANCEL_SECONDS: Final = 0.5
 _ELSEWHERE: Final = timedelta(seconds=5)
 """All calls of the mailbox are other processes': until it is likely one of them that takes the action."""
 _DISABLED_FOR: Final = timedelta(minutes=15)
@@ -121,7 +122,7 @@ class AfterImport:
         clock: Callable[[], datetime],
         random: Random,
         metrics: ProcessorMetrics,
-        look_seconds: float = _LOOK_SECONDS,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._database = database
         self._taker = taker
@@ -169,14 +170,10 @@ class AfterImport:
         for lane in self._lanes.values():
             lane.waiting.clear()
         if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.wait([self._looking])
+            await background.cancel(self._looking, within=_CANCEL_SECONDS)
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=_FINISH_SECONDS)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+            await background.cancel(*late, within=_CANCEL_SECONDS)
         await self._notes.close()
 
     # What is due.

@@ -13,7 +13,7 @@ from console.invocation import example
 from console.output import failure
 from console.translation.help import Command
 from console.translation.language import said
-from console.wiring.roles import run_until_signalled
+from console.wiring.process import run_until_signalled
 from phrases import Phrase
 from simulator.process import Ready, serve
 

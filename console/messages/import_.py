@@ -32,6 +32,7 @@ from console.translation.labels import word
 from console.translation.language import said
 from console.wiring.graph import open_graph
 from console.wiring.host import host_name
+from console.wiring.processor import ImportOptions, importer_of
 from db.engine import Database
 from db.keys import MessageKey
 from db.queries import accounts
@@ -43,8 +44,7 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from phrases import Phrase
 from processor.accounts import mail_filter_of
-from processor.content.attachments import AttachmentLimits
-from processor.importer import Importer, worker_processes
+from processor.importer import worker_processes
 from processor.message_trace import TraceWriter
 from processor.metrics import ProcessorMetrics
 from processor.on_demand import MessageSelector, OnDemandImport, Selection, Tally
@@ -235,7 +235,7 @@ async def _opened(invocation: Invocation, name: str) -> AsyncIterator[_Opened]:
 
 
 async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgress) -> tuple[Account, Tally]:
-    clock, settings = invocation.clock, invocation.settings
+    clock = invocation.clock
     async with _opened(invocation, order.name) as opened, AsyncExitStack() as resources:
         account, database = opened.account, opened.database
         if not account.enabled:
@@ -243,13 +243,11 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
         trace = TraceWriter(database, host=host_name(), clock=clock, metrics=ProcessorMetrics(CollectorRegistry()))
         trace.start()
         resources.push_async_callback(trace.close)
-        importer = Importer(
+        importer = importer_of(
             opened.reader,
             opened.store,
+            ImportOptions.of_settings(invocation.settings),
             clock=clock,
-            headers=settings.internet_headers,
-            limits=AttachmentLimits(settings.attachment_limit_mb, settings.message_limit_mb),
-            keep_mime=settings.keep_mime,
             processes=await resources.enter_async_context(worker_processes()),
         )
         work = OnDemandImport(opened.selector, opened.store, importer, trace, clock=clock, on_progress=on_progress)

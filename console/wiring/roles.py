@@ -1,13 +1,9 @@
 """The wiring: from settings to running roles. The only place that knows how the packages fit together."""
 
 import asyncio
-import gc
-import signal
-import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 from random import SystemRandom
 from typing import Any, Final
 
@@ -15,14 +11,18 @@ import structlog
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
 from bus.queue import NotificationQueue
-from console.loop import run_async
 from console.metrics_endpoint import serving_metrics
-from console.settings import Settings, SettingsError
+from console.settings import Settings
+from console.wiring.client_state import client_state_keys
 from console.wiring.clock import utc_now
 from console.wiring.database import open_engine, warning_of_modes
-from console.wiring.graph import OpenedGraph, open_graph
+from console.wiring.graph import open_graph
 from console.wiring.host import host_name, process_name, program_version
+from console.wiring.process import freeze_gc
+from console.wiring.processor import ImportOptions, ProcessorContext, importer_of, processor_of
 from console.wiring.queue import open_queue
+from console.wiring.receiver import start_receiver
+from console.wiring.subscriptions import manager_of
 from db.engine import Database
 from db.heartbeat import Heartbeat
 from db.queries.messages import MessageStore
@@ -30,42 +30,13 @@ from db.queries.processes import Process
 from db.schema import revisions
 from graph.client import GraphClient
 from graph.client_state import ClientStateKeys
-from graph.delta import DeltaReader
-from graph.folders import MailFolders
 from graph.messages import MailReader
 from graph.slots import Slots
-from graph.subscriptions import SubscriptionClient
-from phrases import Phrase
-from processor.accounts import AccountBackoff, AccountCache
-from processor.after_import import AfterImport
-from processor.content.attachments import AttachmentLimits
-from processor.importer import Importer, worker_processes
-from processor.lifecycle import LifecycleHandler
-from processor.mailbox_actions import MailboxActions
+from processor.importer import worker_processes
 from processor.mailbox_fairness import PROCESSOR, ProcessShare
-from processor.message_trace import TraceWriter
 from processor.metrics import ProcessorMetrics
-from processor.missed_notifications import MissedNotifications
 from processor.process_pool import ProcessPool
-from processor.worker import Processor
-from receiver.app import Receiver
-from receiver.body import BodyLimits
-from receiver.connections import ConnectionLimits
-from receiver.metrics import ReceiverMetrics
-from receiver.server import Listener
-from receiver.throttled_log import ThrottledLog
 from receiver.tls import ServerCertificate
-from subscriptions.catch_up import CatchUp
-from subscriptions.certificates import CertificateWatch
-from subscriptions.drift import DriftCheck
-from subscriptions.listing_cache import SubscriptionListCache
-from subscriptions.manager import PeriodicTask, SubscriptionManager
-from subscriptions.metrics import ManagerMetrics
-from subscriptions.rate_limiter import RateLimiter
-from subscriptions.reconciler import Addresses, SubscriptionReconciler
-from subscriptions.retention import TraceRetention
-from subscriptions.scan_checks import ScanChecks
-from subscriptions.sweep_schedule import SweepSchedule
 from threads import DaemonThreads
 
 RECEIVER: Final = "receiver"
@@ -80,41 +51,6 @@ class Started:
     """What runs now. `port`: where the receiver listens; None without that role."""
 
     port: int | None
-
-
-def freeze_gc() -> None:
-    """Take what start-up made out of the garbage collector's rounds.
-
-    It lives as long as the process; gone through again and again under load, it makes one request in a hundred three
-    times as slow (bench/receiver.py).
-    """
-    gc.collect()
-    gc.freeze()
-
-
-def run_until_signalled(
-    work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], *, reload: asyncio.Event | None = None
-) -> None:
-    """Run `work` with an event that SIGTERM or SIGINT sets; SIGHUP, where there is such a thing, sets `reload`."""
-
-    async def with_signals() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def tell(number: int, _frame: object = None) -> None:
-            log.info("stop_requested", signal=signal.Signals(number).name)
-            loop.call_soon_threadsafe(stop.set)
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            try:
-                loop.add_signal_handler(number, tell, number)
-            except NotImplementedError:  # Windows
-                signal.signal(number, tell)
-        if reload is not None and hasattr(signal, "SIGHUP"):
-            loop.add_signal_handler(signal.SIGHUP, reload.set)
-        await work(stop)
-
-    run_async(with_signals())
 
 
 async def run_roles(
@@ -138,7 +74,7 @@ async def run_roles(
         await wiring.introduce(roles, resources)
         port, certificate = None, None
         if RECEIVER in roles:
-            port, certificate = await wiring.listen(resources)
+            port, certificate = await wiring.receive(resources)
         works = await wiring.work(roles, stop, resources)
         if certificate is not None:
             works.append((RECEIVER, certificate.watch(stop, reload or asyncio.Event())))
@@ -201,7 +137,7 @@ class _Wiring:
             warning = warning_of_modes(engine)
             if warning is not None:
                 log.warning("database_open_to_others", detail=str(warning))
-        keys = None if roles == (PROCESSOR,) else await _client_state_keys(settings, database)
+        keys = None if roles == (PROCESSOR,) else await client_state_keys(settings, database)
         queue = await resources.enter_async_context(open_queue(settings, database, clock=utc_now))
         return cls(settings, database, queue, keys)
 
@@ -235,42 +171,11 @@ class _Wiring:
         heartbeat = self._heartbeat
         return heartbeat is not None and PROCESSOR in heartbeat.process.roles and heartbeat.is_late
 
-    async def listen(self, resources: AsyncExitStack) -> tuple[int, ServerCertificate | None]:
-        """Start the receiver; its port, and its certificate unless it speaks plain HTTP.
-
-        It stops first of all, so that nothing arrives that is not taken.
-        """
-        settings = self._settings
-        metrics = ReceiverMetrics(self._registry)
-        certificate = None
-        if settings.receiver_tls_cert is not None and settings.receiver_tls_key is not None:
-            certificate = ServerCertificate(
-                settings.receiver_tls_cert, settings.receiver_tls_key, clock=utc_now, metrics=metrics
-            )
-        throttled = ThrottledLog(time.monotonic)
-        receiver = Receiver(
-            self._queue,
-            account_of=self._keys.verify,
-            clock=utc_now,
-            metrics=metrics,
-            throttled=throttled,
-            body_limits=BodyLimits(body_bytes=settings.receiver_body_limit_mb * 1024 * 1024),
-            is_useless=self._cannot_process,
+    async def receive(self, resources: AsyncExitStack) -> tuple[int, ServerCertificate | None]:
+        """Start the receiver; see `start_receiver`. It stops first of all, so that what arrives is still queued."""
+        return await start_receiver(
+            self._settings, self._queue, self._keys, self._registry, resources, is_useless=self._cannot_process
         )
-        listener = Listener(
-            receiver.answer,
-            host=settings.receiver_host,
-            port=settings.receiver_port,
-            tls=certificate,
-            limits=ConnectionLimits(per_address=settings.receiver_connections_per_address),
-            metrics=metrics,
-            throttled=throttled,
-        )
-        port = await listener.start()
-        resources.push_async_callback(listener.stop)
-        resources.callback(receiver.stop_accepting)
-        log.info("receiver_listening", host=settings.receiver_host, port=port)
-        return port, certificate
 
     async def work(
         self, roles: tuple[str, ...], stop: asyncio.Event, resources: AsyncExitStack
@@ -289,134 +194,30 @@ class _Wiring:
             processes = await resources.enter_async_context(worker_processes())
             work.append((PROCESSOR, self._process(graph.client, share, processes, stop)))
         if SUBSCRIPTIONS in roles:
-            work.append((SUBSCRIPTIONS, self._manager(graph).run(stop)))
+            manager = manager_of(
+                self._settings,
+                graph,
+                self._database,
+                self._queue,
+                self._keys,
+                self._registry,
+                owner=self._owner,
+                random=self._random,
+            )
+            work.append((SUBSCRIPTIONS, manager.run(stop)))
         return work
 
     async def _process(
         self, graph: GraphClient, share: ProcessShare, processes: ProcessPool, stop: asyncio.Event
     ) -> None:
-        metrics = ProcessorMetrics(self._registry)
         store = MessageStore(self._database, clock=utc_now)
-        limits = AttachmentLimits(self._settings.attachment_limit_mb, self._settings.message_limit_mb)
-        directory = AccountCache(self._database, clock=utc_now)
-        after_import = AfterImport(
-            self._database,
-            MailboxActions(graph, clock=utc_now),
-            directory,
-            share,
-            clock=utc_now,
-            random=self._random,
-            metrics=metrics,
-        )
-        processor = Processor(
-            self._queue,
-            Importer(
-                MailReader(graph),
-                store,
-                clock=utc_now,
-                headers=self._settings.internet_headers,
-                limits=limits,
-                keep_mime=self._settings.keep_mime,
-                processes=processes,
-            ),
-            store,
-            directory,
-            AccountBackoff(self._database, clock=utc_now, random=self._random, metrics=metrics),
-            LifecycleHandler(self._database),
-            MissedNotifications(self._database),
-            share,
-            TraceWriter(self._database, host=host_name(), clock=utc_now, metrics=metrics),
-            after_import,
-            clock=utc_now,
-            random=self._random,
-            metrics=metrics,
-        )
-        await processor.run(stop)
+        options = ImportOptions.of_settings(self._settings)
+        importer = importer_of(MailReader(graph), store, options, clock=utc_now, processes=processes)
+        context = ProcessorContext(host_name(), utc_now, self._random, ProcessorMetrics(self._registry))
+        await processor_of(self._queue, self._database, graph, share, store, importer, context).run(stop)
         await store.close()
-
-    def _manager(self, graph: OpenedGraph) -> SubscriptionManager:
-        metrics = ManagerMetrics(self._registry)
-        database, random = self._database, self._random
-        public = self._settings.notification_url
-        addresses = None if public is None else Addresses(f"{public}/notifications", f"{public}/lifecycle")
-        sweeps = SweepSchedule.of_settings(self._settings.sweep_interval, public)
-        client = SubscriptionClient(graph.client, RateLimiter(database, clock=utc_now))
-        survey = SubscriptionListCache(client, clock=utc_now)
-        folders = MailFolders(graph.client, MailReader(graph.client), clock=utc_now)
-        keeper = SubscriptionReconciler(
-            database,
-            client,
-            survey,
-            folders,
-            addresses=addresses,
-            sweeps=sweeps,
-            keys=self._keys,
-            clock=utc_now,
-            random=random,
-            metrics=metrics,
-        )
-        catch_up = CatchUp(
-            database,
-            DeltaReader(graph.client),
-            self._queue,
-            folders,
-            rules=sweeps,
-            clock=utc_now,
-            random=random,
-            metrics=metrics,
-        )
-        chores: list[PeriodicTask] = [
-            CertificateWatch(database, graph.certificates, graph.tokens, clock=utc_now, metrics=metrics),
-            TraceRetention(database, kept=timedelta(days=self._settings.trace_days), clock=utc_now),
-            ScanChecks(database, self._queue, clock=utc_now),
-        ]
-        if addresses is None:
-            log.warning(
-                "no_inbound_address",
-                detail="notification_url is not set: no webhooks; every account is swept every minute instead.",
-            )
-        else:
-            chores.append(
-                DriftCheck(
-                    database,
-                    client,
-                    notification_url=addresses.notifications,
-                    clock=utc_now,
-                    random=random,
-                    metrics=metrics,
-                )
-            )
-        return SubscriptionManager(
-            database,
-            [keeper, catch_up],
-            chores,
-            owner=self._owner,
-            served_with=keeper.served_with,
-            clock=utc_now,
-            random=random,
-            metrics=metrics,
-        )
 
 
 def _needs_database(settings: Settings, roles: tuple[str, ...]) -> bool:
     """A receiver in front of Service Bus may stand where the database cannot be reached."""
     return settings.queue == "database" or roles != (RECEIVER,)
-
-
-async def _client_state_keys(settings: Settings, database: Database | None) -> ClientStateKeys:
-    previous = settings.client_state_secret_previous
-    current = settings.client_state_secret
-    if current is None and database is None:
-        raise SettingsError(
-            Phrase(
-                "client_state_secret: must be set where the receiver runs without the gateway database; to the same "
-                "text as at the subscription manager's."
-            )
-        )
-    stored = await database.read(revisions.stored_client_state_secret) if current is None and database else None
-    secret = current.get_secret_value() if current is not None else stored
-    if secret is None:
-        raise SettingsError(
-            Phrase("client_state_secret: is neither set nor in the database. Run: mail-importer db upgrade")
-        )
-    return ClientStateKeys(secret, previous.get_secret_value() if previous is not None else None)

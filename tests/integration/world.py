@@ -18,6 +18,7 @@ from sqlalchemy import Connection, select
 from bus.database.adapter import DatabaseQueue
 from bus.notification import Notification
 from bus.queue import Message, MessageId, QueuedMessage
+from console.wiring.processor import ImportOptions, ProcessorContext, importer_of, processor_of
 from db.engine import Database
 from db.heartbeat import Heartbeat
 from db.queries import accounts
@@ -32,16 +33,9 @@ from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import MailReader
 from graph.slots import Slots
 from graph.token import TokenSource
-from processor.accounts import AccountBackoff, AccountCache
-from processor.after_import import AfterImport
 from processor.content.attachments import AttachmentLimits
-from processor.importer import Importer
-from processor.lifecycle import LifecycleHandler
-from processor.mailbox_actions import MailboxActions
 from processor.mailbox_fairness import PROCESSOR, CallShare, ProcessShare
-from processor.message_trace import TraceWriter
 from processor.metrics import ProcessorMetrics
-from processor.missed_notifications import MissedNotifications
 from processor.worker import Processor, WorkerLimits
 from simulator.api.delivery import DeliveryRules
 from simulator.calls import Operation
@@ -334,42 +328,18 @@ class World:
         share: CallShare | None = None,
     ) -> Processor:
         share = share or self.share
-        metrics = ProcessorMetrics(CollectorRegistry())
         store = MessageStore(self.database, clock=self.clock)
         client = graph or self.graph
-        directory = AccountCache(self.database, clock=self.clock)
-        return Processor(
-            queue or self.queue,
-            Importer(
-                reader or MailReader(client),
-                store,
-                clock=self.clock,
-                limits=kept,
-                keep_mime=keep_mime,
-                sleep=self.sleeps,
-            ),
+        importer = importer_of(
+            reader or MailReader(client),
             store,
-            directory,
-            AccountBackoff(self.database, clock=self.clock, random=Random(1), metrics=metrics),
-            LifecycleHandler(self.database),
-            MissedNotifications(self.database),
-            share,
-            TraceWriter(self.database, host=host, clock=self.clock, metrics=metrics),
-            AfterImport(
-                self.database,
-                MailboxActions(client, clock=self.clock),
-                directory,
-                share,
-                clock=self.clock,
-                random=Random(1),
-                metrics=metrics,
-                look_seconds=0.02,
-            ),
+            ImportOptions(limits=kept, keep_mime=keep_mime),
             clock=self.clock,
-            random=Random(1),
-            metrics=metrics,
-            limits=limits,
+            sleep=self.sleeps,
         )
+        metrics = ProcessorMetrics(CollectorRegistry())
+        context = ProcessorContext(host, self.clock, Random(1), metrics, limits, action_look_seconds=0.02)
+        return processor_of(queue or self.queue, self.database, client, share, store, importer, context)
 
     @asynccontextmanager
     async def processing(self, **options: Any) -> AsyncIterator[asyncio.Event]:  # noqa: ANN401  # passed through

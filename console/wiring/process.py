@@ -1,0 +1,73 @@
+"""The process of a role: signals, its end within a bound, and the garbage collector."""
+
+import asyncio
+import gc
+import os
+import signal
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import structlog
+
+from console.loop import run_async
+
+_STOP_SECONDS: Final = 15.0
+"""A clean stop takes 10 s at most. After that, a call does not return: for the data, the end is that of a SIGKILL."""
+_STOP_OVERDUE: Final = 1
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+def freeze_gc() -> None:
+    """Take what start-up made out of the garbage collector's rounds.
+
+    It lives as long as the process; gone through again and again under load, it makes one request in a hundred three
+    times as slow (bench/receiver.py).
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def run_until_signalled(
+    work: Callable[[asyncio.Event], Coroutine[Any, Any, None]],
+    *,
+    reload: asyncio.Event | None = None,
+    stop_seconds: float = _STOP_SECONDS,
+) -> None:
+    """Run `work` with an event that SIGTERM or SIGINT sets; SIGHUP, where there is such a thing, sets `reload`.
+
+    Where `work` does not end within `stop_seconds` after the signal, the process ends with exit status 1, and the log
+    names the tasks that kept it (`stop_overdue`).
+    """
+
+    async def with_signals() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        watchdog = threading.Timer(stop_seconds, _end_overdue, [loop, stop_seconds])
+        watchdog.daemon = True
+
+        def tell(number: int, _frame: object = None) -> None:
+            log.info("stop_requested", signal=signal.Signals(number).name)
+            if not watchdog.is_alive():
+                watchdog.start()
+            loop.call_soon_threadsafe(stop.set)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            try:
+                loop.add_signal_handler(number, tell, number)
+            except NotImplementedError:  # Windows
+                signal.signal(number, tell)
+        if reload is not None and hasattr(signal, "SIGHUP"):
+            loop.add_signal_handler(signal.SIGHUP, reload.set)
+        await work(stop)
+
+    run_async(with_signals())
+
+
+def _end_overdue(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+    """On a thread of its own, as the event loop itself may be blocked."""
+    names = sorted(task.get_name() for task in asyncio.all_tasks(loop))
+    threads = sorted(thread.name for thread in threading.enumerate())
+    log.critical("stop_overdue", seconds=seconds, tasks=names[:20], threads=threads[:20])
+    os._exit(_STOP_OVERDUE)

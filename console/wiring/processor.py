@@ -1,0 +1,117 @@
+"""The processor and the importer, put together: for the role, for commands, benchmarks and tests."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+from typing import Self
+
+from bus.queue import NotificationConsumer
+from console.settings import Settings
+from db.engine import Database
+from db.queries.messages import MessageStore
+from graph.client import GraphClient
+from graph.messages import MailReader
+from processor.accounts import AccountBackoff, AccountCache
+from processor.after_import import LOOK_SECONDS, AfterImport
+from processor.content.attachments import AttachmentLimits
+from processor.content.headers import Kept
+from processor.importer import Importer
+from processor.lifecycle import LifecycleHandler
+from processor.mailbox_actions import MailboxActions
+from processor.mailbox_fairness import CallShare
+from processor.message_trace import TraceWriter
+from processor.metrics import ProcessorMetrics
+from processor.missed_notifications import MissedNotifications
+from processor.process_pool import ProcessPool
+from processor.worker import Processor, WorkerLimits
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """Parts of a message that are stored: `headers`, its internet headers; `keep_mime`, its original."""
+
+    headers: Kept = "selected"
+    limits: AttachmentLimits | None = None
+    keep_mime: bool = False
+
+    @classmethod
+    def of_settings(cls, settings: Settings) -> Self:
+        """The options that the settings give."""
+        limits = AttachmentLimits(settings.attachment_limit_mb, settings.message_limit_mb)
+        return cls(settings.internet_headers, limits, settings.keep_mime)
+
+
+def importer_of(
+    reader: MailReader,
+    store: MessageStore,
+    options: ImportOptions,
+    *,
+    clock: Callable[[], datetime],
+    processes: ProcessPool | None = None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Importer:
+    """The importer of these options. `processes`: unpack attachments; None: the importer has some of its own."""
+    return Importer(
+        reader,
+        store,
+        clock=clock,
+        headers=options.headers,
+        limits=options.limits,
+        keep_mime=options.keep_mime,
+        processes=processes,
+        sleep=sleep,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorContext:
+    """What a processor gets from outside: its host's name, time, chance, metrics and bounds."""
+
+    host: str
+    clock: Callable[[], datetime]
+    random: Random
+    metrics: ProcessorMetrics
+    limits: WorkerLimits | None = None
+    action_look_seconds: float = LOOK_SECONDS
+
+
+def processor_of(
+    queue: NotificationConsumer,
+    database: Database,
+    graph: GraphClient,
+    share: CallShare,
+    store: MessageStore,
+    importer: Importer,
+    context: ProcessorContext,
+) -> Processor:
+    """The workers of one process on that queue and database."""
+    clock, random, metrics = context.clock, context.random, context.metrics
+    accounts = AccountCache(database, clock=clock)
+    after_import = AfterImport(
+        database,
+        MailboxActions(graph, clock=clock),
+        accounts,
+        share,
+        clock=clock,
+        random=random,
+        metrics=metrics,
+        look_seconds=context.action_look_seconds,
+    )
+    return Processor(
+        queue,
+        importer,
+        store,
+        accounts,
+        AccountBackoff(database, clock=clock, random=random, metrics=metrics),
+        LifecycleHandler(database),
+        MissedNotifications(database),
+        share,
+        TraceWriter(database, host=context.host, clock=clock, metrics=metrics),
+        after_import,
+        clock=clock,
+        random=random,
+        metrics=metrics,
+        limits=context.limits,
+    )

@@ -1,0 +1,71 @@
+"""The receiver, put together from the settings."""
+
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from bus.queue import NotificationSender
+from console.settings import Settings
+from console.wiring.clock import utc_now
+from graph.client_state import ClientStateKeys
+from receiver.app import Receiver
+from receiver.body import BodyLimits
+from receiver.connections import ConnectionLimits
+from receiver.metrics import ReceiverMetrics
+from receiver.server import Listener
+from receiver.throttled_log import ThrottledLog
+from receiver.tls import ServerCertificate
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+async def start_receiver(
+    settings: Settings,
+    queue: NotificationSender,
+    keys: ClientStateKeys,
+    registry: CollectorRegistry,
+    resources: AsyncExitStack,
+    *,
+    is_useless: Callable[[], bool],
+) -> tuple[int, ServerCertificate | None]:
+    """Start the receiver, which `resources` stop; its port, and its certificate unless it speaks plain HTTP.
+
+    Args:
+        is_useless: true while this process cannot work on what it would accept.
+
+    Raises:
+        OSError, ssl.SSLError: it cannot listen as the settings say.
+    """
+    metrics = ReceiverMetrics(registry)
+    certificate = None
+    if settings.receiver_tls_cert is not None and settings.receiver_tls_key is not None:
+        certificate = ServerCertificate(
+            settings.receiver_tls_cert, settings.receiver_tls_key, clock=utc_now, metrics=metrics
+        )
+    throttled = ThrottledLog(time.monotonic)
+    receiver = Receiver(
+        queue,
+        account_of=keys.verify,
+        clock=utc_now,
+        metrics=metrics,
+        throttled=throttled,
+        body_limits=BodyLimits(body_bytes=settings.receiver_body_limit_mb * 1024 * 1024),
+        is_useless=is_useless,
+    )
+    listener = Listener(
+        receiver.answer,
+        host=settings.receiver_host,
+        port=settings.receiver_port,
+        tls=certificate,
+        limits=ConnectionLimits(per_address=settings.receiver_connections_per_address),
+        metrics=metrics,
+        throttled=throttled,
+    )
+    port = await listener.start()
+    resources.push_async_callback(listener.stop)
+    resources.callback(receiver.stop_accepting)
+    log.info("receiver_listening", host=settings.receiver_host, port=port)
+    return port, certificate

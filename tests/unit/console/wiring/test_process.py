@@ -1,0 +1,54 @@
+"""The end of a process by signals, with a process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.paths import ROOT
+
+_PROGRAM = """
+import asyncio, sys, time
+from concurrent.futures import ThreadPoolExecutor
+from console import logs
+from console.wiring.process import run_until_signalled
+
+async def work(stop):
+    print("ready", flush=True)
+    await stop.wait()
+    {end}
+
+logs.configure(sys.stderr, "json")
+run_until_signalled(work, stop_seconds=0.5)
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        ("", 0),
+        ("await asyncio.sleep(60)", 1),
+        ("time.sleep(60)", 1),
+        ("ThreadPoolExecutor().submit(time.sleep, 60)", 1),
+    ],
+    ids=["ends", "waits", "blocks", "leaves a thread"],
+)
+def test_a_process_ends_after_a_signal_whatever_hangs_in_it(end: str, status: int) -> None:
+    """A clean end has exit status 0; another one comes within the bound, with status 1 and the reason in the log."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM.format(end=end)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=20)
+    events = [json.loads(line) for line in log.splitlines()]
+    assert process.returncode == status, log
+    assert [each["event"] for each in events] == ["stop_requested", *(["stop_overdue"] * status)]
