@@ -51,14 +51,16 @@ def start(work: Coroutine[Any, Any, None], *, name: str) -> "asyncio.Task[None]"
 
 
 async def cancel(*tasks: "asyncio.Task[Any]", within: float) -> None:
-    """Cancel the tasks and wait `within` seconds at most for them to end. A task that goes on is logged and left."""
+    """Cancel the tasks and wait `within` seconds at most for them to end. Tasks that go on are logged and left."""
     for task in tasks:
         task.cancel()
     if not tasks:
         return
     _, late = await asyncio.wait(tasks, timeout=within)
-    for task in late:
-        log.warning("task_not_ended", task=task.get_name(), seconds=within)
+    if late:
+        log.warning(
+            "tasks_not_ended", tasks=sorted({task.get_name() for task in late}), count=len(late), seconds=within
+        )
 
 
 def log_failure(task: "asyncio.Task[Any]") -> None:

@@ -246,5 +246,5 @@ async def _process(place: _Place, database: Database, owner: str) -> None:
         importer = importer_of(MailReader(client), store, ImportOptions(), clock=utc_now)
         limits = WorkerLimits(max_in_flight=_IN_HAND, max_per_mailbox=_IN_HAND)
         context = ProcessorContext(owner, utc_now, Random(1), ProcessorMetrics(CollectorRegistry()), limits)
-        processor = processor_of(_queue(place, database), database, client, share, store, importer, context)
+        processor = processor_of(_queue(place, database), database, client, share, importer, context)
         await processor.run(asyncio.Event())

@@ -61,7 +61,7 @@ class Stage:
         """The production worker on this stage."""
         importer = importer_of(MailReader(self.client), store, ImportOptions(), clock=utc_now)
         context = ProcessorContext("bench", utc_now, Random(1), ProcessorMetrics(CollectorRegistry()), limits)
-        return processor_of(queue, self.database, self.client, self.share, store, importer, context)
+        return processor_of(queue, self.database, self.client, self.share, importer, context)
 
     async def deliver(self, messages: int, *, seed: int = 1) -> list[dict[str, Any]]:
         """Let mail arrive that nobody is notified of; the ledger of all mail."""

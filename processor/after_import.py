@@ -21,6 +21,7 @@ import background
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.leases import is_over
+from db.outcomes import Outcome
 from db.queries import after_import
 from db.queries.after_import import LEASE, MAX_WAIT, Action, Ended, State
 from graph.errors import AccessDenied, AccountError, GraphError, GraphUnavailable, trouble_before
@@ -30,9 +31,11 @@ from hostfaults import host_fault_of
 from phrases import Phrase
 from processor.accounts import AFTER_IMPORT, AccountBackoff, AccountCache
 from processor.errors import Unprocessable
+from processor.importer import ImportResult
 from processor.mailbox_actions import ActionRefused, MailboxActions
 from processor.mailbox_fairness import CallShare
 from processor.metrics import ProcessorMetrics
+from processor.settlement import Complete, Decision, InFlight, NotSettled
 
 _OF_ONE_MAILBOX: Final = 2
 """Actions at a time: Graph serves four calls of a mailbox at once, and imports need some."""
@@ -145,6 +148,17 @@ class AfterImport:
     def start(self) -> None:
         """Begin to look for what is due."""
         self._looking = asyncio.create_task(background.restarted(self._look_for_ever, name="after_import"))
+
+    def settled(self, work: InFlight, decision: Decision | NotSettled) -> None:
+        """See `DeliveryObserver.settled`: an imported message has its action done, or counted as withheld."""
+        match decision:
+            case Complete(Outcome.IMPORTED, ImportResult(lacking=lacking)) if work.mailbox and work.notification:
+                message_id, then = work.notification.message_id or "", work.after_import
+                if lacking is not None:
+                    self.withheld(work.mailbox, message_id, then, lacking)
+                else:
+                    committed_after = work.progress.fetched or work.received
+                    self.soon(work.mailbox.account_id, message_id, then, committed_after=committed_after)
 
     def soon(self, account_id: int, message_id: str, kind: str | None, *, committed_after: datetime) -> None:
         """A message was committed with this to be done, at that time or later, and its delivery is settled.

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import Enum
 from typing import Final
 
 import structlog
 
 from bus.notification import Notification
-from db.queries.messages import AttachmentRecord, MessageRecord, MessageStore, OriginalRecord, Saved
+from db.outcomes import Outcome
+from db.queries.messages import AttachmentRecord, MessageRecord, MessageStore, OriginalRecord
 from db.tables import GRAPH_ID_LENGTH
 from graph.errors import ItemGone
 from graph.mailbox import Mailbox
@@ -50,28 +50,8 @@ def worker_processes() -> ProcessPool:
     return ProcessPool((*PRELOAD, *PRELOAD_BODIES))
 
 
-class Result(Enum):
-    """What became of a notification."""
-
-    IMPORTED = "imported"
-    REPLACED = "replaced"
-    KNOWN = "known"
-    DUPLICATE = "duplicate"
-    FILTERED = "seen"
-    GONE = "gone"
-
-
-_RESULTS: Final = {
-    Saved.NEW: Result.IMPORTED,
-    Saved.REPLACED: Result.REPLACED,
-    Saved.KNOWN: Result.KNOWN,
-    Saved.DUPLICATE: Result.DUPLICATE,
-    Saved.FILTERED: Result.FILTERED,
-}
-
-
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ImportResult:
     """The result; when the mailbox received the message, and of an imported one how many attachments came with it.
 
     `replaced_characters`: how many of its texts were no characters, and are U+FFFD in the database. `shortened_texts`:
@@ -79,7 +59,7 @@ class Outcome:
     what was listed and is not stored, so that what is to be done afterwards waits.
     """
 
-    result: Result
+    outcome: Outcome
     attachments: int = 0
     received: datetime | None = None
     replaced_characters: int = 0
@@ -159,7 +139,7 @@ class Importer:
         limits = limits or AttachmentLimits()
         self._reader = reader
         self._headers = NAMES[headers]
-        self._store = store
+        self.store = store
         spooling = spooling_threads()
         self._processes = processes or worker_processes()
         self._attachments = AttachmentFetcher(reader, limits=limits, processes=self._processes, spooling=spooling)
@@ -183,7 +163,7 @@ class Importer:
         last_attempt: bool = False,
         without_original: bool = False,
         first_seen: datetime | None = None,
-    ) -> Outcome:
+    ) -> ImportResult:
         """Fetch the message with everything below it, and commit it whole. `progress` is told how far that came.
 
         What `mail_filter` leaves out is recorded, and known from then on. What is imported already stays as it is; with
@@ -218,8 +198,8 @@ class Importer:
                     first_seen=first_seen,
                 )
             except ItemGone:
-                await self._store.end_wait((mailbox.account_id, message_id))
-                return Outcome(Result.GONE)
+                await self.store.end_wait((mailbox.account_id, message_id))
+                return ImportResult(Outcome.GONE)
 
     async def _run(
         self,
@@ -236,7 +216,7 @@ class Importer:
         last_attempt: bool,
         without_original: bool,
         first_seen: datetime | None,
-    ) -> Outcome:
+    ) -> ImportResult:
         message = await self._fetch(mailbox, message_id, files)
         shown = Texts()
         progress.internet_message_id = shown.take(message.get("internetMessageId"))
@@ -287,12 +267,12 @@ class Importer:
                 original=original,
                 has_placeholders=even_placeholders,
             )
-            result = _RESULTS[await self._written(record, replacing=replacing, include_duplicates=include_duplicates)]
-        if result in {Result.KNOWN, Result.DUPLICATE}:
-            return Outcome(result, received=record.received)
+            outcome = await self._written(record, replacing=replacing, include_duplicates=include_duplicates)
+        if outcome in {Outcome.KNOWN, Outcome.DUPLICATE}:
+            return ImportResult(outcome, received=record.received)
         _tell_of_missing(record)
-        return Outcome(
-            result,
+        return ImportResult(
+            outcome,
             sum(each.is_listed for each in attachments),
             record.received,
             replaced_characters=texts.replaced,
@@ -302,7 +282,7 @@ class Importer:
 
     async def _wait_for_scan(
         self, mailbox: Mailbox, message_id: str, message: Json, first_seen: datetime | None
-    ) -> Outcome | None:
+    ) -> ImportResult | None:
         """Have it asked for again, or return when it waited for long enough: None to import it as it is.
 
         An outcome where there is nothing to do: it is imported so already, or the scanned message is.
@@ -313,11 +293,11 @@ class Importer:
         now = self._clock()
         letter = message_record(mailbox.account_id, message_id, message, [], correlation="", texts=Texts())
         met = min(each for each in (first_seen, letter.received, now) if each is not None)
-        waiting = await self._store.note_scan(letter, until=met + _SCANNED_WITHIN)
+        waiting = await self.store.note_scan(letter, until=met + _SCANNED_WITHIN)
         if waiting is None:
-            return Outcome(Result.DUPLICATE, received=letter.received)
+            return ImportResult(Outcome.DUPLICATE, received=letter.received)
         if waiting.message_id is not None:
-            return Outcome(Result.KNOWN, received=letter.received)
+            return ImportResult(Outcome.KNOWN, received=letter.received)
         if now < waiting.until:
             raise ScanInProgress(
                 Phrase(
@@ -329,12 +309,12 @@ class Importer:
             )
         return None
 
-    async def _left_out(self, mailbox: Mailbox, message_id: str, message: Json, why: LeftOut) -> Outcome:
+    async def _left_out(self, mailbox: Mailbox, message_id: str, message: Json, why: LeftOut) -> ImportResult:
         record = seen_record(mailbox.account_id, message_id, message, why, seen=self._clock())
-        result = _RESULTS[await self._store.note_filtered(record)]
-        if result is not Result.FILTERED:
-            return Outcome(result, received=record.received)
-        return Outcome(result, received=record.received, reason=record.reason, rule=record.rule)
+        outcome = await self.store.note_filtered(record)
+        if outcome is not Outcome.FILTERED:
+            return ImportResult(outcome, received=record.received)
+        return ImportResult(outcome, received=record.received, reason=record.reason, rule=record.rule)
 
     def _bytes_below(self, facts: Facts) -> int:
         """Bytes that attachments and original of a message hold in memory at most."""
@@ -349,11 +329,9 @@ class Importer:
             return None
         return await self._originals.fetch(mailbox, message_id, message, files, last_attempt=last_attempt)
 
-    async def _written(self, record: MessageRecord, *, replacing: bool, include_duplicates: bool) -> Saved:
+    async def _written(self, record: MessageRecord, *, replacing: bool, include_duplicates: bool) -> Outcome:
         return await (
-            self._store.replace(record, include_duplicates=include_duplicates)
-            if replacing
-            else self._store.save(record)
+            self.store.replace(record, include_duplicates=include_duplicates) if replacing else self.store.save(record)
         )
 
     async def _fetch(self, mailbox: Mailbox, message_id: str, files: ExitStack) -> Json:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,15 +18,15 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 import background
-from bus.notification import Notification
-from bus.queue import Delivery
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.leases import age
+from db.outcomes import Outcome
 from db.queries import trace
 from db.queries.trace import TraceRow
 from processor.importer import Progress
 from processor.metrics import ProcessorMetrics
+from processor.settlement import Abandon, Complete, DeadLetter, Decision, InFlight, NotSettled, text_for_operators
 
 _REPEATS_APART: Final = timedelta(hours=1)
 _MAX_REMEMBERED: Final = 20_000
@@ -47,16 +47,6 @@ class TraceLimits:
     enough: int = 200
     in_one_write: int = 500
     waiting: int = 10_000
-
-
-@dataclass(slots=True)
-class Attempt:
-    """A delivery in hand, and what is known of its message so far."""
-
-    delivery: Delivery
-    started: datetime
-    notification: Notification | None = None
-    progress: Progress = field(default_factory=Progress)
 
 
 class TraceWriter:
@@ -84,41 +74,32 @@ class TraceWriter:
         self._losing = False
         self._repeats: dict[tuple[str, str], datetime] = {}
 
-    def ended(
-        self,
-        attempt: Attempt,
-        outcome: str,
-        *,
-        reason: str | None = None,
-        detail: str | None = None,
-        may_repeat: bool = False,
-    ) -> None:
-        """Take what became of a delivery. Returns at once and never fails.
-
-        `outcome` and `reason`: fixed words. `detail`: for an operator, never from the mail. `may_repeat`: this may
-        happen to the message again and again without being counted.
-        """
-        delivery, notification = attempt.delivery, attempt.notification
-        now = self._clock()
-        if may_repeat and self._was_told((delivery.message_id, outcome), now):
+    def settled(self, work: InFlight, decision: Decision | NotSettled) -> None:
+        """See `DeliveryObserver.settled`. Lifecycle notifications, which are of no message, are left out."""
+        delivery, notification, now = work.delivery, work.notification, self._clock()
+        if decision.outcome is Outcome.LIFECYCLE:
             return
+        repeats = isinstance(decision, Abandon) and decision.may_repeat
+        if repeats and self._is_repeated((delivery.message_id, decision.outcome), now):
+            return
+        reason, detail = _why(decision)
         self.record(
             TraceRow(
                 account_id=delivery.account_id if notification is None else notification.account_id,
                 graph_id=None if notification is None else notification.message_id,
                 host=self._host,
-                started=attempt.started,
+                started=work.received,
                 ended=now,
-                outcome=outcome,
-                internet_message_id=attempt.progress.internet_message_id,
-                subject=attempt.progress.subject,
+                outcome=decision.outcome,
+                internet_message_id=work.progress.internet_message_id,
+                subject=work.progress.subject,
                 source=None if notification is None else notification.source,
                 correlation=None if notification is None else notification.correlation,
                 queue_message_id=delivery.message_id,
                 notified=None if notification is None else notification.received,
                 queued=delivery.enqueued,
                 attempt=delivery.delivery_count,
-                fetched=attempt.progress.fetched,
+                fetched=work.progress.fetched,
                 reason=reason,
                 detail=detail,
             )
@@ -128,7 +109,7 @@ class TraceWriter:
         self,
         account_id: int,
         message_id: str,
-        outcome: str,
+        outcome: Outcome,
         *,
         started: datetime,
         progress: Progress,
@@ -136,7 +117,7 @@ class TraceWriter:
         reason: str | None = None,
         detail: str | None = None,
     ) -> None:
-        """Take what became of a message that an operator asked for, without the queue. As `ended`."""
+        """Take what became of a message that an operator asked for, without the queue. As `settled`."""
         self.record(
             TraceRow(
                 account_id=account_id,
@@ -217,7 +198,7 @@ class TraceWriter:
             self._losing = True
             log.warning("trace_rows_lost", detail=f"What became of some messages will not be in their trace: {why}.")
 
-    def _was_told(self, key: tuple[str, str], now: datetime) -> bool:
+    def _is_repeated(self, key: tuple[str, str], now: datetime) -> bool:
         """Whether a row of it was written within the hour; if not, one is written now."""
         told = self._repeats.pop(key, None)
         repeated = told is not None and age(told, now) < _REPEATS_APART
@@ -226,6 +207,19 @@ class TraceWriter:
         if len(self._repeats) > _MAX_REMEMBERED:
             del self._repeats[next(iter(self._repeats))]
         return repeated
+
+
+def _why(decision: Decision | NotSettled) -> tuple[str | None, str | None]:
+    """The reason, a fixed word, and the detail, which is never from the mail."""
+    match decision:
+        case Complete(_, result):
+            return (None, None) if result is None else (result.reason, result.rule)
+        case Abandon(cause=cause, error=error):
+            return cause, text_for_operators(error)
+        case DeadLetter(reason, description):
+            return reason, description
+        case NotSettled(reason, detail):
+            return reason, detail
 
 
 async def _within(seconds: float, event: asyncio.Event) -> None:

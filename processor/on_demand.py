@@ -16,6 +16,7 @@ import structlog
 import background
 from bus.notification import Notification, Source
 from db.errors import DatabaseUnavailable
+from db.outcomes import Outcome
 from db.queries.messages import MessageStore
 from graph.errors import AccountError, GraphUnavailable, ItemCorrupt, ItemDenied, ItemError, RequestRejected
 from graph.folders import MailFolders
@@ -25,9 +26,9 @@ from hostfaults import host_fault_of
 from phrases import Phrase
 from processor.errors import MessageChanged, ScanInProgress, Unprocessable
 from processor.filters import MailFilter
-from processor.importer import Importer, Outcome, Progress, Result, message_id_of
+from processor.importer import Importer, ImportResult, Progress, message_id_of
 from processor.message_trace import TraceWriter
-from processor.retry_policy import EXPECTED_ERRORS
+from processor.settlement import EXPECTED_ERRORS
 
 _MAX_OUTAGES: Final = 8
 """Messages in a row that Graph does not answer for, each asked for again and again, until the rest is left alone."""
@@ -91,20 +92,20 @@ class Tally:
         """Of how many it is known what became of them."""
         return self.written + self.known + self.duplicate + self.seen + self.gone + self.scanning + self.failed
 
-    def count(self, result: Result) -> None:
+    def count(self, result: Outcome) -> None:
         """Count what became of one more message."""
         match result:
-            case Result.IMPORTED:
+            case Outcome.IMPORTED:
                 self.imported += 1
-            case Result.REPLACED:
+            case Outcome.REPLACED:
                 self.replaced += 1
-            case Result.KNOWN:
+            case Outcome.KNOWN:
                 self.known += 1
-            case Result.DUPLICATE:
+            case Outcome.DUPLICATE:
                 self.duplicate += 1
-            case Result.FILTERED:
+            case Outcome.FILTERED:
                 self.seen += 1
-            case Result.GONE:
+            case Outcome.GONE:
                 self.gone += 1
 
 
@@ -253,8 +254,8 @@ class OnDemandImport:
     ) -> None:
         started, progress = self._clock(), Progress()
 
-        def note(outcome: str, reason: str | None = None, detail: str | None = None) -> None:
-            if outcome in {"gone", "scanning", "failed"}:
+        def note(outcome: Outcome, reason: str | None = None, detail: str | None = None) -> None:
+            if outcome in {Outcome.GONE, Outcome.SCANNING, Outcome.FAILED}:
                 tally.not_imported.append(NotImported(message_id, outcome, reason, detail))
             self._trace.asked(
                 mailbox.account_id,
@@ -268,32 +269,32 @@ class OnDemandImport:
             )
 
         try:
-            outcome = await self._fetched(mailbox, message_id, correlation, progress, how)
+            result = await self._fetched(mailbox, message_id, correlation, progress, how)
         except ScanInProgress as exc:
             tally.scanning += 1
-            note("scanning", _reason_of(exc), _told_of(exc, mailbox, message_id))
+            note(Outcome.SCANNING, _reason_of(exc), _told_of(exc, mailbox, message_id))
             return
         except Exception as exc:  # noqa: BLE001  # one message nobody foresaw must not stop the others; it is told
             tally.failed += 1
-            note("failed", _reason_of(exc), _told_of(exc, mailbox, message_id))
+            note(Outcome.FAILED, _reason_of(exc), _told_of(exc, mailbox, message_id))
             lasting = isinstance(exc, AccountError | DatabaseUnavailable) or host_fault_of(exc) is not None
             if lasting or streak.goes_on(exc):
                 tally.stopped = exc
             return
         streak.ended()
-        tally.count(outcome.result)
-        note(outcome.result.value, outcome.reason, outcome.rule)
+        tally.count(result.outcome)
+        note(result.outcome, result.reason, result.rule)
 
     async def _fetched(
         self, mailbox: Mailbox, message_id: str, correlation: str, progress: Progress, how: "_How"
-    ) -> Outcome:
+    ) -> ImportResult:
         # The same rules for ids as those that come through the queue.
         asked = Notification.of_found(
             mailbox.account_id, message_id, source=Source.OPERATOR, found=self._clock(), correlation=correlation
         )
         message_id_of(asked)
 
-        async def once(*, last_attempt: bool) -> Outcome:
+        async def once(*, last_attempt: bool) -> ImportResult:
             return await self._importer.run(
                 mailbox,
                 message_id,

@@ -1,6 +1,5 @@
-"""What becomes of a delivery that was not imported: the type of the trouble decides. No I/O."""
+"""The retry policy: by the type of the error, a delivery that was not imported is retried or dead-lettered. No I/O."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from random import Random
@@ -8,24 +7,13 @@ from typing import Final
 
 from bus.notification import UnreadableNotification
 from bus.queue import Delivery
+from db.outcomes import Outcome
 from db.queries.messages import MessageRefused
-from graph.errors import MAX_RETRY_AFTER, GraphError, GraphUnavailable, ItemGone, ItemUnconvertible
-from hostfaults import HostFault
+from graph.errors import MAX_RETRY_AFTER, GraphUnavailable, ItemGone, ItemUnconvertible
 from phrases import Phrase
-from processor.errors import MessageChanged, ScanInProgress, Unprocessable
+from processor.errors import Unprocessable
 from processor.process_pool import PoolUnusable
-
-EXPECTED_ERRORS: Final = (
-    GraphError,
-    HostFault,
-    MessageChanged,
-    MessageRefused,
-    PoolUnusable,
-    ScanInProgress,
-    Unprocessable,
-    UnreadableNotification,
-)
-"""Errors whose text was written for an operator."""
+from processor.settlement import EXPECTED_ERRORS, Abandon, DeadLetter
 
 _OUTAGE_GRACE: Final = timedelta(hours=24)
 """How long trouble on Microsoft's side is not held against the message."""
@@ -52,30 +40,13 @@ _OLD_LATE_DELAYS: Final = (timedelta(seconds=30), timedelta(minutes=2))
 _MAYBE_THE_ITEM: Final = frozenset({500, 502, 504})
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """Put aside for an operator."""
-
-    reason: str
-    description: Phrase
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """Hand back, to be tried after `delay`; `counted` toward the maximum of deliveries or not."""
-
-    delay: timedelta
-    counted: bool
-    cause: str
-
-
-def decide(error: Exception, delivery: Delivery, *, now: datetime, random: Random) -> DeadLetter | Retry:
+def decide(error: Exception, delivery: Delivery, *, now: datetime, random: Random) -> DeadLetter | Abandon:
     """Decide. Trouble of a whole account is not decided here but by `processor.accounts.AccountBackoff`."""
     reason = type(error).__name__
     if isinstance(error, Unprocessable | UnreadableNotification):
-        return DeadLetter(error.reason, Phrase.of(error))
+        return DeadLetter(error.reason, Phrase.of(error), error)
     if isinstance(error, MessageRefused | ItemUnconvertible):
-        return DeadLetter(reason, Phrase.of(error))
+        return DeadLetter(reason, Phrase.of(error), error)
     if isinstance(error, GraphUnavailable) and _is_an_outage(error, delivery, now):
         wait = max(timedelta(seconds=error.retry_after or 0), _OUTAGE_DELAY)
         if error.status == HTTPStatus.OK:
@@ -83,14 +54,14 @@ def decide(error: Exception, delivery: Delivery, *, now: datetime, random: Rando
             wait = max(wait, min((now - delivery.enqueued) / 2, _MAX_OUTAGE_DELAY))
         # Spread to either side where the longest wait leaves no room above.
         shortest, longest = min(wait, _MAX_OUTAGE_DELAY * 0.9), min(wait * 1.5, _MAX_OUTAGE_DELAY)
-        return Retry(shortest + (longest - shortest) * random.random(), counted=False, cause=reason)
+        return _retry(shortest + (longest - shortest) * random.random(), error)
     if isinstance(error, PoolUnusable) and is_patient(delivery, now):
-        return Retry(_OUTAGE_DELAY * random.uniform(1.0, 1.5), counted=False, cause=reason)
+        return _retry(_OUTAGE_DELAY * random.uniform(1.0, 1.5), error)
     delays = _TIMEOUT_DELAYS if _is_a_timeout(error) else _ITEM_DELAYS
     if delivery.delivery_count > len(delays):
-        return DeadLetter(reason, _describe(error, delivery))
+        return DeadLetter(reason, _describe(error, delivery), error)
     wait = delays[delivery.delivery_count - 1]
-    return Retry(wait * random.uniform(0.8, 1.2), counted=True, cause=reason)
+    return _retry(wait * random.uniform(0.8, 1.2), error, counted=True)
 
 
 def is_patient(delivery: Delivery, now: datetime) -> bool:
@@ -98,7 +69,7 @@ def is_patient(delivery: Delivery, now: datetime) -> bool:
     return now - delivery.enqueued < _OUTAGE_GRACE
 
 
-def retry_of_missing(delivery: Delivery, *, now: datetime, random: Random) -> Retry | None:
+def retry_of_missing(delivery: Delivery, *, now: datetime, random: Random) -> Abandon | None:
     """Schedule the next attempt at a message that Graph answers 404 for; None: it is gone.
 
     Until ten minutes after it was put it may yet appear. By then Service Bus has forgotten its id, too.
@@ -107,11 +78,16 @@ def retry_of_missing(delivery: Delivery, *, now: datetime, random: Random) -> Re
     # Far in the future is no age: a clock was set back.
     if abs(age) < _LATE_FOR:
         wait = min(max(2 * age, _FIRST_LATE_DELAY), max(_LATE_FOR - age, _FIRST_LATE_DELAY))
-        return Retry(wait * random.uniform(1.0, 1.2), counted=False, cause=ItemGone.__name__)
+        return _retry(wait * random.uniform(1.0, 1.2))
     if delivery.delivery_count > len(_OLD_LATE_DELAYS):
         return None
     wait = _OLD_LATE_DELAYS[delivery.delivery_count - 1]
-    return Retry(wait * random.uniform(1.0, 1.2), counted=True, cause=ItemGone.__name__)
+    return _retry(wait * random.uniform(1.0, 1.2), counted=True)
+
+
+def _retry(delay: timedelta, error: Exception | None = None, *, counted: bool = False) -> Abandon:
+    cause = ItemGone.__name__ if error is None else type(error).__name__
+    return Abandon(Outcome.RETRIED, delay, counted, cause, error)
 
 
 def _is_an_outage(error: GraphUnavailable, delivery: Delivery, now: datetime) -> bool:

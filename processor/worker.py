@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -19,50 +19,37 @@ from bus.queue import Delivery, NotificationConsumer
 from db.errors import DatabaseUnavailable
 from db.keys import MessageKey
 from db.leases import is_over
-from db.queries.messages import MessageStore
+from db.outcomes import Outcome
 from graph.errors import AccountError
 from graph.mailbox import Mailbox
 from hostfaults import HostFault, host_fault_of
 from phrases import Phrase
 from processor.accounts import AccountBackoff, AccountCache
-from processor.after_import import AfterImport
 from processor.errors import ScanInProgress, Unprocessable
-from processor.importer import Importer, Outcome, Result, message_id_of
+from processor.importer import Importer, message_id_of
 from processor.lifecycle import LifecycleEvent, LifecycleHandler, lifecycle_event_of
 from processor.mailbox_fairness import CallShare, MailboxFairness
-from processor.message_trace import Attempt, TraceWriter
 from processor.metrics import ProcessorMetrics
 from processor.missed_notifications import MissedNotifications
 from processor.retry_policy import (
-    EXPECTED_ERRORS,
     MAX_ATTEMPTS,
     MAX_TIMEOUTS,
-    DeadLetter,
-    Retry,
     decide,
     is_patient,
     retry_of_missing,
 )
+from processor.settlement import Abandon, Complete, DeadLetter, Decision, DeliveryObserver, InFlight, Settlement
 from threads import DaemonThreads
 
 _RECEIVE_WAIT: Final = timedelta(seconds=20)
 _HOLDS_SHARED_EVERY: Final = timedelta(minutes=1)
 _RENEWAL_LOOK_SECONDS: Final = 1.0
-_CANCEL_SECONDS: Final = 1.5
+_CANCEL_SECONDS: Final = 1.0
 """For a cancelled task to end, handing back what it has; a queue that does not answer must not keep the process."""
+_DATABASE_PAUSE: Final = timedelta(seconds=5)
+_HOST_PAUSE: Final = timedelta(seconds=5)
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _MAX_PAUSE_SECONDS: Final = 15.0
-_DATABASE_TROUBLE: Final = Retry(timedelta(seconds=5), counted=False, cause="DatabaseUnavailable")
-_HOST_TROUBLE: Final = Retry(timedelta(seconds=5), counted=False, cause="HostFault")
-_EVENTS: Final = {
-    Result.IMPORTED: "message_imported",
-    Result.REPLACED: "message_replaced",
-    Result.KNOWN: "message_known",
-    Result.DUPLICATE: "message_duplicate",
-    Result.FILTERED: "message_left_out",
-    Result.GONE: "message_gone",
-}
-
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
@@ -79,21 +66,6 @@ class WorkerLimits:
     max_per_mailbox: int = 32
     gather_seconds: float = 0.02
     finish_seconds: float = 4.0
-
-
-class _InFlight:
-    """A delivery in our hands: its lock is renewed until it is settled."""
-
-    def __init__(self, delivery: Delivery, taken: datetime) -> None:
-        self.delivery = delivery
-        self.attempt = Attempt(delivery, taken)
-        self.task: asyncio.Task[None] | None = None
-        self.keep = False
-        """True once the delivery is not ours to hand back: it is being settled, or its lock is lost."""
-        self._half_life = (delivery.locked_until - taken) / 2
-
-    def needs_renewal(self, now: datetime) -> bool:
-        return is_over(self.delivery.locked_until - self._half_life, now, longest=self._half_life)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +98,21 @@ def _parse(delivery: Delivery) -> _Order | _LifecycleOrder | DeadLetter:
         return DeadLetter(exc.reason, Phrase.of(exc))
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerContext:
+    """Things from outside: the process's share of calls, time, chance, metrics and bounds.
+
+    `probe_host` blocks, and raises HostFault while this machine lacks a resource that an import needs.
+    """
+
+    calls: CallShare
+    clock: Callable[[], datetime]
+    random: Random
+    metrics: ProcessorMetrics
+    limits: WorkerLimits | None = None
+    probe_host: Callable[[], None] = hostfaults.probe
+
+
 class Processor:
     """Works on the queue until it is told to stop."""
 
@@ -133,49 +120,39 @@ class Processor:
         self,
         queue: NotificationConsumer,
         importer: Importer,
-        store: MessageStore,
-        directory: AccountCache,
-        holds: AccountBackoff,
+        accounts: AccountCache,
+        backoff: AccountBackoff,
         lifecycle: LifecycleHandler,
-        silence: MissedNotifications,
-        calls: CallShare,
-        trace: TraceWriter,
-        after_import: AfterImport,
-        *,
-        clock: Callable[[], datetime],
-        random: Random,
-        metrics: ProcessorMetrics,
-        limits: WorkerLimits | None = None,
-        probe_host: Callable[[], None] = hostfaults.probe,
+        missed: MissedNotifications,
+        observers: Sequence[DeliveryObserver],
+        context: WorkerContext,
     ) -> None:
-        """`probe_host`: blocks, and raises HostFault while this machine lacks what an import needs."""
-        self._probe_host = probe_host
+        """`observers`: learn of the end of each delivery; they start and close with the processor."""
         self._queue = queue
         self._importer = importer
-        self._store = store
-        self._directory = directory
-        self._holds = holds
+        self._store = importer.store
+        self._accounts = accounts
+        self._backoff = backoff
         self._lifecycle = lifecycle
-        self._silence = silence
-        self._trace = trace
-        self._after_import = after_import
-        self._clock = clock
-        self._random = random
-        self._metrics = metrics
-        self._limits = limits or WorkerLimits()
-        self._fairness = MailboxFairness(calls, max_per_mailbox=self._limits.max_per_mailbox, clock=clock)
-        self._in_flight: set[_InFlight] = set()
+        self._missed = missed
+        self._settlement = Settlement(queue, observers)
+        self._clock = context.clock
+        self._random = context.random
+        self._metrics = context.metrics
+        self._probe_host = context.probe_host
+        self._limits = limits = context.limits or WorkerLimits()
+        self._fairness = MailboxFairness(context.calls, max_per_mailbox=limits.max_per_mailbox, clock=context.clock)
+        self._in_flight: set[InFlight] = set()
         self._room = asyncio.Event()
         self._pause_seconds = 0.0
         self._host_fault: HostFault | None = None
-        """A resource that this machine lacked for a delivery; until it is back nothing more is taken."""
+        """A resource that this machine lacked for a delivery; until it is back no delivery is received."""
         self._probing = DaemonThreads("host probe", limit=1)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take and import deliveries until `stop` is set; then finish, or hand back, what is in hand."""
         renewing = asyncio.create_task(background.restarted(self._keep_locks, name="lock_renewal"))
-        self._trace.start()
-        self._after_import.start()
+        self._settlement.start()
         stopping = asyncio.create_task(stop.wait())
         receiving = asyncio.create_task(self._receive_forever(), name="receiving")
         try:
@@ -183,8 +160,7 @@ class Processor:
         finally:
             await asyncio.gather(background.cancel(receiving, stopping, within=_CANCEL_SECONDS), self._finish())
             await background.cancel(renewing, within=_CANCEL_SECONDS)
-            await self._after_import.close()
-            await self._trace.close()
+            await self._settlement.close()
         if receiving.done() and not receiving.cancelled():
             receiving.result()
 
@@ -196,7 +172,7 @@ class Processor:
             try:
                 await self._require_host()
                 if is_over(next_load, self._clock(), longest=_HOLDS_SHARED_EVERY):
-                    await self._holds.load()
+                    await self._backoff.load()
                     next_load = self._clock() + _HOLDS_SHARED_EVERY
                 self._fairness.check()
                 await self._receive_batch()
@@ -236,12 +212,12 @@ class Processor:
         prepared: asyncio.Future[set[MessageKey]] = asyncio.get_running_loop().create_future()
         orders: dict[MessageKey, Notification] = {}
         for delivery in deliveries:
-            in_flight = _InFlight(delivery, self._clock())
+            work = InFlight(delivery, self._clock())
             order = _parse(delivery)
             if isinstance(order, _Order) and (order.key not in orders or order.notification.source is Source.GRAPH):
                 orders[order.key] = order.notification
-            self._in_flight.add(in_flight)
-            in_flight.task = background.start(self._work_on(in_flight, order, prepared), name="delivery")
+            self._in_flight.add(work)
+            work.task = background.start(self._work_on(work, order, prepared), name="delivery")
         self._metrics.in_flight.set(len(self._in_flight))
         await self._prepare(orders, prepared)
 
@@ -265,9 +241,9 @@ class Processor:
     ) -> None:
         """What all of them need of the database, in few queries; whatever goes wrong reaches each by its future."""
         try:
-            await self._directory.refresh({account_id for account_id, _ in orders})
+            await self._accounts.refresh({account_id for account_id, _ in orders})
             known = await self._store.known(orders)
-            await self._silence.arrived(orders, known)
+            await self._missed.arrived(orders, known)
             # Imported without files that Defender had not given free: they may be here now.
             known -= await self._store.incomplete(known)
             prepared.set_result(known)
@@ -284,91 +260,88 @@ class Processor:
 
     async def _work_on(
         self,
-        in_flight: _InFlight,
+        work: InFlight,
         order: _Order | _LifecycleOrder | DeadLetter,
         prepared: "asyncio.Future[set[MessageKey]]",
     ) -> None:
         try:
-            with bound_contextvars(delivery=in_flight.delivery.message_id, attempt=in_flight.delivery.delivery_count):
+            with bound_contextvars(delivery=work.delivery.message_id, attempt=work.delivery.delivery_count):
                 match order:
                     case DeadLetter():
-                        await self._dead_letter(in_flight, order)
+                        await self._settlement.apply(work, order)
                     case _LifecycleOrder():
-                        in_flight.attempt.notification = order.notification
-                        await self._handle_lifecycle(in_flight, order)
+                        await self._handle_lifecycle(work, order)
                     case _Order():
-                        in_flight.attempt.notification = order.notification
-                        await self._import_and_settle(in_flight, order, prepared)
+                        await self._import_and_settle(work, order, prepared)
         except asyncio.CancelledError:
-            if not in_flight.keep:
-                await self._abandon(in_flight)
+            if not work.is_settling:
+                await self._hand_back(work)
             else:
-                self._trace.ended(in_flight.attempt, "not_settled")
+                self._settlement.not_settled(work)
             raise
         except (LockLost, QueueUnavailable) as exc:
-            # Not settled: it comes again when its lock ends, and what was written is found then.
-            self._trace.ended(in_flight.attempt, "not_settled", reason=type(exc).__name__, detail=str(exc))
-            log.warning("delivery_not_settled", delivery=in_flight.delivery.message_id, error=str(exc))
-        except Exception as exc:  # noqa: BLE001  # nothing awaits this task: what is not told here is told nowhere
+            # Not settled: it comes again when its lock ends, and the rows that were written are found then.
+            self._settlement.not_settled(work, type(exc).__name__, str(exc))
+            log.warning("delivery_not_settled", delivery=work.delivery.message_id, error=str(exc))
+        except Exception as exc:  # noqa: BLE001  # nothing awaits this task: what is not reported here is lost
             self._host_fault = host_fault_of(exc) or self._host_fault
-            self._trace.ended(in_flight.attempt, "not_settled", reason=type(exc).__name__)
+            self._settlement.not_settled(work, type(exc).__name__)
             log.warning(
                 "delivery_not_settled",
-                delivery=in_flight.delivery.message_id,
+                delivery=work.delivery.message_id,
                 error=str(host_fault_of(exc) or type(exc).__name__),
                 where=background.places_of(exc),
             )
         finally:
-            self._in_flight.discard(in_flight)
+            self._in_flight.discard(work)
             self._metrics.in_flight.set(len(self._in_flight))
             self._room.set()
 
     async def _import_and_settle(
-        self, in_flight: _InFlight, order: _Order, prepared: "asyncio.Future[set[MessageKey]]"
+        self, work: InFlight, order: _Order, prepared: "asyncio.Future[set[MessageKey]]"
     ) -> None:
-        notification, message_id = order.notification, order.message_id
+        notification = work.notification = order.notification
         try:
             known = await asyncio.shield(prepared)
-            mailbox = self._directory.mailbox(notification.account_id)
-        except DatabaseUnavailable:
-            await self._retry(in_flight, _DATABASE_TROUBLE)
-            return
+            mailbox = work.mailbox = self._accounts.mailbox(notification.account_id)
         except Exception as exc:  # noqa: BLE001  # as in `_import`
-            await self._settle_trouble(in_flight, exc)
+            await self._settlement.apply(work, await self._decide(work, exc))
             return
         with bound_contextvars(account=mailbox.account_name, correlation=notification.correlation):
+            decision: Decision
             if order.key in known:
-                await self._complete(in_flight, notification, Outcome(Result.KNOWN))
-                return
-            wait = self._holds.delay(mailbox.account_id)
-            if wait is not None:
-                await self._wait_with_account(in_flight, wait)
-                return
-            try:
-                wait = self._fairness.try_acquire(mailbox.counted_as)
-            except DatabaseUnavailable:
-                await self._retry(in_flight, _DATABASE_TROUBLE)
-                return
-            if wait is not None:
-                await self._defer(in_flight, wait)
-                return
-            try:
-                await self._import(in_flight, mailbox, notification, message_id)
-            finally:
-                self._fairness.release(mailbox.counted_as)
+                decision = Complete(Outcome.KNOWN)
+            elif (wait := self._backoff.delay(mailbox.account_id)) is not None:
+                decision = Abandon(Outcome.WAITING, wait)
+            else:
+                decision = await self._within_share(work, mailbox, notification, order.message_id)
+            await self._settlement.apply(work, decision)
 
-    async def _handle_lifecycle(self, in_flight: _InFlight, order: _LifecycleOrder) -> None:
-        notification = order.notification
+    async def _within_share(
+        self, work: InFlight, mailbox: Mailbox, notification: Notification, message_id: str
+    ) -> Decision:
+        """Import the message if this process may make calls of its mailbox now."""
+        try:
+            wait = self._fairness.try_acquire(mailbox.counted_as)
+        except DatabaseUnavailable as exc:
+            return _wait_for_database(exc)
+        if wait is not None:
+            return Abandon(Outcome.DEFERRED, wait)
+        try:
+            return await self._import(work, mailbox, notification, message_id)
+        finally:
+            self._fairness.release(mailbox.counted_as)
+
+    async def _handle_lifecycle(self, work: InFlight, order: _LifecycleOrder) -> None:
+        notification = work.notification = order.notification
         with bound_contextvars(account_id=notification.account_id, correlation=notification.correlation):
             try:
                 acted = await self._lifecycle.handle(order.event, notification)
             except DatabaseUnavailable as exc:
                 log.warning("database_unavailable", error=str(exc))
-                await self._retry(in_flight, _DATABASE_TROUBLE)
+                await self._settlement.apply(work, _wait_for_database(exc))
                 return
-            in_flight.keep = True
-            await self._queue.complete(in_flight.delivery)
-            self._metrics.deliveries.labels("lifecycle").inc()
+            await self._settlement.apply(work, Complete(Outcome.LIFECYCLE))
             self._metrics.lifecycle_events.labels(order.event.value, "taken" if acted else "ignored").inc()
             log.info(
                 "lifecycle_notification_taken" if acted else "lifecycle_notification_ignored",
@@ -376,147 +349,60 @@ class Processor:
                 subscription=notification.subscription_id,
             )
 
-    async def _import(
-        self, in_flight: _InFlight, mailbox: Mailbox, notification: Notification, message_id: str
-    ) -> None:
-        then = self._directory.settings(mailbox.account_id).after_import
-        started = self._clock()
+    async def _import(self, work: InFlight, mailbox: Mailbox, notification: Notification, message_id: str) -> Decision:
+        work.after_import = self._accounts.settings(mailbox.account_id).after_import
         try:
-            self._directory.require_usable(mailbox.account_id)
-            outcome = await self._importer.run(
+            self._accounts.require_usable(mailbox.account_id)
+            result = await self._importer.run(
                 mailbox,
                 message_id,
                 correlation=notification.correlation,
-                progress=in_flight.attempt.progress,
-                mail_filter=self._directory.mail_filter(mailbox.account_id),
-                last_attempt=in_flight.delivery.delivery_count >= MAX_ATTEMPTS,
-                without_original=in_flight.delivery.delivery_count >= MAX_TIMEOUTS,
-                then=then,
+                progress=work.progress,
+                mail_filter=self._accounts.mail_filter(mailbox.account_id),
+                last_attempt=work.delivery.delivery_count >= MAX_ATTEMPTS,
+                without_original=work.delivery.delivery_count >= MAX_TIMEOUTS,
+                then=work.after_import,
                 first_seen=notification.received,
             )
-            await self._holds.release(mailbox)
-            if outcome.result in {Result.IMPORTED, Result.REPLACED, Result.DUPLICATE, Result.FILTERED}:
-                await self._silence.imported(notification, message_id, outcome.received)
-            elif outcome.result is Result.KNOWN:
+            await self._backoff.release(mailbox)
+            if result.outcome in {Outcome.IMPORTED, Outcome.REPLACED, Outcome.DUPLICATE, Outcome.FILTERED}:
+                await self._missed.imported(notification, message_id, result.received)
+            elif result.outcome is Outcome.KNOWN:
                 key = (notification.account_id, message_id)
-                await self._silence.arrived({key: notification}, [key])
+                await self._missed.arrived({key: notification}, [key])
         except ScanInProgress as exc:
-            await self._holds.release(mailbox)
-            await self._wait_for_scan(in_flight, exc)
-        except AccountError as exc:
-            await self._settle_account_trouble(in_flight, mailbox, exc)
-        except DatabaseUnavailable as exc:
-            log.warning("database_unavailable", error=str(exc))
-            await self._retry(in_flight, _DATABASE_TROUBLE)
-        except Exception as exc:  # noqa: BLE001  # one message nobody foresaw must not stop the others; it is told and kept
-            await self._settle_trouble(in_flight, exc)
-        else:
-            await self._settle_outcome(in_flight, notification, outcome)
-            if outcome.result is Result.IMPORTED and outcome.lacking is not None:
-                self._after_import.withheld(mailbox, message_id, then, outcome.lacking)
-            elif outcome.result is Result.IMPORTED:
-                self._after_import.soon(
-                    mailbox.account_id, message_id, then, committed_after=in_flight.attempt.progress.fetched or started
-                )
-
-    async def _settle_account_trouble(self, in_flight: _InFlight, mailbox: Mailbox, exc: AccountError) -> None:
-        if host_fault_of(exc) is None:
-            await self._wait_with_account(in_flight, await self._holds.hold(mailbox, exc), exc)
-        else:
-            await self._settle_trouble(in_flight, exc)
-
-    async def _settle_trouble(self, in_flight: _InFlight, exc: Exception) -> None:
-        fault = host_fault_of(exc)
-        if fault is not None and is_patient(in_flight.delivery, self._clock()):
-            self._host_fault = fault
-            await self._retry(in_flight, _HOST_TROUBLE, fault)
-            return
-        decision = decide(exc, in_flight.delivery, now=self._clock(), random=self._random)
-        if isinstance(decision, DeadLetter):
-            await self._dead_letter(in_flight, decision, exc)
-        else:
-            await self._retry(in_flight, decision, exc)
-
-    # Settling.
-
-    async def _settle_outcome(self, in_flight: _InFlight, notification: Notification, outcome: Outcome) -> None:
-        if outcome.result is Result.GONE:
-            retry = retry_of_missing(in_flight.delivery, now=self._clock(), random=self._random)
+            await self._backoff.release(mailbox)
+            return Abandon(Outcome.SCANNING, exc.delay, cause=type(exc).__name__, error=exc)
+        except Exception as exc:  # noqa: BLE001  # an unforeseen error of one message must not stop the others
+            return await self._decide(work, exc)
+        if result.outcome is Outcome.GONE:
+            retry = retry_of_missing(work.delivery, now=self._clock(), random=self._random)
             if retry is not None:
-                await self._retry(in_flight, retry)
-                return
-        await self._complete(in_flight, notification, outcome)
+                return retry
+        return Complete(result.outcome, result)
 
-    async def _complete(self, in_flight: _InFlight, notification: Notification, outcome: Outcome) -> None:
-        in_flight.keep = True
-        # What is gone is recorded nowhere: if it comes back, it must be queued.
-        await self._queue.complete(in_flight.delivery, remembered=outcome.result is not Result.GONE)
-        seconds = (self._clock() - notification.received).total_seconds()
-        self._metrics.deliveries.labels(outcome.result.value).inc()
-        self._trace.ended(in_flight.attempt, outcome.result.value, reason=outcome.reason, detail=outcome.rule)
-        if outcome.reason is not None:
-            self._metrics.left_out.labels(outcome.reason).inc()
-        if outcome.result is Result.IMPORTED:
-            self._metrics.seconds.observe(seconds)
-        if outcome.replaced_characters:
-            self._metrics.replaced_characters.inc(outcome.replaced_characters)
-            log.warning("characters_replaced", characters=outcome.replaced_characters)
-        if outcome.shortened_texts:
-            log.warning("texts_shortened", texts=outcome.shortened_texts)
-        facts = {} if outcome.reason is None else {"reason": outcome.reason}
-        log.info(_EVENTS[outcome.result], attachments=outcome.attachments, seconds=round(seconds, 3), **facts)
+    async def _decide(self, work: InFlight, exc: Exception) -> Decision:
+        """Decide on a delivery that was not imported: the database, the account, this machine or the message."""
+        if isinstance(exc, DatabaseUnavailable):
+            log.warning("database_unavailable", error=str(exc))
+            return _wait_for_database(exc)
+        fault = host_fault_of(exc)
+        if isinstance(exc, AccountError) and fault is None and work.mailbox is not None:
+            wait = await self._backoff.hold(work.mailbox, exc)
+            return Abandon(Outcome.WAITING, wait, cause=type(exc).__name__, error=exc)
+        if fault is not None and is_patient(work.delivery, self._clock()):
+            self._host_fault = fault
+            return Abandon(Outcome.RETRIED, _HOST_PAUSE, cause="HostFault", error=fault)
+        return decide(exc, work.delivery, now=self._clock(), random=self._random)
 
-    async def _wait_with_account(self, in_flight: _InFlight, delay: timedelta, exc: AccountError | None = None) -> None:
-        in_flight.keep = True
-        await self._queue.abandon(in_flight.delivery, delay=delay, counted=False)
-        self._metrics.deliveries.labels("waiting").inc()
-        self._trace.ended(in_flight.attempt, "waiting", reason=_name_of(exc), detail=_told_of(exc), may_repeat=True)
-        log.debug("delivery_waits_for_account", seconds=delay.total_seconds())
-
-    async def _wait_for_scan(self, in_flight: _InFlight, exc: ScanInProgress) -> None:
-        in_flight.keep = True
-        await self._queue.abandon(in_flight.delivery, delay=exc.delay, counted=False)
-        self._metrics.deliveries.labels("scanning").inc()
-        self._trace.ended(in_flight.attempt, "scanning", reason=_name_of(exc), detail=_told_of(exc), may_repeat=True)
-        log.info("delivery_waits_for_scan", seconds=exc.delay.total_seconds())
-
-    async def _defer(self, in_flight: _InFlight, delay: timedelta) -> None:
-        in_flight.keep = True
-        await self._queue.abandon(in_flight.delivery, delay=delay, counted=False)
-        self._metrics.deliveries.labels("deferred").inc()
-        self._trace.ended(in_flight.attempt, "deferred", may_repeat=True)
-        log.debug("delivery_waits_for_mailbox", seconds=delay.total_seconds())
-
-    async def _retry(self, in_flight: _InFlight, retry: Retry, exc: Exception | None = None) -> None:
-        in_flight.keep = True
-        await self._queue.abandon(in_flight.delivery, delay=retry.delay, counted=retry.counted)
-        self._metrics.deliveries.labels("retried").inc()
-        self._trace.ended(
-            in_flight.attempt, "retried", reason=retry.cause, detail=_told_of(exc), may_repeat=not retry.counted
-        )
-        _log_error("delivery_retried", exc, cause=retry.cause, seconds=round(retry.delay.total_seconds(), 1))
-
-    async def _dead_letter(self, in_flight: _InFlight, decision: DeadLetter, exc: Exception | None = None) -> None:
-        in_flight.keep = True
-        await self._queue.dead_letter(in_flight.delivery, reason=decision.reason, description=decision.description)
-        self._metrics.deliveries.labels("dead_lettered").inc()
-        self._metrics.dead_letters.labels(decision.reason).inc()
-        self._trace.ended(in_flight.attempt, "dead_lettered", reason=decision.reason, detail=decision.description)
-        _log_error("delivery_dead_lettered", exc, reason=decision.reason, description=decision.description)
-
-    async def _abandon(self, in_flight: _InFlight) -> None:
-        delivery = in_flight.delivery
+    async def _hand_back(self, work: InFlight) -> None:
         try:
-            await self._queue.abandon(delivery, counted=False)
+            await self._settlement.apply(work, Abandon(Outcome.HANDED_BACK))
         except (LockLost, QueueUnavailable) as exc:
-            log.warning("delivery_not_settled", delivery=delivery.message_id, error=str(exc))
-        else:
-            self._metrics.deliveries.labels("handed_back").inc()
-            self._trace.ended(in_flight.attempt, "handed_back")
-            log.info("delivery_handed_back", delivery=delivery.message_id)
+            log.warning("delivery_not_settled", delivery=work.delivery.message_id, error=str(exc))
 
     async def _finish(self) -> None:
-        tasks = {in_flight.task for in_flight in self._in_flight if in_flight.task is not None}
+        tasks = {work.task for work in self._in_flight if work.task is not None}
         if not tasks:
             return
         _, late = await asyncio.wait(tasks, timeout=self._limits.finish_seconds)
@@ -528,38 +414,23 @@ class Processor:
         while True:
             await asyncio.sleep(_RENEWAL_LOOK_SECONDS)
             now = self._clock()
-            due = [in_flight for in_flight in self._in_flight if not in_flight.keep and in_flight.needs_renewal(now)]
-            await asyncio.gather(*(self._renew(in_flight) for in_flight in due))
+            due = [work for work in self._in_flight if not work.is_settling and work.needs_renewal(now)]
+            await asyncio.gather(*(self._renew(work) for work in due))
 
-    async def _renew(self, in_flight: _InFlight) -> None:
+    async def _renew(self, work: InFlight) -> None:
         try:
-            in_flight.delivery = await self._queue.renew(in_flight.delivery)
+            work.delivery = await self._queue.renew(work.delivery)
         except LockLost:
-            if in_flight.keep or in_flight.task is None:
+            if work.is_settling or work.task is None:
                 return  # settled in this very moment
-            in_flight.keep = True
-            in_flight.task.cancel()
-            log.warning("lock_lost", delivery=in_flight.delivery.message_id)
+            work.is_settling = True
+            work.task.cancel()
+            log.warning("lock_lost", delivery=work.delivery.message_id)
         except Exception as exc:
             if not isinstance(exc, QueueUnavailable) and host_fault_of(exc) is None:
                 raise
-            log.warning("lock_not_renewed", delivery=in_flight.delivery.message_id, error=str(exc))
+            log.warning("lock_not_renewed", delivery=work.delivery.message_id, error=str(exc))
 
 
-def _name_of(exc: Exception | None) -> str | None:
-    return None if exc is None else type(exc).__name__
-
-
-def _told_of(exc: Exception | None) -> str | None:
-    """What the trace says of it: only what was written for an operator, as anything else may quote mail."""
-    return str(exc) if isinstance(exc, EXPECTED_ERRORS) else None
-
-
-def _log_error(event: str, exc: Exception | None, **facts: object) -> None:
-    if exc is None:
-        log.warning(event, **facts)
-    elif isinstance(exc, EXPECTED_ERRORS):
-        log.warning(event, error=str(exc), **facts)
-    else:
-        log.error("delivery_failed", error_type=type(exc).__name__, where=background.places_of(exc))
-        log.warning(event, **facts)
+def _wait_for_database(exc: DatabaseUnavailable) -> Abandon:
+    return Abandon(Outcome.RETRIED, _DATABASE_PAUSE, cause=DatabaseUnavailable.__name__, error=exc)

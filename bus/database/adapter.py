@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 import background
 from bus.database import statements
-from bus.database.statements import Handle, Outcome, Settlement
+from bus.database.statements import Handle, Settlement, SettlementKind
 from bus.errors import LockLost, QueueUnavailable
 from bus.queue import (
     EVERYTHING,
@@ -209,12 +209,14 @@ class DatabaseQueue:
     async def renew(self, delivery: Delivery) -> Delivery:
         """See `NotificationConsumer.renew`."""
         until = self._clock() + self._lock_duration
-        await self._settle(Settlement(_handle(delivery), Outcome.RENEW, visible=until))
+        await self._settle(Settlement(_handle(delivery), SettlementKind.RENEW, visible=until))
         return replace(delivery, locked_until=until)
 
     async def complete(self, delivery: Delivery, *, remembered: bool = True) -> None:
         """See `NotificationConsumer.complete`."""
-        await self._settle(Settlement(_handle(delivery), Outcome.COMPLETE if remembered else Outcome.FORGET))
+        await self._settle(
+            Settlement(_handle(delivery), SettlementKind.COMPLETE if remembered else SettlementKind.FORGET)
+        )
 
     async def abandon(self, delivery: Delivery, *, delay: timedelta = timedelta(0), counted: bool = True) -> None:
         """See `NotificationConsumer.abandon`."""
@@ -225,7 +227,7 @@ class DatabaseQueue:
         await self._settle(
             Settlement(
                 _handle(delivery),
-                Outcome.ABANDON,
+                SettlementKind.ABANDON,
                 visible=self._clock() + min(delay, MAX_DELAY),
                 delivery_count=delivery.delivery_count if counted else delivery.delivery_count - 1,
             )
@@ -236,7 +238,7 @@ class DatabaseQueue:
     async def dead_letter(self, delivery: Delivery, *, reason: str, description: str) -> None:
         """See `NotificationConsumer.dead_letter`."""
         await self._settle(
-            Settlement(_handle(delivery), Outcome.DEAD_LETTER, reason=reason[:100], description=description)
+            Settlement(_handle(delivery), SettlementKind.DEAD_LETTER, reason=reason[:100], description=description)
         )
 
     async def _settle(self, settlement: Settlement) -> None:

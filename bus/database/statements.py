@@ -54,7 +54,7 @@ _row = queue_message.c
 _ENTRY: Final = re.compile(r"[0-9]{1,18}")
 
 
-class Outcome(Enum):
+class SettlementKind(Enum):
     """How a delivery ends, or goes on."""
 
     COMPLETE = "complete"
@@ -77,7 +77,7 @@ class Settlement:
     """What a consumer wants of a delivery."""
 
     handle: Handle
-    outcome: Outcome
+    outcome: SettlementKind
     visible: datetime | None = None
     delivery_count: int = 0
     reason: str | None = None
@@ -295,13 +295,13 @@ def settle(connection: Connection, settlements: list[Settlement], now: datetime)
         results.append(key in held)
         if key not in held:
             continue
-        if settlement.outcome in {Outcome.COMPLETE, Outcome.FORGET}:
-            free = held[key] or settlement.outcome is Outcome.FORGET
+        if settlement.outcome in {SettlementKind.COMPLETE, SettlementKind.FORGET}:
+            free = held[key] or settlement.outcome is SettlementKind.FORGET
             (forgotten if free else done).append(settlement.handle.sequence)
             del held[key]  # settled twice in one group: only once
         else:
             changed.append(_change(settlement, now))
-            if settlement.outcome is not Outcome.RENEW:
+            if settlement.outcome is not SettlementKind.RENEW:
                 del held[key]
     if changed:
         connection.execute(_CHANGE, changed)
@@ -333,13 +333,13 @@ _CHANGE = (
 
 
 def _change(settlement: Settlement, now: datetime) -> dict[str, Any]:
-    dead = settlement.outcome is Outcome.DEAD_LETTER
+    dead = settlement.outcome is SettlementKind.DEAD_LETTER
     return {
         "sequence": settlement.handle.sequence,
         "state": "dead" if dead else "active",
-        "token": settlement.handle.token if settlement.outcome is Outcome.RENEW else None,
+        "token": settlement.handle.token if settlement.outcome is SettlementKind.RENEW else None,
         "visible": settlement.visible,
-        "count": settlement.delivery_count if settlement.outcome is Outcome.ABANDON else None,
+        "count": settlement.delivery_count if settlement.outcome is SettlementKind.ABANDON else None,
         "reason": settlement.reason,
         "description": settlement.description,
         "dead_lettered": now if dead else None,

@@ -53,7 +53,7 @@ _MAX_DESCRIPTION: Final = 4000
 _PEEKED_AT_ONCE: Final = 250
 _MAX_COUNTED: Final = 100_000
 _CHECKED_FOR: Final = 5.0
-_CLOSE_SECONDS: Final = 3.0
+_CLOSE_SECONDS: Final = 2.0
 """For all links together: the SDK waits for a peer that does not answer."""
 _OPERATOR_WAIT_SECONDS: Final = 1.0
 

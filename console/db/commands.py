@@ -136,7 +136,7 @@ def check(invocation: Invocation) -> Listing:
         Column("table", Phrase("Table")),
         Column("item", Phrase("What")),
         Column("found", Phrase("Found")),
-        Column("wanted", Phrase("DesiredSubscription")),
+        Column("wanted", Phrase("Wanted")),
         Column("weight", Phrase("Weight"), word),
         Column("remedy", Phrase("What to do")),
     ]

@@ -106,7 +106,7 @@ def check(invocation: Invocation) -> Listing:
         Column("name", Phrase("What")),
         Column("state", Phrase("State"), word),
         Column("found", Phrase("Found")),
-        Column("wanted", Phrase("DesiredSubscription")),
+        Column("wanted", Phrase("Wanted")),
         Column("why", Phrase("Why")),
     ]
     if settings.queue == "database":

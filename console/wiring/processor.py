@@ -25,7 +25,8 @@ from processor.message_trace import TraceWriter
 from processor.metrics import ProcessorMetrics
 from processor.missed_notifications import MissedNotifications
 from processor.process_pool import ProcessPool
-from processor.worker import Processor, WorkerLimits
+from processor.settlement import DeliveryLog, DeliveryMetrics, DeliveryObserver
+from processor.worker import Processor, WorkerContext, WorkerLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,6 @@ def processor_of(
     database: Database,
     graph: GraphClient,
     share: CallShare,
-    store: MessageStore,
     importer: Importer,
     context: ProcessorContext,
 ) -> Processor:
@@ -99,19 +99,19 @@ def processor_of(
         metrics=metrics,
         look_seconds=context.action_look_seconds,
     )
+    observers: list[DeliveryObserver] = [
+        DeliveryMetrics(metrics, clock=clock),
+        TraceWriter(database, host=context.host, clock=clock, metrics=metrics),
+        DeliveryLog(clock=clock),
+        after_import,
+    ]
     return Processor(
         queue,
         importer,
-        store,
         accounts,
         AccountBackoff(database, clock=clock, random=random, metrics=metrics),
         LifecycleHandler(database),
         MissedNotifications(database),
-        share,
-        TraceWriter(database, host=context.host, clock=clock, metrics=metrics),
-        after_import,
-        clock=clock,
-        random=random,
-        metrics=metrics,
-        limits=context.limits,
+        observers,
+        WorkerContext(share, clock, random, metrics, context.limits),
     )

@@ -214,7 +214,7 @@ class _Wiring:
         options = ImportOptions.of_settings(self._settings)
         importer = importer_of(MailReader(graph), store, options, clock=utc_now, processes=processes)
         context = ProcessorContext(host_name(), utc_now, self._random, ProcessorMetrics(self._registry))
-        await processor_of(self._queue, self._database, graph, share, store, importer, context).run(stop)
+        await processor_of(self._queue, self._database, graph, share, importer, context).run(stop)
         await store.close()
 
 

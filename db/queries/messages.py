@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import Enum
 from typing import IO, Any, Final, TypeGuard
 
 from sqlalchemy import (
@@ -36,6 +35,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from db.engine import Database
 from db.keys import MessageKey, are_among, in_queries
 from db.locking import by_row
+from db.outcomes import Outcome
 from db.queries import after_import, duplicates, filtered, scans
 from db.queries.contents import ContentDiffers, insert_with_content, reserved_room, update_with_content, write_long_text
 from db.queries.duplicates import Duplicate, DuplicateKey, FirstImport, Part
@@ -71,19 +71,6 @@ class MessageRefused(Exception):
 
 class StoredContentKept(MessageRefused):
     """Refusal: the mailbox lacks content now that is stored; the stored message stays as it is."""
-
-
-class Saved(Enum):
-    """What became of a message that was to be written.
-
-    DUPLICATE: it equals another one, and is noted only. FILTERED: the filters of the account left it out.
-    """
-
-    NEW = "new"
-    REPLACED = "replaced"
-    KNOWN = "known"
-    DUPLICATE = "duplicate"
-    FILTERED = "filtered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +256,7 @@ class MessageStore:
     def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
-        self._group: GroupCommit[MessageRecord | FilteredMessage, Saved | MessageRefused] = GroupCommit(
+        self._group: GroupCommit[MessageRecord | FilteredMessage, Outcome | MessageRefused] = GroupCommit(
             self._write, most_items=_MAX_IN_ONE_GROUP
         )
 
@@ -285,7 +272,7 @@ class MessageStore:
             lambda connection: known(connection, list(keys), include_filtered=include_filtered)
         )
 
-    async def save(self, record: MessageRecord) -> Saved:
+    async def save(self, record: MessageRecord) -> Outcome:
         """Write the message and all below it in one transaction, unless it or a copy of it is there already.
 
         Raises:
@@ -327,7 +314,7 @@ class MessageStore:
         if await self._database.read(lambda connection: scans.is_waiting(connection, key)):
             await self._database.write(lambda connection: scans.forget(connection, key))
 
-    async def note_filtered(self, record: FilteredMessage) -> Saved:
+    async def note_filtered(self, record: FilteredMessage) -> Outcome:
         """Record that the message was left out, and why now, unless it is imported; it is known from then on.
 
         Raises:
@@ -335,7 +322,7 @@ class MessageStore:
         """
         return _told((await self._group.submit([record]))[0])
 
-    async def replace(self, record: MessageRecord, *, include_duplicates: bool = False) -> Saved:
+    async def replace(self, record: MessageRecord, *, include_duplicates: bool = False) -> Outcome:
         """Put the message and all below it in the place of what is there, in one transaction; `nMessageID` stays.
 
         A message that was not there is written as by `save`; with `include_duplicates` a copy too, as its own message.
@@ -359,7 +346,7 @@ class MessageStore:
         """Write what was submitted."""
         await self._group.close()
 
-    async def _write(self, records: Sequence[MessageRecord | FilteredMessage]) -> list[Saved | MessageRefused]:
+    async def _write(self, records: Sequence[MessageRecord | FilteredMessage]) -> list[Outcome | MessageRefused]:
         now = self._clock()
         try:
             return list(await self._database.write(lambda connection: _save(connection, records, now)))
@@ -369,14 +356,14 @@ class MessageStore:
         # One of them is at fault, or another host wrote one in between: each on its own, so the others get through.
         return [(await self._write([record]))[0] for record in records]
 
-    async def _explain(self, record: MessageRecord | FilteredMessage, exc: Exception) -> Saved | MessageRefused:
+    async def _explain(self, record: MessageRecord | FilteredMessage, exc: Exception) -> Outcome | MessageRefused:
         with contextlib.suppress(*_REFUSALS):  # the key itself may be what is refused
             if await self.known([record.key], include_filtered=isinstance(record, FilteredMessage)):
-                return Saved.KNOWN
+                return Outcome.KNOWN
         return _refusal(exc)
 
 
-def _told(outcome: Saved | MessageRefused) -> Saved:
+def _told(outcome: Outcome | MessageRefused) -> Outcome:
     if isinstance(outcome, MessageRefused):
         raise outcome
     return outcome
@@ -456,14 +443,14 @@ def _save(
     now: datetime,
     *,
     include_duplicates: bool = False,
-) -> list[Saved]:
+) -> list[Outcome]:
     messages = [each for each in records if isinstance(each, MessageRecord)]
     scans.lock(connection, [each.key for each in messages if each.has_placeholders])
     places = _places(connection, [record.key for record in records])
     # What was left out before may be imported now, or left out for another reason: the filters were changed.
     known = {key for key, tables in places.items() if tables - {seen_table.name}}
     scanned = {} if include_duplicates else _scanned(connection, messages, known, now)
-    results = [Saved.KNOWN] * len(records)
+    results = [Outcome.KNOWN] * len(records)
     new: dict[MessageKey, int] = {}
     for place, record in enumerate(records):
         if record.key not in known or record.key in scanned:
@@ -475,7 +462,7 @@ def _save(
         if not isinstance(each, MessageRecord):
             continue
         if _completes(connection, each, scanned, now):
-            results[new[each.key]] = Saved.REPLACED
+            results[new[each.key]] = Outcome.REPLACED
         elif each.key not in known:
             to_import.append(each)
     features = {each.key: each.features for each in to_import}
@@ -490,7 +477,7 @@ def _save(
     left_out = [each for each in ordered if isinstance(each, FilteredMessage)]
     filtered.note(connection, left_out)
     for record in left_out:
-        results[new[record.key]] = Saved.FILTERED
+        results[new[record.key]] = Outcome.FILTERED
     return results
 
 
@@ -511,18 +498,18 @@ class _Sorted:
         for each in originals:
             self._remember(each.features, (each.features.account_id, each.graph_id))
 
-    def add(self, record: MessageRecord) -> Saved:
+    def add(self, record: MessageRecord) -> Outcome:
         """Sort the message in."""
         if record.key in self._keys:
-            return Saved.KNOWN  # written since we looked
+            return Outcome.KNOWN  # written since we looked
         features = self.features[record.key]
         equal = None if self._even_copies else self._first.get(features)
         if equal is not None:
             self.copies.append((record, equal))
-            return Saved.DUPLICATE
+            return Outcome.DUPLICATE
         self.new.append(record)
         self._remember(features, record.key)
-        return Saved.NEW
+        return Outcome.IMPORTED
 
     def numbers(self, written: dict[MessageKey, int]) -> dict[MessageKey, int]:
         """`nMessageID` of all that something may equal."""
@@ -721,7 +708,7 @@ def _insert(
     return numbers
 
 
-def _replace(connection: Connection, record: MessageRecord, now: datetime, *, include_duplicates: bool) -> Saved:
+def _replace(connection: Connection, record: MessageRecord, now: datetime, *, include_duplicates: bool) -> Outcome:
     row = message.c
     key = (row.nAccountID == record.account_id) & (row.sGraphMessageID == record.graph_message_id)
     # In the order of `_save`.
@@ -739,7 +726,7 @@ def _replace(connection: Connection, record: MessageRecord, now: datetime, *, in
         if not record.has_placeholders:
             scans.forget(connection, record.key)
         # Noted before, or by somebody else just now.
-        return Saved.DUPLICATE if saved is Saved.KNOWN and duplicates.of_ids(connection, [record.key]) else saved
+        return Outcome.DUPLICATE if saved is Outcome.KNOWN and duplicates.of_ids(connection, [record.key]) else saved
     message_id = connection.scalars(select(row.nMessageID).where(key)).one()
     _write_long_texts(connection, message_id, record)
     _check_stored_content(connection, message_id, record, lost_body=lost_body)
@@ -755,7 +742,7 @@ def _replace(connection: Connection, record: MessageRecord, now: datetime, *, in
         scans.forget(connection, record.key)
     if was_incomplete and not after_import.is_incomplete(connection, message_id):
         after_import.resume(connection, message_id, now=now)
-    return Saved.REPLACED
+    return Outcome.REPLACED
 
 
 def _check_stored_content(connection: Connection, message_id: int, new: MessageRecord, *, lost_body: bool) -> None:

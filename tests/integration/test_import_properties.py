@@ -16,12 +16,13 @@ from sqlalchemy.exc import OperationalError
 
 from db.engine import Database
 from db.errors import DatabaseUnavailable
+from db.outcomes import Outcome
 from db.queries.messages import MessageStore
 from db.tables import attachment, duplicate, message, message_identity, recipient
 from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import MailReader
 from processor.content.spool import IN_MEMORY
-from processor.importer import Importer, Result
+from processor.importer import Importer
 from simulator.state.mailboxes import Mailbox
 from tests.databases import on_every_database
 from tests.integration.world import World
@@ -57,7 +58,7 @@ async def test_what_goes_in_comes_out(
 
         again = [await place.importer.run(place.opened, each, correlation="c") for each in ids]
 
-        assert {outcome.result for outcome in again} <= {Result.KNOWN, Result.IMPORTED}
+        assert {result.outcome for result in again} <= {Outcome.KNOWN, Outcome.IMPORTED}
         assert await place.rows() == {graph_id: _expected(sent) for graph_id, sent in zip(ids, mails, strict=True)}
 
 

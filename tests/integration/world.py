@@ -339,7 +339,7 @@ class World:
         )
         metrics = ProcessorMetrics(CollectorRegistry())
         context = ProcessorContext(host, self.clock, Random(1), metrics, limits, action_look_seconds=0.02)
-        return processor_of(queue or self.queue, self.database, client, share, store, importer, context)
+        return processor_of(queue or self.queue, self.database, client, share, importer, context)
 
     @asynccontextmanager
     async def processing(self, **options: Any) -> AsyncIterator[asyncio.Event]:  # noqa: ANN401  # passed through

@@ -21,7 +21,7 @@ _WRITER: Final = f"""
 import asyncio, json, random, sys
 from db.engine import Database
 from db.errors import DatabaseUnavailable
-from db.queries.messages import MessageStore, Saved
+from db.queries.messages import MessageStore, Outcome
 from tests.databases import Gateway
 from tests.unit.db.queries.test_messages import CLOCK, record
 
@@ -38,7 +38,7 @@ async def main(seed, *gateway):
         async with at_once:
             while True:  # as a processor does: SQLite gives its lock to waiting processes in no order
                 try:
-                    return name if await store.save(record(name)) is Saved.NEW else None
+                    return name if await store.save(record(name)) is Outcome.IMPORTED else None
                 except DatabaseUnavailable:
                     await asyncio.sleep(0.1)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Engine, insert, select, update
 
-from bus.database.statements import Handle, Outcome, Settlement, lock_some, put, settle
+from bus.database.statements import Handle, Settlement, SettlementKind, lock_some, put, settle
 from bus.queue import Message, MessageId
 from db.connection import ConnectionOptions
 from db.engine import make_engine, run_reading, run_writing
@@ -145,7 +145,7 @@ def test_puts_of_any_number_are_few_statements(server: TdsServer, engine: Engine
 def test_settlements_of_any_number_are_few_statements(server: TdsServer, engine: Engine) -> None:
     server.answer = queue_is_empty
     for number in range(1, 100):
-        settlements = [Settlement(Handle(at, "token"), Outcome.COMPLETE) for at in range(number)]
+        settlements = [Settlement(Handle(at, "token"), SettlementKind.COMPLETE) for at in range(number)]
         run_writing(engine, lambda c, settlements=settlements: settle(c, settlements, NOW))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
     assert len(set(asked(server, "tblNotificationQueue"))) <= 8
 

@@ -11,9 +11,10 @@ from sqlalchemy import Connection, Engine, event, insert, select, update
 
 from db.engine import Database, run_reading, run_writing
 from db.errors import AccountExists, DatabaseUnavailable
+from db.outcomes import Outcome
 from db.queries import accounts, call_budget
 from db.queries.accounts import AccountSettings
-from db.queries.messages import MessageStore, Saved
+from db.queries.messages import MessageStore
 from db.tables import call_budget as calls_table
 from db.tables import importer_secret
 from tests.databases import EVERY_BACKEND, Gateway, PostgreSQL
@@ -140,7 +141,7 @@ async def test_whether_a_commit_that_was_cut_off_was_done_is_found_out(
         await store.save(record())
     await store.save(record())
     assert rows(troubled) == (1, 3, 2)
-    assert await store.save(record()) is Saved.KNOWN
+    assert await store.save(record()) is Outcome.KNOWN
     await store.close()
     await database.close()
 
@@ -153,7 +154,7 @@ async def test_silence_is_waited_out(trouble: FragileServer, troubled: Engine) -
         saving = [asyncio.ensure_future(store.save(record(f"m{n}"))) for n in range(3)]
         await asyncio.wait(saving, timeout=4)
     for each, result in enumerate(await asyncio.gather(*saving, return_exceptions=True)):
-        assert result is Saved.NEW or isinstance(result, DatabaseUnavailable)
+        assert result is Outcome.IMPORTED or isinstance(result, DatabaseUnavailable)
         await store.save(record(f"m{each}"))
     assert rows(troubled) == (3, 9, 6)
     await store.close()
@@ -165,10 +166,10 @@ async def test_a_restart_is_waited_out(postgresql_databases: PostgreSQL, gateway
     """While the server is down all is unavailable; once it is back the same pool works, without a further failure."""
     database = Database(gateway.engine())
     store = MessageStore(database, clock=CLOCK)
-    assert await store.save(record("before")) is Saved.NEW
+    assert await store.save(record("before")) is Outcome.IMPORTED
     with postgresql_databases.server.down(), pytest.raises(DatabaseUnavailable):
         await store.save(record("meanwhile"))
-    assert await asyncio.gather(*(store.save(record(f"m{n}")) for n in range(8))) == [Saved.NEW] * 8
+    assert await asyncio.gather(*(store.save(record(f"m{n}")) for n in range(8))) == [Outcome.IMPORTED] * 8
     assert await store.known([(1, "before"), (1, "meanwhile")]) == {(1, "before")}
     await store.close()
     await database.close()

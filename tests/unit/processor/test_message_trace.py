@@ -12,13 +12,19 @@ from sqlalchemy import Connection, event, select
 from bus.notification import Notification
 from bus.queue import Delivery, MessageId
 from db.engine import Database
+from db.outcomes import Outcome
 from db.tables import message_trace
-from processor.importer import Progress
-from processor.message_trace import Attempt, TraceLimits, TraceWriter
+from processor.importer import ImportResult
+from processor.message_trace import TraceLimits, TraceWriter
 from processor.metrics import ProcessorMetrics
+from processor.settlement import Abandon, Complete, InFlight
 from tests.doubles.clock import SettableClock
 from tests.doubles.outages import FragileDatabase
 from tests.integration.world import until
+
+IMPORTED = Complete(Outcome.IMPORTED)
+LONG = Complete(Outcome.IMPORTED, ImportResult(Outcome.IMPORTED, rule="long " * 5_000))
+"""A row for which a full disk has no room."""
 
 
 class Desk:
@@ -41,10 +47,11 @@ class Desk:
             limits=TraceLimits(**facts),  # type: ignore[arg-type]  # whole numbers where they belong
         )
 
-    def attempt(self, name: str) -> Attempt:
+    def attempt(self, name: str) -> InFlight:
         now = self.clock()
-        notification = Notification(1, "s", "created", name, None, now, f"thread of {name}")
-        return Attempt(Delivery(MessageId(name), "", 1, now, 1, now, None), now, notification, Progress())
+        work = InFlight(Delivery(MessageId(name), "", 1, now, 1, now, None), now)
+        work.notification = Notification(1, "s", "created", name, None, now, f"thread of {name}")
+        return work
 
     async def written(self) -> list[tuple[str, str]]:
         row = message_trace.c
@@ -86,7 +93,7 @@ async def test_rows_are_written_together_while_the_process_runs(desk: Desk) -> N
     log = desk.new_log()
     log.start()
     for number in range(300):
-        log.ended(desk.attempt(f"m{number}"), "imported")
+        log.settled(desk.attempt(f"m{number}"), IMPORTED)
     await until(has(desk, 300))
     assert len(written) <= 3
     await log.close()
@@ -96,7 +103,7 @@ async def test_rows_are_written_together_while_the_process_runs(desk: Desk) -> N
 async def test_the_end_of_the_process_writes_what_waits(desk: Desk) -> None:
     log = desk.new_log(every_seconds=3600)
     log.start()
-    log.ended(desk.attempt("a"), "imported")
+    log.settled(desk.attempt("a"), IMPORTED)
     await log.close()
     assert await desk.written() == [("a", "imported")]
 
@@ -105,7 +112,7 @@ async def test_enough_rows_do_not_wait_for_their_time(desk: Desk) -> None:
     log = desk.new_log(every_seconds=3600, enough=3)
     log.start()
     for name in "abc":
-        log.ended(desk.attempt(name), "imported")
+        log.settled(desk.attempt(name), IMPORTED)
     await until(has(desk, 3))
     await log.close()
 
@@ -119,8 +126,8 @@ async def test_while_the_database_is_away_rows_wait(desk: Desk, kind: str) -> No
     await desk.written()
     log.start()
     with desk.fragile.broken(kind):
-        log.ended(desk.attempt("a"), "imported", detail="long " * 5_000)  # so that a full disk has no room for it
-        log.ended(desk.attempt("b"), "imported")
+        log.settled(desk.attempt("a"), LONG)
+        log.settled(desk.attempt("b"), IMPORTED)
         await until(lambda: len(tried) > 3)
     await until(has(desk, 2))
     await log.close()
@@ -132,7 +139,7 @@ async def test_over_the_bound_rows_are_lost_counted_and_told_once(desk: Desk) ->
     log = desk.new_log(waiting=3, every_seconds=3600)
     with structlog.testing.capture_logs() as events:
         for number in range(10):
-            log.ended(desk.attempt(f"m{number}"), "imported")
+            log.settled(desk.attempt(f"m{number}"), IMPORTED)
     assert desk.lost == 7
     assert [each["event"] for each in events] == ["trace_rows_lost"]
     log.start()
@@ -143,7 +150,7 @@ async def test_over_the_bound_rows_are_lost_counted_and_told_once(desk: Desk) ->
 async def test_a_process_that_ends_while_the_database_is_away_says_what_it_loses(desk: Desk) -> None:
     log = desk.new_log(every_seconds=3600)
     log.start()
-    log.ended(desk.attempt("a"), "imported")
+    log.settled(desk.attempt("a"), IMPORTED)
     with desk.fragile.locked(), structlog.testing.capture_logs() as events:
         await log.close()
     assert desk.lost == 1
@@ -154,11 +161,11 @@ async def test_a_row_that_no_database_takes_is_lost_alone(desk: Desk) -> None:
     """A malformed notification may say that it came before the calendar began."""
     log = desk.new_log(every_seconds=3600)
     log.start()
-    log.ended(desk.attempt("a"), "imported")
+    log.settled(desk.attempt("a"), IMPORTED)
     odd = desk.attempt("odd")
-    odd.started = odd.started.replace(tzinfo=None)
-    log.ended(odd, "imported")
-    log.ended(desk.attempt("b"), "imported")
+    odd.received = odd.received.replace(tzinfo=None)
+    log.settled(odd, IMPORTED)
+    log.settled(desk.attempt("b"), IMPORTED)
     await log.close()
     assert [name for name, _ in await desk.written()] == ["a", "b"]
     assert desk.lost == 1
@@ -169,11 +176,11 @@ async def test_what_may_repeat_without_end_is_written_once_an_hour(desk: Desk) -
     log = desk.new_log(every_seconds=3600)
     log.start()
     for _ in range(3):
-        log.ended(desk.attempt("a"), "waiting", may_repeat=True)
-        log.ended(desk.attempt("a"), "retried", may_repeat=True)
-        log.ended(desk.attempt("b"), "waiting", may_repeat=True)
+        log.settled(desk.attempt("a"), Abandon(Outcome.WAITING))
+        log.settled(desk.attempt("a"), Abandon(Outcome.RETRIED))
+        log.settled(desk.attempt("b"), Abandon(Outcome.WAITING))
         desk.clock.advance(timedelta(minutes=29))
-    log.ended(desk.attempt("a"), "retried")
+    log.settled(desk.attempt("a"), Abandon(Outcome.RETRIED, counted=True))
     await log.close()
     assert await desk.written() == [("a", "waiting"), ("a", "retried"), ("b", "waiting"), ("a", "retried")]
 
@@ -182,7 +189,7 @@ async def test_an_hour_later_it_is_written_again(desk: Desk) -> None:
     log = desk.new_log(every_seconds=3600)
     log.start()
     for _ in range(5):
-        log.ended(desk.attempt("a"), "waiting", may_repeat=True)
+        log.settled(desk.attempt("a"), Abandon(Outcome.WAITING))
         desk.clock.advance(timedelta(minutes=30))
     await log.close()
     assert await desk.written() == [("a", "waiting")] * 3

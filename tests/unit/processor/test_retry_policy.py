@@ -12,7 +12,8 @@ from graph.errors import GraphUnavailable, ItemCorrupt, ItemDenied, ItemGone, It
 from phrases import Phrase
 from processor.errors import MessageChanged, Unprocessable
 from processor.process_pool import PoolUnusable
-from processor.retry_policy import MAX_ATTEMPTS, DeadLetter, Retry, decide, retry_of_missing
+from processor.retry_policy import MAX_ATTEMPTS, decide, retry_of_missing
+from processor.settlement import Abandon, DeadLetter
 
 NOW = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
 
@@ -21,7 +22,7 @@ def _delivery(count: int, age: timedelta = timedelta(0)) -> Delivery:
     return Delivery(MessageId("m"), "{}", 1, NOW - age, count, NOW + timedelta(minutes=1), handle=None)
 
 
-def _fate(error: Exception, count: int = 1, age: timedelta = timedelta(0)) -> DeadLetter | Retry:
+def _decision(error: Exception, count: int = 1, age: timedelta = timedelta(0)) -> DeadLetter | Abandon:
     return decide(error, _delivery(count, age), now=NOW, random=Random(3))
 
 
@@ -37,28 +38,28 @@ def _fate(error: Exception, count: int = 1, age: timedelta = timedelta(0)) -> De
 )
 def test_what_no_attempt_can_mend_is_put_aside_at_once(error: Exception, reason: str, count: int) -> None:
     """With its own reason and its own words."""
-    assert _fate(error, count) == DeadLetter(reason, Phrase.of(error))
+    assert _decision(error, count) == DeadLetter(reason, Phrase.of(error))
 
 
 @pytest.mark.parametrize("count", [1, MAX_ATTEMPTS, 9])
 @pytest.mark.parametrize("status", [None, 408, 429, 503, 509])
 def test_an_outage_is_not_held_against_the_message(status: int | None, count: int) -> None:
     """Handed back uncounted, however often, for a day."""
-    fate = _fate(GraphUnavailable(Phrase("down"), status=status), count, timedelta(hours=23))
+    decision = _decision(GraphUnavailable(Phrase("down"), status=status), count, timedelta(hours=23))
 
-    assert isinstance(fate, Retry)
-    assert not fate.counted
-    assert timedelta(seconds=30) <= fate.delay <= timedelta(seconds=45)
-    assert fate.cause == "GraphUnavailable"
+    assert isinstance(decision, Abandon)
+    assert not decision.counted
+    assert timedelta(seconds=30) <= decision.delay <= timedelta(seconds=45)
+    assert decision.cause == "GraphUnavailable"
 
 
 @pytest.mark.parametrize(("asked", "least"), [(None, 30), (0, 30), (5.0, 30), (120.0, 120), (500.0, 500)])
 def test_an_outage_waits_at_least_what_graph_asked(asked: float | None, least: int) -> None:
     """And never less than the usual pause."""
-    fate = _fate(GraphUnavailable(Phrase("slow down"), status=429, retry_after=asked))
+    decision = _decision(GraphUnavailable(Phrase("slow down"), status=429, retry_after=asked))
 
-    assert isinstance(fate, Retry)
-    assert timedelta(seconds=least) <= fate.delay <= timedelta(seconds=least * 1.5)
+    assert isinstance(decision, Abandon)
+    assert timedelta(seconds=least) <= decision.delay <= timedelta(seconds=least * 1.5)
 
 
 @pytest.mark.parametrize("asked", [600.0, 86_400.0, 1e9])
@@ -66,8 +67,8 @@ def test_an_outage_waits_ten_minutes_at_most(asked: float) -> None:
     """Whatever was asked; and not all at the same moment."""
     error = GraphUnavailable(Phrase("slow down"), status=503, retry_after=asked)
     random = Random(1)
-    fates = [decide(error, _delivery(1), now=NOW, random=random) for _ in range(20)]
-    delays = {each.delay for each in fates if isinstance(each, Retry)}
+    decisions = [decide(error, _delivery(1), now=NOW, random=random) for _ in range(20)]
+    delays = {each.delay for each in decisions if isinstance(each, Abandon)}
 
     assert timedelta(minutes=9) <= min(delays) < max(delays) <= timedelta(minutes=10)
     assert len(delays) == 20
@@ -76,10 +77,10 @@ def test_an_outage_waits_ten_minutes_at_most(asked: float) -> None:
 def test_a_mailbox_that_is_moved_is_not_held_against_the_message() -> None:
     """Whatever status its code comes with."""
     error = GraphUnavailable(Phrase("moved"), status=500, code="ErrorMailboxMoveInProgress", mailbox_down=True)
-    fate = _fate(error, MAX_ATTEMPTS, timedelta(hours=5))
+    decision = _decision(error, MAX_ATTEMPTS, timedelta(hours=5))
 
-    assert isinstance(fate, Retry)
-    assert not fate.counted
+    assert isinstance(decision, Abandon)
+    assert not decision.counted
 
 
 @pytest.mark.parametrize("status", [None, 503])
@@ -88,9 +89,9 @@ def test_an_outage_longer_than_a_day_counts(status: int | None) -> None:
     error = GraphUnavailable(Phrase("down"), status=status)
     day = timedelta(hours=24)
 
-    first, last = _fate(error, 1, day), _fate(error, MAX_ATTEMPTS, day)
+    first, last = _decision(error, 1, day), _decision(error, MAX_ATTEMPTS, day)
 
-    assert isinstance(first, Retry)
+    assert isinstance(first, Abandon)
     assert first.counted
     assert last == DeadLetter("GraphUnavailable", Phrase("Tried 5 times. down"))
 
@@ -111,33 +112,33 @@ _OF_THE_ITEM = [
 @pytest.mark.parametrize(("count", "seconds"), [(1, 5), (2, 30), (3, 120), (4, 600)])
 def test_trouble_with_one_item_counts_and_waits_longer_each_time(error: Exception, count: int, seconds: int) -> None:
     """Five seconds, half a minute, two, ten; a fifth more or less."""
-    fate = _fate(error, count)
+    decision = _decision(error, count)
 
-    assert isinstance(fate, Retry)
-    assert fate.counted
-    assert timedelta(seconds=seconds * 0.8) <= fate.delay <= timedelta(seconds=seconds * 1.2)
-    assert fate.cause == type(error).__name__
+    assert isinstance(decision, Abandon)
+    assert decision.counted
+    assert timedelta(seconds=seconds * 0.8) <= decision.delay <= timedelta(seconds=seconds * 1.2)
+    assert decision.cause == type(error).__name__
 
 
 @pytest.mark.parametrize("error", _OF_THE_ITEM, ids=lambda error: type(error).__name__ + str(error))
 @pytest.mark.parametrize("count", [MAX_ATTEMPTS, MAX_ATTEMPTS + 3])
 def test_trouble_with_one_item_ends_as_a_dead_letter(error: Exception, count: int) -> None:
     """After five attempts, also when a lost lock has made it more; the reason is the type."""
-    fate = _fate(error, count)
+    decision = _decision(error, count)
 
-    assert isinstance(fate, DeadLetter)
-    assert fate.reason == type(error).__name__
-    assert f"Tried {count} times." in fate.description
+    assert isinstance(decision, DeadLetter)
+    assert decision.reason == type(error).__name__
+    assert f"Tried {count} times." in decision.description
 
 
 def test_what_graph_has_not_ready_in_time_waits_for_a_quiet_hour() -> None:
     """A large download is asked for once more soon and once in an hour; then a person decides."""
     error = GraphUnavailable(Phrase("GET /users/x was answered 504."), status=504)
 
-    soon, later, last = (_fate(error, count) for count in (1, 2, 3))
+    soon, later, last = (_decision(error, count) for count in (1, 2, 3))
 
-    assert isinstance(soon, Retry)
-    assert isinstance(later, Retry)
+    assert isinstance(soon, Abandon)
+    assert isinstance(later, Abandon)
     assert soon.counted
     assert later.counted
     assert timedelta(seconds=24) <= soon.delay <= timedelta(seconds=36)
@@ -145,9 +146,9 @@ def test_what_graph_has_not_ready_in_time_waits_for_a_quiet_hour() -> None:
     assert last == DeadLetter("GraphUnavailable", Phrase("Tried 3 times. GET /users/x was answered 504."))
 
 
-def _attempts_at_missing(age: timedelta) -> list[Retry]:
+def _attempts_at_missing(age: timedelta) -> list[Abandon]:
     """The retries of a message that answers 404 for ever, put so long ago."""
-    retries: list[Retry] = []
+    retries: list[Abandon] = []
     count = 1
     while (retry := retry_of_missing(_delivery(count, age), now=NOW, random=Random(1))) is not None:
         retries.append(retry)
@@ -176,31 +177,31 @@ def test_a_missing_message_that_waited_in_the_queue_is_asked_for_again_too(age: 
 
 def test_an_error_nobody_foresaw_is_not_quoted() -> None:
     """Its text may be mail; the log says where it happened."""
-    fate = _fate(ValueError("could not read: Dear Ms Lefèvre"), MAX_ATTEMPTS)
+    decision = _decision(ValueError("could not read: Dear Ms Lefèvre"), MAX_ATTEMPTS)
 
-    assert isinstance(fate, DeadLetter)
-    assert "Lef" not in fate.description
-    assert "delivery_failed" in fate.description
+    assert isinstance(decision, DeadLetter)
+    assert "Lef" not in decision.description
+    assert "delivery_failed" in decision.description
 
 
 def test_a_foreseen_error_is_quoted() -> None:
     """It was written for the operator."""
-    fate = _fate(RequestRejected(Phrase("GET /users/x was answered 400.")), MAX_ATTEMPTS)
-    assert fate == DeadLetter("RequestRejected", Phrase("Tried 5 times. GET /users/x was answered 400."))
+    decision = _decision(RequestRejected(Phrase("GET /users/x was answered 400.")), MAX_ATTEMPTS)
+    assert decision == DeadLetter("RequestRejected", Phrase("Tried 5 times. GET /users/x was answered 400."))
 
 
 def test_delays_spread() -> None:
     """So that a thousand deliveries that failed together do not come back together."""
     random = Random(1)
     error = GraphUnavailable(Phrase("down"), status=503)
-    fates = [decide(error, _delivery(1), now=NOW, random=random) for _ in range(50)]
-    assert len({fate.delay for fate in fates if isinstance(fate, Retry)}) == 50
+    decisions = [decide(error, _delivery(1), now=NOW, random=random) for _ in range(50)]
+    assert len({decision.delay for decision in decisions if isinstance(decision, Abandon)}) == 50
 
 
 def test_a_machine_that_starts_no_process_is_waited_for_a_day() -> None:
     error = PoolUnusable(Phrase("no process starts"))
-    within, after = _fate(error, 5, timedelta(hours=23)), _fate(error, MAX_ATTEMPTS, timedelta(hours=25))
-    assert isinstance(within, Retry)
+    within, after = _decision(error, 5, timedelta(hours=23)), _decision(error, MAX_ATTEMPTS, timedelta(hours=25))
+    assert isinstance(within, Abandon)
     assert not within.counted
     assert isinstance(after, DeadLetter)
 
@@ -210,10 +211,10 @@ def test_what_a_proxy_gives_in_place_of_the_content_is_asked_for_less_and_less_o
     error = GraphUnavailable(Phrase("a page"), status=200)
     delays = []
     for age in (timedelta(0), timedelta(minutes=4), timedelta(hours=23)):
-        fate = _fate(error, 1, age)
-        assert isinstance(fate, Retry)
-        assert not fate.counted
-        delays.append(fate.delay)
+        decision = _decision(error, 1, age)
+        assert isinstance(decision, Abandon)
+        assert not decision.counted
+        delays.append(decision.delay)
     assert timedelta(seconds=30) <= delays[0] < timedelta(minutes=1)
     assert timedelta(minutes=2) <= delays[1] <= timedelta(minutes=3)
     assert timedelta(minutes=9) <= delays[2] <= timedelta(minutes=10)

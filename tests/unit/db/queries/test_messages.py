@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, event, func, select
 
 from db.engine import Database, run_reading
 from db.errors import DatabaseUnavailable
+from db.outcomes import Outcome
 from db.queries.contents import READ_BYTES, ContentDiffers, pieces_of
 from db.queries.filtered import FilteredMessage
 from db.queries.messages import (
@@ -31,7 +32,6 @@ from db.queries.messages import (
     MessageStore,
     OriginalRecord,
     RecipientRecord,
-    Saved,
 )
 from db.tables import attachment, header, message, original, recipient, seen
 from longtext import LongText, LongTextWriter
@@ -127,7 +127,7 @@ def graph_ids(engine: Engine) -> list[str]:
 
 async def test_message_is_kept_as_it_came(store: MessageStore, database_engine: Engine) -> None:
     """Every fact of the message, its recipients and its attachments is in the tables, in the contract's columns."""
-    assert await store.save(record()) is Saved.NEW
+    assert await store.save(record()) is Outcome.IMPORTED
 
     def read(connection: Connection) -> tuple[Any, Any, Any]:
         return (
@@ -209,7 +209,7 @@ async def test_an_attachment_is_kept_with_what_became_of_it(store: MessageStore,
             file_attachment(1, None, size=5, **facts),
             file_attachment(2, file, size=MEBIBYTE, **facts),
         ]
-        assert await store.save(record(attachments=parts)) is Saved.NEW
+        assert await store.save(record(attachments=parts)) is Outcome.IMPORTED
 
     def read(connection: Connection) -> list[Any]:
         wanted = select(*(attachment.c[name] for name in columns)).order_by(attachment.c.nPosition)
@@ -227,22 +227,24 @@ async def test_a_state_nobody_knows_is_refused(store: MessageStore) -> None:
 
 async def test_second_save_changes_nothing(store: MessageStore, database_engine: Engine) -> None:
     """The same message again is quietly not written, whatever it says now."""
-    assert await store.save(record()) is Saved.NEW
-    assert await store.save(record(subject="other", recipients=[], attachments=[])) is Saved.KNOWN
+    assert await store.save(record()) is Outcome.IMPORTED
+    assert await store.save(record(subject="other", recipients=[], attachments=[])) is Outcome.KNOWN
     assert rows(database_engine) == (1, 3, 2)
 
 
 async def test_ids_that_differ_in_case_are_two_messages(store: MessageStore, database_engine: Engine) -> None:
     """Graph's ids are compared exactly, alone and when they arrive together."""
-    assert await asyncio.gather(*(store.save(record(each)) for each in ("AAMk", "AAmk", "aamk"))) == [Saved.NEW] * 3
+    assert (
+        await asyncio.gather(*(store.save(record(each)) for each in ("AAMk", "AAmk", "aamk"))) == [Outcome.IMPORTED] * 3
+    )
     assert graph_ids(database_engine) == ["AAMk", "AAmk", "aamk"]
     assert await store.known([(1, "AAMk"), (1, "aaMk"), (2, "AAMk")]) == {(1, "AAMk")}
 
 
 async def test_one_mail_of_two_accounts_is_two_messages(store: MessageStore) -> None:
     """The id is unique within its account only."""
-    assert await store.save(record()) is Saved.NEW
-    assert await store.save(record(account_id=2)) is Saved.NEW
+    assert await store.save(record()) is Outcome.IMPORTED
+    assert await store.save(record(account_id=2)) is Outcome.IMPORTED
 
 
 async def test_known_of_many(store: MessageStore) -> None:
@@ -259,7 +261,7 @@ async def test_concurrent_savers_of_one_message(gateway: Gateway) -> None:
     stores = [MessageStore(database, clock=CLOCK) for database in databases]
     for attempt in range(10):
         saved = await asyncio.gather(*(stores[n % 2].save(record(f"m{attempt}")) for n in range(8)))
-        assert Counter(saved) == {Saved.KNOWN: 7, Saved.NEW: 1}
+        assert Counter(saved) == {Outcome.KNOWN: 7, Outcome.IMPORTED: 1}
     assert rows(databases[0].engine) == (10, 30, 20)
     for database in databases:
         await database.close()
@@ -275,7 +277,7 @@ async def test_messages_that_arrive_together_share_commits(store: MessageStore, 
         )
         for n in range(40)
     ]
-    assert await asyncio.gather(*(store.save(each) for each in many)) == [Saved.NEW] * 40
+    assert await asyncio.gather(*(store.save(each) for each in many)) == [Outcome.IMPORTED] * 40
     assert len(commits) <= 5
 
     def read(connection: Connection) -> list[tuple[Any, ...]]:
@@ -303,15 +305,15 @@ async def test_long_texts_are_texts_like_others(store: MessageStore, database_en
     texts = select(message.c.sGraphMessageID, message.c.sBody, message.c.sBodyText).order_by(message.c.sGraphMessageID)
     with ExitStack() as files:
         body, shown = long_text(LONG_BODY, files), long_text(LONG_BODY[::-1], files)
-        assert await store.save(record("A", body=body, body_text=shown)) is Saved.NEW
-        assert await store.save(record("B", body="short", body_text=None)) is Saved.NEW
-        assert await store.save(record("A", body=body, body_text=shown)) is Saved.KNOWN
+        assert await store.save(record("A", body=body, body_text=shown)) is Outcome.IMPORTED
+        assert await store.save(record("B", body="short", body_text=None)) is Outcome.IMPORTED
+        assert await store.save(record("A", body=body, body_text=shown)) is Outcome.KNOWN
         assert run_reading(database_engine, lambda c: c.execute(texts).all()) == [
             ("A", LONG_BODY, LONG_BODY[::-1]),
             ("B", "short", None),
         ]
-        assert await store.replace(record("A", body=shown, body_text=body)) is Saved.REPLACED
-        assert await store.replace(record("B", body=body, body_text="short")) is Saved.REPLACED
+        assert await store.replace(record("A", body=shown, body_text=body)) is Outcome.REPLACED
+        assert await store.replace(record("B", body=body, body_text="short")) is Outcome.REPLACED
     found = run_reading(database_engine, lambda c: c.execute(texts).all())
     assert found == [("A", LONG_BODY[::-1], LONG_BODY), ("B", LONG_BODY, "short")]
     if database_engine.dialect.name == "sqlite":
@@ -331,7 +333,7 @@ async def test_content_of_a_file(store: MessageStore, database_engine: Engine, t
         source.seek(size)
         assert (
             await store.save(record(attachments=[file_attachment(0), file_attachment(1, source, size=size)]))
-            is Saved.NEW
+            is Outcome.IMPORTED
         )
     wanted = path.read_bytes()
     content = select(attachment.c.biContent).where(attachment.c.nPosition == 1)
@@ -349,7 +351,10 @@ async def test_large_content_does_not_go_through_memory(
     tracemalloc.start()
     try:
         with path.open("rb") as source:
-            assert await store.save(record(attachments=[file_attachment(0, source, size=20 * MEBIBYTE)])) is Saved.NEW
+            assert (
+                await store.save(record(attachments=[file_attachment(0, source, size=20 * MEBIBYTE)]))
+                is Outcome.IMPORTED
+            )
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -399,7 +404,7 @@ async def test_refused_message_fails_alone(
     refusal = results.pop(3)
     assert isinstance(refusal, MessageRefused), repr(refusal)
     assert "refuses the message" in str(refusal)
-    assert results == [Saved.NEW] * 6
+    assert results == [Outcome.IMPORTED] * 6
     assert graph_ids(database_engine) == [each.graph_message_id for each in good]
     assert rows(database_engine)[1:] == (18, 12)
     with pytest.raises(MessageRefused):
@@ -439,7 +444,7 @@ async def save_in_trouble(
     store = MessageStore(database, clock=CLOCK)
     path = tmp_path / "content"
     path.write_bytes(b"x" * 300_000)
-    assert await store.save(record("before")) is Saved.NEW
+    assert await store.save(record("before")) is Outcome.IMPORTED
     with path.open("rb") as source:
         content = source if streamed else b"x" * 300_000
         troubled = [record(f"m{n}", attachments=[file_attachment(0, content, size=300_000)]) for n in range(3)]
@@ -447,7 +452,7 @@ async def save_in_trouble(
             failures = [await refused(store.save(each)) for each in troubled]
         assert rows(database.engine)[0] == 1
         for each in troubled:
-            assert await store.save(each) is Saved.NEW
+            assert await store.save(each) is Outcome.IMPORTED
     assert rows(database.engine) == (4, 12, 5)
     await store.close()
     await database.close()
@@ -455,7 +460,7 @@ async def save_in_trouble(
     return failures
 
 
-async def refused(saving: Awaitable[Saved]) -> DatabaseUnavailable:
+async def refused(saving: Awaitable[Outcome]) -> DatabaseUnavailable:
     with pytest.raises(DatabaseUnavailable) as refusal:
         await saving
     return refusal.value
@@ -494,7 +499,7 @@ async def test_killed_before_its_commit_leaves_nothing(gateway: Gateway) -> None
     await child.wait()
     database = Database(gateway.engine())
     assert rows(database.engine) == (0, 0, 0)
-    assert await MessageStore(database, clock=CLOCK).save(record()) is Saved.NEW
+    assert await MessageStore(database, clock=CLOCK).save(record()) is Outcome.IMPORTED
     await database.close()
 
 
@@ -512,7 +517,7 @@ async def test_nothing_is_visible_before_all_is(gateway: Gateway, database: Data
     await asyncio.to_thread(inside.wait, 10)
     assert rows(other) == (0, 0, 0)
     go_on.set()
-    assert await saving is Saved.NEW
+    assert await saving is Outcome.IMPORTED
     assert rows(other) == (1, 3, 2)
     other.dispose()
 
@@ -523,7 +528,7 @@ async def test_close_writes_what_was_submitted(database: Database) -> None:
     saving = [asyncio.ensure_future(store.save(record(f"m{n}"))) for n in range(10)]
     await asyncio.sleep(0)
     await store.close()
-    assert await asyncio.gather(*saving) == [Saved.NEW] * 10
+    assert await asyncio.gather(*saving) == [Outcome.IMPORTED] * 10
 
 
 # Replacing.
@@ -540,15 +545,15 @@ async def test_a_replaced_message_is_the_new_one_whole_under_its_old_number(
     """Nothing of the old one is left, and no other message is touched."""
     clock = SettableClock()
     store = MessageStore(database, clock=clock)
-    assert await store.save(record()) is Saved.NEW
-    assert await store.save(record(account_id=2)) is Saved.NEW
+    assert await store.save(record()) is Outcome.IMPORTED
+    assert await store.save(record(account_id=2)) is Outcome.IMPORTED
     number = number_of(database_engine)
     clock.advance(timedelta(hours=1))
     new = record(
         subject="Neu", recipients=[RecipientRecord("bcc", 0, None, "c@x")], attachments=[file_attachment(0, b"n")]
     )
 
-    assert await store.replace(new) is Saved.REPLACED
+    assert await store.replace(new) is Outcome.REPLACED
 
     assert rows(database_engine) == (2, 4, 3)
     read = (
@@ -563,18 +568,18 @@ async def test_a_replaced_message_is_the_new_one_whole_under_its_old_number(
 
 
 async def test_replacing_what_is_not_there_writes_it(store: MessageStore, database_engine: Engine) -> None:
-    assert await store.replace(record()) is Saved.NEW
-    assert await store.save(record()) is Saved.KNOWN
+    assert await store.replace(record()) is Outcome.IMPORTED
+    assert await store.save(record()) is Outcome.KNOWN
     assert rows(database_engine) == (1, 3, 2)
 
 
 async def test_replacing_streams_what_is_large(store: MessageStore, database_engine: Engine, tmp_path: Path) -> None:
     path = tmp_path / "large"
     path.write_bytes(os.urandom(2 * MEBIBYTE))
-    assert await store.save(record()) is Saved.NEW
+    assert await store.save(record()) is Outcome.IMPORTED
     with path.open("rb") as source:
         assert (
-            await store.replace(record(attachments=[file_attachment(0, source, size=2 * MEBIBYTE)])) is Saved.REPLACED
+            await store.replace(record(attachments=[file_attachment(0, source, size=2 * MEBIBYTE)])) is Outcome.REPLACED
         )
     content = run_reading(database_engine, lambda connection: connection.scalar(select(attachment.c.biContent)))
     assert content == path.read_bytes()
@@ -586,7 +591,7 @@ async def test_a_refused_replacement_leaves_the_old_message(
 ) -> None:
     new = poison()
     old = record(new.graph_message_id) if new.account_id == 1 else record()
-    assert await store.save(old) is Saved.NEW
+    assert await store.save(old) is Outcome.IMPORTED
     with pytest.raises(MessageRefused, match="refuses the message"):
         await store.replace(new)
     assert rows(database_engine) == (1, 3, 2)
@@ -598,7 +603,7 @@ async def test_readers_see_the_old_message_or_the_new_one(gateway: Gateway, data
     """Not a mix, and not half of one: another process reads while it is replaced."""
     inside, go_on = threading.Event(), threading.Event()
     store = MessageStore(database, clock=CLOCK)
-    assert await store.save(record()) is Saved.NEW
+    assert await store.save(record()) is Outcome.IMPORTED
     other = gateway.engine()
 
     @event.listens_for(database.engine, "commit")
@@ -612,7 +617,7 @@ async def test_readers_see_the_old_message_or_the_new_one(gateway: Gateway, data
     await asyncio.to_thread(inside.wait, 10)
     assert rows(other) == (1, 3, 2)
     go_on.set()
-    assert await replacing is Saved.REPLACED
+    assert await replacing is Outcome.REPLACED
     assert rows(other) == (1, 0, 1)
     other.dispose()
 
@@ -651,16 +656,16 @@ async def test_what_is_left_out_is_known_and_told_apart_from_what_is_imported(
 ) -> None:
     """Noted again it has the latest reason; it may be imported still, and what is imported is never noted."""
     left, kept = record("left"), record("kept")
-    assert await store.note_filtered(filtered_of(left)) is Saved.FILTERED
-    assert await store.save(kept) is Saved.NEW
-    assert await store.note_filtered(filtered_of(kept)) is Saved.KNOWN
+    assert await store.note_filtered(filtered_of(left)) is Outcome.FILTERED
+    assert await store.save(kept) is Outcome.IMPORTED
+    assert await store.note_filtered(filtered_of(kept)) is Outcome.KNOWN
     assert await store.known([left.key, kept.key, (2, "left")]) == {left.key, kept.key}
     assert await store.known([left.key, kept.key], include_filtered=False) == {kept.key}
-    assert await store.note_filtered(filtered_of(left, reason="SenderDenied")) is Saved.FILTERED
+    assert await store.note_filtered(filtered_of(left, reason="SenderDenied")) is Outcome.FILTERED
     assert seen_rows(database_engine) == [("left", "SenderDenied")]
-    assert await store.save(left) is Saved.NEW
+    assert await store.save(left) is Outcome.IMPORTED
     assert seen_rows(database_engine) == []
-    assert await store.note_filtered(filtered_of(left)) is Saved.KNOWN
+    assert await store.note_filtered(filtered_of(left)) is Outcome.KNOWN
 
 
 async def test_many_arrive_together(store: MessageStore, database_engine: Engine) -> None:
@@ -670,8 +675,8 @@ async def test_many_arrive_together(store: MessageStore, database_engine: Engine
     work += [store.note_filtered(filtered_of(record(f"s{number % 20}"))) for number in range(40)]
     *outcomes, refused = await asyncio.gather(*work, store.note_filtered(bad), return_exceptions=True)
     assert isinstance(refused, MessageRefused)
-    assert Counter(outcomes[:40]) == {Saved.NEW: 40}
-    assert set(outcomes[40:]) <= {Saved.FILTERED, Saved.KNOWN}
+    assert Counter(outcomes[:40]) == {Outcome.IMPORTED: 40}
+    assert set(outcomes[40:]) <= {Outcome.FILTERED, Outcome.KNOWN}
     assert len(seen_rows(database_engine)) == 20
 
 
@@ -692,7 +697,7 @@ async def test_an_original_is_written_with_its_message(store: MessageStore, data
         file.write(packed)
         content = packed if size < MEBIBYTE else file
         mime = OriginalRecord("stored", None, 10 * size, "ab" * 32, "gzip", size, content)
-        assert await store.save(record(original=mime)) is Saved.NEW
+        assert await store.save(record(original=mime)) is Outcome.IMPORTED
     [found] = original_rows(database_engine)
     assert found == (1, "stored", 10 * size, size, packed)
     assert b"".join(pieces_of(database_engine, original, 1, size=size)) == packed
@@ -716,7 +721,7 @@ async def test_contents_are_read_in_pieces(database: Database, store: MessageSto
     """Of more than one piece, and of none."""
     large = os.urandom(READ_BYTES + 5)
     parts = [file_attachment(0, large), file_attachment(1, b"")]
-    assert await store.save(record(attachments=parts)) is Saved.NEW
+    assert await store.save(record(attachments=parts)) is Outcome.IMPORTED
     numbers = run_reading(
         database.engine, lambda c: list(c.scalars(select(attachment.c.nAttachmentID).order_by(attachment.c.nPosition)))
     )

@@ -13,9 +13,10 @@ from sqlalchemy import Connection, Engine, MetaData, Table, event, select, text
 
 from console.db.purge_batches import Purged, PurgeLimits, PurgeOrder, Purging
 from db.engine import Database, run_reading, run_writing
+from db.outcomes import Outcome
 from db.queries import accounts, retention
 from db.queries.accounts import AccountSettings
-from db.queries.messages import MessageStore, Saved
+from db.queries.messages import MessageStore
 from db.queries.retention import Bounds, OldMessage
 from db.tables import attachment, message
 from tests.databases import Gateway
@@ -206,7 +207,7 @@ async def test_others_read_and_write_while_a_batch_is_under_way(database: Databa
             # On SQL Server who counts them all waits for the commit; on SQLite who writes does.
             assert rows(other) == (4, 12, 8)
             writer = Database(other)
-            assert await MessageStore(writer, clock=CLOCK).save(record("new")) is Saved.NEW
+            assert await MessageStore(writer, clock=CLOCK).save(record("new")) is Outcome.IMPORTED
     finally:
         go_on.set()
     assert (await purging).messages == 3

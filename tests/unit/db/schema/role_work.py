@@ -24,6 +24,7 @@ from console.main import cli
 from console.settings import Settings
 from db.engine import Database, run_reading
 from db.heartbeat import Heartbeat
+from db.outcomes import Outcome
 from db.queries import (
     accounts,
     after_import,
@@ -42,7 +43,7 @@ from db.queries import (
 from db.queries.accounts import AccountSettings, Condition
 from db.queries.after_import import Ended, State
 from db.queries.filtered import FilteredMessage
-from db.queries.messages import AttachmentRecord, MessageRecord, MessageStore, OriginalRecord, Saved
+from db.queries.messages import AttachmentRecord, MessageRecord, MessageStore, OriginalRecord
 from db.queries.processes import Process
 from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Lease
 from db.queries.subscriptions import HeldSubscription
@@ -238,15 +239,15 @@ async def _import(database: Database, desk: Desk, account_id: int) -> None:
     store = MessageStore(database, clock=desk.clock)
     assert not await store.known([(account_id, "a")])
     size = 2 * 1024 * 1024 + 1
-    assert await store.save(record(f"small-{desk.number}", account_id=account_id)) is Saved.NEW
+    assert await store.save(record(f"small-{desk.number}", account_id=account_id)) is Outcome.IMPORTED
     large = file_attachment(0, io.BytesIO(bytes(size)), size=size)
     mime = OriginalRecord("stored", None, size, "", "gzip", size, io.BytesIO(bytes(size)))
     whole = record(f"large-{desk.number}", account_id=account_id, attachments=[large], original=mime)
-    assert await store.save(whole) is Saved.NEW
+    assert await store.save(whole) is Outcome.IMPORTED
     left_out = record(f"seen-{desk.number}", account_id=account_id)
-    assert await store.note_filtered(_filtered(left_out, desk.now)) is Saved.FILTERED
-    assert await store.save(left_out) is Saved.NEW
-    assert await store.save(_copy(desk, account_id)) is Saved.DUPLICATE
+    assert await store.note_filtered(_filtered(left_out, desk.now)) is Outcome.FILTERED
+    assert await store.save(left_out) is Outcome.IMPORTED
+    assert await store.save(_copy(desk, account_id)) is Outcome.DUPLICATE
     await _wait_for_scans(store, desk, account_id)
     await store.close()
     row = TraceRow(account_id, "a", "host", desk.now, desk.now, "imported")
@@ -270,13 +271,13 @@ async def _wait_for_scans(store: MessageStore, desk: Desk, account_id: int) -> N
     for number in ("one", "two"):
         waiting = of(f"scan-{number}", lacking, number, has_placeholders=True)
         assert await store.note_scan(waiting, until=desk.now) is not None
-        assert await store.save(waiting) is Saved.NEW
+        assert await store.save(waiting) is Outcome.IMPORTED
         assert await store.incomplete([waiting.key]) == {waiting.key}
     assert (
         await store.save(of("scan-one", file_attachment(0, io.BytesIO(bytes(size)), size=size), "one"))
-        is Saved.REPLACED
+        is Outcome.REPLACED
     )
-    assert await store.save(of("scanned", file_attachment(0), "two")) is Saved.REPLACED
+    assert await store.save(of("scanned", file_attachment(0), "two")) is Outcome.REPLACED
     gone = of("scan-gone", lacking, "gone", has_placeholders=True)
     assert await store.note_scan(gone, until=desk.now) is not None
     await store.end_wait(gone.key)
