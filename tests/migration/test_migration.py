@@ -79,10 +79,11 @@ def test_each_database_has_a_secret_of_its_own(fresh: Engine, database_engine: E
 def test_two_hosts_upgrade_one_fresh_database(empty_gateway: Gateway, fresh: Engine, _attempt: int) -> None:
     """Upgrades at the same time all succeed, and leave one schema and one secret."""
     program = (
-        "import sys; from datetime import UTC, datetime; from db import schema; from tests.databases import Gateway\n"
+        "import sys; from datetime import UTC, datetime; from db.schema import revisions\n"
+        "from tests.databases import Gateway\n"
         "engine = Gateway(sys.argv[1], sys.argv[2] or None).engine()\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
-        "print(schema.upgrade(engine, now=datetime.now(UTC)).is_current)"
+        "print(revisions.upgrade(engine, now=datetime.now(UTC)).is_current)"
     )
     children = [
         subprocess.Popen(

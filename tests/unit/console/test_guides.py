@@ -91,7 +91,7 @@ def test_the_guides_say_to_type_the_same() -> None:
 
 @pytest.mark.parametrize("language", list(GUIDES))
 def test_what_a_guide_quotes_is_what_the_test_says(language: str) -> None:
-    folder = ROOT / "console" / "locale"
+    folder = ROOT / "console" / "translation" / "locale"
     catalogue = gettext.translation("messages", folder, [language], fallback=language == "en")
     said = {
         _FIELD.sub("…", catalogue.gettext(each.id)).strip()

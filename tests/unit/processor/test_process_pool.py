@@ -183,7 +183,7 @@ async def test_processes_end_with_their_parent_however_that_ended(tmp_path: Path
         "import asyncio, sys\n"
         "from pathlib import Path\n"
         "from processor.process_pool import ProcessPool\n"
-        "from tests import worker_tasks\n"
+        "from tests.doubles import worker_tasks\n"
         "asyncio.run(ProcessPool().run(\n"
         "    worker_tasks.sleeping, Path(sys.argv[1]), mailbox='a', size=2**30, scratch=Path(sys.argv[2])))\n"
     )

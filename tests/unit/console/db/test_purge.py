@@ -152,9 +152,10 @@ def test_an_age_that_is_none_is_wrong_usage(age: str, said: str, run: Run) -> No
 # a test run may be, ignores Ctrl-C, and so would the command that inherits it.
 _WAITS_AFTER_THE_FIRST_TRANSACTION = """
 import signal
-from console import main, purging
+from console import main
+from console.db import purge_batches
 signal.signal(signal.SIGINT, signal.default_int_handler)
-purging._PAUSE_SECONDS = 600.0
+purge_batches._PAUSE_SECONDS = 600.0
 main.main()
 """
 

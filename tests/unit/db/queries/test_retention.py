@@ -378,7 +378,7 @@ def all_pages(connection: Connection, limit: int) -> list[OldMessage]:
     return seen
 
 
-@pytest.mark.parametrize("most", [1, 2, 4, 10])
+@pytest.mark.parametrize("limit", [1, 2, 4, 10])
 async def test_pages_go_on_where_they_ended(database: Database, limit: int) -> None:
     """Oldest first, also where many were received in the same second; last those without a time."""
     await save(database, "b", "c", "d", received=OLD)

@@ -253,7 +253,7 @@ def test_a_long_body_may_show_a_picture(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "most", "kept", "shortened"),
+    ("text", "limit", "kept", "shortened"),
     [
         ("abc", 3, "abc", 0),
         ("abcd", 3, "abc", 1),
