@@ -1,8 +1,8 @@
-"""What the queue cannot do.
+"""Errors of the queue.
 
 QueueError
-├── QueueUnavailable   the queue does not answer or takes nothing now; the same call may succeed later
-└── LockLost           the delivery is another consumer's by now; what was to be settled is not
+├── QueueUnavailable   the queue does not answer or accepts nothing now; the same call may succeed later
+└── LockLost           the delivery may belong to another consumer; it is not settled
 """
 
 from phrases import Phrase
@@ -16,7 +16,7 @@ class QueueError(Exception):
 
 
 class QueueUnavailable(QueueError):
-    """The queue cannot do this now. `retry_after`: seconds that it asks to wait, or that are worth waiting."""
+    """The queue cannot do this now. `retry_after`: seconds to wait, requested by the queue or sensible."""
 
     def __init__(self, text: Phrase, *, retry_after: float | None = None) -> None:
         super().__init__(text)

@@ -1,4 +1,4 @@
-"""What travels on the queue: a small JSON document with a version, that carries ids and never the content of a mail."""
+"""Queue messages: a small JSON document with a version, that carries ids and never the content of a mail."""
 
 import hashlib
 import json
@@ -15,12 +15,12 @@ VERSION: Final = 1
 _ID_END: Final = 64
 _LARGEST_ACCOUNT: Final = 2**63 - 1
 
-# Made once: json.dumps with separators makes an encoder at every call, and this is the receiver's hot path.
+# Built once: json.dumps with separators builds an encoder at every call, and this is the receiver's hot path.
 _encode: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 class UnreadableNotification(Exception):
-    """The document is not one of ours, or of a version this program does not know. `reason` is a fixed word."""
+    """The document is no notification, or of a version unknown to this program. `reason` is a fixed word."""
 
     def __init__(self, reason: str, description: Phrase) -> None:
         super().__init__(description)
@@ -28,24 +28,24 @@ class UnreadableNotification(Exception):
 
 
 class Source(StrEnum):
-    """Who says that there is a message to import."""
+    """The origin of a notification."""
 
     GRAPH = "graph"
     """A webhook."""
     SWEEP = "sweep"
-    """A look into the folder found it, and its webhook should have come by then."""
+    """A sweep of the folder found the message, and its webhook was overdue."""
     CATCH_UP = "catch-up"
-    """A look into the folder found it where no webhook was to be expected."""
+    """A pass through the folder found it where no webhook was expected."""
     OPERATOR = "operator"
-    """Somebody asked for it."""
+    """An operator requested it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """A genuine change notification of one account, or what stands in for one.
+    """A genuine change notification of one account, or its substitute.
 
-    `change_type` is what Graph said, also when this program does not know it; `message_id` (the immutable id) is None
-    when Graph sent none. Who processes it decides what that means. `received`: when it came, or the message was found.
+    `change_type` is Graph's value, also when unknown to this program; `message_id` (the immutable id) is None when
+    Graph sent none. The processor interprets both. `received`: the time it arrived, or the message was found.
     """
 
     account_id: int
@@ -62,7 +62,7 @@ class Notification:
     def of_found(
         cls, account_id: int, message_id: str, *, source: Source, found: datetime, correlation: str
     ) -> "Notification":
-        """What stands in for a webhook: somebody found the message in its folder."""
+        """Return the substitute for a webhook: the message was found in its folder."""
         return cls(
             account_id=account_id,
             subscription_id=None,
@@ -75,19 +75,19 @@ class Notification:
         )
 
     def to_message(self) -> Message:
-        """The message to put. The same notification, delivered again by Graph, gives the same message id.
+        """Return the message to put. The same notification, delivered again by Graph, gives the same message id.
 
         The id begins with the end of Graph's: where the ids of mail that arrives together differ there in a counter
-        only, their keys lie side by side in an index instead of dirtying a page each. Whether Exchange makes them so
-        is unconfirmed (Graph calls ids opaque): speed rests on it, nothing else; bench/receiver.py measures both.
+        only, their keys are adjacent in an index instead of dirtying a page each. Exchange making them so is
+        unconfirmed (Graph calls ids opaque): speed depends on it, nothing else; bench/receiver.py measures both.
         """
-        # Without a message id nothing tells two of them apart: a lifecycle event may well come twice and mean it.
+        # Without a message id two of them cannot be distinguished: a repeated lifecycle event may be intended.
         what = self.message_id if self.message_id is not None else self.correlation
         facts = f"{self.account_id}\0{self.change_type}\0{self.lifecycle_event}\0{what}\0{self.etag}"
         if self.source is not Source.GRAPH:
             facts += f"\0{self.source}"
-            # Found or asked for again, it is queued again: a duplicate would be dropped while the delta link moves on,
-            # by Service Bus without a word. What is imported already costs a look.
+            # Found or requested again, it is queued again: a duplicate would be dropped while the delta link moves on,
+            # by Service Bus silently. An imported message costs one lookup.
             facts += f"\0{self.correlation}"
         digest = hashlib.blake2b(facts.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
         neighbourhood = what[-_ID_END:] if what.isascii() and what.isprintable() else ""
@@ -111,9 +111,9 @@ class Notification:
 
     @classmethod
     def from_json(cls, body: str) -> "Notification":
-        """Read what `to_message` wrote. Unknown properties are accepted: a newer program may add some.
+        """Parse a document of `to_message`. Unknown properties are accepted: a newer program may add some.
 
-        Every value can be asked of a database: one it chokes on would end the processor, again at every start.
+        Every value is valid in a query: one that a database rejects would end the processor, again at every start.
 
         Raises:
             UnreadableNotification: reason `NotJson`, `UnknownVersion` or `Incomplete`.
@@ -165,7 +165,7 @@ def _aware_time(document: dict[str, Any], key: str) -> datetime:
     return moment
 
 
-def _typed(document: dict[str, Any], key: str, kind: type[Any]) -> Any:  # noqa: ANN401  # the kind asked for
+def _typed(document: dict[str, Any], key: str, kind: type[Any]) -> Any:  # noqa: ANN401  # the requested kind
     value = document[key]
     if not isinstance(value, kind):
         raise TypeError(f"{key} is {type(value).__name__}, not {kind.__name__}")

@@ -1,13 +1,13 @@
-"""The queue as its users see it.
+"""The port of the queue.
 
-The words, which are those of Azure Service Bus
+The terms are those of Azure Service Bus
 (https://learn.microsoft.com/azure/service-bus-messaging/message-transfers-locks-settlement):
 
-*message*: what is put: an id, a body, an account.
-*delivery*: a message handed to one consumer under a *lock*, for a time; nobody else gets it until the lock ends.
-*settle*: end a delivery. *complete*: done, gone. *abandon*: hand it back, at once or after a delay. *dead-letter*: put
-it aside with a reason, for an operator. A delivery that nobody settles comes back when its lock expires.
-*delivery count*: how often it was handed out, this time included. Over the maximum, it is dead-lettered.
+*message*: the unit that is put: an id, a body, an account.
+*delivery*: a message given to one consumer under a *lock*, for a time; no other consumer gets it until the lock ends.
+*settle*: end a delivery. *complete*: done, gone. *abandon*: return it, at once or after a delay. *dead-letter*: set
+it aside with a reason, for an operator. A delivery that is not settled comes back when its lock expires.
+*delivery count*: the number of deliveries, this one included. Over the maximum, the message is dead-lettered.
 *duplicate*: a message whose id was put before, within the *duplicate window*; it is ignored.
 """
 
@@ -20,9 +20,9 @@ MessageId = NewType("MessageId", str)
 """At most 128 characters (the limit of Service Bus)."""
 
 TOO_MANY_DELIVERIES: Final = "MaxDeliveryCountExceeded"
-"""The reason of the dead letters that the queue itself makes; Service Bus spells it so."""
+"""The reason of the dead letters that the queue itself makes, as Service Bus spells it."""
 MAX_DELAY: Final = timedelta(minutes=90)
-"""Until a message is received again that was handed back, or is received that was put for later."""
+"""Maximum time until a message that was abandoned, or put for later, is received again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message in the hands of one consumer until `locked_until`."""
+    """A message locked for one consumer until `locked_until`."""
 
     message_id: MessageId
     body: str
@@ -51,7 +51,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class QueuedMessage:
-    """A message in the queue, as an operator sees it. `entry` names it among all, dead letters of the same id too."""
+    """A message in the queue, as shown to an operator. `entry` identifies it, also among dead letters of one id."""
 
     entry: str
     message_id: MessageId
@@ -68,7 +68,7 @@ class QueuedMessage:
 
 @dataclass(frozen=True, slots=True)
 class AccountStatus:
-    """What `QueueStatus` counts, of one account; `account_id` is None for messages that belong to none."""
+    """The counts of `QueueStatus` for one account; `account_id` is None for messages that belong to none."""
 
     account_id: int | None
     active: int = 0
@@ -76,50 +76,50 @@ class AccountStatus:
     scheduled: int = 0
     dead: int = 0
     oldest: datetime | None = None
-    """When the oldest message that is not a dead letter was put."""
+    """Put time of the oldest message that is not a dead letter."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueStatus:
-    """How many messages can be received now, are in the hands of consumers, wait for their time, are dead letters."""
+    """The numbers of messages that are active, locked by consumers, scheduled for later, or dead letters."""
 
     accounts: Sequence[AccountStatus]
     tells_locked: bool = True
-    """False: the queue does not tell what consumers have in hand; it is counted as active."""
+    """False: the queue does not report locked messages; they are counted as active."""
     complete: bool = True
     """False: there are more messages than were counted."""
 
     @property
     def active(self) -> int:
-        """Of all accounts."""
+        """Sum of all accounts."""
         return sum(each.active for each in self.accounts)
 
     @property
     def locked(self) -> int:
-        """Of all accounts."""
+        """Sum of all accounts."""
         return sum(each.locked for each in self.accounts)
 
     @property
     def scheduled(self) -> int:
-        """Of all accounts."""
+        """Sum of all accounts."""
         return sum(each.scheduled for each in self.accounts)
 
     @property
     def dead(self) -> int:
-        """Of all accounts."""
+        """Sum of all accounts."""
         return sum(each.dead for each in self.accounts)
 
     @property
     def oldest(self) -> datetime | None:
-        """When the oldest message that is not a dead letter was put."""
+        """Put time of the oldest message that is not a dead letter."""
         return min((each.oldest for each in self.accounts if each.oldest is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which messages an operator means: those that fit everything given; nothing given: all.
+    """A selection of messages: those that match all given criteria; none given: all.
 
-    `reason` and the times are those of dead letters: put aside at `since` or later, before `until`.
+    `reason` and the times are those of dead letters: dead-lettered at `since` or later, before `until`.
     """
 
     entries: Sequence[str] | None = None
@@ -129,7 +129,7 @@ class Selection:
     until: datetime | None = None
 
     def takes(self, message: QueuedMessage) -> bool:
-        """Whether the message is meant."""
+        """True if the message is selected."""
         dead_lettered = message.dead_lettered
         return (
             (self.entries is None or message.entry in self.entries)
@@ -144,20 +144,20 @@ EVERYTHING: Final = Selection()
 
 
 class NotificationSender(Protocol):
-    """What the receiver needs of the queue."""
+    """The port of the receiver."""
 
     async def put(self, messages: Sequence[Message]) -> int:
         """Put messages durably: once this returns, a crash of any process loses none. Duplicates are ignored.
 
-        Safe to repeat within the duplicate window. Returns how many were ignored; 0 also where the queue does not
-        report them, as Service Bus does not.
+        Safe to repeat within the duplicate window. Returns the number ignored; 0 also where the queue does not report
+        them, as Service Bus does not.
 
         Raises:
-            QueueUnavailable: not all was put, or nobody knows.
+            QueueUnavailable: not all was put, or the outcome is unknown.
         """
 
     async def check(self) -> None:
-        """Make sure that `put` would succeed now, without putting anything.
+        """Ensure that `put` would succeed now, without putting anything.
 
         Raises:
             QueueUnavailable: it would not.
@@ -165,10 +165,10 @@ class NotificationSender(Protocol):
 
 
 class CatchUpQueue(NotificationSender, Protocol):
-    """What catch-up needs of the queue."""
+    """The port of catch-up."""
 
     async def waiting(self, *, limit: int) -> int:
-        """How many messages can be received now, counted up to `limit`.
+        """Count the messages that can be received now, up to `limit`.
 
         Raises:
             QueueUnavailable
@@ -176,24 +176,24 @@ class CatchUpQueue(NotificationSender, Protocol):
 
 
 class NotificationConsumer(Protocol):
-    """What a processor needs of the queue. Any number of consumers may compete."""
+    """The port of a processor. Any number of consumers may compete."""
 
     async def receive(self, limit: int, *, wait: timedelta) -> list[Delivery]:
-        """Up to `limit` deliveries as soon as there is one; an empty list after `wait`.
+        """Receive up to `limit` deliveries once there is one; an empty list after `wait`.
 
         Raises:
             QueueUnavailable: try again.
         """
 
     async def renew(self, delivery: Delivery) -> Delivery:
-        """Start the lock's time anew. Use the returned delivery from now on.
+        """Restart the time of the lock. Use the returned delivery from now on.
 
         Raises:
             LockLost, QueueUnavailable
         """
 
     async def complete(self, delivery: Delivery, *, remembered: bool = True) -> None:
-        """The work is done; the message never comes again.
+        """End the delivery as done; the message never comes again.
 
         With `remembered` false its id is free at once, where the queue can do so (Service Bus cannot): put again within
         the duplicate window, it is queued.
@@ -204,16 +204,16 @@ class NotificationConsumer(Protocol):
         """
 
     async def abandon(self, delivery: Delivery, *, delay: timedelta = timedelta(0), counted: bool = True) -> None:
-        """Hand the message back, to be received again after `delay`, which is MAX_DELAY at most.
+        """Abandon the delivery: the message is received again after `delay`, which is MAX_DELAY at most.
 
-        With `counted` false this delivery does not count toward the maximum: for trouble that is not the message's.
+        With `counted` false this delivery does not count toward the maximum: for errors not of the message itself.
 
         Raises:
             LockLost, QueueUnavailable
         """
 
     async def dead_letter(self, delivery: Delivery, *, reason: str, description: str) -> None:
-        """Put the message aside. `reason` is a fixed word, at most 100 characters; `description` is for a person.
+        """Dead-letter the message. `reason` is a fixed word, at most 100 characters; `description` is for the operator.
 
         Raises:
             LockLost, QueueUnavailable
@@ -221,7 +221,7 @@ class NotificationConsumer(Protocol):
 
 
 class NotificationQueue(CatchUpQueue, NotificationConsumer, Protocol):
-    """The whole queue; operators use the rest."""
+    """The whole queue; the rest is for operators."""
 
     async def status(self) -> QueueStatus:
         """Count the messages.
@@ -233,32 +233,32 @@ class NotificationQueue(CatchUpQueue, NotificationConsumer, Protocol):
     async def peek(
         self, *, limit: int, dead_letters: bool = False, selection: Selection = EVERYTHING, after: str | None = None
     ) -> list[QueuedMessage]:
-        """Look at messages of the selection, oldest first, without touching them.
+        """Read messages of the selection, oldest first, without changing them.
 
-        `after`: begin behind that entry, to look at many page by page.
+        `after`: begin behind that entry, to page through many.
 
         Raises:
             QueueUnavailable
         """
 
     def replay(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncIterator[list[str]]:
-        """Make these dead letters active again, their deliveries counted from 0; unknown entries are left out.
+        """Make these dead letters active again, with a delivery count of 0; unknown entries are skipped.
 
-        Gives, batch by batch of `at_once` at most, the entries that were replayed: who takes the next batch later
-        replays slower. Safe to repeat: a replay that dies in the middle has lost nothing.
+        Yields, batch by batch of `at_once` at most, the entries that were replayed: a caller that requests the next
+        batch later replays slower. Safe to repeat: a replay that dies midway has lost nothing.
 
         Raises:
-            QueueUnavailable: what was given before is replayed.
+            QueueUnavailable: entries yielded before are replayed.
         """
 
     def purge(self, entries: Sequence[str], *, dead_letters: bool, at_once: int = 100) -> AsyncIterator[list[str]]:
-        """Delete these messages for good; those in the hands of consumers, and unknown entries, are left out.
+        """Delete these messages for good; those locked by consumers, and unknown entries, are skipped.
 
-        Gives, batch by batch, the entries that were deleted.
+        Yields, batch by batch, the entries that were deleted.
 
         Raises:
-            QueueUnavailable: what was given before is deleted.
+            QueueUnavailable: entries yielded before are deleted.
         """
 
     async def close(self) -> None:
-        """Write what was submitted, then let go of all resources. Deliveries not settled come back."""
+        """Write pending items, then release all resources. Deliveries not settled come back."""

@@ -1,6 +1,6 @@
-"""The types of columns, as the tables and the steps of the migrations name them.
+"""The types of columns, as used by the tables and the migration steps.
 
-Frozen: a step that ran once made columns of these types. What needs another type gets another name here.
+Frozen: a step that ran once made columns of these types. Another type gets another name here.
 
 On SQL Server text is Unicode, without limit `nvarchar(max)` and `varbinary(max)` (never the deprecated `ntext` and
 `image`), and times are `datetime2(7)`.
@@ -31,36 +31,36 @@ from sqlalchemy.sql.compiler import DDLCompiler, SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 BINARY_COLLATION: Final = "Latin1_General_100_BIN2"
-"""Of SQL Server: compares text code by code; the default collations see neither case nor width of a letter."""
+"""On SQL Server: compares text code by code; the default collations ignore case and width of a letter."""
 
 
 class UnreadableTime(datetime):
-    """Stands for what a column holds in place of a time: long ago, so that what depends on it is due or over.
+    """Substitute for a stored value that is no time: long ago, so that work that depends on it is due or over.
 
-    SQLite takes any text as a time, and PostgreSQL knows infinity. One such row must not keep the others of its query
-    from being read; where it matters, as in an account's settings, `stored` is looked at.
+    SQLite accepts any text as a time, and PostgreSQL has infinity. One such row must not make the others of its query
+    unreadable; where it matters, as in an account's settings, `stored` is checked.
     """
 
     stored: str = ""
 
     @classmethod
     def of(cls, stored: object) -> "UnreadableTime":
-        """The stand-in, aware; `stored` as text, shortened."""
+        """The substitute, aware; `stored` as text, shortened."""
         made = cls(1900, 1, 1, tzinfo=UTC)
         made.stored = str(stored)[:50]
         return made
 
 
 class _SqliteTime(sqlite.DATETIME):
-    """SQLite's, which does not fail for what is no time."""
+    """SQLite's type, which does not fail for a non-time."""
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
-        """Read as SQLAlchemy does; what it cannot read becomes an `UnreadableTime`."""
+        """Read as SQLAlchemy does; unreadable values become an `UnreadableTime`."""
         parse = super().result_processor(dialect, coltype)
         if parse is None:
             return None
 
-        def read(value: Any) -> datetime | None:  # noqa: ANN401  # whatever the row holds
+        def read(value: Any) -> datetime | None:  # noqa: ANN401  # any value of a row
             try:
                 found: datetime | None = parse(value)
             except (ValueError, TypeError, OverflowError):
@@ -77,15 +77,15 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> types.TypeEngine[Any]:
-        """Ask SQL Server for its precise type; the old `datetime` rounds to 1/300 s."""
+        """Use SQL Server's precise type; the old `datetime` rounds to 1/300 s."""
         if dialect.name == "mssql":
-            return dialect.type_descriptor(mssql.DATETIME2(7))  # type: ignore[no-untyped-call]  # SQLAlchemy left it untyped
+            return dialect.type_descriptor(mssql.DATETIME2(7))  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
         if dialect.name == "sqlite":
-            return dialect.type_descriptor(_SqliteTime())  # type: ignore[no-untyped-call]  # SQLAlchemy left it untyped
+            return dialect.type_descriptor(_SqliteTime())  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
         return dialect.type_descriptor(DateTime())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # the signature is SQLAlchemy's
-        """Refuse a naive time: nobody could say when it was."""
+        """Refuse a naive time: it is ambiguous."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -93,27 +93,27 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # the signature is SQLAlchemy's
-        """Give back what went in."""
+        """Return the stored time, aware."""
         if value is None or isinstance(value, UnreadableTime):
             return value
-        # SQLite keeps a zone that another program wrote.
+        # SQLite keeps a zone written by another program.
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def cut(text: str, length: int) -> str:
-    """What of a text fits a column of that length: in UTF-16 code units, by which SQL Server counts."""
+    """The part of a text that fits a column of that length in UTF-16 code units, as SQL Server counts."""
     whole = text.encode("utf-16-le")
     return text if len(whole) <= 2 * length else whole[: 2 * length].decode("utf-16-le", "ignore")
 
 
 def identity() -> types.TypeEngine[int]:
-    """A number that the database gives."""
-    # SQLite counts by itself only on INTEGER.
+    """A number generated by the database."""
+    # SQLite generates it only on INTEGER.
     return BigInteger().with_variant(Integer, "sqlite")
 
 
 def flag() -> types.TypeEngine[bool]:
-    """Yes or no."""
+    """A Boolean."""
     return Boolean(create_constraint=False)
 
 
@@ -124,7 +124,7 @@ def long_text() -> types.TypeEngine[str]:
 
 def content() -> types.TypeEngine[bytes]:
     """Bytes without limit."""
-    return LargeBinary().with_variant(mssql.VARBINARY("max"), "mssql")  # type: ignore[no-untyped-call]  # SQLAlchemy left it untyped
+    return LargeBinary().with_variant(mssql.VARBINARY("max"), "mssql")  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
 
 
 def graph_id(length: int) -> types.TypeEngine[str]:
@@ -138,7 +138,7 @@ def exact(length: int) -> types.TypeEngine[str]:
 
 
 class code_by_code(FunctionElement[str]):  # noqa: N801  # reads as a function of SQL, as SQLAlchemy's own
-    """Text to be compared code by code, whatever collations what it is made of has; `exact` of an expression."""
+    """Text to be compared code by code, whatever the collations of its operands; `exact` of an expression."""
 
     inherit_cache = True
     type = Unicode()
@@ -158,7 +158,7 @@ def _collated(element: code_by_code, compiler: SQLCompiler, **options: Any) -> s
 def _name_default(create: CreateColumn, compiler: DDLCompiler, **options: Any) -> str:  # noqa: ANN401  # the signature is SQLAlchemy's
     """Name the default `DF_<table>_<column>`, which SQLAlchemy cannot (2.1); SQL Server invents a name otherwise."""
     column = create.element
-    plain: str = compiler.visit_create_column(create, **options)  # type: ignore[no-untyped-call]  # SQLAlchemy left it untyped
+    plain: str = compiler.visit_create_column(create, **options)  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
     default = compiler.get_column_default_string(column)
     if default is None:
         return plain

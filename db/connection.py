@@ -1,4 +1,4 @@
-"""How a server that holds the gateway database is connected to."""
+"""Connection options of a server that holds the gateway database."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ Isolation = Literal["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE", "SNAPSH
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionOptions:
-    """What the URL does not say. SQLite has no server and heeds none of it.
+    """Options outside the URL. SQLite has no server and ignores them.
 
-    `schema`: of the tables; None: `dbo` on SQL Server, else where the login's search path leads. `pool_size`:
-    connections at most. `statement_seconds`: after so long without an answer a statement is given up.
-    `login_seconds`: the same of a sign-in. `access_token`: a fresh token of Entra for each new connection, in place of
-    user and password; it may block, and raises DatabaseUnavailable.
+    `schema`: of the tables; None: `dbo` on SQL Server, else the login's current schema. `pool_size`: maximum of
+    connections. `statement_seconds`: a statement without an answer is given up after that time. `login_seconds`: the
+    same of a sign-in. `access_token`: a fresh token of Entra for each new connection, in place of user and password; it
+    may block, and raises DatabaseUnavailable.
     """
 
     schema: str | None = None

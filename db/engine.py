@@ -1,8 +1,8 @@
 """Connections to the gateway database, and transactions on threads.
 
 The drivers block (`pyodbc`, `sqlite3`); the program is asynchronous. `Database` runs plain functions of a connection,
-each in a transaction of its own, on worker threads. What touches tables is written as such functions and knows no
-thread.
+each in a transaction of its own, on worker threads. Code that uses tables is written as such functions, independent of
+threads.
 """
 
 import asyncio
@@ -34,14 +34,14 @@ _PACKAGES: Final = {
     "mssqlpython": "mssql-python",
     "psycopg": "'mail-importer[postgresql]'",
 }
-"""What installs a driver, by its name in a URL."""
+"""Packages of the drivers, by name in a URL."""
 _SQLITE_READERS: Final = 8
 _MAX_SHARING: Final = 64
 
 
 def _is_enough(state: tenacity.RetryCallState) -> bool:
-    # A key that another transaction was first to write is found there the next time; if not, the data itself is wrong.
-    # A pool whose connection was dead makes new ones.
+    # A key that another transaction wrote first is found there the next time; if not, the data itself is wrong. A pool
+    # whose connection was dead makes new ones.
     failure = None if state.outcome is None else state.outcome.exception()
     limit = 3 if isinstance(failure, IntegrityError) else 2 if failure is not None and is_lost(failure) else 8
     return state.attempt_number >= limit
@@ -60,13 +60,13 @@ def make_engine(url: str, options: ConnectionOptions | None = None) -> Engine:
 
     Raises:
         DriverMissing: the driver of the URL, or a library under it, cannot be loaded here.
-        ValueError: the text is no database URL, or nobody can sign in by it.
+        ValueError: the text is no database URL, or it cannot sign in.
     """
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        # The text may hold a password, so neither it nor a cause that quotes it is repeated. A ValueError is a port
-        # that is no number: for the most part the end of a password with an unescaped @ or / in it.
+        # The text may contain a password, so neither it nor a cause that quotes it is repeated. A ValueError is a port
+        # that is no number: mostly the end of a password with an unescaped @ or / in it.
         raise ValueError(
             Phrase("is not a database URL such as sqlite:///mail-importer.db or mssql+pyodbc://…")
         ) from None
@@ -74,7 +74,7 @@ def make_engine(url: str, options: ConnectionOptions | None = None) -> Engine:
     try:
         if parsed.get_backend_name() == "mssql":
             parsed = sqlserver.complete(parsed, options)
-        # Parameters are mail and secrets; an error that repeated them would carry them into a log.
+        # Parameters are mail and secrets; an error that repeated them would copy them into a log.
         engine = create_engine(parsed, hide_parameters=True, **_arguments(parsed, options))
     except NoSuchModuleError as exc:
         raise DriverMissing(
@@ -99,7 +99,7 @@ def make_engine(url: str, options: ConnectionOptions | None = None) -> Engine:
 def _arguments(url: URL, options: ConnectionOptions) -> dict[str, Any]:
     backend = url.get_backend_name()
     if backend == "sqlite":
-        # Threads of our pools hand connections on; one uses it at a time.
+        # Threads of the pools share connections; one uses it at a time.
         return {"connect_args": {"timeout": sqlite.BUSY_SECONDS, "check_same_thread": False}}
     schema = options.schema or ("dbo" if backend == "mssql" else None)
     return {
@@ -119,7 +119,7 @@ def _how_to_install(url: URL, exc: ImportError) -> Phrase:
         return Phrase(
             "The database driver {drivername!r} cannot be loaded: {library}", drivername=url.drivername, library=library
         )
-    # psycopg without libpq says that in words of its own.
+    # psycopg without libpq reports that in its own words.
     if isinstance(exc, ModuleNotFoundError) or url.get_driver_name() == "psycopg":
         package = _PACKAGES.get(url.get_driver_name(), exc.name)
         return Phrase(
@@ -154,7 +154,7 @@ class Database:
         """Run `work` in one transaction and commit it durably; anything `work` raises rolls it back.
 
         Raises:
-            DatabaseUnavailable: nothing was written, or the commit was cut off and nobody knows; try again later.
+            DatabaseUnavailable: nothing was written, or the commit was cut off, outcome unknown; try again later.
         """
         return await asyncio.wrap_future(self._writers.submit(work))
 
@@ -170,7 +170,7 @@ class Database:
 
 
 def _threads(engine: Engine) -> int:
-    """Half of the connections for those who read, half for those who write: none of them waits for a connection."""
+    """Half of the connections for readers, half for writers: no thread waits for a connection."""
     pool = engine.pool
     if engine.dialect.name == "sqlite" or not isinstance(pool, QueuePool):
         return _SQLITE_READERS
@@ -183,7 +183,7 @@ class _Writers(Protocol):
 
 
 class _PooledWriters:
-    """Transactions side by side, on servers that have many writers and share commits by themselves."""
+    """Concurrent transactions, on servers that have many writers and share commits by themselves."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -203,10 +203,10 @@ class _Write:
 
 
 class _SharedCommits:
-    """SQLite has one writer at a time, and a durable commit costs more than what is in it.
+    """One thread for SQLite, which has one writer at a time, and where a durable commit costs more than its content.
 
-    So there is one thread, and what waits while a commit is under way shares the next one, each in a savepoint: rolled
-    back alone if it fails, durable with the others before its result is told.
+    Writes that wait while a commit is under way share the next one, each in a savepoint: rolled back alone if it fails,
+    durable with the others before its result is returned.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -221,7 +221,7 @@ class _SharedCommits:
         write = _Write(work, Future())
         with self._closing:
             if self._closed:
-                raise RuntimeError("the database was closed")  # nobody would ever look at it
+                raise RuntimeError("the database was closed")  # no thread would ever process it
             self._waiting.put(write)
         return write.result
 
@@ -238,7 +238,7 @@ class _SharedCommits:
                 while len(group) < _MAX_SHARING:
                     more = self._waiting.get_nowait()
                     if more is None:
-                        self._waiting.put(None)  # seen again, and obeyed, after this group
+                        self._waiting.put(None)  # received again, and obeyed, after this group
                         break
                     group.append(more)
             self._commit([each for each in group if each.result.set_running_or_notify_cancel()])
@@ -254,7 +254,7 @@ class _SharedCommits:
                 outcomes.append((run_writing(self._engine, group[0].work), None))
             elif group:
                 run_writing(self._engine, work)
-        except Exception as exc:  # noqa: BLE001  # whatever it is, it reaches who waits for the result
+        except Exception as exc:  # noqa: BLE001  # any error reaches the caller that waits for the result
             outcomes = [(None, exc)] * len(group)
         for write, (value, failure) in zip(group, outcomes, strict=True):
             if failure is None:
@@ -270,7 +270,7 @@ def _in_savepoint(connection: Connection, work: Callable[[Connection], Any]) -> 
         savepoint.commit()
     except Exception as exc:
         if isinstance(exc, SQLAlchemyError) and as_unavailable(exc) is not None:
-            # Full or failing: SQLite may have rolled back everything, so nobody's work may be called done. The
+            # Full or failing: SQLite may have rolled back everything, so no write may be reported as done. The
             # savepoint may be gone with it, and its rollback would fail with an error that hides this one.
             raise
         savepoint.rollback()
@@ -281,7 +281,7 @@ def _in_savepoint(connection: Connection, work: Callable[[Connection], Any]) -> 
 def run_writing(engine: Engine, work: Callable[[Connection], T]) -> T:
     """Run `work` in one transaction on the calling thread; as `Database.write`.
 
-    On a server it is run again, whole, when another transaction stood in its way or its connection was dead.
+    On a server it is run again, whole, after a conflict with another transaction or on a dead connection.
     """
     try:
         for attempt in tenacity.Retrying(**_AGAIN):
@@ -290,7 +290,7 @@ def run_writing(engine: Engine, work: Callable[[Connection], T]) -> T:
     except SQLAlchemyError as exc:
         unavailable = as_unavailable(exc)
         if unavailable is None:
-            raise  # not `from` itself: who follows the causes, as the log does, would never end
+            raise  # not `from` itself: following the causes, as the log does, would never end
         raise unavailable from exc
     raise AssertionError("tenacity ends by a result or an error")
 
@@ -308,7 +308,7 @@ def run_reading(engine: Engine, work: Callable[[Connection], T]) -> T:
     except SQLAlchemyError as exc:
         unavailable = as_unavailable(exc)
         if unavailable is None:
-            raise  # not `from` itself: who follows the causes, as the log does, would never end
+            raise  # not `from` itself: following the causes, as the log does, would never end
         raise unavailable from exc
     raise AssertionError("tenacity ends by a result or an error")
 

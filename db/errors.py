@@ -1,12 +1,12 @@
-"""Errors of the gateway database, in words for the person who reads them.
+"""Errors of the gateway database, with texts for the user.
 
 DatabaseError
 ├── DatabaseUnavailable   locked, full, read-only, gone, not answering: work waits, nothing is lost
 ├── DriverMissing         a driver or library is not installed on this host
 ├── SchemaNotCurrent      `mail-importer db upgrade` comes first
-├── SchemaUnusable        what is there stands in the way of an upgrade
+├── SchemaUnusable        existing tables prevent an upgrade
 ├── AccountNotFound
-├── AccountUnreadable     its row holds what cannot be used
+├── AccountUnreadable     its row has unusable values
 └── AccountExists
 """
 
@@ -35,10 +35,10 @@ class SchemaNotCurrent(DatabaseError):
 
 
 class SchemaUnusable(DatabaseError):
-    """Tables that exist cannot be worked with, and an upgrade must not change them so. Nothing was changed.
+    """Existing tables cannot be used, and an upgrade must not change them so. Nothing was changed.
 
     Attributes:
-        problems: one line each: table and column, what was found, what is wanted, what to do.
+        problems: one line each: table and column, what was found, what is required, what to do.
     """
 
     def __init__(self, problems: Sequence[Phrase]) -> None:
@@ -53,7 +53,7 @@ class AccountNotFound(DatabaseError):
 
 
 class AccountUnreadable(DatabaseError):
-    """The row of the account holds what cannot be used; the account waits until it is corrected."""
+    """The row of the account has unusable values; the account waits until it is corrected."""
 
 
 class AccountExists(DatabaseError):

@@ -1,4 +1,4 @@
-"""This process's row in `tblProcess`, kept alive while the process runs, and the other processes that are alive."""
+"""This process's row in `tblProcess`, kept alive while the process runs, and the other live processes."""
 
 import asyncio
 import contextlib
@@ -19,10 +19,10 @@ from db.queries.processes import KnownProcess, Process
 from phrases import Phrase
 
 LEASE: Final = timedelta(seconds=20)
-"""A process that was killed counts as alive for so long after its last heartbeat."""
+"""Time for which a killed process counts as alive after its last heartbeat."""
 
 _LOOK_SECONDS: Final = 1.0
-"""Between two looks at the other processes: one that comes or goes is noticed within it."""
+"""Interval of polls of the other processes: a start or an end of one is noticed within it."""
 _BEAT_SECONDS: Final = 4.0
 _MARGIN_SECONDS: Final = 4.0
 """A process counts itself as dead so long before the others do: it then begins nothing that they would repeat."""
@@ -30,14 +30,14 @@ _REMOVED_AFTER_SECONDS: Final = 3600.0
 _LAST_WRITE_SECONDS: Final = 2.0
 _CANCEL_SECONDS: Final = 0.5
 _ANSWER_SECONDS: Final = 8.0
-"""A server that hangs holds every statement without an error: this is where that is noticed, before the lease ends."""
+"""A server that hangs holds every statement without an error: this detects it before the lease ends."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class _Sighting:
-    """The last change that was seen of a row, and until when it counts, by the monotonic clock here."""
+    """The last observed change of a row, and the end of its validity, by the monotonic clock here."""
 
     heartbeat: datetime
     alive_until: float
@@ -87,7 +87,7 @@ class Heartbeat:
                     await self._remove([self.process.name])
 
     def alive(self) -> tuple[KnownProcess, ...]:
-        """The processes that are alive, this one among them, as of a second ago. The same object until one changes.
+        """The live processes, this one included, as of a second ago. The same object until one changes.
 
         Raises:
             DatabaseUnavailable: the row of this process was not written for so long that to the others it may be dead.
@@ -113,7 +113,7 @@ class Heartbeat:
                 await self._look()
 
     async def _look(self) -> None:
-        """Write when it is time to, and read.
+        """Write if due, and read.
 
         In two transactions: processes that read while their own rows are locked could deadlock.
         """
@@ -143,7 +143,7 @@ class Heartbeat:
         self._learn(found, began, now)
 
     def _sight(self, found: list[KnownProcess], began: float, now: datetime) -> None:
-        """Note which rows changed. Of one that is met for the first time, its own lease says how long it counts."""
+        """Record which rows changed. A new one counts as long as its own lease."""
         before, self._seen = self._seen, {}
         for each in found:
             seen = before.get(each.process.name)

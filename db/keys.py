@@ -11,20 +11,20 @@ MessageKey = tuple[int, str]
 """Account number and immutable Graph id."""
 
 _IN_ONE_QUERY: Final = 256
-"""SQL Server takes 2,100 parameters, and a key may be two of them, looked for in three tables; lists are `rounded`."""
+"""SQL Server allows 2,100 parameters, and a key may be two, searched in three tables; lists are `rounded`."""
 
 _MAX_IN_A_LIST: Final = 1024
 
 
 def in_queries(keys: Collection[T]) -> Iterator[Sequence[T]]:
-    """The keys, as many together as one query may name."""
+    """The keys, in chunks that one query can name."""
     ordered = list(keys)
     for start in range(0, len(ordered), _IN_ONE_QUERY):
         yield ordered[start : start + _IN_ONE_QUERY]
 
 
 def enough(number: int, limit: int) -> int:
-    """The next power of two, `limit` at most: of how many values a statement is made that is made for any number.
+    """The next power of two, `limit` at most: the number of values of a statement that is made for any number.
 
     Each number is a text of its own, and on a server a plan of its own.
     """
@@ -32,7 +32,7 @@ def enough(number: int, limit: int) -> int:
 
 
 def rounded(values: list[T]) -> list[T]:
-    """The values for an IN, the last of them repeated until there are `enough`."""
+    """The values for an IN, the last repeated until there are `enough`."""
     return values + values[-1:] * (enough(len(values), _MAX_IN_A_LIST) - len(values))
 
 
@@ -60,6 +60,6 @@ def graph_ids(connection: Connection, table: Table, account_id: int, *, after: s
 
 
 def spellings(internet_message_id: str) -> list[str]:
-    """With and without angle brackets: Exchange writes them, people leave them out."""
+    """The id with and without angle brackets: Exchange writes them, users omit them."""
     bare = internet_message_id.removeprefix("<").removesuffix(">")
     return [bare, f"<{bare}>"]

@@ -27,10 +27,10 @@ GRAPH_ID_LENGTH: Final = 700
 that an index key of SQL Server may have."""
 
 INTERNET_ID_LENGTH: Final = 998
-"""Characters of a `Message-ID`: what a line of a mail holds (RFC 5322)."""
+"""Characters of a `Message-ID`: the limit of a line of a mail (RFC 5322)."""
 
 WORD_LENGTH: Final = 20
-"""Characters of what Graph has a few fixed words for, as an importance."""
+"""Characters of Graph's fixed words, as an importance."""
 
 metadata = MetaData(
     naming_convention={
@@ -44,7 +44,7 @@ metadata = MetaData(
 
 
 def _one_of(name: str, *values: str) -> CheckConstraint:
-    """A check of a column's values, its names quoted as each database wants it."""
+    """A check of a column's values, its names quoted as each database requires."""
     return CheckConstraint(column(name, Unicode()).in_(values), name)
 
 
@@ -63,15 +63,15 @@ account_settings = Table(
     Column("sAfterImport", Unicode(20), nullable=False),
     Column("sMoveToFolder", Unicode(450)),
     Column("bEnabled", flag(), nullable=False),
-    # Set by `accounts remove`: the row goes when its subscription is gone at Graph, which needs the row's credentials.
+    # Set by `accounts remove`: the row is deleted once its subscription is, which needs the row's credentials.
     Column("dtRemoved", UtcDateTime),
-    # The certificate that takes over when Entra no longer takes the current one.
+    # The certificate used once Entra no longer accepts the current one.
     Column("sNextCertificateThumbprint", Unicode(100)),
     # Mail received earlier is not caught up with. Null: the subscription manager fills it in.
     Column("dtImportSince", UtcDateTime),
-    # Up to when received mail was deleted by an operator: nobody brings it back who does not ask for it.
+    # Mail received earlier was deleted by an operator: it comes back only on request.
     Column("dtPurgedBefore", UtcDateTime),
-    # Which mail is imported, see db.queries.filters; null: whatever there is.
+    # Filters of imported mail, see db.queries.filters; null: no restriction.
     Column("sFilterSendersAllowed", long_text()),
     Column("sFilterSendersDenied", long_text()),
     Column("sFilterSubjectsAllowed", long_text()),
@@ -82,7 +82,7 @@ account_settings = Table(
     Column("nFilterSizeMost", BigInteger),
     UniqueConstraint("sAccountName"),
     _one_of("sAfterImport", "none", "read", "move", "delete"),
-    sqlite_autoincrement=True,  # a number once given never names another account: messages outlive theirs
+    sqlite_autoincrement=True,  # a number is never reused for another account: messages outlive theirs
 )
 
 message = Table(
@@ -104,9 +104,9 @@ message = Table(
     Column("sBody", long_text()),
     Column("bHasAttachments", flag(), nullable=False),
     Column("dtImported", UtcDateTime, nullable=False),
-    # The thread that runs from the notification to this row, for who greps the logs.
+    # The id that links the notification to this row, for searches of the logs.
     Column("sCorrelationID", Unicode(64)),
-    # Who really sent it, where `from` names somebody else.
+    # The actual sender, where `from` names another.
     Column("sSenderName", long_text()),
     Column("sSenderAddress", long_text()),
     Column("dtCreated", UtcDateTime),
@@ -114,7 +114,7 @@ message = Table(
     Column("sCategories", long_text()),
     Column("sFlagStatus", Unicode(WORD_LENGTH)),
     Column("sConversationIndex", long_text()),
-    # The body as a reader sees it, without HTML.
+    # The body as displayed, without HTML.
     Column("sBodyText", long_text()),
     Column("bRead", flag()),
     Column("sWebLink", long_text()),
@@ -122,18 +122,18 @@ message = Table(
     Column("sChangeKey", long_text()),
     # Bytes that Exchange counts for the message, attachments included.
     Column("nSize", BigInteger),
-    # What was to be done to it in the mailbox once it was imported: read, move, delete; null: nothing.
+    # The action in the mailbox after the import: read, move, delete; null: nothing.
     Column("sAfterImport", Unicode(20)),
     Column("sAfterImportState", Unicode(20)),
-    # Why it failed, or why there was nothing to do.
+    # The reason of a failure, or of doing nothing.
     Column("sAfterImportDetail", long_text()),
     Column("nAfterImportAttempts", Integer),
-    # Until then it is some process's to do. Null: nothing is left to do.
+    # Until then a process has claimed it. Null: nothing is left to do.
     Column("dtAfterImportDue", UtcDateTime),
     UniqueConstraint("nAccountID", "sGraphMessageID"),
     _one_of("sAfterImportState", "pending", "done", "failed", "gone"),
     Index("IX_tblEmailMessage_nAccountID_dtReceived", "nAccountID", "dtReceived"),
-    # Also counts those of each account that are pending or failed, without a look at the rows.
+    # Also counts those of each account that are pending or failed, without reading the rows.
     Index("IX_tblEmailMessage_sAfterImportState", "sAfterImportState", "dtAfterImportDue", "nAccountID"),
     sqlite_autoincrement=True,
 )
@@ -141,10 +141,10 @@ message = Table(
 message_identity = Table(
     "tblEmailIdentity",
     metadata,
-    # The key by which two hosts that import two copies of one e-mail at the same time learn of each other.
+    # The key by which two hosts detect that they import two copies of one e-mail at the same time.
     Column("nMessageID", ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"), primary_key=True),
     Column("nAccountID", BigInteger, nullable=False),
-    # SHA-256 of what copies have in common, see db.queries.duplicates.
+    # SHA-256 of the features that copies share, see db.queries.duplicates.
     Column("sIdentity", exact(64), nullable=False),
     UniqueConstraint("nAccountID", "sIdentity"),
 )
@@ -152,7 +152,7 @@ message_identity = Table(
 duplicate = Table(
     "tblEmailDuplicate",
     metadata,
-    # A copy of an imported e-mail that was met under another Graph id, and not imported again.
+    # A copy of an imported e-mail that was found under another Graph id, and not imported again.
     Column("nDuplicateID", identity(), primary_key=True, autoincrement=True),
     Column("nAccountID", BigInteger, nullable=False),
     Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH), nullable=False),
@@ -171,12 +171,12 @@ scan = Table(
     Column("nScanID", identity(), primary_key=True, autoincrement=True),
     Column("nAccountID", BigInteger, nullable=False),
     Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH), nullable=False),
-    # SHA-256 of what the message has in common with the scanned one.
+    # SHA-256 of the features shared with the scanned one.
     Column("sLetterDigest", exact(64), nullable=False),
     Column("dtFirstSeen", UtcDateTime, nullable=False),
     # Until then it waits to be imported with its files; it is imported without them after that.
     Column("dtUntil", UtcDateTime, nullable=False),
-    # When a subscription manager has it fetched again, in case no delivery does.
+    # The time a subscription manager has it fetched again, in case no delivery does.
     Column("dtNextCheck", UtcDateTime, nullable=False),
     # The message that was imported without its files. Null: it waits.
     Column("nMessageID", ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE")),
@@ -189,7 +189,7 @@ scan = Table(
 seen = Table(
     "tblEmailSeen",
     metadata,
-    # A message that the filters of its account leave out: looked at, and not imported.
+    # A message that the filters of its account leave out: checked, and not imported.
     Column("nSeenID", identity(), primary_key=True, autoincrement=True),
     Column("nAccountID", BigInteger, nullable=False),
     Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH), nullable=False),
@@ -198,7 +198,7 @@ seen = Table(
     Column("dtReceived", UtcDateTime),
     Column("nSize", BigInteger),
     Column("sReason", Unicode(100), nullable=False),
-    # The filter that decided, as `accounts update` takes it.
+    # The filter that decided, as passed to `accounts update`.
     Column("sRule", long_text()),
     Column("dtSeen", UtcDateTime, nullable=False),
     UniqueConstraint("nAccountID", "sGraphMessageID"),
@@ -241,20 +241,20 @@ attachment = Table(
     Column("bInline", flag(), nullable=False),
     Column("sContentID", long_text()),
     Column("sSHA256", Unicode(64)),
-    # Whether its bytes are here, and why not; null in biContent of what is `stored`: they were purged.
+    # Presence of its bytes, or why they are missing; null in biContent of `stored`: they were purged.
     Column("sState", Unicode(20), nullable=False, server_default="stored"),
     Column("sStateDetail", long_text()),
-    # The name for who writes it to a disk, unlike any other of the message.
+    # The name for a file on disk, unique within the message.
     Column("sSafeFileName", Unicode(200)),
-    # What an item is: message, event, contact.
+    # The type of an item: message, event, contact.
     Column("sItemType", Unicode(20)),
     Column("sLink", long_text()),
     Column("sLinkProvider", Unicode(100)),
     Column("sLinkPermission", Unicode(100)),
     Column("sContentLocation", long_text()),
-    # The nPosition of what it was unpacked from; null for what Graph listed.
+    # The nPosition of its source; null for those that Graph listed.
     Column("nParentPosition", Integer),
-    # How the row came to be: graph, item, tnef, smime.
+    # The origin of the row: graph, item, tnef, smime.
     Column("sOrigin", Unicode(20), nullable=False, server_default="graph"),
     # The last: see db.schema.sqlite.
     Column("biContent", content()),
@@ -267,20 +267,20 @@ attachment = Table(
 original = Table(
     "tblEmailOriginal",
     metadata,
-    # The whole MIME of a message, where `keep_mime` asks for it.
+    # The whole MIME of a message, where `keep_mime` requests it.
     Column(
         "nMessageID",
         ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"),
         primary_key=True,
         autoincrement=False,
     ),
-    # Bytes of the MIME, and its digest; null where it could not be had.
+    # Bytes of the MIME, and its digest; null where it is not available.
     Column("nSize", BigInteger),
     Column("sSHA256", Unicode(64)),
-    # Whether it is here, and why not; null in biContent of what is `stored`: it was purged.
+    # Presence of the MIME, or why it is missing; null in biContent of `stored`: it was purged.
     Column("sState", Unicode(20), nullable=False),
     Column("sStateDetail", long_text()),
-    # How biContent is packed (gzip), and how many bytes that takes.
+    # The compression of biContent (gzip), and its bytes.
     Column("sCompression", Unicode(20)),
     Column("nStoredSize", BigInteger, nullable=False),
     # The last: see db.schema.sqlite.
@@ -297,26 +297,26 @@ graph_subscription = Table(
     Column("sState", Unicode(20), nullable=False),
     Column("sResource", Unicode(1000), nullable=False),
     Column("sNotificationURL", Unicode(1000), nullable=False),
-    # Which key authenticates its notifications; a subscription made with another key cannot be adopted.
+    # The key that authenticates its notifications; a subscription made with another key cannot be adopted.
     Column("sKeyFingerprint", exact(64), nullable=False),
     Column("dtGranted", UtcDateTime, nullable=False),
-    # Since when Graph notifies by it. Null: made by an older version, no later than dtGranted.
+    # Start of Graph's notifications by it. Null: made by an older version, no later than dtGranted.
     Column("dtCreated", UtcDateTime),
-    # One account, one subscription: the database says so too.
+    # One account, one subscription: the database enforces it, too.
     UniqueConstraint("nAccountID"),
 )
 
 
 def _schedule_columns() -> list[Column[Any]]:
-    """One row an account: when it is due for a kind of work, and which manager has it under a lease."""
+    """One row an account: its due time for a kind of work, and the manager that has it under a lease."""
     return [
         Column("nAccountID", BigInteger, primary_key=True, autoincrement=False),
         Column("dtDue", UtcDateTime, nullable=False),
-        # The manager that serves the account now, and until when it may.
+        # The manager that serves the account now, and the end of its lease.
         Column("sOwner", Unicode(100)),
         Column("dtLeaseUntil", UtcDateTime),
         Column("nFailures", Integer, nullable=False, server_default="0"),
-        # Counts who asked for a turn: a turn that began before the last of them leaves the account due.
+        # Counts requests for a turn: a turn that began before the last of them leaves the account due.
         Column("nRequests", Integer, nullable=False, server_default="0"),
     ]
 
@@ -325,15 +325,15 @@ subscription_schedule = Table(
     "tblSubscriptionSchedule",
     metadata,
     *_schedule_columns(),
-    # The key of the last attempt to create: proves a subscription found at Graph after a crash to be ours.
+    # The key of the last attempt to create: proves ownership of a subscription found at Graph after a crash.
     Column("sAttemptFingerprint", exact(64)),
-    # When Graph last asked to reauthorize the subscription; null once that is done.
+    # Time of Graph's last request to reauthorize; null once that is done.
     Column("dtReauthorize", UtcDateTime),
     # The subscription lives and does not notify: make another.
     Column("bRecreate", flag(), nullable=False, server_default="0"),
     # The account's settings as last acted on, see db.queries.accounts: they may be changed by other programs.
     Column("sServed", exact(1300)),
-    # What the manager's own settings were then, in short: our addresses and our key may change, too.
+    # Digest of the manager's own settings then: its addresses and key may change, too.
     Column("sServedWith", exact(64)),
     Index("IX_tblSubscriptionSchedule_dtDue", "dtDue"),
 )
@@ -342,15 +342,15 @@ folder_sync = Table(
     "tblFolderSync",
     metadata,
     *_schedule_columns(),
-    # The folder that the link is of.
+    # The folder of the link.
     Column("sResource", Unicode(1000)),
-    # Where delta query goes on: a delta link, or a next link in the middle of a round. Null: from the start.
+    # Position of delta query: a delta link, or a next link in the middle of a round. Null: from the start.
     Column("sLink", long_text()),
     # The round under way, or to come, goes through the whole folder.
     Column("bFullPass", flag(), nullable=False, server_default="1"),
-    # Notifications are known to be missing: what the round finds is no sign of a silent subscription.
+    # Notifications are known to be missing: the round's finds are no sign of a silent subscription.
     Column("bGap", flag(), nullable=False, server_default="1"),
-    # When a round last came to its end.
+    # End of the last complete round.
     Column("dtSwept", UtcDateTime),
     Index("IX_tblFolderSync_dtDue", "dtDue"),
 )
@@ -363,7 +363,7 @@ missed_notification = Table(
     Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH), nullable=False),
     Column("dtReceived", UtcDateTime, nullable=False),
     Column("dtFound", UtcDateTime, nullable=False),
-    # When operators were told of it; null while its notification may still be on its way through the queue.
+    # Time it was reported to operators; null while its notification may still be on its way through the queue.
     Column("dtTold", UtcDateTime),
     UniqueConstraint("nAccountID", "sGraphMessageID"),
     sqlite_autoincrement=True,
@@ -373,7 +373,7 @@ call_budget = Table(
     "tblCallBudget",
     metadata,
     Column("sBudget", exact(200), primary_key=True),
-    # A slot is a short span of time, numbered since 1970; so many calls of it are taken.
+    # A slot is a short span of time, numbered since 1970; nUsed counts its reserved calls.
     Column("nSlot", BigInteger, nullable=False),
     Column("nUsed", Integer, nullable=False),
 )
@@ -400,7 +400,7 @@ queue_message = Table(
     Column("nAccountID", BigInteger),
     Column("sBody", long_text(), nullable=False),
     Column("dtEnqueued", UtcDateTime, nullable=False),
-    # Until then nobody receives it: its scheduled time, or the end of the lock of who has it. Once done: when it came.
+    # Not received earlier: its scheduled time, or the end of its lock. Once done: its dtEnqueued.
     Column("dtVisible", UtcDateTime, nullable=False),
     Column("nDeliveryCount", Integer, nullable=False, server_default="0"),
     Column("sLockToken", Unicode(32)),
@@ -419,11 +419,11 @@ process = Table(
     # One row for each process that works on this database; it removes its row when it ends.
     Column("sProcess", exact(100), primary_key=True),
     Column("sHost", Unicode(100), nullable=False),
-    # Names of roles, with spaces between.
+    # Names of roles, separated by spaces.
     Column("sRoles", Unicode(200), nullable=False),
     Column("sVersion", Unicode(50), nullable=False),
     Column("dtStarted", UtcDateTime, nullable=False),
-    # When it last wrote this row, and until when it counts as alive.
+    # Time of the last write of this row, and the end of its lease.
     Column("dtHeartbeat", UtcDateTime, nullable=False),
     Column("dtLeaseUntil", UtcDateTime, nullable=False),
 )
@@ -432,10 +432,10 @@ mailbox_call = Table(
     "tblMailboxCall",
     metadata,
     # Of releases up to revision 0009, which may run beside this one during an upgrade. Nothing else uses it.
-    # Application and user: what Graph counts calls at once by.
+    # Application and user: Graph's key of concurrent calls.
     Column("sMailbox", exact(425), primary_key=True),
     Column("nSlot", Integer, primary_key=True, autoincrement=False),
-    # The process that may have one call of the mailbox under way, and until when.
+    # The process that may have one call of the mailbox under way, and the end of its lease.
     Column("sOwner", Unicode(100), nullable=False),
     Column("dtLeaseUntil", UtcDateTime, nullable=False),
     Index("IX_tblMailboxCall_dtLeaseUntil", "dtLeaseUntil"),
@@ -444,7 +444,7 @@ mailbox_call = Table(
 message_trace = Table(
     "tblMessageTrace",
     metadata,
-    # One row for each attempt at a message, or for each thing an operator did to it.
+    # One row for each attempt at a message, or for each operation of an operator on it.
     Column("nTraceID", identity(), primary_key=True, autoincrement=True),
     Column("nAccountID", BigInteger),
     Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH)),
@@ -472,7 +472,7 @@ message_trace = Table(
 queue_audit = Table(
     "tblQueueAudit",
     metadata,
-    # One row for each time that an operator replayed, purged or imported.
+    # One row for each replay, purge or import by an operator.
     Column("nAuditID", identity(), primary_key=True, autoincrement=True),
     Column("sAction", Unicode(20), nullable=False),
     Column("sWho", Unicode(200), nullable=False),
@@ -481,7 +481,7 @@ queue_audit = Table(
     Column("sSelection", long_text(), nullable=False),
     Column("sWhy", long_text()),
     Column("dtStarted", UtcDateTime, nullable=False),
-    # Null while it goes on, or when it died in the middle.
+    # Null while it runs, or if it died midway.
     Column("dtEnded", UtcDateTime),
     Column("nMessages", Integer, nullable=False, server_default="0"),
     sqlite_autoincrement=True,
@@ -490,7 +490,7 @@ queue_audit = Table(
 account_change = Table(
     "tblEmailAccountChange",
     metadata,
-    # One row for each change of an account's settings, with all of them as they stood then.
+    # One row for each change of an account's settings, with all of them as of then.
     Column("nChangeID", identity(), primary_key=True, autoincrement=True),
     # No foreign key: the history outlives its account.
     Column("nAccountID", BigInteger, nullable=False),
@@ -514,8 +514,8 @@ importer_secret = Table(
 
 
 def in_schema(schema: str | None) -> MetaData:
-    """A copy of the tables that names the schema; None: where the search path leads. For who describes them."""
+    """A copy of the tables that names the schema; None: the current schema. For comparison and scripts."""
     copied = MetaData(schema=schema)
     for table in metadata.sorted_tables:
-        table.to_metadata(copied, schema=schema)  # type: ignore[arg-type]  # None is the metadata's own, SQLAlchemy says
+        table.to_metadata(copied, schema=schema)  # type: ignore[arg-type]  # None is the metadata's own, as SQLAlchemy documents
     return copied

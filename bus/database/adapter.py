@@ -38,7 +38,7 @@ from phrases import Phrase
 T = TypeVar("T")
 
 POLL_SECONDS: Final = 0.5
-"""How often a waiting consumer looks for what other processes put; what this process puts it learns at once."""
+"""Interval at which waiting consumers poll for puts of other processes; those of this process wake them at once."""
 
 _HOUSEKEEPING_EVERY: Final = timedelta(seconds=10)
 _CORRECTED_EVERY: Final = timedelta(seconds=30)
@@ -52,7 +52,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 class DatabaseQueue:
     """The `NotificationQueue` on the gateway database.
 
-    What is put at the same time shares one transaction, as do deliveries settled at the same time.
+    Messages put at the same time share one transaction, as do deliveries settled at the same time.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class DatabaseQueue:
         self._next_correction = self._looked_at = clock()
         self._closed = False
 
-    # What the receiver uses.
+    # For the receiver.
 
     async def put(self, messages: Sequence[Message]) -> int:
         """See `NotificationSender.put`."""
@@ -107,9 +107,9 @@ class DatabaseQueue:
         return ignored
 
     async def _write_puts(self, messages: list[Message]) -> list[Exception | bool]:
-        """Put the messages of several callers; for each, true if it was ignored, or the reason why it cannot be put.
+        """Put the messages of several callers; for each, return true if it was ignored, or the reason it cannot be put.
 
-        One that cannot be put keeps none of the others from it.
+        A message that cannot be put does not affect the others.
         """
         now = self._clock()
         horizon = None if self._house_is_kept(now) else now - self._duplicate_window
@@ -117,7 +117,7 @@ class DatabaseQueue:
             ignored = await self._database.write(lambda connection: statements.put(connection, messages, now, horizon))
         except DatabaseUnavailable:
             raise
-        except Exception as exc:  # noqa: BLE001  # it reaches the caller that put that message
+        except Exception as exc:  # noqa: BLE001  # reported to the caller that put that message
             if len(messages) == 1:
                 return [exc]
             return [outcome for message in messages for outcome in await self._write_puts([message])]
@@ -129,7 +129,7 @@ class DatabaseQueue:
         return outcomes
 
     async def check(self) -> None:
-        """See `NotificationSender.check`. Takes the write lock, which a read-only or full database does not give."""
+        """See `NotificationSender.check`. Acquires the write lock, which a read-only or full database refuses."""
         await _available(self._database.write(statements.touch_nothing))
 
     async def waiting(self, *, limit: int) -> int:
@@ -137,10 +137,10 @@ class DatabaseQueue:
         count = statements.waiting(self._clock(), limit)
         return await _available(self._database.read(lambda connection: connection.scalar(count))) or 0
 
-    # What a processor uses.
+    # For a processor.
 
     async def receive(self, limit: int, *, wait: timedelta) -> list[Delivery]:
-        """See `NotificationConsumer.receive`. Idle, it costs two small reading queries a second."""
+        """See `NotificationConsumer.receive`. Costs two small reading queries a second when idle."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait.total_seconds()
         woken = asyncio.Event()
@@ -159,7 +159,7 @@ class DatabaseQueue:
     async def _receive_now(self, limit: int) -> list[Delivery]:
         now = self._clock()
         await self._put_right(now)
-        # Idle, a look takes no lock; where there was something a moment ago there is more, and the look is saved.
+        # Idle, a poll acquires no lock; after deliveries a moment ago more are likely, and the poll is skipped.
         if not self._flowing and not await _available(
             self._database.read(lambda connection: connection.scalar(statements.anything(now)))
         ):
@@ -170,8 +170,8 @@ class DatabaseQueue:
         try:
             deliveries = await asyncio.shield(locking)
         except asyncio.CancelledError:
-            # The transaction goes on without us; what it locks must not wait for the end of the lock, even if whoever
-            # cancelled us loses patience and does so again.
+            # The transaction continues; messages that it locks must not wait for the end of the lock, even if the
+            # caller cancels a second time.
             handing_back = asyncio.create_task(self._hand_back(locking))
             self._handing_back.add(handing_back)
             handing_back.add_done_callback(self._handing_back.discard)
@@ -185,9 +185,9 @@ class DatabaseQueue:
             await asyncio.gather(*(self.abandon(delivery, counted=False) for delivery in await locking))
 
     async def _put_right(self, now: datetime) -> None:
-        """Look, now and then and soon after the clock was set back, for what a wrong clock put off for too long."""
+        """Correct, at intervals and soon after the clock was set back, times that a wrong clock set too far ahead."""
         if now < self._looked_at - CLOCK_TOLERANCE:
-            # First, processes at work on deliveries may renew their locks.
+            # First, processes with deliveries in flight may renew locks.
             self._next_correction = now + _RENEWED_WITHIN
         self._looked_at = now
         if not is_over(self._next_correction, now, longest=_CORRECTED_EVERY):
@@ -250,7 +250,7 @@ class DatabaseQueue:
         now = self._clock()
         return await self._database.write(lambda connection: statements.settle(connection, settlements, now))
 
-    # What operators use.
+    # For operators.
 
     async def status(self) -> QueueStatus:
         """See `NotificationQueue.status`."""
@@ -297,7 +297,7 @@ class DatabaseQueue:
                 yield [str(sequence) for sequence in purged]
 
     async def close(self) -> None:
-        """See `NotificationQueue.close`. The database stays open: it is its owner's."""
+        """See `NotificationQueue.close`. The database stays open: its owner closes it."""
         self._closed = True
         await self._puts.close()
         await asyncio.gather(*self._handing_back)
@@ -305,18 +305,18 @@ class DatabaseQueue:
         if self._housekeeping is not None:
             await self._housekeeping
 
-    # Its own.
+    # Internal.
 
     def _wake(self) -> None:
         for waiter in self._waiters:
             waiter.set()
 
     def _house_is_kept(self, now: datetime) -> bool:
-        """True when housekeeping is so little behind that no id is refused much longer than its window."""
+        """True if housekeeping lags so little that no id is refused much longer than its window."""
         return self._kept_at is not None and age(self._kept_at, now) <= 2 * _HOUSEKEEPING_EVERY
 
     async def _keep_house(self) -> None:
-        """Forget the ids whose duplicate window is over: delete what is done, free the id of what is not."""
+        """Release the ids whose duplicate window is over: delete completed rows, free the id of the others."""
         begun = self._clock()
         try:
             while True:

@@ -1,6 +1,6 @@
-"""What `bus.database.adapter` says to the table of the queue: functions of a connection, see `db.engine`.
+"""The SQL of the database queue: functions of a connection, see `db.engine`.
 
-No statement has more parameters than SQL Server takes (2,100).
+No statement has more parameters than SQL Server allows (2,100).
 """
 
 import json
@@ -66,7 +66,7 @@ class SettlementKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """What a delivery of this adapter carries: its row, and the proof of its lock."""
+    """Identifies a delivery of this adapter: its row, and the proof of its lock."""
 
     sequence: int
     token: str
@@ -74,7 +74,7 @@ class Handle:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What a consumer wants of a delivery."""
+    """The requested change to a delivery."""
 
     handle: Handle
     outcome: SettlementKind
@@ -85,7 +85,7 @@ class Settlement:
 
 
 def put(connection: Connection, messages: Sequence[Message], now: datetime, horizon: datetime | None) -> set[str]:
-    """Write the messages; with a `horizon`, first free those ids that were put before it. The ids that were ignored."""
+    """Write the messages; with a `horizon`, first free ids put before it. Return the ids that were ignored."""
     if horizon is not None:
         ids = [message.message_id for message in messages]
         for start in range(0, len(ids), HOUSEKEEPING_ROWS):
@@ -114,7 +114,7 @@ def put(connection: Connection, messages: Sequence[Message], now: datetime, hori
 
 
 def _ignored(connection: Connection, ids: list[MessageId], now: datetime) -> set[str]:
-    """Those of the ids that this transaction did not write: their rows bear another time."""
+    """Return those ids that this transaction did not write: their rows have another time."""
     written: set[str] = set()
     for chunk in in_queries(ids):
         mine = and_(_row.sMessageID.in_(rounded(list(chunk))), _row.nRetired == 0, _row.dtEnqueued == now)
@@ -122,8 +122,8 @@ def _ignored(connection: Connection, ids: list[MessageId], now: datetime) -> set
     return {str(each) for each in ids} - written
 
 
-def _written(connection: Connection, statement: Insert, parameters: Any = None) -> int:  # noqa: ANN401  # as `execute` takes them
-    """Execute; how many rows were inserted, which SQLAlchemy keeps of an insert only if told to."""
+def _written(connection: Connection, statement: Insert, parameters: Any = None) -> int:  # noqa: ANN401  # passed to `execute`
+    """Execute; return the number of inserted rows, which SQLAlchemy keeps only on request."""
     return connection.execute(statement, parameters, execution_options={"preserve_rowcount": True}).rowcount
 
 
@@ -145,19 +145,19 @@ _PUT_IGNORING: Final = {
 
 
 def put_unknown(messages: Sequence[Message], now: datetime) -> Insert:
-    """SQL Server has nothing like ON CONFLICT DO NOTHING: keep others from putting the same ids, look, and insert."""
+    """Put on SQL Server, which lacks ON CONFLICT DO NOTHING: lock the same ids against others, check, and insert."""
     names = ("sMessageID", "nAccountID", "sBody", "dtVisible")
 
     def row(message_id: str, account_id: int | None, body: str, visible: datetime) -> tuple[Any, ...]:
-        # As a parameter, not as a NULL in the text, which would be another text for each place that it is in.
+        # A parameter, not a NULL in the text: that would give another text for each position.
         return message_id, literal(account_id, _row.nAccountID.type), body, visible
 
     rows = [row(each.message_id, each.account_id, each.body, each.not_before or now) for each in messages]
-    # Few numbers of rows, for each is a text, and a plan, of its own. No message has an empty id.
+    # Few row counts, for each is a text, and a plan, of its own. No message has an empty id.
     rows += [row("", None, "", now)] * (enough(len(rows), _MAX_PUT_IN_ONE_STATEMENT) - len(rows))
     new = values(*(column(name, _row[name].type) for name in names), name="new").data(rows)
     known = queue_message.alias("known")
-    # The collation of the column: what comes from VALUES has the one of the database.
+    # The collation of the column: VALUES has that of the database.
     same = known.c.sMessageID == code_by_code(new.c.sMessageID)
     look: Select[Any] = select(literal_column("1")).where(same, known.c.nRetired == 0)
     put = select(*new.c, literal("active", _row.sState.type), literal(now, _row.dtEnqueued.type)).where(
@@ -167,8 +167,8 @@ def put_unknown(messages: Sequence[Message], now: datetime) -> Insert:
     return insert(queue_message).from_select([*names, "sState", "dtEnqueued"], put)
 
 
-# SQLite takes all messages in one step. Its driver gives up the interpreter's lock at every step and, under load, waits
-# for the event loop to get it back: a row a step makes the receiver half as fast (bench/receiver.py).
+# SQLite inserts all messages in one step. Its driver releases the interpreter's lock at every step and, under load,
+# waits for the event loop to reacquire it: a row a step makes the receiver half as fast (bench/receiver.py).
 _ELEMENT = func.json_each(bindparam("rows", type_=_row.sBody.type)).table_valued("value")
 _PUT_AT_ONCE = (
     insert(queue_message)
@@ -188,12 +188,12 @@ _PUT_AT_ONCE = (
 
 
 def anything(now: datetime) -> Select[Any]:
-    """Whether anybody could receive something now."""
+    """Check whether a message can be received now."""
     return select(literal(1)).select_from(queue_message).where(_receivable_at(now)).limit(1)
 
 
 def waiting(now: datetime, limit: int) -> Select[Any]:
-    """How many could be received now, counted up to `limit`."""
+    """Count the messages receivable now, up to `limit`."""
     some = select(_row.nSequence).where(_receivable_at(now)).limit(limit).subquery()
     return select(func.count()).select_from(some)
 
@@ -210,7 +210,7 @@ def _receivable_at(now: datetime) -> ColumnElement[bool]:
 def lock_some(
     connection: Connection, limit: int, *, now: datetime, until: datetime, most_deliveries: int
 ) -> list[Delivery]:
-    """Give up to `limit` messages to one consumer; those delivered too often become dead letters instead.
+    """Lock up to `limit` messages for one consumer; those delivered too often become dead letters instead.
 
     Never more than one statement may name.
     """
@@ -237,7 +237,7 @@ def lock_some(
             .where(_row.nSequence.in_(rounded([row.nSequence for row in fresh])), _receivable_at(now))
             .values(sLockToken=token, dtVisible=until, nDeliveryCount=_row.nDeliveryCount + 1)
         ).rowcount
-        if taken != len(fresh):  # where a lock was no lock, this statement decides
+        if taken != len(fresh):  # where row locks were not effective, this statement decides
             mine = set(connection.scalars(select(_row.nSequence).where(_row.sLockToken == token)))
             fresh = [row for row in fresh if row.nSequence in mine]
     return [
@@ -255,22 +255,22 @@ def lock_some(
 
 
 def account_of(value: object) -> int | None:
-    """The account of a row; None also for what is no number."""
+    """The account of a row; None also for a non-number."""
     return _whole(value, otherwise=None)
 
 
 def _body(value: object) -> str:
-    """The body; what SQLite holds in its place is no JSON, and ends as a dead letter that shows it."""
+    """The body; another type, as SQLite accepts, is no JSON, and ends as a dead letter that shows it."""
     return value if isinstance(value, str) else repr(value)
 
 
 def _whole(value: object, *, otherwise: T) -> int | T:
-    """The number; SQLite takes anything for one."""
+    """The number; SQLite accepts any type as one."""
     return value if isinstance(value, int) else otherwise
 
 
 def settle(connection: Connection, settlements: list[Settlement], now: datetime) -> list[bool]:
-    """Carry out the settlements whose lock still holds; for each, whether it did."""
+    """Apply the settlements whose lock still holds; for each, return true if it did."""
     held = {
         (row.nSequence, row.sLockToken): row.nRetired != 0
         for row in connection.execute(
@@ -347,7 +347,7 @@ def _change(settlement: Settlement, now: datetime) -> dict[str, Any]:
 
 
 def put_right(connection: Connection, now: datetime) -> int:
-    """Make due what a wrong clock locked or put off for longer than is ever done; how many, CORRECTED_ROWS at most."""
+    """Make due what a wrong clock locked or delayed beyond the maximum; return the number, CORRECTED_ROWS at most."""
     look = select(_row.nSequence).where(*_put_off(now)).order_by(_row.dtVisible).limit(CORRECTED_ROWS)
     found = list(connection.scalars(skipping_locked(look, queue_message)))
     if found:
@@ -358,14 +358,14 @@ def put_right(connection: Connection, now: datetime) -> int:
 
 
 def anything_put_off(now: datetime) -> Select[Any]:
-    """Check whether `put_right` would find something."""
+    """Check whether `put_right` would find a row."""
     return select(literal(1)).select_from(queue_message).where(*_put_off(now)).limit(1)
 
 
 def _put_off(now: datetime) -> tuple[ColumnElement[bool], ...]:
     locked_for_too_long = and_(_row.sLockToken.is_not(None), beyond(_row.dtVisible, now, longest=MAX_LEASE))
     put_off_for_too_long = beyond(_row.dtVisible, now, longest=MAX_DELAY)
-    # The first condition, which follows from the others, is the range of the index.
+    # The first condition, implied by the others, is the range of the index.
     return (
         _row.sState == "active",
         beyond(_row.dtVisible, now, longest=min(MAX_LEASE, MAX_DELAY)),
@@ -374,9 +374,9 @@ def _put_off(now: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 def retire(connection: Connection, after: int, *, now: datetime, window: timedelta) -> tuple[int, int]:
-    """Go through the next rows after `after`; how many were seen, and up to where everything is settled for good.
+    """Process the next rows after `after`; return how many were old, and the row up to which all is settled for good.
 
-    `window`: for so long ids are remembered. Those of a clock that was ahead are not: they would be for longer.
+    `window`: how long ids are remembered. Those of a clock that was ahead are not: they would be for longer.
     """
     rows = connection.execute(
         select(_row.nSequence, _row.sState, _row.nRetired, _row.dtEnqueued)
@@ -384,7 +384,7 @@ def retire(connection: Connection, after: int, *, now: datetime, window: timedel
         .order_by(_row.nSequence)
         .limit(HOUSEKEEPING_ROWS)
     ).all()
-    # Only up to the first that is not old: behind it may be older ones of a host whose clock is behind.
+    # Only up to the first that is not old: rows of a host whose clock is behind may follow, and be older.
     old = list(takewhile(lambda row: age(row.dtEnqueued, now) > window, rows))
     done = [row.nSequence for row in old if row.sState == "done"]
     kept = [row.nSequence for row in old if row.sState != "done" and row.nRetired == 0]
@@ -398,7 +398,7 @@ def retire(connection: Connection, after: int, *, now: datetime, window: timedel
 
 
 def chunks(entries: Sequence[str], limit: int) -> Iterator[list[int]]:
-    """The rows that the entries name, so many at a time as one statement may name."""
+    """Return the rows that the entries name, in chunks that one statement can name."""
     numbers = sorted({int(entry) for entry in entries if _ENTRY.fullmatch(entry)})
     size = max(1, min(limit, _MAX_ENTRIES))
     for start in range(0, len(numbers), size):
@@ -406,7 +406,7 @@ def chunks(entries: Sequence[str], limit: int) -> Iterator[list[int]]:
 
 
 def replay(chunk: list[int], now: datetime) -> Callable[[Connection], list[int]]:
-    """Make these dead letters active again; the rows it was."""
+    """Make these dead letters active again; return their rows."""
 
     def work(connection: Connection) -> list[int]:
         found = _locked_rows(connection, _row.sState == "dead", _row.nSequence.in_(chunk))
@@ -429,7 +429,7 @@ def replay(chunk: list[int], now: datetime) -> Callable[[Connection], list[int]]
 
 
 def purge(chunk: list[int], *, dead_letters: bool, now: datetime) -> Callable[[Connection], list[int]]:
-    """Delete these messages unless somebody has them in hand; the rows it was."""
+    """Delete these messages unless a consumer has them locked; return their rows."""
     if dead_letters:
         mine = _row.sState == "dead"
     else:
@@ -454,7 +454,7 @@ def count(now: datetime) -> Select[Any]:
     active = _row.sState == "active"
     later = and_(active, _row.dtVisible > now)
 
-    def number(condition: Any) -> Any:  # noqa: ANN401  # SQLAlchemy's expressions carry their own types
+    def number(condition: Any) -> Any:  # noqa: ANN401  # SQLAlchemy's expressions have their own types
         return func.sum(case((condition, 1), else_=0))
 
     return (
@@ -503,7 +503,7 @@ def peek(
 
 
 def touch_nothing(connection: Connection) -> None:
-    """Write, without changing anything: a database that is locked or read-only refuses."""
+    """Write without changing anything: a database that is locked or read-only refuses."""
     connection.execute(update(queue_message).where(_row.nSequence < 0).values(nRetired=0))
 
 

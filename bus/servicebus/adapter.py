@@ -1,7 +1,7 @@
 """The queue on Azure Service Bus.
 
-The queue has no sessions, peek-locks its messages, and knows duplicates by message id; `queue check` says how else it
-is made. What Service Bus does not do is in `bus.servicebus.messages`.
+The queue has no sessions, peek-locks its messages, and detects duplicates by message id; `queue check` lists its other
+properties. `bus.servicebus.messages` adds what Service Bus lacks.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 _MAX_REASON: Final = 100
 _MAX_DESCRIPTION: Final = 4000
-"""Service Bus takes 4,096 characters of either."""
+"""Service Bus accepts 4,096 characters of either."""
 _PEEKED_AT_ONCE: Final = 250
 _MAX_COUNTED: Final = 100_000
 _CHECKED_FOR: Final = 5.0
@@ -62,7 +62,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 @dataclass(slots=True, eq=False)
 class _Handle:
-    """What a delivery of this adapter carries."""
+    """The handle of a delivery of this adapter."""
 
     received: ServiceBusReceivedMessage
     settled: bool = False
@@ -70,7 +70,7 @@ class _Handle:
 
 @dataclass(slots=True)
 class _Tally:
-    """What `status` counts of one account."""
+    """The counts of `status` for one account."""
 
     account_id: int | None
     active: int = 0
@@ -91,7 +91,7 @@ class ServiceBusQueue:
     """
 
     def __init__(self, address: ServiceBusAddress, *, clock: Callable[[], datetime], most_deliveries: int = 10) -> None:
-        """`most_deliveries`: no more than the queue's own maximum, which knows nothing of copies."""
+        """`most_deliveries`: at most the queue's own maximum, which does not include copies."""
         self._address = address
         self._place = QueueRef(address.host, address.queue)
         self._clock = clock
@@ -103,7 +103,7 @@ class ServiceBusQueue:
         self._sent_at: float | None = None
         self._closed = False
 
-    # What the receiver uses.
+    # For the receiver.
 
     async def put(self, messages: Sequence[Message]) -> int:
         """See `NotificationSender.put`."""
@@ -112,7 +112,7 @@ class ServiceBusQueue:
         return 0
 
     async def check(self) -> None:
-        """See `NotificationSender.check`. Opens a link to send by, which the queue's refusal of any kind shows in."""
+        """See `NotificationSender.check`. Opens a sender link, which shows a refusal of any kind."""
         self._refuse_when_closed()
         loop = asyncio.get_running_loop()
         if self._sent_at is not None and loop.time() - self._sent_at < _CHECKED_FOR:
@@ -133,7 +133,7 @@ class ServiceBusQueue:
             self._sent_at = sent_at
 
     async def waiting(self, *, limit: int) -> int:
-        """See `CatchUpQueue.waiting`. Needs the right to receive; what consumers have in hand counts as well."""
+        """See `CatchUpQueue.waiting`. Needs the right to receive; messages locked by consumers count as well."""
         count = 0
         async for received in self._browse(dead_letters=False, after=None):
             count += not is_scheduled(received)
@@ -141,10 +141,10 @@ class ServiceBusQueue:
                 break
         return count
 
-    # What a processor uses.
+    # For a processor.
 
     async def receive(self, limit: int, *, wait: timedelta) -> list[Delivery]:
-        """See `NotificationConsumer.receive`. What was delivered too often becomes a dead letter instead."""
+        """See `NotificationConsumer.receive`. Messages delivered too often become dead letters instead."""
         self._refuse_when_closed()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait.total_seconds()
@@ -188,7 +188,7 @@ class ServiceBusQueue:
         await self._end(handle, lambda receiver: receiver.complete_message(handle.received))
 
     async def abandon(self, delivery: Delivery, *, delay: timedelta = timedelta(0), counted: bool = True) -> None:
-        """See `NotificationConsumer.abandon`. Uncounted, or with a delay, what comes again is a copy."""
+        """See `NotificationConsumer.abandon`. Uncounted, or with a delay, the next delivery is a copy."""
         handle = _handle(delivery)
         if counted and delivery.delivery_count >= self._most_deliveries:
             text = f"Delivered {delivery.delivery_count} times and handed back each time."
@@ -197,7 +197,7 @@ class ServiceBusQueue:
         if counted and delay <= timedelta(0):
             await self._end(handle, lambda receiver: receiver.abandon_message(handle.received))
             return
-        # A copy of what is another consumer's by now would be one message too many.
+        # With the lock lost to another consumer, a copy would be one too many.
         await self.renew(delivery)
         attempts = delivery.delivery_count if counted else delivery.delivery_count - 1
         not_before = self._clock() + min(delay, MAX_DELAY) if delay > timedelta(0) else None
@@ -225,7 +225,7 @@ class ServiceBusQueue:
             handle.settled = isinstance(exc, LockLost)
             raise
 
-    async def _settle(self, handle: _Handle, work: Settle, *, ends: bool = False) -> Any:  # noqa: ANN401  # what `work` gives
+    async def _settle(self, handle: _Handle, work: Settle, *, ends: bool = False) -> Any:  # noqa: ANN401  # the result of `work`
         if handle.settled and not ends:
             raise LockLost(LOST_LOCK)
         try:
@@ -233,10 +233,10 @@ class ServiceBusQueue:
         except GroupCommitClosed as exc:
             raise too_late() from exc
 
-    # What operators use.
+    # For operators.
 
     async def status(self) -> QueueStatus:
-        """See `NotificationQueue.status`. Counts by looking at every message, up to a limit."""
+        """See `NotificationQueue.status`. Counts by reading every message, up to a limit."""
         tallies: dict[int | None, _Tally] = {}
         counted = 0
         for dead in (False, True):
@@ -253,7 +253,7 @@ class ServiceBusQueue:
     async def peek(
         self, *, limit: int, dead_letters: bool = False, selection: Selection = EVERYTHING, after: str | None = None
     ) -> list[QueuedMessage]:
-        """See `NotificationQueue.peek`. Looks at every message, as Service Bus cannot be asked for some."""
+        """See `NotificationQueue.peek`. Reads every message, as Service Bus cannot filter them."""
         found: list[QueuedMessage] = []
         if selection.entries is not None and not selection.entries:
             return found
@@ -320,7 +320,7 @@ class ServiceBusQueue:
     async def _take_from(
         self, opener: Callable[[], ServiceBusReceiver], entries: Sequence[str], at_once: int
     ) -> AsyncIterator["_Batch"]:
-        """The messages of these entries, locked, in batches; what lies between them is held meanwhile."""
+        """The messages of these entries, locked, in batches; others between them are held meanwhile."""
         wanted = _sequences(entries)
         link = ReceiverLink(opener, self._place)
         passed_over: list[ServiceBusReceivedMessage] = []
@@ -351,13 +351,13 @@ class ServiceBusQueue:
 
     async def _close(self) -> None:
         await self._receiver.settle_rest(lambda received: self.abandon(self._delivery(received), counted=False))
-        # Each takes its time to say good-bye.
+        # Each takes time to close.
         browsers = self._browsers.values()
         await asyncio.gather(self._receiver.close(), self._sender.close(), *(each.close() for each in browsers))
         if self._client is not None:
             await self._client.close()
 
-    # Its own.
+    # Internal.
 
     def _refuse_when_closed(self) -> None:
         if self._closed:
@@ -387,13 +387,13 @@ class ServiceBusQueue:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Messages an operator wants, locked."""
+    """Messages an operator selected, locked."""
 
     link: ReceiverLink
     wanted: list[ServiceBusReceivedMessage]
 
     async def complete(self) -> list[str]:
-        """End them; the entries of those that were still ours."""
+        """Complete them; return the entries whose lock still held."""
         outcomes = await asyncio.gather(
             *(self.link.settle(_completing(each)) for each in self.wanted), return_exceptions=True
         )
@@ -407,7 +407,7 @@ class _Batch:
 
 
 async def _hand_back(link: ReceiverLink, messages: Iterable[ServiceBusReceivedMessage]) -> None:
-    # Not settled, they would be nobody's until their locks end.
+    # Not settled, they would be unavailable until their locks end.
     await asyncio.gather(*(link.settle(_abandoning(each)) for each in messages), return_exceptions=True)
 
 
@@ -440,7 +440,7 @@ def _sequences(entries: Iterable[str]) -> set[int]:
 
 
 def _is_late(received: ServiceBusReceivedMessage) -> bool:
-    """Its lock ended while nobody took it: whoever gets it next will know."""
+    """True if its lock ended before it was received; it is delivered again."""
     until = received.locked_until_utc
     return until is not None and until <= datetime.now(UTC)
 

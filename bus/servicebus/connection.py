@@ -1,4 +1,4 @@
-"""How to reach Service Bus: by connection string, or by namespace and the sign-in by certificate."""
+"""Connections to Service Bus: by connection string, or by namespace and the sign-in by certificate."""
 
 import ssl
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from azure.servicebus.aio import ServiceBusClient
 from azure.servicebus.aio.management import ServiceBusAdministrationClient
 
 POLL_SECONDS: Final = 0.02
-"""How long a read of the SDK keeps others from writing; its own 0.2 s make every settlement take so long."""
+"""Time for which a read of the SDK blocks writes; its default of 0.2 s delays every settlement by as much."""
 _TRY_SECONDS: Final = 15.0
 _RETRIES: Final = 3
 _BACKOFF_SECONDS: Final = 0.2
@@ -19,7 +19,7 @@ _BACKOFF_SECONDS: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class ServiceBusAddress:
-    """Where the queue is, and how to get there.
+    """The queue's address, and the way to connect.
 
     Either `connection_string`, or `namespace` (NAME.servicebus.windows.net) with `credential`. `proxy`: URL of an HTTP
     proxy, only with `websockets` (port 443 instead of 5671).
@@ -35,7 +35,7 @@ class ServiceBusAddress:
 
     @property
     def host(self) -> str:
-        """The namespace's host, for people."""
+        """The namespace's host, for display."""
         if self.connection_string is None:
             return self.namespace or ""
         parts = dict(part.partition("=")[::2] for part in self.connection_string.split(";"))
@@ -46,7 +46,7 @@ class ServiceBusAddress:
         """A client; nothing is connected yet. Call it where an event loop runs.
 
         Raises:
-            ValueError: the connection string is none.
+            ValueError: the connection string is invalid.
         """
         options: dict[str, Any] = {
             "retry_total": _RETRIES,
@@ -64,10 +64,10 @@ class ServiceBusAddress:
         return ServiceBusClient(namespace, credential, **options)
 
     def administration(self, **options: Any) -> ServiceBusAdministrationClient:  # noqa: ANN401  # the SDK's own
-        """What reads the properties of queues, over HTTPS.
+        """A client that reads the properties of queues, over HTTPS.
 
         Raises:
-            ValueError: the connection string is none.
+            ValueError: the connection string is invalid.
         """
         if self.connection_string is not None:
             return ServiceBusAdministrationClient.from_connection_string(self.connection_string, **options)
@@ -84,7 +84,7 @@ def _proxy(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     found: dict[str, Any] = {
-        # With the scheme: without it the SDK never asks the proxy.
+        # With the scheme: without it the SDK never uses the proxy.
         "proxy_hostname": f"{parts.scheme or 'http'}://{host}",
         "proxy_port": parts.port or 8080,
     }

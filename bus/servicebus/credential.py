@@ -1,4 +1,4 @@
-"""The sign-in by certificate, as the SDK wants a credential."""
+"""The sign-in by certificate, as a credential of the SDK."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -9,17 +9,17 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 
 RESOURCE: Final = "https://servicebus.azure.net"
-"""What tokens are asked for, in every cloud."""
+"""Resource of the tokens, in every cloud."""
 
 Issue = Callable[[], Awaitable[tuple[str, float]]]
-"""A token for `RESOURCE`, and how many seconds it is good for."""
+"""A token for `RESOURCE`, and its lifetime in seconds."""
 
 
 class CertificateCredential:
-    """Satisfies `AsyncTokenCredential`. The SDK asks at every link, so `issue` should remember its tokens."""
+    """Satisfies `AsyncTokenCredential`. The SDK requests a token at every link, so `issue` should cache them."""
 
     def __init__(self, issue: Issue, *, refused: type[Exception]) -> None:
-        """`refused`: what `issue` raises, its text for an operator."""
+        """`refused`: the error of `issue`, its text for an operator."""
         self._issue = issue
         self._refused = refused
 
@@ -36,7 +36,7 @@ class CertificateCredential:
         return AccessToken(token, int(time.time() + seconds))
 
     async def close(self) -> None:
-        """Nothing to close: what issues the tokens is its owner's."""
+        """Close nothing: the issuer of tokens belongs to its owner."""
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""What the SDK raises, told to an operator.
+"""Errors of the SDK, explained to an operator.
 
 The conditions are those of the SDK's own list (`azure.servicebus.exceptions`); it has retried by itself before.
 """
@@ -16,18 +16,18 @@ from phrases import Phrase
 T = TypeVar("T")
 
 _BUSY_SECONDS: Final = 10.0
-"""What Service Bus asks of clients that it throttles."""
+"""Wait that Service Bus requests of throttled clients."""
 _FOR_A_PERSON_SECONDS: Final = 30.0
-"""Trouble that goes when somebody does something about it."""
+"""For errors that an operator must correct."""
 
 FROM_THE_SDK: Final = (AzureError, ValueError, OSError, TimeoutError, asyncio.InvalidStateError)
-"""All that comes out of it: its own errors, `ValueError` of a closed or settled thing, and what a socket raises."""
+"""All errors of the SDK: its own, `ValueError` of a closed or settled object, and those of a socket."""
 
 LOST_LOCK: Final = Phrase("The lock of the delivery expired; the message may be another consumer's by now.")
 
 
 class QueueRef:
-    """Which queue it is, for the texts."""
+    """The name of a queue, for the texts."""
 
     def __init__(self, host: str, queue: str) -> None:
         self.host = host
@@ -96,11 +96,11 @@ _TOLD: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[QueueRef], P
         None,
     ),
 )
-"""What befell the queue, by type, and how many seconds it asks to wait, or are worth waiting. The first that fits."""
+"""Error types, their text, and the seconds to wait, requested or sensible. The first match applies."""
 
 
 def explain(error: BaseException, place: QueueRef) -> QueueError:
-    """The error as one of ours, with what to do about it."""
+    """Return the error as a `QueueError`, with advice."""
     if isinstance(error, QueueError):
         return error
     if isinstance(error, _LOST):
@@ -114,12 +114,12 @@ def explain(error: BaseException, place: QueueRef) -> QueueError:
     for types, told, seconds in _TOLD:
         if isinstance(error, types):
             return QueueUnavailable(told(place), retry_after=seconds)
-    # Its text may hold what it choked on; its type is enough to look for.
+    # Its text may quote the offending data; its type is enough to search for.
     return QueueUnavailable(Phrase("{place} failed ({name}).", place=place, name=type(error).__name__))
 
 
 def _refusal(error: BaseException | None) -> ClientAuthenticationError | None:
-    """What our own sign-in said, however deep the SDK has wrapped it."""
+    """The error of the certificate sign-in, however deep the SDK wrapped it."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         if isinstance(error, ClientAuthenticationError):

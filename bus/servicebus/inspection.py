@@ -1,4 +1,4 @@
-"""Whether the queue is made as it has to be; `deploy/servicebus` makes it so."""
+"""Checks of the queue's properties; `deploy/servicebus` sets them so."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _LARGEST_DOCUMENT_KILOBYTES: Final = 256
 
 
 class State(StrEnum):
-    """What became of a check."""
+    """The result of a check."""
 
     OK = "ok"
     WRONG = "wrong"
@@ -28,7 +28,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check: what there is, what there should be, and why."""
+    """One check: the actual value, the required one, and the reason."""
 
     name: Phrase
     found: Phrase
@@ -122,15 +122,15 @@ _RULES: Final = (
 
 
 def judge(properties: QueueProperties) -> Sequence[Finding]:
-    """What is right and wrong with the queue."""
+    """Check the queue against all rules."""
     return [rule.judge(properties) for rule in _RULES]
 
 
 async def examine(administration: ServiceBusAdministrationClient, place: QueueRef) -> Sequence[Finding]:
-    """Read the properties and judge them; unknown, all of them, when the identity may not read them.
+    """Read the properties and check them; unknown, all of them, when the identity may not read them.
 
     Raises:
-        QueueUnavailable: the queue does not exist, or nothing can be asked.
+        QueueUnavailable: the queue does not exist, or cannot be queried.
     """
     try:
         properties = await administration.get_queue(place.queue)
@@ -162,7 +162,7 @@ async def examine(administration: ServiceBusAdministrationClient, place: QueueRe
 
 
 def how_to_create(place: QueueRef) -> Phrase:
-    """What makes the queue as it has to be."""
+    """The instructions that create the queue."""
     namespace = place.host.partition(".")[0]
     return Phrase(
         "Create it with deploy/servicebus/azuredeploy.json, or: az servicebus queue create --resource-group GROUP "

@@ -1,7 +1,7 @@
-"""Links that many may use at once.
+"""Links for concurrent use.
 
-A sender or receiver of the SDK is for one coroutine at a time: unguarded, sends are doubled and hang without a word.
-So each has one user: sends go out in groups; of a receiver, receiving and settling take turns.
+A sender or receiver of the SDK is for one coroutine at a time: unguarded, sends are doubled and hang silently.
+So each has one user: sends go out in groups; a receiver alternates between receiving and settling.
 """
 
 import asyncio
@@ -29,12 +29,12 @@ _CLOSE_SECONDS: Final = 2.0
 _CANCEL_SECONDS: Final = 2.0
 """For a cancelled call of the SDK to end."""
 _SHORTEST_WAIT_SECONDS: Final = 0.2
-"""An empty queue shows only in that nothing comes for a while."""
+"""An empty queue shows only in that nothing arrives for a while."""
 _MORE_SECONDS: Final = 0.1
 _MAX_AT_ONCE: Final = 128
 
 Settle = Callable[[ServiceBusReceiver], Awaitable[Any]]
-"""What is to be done with a receiver: settle a message, or renew its lock."""
+"""An operation on a receiver: settle a message, or renew its lock."""
 
 
 class SenderLink:
@@ -61,7 +61,7 @@ class SenderLink:
                 raise outcome
 
     async def close(self) -> None:
-        """Send what was submitted, then let go."""
+        """Send pending messages, then close."""
         await self._group.close()
         self._discard()
         await asyncio.gather(*self._closing)
@@ -72,7 +72,7 @@ class SenderLink:
                 return await self._send_in_batches(messages)
         except FROM_THE_SDK as exc:
             if isinstance(exc, TimeoutError | ValueError):
-                self._discard()  # nobody knows what state it is in
+                self._discard()  # its state is unknown
             return [explain(exc, self._place)] * len(messages)
 
     async def _send_in_batches(self, messages: list[ServiceBusMessage]) -> list[QueueError | None]:
@@ -109,8 +109,8 @@ class SenderLink:
 class ReceiverLink:
     """One long-lived receiver of a queue, or of its dead letters.
 
-    Who settles interrupts who waits for messages. Only a wait for one message is ever interrupted: a receiver that was
-    promised one message more than it took hoards it, locked, while its user is busy.
+    Settling interrupts a wait for messages. Only a wait for one message is ever interrupted: a receiver with credit
+    for one message more than it took hoards it, locked, while its user is busy.
     """
 
     def __init__(self, open_receiver: Callable[[], ServiceBusReceiver], place: QueueRef) -> None:
@@ -124,10 +124,10 @@ class ReceiverLink:
         self._pace = 1
         self._closing: set[asyncio.Task[None]] = set()
         self._receiving: dict[asyncio.Task[list[ServiceBusReceivedMessage]], asyncio.Event] = {}
-        """The turns under way, and what breaks them off."""
+        """The turns under way, and their stop events."""
 
     async def receive(self, limit: int, *, wait: float) -> list[ServiceBusReceivedMessage]:
-        """Up to `limit` messages as soon as there is one, none after `wait` seconds. Cancelled, it loses nothing.
+        """Receive up to `limit` messages once there is one, none after `wait` seconds. Cancelled, it loses nothing.
 
         Raises:
             QueueUnavailable
@@ -145,8 +145,8 @@ class ReceiverLink:
             if found:
                 return found
 
-    async def settle(self, work: Settle) -> Any:  # noqa: ANN401  # what `work` gives
-        """Do `work` with the receiver when it is nobody else's.
+    async def settle(self, work: Settle) -> Any:  # noqa: ANN401  # the result of `work`
+        """Run `work` with the receiver when it is free.
 
         Raises:
             LockLost, QueueUnavailable
@@ -158,7 +158,7 @@ class ReceiverLink:
         return outcome
 
     async def use(self, work: Callable[[ServiceBusReceiver], Awaitable[T]]) -> T:
-        """Do something else with the receiver when it is nobody else's.
+        """Run another operation with the receiver when it is free.
 
         Raises:
             QueueUnavailable
@@ -171,7 +171,7 @@ class ReceiverLink:
                 raise explain(exc, self._place) from exc
 
     async def settle_rest(self, hand_back: Callable[[ServiceBusReceivedMessage], Awaitable[None]]) -> None:
-        """End the receiving under way, and hand back what nobody took."""
+        """Stop receiving, and abandon messages not yet delivered."""
         if self._receiving:
             for stop in self._receiving.values():
                 stop.set()
@@ -182,13 +182,13 @@ class ReceiverLink:
                 await hand_back(message)
 
     async def close(self) -> None:
-        """Settle what was submitted, then let go."""
+        """Settle pending deliveries, then close."""
         await self._group.close()
         self._discard()
         await asyncio.gather(*self._closing)
 
     async def _opened(self) -> ServiceBusReceiver:
-        """The receiver, its link opened again if it broke: receiving would do so by itself, settling does not."""
+        """Return the receiver, its link reopened if it broke: receiving would do so by itself, settling does not."""
         if self._receiver is None:
             self._receiver = self._open_receiver()
         try:
@@ -238,7 +238,7 @@ class ReceiverLink:
     async def _first(
         self, receiver: ServiceBusReceiver, wait: float, stop: asyncio.Event
     ) -> list[ServiceBusReceivedMessage]:
-        """One message; none when the wait is over, somebody wants the receiver, or nobody wants the message."""
+        """One message; none when the wait is over, another task needs the receiver, or it is stopped."""
         receiving = asyncio.ensure_future(receiver.receive_messages(1, max_wait_time=wait))
         others = [asyncio.create_task(each.wait()) for each in (self._wanted, stop)]
         try:
@@ -290,5 +290,5 @@ async def closed(handler: ServiceBusSender | ServiceBusReceiver) -> None:
 
 
 def too_late() -> QueueUnavailable:
-    """What calls after `close` are told."""
+    """The error of calls after `close`."""
     return QueueUnavailable(Phrase("The queue is being closed: this process is stopping."))

@@ -1,9 +1,9 @@
-"""Our messages as Service Bus carries them, and back. No I/O.
+"""Conversion of messages to Service Bus and back. No I/O.
 
-Service Bus has no hand-back with a delay, and counts every delivery. Both are done by a *copy*: the same body, put
-again for later, with what must not be lost in its application properties. Its message id is derived from the sequence
-number of what it is a copy of: who dies between the copy and the end of the original, and does it again, makes a
-duplicate that Service Bus ignores.
+Service Bus cannot abandon with a delay, and counts every delivery. Both are done by a *copy*: the same body, put
+again for later, with all that must be kept in its application properties. Its message id is derived from the sequence
+number of the copied message: a process that dies between the copy and the end of the original, and does it again,
+makes a duplicate that Service Bus ignores.
 """
 
 import re
@@ -32,7 +32,7 @@ _Properties = dict[str | bytes, int | float | bytes | bool | str | UUID]
 
 
 class CopyOf(StrEnum):
-    """What is copied; part of the copy's message id."""
+    """The kind of original; part of the copy's message id."""
 
     DELIVERY = "d"
     DEAD_LETTER = "r"
@@ -51,7 +51,7 @@ def outgoing(message: Message, *, now: datetime) -> ServiceBusMessage:
 def copy_of(
     received: ServiceBusReceivedMessage, kind: CopyOf, *, attempts: int, not_before: datetime | None
 ) -> ServiceBusMessage:
-    """The same message again: its deliveries counted on from `attempts`, nobody receives it before `not_before`."""
+    """Return the same message again: its delivery count continues from `attempts`, and it is due at `not_before`."""
     properties: _Properties = {_ID: message_id_of(received), _ENQUEUED: enqueued_of(received).isoformat()}
     account_id = account_of(received)
     if account_id is not None:
@@ -85,7 +85,7 @@ def account_of(received: ServiceBusReceivedMessage) -> int | None:
 
 
 def enqueued_of(received: ServiceBusReceivedMessage) -> datetime:
-    """When it was first put."""
+    """Time it was first put."""
     text = _text(received, _ENQUEUED)
     if text is not None:
         try:
@@ -98,13 +98,13 @@ def enqueued_of(received: ServiceBusReceivedMessage) -> datetime:
 
 
 def deliveries_of(received: ServiceBusReceivedMessage) -> int:
-    """How often it was handed out before, also as what it is a copy of."""
+    """The number of earlier deliveries, those of its original included."""
     attempts = _properties(received).get(_ATTEMPTS.encode(), 0)
     return (attempts if isinstance(attempts, int) else 0) + (received.delivery_count or 0)
 
 
 def body_of(received: ServiceBusReceivedMessage) -> str:
-    """Its body; bytes that are no UTF-8 are replaced, so that whoever reads it can tell what is wrong with it."""
+    """Return its body; bytes that are no UTF-8 are replaced, so that the fault in it can be seen."""
     try:
         return _body(received).decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
@@ -117,7 +117,7 @@ def described(description: str, *, now: datetime) -> str:
 
 
 def queued(received: ServiceBusReceivedMessage, *, dead: bool) -> QueuedMessage:
-    """What an operator sees."""
+    """The view of an operator."""
     enqueued = enqueued_of(received)
     description, dead_lettered = None, None
     if dead:
@@ -142,7 +142,7 @@ def queued(received: ServiceBusReceivedMessage, *, dead: bool) -> QueuedMessage:
 
 
 def is_scheduled(received: ServiceBusReceivedMessage) -> bool:
-    """Whether it waits for its time."""
+    """True if it is scheduled."""
     return received.state is ServiceBusMessageState.SCHEDULED
 
 

@@ -1,1 +1,1 @@
-"""What each kind of database needs of its own: how it is connected to, and what its errors mean."""
+"""Specifics of each kind of database: its connections, and the meaning of its errors."""

@@ -1,4 +1,4 @@
-"""Causes of outages, told for an administrator, and the errors of each database that have them.
+"""Causes of outages, in words for an administrator, and the errors of each database that have them.
 
 A cause completes the sentence "The gateway database cannot be used: …".
 """
@@ -14,11 +14,11 @@ from phrases import Phrase
 
 @dataclass(frozen=True, slots=True)
 class ErrorClass:
-    """What an error means.
+    """The meaning of an error.
 
-    `cause`: of an outage, in words; None: it is none. `again`: another transaction stood in the way, so that the same
-    work may succeed at once. `reconnect`: this connection will not do it any more, another one may. `quotes`: the
-    driver's text has values of rows in it.
+    `cause`: of an outage, in words; None: it is none. `again`: a conflict with another transaction, so that the same
+    work may succeed at once. `reconnect`: this connection will not work any more, another may. `quotes`: the driver's
+    text contains values of rows.
     """
 
     cause: Phrase | None
@@ -191,7 +191,7 @@ SQL_SERVER: Final[Mapping[int, ErrorClass]] = _by_code(
         CONTENDED: (1205, 3960, 3961),
         LOCKED: (1222,),
         DUPLICATE: (2601, 2627),
-        # Its text names constraint, database, table and column, and no value.
+        # Its text names constraint, database, table and column, but no value.
         NOTHING: (547,),
         QUOTING: (245, 248, 2628, 8114, 8115),
         LOST: (586, 596, 8179),
@@ -223,7 +223,7 @@ SQL_SERVER: Final[Mapping[int, ErrorClass]] = _by_code(
     }
 )
 
-# How texts of SQL Server begin, in English, for mssql-python, which keeps the numbers to itself.
+# Beginnings of SQL Server's texts, in English, for mssql-python, which does not report the numbers.
 SQL_SERVER_TEXTS: Final[Mapping[str, int]] = {
     "Transaction (Process ID ": 1205,
     "Lock request time out period exceeded": 1222,
@@ -260,7 +260,7 @@ SQL_SERVER_TEXTS: Final[Mapping[str, int]] = {
     "Invalid column name": 207,
 }
 SQL_SERVER_PERMISSION: Final = re.compile(r"(?:The )?([A-Z ]+) permission (?:was )?denied ")
-"""How the texts of 229, 230, 262 and 300 begin, in English."""
+"""Beginning of the texts of 229, 230, 262 and 300, in English."""
 
 # https://learn.microsoft.com/sql/odbc/reference/appendixes/appendix-a-odbc-error-codes
 ODBC: Final[Mapping[str, ErrorClass]] = {
@@ -294,7 +294,7 @@ ODBC_TEXTS: Final[Mapping[str, ErrorClass]] = {
     "Cannot generate SSPI context": NO_TICKET,
     "Protocol error in TDS stream": NOT_SQL_SERVER,
 }
-"""How texts of the driver itself begin; they are English everywhere."""
+"""Beginnings of texts of the driver itself; they are English everywhere."""
 MSSQL_PYTHON_STATES: Final[Mapping[str, str]] = {
     "Client unable to establish connection": "08001",
     "Connection name in use": "08002",
@@ -318,7 +318,7 @@ MSSQL_PYTHON_STATES: Final[Mapping[str, str]] = {
     "Invalid datetime format": "22007",
     "Invalid character value for cast specification": "22018",
 }
-"""The words that mssql-python has for a SQLSTATE."""
+"""The texts of mssql-python for a SQLSTATE."""
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html; two letters stand for a class.
 POSTGRESQL: Final[Mapping[str, ErrorClass]] = {
@@ -346,7 +346,7 @@ POSTGRESQL: Final[Mapping[str, ErrorClass]] = {
     "XX001": DAMAGED,
     "XX002": DAMAGED,
 }
-# libpq knows no SQLSTATE of a sign-in, but the texts of the server, which are English unless it is set up otherwise.
+# libpq has no SQLSTATE of a sign-in, but the texts of the server, which are English unless configured otherwise.
 POSTGRESQL_SIGN_IN: Final[Mapping[str, ErrorClass]] = {
     r"authentication failed|no pg_hba\.conf entry|not permitted to log in|role \".*\" does not exist": SIGN_IN,
     r"database \".*\" does not exist": NO_DATABASE,

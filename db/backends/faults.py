@@ -1,8 +1,8 @@
-"""What the error of a driver is: which one, in which words, and whether the same work may succeed.
+"""Classification of a driver's error: its class, its text, and whether the same work may succeed.
 
-Each driver tells it in its own way: pyodbc by SQLSTATE and by the server's number at the end of its text, mssql-python
+Each driver reports it differently: pyodbc by SQLSTATE and by the server's number at the end of its text, mssql-python
 by words for the SQLSTATE and the server's text without a number, psycopg by SQLSTATE, sqlite3 by a number. The texts of
-drivers may hold values of rows: nothing of them is repeated but the name of what is missing or may not be used.
+drivers may contain values of rows: only the name of a missing or forbidden object is repeated.
 """
 
 import re
@@ -17,7 +17,7 @@ from db.backends.causes import ErrorClass
 from phrases import Phrase
 
 # [state] [vendor][driver][SQL Server]text (number) (function); more records may follow, which name no function. The
-# text may hold what looks like the end of a record, so the last one counts.
+# text may contain the like of a record's end, so the last one counts.
 _PYODBC: Final = re.compile(r"\((-?\d+)\) \(SQL\w+\)(?!.*\(-?\d+\) \(SQL\w+\))", re.DOTALL)
 _BY_SERVER: Final = re.compile(r"(?:\[\w{5}\] )?(?:\[[^\]]*\]){1,2}\[SQL Server\](.*)", re.DOTALL)
 _BY_DRIVER: Final = re.compile(r"(?:\[\w{5}\] )?(?:\[[^\]]*\]){1,2}(?!\[SQL Server\])(.*)", re.DOTALL)
@@ -32,7 +32,7 @@ _STATE_OF: Final = {1205: "40001", 2601: "23000", 2627: "23000"}
 
 @dataclass(frozen=True, slots=True)
 class DriverError:
-    """One error. `code`: what to look it up by; `name`: of the table, column or permission that it is about."""
+    """One error. `code`: the key to look it up; `name`: of the table, column or permission concerned."""
 
     meaning: ErrorClass
     code: str
@@ -45,7 +45,7 @@ class DriverError:
 
 
 def driver_error_of(error: BaseException | None) -> DriverError:
-    """What an error of one of the drivers is. `cause` None: nothing that is known to pass."""
+    """Classify an error of one of the drivers. `cause` None: not known to be transient."""
     if error is None:
         return DriverError(causes.NOTHING, "no error")
     if (number := getattr(error, "sqlite_errorcode", None)) is not None:
@@ -58,7 +58,7 @@ def driver_error_of(error: BaseException | None) -> DriverError:
 
 
 def referring_table(error: BaseException | None) -> str | None:
-    """The table whose foreign key does not allow what was tried, where the driver says it.
+    """The table whose foreign key forbids the operation, where the driver reports it.
 
     SQL Server writes (547): … constraint "…". The conflict occurred in database "…", table "…".
     """
@@ -74,7 +74,7 @@ def referring_table(error: BaseException | None) -> str | None:
 
 
 def watch(engine: Engine) -> None:
-    """Give up connections that will not work again, and keep values of rows out of what drivers say."""
+    """Discard connections that will not work again, and keep values of rows out of the drivers' texts."""
 
     @event.listens_for(engine, "handle_error")
     def look(context: ExceptionContext) -> None:
@@ -92,12 +92,12 @@ def watch(engine: Engine) -> None:
 def _of_postgresql(error: Any) -> DriverError:  # noqa: ANN401  # the driver is not a dependency
     state, text = error.sqlstate, str(error)
     if state is None:
-        # The server said nothing, or not yet: what else has no SQLSTATE is a value that the driver itself refuses.
+        # No answer, or not yet: the only other error without SQLSTATE is of a value that the driver itself refuses.
         operational = any(each.__name__ == "OperationalError" for each in type(error).__mro__)
         return DriverError(_at_sign_in(text) if operational else causes.NOTHING, "PostgreSQL")
     tables = (causes.POSTGRESQL.get(state[:length]) for length in (5, 3, 2))
     meaning = next((each for each in tables if each is not None), causes.NOTHING)
-    # Of a table that may not be used it gives the name without quotes, at the end.
+    # For a forbidden table it gives the name without quotes, at the end.
     said = re.sub(r"(\w+)$", r"'\1'", error.diag.message_primary or "")
     return DriverError(meaning, f"PostgreSQL {state}", _named(meaning, said))
 
@@ -121,10 +121,10 @@ def _of_mssql_python(error: Any) -> DriverError:  # noqa: ANN401  # the driver i
     state = other[1] if other else causes.MSSQL_PYTHON_STATES.get(words, "")
     server = _BY_SERVER.match(text)
     number = _number_of(server[1]) if server else None
-    # The number stands for its kind only: it is not told.
+    # The number stands for its kind only: it is not reported.
     fault = replace(_of_odbc(state, text, number), code=f"SQLSTATE {state or 'unknown'}")
     if state == "42000" and number is None:
-        # It may be anything, from a full log to a missing permission. Our statements are not wrong, so it passes.
+        # It may be anything, from a full log to a missing permission. The statements are not wrong, so it passes.
         return DriverError(
             causes.UNKNOWN, "SQLSTATE 42000; mssql-python does not tell the server's number, mssql+pyodbc does"
         )
@@ -155,7 +155,7 @@ def _number_of(text: str) -> int | None:
 
 
 def _named(meaning: ErrorClass, text: str) -> str | None:
-    """What the server says is missing or may not be used, and the permission for it."""
+    """The missing or forbidden object that the server names, and the permission for it."""
     found = _NAME.search(text) if meaning in {causes.NOT_ALLOWED, causes.CHANGED} else None
     permission = causes.SQL_SERVER_PERMISSION.match(text)
     if found is None or not permission:
@@ -163,8 +163,8 @@ def _named(meaning: ErrorClass, text: str) -> str | None:
     return Phrase("{permission} on {name}", permission=permission[1], name=found[1])
 
 
-def _forget_text(error: Any) -> None:  # noqa: ANN401  # of whatever driver
-    """Take out of an error what the server wrote, and leave what it is told by."""
+def _forget_text(error: Any) -> None:  # noqa: ANN401  # of any driver
+    """Remove the server's text from an error, and keep what identifies it."""
     if hasattr(error, "pgconn"):
         error.args = (f"{error.sqlstate} {error.diag.constraint_name or ''} {_LEFT_OUT}",)
     elif hasattr(error, "driver_error"):

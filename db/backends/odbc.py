@@ -1,6 +1,6 @@
 """Microsoft's ODBC driver on this host: which one there is, and whether it loads with all that it needs.
 
-All of it without a connection, so that what is missing is told before anything else happens.
+Checked without a connection, so that a missing part is reported before anything else happens.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ _MICROSOFTS: Final = re.compile(r"ODBC Driver (\d+) for SQL Server", re.IGNORECA
 _PACKAGE: Final = "mssql_python_odbc"
 """Microsoft publishes its driver as a package for mssql-python; it is the same driver."""
 _FOLDERS: Final = {"linux": "linux/*", "darwin": "macos"}
-"""Where in it the drivers are that can be named by path: Windows knows only drivers that are registered."""
+"""The drivers' folders in it, where they can be named by path: Windows knows only registered drivers."""
 _INSTALL: Final = Phrase(
     "Install Microsoft's: pip install mssql-python-odbc, or msodbcsql18 from Microsoft's packages "
     "(https://learn.microsoft.com/sql/connect/odbc/download-odbc-driver-for-sql-server)."
@@ -39,14 +39,14 @@ _MAX_PATH: Final = 4096
 
 
 def driver_for_pyodbc(named: str | None) -> str:
-    """What the keyword DRIVER of a connection string is to be: `named`, or else the newest driver that is here.
+    """The value of the keyword DRIVER in a connection string: `named`, or else the newest driver installed.
 
     Raises:
         ImportError: pyodbc, or the driver manager under it, is not installed.
         DriverMissing: there is no such driver, or it cannot be loaded.
     """
-    pyodbc: Any = importlib.import_module("pyodbc")  # only who uses it needs the driver manager
-    # A second pool below ours would hand out sessions that we gave up.
+    pyodbc: Any = importlib.import_module("pyodbc")  # only its users need the driver manager
+    # A second pool below would hand out sessions that were given up.
     pyodbc.pooling = False
     registered = pyodbc.drivers()
     chosen = named or _newest(registered)
@@ -73,7 +73,7 @@ def driver_for_pyodbc(named: str | None) -> str:
 
 
 def check_packaged() -> None:
-    """See that mssql-python will find its driver, and that the driver loads.
+    """Ensure that mssql-python will find its driver, and that the driver loads.
 
     Raises:
         ImportError: mssql-python is not installed.
@@ -86,7 +86,7 @@ def check_packaged() -> None:
 
 
 def packaged_driver() -> Path:
-    """The library of the driver in the Python package that Microsoft publishes it in.
+    """The driver's library in the Python package in which Microsoft publishes it.
 
     Raises:
         DriverMissing: the package is not installed, or its driver cannot be loaded here.
@@ -109,7 +109,7 @@ def load(library: Path) -> None:
     """Load a driver, which needs other libraries.
 
     Raises:
-        DriverMissing: it names what is missing, and the package that has it.
+        DriverMissing: it names the missing library, and the package that has it.
     """
     if library.is_absolute() and not library.exists():
         raise DriverMissing(
@@ -122,7 +122,7 @@ def load(library: Path) -> None:
 
 
 def needs(failure: ImportError | OSError) -> Phrase | None:
-    """Which library of the system is missing, and the package that has it; None: it is something else."""
+    """The missing system library, and the package that has it; None: another error."""
     found = _MISSING.search(str(failure))
     if found is None:
         return None
@@ -144,7 +144,7 @@ def _package() -> Path:
 
 
 def _registered_library(driver: str) -> Path:
-    """Where the driver manager has its library, in whatever file it is that lists them."""
+    """The driver's library as registered with the driver manager, whatever file lists it."""
     try:
         installer = ctypes.CDLL("libodbcinst.so.2")
     except OSError as exc:

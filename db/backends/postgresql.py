@@ -11,9 +11,9 @@ from db.connection import ConnectionOptions
 
 
 def arguments(url: URL, options: ConnectionOptions) -> dict[str, Any]:
-    """What `create_engine` gets; what the URL says itself wins.
+    """Arguments of `create_engine`; options of the URL take precedence.
 
-    The server gives up a statement in time, and the kernel a connection whose other end is gone
+    The server ends a statement in time, and the kernel a connection whose other end is gone
     (https://www.postgresql.org/docs/current/libpq-connect.html).
     """
     wait = {
@@ -29,10 +29,10 @@ def arguments(url: URL, options: ConnectionOptions) -> dict[str, Any]:
 
 
 def prepare(engine: Engine) -> None:
-    """Have each connection read times that Python does not know, as infinity and the year 20000, as unreadable ones."""
+    """Have each connection read times Python cannot represent, as infinity and the year 20000, as unreadable ones."""
 
     @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: object) -> None:  # noqa: ANN401  # whatever the driver gives
+    def configure(connection: Any, _record: object) -> None:  # noqa: ANN401  # the driver's own
         from psycopg import DataError  # noqa: PLC0415  # only here is the driver known to be installed
         from psycopg.types.datetime import TimestampLoader  # noqa: PLC0415  # as above
 

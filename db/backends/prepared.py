@@ -1,9 +1,9 @@
-"""Statements as pyodbc is to send them: declared by their columns, and prepared once on each connection.
+"""Statements for pyodbc: declared by their columns, and prepared once on each connection.
 
-Left alone, pyodbc declares a text by the length of its value, so that each length is a plan of its own in the server's
-cache; it asks the server what a NULL is (`sp_describe_undeclared_parameters`) before each statement that has one; and
-it forgets what was prepared with each cursor (`sp_unprepare`), of which SQLAlchemy uses one a statement. Each of the
-last two is a round trip.
+By default, pyodbc declares a text by the length of its value, so that each length is a plan of its own in the server's
+cache; it queries the server for the type of a NULL (`sp_describe_undeclared_parameters`) before each statement that has
+one; and it forgets what was prepared with each cursor (`sp_unprepare`), of which SQLAlchemy uses one a statement. Each
+of the last two is a round trip.
 """
 
 from collections import OrderedDict
@@ -15,14 +15,14 @@ from sqlalchemy.dialects.mssql.base import MSExecutionContext
 from sqlalchemy.types import TypeEngine
 
 Declaration = tuple[Any, int | None, int | None]
-"""A type of ODBC, and its size and digits, as `Cursor.setinputsizes` of pyodbc takes them; the type None: unknown."""
+"""A type of ODBC, and its size and digits, as passed to `Cursor.setinputsizes` of pyodbc; the type None: unknown."""
 
 _MAX_PREPARED: Final = 64
 """Statements that stay prepared on each connection."""
 _MAX_PARAMETERS: Final = 100
-"""More belong to the rows of one insert: the same number of them hardly comes again."""
+"""More belong to the rows of one insert: the same number of them rarely recurs."""
 _MAX_LENGTH: Final = 4000
-"""Characters that an nvarchar declares; beyond them it is `nvarchar(max)`."""
+"""Limit of a declared nvarchar in characters; beyond it, it is `nvarchar(max)`."""
 _LARGEST_INT: Final = 2**31 - 1
 _IN_INFO: Final = "mail_importer_prepared"
 
@@ -32,10 +32,10 @@ def prepare(engine: Engine) -> None:
     driver: Any = engine.dialect.dbapi
 
     class Context(MSExecutionContext):
-        def create_cursor(self) -> Any:  # noqa: ANN401  # what SQLAlchemy takes for the driver's cursor
+        def create_cursor(self) -> Any:  # noqa: ANN401  # SQLAlchemy uses it as the driver's cursor
             try:
                 info = self.root_connection.info
-            except NotImplementedError:  # SQLAlchemy's own questions at the first connection, before the pool has it
+            except NotImplementedError:  # SQLAlchemy's own queries at the first connection, before the pool has it
                 return super().create_cursor()
             kept = info.setdefault(_IN_INFO, OrderedDict())
             return _Cursor(self._dbapi_connection, kept, driver)
@@ -65,7 +65,7 @@ def _declaration(of: TypeEngine[Any], driver: Any) -> Declaration | None:  # noq
 
 
 class _Cursor:
-    """A cursor for one execution; what it prepares outlives it on the connection."""
+    """A cursor for one execution; its preparation outlives it on the connection."""
 
     def __init__(self, connection: Any, kept: "OrderedDict[str, tuple[str, Any]]", driver: Any) -> None:  # noqa: ANN401  # the driver's own
         self._connection = connection
@@ -75,7 +75,7 @@ class _Cursor:
         self._cursor: Any = None
         self._text: str | None = None
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever the driver's cursor has
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # any attribute of the driver's cursor
         if self._cursor is None:
             self._cursor = self._connection.cursor()
         return getattr(self._cursor, name)
@@ -85,7 +85,7 @@ class _Cursor:
         self._declared = declared
 
     def execute(self, text: str, parameters: Sequence[Any] = ()) -> None:
-        """Execute the statement, prepared before if it was."""
+        """Execute the statement; reuse its preparation."""
         self._run(text, [parameters])
 
     def executemany(self, text: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -98,7 +98,7 @@ class _Cursor:
         if declared:
             self._cursor.setinputsizes(declared)
             null = self._driver.BinaryNull
-            # A typed NULL. Of None the driver asks the server for the type, whatever is declared.
+            # A typed NULL. For None the driver queries the server for the type, whatever is declared.
             rows = [
                 [null if value is None and declared[at][0] is not None else value for at, value in enumerate(row)]
                 for row in rows
@@ -113,17 +113,17 @@ class _Cursor:
             raise
 
     def _open(self, text: str, parameters: int) -> str:
-        """Have the cursor that prepared this statement, or a new one; the text to give it."""
+        """Open the cursor that prepared this statement, or a new one; return the text for it."""
         self.close()
         self._text = text if 0 < parameters <= _MAX_PARAMETERS else None
-        # The driver knows what it prepared by the text as an object.
+        # The driver recognizes its prepared text by the object.
         text, self._cursor = self._kept.pop(text) if text in self._kept else (text, self._connection.cursor())
         if self._text is not None:
             self._text = text
         return text
 
     def close(self) -> None:
-        """Free the connection for the next statement; what was prepared stays."""
+        """Free the connection for the next statement; prepared statements stay."""
         cursor, self._cursor = self._cursor, None
         if cursor is None:
             return
@@ -143,7 +143,7 @@ class _Cursor:
 
 
 def _wide_enough(declared: Declaration, rows: Sequence[Sequence[Any]], at: int, driver: Any) -> Declaration:  # noqa: ANN401  # the driver's module
-    """The declaration, or one that holds values which no column of its type would."""
+    """The declaration, or one for values that exceed every column of its type."""
     kind, size, _ = declared
     if kind == driver.SQL_WVARCHAR and size:
         values = (row[at] for row in rows)
@@ -157,5 +157,5 @@ def _wide_enough(declared: Declaration, rows: Sequence[Sequence[Any]], at: int, 
 
 
 def _units(text: str) -> int:
-    """UTF-16 code units, by which SQL Server counts."""
+    """UTF-16 code units, in which SQL Server counts."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2

@@ -15,11 +15,11 @@ from db.errors import DatabaseUnavailable
 from phrases import Phrase
 
 BUSY_SECONDS: Final = 5
-"""How long a transaction waits for the lock of another process."""
+"""Maximum time a transaction waits for the lock of another process."""
 READ_ONLY: Final = "mail_importer_read_only"
 """The execution option of a connection whose transaction writes nothing."""
 
-# 16 MB instead of 4 between two checkpoints: mail with attachments writes a page often before it rests.
+# 16 MB instead of 4 between two checkpoints: mail with attachments writes a page often before it is final.
 _CHECKPOINT: Final = "wal_autocheckpoint=4000"
 
 
@@ -31,7 +31,7 @@ def _is_busy(error: BaseException) -> bool:
 
 
 def _patiently(work: Callable[[], object]) -> None:
-    """Do it, again and again while another process holds SQLite's lock, as long as SQLite itself would wait."""
+    """Repeat the work while another process holds SQLite's lock, as long as SQLite itself would wait."""
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(_is_busy),
         wait=tenacity.wait_random(0.005, 0.05),
@@ -42,9 +42,9 @@ def _patiently(work: Callable[[], object]) -> None:
 
 
 class _OpenedFile:
-    """Notices that the file of a SQLite database was deleted, moved or replaced.
+    """Detects that the file of a SQLite database was deleted, moved or replaced.
 
-    Connections that are open would go on writing, successfully, to a file that nobody will find again.
+    Open connections would continue to write, successfully, to a file that is lost.
     """
 
     def __init__(self) -> None:
@@ -52,16 +52,16 @@ class _OpenedFile:
         self._identity: tuple[int, int] | None = None
 
     def opened(self, path: str) -> None:
-        """Remember which file has this path; no path: it is in memory."""
+        """Record which file has this path; no path: it is in memory."""
         if path and self._identity is None:
             self._path, self._identity = path, _identity(path)
 
     def forget(self) -> None:
-        """No connection is open any more."""
+        """Forget the file; no connection is open."""
         self._identity = None
 
     def check(self) -> None:
-        """Refuse to work on when the path names another file, or none."""
+        """Refuse to continue if the path names another file, or none."""
         if self._identity is None:
             return
         try:
@@ -86,13 +86,13 @@ def _identity(path: str) -> tuple[int, int]:
 
 
 def _create_for_owner_only(path: str) -> None:
-    """Make the file with mode 0600 if it is not there: it will hold mail, and a key.
+    """Create the file with mode 0600 if it does not exist: it will hold mail, and a key.
 
     SQLite would use 0644; it gives `-wal` and `-shm` the mode of the file itself (https://www.sqlite.org/wal.html).
     """
     if path == ":memory:" or path.startswith("file:"):
         return
-    # Whatever is wrong with the path, SQLite says it next.
+    # SQLite reports any fault of the path next.
     with contextlib.suppress(OSError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
@@ -116,7 +116,7 @@ def _lower(value: object) -> object:
 
 
 def referring_table(connection: Connection, table: str) -> str | None:
-    """A table whose foreign key keeps rows of that one; SQLite's error names none."""
+    """A table whose foreign key keeps rows of that one from deletion; SQLite's error names none."""
     found = connection.exec_driver_sql(
         "SELECT master.name FROM sqlite_master AS master, pragma_foreign_key_list(master.name) AS key "
         "WHERE master.type = 'table' AND key.\"table\" = ? COLLATE NOCASE "
@@ -137,16 +137,16 @@ def prepare(engine: Engine) -> None:
         _create_for_owner_only(arguments[0])
 
     @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: object) -> None:  # noqa: ANN401  # whatever the driver gives
-        # Text that is no UTF-8 would keep all rows of its query from being read.
+    def configure(connection: Any, _record: object) -> None:  # noqa: ANN401  # the driver's own
+        # Text that is no UTF-8 would make all rows of its query unreadable.
         connection.text_factory = _AS_TEXT
-        connection.isolation_level = None  # we say BEGIN; the driver would say it too late
-        # Not every lock of that switch is waited for by SQLite, however long its time-out: two hosts may open a fresh
+        connection.isolation_level = None  # BEGIN is sent here; the driver would send it too late
+        # SQLite does not wait for every lock of that switch, however long its time-out: two hosts may open a fresh
         # file at once.
         _patiently(lambda: connection.execute("PRAGMA journal_mode=WAL").close())
         for pragma in ("synchronous=FULL", "foreign_keys=ON", _CHECKPOINT):
             connection.execute(f"PRAGMA {pragma}").close()
-        # Its own knows no letters but those of ASCII: a search for PRÜFBERICHT would not find a Prüfbericht.
+        # SQLite's own handles letters of ASCII only: a search for PRÜFBERICHT would not find a Prüfbericht.
         connection.create_function("lower", 1, _lower, deterministic=True)
         file.opened(connection.execute("PRAGMA database_list").fetchone()[2])
 

@@ -1,4 +1,4 @@
-"""SQL Server as the gateway database: what its two drivers are told, and who signs in.
+"""SQL Server as the gateway database: options of its two drivers, and the sign-in.
 
 https://learn.microsoft.com/sql/connect/odbc/dsn-connection-string-attribute
 """
@@ -21,14 +21,14 @@ _ACCESS_TOKEN: Final = 1256
 _SIGNS_IN: Final = frozenset({"uid", "pwd", "trusted_connection", "authentication"})
 _READ_BY_SQLALCHEMY: Final = frozenset({"driver", "authentication"})
 _WHOLE: Final = frozenset({"odbc_connect", "dsn"})
-"""Keywords of a URL that leaves everything to what is kept elsewhere."""
+"""Keywords of a URL that leaves everything to settings kept elsewhere."""
 _DEFAULTS: Final = {
     "Encrypt": "yes",
     "TrustServerCertificate": "no",
     # All addresses of a name at once: the listener of an availability group has one in each subnet.
     "MultiSubnetFailover": "yes",
-    # Where a connection was dead the transaction is run again on a new one. The driver would make that with the token
-    # or password of then, and fail with an error that does not look like a lost connection.
+    # After a lost connection the transaction is run again on a new one. The driver would open that with the old token
+    # or password, and fail with an error that does not look like a lost connection.
     "ConnectRetryCount": "0",
 }
 # https://github.com/microsoft/mssql-python/wiki/Connection-to-SQL-Database: it refuses all others.
@@ -43,7 +43,7 @@ _TAKEN_BY_MSSQL_PYTHON: Final = frozenset(
 
 
 def refusal(url: URL, *, with_token: bool) -> Phrase | None:
-    """Why nobody can sign in by this URL, in words that follow its name; None: it may be tried."""
+    """The reason why this URL cannot sign in, in words that follow its name; None: it may be tried."""
     given = _keywords(url)
     if with_token and (url.username or url.password or given & _SIGNS_IN):
         return Phrase("names a user, a password or another way to sign in beside the certificate; take that out of it")
@@ -62,12 +62,12 @@ def refusal(url: URL, *, with_token: bool) -> Phrase | None:
 
 
 def complete(url: URL, options: ConnectionOptions) -> URL:
-    """The URL with all that it does not say itself.
+    """Complete the URL with all that it leaves open.
 
     Raises:
         ImportError: its driver is not installed.
         DriverMissing: the ODBC driver under that is missing, or cannot be loaded.
-        ValueError: nobody can sign in by it.
+        ValueError: it cannot sign in.
     """
     reason = refusal(url, with_token=options.access_token is not None)
     if reason is not None:
@@ -90,12 +90,12 @@ def complete(url: URL, options: ConnectionOptions) -> URL:
 
 
 def arguments(options: ConnectionOptions) -> dict[str, Any]:
-    """What `create_engine` gets beside the URL."""
+    """Arguments of `create_engine` beside the URL."""
     return {"connect_args": {"timeout": options.login_seconds}}
 
 
 def prepare(engine: Engine, options: ConnectionOptions) -> None:
-    """Sign in by token where that is the way, and bound what each statement may take."""
+    """Sign in by token where one is configured, and bound the time of each statement."""
     if engine.dialect.driver == PYODBC:
         prepared.prepare(engine)
     access_token = options.access_token
@@ -103,14 +103,14 @@ def prepare(engine: Engine, options: ConnectionOptions) -> None:
 
         @event.listens_for(engine, "do_connect")
         def sign_in(dialect: Dialect, _record: object, given: list[Any], named: dict[str, Any]) -> Any:  # noqa: ANN401  # the driver's own
-            # What SQLAlchemy adds for pyodbc where a URL names no user; the driver refuses both together.
+            # Added by SQLAlchemy for pyodbc where a URL names no user; the driver refuses both together.
             text = given[0].replace(";Trusted_Connection=Yes", "")
             return dialect.connect(text, **named, attrs_before={_ACCESS_TOKEN: token_bytes(access_token())})
 
     @event.listens_for(engine, "connect")
     def bound(connection: Any, _record: object) -> None:  # noqa: ANN401  # the driver's own
         connection.timeout = options.statement_seconds
-        # A server may have it on for all: then nobody is told how many rows a statement changed, and locks look lost.
+        # A server may default to ON: then no statement reports its number of changed rows, and locks look lost.
         connection.cursor().execute("SET NOCOUNT OFF").close()
 
 
@@ -121,12 +121,12 @@ def token_bytes(token: str) -> bytes:
 
 
 def _keywords(url: URL) -> frozenset[str]:
-    # ODBC does not tell cases apart.
+    # ODBC keywords are case-insensitive.
     return frozenset(name.lower() for name in url.query)
 
 
 def _is_whole(url: URL) -> bool:
-    """Whether server and database are in a data source of the driver manager; so SQLAlchemy reads it, too."""
+    """True if server and database are in a data source of the driver manager; SQLAlchemy reads it so, too."""
     return bool(_keywords(url) & _WHOLE) or url.database is None
 
 

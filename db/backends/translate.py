@@ -11,7 +11,7 @@ from phrases import Phrase
 
 
 def as_unavailable(exc: sqlalchemy_errors.SQLAlchemyError) -> DatabaseUnavailable | None:
-    """Tell an outage from a fault of the statement: the first is waited out, the second is a bug and must be seen."""
+    """Distinguish an outage from a faulty statement: the first is waited out, the second is a bug and must be seen."""
     if isinstance(exc, sqlalchemy_errors.TimeoutError):
         return DatabaseUnavailable(
             Phrase(
@@ -37,9 +37,9 @@ def must_be_retried(exc: BaseException) -> bool:
 
 
 def is_lost(exc: BaseException) -> bool:
-    """Check whether a statement found its connection dead, as after a restart of the server while it lay in the pool.
+    """Check whether a statement found its connection dead, as after a restart of the server while it was in the pool.
 
-    The transaction is gone with it. Not said of a commit: that may have been carried out.
+    The transaction is gone with it. Never true of a commit: that may have been carried out.
     """
     return (
         isinstance(exc, sqlalchemy_errors.DBAPIError)
@@ -50,6 +50,6 @@ def is_lost(exc: BaseException) -> bool:
 
 
 def _is_outage(exc: sqlalchemy_errors.DBAPIError) -> bool:
-    # Without a statement it was a connection, a commit or a look whether the connection is alive.
+    # Without a statement it was a connection, a commit or a check whether the connection is alive.
     weather = (sqlalchemy_errors.OperationalError, sqlalchemy_errors.InterfaceError)
     return exc.statement is None or exc.connection_invalidated or isinstance(exc, weather)

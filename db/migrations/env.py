@@ -14,7 +14,7 @@ context.configure(
     target_metadata=metadata,
     version_table=VERSION_TABLE,
     version_table_schema=schema_of(connection),
-    transactional_ddl=False,  # the caller's transaction is the one that counts
+    transactional_ddl=False,  # the caller's transaction is the effective one
 )
 with context.begin_transaction():
     context.run_migrations(add=Additions(Applied(connection), schema=schema_of(connection)))

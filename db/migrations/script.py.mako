@@ -1,12 +1,12 @@
 """${message}
 
 Old and new processes run on the schema in between, so a step only adds: tables, indexes, and columns that are nullable
-or have a default, for programs that do not know them go on inserting. Never drop, rename or narrow what a program of
-an earlier revision reads or writes, and add no key or check that its rows may not pass. What nothing uses any more
-is removed by the step of a later release, which then names the oldest revision whose programs do without.
+or have a default, since programs that do not know them still insert. Never drop, rename or narrow objects that a
+program of an earlier revision reads or writes, and add no key or check that its rows may not pass. Unused objects are
+removed by the step of a later release, which then names the oldest revision whose programs do without.
 
-Name every constraint. Say what there is to add by `add` alone: the same step upgrades a database, and writes the script
-for an administrator. A table may be there already, made by others; `db.schema.operations` says what its rows get.
+Name every constraint. Describe additions by `add` alone: the same step upgrades a database, and writes the script for
+an administrator. A table may exist already, made by others; `db.schema.operations` defines the values of its rows.
 """
 
 from sqlalchemy import Column
@@ -20,4 +20,4 @@ oldest_program = None
 
 
 def upgrade(add: Additions) -> None:
-    """Add; what is there stays as it is."""
+    """Add; existing objects stay as they are."""

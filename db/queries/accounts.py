@@ -1,4 +1,4 @@
-"""The accounts: rows of `tblEmailAccountSettings`, and in what condition each is.
+"""The accounts: rows of `tblEmailAccountSettings`, and the condition of each.
 
 Every function takes the connection of a transaction; see `db.engine`.
 """
@@ -44,7 +44,7 @@ from phrases import Phrase
 AFTER_IMPORT: Final = ("none", "read", "move", "delete")
 
 EVERYTHING: Final = datetime(1900, 1, 1, tzinfo=UTC)
-"""`import_since` of an account that imports whatever is in its folder: no mail is older."""
+"""`import_since` of an account that imports everything in its folder: no mail is older."""
 
 _settings = account_settings.c
 _USE: Final = (
@@ -56,12 +56,12 @@ _USE: Final = (
 )
 _condition = account_condition.c
 _MAX_ASKED: Final = 100
-"""Accounts of an application that are looked at to find one whose row can be used."""
+"""Accounts of an application that are read to find one whose row can be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountSettings:
-    """What the administrator fills in."""
+    """The administrator's settings."""
 
     name: str
     tenant_id: str
@@ -73,16 +73,16 @@ class AccountSettings:
     after_import: str = "none"
     move_to_folder: str | None = None
     next_thumbprint: str | None = None
-    """The certificate that takes over when Entra no longer takes the current one."""
+    """The certificate used once Entra no longer accepts the current one."""
     import_since: datetime | None = None
-    """Mail received earlier is not caught up with (aware, UTC); None: decided by the first subscription manager."""
+    """Mail received earlier is not caught up with (aware, UTC); None: set by the first subscription manager."""
     filters: Filters = filters.NONE
-    """Which mail is imported; it may make no sense, see `processor.filters`."""
+    """Filters of imported mail; may be invalid, see `processor.filters`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account as it stands in the database. `removed`: its subscription is still to be deleted at Graph."""
+    """One account as stored in the database. `removed`: its subscription is still to be deleted at Graph."""
 
     account_id: int
     settings: AccountSettings
@@ -91,10 +91,10 @@ class Account:
     fingerprint: str = field(repr=False)
     """All that a subscription manager acts on, as one text that changes with it."""
     purged_before: datetime | None = None
-    """Mail that was received before was deleted by an operator, who wants it no more."""
+    """Mail received before that time was deleted by an operator; it is imported only on request."""
     unreadable: Mapping[str, Phrase] = field(default_factory=dict, hash=False)
-    """By column, what is wrong with values that cannot be used; the settings lack them. The account must not be worked
-    on, and is neither disabled nor removed for it."""
+    """By column, the fault of values that cannot be used; the settings lack them. The account must not be worked on,
+    and is neither disabled nor removed for it."""
 
     @property
     def unreadable_because(self) -> Phrase | None:
@@ -112,7 +112,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Why a role ('processor', 'subscriptions') cannot work for an account now, and when it tries again."""
+    """The reason a role ('processor', 'subscriptions') cannot work for an account now, and its next attempt."""
 
     account_id: int
     role: str
@@ -123,7 +123,7 @@ class Condition:
 
 
 def add(connection: Connection, settings: AccountSettings, *, now: datetime, author: Author | None = None) -> int:
-    """Add an enabled account and have its subscription made at once; its number. `author`: for its history.
+    """Add an enabled account and request its subscription at once; return its number. `author`: for its history.
 
     Raises:
         AccountExists: the name is taken, or another account imports the same folder.
@@ -141,7 +141,7 @@ def add(connection: Connection, settings: AccountSettings, *, now: datetime, aut
 def change(
     connection: Connection, name: str, settings: AccountSettings, *, now: datetime, author: Author | None = None
 ) -> None:
-    """Give the account of that name other settings, and have its subscription follow.
+    """Change the settings of the account of that name, and have its subscription follow.
 
     Raises:
         AccountNotFound: there is none of that name.
@@ -151,7 +151,7 @@ def change(
     _refuse_same_folder(connection, settings, but=account.account_id)
     _refuse_same_name(connection, settings, but=account.account_id)
     before = _columns(account.settings)
-    # What could not be read, and was not given anew, stays until it is corrected.
+    # Unreadable values that were not replaced stay until they are corrected.
     values = {
         name: value
         for name, value in _columns(settings).items()
@@ -200,7 +200,7 @@ def by_id(connection: Connection, account_ids: Sequence[int]) -> dict[int, Accou
 
 @dataclass(frozen=True, slots=True)
 class CertificateUse:
-    """What enabled accounts sign in with, each combination once; `name`: the first of theirs, `accounts`: how many."""
+    """A combination of enabled accounts' certificates, once; `name`: the first of theirs, `accounts`: their number."""
 
     tenant_id: str
     client_id: str
@@ -212,7 +212,7 @@ class CertificateUse:
 
     @property
     def certificates(self) -> tuple[object, ...]:
-        """What tells it from the others."""
+        """The values that distinguish it."""
         return (
             self.tenant_id,
             self.client_id,
@@ -223,7 +223,7 @@ class CertificateUse:
 
 
 def certificate_uses(connection: Connection) -> list[CertificateUse]:
-    """Which certificates are in use, and by how many accounts."""
+    """The certificates in use, and by how many accounts."""
     rows = connection.execute(
         select(*_USE, func.min(_settings.sAccountName), func.count()).where(_settings.bEnabled).group_by(*_USE)
     )
@@ -253,12 +253,12 @@ def applications(connection: Connection) -> list[Application]:
         .distinct()
         .order_by(_settings.sTenantID, _settings.sClientID)
     )
-    # Another program may have written something else than text, which SQLite takes; see `Account.unreadable`.
+    # Another program may have written other types than text, which SQLite accepts; see `Account.unreadable`.
     return [(row[0], row[1]) for row in rows if isinstance(row[0], str) and isinstance(row[1], str)]
 
 
 def one_of_application(connection: Connection, application: Application) -> Account | None:
-    """An enabled account that signs in so: any one of them can speak for the application."""
+    """An enabled account that signs in so: any one of them can represent the application."""
     rows = connection.execute(_select().where(_signs_in(application), _settings.bEnabled).limit(_MAX_ASKED)).all()
     return next((each for each in map(_account, rows) if not each.unreadable), None)
 
@@ -277,7 +277,7 @@ def unsubscribed(connection: Connection, application: Application) -> list[Accou
 def set_enabled(
     connection: Connection, name: str, enabled: bool, *, now: datetime, author: Author | None = None
 ) -> None:
-    """Switch an account on or off, and have its subscription follow.
+    """Enable or disable an account, and have its subscription follow.
 
     Raises:
         AccountNotFound: there is none of that name.
@@ -316,7 +316,7 @@ def _write(
 
 
 def purge(connection: Connection, account_id: int) -> None:
-    """Delete what is left of a removed account."""
+    """Delete the rest of a removed account."""
     for table in (subscription_schedule, folder_sync, account_condition, missed_notification):
         connection.execute(delete(table).where(table.c.nAccountID == account_id))
     filtered.delete_all(connection, account_id)
@@ -327,15 +327,15 @@ def purge(connection: Connection, account_id: int) -> None:
 
 
 def make_due(connection: Connection, account_id: int, *, now: datetime) -> None:
-    """Have a subscription manager look at the account now."""
+    """Request a subscription manager's turn for the account."""
     SUBSCRIPTIONS.request(connection, account_id, now=now)
 
 
 def changed(connection: Connection, *, now: datetime, limit: int, served_with: str | None = None) -> list[int]:
-    """Accounts whose row says something else than what a subscription manager last acted on, up to `limit`.
+    """Accounts whose row differs from that which a subscription manager last acted on, up to `limit`.
 
-    For changes by other programs, which ask for no turn. One statement that compares within the database; what is due
-    or under way is left out. `served_with`: also those that were served by a manager with other settings of its own.
+    For changes by other programs, which request no turn. One statement that compares within the database; accounts due
+    or under way are left out. `served_with`: also those served by a manager with other settings of its own.
     """
     schedule = subscription_schedule.c
     differs = or_(schedule.sServed.is_(None), schedule.sServed != _FINGERPRINT)
@@ -362,7 +362,7 @@ def changed(connection: Connection, *, now: datetime, limit: int, served_with: s
 
 
 def settle_import_since(connection: Connection, account_id: int, *, now: datetime) -> None:
-    """Decide from when on an account imports that does not say: since its first import, or from now on."""
+    """Set an undecided start of an account's imports: its first import, or now."""
     first = select(func.min(message.c.dtImported)).where(message.c.nAccountID == account_id)
     undecided = (_settings.nAccountID == account_id) & _settings.dtImportSince.is_(None)
     if connection.scalar(select(_settings.nAccountID).where(undecided)) is not None:
@@ -373,10 +373,10 @@ def settle_import_since(connection: Connection, account_id: int, *, now: datetim
 
 
 def import_since(connection: Connection, account_id: int) -> datetime | None:
-    """From when on the account imports now: it may have been moved since its settings were read.
+    """The current start of the account's imports: it may have moved since its settings were read.
 
     Raises:
-        AccountUnreadable: the column holds no time any more; long ago would let the whole folder in.
+        AccountUnreadable: the column no longer holds a time; an early one would import the whole folder.
     """
     since = connection.scalar(select(_settings.dtImportSince).where(_settings.nAccountID == account_id))
     if isinstance(since, UnreadableTime):
@@ -392,13 +392,13 @@ def import_since(connection: Connection, account_id: int) -> datetime | None:
 
 
 def imports(since: datetime | None, received: datetime | None) -> bool:
-    """Whether who goes through a folder takes a message received then: what is older, the account leaves out."""
+    """True if a pass through a folder imports a message received then: the account leaves out older ones."""
     # Graph's times have whole seconds.
     return received is None or since is None or received >= since.replace(microsecond=0)
 
 
 def set_condition(connection: Connection, condition: Condition) -> None:
-    """Note why a role cannot work for an account. `since` of the same reason is kept."""
+    """Record why a role cannot work for an account. `since` of the same reason is kept."""
     key = (_condition.nAccountID == condition.account_id) & (_condition.sRole == condition.role)
     values: dict[str, Any] = {
         "sReason": condition.reason,
@@ -419,12 +419,12 @@ def set_condition(connection: Connection, condition: Condition) -> None:
 
 
 def clear_condition(connection: Connection, account_id: int, role: str) -> None:
-    """Note that the role works for the account again."""
+    """Record that the role works for the account again."""
     connection.execute(delete(account_condition).where(_condition.nAccountID == account_id, _condition.sRole == role))
 
 
 def clear_expired_condition(connection: Connection, account_id: int, role: str, *, now: datetime) -> None:
-    """Take back what was noted for a time that is over."""
+    """Delete a condition whose time is over."""
     connection.execute(
         delete(account_condition).where(
             _condition.nAccountID == account_id, _condition.sRole == role, _condition.dtNextAttempt <= now
@@ -437,7 +437,7 @@ def conditions(connection: Connection, role: str | None = None) -> list[Conditio
     statement = select(account_condition).order_by(_condition.nAccountID, _condition.sRole)
     rows = connection.execute(statement if role is None else statement.where(_condition.sRole == role))
     return [
-        # Other programs may write here, too, and SQLite takes anything.
+        # Other programs may write here, too, and SQLite accepts any type.
         Condition(
             row.nAccountID,
             str(row.sRole),
@@ -451,7 +451,7 @@ def conditions(connection: Connection, role: str | None = None) -> list[Conditio
 
 
 def imported_counts(connection: Connection) -> dict[int, int]:
-    """How many messages each account has in the database."""
+    """The number of messages of each account in the database."""
     rows = connection.execute(select(message.c.nAccountID, func.count()).group_by(message.c.nAccountID))
     return {row[0]: row[1] for row in rows}
 
@@ -499,8 +499,8 @@ def _bit(condition: ColumnElement[bool]) -> ColumnElement[str]:
     return case((condition, "1"), else_="0")
 
 
-# Made and compared in the database only, so that it is one text whatever the driver does to it. It ends with no blank:
-# SQL Server would not see one there.
+# Made and compared in the database only, so that it is one text regardless of the driver. It ends with no blank, which
+# SQL Server would ignore there.
 _FINGERPRINT: Final[ColumnElement[str]] = code_by_code(
     _settings.sTenantID
     + "|"
@@ -582,14 +582,14 @@ def _account(row: Row[Any]) -> Account:
 
 
 class _Reading:
-    """Reads a row that other programs write, too: on SQLite a column takes whatever they give it."""
+    """Reads a row that other programs write, too: on SQLite a column accepts any type."""
 
     def __init__(self, row: Row[Any]) -> None:
-        self.row = row._mapping  # noqa: SLF001  # public, says SQLAlchemy
+        self.row = row._mapping  # noqa: SLF001  # public, as SQLAlchemy documents
         self.faults: dict[str, Phrase] = {}
 
     def text(self, name: str) -> str:
-        """A text that must be there; empty when it is not."""
+        """A required text; empty when it is missing."""
         if self.row[name] is None:
             self.faults[name] = Phrase("{column} is NULL", column=name)
         return self.text_or_none(name) or ""
@@ -611,7 +611,7 @@ class _Reading:
         return None
 
     def flag(self, name: str) -> bool:
-        """Yes or no; yes when it is not there."""
+        """A Boolean; true when it is missing."""
         if self.row[name] is None:
             self.faults[name] = Phrase("{column} is NULL", column=name)
             return True

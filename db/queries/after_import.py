@@ -1,9 +1,9 @@
-"""What is still to be done in the mailboxes to messages that are imported: columns of `tblEmailMessage`.
+"""Pending actions in the mailboxes on imported messages: columns of `tblEmailMessage`.
 
-An action is written with its message, in one transaction, and is due when whoever imported the message should have
-done it. Who takes what is due moves the time ahead: nobody else does the same meanwhile, and if he dies, another takes
-it up. A message of which something was listed and not stored is left alone in its mailbox, where that may be had still:
-its action is `failed` from the start, until it is imported anew or an operator wants it all the same.
+An action is written with its message, in one transaction, and is due when the importing process should have done it.
+A process that claims a due action moves the time ahead: no other does the same meanwhile, and if it dies, another
+claims it. An incomplete message (a part was listed and not stored) is left alone in its mailbox, which may still have
+that part: its action is `failed` from the start, until it is imported anew or an operator requests it all the same.
 
 Every function takes the connection of a transaction; see `db.engine`.
 """
@@ -38,9 +38,9 @@ WHOLE: Final = ("stored", "linked")
 """States of an attachment of which nothing is missing."""
 
 LEASE: Final = timedelta(minutes=2)
-"""How long an action is with who imported its message, or took it because it was due."""
+"""Time for which an action belongs to the importer of its message, or to its claimant."""
 MAX_WAIT: Final = timedelta(hours=3)
-"""Until an action is tried again: what is due further ahead was put off by a wrong clock, and is due now."""
+"""Maximum time until an action is retried: one due further ahead was delayed by a wrong clock, and is due now."""
 
 _row = message.c
 
@@ -56,7 +56,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What is to be done: `kind` is read, move or delete. `attempts`: how many failed; `due`: ours until then."""
+    """A pending action: `kind` is read, move or delete. `attempts`: how many failed; `due`: end of the claim."""
 
     account_id: int
     graph_id: str
@@ -67,7 +67,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How far an action is. `due`: when it is tried again, None unless it is pending. `detail`: for an operator."""
+    """The result of an attempt. `due`: time of the next, None unless pending. `detail`: for an operator."""
 
     action: Action
     state: State
@@ -78,16 +78,16 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many actions of an account are pending, and how many failed for good."""
+    """Numbers of an account's actions that are pending, and that failed for good."""
 
     pending: int = 0
     failed: int = 0
 
 
 def wanted(kind: str | None, now: datetime, *, lacking: str | None = None) -> dict[str, Any]:
-    """The columns of a message that is imported now, after which `kind` is to be done; None or 'none': nothing.
+    """The columns of a message that is imported now, to be followed by `kind`; None or 'none': nothing.
 
-    `lacking`: what of the message was listed and not stored; None: nothing.
+    `lacking`: the parts of the message that were listed and not stored; None: nothing.
     """
     wants = kind not in {None, "none"}
     state = State.PENDING if lacking is None else State.FAILED
@@ -110,13 +110,13 @@ def _left_alone(lacking: str) -> Phrase:
 
 
 def is_incomplete(connection: Connection, message_id: int) -> bool:
-    """Check whether something of the message was listed and not stored."""
+    """Check whether a part of the message was listed and not stored."""
     found = select(literal(1)).select_from(message).where(_row.nMessageID == message_id, _INCOMPLETE)
     return connection.scalar(found) is not None
 
 
 def resume(connection: Connection, message_id: int, *, now: datetime) -> None:
-    """The message, which was incomplete, is whole now: what waited for that is due."""
+    """Make due the actions that waited for this message to be whole."""
     waited = (_row.nMessageID == message_id, _row.sAfterImportState == State.FAILED.value)
     connection.execute(by_row(update(message).where(*waited).values(_again(now))))
 
@@ -145,7 +145,7 @@ def anything_due(connection: Connection, *, now: datetime) -> bool:
 
 
 def claim(connection: Connection, *, now: datetime, limit: int) -> list[Action]:
-    """Take up to `limit` actions that are due, longest due first: they are ours for LEASE."""
+    """Claim up to `limit` due actions, longest due first: they are the caller's for LEASE."""
     columns = (_row.nMessageID, _row.nAccountID, _row.sGraphMessageID, _row.sAfterImport, _row.nAfterImportAttempts)
     look = select(*columns).where(_is_due(now)).order_by(_row.dtAfterImportDue).limit(limit)
     rows = connection.execute(skipping_locked(look, message)).all()
@@ -160,7 +160,7 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
 
 
 def end(connection: Connection, ended: Sequence[Ended]) -> None:
-    """Note how far these actions are, each of which was pending."""
+    """Record the results of these actions, each of which was pending."""
     rows = [
         {
             "account": each.action.account_id,
@@ -196,10 +196,10 @@ _END = by_row(
 def retry_failed(
     connection: Connection, account_id: int, *, after: int, now: datetime, limit: int, even_incomplete: bool = False
 ) -> list[int]:
-    """Have up to `limit` actions of the account that failed for good be tried again; the numbers of their messages.
+    """Make up to `limit` actions of the account that failed for good pending again; return their messages' numbers.
 
-    In the order of these numbers, beginning after that one: what fails again meanwhile is not met twice. Messages that
-    are not all in the database are left out, unless `even_incomplete`.
+    In the order of these numbers, beginning after that one: an action that fails again meanwhile is not met twice.
+    Incomplete messages are left out, unless `even_incomplete`.
     """
     failed = select(_row.nMessageID).where(_failed(account_id), _row.nMessageID > after)
     if not even_incomplete:
@@ -231,7 +231,7 @@ def _again(now: datetime) -> dict[str, Any]:
 
 
 def counts(connection: Connection) -> dict[int, Counts]:
-    """What is left to do, and what failed, by account; by the index alone."""
+    """Pending and failed actions, by account; by the index alone."""
     found: dict[int, dict[str, int]] = {}
     for row in connection.execute(
         select(_row.nAccountID, _row.sAfterImportState, func.count())

@@ -1,4 +1,4 @@
-"""What operators did to many messages at once: who, where, when, to which, why (`tblQueueAudit`).
+"""Bulk operations of operators: user, host, time, messages, reason (`tblQueueAudit`).
 
 Every function takes the connection of a transaction; see `db.engine`.
 """
@@ -20,7 +20,7 @@ _row = queue_audit.c
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One row. `ended` is None while it goes on, or when it died in the middle; `messages` counts what was done."""
+    """One row. `ended` is None while it runs, or if it died midway; `messages` counts those done."""
 
     audit_id: int
     action: str
@@ -45,10 +45,10 @@ def begin(
     queue: str = "",
     why: str | None = None,
 ) -> int:
-    """Note that it begins; the number of the row, for `end`.
+    """Record the start; return the number of the row, for `end`.
 
-    `action`: a fixed word of at most 20 characters. `selection`: which messages, as a person reads it. `queue`: which
-    queue, empty where none is concerned. Committed before the work, it tells of a process that died in the middle.
+    `action`: a fixed word of at most 20 characters. `selection`: the messages, as readable text. `queue`: the queue,
+    empty where none is concerned. Committed before the work, it shows a process that died midway.
     """
     key = connection.execute(
         insert(queue_audit).values(
@@ -66,7 +66,7 @@ def begin(
 
 
 def end(connection: Connection, audit_id: int, *, messages: int, now: datetime) -> None:
-    """Note that it ended, and how many messages it was done to."""
+    """Record the end, and the number of messages done."""
     connection.execute(update(queue_audit).where(_row.nAuditID == audit_id).values(dtEnded=now, nMessages=messages))
 
 

@@ -17,10 +17,10 @@ def slots(now: datetime, seconds: float) -> tuple[int, int]:
 
 
 def reserve(connection: Connection, budget: str, *, slot: int, last: int, wanted: int, limit: int) -> int:
-    """Take up to `wanted` calls of a slot that has `limit`; how many there were, 0 when it is used up.
+    """Reserve up to `wanted` calls of a slot that has `limit`; return their number, 0 when it is used up.
 
-    `slot` and `last` as from `slots`. A slot that is over has none left; one after `last` was noted by a wrong clock,
-    and is forgotten.
+    `slot` and `last` as from `slots`. A slot that is over has none left; one after `last` was written by a wrong clock,
+    and is ignored.
     """
     look = select(_row.nSlot, _row.nUsed).where(_row.sBudget == budget)
     known = connection.execute(locking(look, call_budget)).one_or_none()

@@ -1,4 +1,4 @@
-"""Contents and texts too large for memory: written within a transaction, and contents read, piece by piece."""
+"""Contents and texts too large for memory: written within a transaction, and contents read, in pieces."""
 
 import sqlite3
 from collections.abc import Callable, Generator, Iterator
@@ -32,7 +32,7 @@ from db.locking import by_row
 from longtext import LongText
 
 PIECE_BYTES: Final = 128 * 8040
-"""What is in memory at a time. SQL Server appends multiples of 8,040 bytes best
+"""The size in memory at a time. SQL Server appends multiples of 8,040 bytes best
 (https://learn.microsoft.com/sql/t-sql/queries/update-transact-sql, Updating Large Value Data Types)."""
 
 READ_BYTES: Final = 6 * 1024 * 1024
@@ -41,15 +41,15 @@ pieces in base64 are one text when joined."""
 
 
 class ContentDiffers(Exception):
-    """There are not the bytes that were said to be there, no more and no fewer."""
+    """The content does not have exactly the announced number of bytes."""
 
 
 def insert_with_content(
     connection: Connection, table: Table, row: dict[str, Any], source: IO[bytes], *, size: int, key: tuple[str, ...]
 ) -> None:
-    """Insert a row whose `biContent` is the first `size` bytes of the open file, all it has.
+    """Insert a row whose `biContent` is the first `size` bytes of the open file, which has no more.
 
-    `key`: the columns of `row` that tell it from all others of the table.
+    `key`: the columns of `row` that identify it in the table.
 
     Raises:
         ContentDiffers: it has more or fewer bytes. Roll back.
@@ -78,16 +78,16 @@ def update_with_content(
 
 
 def reserved_room(connection: Connection, long: LongText) -> object:
-    """A value in the place of a long text until `write_long_text` puts it there, in the same transaction."""
+    """A placeholder for a long text until `write_long_text` writes it, in the same transaction."""
     if connection.dialect.name == "sqlite":
         return cast(func.zeroblob(long.facts.size), Text)
     return ""
 
 
 def write_long_text(connection: Connection, table: Table, number: int, column: str, long: LongText) -> None:
-    """Put a long text into the row of that number, in whose column `reserved_room` is."""
+    """Write a long text into the row of that number, in place of `reserved_room`."""
     if connection.dialect.name == "sqlite":
-        # https://www.sqlite.org/c3ref/blob_open.html takes columns of text as well, whose length it leaves.
+        # https://www.sqlite.org/c3ref/blob_open.html accepts columns of text as well, and leaves their length.
         with _driver(connection).blobopen(table.name, column, number) as blob:
             for block in long.blocks(PIECE_BYTES):
                 blob.write(block)
@@ -105,7 +105,7 @@ def pieces_of(engine: Engine, table: Table, number: int, *, size: int) -> Iterat
     """The `size` bytes of `biContent` in the row of that number, in pieces of READ_BYTES; each read by itself.
 
     Raises:
-        ContentDiffers: there are others, or none, any more.
+        ContentDiffers: the content has changed or is gone.
         DatabaseUnavailable
     """
     for offset in range(0, size, READ_BYTES):
@@ -120,7 +120,7 @@ def _piece(connection: Connection, *, table: Table, number: int, offset: int, le
     if connection.dialect.name != "sqlite":
         found = connection.scalar(read_piece(table, number, offset=offset, length=length))
         return None if found is None else bytes(found)
-    # Any function of SQLite would have the whole value in memory.
+    # Any function of SQLite would load the whole value into memory.
     column = _number_column(table)
     if connection.scalar(select(column).where(column == number, table.c.biContent.is_not(None))) is None:
         return None
@@ -130,7 +130,7 @@ def _piece(connection: Connection, *, table: Table, number: int, offset: int, le
 
 
 def read_piece(table: Table, number: int, *, offset: int, length: int) -> Select[Any]:
-    """What servers are asked for bytes of `biContent`."""
+    """The query of servers for bytes of `biContent`."""
     part = func.substring(table.c.biContent, offset + 1, length, type_=LargeBinary)
     return select(part).where(_number_column(table) == number)
 
@@ -155,7 +155,7 @@ def _write_content(
     source: IO[bytes],
     size: int,
 ) -> None:
-    """Write the row by `write`, which is given what its content begins with on this database; then the content.
+    """Write the row by `write`, which is passed the initial content for this database; then the content.
 
     `number`: of the row, once it is written.
     """
@@ -190,9 +190,9 @@ def _by_large_object(connection: Connection, write: Callable[[object], None], pi
 
 @contextmanager
 def _large_object(connection: Connection, pieces: Iterator[bytes]) -> Generator[int]:
-    """A value is written whole, so the pieces are put together on the server.
+    """Assemble the pieces on the server, since a value is written whole.
 
-    https://www.postgresql.org/docs/current/lo-funcs.html; the large object goes with the transaction, too.
+    https://www.postgresql.org/docs/current/lo-funcs.html; the large object ends with the transaction, too.
     """
     oid: int = connection.execute(select(func.lo_from_bytea(0, literal(b"", LargeBinary)))).scalar_one()
     offset = 0
@@ -204,16 +204,16 @@ def _large_object(connection: Connection, pieces: Iterator[bytes]) -> Generator[
 
 
 def append_piece(table: str, column: str, number: int) -> TextClause:
-    """What SQL Server is told for each `piece`; `table`: its quoted name, `column`: its key."""
+    """The statement of SQL Server for each `piece`; `table`: its quoted name, `column`: its key."""
     return text(
-        f"UPDATE {table} SET [biContent].WRITE(:piece, NULL, NULL) WHERE [{column}] = :number"  # noqa: S608  # our own names
+        f"UPDATE {table} SET [biContent].WRITE(:piece, NULL, NULL) WHERE [{column}] = :number"  # noqa: S608  # fixed names
     ).bindparams(bindparam("piece", type_=LargeBinary), number=number)
 
 
 def append_text(table: str, column: str, key: str, number: int) -> TextClause:
     """Appends each `piece` of a long text on SQL Server; `table`: its quoted name, `key`: its key."""
     return text(
-        f"UPDATE {table} SET [{column}].WRITE(:piece, NULL, NULL) WHERE [{key}] = :number"  # noqa: S608  # our own names
+        f"UPDATE {table} SET [{column}].WRITE(:piece, NULL, NULL) WHERE [{key}] = :number"  # noqa: S608  # fixed names
     ).bindparams(bindparam("piece", type_=long_text()), number=number)
 
 
@@ -231,7 +231,7 @@ def _number(connection: Connection, table: Table, row: dict[str, Any], key: tupl
 
 
 def _quoted_name(connection: Connection, table: Table) -> str:
-    # Text that SQLAlchemy does not read is not moved into the schema of the engine.
+    # Text opaque to SQLAlchemy is not moved into the schema of the engine.
     schema = connection.get_execution_options().get("schema_translate_map", {}).get(None)
     quote = connection.dialect.identifier_preparer.quote
     return ".".join(quote(name) for name in (schema, table.name) if name)

@@ -1,4 +1,4 @@
-"""Whether the gateway database takes something, without leaving anything behind."""
+"""Dry run: writes to the gateway database and rolls back."""
 
 import contextlib
 from collections.abc import Callable
@@ -13,15 +13,15 @@ from db.tables import message
 
 
 class _RolledBack(Exception):
-    """Ends a transaction that was to end so."""
+    """Ends a transaction by rollback."""
 
 
 def rolled_back(engine: Engine, work: Callable[[Connection], object]) -> None:
-    """Do the work in a writing transaction on the calling thread, and undo it.
+    """Do the work in a writing transaction on the calling thread, and roll it back.
 
     Raises:
-        DatabaseUnavailable: the database does not take it.
-        Whatever `work` raises.
+        DatabaseUnavailable: the database does not accept it.
+        Any error of `work`.
     """
 
     def undone(connection: Connection) -> None:
@@ -33,7 +33,7 @@ def rolled_back(engine: Engine, work: Callable[[Connection], object]) -> None:
 
 
 def import_one(connection: Connection, account_id: int, *, now: datetime) -> None:
-    """Write a message of an account, as bare as one can be."""
+    """Write a minimal message of an account."""
     connection.execute(
         # Inline, see db.queries.messages: there may be triggers.
         insert(message)
@@ -48,7 +48,7 @@ def import_one(connection: Connection, account_id: int, *, now: datetime) -> Non
 
 
 def add_and_import_one(connection: Connection, settings: AccountSettings, *, now: datetime) -> None:
-    """The same for an account that is still to be added.
+    """Do the same for an account that is still to be added.
 
     Raises:
         AccountExists: the name is taken, or another account imports the same folder.

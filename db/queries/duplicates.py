@@ -1,12 +1,12 @@
-"""Copies of an e-mail, told by what they have in common when their Graph ids differ.
+"""Duplicates of an e-mail, recognized by common features when their Graph ids differ.
 
 Even an immutable id is given anew by a drag in Outlook, a restore or a re-import (graph.md section 11). A message is a
 copy of an imported one of its account when both have the same internet message id, second of receipt, sender, sent
 time, subject and body, and attachments of the same names, sizes and bytes. Loggers and relays reuse any few of these
-for different mails, so what cannot be compared is not equal: a message of which an attachment was not stored has no
-copies. The size that Exchange counts says nothing beside that, and a drag may change it.
+for different mails, so features that cannot be compared are not equal: a message of which an attachment was not stored
+has no copies. The size that Exchange counts adds nothing to that, and a drag may change it.
 
-`tblEmailDuplicate` records of which message a copy is one. Of two hosts that import two copies at the same time, the
+`tblEmailDuplicate` records the message that a copy equals. Of two hosts that import two copies at the same time, the
 key of `tblEmailIdentity` refuses the second, whose transaction is run again and finds the first.
 
 Every function takes the connection of a transaction; see `db.engine`.
@@ -28,7 +28,7 @@ from longtext import LongText
 SAME: Final = "SameIdTimeAndContent"
 """The reason for which a message counts as a copy."""
 SCANNED: Final = "PlaceholderOfScanned"
-"""The message had placeholders in the place of attachments that another one has: see `db.queries.scans`."""
+"""The message had placeholders for attachments that another one has: see `db.queries.scans`."""
 
 _row = message.c
 _copy = duplicate.c
@@ -37,7 +37,7 @@ _COLUMNS: Final = (_copy.nAccountID, _copy.sGraphMessageID, _copy.nMessageID, _c
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Compared features of an attachment. `digest`: of its bytes, or where a link leads; None: they are not here."""
+    """Compared features of an attachment. `digest`: of its bytes, or of a link's target; None: they are not stored."""
 
     name: str | None
     size: int
@@ -70,20 +70,20 @@ def content_digest(letter: str, parts: Iterable[Part]) -> str | None:
 
 
 def part_digest(*, kind: str, state: str, sha256: str | None, link: str | None) -> str | None:
-    """The `digest` of a Part: that of its bytes, or where it leads."""
+    """The `digest` of a Part: that of its bytes, or of its target."""
     if state == "linked":
         return _digest(kind, link)
     return sha256 if state == "stored" else None
 
 
 def _digest(*facts: str | int | None) -> str:
-    # What is no text at all is for the database to refuse.
+    # A non-text is for the database to refuse.
     return hashlib.sha256(json.dumps(facts, default=repr).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class DuplicateKey:
-    """The features that tell a message from others but its copies. `content`: its `content_digest`."""
+    """The features that distinguish a message from all but its copies. `content`: its `content_digest`."""
 
     account_id: int
     internet_message_id: str | None
@@ -92,7 +92,7 @@ class DuplicateKey:
 
     @property
     def are_telling(self) -> bool:
-        """True if there can be a copy: not where the internet message id, the time or the content is not known."""
+        """True if there can be a copy: not where the internet message id, the time or the content is unknown."""
         return bool(self.internet_message_id) and self.received is not None and self.content is not None
 
     @property
@@ -126,9 +126,8 @@ class Duplicate:
 def originals(connection: Connection, wanted: Collection[DuplicateKey]) -> list[FirstImport]:
     """The imported messages of which these may be copies, the oldest first; a few more do no harm.
 
-    What was claimed when it was imported is found by its key. What older programs imported, or put in the place of
-    another, claims nothing that says so: of those that agree in time and internet message id, which are few, the rows
-    are compared.
+    Messages claimed at their import are found by key. Those that older programs imported, or put in the place of
+    another, have no such claim: the rows of those with equal time and internet message id, which are few, are compared.
     """
     telling = {each: each.identity for each in wanted if each.are_telling}
     if not telling:
@@ -164,7 +163,7 @@ def _claimed(connection: Connection, wanted: Mapping[DuplicateKey, str]) -> list
 
 
 def _alike(connection: Connection, wanted: Collection[DuplicateKey]) -> list[FirstImport]:
-    """Those that agree in account, time and internet message id; by the index on the first two."""
+    """Messages with equal account, time and internet message id; by the index on the first two."""
     columns = (_row.nMessageID, _row.sGraphMessageID, _row.nAccountID, _row.sInternetMessageID, _row.dtReceived)
     rows = connection.execute(
         select(*columns).where(
@@ -204,7 +203,7 @@ def _content_digests(connection: Connection, message_ids: Collection[int]) -> di
 
 
 def claim(connection: Connection, messages: Sequence[tuple[int, DuplicateKey]]) -> None:
-    """Have nobody else import copies of these messages, just written under these numbers, in this very moment."""
+    """Keep others from importing copies of these messages, just written under these numbers, at the same time."""
     rows = [
         {"nMessageID": number, "nAccountID": features.account_id, "sIdentity": features.identity}
         for number, features in messages
@@ -215,13 +214,13 @@ def claim(connection: Connection, messages: Sequence[tuple[int, DuplicateKey]]) 
 
 
 def claim_anew(connection: Connection, message_id: int, features: DuplicateKey) -> None:
-    """As `claim_unless_taken`, of a message that was replaced, or that is a copy imported all the same."""
+    """Like `claim_unless_taken`, of a message that was replaced, or that is a copy imported all the same."""
     connection.execute(delete(message_identity).where(message_identity.c.nMessageID == message_id))
     claim_unless_taken(connection, message_id, features)
 
 
 def claim_unless_taken(connection: Connection, message_id: int, features: DuplicateKey) -> None:
-    """As `claim`; the first keeps it, and a message its first one."""
+    """Like `claim`; the first claim stays, of an identity and of a message."""
     identity = message_identity.c
     same = and_(identity.nAccountID == features.account_id, identity.sIdentity == features.identity)
     taken = select(identity.nMessageID).where(or_(identity.nMessageID == message_id, same))
@@ -246,12 +245,12 @@ def note(connection: Connection, copies: Sequence[Duplicate]) -> None:
 
 
 def forget(connection: Connection, account_id: int, graph_id: str) -> None:
-    """This one is imported all the same."""
+    """Forget this copy: it is imported all the same."""
     connection.execute(delete(duplicate).where(_copy.nAccountID == account_id, _copy.sGraphMessageID == graph_id))
 
 
 def of_ids(connection: Connection, keys: Collection[tuple[int, str]]) -> list[Duplicate]:
-    """The records of these messages, by account and Graph id, as far as they are copies."""
+    """The records of those messages, by account and Graph id, that are copies."""
     found = [copy for chunk in in_queries(keys) for copy in _found(connection, are_among(duplicate, chunk))]
     return [each for each in found if (each.account_id, each.graph_id) in keys]
 

@@ -1,4 +1,4 @@
-"""All that the database holds of one message, for who writes it out; contents apart, see `db.queries.contents`.
+"""All that the database holds of one message, for an export; contents apart, see `db.queries.contents`.
 
 Every function takes the connection of a transaction; see `db.engine`.
 """
@@ -20,7 +20,7 @@ _RECIPIENT_KINDS: Final = ("to", "cc", "bcc", "replyTo")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A message that an operator asked for."""
+    """A message that an operator requested."""
 
     message_id: int
     graph_id: str
@@ -28,7 +28,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """The MIME of a message, as it is kept; `size`, `sha256`: of the MIME, `stored_size`: packed, of what is there."""
+    """The MIME of a message as stored; `size`, `sha256`: of the MIME, `stored_size`: packed, of the stored content."""
 
     state: str
     state_detail: str | None
@@ -40,7 +40,7 @@ class Original:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """An attachment: `facts` as they are written out, and how many bytes of content there are; None: none."""
+    """An attachment: `facts` as exported, and the bytes of content stored; None: none."""
 
     number: int
     facts: dict[str, Any]
@@ -68,7 +68,7 @@ def find(connection: Connection, account_id: int, text: str, *, limit: int) -> l
 
 
 def original_of(connection: Connection, message_id: int) -> Original | None:
-    """The MIME of the message; None: nobody asked for it when it was imported."""
+    """The MIME of the message; None: it was not requested at the import."""
     mime = original.c
     row = connection.execute(
         select(
@@ -84,7 +84,7 @@ def original_of(connection: Connection, message_id: int) -> Original | None:
 
 
 def message_of(connection: Connection, message_id: int) -> dict[str, Any] | None:
-    """Everything but attachments, as it is written out; None: the message is not there any more."""
+    """Everything but attachments, as exported; None: the message is no longer there."""
     row = connection.execute(select(message).where(_row.nMessageID == message_id)).one_or_none()
     if row is None:
         return None

@@ -1,4 +1,4 @@
-"""Messages that the filters of their account left out (`tblEmailSeen`): known to whoever looks for what is missing.
+"""Messages that the filters of their account left out (`tblEmailSeen`): known to every search for missing ones.
 
 Every function takes the connection of a transaction; see `db.engine`.
 """
@@ -21,9 +21,9 @@ _AT_A_TIME: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class FilteredMessage:
-    """One row of `tblEmailSeen`: what is kept of a message that was not imported.
+    """One row of `tblEmailSeen`: the record of a message that was not imported.
 
-    `reason`: a fixed word; `rule`: the filter that decided; `seen`: when.
+    `reason`: a fixed word; `rule`: the filter that decided; `seen`: the time.
     """
 
     account_id: int
@@ -38,7 +38,7 @@ class FilteredMessage:
 
     @property
     def key(self) -> tuple[int, str]:
-        """What makes the message unique."""
+        """The unique key of the message."""
         return (self.account_id, self.graph_message_id)
 
 
@@ -49,13 +49,13 @@ def note(connection: Connection, records: Sequence[FilteredMessage]) -> None:
 
 
 def forget(connection: Connection, keys: Collection[tuple[int, str]]) -> None:
-    """These are imported after all."""
+    """Forget these: they are imported after all."""
     for account_id, graph_id in keys:
         connection.execute(delete(seen).where(_row.nAccountID == account_id, _row.sGraphMessageID == graph_id))
 
 
 def of_ids(connection: Connection, keys: Collection[tuple[int, str]]) -> list[FilteredMessage]:
-    """The records of these messages, by account and Graph id, as far as they were left out."""
+    """The records of those messages, by account and Graph id, that were left out."""
     found = [each for chunk in in_queries(keys) for each in _found(connection, are_among(seen, chunk))]
     return [each for each in found if each.key in keys]
 
@@ -66,18 +66,18 @@ def ids_of_account(connection: Connection, account_id: int, *, after: str, limit
 
 
 def counts(connection: Connection) -> dict[int, int]:
-    """How many messages of each account were left out."""
+    """The number of messages of each account that were left out."""
     rows = connection.execute(select(_row.nAccountID, func.count()).group_by(_row.nAccountID))
     return {row[0]: row[1] for row in rows}
 
 
 def count_old(connection: Connection, account_id: int, *, before: datetime) -> int:
-    """How many of the account are from before that time."""
+    """Count those of the account from before that time."""
     return connection.scalar(select(func.count()).select_from(seen).where(_is_old(account_id, before))) or 0
 
 
 def delete_old(connection: Connection, account_id: int, *, before: datetime, limit: int = _AT_A_TIME) -> int:
-    """Delete up to `limit` records of the account from before that time; how many there were."""
+    """Delete up to `limit` records of the account from before that time; return their number."""
     return _deleted(connection, _is_old(account_id, before), limit)
 
 
@@ -88,13 +88,13 @@ def delete_all(connection: Connection, account_id: int) -> None:
 
 
 def _is_old(account_id: int, before: datetime) -> ColumnElement[bool]:
-    """As old as when it was received; where nobody knows that, as when it was seen."""
+    """Old by the time of receipt; where that is unknown, by the time of the record."""
     never_received = and_(_row.dtReceived.is_(None), _row.dtSeen < before)
     return and_(_row.nAccountID == account_id, or_(_row.dtReceived < before, never_received))
 
 
 def _deleted(connection: Connection, condition: ColumnElement[bool], limit: int) -> int:
-    # Chosen first and deleted by number then: that is portable, and locks these rows only.
+    # Selected first and then deleted by number: that is portable, and locks these rows only.
     numbers = list(connection.scalars(select(_row.nSeenID).where(condition).limit(limit)))
     if numbers:
         connection.execute(by_row(delete(seen).where(_row.nSeenID.in_(numbers))))

@@ -1,7 +1,7 @@
-"""Which mail an account imports: columns of `tblEmailAccountSettings`, that other programs write, too.
+"""Import filters of an account: columns of `tblEmailAccountSettings`, that other programs write, too.
 
-Lists of senders are texts with an entry a line, or parted by commas, semicolons or blanks; lists of subjects have an
-entry a line. What the entries mean, and whether they make sense, is known to `processor.filters`.
+Lists of senders are texts with an entry a line, or separated by commas, semicolons or blanks; lists of subjects have
+an entry a line. The meaning and validity of the entries is up to `processor.filters`.
 """
 
 import re
@@ -15,7 +15,7 @@ _BETWEEN_SENDERS: Final = re.compile(r"[\s,;]+")
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """As they were filled in. Empty, or None: whatever there is. Sizes in bytes."""
+    """The filters as entered. Empty, or None: no restriction. Sizes in bytes."""
 
     senders_allowed: tuple[str, ...] = ()
     senders_denied: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ NUMBERS: Final = ("nFilterSizeLeast", "nFilterSizeMost")
 """Their columns."""
 
 NONE: Final = Filters()
-"""Of an account that imports whatever comes."""
+"""Filters of an account that imports everything."""
 
 
 def of_row(row: Row[Any]) -> Filters:
@@ -48,7 +48,7 @@ def of_row(row: Row[Any]) -> Filters:
 
 
 def columns(filters: Filters) -> dict[str, Any]:
-    """As they stand in the row."""
+    """The columns of the row."""
     return {
         "sFilterSendersAllowed": _text(filters.senders_allowed),
         "sFilterSendersDenied": _text(filters.senders_denied),

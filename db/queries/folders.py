@@ -12,15 +12,15 @@ from db.tables import folder_sync
 _row = folder_sync.c
 
 _ANEW: Final = ""
-"""In place of a folder, from `start_anew` until a turn that began later notes how far it is."""
+"""In place of a folder, from `start_anew` until a turn that began later records its progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderState:
-    """Where delta query goes on for an account.
+    """The position of delta query for an account.
 
     `link`: a delta link, or a next link in the middle of a round; None: from the start. `full_pass`: the round goes
-    through the whole folder. `gap`: notifications are known to be missing, so what the round finds is no surprise.
+    through the whole folder. `gap`: notifications are known to be missing, so the round's finds are no surprise.
     """
 
     link: str | None
@@ -30,7 +30,7 @@ class FolderState:
 
 
 def state(connection: Connection, account_id: int, *, resource: str) -> FolderState:
-    """How far it is in that folder; from the start when what is kept is of another."""
+    """The position in that folder; the start when the stored one is of another."""
     row = connection.execute(select(folder_sync).where(_row.nAccountID == account_id)).one_or_none()
     if row is None or row.sResource != resource:
         return FolderState(link=None, full_pass=True, gap=True, swept=None)
@@ -38,14 +38,14 @@ def state(connection: Connection, account_id: int, *, resource: str) -> FolderSt
 
 
 def swept(connection: Connection) -> dict[int, datetime | None]:
-    """When each account's folder was last gone through to the end."""
+    """The time of the last complete pass through each account's folder."""
     return {row.nAccountID: row.dtSwept for row in connection.execute(select(_row.nAccountID, _row.dtSwept))}
 
 
 def advance(
     connection: Connection, lease: Lease, *, resource: str, link: str | None, full_pass: bool, now: datetime
 ) -> bool:
-    """Note where to go on; all that comes before is queued or imported. False when the lease was lost.
+    """Record the next position; all before it is queued or imported. False when the lease was lost.
 
     `link` None: from the start, in a full pass. Also False when the turn began before a `start_anew`: it must end.
     """
@@ -61,9 +61,9 @@ def advance(
 
 
 def finish(connection: Connection, lease: Lease, *, resource: str, link: str, now: datetime) -> bool:
-    """Note the end of a round, and the link for the next. False when the lease was lost.
+    """Record the end of a round, and the link for the next. False when the lease was lost.
 
-    A gap that somebody noted since the turn began stays: the round may have passed it already.
+    A gap that was recorded since the turn began stays: the round may have passed it already.
     """
     if not advance(connection, lease, resource=resource, link=link, full_pass=False, now=now):
         return False
@@ -77,15 +77,15 @@ def finish(connection: Connection, lease: Lease, *, resource: str, link: str, no
 
 
 def note_gap(connection: Connection, account_id: int, *, now: datetime) -> None:
-    """Notifications are missing from before now: have the folder caught up with at once."""
+    """Record that earlier notifications are missing: request catch-up of the folder at once."""
     FOLDERS.request(connection, account_id, now=now)
     connection.execute(update(folder_sync).where(_row.nAccountID == account_id).values(bGap=True))
 
 
 def start_anew(connection: Connection, account_id: int, *, now: datetime) -> None:
-    """Have the whole folder gone through: the account imports what it left out before.
+    """Request a full pass: the account imports messages that it left out before.
 
-    A turn under way goes by the settings it began with, and may be past what is wanted now: it can note nothing more.
+    A turn under way uses its initial settings, and may be past messages wanted now: it can record nothing more.
     """
     note_gap(connection, account_id, now=now)
     connection.execute(

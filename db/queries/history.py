@@ -1,7 +1,7 @@
-"""What became of the accounts' settings: who changed them, when, and to what (`tblEmailAccountChange`).
+"""Changes of the accounts' settings: their author, time and result (`tblEmailAccountChange`).
 
-Each row has all settings as they stood after the change, so that a change by a program that keeps no history is seen by
-whoever looks next. Every function takes the connection of a transaction; see `db.engine`.
+Each row has all settings as of after the change, so that a change by a program that keeps no history is found by the
+next comparison. Every function takes the connection of a transaction; see `db.engine`.
 """
 
 import json
@@ -17,7 +17,7 @@ from db.columns import UnreadableTime
 from db.tables import account_change, account_settings
 
 Value = str | int | bool | None
-"""Of one setting; a time as ISO 8601 text."""
+"""One setting's value; a time as ISO 8601 text."""
 
 _HOST_LENGTH: Final = 100
 _SHOWN_LENGTH: Final = 50
@@ -27,7 +27,7 @@ _row = account_change.c
 
 
 class Action(StrEnum):
-    """`sAction`. FOUND: somebody else wrote the row, and it was seen now."""
+    """`sAction`. FOUND: another program wrote the row, which was seen now."""
 
     ADDED = "added"
     CHANGED = "changed"
@@ -39,7 +39,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who changes accounts: a user of an operating system, on a host."""
+    """The author of a change: a user of an operating system, on a host."""
 
     who: str
     host: str
@@ -47,10 +47,10 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One row. `before` is None in the first row of an account, else what the row before it ended with.
+    """One row. `before` is None in the first row of an account, else the result of the row before it.
 
     `action`: an `Action`, or the word of another program or of a newer version.
-    `author`: who it was; None for what mail-importer did by itself, and for what was FOUND.
+    `author`: None for changes by mail-importer itself, and for those that were FOUND.
     """
 
     account_id: int
@@ -62,7 +62,7 @@ class Change:
 
     @property
     def differences(self) -> dict[str, tuple[Value, Value]]:
-        """By column: what it was and what it is, where that differs."""
+        """By column: the old and the new value, where they differ."""
         before = self.before or {}
         names = [*self.after, *(name for name in before if name not in self.after)]
         pairs = {name: (before.get(name), self.after.get(name)) for name in names}
@@ -70,12 +70,12 @@ class Change:
 
 
 def note(connection: Connection, account_id: int, action: Action, *, author: Author | None, now: datetime) -> None:
-    """Note how the account stands, unless that is what was noted last."""
+    """Record the account's settings, unless they equal the last record."""
     row = connection.execute(select(account_settings).where(account_settings.c.nAccountID == account_id)).one_or_none()
     if row is None:
         return
     text = json.dumps(
-        {name: _plain(value) for name, value in row._mapping.items() if name not in _NO_SETTINGS},  # noqa: SLF001  # public, says SQLAlchemy
+        {name: _plain(value) for name, value in row._mapping.items() if name not in _NO_SETTINGS},  # noqa: SLF001  # public, as SQLAlchemy documents
         ensure_ascii=False,
     )
     if text == _last(connection, account_id):
@@ -95,7 +95,7 @@ def note(connection: Connection, account_id: int, action: Action, *, author: Aut
 
 
 def note_others(connection: Connection, account_ids: Iterable[int], *, now: datetime) -> None:
-    """Note what others did to these accounts since their last row."""
+    """Record changes by others to these accounts since their last row."""
     for account_id in account_ids:
         note(connection, account_id, Action.FOUND, author=None, now=now)
 
@@ -116,13 +116,13 @@ def changes(connection: Connection) -> list[Change]:
 
 
 def _action_in(word: object) -> str:
-    """The `Action`; where another program wrote something else, that as text."""
+    """The `Action`; another program's word as text."""
     text = str(word)[:_SHOWN_LENGTH]
     return next((each for each in Action if each == text), text)
 
 
 def _settings_in(text: object) -> Mapping[str, Value]:
-    """The settings by column; where another program wrote something else, that in their place."""
+    """The settings by column; another program's text in their place."""
     try:
         found = json.loads(text) if isinstance(text, str) else None
     except ValueError:
@@ -138,7 +138,7 @@ def _last(connection: Connection, account_id: int) -> str | None:
     )
 
 
-def _plain(value: Any) -> Value:  # noqa: ANN401  # whatever a column holds
+def _plain(value: Any) -> Value:  # noqa: ANN401  # any value of a column
     if isinstance(value, UnreadableTime):
         return value.stored
     if isinstance(value, datetime):

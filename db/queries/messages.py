@@ -1,9 +1,9 @@
 """Imported messages: written whole, once, or not at all.
 
-`MessageStore.save` is idempotent: the unique key on account and Graph id decides, whoever writes and however often.
+`MessageStore.save` is idempotent: the unique key on account and Graph id decides, for any number of writers and calls.
 A copy of an imported message is not written again, see `db.queries.duplicates`; one that is filtered out is only
 recorded, see `db.queries.filtered`.
-`MessageStore.replace` puts a message in the place of what was imported of it, when an operator asks for that.
+`MessageStore.replace` overwrites what was imported of a message, on request of an operator.
 """
 
 import contextlib
@@ -49,13 +49,13 @@ from phrases import Phrase
 
 _MAX_IN_ONE_GROUP: Final = 50
 _NAMED_LACKING: Final = 3
-"""Attachments that are not here and are named each."""
+"""Missing attachments that are named each."""
 _NOT_IN_SCANNED: Final = "NotInScanned: the scanned message has fewer attachments than the one with placeholders had."
 _DELIVERED_BEFORE: Final = timedelta(minutes=1)
 _SCANNED_AFTER: Final = timedelta(hours=1)
 """Bounds of the time between the receipt of the message with placeholders and of the scanned one."""
 
-# The database's own, and what its driver or our column types say to a value they cannot convert.
+# Errors of the database, and of its driver or the column types for a value they cannot convert.
 _REFUSALS: Final = (StatementError, UnicodeEncodeError, OverflowError, ContentDiffers)
 
 _RowWithContent = tuple[dict[str, Any], bytes | IO[bytes] | None, int]
@@ -63,14 +63,14 @@ _RowWithContent = tuple[dict[str, Any], bytes | IO[bytes] | None, int]
 
 
 class MessageRefused(Exception):
-    """The database takes everything else but not this message; trying again will not help."""
+    """The database accepts everything else but not this message; trying again will not help."""
 
     def __init__(self, text: Phrase) -> None:
         super().__init__(text)
 
 
 class StoredContentKept(MessageRefused):
-    """Refusal: the mailbox lacks content now that is stored; the stored message stays as it is."""
+    """Refusal: the mailbox now lacks content that is stored; the stored message stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +88,10 @@ class AttachmentRecord:
     """One row of `tblEmailAttachment`. `kind`: file, item, reference.
 
     `content`: the bytes, or an open file at whose start `size` bytes can be read; None when there are none, and `state`
-    (stored, linked, too_large, unreadable, gone) and `state_detail` say why; `size` is then what Graph said.
-    `item_type`: message, event, contact. `parent_position`: of what it was unpacked from; `origin`: graph, item, tnef,
+    (stored, linked, too_large, unreadable, gone) and `state_detail` give the reason; `size` is then Graph's value.
+    `item_type`: message, event, contact. `parent_position`: of its source, if unpacked; `origin`: graph, item, tnef,
     smime. No columns: `wrapped_text`, the text of the mail of which it is another form (signed mail, `winmail.dat`);
-    `is_confirmed`, false where the bytes are not as many as Graph lists, and nothing says that they are all.
+    `is_confirmed`, false where the number of bytes differs from Graph's list, and nothing proves them complete.
     """
 
     position: int
@@ -124,7 +124,7 @@ class AttachmentRecord:
 
     @property
     def compared(self) -> Part:
-        """The features in which it equals the attachment of a copy."""
+        """The features that it shares with the attachment of a copy."""
         digest = duplicates.part_digest(kind=self.kind, state=self.state, sha256=self.sha256, link=self.link)
         return Part(self.file_name, self.size, digest)
 
@@ -134,7 +134,7 @@ class OriginalRecord:
     """One row of `tblEmailOriginal`: the message as MIME, packed by `compression`.
 
     `content`: the packed bytes, or an open file at whose start `stored_size` of them can be read; None when there are
-    none, and `state` (too_large, unreadable, gone) and `state_detail` say why. `size` and `sha256` are of the MIME.
+    none, and `state` (too_large, unreadable, gone) and `state_detail` give the reason. `size`, `sha256`: of the MIME.
     """
 
     state: str
@@ -148,7 +148,7 @@ class OriginalRecord:
 
 @dataclass(frozen=True, slots=True)
 class HeaderRecord:
-    """One row of `tblEmailHeader`; rows stand in the order of the mail."""
+    """One row of `tblEmailHeader`; rows are in the order of the mail."""
 
     name: str
     value: str | None = field(repr=False)
@@ -158,8 +158,8 @@ class HeaderRecord:
 class MessageRecord:
     """One row of `tblEmailMessage` with everything below it. Times are aware UTC.
 
-    `size`: bytes of the whole message, as Exchange counts them. `after_import`: what is to be done to it in the mailbox
-    once it is committed: read, move, delete; None: nothing.
+    `size`: bytes of the whole message, as Exchange counts them. `after_import`: the action in the mailbox after the
+    commit: read, move, delete; None: nothing.
     """
 
     account_id: int
@@ -193,13 +193,13 @@ class MessageRecord:
     headers: Sequence[HeaderRecord] = field(default=(), repr=False)
     after_import: str | None = None
     original: OriginalRecord | None = None
-    """None: nobody asked for it."""
+    """None: it was not requested."""
     has_placeholders: bool = False
-    """Defender has not given its attachments free."""
+    """Defender has not released its attachments."""
 
     @property
     def letter(self) -> str:
-        """The digest of all but the attachments, made anew each time."""
+        """The digest of all but the attachments, computed each time."""
         return duplicates.letter_digest(
             internet_message_id=self.internet_message_id,
             sent=self.sent,
@@ -210,13 +210,13 @@ class MessageRecord:
 
     @property
     def features(self) -> DuplicateKey:
-        """The features that its copies share; made anew each time."""
+        """The features that its copies share; computed each time."""
         content = duplicates.content_digest(self.letter, (part.compared for part in self.attachments if part.is_listed))
         return DuplicateKey(self.account_id, self.internet_message_id, self.received, content)
 
     @property
     def lacking(self) -> str | None:
-        """A list of the listed parts that are not stored, for an operator; None: nothing lacks."""
+        """A list of the listed parts that are not stored, for an operator; None: nothing is missing."""
         listed = [
             each
             for each in self.attachments
@@ -234,12 +234,12 @@ class MessageRecord:
 
     @property
     def key(self) -> MessageKey:
-        """What makes the message unique."""
+        """The unique key of the message."""
         return (self.account_id, self.graph_message_id)
 
     @property
     def streams(self) -> bool:
-        """True when some content or text is in a file because it is too large to be held in memory."""
+        """True if some content or text is in a file because it is too large for memory."""
         parts = (*self.attachments, self.original)
         return bool(self.long_texts) or any(_is_file(part.content) for part in parts if part is not None)
 
@@ -261,7 +261,7 @@ class MessageStore:
         )
 
     async def known(self, keys: Collection[MessageKey], *, include_filtered: bool = True) -> set[MessageKey]:
-        """As `known` below.
+        """See `known` below.
 
         Raises:
             DatabaseUnavailable
@@ -276,14 +276,14 @@ class MessageStore:
         """Write the message and all below it in one transaction, unless it or a copy of it is there already.
 
         Raises:
-            MessageRefused: the database takes no such message, whenever it is tried.
+            MessageRefused: the database accepts no such message, at any time.
             DatabaseUnavailable: nothing was written.
         """
         # A large one alone: the others would wait for it.
         return _told((await (self._write([record]) if record.streams else self._group.submit([record])))[0])
 
     async def incomplete(self, keys: Collection[MessageKey]) -> set[MessageKey]:
-        """Those that are imported without files that Defender may give free still.
+        """Those that are imported without files that Defender may still release.
 
         Raises:
             DatabaseUnavailable
@@ -295,7 +295,7 @@ class MessageStore:
     async def note_scan(self, record: MessageRecord, *, until: datetime) -> Scan | None:
         """Record that the message, which has placeholders, waits for its files until then.
 
-        Returns what is recorded, which may be from before; None where the scanned message is imported already: this one
+        Returns the record, which may be an earlier one; None where the scanned message is imported already: this one
         is its copy from now on.
 
         Raises:
@@ -305,12 +305,12 @@ class MessageStore:
         return await self._database.write(lambda connection: _note_scan(connection, record, until, now))
 
     async def end_wait(self, key: MessageKey) -> None:
-        """The message is gone: nothing waits for its files, if anything did.
+        """End the wait for the files of a message that is gone, if there is one.
 
         Raises:
             DatabaseUnavailable
         """
-        # Read first: most that are gone never waited.
+        # Read first: most messages that are gone never waited.
         if await self._database.read(lambda connection: scans.is_waiting(connection, key)):
             await self._database.write(lambda connection: scans.forget(connection, key))
 
@@ -325,13 +325,13 @@ class MessageStore:
     async def replace(self, record: MessageRecord, *, include_duplicates: bool = False) -> Outcome:
         """Put the message and all below it in the place of what is there, in one transaction; `nMessageID` stays.
 
-        A message that was not there is written as by `save`; with `include_duplicates` a copy too, as its own message.
-        Readers see the old message or the new one, whole. What is to be done in the mailbox stays as it is; where it
-        waited for what was not stored, and nothing is missing now, it is due.
+        A message that is not stored is written as by `save`; with `include_duplicates` a copy too, as its own message.
+        Readers see the old message or the new one, whole. The pending action in the mailbox stays as it is; where it
+        waited for missing parts, and nothing is missing now, it is due.
 
         Raises:
             StoredContentKept: content is stored that `record` lacks: the old one stays.
-            MessageRefused: the database takes no such message, whenever it is tried; the old one stays.
+            MessageRefused: the database accepts no such message, at any time; the old one stays.
             DatabaseUnavailable: nothing was written.
         """
         now = self._clock()
@@ -343,7 +343,7 @@ class MessageStore:
             raise _refusal(exc) from exc
 
     async def close(self) -> None:
-        """Write what was submitted."""
+        """Write pending messages."""
         await self._group.close()
 
     async def _write(self, records: Sequence[MessageRecord | FilteredMessage]) -> list[Outcome | MessageRefused]:
@@ -353,7 +353,7 @@ class MessageStore:
         except _REFUSALS as exc:
             if len(records) == 1:
                 return [await self._explain(records[0], exc)]
-        # One of them is at fault, or another host wrote one in between: each on its own, so the others get through.
+        # One of them is at fault, or another host wrote one in between: each on its own, so that the others succeed.
         return [(await self._write([record]))[0] for record in records]
 
     async def _explain(self, record: MessageRecord | FilteredMessage, exc: Exception) -> Outcome | MessageRefused:
@@ -375,13 +375,13 @@ def _refusal(exc: Exception) -> MessageRefused:
 
 
 def known(connection: Connection, keys: list[MessageKey], *, include_filtered: bool = True) -> set[MessageKey]:
-    """Which of these are imported, or are copies of what is; with `include_filtered` also those that were left out."""
+    """Those that are imported, or copies of imported ones; with `include_filtered` also those that were left out."""
     found = _places(connection, keys)
     return {key for key, tables in found.items() if include_filtered or tables != {seen_table.name}}
 
 
 def _places(connection: Connection, keys: Sequence[MessageKey]) -> dict[MessageKey, set[str]]:
-    """In which tables these are, by name; in none: left out."""
+    """The tables with these, by name; keys in none are left out."""
     found: dict[MessageKey, set[str]] = {}
     for chunk in in_queries(keys):
         looks = [
@@ -398,8 +398,8 @@ def _places(connection: Connection, keys: Sequence[MessageKey]) -> dict[MessageK
 def _numbers(connection: Connection, keys: list[MessageKey]) -> dict[MessageKey, int]:
     """`nMessageID` of those that are imported.
 
-    Also of those just written, whence the `inline` of our inserts: RETURNING would ask SQL Server for OUTPUT, which a
-    table with triggers refuses, and other programs may have given it some.
+    Also of those just written, hence the `inline` of the inserts: RETURNING would use OUTPUT on SQL Server, which a
+    table with triggers refuses, and other programs may have added some.
     """
     found: dict[MessageKey, int] = {}
     for chunk in in_queries(keys):
@@ -425,8 +425,8 @@ def page_of_account(
 ) -> list[ImportedRow]:
     """Up to `limit` rows of the account by Graph id, beginning after that one (`""`: with the first).
 
-    With `since`, those received then or later, or nobody knows when. The unique key gives each page without a sort; by
-    `nMessageID` a database sorts all rows of the account for every page, or goes through those of all others.
+    With `since`, those received then or later, or at an unknown time. The unique key gives each page without a sort; by
+    `nMessageID` a database sorts all rows of the account for every page, or scans those of all others.
     """
     row = message.c
     statement = select(row.sGraphMessageID, row.dtReceived).where(
@@ -447,7 +447,7 @@ def _save(
     messages = [each for each in records if isinstance(each, MessageRecord)]
     scans.lock(connection, [each.key for each in messages if each.has_placeholders])
     places = _places(connection, [record.key for record in records])
-    # What was left out before may be imported now, or left out for another reason: the filters were changed.
+    # A message left out before may be imported now, or left out for another reason: the filters were changed.
     known = {key for key, tables in places.items() if tables - {seen_table.name}}
     scanned = {} if include_duplicates else _scanned(connection, messages, known, now)
     results = [Outcome.KNOWN] * len(records)
@@ -455,7 +455,7 @@ def _save(
     for place, record in enumerate(records):
         if record.key not in known or record.key in scanned:
             new.setdefault(record.key, place)
-    # In one order for all: two who write the same messages wait for each other, and not both at once.
+    # In one order for all: two writers of the same messages wait for each other without a deadlock.
     ordered = [records[new[key]] for key in sorted(new)]
     to_import: list[MessageRecord] = []
     for each in ordered:
@@ -482,7 +482,7 @@ def _save(
 
 
 class _Sorted:
-    """Messages that are not known by their ids, with those apart that equal imported ones, or one another."""
+    """Messages with unknown ids; those that equal imported ones, or one another, are kept apart."""
 
     def __init__(
         self, features: Mapping[MessageKey, DuplicateKey], originals: Sequence[FirstImport], *, include_duplicates: bool
@@ -492,7 +492,7 @@ class _Sorted:
         self._even_copies = include_duplicates
         self.new: list[MessageRecord] = []
         self.copies: list[tuple[MessageRecord, MessageKey]] = []
-        """Each with the key of what it equals."""
+        """Each with the key of its equal."""
         self._keys = {(each.features.account_id, each.graph_id) for each in originals}
         self._first: dict[DuplicateKey, MessageKey] = {}
         for each in originals:
@@ -512,7 +512,7 @@ class _Sorted:
         return Outcome.IMPORTED
 
     def numbers(self, written: dict[MessageKey, int]) -> dict[MessageKey, int]:
-        """`nMessageID` of all that something may equal."""
+        """`nMessageID` of all that a copy may equal."""
         return {(each.features.account_id, each.graph_id): each.message_id for each in self._originals} | written
 
     def _remember(self, features: DuplicateKey, key: MessageKey) -> None:
@@ -532,7 +532,7 @@ def _note_scan(connection: Connection, record: MessageRecord, until: datetime, n
 
 
 def _scanned_before(connection: Connection, record: MessageRecord, letter: str) -> int | None:
-    """The scanned message whose placeholders this one has, where it was imported first; each is that of one."""
+    """The scanned message whose placeholders this one has, where it was imported first; each belongs to one."""
     if record.received is None or not record.internet_message_id:
         return None
     row = message.c
@@ -561,9 +561,9 @@ def _scanned_before(connection: Connection, record: MessageRecord, letter: str) 
 def _scanned(
     connection: Connection, records: Sequence[MessageRecord], known: Collection[MessageKey], now: datetime
 ) -> dict[MessageKey, Scan]:
-    """Find those that take the place of messages with placeholders, each of one.
+    """Find those that replace messages with placeholders, each of one.
 
-    Of what is `known`, those that were imported with placeholders and have none any more.
+    Of the `known` ones, those that were imported with placeholders and no longer have any.
     """
     maybe = [each for each in records if each.attachments and each.internet_message_id and not each.has_placeholders]
     if not maybe or not scans.exist(connection, {each.account_id for each in maybe}):
@@ -573,7 +573,7 @@ def _scanned(
     found: dict[MessageKey, Scan] = {}
     for key, letter in letters.items():
         alike = [each for each in waiting if (each.account_id, each.letter) == letter]
-        # Changed in its place, it is the same message still.
+        # Changed in place, it is still the same message.
         place = next((each for each in alike if each.key == key), alike[0] if alike and key not in known else None)
         if place is not None:
             found[key] = place
@@ -588,7 +588,7 @@ def _note_scans(
     numbers: Mapping[MessageKey, int],
     now: datetime,
 ) -> None:
-    """Record what was imported without its files, and which messages with placeholders the others are."""
+    """Record messages imported without their files, and the scanned messages of those with placeholders."""
     for each in found.new:
         if each.has_placeholders:
             scans.imported(connection, each.key, numbers[each.key], now=now)
@@ -598,7 +598,7 @@ def _note_scans(
 
 
 def _completes(connection: Connection, record: MessageRecord, scanned: dict[MessageKey, Scan], now: datetime) -> bool:
-    """Have the message take the place of one that was imported without its files; False: there is none such."""
+    """Overwrite one that was imported without its files by this message; False: there is no such one."""
     place = scanned.get(record.key)
     if place is None or place.message_id is None:
         return False
@@ -609,7 +609,7 @@ def _completes(connection: Connection, record: MessageRecord, scanned: dict[Mess
 
 
 def _complete(connection: Connection, place: Scan, message_id: int, record: MessageRecord, now: datetime) -> bool:
-    """Put the scanned message in the place of the one that was imported without its files; `nMessageID` stays.
+    """Overwrite the message that was imported without its files by the scanned one; `nMessageID` stays.
 
     By updates alone: only operators delete mail. Recipients and headers are those of the same mail and stay. False,
     and nothing is written, where an attachment that is stored would be lost.
@@ -650,7 +650,7 @@ def _overwrite_attachments(connection: Connection, message_id: int, parts: Seque
         _overwrite(connection, attachment, there.get(each.position), row, key=("nMessageID", "nPosition"))
     left = sorted(there.keys() - {each.position for each in parts})
     if left:
-        # What had placeholders had more attachments than it has now; their content is not known.
+        # The message with placeholders had more attachments than this one; their content is unknown.
         gone = {"sState": "gone", "sStateDetail": _NOT_IN_SCANNED, "nParentPosition": None, "sSHA256": None}
         numbers = [there[position] for position in left]
         connection.execute(
@@ -661,7 +661,7 @@ def _overwrite_attachments(connection: Connection, message_id: int, parts: Seque
 def _overwrite(
     connection: Connection, table: Table, number: int | None, row: _RowWithContent, *, key: tuple[str, ...]
 ) -> None:
-    """Write the row in the place of the one of that number; None: as a new one."""
+    """Overwrite the row of that number; None: insert a new one."""
     values, content, size = row
     if number is None:
         _insert_contents(connection, table, [row], key=key)
@@ -675,7 +675,7 @@ def _overwrite(
 def _insert(
     connection: Connection, found: _Sorted, now: datetime, *, include_duplicates: bool
 ) -> dict[MessageKey, int]:
-    """Write what is new, and note copies; `nMessageID` of what was written, and of what it may equal."""
+    """Write new messages, and record copies; return `nMessageID` of those written, and of possible equals."""
     numbers: dict[MessageKey, int] = {}
     if found.new:
         rows = [
@@ -734,7 +734,7 @@ def _replace(connection: Connection, record: MessageRecord, now: datetime, *, in
     duplicates.claim_anew(connection, message_id, record.features)
     for table in (recipient, header, attachment):
         connection.execute(delete(table).where(table.c.nMessageID == message_id))
-    # Where no other original was asked for, the one that is there stays.
+    # The stored original stays where no other was requested.
     if record.original is not None:
         connection.execute(delete(original).where(original.c.nMessageID == message_id))
     _insert_children(connection, [(message_id, record)])
@@ -746,7 +746,7 @@ def _replace(connection: Connection, record: MessageRecord, now: datetime, *, in
 
 
 def _check_stored_content(connection: Connection, message_id: int, new: MessageRecord, *, lost_body: bool) -> None:
-    """Refuse to put a message in the place of one of which more is stored."""
+    """Refuse to overwrite a message of which more is stored."""
     mime = original.c
     lost = _lost_attachments(connection, message_id, new)
     reasons = [Phrase("the body")] if lost_body else []
@@ -769,7 +769,7 @@ def _check_stored_content(connection: Connection, message_id: int, new: MessageR
 def _lost_attachments(connection: Connection, message_id: int, new: MessageRecord) -> int:
     """The number of stored attachments that have no counterpart with content: of one kind and name, or of one digest.
 
-    A name may be read otherwise by another version of the program, and what an item is made of may differ each time.
+    Another version of the program may read a name differently, and the parts of an item may differ each time.
     """
     part = attachment.c
     stored = connection.execute(

@@ -14,14 +14,14 @@ _row = missed_notification.c
 
 @dataclass(frozen=True, slots=True)
 class MissedSummary:
-    """How many notifications of an account were missed, and when the last of those messages was received."""
+    """Number of an account's missed notifications, and the time of receipt of the last of those messages."""
 
     count: int
     latest: datetime
 
 
 def note(connection: Connection, key: MessageKey, *, received: datetime, found: datetime) -> None:
-    """Remember that the message, received then, was found without a notification."""
+    """Record that the message, received then, was found without a notification."""
     account_id, graph_id = key
     known = select(literal(1)).where(_row.nAccountID == account_id, _row.sGraphMessageID == graph_id)
     if connection.scalar(known) is None:
@@ -33,7 +33,7 @@ def note(connection: Connection, key: MessageKey, *, received: datetime, found: 
 
 
 def suspected(connection: Connection, keys: Collection[MessageKey]) -> dict[MessageKey, datetime]:
-    """Those of the messages that are noted and nobody was told of yet, with when they were received."""
+    """Those of the messages that are recorded and not reported yet, with their times of receipt."""
     found: dict[MessageKey, datetime] = {}
     for chunk in in_queries(keys):
         rows = connection.execute(
@@ -46,7 +46,7 @@ def suspected(connection: Connection, keys: Collection[MessageKey]) -> dict[Mess
 
 
 def retract(connection: Connection, keys: Collection[MessageKey]) -> None:
-    """Their notifications had come in time and only waited in the queue: forget them."""
+    """Delete these: their notifications had come in time and only waited in the queue."""
     for account_id, graph_id in keys:
         connection.execute(
             delete(missed_notification).where(
@@ -56,7 +56,7 @@ def retract(connection: Connection, keys: Collection[MessageKey]) -> None:
 
 
 def untold(connection: Connection, account_id: int, *, before: datetime) -> list[datetime]:
-    """When the messages were received that nobody was told of yet and that were found before that time."""
+    """Times of receipt of the messages that are not reported yet and that were found before that time."""
     return list(
         connection.scalars(
             select(_row.dtReceived)
@@ -67,7 +67,7 @@ def untold(connection: Connection, account_id: int, *, before: datetime) -> list
 
 
 def tell(connection: Connection, account_id: int, *, before: datetime, now: datetime) -> None:
-    """Operators are told of those found before that time."""
+    """Mark those found before that time as reported."""
     connection.execute(
         update(missed_notification)
         .where(_row.nAccountID == account_id, _row.dtTold.is_(None), _row.dtFound <= before)
@@ -76,18 +76,18 @@ def tell(connection: Connection, account_id: int, *, before: datetime, now: date
 
 
 def told_since(connection: Connection, account_id: int, since: datetime) -> bool:
-    """Whether operators were told of any at that time or later."""
+    """Check whether any was reported at that time or later."""
     found = select(literal(1)).where(_row.nAccountID == account_id, _row.dtTold >= since).limit(1)
     return connection.scalar(found) is not None
 
 
 def forget(connection: Connection, account_id: int, *, before: datetime) -> None:
-    """Delete what was found before that time."""
+    """Delete records of before that time."""
     connection.execute(delete(missed_notification).where(_row.nAccountID == account_id, _row.dtFound < before))
 
 
 def summaries(connection: Connection) -> dict[int, MissedSummary]:
-    """What operators were told of, by account."""
+    """Missed notifications that were reported, by account."""
     rows = connection.execute(
         select(_row.nAccountID, func.count(), func.max(_row.dtReceived))
         .where(_row.dtTold.is_not(None))

@@ -1,7 +1,7 @@
 """The processes that work on this database (`tblProcess`): one row each, kept alive by a lease.
 
-A row that was not removed and whose lease is over is of a process that was killed. Every process writes its own row
-only, by its key: no two of them wait for each other.
+A remaining row whose lease is over is of a process that was killed. Every process writes its own row only, by its
+key: no two of them wait for each other.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _row = table.c
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process, as it introduces itself. `name`: no other process has or had it; at most 100 characters."""
+    """A process, as it registers itself. `name`: unique among all processes ever; at most 100 characters."""
 
     name: str
     host: str
@@ -30,7 +30,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class KnownProcess:
-    """A process that has a row. `heartbeat`: when it last wrote it; `lease_until`: it counts as alive until then."""
+    """A process that has a row. `heartbeat`: time of its last write; `lease_until`: it counts as alive until then."""
 
     process: Process
     heartbeat: datetime
@@ -42,7 +42,7 @@ class KnownProcess:
 
 
 def beat(connection: Connection, process: Process, *, now: datetime, until: datetime) -> None:
-    """Write that the process is alive, and counts as such `until` then."""
+    """Record that the process is alive, and counts as such `until` then."""
     mine = update(table).where(_row.sProcess == process.name).values(dtHeartbeat=now, dtLeaseUntil=until)
     if connection.execute(mine).rowcount:
         return

@@ -1,8 +1,8 @@
-"""What old messages are deleted by, or only the contents of their attachments, few at a time.
+"""Deletes old messages, or only their attachment contents, in small batches.
 
-A message is as old as its `dtReceived`, or as its `dtImported` where nobody knows when it was received. Every function
-takes the connection of a transaction; see `db.engine`. All of them go by an index, account by account; messages whose
-account was removed are found, too.
+A message is as old as its `dtReceived`, or as its `dtImported` where the time of receipt is unknown. Every function
+takes the connection of a transaction; see `db.engine`. All of them use an index, account by account; messages of
+removed accounts are found, too.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -28,21 +28,21 @@ _part = attachment.c
 _mime = original.c
 _settings = account_settings.c
 
-# An empty content stays: beside a size of 0 nobody could tell that it was deleted. What never had one (a link, too
-# large, unreadable, gone) is not counted, whatever its size; its sState tells it from what was purged.
+# Empty contents are kept: with a size of 0 a deletion would not show. Rows that never had one (a link, too large,
+# unreadable, gone) are not counted, whatever their size; their sState differs from that of purged ones.
 _KEPT: Final[ColumnElement[bool]] = and_(_part.biContent.is_not(None), _part.nSize > 0)
 _KEPT_MIME: Final[ColumnElement[bool]] = _mime.biContent.is_not(None)
 
 
 class MessagesInUse(DatabaseError):
-    """A table of another program refers to messages that were to be deleted; nothing of them was."""
+    """A table of another program refers to messages that were to be deleted; none of them was."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one transaction deletes at most; what alone is more is deleted all the same.
+    """Limits of one transaction's deletions; a single item above them is deleted all the same.
 
-    SQL Server locks the whole table once a statement holds 5,000 locks on it, and takes 2,100 parameters at most
+    SQL Server locks the whole table once a statement holds 5,000 locks on it, and allows 2,100 parameters at most
     (https://learn.microsoft.com/sql/relational-databases/sql-server-transaction-locking-and-row-versioning-guide).
     `keys`: messages, or attachments; `rows`: in any one table; `size`: bytes of contents.
     """
@@ -54,7 +54,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class OldMessage:
-    """A message, and how much is below it.
+    """A message, and the amount below it.
 
     `contents`: attachments whose content is kept; `originals`: 1 where its MIME is; `size`: the bytes of both in all.
     """
@@ -82,7 +82,7 @@ class Content:
 
 
 def next_account(connection: Connection, after: int | None) -> int | None:
-    """The number of the next account that has messages, or saw some, removed or not; `after` None: the first."""
+    """The number of the next account with imported or filtered messages, removed or not; `after` None: the first."""
     found: list[int] = []
     for column in (_row.nAccountID, seen_table.c.nAccountID):
         lowest = select(func.min(column))
@@ -105,7 +105,7 @@ def old_messages(
 
 
 def first_of(found: Sequence[OldMessage], bounds: Bounds) -> Sequence[OldMessage]:
-    """As many of these messages, from the first on, as one transaction may delete."""
+    """The first of these messages, as many as one transaction may delete."""
     so_far = zip(
         accumulate(each.recipients for each in found),
         accumulate(each.headers for each in found),
@@ -118,7 +118,7 @@ def first_of(found: Sequence[OldMessage], bounds: Bounds) -> Sequence[OldMessage
 
 
 def forgo(connection: Connection, account_id: int, *, before: datetime, now: datetime) -> None:
-    """Have the account import nothing that was received before that time: what is purged would come back.
+    """Exclude mail received before that time from the account's imports: purged mail would come back.
 
     Commit it before the first message is deleted. The times are never moved back.
     """
@@ -136,16 +136,16 @@ def forgo(connection: Connection, account_id: int, *, before: datetime, now: dat
 def known_and_since(
     connection: Connection, account_id: int, graph_ids: Collection[str]
 ) -> tuple[set[str], datetime | None]:
-    """Which of these messages of the account are imported, and since when received mail it imports now.
+    """Those of these messages of the account that are imported, and the current start of its imports.
 
-    Read in this order, a message that was purged is known, or older than what is imported.
+    Read in this order, a message that was purged is known, or older than that start.
     """
     known = messages.known(connection, [(account_id, each) for each in graph_ids])
     return {graph_id for _, graph_id in known}, accounts.import_since(connection, account_id)
 
 
 def delete_messages(connection: Connection, found: Collection[OldMessage]) -> int:
-    """Delete these messages and all below them; how many were still there. What there is one of goes by its key.
+    """Delete these messages and all below them; return how many were still there. The rest goes by ON DELETE CASCADE.
 
     Raises:
         MessagesInUse
@@ -173,7 +173,7 @@ def delete_messages(connection: Connection, found: Collection[OldMessage]) -> in
 def contents_of(connection: Connection, found: Collection[OldMessage]) -> list[Content]:
     """The contents that are kept of these messages."""
     ids = [each.message_id for each in found]
-    # Each read to its end before the next: SQL Server has one open result on a connection.
+    # Each is read to its end before the next: SQL Server has one open result on a connection.
     parts = connection.execute(
         select(_part.nAttachmentID, _part.nSize).where(_part.nMessageID.in_(ids), _KEPT).order_by(_part.nAttachmentID)
     ).all()
@@ -189,7 +189,7 @@ def contents_of(connection: Connection, found: Collection[OldMessage]) -> list[C
 
 
 def in_transactions(contents: Sequence[Content], bounds: Bounds) -> Iterator[Sequence[Content]]:
-    """The contents, as many together as one transaction may delete."""
+    """The contents, in chunks that one transaction may delete."""
     start, size = 0, 0
     for end, each in enumerate(contents):
         if end > start and (end - start >= bounds.keys or size + each.size > bounds.size):
@@ -201,7 +201,7 @@ def in_transactions(contents: Sequence[Content], bounds: Bounds) -> Iterator[Seq
 
 
 def delete_contents(connection: Connection, contents: Collection[Content]) -> int:
-    """Keep all but the content of these; how many had one still."""
+    """Delete only the content of these; return how many still had one."""
     done = 0
     for table, number, kept, are_originals in (
         (attachment, _part.nAttachmentID, _KEPT, False),
@@ -219,7 +219,7 @@ def _received(
 ) -> list[tuple[int, datetime | None]]:
     statement = select(_row.nMessageID, _row.dtReceived).where(_row.nAccountID == account_id, _row.dtReceived < before)
     if after is not None:
-        # The first of the three is what an index can begin at.
+        # An index can begin at the first of the three.
         statement = statement.where(
             _row.dtReceived >= after.received,
             or_(_row.dtReceived > after.received, _row.nMessageID > after.message_id),

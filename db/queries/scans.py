@@ -1,10 +1,10 @@
-"""Messages whose attachments Defender still scans (`tblEmailScan`), until the files are here.
+"""Messages whose attachments Defender still scans (`tblEmailScan`), until the files are stored.
 
-Dynamic Delivery delivers a message at once with placeholders in the place of its attachments; the scanned message takes
-its place, with the same internet message id (https://learn.microsoft.com/defender-office-365/safe-attachments-about,
-and KB 4522769). A row is written when a placeholder is first met, and goes when the scanned message is imported, or a
-day later. A row is also the promise that the message is fetched again: a subscription manager queues it when its time
-comes (`due`), so that a sweep needs not queue it, and a command may leave it to the processors.
+Dynamic Delivery delivers a message at once with placeholders for its attachments; the scanned message takes its place,
+with the same internet message id (https://learn.microsoft.com/defender-office-365/safe-attachments-about, and KB
+4522769). A row is written when a placeholder is first met, and deleted when the scanned message is imported, or a day
+later. A row also guarantees that the message is fetched again: a subscription manager queues it when it is `due`, so
+that a sweep need not queue it, and a command may leave it to the processors.
 
 Every function takes the connection of a transaction; see `db.engine`.
 """
@@ -25,7 +25,7 @@ KEPT_FOR: Final = timedelta(days=1)
 """Time after the first sight in which the scanned message still takes the place of one with placeholders."""
 
 CHECK_GRACE: Final = timedelta(minutes=5)
-"""Time after the end of the wait in which the delivery that waits should have led to an import."""
+"""Time after the end of the wait within which the waiting delivery should have led to an import."""
 
 _MIN_CHECK_INTERVAL: Final = timedelta(minutes=15)
 
@@ -71,19 +71,19 @@ def note(connection: Connection, found: Scan) -> Scan:
 
 
 def lock(connection: Connection, keys: Collection[tuple[int, str]]) -> None:
-    """Keep the rows of these messages from other writers: a scanned message may be taking their place."""
+    """Lock the rows of these messages against other writers: a scanned message may be replacing them."""
     for key in sorted(keys):
         connection.execute(locking(select(_row.nScanID).where(_of(key)), scan)).all()
 
 
 def exist(connection: Connection, account_ids: Collection[int]) -> bool:
-    """True where there is any row of these accounts: mostly there is none, and nothing to compare."""
+    """True if there is any row of these accounts: mostly there is none, and nothing to compare."""
     found = select(literal(1)).where(_row.nAccountID.in_(account_ids)).limit(1)
     return connection.scalar(found) is not None
 
 
 def of_letters(connection: Connection, letters: Collection[tuple[int, str]], *, now: datetime) -> list[Scan]:
-    """The rows, oldest first, by account and `db.queries.duplicates.letter_digest`; kept from other writers."""
+    """The rows, oldest first, by account and `db.queries.duplicates.letter_digest`; locked against other writers."""
     found: list[Scan] = []
     for chunk in in_queries(letters):
         wanted = and_(
@@ -96,13 +96,13 @@ def of_letters(connection: Connection, letters: Collection[tuple[int, str]], *, 
 
 
 def imported(connection: Connection, key: tuple[int, str], message_id: int, *, now: datetime) -> None:
-    """The message was imported without its files."""
+    """Record the import without its files."""
     values = {"nMessageID": message_id, "dtNextCheck": now + _MIN_CHECK_INTERVAL}
     connection.execute(by_row(update(scan).where(_of(key)).values(values)))
 
 
 def forget(connection: Connection, key: tuple[int, str]) -> None:
-    """The files are here."""
+    """Delete the row: the files are here."""
     connection.execute(by_row(delete(scan).where(_of(key))))
 
 
@@ -112,7 +112,7 @@ def is_waiting(connection: Connection, key: tuple[int, str]) -> bool:
 
 
 def waiting(connection: Connection, account_id: int, *, now: datetime) -> list[str]:
-    """The Graph ids of messages of the account that wait for their files; none whose time has long been over."""
+    """The Graph ids of messages of the account that wait for their files; none whose wait is long over."""
     in_time = _row.dtUntil.between(now - CHECK_GRACE, now + KEPT_FOR)
     waits = and_(_row.nAccountID == account_id, _row.nMessageID.is_(None), in_time)
     return list(connection.scalars(select(_row.sGraphMessageID).where(waits)))
@@ -125,7 +125,7 @@ def counts(connection: Connection) -> dict[int, int]:
 
 
 def incomplete(connection: Connection, keys: Collection[tuple[int, str]]) -> set[tuple[int, str]]:
-    """Those of the messages that are imported without their files, which Defender may give free still."""
+    """Those of the messages that are imported without their files, which Defender may still release."""
     found: set[tuple[int, str]] = set()
     for chunk in in_queries(keys):
         wanted = and_(are_among(scan, chunk), _row.nMessageID.is_not(None))
@@ -134,7 +134,7 @@ def incomplete(connection: Connection, keys: Collection[tuple[int, str]]) -> set
     return found.intersection(keys)
 
 
-# Checking again.
+# Repeated checks.
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class Check:
 
 
 def due(connection: Connection, *, now: datetime, limit: int) -> list[Check]:
-    """Up to `limit` rows of enabled accounts whose time has come, or is further ahead than any may be."""
+    """Up to `limit` rows of enabled accounts that are due, or further ahead than the maximum."""
     account = account_settings.c
     enabled = exists(
         select(literal(1))
@@ -162,7 +162,7 @@ def due(connection: Connection, *, now: datetime, limit: int) -> list[Check]:
 
 
 def reschedule(connection: Connection, checked: Collection[Check], *, now: datetime) -> None:
-    """These were queued: the next time comes after half the age of each, and none after a day."""
+    """Set the next times of these, now queued: after half the age of each, and none after a day."""
     for each in sorted(checked, key=lambda check: check.number):
         here = _row.nScanID == each.number
         since = age(each.first_seen, now)
@@ -174,7 +174,7 @@ def reschedule(connection: Connection, checked: Collection[Check], *, now: datet
 
 
 def delete_all(connection: Connection, account_id: int) -> None:
-    """Forget the messages of an account."""
+    """Delete the rows of an account."""
     connection.execute(delete(scan).where(_row.nAccountID == account_id))
 
 

@@ -1,7 +1,7 @@
-"""Who does what for which account, and when: leases in the database, for any number of processes.
+"""Schedule of the work for each account: leases in the database, for any number of processes.
 
-Each kind of work has a table with one row an account: when it is due, and which process has it, until when. A process
-that dies leaves a lease that ends by itself. Work per look grows with the accounts that are due, not with all.
+Each kind of work has a table with one row an account: its due time, and the owner and end of its lease. The lease of
+a process that dies ends by itself. The work of a poll grows with the accounts that are due, not with all.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,12 +16,12 @@ from db.locking import skipping_locked
 from db.tables import account_settings, folder_sync, subscription_schedule
 
 NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
-"""Due when somebody asks, not by the clock."""
+"""Due on request, not by the clock."""
 
 MAX_WAIT: Final = timedelta(days=7)
-"""Until an account is due again, of all kinds of work: no subscription lives longer."""
+"""Bound of the next due time, for all kinds of work: no subscription lives longer."""
 MAX_RETRY: Final = timedelta(minutes=18)
-"""Until an account is due again whose last turn failed."""
+"""Bound of the next due time after a failed turn."""
 
 Application = tuple[str, str]
 """Tenant id and client id."""
@@ -29,7 +29,7 @@ Application = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class DueAccount:
-    """An account that is due and that no living process has."""
+    """An account that is due and leased by no living process."""
 
     account_id: int
     application: Application
@@ -37,13 +37,13 @@ class DueAccount:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """An account that is `owner`'s to serve until `lease_until`."""
+    """An account that `owner` serves until `lease_until`."""
 
     account_id: int
     owner: str
     failures: int
     requests: int
-    """How often somebody had asked for a turn when this one began."""
+    """Number of requests for a turn when this one began."""
     lease_until: datetime
 
 
@@ -60,7 +60,7 @@ class Schedule:
             connection.execute(insert(self.table).values(nAccountID=account_id, dtDue=due))
 
     def request(self, connection: Connection, account_id: int, *, now: datetime) -> None:
-        """Have the account served now; a turn that is under way is followed by another."""
+        """Request service of the account now; a turn under way is followed by another."""
         row = self.table.c
         known = connection.execute(
             update(self.table).where(row.nAccountID == account_id).values(dtDue=now, nRequests=row.nRequests + 1)
@@ -74,7 +74,7 @@ class Schedule:
         connection.execute(update(self.table).where(row.nAccountID == account_id, row.dtDue > due).values(dtDue=due))
 
     def anything_due(self, connection: Connection, *, now: datetime, longest_wait: timedelta = MAX_WAIT) -> bool:
-        """True when `due_accounts` might find something. `longest_wait`: see there."""
+        """True if `due_accounts` might find something. `longest_wait`: see there."""
         free = self._free(now, longest_wait)
         found = connection.scalar(select(literal(1)).select_from(self.table).where(free).limit(1))
         return found is not None
@@ -88,9 +88,9 @@ class Schedule:
         without: Collection[Application] = (),
         longest_wait: timedelta = MAX_WAIT,
     ) -> list[DueAccount]:
-        """Up to `limit` accounts, longest due first, but none of these applications. Takes nothing.
+        """Up to `limit` accounts, longest due first, but none of these applications. Claims nothing.
 
-        `longest_wait`: an account that is due further ahead was put off by a wrong clock, and is due now.
+        `longest_wait`: an account that is due further ahead was delayed by a wrong clock, and is due now.
         """
         settings = account_settings.c
         application = (settings.sTenantID, settings.sClientID)
@@ -115,7 +115,7 @@ class Schedule:
         lease: timedelta,
         longest_wait: timedelta = MAX_WAIT,
     ) -> list[Lease]:
-        """Take those of the accounts that are still due and free. `longest_wait`: as for `due_accounts`."""
+        """Claim those of the accounts that are still due and free. `longest_wait`: as for `due_accounts`."""
         row = self.table.c
         look = select(row.nAccountID, row.nFailures, row.nRequests).where(
             row.nAccountID.in_(account_ids), self._free(now, longest_wait)
@@ -131,7 +131,7 @@ class Schedule:
         return [Lease(each.nAccountID, owner, each.nFailures, each.nRequests, until) for each in rows]
 
     def put_right(self, connection: Connection, *, now: datetime) -> None:
-        """Make due what failed and was put off further than that is ever done. Reads all that is not due: now and then.
+        """Make due failed accounts that were delayed beyond the maximum. Reads all that is not due: only at intervals.
 
         See `db.leases`.
         """
@@ -140,14 +140,14 @@ class Schedule:
         connection.execute(update(self.table).where(put_off).values(dtDue=now))
 
     def holds(self, connection: Connection, lease: Lease, *, now: datetime) -> bool:
-        """Whether the turn's lease is still good; the row stays locked until the transaction ends."""
+        """Check whether the turn's lease holds; the row stays locked until the transaction ends."""
         mine = self._mine(lease) & (self.table.c.dtLeaseUntil > now)
         return bool(connection.execute(update(self.table).where(mine).values(sOwner=lease.owner)).rowcount)
 
     def release(self, connection: Connection, lease: Lease, *, due: datetime, failures: int) -> bool:
         """End a turn: the account is due again at `due`. False when the lease was lost.
 
-        An account that somebody asked for since the turn began stays due: what the turn did may rest on older facts.
+        An account requested since the turn began stays due: the turn may have acted on older facts.
         """
         freed = {"sOwner": None, "dtLeaseUntil": None}
         unasked = self._mine(lease) & (self.table.c.nRequests == lease.requests)
@@ -158,7 +158,7 @@ class Schedule:
         return bool(connection.execute(update(self.table).where(self._mine(lease)).values(**freed)).rowcount)
 
     def _mine(self, lease: Lease) -> ColumnElement[bool]:
-        # By its end, too: after a long pause the same process may have taken the account anew.
+        # By its end, too: after a long pause the same process may have leased the account anew.
         row = self.table.c
         return and_(
             row.nAccountID == lease.account_id, row.sOwner == lease.owner, row.dtLeaseUntil == lease.lease_until
@@ -171,17 +171,17 @@ class Schedule:
 
 
 def _text(value: object) -> str:
-    """The text; none where another program wrote something else, which SQLite takes."""
+    """The text; none where another program wrote another type, which SQLite accepts."""
     return value if isinstance(value, str) else ""
 
 
 def _is_not(tenant: ColumnElement[str], client: ColumnElement[str], application: Application) -> ColumnElement[bool]:
-    # Null: the account's row is gone, and what is left of it is to be purged.
+    # Null: the account's row is gone, and its other rows are to be purged.
     return or_(tenant.is_(None), not_(and_(tenant == application[0], client == application[1])))
 
 
 SUBSCRIPTIONS: Final = Schedule(subscription_schedule)
-"""Keeping the subscription of an account."""
+"""Upkeep of an account's subscription."""
 
 FOLDERS: Final = Schedule(folder_sync)
-"""Catching up with the folder of an account."""
+"""Catch-up of the folder of an account."""

@@ -1,4 +1,4 @@
-"""The subscriptions we hold (`tblGraphSubscription`), and what is to be done with them beside their regular renewal."""
+"""The stored subscriptions (`tblGraphSubscription`), and the orders for them beside their regular renewal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,18 +26,18 @@ class HeldSubscription:
     notification_url: str
     key_fingerprint: str
     granted: datetime
-    """When Graph last granted the expiry: a life is measured from then."""
+    """Time of Graph's last grant of the expiry: a lifetime is measured from then."""
     created: datetime
-    """Since when Graph notifies by it."""
+    """Start of Graph's notifications by it."""
     state: str = "active"
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What the next turn of an account has to know beside its settings and its subscription.
+    """Orders for the next turn of an account beside its settings and its subscription.
 
-    `attempt_fingerprint`: the key of an attempt to create a subscription whose outcome was never noted.
-    `reauthorize`: when Graph asked to reauthorize the one held. `recreate`: it lives and does not notify.
+    `attempt_fingerprint`: the key of an attempt to create a subscription whose outcome was never recorded.
+    `reauthorize`: time of Graph's request to reauthorize the one held. `recreate`: it lives and does not notify.
     """
 
     attempt_fingerprint: str | None = None
@@ -56,7 +56,7 @@ def orders(connection: Connection, account_id: int) -> Orders:
 
 
 def note_attempt(connection: Connection, lease: Lease, *, fingerprint: str | None, now: datetime) -> bool:
-    """Write down, before a create call, with which key it is made. False when the lease was lost: make no call then."""
+    """Record, before a create call, the key that it uses. False when the lease was lost: make no call then."""
     if not SUBSCRIPTIONS.holds(connection, lease, now=now):
         return False
     _change(connection, lease.account_id, sAttemptFingerprint=fingerprint)
@@ -66,9 +66,9 @@ def note_attempt(connection: Connection, lease: Lease, *, fingerprint: str | Non
 def ask_to_reauthorize(
     connection: Connection, account_id: int, subscription_id: str | None, *, received: datetime, quiet: timedelta
 ) -> bool:
-    """Have the subscription renewed at once; False when that was done within `quiet` before, or it is held no more.
+    """Request renewal of the subscription at once; False if that was done within `quiet` before, or it is not held.
 
-    Graph repeats its wish, and two calls within ten minutes leave it in an inconsistent state (graph.md, section 4).
+    Graph repeats its request, and two calls within ten minutes leave it in an inconsistent state (graph.md, section 4).
     """
     found = held(connection, [account_id]).get(account_id)
     if found is None or found.subscription_id != subscription_id or received < found.granted + quiet:
@@ -79,13 +79,13 @@ def ask_to_reauthorize(
 
 
 def ask_to_recreate(connection: Connection, account_id: int, *, now: datetime) -> None:
-    """Have another subscription made in place of the one held."""
+    """Request another subscription in place of the one held."""
     SUBSCRIPTIONS.request(connection, account_id, now=now)
     _change(connection, account_id, bRecreate=True)
 
 
 def lose(connection: Connection, account_id: int, subscription_id: str | None, *, now: datetime) -> bool:
-    """Graph has the subscription no more: have another made. False when it is not the one held."""
+    """Request another subscription: Graph no longer has this one. False when it is not the one held."""
     found = held(connection, [account_id]).get(account_id)
     if found is None or found.subscription_id != subscription_id:
         return False
@@ -95,10 +95,9 @@ def lose(connection: Connection, account_id: int, subscription_id: str | None, *
 
 
 def note_served(connection: Connection, account_id: int, *, served: str, served_with: str) -> None:
-    """Remember which settings of the account (`Account.fingerprint`) and of the manager were acted on."""
+    """Record the settings of the account (`Account.fingerprint`) and of the manager that were acted on."""
     stored = fingerprint_of(account_id)
-    # Bytes that are not UTF-8, which SQLite takes, are read with this mark in their place, and the row would differ
-    # from it for ever.
+    # Bytes that are not UTF-8, which SQLite accepts, are read as this mark, and the row would differ from it for ever.
     is_marked = "\ufffd" in served and connection.scalar(select(stored)) == served
     _change(connection, account_id, sServed=stored if is_marked else served, sServedWith=served_with)
 
@@ -129,7 +128,7 @@ def held(connection: Connection, account_ids: Sequence[int] | None = None) -> di
 
 
 def ids(connection: Connection) -> set[str]:
-    """The ids of all subscriptions we hold."""
+    """The ids of all subscriptions held."""
     return set(connection.scalars(select(_held.sSubscriptionID)))
 
 
@@ -145,7 +144,7 @@ def ids_of_application(connection: Connection, application: Application) -> dict
 
 
 def hold(connection: Connection, subscription: HeldSubscription, *, now: datetime) -> None:
-    """Note that this is now the account's subscription, in place of any other; the gap before it is caught up with.
+    """Record this as the account's subscription, in place of any other; the gap before it is caught up with.
 
     The order after any gap is: subscribe first, then delta, so that nothing falls between (graph.md, section 4).
     """
@@ -168,12 +167,12 @@ def hold(connection: Connection, subscription: HeldSubscription, *, now: datetim
 
 
 def drop(connection: Connection, subscription_id: str) -> None:
-    """Note that the subscription is no more."""
+    """Record that the subscription has ended."""
     connection.execute(delete(graph_subscription).where(_held.sSubscriptionID == subscription_id))
 
 
 def extend(connection: Connection, account_id: int, subscription_id: str, *, expires: datetime, now: datetime) -> None:
-    """Note the expiry that Graph granted now; a renewal reauthorizes as well (graph.md, section 1)."""
+    """Record the expiry that Graph granted now; a renewal reauthorizes as well (graph.md, section 1)."""
     _change(connection, account_id, dtReauthorize=None)
     connection.execute(
         update(graph_subscription)

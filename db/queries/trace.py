@@ -1,4 +1,4 @@
-"""What happened to each message, attempt by attempt (`tblMessageTrace`), and whether it is imported.
+"""The trace of each message, attempt by attempt (`tblMessageTrace`), and the rows of imported ones.
 
 Every function takes the connection of a transaction; see `db.engine`.
 """
@@ -27,7 +27,7 @@ from longtext import storable
 SUBJECT_LENGTH: Final = 400
 """Characters of a subject that are kept."""
 
-# SQL Server takes [ for the beginning of a set of characters.
+# SQL Server reads [ as the beginning of a set of characters.
 _WILDCARDS: Final = re.compile(r"[\\%_\[]")
 
 _trace = message_trace.c
@@ -36,9 +36,9 @@ _message = message.c
 
 @dataclass(frozen=True, slots=True)
 class TraceRow:
-    """One attempt at a message, or one thing an operator did to it. Times are aware UTC.
+    """One attempt at a message, or one operation of an operator on it. Times are aware UTC.
 
-    `notified`: when its notification came; `queued`: when that was put; `fetched`: when all of the message was here.
+    `notified`: arrival of its notification; `queued`: put of that; `fetched`: arrival of all of the message.
     `outcome` and `reason` are fixed words; `detail` is for an operator and never from the mail.
     """
 
@@ -62,13 +62,13 @@ class TraceRow:
 
     @property
     def of(self) -> "TracedMessage":
-        """The message that it is about."""
+        """The message concerned."""
         return TracedMessage(self.account_id, self.graph_id, None if self.graph_id else self.queue_message_id)
 
 
 @dataclass(frozen=True, slots=True)
 class TracedMessage:
-    """What tells a message from others: its Graph id, or, where nobody could read that, the id of the queue message."""
+    """The key of a message: its Graph id, or, where that could not be read, the id of the queue message."""
 
     account_id: int | None
     graph_id: str | None
@@ -77,7 +77,7 @@ class TracedMessage:
 
 @dataclass(frozen=True, slots=True)
 class CommittedMessage:
-    """A row of `tblEmailMessage`, as far as it tells what became of a message."""
+    """A row of `tblEmailMessage`, as far as it shows the result of an import."""
 
     message_id: int
     account_id: int
@@ -88,7 +88,7 @@ class CommittedMessage:
     received: datetime | None
     imported: datetime
     after_import: str | None = None
-    """What was to be done to it in the mailbox then: read, move, delete."""
+    """The action in the mailbox after the import: read, move, delete."""
     action_state: str | None = None
     action_detail: str | None = None
     action_attempts: int | None = None
@@ -96,7 +96,7 @@ class CommittedMessage:
 
     @property
     def of(self) -> TracedMessage:
-        """The message that it is."""
+        """The key of this message."""
         return TracedMessage(self.account_id, self.graph_id)
 
 
@@ -107,9 +107,9 @@ def add(connection: Connection, rows: Sequence[TraceRow]) -> None:
 
 
 def purge(connection: Connection, *, before: datetime, limit: int) -> int:
-    """Delete up to `limit` rows of attempts that ended before that time, oldest first; how many there were.
+    """Delete up to `limit` rows of attempts that ended before that time, oldest first; return their number.
 
-    They are chosen first and deleted by number then: that is portable, and locks these rows only.
+    They are selected first and then deleted by number: that is portable, and locks these rows only.
     """
     oldest = select(_trace.nTraceID).where(_trace.dtEnded < before).order_by(_trace.dtEnded).limit(limit)
     numbers = list(connection.scalars(oldest))
@@ -119,11 +119,11 @@ def purge(connection: Connection, *, before: datetime, limit: int) -> int:
 
 
 def find(connection: Connection, text: str, *, account_id: int | None, limit: int) -> list[TracedMessage]:
-    """Up to `limit` messages that fit, those first of which something was heard last; of one account, or (None) of all.
+    """Up to `limit` matching messages, the latest activity first; of one account, or (None) of all.
 
     `text` is a Graph id, an internet message id with or without its angle brackets, the id of a queue message, a
     correlation id, or part of the subject in any letter case. A Graph id is found by the indexes; for anything else a
-    database looks at all rows of both tables.
+    database scans all rows of both tables.
     """
     numbers = select(account_settings.c.nAccountID)
     by_index = _latest(
@@ -149,7 +149,7 @@ def find(connection: Connection, text: str, *, account_id: int | None, limit: in
 
 
 def attempts(connection: Connection, messages: Sequence[TracedMessage]) -> list[TraceRow]:
-    """All that is kept of these messages, in the order in which it began."""
+    """All attempts at these messages, in the order of their start."""
     found: list[TraceRow] = []
     for chunk in in_queries([each for each in messages if each.graph_id is not None]):
         by_index = and_(
@@ -199,7 +199,7 @@ def committed(connection: Connection, messages: Sequence[TracedMessage]) -> list
 def _of_table(
     connection: Connection, table: Table, condition: ColumnElement[bool], account_id: int | None, limit: int
 ) -> list[TracedMessage]:
-    """Copies, or messages that were left out, of which nothing else is kept."""
+    """Copies, or messages that were left out, of which no trace is kept."""
     row = table.c
     wanted = and_(condition, row.nAccountID.in_(select(account_settings.c.nAccountID)))
     if account_id is not None:
@@ -238,7 +238,7 @@ def _latest(
 
 
 def _names(table: Table, text: str) -> ColumnElement[bool]:
-    """What both tables can be asked for."""
+    """The conditions common to both tables."""
     row = table.c
     part = _WILDCARDS.sub(r"\\\g<0>", text.lower())
     return or_(
@@ -275,7 +275,7 @@ def _columns(row: TraceRow) -> dict[str, Any]:
 
 
 def _text(value: str | None, length: int | None) -> str | None:
-    """As a column takes it: what a malformed notification says must not keep the rows of others from being written."""
+    """The text as a column accepts it: a malformed notification must not keep the rows of others from being written."""
     if value is None:
         return None
     whole, _ = storable(value)

@@ -1,4 +1,4 @@
-"""Steps applied to a database: what is missing is added, what is there is left as it is."""
+"""Steps applied to a database: missing objects are added, existing ones are left as they are."""
 
 from typing import Any
 
@@ -19,14 +19,14 @@ from db.schema.reflection import FoundTable
 
 
 class Applied:
-    """A recipient of additions that makes them; `comparison` has found before that nothing stands in their way."""
+    """A target that makes the additions; `comparison` has found before that no existing object prevents them."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._found: dict[str, FoundTable | None] = {}
 
     def table(self, table: Table) -> None:
-        """Make the table, or add what it lacks."""
+        """Create the table, or add what it lacks."""
         there = self._there(table)
         if there is None:
             self._connection.execute(CreateTable(table))
@@ -61,7 +61,7 @@ class Applied:
         return self._connection.dialect.name
 
     def _there(self, table: Table) -> FoundTable | None:
-        """The table as it was before the steps; None for one that they make."""
+        """The table as it was before the steps; None for one that they create."""
         if table.name not in self._found:
             self._found[table.name] = reflection.read(self._connection, [table.name]).get(table.name)
         return self._found[table.name]
@@ -78,5 +78,5 @@ class Applied:
                 return
         elif isinstance(constraint, ForeignKeyConstraint) and there.refers(constraint):
             return
-        if self._backend != "sqlite":  # which adds none to a table that is there
+        if self._backend != "sqlite":  # which adds none to an existing table
             self._connection.execute(AddConstraint(constraint))

@@ -1,4 +1,4 @@
-"""The tables as they are beside the tables as they should be. What is not ours is left out."""
+"""Comparison of the actual with the expected tables. Objects of other programs are left out."""
 
 import enum
 import re
@@ -30,23 +30,23 @@ _LEVEL: Final = 130
 
 
 class Weight(enum.Enum):
-    """How much a difference matters."""
+    """The importance of a difference."""
 
     BLOCKS = "blocks"
-    """Nobody can work with it, and an upgrade cannot change it."""
+    """Unusable, and an upgrade cannot change it."""
     MISSING = "missing"
-    """An upgrade adds it, if it comes to its step."""
+    """An upgrade adds it, if it reaches its step."""
     DIFFERS = "differs"
-    """Works, and should be put right."""
+    """Works, and should be corrected."""
     ACCEPTED = "accepted"
-    """Works as well as what we would have made."""
+    """Works as well as a newly created one."""
     ADVICE = "advice"
-    """Of the database itself, not of the tables."""
+    """Concerns the database itself, not the tables."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that is not as it should be. `item`: a column, or the name of a key, check or index; empty: all."""
+    """One difference. `item`: a column, or the name of a key, check or index; empty: the whole table."""
 
     table: str
     item: str
@@ -102,7 +102,7 @@ def differences(connection: Connection) -> list[Difference]:
 
 
 def _unseen(connection: Connection, table: Table, item: str, wanted: Phrase) -> Difference:
-    """An object that may be there: without the right to see it that is not known."""
+    """An object that may exist: without the right to see it that is unknown."""
     place = connection.dialect.identifier_preparer.quote_identifier(reflection.schema_of(connection) or "dbo")
     remedy = Phrase(
         "Look as the owner of the tables, or have this granted: GRANT VIEW DEFINITION ON SCHEMA::{place} TO …; see: "
@@ -119,7 +119,7 @@ def _how_to_make(connection: Connection) -> Phrase:
 
 
 def _advice(connection: Connection) -> Iterator[Difference]:
-    """What the server says of the database as a whole."""
+    """Advice on the database as a whole, from the server."""
     facts = text(
         "SELECT name, is_read_committed_snapshot_on, compatibility_level FROM sys.databases WHERE database_id = DB_ID()"
     )
@@ -144,7 +144,7 @@ def _advice_on(database: str, snapshot: bool, level: int) -> Iterator[Difference
 
 
 class _Comparison:
-    """One table of ours that exists."""
+    """One existing table of this schema."""
 
     def __init__(self, connection: Connection, table: Table, there: Mapping[str, FoundTable]) -> None:
         self._connection = connection
@@ -198,7 +198,7 @@ class _Comparison:
         yield from self._default(column, there)
 
     def _is_usable(self, column: Column[Any]) -> bool:
-        """Whether the column is there, in a form that can be compared with what we write."""
+        """Check whether the column exists, in a form comparable with written values."""
         table = self._all.get(column.table.name)
         there = None if table is None else table.column(column.name)
         return there is not None and accepted(column, self._dialect).takes(there)
@@ -216,7 +216,7 @@ class _Comparison:
         return self._says(column.name, Phrase("no column"), self._made(column), remedy, Weight.BLOCKS)
 
     def _is_too_long_for_a_key(self, column: Column[Any], there: FoundColumn) -> bool:
-        """SQL Server has no key of text without limit."""
+        """True for unlimited text in a key: SQL Server has none."""
         keys: list[Any] = [*self._table.indexes, *self._table.constraints]
         in_key = any(column.name in each.columns for each in keys if not isinstance(each, CheckConstraint))
         return in_key and self._dialect.name == "mssql" and there.length == UNLIMITED
@@ -273,7 +273,7 @@ class _Comparison:
         if self._dialect.name == "postgresql":
             word = "DROP" if column.nullable else "SET"
             return Phrase("Run: {statement}", statement=self._alter(column, f"{word} NOT NULL"))
-        # The type that it has, which may be wider than ours.
+        # Its own type, which may be wider than the expected one.
         collation = f" COLLATE {there.collation}" if there.collation else ""
         word = "NULL" if column.nullable else "NOT NULL"
         return Phrase("Run: {statement}", statement=self._alter(column, f"{there}{collation} {word}"))
@@ -305,7 +305,7 @@ class _Comparison:
             )
 
     def _unknown_columns(self) -> Iterator[Difference]:
-        """Columns of others that our inserts leave out."""
+        """Columns of others that inserts leave out."""
         ours = {id(self._found.column(each.name)) for each in self._table.columns}
         for there in self._found.columns.values():
             if id(there) not in ours and not (there.nullable or there.default is not None or there.numbered):
@@ -319,7 +319,7 @@ class _Comparison:
                 )
 
     def _can_be_asked(self, columns: Names) -> bool:
-        """Check whether the rows can be asked for these columns; those that are not usable are told of already."""
+        """Check whether the rows can be queried for these columns; unusable ones are reported already."""
         return self._found.readable and all(self._is_usable(self._table.c[each]) for each in columns)
 
     def _key(self, key: PrimaryKeyConstraint | UniqueConstraint) -> Iterator[Difference]:
@@ -402,7 +402,7 @@ class _Comparison:
             return 0
         if all(self._is_usable(each.column) for each in key.elements):
             return data_checks.count_orphans(self._connection, key)
-        # An upgrade makes the other table, and it will be empty.
+        # An upgrade creates the other table, and it will be empty.
         made = key.referred_table.name not in self._all
         return data_checks.count_rows(self._connection, self._table) if made else 0
 
@@ -419,7 +419,7 @@ def _names(of: PrimaryKeyConstraint | UniqueConstraint | Index) -> Names:
 
 
 def _plain(default: str | None) -> str | None:
-    """A default without what each database puts around it: parentheses, quotes, casts, its words for yes and no."""
+    """A default without the decoration of each database: parentheses, quotes, casts, its words for true and false."""
     if default is None:
         return None
     text = re.sub(r"::[\w ]+$", "", default.strip("()"))

@@ -1,14 +1,14 @@
-"""Which types a column that is there may have, where we would have made another.
+"""Accepted types of an existing column, where an upgrade would have created another.
 
-Usable is what takes every value we write, gives it back as it was, and compares it as ours does:
+Usable is a type that accepts every written value, returns it unchanged, and compares it as the expected one does:
 
-- text: any length from ours on. `varchar` in `tblEmailAccountSettings` only: there an administrator sees what became of
-  a letter that its code page lacks; in mail it would be lost without a word, and no index would find a key of it.
-- numbers: a wider one, and for `nAccountID` of the accounts `int`, since that table gives the numbers itself.
-- times: what keeps six digits of a second, without a zone.
+- text: any length from the expected one on. `varchar` in `tblEmailAccountSettings` only: there an administrator sees
+  the effect on a letter that its code page lacks; in mail it would be lost silently, and no index would find its key.
+- numbers: a wider one, and for `nAccountID` of the accounts `int`, since that table generates the numbers itself.
+- times: a type that keeps six digits of a second, without a zone.
 
-Not usable, whatever the length: `char` and `nchar`, which fill up with blanks; `text`, `ntext` and `image`, which
-compare nothing; numbers as flags, which may be neither yes nor no.
+Not usable, whatever the length: `char` and `nchar`, which pad with blanks; `text`, `ntext` and `image`, which do not
+compare; numbers as flags, which may be neither true nor false.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from db.schema.reflection import UNLIMITED, FoundColumn
 
 ACCOUNTS: Final = "tblEmailAccountSettings"
 _DIGITS: Final = 6
-"""After the second: what Python's times have."""
+"""Digits after the second, as in Python's times."""
 
 _Kinds = Mapping[str, tuple[str, ...]]
 _TYPES: Final[Mapping[str, _Kinds]] = {
@@ -61,12 +61,12 @@ _NAMES: Final[Mapping[str, Mapping[str, str]]] = {
     "postgresql": {"varchar": "character varying"},
     "sqlite": {},
 }
-"""What INFORMATION_SCHEMA calls a type, where it is another name than we make it by."""
+"""The name of a type in INFORMATION_SCHEMA, where it differs from that of its creation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """`types`: the one we make first. `length`: at least; None where the type has none. `collation`: None: any."""
+    """`types`: the created one first. `length`: at least; None where the type has none. `collation`: None: any."""
 
     types: tuple[str, ...]
     length: int | None
@@ -75,19 +75,19 @@ class Accepted:
     numbered: bool
 
     def takes(self, found: FoundColumn) -> bool:
-        """Whether the column can be worked with as it is, its nullability aside."""
+        """Check whether the column is usable as it is, its nullability aside."""
         return (
             found.type in self.types
             and (self.length is None or self._is_long_enough(found.length))
             and (self.digits is None or found.digits is None or found.digits >= self.digits)
-            # Any binary collation sees case; of the other databases each does.
+            # Any binary collation is case-sensitive; of the other databases each is.
             and (self.collation is None or found.collation is None or _is_binary(found.collation) or not self._is_mssql)
-            # A default may number, too: of a sequence.
+            # A default may number, too: that of a sequence.
             and (not self.numbered or found.numbered or found.default is not None)
         )
 
     def is_as_made(self, found: FoundColumn) -> bool:
-        """Whether it is what we would have made."""
+        """True if it is as an upgrade would create it."""
         same_length = self.length is None or found.length == self.length
         return found.type == self.types[0] and same_length and self.collation in {None, found.collation}
 
@@ -104,7 +104,7 @@ def _is_binary(collation: str) -> bool:
 
 
 def accepted(column: Column[Any], dialect: Dialect) -> Accepted:
-    """What a column of ours may be on that database."""
+    """Accepted forms of an expected column on that database."""
     types = _TYPES[dialect.name]
     kind = _kind(column)
     numbered = column is column.table.autoincrement_column

@@ -1,4 +1,4 @@
-"""Questions to the rows of a table: whether they would stand a key, a check, a column without null."""
+"""Queries of the rows of a table: whether they satisfy a key, a check, a column without null."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,33 +19,33 @@ from sqlalchemy import (
 
 
 def has_rows(connection: Connection, table: Table) -> bool:
-    """Whether there is a row at all."""
+    """Check whether there is any row."""
     return connection.scalar(select(literal(1)).select_from(table).limit(1)) is not None
 
 
 def count_rows(connection: Connection, table: Table) -> int:
-    """How many rows there are."""
+    """Count the rows."""
     return int(connection.scalar(select(func.count()).select_from(table)) or 0)
 
 
 def count_null(connection: Connection, column: Column[Any]) -> int:
-    """In how many rows the column has no value."""
+    """Count the rows where the column is null."""
     return _count(connection, column.table, column.is_(None))
 
 
 def allowed(check: CheckConstraint) -> tuple[str, tuple[str, ...]]:
-    """The column of a check of ours, and the values that it may have."""
+    """The column of an expected check, and its allowed values."""
     condition: Any = check.sqltext
     return condition.left.name, tuple(condition.right.value)
 
 
 def count_others(connection: Connection, table: Table, check: CheckConstraint) -> int:
-    """How many rows the check would not let in."""
+    """Count the rows that violate the check."""
     return _count(connection, table, not_(check.sqltext))
 
 
 def count_orphans(connection: Connection, key: ForeignKeyConstraint) -> int:
-    """How many rows refer to a row that is not there."""
+    """Count the rows that refer to a missing row."""
     pairs = [each.parent == each.column for each in key.elements]
     given = and_(*(each.parent.is_not(None) for each in key.elements))
     there = exists().where(*pairs).select_from(key.referred_table).correlate(key.table)
@@ -53,7 +53,7 @@ def count_orphans(connection: Connection, key: ForeignKeyConstraint) -> int:
 
 
 def count_repeated(connection: Connection, table: Table, columns: Sequence[str]) -> int:
-    """How many values, of these columns together, are in more than one row."""
+    """Count the values, of these columns together, in more than one row."""
     grouped = select(*(table.c[each] for each in columns)).group_by(*(table.c[each] for each in columns))
     repeated = grouped.having(func.count() > 1).subquery()
     return int(connection.scalar(select(func.count()).select_from(repeated)) or 0)

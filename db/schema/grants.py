@@ -15,7 +15,7 @@ from db.tables import metadata, queue_message
 
 
 class Role(StrEnum):
-    """Who works with the database. `operator` runs the commands; `reader` is another program, which reads the mail."""
+    """Users of the database. `operator` runs the commands; `reader` is another program, which reads the mail."""
 
     RECEIVER = "receiver"
     PROCESSOR = "processor"
@@ -25,14 +25,14 @@ class Role(StrEnum):
 
     @property
     def database_role(self) -> str:
-        """What it is called in the database."""
+        """The role's name in the database."""
         return f"mail_importer_{self}"
 
 
 _WORDS: Final = {"S": "SELECT", "I": "INSERT", "U": "UPDATE", "D": "DELETE"}
 
-# In the order of the roles. To change or delete rows one has to find them, and an insert asks for the number that it
-# gave: both need an S as well.
+# In the order of the roles. Changing or deleting rows means finding them, and an insert reads the number that it
+# generated: both need an S as well.
 # fmt: off
 _RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str]]] = {
     #                           receiver processor subscr. operator reader
@@ -64,7 +64,7 @@ _RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str]]] = {
 
 _DIALECTS: Final[Mapping[str, Callable[[], Dialect]]] = {"mssql": mssql.dialect, "postgresql": postgresql.dialect}
 BACKENDS: Final = frozenset(_DIALECTS)
-"""The databases that know rights."""
+"""The databases that have rights."""
 
 _MEMBERS: Final = {
     "mssql": """\
@@ -96,16 +96,16 @@ _MEMBERS: Final = {
 
 
 def rights(role: Role) -> dict[str, list[str]]:
-    """What the role may do to which table: SELECT, INSERT, UPDATE, DELETE."""
+    """The role's rights on each table: SELECT, INSERT, UPDATE, DELETE."""
     place = list(Role).index(role)
     return {table: [_WORDS[each] for each in row[place]] for table, row in _RIGHTS.items() if row[place]}
 
 
 def script(backend: str, *, roles: Sequence[Role], schema: str | None = None, queue_is_table: bool = True) -> str:
-    """What creates the roles and grants them their rights; safe to repeat. For the owner of the tables.
+    """Return SQL that creates the roles and grants their rights; safe to repeat. For the owner of the tables.
 
-    `backend`: one of BACKENDS. `schema`: of the tables; None: `dbo`, or on PostgreSQL where the search path of who
-    runs the script leads. Without `queue_is_table` the queue is elsewhere.
+    `backend`: one of BACKENDS. `schema`: of the tables; None: `dbo`, or on PostgreSQL the current schema of the user
+    that runs the script. Without `queue_is_table` the queue is elsewhere.
     """
     writer = _Writer(backend, schema)
     lines = [
@@ -132,13 +132,13 @@ class _Writer:
         self.quoted = _DIALECTS[backend]().identifier_preparer.quote_identifier
 
     def role(self, role: Role, left_out: Collection[str]) -> Iterator[str]:
-        """What makes the role and gives it its rights."""
+        """The statements that create the role and its rights."""
         name = self.quoted(role.database_role)
         yield from self._created(role.database_role, name)
         if self._backend == "postgresql":
             yield from self._schema_usable(name)
         elif role is Role.OPERATOR:
-            # For `db check`: the catalog shows to a login only what it has a right on, and no definitions.
+            # For `db check`: the catalog shows a login only objects that it has a right on, and no definitions.
             yield f"GRANT VIEW DEFINITION ON SCHEMA::{self.quoted(self._schema or 'dbo')} TO {name};"
         for table, words in rights(role).items():
             if table in left_out:
@@ -153,7 +153,7 @@ class _Writer:
             yield f"    CREATE ROLE {name};"
             return
         yield "DO $$ BEGIN"
-        yield f"    IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = '{role}') THEN"  # noqa: S608  # a name of ours
+        yield f"    IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = '{role}') THEN"  # noqa: S608  # a fixed name
         yield f"        CREATE ROLE {name};"
         yield "    END IF;"
         yield "END $$;"
@@ -167,7 +167,7 @@ class _Writer:
         yield "END $$;"
 
     def _numbers(self, table: str, name: str) -> Iterator[str]:
-        """The sequence that numbers the rows of a table, if one does."""
+        """The grant of the sequence that numbers a table's rows, if any."""
         column = metadata.tables[table].autoincrement_column
         if column is not None:
             yield f"GRANT USAGE ON SEQUENCE {self._qualified(f'{table}_{column.name}_seq')} TO {name};"

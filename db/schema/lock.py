@@ -1,4 +1,4 @@
-"""One upgrade at a time: who comes second finds the work done."""
+"""One upgrade at a time: the second finds the work done."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -15,7 +15,7 @@ def take(connection: Connection) -> None:
     """Wait for the lock, which ends with the transaction. SQLite has one writer anyway.
 
     Raises:
-        DatabaseUnavailable: another upgrade has it for long.
+        DatabaseUnavailable: another upgrade holds it for long.
     """
     lock = _LOCKS.get(connection.dialect.name)
     if lock is not None:
@@ -38,7 +38,7 @@ def _of_sql_server(connection: Connection) -> None:
 
 
 def _of_postgresql(connection: Connection) -> None:
-    # As long as lock_timeout says, which every connection has.
+    # Waits for lock_timeout, which every connection has.
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({postgresql.LOCK})").close()
 
 

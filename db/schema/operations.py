@@ -1,7 +1,7 @@
-"""What a step of the migrations may do: have something be there that was not.
+"""Operations of the migration steps: each ensures that an object exists.
 
-A step names tables, columns and indexes. Who applies it adds what is missing and leaves alone what is there: the tables
-of a gateway that existed before us, with columns we do not know and rows that stay.
+A step names tables, columns and indexes. A target adds missing ones and leaves existing ones alone: the tables of a
+gateway that existed before mail-importer, with unknown columns and rows that stay.
 """
 
 from collections.abc import Mapping
@@ -29,45 +29,45 @@ _OF_EXISTING_ROWS: Final[Mapping[tuple[str, str], str | Mapping[str, str]]] = {
     ("tblEmailAccountSettings", "sAfterImport"): "none",
     ("tblEmailAccountSettings", "bEnabled"): "0",
 }
-"""What rows get in a column that is added to them. It stays the column's default: programs that know the table as it
-was go on inserting. Such accounts are off until somebody fills them in and enables them."""
+"""Values of existing rows in an added column. The value stays the column's default: programs that know the table as it
+was still insert. Such accounts are off until an administrator fills them in and enables them."""
 
 _CHECK: Final = "check"
-"""Where a column knows the check that it is added with."""
+"""Key in `column.info` of the check it is added with."""
 
 
 class Target(Protocol):
-    """Who applies a step: to a database, or to the text of a script."""
+    """The target of a step: a database, or the text of a script."""
 
     def table(self, table: Table) -> None:
-        """Have the table be there, with its columns, keys and checks."""
+        """Ensure that the table exists, with its columns, keys and checks."""
 
     def column(self, column: Column[Any]) -> None:
-        """Have the column be there, of a table that is."""
+        """Ensure that the column of an existing table exists."""
 
     def index(self, index: Index) -> None:
-        """Have the index be there, of columns that are."""
+        """Ensure that the index of existing columns exists."""
 
     def last(self, column: Column[Any]) -> None:
-        """Have the column, which is there, be the last of its table where that matters."""
+        """Ensure that the existing column is the last of its table where that matters."""
 
 
 class Additions:
-    """What a step is given. Everything is added in one schema; None: where the search path leads."""
+    """The interface of a step. Everything is added in one schema; None: the current schema."""
 
     def __init__(self, recipient: Target, *, schema: str | None) -> None:
         self._recipient = recipient
         self._metadata = MetaData(schema=schema)
 
     def table(self, name: str, *items: SchemaItem, **options: Any) -> None:  # noqa: ANN401  # those of SQLAlchemy's Table
-        """Have a table be there, with these columns and constraints, each constraint named."""
+        """Ensure that a table exists, with these columns and constraints, each constraint named."""
         for key in items:
             if isinstance(key, ForeignKeyConstraint):
                 self._know_referred(key)
         self._recipient.table(Table(name, self._metadata, *items, **options))
 
     def column(self, table: str, column: Column[Any], *, check: CheckConstraint | None = None) -> None:
-        """Have a column be there: nullable, or with a default, so that rows and programs of before go on.
+        """Ensure that a column exists: nullable, or with a default, so that old rows and programs stay valid.
 
         `check`: named, of this column alone; it is added with the column, as SQLite adds none later.
         """
@@ -79,12 +79,12 @@ class Additions:
         self._recipient.column(column)
 
     def last(self, table: str, column: Column[Any]) -> None:
-        """Have a column that is there come after those that were added: see `sqlite.move_to_end`."""
+        """Ensure that an existing column is after those that were added: see `sqlite.move_to_end`."""
         self._table(table).append_column(column, replace_existing=True)
         self._recipient.last(column)
 
     def index(self, name: str, table: str, columns: list[str]) -> None:
-        """Have an index be there."""
+        """Ensure that an index exists."""
         known = self._table(table, *columns)
         self._recipient.index(Index(name, *(known.c[each] for each in columns)))
 
@@ -112,7 +112,7 @@ class AddColumn(ExecutableDDLElement):
 
 
 class AddDefault(ExecutableDDLElement):
-    """ALTER TABLE … give a column that is there the default it should have."""
+    """ALTER TABLE … give an existing column its default."""
 
     inherit_cache = False
 
@@ -144,15 +144,15 @@ def _add_default(add: AddDefault, compiler: DDLCompiler, **_options: object) -> 
 
 
 def unique_index(key: UniqueConstraint) -> Index:
-    """The key as SQLite can add it to a table that is there."""
+    """The key as SQLite can add it to an existing table."""
     copied = Table(key.table.name, MetaData(schema=key.table.schema), *(Column(each.name) for each in key.columns))
     return Index(str(key.name), *copied.columns, unique=True)
 
 
 def can_be_filled(column: Column[Any], backend: str) -> bool:
-    """Whether rows that are there can be given the column."""
+    """Check whether existing rows can be given the column."""
     return bool(column.nullable or column.server_default is not None or _value(column, backend) is not None) or (
-        # The server numbers the rows itself. SQLite makes such a column with the table only.
+        # The server numbers the rows itself. SQLite creates such a column with the table only.
         column is column.table.autoincrement_column and backend != "sqlite"
     )
 

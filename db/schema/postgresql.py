@@ -1,4 +1,4 @@
-# ruff: noqa: S608  # a script is text made of our own names
+# ruff: noqa: S608  # a script is text made of fixed names
 """The script for PostgreSQL. An error anywhere leaves nothing: the transaction is lost, and COMMIT rolls it back."""
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from db.schema.script import WANTED, Script, Stamp
 from db.tables import importer_secret, in_schema
 
 LOCK: Final = 0x6D61696C2D696D70
-"""The advisory lock that upgrades take, of the program and of the script: `mail-imp`."""
+"""The advisory lock of upgrades, of the program and of the script: `mail-imp`."""
 
 
 class PostgreSQLScript(Script):
@@ -22,7 +22,7 @@ class PostgreSQLScript(Script):
         return "'" + value.replace("'", "''") + "'"
 
     def begin(self, version_table: str, known: Sequence[str]) -> None:
-        """Open the transaction, let nobody else upgrade, refuse what is not usable."""
+        """Open the transaction, lock out other upgrades, refuse unusable columns."""
         self._say("BEGIN;")
         self._say("SET LOCAL client_min_messages = warning;")
         self._say(f"SELECT pg_advisory_xact_lock({LOCK});")
@@ -43,7 +43,7 @@ class PostgreSQLScript(Script):
         self._refuse(self._unusable())
 
     def end(self, ending: Stamp) -> None:
-        """Look for missing values, make the secret where there is none, note the revision, commit."""
+        """Check for missing values, create the secret if there is none, record the revision, commit."""
         self.heading("Columns that were there already must have a value in each row.")
         self._refuse(self._nulls())
         self.heading("The secret that authenticates notifications, made by the server where there is none.")
@@ -88,7 +88,7 @@ class PostgreSQLScript(Script):
         for condition, statement in statements:
             self._do(condition, f"{self.ddl(statement)};")
 
-    # -- what is refused
+    # -- refusals
 
     def _unusable(self) -> str:
         rows = ",\n".join(f"    ({', '.join(row)})" for row in self.wanted())
@@ -140,7 +140,7 @@ class PostgreSQLScript(Script):
         return f"SELECT FROM information_schema.columns WHERE {where}"
 
     def _column_is_missing(self, column: Column[Any]) -> str:
-        # Not ADD COLUMN IF NOT EXISTS: of a serial column it makes the sequence all the same.
+        # Not ADD COLUMN IF NOT EXISTS: of a serial column it creates the sequence all the same.
         return f"NOT EXISTS ({self._is_column(column)})"
 
     def _default_is_missing(self, column: Column[Any]) -> str:

@@ -1,5 +1,5 @@
-# ruff: noqa: S608  # the only text in a statement is our own
-"""What is in the database: the tables of these names, as the database itself describes them."""
+# ruff: noqa: S608  # the only text in a statement is fixed
+"""Reflection of the database: the tables of these names, as the database itself describes them."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, ForeignKeyConstraint, Inspector, inspect, tex
 from sqlalchemy.engine.interfaces import ReflectedColumn, ReflectedIndex
 
 HIDDEN: Final = "(not visible to this login)"
-"""A default, or the condition of a check, that is there and that the login may not read."""
+"""A default, or the condition of a check, that exists and that the login may not read."""
 
 UNLIMITED: Final = -1
 """The length of text and bytes without limit, as INFORMATION_SCHEMA of SQL Server gives it."""
@@ -20,7 +20,7 @@ Names = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class FoundColumn:
-    """`type`: the name in INFORMATION_SCHEMA, without its length. `numbered`: the database gives the values itself.
+    """`type`: the name in INFORMATION_SCHEMA, without its length. `numbered`: the database generates the values.
 
     It numbers the rows, or computes the values. `default` and the checks of a table may be HIDDEN.
     """
@@ -30,7 +30,7 @@ class FoundColumn:
     length: int | None
     """Characters or bytes, UNLIMITED, or None where the type has no length."""
     digits: int | None
-    """After the second, of a time; None: as many as there are."""
+    """Digits after the second, of a time; None: no limit."""
     collation: str | None
     nullable: bool
     default: str | None
@@ -38,7 +38,7 @@ class FoundColumn:
 
     def __str__(self) -> str:
         size = self.digits if self.length is None else "max" if self.length == UNLIMITED else self.length
-        # Types without size in their name, on the servers that tell one all the same.
+        # Types without size in their name, on the servers that report one all the same.
         plain = size is None or self.type in {"text", "blob", "bytea", "timestamp without time zone", "ntext", "image"}
         return self.type if plain else f"{self.type}({size})"
 
@@ -51,7 +51,7 @@ def _as_it_is(name: str) -> str:
 class FoundTable:
     """`unique`: the columns of each key, the primary one included. `indexes`: by name, keys included.
 
-    `folded`: of a name what the database goes by. `readable`: the login may ask the rows.
+    `folded`: a name as the database compares it. `readable`: the login may query the rows.
     """
 
     columns: Mapping[str, FoundColumn]
@@ -68,11 +68,11 @@ class FoundTable:
         return self.columns.get(self.folded(name))
 
     def is_key(self, columns: Names) -> bool:
-        """Whether no two rows are alike in these columns."""
+        """Check whether no two rows are equal in these columns."""
         return any(set(self._all(each)) == set(self._all(columns)) for each in self.unique)
 
     def is_primary_key(self, columns: Names) -> bool:
-        """Check whether these are the columns of the primary key, in whatever order."""
+        """Check whether these are the columns of the primary key, in any order."""
         return set(self._all(self.primary_key)) == set(self._all(columns))
 
     def has_index(self, columns: Names) -> bool:
@@ -80,14 +80,14 @@ class FoundTable:
         return self._all(columns) in map(self._all, (*self.indexes.values(), *self.unique))
 
     def allows_only(self, column: str, values: Names) -> bool:
-        """Whether a check of the column names these values; each database writes it in its own words."""
+        """Check whether a check of the column names these values; each database writes it in its own words."""
         return any(
             self.folded(column) in self.folded(each) and sorted(set(re.findall(r"'([^']*)'", each))) == sorted(values)
             for each in self.checks
         )
 
     def refers(self, key: ForeignKeyConstraint) -> bool:
-        """Whether there is such a foreign key, whatever its name."""
+        """Check whether there is such a foreign key, whatever its name."""
         wanted = (tuple(key.column_keys), key.referred_table.name, tuple(each.column.name for each in key.elements))
         return self._reference(*wanted) in (self._reference(*each) for each in self.foreign_keys)
 
@@ -99,15 +99,15 @@ class FoundTable:
 
 
 def schema_of(connection: Connection) -> str | None:
-    """The schema that holds the tables; None: where the search path leads."""
+    """The schema that holds the tables; None: the current schema."""
     translated: Mapping[str | None, str] = connection.get_execution_options().get("schema_translate_map") or {}
     return translated.get(None)
 
 
 def sees_everything(connection: Connection) -> bool:
-    """Check whether the login sees what is in the schema of the tables, also where it has no right to it.
+    """Check whether the login sees all objects in the schema of the tables, also those it has no right to.
 
-    The catalog of SQL Server shows to a login what it has some right on, and definitions only with VIEW DEFINITION
+    The catalog of SQL Server shows a login objects that it has some right on, and definitions only with VIEW DEFINITION
     (https://learn.microsoft.com/sql/relational-databases/security/metadata-visibility-configuration).
     """
     if connection.dialect.name != "mssql":
@@ -117,7 +117,7 @@ def sees_everything(connection: Connection) -> bool:
 
 
 def has_schema(connection: Connection) -> bool:
-    """Whether the schema that is to hold the tables exists."""
+    """Check whether the schema of the tables exists."""
     schema, folded = schema_of(connection), _folding(connection)
     if schema is None:
         return True
@@ -125,7 +125,7 @@ def has_schema(connection: Connection) -> bool:
 
 
 def read(connection: Connection, names: Collection[str]) -> dict[str, FoundTable]:
-    """The tables of these names that exist. Names are ours where the database takes them for the same."""
+    """The existing tables of these names. Names are as given where the database considers them the same."""
     schema = schema_of(connection)
     inspector = inspect(connection)
     folded = _folding(connection)
@@ -139,7 +139,7 @@ def read(connection: Connection, names: Collection[str]) -> dict[str, FoundTable
 
 
 def _folding(connection: Connection) -> Callable[[str], str]:
-    """Of a name what the database goes by: SQLite takes SACCOUNTNAME for sAccountName, SQL Server with most collations.
+    """The database's way to compare names: SQLite takes SACCOUNTNAME for sAccountName, SQL Server with most collations.
 
     Its catalog compares names as it compares those of statements.
     """
@@ -192,8 +192,8 @@ _READABLE: Final = {
     "postgresql": text("SELECT has_table_privilege(:table, 'SELECT')"),
 }
 
-# SQLAlchemy's reflection leaves out how many digits a datetime2 has, and the checks of SQL Server. INFORMATION_SCHEMA
-# of PostgreSQL leaves out the columns that the login has no right to; its catalog does not.
+# SQLAlchemy's reflection omits the digits of a datetime2, and the checks of SQL Server. INFORMATION_SCHEMA of
+# PostgreSQL omits the columns that the login has no right to; its catalog does not.
 _COLUMNS: Final = {
     "mssql": text(
         "SELECT COLUMN_NAME AS name, LOWER(DATA_TYPE) AS type, CHARACTER_MAXIMUM_LENGTH AS length, "

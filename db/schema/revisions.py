@@ -1,4 +1,4 @@
-"""Bring the schema up to date, say where it is, and whether it is as it should be."""
+"""Upgrade the schema, report its revision, and check it."""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -47,7 +47,7 @@ VERSION_TABLE: Final = "tblMailImporterVersion"
 OLDEST_PROGRAM: Final = "sOldestProgram"
 """The column of the version table that names the oldest revision whose programs work on the schema as it is."""
 OLDEST_PROGRAM_OF: Final = "sOldestProgramOf"
-"""The column beside it: the revision of which this is said. Of another one it says nothing."""
+"""The column beside it: the revision for which this holds, and no other."""
 CLIENT_STATE_SECRET: Final = "client_state_secret"  # noqa: S105  # the name of the secret, not the secret
 
 _SCRIPTS: Final[Mapping[str, tuple[type[Script], Callable[[], Dialect]]]] = {
@@ -62,7 +62,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class SchemaState:
-    """Where the schema is (`current`, None before the first upgrade) and where this program needs it (`head`).
+    """The schema's revision (`current`, None before the first upgrade) and that required by this program (`head`).
 
     `serves`: this program can work with it: it is at the head, or beyond it by steps that only add.
     """
@@ -73,7 +73,7 @@ class SchemaState:
 
     @property
     def is_current(self) -> bool:
-        """True when nothing is to be done."""
+        """True if there is nothing to do."""
         return self.current == self.head
 
 
@@ -99,7 +99,7 @@ def _known() -> list[str]:
 
 
 def state(engine: Engine) -> SchemaState:
-    """Compare the database with this program. Writes nothing, not even the empty file SQLite makes when it connects."""
+    """Compare the database with this program. Writes nothing, not even the empty file SQLite creates on connecting."""
     if _file_is_missing(engine.url):
         return SchemaState(None, _head(), False)
     return run_reading(_for_the_catalog(engine), _state)
@@ -122,7 +122,7 @@ def _state(connection: Connection) -> SchemaState:
     if current is None or current in _known():
         return SchemaState(current, head, current == head)
     oldest = _oldest_program(connection)
-    # Revisions are numbers of four digits: text that sorts as they follow one another.
+    # Revisions are numbers of four digits: text that sorts in their order.
     return SchemaState(current, head, oldest is not None and head >= oldest)
 
 
@@ -134,7 +134,7 @@ def _version_table(connection: Connection) -> Table:
 def _oldest_program(connection: Connection) -> str | None:
     table = _version_table(connection)
     if not any(each["name"] == OLDEST_PROGRAM for each in inspect(connection).get_columns(table.name, table.schema)):
-        return None  # older than the first program that says so
+        return None  # older than the first program that writes it
     return connection.scalar(select(table.c[OLDEST_PROGRAM]).where(table.c[OLDEST_PROGRAM_OF] == table.c.version_num))
 
 
@@ -147,8 +147,8 @@ def _file_is_missing(url: URL) -> bool:
 def require_current(engine: Engine) -> None:
     """Refuse to work on a schema this program was not made for.
 
-    A newer one is accepted when all that it has more was only added: so old processes go on, and may be started again,
-    while hosts are upgraded one after the other.
+    A newer one is accepted if its steps only added: so old processes continue, and may be restarted, while hosts are
+    upgraded one after the other.
 
     Raises:
         SchemaNotCurrent: with the command to run.
@@ -183,13 +183,13 @@ def _refused(found: SchemaState) -> SchemaNotCurrent:
 
 
 def upgrade(engine: Engine, *, now: datetime) -> SchemaState:
-    """Bring the schema up to date and make the `client_state_secret` where there is none. Safe to repeat.
+    """Upgrade the schema and create the `client_state_secret` if there is none. Safe to repeat.
 
-    Tables that are there already keep their rows and the columns we do not know; all or nothing is changed.
+    Existing tables keep their rows and unknown columns; all or nothing is changed.
 
     Raises:
-        SchemaNotCurrent: a newer version of this program upgraded it, to where this one cannot follow.
-        SchemaUnusable: with all that stands in the way.
+        SchemaNotCurrent: a newer version of this program upgraded it, to a revision that this one cannot use.
+        SchemaUnusable: with all that prevents it.
     """
 
     def work(connection: Connection) -> None:
@@ -224,7 +224,7 @@ def _run_steps(connection: Connection) -> None:
 
 
 def _add_version_table(add: Additions) -> None:
-    """Alembic would make it with `varchar`."""
+    """Create it; Alembic would use `varchar`."""
     key = PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc")
     add.table(VERSION_TABLE, Column("version_num", Unicode(32), nullable=False), key)
 
@@ -241,9 +241,9 @@ def _oldest_served() -> str:
 
 
 def script(backend: str, *, schema: str | None = None) -> str:
-    """The upgrade as a text that a database administrator runs, whatever is there. Connects to nothing.
+    """The upgrade as a text that a database administrator runs, whatever the database holds. Connects to nothing.
 
-    `backend`: one of SCRIPTED. `schema`: of the tables; None: `dbo`, or on PostgreSQL where the search path leads.
+    `backend`: one of SCRIPTED. `schema`: of the tables; None: `dbo`, or on PostgreSQL the current schema.
     """
     kind, dialect = _SCRIPTS[backend]
     place = schema or ("dbo" if backend == "mssql" else None)
@@ -262,10 +262,10 @@ def script(backend: str, *, schema: str | None = None) -> str:
 
 
 def check(engine: Engine) -> list[Difference]:
-    """What in the database is not as this program would have made it; see `db.schema.comparison`. Writes nothing."""
+    """Differences from a database as this program would create it; see `db.schema.comparison`. Writes nothing."""
     return run_reading(_for_the_catalog(engine), differences)
 
 
 def stored_client_state_secret(connection: Connection) -> str | None:
-    """The key that `upgrade` made, None before."""
+    """The key that `upgrade` created, None before."""
     return connection.scalar(select(importer_secret.c.sValue).where(importer_secret.c.sName == CLIENT_STATE_SECRET))

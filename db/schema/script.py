@@ -1,6 +1,6 @@
-"""The upgrade as a script for a database administrator, who runs it himself. Nothing is connected to.
+"""The upgrade as a script that a database administrator runs. Nothing is connected to.
 
-Whatever the database holds, the script adds what is missing and leaves the rest: it may be run at every revision, and
+Whatever the database holds, the script adds missing objects and leaves the rest: it may be run at every revision, and
 again. It changes all or nothing.
 """
 
@@ -18,12 +18,12 @@ from db.schema.operations import AddColumn, AddDefault, for_existing_rows
 from db.tables import in_schema
 
 LOCK_SECONDS: Final = 60
-"""How long an upgrade waits for another one."""
+"""Maximum wait of an upgrade for another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What is written last: the `revision` that was reached, and the oldest program that works with it."""
+    """The final entry: the `revision` that was reached, and the oldest program that works with it."""
 
     version_table: str
     revision: str
@@ -32,7 +32,7 @@ class Stamp:
 
 
 class Script(ABC):
-    """A recipient of additions that writes them down, each with a guard."""
+    """A target that writes the additions as SQL, each with a guard."""
 
     def __init__(self, dialect: Dialect, schema: str | None) -> None:
         self.dialect = dialect
@@ -42,39 +42,39 @@ class Script(ABC):
     def __str__(self) -> str:
         return "".join(self._parts)
 
-    # -- what a script begins and ends with
+    # -- begin and end of a script
 
     @abstractmethod
     def begin(self, version_table: str, known: Sequence[str]) -> None:
-        """Open the transaction, let nobody else upgrade, refuse what is not usable. `known`: the revisions."""
+        """Open the transaction, lock out other upgrades, refuse unusable columns. `known`: the revisions."""
 
     @abstractmethod
     def end(self, ending: Stamp) -> None:
-        """Make the secret where there is none, note the revision, commit."""
+        """Create the secret if there is none, record the revision, commit."""
 
     def heading(self, text: str) -> None:
-        """Say what comes next."""
+        """Write a heading."""
         self._parts.append(f"\n-- {text}\n")
 
     # -- additions
 
     def table(self, table: Table) -> None:
-        """Have the table be there, and, if it was, what it lacks."""
+        """Ensure that the table exists, and has all its parts."""
         self._create(table)
         self._columns(list(table.columns))
         for constraint in sorted(table.constraints, key=lambda each: str(each.name)):
             self._add_constraint(constraint)
 
     def column(self, column: Column[Any]) -> None:
-        """Have the column be there."""
+        """Ensure that the column exists."""
         self._columns([column])
 
     def index(self, index: Index) -> None:
-        """Have the index be there."""
+        """Ensure that the index exists."""
         self._all_guarded([(self._index_is_missing(index), CreateIndex(index))])
 
-    def last(self, column: Column[Any]) -> None:  # noqa: B027  # there is nothing for any of them to do
-        """Nothing: these databases keep large contents outside of the row."""
+    def last(self, column: Column[Any]) -> None:  # noqa: B027  # none of them has anything to do
+        """Do nothing: these databases keep large contents outside of the row."""
 
     def _columns(self, columns: Sequence[Column[Any]]) -> None:
         filled = [for_existing_rows(column, self.dialect.name) for column in columns]
@@ -91,7 +91,7 @@ class Script(ABC):
 
     @abstractmethod
     def _all_guarded(self, statements: Sequence[tuple[str, ExecutableDDLElement]]) -> None:
-        """Each under its condition."""
+        """Write each under its condition."""
 
     @abstractmethod
     def _create(self, table: Table) -> None: ...
@@ -127,7 +127,7 @@ class Script(ABC):
         )
 
     def wanted(self) -> list[tuple[str, ...]]:
-        """The columns that may be there already, and what they may be: rows of literals, in the order of `WANTED`."""
+        """The columns that may exist already, and their accepted types: rows of literals, in the order of `WANTED`."""
         tables = in_schema(self.schema).sorted_tables
         return [self._wanted(column) for table in tables for column in table.columns]
 

@@ -1,4 +1,4 @@
-"""What SQLite needs of the order of columns, as no other database does."""
+"""The order of columns on SQLite, which no other database requires."""
 
 import sqlite3
 from typing import Any, Final
@@ -11,11 +11,11 @@ _DROPS_COLUMNS: Final = (3, 35)
 
 
 def move_to_end(connection: Connection, column: Column[Any]) -> None:
-    """Have the column be the last of its table, with all that is in it.
+    """Make the column the last of its table, with its contents.
 
-    Room for a large content is reserved without filling memory with it only where nothing comes after it in the row
-    (https://www.sqlite.org/c3ref/blob_open.html). Left where it is by a SQLite that cannot drop columns, and where
-    somebody else's trigger, view or index names it: then it only costs memory.
+    Room for a large content is reserved without filling memory with it only where no column follows in the row
+    (https://www.sqlite.org/c3ref/blob_open.html). Left in place by a SQLite that cannot drop columns, and where a
+    trigger, view or index of another program names it: then it only costs memory.
     """
     table = connection.dialect.identifier_preparer.format_table(column.table)
     found = connection.execute(text(f"PRAGMA table_info({table})")).all()
@@ -28,7 +28,7 @@ def move_to_end(connection: Connection, column: Column[Any]) -> None:
     old = connection.dialect.identifier_preparer.quote(f"{column.name}Before")
     connection.execute(text(f"ALTER TABLE {table} RENAME COLUMN {name} TO {old}"))
     connection.execute(AddColumn(column))
-    connection.execute(text(f"UPDATE {table} SET {name} = {old} WHERE {old} IS NOT NULL"))  # noqa: S608  # our own names
+    connection.execute(text(f"UPDATE {table} SET {name} = {old} WHERE {old} IS NOT NULL"))  # noqa: S608  # fixed names
     connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {old}"))
 
 

@@ -1,9 +1,9 @@
-# ruff: noqa: S608  # a script is text made of our own names
+# ruff: noqa: S608  # a script is text made of fixed names
 """The script for SQL Server: batches of T-SQL, each ended by GO.
 
-An error rolls the transaction back (XACT_ABORT), but tools go on with the next batch: so each batch does its work only
-while the transaction is open, and the first error is the only one. A batch is compiled whole, so what reads or writes
-rows of tables that may not be there then, or not with these columns, is a text that is executed (EXEC).
+An error rolls the transaction back (XACT_ABORT), but tools continue with the next batch: so each batch works only
+while the transaction is open, and the first error is the only one. A batch is compiled whole, so a statement on rows of
+tables that may not exist then, or not with these columns, is a text that is executed (EXEC).
 """
 
 import textwrap
@@ -19,7 +19,7 @@ from db.schema.script import LOCK_SECONDS, WANTED, Script, Stamp
 from db.tables import importer_secret, in_schema
 
 LOCK: Final = "mail-importer upgrade"
-"""The application lock that upgrades take, of the program and of the script."""
+"""The application lock of upgrades, of the program and of the script."""
 _PROBLEMS: Final = "#MailImporterProblem"
 
 
@@ -31,7 +31,7 @@ class SqlServerScript(Script):
         return "N'" + value.replace("'", "''") + "'"
 
     def begin(self, version_table: str, known: Sequence[str]) -> None:
-        """Open the transaction, let nobody else upgrade, refuse what is not usable."""
+        """Open the transaction, lock out other upgrades, refuse unusable columns."""
         self._batch(
             "-- The settings that keys and checks need, whatever tool runs this; an error rolls everything back.",
             "SET ANSI_NULLS ON;",
@@ -79,7 +79,7 @@ class SqlServerScript(Script):
         self._throw_problems()
 
     def end(self, ending: Stamp) -> None:
-        """Look for missing values, make the secret where there is none, note the revision, commit."""
+        """Check for missing values, create the secret if there is none, record the revision, commit."""
         self.heading("Columns that were there already must have a value in each row.")
         for table in in_schema(self.schema).sorted_tables:
             needed = [column.name for column in table.columns if not column.nullable and not column.primary_key]
@@ -154,13 +154,13 @@ class SqlServerScript(Script):
             f"    SELECT @text = LEFT(@text + N' ' + [sText], 2000) FROM {_PROBLEMS} WHERE [nProblem] = @next;",
             f"    SET @next = (SELECT MIN([nProblem]) FROM {_PROBLEMS} WHERE [nProblem] > @next);",
             "END;",
-            "IF @next IS NULL",  # always: sqlglot, which reads the script in the tests, knows THROW in a block only
+            "IF @next IS NULL",  # always: sqlglot, which parses the script in the tests, accepts THROW in a block only
             "BEGIN",
             "    THROW 51000, @text, 1;",
             "END;",
         )
 
-    # -- what is refused
+    # -- refusals
 
     def _refusal_of_types(self) -> Iterator[str]:
         rows = [f"    ({', '.join(row)})" for row in self.wanted()]
@@ -176,7 +176,7 @@ class SqlServerScript(Script):
         yield "FROM (VALUES"
         yield ",\n".join(rows)
         yield f") AS w ({', '.join(f'[{each}]' for each in WANTED)})"
-        # Named, for the catalog may have another collation than the database, and comparing the two is an error.
+        # Named, since the catalog may have another collation than the database, and comparing the two is an error.
         yield f"INNER JOIN INFORMATION_SCHEMA.COLUMNS AS f ON f.TABLE_SCHEMA = {self.text(self.schema or 'dbo')}"
         yield f"    AND LOWER(f.TABLE_NAME) COLLATE {BINARY_COLLATION} = LOWER(w.[sTable])"
         yield f"    AND LOWER(f.COLUMN_NAME) COLLATE {BINARY_COLLATION} = LOWER(w.[sColumn])"

@@ -10,7 +10,7 @@ down_revision = "0005"
 oldest_program = None
 """Programs from this revision on work on the schema after this step; None: all that worked before it."""
 
-# Part of its column: SQLite adds a check to a table that is there in no other way. Quotes as every database takes them.
+# Part of its column: SQLite cannot otherwise add a check to an existing table. Quotes as every database accepts them.
 _STATES = """"sState" IN ('stored', 'linked', 'too_large', 'unreadable', 'gone')"""
 _TABLE = "tblEmailAttachment"
 

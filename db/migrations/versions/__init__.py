@@ -1,1 +1,1 @@
-"""One module a step, in the order their revisions give."""
+"""One module for each step, in the order of their revisions."""
