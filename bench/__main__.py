@@ -10,7 +10,7 @@ NAMES = (
 
 
 def main() -> None:
-    """Run them one after the other."""
+    """Run the benchmarks in order."""
     for name in sys.argv[1:] or NAMES:
         importlib.import_module(f"bench.{name}").main()
 

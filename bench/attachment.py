@@ -1,4 +1,4 @@
-"""One attachment of 150 MB: peak memory of the process above idle, while it goes from Graph into SQLite.
+"""Peak memory of the process above idle, while one attachment of 150 MB goes from Graph into SQLite.
 
 Baseline of the same run: the same bytes read whole and inserted as one value.
 """
@@ -29,7 +29,7 @@ async def _measure() -> None:
     async with stage(1, large_bytes=_SIZE) as scene:
         [large] = await scene.control.ledger()
         small = [each for each in await scene.deliver(50) if each["message_id"] != large["message_id"]]
-        await scene.import_all(small)  # what is loaded once does not count
+        await scene.import_all(small)  # one-time loading does not count
         idle = _forget_peak()
         seconds = await scene.import_all([large])
         ours = _peak() - idle

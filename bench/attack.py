@@ -1,7 +1,7 @@
-"""Answer times of genuine deliveries while strangers hold connections and send bodies: to reach a p99 under 1 s.
+"""Response times of genuine deliveries while attackers hold connections and send bodies; target: p99 under 1 s.
 
-*idle*: 1,500 connections of one address that say nothing, opened again as soon as they are closed. *bodies*: anonymous
-bodies of the largest size at 82 Mbit/s, of the shapes that cost most to decode. Each delivery has a new connection.
+*idle*: 1,500 silent connections of one address, reopened as soon as they are closed. *bodies*: anonymous bodies of the
+maximum size at 82 Mbit/s, in the shapes that cost most to decode. Each delivery has a new connection.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ Attack = Callable[[int], Coroutine[Any, Any, None]]
 
 
 def main() -> None:
-    """Print the answer times without an attack, with each, and with both."""
+    """Print the response times without an attack, with each, and with both."""
     state = ClientStateKeys(SECRET).sign(1)
     attacks: dict[str, tuple[Attack, ...]] = {
         "no attack": (),
@@ -47,7 +47,7 @@ def main() -> None:
 
 @contextmanager
 def _attacking(attacks: tuple[Attack, ...], port: int) -> Iterator[None]:
-    """The attacks under way, each in a process of its own: what delays them is not to delay the deliveries."""
+    """Run the attacks, each in a process of its own, so that their delays do not delay the deliveries."""
     spawn = multiprocessing.get_context("spawn")
     processes = [spawn.Process(target=_attack, args=(attack, port)) for attack in attacks]
     for process in processes:
@@ -67,7 +67,7 @@ def _attack(attack: Attack, port: int) -> None:
 
 
 async def _deliver(port: int, state: str) -> tuple[list[float], int]:
-    """The seconds of each delivery that was answered 202, and the number of the others."""
+    """Return the seconds of each delivery answered 202, and the number of the others."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     deliveries = []
@@ -79,7 +79,7 @@ async def _deliver(port: int, state: str) -> tuple[list[float], int]:
 
 
 async def _deliver_one(port: int, state: str, number: int) -> float | None:
-    """The seconds from the connection to the answer 202; None: another answer, or none."""
+    """Return the seconds from connection to response 202; None: another response, or none."""
     item = {"clientState": state, "changeType": "created", "resourceData": {"id": f"m-{number}"}}
     body = json.dumps({"value": [item]}).encode()
     began = time.perf_counter()
@@ -131,7 +131,7 @@ async def _send_bodies(port: int) -> None:
 
 
 def _expensive() -> list[bytes]:
-    """Forged items of nothing; one item of nested lists; states without an end, which cost most to search."""
+    """Empty forged items; one item of nested lists; unterminated states, which cost most to search."""
     deep = b"[" * 900 + b"]" * 900
     endless = b'"clientState":"' + b"a" * 900
     return [

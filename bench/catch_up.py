@@ -81,7 +81,7 @@ async def _bare(scene: Stage) -> float:
 
 
 async def _ours(scene: Stage) -> float:
-    """The production manager with that one duty, from the account's first turn to the end of its pass."""
+    """Time the production manager with one task, from the account's first lease to the end of its pass."""
     [account] = scene.account_of_user.values()
     since = datetime(1900, 1, 1, tzinfo=UTC)
     await scene.database.write(lambda c: c.execute(update(account_settings).values(dtImportSince=since)))
@@ -92,7 +92,7 @@ async def _ours(scene: Stage) -> float:
         DeltaReader(scene.client, page_size=_PAGE),
         queue,
         MailFolders(scene.client, MailReader(scene.client), clock=utc_now),
-        # Nobody takes anything out here; else a pass pauses while much is waiting.
+        # Nothing consumes the queue here; a pass would pause at the default limit.
         rules=SweepSchedule(interval=None, webhooks=True, most_waiting=10 * _MESSAGES),
         clock=utc_now,
         random=random,

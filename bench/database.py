@@ -1,9 +1,9 @@
-"""Rows a second of whole messages: one body of 20 KB, three recipients, two attachments of 50 KB.
+"""Rows per second of whole messages: one body of 20 KB, three recipients, two attachments of 50 KB.
 
-`MessageStore` with as many saves at once as a processor has deliveries in hand, on SQLite and on PostgreSQL, both
-durable. Baseline of the same run: `executemany` of the very same rows into the very same tables by the plain driver
-(`sqlite3`, `psycopg`), on one connection that is as durable, the numbers of the messages known beforehand, a
-transaction for every 50 messages: as many as share one here at most.
+`MessageStore` with as many concurrent saves as a processor has deliveries in flight, on SQLite and on PostgreSQL, both
+durable. Baseline of the same run: `executemany` of the same rows into the same tables by the plain driver (`sqlite3`,
+`psycopg`), on one equally durable connection, with message numbers known beforehand and a transaction per 50 messages,
+the most that share one here.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ def _compare(
     ours, theirs, commits = list[float](), list[float](), list[int]()
     freeze_gc()
     for number in range(_ROUNDS + 1):
-        # Each in a database of its own; turn about, so that both have the machine's good and bad moments.
+        # Separate databases; alternating, so that both have the machine's good and bad moments.
         for measured in (False, True):
             run = folder / f"{title}-{number}-{measured}"
             run.mkdir()
@@ -73,7 +73,7 @@ def _compare(
                 else:
                     theirs.append(bare(gateway, records))
                 _check(gateway)
-    # The first round warms up whatever is loaded, and cached, once.
+    # The first round warms up one-time loading and caches.
     ours_per_second, bare_per_second = (_ROWS / median(each[1:]) for each in (ours, theirs))
     ratios = [bare_seconds / our_seconds for our_seconds, bare_seconds in zip(ours[1:], theirs[1:], strict=True)]
     print(f"{title}, {_MESSAGES} messages of 6 rows and 120 KB, median of {_ROUNDS} runs:")
@@ -83,7 +83,7 @@ def _compare(
 
 
 def _records() -> Iterator[MessageRecord]:
-    """Bodies of words, attachments that no database can compress."""
+    """Yield messages with bodies of words and incompressible attachments."""
     source = random.Random(1)
     words = ["".join(source.choices("abcdefghijklmnopqrstuvwxyzäöü", k=source.randint(2, 12))) for _ in range(5000)]
     for number in range(_MESSAGES):
@@ -124,7 +124,7 @@ def _records() -> Iterator[MessageRecord]:
 
 
 def _check(gateway: Gateway) -> None:
-    """Both wrote all of it."""
+    """Check the number of rows."""
     engine = gateway.engine()
 
     def count(connection: Connection) -> int:
@@ -138,7 +138,7 @@ def _check(gateway: Gateway) -> None:
 
 
 async def _ours(gateway: Gateway, records: Sequence[MessageRecord]) -> tuple[float, int]:
-    """The seconds it took, and how many commits it was."""
+    """Return the seconds taken and the number of commits."""
     commits: list[object] = []
     database = Database(gateway.engine())
     store = MessageStore(database, clock=lambda: _NOW)

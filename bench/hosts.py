@@ -1,9 +1,9 @@
-"""From one processor to several, with a Graph that takes its time.
+"""Scaling from one processor to several, with a slow Graph.
 
-Three on the broker of the tests, fifty mailboxes, 100 ms; five on PostgreSQL (queue and all), 250 ms, sixty mailboxes
-that all got mail before any of the five started, which they do at the same moment. Each process works on eight
-deliveries at a time, so that it is Graph it waits for, and not the two cores of the machine that all of it runs on. The
-baseline is the one process of the same run. BENCH_ROUNDS: backlogs for each on PostgreSQL.
+Three on the broker of the tests, fifty mailboxes, 100 ms; five on PostgreSQL (including the queue), 250 ms, sixty
+mailboxes that all received mail before the five started, simultaneously. Each process handles eight deliveries at a
+time, so that it waits for Graph, and not for the machine's two cores, shared by all processes. The baseline is the one
+process of the same run. BENCH_ROUNDS: backlogs for each on PostgreSQL.
 """
 
 import asyncio
@@ -71,16 +71,16 @@ class _Place:
 
 @dataclass(frozen=True)
 class _Counts:
-    """Shared by the processes of a round."""
+    """State shared by the processes of a round."""
 
     begin: Barrier
     statements: "SynchronizedArray[int]"
-    """Of the sharing of mailboxes, and all."""
+    """Statements for mailbox sharing, and all."""
 
 
 @dataclass(frozen=True)
 class _Round:
-    """Figures of one backlog. `failed`: deliveries that count as failed; `slots`: statements a message for shares."""
+    """Figures of one backlog. `failed`: deliveries that count as failed; `slots`: statements per message for shares."""
 
     first: float
     rate: float
@@ -146,7 +146,7 @@ async def _on_postgresql() -> None:
 
 
 async def _backlog(scene: Stage, place: _Place, *, processes: int) -> _Round:
-    """A backlog for all mailboxes, then so many processes that start at the same moment."""
+    """Queue a backlog for all mailboxes, then start that many processes simultaneously."""
     before = await scene.imported()
     known = len(await scene.control.ledger())
     ledger = (await scene.deliver(_BACKLOG, seed=before + 1))[known:]
@@ -178,7 +178,7 @@ async def _backlog(scene: Stage, place: _Place, *, processes: int) -> _Round:
 
 
 async def _rate(scene: Stage, place: _Place, ledger: list[dict[str, Any]], *, processes: int) -> float:
-    """Messages a second, from the first tenth to the last."""
+    """Return messages per second between the first and last tenth."""
     queue = _queue(place)
     before = await scene.imported()
     await queue.put([notification(scene.account_of_user[each["user_id"]].account_id, each) for each in ledger])

@@ -1,4 +1,4 @@
-"""From a mail's arrival to its committed row, at 20 messages a second with 50 ms Graph latency: p50, p99.
+"""Latency (p50, p99) from mail arrival to committed row, at 20 messages per second with 50 ms Graph latency.
 
 Baseline of the same run: a bare webhook that GETs each message at once and inserts it with plain `sqlite3`, without a
 queue between.
@@ -53,7 +53,7 @@ async def _measure() -> None:
 
 
 async def _arrivals(scene: Stage, seen: dict[str, datetime], look: Callable[[], Any]) -> tuple[float, float]:
-    """Let the mail arrive and wait until all of it was seen in the database; p50 and p99 in seconds."""
+    """Start the mail and wait until all of it is in the database; return p50 and p99 in seconds."""
     await scene.control.add_fault(Fault(FaultKind.LATENCY, seconds=_LATENCY_SECONDS))
     await scene.control.start_traffic(_MESSAGES, per_second=_PER_SECOND, seed=3)
     deadline = time.monotonic() + _MESSAGES / _PER_SECOND + 30
@@ -89,7 +89,7 @@ async def _ours(scene: Stage) -> tuple[float, float]:
 
     roles = asyncio.create_task(run_roles(settings, ALL, stop, on_started=note))
     await started.wait()
-    while len(await scene.database.read(subscriptions.held)) < _MAILBOXES:  # noqa: ASYNC110  # what counts is the row
+    while len(await scene.database.read(subscriptions.held)) < _MAILBOXES:  # noqa: ASYNC110  # the row is what counts
         await asyncio.sleep(0.05)
     seen: dict[str, datetime] = {}
     last = 0

@@ -1,4 +1,4 @@
--- wrk: change notifications as Graph sends them, every one of its own.
+-- wrk: change notifications as Graph sends them, each one unique.
 -- Arguments: clientState, items in a body, and "neighbours" (ids that differ in a counter at their end) or "scattered".
 local thread_count = 0
 function setup(thread)

@@ -1,7 +1,7 @@
 """Messages per second from a simulator without latency, and from one mailbox with 100 ms.
 
-Baseline of the same run: a bare loop that GETs the same messages, and their attachments, with the same concurrency (4 a
-mailbox) and inserts them with plain `sqlite3`, a durable commit (synchronous=FULL) each.
+Baseline of the same run: a bare loop that GETs the same messages, and their attachments, with the same concurrency (4
+per mailbox) and inserts them with plain `sqlite3`, a durable commit (synchronous=FULL) each.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from simulator.faults import Fault, FaultKind
 
 _MESSAGES = 2000
 _MAILBOXES = 8
-# The same as ours: the simulator renders a message once for each way it is asked for.
+# The product's own: the simulator renders a message once for each form requested.
 _SELECT = f"{MESSAGE_FIELDS},{HEADERS_FIELD}"
 _EXPAND = EXTENDED_PROPERTIES.replace(" ", "%20")
 
@@ -40,7 +40,7 @@ async def _without_latency() -> None:
     async with stage(_MAILBOXES) as scene:
         ledger = await scene.deliver(_MESSAGES)
         freeze_gc()
-        await _bare(scene, ledger)  # once unmeasured: the simulator then remembers what it rendered, for both
+        await _bare(scene, ledger)  # unmeasured warm-up: the simulator caches its renderings, for both
         bare = await _bare(scene, ledger)
         before = await _calls(scene)
         ours = await scene.import_all(ledger)

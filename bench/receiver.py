@@ -3,7 +3,7 @@
 Baselines of the same run: (a) a bare aiohttp handler that parses the same JSON and answers 202; (b) the same handler
 with a bare group commit of the items into one SQLite table.
 
-Two shapes of Graph ids, because the queue's index feels them and Microsoft calls ids opaque: *neighbours* differ in a
+Two shapes of Graph ids, because they affect the queue's index and Microsoft calls ids opaque: *neighbours* differ in a
 counter at their end, *scattered* ones everywhere.
 """
 
@@ -48,7 +48,7 @@ _SCRIPT = Path(__file__).with_name("notifications.lua")
 
 @dataclass(frozen=True)
 class Figures:
-    """One load: requests a second, 99th percentile in milliseconds, and answers that were not 2xx."""
+    """One load: requests per second, 99th percentile in milliseconds, and responses other than 2xx."""
 
     requests: float
     p99: float
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def measure(serve: Callable[[Pipe, Path], None], state: str, items: int, ids: str) -> Figures:
-    """Load what `serve` serves in a process of its own."""
+    """Run `serve` in a process of its own, and load it."""
     with serving(serve) as port:
         _load(port, state, items, ids, seconds=2)
         return _load(port, state, items, ids, seconds=_SECONDS)
@@ -89,7 +89,7 @@ def measure(serve: Callable[[Pipe, Path], None], state: str, items: int, ids: st
 
 @contextmanager
 def serving(serve: Callable[[Pipe, Path], None] | None = None) -> Iterator[int]:
-    """A process that serves, by default the production receiver on SQLite; its port."""
+    """Run a server process, by default the production receiver on SQLite; yield its port."""
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs = multiprocessing.Pipe()
         process = multiprocessing.get_context("spawn").Process(target=serve or _ours, args=(theirs, Path(folder)))
@@ -193,7 +193,7 @@ async def _serve_ours(pipe: Pipe, folder: Path) -> None:
 
 
 async def serve_receiver(pipe: Pipe, queue: NotificationSender) -> None:
-    """The production receiver in front of a queue, for ever."""
+    """Run the production receiver in front of a queue, without end."""
     metrics, throttled = ReceiverMetrics(CollectorRegistry()), ThrottledLog(time.monotonic)
     receiver = Receiver(
         queue,

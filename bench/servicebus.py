@@ -1,4 +1,4 @@
-"""The receiver and the processor on Azure Service Bus, that is, on the broker of the tests: on loopback, in a process.
+"""The receiver and the processor on Azure Service Bus, emulated by the broker of the tests: on loopback, in a process.
 
 Baselines of the same run: the SDK's own rate of batches of 100 by one sender; the processor on the database queue.
 """
@@ -55,7 +55,7 @@ def _receiver() -> None:
 
 
 async def _sdk(connection_string: str) -> float:
-    """Messages as large as ours, a second."""
+    """Return the messages per second, as large as the product's."""
     body = b"x" * 420
     properties: dict[str | bytes, int | float | bytes | bool | str] = {"account": "1"}
     sent = 0
@@ -73,7 +73,7 @@ async def _sdk(connection_string: str) -> float:
                         message_id=f"1.{sent + number}",
                         content_type="application/json",
                         subject="notification",
-                        application_properties=properties,  # type: ignore[arg-type]  # as the SDK documents them
+                        application_properties=properties,  # type: ignore[arg-type]  # documented so by the SDK
                     )
                 )
             await sender.send_messages(batch)

@@ -1,4 +1,4 @@
-"""What the benchmarks of the pipeline stand on: a simulator in a process of its own, mailboxes, accounts, a queue."""
+"""The setup of the pipeline benchmarks: a simulator in a process of its own, mailboxes, accounts, a queue."""
 
 import asyncio
 import multiprocessing
@@ -45,7 +45,7 @@ from simulator.simulator import Simulator
 
 @dataclass
 class Stage:
-    """A simulator with mail in it, and a gateway database that knows its mailboxes."""
+    """A simulator with mail in it, and a gateway database with its mailboxes."""
 
     url: str
     ca_file: Path
@@ -64,14 +64,14 @@ class Stage:
         return processor_of(queue, self.database, self.client, self.share, importer, context)
 
     async def deliver(self, messages: int, *, seed: int = 1) -> list[dict[str, Any]]:
-        """Let mail arrive that nobody is notified of; the ledger of all mail."""
+        """Deliver mail without notifications; return the ledger of all mail."""
         await self.control.start_traffic(messages, seed=seed)
         while (await self.control.traffic())["running"]:  # noqa: ASYNC110  # another process
             await asyncio.sleep(0.05)
         return await self.control.ledger()
 
     async def import_all(self, ledger: list[dict[str, Any]], queue: NotificationQueue | None = None) -> float:
-        """Have the processor import what is in the ledger, all of it queued before; the seconds it took."""
+        """Queue the whole ledger, then let the processor import it; return the seconds taken."""
         queue = queue or DatabaseQueue(self.database, clock=utc_now, lock_duration=timedelta(minutes=5))
         store = MessageStore(self.database, clock=utc_now)
         before = await self.imported()
@@ -80,7 +80,7 @@ class Stage:
         loop = asyncio.get_running_loop()
         started = loop.time()
         running = asyncio.create_task(self.processor(queue, store).run(stop))
-        while await self.imported() < before + len(ledger):  # noqa: ASYNC110  # what counts is the committed row
+        while await self.imported() < before + len(ledger):  # noqa: ASYNC110  # the committed row is what counts
             await asyncio.sleep(0.02)
         seconds = loop.time() - started
         stop.set()
@@ -90,7 +90,7 @@ class Stage:
         return seconds
 
     async def imported(self) -> int:
-        """Rows of `tblEmailMessage`: its highest number, as nothing is deleted here; counting gets slower."""
+        """Rows of `tblEmailMessage`: its highest number, since nothing is deleted here; counting gets slower."""
 
         def count(connection: Connection) -> int:
             return connection.scalar(select(func.max(message.c.nMessageID))) or 0
@@ -99,7 +99,7 @@ class Stage:
 
 
 def notification(account_id: int, entry: dict[str, Any]) -> Message:
-    """What Graph would have told of a message of the ledger."""
+    """Return the notification that Graph sends for a ledger entry."""
     return Notification(
         account_id=account_id,
         subscription_id="bench",
@@ -120,11 +120,11 @@ async def stage(
     database_url: str | None = None,
     roles: tuple[str, ...] = (PROCESSOR,),
 ) -> AsyncIterator[Stage]:
-    """Set everything up.
+    """Set up the stage.
 
     The first mailbox holds a mail with an attachment of `large_bytes`, and so many small `messages`. `database_url`:
     of an empty database, None: a file. `roles`: of this process; without that of a processor it leaves all calls to
-    others.
+    other processes.
     """
     async with AsyncExitStack() as resources:
         folder = Path(resources.enter_context(tempfile.TemporaryDirectory()))

@@ -1,8 +1,8 @@
-"""10,000 accounts on one manager: made, then kept for a simulated week.
+"""Subscriptions of 10,000 accounts on one manager: created, then kept for a simulated week.
 
-Baseline of the same run: the least calls there can be, a creation, one renewal before its life of 6.9 days ends, and a
-first look into the folder for each account. Statements per minute are compared with those of a manager that has
-nothing to do. Time is simulated: it moves on when the manager has done what is due, so that a week takes minutes.
+Baseline of the same run: the minimum of calls, a creation, one renewal before its life of 6.9 days ends, and a first
+delta query of the folder for each account. Statements per minute are compared with those of an idle manager. Time is
+simulated: it advances when the manager has done all due work, so that a week takes minutes.
 """
 
 import asyncio
@@ -80,7 +80,7 @@ class _Time:
         return bool(self._sleepers)
 
     async def sleep(self, seconds: float) -> None:
-        """Until that much of simulated time has passed."""
+        """Wait until that much simulated time has passed."""
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sleepers.append((self._seconds.value + seconds, woken))
         await woken
@@ -102,7 +102,7 @@ class _Scene:
     statements: list[int] = field(default_factory=lambda: [0])
 
     async def at_rest(self) -> bool:
-        """Nothing is due, and no turn is under way."""
+        """True if nothing is due and no lease is held."""
         now = self.time()
         counted = self.statements[0]
 
@@ -114,7 +114,7 @@ class _Scene:
             )
 
         found = not await self.database.read(busy)
-        self.statements[0] = counted  # the bench's own do not count
+        self.statements[0] = counted  # the benchmark's own do not count
         return found
 
 
@@ -142,7 +142,7 @@ async def _measure() -> None:
 
 
 async def _until_made(scene: _Scene) -> None:
-    """Two seconds of simulated time after another, each when all that can be done in it is done."""
+    """Advance simulated time by two seconds at a time, each when all possible work is done."""
 
     def count(connection: Connection) -> int:
         swept = select(func.count()).select_from(folder_sync).where(folder_sync.c.dtSwept.is_not(None))
@@ -150,7 +150,7 @@ async def _until_made(scene: _Scene) -> None:
 
     while await scene.database.read(count) < _ACCOUNTS:
         before, now = -1, await _calls(scene)
-        while now != before:  # anything still moves
+        while now != before:  # calls are still made
             await asyncio.sleep(0.02)
             before, now = now, await _calls(scene)
         scene.time.advance(timedelta(seconds=2))
@@ -192,7 +192,7 @@ def _print(
     )
     ours, least = sum(calls.get(kind, 0) for kind in kinds), 3 * _ACCOUNTS
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MEGABYTE
-    # Here a manager looks, and compares, once a simulated minute; in life each second, and every five.
+    # Here a manager polls, and compares, once a simulated minute; in production each second, and every five.
     unseen = (_LOOKS_A_MINUTE - 1) * 2 + _COMPARISONS_A_MINUTE - 1
     idle = _LOOKS_A_MINUTE * 2 + _COMPARISONS_A_MINUTE
     print(f"subscriptions, {_ACCOUNTS} accounts made, then kept for a week ({seconds:.0f} s):")
@@ -246,7 +246,7 @@ async def _scene() -> AsyncIterator[_Scene]:
 
 
 def _rows(ready: dict[str, Any], thumbprint: str) -> Any:  # noqa: ANN401  # rows as SQLAlchemy takes them
-    """Written as another program writes them: the manager has to find them."""
+    """Rows as another program writes them: the manager has to find them."""
     for number, user in enumerate(ready["users"]):
         yield {
             "sAccountName": f"station {number}",
@@ -269,7 +269,7 @@ def _manager(
     keys: ClientStateKeys,
     clock: _Time,
 ) -> SubscriptionManager:
-    """As `console.wiring.roles` wires it, with time in the bench's hand."""
+    """Wire the manager as `console.wiring.roles` does, with simulated time."""
     random, metrics = Random(1), ManagerMetrics(CollectorRegistry())
     addresses = Addresses("https://mail-in.example/notifications", "https://mail-in.example/lifecycle")
     sweeps = SweepSchedule(interval=None, webhooks=True)
@@ -305,7 +305,7 @@ def _simulate(pipe: Pipe, folder: Path, seconds: "Synchronized[float]") -> None:
     async def run() -> None:
         directory = folder / "simulator"
         directory.mkdir()
-        # Assertions are signed by the real clock, which is soon left behind: tokens outlive the week.
+        # Assertions are signed by the real clock, which simulated time overtakes: tokens outlive the week.
         async with Simulator(
             directory, clock=clock, token_lifetime=timedelta(days=365), subscriptions=SubscriptionRules()
         ) as simulator:

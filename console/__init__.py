@@ -1,1 +1,1 @@
-"""Command line and wiring: the one package that imports every other one."""
+"""Command line and wiring: the only package that imports every other one."""

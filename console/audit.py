@@ -1,4 +1,4 @@
-"""Who works at this console, and the record of what they do to many messages at once."""
+"""The operator's identity, and the audit record of bulk operations."""
 
 import getpass
 import os
@@ -18,13 +18,13 @@ from phrases import Phrase
 
 @dataclass(slots=True)
 class Audited:
-    """What is under way. `messages`: to how many it was done so far; whoever does it counts."""
+    """The operation under way. `messages`: done so far, counted by the caller."""
 
     messages: int = 0
 
 
 def who() -> str:
-    """The name of the user of the operating system, or its number where it has no name, as in a container."""
+    """The user name of the operating system, or its number where it has no name, as in a container."""
     try:
         import pwd  # noqa: PLC0415  # Windows has none
     except ImportError:
@@ -36,7 +36,7 @@ def who() -> str:
 
 
 def author() -> Author:
-    """Whoever runs this command, for the history of accounts."""
+    """The user of this command, for the history of accounts."""
     return Author(who(), host_name())
 
 
@@ -50,7 +50,7 @@ async def audited(
     queue: str = "",
     why: str | None = None,
 ) -> AsyncIterator[Audited]:
-    """Keep in `tblQueueAudit` what is done meanwhile, even if it fails or is aborted; see `db.queries.audit.begin`.
+    """Record the operation in `tblQueueAudit`, even if it fails or is aborted; see `db.queries.audit.begin`.
 
     Raises:
         DatabaseUnavailable: nothing was begun.

@@ -1,4 +1,4 @@
-"""`mail-importer completion`: the script that has a shell complete commands, options and account names."""
+"""`mail-importer completion`: the script that makes a shell complete commands, options and account names."""
 
 import click
 from click.shell_completion import get_completion_class
@@ -8,7 +8,7 @@ from console.translation.help import Command
 
 _NAME = "mail-importer"
 _VARIABLE = "_MAIL_IMPORTER_COMPLETE"
-"""As click makes it of the name."""
+"""Derived from the name by click."""
 
 
 @click.command(

@@ -1,4 +1,4 @@
-"""The question before something that cannot be taken back."""
+"""The confirmation of what cannot be undone."""
 
 import sys
 
@@ -10,7 +10,7 @@ from phrases import Phrase
 
 
 def confirm(question: Phrase, *, yes: bool) -> None:
-    """Ask at the terminal, unless `yes`.
+    """Prompt at the terminal, unless `yes`.
 
     Raises:
         click.Abort: the answer is no (exit status 1).

@@ -1,4 +1,4 @@
-"""Files that commands write for whoever calls them."""
+"""Files that commands write for the user."""
 
 import os
 import tempfile
@@ -15,10 +15,10 @@ from phrases import Phrase
 
 @contextmanager
 def written(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
-    """A file that is there once it is whole, readable for its owner alone.
+    """A file that appears once it is whole, readable for its owner alone.
 
     Raises:
-        click.ClickException: it is there already and may not be replaced (`force`), or it cannot be written.
+        click.ClickException: it exists already and may not be replaced (`force`), or it cannot be written.
     """
     if not force and path.exists():
         raise failure(Phrase("The file {path} exists. Overwrite it with --force, or name another one.", path=path))
@@ -41,7 +41,7 @@ def _put(beside: Path, path: Path, *, force: bool) -> None:
     if force:
         beside.replace(path)
         return
-    # Fails where somebody made the file meanwhile; not every file system knows links.
+    # Fails where the file was created meanwhile; not every file system supports links.
     try:
         os.link(beside, path)
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""The commands, a module each, and what they share: the settings and the gateway database of one invocation."""
+"""State shared by the commands: the settings and the gateway database of one invocation."""
 
 import functools
 import sys
@@ -24,11 +24,11 @@ from graph.errors import GraphError
 from phrases import Phrase
 
 _COMPLETION_SECONDS: Final = 2
-"""How long somebody who pressed the tabulator waits for a database."""
+"""Limit of the wait for a database during shell completion."""
 
 
 class Invocation:
-    """One call of `mail-importer`. The settings are read when a command first asks for them, and only once."""
+    """One call of `mail-importer`. The settings are read when a command first needs them, and only once."""
 
     def __init__(self, settings: Settings | None = None, *, clock: Callable[[], datetime] = utc_now) -> None:
         self._given = settings
@@ -36,7 +36,7 @@ class Invocation:
 
     @functools.cached_property
     def settings(self) -> Settings:
-        """The settings; from here on logs go to standard error in the form they ask for.
+        """The settings; from here on logs go to standard error in the form they set.
 
         Raises:
             SettingsError: they are wrong.
@@ -65,14 +65,14 @@ pass_invocation = click.make_pass_decorator(Invocation, ensure=True)
 
 
 def as_stored(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
-    """Take text as it is, to compare it with the database; bytes that are no UTF-8 are wrong usage."""
+    """Return text unchanged, to compare it with the database; bytes that are no UTF-8 are wrong usage."""
     if text is not None and any("\ud800" <= sign <= "\udfff" for sign in text):
         raise wrong_value(Phrase("It is not UTF-8 text."))
     return text
 
 
 def account_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """The accounts whose names begin so; none where they cannot be read: nobody asked for an error."""
+    """The account names with this prefix; none where they cannot be read: completion shows no errors."""
     try:
         settings = load_settings().model_copy(update={"database_login_timeout": _COMPLETION_SECONDS})
         with Invocation(settings).gateway() as engine:
@@ -83,7 +83,7 @@ def account_names(_context: click.Context, _parameter: click.Parameter, incomple
 
 
 def moment(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | None:
-    """Read a time: ISO 8601, UTC unless it says otherwise."""
+    """Parse a time: ISO 8601, UTC unless it has an offset."""
     if text is None:
         return None
     try:
@@ -96,7 +96,7 @@ def moment(_context: click.Context, _parameter: click.Parameter, text: str | Non
 
 
 def past_moment(context: click.Context, parameter: click.Parameter, text: str | None) -> datetime | None:
-    """Read a time as `moment` does; one that is still to come is wrong usage too."""
+    """Parse a time as `moment` does; a future one is wrong usage, too."""
     time = moment(context, parameter, text)
     if time is not None and time > context.ensure_object(Invocation).clock():
         raise wrong_value(Phrase("{time:%Y-%m-%d %H:%M:%S} UTC is still to come.", time=time))
@@ -104,7 +104,7 @@ def past_moment(context: click.Context, parameter: click.Parameter, text: str | 
 
 
 def example(*lines: str) -> Phrase:
-    """The end of a command's help: lines to try."""
+    """The end of a command's help: example lines."""
     commands = sum(not line.startswith(" ") for line in lines)
     heading = Phrase("Example:") if commands == 1 else Phrase("Examples:")
     return block(heading, *(Phrase.verbatim(f"  {line}") for line in lines))

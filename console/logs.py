@@ -16,7 +16,7 @@ _SECRET_WORDS: Final = (
     "token", "secret", "password", "passwd", "authorization", "clientstate", "assertion", "privatekey",
     "connectionstring", "cookie",
 )  # fmt: skip
-# Whole keys only: body_type and subject_length tell nothing.
+# Whole keys only: body_type and subject_length are harmless.
 _SECRET_KEYS: Final = frozenset({"body", "sbody", "subject", "ssubject", "content", "bicontent", "databaseurl"})
 # Foreign libraries write sentences, not keys: a JSON Web Token, a bearer header, a password in a connection string.
 _SECRET_TEXT: Final = re.compile(
@@ -30,7 +30,7 @@ _DEEPEST: Final = 5
 def configure(stream: TextIO, log_format: Literal["json", "console"] | None = None) -> None:
     """Send all logs of this process to `stream`, from now on.
 
-    `log_format` None: `console` when `stream` is a terminal, else `json`. What libraries log by `logging` comes out in
+    `log_format` None: `console` when `stream` is a terminal, else `json`. Library records of `logging` are emitted in
     the same form, from WARNING up. May be called again: the last call counts.
     """
     terminal = stream.isatty()
@@ -41,7 +41,7 @@ def configure(stream: TextIO, log_format: Literal["json", "console"] | None = No
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         context_class=dict,
         logger_factory=structlog.WriteLoggerFactory(stream),
-        cache_logger_on_first_use=False,  # a logger made before must follow
+        cache_logger_on_first_use=False,  # existing loggers must follow
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
@@ -56,7 +56,7 @@ def configure(stream: TextIO, log_format: Literal["json", "console"] | None = No
             root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
-    # What the SDK of Service Bus has to say it raises as well, and it is told where it is understood.
+    # The SDK of Service Bus also raises what it logs, and it is reported where it is handled.
     logging.getLogger("azure.servicebus").setLevel(logging.CRITICAL)
 
 
@@ -80,7 +80,7 @@ def _for_people(colors: bool) -> list[Processor]:
 
 
 def remove_secrets(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:  # noqa: ARG001  # the signature is structlog's
-    """A last guard: what stands under a key that sounds secret is replaced, also deeper down."""
+    """Last guard: replace values under a key that sounds secret, also nested ones."""
     for key, value in event.items():
         if _sounds_secret(key):
             event[key] = REMOVED
@@ -90,7 +90,7 @@ def remove_secrets(logger: WrappedLogger, method: str, event: EventDict) -> Even
 
 
 def remove_secret_text(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:  # noqa: ARG001  # the signature is structlog's
-    """Replace what looks like a token or password in the sentence of a library."""
+    """Replace apparent tokens and passwords in the sentence of a library."""
     text = event.get("event")
     if text is not None:
         event["event"] = _SECRET_TEXT.sub(REMOVED, str(text))

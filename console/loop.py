@@ -23,10 +23,10 @@ else:
 
 
 class _Loop(_PlatformLoop):
-    """Python's own, except that a name server that does not answer delays nothing but look-ups.
+    """Python's own, except that an unresponsive name server delays nothing but look-ups.
 
-    Python has look-ups share one pool of threads with whatever else blocks, and waits for its threads at the end. What
-    a library runs without an executor of its own goes to a few threads that are not waited for.
+    Python has look-ups share one pool of threads with all other blocking calls, and waits for its threads at the end.
+    Calls of a library without an executor of its own go to a few threads that are not waited for.
     """
 
     def __init__(self) -> None:
@@ -44,18 +44,18 @@ class _Loop(_PlatformLoop):
         proto: int = 0,
         flags: int = 0,
     ) -> list[Any]:
-        """As `asyncio.loop.getaddrinfo`."""
+        """Override `asyncio.loop.getaddrinfo`."""
         look_up = partial(socket.getaddrinfo, host, port, family, type, proto, flags)
         return await self.run_in_executor(self._look_ups, look_up)
 
     async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:  # noqa: ANN401  # by address family
-        """As `asyncio.loop.getnameinfo`."""
+        """Override `asyncio.loop.getnameinfo`."""
         return await self.run_in_executor(self._look_ups, socket.getnameinfo, sockaddr, flags)
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> asyncio.Future[T]:
-        """As `asyncio.loop.run_in_executor`, without the default executor that is waited for."""
+        """Override `asyncio.loop.run_in_executor`, without the default executor that is waited for."""
         return super().run_in_executor(self._others if executor is None else executor, func, *args)
 
 

@@ -1,7 +1,7 @@
-"""The command `mail-importer`: the list of its commands, and what becomes of what they raise.
+"""The command `mail-importer`: the list of its commands, and the handling of their errors.
 
-A command's module is loaded when the command is called, so that help comes at once, and that a role starts without what
-only other commands need. Commands read the settings themselves: help works when they are wrong.
+A command's module is loaded when the command is called, so that help appears at once, and a role starts without the
+imports of other commands. Commands read the settings themselves: help works when they are wrong.
 """
 
 import importlib
@@ -22,13 +22,13 @@ from phrases import Phrase
 
 @dataclass(frozen=True, slots=True)
 class LazyCommand:
-    """Where a command is (`module:name`), and its line in the list of all."""
+    """The location of a command (`module:name`), and its line in the list of all."""
 
     target: str
     summary: str
 
     def load(self) -> click.Command:
-        """The command itself."""
+        """Import the command."""
         module, _, name = self.target.partition(":")
         command = getattr(importlib.import_module(module), name)
         if not isinstance(command, click.Command):
@@ -79,7 +79,7 @@ class LazyGroup(Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with our names to suggest."""
+        """Resolve as click does, and suggest the names of the table."""
         name = args[0]
         if name not in self._lazy and not name.startswith("-"):
             raise click.exceptions.NoSuchCommand(name, possibilities=self._lazy, ctx=ctx)
@@ -100,14 +100,14 @@ class LazyGroup(Group):
         return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse, in the language of the environment: what is wrong, or asks for help, may come before `--language`."""
+        """Parse, in the language of the environment: errors and requests for help may precede `--language`."""
         language.choose(ctx, language.of_environment(os.environ))
         if os.environ.get("NO_COLOR"):  # https://no-color.org
             ctx.color = False
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's own
-        """Run the command; what is expected to go wrong ends with exit status 1 and its reason."""
+        """Run the command; expected errors end with exit status 1 and their reason."""
         try:
             return super().invoke(ctx)
         except Exception as exc:

@@ -1,4 +1,4 @@
-"""The metrics of a process, on an address of their own: they tell versions, accounts' certificates and error counts."""
+"""The metrics of a process, on an address of their own: they show versions, accounts' certificates and error counts."""
 
 import errno
 from collections.abc import AsyncIterator
@@ -22,11 +22,11 @@ class MetricsUnavailable(Exception):
 async def serving_metrics(registry: CollectorRegistry, host: str, port: int) -> AsyncIterator[None]:
     """Answer `GET /metrics` with Prometheus text while in the context.
 
-    An address that is taken is logged, and not served: several processes of one host have the same settings, and none
-    of them is to fail for its figures.
+    An address in use is logged, and not served: several processes of one host have the same settings, and none of them
+    may fail for its metrics.
 
     Raises:
-        MetricsUnavailable: the address is not one of this host.
+        MetricsUnavailable: the address cannot be listened on, and is not in use.
     """
 
     async def show(_request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""What commands print: data on standard output, as a table or as JSON; talk on standard error."""
+"""The output of commands: data on standard output, as a table or as JSON; messages on standard error."""
 
 import functools
 import json
@@ -26,10 +26,10 @@ _UNITS: Final = ((86400, Phrase("d")), (3600, Phrase("h")), (60, Phrase("min")),
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: the key of its value in a row, its heading, and how a person reads the value.
+    """One column: the key of its value in a row, its heading, and the display of the value.
 
-    `show` gives a phrase where the value is a word of ours; a text of others may be any text.
-    `whole`: the value is not broken into lines, so that it can be copied. `lines`: the text has line breaks of ours.
+    `show` returns a phrase where the value is a word of the product; foreign text may be any text.
+    `whole`: the value is not broken into lines, so that it can be copied. `lines`: the product's line breaks are kept.
     """
 
     key: str
@@ -40,16 +40,16 @@ class Column:
     lines: bool = False
 
     def text(self, row: Mapping[str, Any]) -> Text:
-        """The cell, without markup and control characters: names come from people and from foreign mail."""
+        """The cell, without markup and control characters: names come from users and from foreign mail."""
         text = said((self.show or shown)(row[self.key]))
         return Text("\n".join(map(printable, text.split("\n") if self.lines else [text])))
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Rows. As JSON: an array of objects, with all that is in the rows, also what no column shows.
+    """Rows. As JSON: an array of objects, with all values of the rows, also those without a column.
 
-    `empty` is said when there are none. `failure`: printed all the same, then the command ends with exit status 1.
+    `empty` is printed when there are none. `failure`: the rows are printed, then the command ends with exit status 1.
     """
 
     columns: Sequence[Column]
@@ -58,11 +58,11 @@ class Listing:
     failure: Phrase | None = None
 
     def data(self) -> object:
-        """What goes into the JSON."""
+        """The value for the JSON."""
         return list(self.rows)
 
     def table(self) -> RichTable | None:
-        """What a person sees on standard output."""
+        """The table on standard output."""
         if not self.rows:
             tell(self.empty)
             return None
@@ -81,9 +81,9 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One thing, a line for each of its facts. As JSON: one object. `failure`: as in `Listing`.
+    """One object, a line for each of its facts. As JSON: one object. `failure`: as in `Listing`.
 
-    `below`: rows that a person sees under it; in the JSON they are where the row has them.
+    `below`: rows displayed under it; in the JSON they are where the row has them.
     """
 
     columns: Sequence[Column]
@@ -92,11 +92,11 @@ class Record:
     below: Listing | None = None
 
     def data(self) -> object:
-        """What goes into the JSON."""
+        """The value for the JSON."""
         return dict(self.row)
 
     def table(self) -> RichTable | None:
-        """What a person sees on standard output."""
+        """The table on standard output."""
         table = RichTable(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
         table.add_column(style="bold", no_wrap=True)
         table.add_column(overflow="fold")
@@ -132,12 +132,12 @@ def print_table(table: RichTable | None) -> None:
     console = Console(file=sys.stdout, highlight=False, emoji=False)
     with console.capture() as captured:
         console.print(table)
-    # Rich fills the last column up with blanks, a nuisance to who pastes it.
+    # Rich fills the last column up with blanks, a nuisance when pasted.
     click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def print_object(facts: Mapping[str, object], name: str, rows: Iterable[Mapping[str, object]]) -> None:
-    """Print one JSON object: the facts, and under `name` the rows, written as they come: they may exceed memory."""
+    """Print one JSON object: the facts, and under `name` the rows, streamed: they may exceed memory."""
     click.echo(json.dumps(facts, indent=2, default=as_json).removesuffix("\n}"), nl=False)
     click.echo(f",\n  {json.dumps(name)}: [", nl=False)
     end = "]"
@@ -149,32 +149,32 @@ def print_object(facts: Mapping[str, object], name: str, rows: Iterable[Mapping[
 
 
 def tell(text: Phrase) -> None:
-    """Say something to the person at the terminal, on standard error, in their language."""
+    """Print a message for the user, on standard error, in the chosen language."""
     click.echo(printable(said(text)), err=True)
 
 
 def failure(reason: Phrase) -> click.ClickException:
-    """What ends a command with exit status 1 and this sentence."""
+    """The error for exit status 1, with this sentence."""
     return click.ClickException(said(reason))
 
 
 def wrong_usage(reason: Phrase) -> click.UsageError:
-    """What ends a command with exit status 2: what it was given does not go together."""
+    """The error for exit status 2: the arguments do not go together."""
     return click.UsageError(said(reason))
 
 
 def wrong_value(reason: Phrase, *, of: str | None = None) -> click.BadParameter:
-    """What ends a command with exit status 2: a value will not do. `of`: of which option, outside of its own check."""
+    """The error for exit status 2: a value is invalid. `of`: its option, outside of the option's own check."""
     return click.BadParameter(said(reason), param_hint=of)
 
 
 def printable(text: str) -> str:
-    """The text without what could steer a terminal."""
+    """Replace the characters that could control a terminal."""
     return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(sign) in _STEERING else sign for sign in text)
 
 
 def shown(value: object) -> str:
-    """A value as a person reads it."""
+    """Format a value for display."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -196,7 +196,7 @@ def span(time: timedelta) -> Phrase:
 
 
 def as_json(value: object) -> object:
-    """What `json.dumps` does not know, as it stands in the JSON of every command."""
+    """Convert a value that `json.dumps` does not support, alike in the JSON of every command."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, Path):

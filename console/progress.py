@@ -1,4 +1,4 @@
-"""How far a command is, for whoever waits at a terminal."""
+"""The progress of a command, at a terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,12 +10,12 @@ from console.translation.language import said
 from phrases import Phrase
 
 OnProgress = Callable[[Phrase, int], None]
-"""Told what is being done, and to how many messages it was."""
+"""Called with the activity, and the number of messages done."""
 
 
 @contextmanager
 def counting() -> Iterator[OnProgress]:
-    """Show on standard error what is being done meanwhile; nothing where that is no terminal."""
+    """Show the activity on standard error meanwhile; nothing where that is no terminal."""
     console = Console(stderr=True)
     bar = Progress(
         SpinnerColumn(),

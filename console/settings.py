@@ -1,8 +1,8 @@
-"""The settings: read once, checked whole, handed down as plain values.
+"""The settings: read once, checked as a whole, passed on as plain values.
 
-The environment (prefix `MAIL_IMPORTER_`) wins over the TOML file that `MAIL_IMPORTER_CONFIG` names (else
-`./mail-importer.toml`), which wins over the defaults. A variable set to nothing counts as not set. Relative paths start
-at the working directory.
+The environment (prefix `MAIL_IMPORTER_`) overrides the TOML file that `MAIL_IMPORTER_CONFIG` names (else
+`./mail-importer.toml`), which overrides the defaults. An empty variable counts as not set. Relative paths start at the
+working directory.
 """
 
 import difflib
@@ -41,14 +41,14 @@ from phrases import Phrase
 PREFIX: Final = "MAIL_IMPORTER_"
 CONFIG_VARIABLE: Final = "MAIL_IMPORTER_CONFIG"
 TEST_PREFIX: Final = "MAIL_IMPORTER_TEST_"
-"""Variables that begin so steer tests and are no settings."""
+"""Prefix of variables that control tests and are no settings."""
 DEFAULT_FILE: Final = "mail-importer.toml"
 SECRET_LENGTH: Final = 32
-"""Characters a `client_state_secret` must have."""
+"""Minimum of characters in a `client_state_secret`."""
 
 _MAX_SWEEP_SECONDS: Final = 7 * 24 * 3600
 _MAX_TRACE_DAYS: Final = 100 * 365
-# A content is one value, of which no database takes more than 2 GB.
+# A content is one value, of which no database accepts more than 2 GB.
 _MAX_MEGABYTES: Final = 2_000
 _MAX_CONNECTIONS: Final = 1000
 _MAX_BODY_MEGABYTES: Final = 4
@@ -58,12 +58,12 @@ _IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w{0,127}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """Where Graph and the sign-in service of a national cloud are."""
+    """The addresses of Graph and the sign-in service of a national cloud."""
 
     graph_url: str
     authority_url: str
     database_resource: str
-    """What tokens for Azure SQL are asked for."""
+    """The resource of tokens for Azure SQL."""
 
 
 # https://learn.microsoft.com/graph/deployments
@@ -80,10 +80,10 @@ CLOUDS: Final[Mapping[str, Cloud]] = {
 
 
 class SettingsError(click.ClickException):
-    """The settings are wrong, or ask for what this version has not. The command ends with exit status 2.
+    """The settings are wrong, or not supported by this version. The command ends with exit status 2.
 
     Attributes:
-        problems: one line each: the key, what is wrong, where it was set. No value of a setting is in them.
+        problems: one line each: the key, the error, its source. No value of a setting is in them.
     """
 
     exit_code = 2
@@ -102,7 +102,7 @@ def _whole_number(value: object) -> object:
 
 
 def _yes_or_no(value: object) -> object:
-    # pydantic would also take 1, "t" and "off".
+    # pydantic would also accept 1, "t" and "off".
     words = {"true": True, "false": False}
     found = words.get(value.strip().lower()) if isinstance(value, str) else value
     if not isinstance(found, bool):
@@ -121,7 +121,7 @@ def _database_url(value: SecretStr) -> SecretStr:
         url = make_url(value.get_secret_value())
         url.get_dialect()
     except (ArgumentError, ImportError, ValueError) as exc:
-        # What SQLAlchemy says repeats the URL, which may hold a password.
+        # SQLAlchemy's message repeats the URL, which may hold a password.
         raise ValueError(
             Phrase("is not a database URL such as sqlite:///mail-importer.db or mssql+pyodbc://…")
         ) from exc
@@ -190,7 +190,7 @@ SecureOrigin = Annotated[str, AfterValidator(_origin(http_on_loopback=False))]
 
 
 class Settings(BaseModel):
-    """All settings, valid and unchangeable. Built by hand it reads neither environment nor file."""
+    """All settings, valid and immutable. Direct construction reads neither environment nor file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
@@ -198,14 +198,14 @@ class Settings(BaseModel):
     database_schema: Annotated[str, AfterValidator(_identifier)] | None = None
     """None: `dbo` on SQL Server."""
     database_pool_size: Annotated[int, BeforeValidator(_whole_number), Field(ge=2, le=_MAX_CONNECTIONS)] = 16
-    """Connections to a server at most, of each process."""
+    """Maximum of connections to a server, per process."""
     database_statement_timeout: Seconds = 60
     database_login_timeout: Seconds = 15
     database_isolation: Isolation = "READ COMMITTED"
     database_tenant_id: Text | None = None
     database_client_id: Text | None = None
     database_thumbprint: Text | None = None
-    """With the two before it: who signs in to SQL Server, instead of a user and password in `database_url`."""
+    """With the two before it: the identity for SQL Server, instead of a user and password in `database_url`."""
     queue: Literal["database", "servicebus"] = "database"
     servicebus_connection_string: SecretStr | None = None
     servicebus_namespace: Text | None = None
@@ -214,7 +214,7 @@ class Settings(BaseModel):
     servicebus_tenant_id: Text | None = None
     servicebus_client_id: Text | None = None
     servicebus_thumbprint: Text | None = None
-    """With the two before it: who signs in to `servicebus_namespace`."""
+    """With the two before it: the identity for `servicebus_namespace`."""
     notification_url: PublicOrigin | None = None
     client_state_secret: Key | None = None
     client_state_secret_previous: Key | None = None
@@ -228,7 +228,7 @@ class Settings(BaseModel):
     receiver_connections_per_address: Annotated[
         int, BeforeValidator(_whole_number), Field(ge=0, le=_MAX_CONNECTIONS)
     ] = 256
-    """Open at a time; 0: no bound, for a receiver behind a proxy."""
+    """Maximum open at a time; 0: no bound, for a receiver behind a proxy."""
     metrics_host: Text = "127.0.0.1"
     metrics_port: Port = 9464
     """0: no metrics."""
@@ -244,11 +244,11 @@ class Settings(BaseModel):
     trace_days: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MAX_TRACE_DAYS)] = 90
     internet_headers: Literal["none", "selected", "all"] = "selected"
     attachment_limit_mb: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MAX_MEGABYTES)] = 150
-    """What is larger is not kept; the largest that Exchange takes."""
+    """Larger ones are not kept; the default is Exchange's maximum."""
     message_limit_mb: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MAX_MEGABYTES)] = 150
-    """All attachments of one message together; and its original."""
+    """Limit of all attachments of one message together; and of its original."""
     keep_mime: Annotated[bool, BeforeValidator(_yes_or_no)] = False
-    """The original of each message, as MIME, too: one more call of Graph for each."""
+    """Keeps the original of each message, as MIME, too: one more call of Graph for each."""
     log_format: Literal["json", "console"] | None = None
     """None: `json` when the logs do not go to a terminal."""
 
@@ -304,7 +304,7 @@ class Settings(BaseModel):
     @field_validator("receiver_tls_key")
     @classmethod
     def _together(cls, key: Path | None, info: ValidationInfo) -> Path | None:
-        # A check of the field, not of the model: it speaks up beside other problems, not after them.
+        # A check of the field, not of the model: it reports beside other problems, not after them.
         if "receiver_tls_cert" in info.data and (info.data["receiver_tls_cert"] is None) != (key is None):
             given, missing = ("receiver_tls_cert", "key") if key is None else ("receiver_tls_key", "cert")
             raise ValueError(
@@ -318,23 +318,23 @@ class Settings(BaseModel):
 
     @property
     def database_backend(self) -> str:
-        """What kind of database the gateway is: sqlite, mssql, postgresql."""
+        """The kind of the gateway database: sqlite, mssql, postgresql."""
         return make_url(self.database_url.get_secret_value()).get_backend_name()
 
     @property
     def shown_database_url(self) -> str:
-        """The database URL fit for people and logs: without password, and without options, where one may hide too."""
+        """The database URL for output and logs: without password, and without options, which may hold one, too."""
         return make_url(self.database_url.get_secret_value()).set(query={}).render_as_string(hide_password=True)
 
 
 def _backend(info: ValidationInfo) -> str | None:
-    """The kind of database; None: its URL is wrong, which is told already."""
+    """The kind of database; None: its URL is wrong, which is reported already."""
     url = info.data.get("database_url")
     return None if url is None else make_url(url.get_secret_value()).get_backend_name()
 
 
 class _FromEverywhere(Settings, BaseSettings):
-    """The same settings, with the environment on top of what is given."""
+    """The same settings, with the environment overriding given values."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True)
 
@@ -347,7 +347,7 @@ class _FromEverywhere(Settings, BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the signature is pydantic's
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the signature is pydantic's
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment, then the file, which `load_settings` gives."""
+        """The environment, then the file, which `load_settings` passes."""
         return env_settings, init_settings
 
 
@@ -355,7 +355,7 @@ def load_settings() -> Settings:
     """Read the settings of this process.
 
     Raises:
-        SettingsError: with every problem there is.
+        SettingsError: with every problem found.
     """
     variables = {name.upper(): name for name, value in os.environ.items() if name.upper().startswith(PREFIX) and value}
     problems = [
@@ -382,7 +382,7 @@ def load_settings() -> Settings:
 
 
 def _read_file(problems: list[Phrase]) -> tuple[Path, dict[str, Any]]:
-    """The TOML file and what is in it; what is wrong with it goes to `problems`."""
+    """Return the TOML file and its content; errors in it go to `problems`."""
     named = os.environ.get(CONFIG_VARIABLE)
     path = Path(named or DEFAULT_FILE).absolute()
     try:
@@ -409,7 +409,7 @@ def _unknown(key: str, bare: str, where: Phrase, spelt: Callable[[str], str]) ->
 def _explained(
     error: ValidationError, variables: Mapping[str, str], in_file: Mapping[str, object], path: Path
 ) -> list[Phrase]:
-    """One line a problem. Only pydantic's sentence is used, never its input: that may be a secret."""
+    """One line per problem. Only pydantic's sentence is used, never its input: that may be a secret."""
     lines = []
     for each in error.errors(include_url=False, include_input=False):
         if each["type"] == "default_factory_not_called":
@@ -428,7 +428,7 @@ def _explained(
 
 
 def _why(error: ErrorDetails) -> Phrase:
-    """What pydantic says, or one of the checks above; never the value itself."""
+    """The message of pydantic, or of a check above; never the value itself."""
     told = error.get("ctx", {})
     match error["type"]:
         case "value_error":

@@ -1,15 +1,14 @@
-"""What the product says to people, in English, and able to be said in another language.
+"""Translatable text: a string that keeps its template and values.
 
-A `Phrase` is its English text: it can be logged, compared and stored like any other. Beside that it remembers the
-template and the values it was made of, so that whoever shows it to a person can say it in that person's language.
-Nothing here knows which language that is.
+A `Phrase` is its English text: it can be logged, compared and stored like any other. It also keeps the template and
+the values it was made of, so that the output can translate it to the user's language. Nothing here depends on that
+language.
 
     Phrase("Account {name!r} is added and enabled.", name="laboratory")
     Phrase.counted("{n} action is due again.", "{n} actions are due again.", n=3)
 
-An error that was made of a phrase keeps it: `str(error)` is that phrase, and so is `Phrase.of(error)`, which has its
-type, too.
-Templates are literals where they are said: `make messages` finds them.
+An error made of a phrase keeps it: `str(error)` is that phrase, and so is `Phrase.of(error)`, which has its type, too.
+Templates are literals where they are used: `make messages` finds them.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +19,7 @@ _PLAIN: Final = (str, int, float, datetime)
 
 
 class Catalogue(Protocol):
-    """What `gettext.NullTranslations` and its subclasses can do."""
+    """The interface of `gettext.NullTranslations` and its subclasses."""
 
     def gettext(self, message: str) -> str:
         """The template in the catalogue's language."""
@@ -32,11 +31,11 @@ class Catalogue(Protocol):
 
 
 class Phrase(str):
-    """An English text that remembers how it was made.
+    """An English text that keeps its template and values.
 
     Args:
         template: in the syntax of `str.format`, named fields only; a literal.
-        values: what goes into it. A value that is a phrase, or whose `str` is one, is said in the other language too.
+        values: fill the template. A value that is a phrase, or whose `str` is one, is translated, too.
 
     Raises:
         KeyError: the template names a value that was not given.
@@ -67,7 +66,7 @@ class Phrase(str):
 
     @classmethod
     def verbatim(cls, text: str) -> Self:
-        """A text that is the same in every language, or that somebody else said."""
+        """A text that is the same in every language, or of foreign origin."""
         return cls._made("{text}", None, 1, {"text": text})
 
     @classmethod
@@ -77,7 +76,7 @@ class Phrase(str):
 
     @classmethod
     def of(cls, thing: object) -> "Phrase":
-        """What an error, or anything else, says: the phrase it was made of, or else its text."""
+        """Return the phrase that an error, or any object, was made of, or else its text."""
         text = str(thing)
         return text if isinstance(text, Phrase) else cls.verbatim(text)
 
@@ -90,15 +89,15 @@ class Phrase(str):
         return phrase
 
     def __str__(self) -> str:
-        """Itself: `str` makes no plain text of it, so that an error gives back the phrase it was made of."""
+        """Return itself: `str` makes no plain text of it, so that an error returns the phrase it was made of."""
         return self
 
     def __reduce__(self) -> tuple[Callable[..., "Phrase"], tuple[Any, ...]]:
-        """Copied and sent to other processes with all that it remembers."""
+        """Copy and pickle the phrase with its template and values."""
         return Phrase._made, (self._template, self._plural, self._count, self._values)
 
     def exchanged(self, value: str, other: str) -> "Phrase":
-        """The same with `other` wherever it was made of `value`, also within the phrases it was made of."""
+        """Return the phrase with `other` wherever it was made of `value`, also in nested phrases."""
         values = {
             name: other if each == value else each.exchanged(value, other) if isinstance(each, Phrase) else each
             for name, each in self._values.items()
@@ -106,9 +105,9 @@ class Phrase(str):
         return Phrase._made(self._template, self._plural, self._count, values)
 
     def said_by(self, catalogue: Catalogue) -> str:
-        """The text in the catalogue's language; in English what the catalogue has no words for."""
+        """Return the text in the catalogue's language; untranslated templates in English."""
         if not self:
-            return ""  # the empty text is the key of a catalogue's own head
+            return ""  # the empty text is the key of a catalogue's own header
         if self._plural is None:
             template = catalogue.gettext(self._template)
         else:
@@ -118,7 +117,7 @@ class Phrase(str):
 
 
 def _told(value: object) -> object:
-    """A value as it is kept: of an error its text, which may be a phrase, and so of whatever else speaks in phrases."""
+    """Return a value as it is kept: of an error its text, of another object its text if that is a phrase."""
     if isinstance(value, _PLAIN):
         return value
     text = str(value)

@@ -49,14 +49,14 @@ OF_CLICK: Final[tuple[MessageId, ...]] = (
     "env var: {var}",
     "required",
 )
-"""What of click's own words people see here."""
+"""The texts of click itself that users see."""
 
 
 def phrases_in(source: str) -> Iterator[MessageId]:
     """The templates of the phrases in a module.
 
     Raises:
-        TypeError: one is no literal, so that nobody could translate it.
+        TypeError: one is no literal, and could not be translated.
     """
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):
@@ -76,7 +76,7 @@ def _literal(call: ast.Call, place: int) -> str:
 
 
 def help_texts(command: click.Command = cli) -> Iterator[str]:
-    """What stands in a command's help and in that of all below it, but its epilog, which is a phrase."""
+    """The help texts of a command and of all below it, except the epilog, which is a phrase."""
     if command.help:
         yield unwrapped(command.help)
     for parameter in command.params:
@@ -92,7 +92,7 @@ def help_texts(command: click.Command = cli) -> Iterator[str]:
 
 
 def extracted() -> Catalog:
-    """All that a catalogue has to have, sorted."""
+    """Return all texts that a catalogue needs, sorted."""
     found: set[MessageId] = set(OF_CLICK)
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
@@ -105,7 +105,7 @@ def extracted() -> Catalog:
 
 
 def source_of(language: str) -> Path:
-    """The file with the translations, which people write."""
+    """The file with the translations, edited by hand."""
     return catalogue_file(language).with_suffix(".po")
 
 
@@ -116,7 +116,7 @@ def read(language: str) -> Catalog:
 
 
 def written(catalog: Catalog) -> bytes:
-    """The text of the catalogue's file: no places and no dates, which would only make branches differ."""
+    """The text of the catalogue's file, without locations and dates, which would only make branches differ."""
     head = (
         'msgid ""\nmsgstr ""\n'
         f'"Language: {catalog.locale_identifier}\\n"\n'
@@ -129,7 +129,7 @@ def written(catalog: Catalog) -> bytes:
 
 
 def compiled(catalog: Catalog) -> bytes:
-    """What gettext reads."""
+    """The file for gettext."""
     catalog.creation_date = catalog.revision_date = datetime(2026, 1, 1, tzinfo=UTC)
     content = io.BytesIO()
     write_mo(content, catalog)
@@ -137,7 +137,7 @@ def compiled(catalog: Catalog) -> bytes:
 
 
 def main() -> None:
-    """Bring the catalogues to what the code says. What is new is empty, or fuzzy where something like it was there."""
+    """Update the catalogues from the code. New texts are empty, or fuzzy where a similar one existed."""
     template = extracted()
     for language in TRANSLATED:
         catalog = read(language)

@@ -1,9 +1,9 @@
 #!/bin/sh
-# What only the system's packages give: unixodbc (pyodbc cannot be imported without libodbc.so.2), systemd-analyze, and
-# what python-qpid-proton is compiled with, of which there are no wheels. Installs them where it may (Debian, root);
-# elsewhere names them. Tests that need the first two skip without; without a compiler nothing can be tested.
+# Dependencies available only as system packages: unixodbc (pyodbc cannot be imported without libodbc.so.2),
+# systemd-analyze, and the compiler for python-qpid-proton, which has no wheels. Installs them where permitted (Debian,
+# root); elsewhere names them. Tests that need the first two are skipped without; without a compiler no test can run.
 set -eu
-PATH=$PATH:/usr/sbin:/sbin # where ldconfig is, also for who is not root
+PATH=$PATH:/usr/sbin:/sbin # location of ldconfig, for any user
 missing=""
 ldconfig -p 2>/dev/null | grep -q 'libodbc\.so\.2' || missing="$missing unixodbc"
 command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"

@@ -1,1 +1,1 @@
-"""`mail-importer accounts`: mailboxes, their settings, files of many, history and folders."""
+"""`mail-importer accounts`: mailboxes, their settings, bulk files, history and folders."""

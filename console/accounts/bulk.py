@@ -1,6 +1,6 @@
 """`mail-importer accounts export` and `import`: many accounts as a file.
 
-Each value of a file is checked as the option of `accounts add` that it stands for.
+Each value of a file is checked by the option of `accounts add` that it stands for.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ _OWN_NAMES: Final = {"move_to_folder": "move_to"}
 
 @dataclass(slots=True)
 class _Row:
-    """What became of one account of a file."""
+    """The outcome for one account of a file."""
 
     place: str
     name: str
@@ -73,7 +73,7 @@ def export(invocation: Invocation, form: str | None, output: Path | None, force:
     if output is None:
         click.echo(text.encode(), nl=False)
         return
-    # With a mark, by which spreadsheets know UTF-8.
+    # The byte order mark lets spreadsheets detect UTF-8.
     with written(output, force=force) as file:
         file.write(text.encode("utf-8-sig" if form == "csv" else "utf-8"))
     tell(Phrase.counted("{n} account is in {path}.", "{n} accounts are in {path}.", n=len(found), path=output))
@@ -147,7 +147,7 @@ def _read(file: BinaryIO, form: str | None) -> list[Entry]:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """One account as it is to be. `given`: the options that the file names; `enabled`: None when it does not say."""
+    """One desired account. `given`: the options that the file names; `enabled`: None where the file does not set it."""
 
     place: Phrase
     name: str
@@ -156,7 +156,7 @@ class _Order:
 
 
 class _Orders:
-    """Checks what a file says, by the options of `accounts add`, and collects all that is wrong with it."""
+    """Checks the content of a file by the options of `accounts add`, and collects all errors."""
 
     def __init__(self) -> None:
         self._options = _options()
@@ -165,10 +165,10 @@ class _Orders:
         self._problems: list[Phrase] = []
 
     def of(self, entries: Sequence[Entry]) -> list[_Order]:
-        """What is to be done.
+        """Return the desired accounts.
 
         Raises:
-            click.ClickException: with all that is wrong.
+            click.ClickException: with all errors.
         """
         with self._context:
             orders = [order for each in entries if (order := self._order(each)) is not None]
@@ -191,13 +191,13 @@ class _Orders:
         return _Order(entry.place, given.pop("name"), given, enabled)
 
     def _is_given(self, entry: Entry, name: str) -> bool:
-        """Whether the file says something about it: an empty cell does where there need not be anything."""
+        """True if the file sets the option: an empty cell does where an account can do without a value."""
         option = self._options.get(name)
         if option is None:
             return False
         return bool(entry.values[name]) or option.required or self._defaults[name] in {None, ()}
 
-    def _value(self, entry: Entry, name: str) -> Any:  # noqa: ANN401  # whatever the option gives
+    def _value(self, entry: Entry, name: str) -> Any:  # noqa: ANN401  # depends on the option
         option, value = self._options[name], entry.values[name]
         if not value:
             if option.required:
@@ -240,15 +240,15 @@ class _Orders:
 
 
 def _options() -> dict[str, click.Option]:
-    """Those of `accounts add` that say what an account is."""
+    """The options of `accounts add` that define an account."""
     name = name_option("--name", required=True, help="")
     return {str(each.name): each for each in (name, *account_options(adding=True))}
 
 
 def _defaults() -> dict[str, Any]:
-    """What the options are that nobody gives."""
+    """The values of options that are not given."""
     command = click.Command("add", params=list(_options().values()))
-    # Resilient: it does not mind that some are required.
+    # Resilient parsing accepts missing required options.
     with command.make_context("add", [], resilient_parsing=True) as context:
         return dict(context.params)
 
@@ -262,7 +262,7 @@ def _with_defaults(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _carry_out(connection: Connection, order: _Order, account: table.Account | None, now: datetime) -> _Row:
-    """Add the account, or change the one that is there."""
+    """Add the account, or change the existing one."""
     name = order.name if account is None else account.settings.name
     try:
         if account is None:

@@ -1,4 +1,4 @@
-"""`mail-importer accounts`: the mailboxes and how each fares."""
+"""`mail-importer accounts`: the mailboxes and their state."""
 
 import functools
 from dataclasses import fields
@@ -59,7 +59,7 @@ def add(
     /,
     tested: bool,
     allow_shared: bool,
-    **given: Any,  # noqa: ANN401  # the options, as click names them
+    **given: Any,  # noqa: ANN401  # the options, by click's names
 ) -> None:
     """Add an account, enabled at once."""
     if allow_shared and not tested:
@@ -94,7 +94,7 @@ def update(
     name: str,
     no_next_thumbprint: bool,
     no_filters: bool,
-    **given: Any,  # noqa: ANN401  # as in `add`
+    **given: Any,  # noqa: ANN401  # see `add`
 ) -> None:
     """Change settings of an account; those not given stay.
 
@@ -128,7 +128,7 @@ def _warn_of_missing_certificates(invocation: Invocation, settings: table.Accoun
     try:
         entries = certificate_store(invocation.settings).list()
     except SettingsError:
-        return  # a store this version cannot read; the role that must read it says so
+        return  # a store this version cannot read; the role that must read it reports this
     there = {entry.certificate.thumbprint for entry in entries if entry.certificate is not None}
     for thumbprint in filter(None, (settings.thumbprint, settings.next_thumbprint)):
         if thumbprint not in there:

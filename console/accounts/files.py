@@ -1,6 +1,6 @@
-"""Many accounts in one file, as CSV or TOML: what stands in it, not what it means.
+"""Many accounts in one file, as CSV or TOML: its syntax, not its meaning.
 
-CSV as spreadsheets write it: comma, semicolon or tab, a heading of the settings' names, UTF-8 or Windows' own. TOML: a
+CSV as spreadsheets write it: comma, semicolon or tab, a heading of the settings' names, UTF-8 or Windows-1252. TOML: a
 table `[[account]]` each.
 """
 
@@ -21,29 +21,29 @@ FORMATS: Final = ("csv", "toml")
 _DELIMITERS: Final = ",;\t"
 _TABLE: Final = "account"
 LIST_SEPARATOR: Final = "\n"
-"""Between the texts of one cell."""
+"""Separator of the texts in one cell."""
 
 
 class UnreadableFile(Exception):
-    """The file is not of the form it should have. Made of a phrase that says where and why."""
+    """The file has the wrong format. Made of a phrase with place and reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One account of a file. `place`: where it stands, for messages. A value is a text, or several."""
+    """One account of a file. `place`: its position, for messages. A value is a text, or several."""
 
     place: Phrase
     values: Mapping[str, str | Sequence[str]]
 
 
 def format_of(path: Path) -> str | None:
-    """Which of FORMATS the name of a file tells; None: neither."""
+    """Return the one of FORMATS that a file name indicates; None: neither."""
     suffix = path.suffix.lower().removeprefix(".")
     return suffix if suffix in FORMATS else None
 
 
 def read(data: bytes, form: str) -> list[Entry]:
-    """What the file holds.
+    """Return the accounts in the file.
 
     Raises:
         UnreadableFile: it is no such file.
@@ -53,7 +53,7 @@ def read(data: bytes, form: str) -> list[Entry]:
 
 
 def written(rows: Sequence[Mapping[str, Any]], form: str, *, names: Sequence[str]) -> str:
-    """The same as text. Values: text, yes or no, a time, several texts; None is left out, or an empty cell.
+    """Serialise accounts to text. Values: text, bool, a time, several texts; None is left out, or an empty cell.
 
     `names`: the heading of a CSV, which without any rows is a form to fill in.
     """
@@ -64,7 +64,7 @@ def _text(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")  # what a spreadsheet of Western Europe saves as CSV
+        return data.decode("cp1252", "replace")  # the CSV of spreadsheets in Western Europe
 
 
 def _from_csv(text: str) -> list[Entry]:

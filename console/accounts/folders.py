@@ -1,4 +1,4 @@
-"""`mail-importer accounts folders`: the folders of an account's mailbox, as `--folder` and `--move-to` take them."""
+"""`mail-importer accounts folders`: the folders of an account's mailbox, as `--folder` and `--move-to` accept them."""
 
 import json
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ def folders(invocation: Invocation, name: str, in_json: bool) -> None:
         click.echo(json.dumps([_data(each) for each in found], indent=2))
         return
     for each in found:
-        # The id on a line of its own, whole, however wide the terminal is.
+        # The id on a line of its own, unbroken at any terminal width.
         indent = "  " * (len(each.names) - 1)
         click.echo(printable(f"{indent}{each.names[-1]}{_counts(each)}"))
         click.echo(printable(f"{indent}  {each.folder_id}"))

@@ -1,4 +1,4 @@
-"""`mail-importer accounts history`: who changed the settings of accounts, when, and to what."""
+"""`mail-importer accounts history`: changes of account settings, with author, time and values."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -24,7 +24,7 @@ ACTIONS: Final[Mapping[str, Phrase]] = {
     "removed": Phrase("removed"),
     "found": Phrase("found so"),
 }
-"""What was done to an account, as a person reads it."""
+"""Display labels of the actions on an account."""
 _SETTINGS: Final = {
     "sAccountName": "name",
     "sAuthentication": "authentication",
@@ -47,7 +47,7 @@ _SETTINGS: Final = {
     "nFilterSizeLeast": "size_least",
     "nFilterSizeMost": "size_most",
 }
-"""Columns by the name that a person knows the setting by."""
+"""The setting's name, as options and files have it, by column."""
 
 
 @click.command(
@@ -98,7 +98,7 @@ def _names(change: Change) -> set[Value]:
 def _history_row(change: Change) -> dict[str, Any]:
     removed = change.action is Action.REMOVED
     differences = {} if removed else change.differences
-    # Removing gives the name free; who reads this knows the account by the one it had.
+    # Removal frees the name; the former one identifies the account to the operator.
     named = change.before if removed and change.before is not None else change.after
     return {
         "changed": change.changed,
@@ -120,7 +120,7 @@ def _who(change: Change) -> str | None:
 
 
 def changes_shown(changes: Mapping[str, Mapping[str, Value]]) -> Phrase:
-    """What is different now, a line each; of a new account nothing: all of it is in the JSON."""
+    """Format the differences, a line each; of a new account none: all of it is in the JSON."""
     is_new = "name" in changes and changes["name"]["before"] is None
     return Phrase.joined(*(_changed(name, each) for name, each in changes.items() if not is_new), by="\n")
 

@@ -1,4 +1,4 @@
-"""The settings of an account as options: what `accounts add` and `update` take, each checked by itself."""
+"""The settings of an account as options of `accounts add` and `update`, each checked by itself."""
 
 import re
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from phrases import Phrase
 from processor.filters import BadFilter, MailFilter
 
 _SIZE: Final = re.compile(r"([0-9]{1,18})\s*(|b|kb|mb|gb)")
-# As the limits of contents count them.
+# Same units as the limits of contents.
 _SIZE_UNITS: Final = {"": 1, "b": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3}
 _LARGEST: Final = 2**63 - 1
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -29,7 +29,7 @@ def name_option(option: str, *, required: bool = False, metavar: str | None = No
 
 
 def account_options(*, adding: bool) -> list[click.Option]:
-    """One for each setting but the name: `add` needs some and has defaults, `update` changes what is given."""
+    """One option per setting but the name: `add` requires some and has defaults, `update` changes those given."""
 
     def default(value: object) -> dict[str, Any]:
         return {"default": value, "show_default": True} if adding else {"default": None}
@@ -120,7 +120,7 @@ def _filter_options() -> list[click.Option]:
 
 def _list_option(name: str, metavar: str, help: str) -> click.Option:  # noqa: A002  # click's word
     def check(_context: click.Context, _parameter: click.Parameter, entries: tuple[str, ...]) -> tuple[str, ...]:
-        """Check entries of a list, each as the processor reads it."""
+        """Check entries of a list, each as the processor parses it."""
         bare = tuple(map(_visible, entries))
         only: dict[str, Any] = {name: bare}
         try:
@@ -133,7 +133,7 @@ def _list_option(name: str, metavar: str, help: str) -> click.Option:  # noqa: A
 
 
 def _text(longest: int) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
-    """A check for text that people paste: cut of blanks and invisible characters at both ends, not empty."""
+    """Return a check for pasted text: strips blanks and invisible characters at both ends, rejects empty text."""
 
     def check(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
         if text is None:
@@ -194,7 +194,7 @@ def _user(context: click.Context, parameter: click.Parameter, text: str | None) 
 
 
 def _since(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | str | None:
-    """`now` stays a word: only the command knows what time it is."""
+    """Parse a time; `now` stays a word: only the command has a clock."""
     if text is None or text.strip().lower() == "now":
         return text and "now"
     found = table.EVERYTHING if text.strip().lower() == "all" else moment(_context, _parameter, text)
@@ -202,7 +202,7 @@ def _since(_context: click.Context, _parameter: click.Parameter, text: str | Non
 
 
 def _size(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | str | None:
-    """`any` stays a word; else bytes."""
+    """Parse bytes; `any` stays a word."""
     if text is None or text.strip().lower() == ANY:
         return text and ANY
     found = _SIZE.fullmatch(text.strip().lower())

@@ -1,4 +1,4 @@
-"""From what an administrator gave, as options or in a file, to the settings of an account, which fit each other."""
+"""Builds consistent settings of an account from values of an administrator, given as options or in a file."""
 
 import shlex
 from dataclasses import fields, replace
@@ -24,11 +24,11 @@ LISTS: Final = {
     "subjects_allowed": "--allow-subject",
     "subjects_denied": "--deny-subject",
 }
-"""The option of each list of filters."""
+"""The option of each filter list."""
 
 
 def settings_of(given: dict[str, Any], now: datetime) -> table.AccountSettings:
-    """The settings that all options of `accounts add` together mean.
+    """Build the settings from all options of `accounts add` together.
 
     Raises:
         click.UsageError: they do not go together.
@@ -46,7 +46,7 @@ def settings_of(given: dict[str, Any], now: datetime) -> table.AccountSettings:
 
 
 def change(connection: Connection, name: str, given: dict[str, Any], now: datetime) -> table.AccountSettings:
-    """Give the account of that name what was given, by the names of the options, and keep the rest; what it is then.
+    """Apply `given`, by option name, to the account of that name, and keep the rest; return its settings.
 
     Raises:
         AccountNotFound, AccountExists
@@ -100,7 +100,7 @@ def _check(settings: table.AccountSettings) -> None:
 
 
 def _filters(given: dict[str, Any], before: Filters) -> Filters:
-    """Take the filters out of what was given; those that were not stay as before."""
+    """Remove the filters from `given` and return them; those not given stay as before."""
     names = {each.name for each in fields(Filters)}
     changes = {name: given.pop(name) for name in names & given.keys()}
     for name in ("size_least", "size_most"):
@@ -112,12 +112,12 @@ def _filters(given: dict[str, Any], before: Filters) -> Filters:
 
 
 def has_attachments_word(wanted: bool | None) -> str | None:
-    """How `--has-attachments` is given; None where it is not."""
+    """The word for `--has-attachments`; None where it is not given."""
     return None if wanted is None else next(word for word, meant in HAS_ATTACHMENTS.items() if meant is wanted)
 
 
 def filters_shown(filters: dict[str, Any]) -> str:
-    """Filters as the options that made them."""
+    """Format filters as the options that set them."""
     words = [word for name, option in LISTS.items() for entry in filters[name] for word in (option, entry)]
     for option, value in (
         ("--has-attachments", has_attachments_word(filters["has_attachments"])),

@@ -1,4 +1,4 @@
-"""How the accounts look: what there is to know of each, and how a person reads it."""
+"""Views of accounts: the facts of each, and their display."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -18,7 +18,7 @@ from subscriptions.sweep_schedule import SweepSchedule
 
 
 def list_columns(rows: list[dict[str, Any]], settings: Settings, now: datetime) -> list[Column]:
-    """For all accounts, a row each."""
+    """Columns for all accounts, a row each."""
     return [
         Column("name", Phrase("Account")),
         Column("user_id", Phrase("Mailbox")),
@@ -41,7 +41,7 @@ def list_columns(rows: list[dict[str, Any]], settings: Settings, now: datetime) 
 
 
 def record_columns(settings: Settings, now: datetime) -> list[Column]:
-    """For one account, all there is."""
+    """Columns for all facts of one account."""
     return [
         Column("name", Phrase("Account")),
         Column("account_id", Phrase("Number")),
@@ -74,13 +74,13 @@ def record_columns(settings: Settings, now: datetime) -> list[Column]:
 
 
 def _sweep_seconds(settings: Settings) -> int | None:
-    """How often a folder is looked into without a reason; None: never."""
+    """Seconds between regular sweeps of a folder; None: never."""
     pause = SweepSchedule.of_settings(settings.sweep_interval, settings.notification_url).next_interval()
     return None if pause is None else int(pause.total_seconds())
 
 
 def rows(connection: Connection, found: list[table.Account], settings: Settings) -> list[dict[str, Any]]:
-    """What there is to know of these accounts."""
+    """Return all facts of these accounts."""
     held = subscriptions.held(connection)
     counts = table.imported_counts(connection)
     left_out = filtered.counts(connection)
@@ -131,7 +131,7 @@ def rows(connection: Connection, found: list[table.Account], settings: Settings)
 
 
 def _unusable(account: table.Account) -> list[dict[str, Any]]:
-    """The trouble that its row itself shows, whether a role has come upon it or not."""
+    """The condition that its row itself shows, detected by a role or not."""
     if account.unreadable_because is None:
         return []
     return [
@@ -187,7 +187,7 @@ def _actions(counts: dict[str, int]) -> Phrase:
 
 
 def _webhook(held: subscriptions.HeldSubscription | None, settings: Settings) -> str | None:
-    """Where Graph notifies, or is to. What is in the database is true also where this host has other settings."""
+    """The URL that Graph notifies, or is to. The database is right even where this host has other settings."""
     if held is not None:
         return held.notification_url
     return None if settings.notification_url is None else f"{settings.notification_url}/notifications"

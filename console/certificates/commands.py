@@ -1,4 +1,4 @@
-"""`mail-importer certificates`: what is in the store, new ones, and other forms of the same."""
+"""`mail-importer certificates`: the store, new certificates, and other forms of the same."""
 
 from typing import Final
 
@@ -43,7 +43,7 @@ certificates.add_command(convert)
 
 
 def thumbprint_argument(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
-    """Read a thumbprint as people paste it, and say when something invisible was in it. Wrong ones are wrong usage."""
+    """Read a pasted thumbprint, and report invisible characters in it. An invalid one is wrong usage."""
     if text is None:
         return None
     try:
@@ -90,7 +90,7 @@ def show(invocation: Invocation, thumbprint: str) -> Record:
     now, roots = invocation.clock(), _roots(invocation.settings)
     entry = next((each for each in store.list() if _is(each, thumbprint)), None)
     if entry is None:
-        store.find(thumbprint)  # says what the store is and what is in it
+        store.find(thumbprint)  # raises: names the store and its content
         raise failure(
             Phrase("The certificate {thumbprint} was put there this moment. Try again.", thumbprint=thumbprint)
         )
@@ -142,7 +142,7 @@ _MADE_BY_WINDOWS: Final = Phrase(
 
 
 def _tried(entry: StoreEntry, store: CertificateStore, thumbprint: str) -> StoreEntry:
-    """The entry with what comes of signing by its key, which tells more than that the key is there."""
+    """Return the entry with the result of signing by its key, which proves more than its presence."""
     if entry.error is not None:
         return entry
     try:

@@ -1,4 +1,4 @@
-"""`mail-importer certificates convert`: from one form of certificate file to another."""
+"""`mail-importer certificates convert`: conversion between forms of certificate files."""
 
 import sys
 from collections.abc import Iterable
@@ -95,7 +95,7 @@ def convert(
 
 
 def _checked(target: Path, *, der: bool, encrypt: bool | None, new_password: Path | None, legacy: bool) -> bool:
-    """Whether OUT is to be encrypted. What goes not together is wrong usage."""
+    """True if OUT is to be encrypted. Conflicting options are wrong usage."""
     suffix = target.suffix.lower()
     if suffix not in SUFFIXES:
         raise wrong_usage(Phrase("The name of OUT must end in one of {suffixes}.", suffixes=_listed(SUFFIXES)))
@@ -117,7 +117,7 @@ def _listed(suffixes: Iterable[str]) -> str:
 
 
 def _opened(path: Path, password: str | None, *, ask: bool) -> CertificateFile:
-    """What the file holds; a person at the terminal is asked for the password that is missing or does not fit."""
+    """Read the file; prompt at the terminal for a password that is missing or does not fit."""
     file = read_file(path, password.encode() if password else None)
     if ask and file.problem is not None and file.problem.fault in LOCKED:
         asked: str = click.prompt(said(Phrase("Password of {path}", path=path)), hide_input=True, err=True)

@@ -1,4 +1,4 @@
-"""What commands tell of a certificate in the store."""
+"""Views of a certificate in the store."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -57,13 +57,13 @@ _STATES: Final = {
     CertificateFault.EXPIRED: Phrase("expired"),
     CertificateFault.NOT_YET_VALID: Phrase("not yet good"),
 }
-"""Each fault that an entry of a store can have, in a word or two."""
+"""Short label of each fault that an entry of a store can have."""
 
 
 def facts(entry: StoreEntry, now: datetime, roots: Sequence[x509.Certificate]) -> dict[str, Any]:
-    """One row, of the same keys whatever the entry is.
+    """Return one row, with the same keys for every entry.
 
-    `name`: the subject, or else the name of the file that is of no use. `fault`: why nobody can sign in with it.
+    `name`: the subject, or else the name of the unusable file. `fault`: the reason it cannot sign in.
     """
     certificate, error = entry.certificate, entry.error
     path = entry.path and entry.path.absolute()
@@ -104,7 +104,7 @@ def _state(row: dict[str, Any], fault: CertificateFault | None) -> Phrase:
 
 
 def _of_key(certificate: Certificate, fault: CertificateFault | None) -> dict[str, bool | None]:
-    """What is known of the key; None: nobody can tell, since it is missing or does not open."""
+    """Facts of the key; None: unknown, since it is missing, does not open, or does not sign."""
     there, opens = certificate.has_private_key or fault in _THERE, fault not in _CLOSED
     silent = fault is CertificateFault.SIGNING_FAILED
     return {

@@ -1,1 +1,1 @@
-"""Checks of an account before anything relies on it, one after the other, each with its finding and what to do."""
+"""Checks of an account before it is relied on, one after the other, each with its finding and remedy."""

@@ -1,4 +1,4 @@
-"""The whole test of an account: which checks, in which order, and what each depends on."""
+"""The whole test of an account: its checks, their order and dependencies."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -38,7 +38,7 @@ _CONNECT_SECONDS: Final = 5.0
 _READ_SECONDS: Final = 12.0
 _CALL_SECONDS: Final = 12.0
 _USUAL_FOLDER: Final = Path("certificates")
-"""Where certificates are put unless a setting says otherwise."""
+"""Default folder of certificates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class AccountTest:
-    """The checks, and what they have learned that a report tells beside them."""
+    """The checks, and the facts they found for a report."""
 
     checks: Sequence[Check]
     _certificates: CertificateChecks
@@ -59,12 +59,12 @@ class AccountTest:
 
     @property
     def certificate(self) -> Certificate | None:
-        """The one that was found, without its key."""
+        """The certificate found, without its key."""
         return self._certificates.certificate
 
     @property
     def claims(self) -> Mapping[str, Any]:
-        """What the token says of itself."""
+        """The claims of the token."""
         return self._mailboxes.claims
 
 
@@ -78,7 +78,7 @@ async def opened_test(
     allow_shared: bool,
     clock: Callable[[], datetime],
 ) -> AsyncIterator[AccountTest]:
-    """The test of an account, able to run for as long as the context lasts. Nothing of other processes is used.
+    """The test of an account, able to run while the context lasts. It uses nothing of other processes.
 
     Raises:
         SettingsError: `ca_bundle` or `certificate_store` cannot be used.

@@ -1,4 +1,4 @@
-"""Checks of the account's certificate: found, its key read and its own, in date, trusted where that is demanded."""
+"""Checks of the account's certificate: found, its key readable and matching, in date, trusted where required."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -35,13 +35,13 @@ ALL: Final = (FOUND, READABLE, MATCHES, IN_DATE, TRUSTED)
 
 
 class CertificateChecks:
-    """The steps for one account.
+    """The checks for one account.
 
     Args:
-        store: where its certificates are.
-        elsewhere: folders where people put one by mistake.
-        mailbox: whose certificate.
-        ca_bundle: as the setting says.
+        store: with its certificates.
+        elsewhere: folders with a certificate by mistake.
+        mailbox: of the account.
+        ca_bundle: the setting.
         tokens: to sign in with the next certificate.
         clock: aware time.
     """
@@ -68,11 +68,11 @@ class CertificateChecks:
 
     @property
     def certificate(self) -> Certificate | None:
-        """What was found, without its key."""
+        """The certificate found, without its key."""
         return None if self._entry is None else self._entry.certificate
 
     def checks(self) -> list[Check]:
-        """In their order."""
+        """The checks, in order."""
         return [
             Check(FOUND, Phrase("The certificate is found"), self._in_thread(self._find)),
             Check(READABLE, Phrase("Its private key can be read"), self._in_thread(self._read_key), (FOUND,)),
@@ -82,7 +82,7 @@ class CertificateChecks:
         ]
 
     def next_check(self, needs: Sequence[str]) -> list[Check]:
-        """The step for the certificate that is to take over; none where the account names none."""
+        """The check of the next certificate; none where the account names none."""
         if self._mailbox.next_thumbprint is None:
             return []
         return [Check(NEXT, Phrase("The next certificate signs in as well"), self._sign_in_with_next, needs, 20)]
@@ -137,7 +137,7 @@ class CertificateChecks:
         except CertificateError as error:
             if error.fault is not CertificateFault.KEY_MISMATCH:
                 raise
-            self._stranger = error  # there is a key, and it can be read: the next check says whose it is
+            self._stranger = error  # there is a key, and it can be read: the next check reports the mismatch
         return passed()
 
     def _match(self) -> Finding:
@@ -176,7 +176,7 @@ class CertificateChecks:
         )
 
     def _judge_trust(self) -> Finding:
-        # With its key it comes with the issuers that lie beside it.
+        # The certificate with its key includes the issuers beside it.
         found = self._usable or self.certificate
         if found is None or not self._mailbox.secure_certificate_access:
             return passed(Phrase("not demanded (bSecureCertificateAccess = 0)"), {"demanded": False})

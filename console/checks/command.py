@@ -24,7 +24,7 @@ from db.schema import revisions
 from phrases import Phrase
 
 _DATABASE_SECONDS: Final = 10
-"""A test waits for the database no longer; a role has patience."""
+"""Limit of a test's waits for the database; a role may wait longer."""
 
 
 @click.command(

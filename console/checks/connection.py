@@ -1,4 +1,4 @@
-"""Checks of the way to the sign-in service and to Graph: name, connection, TLS, and the clock of this machine."""
+"""Checks of the path to the sign-in service and to Graph: name, connection, TLS, and the clock of this machine."""
 
 import ssl
 from collections.abc import Callable
@@ -17,12 +17,12 @@ GRAPH_TLS: Final = "graph_tls"
 CLOCK: Final = "clock"
 
 _TOLERANCE: Final = timedelta(minutes=5)
-"""What the sign-in service allows an assertion to be early or late."""
+"""Clock skew that the sign-in service allows for an assertion."""
 _NOTICEABLE: Final = timedelta(minutes=1)
 
 
 class ConnectionChecks:
-    """The steps for the two services. `tls`: whom to trust (`transport.tls_context`)."""
+    """The checks for the two services. `tls`: the trusted roots (`transport.tls_context`)."""
 
     def __init__(self, sign_in: Host, graph: Host, *, tls: ssl.SSLContext, clock: Callable[[], datetime]) -> None:
         self._sign_in = sign_in
@@ -31,7 +31,7 @@ class ConnectionChecks:
         self._clock = clock
 
     def checks(self) -> list[Check]:
-        """In their order."""
+        """The checks, in order."""
         return [
             Check(
                 SIGN_IN_REACHED,
@@ -106,7 +106,7 @@ class ConnectionChecks:
         skew = await clock_skew(self._sign_in, self._tls, self._clock)
         if skew is None:
             return passed(Phrase("the service does not tell its time"))
-        # Our clock is behind where theirs is ahead.
+        # This clock is behind where the service's is ahead.
         behind, at_least = skew.ahead, max(timedelta(0), abs(skew.ahead) - skew.uncertainty)
         seconds = round(abs(behind).total_seconds())
         facts = {

@@ -1,6 +1,6 @@
-"""Checks of what the application may do: token, permissions, user, mailbox, folder, a message, and what it must not.
+"""Checks of the application's access: token, permissions, user, mailbox, folder, a message, forbidden mailboxes.
 
-Which refusal means what: graph.md section 9, and https://learn.microsoft.com/en-us/graph/errors
+Meaning of each refusal: graph.md section 9, and https://learn.microsoft.com/en-us/graph/errors
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from graph.messages import MailReader, folder_of
 from graph.token import TokenSource
 from phrases import Phrase
 
-TOKEN: Final = "token"  # noqa: S105  # the name of a step
+TOKEN: Final = "token"  # noqa: S105  # the name of a check
 PERMISSIONS: Final = "permissions"
 SCOPE: Final = "scope"
 USER: Final = "user"
@@ -35,7 +35,7 @@ _INBOX: Final = "inbox"
 _READ: Final = frozenset({"Mail.Read", "Mail.ReadWrite"})
 _WRITE: Final = "Mail.ReadWrite"
 _HARMLESS: Final = _READ | {"Mail.ReadBasic", "Mail.ReadBasic.All", "MailboxSettings.Read", "User.Read.All"}
-"""Of use here, or not worth a word."""
+"""Useful here, or not worth a warning."""
 _NO_USER: Final = frozenset({"request_resourcenotfound", "resourcenotfound", "errorinvaliduser"})
 _ELSEWHERE: Final = frozenset({"mailboxnothostedinexchangeonline", "errornonexistentmailbox"})
 _MESSAGES_TRIED: Final = 5
@@ -51,15 +51,15 @@ _SCOPE_ADVICE: Final = Phrase(
 
 
 class MailboxChecks:
-    """The steps for one mailbox.
+    """The checks for one mailbox.
 
     Args:
-        client: its calls; every refusal is to come soon.
-        tokens: a source of its own, so that nothing remembered is reported.
-        mailbox: whose.
-        folder: the one to import from, as the account names it.
+        client: with deadlines that end every call soon.
+        tokens: a source of its own, so that nothing cached is reported.
+        mailbox: the one checked.
+        folder: the one to import from, by the account's name for it.
         folders: finds it.
-        writes: the account has its mail marked, moved or deleted after the import.
+        writes: mail is marked, moved or deleted after the import.
         denied: users whose mailboxes the application must not be able to open.
         allow_shared: a shared mailbox passes.
     """
@@ -78,7 +78,7 @@ class MailboxChecks:
     ) -> None:
         self._client = client
         self._tokens = tokens
-        # With the current certificate only: the next one has a step of its own, and must not hide what is wrong here.
+        # The current certificate only: the next one has a check of its own, and must not hide errors here.
         self._mailbox = replace(mailbox, next_thumbprint=None)
         self._folder = folder
         self._folders = folders
@@ -86,16 +86,16 @@ class MailboxChecks:
         self._denied = denied
         self._allow_shared = allow_shared
         self.claims: Mapping[str, Any] = {}
-        """What the token says of itself, once it was obtained."""
+        """The claims of the token, once it was obtained."""
         self._refusal: GraphError | None = None
         self._looked = False
 
     def token_check(self, needs: Sequence[str]) -> Check:
-        """The step that signs in."""
+        """The check that signs in."""
         return Check(TOKEN, Phrase("Sign-in gives a token"), self._sign_in, needs, 20)
 
     def checks(self, needs: Sequence[str]) -> list[Check]:
-        """The steps after that, in their order."""
+        """The checks after that, in order."""
         forbidden = [
             Check(
                 f"{FORBIDDEN}:{user}",
@@ -121,7 +121,7 @@ class MailboxChecks:
         try:
             token = await self._tokens.token(self._mailbox)
         except SignInRefused as refused:
-            # The settings that its text repeats are those of the first step; the ids at its end are among the facts.
+            # The settings that its text repeats are those of the first check; the ids at its end are among the facts.
             reason = refused.detail.partition(" Trace ID:")[0]
             said = Phrase("The sign-in service refused: {said}.", said=reason.rstrip("."))
             return replace(finding_of(refused), cause=said)
@@ -183,7 +183,7 @@ class MailboxChecks:
         return sorted(each for each in roles_in(self.claims) if each.startswith("Mail.Read"))
 
     async def _prove_by_doing(self, facts: Mapping[str, object]) -> Finding:
-        """What RBAC for Applications grants is in no token; only a call can tell."""
+        """Test by a call: grants of RBAC for Applications are in no token."""
         refusal = await self._look()
         if refusal is None:
             return passed(Phrase("not in the token: granted by RBAC for Applications, proved by reading"), facts)
@@ -231,7 +231,7 @@ class MailboxChecks:
                 finding_of(refusal).facts,
             )
         if refusal.status == HTTPStatus.NOT_FOUND:
-            return passed(Phrase.verbatim(user), {"user_id": user})  # the user is there, the mailbox is not
+            return passed(Phrase.verbatim(user), {"user_id": user})  # the user exists, the mailbox does not
         raise refusal
 
     async def _open(self) -> Finding:
@@ -300,7 +300,7 @@ class MailboxChecks:
             try:
                 message = await MailReader(self._client).message(self._mailbox, item.message_id)
             except ItemError as error:
-                # One damaged message says nothing of the account; the next one decides.
+                # One damaged message proves nothing of the account; the next one decides.
                 unreadable = unreadable or error
                 continue
             return self._judge_message(message, item.received, unreadable)
@@ -388,10 +388,10 @@ class MailboxChecks:
         return await self._folders.locate(self._mailbox, self._folder)
 
     async def _look(self) -> GraphError | None:
-        """Why the inbox does not open, None when it does; asked once.
+        """Return the refusal to open the inbox, None when it opens; requested once.
 
         Raises:
-            GraphError: nothing that Exchange decided.
+            GraphError: not a decision of Exchange.
         """
         if not self._looked:
             try:

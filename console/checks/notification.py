@@ -1,4 +1,4 @@
-"""Checks of the notification address: seen from here, and by Graph, which is made to validate it."""
+"""Checks of the notification address: from this host, and by Graph, which is made to validate it."""
 
 import secrets
 import ssl
@@ -23,10 +23,10 @@ SUBSCRIPTION: Final = "subscription"
 
 PATHS: Final = ("/notifications", "/lifecycle")
 CHANGE_TYPE: Final = "deleted"
-"""Not the manager's `created`: Graph takes both beside each other, and no mail that arrives meanwhile is told twice."""
+"""Different from the manager's `created`: Graph accepts both at once, and new mail meanwhile is not notified twice."""
 
 _SHORTEST_LIFE: Final = timedelta(minutes=46)
-"""Graph raises what is shorter than 45 minutes (graph.md section 1): one that nobody removes ends by itself soon."""
+"""Graph raises a life below 45 minutes (graph.md section 1); a subscription left behind ends by itself soon."""
 _MARK: Final = "mail-importer-test"
 _OUT_OF_REACH: Final = frozenset(
     {
@@ -43,7 +43,7 @@ _OUT_OF_REACH: Final = frozenset(
         Failure.PROXY_UNREACHED,
     }
 )
-"""What may be so for this machine only: many networks do not let their own hosts come back in."""
+"""Failures that may be this host's only: many networks do not let their own hosts come back in."""
 
 
 _PORT: Final = Phrase(
@@ -57,20 +57,20 @@ _NAMED: Final[Mapping[Failure, Phrase]] = {
     Failure.REFUSED: _PORT,
     Failure.SILENT: _PORT,
 }
-"""Failures that are the same for Microsoft, and what to do about each."""
+"""Failures that are the same for Microsoft, and the remedy of each."""
 
 
 class NotificationChecks:
-    """The steps for the notification address.
+    """The checks for the notification address.
 
     Args:
         url: the setting notification_url; None: there are no webhooks.
-        proxy: on the way there from here.
+        proxy: between this host and the address.
         subscriptions: of the account's application.
-        mailbox: whose.
-        folder: the one to import from, as the account names it.
+        mailbox: of the account.
+        folder: the one to import from, by the account's name for it.
         folders: finds it.
-        ca_bundle: as the setting says.
+        ca_bundle: the setting.
         clock: aware time.
     """
 
@@ -93,12 +93,12 @@ class NotificationChecks:
         self._folder = folder
         self._folders = folders
         self._unreached: HostUnreached | None = None
-        """The reason for which this machine does not reach the address; Graph's refusal may not name it."""
+        """The reason this host does not reach the address; Graph's refusal may not name it."""
         self._ca_bundle = ca_bundle
         self._clock = clock
 
     def checks(self, needs: Sequence[str]) -> list[Check]:
-        """In their order. `needs`: of the one that asks Graph."""
+        """The checks, in order. `needs`: of the one that calls Graph."""
         return [
             Check(CERTIFICATE, Phrase("Certificate of the notification address"), self._judge_certificate, seconds=15),
             Check(HANDSHAKE, Phrase("The notification address answers"), self._ask_ourselves, (CERTIFICATE,), 15),
@@ -157,7 +157,7 @@ class NotificationChecks:
             return _out_of_reach(unreached)
         async with open_session(self._url, ca_bundle=self._ca_bundle, connect_seconds=5, read_seconds=10) as session:
             for path in PATHS:
-                # As Graph's own reads today (graph.md section 2): blanks and colons show whether it is decoded.
+                # Modelled on Graph's own today (graph.md section 2): blanks and colons show whether it is decoded.
                 token = f"Validation: Testing client application reachability. Request-Id: {secrets.token_hex(16)}"
                 await answer_to_validation(session, f"{self._url}{path}", token)
         return passed(
@@ -191,8 +191,8 @@ class NotificationChecks:
         return passed(Phrase("a subscription was made and removed again"), {"subscription": made.id})
 
     async def _made(self, url: str) -> GraphSubscription:
-        # An address of its own, so that Graph validates it anew, and no manager takes the subscription for its own; a
-        # state of its own, so that the receiver puts nothing in the queue for it.
+        # An address of its own, so that Graph validates it anew, and no manager adopts the subscription; a state of
+        # its own, so that the receiver puts nothing in the queue for it.
         mark = secrets.token_hex(8)
         notifications, lifecycle = (f"{url}{path}?{_MARK}={mark}" for path in PATHS)
         return await self._subscriptions.create(
@@ -207,7 +207,7 @@ class NotificationChecks:
 
 
 def _as_graph(ca_bundle: Path | None) -> ssl.SSLContext:
-    """Whom Graph would trust, and by the protocol it delivers with (graph.md section 3, TLS)."""
+    """TLS with the trust of Graph, and the protocol it delivers with (graph.md section 3, TLS)."""
     context = tls_context(ca_bundle)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     return context
@@ -240,7 +240,7 @@ def _in_the_way(exists: SubscriptionExists) -> Finding:
 
 def _not_validated(url: str, refused: EndpointNotValidated, unreached: HostUnreached | None) -> Finding:
     said = refused.detail.lower()
-    # An answer that Graph got says more than the silence that this machine meets.
+    # A response that Graph received proves more than a failure from this host.
     answered = any(word in said for word in ("status code", "exactly match", "content type"))
     if unreached is not None and unreached.failure in _NAMED and not answered:
         return failed(

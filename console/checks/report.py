@@ -1,7 +1,7 @@
-"""What support needs to help with a test that failed: everything but secrets, as one JSON document.
+"""The support report of a failed test: everything but secrets, as one JSON document.
 
-Passwords, keys, connection strings and tokens are in none of it: secret settings are named as set or not, URLs go
-without user and query, of the token only its claims are told. No mail is in it either.
+It contains no passwords, keys, connection strings or tokens: secret settings are reported as set or not, URLs without
+user and query, of the token only its claims. No mail is in it either.
 """
 
 import json
@@ -35,7 +35,7 @@ _PACKAGES: Final = (
 
 
 def outcome(candidate: Candidate, steps: Sequence[Step], *, started: datetime) -> dict[str, Any]:
-    """The result for programs: one object, with the steps in their order."""
+    """Return the result for programs: one object, with the steps in order."""
     bad = count(steps, Result.FAILED)
     return {
         "account": candidate.settings.name,
@@ -52,7 +52,7 @@ def outcome(candidate: Candidate, steps: Sequence[Step], *, started: datetime) -
 def bundle(
     settings: Settings, candidate: Candidate, test: AccountTest, steps: Sequence[Step], *, started: datetime
 ) -> dict[str, Any]:
-    """The document."""
+    """Build the report."""
     return {
         "format": _FORMAT,
         "test": outcome(candidate, steps, started=started),
@@ -73,7 +73,7 @@ def bundle(
 
 
 def write(document: Mapping[str, Any], path: Path) -> None:
-    """Write the document; a file that is there is replaced.
+    """Write the report; an existing file is replaced.
 
     Raises:
         click.ClickException: it cannot be written.
@@ -119,7 +119,7 @@ def _without_user(proxy: str) -> str:
 
 
 def _user() -> str:
-    # The number: who it is called is nobody's business but this machine's.
+    # The number only: the user's name stays on this host.
     return str(os.getuid()) if hasattr(os, "getuid") else ""
 
 

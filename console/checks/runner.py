@@ -1,7 +1,7 @@
-"""Runs checks in their order: what depends on a failed one is not tried, and none takes longer than it may.
+"""Runs checks in order: dependents of a failed one are not tried, and each has a time limit.
 
-A check finds something out and says so, or raises what its subject raises; the errors of the packages that are written
-for an administrator become its failure.
+A check returns its finding, or raises the errors of its subject; the errors of the packages that are written for an
+administrator become its failure.
 """
 
 import asyncio
@@ -22,30 +22,31 @@ from graph.errors import AccountError, CertificateError, GraphError, SignInRefus
 from phrases import Phrase
 
 WHOLE_SECONDS: Final = 60.0
-"""After which no further check begins, and the one that runs is ended."""
+"""Limit after which no further check begins, and the running one is ended."""
 
 NOTHING: Final = Phrase("")
 NO_FACTS: Final[Mapping[str, object]] = MappingProxyType({})
 
 
 class Result(StrEnum):
-    """What became of a check."""
+    """The outcome of a check."""
 
     PASSED = "passed"
     WARNED = "warned"
-    """It works; something should be seen to, or could not be found out."""
+    """It works; something should be corrected, or could not be determined."""
     FAILED = "failed"
     NOT_TRIED = "not_tried"
-    """Another one that it depends on failed, or the time was over."""
+    """A check that it depends on failed or was not tried, or the time was over."""
     NOT_NEEDED = "not_needed"
-    """The settings ask for nothing of the kind."""
+    """The settings do not require it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found. Nothing in it is secret.
+    """The finding of a check. Nothing in it is secret.
 
-    `found` says it to people, `facts` to programs; `code` names why it did not pass, `cause` and `remedy` say so.
+    `found` is for users, `facts` for programs; `code` names the reason it did not pass, `cause` and `remedy`
+    explain it.
     """
 
     result: Result
@@ -58,7 +59,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One step. `needs`: the names of those that must not have failed; `seconds`: how long it may take."""
+    """One check. `needs`: the names of those that must not have failed; `seconds`: its time limit."""
 
     name: str
     title: Phrase
@@ -69,7 +70,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A check that is over."""
+    """A finished check."""
 
     name: str
     title: Phrase
@@ -77,7 +78,7 @@ class Step:
     seconds: float
 
     def data(self) -> dict[str, Any]:
-        """What programs read of it, in English whatever people read."""
+        """The data for programs, in English in any output language."""
         finding = self.finding
         return {
             "name": self.name,
@@ -93,26 +94,26 @@ class Step:
 
 
 def passed(found: Phrase = NOTHING, facts: Mapping[str, object] = NO_FACTS) -> Finding:
-    """All is well."""
+    """The check passed."""
     return Finding(Result.PASSED, found, facts)
 
 
 def warned(
     code: str, cause: Phrase, remedy: Phrase, facts: Mapping[str, object] = NO_FACTS, *, found: Phrase = NOTHING
 ) -> Finding:
-    """It works, but."""
+    """The check passed with a warning."""
     return Finding(Result.WARNED, found, facts, code, cause, remedy)
 
 
 def failed(
     code: str, cause: Phrase, remedy: Phrase, facts: Mapping[str, object] = NO_FACTS, *, found: Phrase = NOTHING
 ) -> Finding:
-    """It does not work."""
+    """The check failed."""
     return Finding(Result.FAILED, found, facts, code, cause, remedy)
 
 
 def not_needed(why: Phrase) -> Finding:
-    """The settings ask for nothing of the kind."""
+    """The settings do not require it."""
     return Finding(Result.NOT_NEEDED, why)
 
 
@@ -124,7 +125,7 @@ async def run_checks(
     whole_seconds: float = WHOLE_SECONDS,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> list[Step]:
-    """Run them in order. `on_begin` gives a context that lasts while a check runs; `on_end` is told of its end."""
+    """Run checks in order. `on_begin` returns a context that lasts while one runs; `on_end` receives each result."""
     steps: dict[str, Step] = {}
     began = monotonic()
     for check in checks:
@@ -140,7 +141,7 @@ async def run_checks(
 
 
 def count(steps: Sequence[Step], result: Result) -> int:
-    """How many ended so."""
+    """Count those with this result."""
     return sum(step.finding.result is result for step in steps)
 
 
@@ -169,7 +170,7 @@ async def _found(check: Check, seconds: float) -> Finding:
 
 
 def finding_of(error: Exception) -> Finding:
-    """The failure that an error for administrators stands for."""
+    """Convert an error for administrators to a failure."""
     if isinstance(error, AccountError):
         return failed(code_of(error), error.summary, error.advice, _facts(error))
     if isinstance(error, GraphError):
@@ -180,7 +181,7 @@ def finding_of(error: Exception) -> Finding:
 
 
 def code_of(error: GraphError) -> str:
-    """A name for the reason, for programs."""
+    """The name of the reason, for programs."""
     if isinstance(error, HostUnreached):
         return str(error.failure)
     if isinstance(error, CertificateError):

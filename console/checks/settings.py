@@ -17,7 +17,7 @@ _GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 def settings_check(settings: Settings, account: AccountSettings) -> Check:
-    """The first step."""
+    """The first check."""
 
     async def judge() -> Finding:
         facts = {
@@ -81,7 +81,7 @@ def _problems(account: AccountSettings) -> Iterator[Phrase]:
 def _fit_together(settings: Settings) -> bool:
     graphs = {each.graph_url for each in CLOUDS.values()}
     if settings.graph_url not in graphs:
-        return True  # a stand-in, or an address that Microsoft will have
+        return True  # a simulator, or a future address of Microsoft
     pairs = {(each.graph_url, each.authority_url) for each in CLOUDS.values()}
     return (settings.graph_url, settings.authority_url) in pairs
 

@@ -1,4 +1,4 @@
-"""Checks of what mail goes into: the gateway database and the queue. Neither keeps anything of them."""
+"""Checks of the gateway database and the queue. Neither keeps anything of them."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,7 +19,7 @@ QUEUE: Final = "queue"
 
 
 class StorageChecks:
-    """The steps for database and queue. `trial`: what the database is to take, and forget again."""
+    """The checks for database and queue. `trial`: the write that is tried and rolled back."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class StorageChecks:
         self._clock = clock
 
     def checks(self) -> list[Check]:
-        """In their order."""
+        """The checks, in order."""
         needs = (DATABASE,) if self._settings.queue == "database" else ()
         return [
             Check(DATABASE, Phrase("The database can be written to"), self._write, seconds=15),

@@ -1,4 +1,4 @@
-"""How the steps of a test look on a terminal of 80 columns: a line each as it ends, and below it what matters."""
+"""The view of a test on a terminal of 80 columns: a line per check as it ends, and below it the details."""
 
 import shutil
 import sys
@@ -28,18 +28,18 @@ _MARKS: Final = {
 
 
 def begun(check: Check) -> AbstractContextManager[object]:
-    """Show on standard error what is being tried meanwhile; nothing where that is no terminal."""
+    """Show the running check on standard error; nothing unless it and standard output are terminals."""
     console = Console(stderr=True)
     return console.status(said(check.title)) if console.is_terminal and sys.stdout.isatty() else nullcontext()
 
 
 def ended(step: Step) -> None:
-    """Print a step that is over."""
+    """Print a finished check."""
     click.echo("\n".join(_lines(step, min(shutil.get_terminal_size().columns, _WIDEST))))
 
 
 def summary(steps: Sequence[Step]) -> Phrase:
-    """How it went, in one sentence."""
+    """Summarise the result in one sentence."""
     return Phrase(
         "{all} checks: {passed} passed, {warned} with a warning, {failed} failed, {rest} not tried or not needed.",
         all=len(steps),

@@ -1,4 +1,4 @@
-"""`mail-importer db`: where the schema is, up with it, and whether it is as it should be."""
+"""`mail-importer db`: revision, upgrade and check of the schema."""
 
 import click
 from sqlalchemy import Engine

@@ -1,4 +1,4 @@
-"""`mail-importer db purge`: old messages, or only the contents of their attachments, leave the database."""
+"""`mail-importer db purge`: deletes old messages, or only the contents of their attachments, from the database."""
 
 import re
 import shlex
@@ -29,14 +29,14 @@ _LEAST: Final = timedelta(days=1)
 
 
 def _before(context: click.Context, _parameter: click.Parameter, text: str) -> datetime:
-    """The time from before which a message is so old."""
+    """Convert an age to the time before which mail is old."""
     found = _AGE.fullmatch(text.strip().lower())
     if found is None:
         raise wrong_value(Phrase("{text!r} is no age such as 400d (days) or 36h (hours).", text=text))
     now = context.ensure_object(Invocation).clock()
     try:
         age = int(found[1]) * _UNITS[found[2]]
-        # Graph's times have whole seconds, and so has what `dtImportSince` is compared with.
+        # Graph's times have whole seconds, and so have the times compared with `dtImportSince`.
         before = (now - age).replace(microsecond=0)
     except OverflowError as exc:
         raise wrong_value(Phrase("No mail is as old as {text}.", text=text)) from exc
@@ -47,21 +47,21 @@ def _before(context: click.Context, _parameter: click.Parameter, text: str) -> d
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What the operator asks for."""
+    """The operator's request."""
 
     before: datetime
     account: str | None
     attachments_only: bool
 
     def __str__(self) -> str:
-        """As it stands in the audit."""
+        """The form in the audit."""
         words = ["before", self.before.isoformat()]
         if self.account is not None:
             words += ["--account", self.account]
         return shlex.join([*words, "--attachments-only"] if self.attachments_only else words)
 
     def question(self, found: Purged) -> Phrase:
-        """What is asked before anything is deleted."""
+        """The confirmation before the deletion."""
         facts: dict[str, object] = {
             "messages": found.messages,
             "attachments": found.attachments,

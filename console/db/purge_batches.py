@@ -1,4 +1,4 @@
-"""What operators do to old messages: delete them, or only the contents of their attachments."""
+"""Deletes old messages, or only the contents of their attachments, in small batches."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -22,7 +22,7 @@ _MEBIBYTE: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class PurgeOrder:
-    """What is to be purged: messages from before that time (aware, whole seconds), of one account or (None) of all."""
+    """The selection to purge: messages before that time (aware, whole seconds), of one account or (None) of all."""
 
     before: datetime
     account_id: int | None = None
@@ -31,10 +31,10 @@ class PurgeOrder:
 
 @dataclass(slots=True)
 class Purged:
-    """How far it is. `size`: bytes of the contents of attachments and of originals.
+    """The progress. `size`: bytes of the contents of attachments and of originals.
 
-    `originals`: messages whose MIME was kept; `seen`: records of messages that filters left out. With
-    `attachments_only`, `attachments` counts contents, and `messages` those that had any.
+    `originals`: messages whose MIME was kept; `seen`: records of filtered messages. With `attachments_only`,
+    `attachments` counts contents, and `messages` those that had any.
     """
 
     messages: int = 0
@@ -44,7 +44,7 @@ class Purged:
     seen: int = 0
 
     def add(self, more: "Purged") -> None:
-        """Count what was done since."""
+        """Add the counts of `more`."""
         self.messages += more.messages
         self.attachments += more.attachments
         self.originals += more.originals
@@ -54,16 +54,16 @@ class Purged:
 
 @dataclass(frozen=True, slots=True)
 class PurgeLimits:
-    """What one transaction deletes: of whole messages, and of contents, which are large."""
+    """Limits of one transaction: for whole messages, and for contents, which are large."""
 
     messages: Bounds = field(default=Bounds(keys=200, rows=2_000, size=64 * _MEBIBYTE))
     contents: Bounds = field(default=Bounds(keys=200, rows=200, size=16 * _MEBIBYTE))
 
 
 class Purging:
-    """Deletes few rows at a time: no transaction is long, and the work of others comes in between.
+    """Deletes few rows at a time: no transaction is long, and other processes work in between.
 
-    It may be broken off between any two of them, and run again.
+    It may be interrupted between any two of them, and run again.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Purging:
         self._limits = limits or PurgeLimits()
 
     async def count(self, order: PurgeOrder, on_progress: OnProgress) -> Purged:
-        """What would be purged, without doing it.
+        """Count the selection, without purging it.
 
         Raises:
             DatabaseUnavailable
@@ -99,7 +99,7 @@ class Purging:
         return found
 
     async def purge(self, order: PurgeOrder, purged: Purged, on_progress: OnProgress) -> None:
-        """Delete it. `purged` counts along: what is in it when this is broken off is done.
+        """Delete the selection. `purged` is the progress, valid after an interruption, too.
 
         Raises:
             DatabaseUnavailable, MessagesInUse: some of it may be deleted.
@@ -152,12 +152,12 @@ class Purging:
     async def _carried_out(
         self, work: Callable[[Connection], Purged | None], purged: Purged, on_progress: OnProgress
     ) -> bool:
-        """Run one transaction, and count what it did; False: there was nothing to do."""
+        """Run one transaction, and count its work; False: there was nothing to do."""
         writing = asyncio.ensure_future(self.database.write(work))
         try:
             await asyncio.wait([writing])
         finally:
-            # Also when broken off meanwhile: it goes on to its end.
+            # Even if cancelled meanwhile, the transaction runs to its end.
             done = await writing
             purged.add(done or Purged())
         on_progress(purged.messages)

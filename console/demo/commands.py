@@ -1,4 +1,4 @@
-"""`demo`: watch the whole pipeline at work."""
+"""`demo`: the whole pipeline at work."""
 
 from pathlib import Path
 

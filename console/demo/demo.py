@@ -1,7 +1,7 @@
-"""The demo: the whole pipeline on this machine, against the simulator, and a check of what it imported.
+"""The demo: the whole pipeline on this machine, against the simulator, and a check of the import.
 
 The simulator is a process of its own; receiver, queue, subscription manager and processor are the production code, over
-real sockets, and know nothing of being in a demo.
+real sockets, unaware of the demo.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ _ARRIVALS_PER_SECOND: Final = 40.0
 
 
 class DemoFailed(Exception):
-    """The demo did not come to its end; the text says why, and where the log is."""
+    """The demo did not complete; the text gives the reason."""
 
     def __init__(self, text: Phrase) -> None:
         super().__init__(text)
@@ -48,7 +48,7 @@ class DemoFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DemoProgress:
-    """How far the demo is: a sentence, and messages imported of all."""
+    """The progress of the demo: a sentence, and messages imported of all."""
 
     doing: Phrase
     imported: int = 0
@@ -57,7 +57,7 @@ class DemoProgress:
 
 @dataclass(frozen=True, slots=True)
 class MailboxResult:
-    """What became of the mail of one mailbox. `p50` and `p99`: seconds from its arrival to the committed row."""
+    """The result of one mailbox. `p50` and `p99`: seconds from the arrival of mail to the committed row."""
 
     mailbox: str
     arrived: int
@@ -70,7 +70,7 @@ class MailboxResult:
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What the demo shows at its end. `faults` is empty when every message is in the database exactly once."""
+    """The result of the demo. `faults` is empty when every message is in the database exactly once."""
 
     mailboxes: tuple[MailboxResult, ...]
     database: Path
@@ -95,19 +95,19 @@ class Place:
 
     @property
     def log(self) -> Path:
-        """What the roles log."""
+        """The log of the roles."""
         return self.directory / "mail-importer.log"
 
     @property
     def simulator_log(self) -> Path:
-        """What the simulator says."""
+        """The log of the simulator."""
         return self.directory / "simulator.log"
 
     def prepare(self) -> None:
-        """Make the folder, or empty one that an earlier demo made.
+        """Create the folder, or empty that of an earlier demo.
 
         Raises:
-            DemoFailed: there is something in it that is not ours.
+            DemoFailed: it is not empty and not of an earlier demo.
         """
         if self.directory.exists() and any(self.directory.iterdir()):
             if not (self.directory / _MARKER).exists():
@@ -125,7 +125,7 @@ class Place:
 async def demonstrate(
     place: Place, *, messages: int, mailboxes: int, on_progress: Callable[[DemoProgress], None]
 ) -> DemoResult:
-    """Run the pipeline, in a place that is prepared, until every message is imported or nothing moves any more.
+    """Run the pipeline, in a prepared place, until every message is imported or there is no more progress.
 
     Raises:
         DemoFailed
@@ -161,7 +161,7 @@ async def _simulator(place: Place, mailboxes: int) -> AsyncIterator[Mapping[str,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
         )
-        assert process.stdout is not None  # noqa: S101  # a pipe was asked for
+        assert process.stdout is not None  # noqa: S101  # a pipe was requested
         try:
             async with asyncio.timeout(_START_SECONDS):
                 line = await process.stdout.readline()
@@ -198,7 +198,7 @@ def _free_port() -> int:
 
 
 def _set_up(settings: Settings, place: Place, ready: Mapping[str, Any]) -> None:
-    """What an administrator does: certificate, schema, accounts."""
+    """Do an administrator's part: certificate, schema, accounts."""
     certificate = make_self_signed("mail-importer demo", now=utc_now())
     write_pair(certificate, place.certificates, "demo")
     engine = open_engine(settings)
@@ -242,7 +242,7 @@ async def _until_imported(
 
     await _until(roles, messages, lambda: database.read(count), look)
 
-    # Whatever else Graph has to say, a duplicate say, must have had its chance to do harm.
+    # Further notifications of Graph, such as duplicates, must have had their chance to do harm.
     async def settled() -> int:
         return int((await control.statistics())["notifications"]["pending"] == 0)
 
@@ -252,7 +252,7 @@ async def _until_imported(
 async def _until(
     roles: "asyncio.Task[None]", goal: int, count: Callable[[], Awaitable[int]], look: Callable[[int], None]
 ) -> None:
-    """Wait for `goal`, as long as something moves."""
+    """Wait for `goal` while there is progress."""
     loop = asyncio.get_running_loop()
     best, moved = -1, loop.time()
     while best < goal and loop.time() - moved < _STALL_SECONDS:
@@ -304,7 +304,7 @@ class _Row:
 def _rows(connection: Connection, account_id: int) -> list[_Row]:
     hashes: dict[int, list[str | None]] = {}
     for message_id, sha256 in connection.execute(
-        # What was delivered, without what was unpacked from it.
+        # Delivered attachments, without those unpacked from them.
         select(attachment.c.nMessageID, attachment.c.sSHA256)
         .where(attachment.c.nParentPosition.is_(None))
         .order_by(attachment.c.nMessageID, attachment.c.nPosition)
@@ -319,12 +319,12 @@ def _rows(connection: Connection, account_id: int) -> list[_Row]:
 
 
 def _notified(connection: Connection, account_id: int) -> int:
-    # What is done stays in the queue's table for its duplicate window, longer than a demo lasts.
+    # Completed messages stay in the queue's table for its duplicate window, longer than a demo lasts.
     return (
         connection.scalar(
             select(func.count(func.distinct(queue_message.c.sMessageID))).where(
                 queue_message.c.nAccountID == account_id,
-                # Not what catch-up found by itself in the first moment of a subscription.
+                # Messages that catch-up found in the first moment of a subscription do not count.
                 queue_message.c.sBody.contains('"source":"graph"'),
             )
         )
@@ -333,7 +333,7 @@ def _notified(connection: Connection, account_id: int) -> int:
 
 
 def _faults(address: str, arrived: Mapping[str, dict[str, Any]], rows: list[_Row]) -> list[Phrase]:
-    """Whatever is not in the database exactly once, whole and unaltered."""
+    """Messages that are not in the database exactly once, whole and unaltered."""
     faults: list[Phrase] = []
     times: dict[str, int] = {}
     for row in rows:

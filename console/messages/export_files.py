@@ -1,11 +1,12 @@
 """One message as a file: its original byte for byte, or all that the database holds of it as JSON.
 
-Both are written as they are read: what is in memory does not grow with an attachment.
+Both are streamed: memory use does not grow with an attachment.
 
-The JSON is one object in UTF-8. `format` is FORMAT; then come the fields of the message, times in ISO 8601 (UTC), what
-is not known null; `recipients` (to, cc, bcc, replyTo, each in its order), `headers` in the order of the mail, `copies`
-that were not imported again, `original` (state, size and digest of the MIME, never the MIME itself), and `attachments`,
-each with its `state`, why (`state_detail`), and as its last key `content`: base64, or null where there is none.
+The JSON is one object in UTF-8. `format` is FORMAT; then come the fields of the message, times in ISO 8601 (UTC),
+unknown ones null; `recipients` (to, cc, bcc, replyTo, each in its order), `headers` in the order of the mail, `copies`
+(duplicates not imported again), `original` (state, size and digest of the MIME, never the MIME itself), and
+`attachments`, each with its `state`, the reason (`state_detail`), and as its last key `content`: base64, or null where
+there is none.
 """
 
 import base64
@@ -31,14 +32,14 @@ _GZIP: Final = zlib.MAX_WBITS | 16
 
 
 class CannotExport(Exception):
-    """There is not what was asked for. The text is a phrase for the operator."""
+    """The requested content is not available. The text is a phrase for the operator."""
 
 
 def write_original(engine: Engine, account: str, found: Found, target: IO[bytes]) -> None:
     """Write the MIME of the message as Graph gave it.
 
     Raises:
-        CannotExport: it is not kept, or damaged; some of it may be written then.
+        CannotExport: it is not kept, or damaged; part of it may be written already.
         DatabaseUnavailable
     """
     mime = run_reading(engine, lambda connection: exports.original_of(connection, found.message_id))
@@ -60,7 +61,7 @@ def write_json(engine: Engine, account: str, found: Found, target: IO[bytes]) ->
     """Write all that the database holds of the message.
 
     Raises:
-        CannotExport: it is changed or deleted meanwhile; some of it may be written then.
+        CannotExport: it was changed or deleted meanwhile; part of it may be written already.
         DatabaseUnavailable
     """
     facts = run_reading(engine, lambda connection: exports.message_of(connection, found.message_id))
@@ -100,7 +101,7 @@ def _unpacked(packed: Iterator[bytes]) -> Iterator[bytes]:
     unpacking = zlib.decompressobj(_GZIP)
     for piece in packed:
         while piece:
-            # In pieces, as a few bytes may be packed from very many.
+            # In pieces: a few packed bytes may expand to very many.
             yield unpacking.decompress(piece, _UNPACKED_BYTES)
             piece = unpacking.unconsumed_tail  # noqa: PLW2901  # the rest of it
     yield unpacking.flush()

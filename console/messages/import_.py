@@ -69,14 +69,14 @@ _COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What the operator asks for."""
+    """The operator's request."""
 
     name: str
     selection: Selection
     force: bool
 
     def __str__(self) -> str:
-        """As it was typed, for the audit."""
+        """The request as typed, for the audit."""
         chosen = self.selection
         words = [self.name]
         for message_id in chosen.ids:
@@ -181,7 +181,7 @@ def import_(
 
 
 def _ask(invocation: Invocation, order: _Order) -> None:
-    """Ask before more than one message is put in the place of another."""
+    """Request confirmation before more than one message is replaced."""
     count = run_async(_known(invocation, order))
     if count > 1:
         confirm(
@@ -210,7 +210,7 @@ async def _known(invocation: Invocation, order: _Order) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """The account that the operator names, and what its messages are read with and written by."""
+    """The account that the operator names, and the components that read and write its messages."""
 
     account: Account
     database: Database
@@ -278,7 +278,7 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
 
 
 def _without_purged(selection: Selection, account: Account) -> Selection:
-    """Who selects nothing means all that is kept; who names a message, or a time, means that."""
+    """Exclude purged mail from an empty selection; a message, or a time, that is named stays."""
     if selection != Selection() or account.purged_before is None:
         return selection
     return Selection(since=account.purged_before)
@@ -286,7 +286,7 @@ def _without_purged(selection: Selection, account: Account) -> Selection:
 
 @contextmanager
 def _progress() -> Iterator[OnProgress]:
-    """How far it is, for whoever waits at a terminal."""
+    """The progress, on standard error if that is a terminal."""
     console = Console(stderr=True)
     bar = Progress(
         TextColumn(said(Phrase("Importing"))),
@@ -302,11 +302,11 @@ def _progress() -> Iterator[OnProgress]:
         yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
-# What is printed.
+# Output.
 
 
 def _print(account: Account, tally: Tally, *, in_json: bool) -> None:
-    """The counts, and every message that was asked for and is not there."""
+    """Print the counts, and every message selected and not imported."""
     facts: dict[str, Any] = {"account": account.settings.name, "folder": account.settings.folder}
     facts |= {each.key: getattr(tally, each.key) for each in _COLUMNS[2:]}
     if in_json:
@@ -314,7 +314,7 @@ def _print(account: Account, tally: Tally, *, in_json: bool) -> None:
         return
     print_table(Record(_COLUMNS, facts).table())
     for number, each in enumerate(tally.not_imported):
-        # A line each, with the id whole, however wide the terminal is.
+        # A line each, with the id unbroken at any terminal width.
         why = said(Phrase.joined(Phrase.of(each.reason or ""), Phrase.of(each.detail or ""), by=": "))
         outcome = said(word(each.outcome))
         click.echo(("" if number else "\n") + printable(f"{outcome:<6}  {each.message_id}  {why}".rstrip()))

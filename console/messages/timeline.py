@@ -1,4 +1,4 @@
-"""The steps of a message in the order of time, made of what is kept of it. No I/O."""
+"""The events of a message in the order of time, made of its records. No I/O."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -54,13 +54,13 @@ _STATES: Final = {
     "failed": Phrase("failed for good"),
     "gone": Phrase("had nothing left to be done"),
 }
-# Of what happened at the same time: what was first.
+# Order of simultaneous events.
 _ORDER: Final = (NOTIFIED, QUEUED, UNRECORDED, STARTED, FETCHED, COMMITTED, COPY, COPIED, LEFT_OUT)
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineEvent:
-    """One line. `step` is one of the words above, or an outcome; `time` is None for an attempt nobody recorded."""
+    """One line. `step`: a word above, or an outcome; `time`: None if unrecorded; of an action, its due time."""
 
     step: str
     time: datetime | None
@@ -77,7 +77,7 @@ class TimelineEvent:
 
     @property
     def text(self) -> Phrase:
-        """As a person reads it, without time and detail."""
+        """The displayed text, without time and detail."""
         match self.step:
             case "notified":
                 return _SOURCES.get(self.source or "") or Phrase("notified ({source})", source=self.source)
@@ -137,7 +137,7 @@ def steps_of(
     copies: Sequence[Duplicate] = (),
     left_out: FilteredMessage | None = None,
 ) -> list[TimelineEvent]:
-    """All steps. `attempts` in the order in which they began; `copies`: those of the message, or itself as one."""
+    """Return all events. `attempts` in the order of their start; `copies`: those of the message, or itself as one."""
     timed = list(_notifications(attempts))
     for row in attempts:
         timed += _of_attempt(row)
@@ -163,7 +163,7 @@ def steps_of(
 
 
 def _action(committed: CommittedMessage | None) -> Iterator[TimelineEvent]:
-    """How far it is with what was to be done in the mailbox; last, since nobody noted when."""
+    """The state of the action in the mailbox; last, since its time is not recorded."""
     if committed is not None and committed.after_import is not None:
         yield TimelineEvent(
             ACTION,
@@ -180,7 +180,7 @@ def _rank(step: TimelineEvent) -> int:
 
 
 def _notifications(attempts: Sequence[TraceRow]) -> Iterator[tuple[datetime, TimelineEvent]]:
-    """When it was heard of and queued: the same for all attempts at one queue message, so once."""
+    """The times of notification and queueing: the same for all attempts at one queue message, so once."""
     seen: set[tuple[str, str | None, datetime]] = set()
     for row in attempts:
         for word, time in ((NOTIFIED, row.notified), (QUEUED, row.queued)):
@@ -219,9 +219,9 @@ def _of_attempt(row: TraceRow) -> Iterator[tuple[datetime, TimelineEvent]]:
 
 
 def _unrecorded(attempts: Sequence[TraceRow]) -> Iterator[tuple[TraceRow, TimelineEvent]]:
-    """Attempts that the queue counted and nobody wrote about, each before the one that came next.
+    """Attempts that the queue counted and no process recorded, each before the one that came next.
 
-    The count begins anew when an operator replays a dead letter; what is not counted comes again with the same number.
+    The count begins anew when an operator replays a dead letter; an uncounted attempt returns with the same number.
     """
     counted: dict[str | None, int] = {}
     for row in attempts:

@@ -1,4 +1,4 @@
-"""`mail-importer trace`: where is this e-mail?"""
+"""`mail-importer trace`: the steps of an e-mail."""
 
 import json
 import shlex
@@ -35,20 +35,20 @@ _NOTHING: Final = Phrase(
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A message, and all that is kept of it."""
+    """A message, and all its records."""
 
     message: TracedMessage
     account: str | None
     attempts: list[TraceRow]
     committed: CommittedMessage | None
     copies: list[Duplicate]
-    """Those of it that were not imported again; or, of such a copy, what is known of that."""
+    """Its duplicates that were not imported again; or, of such a duplicate, its own record."""
     left_out: FilteredMessage | None
-    """Why it was not imported, where that was for the account's filters."""
+    """The record of its exclusion by the account's filters."""
 
     @property
     def subject(self) -> str | None:
-        """The subject; None while nobody fetched the message."""
+        """The subject; None until the message is fetched."""
         return self.committed.subject if self.committed is not None else self._last("subject")
 
     @property
@@ -59,11 +59,11 @@ class _Found:
 
     @property
     def steps(self) -> list[TimelineEvent]:
-        """What happened to it, in the order of time."""
+        """Its events, in the order of time."""
         return steps_of(self.attempts, self.committed, self.copies, self.left_out)
 
     def data(self) -> dict[str, Any]:
-        """As it stands in the JSON."""
+        """The object in the JSON."""
         committed = self.committed
         return {
             "account_id": self.message.account_id,
@@ -164,11 +164,11 @@ def _is_of(copy: Duplicate, traced: TracedMessage, committed: CommittedMessage |
     return (copy.account_id, copy.graph_id) == (traced.account_id, traced.graph_id)
 
 
-# What is printed.
+# Output.
 
 
 def _lines(found: _Found) -> Iterator[Phrase]:
-    """A line each, with the ids whole, however wide the terminal is."""
+    """The lines, with the ids unbroken at any terminal width."""
     yield Phrase.verbatim(found.subject) if found.subject else Phrase("(subject not known)")
     account = found.account or found.message.account_id
     facts = (

@@ -104,11 +104,11 @@ async def _verified(
             return account, await verification.run(account, since=since, repair=repair)
 
 
-# What is printed.
+# Output.
 
 
 def _print(account: Account, tally: Tally, findings: FolderDiff, *, in_json: bool) -> None:
-    """The counts, and every message that is on one side only."""
+    """Print the counts, and every message that is on one side only."""
     facts = {
         "account": account.settings.name,
         "folder": account.settings.folder,
@@ -119,7 +119,7 @@ def _print(account: Account, tally: Tally, findings: FolderDiff, *, in_json: boo
         return
     print_table(Record(_columns(account, tally), facts).table())
     for number, each in enumerate(_differences(tally, findings)):
-        # A line each, with the id whole, however wide the terminal is.
+        # A line each, with the id unbroken at any terminal width.
         state, note = said(word(each["state"])), said(_note(each))
         line = f"{state:<8}  {shown(each['received']):<23}  {each['message_id']}  {note}"
         click.echo(("" if number else "\n") + printable(line.rstrip()))

@@ -1,4 +1,4 @@
-"""`mail-importer queue`: operators at the queue."""
+"""`mail-importer queue`: operation of the queue."""
 
 import functools
 import json
@@ -30,7 +30,7 @@ from phrases import Phrase
 T = TypeVar("T")
 
 _LARGEST_ENTRY: Final = 2**63 - 1
-_MAX_LISTED: Final = 1000  # an account each, at worst: SQL Server takes 2,100 parameters
+_MAX_LISTED: Final = 1000  # an account each, at worst: SQL Server allows 2,100 parameters
 _MAX_IDS: Final = 500
 
 
@@ -84,7 +84,7 @@ def _counts(found: QueueStatus | AccountStatus, now: datetime, *, tells_locked: 
 def _numbers(now: datetime, *, right: bool = False) -> list[Column]:
     return [
         Column("waiting", Phrase("Waiting"), right=right),
-        # Of Service Bus nobody can tell: what is in work counts as waiting.
+        # Service Bus does not report it: what is in work counts as waiting.
         Column("locked", Phrase("In work"), right=right),
         Column("scheduled", Phrase("For later"), right=right),
         Column("dead", Phrase("Dead letters"), right=right),
@@ -121,7 +121,7 @@ def check(invocation: Invocation) -> Listing:
 
 
 async def _examined(settings: Settings, invocation: Invocation) -> list[dict[str, Any]]:
-    from bus.servicebus.errors import QueueRef  # noqa: PLC0415  # as above
+    from bus.servicebus.errors import QueueRef  # noqa: PLC0415  # only where Service Bus is used
     from bus.servicebus.inspection import Finding, State, examine  # noqa: PLC0415  # only where Service Bus is used
 
     address = servicebus_address(settings)
@@ -217,7 +217,7 @@ def _account_names(invocation: Invocation, account_ids: set[int]) -> dict[int, s
 
 
 def _selecting(function: Callable[..., Record]) -> Callable[..., Record]:
-    """Give a command the options that say which messages are meant; it gets them as `order`."""
+    """Add the options that select messages to a command; it receives them as `order`."""
 
     @functools.wraps(function)
     def command(*args: object, **given: Any) -> Record:  # noqa: ANN401  # the options, and those of the command
@@ -347,7 +347,7 @@ def purge(
 
 
 def _no_such_reason(order: "_Order", mended: BatchProgress) -> Phrase | None:
-    """The failure of a command that was given a reason, most likely misspelt, of no dead letter."""
+    """The failure for a reason, most likely misspelt, that no dead letter has."""
     if order.reason is None or mended.selected:
         return None
     return Phrase(
@@ -395,7 +395,7 @@ def list_audit(invocation: Invocation, limit: int) -> Listing:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """Which messages the options mean."""
+    """The selection by the options."""
 
     entries: tuple[int, ...]
     reason: str | None
@@ -480,7 +480,7 @@ def _told(mended: BatchProgress, key: str, heading: Phrase, number: int, failure
 
 
 def _at_queue(invocation: Invocation, work: Callable[[NotificationQueue, Database], Awaitable[T]]) -> T:
-    """Do something at the queue that the settings name."""
+    """Run `work` with the queue that the settings name."""
 
     async def run() -> T:
         with invocation.gateway() as engine:

@@ -1,4 +1,4 @@
-"""What operators do to many messages of the queue at once: replay them, or purge them."""
+"""Bulk operations on the messages of the queue: replay and purge."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -23,7 +23,7 @@ _AT_ONCE: Final = 100
 
 @dataclass(slots=True)
 class BatchProgress:
-    """How far it is. `known`: of those selected, imported already; `done`: replayed, or purged."""
+    """The progress. `known`: of those selected, imported already; `done`: replayed, or purged."""
 
     selected: int = 0
     known: int = 0
@@ -31,7 +31,7 @@ class BatchProgress:
 
 
 class QueueMaintenance:
-    """Goes through the selection page by page, so that it may be large, die in the middle, and be run again."""
+    """Processes the selection page by page, so that it may be large, and the run may be interrupted and repeated."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class QueueMaintenance:
         return await self._queue.peek(limit=limit, dead_letters=dead_letters, selection=selection)
 
     async def count(self, selection: Selection, *, dead_letters: bool) -> BatchProgress:
-        """What would be done, without doing it.
+        """Count the selection, without changing it.
 
         Raises:
             QueueUnavailable, DatabaseUnavailable
@@ -79,10 +79,10 @@ class QueueMaintenance:
         why: str | None,
         on_progress: OnProgress,
     ) -> None:
-        """Replay the dead letters of the selection, at most `rate` a second, and note it in the trace of each.
+        """Replay the dead letters of the selection, at most `rate` a second, and record it in the trace of each.
 
         Raises:
-            QueueUnavailable, DatabaseUnavailable: `mended` tells how far it came.
+            QueueUnavailable, DatabaseUnavailable: `mended` has the progress.
         """
         at_once = _AT_ONCE if rate is None else max(1, min(_AT_ONCE, int(rate)))
         async for page in self._pages(selection, dead_letters=True):
@@ -105,10 +105,10 @@ class QueueMaintenance:
         why: str | None,
         on_progress: OnProgress,
     ) -> None:
-        """Delete the messages of the selection for good, and note it in the trace of each.
+        """Delete the messages of the selection for good, and record it in the trace of each.
 
         Raises:
-            QueueUnavailable, DatabaseUnavailable: `mended` tells how far it came.
+            QueueUnavailable, DatabaseUnavailable: `mended` has the progress.
         """
         async for page in self._pages(selection, dead_letters=dead_letters):
             mended.selected += len(page)

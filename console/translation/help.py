@@ -1,4 +1,4 @@
-"""Commands whose help is said in the chosen language."""
+"""Commands with help in the chosen language."""
 
 import copy
 
@@ -8,11 +8,11 @@ from console.translation.language import help_said
 
 
 class Command(click.Command):
-    """A command; its texts are plain English, and the catalogue has them."""
+    """A command; its texts are plain English, translated by the catalogue."""
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help, in the chosen language."""
-        # Not this method again: what it calls are the parts, of the command that is said.
+        # The base method, not this one again: it formats the parts of the translated copy.
         click.Command.format_help(_said(self, ctx), ctx, formatter)
 
     def get_short_help_str(self, limit: int = 45) -> str:
@@ -30,12 +30,12 @@ class Group(Command, click.Group):
 
 
 def _said(command: click.Command, ctx: click.Context) -> click.Command:
-    """A copy to be shown, never called."""
+    """A translated copy, for display only."""
     spoken = copy.copy(command)
     spoken.help = None if command.help is None else help_said(command.help)
     spoken.epilog = None if command.epilog is None else help_said(command.epilog)
     spoken.params = [_said_parameter(each) for each in command.get_params(ctx)]
-    spoken.add_help_option = False  # it is among them
+    spoken.add_help_option = False  # among them already
     return spoken
 
 

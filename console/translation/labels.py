@@ -1,4 +1,4 @@
-"""Words that stand for themselves in the database and in JSON, as a person reads them in a table."""
+"""Display labels for the codes in the database and in JSON."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -6,34 +6,34 @@ from typing import Final
 from phrases import Phrase
 
 _WORDS: Final[Mapping[str, Phrase]] = {
-    # What is to be done in a mailbox after an import.
+    # State of the action in a mailbox after an import.
     "pending": Phrase("pending"),
     "failed": Phrase("failed"),
     "done": Phrase("done"),
     "gone": Phrase("gone"),
-    # Where a subscription is.
+    # State of a subscription.
     "active": Phrase("active"),
-    # How much a difference of the schema matters.
+    # Weight of a difference of the schema.
     "blocks": Phrase("blocks"),
     "missing": Phrase("missing"),
     "differs": Phrase("differs"),
     "accepted": Phrase("accepted"),
     "advice": Phrase("advice"),
-    # What a check found.
+    # Result of a check.
     "ok": Phrase("ok"),
     "wrong": Phrase("wrong"),
     "unknown": Phrase("unknown"),
-    # Where a message of the queue is.
+    # State of a message of the queue.
     "dead": Phrase("dead"),
     "in work": Phrase("in work"),
     "waiting": Phrase("waiting"),
     "scheduled": Phrase("scheduled"),
-    # Where a message of the mailbox is, or what became of it.
+    # State or outcome of a message of the mailbox.
     "moved": Phrase("moved"),
     "deleted": Phrase("deleted"),
     "copy": Phrase("copy"),
     "scanning": Phrase("waits"),
-    # Who writes why an account has trouble.
+    # Source of a condition of an account.
     "row": Phrase("row"),
     "processor": Phrase("processor"),
     "subscriptions": Phrase("subscriptions"),

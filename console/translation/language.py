@@ -1,7 +1,7 @@
-"""The language of what people read: chosen by `--language`, `MAIL_IMPORTER_LANGUAGE`, or the locale. Logs stay English.
+"""The language of the output: chosen by `--language`, `MAIL_IMPORTER_LANGUAGE`, or the locale. Logs stay English.
 
-One catalogue has our phrases, our help texts, and the words of click, in gettext's default domain `messages`, which is
-the one click asks.
+One catalogue has the product's phrases and help texts, and the words of click, in gettext's default domain `messages`,
+which click uses.
 """
 
 import gettext
@@ -24,7 +24,7 @@ FOLDER: Final = Path(__file__).parent / "locale"
 _DOMAIN: Final = "messages"
 _KEY: Final = "console.translation.language"
 _UNWRAPPED: Final = "\b"
-"""How a paragraph of a help text begins whose lines stay as they are."""
+"""The mark of a paragraph of a help text whose lines stay as they are."""
 
 
 def of_windows() -> str:
@@ -38,9 +38,9 @@ def of_windows() -> str:
 
 
 def of_environment(environment: Mapping[str, str], elsewhere: Callable[[], str] = of_windows) -> str:
-    """The language that the variable, or else the locale, asks for; English when it asks for one that is not here.
+    """The language set by the variable, or else by the locale; English where that one is not available.
 
-    `elsewhere`: says it where no variable does.
+    `elsewhere`: the source where no variable is set.
     """
     named = (environment.get(name) for name in (VARIABLE, "LC_ALL", "LC_MESSAGES", "LANG"))
     asked = (next(filter(None, named), None) or elsewhere()).lower()
@@ -48,7 +48,7 @@ def of_environment(environment: Mapping[str, str], elsewhere: Callable[[], str] 
 
 
 def choose(context: click.Context, language: str) -> None:
-    """Speak this language from here on, in this invocation."""
+    """Use this language from here on, in this invocation."""
     context.find_root().meta[_KEY] = language
     # click finds its own words by the process's gettext settings only.
     gettext.bindtextdomain(_DOMAIN, str(FOLDER))
@@ -67,12 +67,12 @@ def said(text: str) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """What the error says, in the chosen language if it was made of a phrase."""
+    """The text of the error, in the chosen language if it was made of a phrase."""
     return said(Phrase.of(error))
 
 
 def help_said(text: str) -> str:
-    """A help text, which is a plain one for click's sake, in the chosen language; what is a phrase as a phrase."""
+    """A help text, which is plain for click's sake, in the chosen language; a phrase as a phrase."""
     if isinstance(text, Phrase):
         return said(text)
     plain = unwrapped(text)
@@ -92,7 +92,7 @@ def block(*lines: Phrase) -> Phrase:
 
 @lru_cache(maxsize=len(LANGUAGES))
 def catalogue(language: str) -> gettext.NullTranslations:
-    """What there is of the language; empty for English."""
+    """The texts of the language; empty for English."""
     return gettext.translation(_DOMAIN, FOLDER, [language], fallback=language == ENGLISH)
 
 

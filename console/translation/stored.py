@@ -1,7 +1,7 @@
-"""Texts that were stored in English, said in the chosen language.
+"""Translates texts that were stored in English to the chosen language.
 
-The database has what a role wrote for an operator: why an account waits, how an attempt at a message ended. It is
-English there, made of the templates of the catalogue; a text is taken apart by them, and so are the values in it.
+The database has texts of roles for an operator: why an account waits, how an attempt at a message ended. They are
+English there, made of the templates of the catalogue; these parse a text, and the values in it.
 """
 
 import re
@@ -18,18 +18,18 @@ from phrases import Phrase
 
 _MAGIC: Final = 0x950412DE
 _FEWEST_LETTERS: Final = 8
-"""Of its own that a template must have, to be taken for what it seems to be."""
+"""Letters of its own that a template must have, to be recognised by them."""
 _DEEPEST: Final = 3
 _BEGINNING: Final = 4
-"""By so many letters templates are looked up; those that begin with a value have fewer."""
+"""Letters by which templates are looked up; those that begin with a value have fewer."""
 _MAX_SENTENCES: Final = 12
-"""What comes after belongs to the last of them."""
+"""The rest belongs to the last of them."""
 _QUOTED: Final = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _END_OF_SENTENCE: Final = re.compile(r"(?<=[.!?]) ")
 
 
 def recognised(text: str) -> Phrase:
-    """The phrase that the text was, where the chosen language is another one; else the text as it is."""
+    """The phrase that the text was, where the chosen language is not English; else the text as it is."""
     if isinstance(text, Phrase):
         return text
     language = chosen()
@@ -51,7 +51,7 @@ class _AsWritten(str):
 
 @dataclass(frozen=True)
 class _Template:
-    """The form `text` of a phrase, whose forms are `one` and, if it counts, `many`; `counts_one`: which of them."""
+    """The form `text` of a phrase, whose forms are `one` and, if it counts, `many`; `counts_one`: it is `one`."""
 
     text: str
     one: str
@@ -70,22 +70,22 @@ class _Template:
 
     @cached_property
     def letters(self) -> int:
-        """How much of the text is its own."""
+        """The number of letters of its own."""
         return sum(sign.isalpha() for literal in self.literals for sign in literal)
 
     @property
     def says_something(self) -> bool:
-        """Whether there is more in it than values, blanks and full stops."""
+        """True if there is more in it than values, blanks and full stops."""
         return any(literal.strip(" .\n") for literal in self.literals)
 
     @property
     def is_vague(self) -> bool:
-        """Whether it has so few words that only known values make it known."""
+        """True if it has so few letters that only known values identify it."""
         return bool(self.fields) and self.letters < _FEWEST_LETTERS
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """What texts of this template look like."""
+        """The pattern of texts of this template."""
         seen: set[str] = set()
         parts = []
         for literal, name, _, conversion in Formatter().parse(self.text):
@@ -99,12 +99,12 @@ class _Template:
 
     @cached_property
     def ends(self) -> tuple[str, str]:
-        """What its texts begin and end with."""
+        """The fixed beginning and end of its texts."""
         parts = list(Formatter().parse(self.text))
         return parts[0][0], "" if parts[-1][1] is not None else parts[-1][0]
 
     def may_be(self, text: str) -> bool:
-        """Whether its own words are in the text, one after the other: quickly told, unlike the whole."""
+        """True if its own words are in the text, one after the other: a quick check before the whole."""
         beginning, end = self.ends
         if not text.startswith(beginning) or not text.endswith(end):
             return False
@@ -119,19 +119,19 @@ class _Template:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What a text was made of; `told`: how many letters of it are of templates."""
+    """The parts of a text; `told`: the number of its letters that are of templates."""
 
     parts: tuple[Phrase, ...] = ()
     told: int = 0
 
     @property
     def phrase(self) -> Phrase:
-        """All of it."""
+        """All parts."""
         return Phrase.joined(*self.parts)
 
 
 class Recogniser:
-    """Takes texts apart by templates, sentence by sentence, so that most of their letters are of templates."""
+    """Parses texts by templates, sentence by sentence, so that most of their letters are of templates."""
 
     def __init__(self, templates: Iterable[_Template]) -> None:
         self._by_beginning: dict[str, list[_Template]] = {}
@@ -141,7 +141,7 @@ class Recogniser:
         self._known: dict[tuple[str, int], _Found | None] = {}
 
     def phrase_of(self, text: str) -> Phrase | None:
-        """What the text was made of; None: nothing that is known."""
+        """The phrase the text was made of; None: no template fits."""
         self._known.clear()
         found = self._best(text, 0)
         return found.phrase if found.told else None
@@ -161,7 +161,7 @@ class Recogniser:
         return ways[-1]
 
     def _whole(self, text: str, depth: int) -> _Found | None:
-        """By one template, values and all; None: by none."""
+        """Parse by one template, with values; None: none fits."""
         if depth > _DEEPEST:
             return None
         if (text, depth) not in self._known:

@@ -1,1 +1,1 @@
-"""Components made from the settings: the one place where packages are put together."""
+"""Components made from the settings: the only place where packages are wired."""

@@ -1,4 +1,4 @@
-"""Signing in by certificate, as the settings say: to Graph, and to what else of Microsoft's takes an application."""
+"""Sign-in by certificate, as configured: to Graph, and to other services of Microsoft that accept an application."""
 
 import contextlib
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from phrases import Phrase
 
 
 def certificate_store(settings: Settings) -> CertificateStore:
-    """Where the settings say that certificates are.
+    """The certificate store that the settings name.
 
     Raises:
         SettingsError: `certificate_store` cannot be used.
@@ -47,7 +47,7 @@ def token_source(settings: Settings, resource: str, certificates: CertificateSto
 def service(
     name: Phrase, address: str, *, tenant_id: str | None, client_id: str | None, thumbprint: str | None
 ) -> Mailbox:
-    """Who signs in to a service. The settings have seen to it that all of it is set."""
+    """The identity that signs in to a service. The settings ensure that all of it is set."""
     return Mailbox(
         account_id=0,
         account_name=name,
@@ -55,22 +55,22 @@ def service(
         client_id=client_id or "",
         user_id=address,
         thumbprint=thumbprint or "",
-        # Nobody but us has to trust it: the key never leaves this host, and Entra knows the public part.
+        # Nothing else has to trust it: the key never leaves this host, and Entra has the public part.
         secure_certificate_access=False,
     )
 
 
 class TokensForThreads:
-    """Tokens for callers that block, on whatever thread that has no event loop."""
+    """Tokens for callers that block, on any thread without an event loop."""
 
     def __init__(self, tokens: TokenSource, who: Mailbox) -> None:
         self._tokens = tokens
         self._who = who
-        # One at a time: the locks inside of a TokenSource are of one event loop, and each call here has its own.
+        # One at a time: the locks of a TokenSource belong to one event loop, and each call here has its own.
         self._turn = Lock()
 
     def __call__(self) -> str:
-        """A token that is good for minutes at least; usually without a wait.
+        """Return a token valid for minutes at least; usually without a wait.
 
         Raises:
             CertificateError, SignInRefused, GraphUnavailable: as `TokenSource.token`.
@@ -81,7 +81,7 @@ class TokensForThreads:
 
 @contextlib.contextmanager
 def naming(setting: str) -> Iterator[None]:
-    """Make of a ValueError, which says what is wrong, an error of this setting."""
+    """Convert a ValueError, which has the reason, to an error of this setting."""
     try:
         yield
     except ValueError as exc:

@@ -1,4 +1,4 @@
-"""The gateway database, as the settings say: for roles and for commands."""
+"""The gateway database, opened as configured: for roles and for commands."""
 
 import shlex
 from dataclasses import replace
@@ -17,10 +17,10 @@ from phrases import Phrase
 
 
 def open_engine(settings: Settings, *, unhurried: bool = False) -> Engine:
-    """An engine for the gateway database, not connected yet. `unhurried`: its statements may take as long as they take.
+    """An engine for the gateway database, not connected yet. `unhurried`: its statements have no time limit.
 
     Raises:
-        SettingsError: it cannot be used as it is set.
+        SettingsError: it cannot be used as configured.
         DriverMissing: its driver, or a library under that, is not installed here.
     """
     options = _options(settings)

@@ -1,4 +1,4 @@
-"""Graph, opened as the settings say: for roles and for commands."""
+"""Graph, opened as configured: for roles and for commands."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ from graph.token import TokenSource
 
 @dataclass(frozen=True, slots=True)
 class OpenedGraph:
-    """What talks to Graph in this process."""
+    """The components that call Graph in this process."""
 
     client: GraphClient
     certificates: CertificateStore
@@ -25,7 +25,7 @@ class OpenedGraph:
 async def open_graph(settings: Settings, slots: CallSlots | None = None) -> AsyncIterator[OpenedGraph]:
     """Connections and tokens for as long as the context lasts.
 
-    `slots`: see `GraphClient`; None: one call at a time of each mailbox, for commands beside the processors' four.
+    `slots`: see `GraphClient`; None: one call at a time per mailbox, for commands beside the processors' four.
 
     Raises:
         SettingsError: `ca_bundle` or `certificate_store` cannot be used.

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 def host_name() -> str:
-    """This host, in at most 60 characters."""
+    """The name of this host, in at most 60 characters."""
     return socket.gethostname()[:60]
 
 

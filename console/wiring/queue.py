@@ -1,4 +1,4 @@
-"""The queue, opened as the settings say: for roles and for commands."""
+"""The queue, opened as configured: for roles and for commands."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -26,7 +26,7 @@ async def open_queue(
     """The queue that the settings name, for as long as the context lasts.
 
     Raises:
-        SettingsError: it cannot be used as it is set.
+        SettingsError: it cannot be used as configured.
     """
     queue = _made(settings, database, clock=clock)
     try:
@@ -36,7 +36,7 @@ async def open_queue(
 
 
 def _made(settings: Settings, database: Database | None, *, clock: Callable[[], datetime]) -> NotificationQueue:
-    # The adapter that is not used is not loaded: each takes its time.
+    # The unused adapter is not loaded: each takes time to load.
     if settings.queue == "servicebus":
         from bus.servicebus.adapter import ServiceBusQueue  # noqa: PLC0415  # see above
 
@@ -49,7 +49,7 @@ def _made(settings: Settings, database: Database | None, *, clock: Callable[[], 
 
 
 def servicebus_address(settings: Settings) -> "ServiceBusAddress":
-    """Where the settings say that the Service Bus queue is.
+    """The address of the Service Bus queue that the settings name.
 
     Raises:
         SettingsError: `ca_bundle` or `certificate_store` cannot be used.

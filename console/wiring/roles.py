@@ -1,4 +1,4 @@
-"""The wiring: from settings to running roles. The only place that knows how the packages fit together."""
+"""The wiring: from settings to running roles. The only place that connects the packages."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -48,7 +48,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What runs now. `port`: where the receiver listens; None without that role."""
+    """The running roles. `port`: of the receiver; None without that role."""
 
     port: int | None
 
@@ -61,11 +61,11 @@ async def run_roles(
     reload: asyncio.Event | None = None,
     on_started: Callable[[Started], None] = lambda _started: None,
 ) -> None:
-    """Run these roles until `stop` is set or one of them fails. `reload` makes them read the receiver's certificate.
+    """Run these roles until `stop` is set or one of them fails. `reload` makes the receiver read its certificate anew.
 
     Raises:
         SettingsError, DatabaseError: before anything was started.
-        OSError, ssl.SSLError: the receiver cannot listen as it is told to.
+        OSError, ssl.SSLError: the receiver cannot listen as configured.
         MetricsUnavailable: the metrics cannot be served at their address.
     """
     async with AsyncExitStack() as resources:
@@ -92,7 +92,7 @@ async def _until_stopped(running: dict[str, asyncio.Task[None]], stop: asyncio.E
     try:
         await asyncio.wait([stopping, *running.values()], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        # Also when one role ended by itself: half a service that looks alive is worse than none.
+        # Even when one role ended by itself: half a service that appears alive is worse than none.
         stop.set()
         stopping.cancel()
         await asyncio.gather(stopping, *running.values(), return_exceptions=True)
@@ -104,10 +104,10 @@ async def _until_stopped(running: dict[str, asyncio.Task[None]], stop: asyncio.E
 
 
 class _Wiring:
-    """Everything that roles of one process share.
+    """The state that roles of one process share.
 
-    `database` is None where only the receiver runs, on Service Bus; `keys` where only a processor runs: who cannot
-    read the key cannot lose it.
+    `database` is None where only the receiver runs, on Service Bus; `keys` where only a processor runs: a process
+    without the key cannot leak it.
     """
 
     def __init__(
@@ -154,20 +154,20 @@ class _Wiring:
         return self._client_state_keys
 
     async def serve_metrics(self, resources: AsyncExitStack) -> None:
-        """Serve the metrics of all roles of this process, if they are wanted."""
+        """Serve the metrics of all roles of this process, if configured."""
         host, port = self._settings.metrics_host, self._settings.metrics_port
         if port:
             await resources.enter_async_context(serving_metrics(self._registry, host, port))
 
     async def introduce(self, roles: tuple[str, ...], resources: AsyncExitStack) -> None:
-        """Let the other processes know of this one, until the very end: it may use its share of calls as long."""
+        """Announce this process to the others, until the very end: it may use its share of calls as long."""
         if self._gateway is None:
             return
         process = Process(self._owner, host_name(), roles, program_version(), utc_now())
         self._heartbeat = await resources.enter_async_context(Heartbeat(self._gateway, process, clock=utc_now).kept())
 
     def _cannot_process(self) -> bool:
-        """True of a processor that takes nothing now, as the others may take it for dead."""
+        """True of a processor that receives nothing now, since the others may consider it dead."""
         heartbeat = self._heartbeat
         return heartbeat is not None and PROCESSOR in heartbeat.process.roles and heartbeat.is_late
 
@@ -180,14 +180,14 @@ class _Wiring:
     async def work(
         self, roles: tuple[str, ...], stop: asyncio.Event, resources: AsyncExitStack
     ) -> list[tuple[str, Coroutine[Any, Any, None]]]:
-        """What the roles beside the receiver do until `stop` is set. They share tokens and connections."""
+        """Return the work of the other roles until `stop` is set. They share tokens and connections."""
         work: list[tuple[str, Coroutine[Any, Any, None]]] = []
         if PROCESSOR not in roles and SUBSCRIPTIONS not in roles:
             return work
         share = None
         if PROCESSOR in roles and self._heartbeat is not None:
             share = ProcessShare(self._heartbeat, name=self._owner)
-        # A manager alone needs a call now and then: one at a time beside the processors' four, and Graph's 429 decides.
+        # A manager alone makes few calls: one at a time beside the processors' four, and Graph's 429 decides.
         slots = None if share is None else Slots(share.of)
         graph = await resources.enter_async_context(open_graph(self._settings, slots))
         if share is not None:
@@ -219,5 +219,5 @@ class _Wiring:
 
 
 def _needs_database(settings: Settings, roles: tuple[str, ...]) -> bool:
-    """A receiver in front of Service Bus may stand where the database cannot be reached."""
+    """False for a receiver in front of Service Bus, which may run without access to the database."""
     return settings.queue == "database" or roles != (RECEIVER,)
