@@ -1,7 +1,7 @@
-"""Background tasks that never fail unseen: an endless one is started again, the failure of a short one is logged.
+"""Background tasks that never fail unseen: an endless one is restarted, the failure of a short one is logged.
 
-A task whose failure nothing awaits would die in silence, and leave a process that looks alive and does nothing. What
-only a cancelled task raises (CancelledError) ends it as usual.
+A task whose failure nothing awaits would end unreported, and leave a process that looks alive and does nothing.
+CancelledError ends a task as usual.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ async def restarted(
     name: str,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """Run `work` until it returns; after an exception, start it again.
+    """Run `work` until it returns; after an exception, restart it.
 
-    The pause before doubles from 1 s to 30 s, and begins anew once `work` has run for longer than the longest pause.
+    The pause before a restart doubles from 1 s to 30 s, and is reset once `work` has run for longer than 30 s.
     """
     loop = asyncio.get_running_loop()
     pause = _FIRST_PAUSE_SECONDS
@@ -44,7 +44,7 @@ async def restarted(
 
 
 def start(work: Coroutine[Any, Any, None], *, name: str) -> "asyncio.Task[None]":
-    """A task for `work` whose failure is logged, whether or not it is awaited too."""
+    """Start a task for `work` whose failure is logged, even if it is awaited too."""
     task = asyncio.create_task(work, name=name)
     task.add_done_callback(log_failure)
     return task
@@ -64,14 +64,14 @@ async def cancel(*tasks: "asyncio.Task[Any]", within: float) -> None:
 
 
 def log_failure(task: "asyncio.Task[Any]") -> None:
-    """Log the exception of a task that has ended with one: a done callback for tasks that may be left unawaited."""
+    """Log the exception with which a task ended, if any: a done callback for tasks that may be left unawaited."""
     failure = None if task.cancelled() else task.exception()
     if isinstance(failure, Exception):
         _log_failure(task.get_name(), failure)
 
 
 def places_of(error: BaseException) -> list[str]:
-    """The frames an unexpected error passed through, for the log. Without its text, which may quote mail."""
+    """The frames an unexpected error passed through, for the log; without its text, which may quote mail."""
     return [f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_tb(error.__traceback__)]
 
 

@@ -1,6 +1,6 @@
-"""What the sign-in service's AADSTS numbers mean for an administrator.
+"""The meaning of the sign-in service's AADSTS numbers for an administrator.
 
-For messages to people, and to tell the few transient ones: numbers and texts change, so there is always a default
+For user-facing messages, and to identify the few transient ones: numbers and texts change, so there is always a default
 (graph.md section 9; https://learn.microsoft.com/en-us/entra/identity-platform/reference-error-codes).
 """
 
@@ -11,7 +11,7 @@ from phrases import Phrase
 
 TRANSIENT: Final = frozenset({90006, 90012, 90024, 90033})
 CERTIFICATE: Final = frozenset({700027, 700030, 1000502, 7000214, 7000274, 7000277})
-"""The certificate is not known for the application, expired, revoked or invalid: another one may serve."""
+"""The certificate is unknown for the application, expired, revoked or invalid: another one may work."""
 
 _CERTIFICATE: Final = Phrase(
     "The certificate is expired, revoked or invalid: make a new one with 'mail-importer certificates new', upload its "
@@ -80,7 +80,7 @@ _ADVICE: Final[dict[int, Phrase]] = {
 
 
 def advice_for(aadsts: int | None) -> Phrase:
-    """What the administrator should do about an AADSTS number; good for every number and for none."""
+    """The remedy for an AADSTS number, for the administrator; accepts every number and None."""
     if aadsts is None:
         return Phrase("Check the tenant id and client id of the account, and the settings cloud and authority_url.")
     known = _ADVICE.get(aadsts)
@@ -94,5 +94,5 @@ def advice_for(aadsts: int | None) -> Phrase:
 
 
 def is_transient(codes: Iterable[int]) -> bool:
-    """Whether one of the numbers means: try again."""
+    """True if one of the numbers means that a retry may succeed."""
     return not TRANSIENT.isdisjoint(codes)

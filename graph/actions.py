@@ -1,4 +1,4 @@
-"""Changing messages in a mailbox (graph.md section 7). All of it needs Mail.ReadWrite."""
+"""Changes of messages in a mailbox (graph.md section 7). All need Mail.ReadWrite."""
 
 from typing import Final
 
@@ -8,28 +8,29 @@ from graph.mailbox import Mailbox
 from graph.messages import id_in, message_path, object_in
 
 DELETED_ITEMS: Final = "deleteditems"
-"""Where a message is moved that is to be deleted. Not by DELETE: where that puts it is not certain, and repeated, by us
-or by aiohttp when a connection breaks, it would find the message there by its immutable id, and delete it for good."""
+"""The folder to which a message is moved to delete it. Not by DELETE: its target folder is not certain, and repeated,
+by a retry or by aiohttp when a connection breaks, it would find the message there by its immutable id and delete it for
+good."""
 
 
 class MailActions:
     """Changes messages, by their immutable ids. Every method raises what `GraphClient.request` raises.
 
-    A 404 is not told apart here: message, target folder or mailbox may be what is missing. Graph answers with the
-    message; any other answer, as from a proxy, is GraphUnavailable.
+    A 404 is not distinguished here: the message, the target folder or the mailbox may be missing. Graph responds with
+    the message; any other response, as from a proxy, is GraphUnavailable.
     """
 
     def __init__(self, client: GraphClient) -> None:
         self._client = client
 
     async def mark_read(self, mailbox: Mailbox, message_id: str) -> None:
-        """Mark it as read. Safe to repeat."""
+        """Mark the message as read. Safe to repeat."""
         url = message_path(mailbox, message_id)
         answer = await self._client.request(mailbox, "PATCH", url, json={"isRead": True}, deadline_seconds=CALL_SECONDS)
         id_in(object_in(answer), mailbox)
 
     async def move(self, mailbox: Mailbox, message_id: str, folder: str) -> None:
-        """Move it to a folder, by that one's id or well-known name. It keeps its immutable id, also when repeated."""
+        """Move the message to a folder, by id or well-known name. It keeps its immutable id, also when repeated."""
         url = f"{message_path(mailbox, message_id)}/move"
         body = {"destinationId": folder}
         answer = await self._client.request(mailbox, "POST", url, json=body, deadline_seconds=CALL_SECONDS)

@@ -1,6 +1,6 @@
-"""What an application proves with that it holds the key of its certificate: a signed assertion.
+"""The signed assertion by which an application proves that it holds the key of its certificate.
 
-Whoever keeps the key signs, a file's key in memory, the Windows store or a device: it need not come here.
+The holder of the key signs, a file's key in memory, the Windows store or a device: it need not be exported.
 
 Source: graph.md section 9 (https://learn.microsoft.com/en-us/entra/identity-platform/certificate-credentials).
 """
@@ -23,9 +23,9 @@ _CLOCK_SKEW: Final = timedelta(minutes=5)
 def client_assertion(
     certificate: Certificate, key: SigningKey, *, client_id: str, token_url: str, now: datetime
 ) -> str:
-    """The assertion of an application for one sign-in at `token_url`. Blocking, as the key is.
+    """Return the assertion of an application for one sign-in at `token_url`. Blocks, as the key does.
 
-    Good from five minutes before `now` (aware), against clocks that differ, until ten minutes after.
+    Valid from five minutes before `now` (aware), against clock skew, until ten minutes after.
 
     Raises:
         CertificateError: the key does not sign.
@@ -51,13 +51,13 @@ def client_assertion(
 
 
 class _SignedByKeeper(RSAPSSAlgorithm):
-    """PS256 of which somebody else does the arithmetic."""
+    """PS256 with the signature computed by the holder of the key."""
 
     def prepare_key(self, key: Any) -> Any:  # noqa: ANN401  # as jwt declares it
         return key
 
     def check_key_length(self, key: Any) -> None:  # noqa: ANN401  # as jwt declares it
-        """Entra ID judged it when the certificate was uploaded."""
+        """Accept any length: Entra ID checked it when the certificate was uploaded."""
 
-    def sign(self, msg: bytes, key: SigningKey) -> bytes:  # type: ignore[override]  # jwt knows no such keys
+    def sign(self, msg: bytes, key: SigningKey) -> bytes:  # type: ignore[override]  # jwt declares no such keys
         return key.sign(msg)

@@ -1,4 +1,4 @@
-"""What an access token says of itself, for people. Nothing here checks it: Graph does."""
+"""The claims of an access token, for display. They are not verified here: Graph does that."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -11,7 +11,7 @@ _TOLD: Final = frozenset(
 
 
 def claims_of(token: str) -> Mapping[str, Any]:
-    """The claims an administrator may need; no signature. Empty when the token cannot be read, which is its right."""
+    """The claims an administrator may need; no signature. Empty when the token cannot be read: it may be opaque."""
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
     except jwt.InvalidTokenError:

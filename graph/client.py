@@ -1,7 +1,7 @@
 """HTTP with Microsoft Graph: token, limits, retries, typed errors.
 
-The limits are per application and mailbox (graph.md section 8): at most four calls at once, in the order they came.
-What Graph asks to wait is waited outside of them. Every call bears `Prefer: IdType="ImmutableId"` (section 7).
+The limits are per application and mailbox (graph.md section 8): at most four calls at once, in order of arrival.
+A wait that Graph requests does not occupy a slot. Every call carries `Prefer: IdType="ImmutableId"` (section 7).
 """
 
 import asyncio
@@ -48,40 +48,40 @@ from threads import DaemonThreads
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 Observer = Callable[[str, int, float], None]
-"""Called after every attempt: kind ("get", "post", …, "stream"), HTTP status (0: none came), seconds."""
+"""Called after every attempt: kind ("get", "post", …, "stream"), HTTP status (0: none arrived), seconds."""
 
 BeforeAttempt = Callable[[], Awaitable[None]]
-"""Awaited before every HTTP request of a call; may wait as long as it likes, and what it raises ends the call."""
+"""Awaited before every HTTP request of a call; may wait without limit, and an exception ends the call."""
 
 _T = TypeVar("_T")
 _CHUNK: Final = 64 * 1024
 _DECODED_AT_ONCE: Final = 128 * 1024
-"""Bytes of a long answer that a thread decodes before another one gets its turn: some milliseconds."""
+"""Bytes of a long response that a thread decodes before another one is scheduled: some milliseconds."""
 _DECODED_SIDE_BY_SIDE: Final = 2
 _MAX_ERROR: Final = 256 * 1024
-"""Bytes of an answer that tells of an error; Graph's have less than one thousand."""
+"""Bytes of an error response; Graph's have less than one thousand."""
 _CORRUPT_ATTEMPTS: Final = 3
 _PREFERENCE: Final = 'IdType="ImmutableId"'
 _REPEATABLE: Final = frozenset({"GET", "HEAD", "PATCH", "DELETE", "PUT"})
 _ABSOLUTE: Final = re.compile(r"https?://", re.IGNORECASE)
-# A raw space or line break in a link would end the request line; none that Graph sends has any.
+# A raw space or line break in a link would end the request line; Graph's links have none.
 _PLAIN_LINK: Final = re.compile(r"[!-~]+")
 
 
 class Tokens(Protocol):
-    """Where tokens come from: `token.TokenSource`."""
+    """The source of tokens: `token.TokenSource`."""
 
     async def token(self, mailbox: Mailbox) -> str:
-        """A token for the mailbox's application."""
+        """Return a token for the mailbox's application."""
         ...
 
     async def fresh(self, mailbox: Mailbox, rejected: str) -> str:
-        """Another one, because Graph answered 401 to `rejected`."""
+        """Return another one, because Graph answered 401 to `rejected`."""
         ...
 
 
 def encode_segment(identifier: str) -> str:
-    """The whole id as one segment of a path: all but letters, digits, `-._~` percent-encoded (graph.md section 7)."""
+    """Encode the id as one segment of a path: all but letters, digits, `-._~` percent-encoded (graph.md section 7)."""
     return quote(identifier, safe="")
 
 
@@ -93,16 +93,16 @@ def open_session(
     connect_seconds: float = 10.0,
     read_seconds: float = 40.0,
 ) -> aiohttp.ClientSession:
-    """The HTTP session for Graph; to be closed by the caller. Call it where an event loop runs.
+    """Open the HTTP session for Graph; the caller closes it. Needs a running event loop.
 
-    TLS 1.2 at least; the system's roots and those of `ca_bundle`; HTTPS_PROXY and NO_PROXY as they stand now.
+    TLS 1.2 at least; the system's roots and those of `ca_bundle`; HTTPS_PROXY and NO_PROXY as set now.
 
     Args:
         graph_url: the one service the session is for.
         ca_bundle: PEM file of extra roots.
-        connections: at most open at once, over all mailboxes.
+        connections: maximum open at once, over all mailboxes.
         connect_seconds: for one connection, TLS included.
-        read_seconds: without a byte from Graph; it gives up by itself after some 30 seconds (graph.md section 7).
+        read_seconds: without a byte from Graph, which itself times out after some 30 seconds (graph.md section 7).
 
     Raises:
         ValueError: `ca_bundle` cannot be read.
@@ -116,7 +116,7 @@ def open_session(
 
 
 class _Deadline:
-    """When a call ends, however many attempts it takes. A context; asyncio's clock ends what hangs within it."""
+    """The deadline of a call over all its attempts. A context; asyncio's clock ends operations that hang within it."""
 
     def __init__(self, monotonic: Callable[[], float], seconds: float) -> None:
         self.seconds = seconds
@@ -137,7 +137,7 @@ class _Deadline:
         return self._monotonic() + seconds >= self._at
 
     async def outside(self, wait: BeforeAttempt) -> None:
-        """Wait for something that is not Graph's doing: the deadline moves by as long as that takes."""
+        """Wait for something not caused by Graph: the deadline is extended by the duration."""
         left = self._at - self._monotonic()
         self._scope.reschedule(None)
         await wait()
@@ -150,7 +150,7 @@ class _Deadline:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """One call of Graph, however many attempts it takes."""
+    """One call of Graph, over all its attempts."""
 
     mailbox: Mailbox
     method: str
@@ -162,11 +162,11 @@ class _Call:
     before_attempt: "BeforeAttempt | None"
     deadline: "_Deadline"
     troubles: list[GraphError] = field(default_factory=list)
-    """The failure of the last attempt, when another is to follow."""
+    """The failure of the last attempt, when another will follow."""
 
     @property
     def operation(self) -> str:
-        """For the text of errors: without the query, which may hold the token of a delta link."""
+        """The operation for error texts: without the query, which may hold the token of a delta link."""
         return f"{self.method} {self.url.raw_path[:300]}"
 
 
@@ -177,10 +177,10 @@ class GraphClient:
         session: from `open_session`; not closed here.
         tokens: from `token.TokenSource`.
         base_url: the setting graph_url, without a version: `https://graph.microsoft.com`.
-        slots: the calls at once that an application may have of a mailbox; without them this process counts its own.
-        deadline_seconds: for a call with all its waits, if the call names no other.
-        observer: told of every attempt, for metrics.
-        monotonic, sleep, random, now: time and chance.
+        slots: limit an application's concurrent calls for a mailbox; default: this process counts its own.
+        deadline_seconds: for a call with all its waits, if the call gives no other.
+        observer: called after every attempt, for metrics.
+        monotonic, sleep, random, now: time and randomness.
     """
 
     def __init__(
@@ -226,31 +226,31 @@ class GraphClient:
         before_attempt: BeforeAttempt | None = None,
         files: ExitStack | None = None,
     ) -> Any:  # noqa: ANN401 (JSON has no narrower type)
-        """One call, repeated while that may help; the decoded JSON, or None when the answer has no body.
+        """Make one call, retried while that may help; return the decoded JSON, or None if the response has no body.
 
-        GET, PATCH and DELETE are repeated after every transient fault. POST only when Graph surely did nothing: 429,
-        503, no connection; otherwise the error's `outcome_unknown` is true, and the caller looks before it asks again.
+        GET, PATCH and DELETE are retried after every transient fault. POST only when Graph surely did nothing: 429,
+        503, no connection; otherwise the error's `outcome_unknown` is true, and the caller checks before a retry.
 
         Args:
-            mailbox: whose token, and whose slot.
+            mailbox: determines token and slot.
             method: upper case.
             url: below `/v1.0`, ids encoded with `encode_segment` (`/users/…/messages/…`); or a nextLink or deltaLink,
-                which is used as it stands, provided it leads to the service of `base_url`.
+                which is used unchanged, provided it leads to the service of `base_url`.
             params: added to the path, values unencoded; not for links.
             json: the body.
-            headers: beside our own; a `Prefer` is added to ours.
+            headers: beside the client's own; a `Prefer` is appended to the client's.
             deadline_seconds: for everything, waits for a slot and for Retry-After included.
             counted: false for calls that do not touch the mailbox and take none of its slots.
-            before_attempt: awaited before each HTTP request, repeats included, since those count at Graph as well
+            before_attempt: awaited before each HTTP request, retries included, since those count at Graph as well
                 (graph.md section 8). No slot is held meanwhile, and the deadline does not run.
-            files: for answers that may be as long as a mail: strings of more than `longtext.LONG` bytes are LongText
-                then, whose files it closes. None: the answer is decoded in memory, and has 16 MB at most.
+            files: for responses that may be as long as a mail: strings of more than `longtext.LONG` bytes are LongText
+                then, whose files it closes. None: the response is decoded in memory, and has 16 MB at most.
 
         Raises:
-            GraphUnavailable: not within the deadline; at once when Retry-After leads beyond it.
+            GraphUnavailable: not within the deadline; at once when Retry-After exceeds it.
             AccountError: CertificateError, SignInRefused, AccessDenied, MailboxNotFound.
             ItemError: ItemGone, ItemCorrupt, RequestRejected.
-            SyncStateLost: a delta link is no longer good.
+            SyncStateLost: a delta link is no longer valid.
         """
         call = self._call(
             mailbox,
@@ -280,12 +280,12 @@ class GraphClient:
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """GET a body in chunks of at most 64 KiB.
 
-        `never`: media types, in lower case, that the body cannot have; one that has is a page of a proxy, and
-        unavailable.
+        `never`: media types, in lower case, that the body cannot have; such a body is a page of a proxy, and raises
+        GraphUnavailable.
 
-        Repeated as `request` until the body begins; a fault after that raises GraphUnavailable from the iterator, and
-        the whole must be asked for again. The deadline is for the beginning; after it the session's read time-out
-        counts. The mailbox's slot is held until the context ends.
+        Retried as `request` until the body begins; a fault after that raises GraphUnavailable from the iterator, and
+        the whole must be requested again. The deadline is for the beginning; after it the session's read time-out
+        applies. The mailbox's slot is held until the context ends.
 
         Raises:
             GraphError: as `request`.
@@ -336,7 +336,7 @@ class GraphClient:
             return URL(f"{self._base}{url.lstrip('/')}{query}", encoded=True)
         target = _parsed(url)
         if target is None or target.origin() != self._origin or target.user is not None:
-            # Whoever can put a link into an answer must not get our token with it.
+            # A forged link in a response must not get the token.
             raise RequestRejected(
                 Phrase(
                     "A link of Graph for {mailbox} leads to another service than {origin}; it is not followed. Check "
@@ -355,7 +355,7 @@ class GraphClient:
                 except (GraphUnavailable, ItemCorrupt) as error:
                     return await self._again(call, attempt, error)
         except asyncio.CancelledError as reason:
-            # Who set a time limit around the call learns why it took so long, see errors.trouble_before.
+            # A caller with a time limit around the call gets the reason for the delay, see errors.trouble_before.
             if call.troubles and reason.__cause__ is None:
                 reason.__cause__ = call.troubles[-1]
             raise
@@ -371,7 +371,7 @@ class GraphClient:
             ) from reason
 
     async def _again(self, call: _Call, attempt: Callable[[str], Awaitable[_T]], first: GraphError) -> _T:
-        """The attempts after the first; apart from it, since nearly every call needs one only."""
+        """Make the attempts after the first; separate, since nearly every call needs only one."""
         pending: list[GraphError] = [first]
 
         async def one() -> _T:
@@ -394,7 +394,7 @@ class GraphClient:
         asked: float | None = getattr(error, "retry_after", None)
         if asked is None:
             return float(self._backoff(state)) * self._random()
-        # A little more, so that all mailboxes throttled at once do not come back at once.
+        # A little longer, so that all mailboxes throttled at once do not retry at once.
         return asked + self._random() * min(1.0, asked / 10)
 
     def _is_last(self, call: _Call, state: tenacity.RetryCallState) -> bool:
@@ -404,7 +404,7 @@ class GraphClient:
         return call.deadline.passes_within(state.upcoming_sleep)
 
     async def _authorised(self, call: _Call, attempt: Callable[[str], Awaitable[_T]]) -> _T:
-        """One attempt; after a 401 a second one with a fresh token (graph.md section 9)."""
+        """Make one attempt; after a 401 a second one with a fresh token (graph.md section 9)."""
         token = await self._tokens.token(call.mailbox)
         try:
             return await attempt(token)
@@ -456,7 +456,7 @@ class GraphClient:
     async def _decoded_while_it_comes(
         self, call: _Call, response: aiohttp.ClientResponse, begun: bytes, files: ExitStack
     ) -> object:
-        """The answer, of which `begun` is here, with its long strings in files. Decoded on a thread."""
+        """The response, whose beginning is `begun`, with its long strings in files. Decoded on a thread."""
         answer, pending, count = LongAnswer(files), bytearray(begun), len(begun)
         try:
             async for chunk in response.content.iter_chunked(_CHUNK):
@@ -477,7 +477,7 @@ class GraphClient:
             raise temporary_file_fault(reason) from reason
 
     async def _opened(self, call: _Call, token: str, never: Collection[str]) -> aiohttp.ClientResponse:
-        """The answer with its body unread; its slot stays taken."""
+        """The response with its body unread; its slot stays acquired."""
         await self._slots.acquire(call.mailbox.counted_as)
         began, status = self._monotonic(), 0
         response: aiohttp.ClientResponse | None = None
@@ -486,9 +486,9 @@ class GraphClient:
             status = response.status
             if status >= HTTPStatus.MULTIPLE_CHOICES:
                 body, _ = await _beginning(response, _MAX_ERROR)
-                raise self._error(call, response, body)  # noqa: TRY301 (the slot is given back below)
+                raise self._error(call, response, body)  # noqa: TRY301 (the slot is released below)
             if response.content_type.lower() in never:
-                raise _other_content(call, response)  # noqa: TRY301  # ends as any other answer does
+                raise _other_content(call, response)  # noqa: TRY301  # ends as any other response does
         except BaseException as reason:
             if response is not None:
                 response.close()
@@ -506,14 +506,14 @@ class GraphClient:
         try:
             yield _chunks(call, response)
         finally:
-            # Closes the connection if the body was not read to its end, keeps it otherwise.
+            # Closes the connection if the body was not read to its end, else keeps it.
             response.release()
             self._slots.release(call.mailbox.counted_as)
 
     async def _send(self, call: _Call, token: str) -> aiohttp.ClientResponse:
         headers = call.headers.copy()
         headers["Authorization"] = f"Bearer {token}"
-        # Not uuid4, which asks the system each time: this is no secret.
+        # Not uuid4, which reads the system's randomness each time: this is no secret.
         headers["client-request-id"] = str(UUID(int=random_module.getrandbits(128), version=4))
         # A redirect is never followed: Graph sends none, and the token must not go anywhere else.
         return await self._session.request(
@@ -569,7 +569,7 @@ def _log_retry(call: _Call, state: tenacity.RetryCallState) -> None:
 
 
 async def _beginning(response: aiohttp.ClientResponse, limit: int) -> tuple[bytes, bool]:
-    """The body up to a little more than `limit` bytes; and whether that may not be all of it."""
+    """The body up to a little more than `limit` bytes; and True if there may be more of it."""
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
@@ -587,9 +587,9 @@ async def _chunks(call: _Call, response: aiohttp.ClientResponse) -> AsyncGenerat
 
 
 def _decoded(call: _Call, response: aiohttp.ClientResponse, body: bytes) -> Any:  # noqa: ANN401  # JSON of any shape
-    """The JSON of a 2xx answer.
+    """The JSON of a 2xx response.
 
-    Lone surrogates are allowed, mail holds them; a body that is not JSON was cut off or comes from a proxy, and is
+    Lone surrogates are allowed, mail holds them; a body that is not JSON was truncated or is from a proxy, and is
     transient.
     """
     if response.status == HTTPStatus.NO_CONTENT or (not body and call.method != "GET"):
@@ -618,7 +618,7 @@ def _no_json(call: _Call, response: aiohttp.ClientResponse, count: int) -> Graph
 
 
 def _other_content(call: _Call, response: aiohttp.ClientResponse) -> GraphUnavailable:
-    """A 200 whose body is of a kind that Graph does not send there."""
+    """The error for a 200 whose body has a media type that Graph does not send there."""
     return GraphUnavailable(
         Phrase(
             "{doing} for {mailbox} was answered {status}, but with {kind} in place of the content. If this lasts, look "
@@ -636,17 +636,17 @@ def _other_content(call: _Call, response: aiohttp.ClientResponse) -> GraphUnavai
 
 
 def _without_body(reason: Exception) -> Exception:
-    # json's own exception carries the whole document, which is mail.
+    # json's own exception contains the whole document, which is mail.
     return ValueError(f"{type(reason).__name__}: {getattr(reason, 'msg', 'not JSON')}")
 
 
 def _safe_cause(reason: BaseException) -> BaseException | None:
-    # What aiohttp says of a proxy holds its URL, and with it perhaps a password.
+    # aiohttp's errors about a proxy contain its URL, and with it perhaps a password.
     return None if isinstance(reason, (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError)) else reason
 
 
 def _unreachable(call: _Call, reason: BaseException) -> GraphUnavailable:
-    """A fault of the connection; whether Graph has seen the request depends on when it came."""
+    """The error for a connection fault; its time decides whether Graph may have received the request."""
     begun = False
     fault = host_fault_of(reason)
     if fault is not None:

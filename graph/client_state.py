@@ -1,8 +1,8 @@
-"""`clientState` that carries its own proof.
+"""A `clientState` with its own proof.
 
-`mi1.<account id>.<HMAC-SHA256, base64url>`: the receiver tells a genuine notification from a forged one with the key
-alone, without a database, from the first second of a subscription's life (contract.md, Receiver). Graph takes at most
-128 characters (graph.md section 1); ours has at most 67.
+`mi1.<account id>.<HMAC-SHA256, base64url>`: the receiver distinguishes genuine from forged notifications with the key
+alone, without a database, from the first second of a subscription's life (contract.md, Receiver). Graph accepts at most
+128 characters (graph.md section 1); this one has at most 67.
 """
 
 import hmac
@@ -15,17 +15,17 @@ _PURPOSE: Final = b"mail-importer clientState 1\0"
 _MAX_LENGTH: Final = 128
 _KEY_MINIMUM: Final = 32
 _LARGEST_ACCOUNT: Final = 2**63 - 1
-# [0-9] and not \d: the latter also takes Arabic-Indic digits, and int() would read them.
+# [0-9] and not \d: the latter also matches Arabic-Indic digits, and int() would read them.
 _SHAPE: Final = re.compile(r"mi1\.([1-9][0-9]{0,18})\.[A-Za-z0-9_-]{43}")
 
 
 class ClientStateKeys:
-    """Signs and verifies `clientState` with the key in use, and verifies with the one before.
+    """Signs and verifies `clientState` with the current key, and verifies with the previous one.
 
     Args:
         current: the setting client_state_secret, at least 32 characters.
         previous: the setting client_state_secret_previous, accepted while subscriptions made with it live.
-        remembered: how many verified states are kept, so that a subscription's second notification costs a look-up.
+        remembered: number of verified states cached, so that a subscription's second notification costs a look-up.
 
     Raises:
         ValueError: a key is too short; the text names the setting, never the key.
@@ -44,7 +44,7 @@ class ClientStateKeys:
         return f"ClientStateKeys(fingerprint={self.fingerprint()!r}, previous={len(self._keys) > 1})"
 
     def sign(self, account_id: int) -> str:
-        """The state for the subscriptions of an account: always the same for one key, at most 67 characters, URL-safe.
+        """Return the state for an account's subscriptions: constant for one key, at most 67 characters, URL-safe.
 
         Raises:
             ValueError: the id is not a positive 64-bit number.
@@ -54,10 +54,10 @@ class ClientStateKeys:
         return _state(self._keys[0], account_id)
 
     def verify(self, state: object) -> int | None:
-        """The account id a genuine state names; None for anything else, whatever stood in the JSON. Never raises."""
+        """Return the account id in a genuine state; None for any other value from the JSON. Never raises."""
         if not isinstance(state, str) or len(state) > _MAX_LENGTH:
             return None
-        # The look-up compares texts only when their randomised 64-bit hashes are equal: a forger learns nothing of it.
+        # The look-up compares texts only when their randomised 64-bit hashes are equal: a forger learns nothing by it.
         known = self._verified.get(state)
         if known is not None:
             return known
@@ -76,16 +76,16 @@ class ClientStateKeys:
         return account_id
 
     def is_current(self, state: object) -> bool:
-        """Whether the state was signed with the key in use; one signed with the previous key must be remade in time."""
+        """True if the state was signed with the current key; one of the previous key must be replaced in time."""
         account_id = self.verify(state)
         return account_id is not None and isinstance(state, str) and hmac.compare_digest(self.sign(account_id), state)
 
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits that tell one key from another and say nothing about it."""
+        """Twelve hexadecimal digits that identify the key and reveal nothing about it."""
         return hmac.digest(self._keys[0], b"mail-importer key fingerprint", "sha256").hex()[:12]
 
     def _remember(self, state: str, account_id: int) -> None:
-        # Only genuine states come here, so a flood of forged ones cannot push them out.
+        # Only genuine states arrive here, so a flood of forged ones cannot evict them.
         if len(self._verified) >= self._remembered:
             del self._verified[next(iter(self._verified))]
         self._verified[state] = account_id

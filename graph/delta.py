@@ -1,8 +1,8 @@
-"""What came into a folder since the last look: Graph's delta query for messages (graph.md section 6).
+"""Messages added to a folder since the last query: Graph's delta query for messages (graph.md section 6).
 
 A *round* begins without a link and lists everything now in the folder; each page gives the link of the next one, the
-last page the link with which the next round begins, which lists only what came since. Whoever asks keeps the link, and
-moves it forward only after what it covers is safe.
+last page the link with which the next round begins, which lists only what was added since. The caller keeps the link,
+and advances it only after the messages it covers are safe.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader, folder_path, object_in
 from phrases import Phrase
 
-# No $filter: with one Graph returns 5,000 messages at most, and the rest would be missing without a word (section 6).
+# No $filter: with one Graph returns 5,000 messages at most, and the rest would be missing silently (section 6).
 _FIRST: Final = {"$select": "id,receivedDateTime", "changeType": "created"}
 
 
@@ -27,20 +27,20 @@ class DeltaPage:
     items: Sequence[FolderItem]
     """Each message once. Other pages, and later rounds, may name it again."""
     link: str
-    """Asks for the next page; on the last page of a round, for the next round. Opaque, can be thousands of characters
+    """Requests the next page; on the last page of a round, the next round. Opaque, can be thousands of characters
     long."""
     complete: bool
-    """Whether this was the last page of the round."""
+    """True if this was the last page of the round."""
     unreadable: int = 0
-    """Entries that bore no text as id; for the log, nothing can be done about them."""
+    """Entries without a text as id; for the log, they cannot be processed."""
 
 
 class DeltaReader:
-    """Reads the ids that came into a folder, page by page.
+    """Reads the ids of messages added to a folder, page by page.
 
     Args:
-        client: makes the calls; they take the mailbox's slots.
-        page_size: entries Graph is asked to put on a page; it may put fewer.
+        client: makes the calls; they occupy the mailbox's slots.
+        page_size: entries requested for each page; Graph may return fewer.
 
     Raises:
         ValueError: `page_size` is not positive.
@@ -55,15 +55,15 @@ class DeltaReader:
         self._headers = {"Prefer": f"odata.maxpagesize={page_size}"}
 
     async def page(self, mailbox: Mailbox, folder: str, link: str | None) -> DeltaPage:
-        """The page behind `link`, used as it stands; the first of a new round when it is None. Safe to repeat.
+        """Return the page at `link`, used unchanged; the first of a new round when it is None. Safe to repeat.
 
         Raises:
-            SyncStateLost: the link is no longer good: drop it and begin a round anew, without a link (its `location` is
-                not needed). After a growing delay when that happens again and again.
+            SyncStateLost: the link is no longer valid: drop it and begin a new round, without a link (its `location` is
+                not needed). After a growing delay when that happens repeatedly.
             FolderNotFound: the folder is not in the mailbox.
-            MailboxNotFound: nor is there the mailbox.
-            GraphUnavailable: try again; also when the answer is of no use.
-            GraphError: whatever else `GraphClient.request` raises; ItemGone never.
+            MailboxNotFound: there is no such mailbox.
+            GraphUnavailable: retry; also when the response is unusable.
+            GraphError: any other error of `GraphClient.request`; ItemGone never.
         """
         try:
             answer = await self._ask(mailbox, folder, link)
@@ -97,16 +97,16 @@ class DeltaReader:
                 Phrase("{why} Yet this was the beginning of one. Try again later.", why=error), **error.facts
             )
         if link is not None and isinstance(error, RequestRejected):
-            # The token in it cannot be read, or it leads to another service, as after a change of graph_url. The link
-            # is all there was to be refused: the rest of the request is the same for every folder.
+            # The token in it cannot be read, or it leads to another service, as after a change of graph_url. Only the
+            # link can have been refused: the rest of the request is the same for every folder.
             return _link_lost(error)
         fault = await self._reader.folder_fault(mailbox, folder, error)
-        # A folder that answers is another one than that of the link.
+        # If the folder answers, it is another one than that of the link.
         return fault if link is None or not isinstance(fault, GraphUnavailable) else _link_lost(error)
 
 
 def _following(page: Mapping[str, Any], mailbox: Mailbox) -> tuple[str, bool]:
-    """The link to go on with, and whether the round is complete."""
+    """The next link; and True if the round is complete."""
     more, done = link_in(page, "@odata.nextLink"), link_in(page, "@odata.deltaLink")
     if more is not None and done is None:
         return more, False

@@ -1,27 +1,27 @@
-"""Everything that can go wrong with Microsoft Graph, by what to do next.
+"""All errors of Microsoft Graph, classified by the action they require.
 
 GraphError
-├── GraphUnavailable          transient: try again, `retry_after` says when
+├── GraphUnavailable          transient: retry after `retry_after`
 ├── AccountError              permanent for the account until an administrator acts: `advice`
-│   ├── CertificateError      the certificate or its key does not serve: `fault`
-│   ├── SignInRefused         the sign-in service said no: `aadsts`
+│   ├── CertificateError      the certificate or its key is unusable: `fault`
+│   ├── SignInRefused         the sign-in service refused: `aadsts`
 │   ├── AccessDenied          signed in, but not allowed at this mailbox
 │   ├── MailboxNotFound       no such mailbox in Exchange Online
-│   └── FolderNotFound        the mailbox is there, the configured folder is not
+│   └── FolderNotFound        the mailbox exists, the configured folder does not
 ├── ItemError                 permanent for the message or attachment
 │   ├── ItemGone              deleted or moved away meanwhile
-│   ├── ItemDenied            refused, while the mailbox is open to us
-│   ├── ItemCorrupt           Exchange cannot read its own item, also when asked again
+│   ├── ItemDenied            refused, while the mailbox is accessible
+│   ├── ItemCorrupt           Exchange cannot read its own item, also on retries
 │   ├── ItemUnconvertible     Exchange cannot convert its own item, and never will
 │   └── RequestRejected       any other 4xx
-├── SyncStateLost             the delta link is no longer good: start a new round, `location`
+├── SyncStateLost             the delta link is no longer valid: start a new round, `location`
 └── SubscriptionError         about one subscription
     ├── SubscriptionGone      expired or deleted: create a new one
     ├── SubscriptionExists    there is one for the same resource: `subscription_id`
-    ├── ExpirationTooFar      ask for at most `minutes`
-    └── EndpointNotValidated  Graph could not reach our address: retry with delay, then tell the operator
+    ├── ExpirationTooFar      request at most `minutes`
+    └── EndpointNotValidated  Graph could not reach the notification address: retry with delay, then report it
 
-`answers.error_from_response` makes the right one of an HTTP answer. Facts: graph.md sections 1, 6, 8 and 9.
+`responses.error_from_response` maps an HTTP response to one of them. Facts: graph.md sections 1, 6, 8 and 9.
 """
 
 import copy
@@ -31,14 +31,14 @@ from typing import Any, Final, TypedDict, Unpack
 from phrases import Phrase
 
 MAX_RETRY_AFTER: Final = 600.0
-"""Seconds that are waited at most because an answer asks for it: a longer request may come from a fault that is over in
-a minute, and would keep mail back for hours without a word."""
+"""Maximum seconds of waiting because a response requests it: a longer request may come from a fault that ends within a
+minute, and would delay mail for hours silently."""
 NOT_THE_CONTENT: Final = "NotTheContent"
-"""`code` of a GraphUnavailable that we give to a 200 with something else in place of the content; none of Graph's."""
+"""`code` of the GraphUnavailable for a 200 with something else in place of the content; none of Graph's."""
 
 
 class Facts(TypedDict, total=False):
-    """What every error may know; see `GraphError`."""
+    """The facts that every error may hold; see `GraphError`."""
 
     status: int | None
     code: str | None
@@ -47,13 +47,13 @@ class Facts(TypedDict, total=False):
 
 
 class GraphError(Exception):
-    """Anything wrong with Graph or on the way there. The text is for the operator.
+    """Any failure of Graph or of the connection to it. The text is for the operator.
 
     Attributes:
-        status: the HTTP status, None when no answer came.
-        code: `error.code` of the answer, or the sign-in service's `error`.
+        status: the HTTP status, None without a response.
+        code: `error.code` of the response, or the sign-in service's `error`.
         request_id: Microsoft's id of the request, for a support case.
-        detail: what Microsoft wrote, shortened, without anything that looks like a token.
+        detail: Microsoft's text, shortened, without anything that looks like a token.
     """
 
     def __init__(
@@ -73,17 +73,17 @@ class GraphError(Exception):
 
     @property
     def facts(self) -> Facts:
-        """What was known, for another error made of this one."""
+        """The known facts, for another error derived from this one."""
         return Facts(status=self.status, code=self.code, request_id=self.request_id, detail=self.detail)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The keyword arguments would be lost by the default; a remembered failure is raised as a copy.
+        # The keyword arguments would be lost by the default; a cached failure is raised as a copy.
         return _restored, (type(self), self.args, dict(self.__dict__))
 
     def of_another(self, one: str, other: str) -> "GraphError":
-        """A copy that speaks of the account named `other` where this error speaks of `one`.
+        """Return a copy that names the account `other` where this error names `one`.
 
-        For a failure that several accounts share; each is told it as its own.
+        For a failure that several accounts share; it is reported for each as its own.
         """
         error = copy.copy(self)
         error.args = tuple(each.exchanged(one, other) if isinstance(each, Phrase) else each for each in self.args)
@@ -94,20 +94,20 @@ class GraphError(Exception):
 
 
 def trouble_before(timeout: TimeoutError) -> GraphError | None:
-    """The error that a call of Graph was repeated for when an `asyncio.timeout` around it ended it, None for none."""
+    """The error for which a Graph call was being retried when an `asyncio.timeout` around it ended it, else None."""
     interrupted = timeout.__cause__
     found = None if interrupted is None else interrupted.__cause__
     return found if isinstance(found, GraphError) else None
 
 
 class GraphUnavailable(GraphError):
-    """Transient: throttled, overloaded, unreachable, too slow. Try again.
+    """Transient: throttled, overloaded, unreachable, too slow. Retry.
 
     Attributes:
-        retry_after: seconds Microsoft asked us to wait, MAX_RETRY_AFTER at most; None when it did not say.
-        asked_longer: it asked for more than that, which the text tells.
-        mailbox_down: the code says that mailbox or service cannot be reached: no item is at fault, whatever the status.
-        maybe_done: the request may have been carried out although no success was seen; matters for POST only.
+        retry_after: seconds that Microsoft requested to wait, MAX_RETRY_AFTER at most; None when it requested none.
+        asked_longer: it requested more than that, which the text reports.
+        mailbox_down: the code means that mailbox or service is unreachable: no item is at fault, with any status.
+        outcome_unknown: the request may have been executed although no success was seen; matters for POST only.
     """
 
     def __init__(
@@ -136,11 +136,11 @@ class GraphUnavailable(GraphError):
 
 
 class AccountError(GraphError):
-    """Nothing works for this account until an administrator acts.
+    """The account cannot be used until an administrator acts.
 
     Attributes:
-        summary: what failed, on which account.
-        advice: what the administrator should do. The text of the error is both, a phrase.
+        summary: the failure and the account.
+        advice: the remedy, for the administrator. The text of the error is both, a phrase.
     """
 
     def __init__(
@@ -156,26 +156,26 @@ class AccountError(GraphError):
 
 
 class CertificateFault(StrEnum):
-    """Why a certificate does not serve. The values are names for machines, the errors' texts are for people."""
+    """The reason for which a certificate is unusable. The values are for machines, the errors' texts for users."""
 
     BAD_THUMBPRINT = "badThumbprint"
-    """What was given is no SHA-1 thumbprint."""
+    """The given text is no SHA-1 thumbprint."""
     STORE_UNREADABLE = "storeUnreadable"
     """The folder or the Windows store cannot be opened."""
     NOT_FOUND = "notFound"
     """The store does not hold it."""
     IN_OTHER_STORE = "inOtherStore"
-    """Windows: it is in LocalMachine instead of CurrentUser, or the other way round."""
+    """Windows: it is in LocalMachine instead of CurrentUser, or vice versa."""
     UNREADABLE = "unreadable"
     """A file, named on the command line or in the store, is damaged or no certificate or key at all."""
     KEY_MISSING = "keyMissing"
-    """Only its public part is there."""
+    """Only its public part is present."""
     KEY_UNREADABLE = "keyUnreadable"
-    """Its private key is there, but not for the user of this process: mode or ACL, or the key was taken away."""
+    """Its private key is not accessible to the user of this process: mode or ACL, or the key was removed."""
     KEY_MISMATCH = "keyMismatch"
     """The private key beside it belongs to another certificate."""
     KEY_NOT_RSA = "keyNotRSA"
-    """Entra ID takes RSA keys only."""
+    """Entra ID accepts RSA keys only."""
     PASSWORD_MISSING = "passwordMissing"  # noqa: S105  # the name of a fault
     """Its file is encrypted, and no password is set."""
     PASSWORD_WRONG = "passwordWrong"  # noqa: S105  # the name of a fault
@@ -185,7 +185,7 @@ class CertificateFault(StrEnum):
     EXPIRED = "expired"
     NOT_YET_VALID = "notYetValid"
     SELF_SIGNED = "selfSigned"
-    """And the account's `bSecureCertificateAccess` is 1."""
+    """It is self-signed; `bSecureCertificateAccess` is 1."""
     NOT_TRUSTED = "notTrusted"
     """It chains to no trusted root, or a certificate of its chain is out of date; `bSecureCertificateAccess` is 1."""
     WRONG_USAGE = "wrongUsage"
@@ -193,10 +193,10 @@ class CertificateFault(StrEnum):
 
 
 class CertificateError(AccountError, ValueError):
-    """The certificate or its private key does not serve.
+    """The certificate or its private key is unusable.
 
     Attributes:
-        fault: why.
+        fault: the reason.
     """
 
     def __init__(
@@ -212,10 +212,10 @@ class CertificateError(AccountError, ValueError):
 
 
 class SignInRefused(AccountError):
-    """The sign-in service gave no token.
+    """The sign-in service issued no token.
 
     Attributes:
-        aadsts: the number after AADSTS, None when the answer bore none. For people only (graph.md section 9).
+        aadsts: the number after AADSTS, None when the response had none. For users only (graph.md section 9).
     """
 
     def __init__(
@@ -235,7 +235,7 @@ class AccessDenied(AccountError):
 
 
 class MailboxNotFound(AccountError):
-    """There is no such mailbox in Exchange Online."""
+    """The mailbox does not exist in Exchange Online."""
 
 
 class FolderNotFound(AccountError):
@@ -243,7 +243,7 @@ class FolderNotFound(AccountError):
 
 
 class ItemError(GraphError):
-    """Permanent for this message or attachment; the account is sound."""
+    """Permanent for this message or attachment; the account works."""
 
 
 class ItemGone(ItemError):
@@ -251,7 +251,7 @@ class ItemGone(ItemError):
 
 
 class ItemCorrupt(ItemError):
-    """Exchange cannot read this item (`ErrorCorruptData`), also when asked again."""
+    """Exchange cannot read this item (`ErrorCorruptData`), also on retries."""
 
 
 class ItemDenied(ItemError):
@@ -259,18 +259,18 @@ class ItemDenied(ItemError):
 
 
 class ItemUnconvertible(ItemError):
-    """Exchange cannot make of this item what was asked for (MIME, a body), or may not give it: lasting.
+    """Exchange cannot convert this item to the requested form (MIME, a body), or may not return it: permanent.
 
     https://learn.microsoft.com/exchange/client-developer/web-service-reference/responsecode
     """
 
 
 class RequestRejected(ItemError):
-    """Another 4xx: asking again would give the same answer."""
+    """Another 4xx: a retry would get the same response."""
 
 
 class SyncStateLost(GraphError):
-    """410, `syncStateNotFound` or `resyncRequired`: drop the delta link, start anew (graph.md section 6).
+    """410, `syncStateNotFound` or `resyncRequired`: drop the delta link, start a new round (graph.md section 6).
 
     Attributes:
         location: the fresh start URL Graph named, None when it named none.
@@ -288,7 +288,7 @@ class SyncStateLost(GraphError):
 
 
 class SubscriptionError(GraphError):
-    """About one subscription; mailbox and sign-in are sound (graph.md section 1)."""
+    """About one subscription; mailbox and sign-in work (graph.md section 1)."""
 
 
 class SubscriptionGone(SubscriptionError):
@@ -299,7 +299,7 @@ class SubscriptionExists(SubscriptionError):
     """409: there is one with the same resource and change type.
 
     Attributes:
-        subscription_id: the one in the way, as named in the text; None when the text named none.
+        subscription_id: the existing one, as named in the text; None when the text named none.
     """
 
     def __init__(
@@ -314,10 +314,10 @@ class SubscriptionExists(SubscriptionError):
 
 
 class ExpirationTooFar(SubscriptionError):
-    """Graph does not grant so long a life.
+    """Graph does not grant a lifetime of that length.
 
     Attributes:
-        minutes: the longest it grants, from now.
+        minutes: the maximum it grants, from now.
     """
 
     def __init__(
@@ -332,9 +332,9 @@ class ExpirationTooFar(SubscriptionError):
 
 
 class EndpointNotValidated(SubscriptionError):
-    """Graph called our notification address and did not get its validation token back.
+    """Graph called the notification address and did not get its validation token back.
 
-    Flaky even for fast endpoints: retry with delay, and tell the operator when it lasts (graph.md section 1).
+    Flaky even for fast endpoints: retry with delay, and report it to the operator if it persists (graph.md section 1).
     """
 
 

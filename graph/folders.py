@@ -1,9 +1,9 @@
-"""Mail folders: found by what an administrator calls them, listed as a tree, made where they are missing.
+"""Mail folders: found by the administrator's name for them, listed as a tree, created if missing.
 
 A folder is named by a well-known name (`archive`), by its id, or by a path of names (`Inbox/Archive/2026`,
-`Boîte de réception/Labo`). The first part of a path may be a well-known name in English, whatever language the mailbox
-speaks; the others are compared with `displayName`, which is in the mailbox's language, in any letter case, in lists
-that are read whole: what `$filter` does with letter case is not documented.
+`Boîte de réception/Labo`). The first part of a path may be a well-known name in English, in any language of the
+mailbox; the others are compared with `displayName`, which is in the mailbox's language, in any letter case, in lists
+that are read whole: the letter-case behaviour of `$filter` is not documented.
 https://learn.microsoft.com/en-us/graph/api/user-list-mailfolders
 https://learn.microsoft.com/en-us/graph/api/mailfolder-list-childfolders
 """
@@ -26,7 +26,7 @@ from graph.messages import MailReader, folder_path, id_in, mailbox_path, object_
 from phrases import Phrase
 
 CALL_SECONDS: Final = 20.0
-"""How long a call may take that is made after an import: others wait for its mailbox."""
+"""The maximum duration of a call made after an import: others wait for its mailbox."""
 
 _KEPT_FOR: Final = timedelta(hours=1)
 _SHORTEST_ID: Final = 60
@@ -34,7 +34,7 @@ _LIKE_AN_ID: Final = re.compile(r"[A-Za-z0-9+/_=-]+")
 _PAGE: Final = {"$select": "id,displayName", "$top": "100"}
 _TREE_PAGE: Final = {"$select": "id,displayName,childFolderCount,totalItemCount,unreadItemCount", "$top": "100"}
 _MAX_DEPTH: Final = 300
-"""Levels of folders; Exchange allows no more
+"""Levels of folders; the maximum of Exchange
 (https://learn.microsoft.com/office365/servicedescriptions/exchange-online-service-description/exchange-online-limits)."""
 _MISSING: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST})
 
@@ -46,7 +46,7 @@ class FolderEntry:
     """A folder of a mailbox's tree.
 
     `names`: of its ancestors and its own, as the mailbox displays them; `messages` and `unread`: items directly in it,
-    None where Graph does not give the count.
+    None if Graph does not return the count.
     """
 
     folder_id: str
@@ -56,12 +56,12 @@ class FolderEntry:
 
     @property
     def path(self) -> str | None:
-        """The path that finds it again, None where a name holds the separator: such a folder is named by its id."""
+        """The path that finds it again, None if a name contains the separator: such a folder is named by its id."""
         return None if any("/" in name for name in self.names) else "/".join(self.names)
 
 
 class MailFolders:
-    """The ids of folders, remembered for an hour; they are constant (graph.md section 7)."""
+    """The ids of folders, cached for an hour; they are constant (graph.md section 7)."""
 
     def __init__(self, client: GraphClient, reader: MailReader, *, clock: Callable[[], datetime]) -> None:
         self._client = client
@@ -71,9 +71,9 @@ class MailFolders:
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
 
     async def locate(self, mailbox: Mailbox, folder: str) -> str:
-        """The folder as a path of Graph takes it: a well-known name or an id. Nothing is made.
+        """Return the folder as Graph accepts it in a path: a well-known name or an id. Nothing is created.
 
-        A well-known name and an id are returned as they are, without a call.
+        A well-known name and an id are returned unchanged, without a call.
 
         Raises:
             FolderNotFound: the mailbox has no folder of that name or path.
@@ -82,18 +82,18 @@ class MailFolders:
         return named_directly(folder) or await self.folder_id(mailbox, folder)
 
     async def folder_id(self, mailbox: Mailbox, folder: str, *, make: bool = False) -> str:
-        """The id of the folder; with `make`, what is missing of a path is made.
+        """Return the id of the folder; with `make`, missing parts of a path are created.
 
         Raises:
-            FolderNotFound: there is no folder with that id or path, or it can be neither found nor made.
+            FolderNotFound: there is no folder with that id or path, or it can be neither found nor created.
             GraphError: as `GraphClient.request`.
         """
         key = (mailbox.counted_as, folder)
-        # One after the other, so that a folder is made once.
+        # One after the other, so that a folder is created once.
         async with self._locks.setdefault(mailbox.counted_as, asyncio.Lock()):
             known = self._known.get(key)
             now = self._clock()
-            # Not later than it can be, either: the clock may have been set back since.
+            # Nor later than possible: the clock may have been set back since.
             if known is not None and now < known[0] <= now + _KEPT_FOR:
                 return known[1]
             found = await self._resolved(mailbox, folder, make=make)
@@ -101,7 +101,7 @@ class MailFolders:
             return found
 
     async def tree(self, mailbox: Mailbox) -> AsyncIterator[FolderEntry]:
-        """Every folder of the mailbox, parents before children; hidden ones are left out, as Graph does.
+        """Yield every folder of the mailbox, parents before children; hidden ones are omitted, as Graph does.
 
         Raises:
             GraphError: as `GraphClient.request`.
@@ -111,7 +111,7 @@ class MailFolders:
 
     @contextmanager
     def followed(self, mailbox: Mailbox, folder: str) -> Iterator[None]:
-        """Forget the folder when a call that goes to it finds none: another one may bear its path by now.
+        """Forget the folder when a call to it does not find it: another one may have its path by now.
 
         Raises:
             FolderNotFound: passed on.
@@ -123,7 +123,7 @@ class MailFolders:
             raise
 
     def forget(self, mailbox: Mailbox, folder: str) -> None:
-        """Graph did not find the folder by its id: look it up again next time."""
+        """Drop the cached id, which Graph did not find: it is resolved again next time."""
         self._known.pop((mailbox.counted_as, folder), None)
 
     async def _resolved(self, mailbox: Mailbox, folder: str, *, make: bool) -> str:
@@ -138,17 +138,17 @@ class MailFolders:
         return found
 
     async def _well_known(self, mailbox: Mailbox, name: str) -> str | None:
-        """The id of a folder that Exchange makes itself, also as Outlook writes it (`Deleted Items`)."""
+        """The id of a folder that Exchange itself creates, also as Outlook writes it (`Deleted Items`)."""
         well_known = well_known_folder(name.replace(" ", ""))
         if well_known is None:
             return None
         try:
             return id_in(await self._reader.probe(mailbox, well_known), mailbox)
         except FolderNotFound:
-            return None  # not every mailbox has every one, an archive for example; it is looked for by its name
+            return None  # not every mailbox has every one, an archive for example; it is searched by name
 
     async def _child(self, mailbox: Mailbox, parent: str | None, name: str, path: str, *, make: bool) -> str:
-        """The folder of that name below another one, or (None) at the top; made, if asked for, where it is missing."""
+        """The folder of that name below another one, or (None) at the top; created if missing and requested."""
         url = f"{mailbox_path(mailbox)}/mailFolders"
         if parent is not None:
             url = f"{folder_path(mailbox, parent)}/childFolders"
@@ -162,7 +162,7 @@ class MailFolders:
                 mailbox, "POST", url, json={"displayName": name}, deadline_seconds=CALL_SECONDS
             )
         except RequestRejected as error:
-            # Somebody else made it in between; or there is one that no list shows.
+            # Another client created it in between; or there is one that no list shows.
             found = await self._listed(mailbox, url, name) if error.status == HTTPStatus.CONFLICT else None
             if found is None:
                 raise _not_made(mailbox, name, path, error) from error
@@ -195,7 +195,7 @@ class MailFolders:
                 answer = await self._client.request(mailbox, "GET", url, params=params, deadline_seconds=CALL_SECONDS)
             except (ItemGone, MailboxNotFound, RequestRejected) as error:
                 if error.status in _MISSING:
-                    await self._reader.probe(mailbox)  # whose trouble is it?
+                    await self._reader.probe(mailbox)  # raises the fault of the mailbox, if it has one
                 raise
             page = object_in(answer)
             for each in map(object_in, entries_in(page, mailbox)):
@@ -210,7 +210,7 @@ class MailFolders:
 
 
 def named_directly(folder: str) -> str | None:
-    """The well-known name or the id that `folder` is; None for a name or path, which has to be looked up."""
+    """The well-known name or the id that `folder` is; None for a name or path, which must be resolved."""
     return well_known_folder(folder) or (folder if _is_id(folder) else None)
 
 

@@ -1,4 +1,4 @@
-"""Pages of ids: what a folder's list and its delta have in common (graph.md sections 6 and 7)."""
+"""Pages of ids, common to a folder's list and its delta (graph.md sections 6 and 7)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,36 +13,36 @@ from phrases import Phrase
 
 @dataclass(frozen=True, slots=True)
 class FolderItem:
-    """A message in a folder: only that it is there."""
+    """A message in a folder: only its presence."""
 
     message_id: str
     """The immutable id, case-sensitive, as Graph wrote it."""
     received: datetime | None
-    """`receivedDateTime`, aware UTC; None when Graph gave none that can be read."""
+    """`receivedDateTime`, aware UTC; None when Graph returned no readable one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The messages one page holds, each once, and how many entries bore no id that can be read."""
+    """The messages of one page, each once, and the number of entries without a readable id."""
 
     items: tuple[FolderItem, ...]
     unreadable: int
 
 
 def read_items(page: Mapping[str, Any], mailbox: Mailbox) -> Listed:
-    """The entries of a page's `value`, in the order of their last mention, which is the one that counts.
+    """Return the entries of a page's `value`, in the order of their last mention, which is decisive.
 
-    One whose last mention is `@removed` is left out.
+    One whose last mention is `@removed` is omitted.
 
     Raises:
-        GraphUnavailable: there is no list; an empty one is not assumed, since messages would be passed over.
+        GraphUnavailable: there is no list; an empty one is not assumed, since messages would be skipped.
     """
     value = entries_in(page, mailbox)
     found: dict[str, FolderItem] = {}
     unreadable = 0
     for entry in value:
         message_id = entry.get("id") if isinstance(entry, Mapping) else None
-        # An id with a control character or half a surrogate pair could go into no address and no database.
+        # An id with a control character or half a surrogate pair fits into no URL and no database.
         if not isinstance(message_id, str) or not message_id or not message_id.isprintable():
             unreadable += 1
             continue
@@ -53,10 +53,10 @@ def read_items(page: Mapping[str, Any], mailbox: Mailbox) -> Listed:
 
 
 def entries_in(page: Mapping[str, Any], mailbox: Mailbox) -> list[Any]:
-    """The list under `value` of a page, as it stands.
+    """Return the list under `value` of a page, unchanged.
 
     Raises:
-        GraphUnavailable: there is none; an empty one is not assumed, since what it holds would be passed over.
+        GraphUnavailable: there is none; an empty one is not assumed, since its entries would be skipped.
     """
     value = page.get("value")
     if not isinstance(value, list):
@@ -71,10 +71,10 @@ def entries_in(page: Mapping[str, Any], mailbox: Mailbox) -> list[Any]:
 
 
 def link_in(page: Mapping[str, Any], name: str) -> str | None:
-    """The link a page bears under `name` (`@odata.nextLink`), None when it bears none.
+    """Return the link of a page under `name` (`@odata.nextLink`), None when there is none.
 
     Raises:
-        GraphUnavailable: something else stands there; without the link the pages behind it would be passed over.
+        GraphUnavailable: it is no text; without the link the pages after it would be skipped.
     """
     link = page.get(name)
     if link is None or link == "":
@@ -89,5 +89,5 @@ def link_in(page: Mapping[str, Any], name: str) -> str | None:
 def _received(text: object) -> datetime | None:
     try:
         return read_time(text)
-    except (ValueError, OverflowError):  # no time, or one whose UTC lies outside of the calendar
+    except (ValueError, OverflowError):  # no time, or one whose UTC is outside the calendar
         return None

@@ -1,7 +1,7 @@
-"""JSON that is too long for memory, read while it arrives: its long texts go to files.
+"""JSON that is too long for memory, read while it arrives: its long texts are written to files.
 
-Only strings can be long in what Graph sends (a body, a file in base64), so all else is kept as it came, with a token in
-place of each long string, and is decoded in the end by Python's own reader.
+Only strings can be long in Graph's responses (a body, a file in base64), so all else is kept unchanged, with a token in
+place of each long string, and is decoded at the end by Python's own reader.
 """
 
 import codecs
@@ -15,14 +15,14 @@ from typing import Final
 from longtext import LONG, LongText, LongTextWriter
 
 MAX_BESIDE: Final = 16 * 1024 * 1024
-"""Bytes of an answer without its long strings; the largest that Graph sends (thousands of recipients) has some 2 MB."""
+"""Bytes of a response without its long strings; Graph's largest (thousands of recipients) has some 2 MB."""
 
-# JSON knows no such value; Python's reader hands it to a function of ours.
+# JSON has no such value; Python's reader passes it to `parse_constant`.
 _TOKEN: Final = b"NaN"
 _NO_JSON: Final = re.compile(rb"[NI]")
-# Of a string, all up to its end; an escape that the piece cuts in two is left for the next one.
+# A string up to its end; an escape split by the end of the piece is left for the next one.
 _RUN: Final = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
-# What can be decoded by itself: no part of an escape, and no half of a surrogate pair whose other half may follow.
+# Text decodable by itself: no part of an escape, and no half of a surrogate pair whose other half may follow.
 _UNIT: Final = r"\\u(?![dD][89abAB])[0-9a-fA-F]{4}"
 _PAIR: Final = rf"\\u[dD][89abAB][0-9a-fA-F]{{2}}(?:{_UNIT}|(?=[^\\]|\\[^u]|\\u[dD][89abAB]))"
 _WHOLE: Final = re.compile(rf"(?:[^\\]++|\\[^u]|{_UNIT}|{_PAIR})*+", re.DOTALL)
@@ -30,7 +30,7 @@ _MAX_ESCAPE: Final = 12
 
 
 class LongAnswer:
-    """Decodes one answer. Blocks: not for the event loop.
+    """Decodes one response. Blocks: not for the event loop.
 
     Args:
         files: closes, and so deletes, the temporary files.
@@ -45,10 +45,10 @@ class LongAnswer:
         self._texts: deque[LongText] = deque()
 
     def feed(self, data: bytes) -> None:
-        """Take the next piece, as it comes.
+        """Add the next piece, split at any byte.
 
         Raises:
-            ValueError: this is no JSON, or one with more than MAX_BESIDE bytes beside its long strings.
+            ValueError: this is no JSON, or it has more than MAX_BESIDE bytes beside its long strings.
         """
         data, place = self._carried + data, 0
         self._carried = b""
@@ -62,13 +62,13 @@ class LongAnswer:
             if end == len(data):
                 return
             if data[end : end + 1] != b'"':
-                self._carried = data[end:]  # a backslash, whose other half comes
+                self._carried = data[end:]  # a backslash, whose other half follows
                 return
             self._end_string()
             place = end + 1
 
     def finish(self) -> object:
-        """The answer as `json.loads` gives it, with a LongText in place of each string of more than LONG bytes.
+        """Return the response as `json.loads` would, with a LongText in place of each string of more than LONG bytes.
 
         Raises:
             ValueError, RecursionError: it is no whole JSON.
@@ -118,17 +118,17 @@ class LongAnswer:
 
 
 class _LongString:
-    """The inside of a JSON string, written as text while it comes."""
+    """The inside of a JSON string, written as text while it arrives."""
 
     def __init__(self, files: ExitStack) -> None:
         file = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  # `files` closes it
         self._writer = LongTextWriter(file)
-        # As json.loads reads bytes: halves of surrogate pairs are let through.
+        # Like json.loads for bytes: halves of surrogate pairs are allowed.
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogatepass")
         self._left = ""
 
     def add(self, raw: bytes) -> None:
-        """Take the next bytes; they may end within a character, or within an escape, but not behind a backslash."""
+        """Add the next bytes; they may end within a character, or within an escape, but not after a backslash."""
         text = self._left + self._decoder.decode(raw)
         found = _WHOLE.match(text)
         end = 0 if found is None else found.end()
@@ -138,7 +138,7 @@ class _LongString:
             raise ValueError("an escape that JSON has not")
 
     def finish(self) -> LongText:
-        """The string has ended."""
+        """Return the text at the end of the string."""
         self._decoder.decode(b"", final=True)
         self._write(self._left)
         return self._writer.finish()

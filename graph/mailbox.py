@@ -1,4 +1,4 @@
-"""What the Graph side needs to know of an account."""
+"""The facts of an account that `graph` needs."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,7 +7,7 @@ from phrases import Phrase
 
 
 class AccountFacts(Protocol):
-    """The columns of an account that open its mailbox, as whoever reads the database holds them."""
+    """The columns of an account that open its mailbox, as read from the database."""
 
     @property
     def name(self) -> str:
@@ -42,26 +42,26 @@ class AccountFacts(Protocol):
 class Mailbox:
     """One account: the mailbox, and the application registration that opens it.
 
-    Others build it from a row of `tblEmailAccountSettings`; nothing in it is secret.
+    Callers build it from a row of `tblEmailAccountSettings`; nothing in it is secret.
     """
 
     account_id: int
     account_name: str
-    """For people: it stands in every error."""
+    """For display: it is in every error."""
     tenant_id: str
     client_id: str
     user_id: str
     """The Entra object id of the user, or a user principal name (graph.md section 1)."""
     thumbprint: str
-    """SHA-1 of the certificate, as the administrator pasted it; `certificates.normalise_thumbprint` reads it."""
+    """SHA-1 of the certificate, as the administrator pasted it; `certificates.normalise_thumbprint` parses it."""
     secure_certificate_access: bool = True
     """`bSecureCertificateAccess`: the certificate must chain to a trusted root."""
     next_thumbprint: str | None = None
-    """The certificate to sign in with when Entra no longer takes the other; as `thumbprint`."""
+    """The certificate to sign in with when Entra no longer accepts the other; as `thumbprint`."""
 
     @classmethod
     def of(cls, account_id: int, facts: AccountFacts) -> "Mailbox":
-        """The mailbox of an account."""
+        """Build the mailbox of an account."""
         return cls(
             account_id=account_id,
             account_name=facts.name,
@@ -75,7 +75,7 @@ class Mailbox:
 
     @property
     def counted_as(self) -> tuple[str, str]:
-        """What Graph counts calls at once by: application and user, whatever folder."""
+        """The key by which Graph counts concurrent calls: application and user, for all folders."""
         return self.client_id.lower(), self.user_id.lower()
 
     def __str__(self) -> str:

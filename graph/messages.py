@@ -31,37 +31,37 @@ MESSAGE_FIELDS: Final = (
     "hasAttachments,isRead,webLink,parentFolderId,changeKey"
 )
 HEADERS_FIELD: Final = "internetMessageHeaders"
-"""Given only to who asks for it."""
+"""Returned only on request."""
 _AS_SENT: Final = {"Prefer": "outlook.allow-unsafe-html"}
-"""Without it Graph takes script and the like out of a body."""
+"""Without it Graph removes script and the like from a body."""
 SIZE_PROPERTY: Final = "Integer 0x0E08"
-"""PidTagMessageSize: the bytes a message takes, attachments included; Graph has no field for it."""
+"""PidTagMessageSize: the bytes a message occupies, attachments included; Graph has no field for it."""
 ATTACHED_PROPERTY: Final = "Boolean 0x0E1B"
-"""PidTagHasAttachments (MS-OXCMSG): whether anything is attached, shown in the body or not; `hasAttachments` is false
-where all of it is said to be inline, as some programs say of files, too. That Graph gives it is unconfirmed: where it
-does not, the attachments have to be listed."""
+"""PidTagHasAttachments (MS-OXCMSG): true if anything is attached, shown in the body or not; `hasAttachments` is false
+if all of it is marked as inline, as some programs mark files, too. It is unconfirmed that Graph returns it: if it does
+not, the attachments have to be listed."""
 SENDER_ADDRESS_PROPERTY: Final = "String 0x5D01"
 AUTHOR_ADDRESS_PROPERTY: Final = "String 0x5D02"
 """PidTagSenderSmtpAddress and PidTagSentRepresentingSmtpAddress (MS-OXOMSG): the SMTP addresses of `sender` and `from`,
-which may stand there by their names in Exchange's directory."""
+which may hold names of Exchange's directory instead."""
 EXTENDED_PROPERTIES: Final = "singleValueExtendedProperties($filter={})".format(
     " or ".join(
         f"id eq '{name}'"
         for name in (SIZE_PROPERTY, ATTACHED_PROPERTY, SENDER_ADDRESS_PROPERTY, AUTHOR_ADDRESS_PROPERTY)
     )
 )
-"""What a message is asked for with `$expand`."""
+"""The `$expand` of the request for a message."""
 _TELLING_FIELDS: Final = frozenset({"subject", "body", "from", "sender", "receivedDateTime", "createdDateTime"})
-"""Without any of these an answer holds nothing of a message; each may be missing by itself."""
+"""A response without any of these holds nothing of a message; each may be missing by itself."""
 PAGES_OF_PROXIES: Final = frozenset(
     {"text/html", "application/xhtml+xml", "application/json", "application/problem+json"}
 )
-"""Media types with which a proxy, or Graph itself, tells of trouble, and which raw content rarely has."""
-# Two of the 64 characters of an id differ from alphabet to alphabet; which stands for which does, too.
+"""Media types with which a proxy, or Graph itself, reports errors, and which raw content rarely has."""
+# Two of the 64 characters of an id differ between alphabets; so does their mapping.
 _ONE_FOR_ALL: Final = str.maketrans("+/_", "---")
 ATTACHMENT_FIELDS: Final = "id,name,contentType,size,isInline"
 FOLDER_PAGE: Final = 1000
-"""Messages on a page of `MailReader.folder_page`: the most Graph gives (section 7)."""
+"""Messages on a page of `MailReader.folder_page`: Graph's maximum (section 7)."""
 
 _INBOX: Final = "inbox"
 _WELL_KNOWN: Final = frozenset(
@@ -88,7 +88,7 @@ _WELL_KNOWN: Final = frozenset(
 
 
 def well_known_folder(folder: str) -> str | None:
-    """Graph's own name of a folder (`Inbox` -> `inbox`), None for the id of any other folder.
+    """Return Graph's own name of a folder (`Inbox` -> `inbox`), None for the id of any other folder.
 
     https://learn.microsoft.com/en-us/graph/api/resources/mailfolder
     """
@@ -97,17 +97,17 @@ def well_known_folder(folder: str) -> str | None:
 
 
 def mailbox_path(mailbox: Mailbox) -> str:
-    """`/users/{id}`, the id as one encoded segment."""
+    """Return `/users/{id}`, the id as one encoded segment."""
     return f"/users/{encode_segment(mailbox.user_id)}"
 
 
 def folder_path(mailbox: Mailbox, folder: str) -> str:
-    """`/users/{id}/mailFolders/{folder}`; `folder` is a well-known name in any letter case, or a folder's id."""
+    """Return `/users/{id}/mailFolders/{folder}`; `folder`: a well-known name in any letter case, or a folder's id."""
     return f"{mailbox_path(mailbox)}/mailFolders/{encode_segment(well_known_folder(folder) or folder)}"
 
 
 async def folder_of(client: GraphClient, mailbox: Mailbox, folder: str) -> dict[str, Any]:
-    """`id` and `displayName` of a folder. Refusals come as Graph gives them; `MailReader.probe` judges them.
+    """Fetch `id` and `displayName` of a folder. Graph's refusals are raised unchanged; `MailReader.probe` classifies.
 
     Raises:
         GraphError: as `GraphClient.request`.
@@ -124,15 +124,15 @@ class FolderPage:
 
     items: Sequence[FolderItem]
     link: str | None
-    """Asks for the next page; None on the last."""
+    """Requests the next page; None on the last."""
     unreadable: int = 0
-    """Entries that bore no text as id; for the log, nothing can be done about them."""
+    """Entries without a text as id; for the log, they cannot be processed."""
 
 
 class MailReader:
-    """Reads mail. Ids are the immutable ones, unencoded; each goes out as one encoded segment.
+    """Reads mail. Ids are the immutable ones, unencoded; each is sent as one encoded segment.
 
-    Every method raises what `GraphClient.request` raises; a 404 of one message is told apart, ItemGone when the mailbox
+    Every method raises what `GraphClient.request` raises; a 404 of one message is classified, ItemGone when the mailbox
     answers, MailboxNotFound when it does not, and so is a refusal: ItemDenied, AccessDenied.
     """
 
@@ -142,19 +142,19 @@ class MailReader:
     async def message(
         self, mailbox: Mailbox, message_id: str, *, with_headers: bool = False, files: ExitStack | None = None
     ) -> dict[str, Any]:
-        """The message as it is now: MESSAGE_FIELDS, and what EXTENDED_PROPERTIES asks for.
+        """Fetch the message as it is now: MESSAGE_FIELDS, and the properties of EXTENDED_PROPERTIES.
 
-        The latter stands in `singleValueExtendedProperties`.
+        The latter are in `singleValueExtendedProperties`.
 
-        `with_headers`: `internetMessageHeaders` as well. The body is as it was sent, script included; with `files` a
-        long one is a LongText, and its file is closed by them.
+        `with_headers`: `internetMessageHeaders` as well. The body is as sent, script included; with `files` a long one
+        is a LongText, and its file is closed by them.
 
         Any field may be absent or null (graph.md section 7), but not all of them.
 
         Raises:
-            ItemGone: the message is not there (any more).
-            MailboxNotFound: neither is the mailbox.
-            GraphUnavailable: also when the answer is not this message, as from a proxy that answers in Graph's place.
+            ItemGone: the message does not exist (any more).
+            MailboxNotFound: nor does the mailbox.
+            GraphUnavailable: also when the response is not this message, as from a proxy that responds for Graph.
         """
         fields = f"{MESSAGE_FIELDS},{HEADERS_FIELD}" if with_headers else MESSAGE_FIELDS
         params = {"$select": fields, "$expand": EXTENDED_PROPERTIES}
@@ -178,14 +178,14 @@ class MailReader:
     async def attachments(
         self, mailbox: Mailbox, message_id: str, *, with_content: bool, files: ExitStack | None = None
     ) -> list[dict[str, Any]]:
-        """All attachments of a message, in Graph's order.
+        """Fetch all attachments of a message, in Graph's order.
 
-        With content every file comes whole, as base64 in `contentBytes`, a large one with `files` as a LongText: one
-        answer is as large as the mail, so for small mails only. Without: ATTACHMENT_FIELDS and `@odata.type`.
+        With content every file is included whole, as base64 in `contentBytes`, a large one with `files` as a LongText:
+        one response is as large as the mail, so for small mails only. Without: ATTACHMENT_FIELDS and `@odata.type`.
 
         Raises:
-            ItemGone: the message is not there (any more).
-            MailboxNotFound: neither is the mailbox.
+            ItemGone: the message does not exist (any more).
+            MailboxNotFound: nor does the mailbox.
         """
         url: str = f"{message_path(mailbox, message_id)}/attachments"
         params = None if with_content else {"$select": ATTACHMENT_FIELDS}
@@ -211,13 +211,13 @@ class MailReader:
     async def attachment(
         self, mailbox: Mailbox, message_id: str, attachment_id: str, *, files: ExitStack | None = None
     ) -> dict[str, Any]:
-        """One attachment with all its fields; `contentBytes` (base64, a large one with `files` as a LongText) if it is
-        a file.
+        """Fetch one attachment with all its fields; `contentBytes` (base64, a large one with `files` as a LongText) if
+        it is a file.
 
         Raises:
-            ItemGone: message or attachment are not there (any more).
-            MailboxNotFound: neither is the mailbox.
-            GraphUnavailable: also when the answer is not this attachment.
+            ItemGone: message or attachment do not exist (any more).
+            MailboxNotFound: nor does the mailbox.
+            GraphUnavailable: also when the response is not this attachment.
         """
         try:
             found = object_in(
@@ -231,18 +231,18 @@ class MailReader:
     def attachment_content(
         self, mailbox: Mailbox, message_id: str, attachment_id: str, *, may_be: Collection[str] = ()
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """The bytes of a file, or the MIME, vCard or iCalendar form of an attached item, in chunks of at most 64 KiB.
+        """Stream a file, or the MIME, vCard or iCalendar form of an attached item, in chunks of at most 64 KiB.
 
         Args:
-            mailbox: whose.
+            mailbox: of the message.
             message_id: of the message.
             attachment_id: of the attachment.
-            may_be: media types in lower case that the content may have although proxies answer with them, too (a file
+            may_be: media types in lower case that the content may have although proxies respond with them, too (a file
                 that is HTML or JSON).
 
         Raises:
-            ItemGone: message or attachment are not there (any more).
-            MailboxNotFound: neither is the mailbox.
+            ItemGone: message or attachment do not exist (any more).
+            MailboxNotFound: nor does the mailbox.
             RequestRejected: a link to a cloud file has no content (405).
             GraphUnavailable: also when it is a page of a proxy, by its content type.
         """
@@ -250,24 +250,24 @@ class MailReader:
         return self._content(mailbox, url, may_be)
 
     def original(self, mailbox: Mailbox, message_id: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """The whole message as MIME, in chunks of at most 64 KiB.
+        """Stream the whole message as MIME, in chunks of at most 64 KiB.
 
         https://learn.microsoft.com/en-us/graph/outlook-get-mime-message; over some 25 MB it ends in 504 (section 7).
 
         Raises:
-            ItemGone: the message is not there (any more).
-            MailboxNotFound: neither is the mailbox.
+            ItemGone: the message does not exist (any more).
+            MailboxNotFound: nor does the mailbox.
             RequestRejected: there is no MIME of this kind of item.
             GraphUnavailable: also when it is a page of a proxy, by its content type.
         """
         return self._content(mailbox, f"{message_path(mailbox, message_id)}/$value")
 
     async def parent_folder(self, mailbox: Mailbox, message_id: str) -> str:
-        """The id of the folder the message is in now; never a well-known name. Folder ids are constant (section 7).
+        """Fetch the id of the message's current folder; never a well-known name. Folder ids are constant (section 7).
 
         Raises:
             ItemGone: the message is deleted for good; one in Deleted Items is in that folder.
-            MailboxNotFound: neither is the mailbox.
+            MailboxNotFound: the mailbox does not exist.
         """
         url, params = message_path(mailbox, message_id), {"$select": "parentFolderId"}
         try:
@@ -283,11 +283,11 @@ class MailReader:
         return folder_id
 
     async def immutable_id(self, mailbox: Mailbox, message_id: str) -> str:
-        """The immutable id of a message, of which somebody has an id of either kind (section 7).
+        """Fetch the immutable id of a message, given an id of either kind (section 7).
 
         Raises:
-            ItemGone: the message is not there (any more).
-            MailboxNotFound: neither is the mailbox.
+            ItemGone: the message does not exist (any more).
+            MailboxNotFound: nor does the mailbox.
         """
         url, params = message_path(mailbox, message_id), {"$select": "id"}
         try:
@@ -304,20 +304,20 @@ class MailReader:
     async def folder_page(
         self, mailbox: Mailbox, folder: str, *, since: datetime | None = None, link: str | None = None
     ) -> FolderPage:
-        """Ids and times of the messages in a folder, newest first, FOLDER_PAGE at most; subfolders not included.
+        """Fetch ids and times of a folder's messages, newest first, FOLDER_PAGE at most; subfolders not included.
 
-        The list is no snapshot. What arrives while it is read shifts the rest down, so that a message may come twice;
-        what leaves shifts it up, so that one may be passed over.
+        The list is no snapshot. Messages that arrive while it is read shift the rest down, so that one may be listed
+        twice; messages that leave shift it up, so that one may be skipped.
 
         Args:
-            mailbox: whose.
+            mailbox: of the folder.
             folder: a well-known name, or the id of a folder.
-            since: aware; only what was received then or later, to the second. None: everything.
-            link: of the page before, used as it stands; the others count for the first page only. None: begin.
+            since: aware; only messages received then or later, to the second. None: all.
+            link: of the previous page, used unchanged; `folder` and `since` select the first page only. None: begin.
 
         Raises:
             FolderNotFound: the folder is not in the mailbox.
-            MailboxNotFound: nor is there the mailbox.
+            MailboxNotFound: the mailbox does not exist.
             ValueError: `since` is naive.
         """
         url, params = (_messages_in(mailbox, folder), _newest_first(since)) if link is None else (link, None)
@@ -334,13 +334,13 @@ class MailReader:
         return FolderPage(listed.items, following, listed.unreadable)
 
     async def find(self, mailbox: Mailbox, folder: str, internet_message_id: str) -> list[FolderItem]:
-        """The messages in a folder with that internet message id: none, one or several; it is not unique (section 7).
+        """Find the messages in a folder by internet message id: none, one or several; it is not unique (section 7).
 
-        It is compared whole, angle brackets included, as it stands in the mail.
+        It is compared whole, angle brackets included, as in the mail.
 
         Raises:
             FolderNotFound: the folder is not in the mailbox.
-            MailboxNotFound: nor is there the mailbox.
+            MailboxNotFound: the mailbox does not exist.
         """
         url = _messages_in(mailbox, folder)
         quoted = internet_message_id.replace("'", "''")
@@ -366,11 +366,11 @@ class MailReader:
         )
 
     async def probe(self, mailbox: Mailbox, folder: str = _INBOX) -> dict[str, Any]:
-        """`id` and `displayName` of the folder: the cheapest proof that sign-in, grant, mailbox and folder are good.
+        """Fetch `id` and `displayName` of the folder: the cheapest check of sign-in, grant, mailbox and folder.
 
         Raises:
-            MailboxNotFound: any 404 of the inbox, whatever its code (graph.md section 9).
-            FolderNotFound: the mailbox is there, the folder is not.
+            MailboxNotFound: any 404 of the inbox, with any code (graph.md section 9).
+            FolderNotFound: the mailbox exists, the folder does not.
         """
         try:
             return await folder_of(self._client, mailbox, folder)
@@ -395,10 +395,10 @@ class MailReader:
     async def folder_fault(
         self, mailbox: Mailbox, folder: str, error: ItemGone | MailboxNotFound | RequestRejected
     ) -> GraphError:
-        """What a refused call about a whole folder means; only folder and mailbox themselves can tell (section 9).
+        """Classify a refused call about a whole folder; only a probe of folder and mailbox can decide (section 9).
 
         FolderNotFound, MailboxNotFound or another AccountError for a 404 or a 400, by a probe; GraphUnavailable when a
-        folder answers that was said to be missing; other refusals are given back as they are.
+        folder answers that was reported missing; other refusals are returned unchanged.
 
         Raises:
             GraphUnavailable: the probe was not answered.
@@ -428,9 +428,9 @@ class MailReader:
             await content.__aexit__(None, None, None)
 
     async def _judged(self, mailbox: Mailbox, error: AccessDenied | ItemGone | MailboxNotFound) -> GraphError:
-        """The meaning of a 403 or 404 about one message, which only the mailbox itself can tell (section 9).
+        """Classify a 403 or 404 about one message; only a probe of the mailbox can decide (section 9).
 
-        One tenant gave three different codes with 404. A refusal holds the whole account only where its inbox is
+        One tenant returned three different codes with 404. A refusal holds the whole account only if its inbox is
         refused as well.
         """
         if (error.code or "").lower() == "erroritemnotfound" and isinstance(error, ItemGone):
@@ -454,7 +454,7 @@ class MailReader:
 
 
 def message_path(mailbox: Mailbox, message_id: str) -> str:
-    """`/users/{id}/messages/{id}`, each id as one encoded segment."""
+    """Return `/users/{id}/messages/{id}`, each id as one encoded segment."""
     return f"{mailbox_path(mailbox)}/messages/{encode_segment(message_id)}"
 
 
@@ -465,7 +465,7 @@ def _messages_in(mailbox: Mailbox, folder: str) -> str:
 def _newest_first(since: datetime | None) -> dict[str, str]:
     params = {"$select": "id,receivedDateTime", "$orderby": "receivedDateTime desc", "$top": str(FOLDER_PAGE)}
     if since is not None:
-        # What $orderby names must come first in $filter, else: 400 InefficientFilter
+        # The fields of $orderby must come first in $filter, else: 400 InefficientFilter
         # (https://learn.microsoft.com/en-us/graph/api/user-list-messages).
         params["$filter"] = f"receivedDateTime ge {time_text(since)}"
     return params
@@ -485,10 +485,10 @@ def _mailbox_missing(mailbox: Mailbox, error: GraphError) -> MailboxNotFound:
 
 
 def id_in(answer: Mapping[str, Any], mailbox: Mailbox) -> str:
-    """The id that an answer bears.
+    """Return the id in a response.
 
     Raises:
-        GraphUnavailable: it bears none, which Graph never sends.
+        GraphUnavailable: it has none, which Graph never sends.
     """
     found = answer.get("id")
     if not isinstance(found, str) or not found:
@@ -503,10 +503,10 @@ def id_in(answer: Mapping[str, Any], mailbox: Mailbox) -> str:
 
 
 def _check_id(answer: Mapping[str, Any], asked: str, mailbox: Mailbox) -> None:
-    """Refuse an answer about another item than the one asked for.
+    """Refuse a response about another item than the requested one.
 
     Raises:
-        GraphUnavailable: it bears another id, or none.
+        GraphUnavailable: it has another id, or none.
     """
     if _one_alphabet(id_in(answer, mailbox)) != _one_alphabet(asked):
         raise GraphUnavailable(
@@ -519,7 +519,7 @@ def _check_id(answer: Mapping[str, Any], asked: str, mailbox: Mailbox) -> None:
 
 
 def _one_alphabet(item_id: str) -> str:
-    """An id as every alphabet of base64 writes it: Graph takes those of other interfaces, and answers with its own.
+    """Normalise an id over all base64 alphabets: Graph accepts those of other interfaces, and responds with its own.
 
     https://learn.microsoft.com/en-us/javascript/api/outlook/office.mailbox (convertToRestId)
     """
@@ -527,10 +527,10 @@ def _one_alphabet(item_id: str) -> str:
 
 
 def object_in(answer: object) -> dict[str, Any]:
-    """The answer as a JSON object.
+    """Return the response as a JSON object.
 
     Raises:
-        GraphUnavailable: it is something else, which Graph never sends.
+        GraphUnavailable: it is none, which Graph never sends.
     """
     if not isinstance(answer, dict):
         raise GraphUnavailable(

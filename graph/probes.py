@@ -1,4 +1,4 @@
-"""Small questions about one mailbox, for a test of its settings (graph.md section 9)."""
+"""Small queries about one mailbox, for a test of its settings (graph.md section 9)."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -11,7 +11,7 @@ from graph.messages import folder_path, mailbox_path, object_in
 
 
 async def purpose(client: GraphClient, mailbox: Mailbox) -> str | None:
-    """`user`, `linked`, `shared`, `room`, `equipment` or `others`; None without the right MailboxSettings.Read.
+    """Return `user`, `linked`, `shared`, `room`, `equipment` or `others`; None without the right MailboxSettings.Read.
 
     https://learn.microsoft.com/en-us/graph/api/user-get-mailboxsettings
 
@@ -29,7 +29,7 @@ async def purpose(client: GraphClient, mailbox: Mailbox) -> str | None:
 
 
 async def newest(client: GraphClient, mailbox: Mailbox, folder: str, *, limit: int) -> Sequence[FolderItem]:
-    """Up to `limit` messages of the folder, those received last first; none when it is empty.
+    """Fetch up to `limit` messages of the folder, last received first; none when it is empty.
 
     `folder`: a well-known name or an id.
 

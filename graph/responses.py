@@ -1,4 +1,4 @@
-"""From an HTTP answer of Graph to the typed error, read without trusting the answer's shape.
+"""Mapping of Graph's HTTP responses to typed errors, without trust in the response's shape.
 
 Facts: graph.md sections 1, 6, 8 and 9.
 """
@@ -27,10 +27,10 @@ from graph.errors import (
 from graph.mailbox import Mailbox
 from phrases import Phrase
 
-# 423: the mailbox is locked, as while it is moved. 425 and 449 ask to repeat the request.
+# 423: the mailbox is locked, as while it is moved. 425 and 449 request a retry.
 _TRANSIENT_STATUS: Final = frozenset({408, 421, 423, 425, 429, 449, 500, 502, 503, 504, 509})
 # Exchange's codes are those of https://learn.microsoft.com/exchange/client-developer/web-service-reference/responsecode,
-# which Graph passes on with whatever status.
+# which Graph passes on with any status.
 _MAILBOX_DOWN_CODES: Final = frozenset(
     {
         "activitylimitreached",
@@ -62,7 +62,7 @@ _TRANSIENT_CODES: Final = _MAILBOX_DOWN_CODES | {
     "errornotenoughmemory",
     "errortimeoutexpired",
 }
-# What Exchange says of one item, again and again: signed and encrypted mail and reports about it have no MIME, for one.
+# Exchange's permanent codes for one item: signed and encrypted mail and reports about it have no MIME, for one.
 _UNCONVERTIBLE_CODES: Final = frozenset(
     {
         "errorattachmentnestlevellimitexceeded",
@@ -92,18 +92,18 @@ _MAILBOX_CODES: Final = frozenset(
 _MAILBOX_TEXTS: Final = ("rest api is not yet supported for this mailbox", "default folder inbox not found")
 _PHRASES: Final = {status.phrase.replace(" ", "").replace("-", "").lower(): status.value for status in HTTPStatus}
 _INNER_STATUS: Final = re.compile(r"\[Status Code: (\w+)", re.IGNORECASE)
-# A JSON Web Token, a bearer header, and the clientState of ours: none of them may reach a log through Microsoft's text.
+# A JSON Web Token, a bearer header, and this product's clientState: none may reach a log through Microsoft's text.
 _SECRETS: Final = re.compile(r"eyJ[\w-]+(?:\.[\w-]*)*|Bearer\s+\S+|\bmi1[.\-~_][\w.\-~]{20,}", re.IGNORECASE)
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _DETAIL_LENGTH: Final = 500
 _MAX_READ_SECONDS: Final = 1e9
-# Not all that float() reads: it takes "nan", underscores and the digits of any script.
+# Not all that float() accepts: it accepts "nan", underscores and the digits of any script.
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What an error answer of Graph says, read without trusting its shape."""
+    """The contents of a Graph error response, read without trust in its shape."""
 
     status: int
     code: str | None
@@ -114,7 +114,7 @@ class _Answer:
     location: str | None
 
     def says(self, *texts: str) -> bool:
-        """Whether the text holds one of `texts`, which are lower case."""
+        """True if the text contains one of `texts`, which are lower case."""
         lowered = self.detail.lower()
         return any(text in lowered for text in texts)
 
@@ -128,18 +128,18 @@ def error_from_response(
     mailbox: Mailbox | None = None,
     now: datetime | None = None,
 ) -> GraphError:
-    """The typed error for an answer of Graph with a status of 300 or more.
+    """Return the typed error for a Graph response with a status of 300 or more.
 
     Args:
         status: the HTTP status.
-        body: the body as bytes, text or decoded JSON; whatever a proxy in between sent is fine.
-        headers: of the answer; `Retry-After` and `request-id` are read, letter case does not matter.
-        doing: what failed, for the text: `GET /users/…/messages/…`.
-        mailbox: whose call it was, for the text.
-        now: aware time, against which a `Retry-After` in form of a date counts when the answer bears no `Date`.
+        body: the body as bytes, text or decoded JSON; any output of a proxy in between is accepted.
+        headers: of the response; `Retry-After` and `request-id` are read, letter case does not matter.
+        doing: the failed operation, for the text: `GET /users/…/messages/…`.
+        mailbox: of the call, for the text.
+        now: aware time, against which a `Retry-After` in form of a date counts when the response has no `Date`.
 
-    The true status of an `ExtensionError` stands only in its text (graph.md section 1). A 404 becomes `ItemGone` unless
-    the code says that the mailbox itself is missing; only a probe can tell for sure (`messages.MailReader`).
+    The true status of an `ExtensionError` is only in its text (graph.md section 1). A 404 becomes `ItemGone` unless the
+    code means that the mailbox itself is missing; only a probe can decide reliably (`messages.MailReader`).
     """
     answer = _read_answer(status, body, headers, now)
     text = _describe(answer, doing, mailbox)
@@ -163,7 +163,7 @@ def error_from_response(
             Phrase("{text} A new delta round is needed.", text=text), location=answer.location, **facts
         )
     if _is_transient(answer):
-        # 429 and 503 say that nothing was begun, and so does a refusal by Exchange; the others leave it open.
+        # 429 and 503 mean that nothing was begun, and so does a refusal by Exchange; the others leave it open.
         outcome_unknown = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.SERVICE_UNAVAILABLE
         return GraphUnavailable(
             Phrase("{text} This passes by itself.", text=text),
@@ -190,7 +190,7 @@ MAILBOX_ADVICE: Final = Phrase(
 def _is_transient(answer: _Answer) -> bool:
     if answer.status in _TRANSIENT_STATUS or answer.codes & _TRANSIENT_CODES or answer.says(*_TRANSIENT_TEXTS):
         return True
-    # Graph never redirects an API call; the sign-in page of a proxy does, and the message is not guilty of that.
+    # Graph never redirects an API call; the sign-in page of a proxy does, and the message is not at fault.
     return answer.status < HTTPStatus.BAD_REQUEST or answer.status > HTTPStatus.INTERNAL_SERVER_ERROR
 
 
@@ -227,7 +227,7 @@ def _read_answer(status: int, body: object, headers: Mapping[str, str], now: dat
     error = _error_object(body)
     codes: list[str] = []
     inner = error
-    # innerError nests; five levels are more than Microsoft ever sent.
+    # innerError nests; Microsoft never sent five levels.
     for _ in range(5):
         if isinstance(inner.get("code"), str):
             codes.append(inner["code"])
@@ -251,7 +251,7 @@ def _read_answer(status: int, body: object, headers: Mapping[str, str], now: dat
 
 
 def _inner_error(error: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What stands under innerError, which Microsoft spells in several ways; empty when there is nothing."""
+    """The value of innerError, which Microsoft spells in several ways; empty when there is none."""
     found = (value for name, value in error.items() if name.lower() == "innererror")
     return next((value for value in found if isinstance(value, Mapping)), {})
 
@@ -270,21 +270,21 @@ def _error_object(body: object) -> Mapping[str, Any]:
 
 
 def sanitize(text: object, length: int = _DETAIL_LENGTH) -> str:
-    """Foreign text fit for a log: one printable line of at most `length` characters, nothing like a token in it."""
+    """Make foreign text fit for a log: one printable line of at most `length` characters, without tokens."""
     if not isinstance(text, str):
         return ""
-    # Cut generously before the search, exactly after it: a token must not escape by straddling the cut.
+    # Cut generously before the search, exactly after it: a token must not stay undetected across the cut.
     line = _SECRETS.sub("…", _UNPRINTABLE.sub(" ", text[: length * 20]))
     return line.strip() if len(line) <= length else line[: length - 1].strip() + "…"
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """`Retry-After` in seconds, given as a number or as an HTTP date; None when absent or unreadable.
+    """Return `Retry-After`, a number or an HTTP date, in seconds; None when absent or unreadable.
 
-    From 0 to a billion: `GraphUnavailable` bounds it to what is waited.
+    From 0 to a billion: `GraphUnavailable` limits it to the actual wait.
 
-    `headers` has lower-case names. A date counts from the answer's own `date`, so that a wrong clock here does no harm;
-    `now` (aware) serves when there is none.
+    `headers` has lower-case names. A date counts from the response's own `date`, so that a wrong clock here does no
+    harm; `now` (aware) is used when there is none.
     """
     value = headers.get("retry-after", "").strip()
     if _NUMBER.fullmatch(value):

@@ -1,4 +1,4 @@
-"""Calls of a mailbox that are under way at once: four per application and mailbox (graph.md section 8)."""
+"""Concurrent calls of a mailbox: at most four per application and mailbox (graph.md section 8)."""
 
 import asyncio
 import hashlib
@@ -8,31 +8,31 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 MAX_AT_ONCE: Final = 4
-"""Calls that Graph serves at once, of one application and mailbox, wherever they come from."""
+"""Calls that Graph serves at once, of one application and mailbox, from all hosts together."""
 
 SlotKey = tuple[str, str]
-"""The pair that Graph counts by: application and user."""
+"""The pair by which Graph counts: application and user."""
 
 
 class CallSlots(Protocol):
-    """Where a call gets its slot."""
+    """The source of slots for calls."""
 
     async def acquire(self, key: SlotKey) -> None:
         """Return once the call may begin."""
         ...
 
     def release(self, key: SlotKey) -> None:
-        """The call has ended."""
+        """Release the slot of a call that has ended."""
         ...
 
 
 def share_of(key: SlotKey, process: str, processes: Collection[str]) -> int:
-    """Slots of the mailbox that are `process`'s, of the MAX_AT_ONCE that all `processes` have together.
+    """Return the number of the mailbox's slots for `process`, of the MAX_AT_ONCE that all `processes` have together.
 
-    Rendezvous hashing: each mailbox ranks the processes by a hash of its own, and the slots are dealt in that order. So
-    every process computes the same without a word to the others, the shares of a mailbox sum to MAX_AT_ONCE, they
-    differ by one at most, and a process that comes or goes changes no slot but those it gets or leaves. With more
-    processes than slots, some have none.
+    Rendezvous hashing: each mailbox ranks the processes by its own hash, and the slots are dealt in that order. So
+    every process computes the same without communication, the shares of a mailbox sum to MAX_AT_ONCE, they differ by
+    one at most, and a process that starts or ends changes no slots but those it gets or leaves. With more processes
+    than slots, some have none.
     """
     if process not in processes:
         return 0
@@ -47,12 +47,12 @@ def _rank(key: SlotKey, process: str) -> tuple[bytes, str]:
 
 
 class Slots:
-    """The slots of this process, for each mailbox first come first served; an unused key takes no memory."""
+    """The slots of this process, first come first served for each mailbox; an unused key occupies no memory."""
 
     def __init__(self, allowance: Callable[[SlotKey], int]) -> None:
-        """`allowance`: calls of the mailbox this process may have under way now. At least one is always let through:
-        what began with a slot ends, and a rare call that no other process could make never waits for ever. What it
-        raises ends the wait.
+        """`allowance`: calls of the mailbox this process may have in progress now. At least one is always allowed: work
+        begun with a slot ends, and a rare call that no other process could make never waits for ever. An exception of
+        it ends the wait.
         """
         self._allowance = allowance
         self._gates: dict[SlotKey, _Gate] = {}
@@ -73,7 +73,7 @@ class Slots:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self.release(key)  # it was given in the very moment
+                self.release(key)  # it was granted at the same moment
             elif turn in gate.waiting:
                 gate.waiting.remove(turn)
             raise
@@ -90,7 +90,7 @@ class Slots:
         while gate.waiting:
             try:
                 limit = max(1, self._allowance(key))
-            except Exception as exc:  # noqa: BLE001  # it reaches each call that waits
+            except Exception as exc:  # noqa: BLE001  # raised in each waiting call
                 turn = gate.waiting.popleft()
                 if not turn.done():
                     turn.set_exception(exc)
@@ -104,7 +104,7 @@ class Slots:
 
 
 class LocalSlots(Slots):
-    """As many slots for every mailbox, whatever other processes do."""
+    """A fixed number of slots for every mailbox, independent of other processes."""
 
     def __init__(self, limit: int = MAX_AT_ONCE) -> None:
         super().__init__(lambda _key: limit)

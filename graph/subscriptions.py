@@ -1,6 +1,6 @@
 """Subscriptions to change notifications: create, list, renew, delete (graph.md section 1).
 
-These calls belong to the application, not to the mailbox, so they take none of its four slots.
+These calls belong to the application, not to the mailbox, so they occupy none of its four slots.
 """
 
 import builtins
@@ -33,7 +33,7 @@ from graph.responses import MAILBOX_ADVICE
 from graph.times import read_time, time_text
 from phrases import Phrase
 
-# Graph validates both addresses before it answers, which can take over 10 seconds.
+# Graph validates both addresses before it responds, which can take over 10 seconds.
 _CREATE_SECONDS: Final = 40.0
 _MAX_STATE: Final = 128
 _MINUTES: Final = re.compile(r"can only be (\d{1,7}) minutes", re.IGNORECASE)
@@ -46,7 +46,7 @@ _NO_FOLDER: Final = re.compile(r"not found in the store", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class GraphSubscription:
-    """A subscription as Graph has it; its `clientState` is never given back by a list."""
+    """A subscription as Graph has it; a list never returns its `clientState`."""
 
     id: str
     resource: str
@@ -59,7 +59,7 @@ class GraphSubscription:
 
 
 def mail_resource(user_id: str, folder: str = "inbox") -> str:
-    """The messages of one folder as a subscription's resource; subfolders are not included.
+    """Return the subscription resource for the messages of one folder; subfolders are not included.
 
     `users/{id}/mailFolders('inbox')/messages` for a well-known name in any letter case, else
     `users/{id}/mailFolders/{folder id}/messages`.
@@ -70,11 +70,11 @@ def mail_resource(user_id: str, folder: str = "inbox") -> str:
 
 
 NOTIFIED_WITHIN: Final = timedelta(minutes=3)
-"""Graph notifies of a message within this time (graph.md section 3, latency); later it is overdue."""
+"""The time within which Graph notifies of a message (graph.md section 3, latency); later it is overdue."""
 
 
 class CallKind(StrEnum):
-    """What Graph counts the calls about subscriptions by (graph.md section 8)."""
+    """The kinds by which Graph counts calls about subscriptions (graph.md section 8)."""
 
     CHANGE = "change"
     """POST, PATCH, DELETE, GET by id: 500 per 20 s per application and tenant, 2,000 per application over all."""
@@ -83,13 +83,13 @@ class CallKind(StrEnum):
 
 
 class CallBudget(Protocol):
-    """Graph's limits for calls about subscriptions, shared by all that call."""
+    """Graph's limits for calls about subscriptions, shared by all callers."""
 
     async def acquire(self, mailbox: Mailbox, kind: CallKind) -> None:
         """Return when one call of the mailbox's application in its tenant may be made; may wait.
 
-        Taken before every single HTTP request: each page of a list, and each repeat, since throttled calls count as
-        well. Cancelled while it waits, nothing is taken. What it raises ends the call.
+        Acquired before every single HTTP request: each page of a list, and each retry, since throttled calls count as
+        well. If cancelled while it waits, nothing is acquired. An exception ends the call.
         """
         ...
 
@@ -99,7 +99,7 @@ class SubscriptionClient:
 
     Args:
         client: makes the calls.
-        budget: asked before every HTTP request; its waits do not count as Graph's. None: no limit is kept.
+        budget: acquired before every HTTP request; its waits do not count as Graph's. None: no limit is kept.
     """
 
     def __init__(self, client: GraphClient, budget: CallBudget | None = None) -> None:
@@ -117,17 +117,17 @@ class SubscriptionClient:
         expires: datetime,
         change_type: str = "created",
     ) -> GraphSubscription:
-        """Create a subscription; Graph calls both addresses before it answers, so the receiver must run.
+        """Create a subscription; Graph calls both addresses before it responds, so the receiver must run.
 
-        Read `expires` of the answer: less than 45 minutes is silently raised to that. Not repeated when Graph may have
-        created it without our seeing it (`GraphUnavailable.outcome_unknown`): then reconcile by `list`.
+        Read `expires` of the result: less than 45 minutes is silently raised to that. Not retried when Graph may have
+        created it without a response (`GraphUnavailable.outcome_unknown`): then reconcile by `list`.
 
         Raises:
             EndpointNotValidated: Graph did not get its token back from one of the addresses.
-            ExpirationTooFar: ask for at most `minutes`.
+            ExpirationTooFar: request at most `minutes`.
             SubscriptionExists: adopt or delete the one named.
             FolderNotFound: the resource's folder is not in the mailbox.
-            MailboxNotFound: nor is there the mailbox.
+            MailboxNotFound: the mailbox does not exist.
             ValueError: `expires` is naive, or `client_state` too long.
         """
         if len(client_state) > _MAX_STATE:
@@ -148,9 +148,9 @@ class SubscriptionClient:
         return _subscription(answer)
 
     async def list(self, mailbox: Mailbox) -> builtins.list[GraphSubscription]:
-        """All subscriptions of the mailbox's application in its tenant, other mailboxes' included.
+        """List all subscriptions of the mailbox's application in its tenant, other mailboxes' included.
 
-        Once per application, not per mailbox: 25 calls per 20 seconds are allowed (graph.md section 8).
+        Call it per application, not per mailbox: 25 calls per 20 seconds are allowed (graph.md section 8).
         """
         url = "/subscriptions"
         found: builtins.list[GraphSubscription] = []
@@ -166,10 +166,10 @@ class SubscriptionClient:
         raise GraphUnavailable(Phrase("Graph pages the list of subscriptions in a circle. Try again later."))
 
     async def get(self, mailbox: Mailbox, subscription_id: str) -> GraphSubscription:
-        """One subscription.
+        """Fetch one subscription.
 
         Raises:
-            SubscriptionGone: there is none of that id (any more).
+            SubscriptionGone: there is none with that id (any more).
         """
         try:
             return _subscription(await self._request(mailbox, "GET", _path(subscription_id)), subscription_id)
@@ -177,13 +177,13 @@ class SubscriptionClient:
             raise _gone(error, subscription_id) from error
 
     async def renew(self, mailbox: Mailbox, subscription_id: str, expires: datetime) -> datetime:
-        """Ask Graph to keep the subscription until `expires` (aware); this also reauthorizes it. Safe to repeat.
+        """Renew the subscription until `expires` (aware); this also reauthorizes it. Safe to repeat.
 
-        Returns the expiry Graph granted (aware, UTC), which may be another.
+        Returns the expiry Graph granted (aware, UTC), which may differ.
 
         Raises:
             SubscriptionGone: Graph answered 404; never retried: create a new one, then catch up.
-            ExpirationTooFar: ask for at most `minutes`.
+            ExpirationTooFar: request at most `minutes`.
             EndpointNotValidated: Graph tested the address again and failed.
         """
         body = {"expirationDateTime": time_text(expires)}
@@ -196,7 +196,7 @@ class SubscriptionClient:
         return _subscription(answer, subscription_id).expires
 
     async def delete(self, mailbox: Mailbox, subscription_id: str) -> None:
-        """Delete the subscription. Safe to repeat: one that is already gone is done."""
+        """Delete the subscription. Safe to repeat: one already gone counts as deleted."""
         try:
             await self._request(mailbox, "DELETE", _path(subscription_id))
         except (ItemGone, MailboxNotFound):
@@ -223,7 +223,7 @@ def _path(subscription_id: str) -> str:
 
 
 def _subscription(answer: object, asked: str | None = None) -> GraphSubscription:
-    """The subscription an answer tells of; `asked`: the id it must have, in any letter case (a GUID)."""
+    """The subscription in a response; `asked`: the id it must have, in any letter case (a GUID)."""
     if not isinstance(answer, Mapping) or not isinstance(answer.get("id"), str) or not answer["id"]:
         raise GraphUnavailable(
             Phrase("Graph's answer about a subscription bears no id. Try again later."), outcome_unknown=True
@@ -272,7 +272,7 @@ def _create_error(error: GraphError, mailbox: Mailbox, notification_url: str) ->
 
 
 def _typed(error: GraphError, notification_url: str | None = None) -> GraphError:
-    """The error as one about a subscription, where its text leaves no other way (graph.md section 1)."""
+    """The error as one about a subscription, by its text if nothing else distinguishes it (graph.md section 1)."""
     if not isinstance(error, (RequestRejected, GraphUnavailable)):
         return error
     if found := _MINUTES.search(error.detail):

@@ -1,10 +1,10 @@
-"""Graph's times: read in every form it sends, written in the one it takes."""
+"""Graph's times: read in every form it sends, written in the one it accepts."""
 
 from datetime import UTC, datetime
 
 
 def read_time(text: object) -> datetime:
-    """A time of Graph as aware UTC: up to seven fraction digits, `Z`, any offset or none.
+    """Parse a Graph time as aware UTC: up to seven fraction digits, `Z`, any offset or none.
 
     Raises:
         ValueError: it is no time.
@@ -16,10 +16,10 @@ def read_time(text: object) -> datetime:
 
 
 def time_text(moment: datetime) -> str:
-    """An aware time as Graph takes it, `2027-03-08T09:00:00Z`; a fraction of a second is dropped.
+    """Format an aware time for Graph, `2027-03-08T09:00:00Z`; a fraction of a second is dropped.
 
     Raises:
-        ValueError: it is naive, so nobody knows which moment is meant.
+        ValueError: it is naive, and so ambiguous.
     """
     if moment.tzinfo is None:
         raise ValueError("A time for Graph must be an aware time.")

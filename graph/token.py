@@ -1,12 +1,12 @@
 """Access tokens for Graph, by certificate, from the sign-in service of the account's tenant.
 
-msal says what is asked, with an assertion that the certificate's key signs (graph.md section 9); aiohttp asks it, so
-that a sign-in service that is silent holds no thread. Around it: one sign-in at a time per tenant, application and
-certificates; tokens renewed before they expire; failures remembered for a moment, so that a fault of one account does
-not become a flood of sign-ins.
+msal builds the requests, with an assertion signed by the certificate's key (graph.md section 9); aiohttp sends them, so
+that an unresponsive sign-in service holds no thread. Around it: one sign-in at a time per tenant, application and
+certificates; tokens renewed before they expire; failures cached for a moment, so that a fault of one account does not
+become a flood of sign-ins.
 
-An account may name two certificates, the *current* and the *next*: when one does not serve, the other is used, and is
-kept to until it fails in turn.
+An account may name two certificates, the *current* and the *next*: when one is unusable, the other is used until it
+fails in turn.
 """
 
 import asyncio
@@ -54,17 +54,17 @@ _RETRY_EARLY_SECONDS: Final = 30.0
 _TOO_MANY_REQUESTS: Final = 429
 _USUAL_LIFE_SECONDS: Final = 3599
 _MAX_OF_AN_ANSWER: Final = 1024 * 1024
-"""Bytes that are read of an answer of the sign-in service."""
+"""Bytes read of a response of the sign-in service."""
 _SIGN_INS_OF_A_TENANT: Final = 4
-"""Sign-ins under way at once: no tenant's trouble takes more."""
+"""Concurrent sign-ins: no tenant's faults occupy more."""
 _SIGN_INS_AT_THE_STORE: Final = 8
-"""Threads that look for certificates and sign; none of them waits for the network."""
+"""Threads that find certificates and sign; none of them waits for the network."""
 _STORE_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """What one token serves: a change of anything in it means another sign-in."""
+    """The key of one token: a change of any field means another sign-in."""
 
     tenant_id: str
     client_id: str
@@ -74,10 +74,10 @@ class _Key:
 
 
 class Certificates(Protocol):
-    """Where certificates come from: a `certificates.CertificateStore`."""
+    """The source of certificates: a `certificates.CertificateStore`."""
 
     def find(self, thumbprint: str) -> Certificate:
-        """The certificate with its key, or CertificateError. May block."""
+        """Return the certificate with its key, or raise CertificateError. May block."""
         ...
 
 
@@ -87,12 +87,12 @@ class _Held:
 
     token: str = field(repr=False)
     thumbprint: str
-    """Of the certificate it was obtained with, normalised."""
+    """The thumbprint of the certificate it was obtained with, normalised."""
     obtained: float
     refresh_at: float
     expires: float
     after_rejection: bool = False
-    """Obtained because Graph answered 401 to the one before."""
+    """Obtained because Graph answered 401 to the previous one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +100,19 @@ class _Failure:
     until: float
     error: GraphError
     mailbox: Mailbox
-    """Of the account that met with it first."""
+    """The mailbox of the account in which it occurred first."""
 
 
 class TokenSource:
     """Tokens per tenant, application and certificates.
 
     Args:
-        certificates: where the accounts' certificates are found, by thumbprint.
+        certificates: the source of the accounts' certificates, by thumbprint.
         authority_url: for example `https://login.microsoftonline.com`; https only.
         graph_url: for example `https://graph.microsoft.com`; the scope is its `/.default`.
         ca_bundle: PEM file of extra roots, for the connection and for `bSecureCertificateAccess`.
-        connect_seconds: at most, for one connection to the sign-in service.
-        read_seconds: at most, for one answer.
+        connect_seconds: maximum for one connection to the sign-in service.
+        read_seconds: maximum for one response.
         failures_remembered_seconds: a failed sign-in is not repeated sooner; its error is raised again meanwhile.
         monotonic: seconds, for the life of tokens.
         now: aware time, for the validity of certificates and assertions.
@@ -120,7 +120,7 @@ class TokenSource:
     Raises:
         ValueError: `ca_bundle` cannot be read.
 
-    For a test of an account's settings use an object of its own, so that nothing remembered is reported.
+    For a test of an account's settings use a separate object, so that no cached result is reported.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class TokenSource:
         self._held: dict[_Key, _Held] = {}
         self._failed: dict[_Key, _Failure] = {}
         self._serving: dict[_Key, str] = {}
-        """The thumbprint that served last, where there are two to choose from."""
+        """The thumbprint that worked last, if there are two."""
         self._locks: dict[_Key, asyncio.Lock] = {}
         self._tenants: dict[str, asyncio.Semaphore] = {}
         self._threads = DaemonThreads("sign-in", limit=_SIGN_INS_AT_THE_STORE)
@@ -158,17 +158,17 @@ class TokenSource:
         return f"TokenSource({self._authority_url!r}, tokens={len(self._held)})"
 
     async def token(self, mailbox: Mailbox) -> str:
-        """A token of the mailbox's application, good for minutes at least. Usually without a wait.
+        """Return a token of the mailbox's application, valid for minutes at least. Usually without a wait.
 
-        Five minutes before a token expires one caller fetches the next while the others go on with the old one; if that
-        fails, the old one serves until its end.
+        Five minutes before a token expires one caller fetches the next while the others keep using the old one; if that
+        fails, the old one is used until its end.
 
         When the certificate is at fault and the account names a next one, the sign-in is repeated with that; later
-        ones begin with the one that served last. If neither serves, the error tells of both.
+        ones begin with the one that worked last. If neither works, the error reports both.
 
         Raises:
             CertificateError: the certificate is missing or may not be used.
-            SignInRefused: the sign-in service said no; `advice` says what to do.
+            SignInRefused: the sign-in service refused; `advice` has the remedy.
             GraphUnavailable: the sign-in service could not be reached or is overloaded.
         """
         key = _key(mailbox)
@@ -186,7 +186,7 @@ class TokenSource:
             return await self._renewed(mailbox, key, held)
 
     async def expiring(self, mailbox: Mailbox) -> tuple[str, float]:
-        """A token as from `token`, and how many seconds it is good for.
+        """Return a token as from `token`, and the seconds until it expires.
 
         Raises:
             CertificateError, SignInRefused, GraphUnavailable: as `token`.
@@ -195,10 +195,10 @@ class TokenSource:
         return token, max(0.0, self._held[_key(mailbox)].expires - self._monotonic())
 
     async def fresh(self, mailbox: Mailbox, rejected: str) -> str:
-        """A token other than `rejected`, which Graph answered with 401.
+        """Return a token other than `rejected`, which Graph answered with 401.
 
-        If another caller has replaced it already, that one. One that was itself fetched so, seconds ago, is returned as
-        it is: Graph's answer will not change, and the 401s of many calls must not become as many sign-ins.
+        If another caller has replaced it already, that one. One that was itself fetched so, seconds ago, is returned
+        again: Graph's response will not change, and the 401s of many calls must not become as many sign-ins.
 
         Raises:
             CertificateError, SignInRefused, GraphUnavailable: as `token`.
@@ -217,7 +217,7 @@ class TokenSource:
             return token
 
     def certificate_in_use(self, mailbox: Mailbox) -> str | None:
-        """The normalised thumbprint of the certificate that the mailbox's token was obtained with.
+        """Return the normalised thumbprint of the certificate with which the mailbox's token was obtained.
 
         None while no token is held: before the first call, after the last one has expired, and when the account's
         thumbprints have changed since.
@@ -232,7 +232,7 @@ class TokenSource:
         return lock
 
     async def _renewed(self, mailbox: Mailbox, key: _Key, held: _Held | None) -> str:
-        """The token of a new sign-in, or the one held if that fails and it is still good. The key's lock is held."""
+        """Sign in for a new token; return the held one if that fails and it is still valid. The key's lock is held."""
         try:
             self._raise_remembered(mailbox, key)
             renewed = await self._signed_in(mailbox, key)
@@ -251,7 +251,7 @@ class TokenSource:
         return renewed.token
 
     async def _signed_in(self, mailbox: Mailbox, key: _Key) -> _Held:
-        """A sign-in with the certificate that served last, then with the other if that one is at fault."""
+        """Sign in with the certificate that worked last, then with the other if that one is at fault."""
         first = self._serving.get(key, key.thumbprints[0])
         other = next((thumbprint for thumbprint in key.thumbprints if thumbprint != first), None)
         try:
@@ -275,12 +275,12 @@ class TokenSource:
         if failure is None:
             return
         if self._monotonic() < failure.until:
-            # A copy: one exception raised in many tasks would gather all their tracebacks.
+            # A copy: one exception raised in many tasks would accumulate all their tracebacks.
             raise failure.error.of_another(str(failure.mailbox), str(mailbox)) from None
         del self._failed[key]
 
     async def _sign_in(self, mailbox: Mailbox) -> _Held:
-        """One sign-in: msal on a thread, which is asked again with each answer; the network in the event loop."""
+        """Sign in once: msal on a thread, called again with each response; the network in the event loop."""
         talk = _Talk()
         async with self._of_tenant(mailbox.tenant_id), self._session() as session:
             certificate = await self._on_thread(mailbox, self._usable_certificate, mailbox)
@@ -308,7 +308,7 @@ class TokenSource:
         return tenant
 
     async def _on_thread(self, mailbox: Mailbox, work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
-        """Work that may block on files, the certificate store or the device that holds a key."""
+        """Run work that may block on files, the certificate store or the device that holds a key."""
         try:
             async with asyncio.timeout(_STORE_SECONDS):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
@@ -316,7 +316,7 @@ class TokenSource:
             raise _store_silent(mailbox) from reason
 
     def _session(self) -> aiohttp.ClientSession:
-        """A session of one sign-in, of which there is one an hour."""
+        """A session for one sign-in, of which there is one an hour."""
         connect, read = self._timeouts
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=self._tls, force_close=True),
@@ -333,7 +333,7 @@ class TokenSource:
             ) as response:
                 text = (await _beginning(response.content)).decode("utf-8", "replace")
                 return _Answer(response.status, text, dict(response.headers))
-        # ValueError: of a proxy whose address is none.
+        # ValueError: the proxy's address is invalid.
         except (aiohttp.ClientError, OSError, ValueError) as reason:
             raise _unreachable(mailbox, self._authority_url, reason) from reason
 
@@ -350,7 +350,7 @@ class TokenSource:
         return certificate
 
     def _ask(self, mailbox: Mailbox, certificate: Certificate, talk: "_Talk") -> "dict[str, Any] | _Request":
-        """msal's answer, an error as a dict included, or what it has to ask first; what it raises becomes ours."""
+        """msal's result, an error as a dict included, or the request it needs first; its exceptions are translated."""
         key = certificate.key
         if key is None:
             raise CertificateError(
@@ -372,8 +372,8 @@ class TokenSource:
 
         try:
             # A new object for every sign-in: msal cannot be forced past its token cache, and it replays a refusal for
-            # 60 seconds (graph.md section 9). Instance discovery would ask Microsoft whether the authority is genuine;
-            # ours comes from the settings.
+            # 60 seconds (graph.md section 9). Instance discovery would check with Microsoft that the authority is
+            # genuine; this one is from the settings.
             application = msal.ConfidentialClientApplication(
                 mailbox.client_id,
                 client_credential={"client_assertion": assertion},
@@ -385,12 +385,12 @@ class TokenSource:
         except _Unanswered as question:
             return question.request
         except CertificateError as error:
-            # Out of the assertion; it is a ValueError, too.
+            # Raised by the assertion; it is a ValueError, too.
             raise _needed_by(mailbox, error) from error
         except (MsalServiceError, RuntimeError) as reason:
             raise _overloaded(mailbox, talk) from reason
         except (ValueError, KeyError) as reason:
-            # Discovery of an unknown tenant ends here (graph.md section 9), and so does an answer that is not JSON.
+            # Discovery of an unknown tenant ends here (graph.md section 9), and so does a response that is not JSON.
             _refuse(mailbox, talk.last_error(), talk, reason)
         return answer
 
@@ -406,7 +406,7 @@ def _key(mailbox: Mailbox) -> _Key:
 
 @lru_cache(maxsize=16_384)
 def _thumbprints(current: str, following: str | None) -> tuple[str, ...]:
-    """The thumbprints to sign in with, each once. Remembered, since every call of Graph asks."""
+    """The thumbprints to sign in with, each once. Cached, since every call of Graph needs them."""
     pasted = [current] if following is None or not following.strip() else [current, following]
     return tuple(dict.fromkeys(_normal(text) for text in pasted))
 
@@ -415,7 +415,7 @@ def _normal(thumbprint: str) -> str:
     try:
         return normalise_thumbprint(thumbprint)
     except CertificateError:
-        return thumbprint  # the certificate store says what is wrong with it, when it is asked for
+        return thumbprint  # the certificate store reports the fault when it is requested
 
 
 def _needed_by(mailbox: Mailbox, error: CertificateError) -> CertificateError:
@@ -424,14 +424,14 @@ def _needed_by(mailbox: Mailbox, error: CertificateError) -> CertificateError:
 
 
 def _about_certificate(error: CertificateError | SignInRefused) -> bool:
-    """Whether another certificate may serve; whatever else is wrong would be wrong with that one, too."""
+    """True if another certificate may work; any other fault would affect that one, too."""
     return isinstance(error, CertificateError) or error.aadsts in aadsts.CERTIFICATE
 
 
 def _neither_serves(
     current: CertificateError | SignInRefused, following: CertificateError | SignInRefused
 ) -> AccountError:
-    """One error of two, of the current certificate's kind and with its facts and advice."""
+    """Combine two errors into one, of the current certificate's kind and with its facts and advice."""
     summary = Phrase(
         "{current} The next certificate does not serve either: {following}",
         current=current.summary,
@@ -444,7 +444,7 @@ def _neither_serves(
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """A request of msal that is still to be sent to the sign-in service."""
+    """A request of msal not yet sent to the sign-in service."""
 
     method: str
     url: str
@@ -454,7 +454,7 @@ class _Request:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """An answer of the sign-in service, in the form that msal reads (its `Response`)."""
+    """A response of the sign-in service, in the form that msal reads (its `Response`)."""
 
     status_code: int
     text: str = field(repr=False)
@@ -462,7 +462,7 @@ class _Answer:
 
 
 class _Unanswered(Exception):
-    """msal came to a request without an answer."""
+    """msal reached a request without a response."""
 
     def __init__(self, request: _Request) -> None:
         super().__init__(request.url)
@@ -471,18 +471,18 @@ class _Unanswered(Exception):
 
 @dataclass(slots=True)
 class _Talk:
-    """The answers of one sign-in; the assertion is signed once."""
+    """The responses of one sign-in; the assertion is signed once."""
 
     answers: list[_Answer] = field(default_factory=list)
     assertion: str | None = field(default=None, repr=False)
 
     @property
     def last(self) -> _Answer | None:
-        """The last answer; msal may lose the reason of it."""
+        """The last response; msal may lose its reason."""
         return self.answers[-1] if self.answers else None
 
     def last_error(self) -> dict[str, Any]:
-        """The JSON object of the last answer; empty when there was none or it was something else."""
+        """The JSON object of the last response; empty when there was none or it was no object."""
         try:
             body = json.loads(self.last.text) if self.last is not None else {}
         except ValueError:
@@ -491,24 +491,24 @@ class _Talk:
 
 
 class _Replay:
-    """The HTTP client of msal, without a network: it has the answers that came so far, and stops at the next question.
+    """The HTTP client of msal, without a network: it replays the responses so far, and stops at the next request.
 
-    msal knows only clients that block, and would hold a thread for as long as the sign-in service is silent.
+    msal supports only blocking clients, and would hold a thread while the sign-in service does not respond.
     """
 
     def __init__(self, answers: Sequence[_Answer]) -> None:
         self._answers = iter(answers)
 
     def get(self, url: str, **options: Any) -> _Answer:  # noqa: ANN401  # as msal's HttpClient declares it
-        """The answer to the discovery of the tenant."""
+        """The response to the discovery of the tenant."""
         return self._next("GET", url, options)
 
     def post(self, url: str, **options: Any) -> _Answer:  # noqa: ANN401  # as msal's HttpClient declares it
-        """The answer to the request for a token."""
+        """The response to the request for a token."""
         return self._next("POST", url, options)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
     def _next(self, method: str, url: str, options: Mapping[str, Any]) -> _Answer:
         answer = next(self._answers, None)
@@ -525,7 +525,7 @@ class _Replay:
 
 
 async def _beginning(content: aiohttp.StreamReader) -> bytes:
-    """All that is read of an answer: those of the sign-in service have a few kilobytes."""
+    """Read the beginning of a response: those of the sign-in service have a few kilobytes."""
     pieces = bytearray()
     async for piece in content.iter_chunked(_MAX_OF_AN_ANSWER):
         pieces += piece
@@ -535,7 +535,7 @@ async def _beginning(content: aiohttp.StreamReader) -> bytes:
 
 
 def _refuse(mailbox: Mailbox, answer: Mapping[str, Any], talk: _Talk, reason: Exception | None = None) -> NoReturn:
-    """Raise what the sign-in service's refusal means."""
+    """Raise the error for the sign-in service's refusal."""
     codes = [code for code in answer.get("error_codes") or () if isinstance(code, int)]
     status = talk.last.status_code if talk.last is not None else None
     if (
@@ -602,7 +602,7 @@ def _store_silent(mailbox: Mailbox) -> GraphUnavailable:
 
 
 def _unreachable(mailbox: Mailbox, authority_url: str, reason: Exception) -> GraphUnavailable:
-    # First of all TLS: a certificate that is not trusted is a ValueError, too.
+    # TLS first: an untrusted certificate is a ValueError, too.
     if isinstance(reason, aiohttp.ClientSSLError | ssl.SSLError):
         what = Phrase("its TLS certificate is not trusted, or TLS failed")
         advice = Phrase("If a proxy inspects TLS, put its root into the setting ca_bundle.")

@@ -1,4 +1,4 @@
-"""What sign-in and Graph calls have in common on the wire: TLS, trusted roots, proxy."""
+"""The transport common to sign-in and Graph calls: TLS, trusted roots, proxy."""
 
 import contextlib
 import ssl
@@ -14,10 +14,10 @@ from phrases import Phrase
 
 
 def tls_context(ca_bundle: Path | None = None) -> ssl.SSLContext:
-    """TLS 1.2 or newer, trusting the system's roots and those of `ca_bundle`.
+    """Build a context for TLS 1.2 or newer, trusting the system's roots and those of `ca_bundle`.
 
-    REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE have no say; SSL_CERT_FILE and SSL_CERT_DIR move the system's roots, as they
-    do for every program on OpenSSL.
+    REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE are ignored; SSL_CERT_FILE and SSL_CERT_DIR relocate the system's roots, as
+    for every program on OpenSSL.
 
     Raises:
         ValueError: the bundle cannot be read; the text names the setting.
@@ -33,21 +33,21 @@ def tls_context(ca_bundle: Path | None = None) -> ssl.SSLContext:
 
 
 def load_roots(ca_bundle: Path | None = None) -> tuple[x509.Certificate, ...]:
-    """The system's trusted roots and the certificates of `ca_bundle`, for `certificates.check_usable`.
+    """Load the system's trusted roots and the certificates of `ca_bundle`, for `certificates.check_usable`.
 
     Raises:
         ValueError: the bundle cannot be read; the text names the setting.
     """
     with warnings.catch_warnings():
-        # Some system roots have a serial number of zero; nobody here can do anything about them.
+        # Some system roots have a serial number of zero, which cannot be corrected here.
         warnings.simplefilter("ignore", CryptographyDeprecationWarning)
         system = ssl.create_default_context().get_ca_certs(binary_form=True)
         found = [_parsed(der) for der in system] if system else _roots_of_folder(ssl.get_default_verify_paths().capath)
-    # On Windows the authorities between are among them, which are no reason to trust anything.
+    # On Windows intermediate authorities are among them, which establish no trust.
     roots = [root for root in found if root is not None and root.subject == root.issuer]
     if ca_bundle is not None:
-        # Parsed on its own: get_ca_certs() leaves out what is not marked as an authority, and a self-signed certificate
-        # that an administrator trusts by name is not.
+        # Parsed separately: get_ca_certs() omits certificates not marked as an authority, and a self-signed certificate
+        # that an administrator trusts by name is not marked.
         try:
             roots.extend(x509.load_pem_x509_certificates(ca_bundle.read_bytes()))
         except (OSError, ValueError) as reason:
@@ -58,7 +58,7 @@ def load_roots(ca_bundle: Path | None = None) -> tuple[x509.Certificate, ...]:
 def proxy_for(url: str) -> str | None:
     """The proxy HTTPS_PROXY (or the system's settings) names for `url`; None without one or when NO_PROXY excepts it.
 
-    Asked once per connection pool and not left to the libraries: with `trust_env` aiohttp takes two threads per
+    Determined once per connection pool and not left to the libraries: with `trust_env` aiohttp uses two threads per
     request, and both it and requests let ~/.netrc interfere with the Authorization header.
     """
     parts = urlsplit(url)
@@ -72,14 +72,14 @@ def proxy_for(url: str) -> str | None:
 
 
 def _parsed(der: bytes) -> x509.Certificate | None:
-    # System stores hold roots that a stricter parser refuses; one of them must not spoil the rest.
+    # System stores hold roots that a stricter parser refuses; one of them must not invalidate the rest.
     with contextlib.suppress(ValueError, x509.InvalidVersion):
         return x509.load_der_x509_certificate(der)
     return None
 
 
 def _roots_of_folder(folder: str | None) -> list[x509.Certificate | None]:
-    """OpenSSL reads its folder of roots only while it verifies, so the context knows none of them yet."""
+    """Read the folder of roots; OpenSSL reads it only during verification, so the context has none of them yet."""
     roots: list[x509.Certificate | None] = []
     if folder is None:
         return roots

@@ -1,7 +1,7 @@
-"""Group commit: calls that arrive while a write is under way share the next one.
+"""Group commit: calls that arrive during a write share the next one.
 
 A durable write costs much the same for one row as for a hundred. Nothing waits on a timer: an idle group writes at
-once, and the groups grow by themselves as the writes get slower than the arrivals.
+once, and groups grow when writes are slower than arrivals.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 class GroupCommitClosed(Exception):
-    """The group takes no more items: its owner is shutting down."""
+    """The group accepts no more items: its owner is shutting down."""
 
 
 @dataclass(slots=True, eq=False)
@@ -26,13 +26,12 @@ class _Entry(Generic[Item, Result]):
 
 
 class GroupCommit(Generic[Item, Result]):
-    """Turns many concurrent `submit` calls into few calls of `write`, one at a time.
+    """Combines many concurrent `submit` calls into few calls of `write`, one at a time.
 
-    `write` gets the items of several submits in order and returns one result for each. What it raises reaches every
-    submit of that group; it is for `write` to keep one bad item from failing the others.
+    `write` gets the items of several submits in order and returns one result for each. An exception of `write` reaches
+    every submit of that group; `write` itself must keep one bad item from failing the others.
 
-    A submit that is cancelled takes its items back, unless their write has begun: then they may be written all the
-    same.
+    A cancelled submit withdraws its items, unless their write has begun: then they may still be written.
     """
 
     def __init__(self, write: Callable[[list[Item]], Awaitable[Sequence[Result]]], *, most_items: int) -> None:
@@ -43,7 +42,7 @@ class GroupCommit(Generic[Item, Result]):
         self._closed = False
 
     async def submit(self, items: Sequence[Item]) -> Sequence[Result]:
-        """Write `items` in one group, possibly with those of others; one result for each item, in order.
+        """Write `items` in one group, possibly with those of other calls; return one result for each item, in order.
 
         Raises:
             GroupCommitClosed: `close` was called before.
@@ -65,7 +64,7 @@ class GroupCommit(Generic[Item, Result]):
             raise
 
     async def close(self) -> None:
-        """Refuse new items and wait until all that was submitted is written."""
+        """Refuse new items and wait until all submitted items are written."""
         self._closed = True
         if self._writer is not None:
             await asyncio.wait([self._writer])

@@ -1,6 +1,6 @@
-"""Trouble of the machine itself: no room on the temporary disk, no file handles, no memory, no threads.
+"""Faults of the host itself: no room on the temporary disk, no file handles, no memory, no threads.
 
-No mail and no account is at fault for it: work waits, as it does for the database, and nothing is counted.
+No mail and no account causes them: work waits, as it does for the database, and no attempt is counted.
 """
 
 import errno
@@ -12,7 +12,7 @@ from typing import Final
 from phrases import Phrase
 
 _PROBE_BYTES: Final = 2 * 1024 * 1024
-"""More than a message holds in memory before it goes to a temporary file."""
+"""More than a message holds in memory before it is written to a temporary file."""
 _MAX_CHAIN: Final = 16
 _NO_MEMORY: Final = Phrase("this process has no memory left; give it more, or raise its limit (MemoryMax of systemd)")
 _NO_THREADS: Final = Phrase("no more threads can be started; raise TasksMax (systemd) or ulimit -u")
@@ -40,19 +40,19 @@ _BY_NUMBER: Final[dict[int, Callable[[str], Phrase]]] = {
 
 
 class HostFault(Exception):
-    """The machine lacks what any work needs. The text is for the operator; `what`: its part that names the fault."""
+    """The host lacks a resource that all work needs. The text is for the operator; `what`: its part with the fault."""
 
     def __init__(self, what: Phrase) -> None:
         super().__init__(Phrase("This host cannot work on: {what}.", what=what))
         self.what = what
 
     def __reduce__(self) -> tuple[type["HostFault"], tuple[Phrase]]:
-        # The text is made of `what`; the default would make it of the text. Worker processes hand it on.
+        # The text is built from `what`; the default would build it from the text. Worker processes pickle it.
         return type(self), (self.what,)
 
 
 def host_fault_of(error: BaseException) -> HostFault | None:
-    """The fault of this machine that an error is, or comes from: its causes are looked through as well."""
+    """The fault of this host that an error is or comes from: its causes are searched as well."""
     found: BaseException | None = error
     for _ in range(_MAX_CHAIN):
         if found is None:
@@ -69,7 +69,7 @@ def probe() -> None:
     """Write to a temporary file as an import does. Blocks.
 
     Raises:
-        HostFault: it cannot be done now.
+        HostFault: writing fails now.
     """
     try:
         with tempfile.TemporaryFile() as file:
@@ -82,7 +82,7 @@ def probe() -> None:
 
 
 def temporary_file_fault(error: OSError) -> HostFault:
-    """The fault of this machine for which a temporary file cannot be made, written or read."""
+    """The fault of this host that prevents creating, writing or reading a temporary file."""
     return host_fault_of(error) or HostFault(_NO_TEMPORARY_FOLDER)
 
 
@@ -96,4 +96,4 @@ def _meaning(error: BaseException) -> Phrase | None:
     if isinstance(error, FileNotFoundError) and "No usable temporary directory" in str(error):
         return _NO_TEMPORARY_FOLDER
     what = _BY_NUMBER.get(error.errno)
-    return None if what is None else what(tempfile.tempdir or os.environ.get("TMPDIR", "/tmp"))  # noqa: S108  # to be named only
+    return None if what is None else what(tempfile.tempdir or os.environ.get("TMPDIR", "/tmp"))  # noqa: S108  # named only

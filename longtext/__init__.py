@@ -13,13 +13,13 @@ from typing import IO, Final
 LONG: Final = 256 * 1024
 """Bytes of UTF-8 from which on a text is long."""
 PIECE_BYTES: Final = 64 * 1024
-"""Of a long text, in memory at a time: less than a thread works on before another one gets its turn."""
+"""Bytes of a long text in memory at a time: less than a thread processes before another one is scheduled."""
 
 _UNSTORABLE: Final = re.compile("[\ud800-\udfff\x00]")
 
 
 def storable(text: str) -> tuple[str, int]:
-    """The text with U+FFFD in place of lone surrogates and NUL, which no database takes; and how many there were."""
+    """The text with U+FFFD in place of lone surrogates and NUL, which no database accepts; and their number."""
     if not _UNSTORABLE.search(text):
         return text, 0
     # Through UTF-16, so that a pair that arrived as two escapes becomes one character again.
@@ -31,8 +31,8 @@ def storable(text: str) -> tuple[str, int]:
 class LongTextFacts:
     """Facts of a long text that are known without reading it.
 
-    `size`: bytes of its UTF-8. `characters`: code points. `sha256`: of the UTF-8, in hexadecimal. `replaced`: how many
-    characters were none, and are U+FFFD.
+    `size`: bytes of its UTF-8. `characters`: code points. `sha256`: of the UTF-8, in hexadecimal. `replaced`: number of
+    invalid characters, now U+FFFD.
     """
 
     size: int
@@ -43,7 +43,7 @@ class LongTextFacts:
 
 @dataclass(frozen=True, slots=True)
 class LongText:
-    """A text in an open file, of characters that every database takes. Read by one thread at a time."""
+    """A text in an open file, of characters that every database accepts. Read by one thread at a time."""
 
     file: IO[bytes] = field(repr=False)
     facts: LongTextFacts
@@ -61,7 +61,7 @@ class LongText:
             yield decoder.decode(block)
 
     def text(self) -> str:
-        """All of it, in memory."""
+        """The whole text, in memory."""
         return "".join(self.pieces())
 
 
@@ -74,7 +74,7 @@ class LongTextWriter:
         self._size = self._characters = self._replaced = 0
 
     def write(self, text: str) -> None:
-        """Add a piece, which ends with no half of a character. Blocks: not for the event loop."""
+        """Add a piece, which must not end with half a character. Blocks: not for the event loop."""
         whole, replaced = storable(text)
         encoded = whole.encode()
         self._digest.update(encoded)
@@ -84,7 +84,7 @@ class LongTextWriter:
         self._replaced += replaced
 
     def finish(self) -> LongText:
-        """The text, to which nothing is added any more."""
+        """Return the text; nothing may be added any more."""
         self._file.flush()
         facts = LongTextFacts(self._size, self._characters, self._digest.hexdigest(), self._replaced)
         return LongText(self._file, facts)

@@ -1,8 +1,8 @@
-"""The HTTP application: what each request of the contract is answered.
+"""The HTTP application: the response to each request of the contract.
 
-The answer to a delivery is 202 once its genuine items are durable in the queue, 503 when they cannot be made so: then
-Graph keeps them and tries again for up to 4 hours (graph.md, section 3). Forged items change nothing in the answer, so
-that a forger learns nothing.
+The response to a delivery is 202 once its genuine items are durable in the queue, 503 when they cannot be queued: then
+Graph keeps them and retries for up to 4 hours (graph.md, section 3). Forged items do not change the response, so that a
+forger learns nothing.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ _READY_SECONDS: Final = 10.0
 
 
 class Receiver:
-    """Validates deliveries and puts what is genuine into the queue."""
+    """Validates deliveries and queues the genuine items."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Receiver:
     ) -> None:
         """`account_of`: the account a `clientState` proves, None when it proves nothing.
 
-        `is_useless`: true while another role of this process can do nothing, for `/health/ready`.
+        `is_useless`: true while another role of this process cannot work, for `/health/ready`.
         """
         self._queue = queue
         self._account_of = account_of
@@ -64,7 +64,7 @@ class Receiver:
         self._pages = {"/health/live": self._live, "/health/ready": self._ready}
         self._counters: dict[tuple[str, int], Callable[[], None]] = {}
         self._stopping = False
-        # Unique without asking the system for randomness at every request.
+        # Unique without reading the system's randomness at every request.
         self._process = uuid.uuid4().hex[:16]
         self._requests = itertools.count(1)
 
@@ -80,7 +80,7 @@ class Receiver:
         return self._counted(path, response)
 
     def stop_accepting(self) -> None:
-        """Tell load balancers, by `/health/ready`, to send nothing more here."""
+        """Signal load balancers, by `/health/ready`, to send nothing more here."""
         self._stopping = True
 
     def _counted(self, path: str, response: web.Response) -> web.Response:
@@ -138,7 +138,7 @@ class Receiver:
 
     async def _sort_out(self, request: web.BaseRequest, correlation: str) -> Classified:
         try:
-            # What the sender calls its content is no reason to lose it: the body itself decides.
+            # A wrong Content-Type or Content-Encoding is no reason to lose a delivery: the body itself decides.
             body = await self._bodies.read(request)
             return await classify(body, account_of=self._account_of, received=self._clock(), correlation=correlation)
         except NotACollection as exc:
@@ -157,7 +157,7 @@ class Receiver:
             async with asyncio.timeout(_READY_SECONDS):
                 await self._queue.check()
         except (QueueUnavailable, TimeoutError) as exc:
-            # The reason may name a file, a host or a certificate: it is for the log. This page is public.
+            # The reason may name a file, a host or a certificate: it is only logged. This page is public.
             self._reports.not_ready(str(exc) or "no answer")
             return web.json_response({"status": "unavailable"}, status=503)
         if self._is_useless():

@@ -14,7 +14,7 @@ _MIB: Final = 1024 * 1024
 
 
 class Refused(Exception):
-    """The delivery is answered with `status`; the text says why, without repeating what was sent."""
+    """The delivery is answered with `status`; the text gives the reason, without repeating any of the request."""
 
     def __init__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(text)
@@ -29,11 +29,11 @@ class BodyLimits:
     body_bytes: int = _MIB
     """The largest body."""
     body_seconds: float = 10.0
-    """Until a body must be complete."""
+    """The time until a body must be complete."""
     large_bytes: int = 64 * 1024
-    """A larger one is large."""
+    """The size above which a body counts as large."""
     large_bodies: int = 8
-    """Large ones being read at a time."""
+    """Large bodies read at a time."""
 
 
 class BodyReader:
@@ -44,7 +44,7 @@ class BodyReader:
         self._large_bodies = asyncio.Semaphore(limits.large_bodies)
 
     async def read(self, request: web.BaseRequest) -> bytes:
-        """The whole body.
+        """Read the whole body.
 
         Raises:
             Refused: too large (413), too slow (408), broken (400).
@@ -53,7 +53,7 @@ class BodyReader:
         if (request.content_length or 0) > self._limits.body_bytes:
             raise self._too_large()
         if request.content.is_eof() and request.content.total_bytes <= self._limits.large_bytes:
-            return request.content.read_nowait()  # came whole with its headers, as nearly all do
+            return request.content.read_nowait()  # arrived whole with its headers, as nearly all do
         try:
             async with asyncio.timeout(self._limits.body_seconds):
                 return await self._read_within_limits(request)
@@ -83,7 +83,7 @@ class BodyReader:
 
 
 async def _read_up_to(request: web.BaseRequest, limit: int) -> bytes:
-    """The rest of the body, or a little more than `limit` bytes of it when it is longer."""
+    """Read the rest of the body, or a little more than `limit` bytes of it when it is longer."""
     pieces: list[bytes] = []
     size = 0
     while size <= limit:

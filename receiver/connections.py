@@ -1,4 +1,4 @@
-"""The open connections: how many there may be, and which of them gives way to a new one."""
+"""The open connections: their limits, and the choice of the one to close for a new one."""
 
 import ipaddress
 from collections.abc import Callable, Iterable
@@ -15,20 +15,20 @@ class ConnectionLimits:
     """The bounds on connections; times in seconds."""
 
     connections: int = 1000
-    """Open at a time, handshakes included."""
+    """Connections open at a time, handshakes included."""
     per_address: int = 256
-    """Open at a time from one IPv4 address or one IPv6 network of 64 bits; 0: no bound. As many as may wait for the
-    queue (`IntakeLimits`): so it closes nothing that would have been taken."""
+    """Connections open at a time from one IPv4 address or one IPv6 /64 network; 0: no bound. Equal to the number that
+    may wait for the queue (`IntakeLimits`): so it closes nothing that would have been accepted."""
     first_request_seconds: float = 10.0
-    """From the connection to the headers of its first request, TLS handshake included."""
+    """Time from the connection to the headers of its first request, TLS handshake included."""
     keep_alive_seconds: float = 5.0
-    """From an answer to the next request, on a connection that delivered nothing genuine."""
+    """Time from a response to the next request, on a connection that delivered nothing genuine."""
     proven_keep_alive_seconds: float = 75.0
-    """The same once a genuine notification came on it. Longer than nginx keeps an idle connection (60 s)."""
+    """The same once a genuine notification arrived on it. Longer than nginx keeps an idle connection (60 s)."""
 
     @property
     def shortest_seconds(self) -> float:
-        """The smallest of the times."""
+        """The shortest of the times."""
         return min(self.first_request_seconds, self.keep_alive_seconds, self.proven_keep_alive_seconds)
 
 
@@ -37,31 +37,31 @@ class Connection:
     """One connection, from its acceptance to its end."""
 
     address: str
-    """As the log shows it: an IPv4 address, or an IPv6 network."""
+    """The form used in the log: an IPv4 address, or an IPv6 network."""
     drop: Callable[[], None]
-    """Frees it at once, whatever it is doing."""
+    """Abort it at once, in any state."""
     close: Callable[[], None]
-    """Ends it in good order."""
+    """Close it in good order."""
     changed: float
-    """The time at which it was accepted, or its last request began or was answered, by the clock of the loop."""
+    """The time of its acceptance, or of the begin or answer of its last request, by the clock of the loop."""
     request: web.BaseRequest | None = field(default=None, repr=False)
-    """The one that is being answered."""
+    """The request being answered."""
     asked: bool = False
-    """The headers of a request came."""
+    """The headers of a request arrived."""
     proven: bool = False
-    """A genuine notification came."""
+    """A genuine notification arrived."""
 
     @property
     def may_give_way(self) -> bool:
-        """True unless a request has come whole and is being answered."""
+        """True unless a request has arrived whole and is being answered."""
         return self.request is None or not self.request.content.is_eof()
 
 
 class Connections:
-    """Admits connections within the limits; when there is no room, the one that has been idle for longest gives way.
+    """Admits connections within the limits; when there is no room, the one idle for longest is dropped.
 
-    Connections that proved nothing go first. So a flood of idle connections pushes itself out, and a delivery, which
-    takes a few round trips, gets through.
+    Connections that proved nothing are dropped first. So a flood of idle connections displaces itself, and a delivery,
+    which takes a few round trips, succeeds.
     """
 
     def __init__(
@@ -81,11 +81,11 @@ class Connections:
         self._by_address: dict[str, dict[Connection, None]] = {}
 
     def admit(self, peer: object, *, drop: Callable[[], None], close: Callable[[], None]) -> Connection | None:
-        """A new connection, after another one was dropped where there was no room; None: there is none.
+        """Return a new connection, after dropping another one if there was no room; None: no room could be made.
 
         Args:
-            peer: what the transport has as `peername`.
-            drop, close: as `Connection` describes them.
+            peer: the `peername` of the transport.
+            drop, close: see `Connection`.
         """
         address = _address_of(peer)
         of_address = self._by_address.get(address, {})
@@ -105,19 +105,19 @@ class Connections:
         return connection
 
     def begin(self, connection: Connection, request: web.BaseRequest) -> None:
-        """Note that the headers of a request came."""
+        """Record that the headers of a request arrived."""
         connection.request = request
         connection.asked = True
         self._touch(connection)
 
     def end(self, connection: Connection, *, genuine: bool) -> None:
-        """Note that the request was answered."""
+        """Record that the request was answered."""
         connection.request = None
         connection.proven |= genuine
         self._touch(connection)
 
     def remove(self, connection: Connection) -> None:
-        """Forget a connection that ended. Safe to repeat."""
+        """Remove a connection that ended. Safe to repeat."""
         self._all.pop(connection, None)
         of_address = self._by_address.get(connection.address, {})
         of_address.pop(connection, None)
@@ -125,9 +125,9 @@ class Connections:
             self._by_address.pop(connection.address, None)
 
     def close_idle(self, *, in_time: bool = True) -> None:
-        """End the connections whose time is over. To be called a few times in the shortest of the limits.
+        """Close the connections whose time is over. To be called a few times within the shortest limit.
 
-        Not `in_time`: all that have no request under way, at the end.
+        Not `in_time`: all without a request in progress, at shutdown.
         """
         now = self._monotonic()
         for connection in list(self._all):
@@ -168,7 +168,7 @@ class Connections:
 
 
 def _address_of(peer: object) -> str:
-    """One host's addresses as one text: an IPv6 host has a network of 64 bits to itself."""
+    """One text for all addresses of a host: an IPv6 host has a /64 network to itself."""
     text = str(peer[0]) if isinstance(peer, tuple) and peer else ""
     if ":" not in text:
         return text

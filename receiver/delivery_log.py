@@ -1,4 +1,4 @@
-"""What the receiver tells of its deliveries: counted, and logged so that no stranger can fill the disk."""
+"""Metrics and log of the receiver's deliveries; the log is throttled so that no stranger can fill the disk."""
 
 import asyncio
 from typing import Final
@@ -20,21 +20,21 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 class DeliveryLog:
     """Counts and logs.
 
-    What is genuine is logged in one line for all requests whose items were written together: a line a request would
-    cost a quarter of the receiver's time (bench/receiver.py). What anybody can send is logged at once and then once a
-    minute (`ThrottledLog`).
+    Genuine items are logged in one line for all requests whose items were written together: a line a request would
+    cost a quarter of the receiver's time (bench/receiver.py). Events that a stranger can cause are logged at once and
+    then once a minute (`ThrottledLog`).
     """
 
     def __init__(self, metrics: ReceiverMetrics, throttled: ThrottledLog) -> None:
         self._metrics = metrics
         self._throttled = throttled
-        # Bound once: a logger that is looked up at every call costs as much as the rest of the line.
+        # Bound once: resolving the logger at every call costs as much as the rest of the line.
         self._log = log.bind()
         self._queued: list[str] = []
         self._queued_count = 0
 
     def accepted(self, found: Classified, correlation: str, remote: str | None) -> None:
-        """A delivery was answered 202."""
+        """Record a delivery that was answered 202."""
         if found.genuine:
             self._metrics.genuine.inc(len(found.genuine))
             self._note_queued(correlation, len(found.genuine))
@@ -49,19 +49,19 @@ class DeliveryLog:
             self._throttled.warning("delivery_dropped", correlation=correlation, remote=remote, detail=_DROPPED)
 
     def refused(self, status: int, reason: str, remote: str | None) -> None:
-        """A delivery was no notification collection, or broke a limit."""
+        """Record a delivery that was no notification collection, or exceeded a limit."""
         self._throttled.warning("delivery_refused", status=status, error=reason, remote=remote)
 
     def postponed(self, correlation: str, reason: str) -> None:
-        """Graph was asked to come again."""
+        """Record that Graph was requested to deliver again."""
         self._throttled.warning("delivery_postponed", correlation=correlation, error=reason)
 
     def validated(self, path: str) -> None:
-        """A validation token was echoed."""
+        """Record that a validation token was echoed."""
         self._throttled.warning("endpoint_validated", path=path)
 
     def not_ready(self, reason: str) -> None:
-        """The public health page said no more than that the receiver is not ready."""
+        """Log the reason; the public health page reports only that the receiver is not ready."""
         self._throttled.warning("receiver_not_ready", error=reason)
 
     def _note_queued(self, correlation: str, count: int) -> None:

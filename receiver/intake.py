@@ -1,4 +1,4 @@
-"""The way from a request into the queue: together with the requests beside it, and with room for a bounded number."""
+"""Queueing of requests: grouped with concurrent requests, and with a bounded number waiting."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from receiver.metrics import ReceiverMetrics
 
 @dataclass(frozen=True, slots=True)
 class IntakeLimits:
-    """How much may wait for the queue: beyond it Graph is asked to come again, and keeps the notifications.
+    """The bounds on what waits for the queue: beyond them Graph must retry, and keeps the notifications.
 
-    A request waits for the put under way and then for its own. Twice `put_seconds` stays below the 3 s after which
-    Graph gives a first attempt up (graph.md, section 3); `put_seconds_per_item` comes on top, so that a body with very
-    many items gets through in one of the later attempts, which have 10 s, instead of coming again for ever.
+    A request waits for the put in progress and then for its own. Twice `put_seconds` stays below the 3 s after which
+    Graph abandons a first attempt (graph.md, section 3); `put_seconds_per_item` is added, so that a body with very many
+    items succeeds in one of the later attempts, which have 10 s, instead of being retried for ever.
     """
 
     waiting_requests: int = 256
@@ -29,9 +29,9 @@ class IntakeLimits:
 
 
 class Intake:
-    """Puts the genuine items of a request into the queue, or refuses at once when too many wait already.
+    """Queues the genuine items of a request, or refuses at once when too many wait already.
 
-    Requests that arrive while a put is under way share the next one: one durable write for all of them.
+    Requests that arrive during a put share the next one: one durable write for all of them.
     """
 
     def __init__(self, queue: NotificationSender, limits: IntakeLimits, metrics: ReceiverMetrics) -> None:
@@ -50,7 +50,7 @@ class Intake:
         """
         size = len(notifications)
         full = self._requests >= self._limits.waiting_requests
-        # One oversized body alone is taken: refused, it would come again for ever.
+        # One oversized body alone is accepted: refused, it would be retried for ever.
         if full or (self._items and self._items + size > self._limits.waiting_items):
             raise QueueUnavailable(
                 Phrase(
@@ -63,7 +63,7 @@ class Intake:
         self._items += size
         try:
             if self._items <= self._limits.items_in_one_put:
-                await self._group.submit(notifications)  # the next put takes it
+                await self._group.submit(notifications)  # the next put includes it
             else:
                 await self._submit_in_time(notifications)
         finally:
@@ -71,7 +71,7 @@ class Intake:
             self._items -= size
 
     async def _submit_in_time(self, notifications: Sequence[Notification]) -> None:
-        """Several puts may come first, each with its full time; nobody waits for all of them."""
+        """Submit with a deadline: several puts may come first, each with its full time; no request waits for all."""
         seconds = 2 * self._limits.put_seconds + self._limits.put_seconds_per_item * self._items
         try:
             async with asyncio.timeout(seconds):

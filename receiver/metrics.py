@@ -1,15 +1,15 @@
-"""What the receiver counts. Graph does not say when it finds an endpoint slow: our own answer times must."""
+"""The receiver's metrics. Graph does not report that it finds an endpoint slow: the response times must show it."""
 
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-# Graph delays everything after 10 % of answers over 3 s (graph.md, section 3): fine steps well below that.
+# Graph delays everything after 10 % of responses over 3 s (graph.md, section 3): fine steps well below that.
 _ANSWER_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 10.0)
 
 
 class ReceiverMetrics:
-    """The receiver's metrics, in the registry they are given."""
+    """The receiver's metrics, in the given registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry

@@ -1,4 +1,4 @@
-"""From the body of a delivery to genuine notifications. No I/O.
+"""Extraction of the genuine notifications from the body of a delivery. No I/O.
 
 Shapes: https://learn.microsoft.com/graph/api/resources/changenotificationcollection
 """
@@ -16,17 +16,17 @@ from bus.notification import Notification
 
 _FORGED_AT_FIRST: Final = 100
 _SLICE_ITEMS: Final = 100
-"""About a millisecond's work."""
+"""About a millisecond of work."""
 _SMALL_BODY: Final = 8 * 1024
 _NO_JSON: Final = "The body is not JSON."
 _NO_LIST: Final = 'The body is not a notification collection: it has no list named "value".'
 _LIST: Final = re.compile(r'"value"\s*+:\s*+\[')
 _CLIENT_STATE: Final = re.compile(r'"clientState"\s*+:\s*+("(?:[^"\\]|\\.){0,800}+")')
-"""128 characters, the most that Graph takes, may be written as `\\uXXXX` each."""
+"""128 characters, the most that Graph accepts, may be written as `\\uXXXX` each."""
 
 
 class NotACollection(Exception):
-    """The body is no notification collection. The text says why, without repeating what was sent."""
+    """The body is no notification collection. The text gives the reason, without repeating any of the body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +36,20 @@ class Classified:
     genuine: Sequence[Notification]
     forged: int
     malformed: int
-    """Genuine, but lacking what its processing needs; queued all the same."""
+    """Genuine, but lacking what processing needs; queued all the same."""
     dropped: bool = False
-    """True: the body began with 100 forged items, or proved nothing at all; what else it held was not read."""
+    """True: the body began with 100 forged items, or proved nothing at all; the rest of it was not read."""
 
 
 async def classify(
     body: bytes, *, account_of: Callable[[object], int | None], received: datetime, correlation: str
 ) -> Classified:
-    """Tell the genuine items of `{"value": [ … ]}` from the forged ones, in slices of about a millisecond.
+    """Separate the genuine items of `{"value": [ … ]}` from the forged ones, in slices of about a millisecond.
 
-    `account_of` gives the account that a `clientState` proves, None when it proves nothing. The item's own claims about
-    tenant, resource and mailbox are not used: only the proof says whose it is. When the first 100 items are all forged
-    the others are not looked at: its sender is to cost no more time. Genuine ones behind them come by a sweep.
+    `account_of` returns the account that a `clientState` proves, None when it proves nothing. The item's own claims
+    about tenant, resource and mailbox are not used: only the proof identifies its account. When the first 100 items are
+    all forged the others are not examined: their sender must cost no more time. Genuine ones behind them are found by a
+    sweep.
 
     Raises:
         NotACollection: the body is something else.
@@ -57,8 +58,8 @@ async def classify(
         text = body.decode(json.detect_encoding(body), "surrogatepass")
     except UnicodeDecodeError as exc:
         raise NotACollection(_NO_JSON) from exc
-    # Decoding a mebibyte of a stranger's JSON takes up to 0.15 s, in a thread as well, as `json` keeps the interpreter
-    # to itself; to find that no item proves anything takes a few milliseconds.
+    # Decoding a mebibyte of a stranger's JSON takes up to 0.15 s, in a thread as well, as `json` holds the GIL; finding
+    # that no item proves anything takes a few milliseconds.
     if len(text) > _SMALL_BODY:
         forged = _forged_at_first(text, account_of)
         if forged is not None:
@@ -99,7 +100,7 @@ def _forged_at_first(text: str, account_of: Callable[[object], int | None]) -> i
     """The number of forged items if none of the first 100 states in the text proves an account; else None.
 
     Raises:
-        NotACollection: nor is there a list named `value`.
+        NotACollection: none proves an account, and there is no list named `value`.
     """
     forged = 0
     for found in itertools.islice(_CLIENT_STATE.finditer(text), _FORGED_AT_FIRST):

@@ -21,7 +21,7 @@ _SWEEPS_IN_SHORTEST_TIME: Final = 4
 _MAX_SWEEP_SECONDS: Final = 1.0
 
 GENUINE: Final = web.RequestKey("genuine", bool)
-"""The key of a request under which the handler notes that it delivered something genuine."""
+"""The request key under which the handler records that a genuine item was delivered."""
 
 
 class ServerTls(Protocol):
@@ -29,17 +29,17 @@ class ServerTls(Protocol):
 
     @property
     def context(self) -> ssl.SSLContext:
-        """The one for connections from now on."""
+        """The context for connections from now on."""
 
 
 class Listener:
     """Serves one handler on one address.
 
     aiohttp's low-level server, without its router and middleware: a few fixed paths need neither, and at thousands of
-    requests a second they cost a tenth of it (bench/receiver.py).
+    requests a second they cost a tenth of the throughput (bench/receiver.py).
 
     A connection is accepted plain and encrypted afterwards (`loop.start_tls`): so its address is known before the
-    handshake, a handshake counts and ends like any other connection, and each has the certificate of its moment.
+    handshake, a handshake counts and ends like any other connection, and each gets the certificate current then.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class Listener:
         self._handshakes: set[asyncio.Task[None]] = set()
 
     async def start(self) -> int:
-        """Listen; the port (which the system chose when 0 was asked for).
+        """Listen; return the port (chosen by the system when 0 was given).
 
         Raises:
-            OSError: the address is taken or not ours.
+            OSError: the address is in use or not one of this host.
         """
         loop = asyncio.get_running_loop()
         self._http = web.Server(self._handle, request_factory=partial(_Request, loop=loop))
@@ -82,8 +82,8 @@ class Listener:
             backlog=_ACCEPTED_AT_ONCE,
         )
         if os.name == "posix":
-            # asyncio takes one number for the kernel's queue and for how many it accepts before it reads any of them.
-            # Accepted by the thousand, they would push each other out before what they sent was looked at.
+            # asyncio uses one number for the kernel's queue and for the connections accepted before any is read.
+            # Accepted by the thousand, they would displace each other before their data was examined.
             for listening in self._server.sockets:
                 with listening.dup() as same:
                     same.listen(_BACKLOG)
@@ -92,7 +92,7 @@ class Listener:
         return port
 
     async def stop(self) -> None:
-        """Take no new connections, let the requests under way finish, close."""
+        """Accept no new connections, let the requests in progress finish, close."""
         if self._server is not None:
             self._server.close()
         if self._sweep is not None:
@@ -133,10 +133,10 @@ class Listener:
                 ssl_handshake_timeout=self._limits.first_request_seconds,
                 ssl_shutdown_timeout=self._limits.first_request_seconds,
             )
-        except OSError:  # no TLS, none that is accepted, too slow, or gone
+        except OSError:  # no TLS, no acceptable one, too slow, or gone
             pass
         finally:
-            # None also after a connection that was lost without an error, of which start_tls makes nothing.
+            # None also if the connection was lost without an error: then start_tls returns None.
             if encrypted is None:
                 transport.abort()
                 self._leave(arrival)
@@ -145,11 +145,11 @@ class Listener:
 
     def _enter(self, arrival: "_PendingConnection", transport: asyncio.Transport, data: bytes) -> None:
         assert self._http is not None  # noqa: S101  # made before the socket listens
-        assert arrival.connection is not None  # noqa: S101  # admitted, or nothing is read from it
+        assert arrival.connection is not None  # noqa: S101  # nothing is read unless admitted
         handler = _Handler(self._http, arrival.connection, self._limits.proven_keep_alive_seconds, self._leave)
 
         def close() -> None:
-            # A client that reads nothing, or takes no part in the end of TLS, would keep it for as long as it likes.
+            # A client that reads nothing, or ignores the TLS shutdown, could keep it open without limit.
             if transport.is_closing() or transport.get_write_buffer_size():
                 transport.abort()
             else:
@@ -184,8 +184,8 @@ class Listener:
 class _PendingConnection(asyncio.Protocol):
     """A connection that has sent nothing yet.
 
-    aiohttp's handler, with its parser and its task, is made at the first byte: connections that only stand there are
-    cheap to take, and to drop.
+    aiohttp's handler, with its parser and its task, is created at the first byte: idle connections are cheap to accept,
+    and to drop.
     """
 
     def __init__(
@@ -204,11 +204,11 @@ class _PendingConnection(asyncio.Protocol):
         """None: not admitted."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # a stream's, by what create_server promises
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # create_server guarantees a stream's
         self._accept(self, transport)
 
     def ready(self, transport: asyncio.Transport) -> None:
-        """From now on what comes is the client's HTTP; what came since the end of the handshake is, too."""
+        """Treat data as the client's HTTP from now on, including data received since the end of the handshake."""
         if self._lost:
             return
         self._transport = transport
@@ -229,7 +229,7 @@ class _PendingConnection(asyncio.Protocol):
 
 
 class _Handler(web.RequestHandler):
-    """aiohttp's side of a connection, which tells when it ends."""
+    """aiohttp's side of a connection; reports its end."""
 
     __slots__ = ("_leave", "connection")
 
@@ -247,8 +247,8 @@ class _Handler(web.RequestHandler):
             keepalive_timeout=keep_alive_seconds,
             max_line_size=_HEADER_BYTES,
             max_field_size=_HEADER_BYTES,
-            # Graph never compresses. Unpacked, a mebibyte of anyone's can be a gibibyte, and aiohttp unpacks all of it
-            # even after we have refused it.
+            # Graph never compresses. A mebibyte of a stranger's can decompress to a gibibyte, and aiohttp decompresses
+            # all of it even after it was refused.
             auto_decompress=False,
         )
         self.connection = connection
@@ -263,5 +263,5 @@ class _Request(web.BaseRequest):
     """A request whose answers do not name the versions of Python and aiohttp, as aiohttp's `Server` header does."""
 
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
-        # The hook of aiohttp's signal on_response_prepare; that one is not sent for answers to what is no HTTP.
+        # The hook of aiohttp's signal on_response_prepare; the signal is not sent for responses to invalid HTTP.
         response.headers.pop(hdrs.SERVER, None)

@@ -1,4 +1,4 @@
-"""Log lines for events that a stranger can cause: at once, then once a minute with the number since."""
+"""Log lines for events that a stranger can cause: at once, then once a minute with the number since then."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,19 +21,19 @@ class ThrottledLog:
     """Warnings, one a minute for each event, so that no stranger can fill the disk."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
-        """`monotonic`: a clock in seconds that never steps back."""
+        """`monotonic`: a clock in seconds that never goes back."""
         self._monotonic = monotonic
         self._pending: dict[str, _Pending] = {}
-        # Bound once: a logger that is looked up at every call costs as much as the rest of the line.
+        # Bound once: resolving the logger at every call costs as much as the rest of the line.
         self._log = log.bind()
 
     def warning(self, event: str, count: int = 1, **facts: object) -> None:
         """Log the event with the number of times since its last line, or only count it.
 
         Args:
-            event: a fixed word; each has a minute of its own.
+            event: a fixed name; each has its own minute.
             count: occurrences to add.
-            facts: of this occurrence; those of counted ones are dropped.
+            facts: of this occurrence; those of occurrences only counted are dropped.
         """
         pending = self._pending.setdefault(event, _Pending())
         pending.count += count

@@ -1,4 +1,4 @@
-"""The receiver's own certificate: loaded, replaced while the process runs, and watched for its end."""
+"""The receiver's own certificate: loaded, replaced while the process runs, and monitored for expiry."""
 
 import asyncio
 import ssl
@@ -14,7 +14,7 @@ from receiver.metrics import ReceiverMetrics
 
 _POLL_SECONDS: Final = 2.0
 _EARLY: Final = timedelta(days=30)
-"""Time before the end of a certificate in which warnings are logged; of a short life, its last third."""
+"""Time before the end of a certificate in which warnings are logged; of a short-lived one, the last third."""
 _REPEATED_AFTER: Final = timedelta(days=1)
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -23,14 +23,14 @@ _Stamp = tuple[tuple[int, ...], ...]
 
 
 class ServerCertificate:
-    """The certificate that the receiver shows, out of two PEM files.
+    """The certificate that the receiver presents, from two PEM files.
 
     Args:
         certificate: the certificate, followed by those of its issuers.
         key: its private key, unencrypted.
         clock: the time now (aware, UTC).
-        metrics: has a gauge of the certificate's end.
-        poll_seconds: between two looks at the files.
+        metrics: with a gauge of the certificate's end.
+        poll_seconds: between two checks of the files.
 
     Raises:
         OSError, ssl.SSLError: a file cannot be read, or the two do not belong together.
@@ -56,21 +56,20 @@ class ServerCertificate:
 
     @property
     def context(self) -> ssl.SSLContext:
-        """The TLS of connections from now on; those that are open keep theirs."""
+        """The TLS context of connections from now on; open ones keep theirs."""
         return self._context
 
     async def watch(self, stop: asyncio.Event, reload: asyncio.Event) -> None:
-        """Load the files again when they change, or when `reload` is set, until `stop` is set; warn of the end in time.
+        """Reload the files when they change, or when `reload` is set, until `stop` is set; warn of the end in time.
 
-        A pair that cannot be used changes nothing: the receiver goes on with the certificate it has, and the log says
-        so, again each day.
+        An unusable pair changes nothing: the receiver keeps the certificate it has, and logs an error, again each day.
         """
         before = self._tried
         while not stop.is_set():
             self._warn_of_end()
             await _first_of(stop, reload, seconds=self._poll_seconds)
             found = self._stamp()
-            # Two files are not replaced in one moment: they are read once they have been the same for two looks.
+            # Two files are not replaced atomically: they are read once two checks in a row found them the same.
             settled = found == before and found != self._tried
             before = found
             if reload.is_set():
@@ -86,7 +85,7 @@ class ServerCertificate:
         except OSError as exc:  # ssl.SSLError is one
             self._failed = True
             self._is_due("failed")
-            log.error(  # noqa: TRY400  # a traceback says nothing to an administrator
+            log.error(  # noqa: TRY400  # a traceback does not help an administrator
                 "receiver_certificate_not_reloaded",
                 error=str(exc),
                 files=[str(self._certificate), str(self._key)],
@@ -98,7 +97,7 @@ class ServerCertificate:
 
     def _load(self) -> None:
         context = tls_context(self._certificate, self._key)
-        # Read after the pair was found good, so that it holds a certificate.
+        # Read after the pair was found valid, so that it holds a certificate.
         shown = _first_certificate(self._certificate.read_bytes())
         self._context = context
         self._begin, self._end = shown.not_valid_before_utc, shown.not_valid_after_utc
@@ -120,10 +119,10 @@ class ServerCertificate:
         )
 
     def _is_due(self, event: str) -> bool:
-        """True once, and again a day later."""
+        """Return True once, and again a day later."""
         now = self._clock()
         due = self._due_again.get(event)
-        # A due time further ahead than its longest is of a clock that stepped back.
+        # A due time further ahead than the interval means that the clock stepped back.
         if due is not None and now < due <= now + _REPEATED_AFTER:
             return False
         self._due_again[event] = now + _REPEATED_AFTER
@@ -148,7 +147,7 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
 
 
 def _no_password() -> str:
-    # OpenSSL would ask at the terminal, and the process would wait there.
+    # OpenSSL would prompt at the terminal, and the process would block.
     raise ssl.SSLError(1, "the private key is encrypted; receiver_tls_key takes an unencrypted one")
 
 
@@ -156,13 +155,13 @@ def _first_certificate(data: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificates(data)[0]
     except ValueError as exc:
-        # OpenSSL would serve it, clients that check what they get would not take it.
+        # OpenSSL would serve it; clients that check the certificate would refuse it.
         raise ssl.SSLError(1, "the certificate is not formed as RFC 5280 says") from exc
 
 
 def _stamp_of(path: Path) -> tuple[int, ...]:
     try:
-        facts = path.stat()  # of what a link leads to: certbot and Kubernetes replace the link
+        facts = path.stat()  # of the target of a link: certbot and Kubernetes replace the link
     except OSError:
         return ()
     return facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino

@@ -1,4 +1,4 @@
-"""The proof that Graph asks of an endpoint before it creates a subscription (graph.md, section 2).
+"""The validation that Graph requires of an endpoint before it creates a subscription (graph.md, section 2).
 
 https://learn.microsoft.com/graph/change-notifications-delivery-webhooks#notificationurl-validation
 """
@@ -11,7 +11,7 @@ MAX_TOKEN: Final = 4096
 
 
 def answer(token: str) -> web.Response:
-    """The decoded token and nothing else. `nosniff` and a cap on its length keep it harmless without altering it."""
+    """Return the decoded token and nothing else; `nosniff` and a length limit keep it harmless without altering it."""
     if len(token) > MAX_TOKEN:
         return web.Response(status=400, text=f"validationToken is longer than {MAX_TOKEN} characters.")
     return web.Response(

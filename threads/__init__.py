@@ -1,4 +1,4 @@
-"""Threads for calls that block: each kind of work has a bounded number of its own, and the process waits for none."""
+"""Threads for blocking calls: each kind of work has its own bounded number, and process exit waits for none."""
 
 import threading
 from collections.abc import Callable
@@ -13,13 +13,13 @@ T = TypeVar("T")
 class DaemonThreads(Executor):
     """An executor for `loop.run_in_executor`; serves any number of event loops.
 
-    A thread of `ThreadPoolExecutor`, which `asyncio.to_thread` uses, keeps the interpreter from ending for as long as
-    its call hangs; these are daemons. Calls start in the order they came. A thread lives while there are calls. A call
-    that is cancelled before it began does not run; one that hangs takes up its thread, but its caller may leave it.
+    A thread of `ThreadPoolExecutor`, which `asyncio.to_thread` uses, keeps the interpreter from exiting for as long as
+    its call hangs; these are daemons. Calls start in order of arrival. A thread lives while there are calls. A call
+    cancelled before it began does not run; one that hangs occupies its thread, but its caller may abandon it.
     """
 
     def __init__(self, name: str, *, limit: int) -> None:
-        """`name`: of the threads, for debuggers. `limit`: how many calls run at once."""
+        """`name`: of the threads, for debuggers. `limit`: number of calls that run at once."""
         self._name: Final = name
         self._limit: Final = limit
         self._lock = threading.Lock()
@@ -27,10 +27,10 @@ class DaemonThreads(Executor):
         self._waiting: dict[Future[Any], Callable[[], Any]] = {}
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
-        """Have the function called.
+        """Schedule the call of the function.
 
         Raises:
-            RuntimeError: the system gives no thread.
+            RuntimeError: the system cannot start a thread.
         """
         future: Future[T] = Future()
         with self._lock:
@@ -58,10 +58,10 @@ class DaemonThreads(Executor):
                 call = self._waiting.pop(future)
             if future.set_running_or_notify_cancel():
                 _settle(future, call)
-            del future, call  # what a call held is not kept until the next one
+            del future, call  # objects held by a call are not kept until the next one
 
     def _forget(self, future: "Future[Any]") -> None:
-        # Callers that time out behind a hanging call, and come again, must not pile up here.
+        # Calls that time out behind a hanging call, and are repeated, must not accumulate here.
         with self._lock:
             self._waiting.pop(future, None)
 
@@ -69,7 +69,7 @@ class DaemonThreads(Executor):
 def _settle(future: "Future[Any]", call: Callable[[], Any]) -> None:
     try:
         result = call()
-    except BaseException as exc:  # noqa: BLE001  # raised again where the call is awaited
+    except BaseException as exc:  # noqa: BLE001  # raised again in the awaiting caller
         future.set_exception(exc)
     else:
         future.set_result(result)

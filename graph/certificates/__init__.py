@@ -1,9 +1,9 @@
-"""Certificates: found by the thumbprint the administrator pasted, judged, made and converted.
+"""Certificates: found by the thumbprint the administrator pasted, validated, created and converted.
 
-What is wrong with one is said in plain words, since a certificate that does not work is the most frequent fault of a
-new installation. Where they are kept is a `CertificateStore`: a folder of files, or a store of Windows.
+Faults are reported in plain words, since a certificate that does not work is the most frequent fault of a new
+installation. A `CertificateStore` holds them: a folder of files, or a store of Windows.
 
-Sources: graph.md section 9; Entra takes RSA certificates only
+Sources: graph.md section 9; Entra accepts RSA certificates only
 (https://learn.microsoft.com/en-us/entra/identity-platform/certificate-credentials).
 """
 

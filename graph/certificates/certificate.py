@@ -1,4 +1,4 @@
-"""A certificate as the rest of the product sees it, and the key that signs for it."""
+"""A certificate as the rest of the product uses it, and its signing key."""
 
 import base64
 from collections.abc import Iterable, Sequence
@@ -16,16 +16,16 @@ from graph.certificates.thumbprints import sha1_thumbprint
 
 MAX_CHAIN: Final = 8
 UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
-"""What the library raises for what it cannot parse."""
+"""The exceptions of the library for unparsable input."""
 PSS: Final = padding.PSS(padding.MGF1(hashes.SHA256()), hashes.SHA256.digest_size)
 """The padding of PS256 (RFC 7518, section 3.5)."""
 
 
 class SigningKey(Protocol):
-    """A private key that signs, wherever it is kept: in a file, in the Windows store, in a device."""
+    """A private key that signs, kept in a file, in the Windows store or in a device."""
 
     def sign(self, message: bytes) -> bytes:
-        """The signature by PS256: RSASSA-PSS with SHA-256, MGF1 with SHA-256, 32 bytes of salt. May block.
+        """Sign by PS256: RSASSA-PSS with SHA-256, MGF1 with SHA-256, 32 bytes of salt. May block.
 
         Raises:
             CertificateError: the key cannot be used (any more).
@@ -35,16 +35,16 @@ class SigningKey(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SoftwareKey:
-    """A key in memory, out of a file."""
+    """A key in memory, from a file."""
 
     key: rsa.RSAPrivateKey = field(repr=False)
 
     def sign(self, message: bytes) -> bytes:
-        """As `SigningKey` promises."""
+        """Implement `SigningKey`."""
         return self.key.sign(message, PSS, hashes.SHA256())
 
     def pem(self) -> bytes:
-        """PKCS#8 without encryption."""
+        """Return PKCS#8 without encryption."""
         return self.key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -52,7 +52,7 @@ class SoftwareKey:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate, and its private key if asked for; the key never shows in the repr."""
+    """A certificate, and its private key if requested; the key is never in the repr."""
 
     thumbprint: str
     """SHA-1 of the DER form, 40 upper-case hexadecimal digits."""
@@ -66,21 +66,21 @@ class Certificate:
     not_after: datetime
     self_signed: bool
     has_private_key: bool
-    """Whether its private key is there and can be read."""
+    """True if its private key is there and can be read."""
     public_pem: str
     chain_pem: tuple[str, ...] = ()
-    """The issuers that were found beside it, nearest first."""
+    """The issuers found beside it, nearest first."""
     key: SigningKey | None = field(default=None, repr=False, compare=False)
     """From `CertificateStore.find` and `make_self_signed` only."""
 
     @property
     def x5t_s256(self) -> str:
-        """How an assertion names it: SHA-256 of the DER form in base64url without padding (RFC 7515, section 4.1.8)."""
+        """Its name in an assertion: SHA-256 of the DER form in base64url without padding (RFC 7515, section 4.1.8)."""
         return base64.urlsafe_b64encode(bytes.fromhex(self.thumbprint_sha256)).decode().rstrip("=")
 
     @property
     def private_key_pem(self) -> bytes | None:
-        """PKCS#8 without encryption; None when the key was not asked for, or never leaves where it is kept."""
+        """PKCS#8 without encryption; None when the key was not requested, or is never exported."""
         return self.key.pem() if isinstance(self.key, SoftwareKey) else None
 
 
@@ -91,7 +91,7 @@ def described(
     key: SigningKey | None = None,
     chain: Iterable[x509.Certificate] = (),
 ) -> Certificate:
-    """What people and the sign-in need to know of a certificate."""
+    """Build the `Certificate` that the user interface and the sign-in need."""
     return Certificate(
         thumbprint=sha1_thumbprint(certificate),
         thumbprint_sha256=certificate.fingerprint(hashes.SHA256()).hex().upper(),
@@ -114,7 +114,7 @@ def as_pem(certificate: x509.Certificate) -> str:
 
 
 def public_key_of(holder: x509.Certificate | PrivateKeyTypes) -> bytes:
-    """Equal for a certificate and its private key; empty for a kind of key the library does not know."""
+    """The public key in DER, equal for a certificate and its private key; empty for a kind unknown to the library."""
     try:
         return holder.public_key().public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -124,7 +124,7 @@ def public_key_of(holder: x509.Certificate | PrivateKeyTypes) -> bytes:
 
 
 def is_self_signed(certificate: x509.Certificate) -> bool:
-    """Whether it is its own issuer, by name and by signature."""
+    """True if it is its own issuer, by name and by signature."""
     if certificate.subject != certificate.issuer:
         return False
     try:
@@ -135,7 +135,7 @@ def is_self_signed(certificate: x509.Certificate) -> bool:
 
 
 def is_authority(certificate: x509.Certificate) -> bool:
-    """Whether it may issue others: then it is there for their sake, and nobody misses its key."""
+    """True if it may issue others: then it serves their chains, and its key is not needed."""
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except (*UNREADABLE, x509.ExtensionNotFound, x509.DuplicateExtension):
@@ -143,7 +143,7 @@ def is_authority(certificate: x509.Certificate) -> bool:
 
 
 def issuers_among(pool: Sequence[x509.Certificate], certificate: x509.Certificate) -> list[x509.Certificate]:
-    """The issuers of a certificate that are in the pool, nearest first; by name, without a look at signatures."""
+    """The issuers of a certificate that are in the pool, nearest first; by name, signatures are not checked."""
     chain: list[x509.Certificate] = []
     current = certificate
     while len(chain) < MAX_CHAIN and current.subject != current.issuer:

@@ -1,6 +1,6 @@
-"""One form of certificate file into another: what to take out of the files, and how to write it.
+"""Conversion of certificate files: selection of the contents, and their output.
 
-Which form a file gets follows its name: `.pfx` and `.p12` hold certificate, key and chain; `.pem` whatever there is;
+The suffix decides the form of a file: `.pfx` and `.p12` hold certificate, key and chain; `.pem` all that there is;
 `.cer` and `.crt` the certificate alone; `.key` the private key alone.
 """
 
@@ -29,13 +29,13 @@ from graph.certificates.thumbprints import sha1_thumbprint
 from graph.errors import CertificateError, CertificateFault
 from phrases import Phrase
 
-# .NET takes at most 600,000 iterations in one file, for its key, its certificates and its checksum together
+# .NET accepts at most 600,000 iterations in one file, for its key, its certificates and its checksum together
 # (KB5025823, https://support.microsoft.com/topic/bf81c936-af2b-446e-9f7a-016f4713b46b).
 _ITERATIONS: Final = 100_000
-_LEGACY_ITERATIONS: Final = 2_000  # what Windows itself writes by the old algorithms
+_LEGACY_ITERATIONS: Final = 2_000  # the number Windows itself uses with the old algorithms
 
 LOCKED: Final = frozenset({CertificateFault.PASSWORD_MISSING, CertificateFault.PASSWORD_WRONG})
-"""What another password helps against."""
+"""The faults that another password may correct."""
 _PASSWORD: Final = Phrase("Give its password by --password-file, or by the setting certificate_password.")
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -43,12 +43,12 @@ Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What several files hold together."""
+    """The joint contents of several files."""
 
     certificate: x509.Certificate | None
     key: Key | None = field(repr=False)
     chain: tuple[x509.Certificate, ...] = ()
-    """The issuers, nearest first, then what else was there."""
+    """The issuers, nearest first, then all other certificates."""
 
     @property
     def thumbprint(self) -> str | None:
@@ -58,17 +58,17 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """A file as it is to be written, and what it holds."""
+    """The bytes of a file to write, and a summary of its contents."""
 
     data: bytes = field(repr=False)
     has_certificate: bool
     has_key: bool
     chain: int
-    """How many certificates beside the own one."""
+    """Number of certificates beside the own one."""
 
 
 def gathered(files: Sequence[CertificateFile]) -> Contents:
-    """What the files hold, put together: the certificate is the key's, or the one that issued none of the others.
+    """Merge the contents of the files: the certificate is the key's, or the one that issued none of the others.
 
     Raises:
         CertificateError: a file cannot be read, there are several keys, or the key belongs to none of the certificates.
@@ -97,18 +97,18 @@ def gathered(files: Sequence[CertificateFile]) -> Contents:
 def converted(
     contents: Contents, path: Path, *, password: str | None = None, der: bool = False, legacy: bool = False
 ) -> Converted:
-    """The contents in the form that the name of the file asks for.
+    """Return the contents in the form that the suffix of the file requires.
 
     Args:
-        contents: out of `gathered`.
-        path: whose suffix decides.
-        password: encrypts the private key; None leaves it in the clear.
+        contents: from `gathered`.
+        path: its suffix decides.
+        password: encrypts the private key; None leaves it unencrypted.
         der: DER instead of PEM, for one certificate or one key.
         legacy: 3DES and SHA-1 instead of AES-256 and SHA-256 in a PKCS#12 file, for Windows before Server 2019.
 
     Raises:
-        CertificateError: what the form needs is not there.
-        ValueError: nobody knows the suffix, or a PEM file is asked for in DER.
+        CertificateError: a part that the form needs is missing.
+        ValueError: the suffix is unknown, or DER is requested for a PEM file.
     """
     suffix = path.suffix.lower()
     encoding = Encoding.DER if der else Encoding.PEM
@@ -195,7 +195,7 @@ def _pkcs12(
             encryption = (
                 builder.kdf_rounds(_LEGACY_ITERATIONS)
                 .key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC)
-                .hmac_hash(hashes.SHA1())  # noqa: S303  # all that old Windows reads
+                .hmac_hash(hashes.SHA1())  # noqa: S303  # the only one old Windows reads
                 .build(password.encode())
             )
         else:

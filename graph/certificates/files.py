@@ -1,7 +1,7 @@
-"""Reading what people have: certificates and keys in `.pem`, `.pfx`, `.p12`, `.cer`, `.crt` and `.key` files.
+"""Reader of certificates and keys in `.pem`, `.pfx`, `.p12`, `.cer`, `.crt` and `.key` files.
 
-A name says little: `.cer` may be PEM or DER, `.key` too, a `.pem` holds anything in any order, a `.pfx` may be text. So
-the content decides.
+A suffix determines little: `.cer` may be PEM or DER, `.key` too, a `.pem` holds anything in any order, a `.pfx` may be
+text. So the content decides.
 """
 
 import base64
@@ -40,12 +40,12 @@ _REQUEST_LABELS: Final = frozenset({b"CERTIFICATE REQUEST", b"NEW CERTIFICATE RE
 _PKCS12: Final = re.compile(rb"\x30(?:[\x00-\x80]|\x81.|\x82..|\x83...|\x84....)\x02\x01\x03", re.DOTALL)
 _JAVA_KEY_STORES: Final = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")
 _ENCRYPTED_PKCS8: Final = re.compile(rb"\x2a\x86\x48\x86\xf7\x0d\x01[\x05\x0c]")
-"""The beginning of an object identifier of PKCS#5 or PKCS#12, which names how a PKCS#8 key is encrypted."""
+"""The beginning of an object identifier of PKCS#5 or PKCS#12, which names the encryption of a PKCS#8 key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a file, or its private key, is of no use."""
+    """The reason for which a file, or its private key, is unusable."""
 
     fault: CertificateFault
     text: Phrase
@@ -54,7 +54,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class CertificateFile:
-    """What one file holds."""
+    """The contents of one file."""
 
     path: Path
     certificates: tuple[x509.Certificate, ...] = ()
@@ -63,7 +63,7 @@ class CertificateFile:
 
 
 def read_file(path: Path, password: bytes | None) -> CertificateFile:
-    """What the file holds; whatever is wrong with it is in `problem`. Never raises.
+    """Read the file; any fault of it is in `problem`. Never raises.
 
     Args:
         path: of any suffix.
@@ -134,7 +134,7 @@ def _read_pem(path: Path, data: bytes, password: bytes | None) -> CertificateFil
         try:
             found = _in_block(block, password if encrypted else None)
         except UNREADABLE:
-            # The library's own text is not repeated: it tells an administrator nothing, and no key may leak by it.
+            # The library's own text is not repeated: it does not help an administrator, and must not leak a key.
             problem = _broken_block(block[0], block[1])
         else:
             certificates += found.certificates
@@ -158,7 +158,7 @@ def _in_block(block: re.Match[bytes], password: bytes | None) -> _Found:
 
 
 def _trusted(text: bytes) -> x509.Certificate:
-    """The certificate of OpenSSL's own form, which has more behind it: what the certificate is trusted for."""
+    """The certificate from OpenSSL's own form, which appends the uses the certificate is trusted for."""
     header, content = parser.parse(base64.b64decode(text))[3:5]
     return x509.load_der_x509_certificate(header + content)
 
@@ -189,7 +189,7 @@ def _broken_block(block: bytes, label: bytes) -> Problem:
 
 
 def _read_pkcs12(path: Path, data: bytes, password: bytes | None) -> CertificateFile:
-    # Without a password there are two habits, none at all and an empty one, and files of both kinds.
+    # "No password" has two encodings, none at all and an empty one, and there are files of both kinds.
     for attempt in dict.fromkeys([password, None, b""]):
         try:
             store = pkcs12.load_pkcs12(data, attempt)
@@ -225,7 +225,7 @@ def _read_der(data: bytes, password: bytes | None) -> _Found | None:
 
 
 def _forbidden(path: Path) -> Problem:
-    """Who may read the file, for the administrator who wonders why this process may not."""
+    """The problem of a file that this process may not read, with its owner and mode for the administrator."""
     public = path.suffix.lower() in PUBLIC_SUFFIXES
     fault = CertificateFault.UNREADABLE if public else CertificateFault.KEY_UNREADABLE
     plain = Problem(fault, Phrase("may not be read by the user of this process, only by another user"))
@@ -233,7 +233,7 @@ def _forbidden(path: Path) -> Problem:
         return plain
     try:
         owner, mode = path.owner(), stat.S_IMODE(path.stat().st_mode)
-    except (OSError, KeyError):  # the owner is no user any more
+    except (OSError, KeyError):  # the owner is no longer a user
         return plain
     text = Phrase(
         "may not be read by the user of this process, only by another user (owner {owner}, mode {mode:04o})",

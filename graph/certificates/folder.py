@@ -40,7 +40,7 @@ _ADVICE: Final = {
     CertificateFault.PASSWORD_MISSING: Phrase("Set its password: the setting certificate_password."),
     CertificateFault.PASSWORD_WRONG: Phrase("Correct the setting certificate_password."),
 }
-"""What helps against what stands in the way of a key, which are these faults only."""
+"""The remedies for faults that make a key inaccessible; there are no other such faults."""
 
 
 class FolderStore:
@@ -50,7 +50,7 @@ class FolderStore:
         folder: the setting certificate_store.
         password: the setting certificate_password, tried on every encrypted file.
 
-    Every call looks at the names, times and sizes in the folder and reads only what has changed.
+    Every call checks the names, times and sizes in the folder and reads only changed files.
     """
 
     def __init__(self, folder: Path, password: str | None = None) -> None:
@@ -68,7 +68,7 @@ class FolderStore:
         return str(self.folder)
 
     def find(self, thumbprint: str) -> Certificate:
-        """As `CertificateStore` promises."""
+        """Implement `CertificateStore`."""
         files = self._files()
         found = self._found(thumbprint, files)
         key = _by_public_key(files).get(public_key_of(found))
@@ -78,11 +78,11 @@ class FolderStore:
         return described(found, has_private_key=True, key=SoftwareKey(key), chain=issuers_among(everything, found))
 
     def expiry(self, thumbprint: str) -> datetime:
-        """As `CertificateStore` promises."""
+        """Implement `CertificateStore`."""
         return self._found(thumbprint, self._files()).not_valid_after_utc
 
     def list(self) -> builtins.list[StoreEntry]:
-        """As `CertificateStore` promises; by path."""
+        """Implement `CertificateStore`; sorted by path."""
         try:
             files = self._files()
         except CertificateError as missing:
@@ -122,7 +122,7 @@ class FolderStore:
             for found in file.certificates:
                 if sha1_thumbprint(found) == wanted:
                     return found
-        # It may be in a file that does not open: that is then what to see to first.
+        # It may be in a file that cannot be opened: then that is to be corrected first.
         closed = [problem.fault for file in files if (problem := _closed(file)) and not file.certificates]
         raise CertificateError(
             Phrase.joined(
@@ -137,7 +137,7 @@ class FolderStore:
     def _unusable(
         self, found: x509.Certificate, key: PrivateKeyTypes | None, files: Sequence[CertificateFile]
     ) -> CertificateError:
-        """Why nobody can sign in with this certificate: it has no key here, or one of a kind that does not serve."""
+        """The reason for which this certificate cannot sign in: it has no key here, or one of an unsuitable kind."""
         thumbprint = sha1_thumbprint(found)
         own = [file for file in files if found in file.certificates]
         where = ", ".join(sorted({str(file.path) for file in own}))
@@ -145,7 +145,7 @@ class FolderStore:
             return not_rsa(thumbprint, where)
         stems = {file.path.stem for file in own}
         beside = [file for file in files if file in own or file.path.stem in stems]
-        # A file that shows certificates of its own, and not this one, has their key.
+        # A file with certificates of its own, but not this one, holds the key of those.
         for file in [*beside, *(other for other in files if not other.certificates)]:
             if problem := _closed(file):
                 summary = Phrase(
@@ -174,7 +174,7 @@ class FolderStore:
         )
 
     def _files(self) -> builtins.list[CertificateFile]:
-        """What the folder holds now. One stat per file when nothing changed."""
+        """The files in the folder now. One stat per file when nothing changed."""
         with self._lock:
             try:
                 paths = sorted(path for path in self.folder.iterdir() if path.suffix.lower() in SUFFIXES)
@@ -200,7 +200,7 @@ class FolderStore:
         except FileNotFoundError:
             return None  # removed since the folder was read
         except OSError:
-            return (), read_file(path, self._password)  # which says why
+            return (), read_file(path, self._password)  # which reports the reason
         if stat.S_ISDIR(facts.st_mode):
             return None
         stamp = (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino)
@@ -215,7 +215,7 @@ def _by_public_key(files: Iterable[CertificateFile]) -> dict[bytes, PrivateKeyTy
 
 
 def _closed(file: CertificateFile) -> Problem | None:
-    """What keeps a file shut that may well hold what is looked for."""
+    """The problem of a file that cannot be opened but may hold the certificate or key sought."""
     return file.problem if file.problem is not None and file.problem.fault in _ADVICE else None
 
 

@@ -1,4 +1,4 @@
-"""What both kinds of store say alike."""
+"""Texts common to both kinds of store."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -13,7 +13,7 @@ _MAX_LIST: Final = 20
 
 
 def inventory(held: Iterable[tuple[x509.Certificate, str]]) -> Phrase:
-    """A sentence that names what a store holds: certificates, and what people know each by beside its thumbprint."""
+    """A sentence that lists the contents of a store: each certificate by thumbprint and another name."""
     names = sorted({f"{sha1_thumbprint(certificate)} ({name})" for certificate, name in held})
     if not names:
         return Phrase("It holds no certificate.")
@@ -25,7 +25,7 @@ def inventory(held: Iterable[tuple[x509.Certificate, str]]) -> Phrase:
 
 
 def not_rsa(thumbprint: str, where: str) -> CertificateError:
-    """The error of a key that Entra ID does not take."""
+    """The error for a key that Entra ID does not accept."""
     return CertificateError(
         Phrase("Certificate {thumbprint} in {where} has a key that is not RSA.", thumbprint=thumbprint, where=where),
         advice=Phrase("Entra ID takes RSA certificates only: make another with 'mail-importer certificates new'."),

@@ -1,4 +1,4 @@
-"""Writing files of which some hold a private key."""
+"""Writer of files, some of which hold a private key."""
 
 import os
 import secrets
@@ -6,18 +6,18 @@ from pathlib import Path
 
 
 def write_file(path: Path, data: bytes, *, private: bool, replace: bool = False) -> None:
-    """Write the file whole or not at all; what is there is left as it is unless `replace`.
+    """Write the file whole or not at all; an existing file is left unchanged unless `replace`.
 
-    One that is `private` has mode 0600 from its first moment; on Windows the folder's own rights decide.
+    A `private` file has mode 0600 from its creation; on Windows the folder's own rights decide.
 
     Raises:
-        FileExistsError: it is there already.
+        FileExistsError: it exists already.
         OSError: it cannot be written.
     """
     if not replace:
         _create(path, data, private=private)
         return
-    # A new file that takes the old one's name: the old one's mode, and who has it open, do not matter.
+    # A new file replaces the old one: the old one's mode, and processes that have it open, do not matter.
     new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     _create(new, data, private=private)
     try:
@@ -28,7 +28,7 @@ def write_file(path: Path, data: bytes, *, private: bool, replace: bool = False)
 
 
 def _create(path: Path, data: bytes, *, private: bool) -> None:
-    # Created with its mode, not changed afterwards: no moment in which others can read the key.
+    # Created with its mode, not changed afterwards: at no time can other users read the key.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags, 0o600 if private else 0o666)
     try:

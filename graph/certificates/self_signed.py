@@ -1,4 +1,4 @@
-"""New certificates."""
+"""Creation of self-signed certificates."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,9 +18,9 @@ _CLOCK_SKEW: Final = timedelta(minutes=5)
 
 
 def make_self_signed(common_name: str, *, now: datetime, days: int = 730, key_bits: int = 3072) -> Certificate:
-    """A new RSA key and its self-signed certificate, in memory. Blocking: the key takes up to a few seconds.
+    """Create an RSA key and its self-signed certificate, in memory. Blocks: the key takes up to a few seconds.
 
-    Valid from five minutes before `now` (aware), against clocks that differ, for `days` days.
+    Valid from five minutes before `now` (aware), against clock skew, until `days` days after `now`.
 
     Raises:
         ValueError: the name is empty or longer than 64 characters, or the key shorter than 2048 bits.
@@ -68,11 +68,11 @@ def make_self_signed(common_name: str, *, now: datetime, days: int = 730, key_bi
 def write_pair(certificate: Certificate, folder: Path, name: str) -> tuple[Path, Path]:
     """Write `NAME.pem` (key and certificate, mode 0600) and `NAME.cer` (the public part, to upload); return both paths.
 
-    The folder is made if it is missing. Nothing is ever overwritten.
+    The folder is created if it is missing. Nothing is ever overwritten.
 
     Raises:
         ValueError: the certificate has no key here, or the name is not a plain file name.
-        FileExistsError: one of the files is there already.
+        FileExistsError: one of the files exists already.
         OSError: the folder cannot be written to.
     """
     if certificate.private_key_pem is None:

@@ -1,4 +1,4 @@
-"""Thumbprints: how people name a certificate, and how they paste it."""
+"""Thumbprints, which name certificates, and their normalisation after pasting."""
 
 import re
 import unicodedata
@@ -16,13 +16,13 @@ _OPENSSL_LABEL: Final = re.compile(r"^(?:SHA-?(?:1|256))?(?:FINGERPRINT|THUMBPRI
 
 
 def normalise_thumbprint(text: str) -> str:
-    """The 40 upper-case hexadecimal digits of a SHA-1 thumbprint, however it was pasted.
+    """Return the 40 upper-case hexadecimal digits of a SHA-1 thumbprint as pasted.
 
     Spaces, colons, dashes, lower case and invisible characters (the U+200E that the Windows dialog puts in front, a
-    byte order mark, no-break spaces) may stand anywhere; openssl's label may stand in front.
+    byte order mark, no-break spaces) may occur anywhere; openssl's label may precede it.
 
     Raises:
-        CertificateError: it is not a SHA-1 thumbprint; the text says why.
+        CertificateError: it is not a SHA-1 thumbprint; the text gives the reason.
     """
     folded = unicodedata.normalize("NFKC", text)
     bare = "".join(sign for sign in folded if sign != ":" and unicodedata.category(sign)[0] not in "CZ" and sign != "-")
@@ -41,14 +41,14 @@ def normalise_thumbprint(text: str) -> str:
 
 
 def invisible_signs(text: str) -> str:
-    """The characters in a pasted text that nobody sees, as `U+200E, U+FEFF`; blanks and line ends do not count."""
+    """The invisible characters in a pasted text, as `U+200E, U+FEFF`; blanks and line ends do not count."""
     found = {sign for sign in text if not sign.isprintable() and sign not in " \t\r\n"}
     return ", ".join(f"U+{ord(sign):04X}" for sign in sorted(found))
 
 
 def sha1_thumbprint(certificate: x509.Certificate) -> str:
-    """The thumbprint that people know a certificate by: 40 upper-case hexadecimal digits."""
-    # SHA-1 is a name here, not a protection.
+    """The thumbprint that identifies a certificate for users: 40 upper-case hexadecimal digits."""
+    # SHA-1 is an identifier here, not a protection.
     return certificate.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303 (the thumbprint is defined so)
 
 

@@ -1,7 +1,7 @@
-"""Whether an account may sign in with a certificate, and whether its key is what it says.
+"""Checks that an account may sign in with a certificate, and that its key is its own.
 
-What `bSecureCertificateAccess` = 1 demands beside the dates: a chain to a trusted root, every certificate of it in
-date, and a usage that allows signing in: digitalSignature where the certificate restricts its key usage; client
+`bSecureCertificateAccess` = 1 requires beside the dates: a chain to a trusted root, every certificate of it in date,
+and a usage that allows signing in: digitalSignature where the certificate restricts its key usage; client
 authentication (1.3.6.1.5.5.7.3.2) or any use (2.5.29.37.0) where it restricts the extended one (RFC 5280, sections
 4.2.1.3 and 4.2.1.12). A certificate that restricts nothing may be used for anything.
 """
@@ -29,7 +29,7 @@ _MINUTE: Final = "{:%Y-%m-%d %H:%M}"
 
 
 class Trust(StrEnum):
-    """What a certificate rests on."""
+    """The origin of the trust in a certificate."""
 
     TRUSTED = "trusted"
     """A chain to a trusted root; or it is one itself, by name."""
@@ -42,14 +42,14 @@ def check_usable(
 ) -> None:
     """Return if the account may sign in with this certificate.
 
-    In date always: the sign-in service refuses an expired one anyway, in words harder to understand. With
-    `mailbox.secure_certificate_access` also what the module says, over intermediates of `chain_pem`.
+    The dates are always checked: the sign-in service refuses an expired one anyway, in words harder to understand. With
+    `mailbox.secure_certificate_access` also the module's requirements, over intermediates of `chain_pem`.
 
     Args:
-        certificate: as `CertificateStore.find` gives it.
+        certificate: from `CertificateStore.find`.
         now: aware.
-        mailbox: whose account it is.
-        roots: trusted as they stand (`transport.load_roots`).
+        mailbox: of the account.
+        roots: trusted unconditionally (`transport.load_roots`).
 
     Raises:
         CertificateError: it may not; the text names account, thumbprint and reason.
@@ -78,14 +78,14 @@ def check_usable(
 
 
 def trust_in(certificate: Certificate, *, now: datetime, roots: Sequence[x509.Certificate]) -> Trust:
-    """Whether it chains to one of the roots, all of the chain in date at `now` (aware)."""
+    """Determine its trust; TRUSTED: it chains to one of the roots, all of the chain in date at `now` (aware)."""
     if _chain_problem(certificate, now, roots) is None:
         return Trust.TRUSTED
     return Trust.SELF_SIGNED if certificate.self_signed else Trust.NOT_TRUSTED
 
 
 def check_key(certificate: Certificate) -> None:
-    """Return if the key signs, and what it signs verifies with the certificate. May block, as the key does.
+    """Return if the key signs, and its signature verifies with the certificate. May block, as the key does.
 
     Raises:
         CertificateError: it does not.
@@ -184,8 +184,8 @@ def _chain_problem(certificate: Certificate, now: datetime, roots: Sequence[x509
         return Phrase("no trusted roots are installed")
     leaf = _parsed(certificate)
     between = [x509.load_pem_x509_certificate(pem.encode()) for pem in certificate.chain_pem]
-    # The web's profile would refuse what a company's own authority issues for a service: no subject alternative name,
-    # no key identifiers. Signatures, dates, path and the right to issue are checked; the rest is not ours to judge.
+    # The web's profile would refuse certificates that a company's own authority issues for a service: no subject
+    # alternative name, no key identifiers. Signatures, dates, path and the right to issue are checked; nothing else.
     authority = (
         verification.ExtensionPolicy.permit_all()
         .require_present(x509.BasicConstraints, verification.Criticality.AGNOSTIC, _must_be_authority)

@@ -1,7 +1,7 @@
-"""How far one gets with a host: its name, a connection, a proxy on the way, TLS, an answer. For tests of settings.
+"""Step-by-step diagnosis of a host: its name, a connection, a proxy, TLS, a response. For tests of settings.
 
-Every step opens a connection of its own, so that each can be told apart; nothing is sent beyond a HEAD of `/` or a
-validation token. What stands in the way is a `HostUnreached`, with the reason and what to do.
+Every step opens its own connection, so that their failures can be distinguished; nothing is sent beyond a HEAD of `/`
+or a validation token. A failure is a `HostUnreached`, with the reason and the remedy.
 """
 
 from graph.diagnostics.endpoint import answer_to_validation

@@ -1,4 +1,4 @@
-"""The validation of a notification address, as Graph does it before it creates a subscription (graph.md section 2).
+"""The validation of a notification address, as Graph performs it before it creates a subscription (graph.md section 2).
 
 https://learn.microsoft.com/graph/change-notifications-delivery-webhooks#notificationurl-validation
 """
@@ -14,14 +14,14 @@ from graph.diagnostics.failures import Failure, HostUnreached
 from phrases import Phrase
 
 SECONDS: Final = 10.0
-"""How long Graph waits for the answer."""
+"""The time that Graph waits for the response."""
 _MAX_BYTES: Final = 8192
 _GATEWAY: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 _CLOSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 async def answer_to_validation(session: aiohttp.ClientSession, url: str, token: str) -> None:
-    """Send a validation token to the address, and return when it came back as Graph wants it.
+    """Send a validation token to the address, and return if it was echoed as Graph requires.
 
     Args:
         session: from `client.open_session` for the address.
@@ -29,7 +29,7 @@ async def answer_to_validation(session: aiohttp.ClientSession, url: str, token: 
         token: any text; Graph's own has blanks and colons.
 
     Raises:
-        HostUnreached: it did not; the summary says what came instead.
+        HostUnreached: it was not; the summary names the response or fault.
     """
     separator = "&" if "?" in url else "?"
     target = URL(f"{url}{separator}validationToken={quote(token, safe='')}", encoded=True)

@@ -1,4 +1,4 @@
-"""What stands between this machine and a host."""
+"""The failures between this machine and a host."""
 
 from enum import StrEnum
 
@@ -7,21 +7,21 @@ from phrases import Phrase
 
 
 class Failure(StrEnum):
-    """Why a host is not reached. The values are names for machines, the errors' texts are for people."""
+    """The reason for which a host is not reached. The values are for machines, the errors' texts for users."""
 
     NAME_UNKNOWN = "nameUnknown"
-    """DNS answers that there is no such name."""
+    """DNS reports that there is no such name."""
     NAME_SERVER_SILENT = "nameServerSilent"
     """No DNS server answers."""
     REFUSED = "connectionRefused"
     NO_ROUTE = "noRoute"
     SILENT = "connectionTimedOut"
-    """Packets are dropped: nobody answers, nobody refuses."""
+    """Packets are dropped: there is neither an answer nor a refusal."""
     CLOSED = "connectionClosed"
-    """The other side hung up."""
+    """The peer closed the connection."""
     FAILED = "connectionFailed"
     PROXY_UNKNOWN = "proxyUnknown"
-    """The proxy's address is of no use: a kind nobody here speaks, or no address at all."""
+    """The proxy's address is unusable: of an unsupported kind, or no address at all."""
     PROXY_UNREACHED = "proxyUnreached"
     PROXY_CREDENTIALS_MISSING = "proxyCredentialsMissing"
     PROXY_CREDENTIALS_REFUSED = "proxyCredentialsRefused"
@@ -34,9 +34,9 @@ class Failure(StrEnum):
     TLS_NOT_SPOKEN = "tlsNotSpoken"
     TLS_FAILED = "tlsFailed"
     INTERCEPTED = "intercepted"
-    """A service shows a certificate of somebody whom this machine does not trust."""
+    """A service presents a certificate of an issuer that this machine does not trust."""
     NOT_TRUSTED = "notTrusted"
-    """The certificate of the notification address is of an authority that is not public."""
+    """The certificate of the notification address is from an authority that is not public."""
     CHAIN_INCOMPLETE = "chainIncomplete"
     SELF_SIGNED = "selfSigned"
     WRONG_NAME = "wrongName"
@@ -45,11 +45,11 @@ class Failure(StrEnum):
     NO_HTTP = "noHttp"
     HTTP_TIMED_OUT = "httpTimedOut"
     NOT_VALIDATED = "notValidated"
-    """An endpoint did not give the validation token back."""
+    """An endpoint did not echo the validation token."""
 
 
 class HostUnreached(AccountError):
-    """A host cannot be reached, or does not answer as it should.
+    """A host cannot be reached, or does not respond as required.
 
     Attributes:
         failure: the kind.

@@ -1,4 +1,4 @@
-"""The way to a host: its name, TCP, and the proxy that stands between, if one is set."""
+"""The connection to a host: its name, TCP, and the proxy in between, if one is set."""
 
 import asyncio
 import base64
@@ -28,17 +28,17 @@ _MAX_ADDRESSES: Final = 4
 _HEAD_BYTES: Final = 64 * 1024
 
 _Address = tuple[int, Any]
-"""Family, and what a socket of it connects to."""
+"""Family, and the address to which a socket of it connects."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Who is looked for: a host with its port, as people write it."""
+    """A host with its port, as commonly written."""
 
     host: str
     port: int
     proxied: bool = False
-    """It is the proxy on the way to somebody else."""
+    """It is the proxy for another host."""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -46,7 +46,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A connection that came about. `addresses`: of the host, or of the proxy; `peer`: the one that answered."""
+    """An established connection. `addresses`: of the host, or of the proxy; `peer`: the one that answered."""
 
     addresses: Sequence[str]
     peer: str
@@ -67,10 +67,10 @@ class Host:
     """One service of a URL.
 
     Args:
-        url: its scheme, host and port count.
-        proxy: the URL of a proxy, user and password perhaps in it; None: straight.
+        url: its scheme, host and port are used.
+        proxy: the URL of a proxy, possibly with user and password; None: direct.
         is_own: it is the notification address, which Microsoft has to reach; else a service of Microsoft.
-        connect_seconds: for each address, and for the proxy's answer.
+        connect_seconds: for each address, and for the proxy's response.
         name_seconds: for DNS.
     """
 
@@ -94,11 +94,11 @@ class Host:
 
     @property
     def proxy(self) -> str | None:
-        """The proxy on the way, without user and password."""
+        """The proxy in use, without user and password."""
         return None if self._proxy is None else self._proxy.shown
 
     async def reach(self) -> Connection:
-        """Connect, and hang up.
+        """Connect, and close the connection.
 
         Raises:
             HostUnreached: by name, connection or proxy.
@@ -108,7 +108,7 @@ class Host:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Stream]:
-        """A connection, for as long as the context lasts; TLS with the host is still to come.
+        """Open a connection for the duration of the context; TLS with the host has not begun.
 
         Raises:
             HostUnreached: as `reach`.
@@ -123,7 +123,7 @@ class Host:
             shown = [str(address[0]) for _, address in addresses]
             yield Stream(reader, writer, Connection(shown, str(connection.getpeername()[0]), self.proxy))
         finally:
-            # Not `wait_closed`: after a handshake that was broken off nobody tells the writer of the end.
+            # Not `wait_closed`: after an aborted handshake the writer is never notified of the end.
             writer.transport.abort()
             await asyncio.sleep(0)
 
@@ -142,7 +142,7 @@ class Host:
         return list(dict.fromkeys((family, address) for family, _, _, _, address in found))[:_MAX_ADDRESSES]
 
     async def _connected(self, who: Endpoint, addresses: Sequence[_Address]) -> socket.socket:
-        """A connection to the first address that answers. What refuses tells more than what is silent."""
+        """Connect to the first address that answers. In the error, a refusal takes precedence over a time-out."""
         reasons: list[OSError] = []
         for family, address in addresses:
             try:
@@ -174,7 +174,7 @@ class Host:
 
 
 class _Proxy:
-    """A proxy as HTTPS_PROXY names it."""
+    """The proxy that HTTPS_PROXY names."""
 
     def __init__(self, url: str) -> None:
         try:
@@ -195,11 +195,11 @@ class _Proxy:
 
     @property
     def has_credentials(self) -> bool:
-        """Whether a user is named."""
+        """True if a user is named."""
         return self._user is not None
 
     def request(self, target: Endpoint) -> bytes:
-        """What asks it for a tunnel."""
+        """The request for a tunnel."""
         lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
         if self._user is not None:
             lines.append(f"Proxy-Authorization: Basic {base64.b64encode(self._user.encode()).decode()}")
@@ -217,7 +217,7 @@ async def _connect(family: int, address: Any, seconds: float) -> socket.socket: 
 
 
 def _says_least(reason: OSError) -> int:
-    """The rank of a reason: what tells most comes first."""
+    """The rank of a reason: the most informative comes first."""
     if isinstance(reason, ConnectionRefusedError):
         return 0
     return 1 if isinstance(reason, TimeoutError) else 2

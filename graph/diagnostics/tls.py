@@ -1,4 +1,4 @@
-"""TLS with a host: which protocol, whose certificate, and what the host's clock says."""
+"""TLS with a host: its protocol, its certificate, and the time of its clock."""
 
 import asyncio
 import ssl
@@ -34,7 +34,7 @@ _ISSUERS_OF_MICROSOFT: Final = ("microsoft", "digicert", "baltimore", "globalsig
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds at most for a handshake, and for an answer."""
+    """Maximum seconds for a handshake, and for a response."""
 
     handshake: float = 5.0
     answer: float = 5.0
@@ -45,23 +45,23 @@ PATIENT: Final = Timeouts()
 
 @dataclass(frozen=True, slots=True)
 class PeerCertificate:
-    """The certificate that a host shows."""
+    """The certificate that a host presents."""
 
     subject: str
     issuer: str
     issuer_organization: str
-    """Empty where the issuer names none."""
+    """Empty if the issuer names none."""
     not_after: datetime
 
     @property
     def issuer_name(self) -> str:
-        """How people call the issuer."""
+        """The display name of the issuer: its organization, else its distinguished name."""
         return self.issuer_organization or self.issuer
 
 
 @dataclass(frozen=True, slots=True)
 class TlsSession:
-    """TLS that came about. `protocol`: for example `TLSv1.3`."""
+    """An established TLS session. `protocol`: for example `TLSv1.3`."""
 
     protocol: str
     cipher: str
@@ -70,7 +70,7 @@ class TlsSession:
 
 @dataclass(frozen=True, slots=True)
 class Skew:
-    """What a host's clock is ahead of ours, give or take `uncertainty`."""
+    """The time by which a host's clock is ahead of this machine's, plus or minus `uncertainty`."""
 
     ahead: timedelta
     uncertainty: timedelta
@@ -78,11 +78,11 @@ class Skew:
 
 
 async def handshake(host: Host, context: ssl.SSLContext, patience: Timeouts = PATIENT) -> TlsSession:
-    """Shake hands with the host.
+    """Perform a TLS handshake with the host.
 
     Raises:
-        HostUnreached: no connection, or TLS with `context` does not come about; the reason is told as closely as
-            a second and third handshake can tell it.
+        HostUnreached: no connection, or TLS with `context` fails; the reason is as precise as a second and third
+            handshake can determine.
     """
     try:
         async with host.opened() as stream:
@@ -94,12 +94,12 @@ async def handshake(host: Host, context: ssl.SSLContext, patience: Timeouts = PA
 async def clock_skew(
     host: Host, context: ssl.SSLContext, clock: Callable[[], datetime], patience: Timeouts = PATIENT
 ) -> Skew | None:
-    """How far the host's clock is from `clock` (aware), by the `Date` of an answer; None when it bears none.
+    """Return the skew of the host's clock from `clock` (aware), by the `Date` of a response; None when it has none.
 
-    `Date` has whole seconds, cut off; when in the round trip it was taken is not known.
+    `Date` has whole seconds, truncated; its time within the round trip is not known.
 
     Raises:
-        HostUnreached: no connection, no TLS, or no answer of HTTP.
+        HostUnreached: no connection, no TLS, or no HTTP response.
     """
     try:
         async with host.opened() as stream:
@@ -119,7 +119,7 @@ async def clock_skew(
 
 
 def is_foreign_issuer(host: str, certificate: PeerCertificate) -> bool:
-    """Whether a host of Microsoft shows a certificate that is not of those who issue Microsoft's: TLS is inspected."""
+    """True if a Microsoft host presents a certificate not from one of Microsoft's issuers: TLS is inspected."""
     if not f".{host}".endswith(_MICROSOFT):
         return False
     issuer = certificate.issuer_name.lower()
@@ -207,7 +207,7 @@ def _date_in(head: bytes) -> datetime | None:
     return None
 
 
-# --- What a handshake failed of ---
+# --- Causes of a failed handshake ---
 
 
 async def _explained(host: Host, reason: BaseException, context: ssl.SSLContext, patience: Timeouts) -> HostUnreached:
@@ -278,13 +278,13 @@ async def _shown_anyway(host: Host, patience: Timeouts) -> PeerCertificate | Non
 
 
 def _anything() -> ssl.SSLContext:
-    """Takes every version that this machine's OpenSSL can speak, to learn which one a host offers."""
+    """A context that accepts every version that this machine's OpenSSL supports, to find the one a host offers."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # to speak them is to name them
+        warnings.simplefilter("ignore", DeprecationWarning)  # only naming them enables them
         context.minimum_version = ssl.TLSVersion.TLSv1
     return context
 
@@ -315,7 +315,7 @@ def _not_trusted(host: Host, reason: ssl.SSLCertVerificationError, shown: PeerCe
 
 
 def _untrusted_own(who: Endpoint, code: int, issuer: str) -> HostUnreached:
-    """Of the notification address, which has to convince Microsoft."""
+    """The error for the notification address, whose certificate Microsoft must trust."""
     if code == _SELF_SIGNED:
         return HostUnreached(
             Failure.SELF_SIGNED,

@@ -1,1 +1,1 @@
-"""The certificate stores of Windows, whose keys sign through CNG and never leave their place."""
+"""The certificate stores of Windows, whose keys sign through CNG and are never exported."""

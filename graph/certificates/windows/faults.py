@@ -1,4 +1,4 @@
-"""What the codes of Windows mean for the administrator.
+"""The meaning of Windows error codes for the administrator.
 
 Source: https://learn.microsoft.com/windows/win32/com/com-error-codes-4.
 """
@@ -92,7 +92,7 @@ _MEANINGS: Final = {
 
 
 def of_key(error: NativeError, thumbprint: str, store: str) -> CertificateError:
-    """What it means that the key of a certificate could not be opened, or did not sign."""
+    """The error for a key of a certificate that could not be opened, or did not sign."""
     if error.function not in _OF_KEYS:
         return of_store(error, store)
     signing = error.function == "NCryptSignHash"
@@ -116,7 +116,7 @@ def of_key(error: NativeError, thumbprint: str, store: str) -> CertificateError:
 
 
 def of_store(error: NativeError, store: str) -> CertificateError:
-    """What it means that a store could not be opened or searched."""
+    """The error for a store that could not be opened or searched."""
     return CertificateError(
         Phrase(
             "The certificate store {store} cannot be opened ({function}: 0x{code:08X}).",

@@ -1,7 +1,7 @@
-"""The calls of Windows, and nothing but them: `crypt32.dll` for stores and certificates, `ncrypt.dll` for keys.
+"""The Windows calls, and nothing else: `crypt32.dll` for stores and certificates, `ncrypt.dll` for keys.
 
 Types have the widths of Windows on every system (DWORD is 32 bits, `ctypes.wintypes` follows the C compiler's long), so
-that tests elsewhere see the layout that Windows sees. What is opened is closed, whatever happens in between.
+that tests elsewhere have the layout of Windows. Every opened handle is closed, also after an error.
 
 Sources: https://learn.microsoft.com/windows/win32/api/wincrypt/ and
 https://learn.microsoft.com/windows/win32/api/ncrypt/nf-ncrypt-ncryptsignhash.
@@ -73,7 +73,7 @@ class NativeError(Exception):
 
     Attributes:
         function: its name.
-        code: what GetLastError said, or the status it returned; 32 bits, unsigned.
+        code: the result of GetLastError, or the status it returned; 32 bits, unsigned.
     """
 
     def __init__(self, function: str, code: int) -> None:
@@ -99,7 +99,7 @@ class Native:
 
     @contextmanager
     def store(self, location: int, name: str) -> Iterator[int]:
-        """The handle of a store that exists, to read from.
+        """Yield the handle of an existing store, opened for reading.
 
         Raises:
             NativeError: it cannot be opened.
@@ -114,7 +114,7 @@ class Native:
 
     @contextmanager
     def certificate(self, store: int, sha1: bytes) -> Iterator["CertContextPointer | None"]:
-        """The certificate with this thumbprint; None when the store does not hold it.
+        """Yield the certificate with this thumbprint; None when the store does not hold it.
 
         Raises:
             NativeError: the store cannot be searched.
@@ -136,17 +136,17 @@ class Native:
             self._crypt32.CertFreeCertificateContext(context)
 
     def certificates(self, store: int) -> list[bytes]:
-        """Every certificate in the store, in DER."""
+        """All certificates in the store, in DER."""
         found: list[bytes] = []
         context = self._crypt32.CertEnumCertificatesInStore(store, None)
         while context:
             found.append(encoded(context))
-            context = self._crypt32.CertEnumCertificatesInStore(store, context)  # which frees the one before
+            context = self._crypt32.CertEnumCertificatesInStore(store, context)  # frees the previous one
         return found
 
     @contextmanager
     def key(self, certificate: "CertContextPointer") -> Iterator[int]:
-        """The handle of the certificate's own private key, opened by CNG and without a question to anybody.
+        """Yield the handle of the certificate's own private key, opened by CNG and without prompting the user.
 
         Raises:
             NativeError: it cannot be opened, or is another certificate's.
@@ -168,7 +168,7 @@ class Native:
                 self._ncrypt.NCryptFreeObject(key)
 
     def sign(self, key: int, digest: bytes) -> bytes:
-        """The RSASSA-PSS signature of a SHA-256 digest, with 32 bytes of salt.
+        """Return the RSASSA-PSS signature of a SHA-256 digest, with 32 bytes of salt.
 
         Raises:
             NativeError: the key does not sign.
@@ -212,7 +212,7 @@ def encoded(certificate: "CertContextPointer") -> bytes:
 
 
 def load() -> Native:
-    """The calls of this Windows.
+    """Load the libraries of this Windows.
 
     Raises:
         ValueError: this system is not Windows.

@@ -1,4 +1,4 @@
-"""The certificates of a store of Windows."""
+"""The certificates of a Windows store."""
 
 import builtins
 import re
@@ -22,7 +22,7 @@ from graph.errors import CertificateError, CertificateFault
 from phrases import Phrase
 
 PREFIX: Final = "windows:"
-"""How a setting begins that names a store of Windows."""
+"""The prefix of a setting that names a Windows store."""
 
 _LOCATIONS: Final = {"LocalMachine": LOCAL_MACHINE, "CurrentUser": CURRENT_USER}
 _NAME: Final = re.compile(r"windows:\s*(localmachine|currentuser)\s*[/\\]\s*(\w+)\s*", re.IGNORECASE | re.ASCII)
@@ -32,7 +32,7 @@ _AUTHORITIES: Final = "CA"
 
 @dataclass(frozen=True, slots=True)
 class StoreName:
-    """Which store of Windows."""
+    """The name of a Windows store."""
 
     location: str
     """`LocalMachine` or `CurrentUser`."""
@@ -41,7 +41,7 @@ class StoreName:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `windows:LocalMachine/My`, in whatever case and with either slash.
+        """Parse `windows:LocalMachine/My`, in any case and with either slash.
 
         Raises:
             ValueError: it is something else.
@@ -62,7 +62,7 @@ class StoreName:
 
 
 class WindowsStore:
-    """A store of Windows; a `CertificateStore`.
+    """A Windows store; a `CertificateStore`.
 
     Nothing stays open between calls, so that certificates and rights may change while the program runs.
     """
@@ -80,18 +80,18 @@ class WindowsStore:
         return str(self._name)
 
     def find(self, thumbprint: str) -> Certificate:
-        """As `CertificateStore` promises; the key stays in the store, and signs there."""
+        """Implement `CertificateStore`; the key stays in the store, and signs there."""
         found = self._found(thumbprint)
         self._check_key(found)
         key = WindowsKey(self, sha1_thumbprint(found))
         return described(found, has_private_key=True, key=key, chain=issuers_among(self._authorities(), found))
 
     def expiry(self, thumbprint: str) -> datetime:
-        """As `CertificateStore` promises."""
+        """Implement `CertificateStore`."""
         return self._found(thumbprint).not_valid_after_utc
 
     def list(self) -> builtins.list[StoreEntry]:
-        """As `CertificateStore` promises; by subject."""
+        """Implement `CertificateStore`; sorted by subject."""
         try:
             held = self._held(self._name)
             authorities = self._authorities()
@@ -101,7 +101,7 @@ class WindowsStore:
         return sorted(entries, key=lambda entry: entry.certificate.subject if entry.certificate else "")
 
     def sign(self, thumbprint: str, message: bytes) -> bytes:
-        """The PS256 signature by the key of a certificate of this store (normalised thumbprint).
+        """Return the PS256 signature by the key of a certificate of this store (normalised thumbprint).
 
         Raises:
             CertificateError: certificate or key are gone, or the key does not sign.
@@ -170,7 +170,7 @@ class WindowsStore:
         try:
             elsewhere = self._searched(other, thumbprint) is not None
         except CertificateError:
-            elsewhere = False  # a store that cannot be read is no place to send anybody to
+            elsewhere = False  # an unreadable store is not worth recommending
         if elsewhere:
             return CertificateError(
                 Phrase(
@@ -201,7 +201,7 @@ class WindowsStore:
         )
 
     def _held(self, name: StoreName) -> builtins.list[x509.Certificate]:
-        """What the store holds, without what the library cannot read: it could not be told from anything else."""
+        """The certificates in the store, without those the library cannot read, which could not be identified."""
         try:
             with self._native.store(_LOCATIONS[name.location], name.name) as store:
                 everything = self._native.certificates(store)
@@ -214,18 +214,18 @@ class WindowsStore:
         try:
             return [*found, *self._held(replace(self._name, name=_AUTHORITIES))]
         except CertificateError:
-            return found  # a machine without authorities between has no such store
+            return found  # a machine without intermediate authorities has no such store
 
 
 @dataclass(frozen=True, slots=True)
 class WindowsKey:
-    """The key of a certificate of the store; a `SigningKey`. It is opened for each signature, and stays there."""
+    """The key of a certificate in the store; a `SigningKey`. It is opened for each signature, and stays there."""
 
     _store: WindowsStore
     _thumbprint: str
 
     def sign(self, message: bytes) -> bytes:
-        """As `SigningKey` promises."""
+        """Implement `SigningKey`."""
         return self._store.sign(self._thumbprint, message)
 
 
