@@ -1,4 +1,4 @@
-"""What becomes of a delivery that was not imported: the type of the trouble decides. No I/O."""
+"""Retry policy for deliveries that were not imported: the type of the error decides. No I/O."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,33 +28,33 @@ EXPECTED_ERRORS: Final = (
 """Errors whose text was written for an operator."""
 
 _OUTAGE_GRACE: Final = timedelta(hours=24)
-"""How long trouble on Microsoft's side is not held against the message."""
+"""Time for which errors on Microsoft's side are not held against the message."""
 
 _ITEM_DELAYS: Final = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
 MAX_ATTEMPTS: Final = len(_ITEM_DELAYS) + 1
-"""Attempts at an item that fails by itself, before it is put aside."""
+"""Attempts at an item that fails by itself, before it becomes a dead letter."""
 
-# What Graph has not ready in time is large, and asking for it is costly: once more soon, then in an hour, when it may
-# be quiet.
+# A message that Graph does not have ready in time is large, and costly to request: once more soon, then in an hour,
+# when the load may be low.
 _TIMEOUT_DELAYS: Final = (timedelta(seconds=30), timedelta(hours=1))
 MAX_TIMEOUTS: Final = len(_TIMEOUT_DELAYS) + 1
-"""Attempts at what Graph has not ready in time, before it is put aside."""
+"""Attempts at a message that Graph does not have ready in time, before it becomes a dead letter."""
 _OUTAGE_DELAY: Final = timedelta(seconds=30)
 _MAX_OUTAGE_DELAY: Final = timedelta(seconds=MAX_RETRY_AFTER)
 
-# Exchange replicates: a message that it has just reported may answer 404 for a time (graph.md section 11). For so long
-# after it was put it is asked for again, uncounted, at growing intervals; what waited longer in the queue, a few times.
+# Exchange replicates: a message that it has just reported may answer 404 for a time (graph.md section 11). For so
+# long after it was put it is requested again, uncounted, at growing intervals; after a longer wait, a few times.
 _LATE_FOR: Final = timedelta(minutes=10)
 _FIRST_LATE_DELAY: Final = timedelta(seconds=5)
 _OLD_LATE_DELAYS: Final = (timedelta(seconds=30), timedelta(minutes=2))
 
-# A whole answer that is too long or an item that Exchange chokes on shows as these: they may be this message's alone.
+# A whole answer that is too long or an item that Exchange fails on shows as these: they may be this message's alone.
 _MAYBE_THE_ITEM: Final = frozenset({500, 502, 504})
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Put aside for an operator."""
+    """Make it a dead letter, for an operator."""
 
     reason: str
     description: Phrase
@@ -62,7 +62,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Hand back, to be tried after `delay`; `counted` toward the maximum of deliveries or not."""
+    """Abandon, to be retried after `delay`; `counted` toward the maximum of deliveries or not."""
 
     delay: timedelta
     counted: bool
@@ -70,7 +70,7 @@ class Retry:
 
 
 def decide(error: Exception, delivery: Delivery, *, now: datetime, random: Random) -> DeadLetter | Retry:
-    """Decide. Trouble of a whole account is not decided here but by `processor.accounts.AccountBackoff`."""
+    """Decide. Errors of a whole account are not decided here but by `processor.accounts.AccountBackoff`."""
     reason = type(error).__name__
     if isinstance(error, Unprocessable | UnreadableNotification):
         return DeadLetter(error.reason, Phrase.of(error))
@@ -79,7 +79,7 @@ def decide(error: Exception, delivery: Delivery, *, now: datetime, random: Rando
     if isinstance(error, GraphUnavailable) and _is_an_outage(error, delivery, now):
         wait = max(timedelta(seconds=error.retry_after or 0), _OUTAGE_DELAY)
         if error.status == HTTPStatus.OK:
-            # A proxy, or what Exchange says of this message alone: not to be fetched every minute of a day.
+            # A proxy, or an answer of Exchange for this message alone: not to be fetched every minute of a day.
             wait = max(wait, min((now - delivery.enqueued) / 2, _MAX_OUTAGE_DELAY))
         # Spread to either side where the longest wait leaves no room above.
         shortest, longest = min(wait, _MAX_OUTAGE_DELAY * 0.9), min(wait * 1.5, _MAX_OUTAGE_DELAY)
@@ -94,17 +94,17 @@ def decide(error: Exception, delivery: Delivery, *, now: datetime, random: Rando
 
 
 def is_patient(delivery: Delivery, now: datetime) -> bool:
-    """False once a delivery has met with so much trouble, for so long, that a person is to look at it."""
+    """False once a delivery has been in the queue for so long that an operator must examine it."""
     return now - delivery.enqueued < _OUTAGE_GRACE
 
 
 def retry_of_missing(delivery: Delivery, *, now: datetime, random: Random) -> Retry | None:
     """Schedule the next attempt at a message that Graph answers 404 for; None: it is gone.
 
-    Until ten minutes after it was put it may yet appear. By then Service Bus has forgotten its id, too.
+    It may yet appear until ten minutes after it was put. By then Service Bus has forgotten its id, too.
     """
     age = now - delivery.enqueued
-    # Far in the future is no age: a clock was set back.
+    # A time far in the future is no age: a clock was set back.
     if abs(age) < _LATE_FOR:
         wait = min(max(2 * age, _FIRST_LATE_DELAY), max(_LATE_FOR - age, _FIRST_LATE_DELAY))
         return Retry(wait * random.uniform(1.0, 1.2), counted=False, cause=ItemGone.__name__)
@@ -127,6 +127,6 @@ def _describe(error: Exception, delivery: Delivery) -> Phrase:
     tried = Phrase.counted("Tried {n} time.", "Tried {n} times.", n=delivery.delivery_count)
     if isinstance(error, EXPECTED_ERRORS):
         return Phrase.joined(tried, Phrase.of(error))
-    # An error nobody foresaw may quote what it choked on, and that may be mail.
+    # An unexpected error may quote its input, and that may be mail.
     ours = Phrase("An error in mail-importer itself; its log has the traceback (delivery_failed).")
     return Phrase.joined(tried, ours)

@@ -1,4 +1,4 @@
-"""The workers: take deliveries, import them side by side, settle each by what became of it."""
+"""The workers: receive deliveries, import them side by side, settle each by its outcome."""
 
 import asyncio
 import contextlib
@@ -70,7 +70,7 @@ class WorkerLimits:
 
     `max_in_flight`: deliveries at a time; `max_per_mailbox`: of one mailbox. `gather_seconds`: time to wait for more
     room, so that deliveries are received several at a time. `finish_seconds`: time that those in flight have to end
-    once the process is told to stop.
+    once the process is signalled to stop.
     """
 
     max_in_flight: int = 64
@@ -80,14 +80,14 @@ class WorkerLimits:
 
 
 class _InFlight:
-    """A delivery in our hands: its lock is renewed until it is settled."""
+    """A delivery in flight: its lock is renewed until it is settled."""
 
     def __init__(self, delivery: Delivery, taken: datetime) -> None:
         self.delivery = delivery
         self.attempt = Attempt(delivery, taken)
         self.task: asyncio.Task[None] | None = None
         self.keep = False
-        """True once the delivery is not ours to hand back: it is being settled, or its lock is lost."""
+        """True once the delivery must not be abandoned: it is being settled, or its lock is lost."""
         self._half_life = (delivery.locked_until - taken) / 2
 
     def needs_renewal(self, now: datetime) -> bool:
@@ -96,7 +96,7 @@ class _InFlight:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What a delivery asks for: to import a message."""
+    """The work of a delivery: to import a message."""
 
     notification: Notification
     message_id: str
@@ -108,7 +108,7 @@ class _Order:
 
 @dataclass(frozen=True, slots=True)
 class _LifecycleOrder:
-    """What a delivery asks for: to look after a subscription."""
+    """The work of a delivery: to handle an event of a subscription."""
 
     notification: Notification
     event: LifecycleEvent
@@ -125,7 +125,7 @@ def _parse(delivery: Delivery) -> _Order | _LifecycleOrder | DeadLetter:
 
 
 class Processor:
-    """Works on the queue until it is told to stop."""
+    """Works on the queue until it is signalled to stop."""
 
     def __init__(
         self,
@@ -146,7 +146,7 @@ class Processor:
         limits: WorkerLimits | None = None,
         probe_host: Callable[[], None] = hostfaults.probe,
     ) -> None:
-        """`probe_host`: blocks, and raises HostFault while this machine lacks what an import needs."""
+        """`probe_host`: blocks, and raises HostFault while this machine lacks a resource that an import needs."""
         self._probe_host = probe_host
         self._queue = queue
         self._importer = importer
@@ -166,11 +166,11 @@ class Processor:
         self._room = asyncio.Event()
         self._pause_seconds = 0.0
         self._host_fault: HostFault | None = None
-        """A resource that this machine lacked for a delivery; until it is back nothing more is taken."""
+        """A resource that this machine lacked for a delivery; until it is back no more are received."""
         self._probing = DaemonThreads("host probe", limit=1)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Take and import deliveries until `stop` is set; then finish, or hand back, what is in hand."""
+        """Receive and import deliveries until `stop` is set; then finish, or abandon, those in flight."""
         renewing = asyncio.create_task(background.restarted(self._keep_locks, name="lock_renewal"))
         self._trace.start()
         self._after_import.start()
@@ -187,7 +187,7 @@ class Processor:
         if not receiving.cancelled():
             receiving.result()
 
-    # Taking.
+    # Receiving.
 
     async def _receive_forever(self) -> None:
         next_load = self._clock()
@@ -211,7 +211,7 @@ class Processor:
                 await self._pause(fault)
 
     async def _require_host(self) -> None:
-        """Take nothing while this machine lacks what the last deliveries failed for."""
+        """Receive nothing while this machine lacks the resource that the last deliveries failed for."""
         if self._host_fault is None:
             return
         if not self._pause_seconds:
@@ -231,7 +231,7 @@ class Processor:
         deliveries = await self._queue.receive(room, wait=_RECEIVE_WAIT)
         if not deliveries:
             return
-        # From here on they are ours: each has its task before anything can fail.
+        # The deliveries are locked by this process now: each has its task before anything can fail.
         prepared: asyncio.Future[set[MessageKey]] = asyncio.get_running_loop().create_future()
         orders: dict[MessageKey, Notification] = {}
         for delivery in deliveries:
@@ -262,20 +262,20 @@ class Processor:
     async def _prepare(
         self, orders: dict[MessageKey, Notification], prepared: "asyncio.Future[set[MessageKey]]"
     ) -> None:
-        """What all of them need of the database, in few queries; whatever goes wrong reaches each by its future."""
+        """Read what all of them need from the database, in few queries; any error reaches each by its future."""
         try:
             await self._directory.refresh({account_id for account_id, _ in orders})
             known = await self._store.known(orders)
             await self._silence.arrived(orders, known)
-            # Imported without files that Defender had not given free: they may be here now.
+            # Imported without files that Defender had not released: they may be here now.
             known -= await self._store.incomplete(known)
             prepared.set_result(known)
         except asyncio.CancelledError:
             prepared.cancel()
             raise
-        except Exception as exc:  # told, and settled, by each of the deliveries
+        except Exception as exc:  # logged, and settled, by each of the deliveries
             prepared.set_exception(exc)
-            prepared.exception()  # seen
+            prepared.exception()  # retrieved, so that asyncio does not log it
             if isinstance(exc, DatabaseUnavailable) or host_fault_of(exc) is not None:
                 raise
 
@@ -305,10 +305,10 @@ class Processor:
                 self._trace.ended(in_flight.attempt, "not_settled")
             raise
         except (LockLost, QueueUnavailable) as exc:
-            # Not settled: it comes again when its lock ends, and what was written is found then.
+            # Not settled: it is delivered again when its lock ends, and what was written is found then.
             self._trace.ended(in_flight.attempt, "not_settled", reason=type(exc).__name__, detail=str(exc))
             log.warning("delivery_not_settled", delivery=in_flight.delivery.message_id, error=str(exc))
-        except Exception as exc:  # noqa: BLE001  # nothing awaits this task: what is not told here is told nowhere
+        except Exception as exc:  # noqa: BLE001  # nothing awaits this task: an error not logged here is lost
             self._host_fault = host_fault_of(exc) or self._host_fault
             self._trace.ended(in_flight.attempt, "not_settled", reason=type(exc).__name__)
             log.warning(
@@ -407,7 +407,7 @@ class Processor:
         except DatabaseUnavailable as exc:
             log.warning("database_unavailable", error=str(exc))
             await self._retry(in_flight, _DATABASE_TROUBLE)
-        except Exception as exc:  # noqa: BLE001  # one message nobody foresaw must not stop the others; it is told and kept
+        except Exception as exc:  # noqa: BLE001  # an unexpected error must not stop other messages; logged and kept
             await self._settle_trouble(in_flight, exc)
         else:
             await self._settle_outcome(in_flight, notification, outcome)
@@ -448,7 +448,7 @@ class Processor:
 
     async def _complete(self, in_flight: _InFlight, notification: Notification, outcome: Outcome) -> None:
         in_flight.keep = True
-        # What is gone is recorded nowhere: if it comes back, it must be queued.
+        # A message that is gone is recorded nowhere: if it comes back, it must be queued.
         await self._queue.complete(in_flight.delivery, remembered=outcome.result is not Result.GONE)
         seconds = (self._clock() - notification.received).total_seconds()
         self._metrics.deliveries.labels(outcome.result.value).inc()
@@ -550,7 +550,7 @@ def _name_of(exc: Exception | None) -> str | None:
 
 
 def _told_of(exc: Exception | None) -> str | None:
-    """What the trace says of it: only what was written for an operator, as anything else may quote mail."""
+    """The detail for the trace: only text written for an operator, as anything else may quote mail."""
     return str(exc) if isinstance(exc, EXPECTED_ERRORS) else None
 
 
