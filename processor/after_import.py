@@ -197,7 +197,7 @@ class AfterImport:
             self._next_load = now + _HOLDS_LOADED_EVERY
         if self._waiting >= _MAX_CLAIMED:
             return 0
-        # Read first: on SQLite even a write that changes nothing takes its turn.
+        # Read first: on SQLite even a write that changes nothing acquires the write lock.
         if not await self._database.read(lambda connection: after_import.anything_due(connection, now=now)):
             return 0
         claimed = await self._database.write(
