@@ -1,7 +1,7 @@
-"""What the processor knows of accounts: their mailboxes, and which of them have to wait.
+"""Accounts for the processor: their mailboxes, and those of them that have to wait.
 
-Trouble of a whole account (no access, no certificate) is not its messages' fault: they wait in the queue, undiminished,
-and come back when the account is tried again.
+A failure of a whole account (no access, no certificate) is not counted against its messages: they wait in the queue,
+and are delivered again when the account is retried.
 """
 
 from collections.abc import Callable, Iterable
@@ -27,7 +27,7 @@ from processor.metrics import ProcessorMetrics
 
 ROLE: Final = "processor"
 AFTER_IMPORT: Final = "afterimport"
-"""The role of what is done in mailboxes after an import: it needs more rights, and waits on its own."""
+"""The role of actions in mailboxes after an import: they need more rights, and wait separately."""
 
 _FRESH_FOR: Final = timedelta(seconds=5)
 _FIRST_HOLD: Final = timedelta(seconds=30)
@@ -79,7 +79,7 @@ class AccountCache:
         return Mailbox.of(account_id, account.settings)
 
     def settings(self, account_id: int) -> accounts.AccountSettings:
-        """What the administrator filled in, of an account that `refresh` has read and `mailbox` gives."""
+        """The settings of an account that `refresh` has read and `mailbox` gives."""
         account = self._known[account_id][1]
         if account is None:
             raise Unprocessable(
@@ -88,10 +88,10 @@ class AccountCache:
         return account.settings
 
     def require_usable(self, account_id: int) -> None:
-        """Make sure that all of the account's row can be used, of an account as for `settings`.
+        """Ensure that all of the account's row can be used, of an account as for `settings`.
 
         Raises:
-            AccountUnusable: the settings are not all there.
+            AccountUnusable: the settings are incomplete.
         """
         account = self._known[account_id][1]
         why = None if account is None else account.unreadable_because
@@ -99,10 +99,10 @@ class AccountCache:
             raise AccountUnusable(why, advice=Phrase(""))
 
     def mail_filter(self, account_id: int) -> MailFilter | None:
-        """Which mail is imported, of an account as for `settings`; None: whatever there is.
+        """The filter of mail to import, of an account as for `settings`; None: all mail is imported.
 
         Raises:
-            FiltersInvalid: nobody can say.
+            FiltersInvalid: they make no sense.
         """
         settings = self.settings(account_id)
         if settings.filters == filters.NONE:
@@ -148,7 +148,7 @@ class AccountBackoff:
         metrics: ProcessorMetrics,
         role: str = ROLE,
     ) -> None:
-        """`role`: what cannot be done for them, ROLE or AFTER_IMPORT."""
+        """`role`: the work that cannot be done for them, ROLE or AFTER_IMPORT."""
         self._database = database
         self._role = role
         self._clock = clock
@@ -157,7 +157,7 @@ class AccountBackoff:
         self._holds: dict[int, _Hold] = {}
 
     async def load(self) -> None:
-        """Take up what other processes, or an earlier one, noted: their holds, and that they served an account again.
+        """Load the notes of other processes, or of an earlier one: their holds, and accounts that are served again.
 
         Raises:
             DatabaseUnavailable
@@ -170,7 +170,7 @@ class AccountBackoff:
         self._held_accounts.set(len(self._holds))
 
     def delay(self, account_id: int) -> timedelta | None:
-        """How long work of the account has to wait; None when it may be tried."""
+        """Time that work of the account has to wait; None when it may be tried."""
         hold = self._holds.get(account_id)
         now = self._clock()
         if hold is None or is_over(hold.until, now, longest=_MAX_HOLD):
@@ -178,10 +178,10 @@ class AccountBackoff:
         return hold.until - now + self._jitter()
 
     async def hold(self, mailbox: Mailbox, error: AccountError) -> timedelta:
-        """Note that the account cannot be served; how long its work waits."""
+        """Note that the account cannot be served; return the time that its work waits."""
         waiting = self.delay(mailbox.account_id)
         if waiting is not None:
-            return waiting  # another message of the account said so a moment ago
+            return waiting  # another message of the account reported it a moment ago
         earlier = self._holds.get(mailbox.account_id)
         length = min(earlier.length * 2, _MAX_HOLD) if earlier else _FIRST_HOLD
         now = self._clock()
@@ -213,9 +213,9 @@ class AccountBackoff:
         try:
             await self._database.write(work)
         except DatabaseUnavailable as exc:
-            # A note for people: the hold itself is in force without it.
+            # A note for the administrator: the hold itself is in force without it.
             log.warning("condition_not_noted", error=str(exc))
 
     def _jitter(self) -> timedelta:
-        # So that a backlog does not come back all at once.
+        # Keeps a backlog from coming back all at once.
         return timedelta(seconds=self._random.uniform(0, 5))

@@ -1,8 +1,8 @@
-"""What is done in the mailboxes after imports: right after the commit, or when it is due because that did not happen.
+"""Actions in the mailboxes after imports: right after the commit, or when due because that did not happen.
 
-Nothing of it touches the import: the message is committed with what is to be done, its delivery is settled, and trouble
-here is noted on the message's row. The rights to change mail may be missing where those to read are there, so accounts
-are held for it on their own.
+None of them affects the import: the message is committed with its action, its delivery is settled, and errors here are
+noted on the message's row. The rights to change mail may be missing where those to read are there, so accounts are held
+for it separately.
 """
 
 import asyncio
@@ -38,26 +38,26 @@ from processor.metrics import ProcessorMetrics
 from processor.settlement import Complete, Decision, InFlight, NotSettled
 
 _OF_ONE_MAILBOX: Final = 2
-"""Actions at a time: Graph serves four calls of a mailbox at once, and imports need some."""
+"""Concurrent actions: Graph serves four calls of a mailbox at once, and imports need some."""
 _MAX_WAITING: Final = 2_000
 _MAX_CLAIMED: Final = 100
 LOOK_SECONDS: Final = 5.0
 _HOLDS_LOADED_EVERY: Final = timedelta(minutes=1)
 _ENOUGH_TIME: Final = timedelta(seconds=30)
-"""What is left of the lease when an action begins."""
+"""Time left of the lease when an action begins."""
 _BEFORE_THE_END: Final = timedelta(seconds=5)
-"""Of the lease, an action that goes on is broken off."""
+"""Time before the end of the lease at which a running action is cancelled."""
 _FINISH_SECONDS: Final = 2.0
 _CANCEL_SECONDS: Final = 0.5
 _ELSEWHERE: Final = timedelta(seconds=5)
-"""All calls of the mailbox are other processes': until it is likely one of them that takes the action."""
+"""Wait while all calls of the mailbox are other processes': one of them then probably claims the action."""
 _DISABLED_FOR: Final = timedelta(minutes=15)
 _MAX_REFUSALS: Final = 1000
 _FIRST_WAIT: Final = timedelta(seconds=30)
 _MAX_WAIT: Final = timedelta(hours=2)
 _MAX_ATTEMPTS: Final = 5
 _MAX_OUTAGES: Final = 20
-"""Attempts that Graph does not answer: with the waits between them more than a day."""
+"""Attempts without an answer by Graph: with the waits between them more than a day."""
 _MAX_IN_ONE_WRITE: Final = 100
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -65,10 +65,10 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 @dataclass(slots=True)
 class _Lane:
-    """What is to be done in one mailbox, in the order it came."""
+    """The actions to do in one mailbox, in the order they came."""
 
     waiting: deque[tuple[Action, bool]] = field(default_factory=deque)
-    """Each with whether to look where the message is first."""
+    """Each with a flag: locate the message first."""
     workers: int = 0
 
 
@@ -81,16 +81,16 @@ class _Whose(Enum):
 
 
 class _Refusals:
-    """Tells refusals of one message from those of its account.
+    """Distinguishes refusals of one message from those of its account.
 
-    The right to read says nothing about the right to write; what becomes of other messages of the account does.
+    The right to read does not imply the right to write; the outcome of other messages of the account shows it.
     """
 
     def __init__(self) -> None:
         self._done: Counter[int] = Counter()
-        """Actions that were done, by account."""
+        """Completed actions, by account."""
         self._refused: dict[int, dict[str, int]] = {}
-        """Messages that were refused, by account; with the actions that were done by then."""
+        """Refused messages, by account; with the number of actions completed by then."""
 
     def done(self, action: Action) -> None:
         """Note that an action was done."""
@@ -98,8 +98,8 @@ class _Refusals:
         self._refused.get(action.account_id, {}).pop(action.graph_id, None)
 
     def met(self, action: Action) -> _Whose:
-        """Note that an action was refused. Whose fault it is: the account's when it, or another one, was refused since
-        any was done; its own when others were done since it was refused.
+        """Note that an action was refused; return the cause: the account when this action, or another one, was refused
+        since any was done; the message when others were done since it was refused.
         """
         done, refused = self._done[action.account_id], self._refused.setdefault(action.account_id, {})
         before = refused.pop(action.graph_id, None)
@@ -113,7 +113,7 @@ class _Refusals:
 
 
 class AfterImport:
-    """Does what is to be done, between `start` and `close`."""
+    """Does the actions that are due, between `start` and `close`."""
 
     def __init__(
         self,
@@ -146,7 +146,7 @@ class AfterImport:
         self._notes: GroupCommit[Ended, None] = GroupCommit(self._write, most_items=_MAX_IN_ONE_WRITE)
 
     def start(self) -> None:
-        """Begin to look for what is due."""
+        """Begin to poll for due actions."""
         self._looking = asyncio.create_task(background.restarted(self._look_for_ever, name="after_import"))
 
     def settled(self, work: InFlight, decision: Decision | NotSettled) -> None:
@@ -161,16 +161,16 @@ class AfterImport:
                     self.soon(work.mailbox.account_id, message_id, then, committed_after=committed_after)
 
     def soon(self, account_id: int, message_id: str, kind: str | None, *, committed_after: datetime) -> None:
-        """A message was committed with this to be done, at that time or later, and its delivery is settled.
+        """Queue the action of a message that was committed at that time or later, and whose delivery is settled.
 
-        Returns at once and never fails: what is not done here is due for any processor.
+        Returns at once and never fails: an action not done here is due for any processor.
         """
         if kind in {None, "none"} or self._closing or self._waiting >= _MAX_WAITING:
             return
         self._add(Action(account_id, message_id, str(kind), 0, committed_after + LEASE), look_first=False)
 
     def withheld(self, mailbox: Mailbox, message_id: str, kind: str | None, lacking: str) -> None:
-        """A message was committed that lacks something, and its action as failed; see `db.queries.after_import`."""
+        """Report a message committed with content missing, and its action as failed; see `db.queries.after_import`."""
         if kind in {None, "none"}:
             return
         self._metrics.after_import.labels(kind, "failed").inc()
@@ -179,7 +179,7 @@ class AfterImport:
         )
 
     async def close(self) -> None:
-        """Finish what is under way, within two seconds; what was not begun is due for others."""
+        """Finish what is under way, within two seconds; actions not begun are due for other processors."""
         self._closing = True
         for lane in self._lanes.values():
             lane.waiting.clear()
@@ -190,13 +190,13 @@ class AfterImport:
             await background.cancel(*late, within=_CANCEL_SECONDS)
         await self._notes.close()
 
-    # What is due.
+    # Polling.
 
     async def _look_for_ever(self) -> None:
         while True:
             try:
                 claimed = await self._look()
-            except DatabaseUnavailable:  # who imports says that it is away
+            except DatabaseUnavailable:  # the worker reports that it is unavailable
                 claimed = 0
             if claimed < _MAX_CLAIMED:
                 await asyncio.sleep(self._look_seconds * self._random.uniform(0.8, 1.2))
@@ -208,7 +208,7 @@ class AfterImport:
             self._next_load = now + _HOLDS_LOADED_EVERY
         if self._waiting >= _MAX_CLAIMED:
             return 0
-        # Read first: on SQLite even a write that changes nothing takes its turn.
+        # Read first: on SQLite even a write that changes nothing acquires the write lock.
         if not await self._database.read(lambda connection: after_import.anything_due(connection, now=now)):
             return 0
         claimed = await self._database.write(
@@ -219,7 +219,7 @@ class AfterImport:
             self._add(action, look_first=True)
         return len(claimed)
 
-    # Doing it.
+    # Acting.
 
     def _add(self, action: Action, *, look_first: bool) -> None:
         lane = self._lanes.setdefault(action.account_id, _Lane())
@@ -244,7 +244,7 @@ class AfterImport:
 
     async def _do(self, action: Action, *, look_first: bool) -> None:
         if is_over(action.due - _ENOUGH_TIME, self._clock(), longest=LEASE):
-            return  # it waited here for too long, and is soon taken by whoever finds it due
+            return  # it waited here for too long, and is soon claimed by a process that finds it due
         try:
             ended = await self._tried(action, look_first=look_first)
             await self._notes.submit([ended])
@@ -292,7 +292,7 @@ class AfterImport:
 
     @asynccontextmanager
     async def _within_lease(self, action: Action, mailbox: Mailbox) -> AsyncIterator[None]:
-        """End what takes too long: somebody else would begin with it."""
+        """Cancel what takes too long: another process would begin with it."""
         seconds = (min(action.due - self._clock(), LEASE) - _BEFORE_THE_END).total_seconds()
         try:
             async with asyncio.timeout(seconds):
@@ -325,7 +325,7 @@ class AfterImport:
         attempts = action.attempts + 1
         detail = Phrase.of(exc)
         if not isinstance(exc, GraphError | ActionRefused):
-            # An error nobody foresaw may quote what it choked on, and that may be mail.
+            # An unexpected error may quote its input, and that may be mail.
             detail = Phrase("An error in mail-importer itself; its log has the place (after_import_failed).")
             _tell(exc, **facts)
         limit = _MAX_OUTAGES if isinstance(exc, GraphUnavailable) else _MAX_ATTEMPTS

@@ -1,4 +1,4 @@
-"""What the processor itself finds wrong with a delivery; trouble at Graph and in the database has types of its own."""
+"""Errors that the processor itself finds in a delivery; those of Graph and of the database have types of their own."""
 
 from datetime import timedelta
 
@@ -15,15 +15,15 @@ class Unprocessable(Exception):
 
 
 class MessageChanged(Exception):
-    """The message changed while it was being fetched; from the start again."""
+    """The message changed while it was being fetched; fetch it from the start again."""
 
 
 class AccountUnusable(AccountError):
-    """The row of the account holds what cannot be used; its mail waits until an administrator corrects it."""
+    """The account's row holds values that cannot be used; its mail waits until an administrator corrects it."""
 
 
 class ScanInProgress(Exception):
-    """Defender still scans attachments of the message: placeholders stand in their place. Ask again after `delay`."""
+    """Defender still scans attachments of the message: placeholders stand in their place. Fetch again after `delay`."""
 
     def __init__(self, description: Phrase, delay: timedelta) -> None:
         super().__init__(description)
@@ -31,4 +31,4 @@ class ScanInProgress(Exception):
 
 
 class FiltersInvalid(AccountError):
-    """The filters of the account make no sense; its mail waits until an administrator mends them."""
+    """The filters of the account make no sense; its mail waits until an administrator corrects them."""

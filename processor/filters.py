@@ -1,15 +1,15 @@
-"""Which mail an account imports: decided by what the one call for a message tells. No I/O.
+"""Filters of the mail that an account imports, decided by the one call for a message. No I/O.
 
 Senders are addresses (`a@example.com`), domains (`example.com`: of this domain alone) and subdomains (`*.example.com`:
-of all domains below, at any depth, and not of this one). Letter case counts nowhere; a domain may be written as people
-read it or in its ASCII form (`müller.de`, `xn--mller-kva.de`). The sender is both who a mail is from and, where they
-differ, who sent it: an entry fits when it fits one of the two.
+of all domains below, at any depth, and not of this one). Letter case is ignored; a domain may be written in Unicode or
+in its ASCII form (`müller.de`, `xn--mller-kva.de`). The senders are `from` and, where it differs, `sender`: an entry
+fits when it fits one of the two.
 
 Subjects are texts that stand somewhere in the subject, in any letter case; `*` stands for anything, or nothing. They
-are no regular expressions: those of the wrong kind take hours for a subject that was made for them.
+are no regular expressions: those of the wrong kind take hours for a crafted subject.
 
-What is denied is denied, whatever allows it. What Graph does not say (a size, whether there are attachments, the SMTP
-address of a sender) leaves nothing out: to lose mail is worse.
+A denial overrides every permission. Facts that Graph does not state (a size, whether there are attachments, the SMTP
+address of a sender) exclude no message: to lose mail is worse.
 """
 
 import re
@@ -40,7 +40,7 @@ _MAX_DOMAIN: Final = 253
 
 
 class BadFilter(ValueError):
-    """The filters make no sense. The text is a phrase: which of them, and why."""
+    """The filters make no sense. The text is a phrase that names the filter and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Why a message is not imported: a fixed word, and the filter that decided, as `accounts update` takes it."""
+    """The reason not to import a message: a fixed word, and the deciding filter, as an option of `accounts update`."""
 
     reason: str
     rule: str
@@ -83,7 +83,7 @@ class MailFilter:
         return bool(self._allowed or self._denied) and None in facts.senders
 
     def left_out(self, facts: Facts) -> LeftOut | None:
-        """Why the message is not imported; None: it is."""
+        """The reason the message is not imported; None: it is."""
         return self._by_sender(facts) or self._by_subject(facts) or self._by_attachments(facts) or self._by_size(facts)
 
     def _by_sender(self, facts: Facts) -> LeftOut | None:
@@ -131,7 +131,7 @@ class MailFilter:
 
 @dataclass(frozen=True, slots=True)
 class _Address:
-    """An address in the form in which two are compared. What is none has an empty domain, and fits nothing."""
+    """An address in the form in which two are compared. A text that is none has an empty domain, and fits nothing."""
 
     local: str
     domain: str
@@ -176,7 +176,7 @@ class _Subject:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        # Parts that stand in this order, wherever: found one after the other, in time that grows with the subject.
+        # Parts in this order, anywhere: found one after the other, in time that grows with the subject.
         self._parts = [_comparable(part) for part in text.split("*") if part.strip()]
         if not self._parts:
             raise BadFilter(Phrase("{entry!r} fits every subject: it holds no text.", entry=text))
@@ -196,17 +196,17 @@ def _read(entries: Sequence[str], kind: Callable[[str], _Entry]) -> list[_Entry]
 
 
 def _comparable(text: str) -> str:
-    """Alike for texts that people take for the same: letter case, and how accents and wide letters are written."""
+    """Equal for texts that read the same: letter case, and the coding of accents and wide letters, are ignored."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def _ascii(domain: str) -> str | None:
-    """The form that DNS knows, in lower case; None for what is no domain."""
+    """The DNS form, in lower case; None for a text that is no domain."""
     bare = domain.strip().removesuffix(".").lower()
     if bare.isascii() or len(bare) > _MAX_DOMAIN:
         return bare or None
     try:
-        # Not Python's own idna, which takes straße.de for strasse.de: that is another's.
+        # Not Python's own idna, which takes straße.de for strasse.de: that is another domain.
         return idna.encode(bare, uts46=True).decode("ascii")
     except idna.IDNAError:
         return None

@@ -46,7 +46,7 @@ _SCAN_CHECK_PAUSES: Final = (timedelta(seconds=15), timedelta(minutes=1))
 
 
 def worker_processes() -> ProcessPool:
-    """Processes for what strangers wrote; none is started before there is work. An asynchronous context."""
+    """Processes for untrusted content; none is started before there is work. An asynchronous context."""
     return ProcessPool((*PRELOAD, *PRELOAD_BODIES))
 
 
@@ -54,9 +54,9 @@ def worker_processes() -> ProcessPool:
 class ImportResult:
     """The result; when the mailbox received the message, and of an imported one how many attachments came with it.
 
-    `replaced_characters`: how many of its texts were no characters, and are U+FFFD in the database. `shortened_texts`:
-    how many were longer than their columns. `reason` and `rule`: of one that is only seen, what left it out. `lacking`:
-    what was listed and is not stored, so that what is to be done afterwards waits.
+    `replaced_characters`: number of invalid characters in its texts, U+FFFD in the database. `shortened_texts`: number
+    of texts longer than their columns. `reason` and `rule`: of a filtered message, the filter that left it out.
+    `lacking`: content that was listed and is not stored, so that the action afterwards waits.
     """
 
     outcome: Outcome
@@ -71,9 +71,9 @@ class ImportResult:
 
 @dataclass(slots=True)
 class Progress:
-    """How far the import of one message came, also when it failed: filled in as it goes on.
+    """Progress of the import of one message, also when it failed: filled in as it goes on.
 
-    `fetched`: when message and attachments were all here. The subject is mail: not for logs.
+    `fetched`: time at which message and attachments were all here. The subject is mail: not for logs.
     """
 
     internet_message_id: str | None = None
@@ -106,7 +106,7 @@ def message_id_of(notification: Notification) -> str:
                 graph_id_length=GRAPH_ID_LENGTH,
             ),
         )
-    # No database takes half a character in a key, and one none that is NUL: it would refuse all that it is asked with.
+    # No database accepts half a character in a key, and one accepts no NUL: it would refuse the whole query.
     if not notification.message_id.isprintable():
         raise Unprocessable(
             "MalformedNotification",
@@ -131,10 +131,10 @@ class Importer:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         budget: ByteBudget | None = None,
     ) -> None:
-        """`headers`: which internet headers are kept. `keep_mime`: the original of each message, too.
+        """`headers`: the internet headers to keep. `keep_mime`: keep the raw MIME of each message, too.
 
-        `processes`: read what is packed or large, as `worker_processes` makes them; the importer has some of its own
-        otherwise, which end with it.
+        `processes`: read packed or large content, as made by `worker_processes`; otherwise the importer has some of its
+        own, which end with it.
         """
         limits = limits or AttachmentLimits()
         self._reader = reader
@@ -166,18 +166,18 @@ class Importer:
     ) -> ImportResult:
         """Fetch the message with everything below it, and commit it whole. `progress` is told how far that came.
 
-        What `mail_filter` leaves out is recorded, and known from then on. What is imported already stays as it is; with
-        `replacing` it becomes what the mailbox holds now, and with `include_duplicates` a copy of another message
-        becomes one of its own. `then`: what is to be done to it in the mailbox afterwards, which is committed with it
-        and left to `processor.after_import`. On the `last_attempt` an attachment that Exchange cannot open is left out,
-        with a row that says so; `without_original`, an original that Graph does not give is.
+        A message that `mail_filter` leaves out is recorded, and known from then on. An imported one stays as it is;
+        with `replacing` it becomes what the mailbox holds now, and with `include_duplicates` a copy of another message
+        becomes one of its own. `then`: the action on it in the mailbox afterwards, which is committed with it and left
+        to `processor.after_import`. On the `last_attempt` an attachment that Exchange cannot open is left out, with a
+        row that states it; `without_original`, raw MIME that Graph does not give is.
 
-        Attachments that Defender still scans are waited for until 30 minutes after the message was received, or after
+        Attachments that Defender still scans are awaited until 30 minutes after the message was received, or after
         `first_seen` (None: now) where that was earlier. A message that was imported without them is completed when they
         are there.
 
         Raises:
-            ScanInProgress: nothing was written; ask again later.
+            ScanInProgress: nothing was written; retry later.
             GraphError, MessageChanged, Unprocessable, MessageRefused, DatabaseUnavailable: nothing was written.
         """
         progress = progress or Progress()
@@ -317,14 +317,14 @@ class Importer:
         return ImportResult(outcome, received=record.received, reason=record.reason, rule=record.rule)
 
     def _bytes_below(self, facts: Facts) -> int:
-        """Bytes that attachments and original of a message hold in memory at most."""
+        """Bytes that attachments and raw MIME of a message hold in memory at most."""
         attached = 0 if facts.has_attachments is False else bytes_in_memory(facts.size)
         return attached + (0 if self._originals is None else ORIGINAL_IN_MEMORY)
 
     async def _original(
         self, mailbox: Mailbox, message_id: str, message: Json, files: ExitStack, *, last_attempt: bool
     ) -> OriginalRecord | None:
-        """The original, where it is asked for."""
+        """The raw MIME, where it is kept."""
         if self._originals is None:
             return None
         return await self._originals.fetch(mailbox, message_id, message, files, last_attempt=last_attempt)

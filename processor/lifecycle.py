@@ -1,6 +1,6 @@
-"""Lifecycle notifications (graph.md, section 4): noted for a subscription manager, who does what they ask for.
+"""Lifecycle notifications (graph.md, section 4): noted for a subscription manager, which does what they request.
 
-A manager looks every second; here only the note is made, in one transaction, so that a repeat does no harm.
+A manager polls every second; here only the note is made, in one transaction, so that a repeat does no harm.
 """
 
 from datetime import timedelta
@@ -16,7 +16,7 @@ from phrases import Phrase
 from processor.errors import Unprocessable
 
 _QUIET: Final = timedelta(minutes=10)
-"""After a renewal, in which Graph must not be asked to reauthorize as well."""
+"""Time after a renewal in which Graph must not be requested to reauthorize as well."""
 
 
 class LifecycleEvent(StrEnum):
@@ -47,13 +47,13 @@ def lifecycle_event_of(notification: Notification) -> LifecycleEvent:
 
 
 class LifecycleHandler:
-    """Takes lifecycle notifications of accounts that are in use."""
+    """Handles lifecycle notifications of accounts that are in use."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def handle(self, event: LifecycleEvent, notification: Notification) -> bool:
-        """Note what is to be done; False when there is nothing: it is done already, or of a subscription held no more.
+        """Note the request; return False when nothing is due: it is done already, or of a subscription held no more.
 
         Raises:
             DatabaseUnavailable: nothing was noted.
@@ -75,6 +75,6 @@ def _note(connection: Connection, event: LifecycleEvent, notification: Notificat
         case LifecycleEvent.SUBSCRIPTION_REMOVED:
             return subscriptions.lose(connection, account_id, subscription_id, now=received)
         case LifecycleEvent.MISSED:
-            # Whichever subscription it was: what it did not deliver is missing.
+            # For any subscription: messages that it did not deliver are missing.
             folders.note_gap(connection, account_id, now=received)
             return True

@@ -15,7 +15,7 @@ from graph.messages import MailReader
 from phrases import Phrase
 
 Verdict = tuple[State, Phrase | None]
-"""How it ended, and what an operator should know of it."""
+"""The final state, and a note on it for an operator."""
 
 _DONE: Final[Verdict] = (State.DONE, None)
 _DELETED: Final[Verdict] = (State.GONE, Phrase("The message is no longer in the mailbox."))
@@ -28,17 +28,17 @@ _ELSEWHERE: Final[Verdict] = (
 
 
 class ActionRefused(Exception):
-    """The account's settings do not let it be done; the text is for an operator."""
+    """The account's settings do not allow the action; the text is for an operator."""
 
     def __init__(self, text: Phrase) -> None:
         super().__init__(text)
 
 
 class MailboxActions:
-    """Does what is to be done to messages.
+    """Applies actions to messages.
 
-    An immutable id is still good after a move, so a repeat would move a message again, also out of a folder to which
-    its owner moved it meanwhile. Whoever does not come right after the commit looks first where the message is.
+    An immutable id is still valid after a move, so a repeat would move a message again, also out of a folder to which
+    its owner moved it meanwhile. A call that does not come right after the commit locates the message first.
     """
 
     def __init__(self, client: GraphClient, *, clock: Callable[[], datetime]) -> None:
@@ -49,10 +49,10 @@ class MailboxActions:
     async def apply(
         self, mailbox: Mailbox, settings: AccountSettings, kind: str, message_id: str, *, look_first: bool
     ) -> Verdict:
-        """Do it; what is done already, or has nothing left to be done to, is no error.
+        """Do it; an action that is done already, or whose message is gone, is no error.
 
         Raises:
-            ActionRefused: the account wants something else by now.
+            ActionRefused: the account's settings do not allow it.
             GraphError: as `GraphClient.request`.
         """
         if settings.after_import != kind:
@@ -78,7 +78,7 @@ class MailboxActions:
         return await self._move(mailbox, target, message_id)
 
     async def _look(self, mailbox: Mailbox, settings: AccountSettings, target: str, message_id: str) -> Verdict | None:
-        """What is left to do: None when the message is where it was imported from."""
+        """The verdict where nothing is left to do; None when the message is where it was imported from."""
         try:
             place = await self._reader.parent_folder(mailbox, message_id)
         except ItemGone:
@@ -92,14 +92,14 @@ class MailboxActions:
         try:
             await self._actions.move(mailbox, message_id, folder_id)
         except (ItemGone, MailboxNotFound):
-            # The message, or the folder that we remember.
+            # The message is gone, or the cached folder.
             self._folders.forget(mailbox, target)
             again = await self._folders.folder_id(mailbox, target, make=True)
             return await self._told(mailbox, message_id, lambda: self._actions.move(mailbox, message_id, again))
         return _DONE
 
     async def _told(self, mailbox: Mailbox, message_id: str, act: Callable[[], Awaitable[None]]) -> Verdict:
-        """Act; a 404 means that the message is gone, unless the mailbox is, or says otherwise."""
+        """Act; a 404 means that the message is gone, unless the mailbox is, or still holds it."""
         try:
             await act()
         except (ItemGone, MailboxNotFound) as error:

@@ -1,8 +1,8 @@
 """Limits the deliveries of one mailbox in flight, within a process and between processes.
 
-Graph serves four calls of a mailbox at once, whatever waits. The processes share these four; each works on no more
-deliveries of a mailbox than keep its own share busy, and on none of a mailbox that is wholly the others'. What it
-cannot use it hands back at once, uncounted, to come again about when there will be room for it.
+Graph serves four calls of a mailbox at once, however many wait. The processes share these four; each works on no more
+deliveries of a mailbox than keep its own share busy, and on none of a mailbox that is wholly the others'. Deliveries
+that it cannot use it abandons at once, uncounted, to be delivered again about when there will be room for them.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ class AliveProcesses(Protocol):
     """The processes that are alive: `db.heartbeat.Heartbeat`."""
 
     def alive(self) -> tuple[KnownProcess, ...]:
-        """The same object until one comes or goes.
+        """The same object until a process comes or goes.
 
         Raises:
             DatabaseUnavailable: this process may count as dead.
@@ -37,10 +37,10 @@ class AliveProcesses(Protocol):
 
 
 class CallShare(Protocol):
-    """Calls of a mailbox at once that are this process's: `ProcessShare`."""
+    """The share of a mailbox's concurrent calls that is this process's: `ProcessShare`."""
 
     def of(self, key: SlotKey) -> int:
-        """So many now; 0: other processes have them all.
+        """The number of calls now; 0: other processes have them all.
 
         Raises:
             DatabaseUnavailable: this process may count as dead to the others, and must begin no call.
@@ -48,7 +48,7 @@ class CallShare(Protocol):
         ...
 
     def check(self) -> None:
-        """As `of`, of no mailbox.
+        """Like `of`, for no mailbox.
 
         Raises:
             DatabaseUnavailable
@@ -57,7 +57,7 @@ class CallShare(Protocol):
 
 
 class ProcessShare:
-    """The share that follows from which processors are alive, without a word between them."""
+    """The share that follows from the processors alive, without communication between them."""
 
     def __init__(self, processes: AliveProcesses, *, name: str) -> None:
         """`name`: of this process."""
@@ -86,14 +86,14 @@ class ProcessShare:
 
 @dataclass(slots=True)
 class _Share:
-    """What this process has of one mailbox."""
+    """This process's deliveries of one mailbox."""
 
     in_flight: int = 0
     ended: datetime | None = None
     seconds: float = _FIRST_GUESS_SECONDS
-    """Between two deliveries done, while there were always some in work."""
+    """Time between two deliveries done, while there were always some in flight."""
     returns: datetime | None = None
-    """When the last of those handed back comes again."""
+    """Time at which the last of those abandoned comes again."""
 
     def is_of_use(self, now: datetime) -> bool:
         return bool(self.in_flight) or (self.returns is not None and not is_over(self.returns, now, longest=_MAX_WAIT))
@@ -114,12 +114,12 @@ class MailboxFairness:
         """Return if deliveries may be worked on at all.
 
         Raises:
-            DatabaseUnavailable: this process may count as dead to the others; it takes no deliveries then.
+            DatabaseUnavailable: this process may count as dead to the others; it receives no deliveries then.
         """
         self._calls.check()
 
     def try_acquire(self, key: SlotKey) -> timedelta | None:
-        """Count a delivery in; or how long it should stay away, when there is no room for it.
+        """Count a delivery in; when there is no room for it, return the time it should stay away.
 
         Raises:
             DatabaseUnavailable: see `check`.
@@ -144,14 +144,14 @@ class MailboxFairness:
         share.ended = now if share.in_flight else None
 
     def _delay(self, share: _Share) -> timedelta:
-        """A little before all that came earlier is done: too early costs a hand-back more, too late costs time."""
+        """The time until just before earlier ones are done: too early costs one more abandon, too late costs time."""
         now = self._clock()
         last = now if share.returns is None else min(share.returns, now + _MAX_WAIT)
         share.returns = min(max(now + _SHORTEST, last + timedelta(seconds=0.8 * share.seconds)), now + _MAX_WAIT)
         return share.returns - now
 
     def _forget(self) -> None:
-        """Forget the mailboxes that nothing is known of any more, now and then."""
+        """Forget the mailboxes without anything to remember, now and then."""
         if len(self._shares) < self._forget_at:
             return
         now = self._clock()

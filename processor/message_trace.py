@@ -1,9 +1,9 @@
-"""The trace: what became of every delivery, for whoever asks where an e-mail is.
+"""The trace: the outcome of every delivery, from which an operator can locate an e-mail.
 
-It costs no statement a message: rows wait in memory and are written together, about once a second. While the database
-is away they wait, and over a bound they are lost; nothing ever waits for them. A message that waits for its account, or
-for Microsoft, may be handed back thousands of times: of such deliveries, one an hour is written for each message and
-outcome, by each process.
+It costs no statement per message: rows wait in memory and are written together, about once a second. While the database
+is unavailable they wait, and over a bound they are lost; nothing ever waits for them. A message that waits for its
+account, or for Microsoft, may be abandoned thousands of times: of such deliveries, one an hour is written for each
+message and outcome, by each process.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class TraceLimits:
 
 
 class TraceWriter:
-    """Takes what ended, and writes it to `tblMessageTrace` between `start` and `close`."""
+    """Collects attempts that ended, and writes them to `tblMessageTrace` between `start` and `close`."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class TraceWriter:
         )
 
     def record(self, row: TraceRow) -> None:
-        """Take a row. Returns at once and never fails."""
+        """Record a row. Returns at once and never fails."""
         if len(self._rows) >= self._limits.waiting:
             self._lose(1, "the database was away for so long that memory ran short")
             return
@@ -146,11 +146,11 @@ class TraceWriter:
             self._enough.set()
 
     def start(self) -> None:
-        """Begin to write what is taken."""
+        """Begin to write recorded rows."""
         self._writing = asyncio.create_task(background.restarted(self._run, name="trace"))
 
     async def close(self) -> None:
-        """Write what is left, if the database takes it within two seconds: the process is to end."""
+        """Write the remaining rows, if the database accepts them within two seconds: the process is to end."""
         self._closing.set()
         self._enough.set()
         if self._writing is not None:
@@ -170,7 +170,7 @@ class TraceWriter:
             try:
                 await self._write_waiting()
                 away = False
-            except DatabaseUnavailable:  # the rows wait; who imports says that it is away
+            except DatabaseUnavailable:  # the rows wait; the worker reports that it is unavailable
                 away = True
 
     async def _write_waiting(self) -> None:
@@ -202,7 +202,7 @@ class TraceWriter:
         """Whether a row of it was written within the hour; if not, one is written now."""
         told = self._repeats.pop(key, None)
         repeated = told is not None and age(told, now) < _REPEATS_APART
-        # Put in anew, so that those come first of which nothing was heard for long.
+        # Inserted anew, so that the entries without news for the longest time come first.
         self._repeats[key] = told if repeated and told is not None else now
         if len(self._repeats) > _MAX_REMEMBERED:
             del self._repeats[next(iter(self._repeats))]

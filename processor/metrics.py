@@ -1,10 +1,10 @@
-"""What the processor counts."""
+"""Metrics of the processor."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 
 class ProcessorMetrics:
-    """The processor's metrics, in the registry they are given."""
+    """The processor's metrics, in the given registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.deliveries = Counter(

@@ -1,8 +1,8 @@
-"""Tells the notifications that never came from those that only waited in the queue.
+"""Distinguishes missed notifications from late ones.
 
-A sweep finds a message that nobody imported, and its notification is overdue. If the sweep's own delivery then imports
-it, no notification was processed before: it is noted. Should the notification turn up after all, having come in time
-and waited behind others, the note is taken back. A subscription manager judges what is left a minute later.
+A sweep finds a message that was not imported, and its notification is overdue. If the sweep's own delivery then imports
+it, no notification was processed before: it is noted. Should the notification arrive after all, having come in time and
+waited behind others, the note is retracted. A subscription manager judges the remaining notes a minute later.
 """
 
 from collections.abc import Collection, Mapping
@@ -22,7 +22,7 @@ class MissedNotifications:
         self._database = database
 
     async def imported(self, notification: Notification, message_id: str, received: datetime | None) -> None:
-        """A delivery led to an import; `received`: when the message arrived in the mailbox.
+        """Note an import by a delivery; `received`: time at which the message arrived in the mailbox.
 
         Raises:
             DatabaseUnavailable
@@ -35,7 +35,7 @@ class MissedNotifications:
         )
 
     async def arrived(self, notifications: Mapping[MessageKey, Notification], known: Collection[MessageKey]) -> None:
-        """These deliveries were received; what they name is imported already if it is in `known`.
+        """Note received deliveries; their messages are imported already if they are in `known`.
 
         Raises:
             DatabaseUnavailable

@@ -1,6 +1,6 @@
-"""Importing what an operator asks for: fetched now, in this process, without the queue.
+"""Import at an operator's request: fetched now, in this process, without the queue.
 
-A processor may import the same message meanwhile; the database decides who was first, as between processors.
+A processor may import the same message meanwhile; the database decides which was first, as between processors.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from processor.message_trace import TraceWriter
 from processor.settlement import EXPECTED_ERRORS
 
 _MAX_OUTAGES: Final = 8
-"""Messages in a row that Graph does not answer for, each asked for again and again, until the rest is left alone."""
+"""Consecutive messages that Graph does not answer for, each retried again and again, until the rest is left alone."""
 _FETCHES: Final = 3
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -39,9 +39,9 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which messages: of these ids, or with this internet message id in the folder, or what else is in the folder.
+    """The messages of these ids, or with this internet message id in the folder, or else all in the folder.
 
-    `since`: of the folder only what was received then or later (aware, UTC).
+    `since`: of the folder only those received then or later (aware, UTC).
     """
 
     ids: Sequence[str] = ()
@@ -51,7 +51,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class NotImported:
-    """A message that was asked for and is not there. `outcome`: gone or failed; `detail` is for an operator."""
+    """A requested message that is not there. `outcome`: gone or failed; `detail` is for an operator."""
 
     message_id: str
     outcome: str
@@ -61,13 +61,13 @@ class NotImported:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of `selected` messages.
+    """Outcomes of `selected` messages.
 
     `known`: imported before, and not fetched again. `duplicate`: copies of imported ones, not imported again. `seen`:
-    left out by the account's filters. `scanning`: they wait for
-    Defender's scan of their attachments; a processor imports them.
+    left out by the account's filters. `scanning`: waiting for Defender's scan of their attachments; a processor imports
+    them.
 
-    `stopped`: why the rest was left alone: nothing could be done for the account, or in the database.
+    `stopped`: the error that left the rest alone: of the account, the database, this machine, or too many in a row.
     """
 
     selected: int = 0
@@ -84,12 +84,12 @@ class Tally:
 
     @property
     def written(self) -> int:
-        """How many messages were written."""
+        """Number of messages written."""
         return self.imported + self.replaced
 
     @property
     def done(self) -> int:
-        """Of how many it is known what became of them."""
+        """Number of messages with a known outcome."""
         return self.written + self.known + self.duplicate + self.seen + self.gone + self.scanning + self.failed
 
     def count(self, result: Outcome) -> None:
@@ -118,7 +118,7 @@ class MessageSelector:
         self._folders = folders
 
     async def pages(self, mailbox: Mailbox, folder: str, selection: Selection) -> AsyncIterator[list[str]]:
-        """Their immutable ids, page by page; one may come twice.
+        """Their immutable ids, page by page; one may occur twice.
 
         Raises:
             GraphError, DatabaseUnavailable
@@ -148,12 +148,12 @@ class MessageSelector:
             try:
                 return await self._reader.immutable_id(mailbox, message_id)
             except (ItemError, GraphUnavailable):
-                return message_id  # fetching it meets the same trouble, and tells
+                return message_id  # fetching it meets the same error, and reports it
 
         return list(await asyncio.gather(*map(translated, ids)))
 
     async def _named(self, mailbox: Mailbox, folder: str, internet_message_id: str) -> list[str]:
-        """As Exchange writes it, in angle brackets; else as it was given, for mail that breaks the rules."""
+        """Search for it in angle brackets, as Exchange writes it; else as given, for mail that breaks the rules."""
         bare = internet_message_id.removeprefix("<").removesuffix(">")
         for spelt in dict.fromkeys((f"<{bare}>", internet_message_id)):
             found = await self._reader.find(mailbox, folder, spelt)
@@ -163,7 +163,7 @@ class MessageSelector:
 
 
 class OnDemandImport:
-    """Imports what is selected, four messages at a time."""
+    """Imports the selected messages, one at a time."""
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ class OnDemandImport:
         clock: Callable[[], datetime],
         on_progress: Callable[[int, int], None] = lambda _done, _of: None,
     ) -> None:
-        """`on_progress` is told of how many messages it is known what became of them, and how many are selected."""
+        """`on_progress` receives the number of messages with a known outcome, and of those selected."""
         self._selector = selector
         self._store = store
         self._importer = importer
@@ -194,17 +194,17 @@ class OnDemandImport:
         mail_filter: MailFilter | None = None,
         then: str | None = None,
     ) -> None:
-        """Fetch and commit what the database lacks; with `force` all that is selected, in the place of what is there.
+        """Fetch and commit messages that the database lacks; with `force` all selected ones, replacing those stored.
 
-        What was left out before is looked at again. A copy of an imported message, and what `mail_filter` leaves out,
-        is imported only when it is named by its id, with `force`: the copy as a message of its own. What is imported
-        already is no matter of filters. `then`: what a processor is to do to each in the mailbox afterwards.
+        Messages filtered out before are checked again. A copy of an imported message, and one that `mail_filter` leaves
+        out, is imported only when it is named by its id, with `force`: the copy as a message of its own. Filters do not
+        apply to imported messages. `then`: the action of a processor on each in the mailbox afterwards.
 
-        `tally` counts along: what is in it when this is broken off is done. A message that cannot be imported keeps no
-        other from it; trouble of the whole account or of the database ends it (`stopped`).
+        `tally` is updated meanwhile: what it counts when this is cancelled is done. A message that cannot be imported
+        keeps no other from it; an error that concerns all ends it (`Tally.stopped`).
 
         Raises:
-            GraphError, DatabaseUnavailable: while the messages were looked for; nothing was imported.
+            GraphError, DatabaseUnavailable: while the messages were searched for; nothing was imported.
         """
         wanted = await self._wanted(mailbox, folder, selection, tally, force=force)
         self._on_progress(tally.done, tally.selected)
@@ -274,7 +274,7 @@ class OnDemandImport:
             tally.scanning += 1
             note(Outcome.SCANNING, _reason_of(exc), _told_of(exc, mailbox, message_id))
             return
-        except Exception as exc:  # noqa: BLE001  # one message nobody foresaw must not stop the others; it is told
+        except Exception as exc:  # noqa: BLE001  # an unexpected error must not stop other messages; it is reported
             tally.failed += 1
             note(Outcome.FAILED, _reason_of(exc), _told_of(exc, mailbox, message_id))
             lasting = isinstance(exc, AccountError | DatabaseUnavailable) or host_fault_of(exc) is not None
@@ -302,7 +302,7 @@ class OnDemandImport:
                 progress=progress,
                 mail_filter=how.mail_filter,
                 last_attempt=last_attempt,
-                # Who waits for it at a terminal is told, and may try again; the message is the more important thing.
+                # The operator at the terminal sees the reason, and may retry; the message is more important.
                 without_original=True,
                 replacing=how.replacing,
                 include_duplicates=how.include_duplicates,
@@ -322,7 +322,7 @@ class OnDemandImport:
 
 @dataclass(frozen=True, slots=True)
 class _How:
-    """How each message is imported; see `Importer.run`."""
+    """Options of the import of each message; see `Importer.run`."""
 
     replacing: bool
     include_duplicates: bool
@@ -331,18 +331,18 @@ class _How:
 
 
 class _Streak:
-    """Outages and refusals in a row, over all messages under way."""
+    """Consecutive outages and refusals, over all messages under way."""
 
     def __init__(self) -> None:
         self._count = 0
 
     def goes_on(self, exc: Exception) -> bool:
-        """Count it; whether it has gone on for too long."""
+        """Count it; return True when there were too many in a row."""
         self._count = self._count + 1 if isinstance(exc, GraphUnavailable | ItemDenied) else 0
         return self._count >= _MAX_OUTAGES
 
     def ended(self) -> None:
-        """Graph answered."""
+        """Note that Graph answered."""
         self._count = 0
 
 
@@ -353,7 +353,7 @@ def _reason_of(exc: Exception) -> str:
 def _told_of(exc: Exception, mailbox: Mailbox, message_id: str) -> Phrase:
     if isinstance(exc, (*EXPECTED_ERRORS, DatabaseUnavailable)):
         return Phrase.of(exc)
-    # An error nobody foresaw may quote what it choked on, and that may be mail.
+    # An unexpected error may quote its input, and that may be mail.
     log.error(
         "message_not_imported",
         account=mailbox.account_name,

@@ -1,8 +1,8 @@
 """A worker process: calls one function after the other for `processor.process_pool`, within limits.
 
-It is started as `python -m processor.process_main MODULE...`, with the modules that it is to have ready. On its
-standard input and output go frames: eight bytes of length, then a pickle. Both sides are one program of one user, so
-that nothing is read here that could not be done anyway. It ends when its input does, however its parent ended.
+It is started as `python -m processor.process_main MODULE...`, with the modules to preload. Standard input and output
+carry frames: eight bytes of length, then a pickle. Both sides are one program of one user, so that nothing is read here
+that could not be done anyway. It ends when its input does, however its parent ended.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ OUT_OF_MEMORY: Final = 77
 _LENGTH: Final = struct.Struct(">Q")
 _NICENESS: Final = 5
 _TIRED_AFTER_BYTES: Final = 160 * 1024 * 1024
-"""Of memory once used: an allocator keeps much of it, and the next call is to have as much as any other."""
+"""Bytes of memory once used: an allocator keeps much of it, and the next call is to have as much as any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class _Process:
         self._scratch: Path | None = None
 
     def serve(self) -> None:
-        """Say that all is ready, then answer calls until the parent is gone."""
+        """Report readiness, then answer calls until the parent is gone."""
         threading.Thread(target=self._receive, daemon=True).start()
         write_frame(self._replies, b"")
         while True:
@@ -123,7 +123,7 @@ if sys.platform == "win32":
         signal.signal(signal.SIGBREAK, signal.SIG_IGN)
 
     def _limit(_call: Call) -> None:
-        """Here the parent's clock is the only limit."""
+        """The parent's clock is the only limit here."""
 
     def _is_tired() -> bool:
         return False
@@ -132,18 +132,18 @@ else:
     import resource
 
     def _settle() -> None:
-        # systemd tells all processes of a service to stop, and the parent may wait for this one.
+        # systemd signals all processes of a service to stop, and the parent may wait for this one.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.nice(_NICENESS)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would be mail
 
     def _limit(call: Call) -> None:
-        """Of computing time from now on, and of memory (https://man7.org/linux/man-pages/man2/getrlimit.2.html)."""
+        """Limit computing time from now on, and memory (https://man7.org/linux/man-pages/man2/getrlimit.2.html)."""
         used = resource.getrusage(resource.RUSAGE_SELF)
         seconds = int(used.ru_utime + used.ru_stime + call.cpu_seconds) + 1
         for kind, wanted in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, call.memory_bytes)):
             hard = resource.getrlimit(kind)[1]
-            with contextlib.suppress(ValueError, OSError):  # macOS knows no RLIMIT_AS that holds
+            with contextlib.suppress(ValueError, OSError):  # macOS has no RLIMIT_AS that holds
                 resource.setrlimit(kind, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
 
     def _is_tired() -> bool:
@@ -164,7 +164,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent
     _settle()
     requests, replies = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
-    # Whatever a library prints must not get between the frames.
+    # Output of a library must not get between the frames.
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
@@ -174,5 +174,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    # Of the module by its name: what is pickled here is to be found there.
+    # The module by its name: objects pickled here must be found there.
     import_module("processor.process_main").main()

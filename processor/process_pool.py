@@ -1,7 +1,7 @@
-"""Worker processes for what strangers wrote: bounded in computing time and memory, and killed when that is exceeded.
+"""Worker processes for untrusted content: bounded in computing time and memory, and killed when that is exceeded.
 
-Own code beside `multiprocessing`, pebble or anyio: those run the parent's main module in each process and hand on its
-environment, which has passwords in it; none limits computing time or memory, or shares lanes between mailboxes.
+Own code beside `multiprocessing`, pebble or anyio: those run the parent's main module in each process and pass on its
+environment, which holds passwords; none limits computing time or memory, or shares lanes between mailboxes.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ _LARGE: Final = 8 * _MEGABYTE
 _START_SECONDS: Final = 60.0
 _END_SECONDS: Final = 2.0
 _SOON_SECONDS: Final = 0.1
-# What a process needs of its environment: no secrets are among it. SYSTEMROOT: Windows gives no sockets without.
+# Variables of its environment that a process needs: no secrets are among them. Windows requires SYSTEMROOT for sockets.
 _ENVIRONMENT: Final = ("LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
 _NOT_IN_TIME: Final = -getattr(signal, "SIGXCPU", 0) or None
 if sys.platform == "win32":
@@ -48,7 +48,7 @@ else:
 
 
 class LimitExceeded(Exception):
-    """The work took more than it may. The text says of what, for an operator; nothing of the work is in it."""
+    """The work exceeded a limit. The text names it, for an operator; nothing of the work is in it."""
 
 
 class WorkerEnded(LimitExceeded):
@@ -88,13 +88,13 @@ class WorkLimits:
 
 
 class ProcessPool:
-    """A few worker processes, each started when it is needed first. An asynchronous context.
+    """A few worker processes, each started when first needed. An asynchronous context.
 
     Work of one mailbox leaves a lane to the others, and so does large work: a hostile mail delays no other sender.
 
     Args:
         preload: modules that a process has ready before its time counts.
-        lanes: how many work at once.
+        lanes: number of calls at once.
     """
 
     def __init__(self, preload: Sequence[str] = (), *, lanes: int = 3, limits: WorkLimits | None = None) -> None:
@@ -125,8 +125,8 @@ class ProcessPool:
     ) -> T:
         """Call the function in a worker process; arguments, result and exceptions have to be picklable.
 
-        A cancelled caller does not leave the process at work. `mailbox`: whose the work is. `size`: bytes it is about.
-        `scratch`: a folder of the work, deleted by the process if this one is gone.
+        A cancelled caller does not leave the process at work. `mailbox`: the owner of the work. `size`: bytes of its
+        input. `scratch`: a folder of the work, deleted by the process if this one is gone.
 
         Raises:
             LimitExceeded: it was given up.
@@ -216,7 +216,7 @@ class ProcessPool:
 
     def _end(self, worker: "_Worker") -> None:
         worker.kill()
-        # One that does not end at once is looked for when the next one is ended.
+        # One that does not end at once is removed when the next one is ended.
         self._workers.difference_update([each for each in self._workers if each.is_killed and each.is_over()])
 
 
@@ -233,7 +233,7 @@ class _Ended(Exception):
 
 
 class _Worker:
-    """One process. `start` and `call` block, one at a time; what `kill` ends raises `_Ended`."""
+    """One process. `start` and `call` block, one at a time; they raise `_Ended` when `kill` ends it."""
 
     def __init__(self, preload: Sequence[str]) -> None:
         self._command = [sys.executable, "-P", "-W", "ignore", "-m", "processor.process_main", *preload]
@@ -247,7 +247,7 @@ class _Worker:
         with self._lock:
             if self.is_killed:
                 raise _Ended(0)
-            # -P, and no relative paths: the current folder has no say in what is imported.
+            # -P, and no relative paths: the current folder has no influence on imports.
             paths = [path for path in sys.path if Path(path).is_absolute()]
             environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
             self._process = subprocess.Popen(  # noqa: S603  # this very program
@@ -264,11 +264,11 @@ class _Worker:
 
     def call(self, call: Call) -> Reply:
         """The reply."""
-        reply: Reply = pickle.loads(self._exchanged(pickle.dumps(call)))  # noqa: S301  # from our own process
+        reply: Reply = pickle.loads(self._exchanged(pickle.dumps(call)))  # noqa: S301  # from this program
         return reply
 
     def kill(self, wait_seconds: float = _SOON_SECONDS) -> None:
-        """End it, whatever it does; it is usually gone at once."""
+        """End it, also at work; it is usually gone at once."""
         with self._lock:
             self.is_killed = True
             if self._process is not None:
@@ -307,7 +307,7 @@ class _Worker:
 
 
 def _end_all(workers: "set[_Worker]") -> None:
-    """Of a pool that nothing refers to any more: its processes would end by themselves, but their pipes stay open."""
+    """End the processes of an unreferenced pool: they would end by themselves, but their pipes stay open."""
     for worker in workers:
         worker.kill(_END_SECONDS)
         worker.is_over()
@@ -331,7 +331,7 @@ class _Lanes:
 
     @asynccontextmanager
     async def held(self, mailbox: Hashable, *, is_large: bool) -> AsyncIterator[None]:
-        """A lane, for as long as the context lasts."""
+        """Hold a lane for as long as the context lasts."""
         place = _Place(mailbox, is_large, asyncio.get_running_loop().create_future())
         self._waiting.append(place)
         self._give()

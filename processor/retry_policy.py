@@ -16,27 +16,27 @@ from processor.process_pool import PoolUnusable
 from processor.settlement import EXPECTED_ERRORS, Abandon, DeadLetter
 
 _OUTAGE_GRACE: Final = timedelta(hours=24)
-"""How long trouble on Microsoft's side is not held against the message."""
+"""Time for which errors on Microsoft's side are not held against the message."""
 
 _ITEM_DELAYS: Final = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
 MAX_ATTEMPTS: Final = len(_ITEM_DELAYS) + 1
-"""Attempts at an item that fails by itself, before it is put aside."""
+"""Attempts at an item that fails by itself, before it becomes a dead letter."""
 
-# What Graph has not ready in time is large, and asking for it is costly: once more soon, then in an hour, when it may
-# be quiet.
+# A message that Graph does not have ready in time is large, and costly to request: once more soon, then in an hour,
+# when the load may be low.
 _TIMEOUT_DELAYS: Final = (timedelta(seconds=30), timedelta(hours=1))
 MAX_TIMEOUTS: Final = len(_TIMEOUT_DELAYS) + 1
-"""Attempts at what Graph has not ready in time, before it is put aside."""
+"""Attempts at a message that Graph does not have ready in time, before it becomes a dead letter."""
 _OUTAGE_DELAY: Final = timedelta(seconds=30)
 _MAX_OUTAGE_DELAY: Final = timedelta(seconds=MAX_RETRY_AFTER)
 
-# Exchange replicates: a message that it has just reported may answer 404 for a time (graph.md section 11). For so long
-# after it was put it is asked for again, uncounted, at growing intervals; what waited longer in the queue, a few times.
+# Exchange replicates: a message that it has just reported may answer 404 for a time (graph.md section 11). For so
+# long after it was put it is requested again, uncounted, at growing intervals; after a longer wait, a few times.
 _LATE_FOR: Final = timedelta(minutes=10)
 _FIRST_LATE_DELAY: Final = timedelta(seconds=5)
 _OLD_LATE_DELAYS: Final = (timedelta(seconds=30), timedelta(minutes=2))
 
-# A whole answer that is too long or an item that Exchange chokes on shows as these: they may be this message's alone.
+# A whole answer that is too long or an item that Exchange fails on shows as these: they may be this message's alone.
 _MAYBE_THE_ITEM: Final = frozenset({500, 502, 504})
 
 
@@ -50,7 +50,7 @@ def decide(error: Exception, delivery: Delivery, *, now: datetime, random: Rando
     if isinstance(error, GraphUnavailable) and _is_an_outage(error, delivery, now):
         wait = max(timedelta(seconds=error.retry_after or 0), _OUTAGE_DELAY)
         if error.status == HTTPStatus.OK:
-            # A proxy, or what Exchange says of this message alone: not to be fetched every minute of a day.
+            # A proxy, or an answer of Exchange for this message alone: not to be fetched every minute of a day.
             wait = max(wait, min((now - delivery.enqueued) / 2, _MAX_OUTAGE_DELAY))
         # Spread to either side where the longest wait leaves no room above.
         shortest, longest = min(wait, _MAX_OUTAGE_DELAY * 0.9), min(wait * 1.5, _MAX_OUTAGE_DELAY)
@@ -65,17 +65,17 @@ def decide(error: Exception, delivery: Delivery, *, now: datetime, random: Rando
 
 
 def is_patient(delivery: Delivery, now: datetime) -> bool:
-    """False once a delivery has met with so much trouble, for so long, that a person is to look at it."""
+    """False once a delivery has been in the queue for so long that an operator must examine it."""
     return now - delivery.enqueued < _OUTAGE_GRACE
 
 
 def retry_of_missing(delivery: Delivery, *, now: datetime, random: Random) -> Abandon | None:
     """Schedule the next attempt at a message that Graph answers 404 for; None: it is gone.
 
-    Until ten minutes after it was put it may yet appear. By then Service Bus has forgotten its id, too.
+    It may yet appear until ten minutes after it was put. By then Service Bus has forgotten its id, too.
     """
     age = now - delivery.enqueued
-    # Far in the future is no age: a clock was set back.
+    # A time far in the future is no age: a clock was set back.
     if abs(age) < _LATE_FOR:
         wait = min(max(2 * age, _FIRST_LATE_DELAY), max(_LATE_FOR - age, _FIRST_LATE_DELAY))
         return _retry(wait * random.uniform(1.0, 1.2))
@@ -103,6 +103,6 @@ def _describe(error: Exception, delivery: Delivery) -> Phrase:
     tried = Phrase.counted("Tried {n} time.", "Tried {n} times.", n=delivery.delivery_count)
     if isinstance(error, EXPECTED_ERRORS):
         return Phrase.joined(tried, Phrase.of(error))
-    # An error nobody foresaw may quote what it choked on, and that may be mail.
+    # An unexpected error may quote its input, and that may be mail.
     ours = Phrase("An error in mail-importer itself; its log has the traceback (delivery_failed).")
     return Phrase.joined(tried, ours)

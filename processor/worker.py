@@ -1,4 +1,4 @@
-"""The workers: take deliveries, import them side by side, settle each by what became of it."""
+"""The workers: receive deliveries, import them side by side, settle each by its outcome."""
 
 import asyncio
 import contextlib
@@ -59,7 +59,7 @@ class WorkerLimits:
 
     `max_in_flight`: deliveries at a time; `max_per_mailbox`: of one mailbox. `gather_seconds`: time to wait for more
     room, so that deliveries are received several at a time. `finish_seconds`: time that those in flight have to end
-    once the process is told to stop.
+    once the process is signalled to stop.
     """
 
     max_in_flight: int = 64
@@ -70,7 +70,7 @@ class WorkerLimits:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What a delivery asks for: to import a message."""
+    """The work of a delivery: to import a message."""
 
     notification: Notification
     message_id: str
@@ -82,7 +82,7 @@ class _Order:
 
 @dataclass(frozen=True, slots=True)
 class _LifecycleOrder:
-    """What a delivery asks for: to look after a subscription."""
+    """The work of a delivery: to handle an event of a subscription."""
 
     notification: Notification
     event: LifecycleEvent
@@ -114,7 +114,7 @@ class WorkerContext:
 
 
 class Processor:
-    """Works on the queue until it is told to stop."""
+    """Works on the queue until it is signalled to stop."""
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ class Processor:
         self._probing = DaemonThreads("host probe", limit=1)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Take and import deliveries until `stop` is set; then finish, or hand back, what is in hand."""
+        """Receive and import deliveries until `stop` is set; then finish, or abandon, those in flight."""
         renewing = asyncio.create_task(background.restarted(self._keep_locks, name="lock_renewal"))
         self._settlement.start()
         stopping = asyncio.create_task(stop.wait())
@@ -164,7 +164,7 @@ class Processor:
         if receiving.done() and not receiving.cancelled():
             receiving.result()
 
-    # Taking.
+    # Receiving.
 
     async def _receive_forever(self) -> None:
         next_load = self._clock()
@@ -188,7 +188,7 @@ class Processor:
                 await self._pause(fault)
 
     async def _require_host(self) -> None:
-        """Take nothing while this machine lacks what the last deliveries failed for."""
+        """Receive nothing while this machine lacks the resource that the last deliveries failed for."""
         if self._host_fault is None:
             return
         if not self._pause_seconds:
@@ -208,7 +208,7 @@ class Processor:
         deliveries = await self._queue.receive(room, wait=_RECEIVE_WAIT)
         if not deliveries:
             return
-        # From here on they are ours: each has its task before anything can fail.
+        # The deliveries are locked by this process now: each has its task before anything can fail.
         prepared: asyncio.Future[set[MessageKey]] = asyncio.get_running_loop().create_future()
         orders: dict[MessageKey, Notification] = {}
         for delivery in deliveries:
@@ -239,7 +239,7 @@ class Processor:
     async def _prepare(
         self, orders: dict[MessageKey, Notification], prepared: "asyncio.Future[set[MessageKey]]"
     ) -> None:
-        """What all of them need of the database, in few queries; whatever goes wrong reaches each by its future."""
+        """Read what all of them need from the database, in few queries; any error reaches each by its future."""
         try:
             await self._accounts.refresh({account_id for account_id, _ in orders})
             known = await self._store.known(orders)
@@ -250,9 +250,9 @@ class Processor:
         except asyncio.CancelledError:
             prepared.cancel()
             raise
-        except Exception as exc:  # told, and settled, by each of the deliveries
+        except Exception as exc:  # logged, and settled, by each of the deliveries
             prepared.set_exception(exc)
-            prepared.exception()  # seen
+            prepared.exception()  # retrieved, so that asyncio does not log it
             if isinstance(exc, DatabaseUnavailable) or host_fault_of(exc) is not None:
                 raise
 

@@ -1,4 +1,4 @@
-"""A throw-away certificate authority, so that the product's TLS is exercised without anybody's real certificate."""
+"""A throw-away certificate authority, so that the product's TLS is exercised without a real certificate."""
 
 import ssl
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True)
 class IssuedCertificate:
-    """Where the certificate (with its chain) and the key lie, both PEM."""
+    """Paths of the certificate (with its chain) and of the key, both PEM."""
 
     certificate_file: Path
     key_file: Path
 
     def server_context(self) -> ssl.SSLContext:
-        """Return a TLS context for a server that shows this certificate."""
+        """Return a TLS context for a server that presents this certificate."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self.certificate_file, self.key_file)
         return context
@@ -40,7 +40,7 @@ class Authority:
     It is kept in the directory: clients that trust it still do after a restart. A day before its end, or when its files
     are damaged, a new one takes its place.
 
-    `now` is the machine's time, not the simulated one: TLS libraries judge certificates by the machine's clock.
+    `now` is the machine's time, not the simulated one: TLS libraries check certificates by the machine's clock.
     """
 
     def __init__(self, directory: Path, now: datetime) -> None:
@@ -77,7 +77,7 @@ class Authority:
         return trusting(self.ca_file)
 
     def _kept_key(self) -> ec.EllipticCurvePrivateKey | None:
-        """The key of an earlier start, if its certificate is there and good for some time; else None."""
+        """The key of an earlier start, if its certificate is there and valid for some time; else None."""
         try:
             key = load_pem_private_key(self._key_file.read_bytes(), None)
             certificate = x509.load_pem_x509_certificate(self.ca_file.read_bytes())

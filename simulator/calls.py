@@ -1,4 +1,4 @@
-"""What passes between the listener and the parts that answer: one `Call` in, one `Answer` out, or a `GraphError`."""
+"""Messages between the listener and the parts that answer: one `Call` in, one `Answer` out, or a `GraphError`."""
 
 import json
 from collections.abc import Mapping
@@ -56,8 +56,8 @@ class GraphError(Exception):
 class Call:
     """One HTTP request, read whole.
 
-    `query` is still percent-encoded; `prefer` holds all `Prefer` headers in lower case; `base_url` is how the caller
-    names this server.
+    `query` is still percent-encoded; `prefer` holds all `Prefer` headers in lower case; `base_url` is the caller's
+    address of this server.
     """
 
     method: str
@@ -83,15 +83,15 @@ class Call:
         return value
 
     def prefers_immutable_ids(self) -> bool:
-        """Tell whether the caller asked for immutable ids; holds for this request only (graph.md §7, ids)."""
+        """Check whether the caller requested immutable ids; holds for this request only (graph.md §7, ids)."""
         return 'idtype="immutableid"' in self.prefer
 
     def prefers_text_bodies(self) -> bool:
-        """Tell whether the caller asked for bodies as text (graph.md §7, headers)."""
+        """Check whether the caller requested bodies as text (graph.md §7, headers)."""
         return 'outlook.body-content-type="text"' in self.prefer
 
     def prefers_unsafe_html(self) -> bool:
-        """Tell whether the caller asked for bodies with script and the like (graph.md §7, headers)."""
+        """Check whether the caller requested bodies with script and the like (graph.md §7, headers)."""
         return "outlook.allow-unsafe-html" in self.prefer
 
 

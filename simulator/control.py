@@ -1,6 +1,6 @@
 """The control API under `/simulator/`: for programs that run the simulator as a process of its own.
 
-JSON in, JSON out; `control_client` has a method for each call, and tells of its parameters. Mail comes by `POST mail`
+JSON in, JSON out; `control_client` has a method for each call, and documents its parameters. Mail comes by `POST mail`
 (`mailbox`, `mime` in base64, `folder`). With `unscanned` it comes as by Dynamic Delivery of Defender, with placeholders
 (`placeholder`: their name) for its attachments; `POST messages/release` (`mailbox`, `message_id`) then puts the files
 in their place, or with `in_place` false delivers the scanned mail as another message with the same internet message
@@ -261,7 +261,7 @@ class Control:
 
 
 def _as_internal(letter: Letter, addresses: set[str], *, keeps_smtp: bool) -> Letter:
-    """Return the mail with the people of these addresses by their names in Exchange's directory."""
+    """Return the mail with these addresses replaced by their names in Exchange's directory."""
 
     def named(person: Person) -> Person:
         is_internal = (person.address or "").lower() in addresses

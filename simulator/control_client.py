@@ -27,7 +27,7 @@ class ControlRefused(Exception):
 
 
 class SimulatorControl:
-    """Talks to `/simulator/` at `url`, trusting `ca_file`; to be entered. All calls raise `ControlRefused`."""
+    """Calls `/simulator/` at `url`, trusting `ca_file`; to be entered. All calls raise `ControlRefused`."""
 
     def __init__(self, url: str, ca_file: Path) -> None:
         self._url = url
@@ -90,15 +90,15 @@ class SimulatorControl:
         return await self._call("POST", "mailboxes", _given(body))
 
     async def set_mailbox_state(self, mailbox: str, state: MailboxState) -> None:
-        """Change what Graph says of a mailbox (address or user id)."""
+        """Change the state that Graph reports of a mailbox (address or user id)."""
         await self._call("PATCH", f"mailboxes/{mailbox}", {"state": str(state)})
 
     async def set_mailbox_purpose(self, mailbox: str, purpose: str) -> None:
-        """Change whose mailbox it is: `user`, `shared`, `room` and so on."""
+        """Change the purpose of a mailbox: `user`, `shared`, `room` and so on."""
         await self._call("PATCH", f"mailboxes/{mailbox}", {"purpose": purpose})
 
     async def deny(self, mailbox: str, client_id: str, *, denied: bool = True) -> None:
-        """Exclude an application from a mailbox, or let it in again."""
+        """Exclude an application from a mailbox, or allow it again."""
         await self._call("PATCH", f"mailboxes/{mailbox}", {"denied_to" if denied else "allowed_to": client_id})
 
     async def start_traffic(
@@ -109,7 +109,7 @@ class SimulatorControl:
         per_second: float = 0,
         seed: int = 0,
     ) -> dict[str, Any]:
-        """Let mail arrive in the background: in these mailboxes, the first so many, or all. Returns the progress."""
+        """Deliver mail in the background: to these mailboxes, the first so many, or all. Returns the progress."""
         body = {"messages": messages, "mailboxes": mailboxes, "per_second": per_second, "seed": seed}
         return await self._call("POST", "traffic", _given(body))
 
@@ -122,11 +122,11 @@ class SimulatorControl:
         return await self._call("DELETE", "traffic")
 
     async def ledger(self) -> list[dict[str, Any]]:
-        """Return everything delivered: the fields of `post_office.LedgerEntry`."""
+        """Return everything delivered: the fields of `mail_server.LedgerEntry`."""
         return list((await self._call("GET", "ledger"))["messages"])
 
     async def statistics(self) -> dict[str, Any]:
-        """Return what `Simulator.statistics` does."""
+        """Return the result of `Simulator.statistics`."""
         return await self._call("GET", "statistics")
 
     async def subscriptions(self) -> list[dict[str, Any]]:
@@ -151,7 +151,7 @@ class SimulatorControl:
         await self._call("DELETE", "faults" if number is None else f"faults/{number}")
 
     async def send_lifecycle(self, event: LifecycleEvent, subscription_id: str | None = None) -> int:
-        """Send a lifecycle notification for one subscription or all; returns how many."""
+        """Send a lifecycle notification for one subscription or all; returns their number."""
         body = {"event": str(event), "subscription_id": subscription_id}
         return int((await self._call("POST", "lifecycle", _given(body)))["sent"])
 
@@ -164,10 +164,10 @@ class SimulatorControl:
         internal: Collection[str] = (),
         smtp_properties: bool = True,
     ) -> str:
-        """Let a mail arrive as it comes over the wire (RFC 5322); returns its immutable id.
+        """Deliver a mail in wire format (RFC 5322); returns its immutable id.
 
-        `internal`: addresses of people whom Exchange names by its directory (X.500); without `smtp_properties` no
-        property gives their addresses either.
+        `internal`: addresses that Exchange replaces by names of its directory (X.500); without `smtp_properties` no
+        property gives them either.
         """
         body = {
             "mailbox": mailbox,
@@ -181,12 +181,12 @@ class SimulatorControl:
     async def deliver_unscanned(
         self, mailbox: str, raw: bytes, folder: str = "inbox", *, placeholder: str | None = None
     ) -> str:
-        """As `deliver_mime`, with a placeholder (`placeholder`: its name) for each attachment: Dynamic Delivery."""
+        """Like `deliver_mime`, with a placeholder (`placeholder`: its name) for each attachment: Dynamic Delivery."""
         body = {"mailbox": mailbox, "mime": base64.b64encode(raw).decode(), "folder": folder, "unscanned": True}
         return str((await self._call("POST", "mail", {**body, **_given({"placeholder": placeholder})}))["message_id"])
 
     async def release_message(self, mailbox: str, message_id: str, *, in_place: bool = True) -> str | None:
-        """End the scan of a mail: its files take the place of the placeholders, or come with another message.
+        """End the scan of a mail: its files replace the placeholders, or come with another message.
 
         Returns the immutable id of the message that has them; None: no such message.
         """
@@ -212,7 +212,7 @@ class SimulatorControl:
         if self._session is None:
             msg = "enter the client with 'async with' first"
             raise RuntimeError(msg)
-        # As a stream: a mail may be large.
+        # A stream: a mail may be large.
         data = None if body is None else io.BytesIO(json.dumps(body).encode())
         headers = {"Content-Type": JSON_TYPE}
         asked = self._session.request(method, f"{self._url}/simulator/{path}", data=data, headers=headers)

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: faults that are switched on and off while the simulator runs."""
+"""Injected faults, switched on and off while the simulator runs."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -60,9 +60,9 @@ class Fault:
     as an HTTP date with `retry_after_as_date`, left out when `None`: THROTTLED, UNAVAILABLE. `times`:
     NOT_FOUND_AT_FIRST answers 404 to the first so many GETs of each message. CORRUPT answers 500 `ErrorCorruptData`,
     REFUSED `status` with `error_code`. `code`: SIGN_IN_REFUSED, the number after AADSTS. SYNC_STATE_LOST strikes
-    calls that bear a token, with `status` (410 bears a `Location`; else a 40x) and `error_code`, in whatever
-    spelling. DELTA_REPLAYED tells of changes of earlier rounds again, DELTA_DELAYED keeps the last one back for a
-    later round. ANSWER_LOST carries the call out, and ends the connection without a byte.
+    calls with a token, with `status` (410 has a `Location`; else a 40x) and `error_code`, in any spelling.
+    DELTA_REPLAYED reports changes of earlier rounds again, DELTA_DELAYED holds the last one back for a later round.
+    ANSWER_LOST executes the call, and ends the connection without a byte.
     """
 
     kind: FaultKind
@@ -102,7 +102,7 @@ def fault_from_dict(values: dict[str, Any]) -> Fault:
 
 @dataclass(frozen=True)
 class Subject:
-    """What a fault may strike: the names by which a scope can mean it."""
+    """The target of a fault: the names that a scope can match."""
 
     operation: Operation | None = None
     mailbox: tuple[str, ...] = ()
@@ -117,7 +117,7 @@ class _Active:
 
 
 class Faults:
-    """The faults now switched on. `struck` counts what each kind has done."""
+    """The faults now switched on. `struck` counts the strikes of each kind."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -136,7 +136,7 @@ class Faults:
         return number
 
     def remove(self, number: int) -> bool:
-        """Switch a fault off; tells whether it was on."""
+        """Switch a fault off; return False if it was not on."""
         return self._active.pop(number, None) is not None
 
     def clear(self) -> None:
@@ -149,7 +149,7 @@ class Faults:
         return [self.add(fault) for fault in faults]
 
     def active(self) -> dict[int, Fault]:
-        """Return the faults that are on, by number; `count` is what is left of it."""
+        """Return the faults that are on, by number; `count` is the rest of it."""
         return {number: entry.fault for number, entry in self._active.items()}
 
     def strike(self, kind: FaultKind, subject: Subject) -> Fault | None:

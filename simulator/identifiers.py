@@ -1,4 +1,4 @@
-"""Ids of the shapes Graph and Entra give out, from a seeded source."""
+"""Ids in the formats of Graph and Entra, from a seeded source."""
 
 import base64
 from random import Random
@@ -45,6 +45,6 @@ class Identifiers:
         data = self._random.randbytes(size)
         if self._random.random() < 0.75:
             return base64.urlsafe_b64encode(data).decode()
-        # Older ids use the plain alphabet: a client that does not percent-encode them is found out.
+        # Older ids use the plain alphabet: a client that does not percent-encode them is detected.
         text = base64.b64encode(data).decode()
         return f"{text[:8]}+{text[9:16]}/{text[17:]}"

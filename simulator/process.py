@@ -32,7 +32,7 @@ class ReadyMadeMailbox:
 
 @dataclass(frozen=True)
 class Ready:
-    """What a person needs to use the simulator; ids are the same at every start with the same seed.
+    """The data needed to use the simulator; ids are the same at every start with the same seed.
 
     A certificate's public part (`.cer`, `.pem`, `.crt`) put into `uploads` is registered for the application.
     """

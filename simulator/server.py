@@ -22,7 +22,7 @@ from simulator.faults import Fault, FaultKind, Faults, Subject
 from simulator.identifiers import Identifiers
 
 _MAX_BODY_BYTES = 4 * 1024 * 1024
-# A mail of 150 MB, the largest that Exchange Online takes, as base64 within JSON.
+# A mail of 150 MB, the largest that Exchange Online accepts, as base64 within JSON.
 _MAX_CONTROL_BYTES = 150 * 1024 * 1024 * 4 // 3 + 1024 * 1024
 _INSTEAD_OF_ANSWER = frozenset({FaultKind.THROTTLED, FaultKind.UNAVAILABLE, FaultKind.RESET, FaultKind.HANG})
 _IN_BODY = frozenset({FaultKind.RESET_IN_BODY, FaultKind.TRUNCATED, FaultKind.ANSWER_LOST})
@@ -32,11 +32,11 @@ _HALF_WAY_BYTES = 1_048_576
 
 
 class _ConnectionAborted(Exception):
-    """The fault was to end the connection: there is nothing to answer on."""
+    """The fault ended the connection: no answer can be sent."""
 
 
 class Listener:
-    """Reads requests, sends answers, and knows which part answers what. `calls` counts them by operation."""
+    """Reads requests, has the responsible part answer, and sends answers. `calls` counts them by operation."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Listener:
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
-        """Close the port and what is open on it."""
+        """Close the port and the connections open on it."""
         if self._runner:
             await self._runner.cleanup()
 
@@ -135,7 +135,7 @@ class Listener:
         return await self._send(request, answer, self._faults.strike_call(subject, _IN_BODY))
 
     async def _suffer(self, request: web.BaseRequest, subject: Subject) -> None:
-        """Act out the faults that come before an answer."""
+        """Inject the faults that come before an answer."""
         latency = self._faults.strike(FaultKind.LATENCY, subject)
         if latency:
             await asyncio.sleep(latency.seconds)
@@ -214,7 +214,7 @@ def _request(
     writer: AbstractStreamWriter,
     task: asyncio.Task[None],
 ) -> web.BaseRequest:
-    """Make a request; its body may be as large as Graph takes one, or as the control API takes a mail."""
+    """Make a request; its body may be as large as Graph accepts one, or as the control API accepts a mail."""
     limit = _MAX_CONTROL_BYTES if message.path.startswith("/simulator/") else _MAX_BODY_BYTES
     return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=limit)
 
@@ -229,7 +229,7 @@ def _sign_in_operation(call: Call) -> tuple[Operation | None, str]:
 
 
 async def _disconnected(request: web.BaseRequest) -> None:
-    # aiohttp tells a handler of it only by cancelling all handlers so, also those that must go on.
+    # aiohttp reports it to a handler only by cancelling all handlers so, also those that must continue.
     while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
         await asyncio.sleep(_HANG_POLL_SECS)
 

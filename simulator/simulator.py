@@ -1,4 +1,4 @@
-"""The simulator as one object: make it, enter it, talk to its URL."""
+"""The simulator as one object: make it, enter it, send requests to its URL."""
 
 import asyncio
 from collections.abc import Callable
@@ -44,7 +44,7 @@ class Simulator:
     """Microsoft Graph and the Entra sign-in service on one loopback port.
 
     `directory` gets `ca.pem`, the root to trust. `clock` gives simulated time (aware): lives of tokens, assertions and
-    subscriptions, windows of limits; retries of notifications go by the machine's time. The same `seed` and the same
+    subscriptions, windows of limits; retries of notifications use the machine's time. The same `seed` and the same
     calls give the same ids. Enter it with `async with`; applications and mailboxes may be made before.
     """
 
@@ -108,7 +108,7 @@ class Simulator:
         await self.stop()
 
     async def start(self) -> None:
-        """Make the authority and listen; `url` and `ca_file` hold from then on.
+        """Make the authority and listen; `url` and `ca_file` are valid from then on.
 
         Raises:
             OSError: the port is taken, or the directory cannot be written.
@@ -176,12 +176,12 @@ class Simulator:
 
     @property
     def reauthorized(self) -> dict[str, list[datetime]]:
-        """When each subscription was reauthorized by `POST …/reauthorize`."""
+        """Times at which each subscription was reauthorized by `POST …/reauthorize`."""
         return self._calls.reauthorized if self._calls else {}
 
     @property
     def renewed(self) -> dict[str, list[datetime]]:
-        """When each subscription was renewed by `PATCH`."""
+        """Times at which each subscription was renewed by `PATCH`."""
         return self._calls.renewed if self._calls else {}
 
     def issue_certificate(self, label: str) -> IssuedCertificate:
@@ -229,7 +229,7 @@ class Simulator:
         immutable_id: str | None = None,
         notify: bool = True,
     ) -> DeliveredMessage:
-        """Let a mail arrive; its notifications follow in the background.
+        """Deliver a mail; its notifications follow in the background.
 
         Raises:
             ValueError: no such folder, or the id is taken.
@@ -251,7 +251,7 @@ class Simulator:
         received: datetime | None = None,
         notify: bool = True,
     ) -> DeliveredMessage:
-        """Let a mail arrive as it comes over the wire (RFC 5322); Graph then tells of it what Exchange makes of it.
+        """Deliver a mail in wire format (RFC 5322); Graph then returns what Exchange makes of it.
 
         Raises:
             ValueError: no such folder.
@@ -261,7 +261,7 @@ class Simulator:
     def deliver_unscanned(
         self, mailbox: Mailbox, letter: Letter, folder: str = "inbox", *, placeholder: str = PLACEHOLDER
     ) -> DeliveredMessage:
-        """Let a mail arrive with placeholders for its attachments, as Dynamic Delivery does.
+        """Deliver a mail with placeholders for its attachments, as Dynamic Delivery does.
 
         Raises:
             ValueError: no such folder, or nothing to scan.
@@ -269,7 +269,7 @@ class Simulator:
         return self.post_office.deliver_unscanned(mailbox, letter, folder, placeholder=placeholder)
 
     def release(self, mailbox: Mailbox, message_id: str, *, in_place: bool = True) -> str | None:
-        """End the scan: the files take the place of the placeholders, or come with another message of the same mail.
+        """End the scan: the files replace the placeholders, or come with another message of the same mail.
 
         Returns the immutable id of the message that has them; None: no such message.
 
@@ -279,15 +279,15 @@ class Simulator:
         return self.post_office.release(mailbox, message_id, in_place=in_place)
 
     def remove_message(self, mailbox: Mailbox, message_id: str) -> bool:
-        """Delete a message for good, as its owner would; tells whether it was there."""
+        """Delete a message for good, as its owner would; return False if it was not there."""
         return self.post_office.remove_message(mailbox, message_id)
 
     def move_message(self, mailbox: Mailbox, message_id: str, folder: str, *, by_dragging: bool = False) -> bool:
-        """Move a message, as its owner would; tells whether it was there. By dragging it gets another immutable id."""
+        """Move a message, as its owner would; return False if it was not there. Dragging changes the immutable id."""
         return self.post_office.move_message(mailbox, message_id, folder, by_dragging=by_dragging)
 
     def start_traffic(self, plan: TrafficPlan) -> None:
-        """Let generated mail arrive in the background; `traffic` tells how far it is."""
+        """Deliver generated mail in the background; `traffic` reports the progress."""
         self.traffic.start(plan)
 
     def send_lifecycle(self, subscription: Subscription, event: LifecycleEvent) -> bool:
@@ -303,7 +303,7 @@ class Simulator:
         await self.delivery.settled()
 
     def statistics(self) -> dict[str, Any]:
-        """Return what happened so far, as JSON values."""
+        """Return the statistics so far, as JSON values."""
         listener = self._listener
         by_address = {mailbox.user_id: mailbox.address for mailbox in self.mailboxes.all()}
         return {

@@ -16,7 +16,7 @@ _MAX_AT_ONCE = 50
 
 @dataclass(frozen=True)
 class TrafficPlan:
-    """Which mailboxes get how many mails in all, how fast (`per_second` 0: at once), from which seed."""
+    """Mailboxes, their number of mails in all, the rate (`per_second` 0: at once) and the seed."""
 
     mailboxes: tuple[Mailbox, ...]
     messages: int
@@ -56,19 +56,19 @@ class Traffic:
         """Return when the plan is done.
 
         Raises:
-            Whatever delivering raised.
+            Any error of the delivery.
         """
         if self._task:
             await self._task
 
     async def stop(self) -> None:
-        """Stop; what is delivered stays."""
+        """Stop; delivered mail stays."""
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     def progress(self) -> dict[str, Any]:
-        """Return how far the plan is, as JSON values."""
+        """Return the progress of the plan, as JSON values."""
         return {
             "running": self._task is not None and not self._task.done(),
             "messages": self._plan.messages if self._plan else 0,

@@ -1,6 +1,6 @@
-"""Catch-up: what Graph's delta query says is in a folder and the database lacks is queued (graph.md, section 6).
+"""Catch-up: queues messages that Graph's delta query reports and the database lacks (graph.md, section 6).
 
-Webhooks lose things, with and without a word (sections 3, 4 and 11). The link to go on from is moved forward only when
+Webhooks lose notifications, reported and unreported (sections 3, 4 and 11). The delta link is moved forward only when
 all that comes before it is safely in the queue or known to be imported.
 """
 
@@ -36,25 +36,25 @@ from subscriptions.sweep_schedule import SweepSchedule
 
 SWEEP_ROLE: Final = "sweep"
 NOTIFICATIONS_ROLE: Final = "notifications"
-"""The conditions that tell of sweeps that fail, and of notifications that do not come."""
+"""The conditions that report failed sweeps, and missed notifications."""
 
 _JUDGED_AFTER: Final = timedelta(minutes=1)
-"""What a sweep found has gone through the queue by then, and its notification before it if there was one."""
+"""By then a message that a sweep found has gone through the queue, and its notification before it, if any."""
 _TOO_YOUNG: Final = timedelta(hours=1)
-"""A subscription is not recreated sooner: what ails it may be our own endpoint, which no new one would cure."""
+"""A younger subscription is not recreated: the fault may be this installation's endpoint, which would stay."""
 _TOLD_FOR: Final = timedelta(days=1)
 _REMEMBERED_FOR: Final = timedelta(days=90)
 _TURN: Final = timedelta(seconds=30)
 _SOON: Final = timedelta(seconds=10)
 _STRETCHED: Final = 1.1
-"""So much longer a pause may become by chance."""
+"""Largest factor by which jitter lengthens a pause."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class _Round:
-    """Where a turn is."""
+    """Progress of a run."""
 
     state: FolderState
     link: str | None
@@ -65,7 +65,7 @@ class _Round:
 
 @dataclass(frozen=True, slots=True)
 class _SweptFolder:
-    """A folder as Graph's paths take it (`folder`), and as the resource under which its delta link is kept."""
+    """A folder as in Graph's paths (`folder`), and as the resource under which its delta link is kept."""
 
     mailbox: Mailbox
     folder: str
@@ -73,7 +73,7 @@ class _SweptFolder:
 
 
 class CatchUp:
-    """The duty of looking into the folders of accounts."""
+    """The task of sweeping the folders of accounts."""
 
     role = SWEEP_ROLE
     schedule: Schedule = FOLDERS
@@ -101,24 +101,24 @@ class CatchUp:
 
     @property
     def longest_wait(self) -> timedelta:
-        """See `AccountTask.longest_wait`: the pause between two sweeps, stretched by chance."""
+        """See `AccountTask.longest_wait`: the pause between two sweeps, with the longest jitter."""
         return _STRETCHED * (self._rules.next_interval() or timedelta())
 
     def end(self, connection: Connection, account: Account) -> None:
-        """Take back what is told of missed notifications once its time is over."""
+        """Clear the condition on missed notifications once it has expired."""
         accounts.clear_expired_condition(connection, account.account_id, NOTIFICATIONS_ROLE, now=self._clock())
 
     async def serve(self, lease: Lease, account: Account) -> datetime:
-        """Queue what the folder holds and the database lacks, or the beginning of it; when to go on.
+        """Queue messages of the folder that the database lacks, all or the first; return when to continue.
 
         Raises:
-            GraphError, DatabaseUnavailable, QueueUnavailable: the link stands before what is not queued.
+            GraphError, DatabaseUnavailable, QueueUnavailable: the link stays before what is not queued.
             LeaseLost
         """
         if account.removed or not account.enabled:
             return NEVER
         if account.settings.import_since is None:
-            # Decided in the account's first turn at its subscription; until then nobody knows what to leave out.
+            # Decided in the account's first subscription run; until then it is unknown what to leave out.
             return self._clock() + _SOON
         mailbox = Mailbox.of(account.account_id, account.settings)
         folder = await self._folders.locate(mailbox, account.settings.folder)
@@ -150,12 +150,12 @@ class CatchUp:
             due = min(due, now + _JUDGED_AFTER * self._random.uniform(1.1, 1.3))
         return due
 
-    # Through the pages.
+    # Pages.
 
     async def _go_through(
         self, lease: Lease, account: Account, swept: _SweptFolder, held: HeldSubscription | None, progress: _Round
     ) -> datetime | None:
-        """Page by page to the end of the round, then None; or until it is somebody else's turn: when to go on."""
+        """Read pages to the end of the round and return None; or pause for other work and return when to continue."""
         resource = swept.resource
         end = self._clock() + _TURN
         while True:
@@ -227,7 +227,7 @@ class CatchUp:
             return
         notifications = self._notifications(account, held, lacking, progress)
         ignored = await self._queue.put([each.to_message() for each in notifications])
-        if ignored:  # no two finds share an id; the link must not pass what is not queued
+        if ignored:  # no two found messages share an id; the link must not pass what is not queued
             raise QueueUnavailable(
                 Phrase("The queue ignored {n} messages that a sweep found; they are put again.", n=ignored)
             )
@@ -235,7 +235,7 @@ class CatchUp:
         progress.overdue += sum(each.source is Source.SWEEP for each in notifications)
 
     async def _without_waiting(self, account: Account, items: Sequence[FolderItem]) -> list[FolderItem]:
-        """The items without those that wait for Defender's scan in a delivery, see `db.queries.scans`."""
+        """The items except those in a delivery that waits for Defender's scan, see `db.queries.scans`."""
         now = self._clock()
         waiting = await self._database.read(lambda connection: scans.waiting(connection, account.account_id, now=now))
         return [each for each in items if each.message_id not in waiting]
@@ -257,10 +257,10 @@ class CatchUp:
             for number, each in enumerate(items)
         ]
 
-    # The silence watch.
+    # Missed notifications.
 
     async def _judge(self, account: Account) -> HeldSubscription | None:
-        """Tell of notifications that did not come; have the subscription recreated when it happens again."""
+        """Report missed notifications; have the subscription recreated when it happens again."""
         now = self._clock()
         account_id = account.account_id
 
@@ -321,5 +321,5 @@ def _told(received: list[datetime], recreating: bool) -> Phrase:
 
 
 def _is_overdue(item: FolderItem, held: HeldSubscription | None, now: datetime) -> bool:
-    """Whether a webhook should have told of it by now."""
+    """True if a webhook should have reported it by now."""
     return held is not None and item.received is not None and held.created < item.received <= now - NOTIFIED_WITHIN

@@ -1,4 +1,4 @@
-"""The life of certificates: tells in time that one ends, and that the next one is in use already."""
+"""The life of certificates: reports in time that one ends, and that the next one is in use already."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,11 +21,11 @@ from subscriptions.metrics import ManagerMetrics
 from threads import DaemonThreads
 
 CERTIFICATE_ROLE: Final = "certificate"
-"""The condition that tells of a certificate."""
+"""The condition that reports on a certificate."""
 
 _EVERY: Final = timedelta(minutes=5)
 EARLY: Final = timedelta(days=30)
-"""How long before a certificate ends people are told."""
+"""Time before the end of a certificate from which it is reported."""
 _FALLEN_BACK: Final = "NextCertificateInUse"
 _TOLD_AGAIN_AFTER: Final = timedelta(days=1)
 
@@ -33,14 +33,14 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 class Certificates(Protocol):
-    """Where certificates are: `graph.certificates.CertificateStore`."""
+    """The store of certificates: `graph.certificates.CertificateStore`."""
 
     def expiry(self, thumbprint: str) -> datetime:
-        """When the certificate ends (aware, UTC), or CertificateError. May block."""
+        """The certificate's end (aware, UTC), or CertificateError. May block."""
 
 
 class TokensInUse(Protocol):
-    """Who knows which certificate signed in: `graph.token.TokenSource`."""
+    """The source of the certificate that signed in: `graph.token.TokenSource`."""
 
     def certificate_in_use(self, mailbox: Mailbox) -> str | None:
         """The thumbprint of the certificate of the token held; None when none is held."""
@@ -48,14 +48,14 @@ class TokensInUse(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """What to tell of the certificates of some accounts; `detail_for` the name of one."""
+    """A report on the certificates of some accounts; `detail_for` the name of one."""
 
     reason: str
     detail_for: Callable[[str], Phrase]
 
 
 class CertificateWatch:
-    """Looks at the certificates of all enabled accounts."""
+    """Checks the certificates of all enabled accounts."""
 
     def __init__(
         self,
@@ -72,13 +72,13 @@ class CertificateWatch:
         self._clock = clock
         self._metrics = metrics
         self._in_use: dict[tuple[object, ...], str | None] = {}
-        """What each combination of certificates last signed in with; tokens end, and are not always renewed at once."""
+        """The certificate that each combination last signed in with; tokens end, and are not always renewed at once."""
         self._told: dict[tuple[str, str], datetime] = {}
         # A store on a network share, or of a device, may hang.
         self._threads = DaemonThreads("certificate watch", limit=1)
 
     async def work(self) -> timedelta:
-        """Note in the accounts' conditions what is to be done about their certificates; then not for some minutes.
+        """Note the required acts on certificates in the accounts' conditions; return the wait, some minutes.
 
         Raises:
             DatabaseUnavailable
@@ -96,7 +96,7 @@ class CertificateWatch:
         return _EVERY
 
     def _ends(self, thumbprints: set[str]) -> dict[str, datetime]:
-        """When each ends, by the thumbprint as the account has it; one that is not there is told of by the sign-in."""
+        """The end of each, by the thumbprint as the account has it; the sign-in reports one that is not there."""
         ends: dict[str, datetime] = {}
         for thumbprint in thumbprints:
             try:
@@ -131,7 +131,7 @@ class CertificateWatch:
         )
 
     async def _note(self, findings: list[tuple[CertificateUse, _Finding]]) -> None:
-        """Bring the conditions of the accounts concerned up to date, and write only what changes."""
+        """Update the conditions of the accounts concerned, and write only what changes."""
         now = self._clock()
 
         def look(connection: Connection) -> tuple[dict[int, Condition], dict[int, Condition]]:
@@ -144,7 +144,7 @@ class CertificateWatch:
             return noted, wanted
 
         noted, wanted = await self._database.read(look)
-        # Before the first sign-in of this process nobody knows whether what an earlier one noted still holds.
+        # Before the first sign-in of this process it is unknown whether what an earlier one noted still holds.
         signed_in = any(self._in_use.values())
         gone = [
             number
@@ -166,7 +166,7 @@ class CertificateWatch:
         await self._database.write(work)
 
     def _tell(self, findings: list[tuple[CertificateUse, _Finding]]) -> None:
-        """Once a day for each certificate, however many accounts have it."""
+        """Log once a day for each certificate, however many accounts have it."""
         now = self._clock()
         for use, found in findings:
             key = (use.thumbprint, found.reason)
@@ -206,4 +206,4 @@ def _normal(thumbprint: str) -> str:
     try:
         return normalise_thumbprint(thumbprint)
     except CertificateError:
-        return thumbprint  # no thumbprint at all: the sign-in says so
+        return thumbprint  # no thumbprint at all: the sign-in reports it

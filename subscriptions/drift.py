@@ -1,7 +1,7 @@
-"""Compares, from time to time, what Graph has with what we hold: subscriptions vanish, and surplus ones appear.
+"""Compares Graph's subscriptions with those held, from time to time: subscriptions vanish, and surplus ones appear.
 
-Graph's guard against two for one mailbox is uneven (graph.md, section 1, 409), and a crash can leave one that nobody
-holds.
+Graph's guard against two for one mailbox is uneven (graph.md, section 1, 409), and a crash can leave one that is not
+held.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -24,16 +24,16 @@ from subscriptions.plan import is_ours
 
 _SELDOM: Final = timedelta(hours=1)
 _FOR_EACH: Final = timedelta(seconds=9)
-"""Of a longer list more than an hour passes: a page of it holds about a hundred, and is a call (graph.md, 8)."""
+"""Beyond an hour, the wait for each one listed: a page holds about a hundred, and is a call (graph.md, 8)."""
 _AFTER_TROUBLE: Final = timedelta(minutes=1)
 _TOGETHER: Final = 60
-"""Managers that start within so many seconds need not each look."""
+"""Managers that start within this many seconds need not each check."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 class DriftCheck:
-    """Looks at start-up, then at least every hour; of several managers one looks for all."""
+    """Checks at start-up, then every hour, or less often for a long list; of several managers one checks for all."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class DriftCheck:
         random: Random,
         metrics: ManagerMetrics,
     ) -> None:
-        """`notification_url`: the address that makes a subscription ours."""
+        """`notification_url`: the address that marks a subscription of this installation."""
         self._database = database
         self._client = client
         self._notification_url = notification_url
@@ -55,7 +55,7 @@ class DriftCheck:
         self._pauses: dict[Application, timedelta] = {}
 
     async def work(self) -> timedelta:
-        """Reconcile the applications whose time has come; how long to wait for the next time.
+        """Reconcile the applications that are due; return the time to wait until the next run.
 
         Raises:
             DatabaseUnavailable
@@ -82,7 +82,7 @@ class DriftCheck:
         )
 
     async def reconcile(self, application: Application) -> bool:
-        """Reconcile one application; False when Graph did not let us.
+        """Reconcile one application; return False after a GraphError.
 
         Raises:
             DatabaseUnavailable
@@ -100,7 +100,7 @@ class DriftCheck:
             for subscription_id in vanished(held_before, ours):
                 log.warning("subscription_gone", subscription=subscription_id, account_id=held_before[subscription_id])
                 await self._lose(held_before[subscription_id], subscription_id)
-            # Read after the list: whatever another manager made before it is held, or about to be, by an account.
+            # Read after the list: one that another manager made before it is held, or about to be, by an account.
             waiting = await read(lambda connection: accounts.unsubscribed(connection, application))
             held_after = await read(subscriptions.ids)
             for each in surplus(ours, held_after, waiting):
@@ -120,7 +120,7 @@ class DriftCheck:
 
 
 def vanished(held: Iterable[str], listed: Collection[GraphSubscription]) -> list[str]:
-    """What we held before Graph was asked, and Graph does not have; both by id."""
+    """Subscriptions held before Graph was queried that Graph does not have; both by id."""
     there = {each.id for each in listed}
     return [each for each in held if each not in there]
 
@@ -128,9 +128,9 @@ def vanished(held: Iterable[str], listed: Collection[GraphSubscription]) -> list
 def surplus(
     listed: Iterable[GraphSubscription], held: Collection[str], waiting: Iterable[Account]
 ) -> list[GraphSubscription]:
-    """What Graph has and no account holds or is about to hold.
+    """Subscriptions of Graph that no account holds or is about to hold.
 
-    An account that is `waiting`, because it holds nothing, may be in the middle of its turn: it adopts or deletes what
+    An account that is `waiting`, because it holds nothing, may be in the middle of its run: it adopts or deletes what
     is on its resource.
     """
     theirs = tuple(_resources_of(each).casefold() for each in waiting)
@@ -140,7 +140,7 @@ def surplus(
 
 
 def _resources_of(account: Account) -> str:
-    """The beginning of the resource that the account's turn sees to: of its mailbox, while its folder is not known."""
+    """The beginning of the resource that the account's run handles: of its mailbox, while its folder is not known."""
     folder = named_directly(account.settings.folder)
     user_id = account.settings.user_id
     return f"users/{user_id}/" if folder is None else mail_resource(user_id, folder)

@@ -1,4 +1,4 @@
-"""What a comparison of a folder with the database found, in a temporary file: folders may be larger than memory."""
+"""Differences between a folder and the database, in a temporary file: folders may be larger than memory."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ CREATE TABLE copies (number INTEGER PRIMARY KEY, id TEXT NOT NULL, received TEXT
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A message by its immutable id, and when it was received (aware, UTC), as far as that is known."""
+    """A message by its immutable id, and its time of receipt (aware, UTC), as far as known."""
 
     message_id: str
     received: datetime | None
@@ -40,7 +40,7 @@ class Elsewhere:
 class SuppressedCopy:
     """A message of the folder that was not imported, because it equals an imported one.
 
-    `of_number` and `of_message_id`: `nMessageID` and Graph id of that; `reason`: see `db.queries.duplicates`.
+    `of_number` and `of_message_id`: `nMessageID` and Graph id of that one; `reason`: see `db.queries.duplicates`.
     """
 
     item: Item
@@ -50,7 +50,7 @@ class SuppressedCopy:
 
 
 class FolderDiff:
-    """Messages of a folder, those of them that the database lacks, and those that it has but the folder has not.
+    """Messages of a folder, those of them that the database lacks, and those of the database that the folder lacks.
 
     A context manager: at its end the file is gone. A page takes milliseconds, so nothing here is awaited.
 
@@ -58,10 +58,10 @@ class FolderDiff:
     """
 
     def __init__(self) -> None:
-        # Without a name it is a file that nobody else can open, and that is gone also when the process is killed:
+        # Without a name it is a file that no other process can open, and that is gone also when the process is killed:
         # https://www.sqlite.org/inmemorydb.html#temporary_databases
         self._connection = sqlite3.connect("", isolation_level=None)
-        # Nobody reads it after a crash, so it needs no journal.
+        # It is not read after a crash, so it needs no journal.
         for pragma in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{_CACHE_KIBIBYTES}"):
             self._connection.execute(f"PRAGMA {pragma}").close()
         self._connection.executescript(_TABLES).close()
@@ -75,14 +75,14 @@ class FolderDiff:
         self._connection.close()
 
     def add(self, items: Sequence[Item]) -> int:
-        """Note what is in the folder; how many of them were new."""
+        """Note messages of the folder; return the number of new ones."""
         rows = [(each.message_id, _text(each.received)) for each in items]
         with self._transaction() as cursor:
             cursor.executemany("INSERT OR IGNORE INTO folder (id, received) VALUES (?, ?)", rows)
             return cursor.rowcount
 
     def mark_known(self, message_ids: Sequence[str]) -> set[str]:
-        """The database has these: what remains is missing. Returns those of them that the folder has not."""
+        """Note that the database has these: what remains is missing. Return those of them that the folder lacks."""
         absent: set[str] = set()
         with self._transaction() as cursor:
             for message_id in message_ids:
@@ -91,7 +91,7 @@ class FolderDiff:
         return absent
 
     def mark_known_copies(self, copies: Sequence[SuppressedCopy]) -> int:
-        """As `strike`, and remember those that the folder has, when they were received included; the number of them."""
+        """Like `mark_known`, and store those that the folder has, with their time of receipt; return their number."""
         count = 0
         with self._transaction() as cursor:
             for each in copies:
@@ -108,23 +108,23 @@ class FolderDiff:
         return count
 
     def note_elsewhere(self, found: Sequence[Elsewhere]) -> None:
-        """Remember where messages are that the folder has not."""
+        """Store the locations of messages that the folder lacks."""
         rows = [(each.item.message_id, _text(each.item.received), each.folder_id, each.folder_name) for each in found]
         with self._transaction() as cursor:
             cursor.executemany("INSERT INTO elsewhere (id, received, folder_id, folder_name) VALUES (?, ?, ?, ?)", rows)
 
     def missing(self) -> Iterator[Item]:
-        """What was added and not struck, in the order it was added. It may be struck meanwhile."""
+        """Messages added and not marked known, in the order added. They may be marked meanwhile."""
         for row in self._rows("folder", "id, received"):
             yield Item(row[0], _time(row[1]))
 
     def elsewhere(self) -> Iterator[Elsewhere]:
-        """What was noted so, in that order."""
+        """Messages of `note_elsewhere`, in that order."""
         for row in self._rows("elsewhere", "id, received, folder_id, folder_name"):
             yield Elsewhere(Item(row[0], _time(row[1])), row[2], row[3])
 
     def copies(self) -> Iterator[SuppressedCopy]:
-        """The ids that were struck as copies, in that order."""
+        """Messages marked by `mark_known_copies`, in that order."""
         for row in self._rows("copies", "id, received, message_number, message_id, reason"):
             yield SuppressedCopy(Item(row[0], _time(row[1])), row[2], row[3], row[4])
 

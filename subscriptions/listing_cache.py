@@ -1,4 +1,4 @@
-"""What Graph has of one application, asked for sparingly: a list is limited to 25 calls in 20 s (graph.md, 8)."""
+"""Cache of Graph's subscription lists: a list is limited to 25 calls in 20 s (graph.md, 8)."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,6 +1,6 @@
-"""The subscription manager: two duties for every account, and what is to be looked at from time to time.
+"""The subscription manager: two tasks for every account, and periodic tasks for all accounts together.
 
-A look every second gives turns to who is due; what other programs changed in the accounts' rows is found every five
+A poll every second starts the runs that are due; changes by other programs in the accounts' rows are found every five
 seconds.
 """
 
@@ -31,10 +31,10 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 class PeriodicTask(Protocol):
-    """What is done for all accounts together, from time to time."""
+    """Work for all accounts together, done from time to time."""
 
     async def work(self) -> timedelta:
-        """Do it; how long to wait until the next time.
+        """Do it; return the time to wait until the next run.
 
         Raises:
             DatabaseUnavailable
@@ -48,14 +48,14 @@ class _Looking(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ManagerLimits:
-    """`look_seconds`: between two looks at who is due; `rota`: of each duty."""
+    """`look_seconds`: between two polls; `rota`: limits of each task."""
 
     look_seconds: float = 1.0
     rota: SchedulerLimits = field(default_factory=SchedulerLimits)
 
 
 class SubscriptionManager:
-    """Serves accounts until it is told to stop."""
+    """Serves accounts until it is signalled to stop."""
 
     def __init__(
         self,
@@ -70,10 +70,10 @@ class SubscriptionManager:
         metrics: ManagerMetrics,
         limits: ManagerLimits | None = None,
     ) -> None:
-        """`owner` names this process among all managers.
+        """`owner`: unique name of this process among all managers.
 
-        `served_with`: the settings that accounts are served with; accounts that were served with others get a turn at
-        the start, and only then, so that two managers that differ do not undo each other's work for ever.
+        `served_with`: the settings that accounts are served with; those served with others get a run at the start, and
+        only then, so that two managers that differ do not undo each other's work for ever.
         """
         self._database = database
         self._served_with = served_with
@@ -98,7 +98,7 @@ class SubscriptionManager:
         self._paused = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve what is due until `stop` is set; then finish what is under way, or leave it due for others."""
+        """Serve what is due until `stop` is set; then finish what is under way, or leave it due for other managers."""
         stopping = asyncio.create_task(stop.wait())
         stopping.add_done_callback(lambda _: self._room.set())
         try:
@@ -110,7 +110,7 @@ class SubscriptionManager:
             await asyncio.gather(*(each.finish() for each in self._looking))
 
     def _note(self, troubles: Sequence[DatabaseUnavailable | HostFault | None]) -> None:
-        """Report once that the database, or what this machine lacks, is away, and once that it is back."""
+        """Log once that the database or a resource of this machine is unavailable, and once that it is back."""
         trouble = next((each for each in troubles if each is not None), None)
         if trouble is not None and not self._paused:
             log.warning("manager_paused", error=str(trouble))
@@ -119,7 +119,7 @@ class SubscriptionManager:
         self._paused = trouble is not None
 
     async def _rest(self, stop: asyncio.Event) -> None:
-        """Until the next look: at once when turns ended and others wait, several of them together."""
+        """Wait for the next poll: at once when runs ended and others wait, several of them together."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.look_seconds):
                 await self._room.wait()
@@ -128,7 +128,7 @@ class SubscriptionManager:
         self._room.clear()
 
     async def _compare(self) -> None:
-        """Give a turn to accounts that other programs added or changed."""
+        """Make accounts due that other programs added or changed."""
         now = self._clock()
         if not is_over(self._next_comparison, now, longest=_COMPARE_EVERY):
             return
@@ -151,7 +151,7 @@ class SubscriptionManager:
 
 
 class PeriodicRunner:
-    """A chore and when it is next due; one run at a time, beside everything else."""
+    """A periodic task and its next due time; one run at a time, beside everything else."""
 
     def __init__(self, chore: PeriodicTask, clock: Callable[[], datetime], due: datetime) -> None:
         self._chore = chore
@@ -161,7 +161,7 @@ class PeriodicRunner:
         self._task: asyncio.Task[None] | None = None
 
     async def poll(self) -> None:
-        """Begin it if it is due."""
+        """Start it if it is due."""
         if self._task is not None and self._task.done():
             task, self._task = self._task, None
             task.result()
@@ -169,7 +169,7 @@ class PeriodicRunner:
             self._task = asyncio.create_task(self._work())
 
     async def finish(self) -> None:
-        """Break it off: it leaves nothing half done that the next run would not do."""
+        """Cancel it: it leaves nothing half done that the next run would not do."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

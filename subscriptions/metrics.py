@@ -1,10 +1,10 @@
-"""What the subscription manager counts."""
+"""Metrics of the subscription manager."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class ManagerMetrics:
-    """The subscription manager's metrics, in the registry they are given."""
+    """The subscription manager's metrics, in the given registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.actions = Counter(

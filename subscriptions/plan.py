@@ -1,6 +1,7 @@
-"""What should be, what we hold and what Graph has, turned into actions. No I/O.
+"""Turns desired, held and actual subscriptions into actions. No I/O.
 
-One subscription for each enabled account: on its folder, with our two addresses, made with a key the receiver accepts.
+One subscription for each enabled account: on its folder, with both addresses of this installation, made with a key the
+receiver accepts.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ class DesiredSubscription:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Ask Graph for a new one."""
+    """Request a new one from Graph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +36,14 @@ class Adopt:
 
 @dataclass(frozen=True, slots=True)
 class Renew:
-    """Ask Graph to keep it for longer."""
+    """Request that Graph keep it for longer."""
 
     subscription_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Have Graph remove it, and hold it no more."""
+    """Remove it from Graph, and hold it no more."""
 
     subscription_id: str
 
@@ -58,14 +59,14 @@ def plan(
     orders: Orders,
     now: datetime,
 ) -> list[Action]:
-    """The actions for one account, in the order in which to take them.
+    """The actions for one account, in the order of execution.
 
     Args:
         wanted: None when the account shall have none (disabled, removed).
         held: the row of `tblGraphSubscription`.
-        actual: what Graph listed for this account and our notification address; empty when it was not asked.
-        orders: among them the key of an attempt to create one that was never noted. Only an attempt with the present
-            key makes a subscription ours that we find without holding it: Graph does not show its `clientState`.
+        actual: Graph's list for this account and this installation's address; empty when it was not requested.
+        orders: among them the key of an attempt to create one that was never noted. Only after an attempt with the
+            present key is a subscription adopted that is found but not held: Graph does not show its `clientState`.
         now: aware, UTC.
     """
     if wanted is None:
@@ -80,14 +81,14 @@ def plan(
     surplus = {each.id for each in actual} | ({held.subscription_id} if held else set())
     if kept_id is not None:
         surplus.discard(kept_id)
-    # Graph refuses a second one on the same resource (graph.md, section 1); any other is deleted once its successor is
-    # there, so that nothing falls between.
+    # Graph refuses a second one on the same resource (graph.md, section 1); any other is deleted once its successor
+    # exists, so that no notification is lost between.
     in_the_way = {each.id for each in actual if same_resource(each.resource, wanted.resource)}
     if held is not None and held.expires > now and same_resource(held.resource, wanted.resource):
         in_the_way.add(held.subscription_id)
     actions: list[Action] = [Delete(each) for each in sorted(surplus & in_the_way)]
     if keep is not None:
-        # One call for both: to renew is to reauthorize (graph.md, section 4).
+        # One call for both: a renewal reauthorizes (graph.md, section 4).
         if orders.reauthorize is not None or now >= renewal_due(keep.granted, keep.expires, jitter=1.0):
             actions.append(Renew(keep.subscription_id))
     elif adopted is not None:
@@ -99,13 +100,13 @@ def plan(
 
 
 def renewal_due(since: datetime, expires: datetime, *, jitter: float = 0.0) -> datetime:
-    """When a third of the life from `since` to `expires` is left; earlier by a tenth of the life with `jitter` 1."""
+    """The time with a third of the life from `since` to `expires` left; a tenth of the life earlier with `jitter` 1."""
     life = expires - since
     return expires - life / 3 - life * 0.1 * jitter
 
 
 def is_ours(subscription: GraphSubscription, notification_url: str) -> bool:
-    """True when it delivers to our address: what another installation made is none of our business."""
+    """True when it delivers to this installation's address: those of other installations are left alone."""
     return subscription.notification_url == notification_url
 
 

@@ -1,4 +1,4 @@
-"""The duty of keeping subscriptions: carries out an account's plan at Graph and notes the result in the database."""
+"""The task of keeping subscriptions: carries out an account's plan at Graph and notes the result in the database."""
 
 import asyncio
 import hashlib
@@ -51,10 +51,10 @@ MAX_LIFE: Final = timedelta(minutes=10_000)
 """Graph documents 10,080 minutes and grants 10,070 (graph.md, section 1)."""
 
 _CEILING_MARGIN: Final = timedelta(minutes=5)
-"""Clocks differ, and a request takes its time: stay that far below what Graph says it grants."""
+"""Clocks differ, and a request takes its time: stay this far below the limit that Graph reports."""
 
 _DELETION_SECONDS: Final = 10.0
-"""A deletion that hangs must leave its turn time for the creation."""
+"""A deletion that hangs must leave its run time for the creation."""
 
 _LOOK_AGAIN: Final = timedelta(days=1)
 
@@ -65,14 +65,14 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where Graph delivers."""
+    """The addresses that Graph delivers to."""
 
     notifications: str
     lifecycle: str
 
 
 class SubscriptionReconciler:
-    """Brings the subscription of one account to what it should be. The caller holds the account's lease."""
+    """Brings an account's subscription to its desired state. The caller holds the account's lease."""
 
     role = SUBSCRIPTIONS_ROLE
     schedule: Schedule = SUBSCRIPTIONS
@@ -91,7 +91,7 @@ class SubscriptionReconciler:
         random: Random,
         metrics: ManagerMetrics,
     ) -> None:
-        """`addresses` None: no inbound address, so no subscriptions; accounts live on sweeps alone."""
+        """`addresses` None: no inbound address, so no subscriptions; accounts are served by sweeps alone."""
         self._database = database
         self._client = client
         self._survey = survey
@@ -105,7 +105,7 @@ class SubscriptionReconciler:
         self._longest_life = MAX_LIFE
         facts = (addresses, keys.fingerprint(), sweeps.interval, sweeps.webhooks)
         self.served_with = hashlib.sha256(repr(facts).encode()).hexdigest()
-        """The settings of this manager that accounts are served with, in short."""
+        """Digest of this manager's settings that accounts are served with."""
 
     @property
     def longest_wait(self) -> timedelta:
@@ -113,16 +113,16 @@ class SubscriptionReconciler:
         return MAX_WAIT
 
     def end(self, connection: Connection, account: accounts.Account) -> None:
-        """Remember the settings acted on, so that a change of them shows."""
+        """Note the settings acted on, so that a change of them is detected."""
         subscriptions.note_served(
             connection, account.account_id, served=account.fingerprint, served_with=self.served_with
         )
 
     async def serve(self, lease: Lease, account: accounts.Account) -> datetime:
-        """Do what is to be done; when the account is due again.
+        """Do what is due; return the account's next due time.
 
         Raises:
-            GraphError, DatabaseUnavailable: the rest is for a later turn.
+            GraphError, DatabaseUnavailable: a later run does the rest.
             LeaseLost
         """
         mailbox = Mailbox.of(account.account_id, account.settings)
@@ -134,7 +134,7 @@ class SubscriptionReconciler:
             if account.removed:
                 await self._database.write(lambda connection: accounts.purge(connection, account.account_id))
             return self._clock() + _LOOK_AGAIN
-        # Only an attempt whose outcome nobody noted can have left one that we do not hold.
+        # Only an attempt whose outcome was not noted can have left one that is not held.
         unnoted = held is None and orders.attempt_fingerprint is not None
         actual = await self._found(mailbox, wanted) if unnoted else []
         for action in plan(wanted, held, actual, orders=orders, now=self._clock()):
@@ -144,7 +144,7 @@ class SubscriptionReconciler:
                 case Adopt(found):
                     held = await self._hold(account.account_id, wanted, found, "subscription_adopted")
                 case Renew():
-                    assert held is not None  # noqa: S101  # only what is held, or just adopted, is renewed
+                    assert held is not None  # noqa: S101  # only a held or just adopted one is renewed
                     held = await self._renew(lease, orders, mailbox, wanted, held)
                 case Create():
                     with self._folders.followed(mailbox, account.settings.folder):
@@ -197,9 +197,9 @@ class SubscriptionReconciler:
         log.info("subscription_deleted", subscription=subscription_id)
 
     async def _delete_if_possible(self, mailbox: Mailbox, subscription_id: str) -> None:
-        """Delete what is not wanted beside, or in place of, the wanted one, which must not wait for that.
+        """Delete a subscription other than the wanted one, which must not wait for that.
 
-        What is left ends by itself; the reconciler deletes it earlier.
+        If the deletion fails, it ends by itself; the drift check deletes it earlier.
         """
         try:
             async with asyncio.timeout(_DELETION_SECONDS):
@@ -223,7 +223,7 @@ class SubscriptionReconciler:
         except (AccessDenied, RequestRejected, SubscriptionExists, GraphUnavailable) as refusal:
             if isinstance(refusal, GraphUnavailable) and not self._ends_soon(held):
                 raise
-            # Another one takes its place, if Graph lets it stand beside this one.
+            # A new one replaces it, if Graph accepts it beside this one.
             try:
                 made = await self._attempt(lease, orders, mailbox, wanted)
             except SubscriptionExists:
@@ -278,7 +278,7 @@ class SubscriptionReconciler:
         try:
             return await self._ask_for_one(mailbox, wanted)
         except SubscriptionExists:
-            # Nothing was made with the present key: what is there must not be taken for the outcome of this attempt.
+            # Nothing was made with the present key: an existing one must not be taken for the outcome of this attempt.
             await self._note_attempt(lease, orders.attempt_fingerprint)
             raise
 

@@ -1,4 +1,4 @@
-"""How long the trace of messages is kept."""
+"""Retention of the trace of messages."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 class TraceRetention:
-    """Deletes what is older, few rows at a time: no transaction is long, and imports come in between."""
+    """Deletes older rows, few at a time: no transaction is long, and imports come in between."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class TraceRetention:
         rows_at_a_time: int = _ROWS_AT_A_TIME,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`kept`: how long after its end an attempt is kept."""
+        """`kept`: time to keep an attempt after its end."""
         self._database = database
         self._kept = kept
         self._clock = clock
@@ -37,7 +37,7 @@ class TraceRetention:
         self._sleep = sleep
 
     async def work(self) -> timedelta:
-        """Delete all that is too old; how long to wait until the next time.
+        """Delete all that is too old; return the time to wait until the next run.
 
         Raises:
             DatabaseUnavailable: some may be deleted.

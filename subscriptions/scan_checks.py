@@ -1,4 +1,4 @@
-"""Periodic task: queues messages whose attachments Defender may have given free (`db.queries.scans`)."""
+"""Periodic task: queues messages whose attachments Defender may have released (`db.queries.scans`)."""
 
 import uuid
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 class ScanChecks:
-    """Has messages fetched again that were imported without their files, and those that no delivery imported.
+    """Requeues messages that were imported without their files, and those that no delivery imported.
 
     With several managers some may be queued twice; the queue ignores that, or the processor finds it done.
     """
@@ -40,7 +40,7 @@ class ScanChecks:
         self._batch_size = batch_size
 
     async def work(self) -> timedelta:
-        """Queue what is due; the time to wait until the next run.
+        """Queue what is due; return the time to wait until the next run.
 
         Raises:
             DatabaseUnavailable: some may be queued; they stay due.

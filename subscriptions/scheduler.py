@@ -1,7 +1,7 @@
-"""Gives every account that is due its turn at one duty. Any number of managers share the work.
+"""Runs one task for every account that is due. Any number of managers share the work.
 
-All state is in the database: a manager that dies leaves leases that end by themselves, and another goes on. An account
-is served by one manager at a time. No application may have all the turns: one tenant's outage delays no other.
+All state is in the database: a dead manager's leases end by themselves, and another continues. An account is served by
+one manager at a time. No application may have all the runs: one tenant's outage delays no other.
 """
 
 import asyncio
@@ -30,24 +30,24 @@ from phrases import Phrase
 from subscriptions.metrics import ManagerMetrics
 
 _CORRECTED_EVERY: Final = timedelta(seconds=30)
-"""Between two looks for turns that a wrong clock put off too far."""
+"""Interval between two corrections of due times that a wrong clock put off too far."""
 _LEASE: Final = timedelta(seconds=55)
-"""With a look every second, a killed manager's accounts are served again within a minute."""
+"""With a poll every second, a killed manager's accounts are served again within a minute."""
 _TASK_SECONDS: Final = 45.0
-"""Ends before the lease does: whatever a turn still does, it does as the only one."""
+"""Ends before the lease does: a run never overlaps another of the same account."""
 
 _FIRST_RETRY: Final = timedelta(seconds=15)
 _MAX_RETRY: Final = timedelta(minutes=15)
 _STRETCHED: Final = MAX_RETRY / _MAX_RETRY
-"""So much longer a wait may become by chance."""
+"""Largest factor by which jitter lengthens a wait."""
 _QUIET_FAILURES: Final = 2
-"""Failures of Microsoft's side before people are told: most pass by themselves."""
+"""Failures on Microsoft's side before one is reported: most pass by themselves."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 class LeaseLost(Exception):
-    """Another manager serves the account by now: leave it to that one."""
+    """Another manager serves the account by now; leave it to that manager."""
 
 
 class AccountTask(Protocol):
@@ -55,33 +55,33 @@ class AccountTask(Protocol):
 
     @property
     def role(self) -> str:
-        """Names the duty in the conditions of accounts."""
+        """The task's name in the conditions of accounts."""
 
     @property
     def schedule(self) -> Schedule:
-        """Who is due."""
+        """The schedule of due accounts."""
 
     async def serve(self, lease: Lease, account: Account) -> datetime:
-        """Do what is to be done; when the account is due again.
+        """Do what is due; return the account's next due time.
 
         Raises:
-            GraphError, DatabaseUnavailable, QueueUnavailable: the rest is for a later turn.
+            GraphError, DatabaseUnavailable, QueueUnavailable: a later run does the rest.
             LeaseLost
         """
 
     @property
     def longest_wait(self) -> timedelta:
-        """The longest from one turn to the next, by the clock, of an account that has no trouble."""
+        """The longest interval between two runs, by the clock, of an account without failures."""
 
     def end(self, connection: Connection, account: Account) -> None:
-        """What else to note in the transaction that ends a turn, well done or not."""
+        """Note more in the transaction that ends a run, successful or not."""
 
 
 @dataclass(frozen=True, slots=True)
 class SchedulerLimits:
-    """`tasks`: accounts served at a time; of one application, and of one that does not answer, fewer.
+    """`tasks`: accounts served at a time; fewer of one application, and of one that does not answer.
 
-    `finish_seconds`: what they may take once the process is told to stop.
+    `finish_seconds`: their time limit once the process is signalled to stop.
     """
 
     tasks: int = 64
@@ -91,7 +91,7 @@ class SchedulerLimits:
 
 
 class Scheduler:
-    """The turns of one duty in this process."""
+    """The runs of one task in this process."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class Scheduler:
         limits: SchedulerLimits,
         on_room: Callable[[], None],
     ) -> None:
-        """`owner` names this process among all. `on_room` is called when a turn ended and more are waiting."""
+        """`owner`: unique name of this process. `on_room` is called when a run ended and more are waiting."""
         self._database = database
         self._task = task
         self._owner = owner
@@ -118,16 +118,16 @@ class Scheduler:
         self._running: dict[asyncio.Task[None], DueAccount] = {}
         self._more = False
         self._trouble: Counter[Application] = Counter()
-        """Turns of an application that failed on Microsoft's side, one after the other."""
+        """Consecutive runs of an application that failed on Microsoft's side."""
         self._host_fault: HostFault | None = None
         self._next_correction = clock()
 
     async def poll(self) -> None:
-        """Begin the turns that are due, as many as there is room for.
+        """Start the runs that are due, as many as there is room for.
 
         Raises:
             DatabaseUnavailable
-            HostFault: turns failed for it since the last look.
+            HostFault: runs failed for it since the last poll.
         """
         if self._host_fault is not None:
             fault, self._host_fault = self._host_fault, None
@@ -157,7 +157,7 @@ class Scheduler:
             task.add_done_callback(self._ended)
 
     async def finish(self) -> None:
-        """Let the turns end that are under way; those that take too long are left due for others."""
+        """Wait for the current runs; those that take too long are left due for other managers."""
         if not self._running:
             return
         _, late = await asyncio.wait(list(self._running), timeout=self._limits.finish_seconds)
@@ -168,7 +168,7 @@ class Scheduler:
     async def _choose(self, now: datetime) -> dict[int, DueAccount]:
         """Accounts to serve, each application's longest due first, none with more than its share."""
         chosen: dict[int, DueAccount] = {}
-        # After a pause of this process a lease may have ended while its turn goes on.
+        # After a pause of this process a lease may have ended while its run continues.
         served = {each.account_id for each in self._running.values()}
         running = Counter(each.application for each in self._running.values())
         while (room := self._limits.tasks - len(self._running) - len(chosen)) > 0:
@@ -202,10 +202,10 @@ class Scheduler:
         if self._more:
             self._on_room()
 
-    # One turn.
+    # One run.
 
     async def _run_task(self, lease: Lease, *, started: datetime) -> None:
-        # What a cancelled turn leaves: due at once, for another manager.
+        # A cancelled run leaves the account due at once, for another manager.
         due, failures = started, lease.failures
         account: Account | None = None
         condition: Condition | None = None
@@ -237,7 +237,7 @@ class Scheduler:
             self._note_health(account, exc.__cause__)
             due = max(self._retry_at(failures), self._clock() + exc.retry_after)
         except Exception:
-            # Nothing awaits this task: what is not told here is told nowhere.
+            # Nothing awaits this task: an error that is not logged here is lost.
             failures += 1
             due = self._retry_at(failures)
             log.exception("turn_failed", account_id=lease.account_id, duty=self._task.role)
@@ -251,7 +251,7 @@ class Scheduler:
         if isinstance(exc, GraphUnavailable | TimeoutError):
             self._trouble[application] += 1
         else:
-            # Also an account that is refused: whoever refuses answers.
+            # Also an account that is refused: a service that refuses answers.
             self._trouble.pop(application, None)
 
     async def _account(self, lease: Lease) -> Account | None:
@@ -265,7 +265,7 @@ class Scheduler:
     async def _release(
         self, lease: Lease, account: Account | None, *, due: datetime, failures: int, condition: Condition | None
     ) -> None:
-        if due != NEVER:  # what lies further ahead counts as put off by a wrong clock
+        if due != NEVER:  # a later time counts as put off by a wrong clock
             due = min(due, self._clock() + (MAX_RETRY if failures else self._longest_wait))
 
         def work(connection: Connection) -> None:
@@ -300,7 +300,7 @@ class Scheduler:
             except Exception as exc:
                 if (fault := host_fault_of(exc)) is not None:
                     raise fault from exc
-                # One account nobody foresaw must not stop the others: told with its traceback, and tried again.
+                # An unexpected error of one account must not stop the others: logged with its traceback, and retried.
                 log.exception("turn_failed", duty=self._task.role)
                 await self._note(
                     account, type(exc).__name__, Phrase("An error in mail-importer itself; see its log."), lease
@@ -330,7 +330,7 @@ class Scheduler:
 
 
 class _Failed(Exception):
-    """The turn failed, and people were told as far as they need to know."""
+    """The run failed, and that was reported as far as necessary."""
 
     def __init__(self, retry_after: float = 0.0) -> None:
         super().__init__()

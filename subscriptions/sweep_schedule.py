@@ -1,4 +1,4 @@
-"""How often folders are looked into. No I/O."""
+"""Intervals between sweeps of a folder. No I/O."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ _WITHOUT_WEBHOOK: Final = timedelta(seconds=60)
 class SweepSchedule:
     """`interval`: between two sweeps of an account, None: only when there is a reason to. `webhooks`: there are any.
 
-    `most_waiting`: with more than so many messages to be received, a long pass pauses, so that mail which arrives now
+    `most_waiting`: with more messages than this to be received, a long pass pauses, so that mail which arrives now
     does not wait behind all that arrived before.
     """
 
@@ -23,18 +23,18 @@ class SweepSchedule:
 
     @classmethod
     def of_settings(cls, sweep_interval: int, notification_url: str | None) -> "SweepSchedule":
-        """The rules that the settings of these names make; `sweep_interval` in seconds, 0: none."""
+        """The schedule from the settings of these names; `sweep_interval` in seconds, 0: none."""
         interval = timedelta(seconds=sweep_interval) if sweep_interval else None
         return cls(interval=interval, webhooks=notification_url is not None)
 
     def first_due(self, now: datetime) -> datetime:
-        """When an account is swept that was never swept; with webhooks its new subscription asks for it earlier."""
+        """The first sweep of an account; with webhooks its new subscription requests one earlier."""
         if not self.webhooks:
             return now
         return NEVER if self.interval is None else now + self.interval
 
     def next_interval(self) -> timedelta | None:
-        """How long after a sweep the next one comes; None: not by the clock."""
+        """The interval from a sweep to the next one; None: not by the clock."""
         if self.webhooks:
             return self.interval
         return _WITHOUT_WEBHOOK if self.interval is None else min(self.interval, _WITHOUT_WEBHOOK)

@@ -1,4 +1,4 @@
-"""Proof that the database holds every message of a folder, whatever the webhooks did."""
+"""Proof that the database holds every message of a folder, regardless of webhooks."""
 
 import asyncio
 import itertools
@@ -26,25 +26,25 @@ from phrases import Phrase
 from subscriptions.folder_diff import Elsewhere, FolderDiff, Item, SuppressedCopy
 
 _LOOKED_UP_AT_ONCE: Final = 4
-"""Look-ups under way at once; their calls take turns, one at a time beside the processors' four."""
+"""Concurrent look-ups; their calls are made one at a time, beside the processors' four."""
 _LEAVES_THE_FOLDER: Final = frozenset({"move", "delete"})
 
 
 class _IdsOfAccount(Protocol):
-    """Up to `limit` Graph ids of an account, in their order, beginning after that one."""
+    """Up to `limit` Graph ids of an account, in their order, beginning after `after`."""
 
     def __call__(self, connection: Connection, account_id: int, /, *, after: str, limit: int) -> list[str]: ...
 
 
 @dataclass(slots=True)
 class Tally:
-    """How many messages there are; both sides count only what was received at `since` (None: ever) or later.
+    """Message counts; both sides count only those received at `since` (None: ever) or later.
 
-    `missing`: in the folder, not in the database; `under_way`: so many of them were received after `young_since`, three
-    minutes before the beginning. `queued`: so many of the missing. `copies`: in the folder, not imported because they
-    equal messages that are; `scanning`: because Defender still scans their attachments; `seen`: because the account's
-    filters left them out. `elsewhere`: in the database, not in the folder; `moved` and `deleted` say where those are,
-    None: not looked up, because importing moves or deletes what it imports.
+    `missing`: in the folder, not in the database; `under_way`: those of them received after `young_since`, three
+    minutes before the beginning. `queued`: those of the missing that were queued. `copies`: in the folder, not imported
+    because they equal imported messages; `scanning`: because Defender still scans their attachments; `seen`: because
+    the account's filters left them out. `elsewhere`: in the database, not in the folder; of those, `moved` and
+    `deleted`; None: not looked up, because importing moves or deletes what it imports.
     """
 
     since: datetime | None
@@ -63,13 +63,13 @@ class Tally:
     deleted: int | None = None
 
     def is_under_way(self, item: Item) -> bool:
-        """Whether the notification of a missing message may still come."""
+        """True if the notification of a missing message may still come."""
         return item.received is not None and item.received > self.young_since
 
 
 @dataclass(slots=True)
 class _Place:
-    """The folder that is verified, and what other folders are called."""
+    """The verified folder, and the names of other folders."""
 
     mailbox: Mailbox
     folder: str
@@ -92,7 +92,7 @@ class Verification:
         on_progress: Callable[[Phrase, int], None] = lambda _doing, _done: None,
         page_rows: int = 1000,
     ) -> None:
-        """`findings` takes what is found. `on_progress` is told what is being done, and how much of it is."""
+        """`findings` stores the result. `on_progress` receives the current step, and how much of it is done."""
         self._database = database
         self._mail = mail
         self._queue = queue
@@ -110,7 +110,7 @@ class Verification:
         Raises:
             GraphError, DatabaseUnavailable
             QueueUnavailable: some of the missing may be queued.
-            sqlite3.Error: see Findings.
+            sqlite3.Error: see FolderDiff.
         """
         times = [each for each in (since, account.settings.import_since) if each is not None and each > EVERYTHING]
         # Graph's times have whole seconds.
@@ -133,7 +133,7 @@ class Verification:
         link: str | None = None
         while True:
             page = await self._mail.folder_page(place.mailbox, place.folder, since=tally.since, link=link)
-            # Mail that arrives meanwhile shifts the pages, so that some of it is seen twice.
+            # Mail that arrives meanwhile shifts the pages, so that some of it is listed twice.
             tally.in_folder += self._findings.add([Item(each.message_id, each.received) for each in page.items])
             self._on_progress(Phrase("Reading the folder"), tally.in_folder)
             if page.link is None:
@@ -160,7 +160,7 @@ class Verification:
             self._on_progress(Phrase("Comparing with the database"), tally.in_database)
 
     async def _struck(self, account_id: int, ids_of_account: _IdsOfAccount) -> int:
-        """Take what is known for another reason than that it is imported for no longer missing; how much of it."""
+        """Mark messages known for a reason other than import, so no longer missing; return their number."""
         struck, after = 0, ""
         while ids := await self._ids(account_id, ids_of_account, after):
             after = ids[-1]
@@ -168,7 +168,7 @@ class Verification:
         return struck
 
     async def _struck_copies(self, account_id: int) -> int:
-        """As `_struck`, of copies, which are remembered with what they equal."""
+        """Like `_struck`, for copies, which are stored with the messages they equal."""
         struck, after = 0, ""
         while page := await self._copies(account_id, after):
             after = page[-1][0].graph_id
@@ -186,7 +186,7 @@ class Verification:
         )
 
     async def _struck_scanning(self, account_id: int) -> int:
-        """As `_struck`, of what waits for its attachments: a processor has it in the queue."""
+        """Like `_struck`, for messages that wait for their attachments: they are in the queue for a processor."""
         now = self._clock()
         ids = await self._database.read(lambda connection: scans.waiting(connection, account_id, now=now))
         return len(ids) - len(self._findings.mark_known(ids))
@@ -204,7 +204,7 @@ class Verification:
         )
 
     async def _look_up(self, rows: Sequence[ImportedRow], place: _Place, tally: Tally) -> None:
-        """Find out where they are, a few at a time."""
+        """Locate them, a few at a time."""
         left = iter(rows)
 
         async def work() -> None:
@@ -221,13 +221,13 @@ class Verification:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _locate(self, place: _Place, item: Item) -> Elsewhere | None:
-        """Where the message is; None when it is in the folder after all."""
+        """The place of the message; None when it is in the folder after all."""
         try:
             folder_id = await self._mail.parent_folder(place.mailbox, item.message_id)
         except ItemGone:
             return Elsewhere(item, None, None)
         except RequestRejected as exc:
-            # What Graph does not take for an id names no message of the mailbox; others are to be compared still.
+            # An id that Graph calls malformed names no message of the mailbox; others are to be compared still.
             if (exc.code or "").lower() != "errorinvalididmalformed":
                 raise
             return Elsewhere(item, None, None)
@@ -258,7 +258,7 @@ class Verification:
     async def _see_to_missing(self, account: Account, tally: Tally, *, repair: bool) -> None:
         now = self._clock()
         for items in _pages(self._findings.missing(), self._page_rows):
-            # Imported while the others were compared, or purged: then it is not imported any more.
+            # Imported while the others were compared, or purged: a purged message is no longer imported.
             known, since = await self._look_again(account, items)
             absent = [each for each in items if each.message_id not in known]
             lacking = [each for each in absent if accounts.imports(since, each.received)]

@@ -17,7 +17,7 @@ from processor.content.extended import AUTHOR_ADDRESS, SENDER_ADDRESS, extended
 
 _SMTP: Final = re.compile(r"[^\s/@][^\s@]*@[^\s@/=]+")
 _PEOPLE: Final = {"from": (AUTHOR_ADDRESS, ("from",)), "sender": (SENDER_ADDRESS, ("sender", "from"))}
-"""The property that says the same of each, and the headers: without a Sender the author is it (RFC 5322, 3.6.2)."""
+"""The property with the address of each, and the headers: without a Sender the author is it (RFC 5322, 3.6.2)."""
 _LISTS: Final = {"toRecipients": "to", "ccRecipients": "cc", "bccRecipients": "bcc", "replyTo": "reply-to"}
 _MAX_HEADER: Final = 1_000_000
 """Characters of the headers of one name that are read."""
@@ -31,7 +31,7 @@ def is_smtp(address: str | None) -> bool:
 
 
 def with_smtp_addresses(message: Json) -> Json:
-    """The message with SMTP addresses in place of directory names, where it says which; the rest as it is."""
+    """The message with SMTP addresses in place of directory names, where it states them; the rest as it is."""
     headers = _Headers(message)
     changed: Json = {}
     for field, (name, tried) in _PEOPLE.items():
@@ -71,7 +71,7 @@ def _with_address(person: object, address: str) -> Json:
 
 
 class _Headers:
-    """The people that the internet headers of a message name, read when they are asked for."""
+    """Names and addresses in the internet headers of a message, read on request."""
 
     def __init__(self, message: Json) -> None:
         self._headers = message.get("internetMessageHeaders")
@@ -80,13 +80,13 @@ class _Headers:
         """By header and name, the addresses of that name: each by its lower-case form."""
 
     def sole(self, headers: Iterable[str]) -> str | None:
-        """The SMTP address of the one person in the first of these that names any; None when it names several."""
+        """The only SMTP address in the first of these that has any; None when it has several."""
         people = next(filter(None, map(self._people, headers)), ())
         found = {address.lower(): address for _, address in people}
         return next(iter(found.values())) if len(found) == 1 else None
 
     def named(self, header: str, name: object) -> str | None:
-        """The SMTP address of the person of that name, when there is one and no other of that name."""
+        """The SMTP address of that name, when there is one and no other of that name."""
         if not isinstance(name, str) or not name.strip():
             return None
         if header not in self._by_name:

@@ -1,7 +1,7 @@
 """Attachments: fetched in one answer where the message is small, streamed one by one where it is not.
 
-Each that Graph lists becomes a row, in its order, whether its bytes can be had or not. Memory is bounded: what is
-larger than `IN_MEMORY` waits in a temporary file until it is in the database.
+Each that Graph lists becomes a row, in its order, with or without its bytes. Memory is bounded: content larger than
+`IN_MEMORY` waits in a temporary file until it is in the database.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ from processor.process_pool import ProcessPool
 
 _IN_ONE_ANSWER: Final = 3 * 1024 * 1024
 _HELD_TOGETHER: Final = 4 * 1024 * 1024
-"""Bytes of the attachments of one message that are in memory; what is beyond waits in files, but for small ones."""
+"""Bytes of the attachments of one message that are in memory; the rest waits in files, except small ones."""
 _ALWAYS_HELD: Final = 32 * 1024
 """Bytes of an attachment for which there is no file: a message may have hundreds, and files are few."""
 _BASE64_BLOCK: Final = 192 * 1024
@@ -51,32 +51,32 @@ _BEFORE_THE_BEGINNING: Final = b"\xef\xbb\xbf \t\r\n"
 _HEAD_BYTES: Final = 64
 _WORD_LENGTH: Final = 100
 _NO_ID: Final = "MalformedAttachmentId: it cannot be asked for by the id that Graph gave it."
-# As Graph lists them, and as KB 4522769 of Microsoft quotes an older one; the letter case differs.
+# Names in Graph's lists, and in Microsoft's KB 4522769, which quotes an older one; the letter case differs.
 _PLACEHOLDER: Final = re.compile(
     r"\s*(?:atp|safe\s+attachments?)\s+scan\s+in\s+progress\s*(?:\.(?:eml|msg))?\s*", re.IGNORECASE
 )
 _NOT_SCANNED: Final = "ScanInProgress: Defender had not given it free; a placeholder stands in its place."
 _EXTENSIONS: Final = {"message": ".eml", "event": ".ics", "contact": ".vcf"}
-# What one attachment can do to an answer that holds all of them.
+# Statuses that one attachment can cause for an answer that holds all of them.
 _MAYBE_ONE_OF_THEM: Final = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.GATEWAY_TIMEOUT})
-# What is held to be the attachment's own in the end: a time-out says that it is large, not that it is damaged, and is
-# left to a quiet hour, and to an operator.
+# Statuses that are attributed to the attachment in the end: a time-out means that it is large, not that it is damaged,
+# and is left to a quiet hour, and to an operator.
 _GIVEN_UP: Final = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.OK})
 # MIME, vCard and iCalendar begin with a name; pages and errors of a proxy with these.
 _NO_ITEM: Final = (b"<", b"{")
-# Of how many bytes that Graph lists at least and at most must come. Its size counts what Exchange keeps beside the
+# Shares of the size that Graph lists that must come at least and at most. It counts what Exchange keeps beside the
 # bytes (names, an icon of some kilobytes), and may be that of their base64; it is not known to be less than they are.
 _LEAST_SHARE, _MAX_SHARE = 0.7, 1.5
 _SPARE_BYTES: Final = 16 * 1024
 _BESIDE_BYTES: Final = 1024
-"""That Graph lists beside those of a usual file, an empty one too. Where there are more of them, an icon say, the file
-is asked for in the other way as well."""
+"""Bytes that Graph lists beside those of a usual file, an empty one too. Where there are more of them, an icon say, the
+file is requested in the other way as well."""
 _NOT_LISTED: Final = "NotListed: Graph says that the message has attachments, and lists none."
 
 
 @dataclass(frozen=True, slots=True)
 class AttachmentLimits:
-    """What is kept at most, in megabytes: of one attachment, and of all that Graph lists for one message."""
+    """The maximum kept, in megabytes: of one attachment, and of all that Graph lists for one message."""
 
     attachment_mb: int = 150
     message_mb: int = 150
@@ -87,11 +87,11 @@ class PlaceholdersFound(Exception):
 
 
 class _NoId(Exception):
-    """Graph can be asked for no such attachment."""
+    """The attachment has no id to request it by."""
 
 
 class _TooLarge(Exception):
-    """More than what may be kept. The text says of what."""
+    """A limit is exceeded. The text names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,8 @@ class _Content:
 def bytes_in_memory(size: int | None) -> int:
     """The memory that the attachments of a message of that size take at most, until they are in the database.
 
-    Of a small message all of it: once as text, once decoded, once on its way into the database. Of a larger one what is
-    held beside its temporary files.
+    A small message counts whole: once as text, once decoded, once on its way into the database. A larger one counts
+    what is held beside its temporary files.
     """
     if size is not None and size <= _IN_ONE_ANSWER:
         return 3 * size
@@ -126,7 +126,7 @@ class AttachmentFetcher:
         processes: ProcessPool | None = None,
         spooling: Executor | None = None,
     ) -> None:
-        """`processes`: of the unpacking, which has some of its own otherwise. `spooling`: write temporary files."""
+        """`processes`: for unpacking, which has its own otherwise. `spooling`: threads that write temporary files."""
         self._reader = reader
         self._limits = limits or AttachmentLimits()
         self._spooling = spooling or spooling_threads()
@@ -143,16 +143,16 @@ class AttachmentFetcher:
         last_attempt: bool = False,
         even_placeholders: bool = False,
     ) -> list[AttachmentRecord]:
-        """Everything Graph lists, in its order, and then what was unpacked from it.
+        """All attachments that Graph lists, in its order, and then those unpacked from them.
 
-        What cannot be had by itself is a row without bytes: at once where no attempt can change that, on the
+        One that cannot be fetched is a row without bytes: at once where no attempt can change that, on the
         `last_attempt` where Exchange refuses it. `files` closes, and so deletes, the temporary files.
 
         Raises:
             ItemGone: the message itself is gone.
-            PlaceholdersFound: Defender still scans some of them; with `even_placeholders` these are rows that say so.
+            PlaceholdersFound: Defender still scans some of them; with `even_placeholders` these are rows that state it.
             MessageChanged: there are other attachments now than those that were listed, or one of them is not there.
-            GraphError: also what Exchange says of one attachment, unless it is the last attempt.
+            GraphError: also an error of one attachment, unless it is the last attempt.
         """
         listed, whole = await self._listed(mailbox, message_id, message, files)
         if not even_placeholders and any(map(is_placeholder, listed)):
@@ -178,7 +178,7 @@ class AttachmentFetcher:
     async def _listed(
         self, mailbox: Mailbox, message_id: str, message: Json, files: ExitStack
     ) -> tuple[list[Json], bool]:
-        """What Graph lists, and whether with all there is to say of each."""
+        """Graph's list, and True if it has all details of each."""
         size = size_of(message)
         if size is not None and size <= _IN_ONE_ANSWER:
             try:
@@ -219,7 +219,7 @@ class _Order:
         self._listed_now: set[object] | None = None
 
     async def record(self, position: int, entry: Json, texts: Texts) -> AttachmentRecord:
-        """The row of one attachment, whatever Graph makes of it."""
+        """The row of one attachment, whatever the answer of Graph."""
         kind = kind_of(entry)
         if is_placeholder(entry):
             return replace(_row(position, entry, kind or "file", texts), state="unreadable", state_detail=_NOT_SCANNED)
@@ -254,7 +254,7 @@ class _Order:
         return self._last_attempt and not passes
 
     async def _with_details(self, kind: str, entry: Json, files: ExitStack) -> Json:
-        """With what a list without content lacks: the contentId, by which a body shows a picture, or a link.
+        """Add what a list without content lacks: the contentId, by which a body shows a picture, or a link.
 
         `files` closes a file of the encoded content, of which there may be hundreds.
         """
@@ -265,7 +265,7 @@ class _Order:
         return {**details, "id": entry.get("id")}
 
     async def _content(self, kind: str, entry: Json) -> tuple[_Content, str | None, bool]:
-        """The bytes, what is odd about their number, and false where nothing confirms it."""
+        """The bytes, a note where their number is odd, and False where nothing confirms it."""
         differs, is_confirmed = None, True
         with ExitStack() as own:
             stated = await self._stated(entry, own) if kind == "file" else None
@@ -286,7 +286,7 @@ class _Order:
         return content, differs, is_confirmed
 
     async def _stated(self, entry: Json, files: ExitStack) -> _Content | None:
-        """The bytes that came with the list; None where there are none, or no base64: they can be had by themselves."""
+        """The bytes that came with the list; None where there are none, or no base64: they are fetched separately."""
         encoded = entry.pop("contentBytes", None)
         if isinstance(encoded, LongText):
             pieces = _decoded_pieces(encoded, self._spooling)
@@ -306,10 +306,10 @@ class _Order:
             return await self._received(pieces, files)
 
     async def _odd_size(self, entry: Json, size: int, stated: int | None) -> tuple[str | None, bool]:
-        """Describe a file that is not as long as Graph lists it, and check whether both ways to ask for it agree.
+        """Describe a file that is not as long as Graph lists it, and check whether both ways to request it agree.
 
         Raises:
-            GraphUnavailable: it was cut off, or something else came in its place; on the last attempt it is believed.
+            GraphUnavailable: it was cut off, or something else came in its place; on the last attempt it is accepted.
         """
         if stated is None and size <= IN_MEMORY:
             with ExitStack() as own:
@@ -352,7 +352,7 @@ class _Order:
     async def _ids_now(self, gone: ItemGone) -> set[object]:
         """The ids that are listed now, if the message is there and has no other attachments: else it is begun anew.
 
-        Exchange puts files in the place of others, as when it delivers before it has scanned them.
+        Exchange replaces files by others, for instance when it delivers before it has scanned them.
         """
         if self._listed_now is None:
             listed = await self._reader.attachments(self._mailbox, self._message_id, with_content=False)
@@ -400,14 +400,14 @@ def _not_the_content(mailbox: Mailbox, what: str) -> GraphUnavailable:
 
 
 def _is_whole(entry: Json, size: int) -> bool:
-    """Check whether so many bytes can be all that Graph lists."""
+    """Check whether this number of bytes can be all that Graph lists."""
     listed = _whole(entry.get("size"))
     least, limit = listed * _LEAST_SHARE - _BESIDE_BYTES, listed * _MAX_SHARE + _SPARE_BYTES
     return not listed or (least <= size <= limit and (size > 0 or listed <= _BESIDE_BYTES))
 
 
 def _may_be(entry: Json) -> Collection[str]:
-    """The media types that a file may have, by its type and its name; all of them where neither says anything."""
+    """The media types that a file may have, by its type and its name; all of them where neither is informative."""
     stated = str(entry.get("contentType") or "").partition(";")[0].strip().lower()
     guessed = mimetypes.guess_type(str(entry.get("name") or ""), strict=False)[0]
     return {stated, guessed or ""} if stated or guessed else PAGES_OF_PROXIES
@@ -415,14 +415,14 @@ def _may_be(entry: Json) -> Collection[str]:
 
 def _id_of(entry: Json) -> str:
     found = entry.get("id")
-    # What is no character to print could go into no address.
+    # An unprintable character is invalid in an address.
     if not isinstance(found, str) or not found or not found.isprintable():
         raise _NoId
     return found
 
 
 def _row(position: int, entry: Json, kind: str, texts: Texts) -> AttachmentRecord:
-    """What Graph says of an attachment; without bytes."""
+    """The row with Graph's facts on an attachment; without bytes."""
     return AttachmentRecord(
         position=position,
         graph_attachment_id=texts.take(entry.get("id")),
@@ -435,7 +435,7 @@ def _row(position: int, entry: Json, kind: str, texts: Texts) -> AttachmentRecor
         sha256=None,
         content=None,
         state="linked" if kind == "reference" else "stored",
-        # Graph v1.0 gives these of no attachment as yet; asked for by name, it refuses the whole call.
+        # Graph v1.0 gives these of no attachment as yet; when they are selected by name, it refuses the whole call.
         link=texts.take(entry.get("sourceUrl")),
         link_provider=(texts.take(entry.get("providerType")) or "")[:_WORD_LENGTH] or None,
         link_permission=(texts.take(entry.get("permission")) or "")[:_WORD_LENGTH] or None,
@@ -449,13 +449,13 @@ def _with_content(row: AttachmentRecord, content: _Content) -> AttachmentRecord:
 
 
 def _item_type(head: bytes) -> str:
-    """What an item is, by how its MIME, iCalendar or vCard form begins."""
+    """The type of an item, by the beginning of its MIME, iCalendar or vCard form."""
     begins = head.lstrip(_BEFORE_THE_BEGINNING).upper()
     return next((kind for mark, kind in _BEGINS_AS if begins.startswith(mark)), "message")
 
 
 def _named(rows: Sequence[AttachmentRecord]) -> list[AttachmentRecord]:
-    """The same with names for a disk."""
+    """The rows with names for a disk."""
     names = FileNames()
     return [replace(row, safe_file_name=_safe_name(row, names)) for row in rows]
 
@@ -474,7 +474,7 @@ def _unknown_type(entry: Json) -> str:
 
 
 def said_by_graph(exc: GraphError) -> str:
-    """Graph's code, and what it said."""
+    """Graph's code and its text."""
     return ": ".join(filter(None, (exc.code or f"HTTP {exc.status}", exc.detail)))
 
 

@@ -40,7 +40,7 @@ class BodyTexts:
     async def of_html(self, body: str | LongText, files: ExitStack, *, mailbox: Mailbox) -> str | LongText | None:
         """Lay out the HTML as text; `files` closes, and so deletes, the file of a long text.
 
-        None: nothing could be read of it, or it takes too much; the log says so.
+        None: nothing could be read of it, or it takes too much; that is logged.
 
         Raises:
             HostFault: no temporary file can be written now.
@@ -81,7 +81,7 @@ def _write_html(body: LongText, folder: Path) -> None:
 
 
 def _read(folder: Path) -> LongTextFacts | None:
-    """In the worker process: the text of the HTML goes to a file beside it. None: nothing can be read of it."""
+    """Write the text of the HTML to a file beside it, in the worker process. None: nothing can be read of it."""
     with (folder / _HTML).open(encoding="utf-8", newline="") as html, (folder / _TEXT).open("wb") as file:
         text = LongTextWriter(file)
         is_read = bare_text(iter(lambda: html.read(PIECE_BYTES), ""), text.write)

@@ -20,10 +20,10 @@ class _Waiting:
 
 
 class ByteBudget:
-    """Reservations of bytes, granted in the order in which they are asked for; one mailbox holds half of them at most.
+    """Reservations of bytes, granted in the order in which they are requested; one mailbox holds half of them at most.
 
     So a slow or hostile mailbox does not keep the others waiting. A reservation larger than that half is granted when
-    its mailbox holds no other. A holder must ask for no second one: two that wait for each other would never end.
+    its mailbox holds no other. A holder must request no second one: two that wait for each other would never end.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -72,7 +72,7 @@ class ByteBudget:
         for place in list(self._waiting):
             own = self._of_mailbox[place.mailbox]
             if own and own + place.size > self._capacity // 2:
-                continue  # its turn comes when its mailbox holds less
+                continue  # granted when its mailbox holds less
             if self.held and self.held + place.size > self._capacity:
                 return
             self._waiting.remove(place)

@@ -74,7 +74,7 @@ _HIGH: Final = bytes(byte | 0x80 for byte in range(256))
 
 
 def decoded(data: bytes, label: str | None) -> str:
-    """The text; U+FFFD stands for what the label has no character for.
+    """The text; U+FFFD stands for bytes without a character in the charset of the label.
 
     Without a label, with an unknown one, and with `us-ascii` where it is not true, the text is UTF-8 if it can be, and
     Windows-1252 otherwise.

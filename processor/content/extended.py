@@ -1,4 +1,4 @@
-"""Extended properties of a message: what Exchange keeps and Graph has no field for. No I/O.
+"""Extended properties of a message: data that Exchange keeps and Graph has no field for. No I/O.
 
 https://learn.microsoft.com/en-us/graph/api/resources/singlevaluelegacyextendedproperty
 """
@@ -6,7 +6,7 @@ https://learn.microsoft.com/en-us/graph/api/resources/singlevaluelegacyextendedp
 import re
 from typing import Any, Final
 
-# Exchange may give a property back without the leading zero it was asked with.
+# Exchange may return a property without the leading zero of the request.
 SIZE: Final = re.compile("integer 0x0*e08", re.IGNORECASE)
 """PidTagMessageSize."""
 ATTACHED: Final = re.compile("boolean 0x0*e1b", re.IGNORECASE)
@@ -18,7 +18,7 @@ AUTHOR_ADDRESS: Final = re.compile("string 0x0*5d02", re.IGNORECASE)
 
 
 def extended(message: dict[str, Any], name: re.Pattern[str]) -> object:
-    """The value of an extended property; None when Graph does not say."""
+    """The value of an extended property; None when Graph does not state it."""
     found = message.get("singleValueExtendedProperties")
     for item in found if isinstance(found, list) else ():
         if isinstance(item, dict) and name.fullmatch(str(item.get("id"))):

@@ -1,7 +1,7 @@
-"""Names under which attachments can be written to any disk, each its own within a message. No I/O.
+"""Names under which attachments can be written to any disk, each unique within a message. No I/O.
 
-Reserved characters and names: https://learn.microsoft.com/windows/win32/fileio/naming-a-file. No kept library goes far
-enough: pathvalidate leaves marks that turn text around, `CONIN$`, `NUL .txt` and `..`, and knows no neighbours.
+Reserved characters and names: https://learn.microsoft.com/windows/win32/fileio/naming-a-file. No maintained library
+suffices: pathvalidate leaves marks that reverse text, `CONIN$`, `NUL .txt` and `..`, and ignores other names.
 """
 
 import mimetypes
@@ -17,7 +17,7 @@ _MAX_EXTENSION: Final = 30
 _RESERVED: Final = re.compile(r'[<>:"/\\|?*]')
 # The digits also as ¹, ² and ³, which Windows takes for 1, 2 and 3.
 _DEVICE: Final = re.compile(r"(?:CON|PRN|AUX|NUL|CLOCK\$|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])", re.IGNORECASE)
-# Controls, marks without a shape of their own (those that turn text around among them), halves of characters, private
+# Controls, marks without a shape of their own (those that reverse text among them), halves of characters, private
 # ones (by which file servers write reserved ones), and the separators of lines.
 _DROPPED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _EXTENSION: Final = re.compile(r"\.[^.\s]+$")
@@ -30,7 +30,7 @@ class FileNames:
         self._taken: set[str] = set()
 
     def take(self, name: str | None, *, number: int, extension: str = "") -> str:
-        """A name like `name` that no other attachment has, letter case aside. Of none: `attachment-{number}`.
+        """A name like `name` that no other attachment has, letter case aside. Without one: `attachment-{number}`.
 
         `extension` (`.eml`) is added unless the name ends so already.
         """
@@ -65,12 +65,12 @@ def _parts(name: str) -> tuple[str, str]:
 
 
 def _fitting(stem: str, mark: str, ending: str) -> str:
-    """Stem, mark and ending within the limits; the stem gives way."""
+    """Stem, mark and ending within the limits; the stem is shortened."""
     if _DEVICE.fullmatch(f"{stem}{mark}".partition(".")[0].strip()):
         stem = f"_{stem}"
     while stem and not _fits(f"{stem}{mark}{ending}"):
         stem = stem[:-1]
-    # Nothing but what a file system drops, or a dot that would make it another name.
+    # Strips only what a file system drops, or a dot that would make it another name.
     return f"{stem.rstrip() if mark or ending else stem.rstrip('. ')}{mark}{ending}"
 
 
@@ -79,5 +79,5 @@ def _fits(name: str) -> bool:
 
 
 def _key(name: str) -> str:
-    """What two names have in common that some file system takes for one."""
+    """A key, equal for two names that some file system takes for one."""
     return unicodedata.normalize("NFKC", name.upper()).casefold()

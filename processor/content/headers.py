@@ -1,4 +1,4 @@
-"""Which internet headers of a mail are kept (`tblEmailHeader`)."""
+"""Internet headers of a mail that are kept (`tblEmailHeader`)."""
 
 from collections.abc import Collection, Mapping
 from typing import Final, Literal
@@ -28,8 +28,8 @@ SELECTED: Final = frozenset(
         "x-priority",
     }
 )
-"""What tells a person's mail from a machine's, a reply from a new one, and a proven sender from a claimed one. In lower
-case: names of headers have none (RFC 5322)."""
+"""Headers that distinguish a person's mail from a machine's, a reply from a new one, and a proven sender from a claimed
+one. In lower case: names of headers have none (RFC 5322)."""
 
 NAMES: Final[Mapping[Kept, Collection[str] | None]] = {"none": (), "selected": SELECTED, "all": None}
 """The names that are kept; None: all."""

@@ -1,6 +1,7 @@
-"""Unpacking in a worker process: what a stranger packed costs that process its time and memory, and its life at worst.
+"""Unpacking in a worker process: untrusted content costs that process its time and memory, and its life at worst.
 
-Contents travel beside the records: a few in the frames, the others in files of a folder that lives as long as the call.
+Contents are passed beside the records: a few in the frames, the others in files of a folder that exists as long as the
+call.
 """
 
 import shutil
@@ -51,7 +52,7 @@ class _LongWrapped:
 
 
 _Stowed: TypeAlias = list[tuple[AttachmentRecord, "bytes | _Extent | None"]]
-"""Records without their content, and that."""
+"""Records without their content, and the content of each."""
 
 
 class IsolatedUnpacker:
@@ -65,10 +66,10 @@ class IsolatedUnpacker:
     async def unpacked(
         self, listed: Sequence[AttachmentRecord], files: ExitStack, texts: Texts, *, mailbox: Hashable
     ) -> list[AttachmentRecord]:
-        """As `Unpacker.unpacked`. What takes too much time or memory stays as it is, and says so in `state_detail`.
+        """Like `Unpacker.unpacked`. One that takes too much time or memory stays as it is, stated in `state_detail`.
 
-        Those beside it are unpacked all the same, unless several take too much. `mailbox`: whose message it is; one
-        mailbox does not keep the others waiting.
+        Those beside it are unpacked all the same, unless several take too much. `mailbox`: the owner of the message;
+        one mailbox does not keep the others waiting.
         """
         given_up: dict[int, str] = {}
         while len(given_up) < _TRIES:
@@ -118,7 +119,7 @@ class IsolatedUnpacker:
 
 
 class _GivenUp(Exception):
-    """The attachment at `position` took too much; the text says of what."""
+    """The attachment at `position` exceeded a limit; the text names it."""
 
     def __init__(self, position: int, why: LimitExceeded) -> None:
         super().__init__(str(why))
@@ -128,7 +129,7 @@ class _GivenUp(Exception):
 def _as_listed(
     row: AttachmentRecord, listed: Sequence[AttachmentRecord], given_up: Mapping[int, str]
 ) -> AttachmentRecord:
-    """A row that Graph listed with its content again, and why it was given up; any other as it is."""
+    """A row that Graph listed with its content again, and the reason it was given up; any other as it is."""
     if row.position >= len(listed):
         return row
     detail = given_up.get(row.position, row.state_detail)
@@ -143,13 +144,13 @@ def _with_content_of(listed: Iterable[AttachmentRecord], packed: Iterable[Attach
 def _begun_last(folder: Path, packed: Sequence[AttachmentRecord]) -> int:
     try:
         return int((folder / _AT).read_text("ascii"))
-    except (OSError, ValueError):  # it came to none
+    except (OSError, ValueError):  # none was begun
         return packed[0].position
 
 
 def _unpack(stowed: _Stowed, folder: Path) -> tuple[_Stowed, _LongWrapped | None, int, int]:
-    """In the worker process: all rows, those that were listed without content; the text that one of them wraps, where
-    it is long; characters replaced, texts shortened.
+    """Unpack in the worker process; return all rows, those that were listed without content; the text that one of them
+    wraps, where it is long; characters replaced, texts shortened.
     """
     texts = Texts()
     with ExitStack() as files:
@@ -184,7 +185,7 @@ def _note(path: Path, position: int) -> None:
 
 
 def _stowed(records: Iterable[AttachmentRecord], path: Path) -> _Stowed:
-    """The records; contents that are more than a little together are in the file."""
+    """The records; contents that exceed `IN_MEMORY` together are in the file."""
     stowed: _Stowed = []
     left = IN_MEMORY
     with path.open("wb") as file:

@@ -1,7 +1,7 @@
-"""From Graph's JSON to the records of the gateway database. No I/O.
+"""Mapping of Graph's JSON to the records of the gateway database. No I/O.
 
-Shapes: https://learn.microsoft.com/graph/api/resources/message (graph.md, section 7). What Graph leaves out or sends in
-another shape than documented becomes None, never an empty text.
+Shapes: https://learn.microsoft.com/graph/api/resources/message (graph.md, section 7). A value that Graph omits, or
+sends in another shape than documented, becomes None, never an empty text.
 """
 
 import re
@@ -34,14 +34,14 @@ LARGEST_SIZE: Final = 2**63 - 1
 
 
 class Texts:
-    """Takes texts from Graph's JSON, and counts the characters that no database takes, and what was too long."""
+    """Reads texts from Graph's JSON, and counts characters that no database accepts, and texts that were too long."""
 
     def __init__(self) -> None:
         self.replaced = 0
         self.shortened = 0
 
     def take(self, value: object, *, limit: int | None = None) -> str | None:
-        """The text with U+FFFD in place of each lone surrogate and NUL; None for what is no text.
+        """The text with U+FFFD in place of each lone surrogate and NUL; None for a value that is no text.
 
         `limit`: the length of its column, as `db.columns.cut` counts; the rest is cut off.
         """
@@ -58,7 +58,7 @@ class Texts:
         return fitting
 
     def take_long(self, value: object) -> str | LongText | None:
-        """As `take`, but a text of more than `longtext.LONG` characters stays in its file."""
+        """Like `take`, but a text of more than `longtext.LONG` characters stays in its file."""
         if not isinstance(value, LongText) or value.facts.characters <= LONG:
             return self.take(value)
         self.replaced += value.facts.replaced
@@ -154,9 +154,9 @@ def _yes_or_no(value: object) -> bool | None:
 
 
 def has_attachments(message: Json) -> bool | None:
-    """True if files are attached; None: only their list can tell (`files_among`).
+    """True if files are attached; None: only their list shows it (`files_among`).
 
-    `hasAttachments` is false where all of them are inline, as some programs say of files, too. Exchange's own property
+    `hasAttachments` is false where all of them are inline, as some programs mark files, too. Exchange's own property
     counts those as well, and pictures that the body shows; where Graph does not give it, nothing is known.
     """
     if message.get("hasAttachments") is True:
@@ -187,12 +187,12 @@ def _is_shown(attachment: AttachmentRecord, message: Json) -> bool | None:
 
 def _shows_attached(message: Json) -> bool:
     content = _object(message.get("body")).get("content")
-    # A long one may: a list in vain costs less than reading it.
+    # A long one may: an unneeded list costs less than reading it.
     return isinstance(content, LongText) or (isinstance(content, str) and _SHOWN_BY_ID.search(content) is not None)
 
 
 def facts_of(message: Json) -> Facts:
-    """What filters look at."""
+    """Facts for the filters."""
     texts = Texts()
     addresses = [_address(message.get(name), texts) for name in ("from", "sender")]
     found = [each[1] for each in addresses if each is not None]
@@ -205,7 +205,7 @@ def facts_of(message: Json) -> Facts:
 
 
 def size_of(message: Json) -> int | None:
-    """Bytes of the whole message, from the extended property 0x0E08; None when Graph does not say."""
+    """Bytes of the whole message, from the extended property 0x0E08; None when Graph does not state it."""
     size = _whole_number(extended(message, SIZE))
     return size if size is not None and 0 <= size <= LARGEST_SIZE else None
 

@@ -1,8 +1,8 @@
 """The text and the attachments of a mail in MIME form (RFC 2045 to 2049). No I/O.
 
-Cut up here, and not by Python's own parser: attached mail is to keep every byte, which that parser writes anew, and its
-time for a line grows with the depth of what the line is in. What lies inside of multiparts is only looked for where it
-is asked for, and its headers are read as leniently as mail programs do (`mime_headers`, `transfer_encodings`).
+Parsed here, and not by Python's own parser: attached mail is to keep every byte, which that parser rewrites, and its
+time for a line grows with the depth of the line's part. Parts inside of multiparts are only searched for on request,
+and their headers are read as leniently as mail programs do (`mime_headers`, `transfer_encodings`).
 """
 
 import mimetypes
@@ -23,13 +23,13 @@ MESSAGES: Final = frozenset({"message/rfc822", "message/global", "message/news"}
 _MESSAGE: Final = "message/rfc822"
 _BODIES: Final = frozenset({"text/plain", "text/html"})
 _MAX_DEPTH: Final = 30
-"""Multiparts in one another; what lies deeper is one file."""
+"""Multiparts in one another; a deeper one is one file."""
 _LINE_BREAK: Final = re.compile(rb"\r\n|\r|\n|\Z")
 # Headers of which at least one is in every mail, and none in other texts that begin like one.
 _OF_MAIL: Final = frozenset(
     {b"from", b"to", b"subject", b"date", b"message-id", b"received", b"return-path", b"mime-version", b"sender"}
 ).union({b"content-type", b"content-transfer-encoding", b"content-disposition"})
-# Of parts without a name, as Exchange names them.
+# Names by Exchange for parts without one.
 _USUAL_NAMES: Final = {
     "application/ms-tnef": "winmail.dat",
     "application/pkcs7-mime": "smime.p7m",
@@ -41,22 +41,22 @@ _USUAL_NAMES: Final = {
 
 
 def pieces_in(mail: bytes) -> Iterator[Part | BodyText]:
-    """The text of the mail and what is attached to it, in its order; attached mails are not looked into.
+    """The text of the mail and its attachments, in its order; attached mails are not opened.
 
     The text is the part that Exchange shows: HTML where there is a choice, else the first. Further texts are
-    attachments; those that only say the same in a poorer form are left out.
+    attachments; those that only repeat it in a poorer form are left out.
     """
     return _Walk().walk(_Part(mail, 0, len(mail)), 0)
 
 
 def is_mail(content: bytes) -> bool:
-    """Tells whether the bytes begin with headers of a mail, or of a part of one."""
+    """Check whether the bytes begin with headers of a mail, or of a part of one."""
     headers, _ = split_headers(content, 0, len(content))
     return any(name in _OF_MAIL for name, _ in headers.fields)
 
 
 def is_part(content: bytes) -> bool:
-    """Tells whether the bytes begin with headers that say of what type they are."""
+    """Check whether the bytes begin with headers that state their type."""
     headers, _ = split_headers(content, 0, len(content))
     return headers.get(b"content-type") is not None
 
@@ -107,7 +107,7 @@ class _Part:
         return encoding_name((self.headers.get(b"content-transfer-encoding") or b"").decode("ascii", "replace"))
 
     def content(self) -> tuple[bytes, str | None]:
-        """The decoded bytes, and what is to be known of them."""
+        """The decoded bytes, and a note on them."""
         try:
             return decode(self.body(), self.encoding), None
         except NotDecodable:
@@ -161,7 +161,7 @@ def _before_break(data: bytes, end: int) -> int:
 
 
 class _Walk:
-    """Goes through the parts of one mail."""
+    """Walks the parts of one mail."""
 
     def __init__(self) -> None:
         self._has_body = False

@@ -18,7 +18,7 @@ _FIELD: Final = re.compile(rb"([\x21-\x39\x3b-\x7e]+)[ \t]*:")
 # The line before the headers in a mailbox file, at times with the quoting of one.
 _POSTMARK: Final = re.compile(rb">?From ")
 _MAX_READ_BYTES: Final = 64 * 1024
-"""Of one header; the longest names that senders write take a tenth of it."""
+"""Bytes of one header; the longest names that senders write take a tenth of it."""
 
 _SEGMENT: Final = re.compile(rb'(?:"(?:\\.|[^"\\])*"|\\.|[^;])+', re.DOTALL)
 _PARAMETER: Final = re.compile(rb"\s*([^\s=]+)\s*=\s*(.*?)\s*\Z", re.DOTALL)
@@ -62,7 +62,7 @@ class Headers:
         return _best(_values(self.get(b"content-type"), name))
 
     def disposition(self) -> str | None:
-        """`inline`, `attachment` or whatever else stands there, in lower case."""
+        """`inline`, `attachment` or any other word that stands there, in lower case."""
         value = self.get(b"content-disposition")
         if value is None:
             return None
@@ -70,7 +70,7 @@ class Headers:
         return None if "=" in word else word or None
 
     def file_name(self) -> str | None:
-        """The name under which the part was sent, the best of those that stand there.
+        """The name under which the part was sent, the best of those given.
 
         Senders give several for programs of several ages: one whose characters were lost is only a stopgap.
         """
@@ -79,7 +79,7 @@ class Headers:
 
 
 def split_headers(data: bytes, start: int, end: int) -> tuple[Headers, int]:
-    """The headers that begin at `start`, and where the body begins.
+    """The headers that begin at `start`, and the place at which the body begins.
 
     A line that is no header ends them, as an empty one does, and belongs to the body.
     """
@@ -159,7 +159,7 @@ def _best(values: list[_Value]) -> str | None:
 
 
 def _loss(value: _Value) -> tuple[bool, ...]:
-    """The worse a value is, the larger: characters lost, extension lost, an older form, a rewriting to ASCII."""
+    """A larger result for a worse value: characters lost, extension lost, an older form, a rewriting to ASCII."""
     text = value.text
     return (
         _LEFT_OVER.search(text) is not None,
@@ -171,7 +171,7 @@ def _loss(value: _Value) -> tuple[bool, ...]:
 
 
 def _values(header: bytes | None, name: str) -> list[_Value]:
-    """Values of the parameter of that name, in its order, the one that stands in pieces put together."""
+    """Values of the parameter of that name, in its order, the one that stands in pieces joined."""
     plain: list[_Value] = []
     pieces: dict[int, tuple[bytes, bool]] = {}
     for key, value in _parameters(header or b""):

@@ -1,17 +1,17 @@
-"""What is found inside an attachment, whatever form that has."""
+"""The contents of an attachment, in any form."""
 
 from dataclasses import dataclass, field
 
 
 class NotUnpacked(Exception):
-    """The rest stays where it is; the text says why, in a sentence for an operator without anything of the mail."""
+    """The rest stays where it is; the text gives the reason, in a sentence for an operator, without content of mail."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One thing from inside. `name` as it stands there; `is_message`: `content` is a mail, as MIME.
+    """One part from inside. `name` as it stands there; `is_message`: `content` is a mail, as MIME.
 
-    `is_wrapped`: the mail itself that the attachment is the wrapping of. `detail`: what is to be known of the content.
+    `is_wrapped`: the mail itself that the attachment wraps. `detail`: a note on the content.
     """
 
     name: str | None = field(repr=False)
@@ -27,7 +27,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class BodyText:
-    """The text of the mail that is inside, which is no attachment: its bytes, and how to read them."""
+    """The text of the mail that is inside, which is no attachment: its bytes, and their format."""
 
     content: bytes = field(repr=False)
     charset: str | None

@@ -1,6 +1,6 @@
 """HTML bodies as plain text, for programs that search or show no HTML.
 
-Bounded for whatever a stranger sends: time grows with the length, and memory stays at a few times it.
+Bounded for untrusted mail: time grows with the length, and memory stays at a few times it.
 """
 
 import re
@@ -42,10 +42,10 @@ _WITHIN_A_LINE: Final = frozenset(
 
 
 def plain_text(html: str) -> str | None:
-    """What a reader sees of it, tables in columns and lists with bullets. Takes its time: call it on a thread.
+    """The visible text, tables in columns and lists with bullets. Takes its time: call it on a thread.
 
-    What is very large, nested deeper than the layout goes, or swells in it, becomes text without layout. None: nothing
-    could be read of it, or it is longer than MAX_READ.
+    HTML that is very large, nested deeper than the layout goes, or swells in it, becomes text without layout. None:
+    nothing could be read of it, or it is longer than MAX_READ.
     """
     if len(html) > MAX_READ:
         return None
@@ -68,7 +68,7 @@ def bare_text(html: Iterable[str], write: Callable[[str], object]) -> bool:
 
 
 def _documents_joined(pieces: Iterable[str]) -> Iterator[str]:
-    """As `_OneDocument.joined`, piece by piece: each ends where no tag is cut in two, but for a very long one."""
+    """Like `_OneDocument.joined`, piece by piece: each ends where no tag is cut in two, except a very long one."""
     document, left = _OneDocument(), ""
     for piece in pieces:
         text = left + piece
@@ -83,8 +83,8 @@ def _documents_joined(pieces: Iterable[str]) -> Iterator[str]:
 class _OneDocument:
     """HTML with one beginning of document and body, and no end: what follows an end belongs to the body.
 
-    So do browsers read it (https://html.spec.whatwg.org, section 13.2.6.4.19): gateways append their notes behind the
-    end, and programs join documents. lxml leaves out of its tree what is there.
+    Browsers read it so (https://html.spec.whatwg.org, section 13.2.6.4.19): gateways append their notes behind the
+    end, and programs join documents. lxml omits from its tree what is there.
     """
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class _OneDocument:
         return _DOCUMENT_TAGS.sub(self._kept, html)
 
     def _kept(self, run: re.Match[str]) -> str:
-        """The first beginnings in a run of such tags; what comes after any other run is on a line of its own."""
+        """The first beginnings in a run of such tags; text after any other run is on a line of its own."""
         tags: list[str] = []
         for name, tag in _BEGINNINGS.items():
             found = None if name in self._begun else tag.search(run[0])
@@ -121,20 +121,20 @@ def _laid_out(html: str) -> str | None:
 
 
 def _style(value: str, element: HtmlElement) -> None:
-    """A style without its lengths: a mail could ask for 100,000 columns of indentation in each of its lines."""
+    """A style without its lengths: a mail could request 100,000 columns of indentation in each of its lines."""
     lengths = element.padding_inline, element.margin_before, element.margin_after
     CssParse.attr_style(value, element)
     element.padding_inline, element.margin_before, element.margin_after = lengths
 
 
 class _Room:
-    """What is left for the tables of one body."""
+    """Room left for the tables of one body."""
 
     def __init__(self) -> None:
         self._left = _MAX_OF_TABLES
 
     def end_table(self, state: HtmlDocumentState) -> None:
-        """Take the room that the innermost open table needs, and have it laid out."""
+        """Reserve the room that the innermost open table needs, and have it laid out."""
         if state.current_table:
             self._left -= _room_of(state.current_table[-1])
         if self._left < 0:
@@ -159,7 +159,7 @@ class _TooDeep(Exception):
 
 
 class _Words:
-    """Takes what the parser finds (https://lxml.de/parsing.html, the target parser interface), keeps words in lines.
+    """Receives what the parser finds (https://lxml.de/parsing.html, the target parser interface), keeps words in lines.
 
     Each piece of text goes to `write` at once: a body may be one line of any length.
     """
@@ -211,9 +211,9 @@ class _Words:
 
 
 def _bare(pieces: Iterable[str], write: Callable[[str], object]) -> bool:
-    """Give `write` the text without a tree, which takes twenty times the length of the HTML, and hours for an element
+    """Write the text without a tree, which takes twenty times the length of the HTML, and hours for an element
     of many attributes. False: it cannot be read."""
-    target: Any = _Words(write)  # for stubs that speak of bytes
+    target: Any = _Words(write)  # for stubs that declare bytes
     parser = etree.HTMLParser(target=target, huge_tree=True, remove_comments=True)
     try:
         for piece in pieces:

@@ -1,6 +1,6 @@
-"""The original: the whole MIME of a message, packed while it comes from Graph, in bounded memory.
+"""Raw MIME: the whole MIME of a message, packed while it comes from Graph, in bounded memory.
 
-Whatever Graph makes of it, the message is imported: a row without bytes says why there is no original.
+The message is imported in any case: a row without bytes gives the reason for missing MIME.
 """
 
 import asyncio
@@ -31,17 +31,17 @@ from processor.content.spool import Spool
 from threads import DaemonThreads
 
 COMPRESSION: Final = "gzip"
-"""As RFC 1952 has it: SQL Server's DECOMPRESS unpacks it, and so does every other tool."""
+"""The format of RFC 1952: SQL Server's DECOMPRESS unpacks it, and so does every other tool."""
 _GZIP: Final = zlib.MAX_WBITS | 16
 _LEVEL: Final = 6
 _MEGABYTE: Final = 1024 * 1024
 IN_MEMORY: Final = 3 * 1024 * 1024
-"""Bytes of memory that one original takes at most: what is not packed yet, what is, and its copy for the database."""
+"""Bytes of memory that one MIME takes at most: those not packed yet, the packed ones, and the copy for the database."""
 _SOON_PACKED: Final = 32 * 1024
 """Bytes that are packed in less time than a thread takes to begin."""
 _PACKED_AT_ONCE: Final = 512 * 1024
 _PACKED_SIDE_BY_SIDE: Final = 2
-# What the message itself may be the cause of, as a whole mail is asked for at once; of 200, a filter between.
+# Statuses that the message itself may cause, as a whole mail is requested at once; for 200, a filter between.
 _MAYBE_THE_MESSAGE: Final = frozenset(
     {HTTPStatus.OK, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
 )
@@ -51,14 +51,14 @@ _BEFORE_THE_BEGINNING: Final = b"\xef\xbb\xbf \t\r\n"
 
 
 class _TooLarge(Exception):
-    """More than what may be kept."""
+    """More than may be kept."""
 
 
 class OriginalFetcher:
     """Fetches the MIME of one message."""
 
     def __init__(self, reader: MailReader, *, limit_mb: int, spooling: Executor) -> None:
-        """`limit_mb`: how many megabytes of MIME are kept at most. `spooling`: threads that write temporary files."""
+        """`limit_mb`: megabytes of MIME that are kept at most. `spooling`: threads that write temporary files."""
         self._reader = reader
         self._limit_mb = limit_mb
         self._spooling = spooling
@@ -67,7 +67,7 @@ class OriginalFetcher:
     async def fetch(
         self, mailbox: Mailbox, message_id: str, message: Json, files: ExitStack, *, last_attempt: bool
     ) -> OriginalRecord:
-        """The MIME, or why it cannot be had; on the `last_attempt` Graph's failure to give it is such a reason, too.
+        """The MIME, or the reason it is missing; on the `last_attempt` Graph's failure to give it is one, too.
 
         `files` closes, and so deletes, the temporary file.
 
@@ -86,8 +86,8 @@ class OriginalFetcher:
         except _TooLarge:
             return self._too_large()
         except ItemGone as exc:
-            # What is here of the message is whole all the same: it went while its attachments were fetched, or there
-            # is no MIME of what it is.
+            # The fetched message is whole all the same: it vanished while its attachments were fetched, or its type has
+            # no MIME.
             return OriginalRecord("gone", said_by_graph(exc))
         except ItemDenied as exc:
             if not last_attempt:
@@ -148,7 +148,7 @@ def _no_mime(mailbox: Mailbox) -> GraphUnavailable:
 
 
 class _Packer:
-    """Packs what comes; `size` and `sha256` are of what was not packed yet."""
+    """Packs the pieces added; `size` and `sha256` are of the bytes before packing."""
 
     def __init__(self, threads: Executor) -> None:
         self._threads = threads
@@ -162,7 +162,7 @@ class _Packer:
         return self._digest.hexdigest()
 
     async def add(self, piece: bytes) -> bytes:
-        """Take the next piece; what is packed by now."""
+        """Add the next piece; return the bytes packed by now."""
         self.size += len(piece)
         self._pending += piece
         return await self._pack_on_thread() if len(self._pending) >= _PACKED_AT_ONCE else b""

@@ -1,7 +1,7 @@
 """The text of a mail that Outlook packed as RTF: compressed (MS-OXRTFCP), with HTML or text made into it (MS-OXRTFEX).
 
 Read here because no library does both: striprtf leaves HTML out, RTFDE comes under the LGPL. No I/O; time grows with
-the length, and what comes out is at most nine times as long as what goes in.
+the length, and the output is at most nine times as long as the input.
 """
 
 import re
@@ -55,7 +55,7 @@ _ANSI: Final = 1252
 
 
 def decompressed(data: bytes) -> bytes:
-    """The RTF that is in a PidTagRtfCompressed; as far as it goes, where it is cut off.
+    """The RTF in a PidTagRtfCompressed; as far as it goes, where it is cut off.
 
     Raises:
         NotUnpacked: it is no compressed RTF.
@@ -126,7 +126,7 @@ def text_of(content: bytes) -> RichText | None:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """What holds until the next closing brace. `skipped`: characters that stand for the last \\u."""
+    """The state until the next closing brace. `skipped`: characters that stand for the last \\u."""
 
     is_hidden: bool = False
     is_tag: bool = False
@@ -151,7 +151,7 @@ class _Reading:
     _is_optional: bool = False
 
     def take(self, token: re.Match[str]) -> int:
-        """Take a token in, and tell how many characters after it are no RTF."""
+        """Process a token; return the number of characters after it that are no RTF."""
         kind = token.lastgroup
         is_optional, self._is_optional = self._is_optional, False
         if kind == "brace":

@@ -1,4 +1,4 @@
-"""What is inside signed mail and signed documents (S/MIME, RFC 8551; CAdES). No I/O.
+"""The contents of signed mail and signed documents (S/MIME, RFC 8551; CAdES). No I/O.
 
 The signature is not verified; nothing encrypted is opened.
 """
@@ -31,7 +31,7 @@ _ENCRYPTED: Final = frozenset({"enveloped_data", "encrypted_data", "authenticate
 
 
 def pieces_in(content: bytes, *, is_clear: bool, name: str | None = None) -> Iterator[Part | BodyText]:
-    """What was signed, as one piece: a mail, or the document that `name` is of, without its `.p7m` (CAdES).
+    """The signed content, as one part: a mail, or the document that `name` is of, without its `.p7m` (CAdES).
 
     With `is_clear` (`multipart/signed`) the text of the mail and what is attached to it.
 
@@ -52,7 +52,7 @@ def pieces_in(content: bytes, *, is_clear: bool, name: str | None = None) -> Ite
 def _document_name(name: str | None) -> str | None:
     """The name of the document whose signed form is called `name`; None for `smime.p7m`, as all signed mail is called.
 
-    A document is called like itself, with an ending more: `invoice.xml.p7m`.
+    A signed document has the name of the document, with an ending more: `invoice.xml.p7m`.
     """
     document = _ENDING.sub("", (name or "").strip())
     return document if "." in document else None
@@ -75,7 +75,7 @@ def _signed(content: bytes) -> bytes:
         whole = cms.ContentInfo.load(_binary(content))
         kind = whole["content_type"].native
         inside = whole["content"]["encap_content_info"]["content"] if kind in _OPEN else None
-        # What is of a structure that the library knows is read by it, and is wanted as it stands there.
+        # The library parses a structure that it knows; the bytes are wanted as they stand there.
         signed = bytes(inside) if isinstance(inside, core.OctetString | core.ParsableOctetString) else None
     except (ValueError, TypeError, KeyError, RecursionError) as exc:
         raise NotUnpacked("It cannot be read as S/MIME.") from exc
@@ -102,7 +102,7 @@ def _inflated(content: bytes) -> bytes:
 
 
 def _binary(content: bytes) -> bytes:
-    """Some programs attach it as the text it travels in."""
+    """The binary form: some programs attach the text form of the transport."""
     if content.startswith(_SEQUENCE):
         return content
     try:

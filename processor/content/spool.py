@@ -64,12 +64,12 @@ def section_of(file: IO[bytes], start: int, size: int) -> IO[bytes]:
 
 
 class Spool:
-    """Takes pieces, one after the other. `size`: how many bytes it has."""
+    """Collects pieces, one after the other. `size`: number of bytes in it."""
 
     def __init__(self, files: ExitStack, threads: Executor, *, in_memory: int = IN_MEMORY) -> None:
         """`files` closes, and so deletes, the temporary file. `threads` write it.
 
-        `in_memory`: bytes for which there is no file.
+        `in_memory`: bytes that are held without a file.
         """
         self._files = files
         self._threads = threads
@@ -79,7 +79,7 @@ class Spool:
         self.size = 0
 
     async def add(self, piece: bytes) -> None:
-        """Take the next piece.
+        """Add the next piece.
 
         Raises:
             HostFault: it cannot be written now.
@@ -119,7 +119,7 @@ def open_file(files: ExitStack) -> IO[bytes]:
 
 
 async def scratch_folder(files: ExitStack, threads: Executor, fill: Callable[[Path], T]) -> tuple[Path, T]:
-    """Make a temporary folder for work of another process, and call `fill` with it on a thread; what that returns.
+    """Make a temporary folder for work of another process, call `fill` with it on a thread, and return its result.
 
     `files` deletes the folder with all that is in it. Cancelled, it is deleted as soon as the thread is done with it.
 

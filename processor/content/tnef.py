@@ -1,7 +1,7 @@
 """The text and the attachments in a `winmail.dat`, which Outlook makes of a mail for Exchange only (MS-OXTNEF). No I/O.
 
-Read here because no kept library does: tnefparse, of 2021, copies the rest of the file for every attribute, so that a
-few megabytes made for the purpose keep it busy for hours.
+Read here because no maintained library does: tnefparse, of 2021, copies the rest of the file for every attribute, so
+that a few crafted megabytes keep it busy for hours.
 """
 
 import struct
@@ -48,7 +48,7 @@ _RTF_BODY: Final = 0x1009
 _HTML_BODY: Final = 0x1013
 _BODY_CODE_PAGE: Final = 0x3FDE
 
-# Types of properties: bytes of those of fixed length, filled up to four; those that tell their length.
+# Types of properties: bytes of those of fixed length, filled up to four; those that state their length.
 _BYTES: Final = 0x102
 _FIXED: Final = {2: 4, 3: 4, 4: 4, 5: 8, 6: 8, 7: 8, 0x0A: 4, 0x0B: 4, 0x14: 8, 0x40: 8, 0x48: 16}
 _LONG: Final = 3
@@ -58,7 +58,7 @@ _UNICODE: Final = 0x1F
 _VARIABLE: Final = frozenset({_OBJECT, _TEXT, _UNICODE, _BYTES})
 _SEVERAL: Final = 0x1000
 _NAMED: Final = 0x8000
-# Before an object stands the interface it is of: a mail is a TNEF stream again.
+# An object begins with its interface: a mail is a TNEF stream again.
 _INTERFACE_LENGTH: Final = 16
 _INTERFACE_MESSAGE: Final = bytes.fromhex("0703020000000000c000000000000046")
 
@@ -77,10 +77,10 @@ class _Properties:
     values: dict[int, tuple[int, bytes]] = field(default_factory=dict, repr=False)
 
     def read(self, data: bytes) -> None:
-        """Take all in that are in an attribute.
+        """Add all properties of an attribute.
 
         Raises:
-            NotUnpacked: they are damaged; those before are taken in.
+            NotUnpacked: they are damaged; those before are added.
         """
         reader = _Reader(data)
         for _ in range(reader.number()):
@@ -104,7 +104,7 @@ class _Properties:
         return None if found is None else BodyText(found.encode("utf-8", "replace"), "utf-8", is_html=False)
 
     def html(self, label: str) -> BodyText | None:
-        """The body in HTML, which stands there as a text or as bytes of a charset that a property names."""
+        """The body in HTML, which is a text there, or bytes of a charset that a property names."""
         kind, value = self.values.get(_HTML_BODY, (0, b""))
         content = value.rstrip(b"\0")
         if not content:
@@ -138,7 +138,7 @@ class _Found:
     problem: str | None = None
 
     def take(self, attribute: _Attribute, label: str) -> None:
-        """Take an attribute of it in."""
+        """Add one of its attributes."""
         self.label = label
         if attribute.name == _TITLE:
             self.title = _decoded(attribute.value, label)
@@ -176,7 +176,7 @@ class _Found:
 def pieces_in(stream: bytes) -> Iterator[Part | BodyText]:
     """The text of the mail, and what is attached, in its order; an attached mail is a TNEF stream itself.
 
-    Sums of bytes are not looked at: programs write wrong ones, and leave the last out. What is whole comes first.
+    Checksums are ignored: programs write wrong ones, and omit the last. Intact contents come first.
 
     Raises:
         NotUnpacked: this is no TNEF, or it is cut off or damaged.
@@ -203,7 +203,7 @@ def pieces_in(stream: bytes) -> Iterator[Part | BodyText]:
 
 
 def _attributes(stream: bytes) -> tuple[list[_Attribute], str | None]:
-    """What is whole, in its order, and what is wrong with the rest."""
+    """The intact attributes, in order, and the problem with the rest."""
     found: list[_Attribute] = []
     offset = _HEADER
     while offset + _ATTRIBUTE.size <= len(stream):
@@ -256,14 +256,14 @@ def _text_of(attributes: Sequence[_Attribute], label: str) -> BodyText | None:
 
 
 class _Reader:
-    """Goes through the properties of an attachment."""
+    """Reads the properties of an attachment."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._offset = 0
 
     def take(self, length: int) -> bytes:
-        """The next bytes, and what fills them up to a multiple of four."""
+        """The next bytes; their padding to a multiple of four is skipped."""
         end = self._offset + length
         if end > len(self._data):
             raise _damaged()

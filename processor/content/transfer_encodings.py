@@ -14,7 +14,7 @@ _OUTSIDE_BASE64: Final = re.sub(rb"[A-Za-z0-9+/=]", b"", bytes(range(256)))
 _BASE64_RUN: Final = re.compile(rb"[A-Za-z0-9+/]+")
 _WHITE: Final = b" \t\r\n\x00\x0b\x0c"
 _BLANK_WITHIN: Final = re.compile(rb"[A-Za-z0-9+/][ \t]+(?=[A-Za-z0-9+/])")
-# Above the first share of stray characters only text is believed, above the second nothing.
+# Above the first share of stray characters only text is accepted, above the second nothing.
 _SUSPICIOUS: Final = 1 / 20
 _NO_BASE64: Final = 1 / 4
 _MAX_PADDINGS: Final = 10_000
@@ -28,7 +28,7 @@ class NotDecodable(ValueError):
 
 
 def encoding_name(value: str) -> str | None:
-    """`base64`, `quoted-printable` or `uuencode` of a header's value; None for what stands there as it is.
+    """`base64`, `quoted-printable` or `uuencode` of a header's value; None for content that is not encoded.
 
     Blanks, comments, quotes, letter case and missing hyphens make no difference.
     """
@@ -37,7 +37,7 @@ def encoding_name(value: str) -> str | None:
 
 
 def decode(data: bytes, encoding: str | None) -> bytes:
-    """The content of what was encoded so.
+    """The decoded content.
 
     Raises:
         NotDecodable: nothing sensible comes out.
@@ -52,7 +52,7 @@ def decode(data: bytes, encoding: str | None) -> bytes:
 
 
 def decode_base64(data: bytes) -> bytes:
-    """The content of base64; stray characters, missing and early padding are passed over.
+    """The content of base64; stray characters, missing and early padding are ignored.
 
     Raises:
         NotDecodable: so much of it is no base64 that it is something else.
@@ -86,7 +86,7 @@ def _padded_chunks(data: bytes) -> list[bytes]:
     for run in _BASE64_RUN.finditer(data):
         open_chunk.append(run[0])
         length += len(run[0])
-        if run.end() < len(data) and length % 4 in {2, 3}:  # what follows is padding; elsewhere a `=` is a stray one
+        if run.end() < len(data) and length % 4 in {2, 3}:  # padding follows; elsewhere a `=` is a stray one
             chunks.append(b"".join(open_chunk))
             open_chunk, length = [], 0
     return [*chunks, b"".join(open_chunk)]
@@ -113,6 +113,6 @@ def _decode_uu(data: bytes) -> bytes:
 def _decode_uu_line(line: bytes) -> bytes:
     if not line:
         return b""
-    # Some encoders write more than the length says (as Python's own decoder once did).
+    # Some encoders write more than the length states (as Python's own decoder once did).
     length = ((line[0] - 32) & 63) * 4 // 3 + 2
     return binascii.a2b_uu(line[: length + 1])

@@ -1,7 +1,7 @@
-"""Gives what is inside attachments rows of its own below them: of attached mails, `winmail.dat` and signed mail.
+"""Unpacks attachments into rows of their own below them: attached mails, `winmail.dat` and signed mail.
 
 Bounded in bytes, rows and depth here, in time and memory by `processor.content.isolated_unpacking`: the original is
-stored in any case, and what exceeds the bounds is counted.
+stored in any case, and content beyond the bounds is counted.
 """
 
 import hashlib
@@ -32,8 +32,8 @@ _PROTECTED_NAME: Final = ".rpmsg"
 _MAIL_NAME: Final = ".eml"
 _MEGABYTE: Final = 1024 * 1024
 _MAX_COUNTED: Final = 10_000
-"""Of what one attachment holds beyond the bounds: counting takes time, too."""
-# Where HTML says of which charset it is (https://html.spec.whatwg.org, section 13.2.3.2).
+"""Parts counted of one attachment beyond the bounds: counting takes time, too."""
+# The charset that HTML states (https://html.spec.whatwg.org, section 13.2.3.2).
 _META_CHARSET: Final = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 _META_BYTES: Final = 1024
 _TOO_MUCH: Final = "There is more in it than is unpacked of one message."
@@ -41,10 +41,10 @@ _TOO_MUCH: Final = "There is more in it than is unpacked of one message."
 
 @dataclass(frozen=True, slots=True)
 class UnpackingBounds:
-    """Of one message, beside what Graph listed; time and memory are bounded by the process that unpacks.
+    """Bounds of one message, beside what Graph listed; time and memory are bounded by the process that unpacks.
 
-    `total_bytes`: of all that is found, and `times_source` the size of what was packed besides: what is in mails within
-    mails is stored once for each.
+    `total_bytes`: of all that is found, and `times_source` the packed size besides: contents of mails within mails are
+    stored once for each.
     """
 
     total_bytes: int = 16 * 1024 * 1024
@@ -55,7 +55,7 @@ class UnpackingBounds:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """A form that is unpacked: the `sOrigin` of what comes out, and the reader.
+    """A form that is unpacked: the `sOrigin` of its contents, and the reader.
 
     `is_wrapping`: it is another form of a mail, whose text is inside.
     """
@@ -67,7 +67,7 @@ class _Way:
 
 @dataclass(slots=True)
 class _Allowance:
-    """What of the bounds of one message is left, and the pieces for which there was no room.
+    """The rest of the bounds of one message, and the parts for which there was no room.
 
     `missing_from`: position and origin of the first of those.
     """
@@ -78,7 +78,7 @@ class _Allowance:
     missing_from: tuple[int, str] | None = None
 
     def take(self, piece: Part) -> bool:
-        """Tell whether there is room for it, and use that up."""
+        """Use up room for it; return False where there is none."""
         if not self.rows or len(piece.content) > self.size:
             return False
         self.rows -= 1
@@ -96,7 +96,7 @@ class _Waiting:
 
 
 def is_packed(record: AttachmentRecord) -> bool:
-    """Whether it is of a form that is unpacked."""
+    """True if it is of a form that is unpacked."""
     return record.content is not None and _way_of(record) is not None
 
 
@@ -114,11 +114,11 @@ class Unpacker:
         *,
         on_begin: Callable[[int], None] = lambda _position: None,
     ) -> list[AttachmentRecord]:
-        """Those of one message, and after them what was in them, parents before children.
+        """The attachments of one message, and after them their contents, parents before children.
 
-        Takes time and memory that strangers decide on: for a worker process only. `files` closes, and so deletes, the
-        temporary files. What could not be unpacked, or only in part, says so in `state_detail`; the last row counts
-        what exceeds the bounds. `on_begin` is called with the position of each that is begun.
+        Takes time and memory that untrusted content decides: for a worker process only. `files` closes, and so deletes,
+        the temporary files. A row not unpacked, or only in part, states it in `state_detail`; the last row counts the
+        contents beyond the bounds. `on_begin` is called with the position of each that is begun.
         """
         rows = list(listed)
         source = sum(record.size for record in listed if is_packed(record))
@@ -144,7 +144,7 @@ class Unpacker:
             each = waiting.popleft()
             parent = rows[each.index]
             way = _way_of(parent)
-            if way is None:  # only what there is a way for waits
+            if way is None:  # only rows with a way wait
                 continue
             found, problem = self._found(way, parent, each.depth, left)
             if problem is not None:
@@ -164,7 +164,7 @@ class Unpacker:
     def _found(
         self, way: _Way, record: AttachmentRecord, depth: int, left: _Allowance
     ) -> tuple[list[Part | BodyText], str | None]:
-        """What is in the record and has room, and why that is not all."""
+        """The parts of the record that have room, and the reason that these are not all."""
         found: list[Part | BodyText] = []
         missing = 0
         try:
@@ -182,7 +182,7 @@ class Unpacker:
             problem = str(exc)
         except (HostFault, MemoryError):
             raise
-        except Exception as exc:  # noqa: BLE001  # what a stranger wrote must not stop the import, whatever a parser does
+        except Exception as exc:  # noqa: BLE001  # untrusted content must not stop the import, whatever a parser does
             # Not its text, which may be mail.
             problem = f"It cannot be read ({type(exc).__name__})."
         if missing:
@@ -193,7 +193,7 @@ class Unpacker:
         return found, f"{'Unpacked in part' if found else 'Not unpacked'}. {problem}"
 
     def _missing(self, position: int, count: int, room: int, parent: int, origin: str) -> AttachmentRecord:
-        """The row that stands for those that have none; there was room for so many bytes."""
+        """The row that stands for those that have none; there was room for `room` bytes."""
         number = f"{count:,}" if count < _MAX_COUNTED else f"{_MAX_COUNTED:,} or more"
         bounds = f"at most {self._bounds.rows} are unpacked, of {room // _MEGABYTE} MB together"
         return AttachmentRecord(

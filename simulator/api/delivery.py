@@ -1,4 +1,4 @@
-"""Delivery of notifications: collected, sent in batches, tried again (graph.md §3, HTTP rules)."""
+"""Delivery of notifications: collected, sent in batches, retried (graph.md §3, HTTP rules)."""
 
 import asyncio
 from collections import deque
@@ -21,7 +21,7 @@ _SUCCESS = range(200, 300)
 
 @dataclass(frozen=True)
 class DeliveryRules:
-    """Times of graph.md §3; the window, the batch and the concurrency are ours."""
+    """Times of graph.md §3; the window, the batch and the concurrency are the simulator's own."""
 
     window_secs: float = 0.05
     most_items: int = 100
@@ -35,7 +35,7 @@ class DeliveryRules:
 
 @dataclass
 class DeliveryFigures:
-    """What became of the notifications; `answer_secs` are those of the latest requests, of all outcomes."""
+    """Outcomes of the notifications; `answer_secs` are those of the latest requests, of all outcomes."""
 
     items: int = 0
     requests: int = 0
@@ -65,7 +65,7 @@ class DeliveryFigures:
 
 
 class Delivery:
-    """Sends notifications to the URLs of subscriptions; `stop` ends it, what is unsent is lost."""
+    """Sends notifications to the URLs of subscriptions; `stop` ends it, unsent ones are lost."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Delivery:
         self._random = random
         self._waiting: dict[str, list[dict[str, Any]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        # One for each URL: an endpoint that hangs must not hold up the others.
+        # One for each URL: an endpoint that hangs must not delay the others.
         self._slots: dict[str, asyncio.Semaphore] = {}
 
     def changed(self, change: Change) -> None:
@@ -119,7 +119,7 @@ class Delivery:
         self._start(self._collect(url))
 
     async def settled(self) -> None:
-        """Return when nothing waits to be delivered, be it by success or by giving up."""
+        """Return when no notification waits: all were delivered or given up."""
         while self._tasks:
             await asyncio.wait(list(self._tasks))
 

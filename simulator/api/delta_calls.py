@@ -1,7 +1,7 @@
 """Delta query for the messages of a folder (graph.md §6).
 
-A round walks the log of the folder's changes. The first one walks all of it and tells of what is still there; the next
-one begins where the last ended. So a link says where in which log to go on, and how it was asked at first.
+A round walks the log of the folder's changes. The first one walks all of it and reports what is still there; the next
+one begins where the last ended. So a link holds the folder, the place at which to continue, and the first options.
 """
 
 import base64
@@ -30,7 +30,7 @@ _DELAYED_CHANGES = 1
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """What a link stands for. `until`: where the log ended when the round began; `sent`: items told of so far."""
+    """The state in a link. `until`: end of the log when the round began; `sent`: items reported so far."""
 
     folder: str
     position: int
@@ -47,7 +47,7 @@ class _Round:
 
 
 class DeltaCalls:
-    """Answers `…/messages/delta`; who may call was decided before."""
+    """Answers `…/messages/delta`; permission was checked before."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
@@ -138,7 +138,7 @@ def _begin(options: dict[str, str], folder: Folder) -> _Round:
 
 
 def _told(walk: _Round) -> Callable[[FolderChange, int, Folder, View], dict[str, object] | None]:
-    """What a change in the log says in this round; None: nothing."""
+    """Return the function that makes the item of a change in this round; None: no item."""
     filters = read_filters(walk.filter)
 
     def keeps(received: datetime) -> bool:
@@ -156,7 +156,7 @@ def _told(walk: _Round) -> Callable[[FolderChange, int, Folder, View], dict[str,
         if walk.change_type not in {None, change.kind}:
             return None
         message = change.message
-        # What is gone again comes later in the log.
+        # A removal since then comes later in the log.
         return message_json(message, view) if message.folder is folder and keeps(message.received) else None
 
     return first if walk.first else later

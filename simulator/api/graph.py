@@ -1,4 +1,4 @@
-"""Graph's front door: token, permission, limits and faults, before a call reaches the part that answers it."""
+"""Admission to Graph: token, permission, limits and faults, before a call reaches the part that answers it."""
 
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -28,7 +28,7 @@ _REFUSING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A call with what is known of it before it is answered; `mailbox` is `None` for calls on subscriptions."""
+    """A call with the facts known before it is answered; `mailbox` is `None` for calls on subscriptions."""
 
     call: Call
     route: Route
@@ -38,7 +38,7 @@ class Admission:
 
 
 class Graph:
-    """Admits calls, then answers them; between the two the listener acts out the faults of the wire."""
+    """Admits calls, then answers them; between the two the listener injects the faults of the connection."""
 
     def __init__(
         self,

@@ -49,7 +49,7 @@ _Handler = Callable[[Call, Route, Mailbox], Answer]
 
 
 class MailCalls:
-    """Answers the calls below `/users/{id}`; who may call was decided before."""
+    """Answers the calls below `/users/{id}`; permission was checked before."""
 
     def __init__(self) -> None:
         self._handlers: dict[Operation, _Handler] = {

@@ -1,4 +1,4 @@
-"""What calls on messages have in common: filters, preferences, contexts (graph.md §7)."""
+"""Common parts of calls on messages: filters, preferences, contexts (graph.md §7)."""
 
 import re
 from collections.abc import Callable
@@ -21,7 +21,7 @@ class Filter:
     moment: datetime
 
     def keeps(self, received: datetime) -> bool:
-        """Tell whether a message received then passes."""
+        """Check whether a message received then passes."""
         match self.comparison:
             case "ge":
                 return received >= self.moment
@@ -69,7 +69,7 @@ def read_list_filter(text: str | None) -> Callable[[Message], bool]:
 
 
 def check_select(names: tuple[str, ...] | None) -> None:
-    """Refuse what no `$select` of messages may name, `@removed` too (graph.md §6).
+    """Refuse names that no `$select` of messages may have, `@removed` too (graph.md §6).
 
     Raises:
         GraphError: 400.
@@ -83,7 +83,7 @@ def metadata_context(call: Call, mailbox: Mailbox) -> str:
 
 
 def applied_preferences(call: Call) -> dict[str, str]:
-    """Return the header that says which preferences were heeded."""
+    """Return the header with the preferences that were applied."""
     applied = []
     if call.prefers_immutable_ids():
         applied.append('IdType="ImmutableId"')

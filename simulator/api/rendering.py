@@ -17,7 +17,7 @@ EXTENDED_PROPERTIES = {
     "string 0x5d01": "String 0x5d01",
     "string 0x5d02": "String 0x5d02",
 }
-"""Those that are kept, by name in lower case without leading zeros: PidTagMessageSize, PidTagHasAttachments,
+"""Properties that are kept, by name in lower case without leading zeros: PidTagMessageSize, PidTagHasAttachments,
 PidTagSenderSmtpAddress and PidTagSentRepresentingSmtpAddress. The second counts inline attachments, too, unlike
 `hasAttachments` [?]. One that a message does not have is left out of the answer."""
 _HEADERS_SIZE = 2_048
@@ -27,7 +27,7 @@ _ATTACHMENT_PROPERTIES_SIZE = 178
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How a message is asked for: selected properties (`None`: the usual ones), id format, extended properties.
+    """Requested form of a message: selected properties (`None`: the usual ones), id format, extended properties.
 
     `as_text`: the body as text. `unsafe`: an HTML body as it was sent.
     """
@@ -40,7 +40,7 @@ class View:
 
 
 def check_message_properties(names: Iterable[str]) -> None:
-    """Refuse what is no property of a message.
+    """Refuse names that are no property of a message.
 
     Raises:
         GraphError: 400 `RequestBroker--ParseUri` (graph.md §7, §9).
@@ -51,7 +51,7 @@ def check_message_properties(names: Iterable[str]) -> None:
 
 
 def unknown_property(name: str, type_name: str) -> GraphError:
-    """Return the error for a `$select` of something the type has not."""
+    """Return the error for a `$select` of a property that the type lacks."""
     text = f"Could not find a property named '{name}' on type '{type_name}'."
     return GraphError(400, "RequestBroker--ParseUri", text)
 
@@ -89,7 +89,7 @@ def _extended_values(message: Message) -> dict[str, str | None]:
 
 
 def message_size(message: Message) -> int:
-    """Return roughly what Exchange counts for a message: body and attachments, and something for the headers."""
+    """Return the approximate size of a message in Exchange: body and attachments, and something for the headers."""
     body = len(message.letter.body.encode("utf-8", "surrogatepass"))
     return _HEADERS_SIZE + body + sum(stored.attachment.size for stored in message.attachments)
 
@@ -109,7 +109,7 @@ def folder_json(folder: Folder) -> dict[str, Any]:
 
 
 def attachment_json(stored: StoredAttachment, modified: str, *, with_content: bool) -> dict[str, Any]:
-    """Return an attachment of one of the three types; `with_content` puts a file's bytes in."""
+    """Return an attachment of one of the three types; `with_content` includes a file's bytes."""
     attachment = stored.attachment
     result: dict[str, Any] = {
         "@odata.type": f"#microsoft.graph.{attachment.kind}Attachment",

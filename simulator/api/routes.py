@@ -1,4 +1,4 @@
-"""From method and path to the operation meant: no I/O, no state.
+"""Mapping of method and path to the operation: no I/O, no state.
 
 Both of Graph's styles are read, `users/{id}/mailFolders/inbox` and `users('{id}')/mailFolders('inbox')`.
 """

@@ -167,7 +167,7 @@ class SignIn:
         return application
 
     def _audience(self, call: Call) -> str:
-        """For what the token is asked: Graph here, or a service of Azure elsewhere."""
+        """Return the audience of the token: Graph here, or a service of Azure elsewhere."""
         scope = _form(call).get("scope", "")
         port = call.base_url.rpartition(":")[2]
         if scope in {f"https://{host}:{port}/.default" for host in ("127.0.0.1", "localhost")}:
@@ -191,7 +191,7 @@ class SignIn:
         if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
             raise _not_registered("The key used is expired.", registered.thumbprint)
         try:
-            # Times are judged by the simulator's clock, in `_check_claims`.
+            # Times are checked by the simulator's clock, in `_check_claims`.
             jwt.decode(
                 assertion.token,
                 registered.public_key,
@@ -252,7 +252,7 @@ def _read_assertion(token: str) -> _Assertion:
     if not isinstance(thumbprint, str):
         text = "The assertion names no key that PS256 with 'x5t#S256' or RS256 with 'x5t' would name."
         raise SignInError(700027, text)
-    # MSAL leaves the padding on, which a strict reader of RFC 7515 would not; Entra takes both.
+    # MSAL leaves the padding on, which a strict reader of RFC 7515 would not accept; Entra accepts both.
     return _Assertion(token, algorithm, thumbprint.rstrip("="), claims)
 
 

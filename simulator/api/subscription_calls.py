@@ -21,10 +21,10 @@ _TLS_VERSIONS = {"v1_0", "v1_1", "v1_2", "v1_3"}
 
 
 class SubscriptionCalls:
-    """Answers `/subscriptions` and what is below.
+    """Answers `/subscriptions` and the paths below.
 
-    Real Graph takes only https URLs; here plain http is taken for loopback hosts, for a receiver behind no TLS.
-    Handshakes happen at creation and when `notificationUrl` is changed, not at renewal: graph.md §2 tells of both.
+    Real Graph accepts only https URLs; here plain http is accepted for loopback hosts, for a receiver without TLS.
+    Handshakes happen at creation and when `notificationUrl` is changed, not at renewal: graph.md §2 describes both.
     """
 
     def __init__(

@@ -60,7 +60,7 @@ class Throttle:
             self.high_water[user_id] = running + 1
 
     def leave(self, client_id: str, user_id: str) -> None:
-        """End a call that `enter` let in."""
+        """End a call that `enter` admitted."""
         self._open[(client_id, user_id)] -= 1
 
     def count_subscription_call(self, tenant_id: str, client_id: str, operation: Operation) -> None:

@@ -12,7 +12,7 @@ from simulator.state.tenants import Application
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What an access token stands for."""
+    """The grant behind an access token."""
 
     application: Application
     roles: tuple[str, ...]
@@ -30,7 +30,7 @@ class AccessTokens:
         self._grants: dict[str, Grant] = {}
 
     def issue(self, application: Application, audience: str, *, for_graph: bool = True) -> tuple[str, int]:
-        """Issue a token; returns it with its lifetime in seconds. Graph takes those only that are for it."""
+        """Issue a token; returns it with its lifetime in seconds. Graph accepts only those that are for it."""
         now = self._clock()
         self._grants = {token: grant for token, grant in self._grants.items() if grant.expires > now}
         expires = now + self.lifetime

@@ -1,4 +1,4 @@
-"""Names and addresses in a header (RFC 5322, section 3.4), read as forgivingly as Exchange does, however they nest."""
+"""Names and addresses in a header (RFC 5322, section 3.4), read as leniently as Exchange does, also nested ones."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 def addresses(value: str) -> Iterator[tuple[str, str]]:
     """Yield name and address of each, either of which may be empty; members of groups as if they stood alone.
 
-    Encoded words stay as they are. What is neither is taken for an address, as an unknown recipient is.
+    Encoded words stay as they are. A text that is neither counts as an address, as an unknown recipient does.
     """
     one = _One()
     for token in _TOKEN.finditer(value):
@@ -38,7 +38,7 @@ def addresses(value: str) -> Iterator[tuple[str, str]]:
 
 @dataclass
 class _One:
-    """One mailbox, as far as it is read. `words`: what stands between blanks, as shown; `depth`: of open comments."""
+    """One mailbox, as far as it is read. `words`: texts between blanks, as shown; `depth`: of open comments."""
 
     words: list[list[str]] = field(default_factory=lambda: [[]])
     comment: list[str] = field(default_factory=list)
@@ -46,7 +46,7 @@ class _One:
     depth: int = 0
 
     def take(self, token: re.Match[str]) -> None:
-        """Take a token in."""
+        """Process a token."""
         if token["blank"]:
             self.words.append([])
         elif token["angle"] is not None:
@@ -58,7 +58,7 @@ class _One:
             self.words[-1].append(token[0])
 
     def take_comment(self, token: re.Match[str]) -> None:
-        """Take a token in that begins, ends or is part of a comment; a lone `)` is dropped."""
+        """Process a token that begins, ends or is part of a comment; a lone `)` is dropped."""
         self.depth = max(self.depth + {"(": 1, ")": -1}.get(token["mark"] or "", 0), 0)
         outermost = (self.depth, token["mark"]) in {(1, "("), (0, ")")}
         if not outermost:

@@ -1,10 +1,10 @@
-"""Text from bytes, by the labels that mails bear, as forgivingly as Exchange reads them."""
+"""Text from bytes, by the labels of mails, as leniently as Exchange reads them."""
 
 import codecs
 import re
 from typing import Final
 
-# Whoever writes the one on the left means the one on the right, which holds more.
+# A label on the left is used for the charset on the right, which holds more.
 _MEANT: Final = {
     "iso8859-1": "cp1252",
     "iso8859-9": "cp1254",
@@ -22,9 +22,9 @@ _ROW_AND_CELL: Final = re.compile(rb"[\x21-\x7e]{2}")
 
 
 def decoded(data: bytes, label: str | None) -> str:
-    """Return the text; U+FFFD stands for what the label has no character for.
+    """Return the text; U+FFFD stands for bytes without a character in the charset of the label.
 
-    Without a label, with one that nobody knows, and with `us-ascii` where it is not true, it is UTF-8 if it can be, and
+    Without a label, with an unknown one, and with `us-ascii` where it is not true, it is UTF-8 if it can be, and
     Windows-1252 otherwise.
     """
     codec = _codec(label or "")
@@ -39,7 +39,7 @@ def decoded(data: bytes, label: str | None) -> str:
 
 
 def _codec(label: str) -> str:
-    """Return the codec of a label, empty when it says nothing."""
+    """Return the codec of a label, empty when it is uninformative."""
     name = label.strip().strip("'\"").lower()
     try:
         found = codecs.lookup(_OTHER_NAMES.get(name, name))

@@ -1,4 +1,4 @@
-"""A mail as its sender wrote it: what is delivered into a mailbox."""
+"""A mail as its sender wrote it, for delivery into a mailbox."""
 
 import hashlib
 import html
@@ -31,8 +31,8 @@ class AttachmentKind(StrEnum):
 class Person:
     """A name and an address; Graph gives both in an `emailAddress`, the address at times not (graph.md §7).
 
-    `address` may be the name that Exchange's directory has for a member of its own organisation; `smtp` is then what
-    Exchange keeps beside it, if it does.
+    `address` may be the name that Exchange's directory has for a member of its own organisation; `smtp` is then the
+    address that Exchange keeps beside it, if any.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Person:
 
     @property
     def smtp_address(self) -> str | None:
-        """The SMTP address, as Exchange's properties have it."""
+        """The SMTP address, as in Exchange's properties."""
         return self.smtp or (self.address if self.address and "@" in self.address else None)
 
 
@@ -64,9 +64,9 @@ class Attachment:
 
 
 def by_directory_name(person: Person, *, keeps_smtp: bool = True) -> Person:
-    """Return a person as Exchange names members of its own organisation: X.500, in its directory.
+    """Return a member of Exchange's own organisation by its name there: X.500, in its directory.
 
-    `keeps_smtp`: whether the SMTP address stands in the properties of what they send.
+    `keeps_smtp`: the properties of sent mail hold the SMTP address.
     """
     local = (person.smtp_address or person.name).partition("@")[0].upper()
     number = hashlib.md5(local.encode(), usedforsecurity=False).hexdigest().upper()
@@ -127,9 +127,9 @@ def reference_attachment(name: str, url: str) -> Attachment:
 class Letter:
     """A mail; `sent` must be aware.
 
-    Of what is `None`, delivery fills in `sent`, `conversation_id` and, but for a draft, `internet_message_id`;
-    `subject` and `sender` stay null. `type_name`: the `@odata.type` of a mail of a derived type. `raw`: the mail as it
-    came over the wire, if it did; `headers` are then all of its own.
+    Delivery fills in a missing `sent`, `conversation_id` and, except for a draft, `internet_message_id`; a missing
+    `subject` or `sender` stays null. `type_name`: the `@odata.type` of a mail of a derived type. `raw`: the mail in
+    wire format, if it came so; `headers` are then all of its own.
     """
 
     subject: str | None = "No subject"
@@ -154,7 +154,7 @@ class Letter:
 
     @property
     def author(self) -> Person | None:
-        """Whom `from` names: differs from `sender` when a delegate sent it (graph.md §7)."""
+        """The mailbox in `from`: differs from `sender` when a delegate sent it (graph.md §7)."""
         return self.from_ or self.sender
 
 

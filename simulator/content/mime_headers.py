@@ -1,4 +1,4 @@
-"""What stands in the headers of a mail (RFC 5322, 2047, 2231), read as forgivingly as Exchange does."""
+"""Headers of a mail (RFC 5322, 2047, 2231), read as leniently as Exchange does."""
 
 import quopri
 import re
@@ -14,7 +14,7 @@ from simulator.content.charsets import decoded
 from simulator.content.mail import Person
 from simulator.content.transfer_encodings import base64_bytes
 
-# Only type checkers know it as generic.
+# Generic for type checkers only.
 Part: TypeAlias = "Message[Any, Any]"
 
 _FOLD: Final = re.compile(r"\r?\n(?=[ \t])|[\r\n]+")
@@ -22,7 +22,7 @@ _WORD: Final = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
 
 
 class Tolerant(Compat32):
-    """Headers in one line, also where they hold bytes that RFC 5322 allows none of: those are halves of characters."""
+    """Headers in one line, also where they hold bytes that RFC 5322 forbids: those become halves of characters."""
 
     def header_fetch_parse(self, name: str, value: str) -> str:  # noqa: ARG002  # the signature is Python's
         """Return the value; encoded words stay as they are."""
@@ -35,13 +35,13 @@ def all_headers(mail: Part) -> tuple[tuple[str, str], ...]:
 
 
 def header_text(part: Part, name: str) -> str | None:
-    """Return a header as a person reads it; `None` where there is none."""
+    """Return a header, decoded; `None` where there is none."""
     value = part[name]
     return None if value is None else readable(value).strip()
 
 
 def people(mail: Part, name: str) -> tuple[Person, ...]:
-    """Return who stands in the headers of that name, in order; without a name, the address is the name."""
+    """Return the names and addresses in the headers of that name, in order; the address stands for a missing name."""
     found = [each for value in mail.get_all(name, []) for each in addresses(value)]
     return tuple(Person(readable(shown) or _text(address), _text(address) or None) for shown, address in found)
 
@@ -70,7 +70,7 @@ def importance(mail: Part) -> str:
 
 
 def file_name(part: Part) -> str | None:
-    """Return the name of a part as it was sent, in whichever of the ways people encode it; RFC 2231's before others."""
+    """Return the name of a part as it was sent, in any of the usual encodings; RFC 2231's before others."""
     for name, header in (("filename", "content-disposition"), ("name", "content-type")):
         values = [value for key, value in part.get_params([], header) if key.lower() == name and value]
         values.sort(key=lambda value: isinstance(value, str))
@@ -122,5 +122,5 @@ def _text(value: str) -> str:
 
 
 def _raw(value: str) -> bytes:
-    """Return the bytes; what is no ASCII came through the parser as halves of characters."""
+    """Return the bytes; those that are no ASCII came through the parser as halves of characters."""
     return value.encode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""A mail as it comes over the wire, made into what Graph tells of it, the way Exchange does."""
+"""Conversion of a mail in wire format into Graph's data, as in Exchange."""
 
 from simulator.content.mail import Letter
 from simulator.content.mime_headers import all_headers, header_text, importance, people, person, sent
@@ -6,7 +6,7 @@ from simulator.content.mime_parts import taken_apart
 
 
 def letter_from(raw: bytes) -> Letter:
-    """Return the letter that the bytes of a mail (RFC 5322) are; whatever they are, something is made of them.
+    """Return the mail that the bytes (RFC 5322) hold; any bytes give one.
 
     HTML is the body where there is a choice; pictures in it, files, attached mails and the wrappings of signed,
     encrypted and Outlook's own mail are attachments; a meeting mail has a type of its own (graph.md §7). The raw bytes

@@ -1,4 +1,4 @@
-"""What a mail is made of (RFC 2045 to 2049), sorted as Exchange does: one body, and attachments."""
+"""The parts of a mail (RFC 2045 to 2049), sorted as in Exchange: one body, and attachments."""
 
 import mimetypes
 import re
@@ -18,7 +18,7 @@ from simulator.content.transfer_encodings import encoding, plain
 
 _END_OF_HEADERS: Final = re.compile(rb"\r?\n\r?\n")
 _TOLERANT: Final = Tolerant()
-# As it was written: nothing is folded anew.
+# Unchanged: nothing is folded anew.
 _AS_IT_STANDS: Final = SMTP.clone(refold_source="none")
 _SMIME: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _USUAL_NAMES: Final = {
@@ -39,7 +39,7 @@ _MEETINGS: Final = {
 
 @dataclass
 class Sorted:
-    """What was found. `type_name`: the derived type of a meeting mail (graph.md §7)."""
+    """The parts found. `type_name`: the derived type of a meeting mail (graph.md §7)."""
 
     body: str | None = None
     is_html: bool = False
@@ -48,12 +48,12 @@ class Sorted:
 
 
 def parse(raw: bytes, *, headers_only: bool = False) -> Part:
-    """Return the parts of a mail, or all of it as one part below its headers; something is made of whatever it is."""
+    """Return the parts of a mail, or all of it as one part below its headers; any bytes give a result."""
     return BytesParser(policy=_TOLERANT).parsebytes(raw, headersonly=headers_only)
 
 
 def taken_apart(raw: bytes) -> tuple[Part, Sorted]:
-    """Return the mail, and what is in it; of one with too many parts in one another the whole is one part."""
+    """Return the mail, and its contents; one with too many parts in one another is one part as a whole."""
     try:
         mail = parse(raw)
         return mail, _sorted_parts(mail, raw)
@@ -102,7 +102,7 @@ def _walk(part: Part, found: Sorted, *, related: bool = False) -> None:
 
 
 def _walk_alternatives(children: Sequence[Part], found: Sorted) -> None:
-    """Take the last that holds HTML, or else the last text; of the others only what is no text."""
+    """Walk the last that holds HTML, or else the last text; of the others only those that are no text."""
     with_html = [each for each in children if _holds_html(each)]
     texts = [each for each in children if _kind(each) == "text/plain" and not _is_attached(each)]
     best = with_html or texts
@@ -113,7 +113,7 @@ def _walk_alternatives(children: Sequence[Part], found: Sorted) -> None:
 
 
 def _is_text(part: Part) -> bool:
-    """Tell whether it is a form of the text, and no file."""
+    """Check whether it is a form of the text, and no file."""
     kind = _kind(part)
     return kind.startswith("text/") and kind != "text/calendar" and not _is_attached(part)
 
@@ -146,7 +146,7 @@ def _took_body(part: Part, kind: str, found: Sorted) -> bool:
 def _item(part: Part, mail: Part) -> Attachment:
     raw = _bytes(mail)
     if encoding(part["content-transfer-encoding"]) in {"base64", "quotedprintable"}:
-        # RFC 2046 forbids it, and people do it: the parser took the encoded text for the mail's.
+        # RFC 2046 forbids it, but it occurs: the parser took the encoded text for the mail's.
         mail.add_header("Content-Transfer-Encoding", part["content-transfer-encoding"])
         raw = _content(mail)
         mail = parse(raw)
@@ -190,7 +190,7 @@ def _content(part: Part) -> bytes:
 
 
 def _payload(part: Part) -> bytes:
-    """Return the bytes as they stand there, whatever the headers say of them."""
+    """Return the bytes as they stand there, regardless of the headers."""
     bare = copy(part)
     del bare["content-type"], bare["content-transfer-encoding"]
     payload = bare.get_payload(decode=True)

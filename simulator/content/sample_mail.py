@@ -57,7 +57,7 @@ class Correspondence:
         self._earlier: dict[str, deque[Letter]] = {}
 
     def letter_to(self, address: str, name: str) -> Letter:
-        """Return a letter to that person; a fair share continue conversations begun earlier."""
+        """Return a letter to that address; a fair share continue conversations begun earlier."""
         recipient = Person(name, address)
         earlier = self._earlier.setdefault(address, deque(maxlen=_REMEMBERED))
         letter = self._compose(recipient, earlier)

@@ -1,4 +1,4 @@
-"""What is encoded for its way (RFC 2045, section 6), read as forgivingly as Exchange does."""
+"""Content-Transfer-Encoding (RFC 2045, section 6), read as leniently as Exchange does."""
 
 import binascii
 import quopri
@@ -13,13 +13,13 @@ _UUENCODED: Final = re.compile(rb"^begin [0-7]{3,4} [^\r\n]*\r?\n(.*?)^end\b", r
 
 
 def encoding(label: str | None) -> str:
-    """Return `base64`, `quotedprintable`, `uuencode` or whatever is stated, without blanks, hyphens and comments."""
+    """Return `base64`, `quotedprintable`, `uuencode` or any other stated, without blanks, hyphens and comments."""
     found = _NO_LETTER_OR_DIGIT.sub("", _COMMENT.sub("", (label or "").lower()).partition(";")[0])
     return "uuencode" if found in {"uue", "xuue", "xuuencode"} else found
 
 
 def plain(data: bytes, label: str | None) -> bytes:
-    """Return what was encoded so; what cannot be decoded stays as it is."""
+    """Return the decoded content; bytes that cannot be decoded stay as they are."""
     match encoding(label):
         case "base64":
             found = base64_bytes(data)
@@ -32,7 +32,7 @@ def plain(data: bytes, label: str | None) -> bytes:
 
 
 def base64_bytes(data: bytes) -> bytes | None:
-    """Return the bytes; strangers among the characters are passed over, `None` when nothing is left."""
+    """Return the bytes; stray characters are ignored, `None` when nothing is left."""
     kept = data.translate(None, _NO_BASE64)
     found = b"".join(_whole(each[1]) for each in _PADDED.finditer(kept))
     return found if found or not data.strip() else None

@@ -1,4 +1,4 @@
-"""What the simulated world holds and how mail gets into it: applications, mailboxes, the ledger of all delivered."""
+"""The simulated world and delivery into it: applications, mailboxes, the ledger of all delivered mail."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -47,7 +47,7 @@ class LedgerEntry:
 
 @dataclass(frozen=True)
 class DeliveredMessage:
-    """What `deliver` made: `message_id` is the immutable id."""
+    """The result of `deliver`: `message_id` is the immutable id."""
 
     mailbox: Mailbox
     message: Message
@@ -67,7 +67,7 @@ class _Delivered:
 
 
 class PostOffice:
-    """Makes applications and mailboxes, delivers mail, and remembers all of it."""
+    """Makes applications and mailboxes, delivers mail, and records all of it."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class PostOffice:
         return application
 
     def first_tenant(self) -> str:
-        """Return the id of the tenant meant when none is named."""
+        """Return the id of the tenant used when none is named."""
         if self._first_tenant is None:
             self._first_tenant = self._identifiers.guid()
             self.tenants.add_tenant(self._first_tenant)
@@ -205,7 +205,7 @@ class PostOffice:
         return self.deliver(mailbox, scanned, message.folder.folder_id).message_id
 
     def remove_message(self, mailbox: Mailbox, message_id: str) -> bool:
-        """Delete a message for good, as its owner would; tells whether it was there."""
+        """Delete a message for good, as its owner would; return False if it was not there."""
         message = mailbox.message(message_id)
         if message is None:
             return False
@@ -213,7 +213,7 @@ class PostOffice:
         return True
 
     def move_message(self, mailbox: Mailbox, message_id: str, folder: str, *, by_dragging: bool = False) -> bool:
-        """Move a message, as its owner would; tells whether it was there. By dragging it gets another immutable id."""
+        """Move a message, as its owner would; return False if it was not there. Dragging changes the immutable id."""
         message = mailbox.message(message_id)
         if message is None:
             return False

@@ -21,7 +21,7 @@ WELL_KNOWN_FOLDERS = {
 
 
 class MailboxState(StrEnum):
-    """What the directory and Exchange say of a user: each but the first gives its own error (graph.md §9)."""
+    """The state of a user in the directory and Exchange: each but the first gives its own error (graph.md §9)."""
 
     READY = "ready"
     NO_SUCH_USER = "no_such_user"
@@ -41,7 +41,7 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FolderChange:
-    """One line of a folder's log; the ids are those the message had there. `reason`: why it is there no more."""
+    """One line of a folder's log; the ids are those the message had there. `reason`: of its removal."""
 
     kind: ChangeKind
     message: "Message"
@@ -83,7 +83,7 @@ class StoredAttachment:
 class Message:
     """A message in a folder.
 
-    `entered`: where the folder's log tells of its arrival there. `rendered` is the last JSON made of it, with the view
+    `entered`: the place of its arrival in the folder's log. `rendered` is the last JSON made of it, with the view
     it was made for. `unreleased`: the mail with its files, while placeholders stand in their place.
     """
 
@@ -106,13 +106,13 @@ class Message:
     unreleased: Letter | None = None
 
     def identifier(self, *, immutable: bool) -> str:
-        """Return the id in the format asked for."""
+        """Return the id in the requested format."""
         return self.immutable_id if immutable else self.default_id
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something happened to a message in a folder; the ids are those it had there."""
+    """A change of a message in a folder; the ids are those it had there."""
 
     kind: ChangeKind
     mailbox: "Mailbox"
@@ -123,7 +123,7 @@ class Change:
 
 
 class Mailbox:
-    """One user's mailbox. Every change is told to `on_change` after it happened."""
+    """One user's mailbox. Every change is passed to `on_change` after it happened."""
 
     def __init__(
         self,
@@ -212,7 +212,7 @@ class Mailbox:
         return message
 
     def release(self, message: Message) -> None:
-        """Put the files of a mail in the place of its placeholders: they have ids of their own."""
+        """Replace the placeholders of a mail by its files, which have ids of their own."""
         if message.unreleased is None:
             msg = f"message {message.immutable_id} has no placeholders"
             raise ValueError(msg)
@@ -223,7 +223,7 @@ class Mailbox:
         self._tell(ChangeKind.UPDATED, message)
 
     def mark_read(self, message: Message, *, is_read: bool) -> None:
-        """Set the read flag; tells of an update even when nothing changed, as users have reported of Graph."""
+        """Set the read flag; reports an update even when nothing changed, as users have reported of Graph."""
         message.is_read = is_read
         self._touch(message)
         message.folder.note(ChangeKind.UPDATED, message)

@@ -1,4 +1,4 @@
-"""The store of subscriptions: what they are, which change they match, how long they live (graph.md §1)."""
+"""The store of subscriptions: their facts, the changes that they match, their lifetimes (graph.md §1)."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -48,7 +48,7 @@ class Subscription:
     latest_supported_tls_version: str = "v1_2"
 
     def matches(self, change: Change) -> bool:
-        """Tell whether the change raises a notification; subfolders are not included (graph.md §1, paths)."""
+        """Check whether the change raises a notification; subfolders are not included (graph.md §1, paths)."""
         return change.kind in self.change_types and (self.folder is None or self.folder is change.folder)
 
     def as_json(self, *, with_client_state: bool) -> dict[str, Any]:
@@ -157,7 +157,7 @@ class Subscriptions:
         return [s for s in of_mailbox.values() if s.expires > now and s.matches(change)]
 
     def expiry(self, asked: object) -> datetime:
-        """Return the expiry granted for the `expirationDateTime` asked for.
+        """Return the expiry granted for the `expirationDateTime` requested.
 
         Under 45 minutes is raised to 45; over the ceiling is refused (graph.md §1).
 

@@ -34,8 +34,8 @@ class Application:
     """One application registration with its service principal in one tenant.
 
     `roles` are the granted application permissions; they count from the next token on, as in Entra. `scoped` holds by
-    user id what RBAC for Applications grants: no token tells of it, and it counts at once. `denied` holds the user ids
-    an access policy excludes, whatever Entra grants. `uploads` is a folder whose certificates count as registered.
+    user id what RBAC for Applications grants: no token shows it, and it counts at once. `denied` holds the user ids
+    an access policy excludes, regardless of Entra. `uploads` is a folder whose certificates count as registered.
     """
 
     tenant_id: str
@@ -54,7 +54,7 @@ class Application:
         return self.certificates + (_uploaded(self.uploads) if self.uploads else [])
 
     def may(self, user_id: str, roles: tuple[str, ...]) -> set[str]:
-        """Return what the application may in a mailbox, with a token of these roles: grants add up (graph.md §9)."""
+        """Return the application's roles in a mailbox, with a token of these roles: grants add up (graph.md §9)."""
         granted = () if user_id in self.denied else roles
         return {*granted, *self.scoped.get(user_id, ())}
 
@@ -69,7 +69,7 @@ class Tenants:
         return tenant_id.lower() in self._applications
 
     def add_tenant(self, tenant_id: str) -> None:
-        """Make the tenant exist; a repeat does nothing."""
+        """Ensure that the tenant exists; a repeat does nothing."""
         self._applications.setdefault(tenant_id.lower(), {})
 
     def add(self, application: Application) -> None:
@@ -127,7 +127,7 @@ def read_certificate(data: bytes) -> RegisteredCertificate:
 
 
 def hex_thumbprint(text: str) -> str:
-    """Return a base64url thumbprint as upper-case hex; what is none is returned as it is."""
+    """Return a base64url thumbprint as upper-case hex; any other text is returned as it is."""
     try:
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).hex().upper()
     except binascii.Error:
@@ -141,7 +141,7 @@ def _uploaded(folder: Path) -> list[RegisteredCertificate]:
             try:
                 found.append(read_certificate(path.read_bytes()))
             except (OSError, ValueError):
-                continue  # half-copied, or something else: it simply is not registered
+                continue  # half-copied, or something else: it is not registered
     return found
 
 
