@@ -1,4 +1,4 @@
-"""What becomes of a delivery by the type of its trouble."""
+"""Outcome of a delivery by the type of its error."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -36,14 +36,14 @@ def _fate(error: Exception, count: int = 1, age: timedelta = timedelta(0)) -> De
     ],
 )
 def test_what_no_attempt_can_mend_is_put_aside_at_once(error: Exception, reason: str, count: int) -> None:
-    """With its own reason and its own words."""
+    """The dead letter has its own reason and its own text."""
     assert _fate(error, count) == DeadLetter(reason, Phrase.of(error))
 
 
 @pytest.mark.parametrize("count", [1, MAX_ATTEMPTS, 9])
 @pytest.mark.parametrize("status", [None, 408, 429, 503, 509])
 def test_an_outage_is_not_held_against_the_message(status: int | None, count: int) -> None:
-    """Handed back uncounted, however often, for a day."""
+    """It is abandoned uncounted, any number of times, for a day."""
     fate = _fate(GraphUnavailable(Phrase("down"), status=status), count, timedelta(hours=23))
 
     assert isinstance(fate, Retry)
@@ -54,7 +54,7 @@ def test_an_outage_is_not_held_against_the_message(status: int | None, count: in
 
 @pytest.mark.parametrize(("asked", "least"), [(None, 30), (0, 30), (5.0, 30), (120.0, 120), (500.0, 500)])
 def test_an_outage_waits_at_least_what_graph_asked(asked: float | None, least: int) -> None:
-    """And never less than the usual pause."""
+    """The wait is never less than the usual pause."""
     fate = _fate(GraphUnavailable(Phrase("slow down"), status=429, retry_after=asked))
 
     assert isinstance(fate, Retry)
@@ -63,7 +63,7 @@ def test_an_outage_waits_at_least_what_graph_asked(asked: float | None, least: i
 
 @pytest.mark.parametrize("asked", [600.0, 86_400.0, 1e9])
 def test_an_outage_waits_ten_minutes_at_most(asked: float) -> None:
-    """Whatever was asked; and not all at the same moment."""
+    """It holds for any request; and waits end at different moments."""
     error = GraphUnavailable(Phrase("slow down"), status=503, retry_after=asked)
     random = Random(1)
     fates = [decide(error, _delivery(1), now=NOW, random=random) for _ in range(20)]
@@ -74,7 +74,7 @@ def test_an_outage_waits_ten_minutes_at_most(asked: float) -> None:
 
 
 def test_a_mailbox_that_is_moved_is_not_held_against_the_message() -> None:
-    """Whatever status its code comes with."""
+    """The status beside its code does not matter."""
     error = GraphUnavailable(Phrase("moved"), status=500, code="ErrorMailboxMoveInProgress", mailbox_down=True)
     fate = _fate(error, MAX_ATTEMPTS, timedelta(hours=5))
 
@@ -84,7 +84,7 @@ def test_a_mailbox_that_is_moved_is_not_held_against_the_message() -> None:
 
 @pytest.mark.parametrize("status", [None, 503])
 def test_an_outage_longer_than_a_day_counts(status: int | None) -> None:
-    """Something that fails for so long is looked at by a person."""
+    """A failure that lasts so long is left to an operator."""
     error = GraphUnavailable(Phrase("down"), status=status)
     day = timedelta(hours=24)
 
@@ -122,7 +122,7 @@ def test_trouble_with_one_item_counts_and_waits_longer_each_time(error: Exceptio
 @pytest.mark.parametrize("error", _OF_THE_ITEM, ids=lambda error: type(error).__name__ + str(error))
 @pytest.mark.parametrize("count", [MAX_ATTEMPTS, MAX_ATTEMPTS + 3])
 def test_trouble_with_one_item_ends_as_a_dead_letter(error: Exception, count: int) -> None:
-    """After five attempts, also when a lost lock has made it more; the reason is the type."""
+    """It ends after five attempts, also when a lost lock has made it more; the reason is the type."""
     fate = _fate(error, count)
 
     assert isinstance(fate, DeadLetter)
@@ -131,7 +131,7 @@ def test_trouble_with_one_item_ends_as_a_dead_letter(error: Exception, count: in
 
 
 def test_what_graph_has_not_ready_in_time_waits_for_a_quiet_hour() -> None:
-    """A large download is asked for once more soon and once in an hour; then a person decides."""
+    """A large download is requested once more soon and once in an hour; then an operator decides."""
     error = GraphUnavailable(Phrase("GET /users/x was answered 504."), status=504)
 
     soon, later, last = (_fate(error, count) for count in (1, 2, 3))
@@ -146,7 +146,7 @@ def test_what_graph_has_not_ready_in_time_waits_for_a_quiet_hour() -> None:
 
 
 def _attempts_at_missing(age: timedelta) -> list[Retry]:
-    """The retries of a message that answers 404 for ever, put so long ago."""
+    """The retries of a message that returns 404 for ever, put so long ago."""
     retries: list[Retry] = []
     count = 1
     while (retry := retry_of_missing(_delivery(count, age), now=NOW, random=Random(1))) is not None:
@@ -156,7 +156,7 @@ def _attempts_at_missing(age: timedelta) -> list[Retry]:
 
 
 def test_a_missing_message_is_asked_for_again_for_ten_minutes() -> None:
-    """Soon at first, then less and less often, uncounted; and not for ever."""
+    """The waits are short at first, then longer and longer, uncounted; and they end."""
     retries = _attempts_at_missing(timedelta(0))
 
     assert retries[0].delay < timedelta(seconds=10)
@@ -167,7 +167,7 @@ def test_a_missing_message_is_asked_for_again_for_ten_minutes() -> None:
 
 @pytest.mark.parametrize("age", [timedelta(minutes=11), timedelta(days=3), -timedelta(days=3)])
 def test_a_missing_message_that_waited_in_the_queue_is_asked_for_again_too(age: timedelta) -> None:
-    """Also when a clock was set back: more than a minute, and a few times only."""
+    """It holds when a clock was set back, too: more than a minute, and a few times only."""
     retries = _attempts_at_missing(age)
 
     assert sum((each.delay for each in retries), timedelta(0)) > timedelta(minutes=1)
@@ -175,7 +175,7 @@ def test_a_missing_message_that_waited_in_the_queue_is_asked_for_again_too(age: 
 
 
 def test_an_error_nobody_foresaw_is_not_quoted() -> None:
-    """Its text may be mail; the log says where it happened."""
+    """Its text may be mail; the log shows the place."""
     fate = _fate(ValueError("could not read: Dear Ms Lefèvre"), MAX_ATTEMPTS)
 
     assert isinstance(fate, DeadLetter)
@@ -190,7 +190,7 @@ def test_a_foreseen_error_is_quoted() -> None:
 
 
 def test_delays_spread() -> None:
-    """So that a thousand deliveries that failed together do not come back together."""
+    """A thousand deliveries that failed together do not come back together."""
     random = Random(1)
     error = GraphUnavailable(Phrase("down"), status=503)
     fates = [decide(error, _delivery(1), now=NOW, random=random) for _ in range(50)]
@@ -206,7 +206,7 @@ def test_a_machine_that_starts_no_process_is_waited_for_a_day() -> None:
 
 
 def test_what_a_proxy_gives_in_place_of_the_content_is_asked_for_less_and_less_often() -> None:
-    """A day long, uncounted, but not every half minute."""
+    """It is requested for a day, uncounted, but not every half minute."""
     error = GraphUnavailable(Phrase("a page"), status=200)
     delays = []
     for age in (timedelta(0), timedelta(minutes=4), timedelta(hours=23)):
