@@ -80,7 +80,7 @@ async def test_a_mailbox_nobody_may_open_waits_until_it_opens(
 
 
 async def test_a_missing_certificate_holds_its_account_only(world: World, tmp_path: Path) -> None:
-    """The certificate was deleted: mail waits until it is back."""
+    """The certificate is missing from the store: mail waits until it is back."""
     mailbox, account = await world.account_of("Laboratoire")
     delivered = await world.deliver(mailbox, 4)
     pair = world.store / "importer.pem"

@@ -195,7 +195,7 @@ async def test_an_attachment_that_can_be_opened_later_is_stored(world: World) ->
 
 
 async def test_a_corrupt_item_costs_itself_only(world: World) -> None:
-    """Any attachment may be corrupt."""
+    """It could be any attachment."""
     message = await _delivered(world, item_attachment(Letter(subject="Original")), file_attachment("a.csv", b"a"))
     world.fault(FaultKind.CORRUPT, operation=Operation.GET_ATTACHMENT_CONTENT, attachment_id=_id(message, 0))
 

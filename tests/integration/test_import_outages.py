@@ -48,7 +48,7 @@ async def test_an_outage_in_the_middle_of_imports_loses_nothing(world: World, ki
 
 @pytest.mark.parametrize(("database_kind", "kind"), every_outage(), indirect=["database_kind"])
 async def test_an_outage_while_idle_is_waited_out(world: World, kind: str) -> None:
-    """The processor does not end, logs each outage once and its end, and receives later messages."""
+    """The processor does not end, logs once a pause and at the end of the outage, and receives later messages."""
     mailbox, account = await world.account_of("Laboratoire")
     delivered = await world.deliver(mailbox, 3)
 

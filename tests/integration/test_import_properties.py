@@ -122,7 +122,7 @@ async def _imports_into(world: World) -> AsyncIterator[_Place]:
 
 @contextmanager
 def _stopping_at(engine: Engine, statement: int, *, committed: bool) -> Iterator[list[int]]:
-    """Fail at that statement or commit; with `committed` a commit was made, but not reported. Yields its name."""
+    """Fail at that statement or commit; with `committed` a commit was made, but not reported. Yields its number."""
     numbers = count()
     stopped: list[int] = []
 

@@ -215,7 +215,7 @@ async def _reasons(office: Office, count: int) -> bool:
 
 
 async def _certificate_conditions(office: Office) -> list[accounts.Condition]:
-    # Others may join them: msal has a clock of its own, to which these days do not pass.
+    # Others may join them: msal has a clock of its own, which these days do not advance.
     return [each for each in await office.world.conditions() if each.role == "certificate"]
 
 
@@ -243,7 +243,7 @@ async def test_an_account_that_fell_back_on_its_next_certificate_says_so(office:
 async def test_a_graph_that_hangs_is_told_after_a_while(
     make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is not at once, most of it passes by itself; the report has the time of the next attempt."""
+    """It is reported later, since most of it passes by itself; with the time of the next attempt."""
     monkeypatch.setattr(scheduler, "_TASK_SECONDS", 1.0)
     office = await make_office()
     world = office.world

@@ -92,7 +92,7 @@ async def test_a_pass_under_way_does_not_either(office: Office, monkeypatch: pyt
 
 
 async def compare(world: World, account: int, mail: MailReader) -> tuple[int, int, int, int]:
-    """Return the missing and the queued; those in the folder and in the database."""
+    """Return the counts: missing and queued; in the folder and in the database."""
     found = await world.database.read(lambda connection: accounts.by_id(connection, [account]))
     with FolderDiff() as findings:
         folders = MailFolders(world.graph, mail, clock=world.clock)

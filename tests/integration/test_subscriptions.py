@@ -208,7 +208,7 @@ async def test_surplus_ones_go_and_those_of_others_stay(make_office: MakeOffice)
 
 
 async def test_a_disabled_account_loses_its_subscription_and_gets_another(office: Office) -> None:
-    """Deleted at Graph too: no notifications for an idle account."""
+    """Deleted at Graph too: no notifications for a disabled account."""
     await office.world.account_of("Nord")
     await office.world.account_of("Sud")
     async with office.receiving(), office.managing():
