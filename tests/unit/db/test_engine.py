@@ -226,7 +226,7 @@ def test_file_opened_read_only(database_file: Path) -> None:
 
 
 def test_folder_that_does_not_exist(tmp_path: Path) -> None:
-    """The error requires the folder."""
+    """The error requests a check of the folder."""
     engine = make_engine(f"sqlite:///{tmp_path / 'nowhere' / 'gateway.db'}")
     with pytest.raises(DatabaseUnavailable, match="cannot be opened; check that the folder exists"):
         run_reading(engine, lambda c: c.scalar(text("SELECT 1")))
@@ -252,7 +252,7 @@ def test_deleted_file_takes_nothing(database_engine: Engine, database_file: Path
 
 
 def test_fault_of_a_statement_is_no_outage(database_engine: Engine) -> None:
-    """A statement refused for its own fault is not waited out, and its causes end, so that it can be logged."""
+    """A statement refused for its own fault is not waited out, and its chain of causes is finite for the log."""
     with pytest.raises(IntegrityError) as refusal:
         run_writing(database_engine, lambda c: put_twice(c, "value"))
     seen: set[int] = set()

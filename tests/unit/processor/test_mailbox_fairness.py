@@ -60,7 +60,7 @@ async def test_the_smaller_the_share_the_fewer_deliveries(
 
 
 async def test_what_there_is_no_room_for_comes_again_one_after_the_other(shares: MailboxFairness) -> None:
-    """They do not come all at once, and none of it later than a minute."""
+    """They do not come all at once, and none of them later than a minute."""
     waits = [wait for _ in range(10_000) if (wait := shares.try_acquire(BUSY)) is not None]
     assert waits == sorted(waits)
     assert waits[0] <= timedelta(seconds=1)

@@ -175,7 +175,7 @@ def test_a_missing_message_that_waited_in_the_queue_is_asked_for_again_too(age: 
 
 
 def test_an_error_nobody_foresaw_is_not_quoted() -> None:
-    """Its text may be mail; the log shows the place."""
+    """Its text may be mail; the log shows where it happened."""
     fate = _fate(ValueError("could not read: Dear Ms Lefèvre"), MAX_ATTEMPTS)
 
     assert isinstance(fate, DeadLetter)

@@ -118,7 +118,7 @@ class TestSlowQueue:
 
     @pytest.mark.parametrize("error", [OSError(errno.EMFILE, "Too many open files"), MemoryError()], ids=repr)
     async def test_a_machine_without_room_asks_to_come_again(self, endpoints: Endpoints, error: Exception) -> None:
-        """Graph keeps the notifications, and the log names the missing resource."""
+        """Graph keeps the notifications, and the lacking resource is reported."""
 
         class Lacking(HeldQueue):
             async def put(self, messages: Sequence[Message]) -> int:

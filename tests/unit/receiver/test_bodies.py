@@ -234,7 +234,7 @@ class TestSize:
         assert endpoint.outcomes() == {"genuine": 0, "forged": forged, "malformed": 0}
 
     async def test_thousands_of_items_are_sorted_out(self, endpoint: Endpoint) -> None:
-        """All genuine ones are queued, regardless of the others, in less time than Graph gives a first attempt."""
+        """All genuine ones are queued, with any others between them, in less time than Graph gives a first attempt."""
         good = [item(endpoint.state(), f"m-{number}") for number in range(1000)]
         items: list[object] = [{}] * 99
         items += [good[0], *[{}] * 99_000, *good[1:]]

@@ -375,7 +375,7 @@ class TestTls:
         assert all(answers)
 
     def test_a_key_of_another_certificate_is_a_clear_error(self, tmp_path: Path, pair: tuple[Path, Path]) -> None:
-        """The text names the two that do not fit."""
+        """The text names the mismatch."""
         _, other_key = _make_pair(tmp_path, "two")
         with pytest.raises(ssl.SSLError, match=r"(?i)key.values.mismatch"):
             tls_context(pair[0], other_key)

@@ -70,7 +70,7 @@ def test_an_enabled_account_gets_exactly_one(
     ],
 )
 def test_what_graph_or_its_silence_asks_for_is_done_at_once(orders: Orders, expected: list[Action]) -> None:
-    """It comes long before the due time."""
+    """The action comes long before the due time."""
     assert _plan(WANTED, HELD, orders=orders) == expected
 
 

@@ -162,7 +162,7 @@ def test_no_error_of_a_sign_in_is_a_bug(driver: str, server: TdsServer, number: 
     ],
 )
 def test_missing_permission_is_named(engine: Engine, server: TdsServer, number: int, says: str, name: str) -> None:
-    """It has its purpose, and the command that shows how to grant it."""
+    """The text has its purpose, and the command that shows how to grant it."""
     server.answer = on_insert(lambda: ServerError(number, says, severity=14))
     sentence = refused(engine)
     assert name in sentence

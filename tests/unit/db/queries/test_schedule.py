@@ -58,7 +58,7 @@ def test_account_is_one_managers(connection: Connection) -> None:
 
 
 def test_only_what_is_due_is_claimed(connection: Connection) -> None:
-    """An account whose time has not come is not claimed; the query for the next due time agrees with the claim."""
+    """An account whose time has not come is not claimed; the check for due accounts agrees with the claim."""
     make_due(connection, 1, later=HOUR)
     assert not SUBSCRIPTIONS.anything_due(connection, now=NOW)
     assert claim(connection, "one") == []

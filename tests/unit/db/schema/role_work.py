@@ -289,7 +289,7 @@ def _filtered(message: MessageRecord, seen: datetime) -> FilteredMessage:
 
 
 def _copy(desk: Desk, account_id: int) -> MessageRecord:
-    """Copy the message that `_import` imports first."""
+    """A duplicate of the message that `_import` imports first."""
     same = f"<small-{desk.number}@example.com>"
     return record(f"copy-{desk.number}", account_id=account_id, internet_message_id=same)
 

@@ -64,7 +64,7 @@ def test_of_several_names_the_one_that_lost_least_counts(of_disposition: bytes, 
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("piece", [b'x="\\"', b"; a=b", b'"', b"=?a?q?", b"=?a?q?b?= ", b" =", b"\\", b"*0*=", b"'"])
 def test_time_grows_with_the_length(piece: bytes) -> None:
-    """The input may be anything."""
+    """It holds for any input of a sender."""
     header = _TYPE + piece * 100_000
     headers, _ = split_headers(header, 0, len(header))
     headers.file_name(), headers.content_type(), headers.text(b"content-type")
