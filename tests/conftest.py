@@ -1,4 +1,4 @@
-"""What tests of several packages need: a database with the schema in it, made once and copied, and a clock."""
+"""Shared fixtures: a database with the schema in it, made once and copied, and a clock."""
 
 import os
 import tempfile
@@ -19,31 +19,31 @@ pytest.register_assert_rewrite("tests.contract.queue_contract")
 
 
 def pytest_configure() -> None:
-    """Have commands, and the processes that tests start, speak English on whatever machine this is."""
+    """Run commands, and the processes that tests start, in English on any machine."""
     os.environ[LANGUAGE_VARIABLE] = ENGLISH
 
 
 @pytest.fixture(autouse=True)
 def _english_of_click(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget afterwards which language a command had click speak."""
+    """Restore the language of click after each test."""
     monkeypatch.setenv("LANGUAGE", ENGLISH)
 
 
 @pytest.fixture(autouse=True)
 def met_unread_rows() -> Iterator[list[str]]:
-    """Fail where SQL Server would refuse a statement, whatever became of the exception."""
+    """Fail where SQL Server would refuse a statement, even if the exception was swallowed."""
     with one_result_on_each_connection() as refused:
         yield refused
     assert not refused
 
 
 def pytest_report_header() -> str | None:
-    """Say what is not tested here."""
+    """Report the parts that are not tested here."""
     return None if MSSQL_VARIABLE in os.environ else f"SQL Server: not tested, {MSSQL_VARIABLE} names no database"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without a SQL Server its tests are no tests of this run; who asks for them by name is told."""
+    """Deselect the tests of a SQL Server where there is none; if they are requested by name, report it."""
     if MSSQL_VARIABLE in os.environ:
         return
     if config.option.markexpr == "mssql":
@@ -76,14 +76,14 @@ def mssql_databases() -> Iterator[SqlServer]:
 
 @pytest.fixture
 def database_kind(request: pytest.FixtureRequest) -> str:
-    """Which database a test gets, where it is not told. Tests that are to run on all parametrize this fixture."""
+    """The database of a test that names none. Tests that are to run on all parametrize this fixture."""
     name: str = getattr(request, "param", "sqlite")
     return name
 
 
 @pytest.fixture
 def databases(database_kind: str, request: pytest.FixtureRequest) -> Databases:
-    """Where gateways of this backend come from."""
+    """The source of gateways of this backend."""
     found: Databases = request.getfixturevalue(f"{database_kind}_databases")
     return found
 
@@ -104,7 +104,7 @@ def empty_gateway(databases: Databases, tmp_path: Path) -> Iterator[Gateway]:
 
 @pytest.fixture(scope="session")
 def migrated_file(sqlite_databases: SQLite) -> Path:
-    """A SQLite file with the current schema; copy it, do not touch it."""
+    """A SQLite file with the current schema; copy it, do not modify it."""
     return sqlite_databases.template
 
 

@@ -2,7 +2,7 @@
 
 A test gets a gateway of its own: on SQLite a copied file, on PostgreSQL a database made from a template, on SQL Server
 the tables of a schema that only this session knows, emptied. The last needs `MAIL_IMPORTER_TEST_MSSQL`: the SQLAlchemy
-URL of a database in which the login may create schemas; what is outside its own schemas is not touched.
+URL of a database in which the login may create schemas; objects outside its own schemas are not touched.
 """
 
 import itertools
@@ -28,13 +28,13 @@ from tests.doubles.clock import SettableClock
 
 MSSQL_VARIABLE: Final = "MAIL_IMPORTER_TEST_MSSQL"
 EVERY_BACKEND: Final = ("sqlite", "postgresql", pytest.param("mssql", marks=pytest.mark.mssql))
-"""What the fixture `database_kind` is parametrized by."""
+"""Parameters of the fixture `database_kind`."""
 on_every_database: Final = pytest.mark.parametrize("database_kind", EVERY_BACKEND, indirect=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """Where a test's database is: what it takes to connect to it, from any process."""
+    """Address of a test's database: all that any process needs to connect to it."""
 
     url: str
     schema: str | None = None
@@ -46,12 +46,12 @@ class Gateway:
 
     @property
     def file(self) -> Path:
-        """Its file, on SQLite."""
+        """The file, on SQLite."""
         return Path(self.url.removeprefix("sqlite:///"))
 
     @property
     def arguments(self) -> list[str]:
-        """Itself for the command line of a child, which says `Gateway(*sys.argv[1:])`."""
+        """The gateway for the command line of a child, which runs `Gateway(*sys.argv[1:])`."""
         return [self.url] if self.schema is None else [self.url, self.schema]
 
     def engine(self, **options: Any) -> Engine:  # noqa: ANN401  # those of ConnectionOptions
@@ -60,23 +60,23 @@ class Gateway:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process of ours needs in its environment to use it."""
+        """Environment variables with which a process of the product uses it."""
         named = {"MAIL_IMPORTER_DATABASE_URL": self.url}
         return named if self.schema is None else {**named, "MAIL_IMPORTER_DATABASE_SCHEMA": self.schema}
 
 
 class Databases(Protocol):
-    """Where gateways of one backend come from, each for one test that has this folder."""
+    """Source of gateways of one backend, each for one test that has this folder."""
 
     def migrated(self, folder: Path) -> AbstractContextManager[Gateway]:
-        """One with the current schema."""
+        """A gateway with the current schema."""
 
     def empty(self, folder: Path) -> AbstractContextManager[Gateway]:
-        """One without tables."""
+        """A gateway without tables."""
 
 
 class SQLite:
-    """Files in a folder of the test's."""
+    """Files in a folder of the test."""
 
     def __init__(self, folder: Path) -> None:
         self.template = folder / "migrated.db"
@@ -125,7 +125,7 @@ class PostgreSQL:
 
 
 class PostgreSQLServer:
-    """A PostgreSQL server of our own, from the pip package, on a Unix socket in its folder.
+    """A PostgreSQL server of the session, from the pip package, on a Unix socket in its folder.
 
     Not durable by default: tests kill processes, not the machine.
     """
@@ -154,7 +154,7 @@ class PostgreSQLServer:
 
     @contextmanager
     def down(self) -> Iterator[None]:
-        """It is being restarted meanwhile."""
+        """Keep the server down for a restart meanwhile."""
         process = self._server.get_postmaster_info().process
         assert process is not None
         process.send_signal(signal.SIGINT)
@@ -170,7 +170,7 @@ class PostgreSQLServer:
 
 
 class SqlServer:
-    """A database that somebody named, in schemas of this session's own."""
+    """The database that the variable names, in schemas of this session's own."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -181,7 +181,7 @@ class SqlServer:
 
     @contextmanager
     def migrated(self, folder: Path) -> Iterator[Gateway]:  # noqa: ARG002  # as the others
-        """A gateway with the current schema, emptied of what the test before has written."""
+        """A gateway with the current schema, without rows of the previous test."""
         engine = self._template.engine()
         run_writing(engine, _empty)
         engine.dispose()
@@ -195,7 +195,7 @@ class SqlServer:
         _drop(gateway)
 
     def stop(self) -> None:
-        """Take away what the session made."""
+        """Drop the objects that the session made."""
         _drop(self._template)
 
     def _new_schema(self, suffix: str) -> Gateway:
@@ -217,7 +217,7 @@ def _empty(connection: Connection) -> None:
         if table.name == "tblEmailMessage":  # others refer to it
             connection.execute(delete(table))
         elif table.name != "tblImporterSecret":
-            # Deletes, and lets the identity begin at 1 again.
+            # Deletes, and restarts the identity at 1.
             connection.execute(text(f"TRUNCATE TABLE {place}.{quote(table.name)}"))
     made_up = importer_secret.c.sName != revisions.CLIENT_STATE_SECRET
     connection.execute(delete(importer_secret).where(made_up))

@@ -1,11 +1,11 @@
-"""What a log shows of an error."""
+"""Error text as a log shows it."""
 
 import traceback
 from collections.abc import Iterator
 
 
 def told(exc: BaseException) -> str:
-    """Its text and those of its causes."""
+    """The text of the error and those of its causes."""
     return "".join(
         "".join(each.format_exception_only()) for each in _causes(traceback.TracebackException.from_exception(exc))
     )

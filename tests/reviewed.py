@@ -1,4 +1,4 @@
-"""Texts that people read before they are released: whoever changes one sees what it becomes, and has it reviewed."""
+"""Texts that are reviewed before a release: a change shows the new text, which is to be reviewed."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The installed command as a process, against the simulator as a process: only what comes out is looked at."""
+"""The installed command as a process, against the simulator as a process: only their output is checked."""
 
 import asyncio
 import json
@@ -57,7 +57,7 @@ class Site:
     port: int = field(default_factory=free_port)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
-    """More of them, as variables."""
+    """More settings, as environment variables."""
     gateway: Gateway = field(init=False)
 
     def __post_init__(self) -> None:
@@ -92,7 +92,7 @@ class Site:
         )
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
-        """Start a command that runs until told to stop; its log goes to a file."""
+        """Start a command that runs until it is stopped; its log goes to a file."""
         log = self.directory / f"{'-'.join(arguments)}-{len(self.processes)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -106,7 +106,7 @@ class Site:
         return process
 
     def set_up(self) -> None:
-        """What an administrator does, command by command."""
+        """Set up the host as an administrator does, command by command."""
         assert self.call("db", "upgrade").returncode == 0
         made = self.call("certificates", "new", "--subject", "acceptance", "--json")
         assert made.returncode == 0, made.stderr
@@ -120,20 +120,20 @@ class Site:
             assert added.returncode == 0, added.stderr
 
     def rows(self, query: Executable) -> list[tuple[Any, ...]]:
-        """Rows of the tables, in whatever schema: never a text, which would not know their schema."""
+        """Rows of the tables, in any schema: never pass a text, which would lack their schema."""
         engine = self.gateway.engine()
         found = run_reading(engine, lambda connection: connection.execute(query).all())
         engine.dispose()
         return [tuple(row) for row in found]
 
     def execute(self, statement: Executable) -> None:
-        """What somebody does to the database by hand."""
+        """Change the database by hand."""
         engine = self.gateway.engine()
         run_writing(engine, lambda connection: connection.execute(statement))
         engine.dispose()
 
     def move_to(self, gateway: Gateway) -> None:
-        """Have the database be this one, with the same accounts."""
+        """Use this database instead, with the same accounts."""
         here, there = self.gateway.engine(), gateway.engine()
         for each in run_reading(here, accounts.every):
             run_writing(there, partial(accounts.add, settings=each.settings, now=SettableClock()()))
@@ -142,12 +142,12 @@ class Site:
         self.gateway = gateway
 
     def upload(self) -> None:
-        """What an administrator does in the portal: the certificate's public part."""
+        """Upload the certificate's public part, as an administrator does in the portal."""
         for public in (self.directory / "certificates").glob("*.cer"):
             shutil.copy(public, self.ready["uploads"])
 
     async def get(self, path: str, port: int | None = None) -> tuple[int, str]:
-        """Status and text of an answer of the receiver, or of what listens at another port."""
+        """Status and text of a response of the receiver, or of the server at another port."""
         url = f"http://127.0.0.1:{port or self.port}{path}"
         async with aiohttp.ClientSession() as session, session.get(url) as response:
             return response.status, await response.text()
@@ -157,7 +157,7 @@ class Site:
 
     async def subscribed(self) -> None:
         async def everyone() -> bool:
-            # And the first sweep is over, so that what arrives now is told of by webhooks.
+            # And the first sweep is over, so that webhooks report what arrives now.
             subscribed = self.count(graph_subscription)
             swept = len(self.rows(select(folder_sync.c.nAccountID).where(folder_sync.c.dtSwept.is_not(None))))
             return subscribed == swept == len(self.ready["mailboxes"])
@@ -165,7 +165,7 @@ class Site:
         await until(everyone, "a subscription for every account")
 
     async def imported_once(self, messages: int) -> None:
-        """Wait until all mail is in the database, then make sure that each is there exactly once and whole."""
+        """Wait until all mail is in the database, then check that each is there exactly once and whole."""
 
         async def all_there() -> bool:
             return self.count(message) >= messages
@@ -187,7 +187,7 @@ class Site:
 
 
 def stop(process: subprocess.Popen[bytes]) -> float:
-    """SIGTERM; the seconds until it ended with exit status 0."""
+    """Send SIGTERM; return the seconds until it ended with exit status 0."""
     started = time.monotonic()
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=15) == 0
@@ -224,7 +224,7 @@ def set_up_host(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Have each test of a site run on every kind of database: all on SQLite and SQL Server, some on PostgreSQL."""
+    """Run each test of a site on every kind of database: all on SQLite and SQL Server, some on PostgreSQL."""
     told = {each.args[0] for each in metafunc.definition.iter_markers("parametrize")}
     if "site" in metafunc.fixturenames and "database_kind" not in told:
         representative = metafunc.definition.get_closest_marker("representative") is not None
@@ -236,7 +236,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 async def site(
     tmp_path: Path, set_up_host: Path, database_kind: str, request: pytest.FixtureRequest
 ) -> AsyncIterator[Site]:
-    """A host ready to run the roles; whatever still runs at the end is killed."""
+    """A host ready to run the roles; any process left at the end is killed."""
     directory = tmp_path / "host"
     shutil.copytree(set_up_host, directory)
     with running_simulator(tmp_path / "simulator") as ready:

@@ -40,7 +40,7 @@ async def test_monitoring_reads_one_object_and_the_exit_status(site: Site) -> No
 
 @as_root
 async def test_a_key_file_that_belongs_to_somebody_else(site: Site) -> None:
-    """The service runs as another user than the one who made the certificate: no permission on the private key."""
+    """The service runs as a user other than the certificate's creator: no permission on the private key."""
     home = Path("/tmp") / f"mail-importer-{os.getpid()}"
     shutil.copytree(site.directory, home)
     try:
@@ -71,7 +71,7 @@ def _remove_uploads(site: Site) -> None:
 
 @pytest.fixture
 def _network_namespaces() -> None:
-    """Left out on systems other than Linux, and where the user may not make one; root on Linux, as in CI, may."""
+    """Skip on systems other than Linux, and where the user may not make one; root on Linux, as in CI, may."""
     unshare = shutil.which("unshare")
     if unshare is None or subprocess.run([unshare, "--net", "true"], check=False).returncode != 0:
         pytest.skip("no network namespace can be made here")
@@ -93,7 +93,7 @@ async def test_a_machine_without_a_network(graph_url: str, codes: set[str], site
 
 
 def _call_in(site: Site, home: Path, *wrapper: str) -> subprocess.CompletedProcess[str]:
-    """Run the test of the account by way of another program."""
+    """Run the test of the account through another program."""
     environment = {
         **site.environment,
         **(

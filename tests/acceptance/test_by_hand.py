@@ -1,4 +1,4 @@
-"""The way by hand that README and the simulator show: what they print can be pasted."""
+"""The manual setup that README and the simulator show: the commands they print can be pasted."""
 
 import os
 import re
@@ -22,7 +22,7 @@ def _environment() -> dict[str, str]:
 
 @pytest.fixture
 def instructions(tmp_path: Path) -> Iterator[str]:
-    """What `mail-importer simulator` prints, while it runs."""
+    """Output of `mail-importer simulator` while it runs."""
     printed = tmp_path / "printed"
     with printed.open("wb") as output:
         simulator = subprocess.Popen(
@@ -41,7 +41,7 @@ def instructions(tmp_path: Path) -> Iterator[str]:
 
 
 def test_what_the_simulator_prints_can_be_pasted(instructions: str, tmp_path: Path) -> None:
-    """From its output alone a person gets to imported mail; only the thumbprint is filled in, and here the port."""
+    """Its output alone leads to imported mail; only the thumbprint is filled in, and here the port."""
     steps, _, last = instructions.partition("Mail arrives when you ask for it:")
     commands = "\n".join(line for line in steps.splitlines() if line.startswith("  "))
     port = str(free_port())

@@ -1,4 +1,4 @@
-"""What a newcomer sees first."""
+"""The demo, the first contact of a new user."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def test_demo_imports_everything_exactly_once(tmp_path: Path) -> None:
 
 
 def test_demo_needs_no_odbc_manager(tmp_path: Path) -> None:
-    """Where pyodbc cannot be imported the demo does not notice; and a second one replaces the first."""
+    """The demo runs where pyodbc cannot be imported; a second demo replaces the first."""
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "pyodbc.py").write_text(
@@ -44,7 +44,7 @@ def test_demo_needs_no_odbc_manager(tmp_path: Path) -> None:
 
 
 def test_demo_spares_what_is_not_its_own(tmp_path: Path) -> None:
-    """A folder with somebody's files in it is refused, untouched."""
+    """A folder with foreign files in it is refused, untouched."""
     mine = tmp_path / "mine.txt"
     mine.write_text("precious", "ascii")
     refused = _demo(tmp_path, "--messages", "1")

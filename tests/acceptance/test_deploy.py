@@ -1,4 +1,4 @@
-"""What is under `deploy/` can be used as it is."""
+"""The files under `deploy/` can be used unchanged."""
 
 import json
 import os
@@ -32,7 +32,7 @@ _QUEUE: Final = {
     "enablePartitioning": False,
 }
 _EMULATOR_BOUNDS: Final = {"defaultMessageTimeToLive": "PT1H", "duplicateDetectionHistoryTimeWindow": "PT5M"}
-"""The most that the emulator takes: its Config-schema.json, in Azure/azure-service-bus-emulator-installer."""
+"""Upper bounds of the emulator: its Config-schema.json, in Azure/azure-service-bus-emulator-installer."""
 _CONNECT: Final = """
 import sys
 from db.connection import ConnectionOptions
@@ -44,7 +44,7 @@ run_reading(engine, lambda _: None)
 
 
 def _tool(name: str, *arguments: str | Path) -> str:
-    """What a tool of the dev dependencies says; nothing else but success is expected of it."""
+    """Output of a tool of the dev dependencies; it must succeed."""
     command = [str(Path(sys.executable).with_name(name)), *map(str, arguments)]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     output = found.stdout + found.stderr
@@ -58,7 +58,7 @@ def _compose() -> dict[str, Any]:
 
 
 def _ours() -> dict[str, dict[str, Any]]:
-    """The services that run our image."""
+    """The services that run the project's image."""
     return {name: each for name, each in _compose()["services"].items() if "build" in each}
 
 
@@ -74,7 +74,7 @@ def _example() -> dict[str, str]:
 
 
 def _interpolated(text: str, values: dict[str, str]) -> str:
-    """`${NAME}`, `${NAME:-default}` and `${NAME:?message}`, as Compose understands them."""
+    """`${NAME}`, `${NAME:-default}` and `${NAME:?message}`, as Compose interprets them."""
 
     def value(found: re.Match[str]) -> str:
         name, kind, rest = found.groups()
@@ -106,7 +106,7 @@ def _without_system_package(package: str) -> None:
 
 @pytest.mark.parametrize("unit", _UNITS, ids=lambda unit: unit.stem)
 def test_a_unit_starts_after_the_clock_is_set(unit: Path) -> None:
-    """Leases and due times that a wrong clock wrote hold mail up."""
+    """Leases and due times written by a wrong clock delay mail."""
     lines = [line.partition("=") for line in unit.read_text("utf-8").splitlines()]
     for directive in ("Wants", "After"):
         assert "time-sync.target" in next(value for name, _, value in lines if name == directive).split()
@@ -114,7 +114,7 @@ def test_a_unit_starts_after_the_clock_is_set(unit: Path) -> None:
 
 @pytest.mark.parametrize("unit", _UNITS, ids=lambda unit: unit.name)
 def test_systemd_takes_the_unit(unit: Path, tmp_path: Path) -> None:
-    """`systemd-analyze verify` finds nothing to say."""
+    """`systemd-analyze verify` reports nothing."""
     if shutil.which("systemd-analyze") is None:
         _without_system_package("systemd")
     installed = Path(sys.executable).with_name("mail-importer")
@@ -126,7 +126,7 @@ def test_systemd_takes_the_unit(unit: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unit", _UNITS, ids=lambda unit: unit.name)
 def test_systemd_finds_the_unit_well_protected(unit: Path) -> None:
-    """`systemd-analyze security` gives points of exposure, 100 at most; what is left costs something to take away."""
+    """`systemd-analyze security` gives points of exposure, 100 at most; removing the rest would cost a function."""
     if shutil.which("systemd-analyze") is None:
         _without_system_package("systemd")
     command = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", str(unit)]
@@ -164,12 +164,12 @@ def test_base_image_is_pinned_by_digest() -> None:
 
 
 def test_hadolint_takes_the_dockerfile() -> None:
-    """The linter of Dockerfiles, and of the shell in them, finds nothing to say."""
+    """The linter of Dockerfiles, and of the shell in them, reports nothing."""
     assert _tool("hadolint", "--no-color", _DEPLOY / "Dockerfile") == ""
 
 
 def test_what_the_image_is_built_of_is_in_the_build_context() -> None:
-    """Everything that is copied exists, and `.dockerignore` leaves it in."""
+    """Every copied file exists, and `.dockerignore` leaves it in."""
     ignored = {line.strip("/") for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines()}
     copied = re.findall(r"^COPY (?!--from)(.+)$", (_DEPLOY / "Dockerfile").read_text("utf-8"), re.MULTILINE)
     sources = [source for line in copied for source in line.split()[:-1]]
@@ -180,17 +180,17 @@ def test_what_the_image_is_built_of_is_in_the_build_context() -> None:
 
 
 def test_history_secrets_and_leftovers_stay_out_of_the_build_context() -> None:
-    """Whoever adds `COPY . .` must not publish them."""
+    """A later `COPY . .` must not publish them."""
     ignored = set((ROOT / ".dockerignore").read_text("utf-8").splitlines())
     assert {".git", ".venv", "**/.env", "certificates", "**/__pycache__", "*.db*"} <= ignored
 
 
 def test_odbc_driver_of_the_image_is_found_and_loads(tmp_path: Path) -> None:
-    """Where the image has the package, our program finds Microsoft's driver: it looks for the server, and says so."""
+    """The program finds Microsoft's driver in the installed package; the driver tries the server and reports that."""
     if not sys.platform.startswith("linux"):
         pytest.skip("the image is a Linux one")
     package = Path(pytest.importorskip("mssql_python_odbc").__file__).parent
-    # As the Dockerfile copies it, without what it removes.
+    # Copied as in the Dockerfile, without the files that it removes.
     shutil.copytree(package, tmp_path / package.name, ignore=shutil.ignore_patterns("rhel", "suse"))
     url = _interpolated(_ours()["database-upgrade"]["environment"][f"{PREFIX}DATABASE_URL"], {"DATABASE_PASSWORD": "x"})
     found = subprocess.run(
@@ -216,14 +216,14 @@ def test_compose_file_keeps_to_the_compose_specification() -> None:
 
 
 def test_compose_runs_every_role_and_three_processors() -> None:
-    """A role that is left out would leave the pipeline with a gap."""
+    """A missing role would leave the pipeline with a gap."""
     roles = _roles()
     assert {each["command"][1] for each in roles.values()} == {"receiver", "processor", "subscriptions"}
     assert roles["processor"]["deploy"]["replicas"] == 3
 
 
 def test_every_variable_of_the_compose_file_is_explained() -> None:
-    """`.env.example` has all of them with a comment, and none that nobody reads."""
+    """`.env.example` has all of them with a comment, and no unused one."""
     used = set(re.findall(r"\$\{(\w+)", (_DEPLOY / "compose.yaml").read_text("utf-8")))
     assert {name for name in _example() if not name.startswith("COMPOSE_")} == used
     for block in (_DEPLOY / ".env.example").read_text("utf-8").strip().split("\n\n"):
@@ -231,12 +231,12 @@ def test_every_variable_of_the_compose_file_is_explained() -> None:
 
 
 def test_compose_file_holds_no_secret() -> None:
-    """What is secret has no default, in the compose file and in the example: without it nothing starts."""
+    """A secret has no default, in the compose file and in the example: without it nothing starts."""
     text, example = (_DEPLOY / "compose.yaml").read_text("utf-8"), _example()
     for secret in ("MSSQL_SA_PASSWORD", "DATABASE_PASSWORD", "CLIENT_STATE_SECRET"):
         assert set(re.findall(rf"\$\{{{secret}\b(..)", text)) == {":?"}
         assert example[secret] == ""
-    assert example["ACCEPT_EULA"] == ""  # nobody agrees to anything by copying a file
+    assert example["ACCEPT_EULA"] == ""  # copying a file accepts no agreement
     assert "SharedAccessKey=" not in text
 
 
@@ -263,7 +263,7 @@ def test_services_of_the_compose_file_have_settings_that_are_taken(
 
 
 def test_receiver_has_no_way_to_the_database() -> None:
-    """It can be set up in a DMZ as it is here: no setting of the database, no network in common with it."""
+    """It can be set up in a DMZ in this form: no setting of the database, no network in common with it."""
     services = _compose()["services"]
     receiver = services["receiver"]
     assert f"{PREFIX}DATABASE_URL" not in receiver["environment"]
@@ -294,7 +294,7 @@ def test_our_containers_may_do_little() -> None:
 
 
 def test_every_service_is_checked_or_says_why_not() -> None:
-    """The image's own check asks a receiver; where there is none it would call a sound container unhealthy."""
+    """The image's own check queries a receiver; without one it would report a sound container as unhealthy."""
     for name, service in _compose()["services"].items():
         check = service["healthcheck"]
         assert check.get("disable", False) != ("test" in check), name
@@ -302,7 +302,7 @@ def test_every_service_is_checked_or_says_why_not() -> None:
 
 
 def test_files_that_the_compose_file_mounts_exist() -> None:
-    """Docker would make a folder of that name, and the service would fail in its own words."""
+    """Docker would make a folder of that name, and the service would fail with its own error."""
     for service in _compose()["services"].values():
         for volume in service.get("volumes", []):
             if volume.startswith("./"):
@@ -313,7 +313,7 @@ def test_files_that_the_compose_file_mounts_exist() -> None:
 
 
 def test_template_makes_the_queue_right() -> None:
-    """Some of it cannot be changed once the queue exists."""
+    """Some properties cannot be changed once the queue exists."""
     (queue,) = _of_type("Microsoft.ServiceBus/namespaces/queues")
     assert queue["properties"] == _QUEUE
     assert _template()["parameters"]["queueName"]["defaultValue"] == Settings().servicebus_queue
@@ -348,17 +348,17 @@ def test_template_lets_receivers_send_and_workers_do_both() -> None:
 
 @pytest.mark.parametrize("kind", ["parameters", "variables"])
 def test_template_refers_to_what_it_declares(kind: str) -> None:
-    """All of it, and nothing else: Azure would find out only at deployment."""
+    """All of it, and nothing else: Azure would report it only at deployment."""
     template = _template()
     used = set(re.findall(rf"{kind}\('(\w+)'\)", json.dumps(template)))
     assert used == set(template[kind])
 
 
 def test_emulator_has_the_queue_of_the_template() -> None:
-    """Alike in all that both know, but for what the emulator bounds."""
+    """Equal in all properties that both know, except for the emulator's bounds."""
     user = json.loads((_DEPLOY / "servicebus" / "config.json").read_text("utf-8"))["UserConfig"]
     (namespace,) = user["Namespaces"]
-    assert namespace["Name"] == "sbemulatorns"  # it takes no other
+    assert namespace["Name"] == "sbemulatorns"  # the only name that it accepts
     (queue,) = namespace["Queues"]
     assert queue["Name"] == Settings().servicebus_queue
     properties = {name[0].lower() + name[1:]: value for name, value in queue["Properties"].items()}
@@ -368,14 +368,14 @@ def test_emulator_has_the_queue_of_the_template() -> None:
 
 
 def test_emulator_is_reached_where_the_compose_file_has_it() -> None:
-    """By the name of its service, and without TLS, which it has not."""
+    """It is reached by the name of its service, and without TLS, which it lacks."""
     text = _example()["SERVICEBUS_CONNECTION_STRING"]
     assert ServiceBusAddress(Settings().servicebus_queue, connection_string=text).host in _compose()["services"]
     assert "UseDevelopmentEmulator=true" in text
 
 
 def test_az_command_of_the_readme_makes_the_same_queue() -> None:
-    """For who has no use for a template."""
+    """The command is for deployments without a template."""
     readme = (_DEPLOY / "README.md").read_text("utf-8").replace("\\\n", " ")
     (command,) = re.findall(r"^ +az servicebus queue create .*$", readme, re.MULTILINE)
     words = shlex.split(command)
@@ -391,7 +391,7 @@ def test_az_command_of_the_readme_makes_the_same_queue() -> None:
 
 
 def test_script_for_windows_reads_what_the_command_prints(tmp_path: Path) -> None:
-    """Nobody runs it here: what it asks of `certificates show --json` has to be there under that name."""
+    """The script is not run here: the fields it reads from `certificates show --json` must exist under that name."""
     script = (_DEPLOY / "windows" / "verify-store.ps1").read_text("ascii")
     environment = {**os.environ, "MAIL_IMPORTER_CERTIFICATE_STORE": str(tmp_path)}
     command = [sys.executable, "-m", "console", "certificates", "new", "--subject", "trial", "--json"]

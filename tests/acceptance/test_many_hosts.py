@@ -1,4 +1,4 @@
-"""Several processors, killed at random: nothing is lost or doubled, and Graph is not asked more than it takes."""
+"""Several processors, killed at random: nothing is lost or duplicated, and Graph gets no more calls than it allows."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ SECRET = "the same at every host, and not made up by one of them"
 
 @pytest.fixture
 def broker() -> Iterator[BrokerProcess]:
-    # What a killed process held comes back when its locks end.
+    # Messages locked by a killed process come back when their locks end.
     with running_broker("--lock-seconds", "10") as running:
         yield running
 
@@ -86,7 +86,7 @@ def _adding(settings: accounts.AccountSettings) -> Callable[..., object]:
 
 
 def _states(site: Site, state: str | None) -> int:
-    """How many messages are in that state after their import."""
+    """Count the messages that are in that state after their import."""
     engine = site.gateway.engine()
     found = run_reading(
         engine, lambda c: list(c.scalars(select(message.c.nMessageID).where(message.c.sAfterImportState == state)))
@@ -96,7 +96,7 @@ def _states(site: Site, state: str | None) -> int:
 
 
 def _end_leases(site: Site) -> None:
-    """As if two minutes had passed: what those who were killed had taken is due."""
+    """Simulate two minutes passing: leases held by killed processes are due."""
     engine = site.gateway.engine()
     pending = update(message).where(message.c.sAfterImportState == "pending")
     run_writing(engine, lambda c: c.execute(pending.values(dtAfterImportDue=SettableClock()())))
@@ -104,15 +104,15 @@ def _end_leases(site: Site) -> None:
 
 
 def receiver_settings(site: Site) -> dict[str, str]:
-    """With Service Bus, the receiver stands where the database cannot be reached."""
+    """Settings of a receiver that, with Service Bus, cannot reach the database."""
     return {"MAIL_IMPORTER_DATABASE_URL": "sqlite:////nowhere/at/all.db"} if site.settings else {}
 
 
 @pytest.mark.timeout(360)
 async def test_three_processors_killed_at_random(crowd: Site) -> None:
-    """Every message exactly once, on either queue, and at most one call in a thousand too many for Graph.
+    """Every message is imported exactly once, on either queue, with at most one call in a thousand too many for Graph.
 
-    What is to be done in the mailboxes is done to every one of them, too.
+    The action in the mailbox is applied to every one of them, too.
     """
     await crowd.control.add_fault(Fault(FaultKind.LATENCY, seconds=0.05))
     crowd.start("run", "receiver", **receiver_settings(crowd))
@@ -138,7 +138,7 @@ async def test_three_processors_killed_at_random(crowd: Site) -> None:
         assert status["dead"] == 0
         return bool(status["waiting"] + (status["locked"] or 0) == 0)
 
-    # Further deliveries of imported messages: some of them a killed processor had locked, which others see later.
+    # Further deliveries of imported messages: some had been locked by a killed processor, others see those later.
     await until(is_drained, "the queue is empty", seconds=120)
     pending = _states(crowd, "pending")
     _end_leases(crowd)

@@ -25,7 +25,7 @@ from tests.acceptance.conftest import Site, free_port, stop, until
 from tests.databases import Gateway
 
 _on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
-"""For what has nothing to do with a server."""
+"""Marks tests that are independent of a server."""
 
 
 async def _ready(site: Site) -> None:
@@ -81,7 +81,7 @@ async def test_killed_processors_lose_and_double_nothing(site: Site) -> None:
 
 @pytest.mark.representative
 async def test_notifications_wait_while_no_processor_runs(site: Site) -> None:
-    """What the receiver has answered 202 to is in the queue, whoever was killed since."""
+    """Notifications answered with 202 are in the queue, whichever process was killed since."""
     receiver = site.start("run", "receiver")
     manager = site.start("run", "subscriptions")
     await site.subscribed()
@@ -98,7 +98,7 @@ async def test_notifications_wait_while_no_processor_runs(site: Site) -> None:
 
 
 async def test_restart_keeps_the_subscriptions(site: Site) -> None:
-    """A second start adopts what is there: no account ever has two subscriptions."""
+    """A second start adopts the existing subscriptions: no account ever has two."""
     for _ in range(2):
         running = site.start("run", "all")
         await site.subscribed()
@@ -123,7 +123,7 @@ async def test_disabled_account_loses_its_subscription_at_graph(site: Site) -> N
 
 
 async def test_probes_and_metrics_tell_the_truth(site: Site) -> None:
-    """Health, metrics and log of a running host."""
+    """Health, metrics and log of a running host report its true state."""
     port = free_port()
     running = site.start("run", "all", MAIL_IMPORTER_METRICS_PORT=str(port))
     await _ready(site)
@@ -192,7 +192,7 @@ async def test_a_renewed_certificate_is_served_without_a_restart(site: Site, tmp
 
 @_on_sqlite
 def test_a_receiver_whose_certificate_cannot_be_read_says_so(site: Site) -> None:
-    """Not that it cannot listen; with the file's name."""
+    """The error is not that it cannot listen; it names the file."""
     refused = site.call(
         *("run", "receiver"),
         MAIL_IMPORTER_RECEIVER_TLS_CERT=site.ready["ca_file"],
@@ -205,7 +205,7 @@ def test_a_receiver_whose_certificate_cannot_be_read_says_so(site: Site) -> None
 
 @_on_sqlite
 def test_a_receiver_whose_private_key_is_encrypted_says_so(site: Site, tmp_path: Path) -> None:
-    """The reason alone, without the form of the error that carries it."""
+    """The error has the reason alone, without the form of the exception that carries it."""
     pair = Authority(tmp_path, datetime.now(UTC)).issue("receiver")
     key = load_pem_private_key(pair.key_file.read_bytes(), None)
     pair.key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")))
@@ -222,7 +222,7 @@ def test_a_receiver_whose_private_key_is_encrypted_says_so(site: Site, tmp_path:
 
 
 async def test_a_site_without_an_inbound_address_imports_by_sweeps(site: Site) -> None:
-    """No subscription, no receiver that anybody could reach: it says so, and the mail is there all the same."""
+    """No subscription, no reachable receiver: the role reports it, and the mail is imported all the same."""
     await site.control.start_traffic(10)
     site.start("run", "all", MAIL_IMPORTER_NOTIFICATION_URL="")
     for name in ("station 0", "station 1", "station 2"):
@@ -238,7 +238,7 @@ async def test_a_site_without_an_inbound_address_imports_by_sweeps(site: Site) -
 
 @pytest.mark.representative
 async def test_verify_tells_and_repairs_what_is_missing(site: Site) -> None:
-    """Whoever lost it: exit status 1 with its ids, 0 once it is imported."""
+    """Exit status 1 with its ids, 0 once it is imported, for any cause of the loss."""
     running = site.start("run", "all")
     await site.subscribed()
     await site.control.start_traffic(9)
@@ -260,7 +260,7 @@ async def test_verify_tells_and_repairs_what_is_missing(site: Site) -> None:
 
 
 def test_taken_port_is_told_in_a_sentence(site: Site) -> None:
-    """Two receivers on one address: the second says which address it is."""
+    """Two receivers on one address: the second names the address."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

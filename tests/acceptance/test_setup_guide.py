@@ -20,7 +20,7 @@ _RECEIVER: Final = "mail-importer run receiver"
 
 @pytest.mark.timeout(600)
 async def test_the_guide_ends_in_test_passed(site: Site, tmp_path: Path) -> None:
-    """What is not typed is done for it: the certificate is uploaded, and Graph is the simulator."""
+    """The test does the steps that are not typed: the certificate is uploaded, and Graph is the simulator."""
     mailbox, director = site.ready["mailboxes"][:2]
     await site.control.deny(director["address"], site.ready["client_id"])
     sources = tmp_path / "sources"
@@ -33,7 +33,7 @@ async def test_the_guide_ends_in_test_passed(site: Site, tmp_path: Path) -> None
         "MAIL_IMPORTER_CERTIFICATE_STORE": str(sources / "certificates"),
         "VIRTUAL_ENV": "",
         "PYTHONPATH": "",
-        # As on a machine of its own: the interpreter, without what was installed for the tests.
+        # Equivalent to a clean machine: the interpreter, without the packages installed for the tests.
         "PATH": f"{Path(sys.base_prefix) / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin",
     }
     process = await asyncio.create_subprocess_exec(
@@ -54,7 +54,7 @@ async def test_the_guide_ends_in_test_passed(site: Site, tmp_path: Path) -> None
 
 
 def _typed(site: Site, user_id: str, director: str) -> str:
-    """The commands of the guide, in their order; the ids and the thumbprint are filled in, as a reader does."""
+    """The commands of the guide, in their order; the ids and the thumbprint are filled in, as by a reader."""
     blocks = [match[2] for match in BLOCK.finditer(GUIDES["en"].read_text("utf-8"))]
     typed = "".join(blocks)
     for example, real in {

@@ -1,4 +1,4 @@
-"""What every adapter of `bus.queue.NotificationQueue` promises.
+"""The contract of every adapter of `bus.queue.NotificationQueue`.
 
 An adapter's test module derives from `QueueContract` and gives the fixture `backend`. See `test_database_queue.py`.
 """
@@ -20,31 +20,31 @@ from bus.queue import EVERYTHING, TOO_MANY_DELIVERIES, Delivery, Message, Messag
 
 AT_ONCE: Final = timedelta(0)
 SOON: Final = timedelta(seconds=10)
-"""Long enough for anything that ought to happen at once, on a busy machine too."""
+"""Long enough for any immediate effect, on a busy machine too."""
 A_WHILE: Final = timedelta(seconds=1)
 DELAY: Final = timedelta(seconds=10)
 
 
 class QueueBackend(ABC):
-    """One empty queue, and power over it."""
+    """One empty queue, and control over it."""
 
     lock_duration: timedelta
     duplicate_window: timedelta
     most_deliveries: int
     tells_locked = True
-    """Whether it tells operators what consumers have in hand."""
+    """True if it shows operators the messages that consumers have locked."""
 
     @abstractmethod
     async def open(self) -> NotificationQueue:
-        """Another client of the same queue, as another process would have it. The backend closes it."""
+        """Another client of the same queue, as of another process. The backend closes it."""
 
     @abstractmethod
     async def pass_time(self, duration: timedelta) -> None:
-        """Return when the queue thinks that it is later by `duration` at least, and by little more."""
+        """Return when the queue's clock is later by `duration` at least, and by little more."""
 
     @abstractmethod
     def outage(self) -> AbstractContextManager[None]:
-        """Nobody can reach the queue meanwhile."""
+        """The queue cannot be reached meanwhile."""
 
 
 def message(name: str, body: str | None = None) -> Message:
@@ -56,7 +56,7 @@ def messages(names: Iterable[str]) -> list[Message]:
 
 
 async def take(queue: NotificationQueue, count: int = 1) -> list[Delivery]:
-    """Exactly `count` deliveries, in as many calls as it takes; fails when there are fewer."""
+    """Receive exactly `count` deliveries, in as many calls as necessary; fails when there are fewer."""
     taken: list[Delivery] = []
     deadline = time.monotonic() + SOON.total_seconds()
     while len(taken) < count and time.monotonic() < deadline:
@@ -74,14 +74,14 @@ async def nothing_to_receive(queue: NotificationQueue) -> bool:
 
 
 async def dead_letter(queue: NotificationQueue, name: str, reason: str) -> str:
-    """Put a message and have it dead-lettered; its entry."""
+    """Put a message and dead-letter it; return its entry."""
     await queue.put([message(name)])
     await queue.dead_letter(await take_one(queue), reason=reason, description=f"{name} failed")
     return next(each.entry for each in await queue.peek(limit=100, dead_letters=True) if each.message_id == name)
 
 
 async def replay(queue: NotificationQueue, selection: Selection = EVERYTHING) -> int:
-    """Replay the dead letters of a selection as an operator does; how many it was."""
+    """Replay the dead letters of a selection as an operator does; return their number."""
     found = await queue.peek(limit=10_000, dead_letters=True, selection=selection)
     return await replay_entries(queue, [each.entry for each in found])
 
@@ -95,7 +95,7 @@ async def purge(queue: NotificationQueue, entries: Sequence[str], *, dead_letter
 
 
 async def drain(queue: NotificationQueue) -> list[MessageId]:
-    """Receive and complete all that can be received now."""
+    """Receive and complete all messages that can be received now."""
     seen: list[MessageId] = []
     while batch := await queue.receive(10, wait=AT_ONCE):
         await asyncio.gather(*(queue.complete(delivery) for delivery in batch))
@@ -104,7 +104,7 @@ async def drain(queue: NotificationQueue) -> list[MessageId]:
 
 
 class QueueContract:
-    """Derive from it and give `backend`."""
+    """Derive from it and provide `backend`."""
 
     @pytest.fixture
     async def queue(self, backend: QueueBackend) -> NotificationQueue:
@@ -142,12 +142,12 @@ class QueueContract:
         assert (await take_one(queue)).body == body
 
     async def test_concurrent_puts_all_arrive(self, queue: NotificationQueue) -> None:
-        """Puts that share a write lose nothing to each other."""
+        """Puts that share a write lose no message."""
         await asyncio.gather(*(queue.put(messages([f"{n}a", f"{n}b"])) for n in range(50)))
         assert Counter(await drain(queue)) == Counter(f"{n}{letter}" for n in range(50) for letter in "ab")
 
     async def test_messages_come_roughly_in_the_order_they_were_put(self, queue: NotificationQueue) -> None:
-        """Who came first does not wait for ever behind those who came later."""
+        """An early message does not wait for ever behind later ones."""
         for batch in range(3):
             await queue.put(messages(str(10 * batch + number) for number in range(10)))
         order = [int(each.message_id) for each in await take(queue, 30)]
@@ -161,7 +161,7 @@ class QueueContract:
     # Duplicates.
 
     async def test_duplicate_is_ignored(self, backend: QueueBackend) -> None:
-        """An id put twice within the window, by whomever, is one message: the first."""
+        """An id put twice within the window, by any client, is one message: the first."""
         first, second = await backend.open(), await backend.open()
         await first.put([message("m", "first")])
         await backend.pass_time(backend.duplicate_window / 4)
@@ -202,7 +202,7 @@ class QueueContract:
 
     @pytest.mark.parametrize("fate", ["waiting", "completed", "dead"])
     async def test_id_is_free_again_after_the_window(self, backend: QueueBackend, fate: str) -> None:
-        """Put after the window, the id is a new message, whatever became of the old one."""
+        """Put after the window, the id is a new message, whatever the outcome of the old one."""
         queue = await backend.open()
         await queue.put([message("m", "old")])
         if fate == "completed":
@@ -220,7 +220,7 @@ class QueueContract:
     # Receiving, and the lock.
 
     async def test_empty_queue_gives_nothing_after_the_wait(self, queue: NotificationQueue) -> None:
-        """A consumer waits as long as it asked to, not longer, and gets an empty list."""
+        """A consumer waits as long as requested, not longer, and gets an empty list."""
         start = time.monotonic()
         assert await queue.receive(1, wait=timedelta(seconds=0.3)) == []
         assert 0.25 <= time.monotonic() - start < 2
@@ -231,7 +231,7 @@ class QueueContract:
         assert 1 <= len(await queue.receive(2, wait=SOON)) <= 2
 
     async def test_delivery_is_nobody_elses(self, backend: QueueBackend) -> None:
-        """What one consumer has under lock, no other gets."""
+        """A delivery that one consumer has locked goes to no other."""
         first, second = await backend.open(), await backend.open()
         await first.put([message("m")])
         delivery = await take_one(first)
@@ -241,7 +241,7 @@ class QueueContract:
         assert await nothing_to_receive(second)
 
     async def test_unsettled_delivery_comes_back(self, backend: QueueBackend) -> None:
-        """A delivery that nobody settles is handed out again when its lock expires, its count raised."""
+        """An unsettled delivery is handed out again when its lock expires, its count raised."""
         first, second = await backend.open(), await backend.open()
         await first.put([message("m")])
         before = await take_one(first)
@@ -281,7 +281,7 @@ class QueueContract:
     async def test_settling_after_the_lock_expired(
         self, backend: QueueBackend, settle: str, taken_by_another: bool
     ) -> None:
-        """Too late is too late: `LockLost`, and the message is untouched, whoever has it now."""
+        """Settling too late raises `LockLost`, and the message is untouched, whichever consumer has it now."""
         queue, other = await backend.open(), await backend.open()
         await queue.put([message("m")])
         late = await take_one(queue)
@@ -299,7 +299,7 @@ class QueueContract:
     @pytest.mark.parametrize("second", ["complete", "renew", "abandon", "dead_letter"])
     @pytest.mark.parametrize("first", ["complete", "abandon", "dead_letter"])
     async def test_settling_twice(self, queue: NotificationQueue, first: str, second: str) -> None:
-        """A delivery is settled once; the second attempt is told, and changes nothing."""
+        """A delivery is settled once; the second attempt gets an error, and changes nothing."""
         await queue.put([message("m")])
         delivery = await take_one(queue)
         await SETTLE[first](queue, delivery)
@@ -309,14 +309,14 @@ class QueueContract:
         assert await queue.status() == before
 
     async def test_settling_twice_at_the_same_time(self, queue: NotificationQueue) -> None:
-        """Of several attempts at once, exactly one settles."""
+        """Exactly one of several attempts at once settles."""
         await queue.put([message("m")])
         delivery = await take_one(queue)
         results = await asyncio.gather(*(queue.complete(delivery) for _ in range(5)), return_exceptions=True)
         assert Counter(type(result) for result in results) == {type(None): 1, LockLost: 4}
 
     async def test_abandoned_delivery_comes_back(self, backend: QueueBackend) -> None:
-        """An abandoned message is there at once for anybody, the delivery counted."""
+        """An abandoned message is available at once to any consumer, the delivery counted."""
         first, second = await backend.open(), await backend.open()
         await first.put([message("m")])
         await first.abandon(await take_one(first))
@@ -334,7 +334,7 @@ class QueueContract:
         assert (await take_one(queue)).delivery_count == 2
 
     async def test_abandoned_uncounted(self, backend: QueueBackend) -> None:
-        """Trouble that is not the message's never makes a dead letter of it."""
+        """A failure not caused by the message never makes a dead letter of it."""
         queue = await backend.open()
         await queue.put([message("m")])
         for _ in range(backend.most_deliveries + 2):
@@ -362,7 +362,7 @@ class QueueContract:
         assert not found.locked
 
     async def test_abandoned_too_often(self, backend: QueueBackend) -> None:
-        """Handed back the maximum number of times, a message becomes a dead letter by itself."""
+        """Abandoned the maximum number of times, a message becomes a dead letter automatically."""
         queue = await backend.open()
         await queue.put([message("m")])
         for count in range(1, backend.most_deliveries + 1):
@@ -375,7 +375,7 @@ class QueueContract:
         assert found.description
 
     async def test_never_settled_too_often(self, backend: QueueBackend) -> None:
-        """A message that kills every consumer becomes a dead letter by itself, and blocks no other message."""
+        """A message that kills every consumer becomes a dead letter automatically, and blocks no other message."""
         queue = await backend.open()
         await queue.put([message("killer")])
         for _ in range(backend.most_deliveries):
@@ -396,7 +396,7 @@ class QueueContract:
         assert await queue.peek(limit=10, dead_letters=True) == []
 
     async def test_replay_by_entry(self, queue: NotificationQueue) -> None:
-        """An operator replays just the entries named; unknown ones are left out."""
+        """An operator replays just the entries named; unknown ones are skipped."""
         first, _, third = [await dead_letter(queue, name, "Broken") for name in "abc"]
         assert await replay(queue, Selection(entries=[third, first, "999999", "nonsense"])) == 2
         assert Counter(await drain(queue)) == {"a": 1, "c": 1}
@@ -408,14 +408,14 @@ class QueueContract:
         assert await replay(queue, Selection(entries=[])) == 0
 
     async def test_replay_by_reason(self, queue: NotificationQueue) -> None:
-        """An operator replays what failed for one reason."""
+        """An operator replays dead letters of one reason."""
         for name, reason in [("a", "Broken"), ("b", "Forbidden"), ("c", "Broken")]:
             await dead_letter(queue, name, reason)
         assert await replay(queue, Selection(reason="Broken")) == 2
         assert Counter(await drain(queue)) == {"a": 1, "c": 1}
 
     async def test_replay_since(self, backend: QueueBackend) -> None:
-        """An operator replays what was dead-lettered since a time, that time included."""
+        """An operator replays messages dead-lettered since a time, that time included."""
         queue = await backend.open()
         for name in "abc":
             await dead_letter(queue, name, "Broken")
@@ -425,7 +425,7 @@ class QueueContract:
         assert Counter(await drain(queue)) == {"b": 1, "c": 1}
 
     async def test_replay_until(self, backend: QueueBackend) -> None:
-        """An operator replays what was dead-lettered before a time, that time left out."""
+        """An operator replays messages dead-lettered before a time, that time excluded."""
         queue = await backend.open()
         for name in "abc":
             await dead_letter(queue, name, "Broken")
@@ -435,7 +435,7 @@ class QueueContract:
         assert await drain(queue) == ["a"]
 
     async def test_replay_of_one_account(self, queue: NotificationQueue) -> None:
-        """An operator replays what one mailbox has."""
+        """An operator replays the dead letters of one mailbox."""
         await dead_letter(queue, "a", "Broken")
         assert await replay(queue, Selection(account_id=8)) == 0
         assert await replay(queue, Selection(account_id=7)) == 1
@@ -459,7 +459,7 @@ class QueueContract:
         assert await drain(queue) == ["alive"]
 
     async def test_purge_of_what_waits(self, queue: NotificationQueue) -> None:
-        """Purged messages never come; what is scheduled can be purged too, what a consumer has in hand cannot."""
+        """Purged messages never come; scheduled ones can be purged too, locked ones cannot."""
         await queue.put([message("held")])
         held = await take_one(queue)
         later = held.enqueued + timedelta(days=1)
@@ -472,14 +472,14 @@ class QueueContract:
         assert await queue.peek(limit=10) == []
 
     async def test_replay_by_all_of_it(self, queue: NotificationQueue) -> None:
-        """A dead letter is replayed when it fits everything given."""
+        """A dead letter is replayed if it matches all criteria given."""
         first = await dead_letter(queue, "a", "Broken")
         second = await dead_letter(queue, "b", "Forbidden")
         assert await replay(queue, Selection(entries=[first, second], reason="Forbidden")) == 1
         assert await drain(queue) == ["b"]
 
     async def test_replay_of_many(self, queue: NotificationQueue) -> None:
-        """However many there are, all are replayed, once."""
+        """All are replayed, once, however many there are."""
         names = [f"m{number}" for number in range(1100)]
         await queue.put(messages(names))
         deliveries = await take(queue, len(names))
@@ -488,7 +488,7 @@ class QueueContract:
         assert {each.message_id for each in await take(queue, len(names))} == set(names)
 
     async def test_replay_twice(self, backend: QueueBackend) -> None:
-        """A second replay, later or at the same time, finds nothing left and doubles nothing."""
+        """A second replay, later or at the same time, finds nothing left and duplicates nothing."""
         first, second = await backend.open(), await backend.open()
         for name in "abc":
             await dead_letter(first, name, "Broken")
@@ -498,7 +498,7 @@ class QueueContract:
         assert Counter(await drain(second)) == {"a": 1, "b": 1, "c": 1}
 
     async def test_replay_touches_nothing_that_is_alive(self, queue: NotificationQueue) -> None:
-        """A message in the hands of a consumer is not handed out again by a replay."""
+        """A message locked by a consumer is not handed out again by a replay."""
         await queue.put([message("m")])
         delivery = await take_one(queue)
         assert await replay(queue) == 0
@@ -508,7 +508,7 @@ class QueueContract:
     # Time.
 
     async def test_scheduled_message_waits_for_its_time(self, backend: QueueBackend) -> None:
-        """Nobody receives a message before its time; then anybody does."""
+        """No consumer receives a message before its time; then any consumer does."""
         queue = await backend.open()
         await queue.put([message("now")])
         now = (await queue.peek(limit=1))[0].enqueued
@@ -519,10 +519,10 @@ class QueueContract:
         await backend.pass_time(DELAY / 2 + A_WHILE)
         assert (await take_one(queue)).delivery_count == 1
 
-    # Looking.
+    # Peeking and counting.
 
     async def test_peek_touches_nothing(self, queue: NotificationQueue) -> None:
-        """Looking neither locks nor counts, for messages as for dead letters."""
+        """Peeking neither locks nor counts, for messages as for dead letters."""
         await dead_letter(queue, "dead", "Broken")
         await queue.put(messages("ab"))
         before = await queue.status()
@@ -540,7 +540,7 @@ class QueueContract:
         assert [each.message_id for each in await queue.peek(limit=4)] == list("abcd")
 
     async def test_peek_tells_who_is_locked(self, backend: QueueBackend) -> None:
-        """An operator sees what consumers have in hand, of a queue that tells it, and all of it anyway."""
+        """An operator sees the locked messages of a queue that shows them, and all messages in any case."""
         queue = await backend.open()
         await queue.put(messages("ab"))
         held = (await take_one(queue)).message_id
@@ -549,7 +549,7 @@ class QueueContract:
         }
 
     async def test_peek_page_by_page(self, queue: NotificationQueue) -> None:
-        """However many there are, each is seen once."""
+        """Each message is seen once, however many there are."""
         await queue.put(messages("abcde"))
         seen: list[str] = []
         after = None
@@ -560,18 +560,18 @@ class QueueContract:
         assert seen == list("abcde")
 
     async def test_peek_of_one_account(self, queue: NotificationQueue) -> None:
-        """An operator looks at what one mailbox has."""
+        """An operator peeks at the messages of one mailbox."""
         await queue.put([message("a"), Message(MessageId("b"), "", account_id=8), Message(MessageId("c"), "")])
         found = await queue.peek(limit=10, selection=Selection(account_id=8))
         assert [(each.message_id, each.account_id) for each in found] == [("b", 8)]
 
     async def test_status_of_an_empty_queue(self, queue: NotificationQueue) -> None:
-        """Nothing is counted as nothing."""
+        """An empty queue counts as zero."""
         status = await queue.status()
         assert (status.active, status.locked, status.scheduled, status.dead, status.oldest) == (0, 0, 0, 0, None)
 
     async def test_status_counts(self, backend: QueueBackend) -> None:
-        """Each message is counted once, by what may happen to it now."""
+        """Each message is counted once, by its present state."""
         queue = await backend.open()
         await dead_letter(queue, "dead", "Broken")
         await queue.put(messages(["locked", "done"]))
@@ -591,7 +591,7 @@ class QueueContract:
         assert status.complete
 
     async def test_waiting_is_counted_up_to_a_limit(self, queue: NotificationQueue) -> None:
-        """Whoever puts many can tell whether enough waits, at a price that does not grow with the queue."""
+        """A producer can check whether enough messages wait, at a cost that does not grow with the queue."""
         await queue.put(messages("abc"))
         assert await queue.waiting(limit=10) == 3
         assert await queue.waiting(limit=2) == 2
@@ -608,7 +608,7 @@ class QueueContract:
     # Many consumers.
 
     async def test_competing_consumers(self, backend: QueueBackend) -> None:
-        """However many consumers compete, in however many processes, each message is had by exactly one."""
+        """Each message goes to exactly one consumer, for any number of consumers in any number of processes."""
         names = [f"m{number}" for number in range(300)]
         queues = [await backend.open() for _ in range(3)]
         seen: list[str] = []
@@ -629,7 +629,7 @@ class QueueContract:
         assert await nothing_to_receive(queues[0])
 
     async def test_cancelled_receive_loses_nothing(self, queue: NotificationQueue) -> None:
-        """Cancelled at whatever moment, a consumer leaves the message to be received at once, its count not raised."""
+        """Cancelled at any moment, a consumer leaves the message to be received at once, its count not raised."""
         await queue.put([message("m")])
         for steps in range(60):
             receiving = asyncio.create_task(queue.receive(1, wait=SOON))
@@ -646,7 +646,7 @@ class QueueContract:
     async def test_waiting_consumer_learns_at_once(
         self, queue: NotificationQueue, record_property: Callable[[str, object], None]
     ) -> None:
-        """A consumer that waits has a message, put in the same process, within milliseconds."""
+        """A waiting consumer gets a message put in the same process within milliseconds."""
         fastest = SOON.total_seconds()
         for attempt in range(5):
             receiving = asyncio.create_task(queue.receive(1, wait=SOON))
@@ -658,10 +658,10 @@ class QueueContract:
         record_property("seconds_from_put_to_delivery", fastest)
         assert fastest < 0.05
 
-    # Trouble.
+    # Outages.
 
     async def test_outage_is_told_and_loses_nothing(self, backend: QueueBackend) -> None:
-        """While the queue cannot be reached every call says so; afterwards all is as before."""
+        """While the queue cannot be reached every call raises an error; afterwards the state is as before."""
         queue = await backend.open()
         await queue.put(messages("ab"))
         held = await take_one(queue)
@@ -687,7 +687,7 @@ class QueueContract:
         assert sorted([held.message_id, *await drain(queue)]) == ["a", "b", "c"]
 
     async def test_close_writes_what_was_submitted(self, backend: QueueBackend) -> None:
-        """Closing loses no put and no settlement that was under way, and refuses what comes after."""
+        """Closing loses no put and no settlement that was under way, and refuses later ones."""
         queue = await backend.open()
         await queue.put(messages("ab"))
         held, other = await take(queue, 2)

@@ -1,4 +1,4 @@
-"""The queue on the gateway database: the contract, and what only this adapter promises."""
+"""The queue on the gateway database: the contract, and guarantees of this adapter alone."""
 
 import asyncio
 import json
@@ -90,7 +90,7 @@ class DatabaseBackend(QueueBackend):
 
 
 on_sqlite: Final = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
-"""For tests of files, and of columns that take anything."""
+"""Marks tests of files, and of columns that accept any value."""
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ async def backend(gateway: Gateway) -> AsyncIterator[DatabaseBackend]:
 
 @pytest.fixture
 async def real_time(gateway: Gateway) -> AsyncIterator[DatabaseBackend]:
-    """For what happens between processes, which have clocks of their own."""
+    """The real clock, for interaction between processes, which have clocks of their own."""
     made = DatabaseBackend(gateway, lambda: datetime.now(UTC))
     yield made
     await made.close()
@@ -112,7 +112,7 @@ class TestDatabaseQueue(QueueContract):
     """The contract."""
 
 
-# The database in trouble.
+# Failures of the database.
 
 
 @on_sqlite
@@ -122,7 +122,7 @@ class TestDatabaseQueue(QueueContract):
 async def test_trouble_of_the_database_is_named_and_loses_nothing(
     backend: DatabaseBackend, kind: str, cause: str
 ) -> None:
-    """A put that the database cannot take is refused with the cause; what was there before is there afterwards."""
+    """A put that the database cannot store is refused with the cause; earlier messages are still there afterwards."""
     queue = await backend.open()
     await queue.put(messages("ab"))
     held = await take_one(queue)
@@ -146,7 +146,7 @@ async def test_trouble_of_the_database_is_named_and_loses_nothing(
 
 @pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
 async def test_operators_see_a_queue_that_cannot_be_written(backend: DatabaseBackend) -> None:
-    """Looking needs no write lock."""
+    """Peeking needs no write lock."""
     queue = await backend.open()
     await queue.put(messages("ab"))
     with backend.fragile.locked():
@@ -156,7 +156,7 @@ async def test_operators_see_a_queue_that_cannot_be_written(backend: DatabaseBac
 
 @on_sqlite
 async def test_replaced_file_takes_nothing(backend: DatabaseBackend) -> None:
-    """When a backup is restored under it, the queue acknowledges nothing to the old file, which nobody finds again."""
+    """A backup is restored under it: the queue acknowledges nothing to the old file, which would be lost."""
     queue = await backend.open()
     await queue.put([message("before")])
     path = backend.gateway.file
@@ -169,7 +169,7 @@ async def test_replaced_file_takes_nothing(backend: DatabaseBackend) -> None:
 
 @on_sqlite
 async def test_deleted_file_takes_nothing(backend: DatabaseBackend) -> None:
-    """When its file is deleted under it, the queue acknowledges nothing that would be lost with it."""
+    """Its file is deleted under it: the queue acknowledges nothing that would be lost with it."""
     queue = await backend.open()
     await queue.put([message("before")])
     backend.gateway.file.unlink()
@@ -195,7 +195,7 @@ def statements(engine: Engine) -> Iterator[list[str]]:
 
 
 async def test_idle_consumer_costs_two_reads_a_second(real_time: DatabaseBackend) -> None:
-    """A consumer that waits executes at most two queries a second and never takes the write lock."""
+    """A waiting consumer executes at most two queries a second and never acquires the write lock."""
     queue = await real_time.open()
     await queue.put([message("done")])
     await queue.complete(await take_one(queue))
@@ -211,7 +211,7 @@ async def test_idle_consumer_costs_two_reads_a_second(real_time: DatabaseBackend
 async def test_message_of_another_process_is_noticed(
     real_time: DatabaseBackend, record_property: Callable[[str, object], None]
 ) -> None:
-    """A consumer that waits has what another process puts within about half a second."""
+    """A waiting consumer gets a message put by another process within about half a second."""
     queue = await real_time.open()
     receiving = asyncio.create_task(queue.receive(1, wait=timedelta(seconds=30)))
     output = await asyncio.to_thread(
@@ -230,7 +230,7 @@ async def test_message_of_another_process_is_noticed(
 
 
 async def test_scheduled_message_wakes_a_waiting_consumer(real_time: DatabaseBackend) -> None:
-    """A consumer that waits notices that the time of a message has come."""
+    """A waiting consumer notices that the time of a message has come."""
     queue = await real_time.open()
     due = datetime.now(UTC) + timedelta(seconds=0.4)
     scheduled = message("m")
@@ -247,7 +247,7 @@ async def test_scheduled_message_wakes_a_waiting_consumer(real_time: DatabaseBac
 async def test_what_a_clock_put_off_that_was_ahead_comes_again_soon(
     backend: DatabaseBackend, delay: timedelta | None
 ) -> None:
-    """Locked by a process that was killed, handed back, or handed back for later: nothing waits for three hours."""
+    """Locked by a killed process, abandoned, or abandoned with a delay: no message waits for three hours."""
     queue = await backend.open()
     backend.clock.advance(3 * HOUR)
     await queue.put([message("m")])
@@ -311,7 +311,7 @@ async def test_what_is_put_off_for_as_long_as_may_be_stays_away(backend: Databas
 
 
 async def test_killed_consumer_loses_nothing(real_time: DatabaseBackend) -> None:
-    """What a killed process had in hand comes back when the lock expires, counted; nothing else is affected."""
+    """Deliveries locked by a killed process come back when the lock expires, counted; nothing else is affected."""
     queue = await real_time.open()
     await queue.put(messages(["held", "done", "free"]))
     child = start_child(
@@ -338,7 +338,7 @@ async def test_killed_consumer_loses_nothing(real_time: DatabaseBackend) -> None
 
 
 async def test_cancelled_in_the_middle_of_the_transaction(backend: DatabaseBackend) -> None:
-    """A consumer cancelled while its transaction locks messages hands them back, uncounted, before it ends."""
+    """A consumer cancelled while its transaction locks messages abandons them, uncounted, before it ends."""
     queue = await backend.open()
     await queue.put(messages("ab"))
     inside, go_on = threading.Event(), threading.Event()
@@ -353,7 +353,7 @@ async def test_cancelled_in_the_middle_of_the_transaction(backend: DatabaseBacke
     await asyncio.to_thread(inside.wait, 10)
     receiving.cancel()
     await asyncio.sleep(0)
-    receiving.cancel()  # whoever waits for the end may lose patience, too
+    receiving.cancel()  # the caller that awaits the end may cancel again
     await asyncio.sleep(0)
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
@@ -365,7 +365,7 @@ async def test_cancelled_in_the_middle_of_the_transaction(backend: DatabaseBacke
 
 
 async def test_done_messages_are_forgotten_after_the_window(backend: DatabaseBackend) -> None:
-    """The table does not grow with what is done; what waits or failed is kept."""
+    """The table does not grow with completed messages; waiting and failed ones are kept."""
     queue = await backend.open()
     await queue.put(messages(f"m{number}" for number in range(2500)))
     deliveries = await take(queue, 2500)
@@ -382,7 +382,7 @@ async def test_done_messages_are_forgotten_after_the_window(backend: DatabaseBac
 
 
 async def test_message_done_after_its_window_is_forgotten_at_once(backend: DatabaseBackend) -> None:
-    """What was older than the window when it was completed leaves no row."""
+    """A message older than the window when it was completed leaves no row."""
     queue = await backend.open_with_database()
     await queue.put([message("slow")])
     await backend.pass_time(backend.duplicate_window + timedelta(seconds=11))
@@ -411,7 +411,7 @@ async def test_clock_of_another_host_ahead_keeps_no_row_for_ever(backend: Databa
     await until(lambda: count(backend.engine) == 2)
 
 
-# Children, and looking at the table.
+# Children, and reading the table.
 
 _CHILD: Final = """
 import asyncio, json, sys, time
@@ -457,12 +457,12 @@ async def rows(engine: Engine) -> int:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110  # what changes the table sets no event here
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110  # the writer of the table sets no event here
             await asyncio.sleep(0.01)
 
 
 async def test_a_put_reports_what_it_ignored(real_time: DatabaseBackend) -> None:
-    """On each database: duplicates of what is queued, of what is done, and within one put; also scheduled ones."""
+    """On each database: duplicates of queued and of completed messages, and within one put; also scheduled ones."""
     queue = await real_time.open()
     later = datetime.now(UTC) + timedelta(hours=1)
 
@@ -475,7 +475,7 @@ async def test_a_put_reports_what_it_ignored(real_time: DatabaseBackend) -> None
 
 
 async def test_puts_that_share_a_transaction_report_each_its_own(real_time: DatabaseBackend) -> None:
-    """A caller with new messages is not told of another caller's duplicates, which a sweep would report as missed."""
+    """A caller with new messages gets no other caller's duplicates, which a sweep would report as missed."""
     queue = await real_time.open()
     await queue.put([message("known")])
     puts = [queue.put([message(f"new{number}")]) for number in range(20)]
@@ -495,7 +495,7 @@ async def test_an_id_is_free_at_once_if_it_is_not_remembered(real_time: Database
 
 @on_sqlite
 async def test_a_row_that_cannot_be_read_keeps_no_other_from_being_received(real_time: DatabaseBackend) -> None:
-    """SQLite takes anything in any column; such a row is delivered as well, for what reads it to put aside."""
+    """SQLite accepts any value in any column; such a row is delivered as well, for its reader to dead-letter."""
     queue = await real_time.open()
     await queue.put(messages("abc"))
     with real_time.engine.begin() as connection:
@@ -517,7 +517,7 @@ async def test_a_row_that_cannot_be_read_keeps_no_other_from_being_received(real
 
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 async def test_waiting_puts_share_a_transaction(backend: DatabaseBackend) -> None:
-    """On a server, too, where a commit costs as much as a hundred rows."""
+    """Puts share it on a server, too, where a commit costs as much as a hundred rows."""
     queue = await backend.open_with_database()
     commits: list[object] = []
     with _listening(queue, "commit", commits):
@@ -528,7 +528,7 @@ async def test_waiting_puts_share_a_transaction(backend: DatabaseBackend) -> Non
 
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 async def test_a_message_that_cannot_be_put_keeps_no_other_from_it(backend: DatabaseBackend) -> None:
-    """PostgreSQL takes no character 0."""
+    """PostgreSQL accepts no character 0."""
     queue = await backend.open_with_database()
     puts = [queue.put([each]) for each in (message("a"), replace(message("b"), body="\0"), message("c"))]
     failures = await asyncio.gather(*puts, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Any sequence of what may happen to a queue, against a model of it: nothing is lost, nothing is had by two."""
+"""Any sequence of operations on a queue, against a model of it: nothing is lost, nothing is delivered to two."""
 
 import asyncio
 import tempfile
@@ -40,7 +40,7 @@ REASONS: Final = ("Broken", "Forbidden")
 
 @dataclass
 class Model:
-    """What became of one message that the queue took."""
+    """State of one message that the queue accepted."""
 
     message_id: str
     body: str
@@ -78,7 +78,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @initialize(delay=st.sampled_from([0, 30]))
     def start(self, delay: int) -> None:
-        """A queue seldom starts empty."""
+        """Begin with messages in the queue."""
         self.put(["a", "b", "c"], delay)
 
     @rule(names=st.lists(st.sampled_from("abcdef"), min_size=1, max_size=4), delay=st.sampled_from([0, 0, 0, 30]))
@@ -116,7 +116,7 @@ class QueueMachine(RuleBasedStateMachine):
             entry.delivery = delivery
             assert delivery.delivery_count == entry.count
             self.deliveries.append(delivery)
-        # The queue makes dead letters of those delivered too often when it comes across them.
+        # The queue dead-letters messages delivered too often when it comes across them.
         dead = {each.body for each in self.run(self.queue.peek(limit=1000, dead_letters=True))}
         for body in dead & spent:
             self.bury(due[body], TOO_MANY_DELIVERIES)
@@ -176,7 +176,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_message_is_where_it_should_be(self) -> None:
-        """Neither lost nor doubled, alive or dead."""
+        """No message is lost or duplicated, alive or dead."""
         for dead in (False, True):
             shown = sorted(each.body for each in self.run(self.queue.peek(limit=1000, dead_letters=dead)))
             state = "dead" if dead else "active"
@@ -192,7 +192,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.resources.close()
 
     async def drain(self) -> None:
-        """In the end each message that is not done can be had, once."""
+        """Each message that is not completed is received in the end, once."""
         self.clock.advance(timedelta(minutes=5))
         left = sorted(body for body, each in self.entries.items() if each.state != "done")
         got: list[str] = []
@@ -208,7 +208,7 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 def test_any_sequence_loses_nothing_and_doubles_nothing(databases: Databases) -> None:
-    """Whatever order puts, deliveries, settlements, expiries and replays come in, each message has one fate."""
+    """Each message has one outcome in any order of puts, deliveries, settlements, expiries and replays."""
     machine = type("Machine", (QueueMachine,), {"databases": databases})
     run_state_machine_as_test(
         machine,

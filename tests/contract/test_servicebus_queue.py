@@ -1,4 +1,4 @@
-"""The queue on Azure Service Bus: the contract, and what only this adapter promises.
+"""The queue on Azure Service Bus: the contract, and guarantees of this adapter alone.
 
 The SDK is the real one, its sockets too; the broker is `tests.doubles.broker`.
 """
@@ -38,7 +38,7 @@ from tests.doubles.broker.process import BrokerProcess, running_broker
 
 REAL: Final = os.environ.get("MAIL_IMPORTER_TEST_SERVICEBUS", "")
 
-# The SDK forgets the socket of a connection that broke, for the garbage collector to find.
+# The SDK leaves the socket of a broken connection to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore:loop is closed:ResourceWarning")
 
 
@@ -92,7 +92,7 @@ def broker() -> Iterator[BrokerProcess]:
 
 @pytest.fixture(autouse=True)
 def quiet_sdk(caplog: pytest.LogCaptureFixture) -> None:
-    """What it logs it raises as well; a record kept would keep its sockets."""
+    """Drop the SDK's log records: it raises them as well, and a record kept would keep its sockets."""
     caplog.set_level(logging.CRITICAL + 1, logger="azure")
 
 
@@ -110,7 +110,7 @@ class TestServiceBusQueue(QueueContract):
 
 
 class RealBackend(QueueBackend):
-    """A queue of its own in a real namespace. Time passes there by itself only, and nobody can cut its cable."""
+    """A queue of its own in a real namespace. Time passes there by itself only, and connections cannot be cut."""
 
     lock_duration = timedelta(seconds=5)
     duplicate_window = timedelta(seconds=20)
@@ -162,11 +162,11 @@ if REAL:  # MAIL_IMPORTER_TEST_SERVICEBUS holds a connection string with the rig
             await made.delete()
 
 
-# What goes wrong between us and Service Bus. Each recovers by itself.
+# Failures between client and Service Bus. Each recovers by itself.
 
 
 async def test_a_send_whose_answer_is_lost_is_not_doubled(backend: ServiceBusBackend) -> None:
-    """The SDK sends again what Service Bus has already; the message id tells."""
+    """The SDK sends again a message that Service Bus has already; the message id shows it."""
     queue = await backend.open()
     await queue.check()
     backend.broker.fault("drop_on_send", "send")
@@ -184,7 +184,7 @@ async def test_a_connection_that_drops_before_a_send_costs_nothing(backend: Serv
 
 @pytest.mark.parametrize("kind", ["drop_before_settle", "drop_on_settle"])
 async def test_a_connection_that_drops_in_the_middle_of_settling(backend: ServiceBusBackend, kind: str) -> None:
-    """Settled, or told that nobody knows; the other deliveries of the receiver can be settled as before."""
+    """Settled, or reported as unknown; the other deliveries of the receiver can be settled as before."""
     queue = await backend.open()
     await queue.put(messages("abcd"))
     deliveries = await take(queue, 4)
@@ -198,7 +198,7 @@ async def test_a_connection_that_drops_in_the_middle_of_settling(backend: Servic
 
 
 async def test_connections_that_drop_while_idle(backend: ServiceBusBackend) -> None:
-    """What is in hand can be settled, what comes is received and can be put."""
+    """Locked deliveries can be settled, new messages are received and can be put."""
     queue = await backend.open()
     await queue.put(messages("ab"))
     held = await take_one(queue)
@@ -229,7 +229,7 @@ async def test_a_waiting_consumer_survives_a_drop(backend: ServiceBusBackend) ->
     ],
 )
 async def test_a_refusal_is_named_and_passes(backend: ServiceBusBackend, kind: str, text: str) -> None:
-    """Whoever put is told why; when the cause is gone, so is the trouble, without a restart."""
+    """The caller of put gets the reason; once the cause is gone, puts succeed, without a restart."""
     queue = await backend.open()
     await queue.check()
     backend.broker.fault(kind, "send", count=10)
@@ -273,7 +273,7 @@ class PlainAddress(ServiceBusAddress):
 
 
 async def test_the_sign_in_by_certificate_is_a_credential(backend: ServiceBusBackend) -> None:
-    """Tokens are asked for, and a queue signed in to so is as good as any."""
+    """Tokens are requested, and a queue signed in to this way works like any other."""
     asked: list[str] = []
 
     async def issue() -> tuple[str, float]:
@@ -292,7 +292,7 @@ async def test_the_sign_in_by_certificate_is_a_credential(backend: ServiceBusBac
 
 
 async def test_a_sign_in_that_fails_tells_its_own_reason(backend: ServiceBusBackend) -> None:
-    """What the certificate's sign-in says reaches the operator, not the SDK's wrapping of it."""
+    """The error of the certificate's sign-in reaches the operator, not the SDK's wrapping of it."""
 
     async def issue() -> tuple[str, float]:
         raise PermissionError("The certificate 9F86 has expired.")
@@ -308,11 +308,11 @@ async def test_a_sign_in_that_fails_tells_its_own_reason(backend: ServiceBusBack
     await queue.close()
 
 
-# Azure's SDK (azure-servicebus 7.15) signs in at proxies as aiohttp 4 will not take it any more.
+# Azure's SDK (azure-servicebus 7.15) signs in at proxies in a way that aiohttp 4 will refuse.
 @pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:The 'proxy_auth' parameter is deprecated:DeprecationWarning")
 async def test_web_sockets_go_through_the_proxy(backend: ServiceBusBackend) -> None:
-    """The proxy is asked for the namespace's port 443, as the user whom HTTPS_PROXY names; what it refuses is told."""
+    """The proxy gets CONNECT for the namespace's port 443, as the user in HTTPS_PROXY; its refusal is reported."""
     asked: list[str] = []
 
     async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class SettableClock:
-    """Pass it where a `clock` is asked for."""
+    """Pass it as a `clock`."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Servers that stand in the way as networks do: old TLS, proxies that ask or inspect, ports that are silent."""
+"""Servers that obstruct as networks do: old TLS, proxies that authenticate or inspect, silent ports."""
 
 import base64
 import contextlib
@@ -45,13 +45,13 @@ class Issuer:
         return x509.Name(parts)
 
     def file(self) -> Path:
-        """Its own certificate, as ca_bundle takes it."""
+        """Its own certificate, in the form of ca_bundle."""
         path = self.folder / f"{self.name}.pem"
         path.write_bytes(self.certificate.public_bytes(Encoding.PEM))
         return path
 
     def serving(self, *names: str, whole_chain: bool = True, ended: timedelta | None = None) -> ssl.SSLContext:
-        """A context for a server of these names; `ended`: so long ago."""
+        """A context for a server of these names; `ended`: the time since its expiry."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         leaf = self._sign(subject, key.public_key(), authority=False, by=self, names=names, ended=ended)
@@ -115,9 +115,9 @@ def old(context: ssl.SSLContext, version: ssl.TLSVersion) -> ssl.SSLContext:
 def answering(
     head: bytes = b"", *, tls: ssl.SSLContext | None = None, hang_up: bool = False, to_anything: bool = False
 ) -> Iterator[int]:
-    """A server that answers every request with this head, its port; without one it says nothing, ever.
+    """A server that sends this head to every request, its port; without one it never sends anything.
 
-    `to_anything`: also what is no request.
+    `to_anything`: also to data that is no request.
     """
 
     def serve(connection: socket.socket) -> None:
@@ -138,16 +138,16 @@ def answering(
 
 @dataclass
 class Proxy:
-    """A proxy for CONNECT. `targets`: what it was asked for."""
+    """A proxy for CONNECT. `targets`: the requested targets."""
 
     credentials: str | None = None
     """Demanded, as `user:password`."""
     refusing: int | None = None
     """A status to refuse with."""
     port_of_all: int | None = None
-    """Where every tunnel leads, in the place of its target."""
+    """Destination of every tunnel, in the place of its target."""
     intercepting: ssl.SSLContext | None = None
-    """It ends TLS itself, as whoever this context shows."""
+    """It ends TLS itself, with the certificate of this context."""
     targets: list[str] = field(default_factory=list)
 
     @contextmanager
@@ -213,7 +213,7 @@ def _read_head(connection: socket.socket) -> str:
 
 @contextmanager
 def _listening(serve: Callable[[socket.socket], None], tls: ssl.SSLContext | None) -> Iterator[int]:
-    """On threads: asyncio's own server swallows the alert with which a handshake is refused."""
+    """Listen on threads: asyncio's own server swallows the alert that refuses a handshake."""
     listener = socket.create_server(("127.0.0.1", 0))
     open_ones: list[socket.socket] = []
     threads: list[threading.Thread] = []
@@ -252,7 +252,7 @@ def _listening(serve: Callable[[socket.socket], None], tls: ssl.SSLContext | Non
 
 @contextmanager
 def dropping() -> Iterator[int]:
-    """A port before which packets are dropped: the queue of its listener is full, and Linux answers no more."""
+    """A port that drops packets: the queue of its listener is full, and Linux sends no more responses."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(0)
@@ -269,7 +269,7 @@ def dropping() -> Iterator[int]:
 
 
 def closed_port() -> int:
-    """A port that nobody listens at."""
+    """A port without a listener."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

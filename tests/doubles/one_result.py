@@ -1,4 +1,4 @@
-"""The rule of SQL Server that no other database shows: one open result on a connection.
+"""The rule of SQL Server that no other database has: one open result on a connection.
 
 Without MARS a statement that is executed while an earlier result of its connection has unread rows is refused
 (`HY000 Connection is busy with results for another command`). SQLite and psycopg have read all rows by then.
@@ -20,7 +20,7 @@ class UnreadRows(Exception):
 def _look(connection: Connection, what: str, refused: list[str]) -> None:
     open_ones: list[Any] = connection.info.setdefault(_OPEN, [])
     unread = [each for each in open_ones if each.cursor is not None]
-    open_ones.clear()  # told once
+    open_ones.clear()  # reported once
     if unread:
         refused.append(f"{what}, with rows unread of: {unread[0].context.statement}")
         raise UnreadRows(refused[-1])
@@ -40,13 +40,13 @@ def _executed(
 
 
 def _rolled_back(connection: Connection) -> None:
-    if not connection.invalidated:  # else to look would mean to connect again
+    if not connection.invalidated:  # else the check would reconnect
         connection.info.pop(_OPEN, None)  # the server has closed them
 
 
 @contextmanager
 def one_result_on_each_connection() -> Iterator[list[str]]:
-    """Refuse meanwhile what SQL Server would refuse, on every engine; the statements that were."""
+    """Refuse meanwhile the statements that SQL Server would refuse, on every engine; yield those refused."""
     refused: list[str] = []
 
     def executing(connection: Connection, _cursor: object, statement: str, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""Ways in which a database stops working, on demand, as files, locks and connections really do it."""
+"""Failures of a database, on demand, produced by real files, locks and connections."""
 
 import contextlib
 import shutil
@@ -32,36 +32,36 @@ _READ_ONLY: Final = ("SET default_transaction_read_only = on", "RESET default_tr
 
 
 class Fragile(Protocol):
-    """A gateway whose trouble a test can make. Of the ways there are, each kind of gateway has some."""
+    """A gateway that a test can make fail. Each kind of gateway has some of the failures."""
 
     gateway: Gateway
-    """It, past all trouble."""
+    """The gateway without failures."""
 
     def engine(self) -> Engine:
-        """A new engine, as another process would have it."""
+        """A new engine, as of another process."""
 
     def broken(self, kind: str) -> AbstractContextManager[None]:
-        """It fails in this way meanwhile: the name of a method that is a context."""
+        """Fail in this way meanwhile: the name of a method that is a context."""
 
     def locked(self) -> AbstractContextManager[None]:
-        """Another transaction keeps all others from writing messages and queue."""
+        """Block writes of messages and queue by another transaction."""
 
     def gone(self) -> AbstractContextManager[None]:
-        """Nobody can reach it."""
+        """The database cannot be reached."""
 
     def close(self) -> None:
-        """Take away what makes trouble."""
+        """Remove the failure."""
 
 
 def every_outage() -> list[Any]:
-    """Parameters `database_kind` and `kind` of a test that is to see each way in which each database fails."""
+    """Parameters `database_kind` and `kind` of a test that covers every failure of every database."""
     servers = [("postgresql", kind) for kind in FragilePostgreSQL.kinds]
     of_mssql = [pytest.param("mssql", kind, marks=pytest.mark.mssql) for kind in FragileServer.kinds]
     return [*(("sqlite", kind) for kind in FragileDatabase.kinds), *servers, *of_mssql]
 
 
 def fragile(gateway: Gateway) -> Fragile:
-    """The gateway, to be troubled."""
+    """The gateway, ready to fail."""
     if gateway.backend == "sqlite":
         return FragileDatabase(gateway.file)
     return FragilePostgreSQL(gateway) if gateway.backend == "postgresql" else FragileServer(gateway)
@@ -82,17 +82,17 @@ class FragileServer:
         return relay, url.set(host="127.0.0.1", port=int(relay.address[1]))
 
     def engine(self) -> Engine:
-        """A new engine, as another process would have it, that waits three seconds for an answer."""
+        """A new engine, as of another process, that waits three seconds for a response."""
         return self._through.engine(statement_seconds=3, login_seconds=3)
 
     def broken(self, kind: str) -> AbstractContextManager[None]:
-        """It fails in this way meanwhile."""
+        """Fail in this way meanwhile."""
         found: AbstractContextManager[None] = getattr(self, kind)()
         return found
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Another transaction keeps all others from writing messages and queue."""
+        """Block writes of messages and queue by another transaction."""
         other = self.gateway.engine()
         with other.connect() as connection:
             for table in (message, queue_message):
@@ -105,17 +105,17 @@ class FragileServer:
         connection.execute(select(table).with_hint(table, "WITH (TABLOCKX, HOLDLOCK)", "mssql").limit(1)).all()
 
     def gone(self) -> AbstractContextManager[None]:
-        """Its connections are lost, and it takes no new ones."""
+        """Break its connections, and accept no new ones."""
         return self.relay.refusing()
 
     @contextlib.contextmanager
     def lost(self) -> Iterator[None]:
-        """Its connections are lost, in the middle of whatever they are at, and may be made anew."""
+        """Break its connections, at any point of their work; new ones are accepted."""
         self.relay.lose_connections()
         yield
 
     def mute(self) -> AbstractContextManager[None]:
-        """It takes what it is told, and answers nothing."""
+        """Accept all requests, and respond to none."""
         return self.relay.mute()
 
     def close(self) -> None:
@@ -151,21 +151,21 @@ class FragilePostgreSQL(FragileServer):
         connection.execute(text(f'LOCK TABLE "{self._schema}"."{table.name}" IN EXCLUSIVE MODE'))
 
     def read_only(self) -> AbstractContextManager[None]:
-        """Nothing can be written, as on a standby after a failover."""
+        """Refuse writes, as a standby does after a failover."""
         on, off = (f'ALTER ROLE "{self._role}" {each}' for each in _READ_ONLY)
         return self._meanwhile(on, off, disconnecting=True)
 
     def full(self) -> AbstractContextManager[None]:
-        """There is no room for messages; said by a trigger, since the disk is everybody's."""
+        """Leave no room for messages; raised by a trigger, since the disk is shared."""
         return self._meanwhile(_FULL, 'DROP FUNCTION "full" CASCADE')
 
     def denied(self) -> AbstractContextManager[None]:
-        """A right is missing, on one table of all."""
+        """Revoke a right, on one table of all."""
         right = 'INSERT ON "tblEmailMessage"'
         return self._meanwhile(f'REVOKE {right} FROM "{self._role}"', f'GRANT {right} TO "{self._role}"')
 
     def locked_out(self) -> AbstractContextManager[None]:
-        """The login may connect no more."""
+        """Revoke the login's right to connect."""
         role = f'ALTER ROLE "{self._role}"'
         return self._meanwhile(f"{role} NOLOGIN", f"{role} LOGIN", disconnecting=True)
 
@@ -176,7 +176,7 @@ class FragilePostgreSQL(FragileServer):
 
     @contextlib.contextmanager
     def _meanwhile(self, begin: str, end: str, *, disconnecting: bool = False) -> Iterator[None]:
-        disconnect = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{self._role}'"  # noqa: S608  # our own name
+        disconnect = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{self._role}'"  # noqa: S608  # own name
         more = [disconnect] if disconnecting else []
         self._say(begin, *more)
         try:
@@ -203,7 +203,7 @@ class FragileDatabase:
         self._pragmas: dict[str, object] = {}
 
     def engine(self) -> Engine:
-        """A new engine, as another process would have it."""
+        """A new engine, as of another process."""
         engine = make_engine(f"sqlite:///{self.path}")
 
         @event.listens_for(engine, "checkout")
@@ -216,13 +216,13 @@ class FragileDatabase:
 
     @contextlib.contextmanager
     def broken(self, kind: str) -> Iterator[None]:
-        """The database fails in this way meanwhile."""
+        """Make the database fail in this way meanwhile."""
         with getattr(self, kind)():
             yield
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Another connection keeps the write lock."""
+        """Hold the write lock in another connection."""
         other = sqlite3.connect(self.path, isolation_level=None)
         try:
             other.execute("BEGIN EXCLUSIVE")
@@ -233,19 +233,19 @@ class FragileDatabase:
 
     @contextlib.contextmanager
     def read_only(self) -> Iterator[None]:
-        """Nothing can be written. (Permissions would not stop root, as whom the tests may run.)"""
+        """Refuse writes. (Permissions would not stop root, the user of some test runs.)"""
         with self._with_pragma("query_only", 1):
             yield
 
     @contextlib.contextmanager
     def full(self) -> Iterator[None]:
-        """The file has no room to grow, and none inside: a large write fails."""
+        """Leave the file no room to grow, and none inside: a large write fails."""
         with self._with_pragma("max_page_count", 1):
             yield
 
     @contextlib.contextmanager
     def gone(self) -> Iterator[None]:
-        """The folder with the file is away, as a share that is not mounted."""
+        """Move the folder with the file away, like a share that is not mounted."""
         away = self.path.parent.with_name("away")
         self.path.parent.rename(away)
         try:
@@ -254,7 +254,7 @@ class FragileDatabase:
             away.rename(self.path.parent)
 
     def close(self) -> None:
-        """There is nothing to take away."""
+        """Do nothing: there is nothing to remove."""
 
     @contextlib.contextmanager
     def _with_pragma(self, name: str, value: object) -> Iterator[None]:

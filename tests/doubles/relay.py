@@ -1,4 +1,4 @@
-"""A relay before a server, so that its connections can be lost, refused and left without an answer."""
+"""A relay before a server, so that its connections can be lost, refused and left without a response."""
 
 import contextlib
 import selectors
@@ -14,7 +14,7 @@ Address = tuple[str, int] | str
 
 
 class Relay:
-    """Passes on what comes to `address` to a server, and back."""
+    """Forward data between `address` and a server."""
 
     def __init__(self, server: Address, *, listen_at: Path | None = None) -> None:
         """`listen_at`: the Unix socket to listen at; else a free port of loopback."""
@@ -34,14 +34,14 @@ class Relay:
         self._thread.start()
 
     def lose_connections(self) -> None:
-        """Break off all connections; new ones are taken."""
+        """Break all connections; new ones are accepted."""
         with self._lock:
             for each in list(self._pairs):
                 self._close(each)
 
     @contextlib.contextmanager
     def refusing(self) -> Iterator[None]:
-        """Break off all connections and take no new ones meanwhile."""
+        """Break all connections and accept no new ones meanwhile."""
         self._refusing = True
         self.lose_connections()
         try:
@@ -51,7 +51,7 @@ class Relay:
 
     @contextlib.contextmanager
     def mute(self) -> Iterator[None]:
-        """Take connections and what comes on them, and pass nothing on meanwhile."""
+        """Accept connections and data meanwhile, and forward nothing."""
         self._flowing.clear()
         try:
             yield
@@ -59,7 +59,7 @@ class Relay:
             self._flowing.set()
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the relay."""
         self._stopped = True
         self._thread.join()
         self.lose_connections()

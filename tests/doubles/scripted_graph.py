@@ -1,4 +1,4 @@
-"""A scripted stand-in for Graph's odd answers, tokens without sign-in, and a clock that does not wait."""
+"""A scripted stand-in for Graph's odd responses, tokens without sign-in, and a clock that does not wait."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ def make_mailbox(**facts: object) -> Mailbox:
 
 
 class Clock:
-    """Sleeping moves it on, nothing else does."""
+    """Advances only by sleeping."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0
@@ -62,7 +62,7 @@ Answer = Callable[[web.Request], Any]
 
 @dataclass
 class Script:
-    """Answers in order, the last one for ever; what was asked is in `requests`."""
+    """Responses in order, the last one for ever; `requests` has the requests."""
 
     answers: list[Answer] = field(default_factory=list)
     requests: list[web.Request] = field(default_factory=list)

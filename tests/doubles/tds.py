@@ -1,8 +1,8 @@
-"""A stand-in of SQL Server on loopback, as far as an ODBC driver needs one to be told an error.
+"""A stand-in of SQL Server on loopback, sufficient for an ODBC driver to receive an error.
 
 It speaks enough of TDS (https://learn.microsoft.com/openspecs/windows_protocols/ms-tds) for a sign-in and for the begin
 of TLS, and answers each statement with one text, with nothing, or with an error of a number that a test chooses.
-It knows no SQL: what statements do is tested on databases. What each round trip asked for it keeps.
+It knows no SQL: effects of statements are tested on databases. It records the request of each round trip.
 """
 
 import contextlib
@@ -33,13 +33,13 @@ _ATTENTION_DONE: Final = 0x0020
 _BEGIN, _COMMIT, _ROLL_BACK = 5, 7, 8
 _TRANSACTIONS: Final = {_BEGIN: "BEGIN", _COMMIT: "COMMIT", _ROLL_BACK: "ROLLBACK"}
 _PROCEDURES: Final = {10: "sp_executesql", 11: "sp_prepare", 12: "sp_execute", 13: "sp_prepexec", 15: "sp_unprepare"}
-"""Those that are called by a number ([MS-TDS] 2.2.6.6)."""
+"""Procedures that are called by a number ([MS-TDS] 2.2.6.6)."""
 _LARGE: Final = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
 class ServerError:
-    """What SQL Server says: number, text, state and severity; from severity 20 on it hangs up as well."""
+    """An error of SQL Server: number, text, state and severity; from severity 20 on it hangs up as well."""
 
     number: int
     text: str
@@ -61,20 +61,20 @@ class Asked:
 
 
 class HangUp(Exception):
-    """The server closes the connection without a word."""
+    """The server closes the connection without a message."""
 
 
 class Silence(Exception):
-    """The server goes on working, until the driver tells it to stop."""
+    """The server goes on working, until the driver cancels."""
 
 
 NO_ROWS: Final = ()
 Answer = ServerError | str | tuple[()] | None
-"""To a statement: an error, one row of one column, none, or nothing but that it is done."""
+"""Response to a statement: an error, one row of one column, none, or only its completion."""
 
 
 def _usual(statement: str) -> Answer:
-    """What SQLAlchemy asks at its first connection; other questions are answered with 1."""
+    """Response to the queries of SQLAlchemy at its first connection; 1 to other queries."""
     if statement.startswith(("INSERT", "UPDATE", "DELETE")):
         return None
     answers = {
@@ -90,7 +90,7 @@ def _usual(statement: str) -> Answer:
 
 
 def tls_with(certificate: Certificate, folder: Path) -> ssl.SSLContext:
-    """What a server with this certificate needs; a file of it is left in the folder."""
+    """TLS context of a server with this certificate; a file of it is left in the folder."""
     pem = folder / "server.pem"
     pem.write_bytes((certificate.private_key_pem or b"") + certificate.public_pem.encode())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -100,10 +100,10 @@ def tls_with(certificate: Certificate, folder: Path) -> ssl.SSLContext:
 
 
 class TdsServer:
-    """Listens from `with` on, and keeps what it is told. A test sets how it answers.
+    """Listens from `with` on, and records its input. A test sets its responses.
 
-    `sign_in`: the error that each sign-in gets. `answer`: what each statement gets; may raise HangUp. `tls`: the
-    server's context; without one it says that it cannot encrypt. `logins`: what was sent to sign in, as it came.
+    `sign_in`: the error that each sign-in gets. `answer`: the response to each statement; may raise HangUp. `tls`: the
+    server's context; without one it reports no encryption. `logins`: the raw data of each sign-in.
     `asked`: the round trips after that.
     """
 
@@ -121,7 +121,7 @@ class TdsServer:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port it listens at."""
         port: int = self._listening.getsockname()[1]
         return port
 
@@ -130,7 +130,7 @@ class TdsServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Closing alone does not wake up who waits for the next connection.
+        # Closing alone does not wake up the thread that waits for the next connection.
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
         self.hang_up()
@@ -138,7 +138,7 @@ class TdsServer:
             thread.join(10)
 
     def hang_up(self) -> None:
-        """Close all connections, as a server does that is stopped."""
+        """Close all connections, like a server that is stopped."""
         for each in self._open:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
@@ -197,7 +197,7 @@ class TdsServer:
         return _row(found) if found is not None else _done(procedure=kind != BATCH)
 
     def _read(self, kind: int, body: bytes) -> tuple[Asked, int | None]:
-        """The request, and the handle of what is to be prepared by that."""
+        """Parse the request, and the handle of the statement that it prepares."""
         (headers,) = struct.unpack("<I", body[:4])
         if kind == BATCH:
             return Asked("batch", body[headers:].decode("utf-16-le")), None
@@ -225,7 +225,7 @@ class _Wire:
         self._tls: ssl.SSLObject | None = None
 
     def messages(self) -> Iterator[tuple[int, bytes]]:
-        """Their type, and what is in them, until the other side goes away."""
+        """Their type and content, until the other side closes."""
         body = b""
         while header := self._read(8):
             kind, status, length = struct.unpack(">BBH", header[:4])

@@ -1,8 +1,8 @@
 """A stand-in of `crypt32.dll` and `ncrypt.dll`: the certificate stores of a Windows machine, in memory.
 
-Its functions are C functions, called through ctypes like Windows's own: what is declared of them is put to use, and
-handles, structures and buffers are what they are on 64-bit Windows. Keys are software keys, which sign what
-NCryptSignHash is told to sign. Whatever is opened must be closed again: `left_open`.
+Its functions are C functions, called through ctypes like Windows's own: their declarations are exercised, and
+handles, structures and buffers are those of 64-bit Windows. Keys are software keys, which sign the data passed to
+NCryptSignHash. Everything opened must be closed again: `left_open`.
 
 Written from https://learn.microsoft.com/windows/win32/api/wincrypt/ and .../api/ncrypt/.
 """
@@ -47,7 +47,7 @@ class _Pss(ctypes.Structure):
 
 @dataclass
 class Held:
-    """A certificate in a store, and how its key behaves."""
+    """A certificate in a store, and the behaviour of its key."""
 
     der: bytes
     sha1: bytes
@@ -59,7 +59,7 @@ class Held:
 
 @dataclass
 class Windows:
-    """One machine. `calls`: each function called, with what it was told; `denied`: the code by which stores refuse."""
+    """One machine. `calls`: each function called, with its arguments; `denied`: the code by which stores refuse."""
 
     stores: dict[tuple[str, str], list[Held]] = field(default_factory=dict)
     calls: list[tuple[Any, ...]] = field(default_factory=list)
@@ -92,11 +92,11 @@ class Windows:
 
     @property
     def left_open(self) -> int:
-        """How many handles and certificates nobody has closed."""
+        """Number of handles and certificates not closed."""
         return len(self._opened) + len(self._contexts) + len(self._keys)
 
     def native(self) -> Native:
-        """The product's side of it."""
+        """The product's interface to it."""
         address, number, wide = _ADDRESS, _DWORD, ctypes.c_size_t
         crypt32 = SimpleNamespace(
             CertOpenStore=_function(self._open, address, address, number, address, number, ctypes.c_wchar_p),
@@ -116,7 +116,7 @@ class Windows:
             ),
             NCryptFreeObject=_function(self._free_key, ctypes.c_int32, wide),
         )
-        # As ctypes.get_last_error tells it: signed.
+        # Signed, like the value of ctypes.get_last_error.
         return Native(
             cast("ctypes.CDLL", crypt32), cast("ctypes.CDLL", ncrypt), lambda: ctypes.c_int32(self.error).value
         )

@@ -45,7 +45,7 @@ def dying(marker: Path, *, times: int) -> str:
 
 
 def talkative() -> str:
-    print("between the frames")  # noqa: T201  # what a library might do
+    print("between the frames")  # noqa: T201  # output that a library might produce
     os.write(1, b"and there")
     return sys.stdin.read() + "read"
 

@@ -67,7 +67,7 @@ async def office(make_office: Callable[..., Awaitable[Office]]) -> Office:
 
 @pytest.fixture
 def _logs_as_before() -> Iterator[None]:
-    """A command sends the logs of its process to its own standard error."""
+    """Restore the logs: a command sends those of its process to its own standard error."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield

@@ -184,7 +184,7 @@ class Office:
             limits=ManagerLimits(look_seconds=0.03, rota=limits or SchedulerLimits()),
         )
 
-    # What is held, and what Graph has.
+    # Held subscriptions, and those at Graph.
 
     async def held(self) -> dict[int, HeldSubscription]:
         return await self.world.database.read(subscriptions.held)
@@ -197,12 +197,12 @@ class Office:
         return [each for each in living if mailbox is None or each.mailbox is mailbox]
 
     async def in_step(self, count: int) -> bool:
-        """Whether exactly `count` are held, and Graph has just these."""
+        """Check whether exactly `count` are held, and Graph has just these."""
         held = {each.subscription_id for each in (await self.held()).values()}
         return len(held) == count and {each.subscription_id for each in self.at_graph()} == held
 
     async def at_rest(self) -> bool:
-        """Nothing is due, and no turn is under way."""
+        """Check that nothing is due, and no turn is under way."""
         now = self.world.clock()
 
         def busy(connection: Connection) -> bool:
@@ -227,7 +227,7 @@ class Office:
         await self.world.database.write(lambda c: accounts.make_due(c, account_id, now=self.world.clock()))
 
     async def forget(self, account_id: int, subscription_id: str, *, attempt: str | None) -> None:
-        """Leave what a crash between Graph's create and our row leaves: an attempt made with that key."""
+        """Leave the state of a crash between Graph's create and its row: an attempt made with that key."""
         schedule = subscription_schedule
 
         def work(connection: Connection) -> None:

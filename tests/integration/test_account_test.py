@@ -1,7 +1,7 @@
-"""`accounts test` and `accounts add --test`: every mistake people make is named by its own step, cause and cure.
+"""`accounts test` and `accounts add --test`: every common mistake is named by its own step, cause and cure.
 
-Each against the real thing: the simulator of Graph, a TLS server, a proxy, a port, a file. Whoever fails a step here
-sees what an administrator sees.
+Each against the real thing: the simulator of Graph, a TLS server, a proxy, a port, a file. A step that fails here
+shows the output that an administrator sees.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class Desk:
     mailbox: Mailbox
     account_id: int
     changed: dict[str, Any] = field(default_factory=dict)
-    """Settings other than those that work."""
+    """Settings that differ from the working ones."""
 
     @property
     def settings(self) -> Settings:
@@ -70,7 +70,7 @@ class Desk:
         return result
 
     async def steps(self, *options: str) -> dict[str, Step]:
-        """The steps by name; the exit status must say whether one of them failed."""
+        """Return the steps by name; the exit status must show if one of them failed."""
         result = await self.call("accounts", "test", NAME, "--json", *options)
         outcome = json.loads(result.stdout)
         bad = [step for step in outcome["steps"] if step["result"] == "failed"]
@@ -79,7 +79,7 @@ class Desk:
         return {step["name"]: step for step in outcome["steps"]}
 
     async def failing(self, name: str, code: str, *says: str, options: tuple[str, ...] = ()) -> dict[str, Step]:
-        """This step failed for that reason, with cause and cure; what it says holds `says`."""
+        """Check that this step failed for that reason, with cause and cure; its text holds `says`."""
         steps = await self.steps(*options)
         step = steps[name]
         assert (step["result"], step["code"]) == ("failed", code), step
@@ -90,7 +90,7 @@ class Desk:
         return steps
 
     async def change(self, **columns: Any) -> None:  # noqa: ANN401  # passed through
-        """What somebody writes into the table."""
+        """Change the row as another program does."""
         await self.world.database.write(
             lambda c: c.execute(
                 update(account_settings).where(account_settings.c.nAccountID == self.account_id).values(**columns)
@@ -129,7 +129,7 @@ def root(tmp_path: Path) -> Issuer:
 
 
 def after(steps: dict[str, Step], name: str) -> list[str]:
-    """The results of the steps behind one."""
+    """Return the results of the steps behind one."""
     names = list(steps)
     return [steps[each]["result"] for each in names[names.index(name) + 1 :]]
 
@@ -256,7 +256,7 @@ async def test_a_certificate_that_is_not_there(desk: Desk) -> None:
     steps = await desk.failing("certificate_found", "notFound", "0" * 40, desk.world.certificate.thumbprint)
     assert steps["private_key_readable"]["result"] == "not_tried"
     assert steps["token"]["result"] == "not_tried"
-    assert steps["graph_tls"]["result"] == "passed"  # what does not depend on it is tried
+    assert steps["graph_tls"]["result"] == "passed"  # steps that do not depend on it run
 
 
 async def test_only_the_public_part_was_installed(desk: Desk) -> None:
@@ -337,7 +337,7 @@ async def test_a_next_certificate_does_not_hide_what_is_wrong_with_the_current_o
     assert steps["next_certificate"]["result"] == "passed"
 
 
-# --- The way there ---
+# --- The connection ---
 
 
 async def test_a_name_that_dns_does_not_know(desk: Desk) -> None:
@@ -345,7 +345,7 @@ async def test_a_name_that_dns_does_not_know(desk: Desk) -> None:
     steps = await desk.steps()
     step = steps["sign_in_reached"]
     assert step["result"] == "failed"
-    assert step["code"] in {"nameUnknown", "nameServerSilent"}  # as this machine's DNS has it
+    assert step["code"] in {"nameUnknown", "nameServerSilent"}  # depends on this machine's DNS
     assert "login.no-such-host.invalid" in step["cause"]
     assert [steps[name]["result"] for name in ("sign_in_tls", "clock", "token")] == ["not_tried"] * 3
 
@@ -372,7 +372,7 @@ async def test_tls_of_the_past(desk: Desk, root: Issuer) -> None:
 
 
 def behind(proxy_port: int, monkeypatch: pytest.MonkeyPatch, user: str = "") -> None:
-    """All outgoing HTTPS goes through this proxy."""
+    """Send all outgoing HTTPS through this proxy."""
     monkeypatch.setenv("HTTPS_PROXY", f"http://{user}127.0.0.1:{proxy_port}")
     monkeypatch.setenv("NO_PROXY", "")
     monkeypatch.setenv("no_proxy", "")
@@ -473,7 +473,7 @@ async def test_what_else_the_sign_in_service_says(code: int, says: str, desk: De
     await desk.failing("token", f"AADSTS{code}", says)
 
 
-# --- What the application may do ---
+# --- Rights of the application ---
 
 
 async def test_consent_that_is_missing(desk: Desk) -> None:
@@ -499,7 +499,7 @@ async def test_rbac_for_applications_is_proved_by_doing(desk: Desk) -> None:
 
 
 async def test_a_grant_without_scope_beside_a_scope_is_named(desk: Desk) -> None:
-    """What Test-ServicePrincipalAuthorization does not show: the grant in Entra opens every mailbox all the same."""
+    """Test-ServicePrincipalAuthorization does not show it: the grant in Entra opens every mailbox all the same."""
     desk.world.application.roles = ("Mail.Read",)
     desk.world.application.scoped = {desk.mailbox.user_id: ("Mail.Read",)}
     step = (await desk.steps())["scope"]
@@ -512,7 +512,7 @@ async def test_a_grant_without_scope_beside_a_scope_is_named(desk: Desk) -> None
 
 
 async def test_a_grant_without_scope_is_named_beside_other_faults_of_the_grant(desk: Desk) -> None:
-    """Beside a permission that is missing, and beside one too many."""
+    """The faults are a permission that is missing, and one too many."""
     desk.world.application.roles = ("Mail.Read",)
     await desk.change(sAfterImport="read")
     steps = await desk.steps()
@@ -658,7 +658,7 @@ async def test_a_receiver_that_does_not_run(desk: Desk) -> None:
 
 
 async def test_a_notification_address_whose_name_is_unknown(desk: Desk) -> None:
-    """Endpoint as such, also in the step in which Graph refuses."""
+    """The endpoint as such is named, also in the step in which Graph refuses."""
     desk.changed = {"notification_url": "https://mail-in.invalid"}
     steps = await desk.failing("subscription", "nameUnknown", "mail-in.invalid", "public DNS")
     assert steps["notification_certificate"]["code"] == "nameUnknown"
@@ -692,7 +692,7 @@ async def test_the_chain_of_the_address_is_incomplete(
     desk: Desk, root: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     between = Issuer(root.folder, "Issuing CA", "Between Ltd", above=root)
-    # A public authority, as far as this machine goes.
+    # A public authority, from the view of this machine.
     monkeypatch.setenv("SSL_CERT_FILE", str(root.file()))
     with answering(tls=between.serving("127.0.0.1", whole_chain=False)) as port:
         desk.changed = {"notification_url": f"https://127.0.0.1:{port}"}

@@ -1,4 +1,4 @@
-"""What becomes of messages in the mailbox once they are imported: marked, moved or deleted, whoever dies in between."""
+"""Actions on imported messages in the mailbox: marked, moved or deleted, whichever process dies in between."""
 
 import asyncio
 import functools
@@ -38,7 +38,7 @@ async def account_that(world: World, after_import: str, move_to: str | None = No
 
 
 async def leave_pending(world: World, kind: str, delivered: list[DeliveredMessage]) -> None:
-    """Import the messages as a process does that dies between the commits and the actions; its time is over."""
+    """Import the messages and stop like a process killed between the commits and the actions; its time is over."""
     store = MessageStore(world.database, clock=world.clock)
     importer = Importer(MailReader(world.graph), store, clock=world.clock, sleep=world.sleeps)
     for each in delivered:
@@ -55,11 +55,11 @@ async def set_action(world: World, name: str, after_import: str, move_to: str | 
         accounts.change(connection, name, changed, now=world.clock())
 
     await world.database.write(work)
-    world.clock.advance(seconds=6)  # what processors know of accounts is as old as that
+    world.clock.advance(seconds=6)  # the processors' cache of accounts lives that long
 
 
 def folder_of(mailbox: Mailbox, *path: str) -> Folder:
-    """The folder at that path of display names."""
+    """Return the folder at that path of display names."""
     found: Folder | None = None
     for name in path:
         [found] = [each for each in mailbox.children(found) if each.display_name == name]
@@ -71,11 +71,11 @@ def changes(world: World) -> dict[str, int]:
     return {str(each): world.calls(each) for each in CHANGING if world.calls(each)}
 
 
-# What is done.
+# Actions.
 
 
 async def test_a_message_is_left_as_it_is(world: World) -> None:
-    """`none` costs no call, and nothing is noted."""
+    """`none` costs no call, and no action is recorded."""
     mailbox, account = await account_that(world, "none")
     await world.notify(account, await world.deliver(mailbox, 2))
     await world.import_and_act()
@@ -84,7 +84,7 @@ async def test_a_message_is_left_as_it_is(world: World) -> None:
 
 
 async def test_messages_are_marked_as_read(world: World) -> None:
-    """One call each."""
+    """Each costs one call."""
     mailbox, account = await account_that(world, "read")
     delivered = await world.deliver(mailbox, 5)
     await world.notify(account, delivered)
@@ -119,7 +119,7 @@ async def test_messages_are_moved_to_a_folder_that_exchange_makes(world: World, 
 
 
 async def test_a_path_is_made_where_it_is_missing(world: World) -> None:
-    """Below a folder that is named in English while the mailbox speaks French; made once, listed once a level."""
+    """It is made below a folder named in English in a French mailbox; made once, listed once a level."""
     mailbox, account = await account_that(world, "move", "Inbox/Importés/2026")
     mailbox.folders["inbox"].display_name = "Boîte de réception"
     mailbox.folders["archive"].display_name = "Archives"
@@ -133,7 +133,7 @@ async def test_a_path_is_made_where_it_is_missing(world: World) -> None:
 
 
 async def test_a_path_that_is_there_is_found_in_any_letter_case(world: World) -> None:
-    """Also beyond the first page of a long list of folders."""
+    """It is found beyond the first page of a long list of folders, too."""
     mailbox, account = await account_that(world, "move", "BEFUNDE/straße/2026")
     for number in range(120):
         mailbox.add_folder(f"Ordner {number}")
@@ -147,7 +147,7 @@ async def test_a_path_that_is_there_is_found_in_any_letter_case(world: World) ->
 
 
 async def test_a_folder_can_be_named_by_its_id(world: World) -> None:
-    """As an administrator copies it out of another program."""
+    """An administrator copies the id from another program."""
     mailbox = world.new_mailbox("Laboratoire")
     target = mailbox.add_folder("Fertig / erledigt")
     account = await world.add_account(mailbox, after_import="move", move_to_folder=target.folder_id)
@@ -158,7 +158,7 @@ async def test_a_folder_can_be_named_by_its_id(world: World) -> None:
 
 
 async def test_a_folder_that_was_deleted_is_made_anew(world: World) -> None:
-    """The id that is remembered is good no more: Graph's 404 is about it, not about the message."""
+    """The cached id is no longer valid: Graph's 404 is about it, not about the message."""
     mailbox, account = await account_that(world, "move", "Fertig")
     await world.notify(account, await world.deliver(mailbox, 1))
     async with world.processing():
@@ -176,7 +176,7 @@ async def test_a_folder_that_was_deleted_is_made_anew(world: World) -> None:
 
 
 async def test_two_tasks_make_a_folder_once(world: World) -> None:
-    """Of several processes the second finds what the first made: Graph refuses a name that is taken."""
+    """The second of several processes finds the folder that the first made: Graph refuses a name that is taken."""
     mailbox = world.new_mailbox("Laboratoire")
     finders = [MailFolders(world.graph, MailReader(world.graph), clock=world.clock) for _ in range(4)]
     found = await asyncio.gather(*(each.folder_id(world.opened(mailbox), "A/B/C", make=True) for each in finders))
@@ -184,7 +184,7 @@ async def test_two_tasks_make_a_folder_once(world: World) -> None:
 
 
 async def test_an_id_that_is_none_is_no_name(world: World) -> None:
-    """Nobody wants a folder that is called like an id."""
+    """No folder is to be named like an id."""
     mailbox = world.new_mailbox("Laboratoire")
     folders = MailFolders(world.graph, MailReader(world.graph), clock=world.clock)
     with pytest.raises(FolderNotFound):
@@ -192,11 +192,11 @@ async def test_an_id_that_is_none_is_no_name(world: World) -> None:
     assert world.calls(Operation.CREATE_FOLDER) == 0
 
 
-# Again and again.
+# Repetition.
 
 
 async def test_repeated_deliveries_act_once(world: World) -> None:
-    """What is known is not acted on again."""
+    """A known message is not acted on again."""
     mailbox, account = await account_that(world, "move", "Archive")
     delivered = await world.deliver(mailbox, 4)
     for _ in range(3):
@@ -209,7 +209,7 @@ async def test_repeated_deliveries_act_once(world: World) -> None:
 
 @pytest.mark.parametrize(("kind", "move_to"), [("read", None), ("move", "Archive/2026"), ("delete", None)])
 async def test_what_a_dead_process_left_is_taken_up(world: World, kind: str, move_to: str | None) -> None:
-    """Killed between the commits and the actions: by any processor, once its turn is over."""
+    """Killed between the commits and the actions: any processor takes over, once the due time has come."""
     mailbox, _account = await account_that(world, kind, move_to)
     delivered = await world.deliver(mailbox, 4)
     await leave_pending(world, kind, delivered)
@@ -221,7 +221,7 @@ async def test_what_a_dead_process_left_is_taken_up(world: World, kind: str, mov
 
 
 async def test_what_was_done_but_not_noted_is_not_done_twice(world: World) -> None:
-    """Killed after Graph deleted and before it was noted: they are found there."""
+    """Killed after Graph deleted and before it was recorded: the messages are found there."""
     mailbox, _account = await account_that(world, "delete")
     delivered = await world.deliver(mailbox, 3)
     await leave_pending(world, "delete", delivered)
@@ -234,7 +234,7 @@ async def test_what_was_done_but_not_noted_is_not_done_twice(world: World) -> No
 
 
 async def test_a_message_is_not_deleted_twice_when_the_answer_is_lost(world: World) -> None:
-    """The connection breaks after Graph acted: it is looked for, and not deleted from Deleted Items, too."""
+    """The connection breaks after Graph acted: the message is located, and not deleted from Deleted Items, too."""
     mailbox, account = await account_that(world, "delete")
     await world.notify(account, await world.deliver(mailbox, 1))
     world.fault(FaultKind.ANSWER_LOST, operation=Operation.MOVE_MESSAGE, count=1)
@@ -248,7 +248,7 @@ async def test_a_message_is_not_deleted_twice_when_the_answer_is_lost(world: Wor
 
 
 async def test_what_somebody_filed_meanwhile_is_left_alone(world: World) -> None:
-    """Its owner put it into a folder of his own before its turn came."""
+    """The mailbox's owner moved it into a folder of his own before its turn came."""
     mailbox, _account = await account_that(world, "delete")
     filed, kept = await world.deliver(mailbox, 2)
     await leave_pending(world, "delete", [filed, kept])
@@ -264,7 +264,7 @@ async def test_what_somebody_filed_meanwhile_is_left_alone(world: World) -> None
 
 @pytest.mark.parametrize(("kind", "move_to"), [("read", None), ("move", "Archive"), ("delete", None)])
 async def test_a_message_that_is_gone_is_done(world: World, kind: str, move_to: str | None) -> None:
-    """Deleted for good meanwhile: 404, told on its row, and not tried again."""
+    """Deleted for good meanwhile: 404, recorded on its row, and not tried again."""
     mailbox, _account = await account_that(world, kind, move_to)
     delivered = await world.deliver(mailbox, 2)
     await leave_pending(world, kind, delivered)
@@ -276,7 +276,7 @@ async def test_a_message_that_is_gone_is_done(world: World, kind: str, move_to: 
 
 
 async def test_two_processors_do_not_do_the_same(world: World) -> None:
-    """Each action is one call, whoever finds it due."""
+    """Each action is one call, whichever processor finds it due."""
     mailbox, _account = await account_that(world, "move", "Archive")
     delivered = await world.deliver(mailbox, 30)
     await leave_pending(world, "move", delivered)
@@ -288,7 +288,7 @@ async def test_two_processors_do_not_do_the_same(world: World) -> None:
     assert world.simulator.statistics()["throttled"] == 0
 
 
-# Trouble.
+# Failures.
 
 
 async def test_without_the_right_actions_wait_and_imports_go_on(world: World) -> None:
@@ -317,7 +317,7 @@ async def test_without_the_right_actions_wait_and_imports_go_on(world: World) ->
 
 
 async def test_one_message_that_is_refused_holds_up_no_other(world: World) -> None:
-    """It ends as failed with the answer of Graph; the others are marked, and the account is in no trouble."""
+    """It ends as failed with Graph's error; the others are marked, and the account has no condition."""
     mailbox, account = await account_that(world, "read")
     refused, *others = await world.deliver(mailbox, 6)
     world.fault(FaultKind.FORBIDDEN, operation=Operation.UPDATE_MESSAGE, message_id=refused.message_id)
@@ -359,7 +359,7 @@ async def test_an_outage_is_waited_out(world: World, fault: FaultKind, facts: di
 
 
 async def test_what_cannot_be_done_ends_as_failed(world: World) -> None:
-    """After some attempts, each later than the one before; told with its reason, and never fetched again."""
+    """Some attempts, each later than the one before; the reason is recorded, and it is never fetched again."""
     mailbox, account = await account_that(world, "move", "Archive")
     [delivered] = await world.deliver(mailbox, 1)
     world.fault(FaultKind.UNAVAILABLE, operation=Operation.MOVE_MESSAGE, retry_after=300.0)
@@ -376,11 +376,11 @@ async def test_what_cannot_be_done_ends_as_failed(world: World) -> None:
     assert row.detail is not None
     assert "Laboratoire" in row.detail
     assert [each["event"] for each in events].count("after_import_given_up") == 1
-    assert world.calls(Operation.GET_MESSAGE) < 25  # where it is, each time
+    assert world.calls(Operation.GET_MESSAGE) < 25  # to locate it, each time
 
 
 async def test_an_account_that_changed_its_mind_is_obeyed(world: World) -> None:
-    """What was to be deleted is not, once the administrator says so: seen as failed, to be retried if wrong."""
+    """A deletion is dropped once the administrator changes the setting: it shows as failed, to be retried if wrong."""
     mailbox, _account = await account_that(world, "delete")
     await leave_pending(world, "delete", await world.deliver(mailbox, 2))
     await set_action(world, "Laboratoire", "none", None)
@@ -390,7 +390,7 @@ async def test_an_account_that_changed_its_mind_is_obeyed(world: World) -> None:
 
 
 async def test_actions_of_a_disabled_account_wait(world: World) -> None:
-    """Nothing is touched in its mailbox until it is enabled."""
+    """Its mailbox is not touched until the account is enabled."""
     mailbox, _account = await account_that(world, "read")
     await leave_pending(world, "read", await world.deliver(mailbox, 2))
     await world.set_enabled("Laboratoire", False)
@@ -427,7 +427,7 @@ async def test_failed_actions_are_shown_and_retried(world: World, command: Calla
 async def test_what_is_not_all_stored_is_left_in_the_mailbox(
     world: World, command: Callable[..., Any], lacks: str
 ) -> None:
-    """It may be had there still. Imported anew, and whole then, it is done; or an operator wants it all the same."""
+    """It may still be had there. Once imported whole, it is acted on; or an operator requests it all the same."""
     mailbox, account = await account_that(world, "delete")
     letter = Letter(attachments=(file_attachment("a.csv", b"1"), file_attachment("b.csv", b"2")))
     [poor, whole] = [*await world.deliver(mailbox, 1, letter), *await world.deliver(mailbox, 1)]

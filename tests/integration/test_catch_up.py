@@ -1,4 +1,4 @@
-"""Whatever the webhooks did, every message of the folder is imported, once."""
+"""Every message of the folder is imported once, regardless of the webhooks."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ SWEEP = timedelta(minutes=15)
 
 
 async def silently(office: Office, mailbox: Mailbox, count: int, **options: object) -> list[DeliveredMessage]:
-    """Mail of which Graph says nothing."""
+    """Deliver mail without a notification."""
     return [
         await office.world.simulator.deliver(mailbox, Letter(subject=f"{number}"), notify=False, **options)  # type: ignore[arg-type]  # passed through
         for number in range(count)
@@ -49,7 +49,7 @@ async def is_swept(office: Office, account: int) -> bool:
 
 
 async def _turn_is_over(office: Office, account: int) -> bool:
-    """A pass is at its end before it is decided when the next one is due: a clock that is set in between moves that."""
+    """A pass ends before its next due time is set: a clock moved in between would change that."""
     leased = await office.world.database.read(
         lambda c: c.scalar(select(folder_sync.c.dtLeaseUntil).where(folder_sync.c.nAccountID == account))
     )
@@ -64,7 +64,7 @@ async def link(office: Office, account: int) -> str | None:
 
 
 async def test_mail_that_came_before_the_subscription_but_after_the_account_is_imported(office: Office) -> None:
-    """Subscribe first, then delta: nothing falls between. What lay there before the account is left out."""
+    """Subscribe first, then delta: nothing falls between. Mail from before the account is skipped."""
     mailbox = office.world.new_mailbox("Nord")
     await silently(office, mailbox, 3)
     office.world.clock.advance(minutes=1)
@@ -77,7 +77,7 @@ async def test_mail_that_came_before_the_subscription_but_after_the_account_is_i
 
 
 async def test_before_it_is_decided_from_when_to_import_nothing_is(office: Office) -> None:
-    """Graph may say `missed` before the first turn after an upgrade: no reason to import what was never meant."""
+    """Graph may send `missed` before the first turn after an upgrade: no reason to import mail that was never meant."""
     mailbox, account = await office.world.account_of("Nord")
     await silently(office, mailbox, 3)
     office.world.clock.advance(minutes=1)
@@ -93,7 +93,7 @@ async def test_before_it_is_decided_from_when_to_import_nothing_is(office: Offic
 
 @pytest.mark.parametrize("since", ["all", "a date"])
 async def test_the_first_pass_goes_back_as_far_as_the_administrator_says(office: Office, since: str) -> None:
-    """Page by page, over several pages; a message that was received before the date is left out."""
+    """It spans several pages; a message that was received before the date is skipped."""
     office.page_size = 7
     mailbox = office.world.new_mailbox("Nord")
     now = office.world.clock()
@@ -124,7 +124,7 @@ async def test_missed_notifications_are_caught_up_with(office: Office, path: str
 
 
 async def test_a_wish_to_reauthorize_is_one_renewal(office: Office) -> None:
-    """However often it is repeated within ten minutes; never is there a POST to reauthorize beside it."""
+    """One renewal however often it is repeated within ten minutes; never a POST to reauthorize beside it."""
     mailbox, account = await office.world.account_of("Nord")
     simulator = office.world.simulator
     async with office.receiving(), office.managing(), office.world.processing():
@@ -154,7 +154,7 @@ async def test_a_wish_to_reauthorize_is_one_renewal(office: Office) -> None:
 
 
 async def test_a_wish_that_cannot_be_granted_now_is_kept(office: Office) -> None:
-    """Graph does not answer: the renewal is tried again, until it is done."""
+    """Graph does not respond: the renewal is tried again, until it is done."""
     _, account = await office.world.account_of("Nord")
     simulator = office.world.simulator
     async with office.receiving(), office.managing(), office.world.processing():
@@ -175,7 +175,7 @@ async def _renewed_after_waiting(office: Office, subscription_id: str) -> bool:
 
 
 async def test_a_removed_subscription_is_made_anew_and_the_gap_caught_up_with(office: Office) -> None:
-    """Also while access is gone for a time: the account says why, and the waits grow."""
+    """It holds while access is gone for a time, too: the account shows the reason, and the waits grow."""
     mailbox, account = await office.world.account_of("Nord")
     world = office.world
     async with office.receiving(), office.managing(), world.processing():
@@ -205,7 +205,7 @@ async def _no_trouble(office: Office) -> bool:
 
 
 async def test_a_late_word_of_an_older_subscription_changes_nothing(office: Office) -> None:
-    """Graph's order is nobody's to rely on."""
+    """Graph guarantees no order."""
     _, account = await office.world.account_of("Nord")
     world = office.world
     async with office.receiving(), office.managing(), world.processing():
@@ -232,7 +232,7 @@ LOST = [
 
 @pytest.mark.parametrize(("status", "code"), LOST)
 async def test_a_lost_link_leads_to_a_full_pass_that_queues_what_lacks(office: Office, status: int, code: str) -> None:
-    """In any spelling; what the database has is not fetched again."""
+    """Any spelling of the error counts; messages in the database are not fetched again."""
     mailbox, account = await office.world.account_of("Nord")
     world = office.world
     async with office.receiving(), office.managing(sweeping=SWEEP), world.processing():
@@ -251,7 +251,7 @@ async def test_a_lost_link_leads_to_a_full_pass_that_queues_what_lacks(office: O
 
 
 async def test_a_link_that_leads_elsewhere_is_dropped(office: Office) -> None:
-    """The cloud was changed, or the row tampered with: our token goes nowhere else."""
+    """The cloud was changed, or the row tampered with: the token goes nowhere else."""
     mailbox, account = await office.world.account_of("Nord")
     async with office.receiving(), office.managing(sweeping=SWEEP), office.world.processing():
         await until(lambda: is_swept(office, account))
@@ -267,7 +267,7 @@ async def test_a_link_that_leads_elsewhere_is_dropped(office: Office) -> None:
     "kind", [FaultKind.DELTA_REPLAYED, FaultKind.DELTA_DUPLICATED, FaultKind.DELTA_EMPTY_PAGE, FaultKind.DELTA_DELAYED]
 )
 async def test_what_delta_query_does_by_the_way_does_no_harm(office: Office, kind: FaultKind) -> None:
-    """Replays, duplicates, empty pages, and changes that show later."""
+    """Replays, duplicates, empty pages, and delayed changes."""
     office.page_size = 3
     mailbox, account = await office.world.account_of("Nord")
     world = office.world
@@ -291,7 +291,7 @@ async def _swept_since(office: Office, account: int, before: datetime | None) ->
 
 
 async def test_what_left_the_folder_again_is_not_asked_for(office: Office) -> None:
-    """`@removed` is no message."""
+    """An `@removed` entry is no message."""
     mailbox, account = await office.world.account_of("Nord")
     world = office.world
     async with office.receiving(), office.managing(sweeping=SWEEP), world.processing():
@@ -306,7 +306,7 @@ async def test_what_left_the_folder_again_is_not_asked_for(office: Office) -> No
 
 
 async def test_the_link_moves_only_behind_what_is_queued(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A queue that takes nothing, in the middle of a long pass: nothing is skipped afterwards."""
+    """The queue refuses puts in the middle of a long pass: no message is skipped afterwards."""
     office.page_size = 4
     mailbox, account = await office.world.account_of("Nord")
     world = office.world
@@ -340,7 +340,7 @@ async def _imported_after_waiting(office: Office, messages: list[DeliveredMessag
 
 
 async def test_a_long_pass_pauses_while_much_is_waiting(office: Office) -> None:
-    """Mail that arrives now does not wait behind all that arrived before."""
+    """New mail does not wait behind all older mail."""
     office.page_size, office.most_waiting = 10, 25
     mailbox = office.world.new_mailbox("Nord")
     world = office.world
@@ -360,7 +360,7 @@ async def _waiting(office: Office, count: int) -> bool:
 
 
 async def test_a_pass_goes_on_where_a_killed_manager_left_it(office: Office) -> None:
-    """The pages that are queued already are not gone through again."""
+    """The pages that are queued already are not read again."""
     office.page_size = 10
     mailbox = office.world.new_mailbox("Nord")
     old = await silently(office, mailbox, 50)
@@ -378,11 +378,11 @@ async def test_a_pass_goes_on_where_a_killed_manager_left_it(office: Office) -> 
     assert office.world.calls(Operation.DELTA_MESSAGES) <= 5 + 1 + (seen > 5)
 
 
-# The silence watch.
+# Missed notifications.
 
 
 async def test_silence_is_told_and_if_it_goes_on_the_subscription_is_made_anew(office: Office) -> None:
-    """Logged, counted, shown on the account; recreated when it happens again, not before."""
+    """Logged, counted, shown on the account; the subscription is recreated when it recurs, not before."""
     mailbox, account = await office.world.account_of("Nord")
     world = office.world
     with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:
@@ -423,7 +423,7 @@ async def _told_after_waiting(office: Office, count: int) -> bool:
 
 
 async def _settled(office: Office) -> bool:
-    """Nothing is due or under way."""
+    """Check that nothing is due or under way."""
     now = office.world.clock()
     return await office.world.queue_is_empty() and not await office.world.database.read(
         lambda c: c.scalar(select(folder_sync.c.nAccountID).where(folder_sync.c.dtDue <= now))
@@ -472,7 +472,7 @@ async def test_a_notification_that_waits_behind_the_sweeps_own_is_taken_back(off
 
 
 async def test_an_account_without_an_inbound_address_lives_on_sweeps(office: Office) -> None:
-    """Every minute; no subscription is made, and one from better days is deleted."""
+    """It is swept every minute; no subscription is made, and an earlier one is deleted."""
     mailbox, account = await office.world.account_of("Nord")
     world = office.world
     async with office.receiving(), office.managing():
@@ -492,7 +492,7 @@ async def test_an_account_without_an_inbound_address_lives_on_sweeps(office: Off
 
 
 async def test_another_address_or_interval_is_taken_up_at_the_start(office: Office) -> None:
-    """Not days later, when a renewal is due: the old subscription would go on notifying where nobody listens."""
+    """It is not days later, when a renewal is due: the old subscription would notify an address without a receiver."""
     _, account = await office.world.account_of("Nord")
     async with office.receiving(), office.managing():
         await until(lambda: office.in_step(1))
@@ -508,11 +508,11 @@ async def test_another_address_or_interval_is_taken_up_at_the_start(office: Offi
     assert office.at_graph() != [old]
 
 
-# Changes while it runs, made by whoever writes the table.
+# Changes of the table by other programs while it runs.
 
 
 async def change(office: Office, account: int, **values: object) -> None:
-    """As another program does it: the row, and nothing else."""
+    """Change the row as another program does, and nothing else."""
     table = account_settings
     await office.world.database.write(
         lambda c: c.execute(update(table).where(table.c.nAccountID == account).values(**values))
@@ -563,7 +563,7 @@ async def _is_gone(office: Office, account: int) -> bool:
 
 
 async def test_another_certificate_is_tried_at_once(office: Office) -> None:
-    """Also in the middle of a long wait after the old one failed."""
+    """It is tried in the middle of a long wait after the old one failed, too."""
     world = office.world
     account = await world.add_account(world.new_mailbox("Nord"), thumbprint="AB" * 20)
     async with office.receiving(), office.managing():
@@ -574,7 +574,7 @@ async def test_another_certificate_is_tried_at_once(office: Office) -> None:
 
 
 async def test_a_folder_that_was_made_anew_under_its_path_is_swept(office: Office) -> None:
-    """Its id is remembered for an hour; that the old one is gone is noticed at once."""
+    """Its id is cached for an hour; the loss of the old one is noticed at once."""
     world = office.world
     mailbox = world.new_mailbox("Nord")
     first = mailbox.add_folder("Resultats", parent=mailbox.folders["inbox"])
@@ -594,7 +594,7 @@ async def test_a_folder_that_was_made_anew_under_its_path_is_swept(office: Offic
 
 
 async def test_another_folder_is_gone_through_from_its_beginning(office: Office) -> None:
-    """As far back as the account imports; what both folders hold is imported once."""
+    """The pass goes as far back as the account imports; messages in both folders are imported once."""
     mailbox = office.world.new_mailbox("Nord")
     results = mailbox.add_folder("Resultats")
     world = office.world
@@ -609,7 +609,7 @@ async def test_another_folder_is_gone_through_from_its_beginning(office: Office)
 
 
 async def test_what_is_listed_again_within_the_duplicate_window_is_queued_again(office: Office) -> None:
-    """Gone when it was fetched, restored minutes later: the link moves only past what is queued or imported."""
+    """Gone when it was fetched, restored minutes later: the link moves only past messages queued or imported."""
     mailbox, account = await office.world.account_of("Nord")
     world = office.world
     async with office.receiving(), office.managing(webhooks=False, sweeping=SWEEP):
@@ -617,7 +617,7 @@ async def test_what_is_listed_again_within_the_duplicate_window_is_queued_again(
         (back,) = await silently(office, mailbox, 1)
         world.clock.advance(seconds=67)
         await until(lambda: _queued(office, 1))
-        # Whatever became of the first: it was settled, and is in no table.
+        # The first was settled, whatever its outcome, and is in no table.
         (delivery,) = await world.queue.receive(1, wait=timedelta(seconds=1))
         await world.queue.complete(delivery)
         world.simulator.move_message(mailbox, back.message_id, "archive")

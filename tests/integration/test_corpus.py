@@ -1,4 +1,4 @@
-"""Mails of every kind, as they come over the wire: what the sender sent is in the database, field by field."""
+"""Mails of every kind, in wire format: the sent content is in the database, field by field."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ CASES = (*characters.CASES, *names.CASES, *structures.CASES, *kinds.CASES, *leni
 
 @on_every_database
 async def test_every_mail_of_the_corpus_is_imported_as_it_was_sent(world: World) -> None:
-    """All in one mailbox: each with its fields and its attachments, byte for byte, and none in the way of another."""
+    """All in one mailbox: each with its fields and its attachments, byte for byte, and none blocks another."""
     mailbox, account = await world.account_of("Laboratoire")
     delivered = {case.name: await world.simulator.deliver_mime(mailbox, case.raw) for case in CASES}
     await world.notify(account, list(delivered.values()))
@@ -38,7 +38,7 @@ async def test_every_mail_of_the_corpus_is_imported_as_it_was_sent(world: World)
 
 
 def _difference(expected: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-    """Which fields differ; first what was expected."""
+    """Return the fields that differ; the expected value comes first."""
     rows: Iterable[Any] = zip_longest(expected["rows"], found["rows"], fillvalue={})
     pairs: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [("message", expected, found)]
     pairs += [(f"row {n}", *pair) for n, pair in enumerate(rows)]
@@ -73,7 +73,7 @@ def _expected(case: Case, delivered: DeliveredMessage) -> dict[str, Any]:
 
 def _row(row: Row | None, graph_id: str | None) -> dict[str, Any]:
     if row is None:
-        return {"sGraphAttachmentID": graph_id}  # listed, and not foreseen
+        return {"sGraphAttachmentID": graph_id}  # listed, and not expected
     return {
         "sGraphAttachmentID": graph_id,
         "sKind": row.kind,
@@ -94,7 +94,7 @@ def _row(row: Row | None, graph_id: str | None) -> dict[str, Any]:
 
 
 def _found(connection: Connection) -> dict[str, dict[str, Any]]:
-    """The messages by Graph id, with what `_expected` says of them."""
+    """Return the messages by Graph id, with the facts that `_expected` has of them."""
     result: dict[str, dict[str, Any]] = {}
     by_number: dict[int, dict[str, Any]] = {}
     for row in connection.execute(select(message)).mappings():

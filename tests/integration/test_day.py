@@ -43,7 +43,7 @@ _STRUCK: Final = ("tblEmailMessage", "tblEmailAttachment", "tblNotificationQueue
 
 
 class Day:
-    """Three hosts with a database pool, a queue and a share of calls each; one receiver; things that go wrong."""
+    """Three hosts with a database pool, a queue and a share of calls each; one receiver; injected faults."""
 
     def __init__(self, office: Office, mailboxes: list[Mailbox], random: Random) -> None:
         self.office = office
@@ -53,7 +53,7 @@ class Day:
         self.sent: list[str] = []
 
     async def send(self) -> None:
-        """Some mail, one in five with a file that does not stay in memory, one in five without a notification."""
+        """Send some mail, one in five with a file that does not stay in memory, one in five without a notification."""
         for _ in range(self.random.randrange(4)):
             parts = (Attachment("large.bin", GeneratedContent(2_000_000)),) if self.random.random() < 0.2 else ()
             letter = Letter(subject=f"{len(self.sent)}", attachments=parts)
@@ -62,12 +62,12 @@ class Day:
             self.sent.append(sent.message_id)
 
     def strike(self) -> None:
-        """Other faults than before at Microsoft's side; sometimes none."""
+        """Replace the faults on Microsoft's side; sometimes by none."""
         self.world.simulator.faults.replace([each for each in _faults(self.random) if self.random.random() < 0.3])
 
     @contextmanager
     def trouble(self) -> Iterator[None]:
-        """Other faults than before at ours; mostly none."""
+        """Replace the faults on the product's side; mostly by none."""
         what = self.random.choice(("gone", "lost", "full", "no room", "clock", "", "", "", ""))
         if what == "clock":
             self.world.clock.advance(minutes=-self.random.randint(1, 120))
@@ -79,16 +79,16 @@ class Day:
             yield
 
     async def pass_step(self) -> None:
-        """Let the time of a step pass, and its work be done or put off."""
+        """Let the time of a step pass, and its work be done or postponed."""
         self.world.clock.advance(minutes=STEP.total_seconds() / 60)
-        with suppress(TimeoutError):  # Graph tries again for as long as the receiver has no queue
+        with suppress(TimeoutError):  # Graph retries while the receiver has no queue
             async with asyncio.timeout(0.5):
                 await self.world.simulator.settled()
-        with suppress(AssertionError):  # with so many faults there is always something left
+        with suppress(AssertionError):  # with so many faults work is always left
             await until(self.is_quiet, seconds=0.7)
 
     async def is_quiet(self) -> bool:
-        """Nothing can be received, nothing is in hand, no turn is due."""
+        """Check that nothing can be received, nothing is in flight, no turn is due."""
         try:
             status = await self.world.queue.status()
             return not (status.active or status.locked) and await self.office.at_rest()
@@ -122,7 +122,7 @@ def _faults(random: Random) -> list[Fault]:
 
 @contextmanager
 def _no_temporary_files() -> Iterator[None]:
-    def refuse(*_: object, **__: object) -> Any:  # noqa: ANN401  # as the real one
+    def refuse(*_: object, **__: object) -> Any:  # noqa: ANN401  # the signature of the real one
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.MonkeyPatch.context() as patch:
@@ -203,7 +203,7 @@ async def test_after_a_day_of_faults_each_message_is_imported_once_or_visible(
 
 
 async def _ended(day: Day) -> bool:
-    """All that waited for its time is over, and each message is found: as the clock goes on whenever all waits."""
+    """Wait until all delayed work is over and each message is found; the clock advances whenever all waits."""
     if not await day.is_quiet():
         return False
     left = set(day.sent) - set(await day.world.imported_ids())

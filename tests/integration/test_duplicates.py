@@ -31,7 +31,7 @@ async def imported(world: World, account: int, delivered: list[DeliveredMessage]
 
 
 def drag(world: World, mailbox: Mailbox, delivered: DeliveredMessage) -> tuple[str, str]:
-    """Its owner drags it out of the inbox and back, in Outlook desktop; the immutable id before and after."""
+    """Drag it out of the inbox and back, as in Outlook desktop; return the immutable id before and after."""
     before = delivered.message.immutable_id
     for folder in ("archive", "inbox"):
         world.simulator.move_message(mailbox, delivered.message.immutable_id, folder, by_dragging=True)
@@ -47,7 +47,7 @@ async def recorded(world: World) -> list[Duplicate]:
 
 
 async def test_a_message_that_was_dragged_is_not_imported_again(world: World) -> None:
-    """Its new id is recorded once, with the message that it equals, however often it is notified of."""
+    """Its new id is recorded once, with the message that it equals, however often it is notified."""
     mailbox, account = await world.account_of("Laboratoire")
     [delivered] = await world.deliver(mailbox, 1)
     await imported(world, account, [delivered])
@@ -111,7 +111,7 @@ OTHERS: Final[list[dict[str, Any]]] = [
 
 @pytest.mark.parametrize("size_known", [True, False])
 async def test_what_differs_is_another_message(world: World, size_known: bool) -> None:
-    """Loggers and relays reuse the internet message id, in one second and with one size: to lose mail is worst."""
+    """Loggers and relays reuse the internet message id, in one second and with one size: losing mail is worst."""
     mailbox, account = await world.account_of("Laboratoire")
     delivered = await world.deliver(mailbox, 1, LETTER)
     received = delivered[0].message.received
@@ -131,7 +131,7 @@ async def test_what_differs_is_another_message(world: World, size_known: bool) -
 
 
 async def test_mail_of_another_second_is_another_message(world: World) -> None:
-    """A sender that repeats itself means it."""
+    """A sender that repeats a mail means it."""
     mailbox, account = await world.account_of("Laboratoire")
     [first] = await world.deliver(mailbox, 1, LETTER)
     second = await world.simulator.deliver(mailbox, LETTER, received=first.message.received + timedelta(seconds=1))
@@ -140,7 +140,7 @@ async def test_mail_of_another_second_is_another_message(world: World) -> None:
 
 
 async def test_another_size_makes_no_other_message(world: World) -> None:
-    """A drag in Outlook may change what Exchange counts; all that can be read is the same."""
+    """A drag in Outlook may change Exchange's size; all readable content is the same."""
     mailbox, account = await world.account_of("Laboratoire")
     [first] = await world.deliver(mailbox, 1, LETTER)
     second = await world.simulator.deliver(mailbox, LETTER, received=first.message.received)
@@ -163,7 +163,7 @@ async def test_what_could_not_be_stored_is_compared_with_nothing(world: World) -
 
 
 async def test_without_an_internet_message_id_there_is_no_copy(world: World) -> None:
-    """Drafts have none: nothing tells them from one another."""
+    """Drafts have none: nothing distinguishes them."""
     mailbox, account = await world.account_of("Laboratoire")
     [first] = await world.deliver(mailbox, 1, Letter(is_draft=True))
     second = await world.simulator.deliver(mailbox, Letter(is_draft=True), received=first.message.received)
@@ -184,7 +184,7 @@ async def test_the_same_mail_of_two_accounts_is_two_messages(world: World) -> No
 
 
 async def test_messages_of_an_older_program_are_originals_too(world: World) -> None:
-    """It wrote no identity of this kind: its row is compared. What differs from the row stays another message."""
+    """The older program wrote no digest: its row is compared. A message that differs from the row stays another one."""
     mailbox, account = await world.account_of("Laboratoire")
     [first] = await world.deliver(mailbox, 1, LETTER)
     await imported(world, account, [first])
@@ -202,7 +202,7 @@ async def test_messages_of_an_older_program_are_originals_too(world: World) -> N
 
 
 async def test_what_an_older_program_put_in_the_place_of_another_is_compared(world: World) -> None:
-    """Not with what was there before. What is changed by other programs is still what was imported."""
+    """It is compared, not its predecessor. A row changed by other programs is still the imported message."""
     mailbox, account = await world.account_of("Laboratoire")
     [replaced] = await world.deliver(mailbox, 1, LETTER)
     edited = await world.simulator.deliver(
@@ -227,7 +227,7 @@ async def test_what_an_older_program_put_in_the_place_of_another_is_compared(wor
 
 
 async def test_of_copies_that_arrive_together_one_is_imported(world: World) -> None:
-    """Twenty mails, four copies of each in the folder, and four processors: catch-up of a folder meets them so.
+    """Twenty mails, four copies of each in the folder, and four processors: the situation in the catch-up of a folder.
 
     Each has a twin that differs by its file only, and stays.
     """
@@ -262,7 +262,7 @@ async def import_with(world: World, queue: Any) -> None:  # noqa: ANN401  # a qu
 
 
 async def test_a_copy_is_left_in_the_mailbox(world: World) -> None:
-    """What is done after imports is done to the message that is imported."""
+    """Actions after imports apply to the imported message."""
     mailbox = world.new_mailbox("Laboratoire")
     account = await world.add_account(mailbox, after_import="read")
     letter = Letter(internet_message_id="<befund-7@labor.example>")
@@ -277,7 +277,7 @@ async def test_a_copy_is_left_in_the_mailbox(world: World) -> None:
 
 
 async def test_trace_tells_of_both(world: World, command: Callable[..., Any]) -> None:
-    """Asked for the copy: which message it equals. Asked for the message: that a copy of it was met."""
+    """Queried for the copy: the message it equals. Queried for the message: that a copy of it was met."""
     mailbox, account = await world.account_of("Laboratoire")
     [delivered] = await world.deliver(mailbox, 1)
     await imported(world, account, [delivered])
@@ -296,7 +296,7 @@ async def test_trace_tells_of_both(world: World, command: Callable[..., Any]) ->
 
 
 async def test_verify_misses_no_copy(world: World, command: Callable[..., Any]) -> None:
-    """It is in the folder and not in the database, as it should be; each is listed with the message that it equals."""
+    """It is in the folder and not in the database, by design; each is listed with the message that it equals."""
     mailbox, account = await world.account_of("Laboratoire")
     letter = Letter(internet_message_id="<befund-7@labor.example>")
     [first] = await world.deliver(mailbox, 1, letter)
@@ -315,7 +315,7 @@ async def test_verify_misses_no_copy(world: World, command: Callable[..., Any]) 
 
 
 async def test_an_operator_can_have_a_copy_imported(world: World, command: Callable[..., Any]) -> None:
-    """By its id and --force: then it is a message of its own. Whoever forces the whole folder does not mean that."""
+    """It is imported by its id and --force: then it is a message of its own. Forcing the whole folder excludes it."""
     mailbox, account = await world.account_of("Laboratoire")
     letter = Letter(internet_message_id="<befund-7@labor.example>")
     [first] = await world.deliver(mailbox, 1, letter)
@@ -331,14 +331,14 @@ async def test_an_operator_can_have_a_copy_imported(world: World, command: Calla
     assert forced["imported"] == 1
     assert len(await world.imported_ids()) == 2
     assert await recorded(world) == []
-    # A third one equals the first, still.
+    # A third one still equals the first.
     third = await world.simulator.deliver(mailbox, letter, received=first.message.received)
     await imported(world, account, [third])
     assert [(each.graph_id, each.message_id) for each in await recorded(world)] == [(third.message_id, 1)]
 
 
 async def test_a_purge_takes_the_records_with_it(world: World) -> None:
-    """They say nothing without the message that they equal."""
+    """The records mean nothing without the message that they equal."""
     mailbox, account = await world.account_of("Laboratoire")
     [delivered] = await world.deliver(mailbox, 1)
     await imported(world, account, [delivered])

@@ -47,7 +47,7 @@ async def waits(world: World) -> bool:
 async def imported_without(
     world: World, letter: Letter = LETTER, *, keep_mime: bool = False
 ) -> tuple[Mailbox, int, DeliveredMessage]:
-    """As `unscanned`, half an hour later."""
+    """Import an `unscanned` message half an hour later."""
     found = await unscanned(world, letter)
     async with world.processing(keep_mime=keep_mime):
         await until(lambda: waits(world))
@@ -57,7 +57,7 @@ async def imported_without(
 
 
 async def release(world: World, mailbox: Mailbox, account: int, first: DeliveredMessage, *, in_place: bool) -> str:
-    """The scan ends; of another message Graph notifies."""
+    """End the scan; if it gives another message, Graph notifies."""
     message_id = world.simulator.release(mailbox, first.message_id, in_place=in_place)
     assert message_id is not None
     if not in_place:
@@ -70,7 +70,7 @@ async def contents(world: World) -> list[list[tuple[str, bytes | None]]]:
 
 
 async def rows(world: World) -> int:
-    """Rows of scans that are left."""
+    """Count the remaining rows of scans."""
     return await world.database.read(lambda c: c.scalar(select(func.count()).select_from(scan))) or 0
 
 
@@ -78,7 +78,7 @@ async def rows(world: World) -> int:
 async def test_a_message_whose_file_is_put_in_its_place_is_imported_once(
     world: World, command: Callable[..., Any], name: str
 ) -> None:
-    """It waits, uncounted and visibly; what is to be done in the mailbox comes last."""
+    """It waits, uncounted and visibly; the action in the mailbox comes last."""
     mailbox, account, first = await unscanned(world, placeholder=name)
     async with world.processing():
         await until(lambda: waits(world))
@@ -98,7 +98,7 @@ async def test_a_message_whose_file_is_put_in_its_place_is_imported_once(
 
 @pytest.mark.parametrize("removed", [True, False])
 async def test_a_scanned_message_with_another_id_is_the_one(world: World, removed: bool) -> None:
-    """It does not matter if the one with placeholders is still there."""
+    """The message with placeholders may still be there."""
     mailbox, account, first = await unscanned(world, after_import="none")
     async with world.processing():
         await until(lambda: waits(world))
@@ -128,7 +128,7 @@ async def test_a_message_that_is_gone_waits_no_more(world: World, command: Calla
 
 
 async def test_the_scanned_message_may_be_imported_first(world: World, command: Callable[..., Any]) -> None:
-    """The one with placeholders is its copy then; each scanned message is that of one."""
+    """The one with placeholders is its duplicate then; each scanned message belongs to one."""
     mailbox, account, first = await unscanned(world, after_import="none")
     other = world.simulator.deliver_unscanned(mailbox, replace(LETTER, sent=first.message.sent))
     second = world.simulator.release(mailbox, first.message_id, in_place=False)
@@ -147,7 +147,7 @@ async def test_the_scanned_message_may_be_imported_first(world: World, command: 
 
 
 async def test_after_half_an_hour_it_is_imported_without(world: World, command: Callable[..., Any]) -> None:
-    """Its row says so, and it is left in the mailbox; the scanned message takes its place and number later."""
+    """Its row reports it, and it is left in the mailbox; the scanned message takes its place and number later."""
     mailbox, account, first = await unscanned(world)
     async with world.processing():
         await until(lambda: waits(world))
@@ -196,7 +196,7 @@ async def test_nothing_is_remembered_for_more_than_a_day(world: World) -> None:
 
 
 async def test_more_files_than_placeholders_and_fewer(world: World) -> None:
-    """Stored attachments are kept; one that has nothing in its place says so, and keeps the action from being done."""
+    """Stored attachments are kept; one without a replacement is marked so, and blocks the action."""
     mailbox, account, first = await imported_without(world, replace(LETTER, attachments=(FILE, OTHER, LOGO)))
     assert first.message.unreleased is not None
     first.message.unreleased = replace(first.message.unreleased, attachments=(LOGO, FILE))
@@ -212,7 +212,7 @@ async def test_more_files_than_placeholders_and_fewer(world: World) -> None:
 
 
 async def test_what_would_be_lost_is_kept(world: World) -> None:
-    """A scanned message that lacks an attachment which is stored is a message of its own."""
+    """A scanned message that lacks a stored attachment is a message of its own."""
     mailbox, account, first = await imported_without(world, replace(LETTER, attachments=(FILE, LOGO)))
     assert first.message.unreleased is not None
     first.message.unreleased = LETTER
@@ -246,7 +246,7 @@ async def test_a_sweep_leaves_what_waits_to_its_delivery(world: World) -> None:
 
 
 async def test_a_command_leaves_what_waits_to_the_processors(world: World, command: Callable[..., Any]) -> None:
-    """It says so, and that is no failure; a manager queues it when its time comes."""
+    """The command reports it, and that is no failure; a manager queues it when its time comes."""
     mailbox = world.new_mailbox("Laboratoire")
     await world.add_account(mailbox)
     first = world.simulator.deliver_unscanned(mailbox, LETTER)
@@ -257,7 +257,7 @@ async def test_a_command_leaves_what_waits_to_the_processors(world: World, comma
     assert (listed["scanning"], listed["failed"], listed["not_imported"][0]["outcome"]) == (1, 0, "scanning")
     assert "Wait for Defender's scan" in (await command("accounts", "show", "Laboratoire")).output
     world.simulator.release(mailbox, first.message_id)
-    # Signed in for once, while the clock is right.
+    # Sign in once, while the clock is right.
     await MailReader(world.graph).message(world.opened(mailbox), first.message_id, with_headers=False)
     world.clock.advance(minutes=40)
     async with Office(world).managing(webhooks=False), world.processing():

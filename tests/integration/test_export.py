@@ -1,4 +1,4 @@
-"""`mail-importer export`: a message as a file, whole, or a sentence that says why not."""
+"""`mail-importer export`: a message as a file, whole, or a sentence with the reason of its absence."""
 
 import base64
 import hashlib
@@ -70,7 +70,7 @@ async def test_an_eml_is_the_original_byte_for_byte(world: World, command: Comma
 
 
 async def test_a_large_one_is_written_in_pieces(world: World, command: Command, tmp_path: Path) -> None:
-    """Longer than what is read at a time."""
+    """It is longer than one read."""
     letter = Letter(attachments=(Attachment("scan.tif", GeneratedContent(9 * MEBIBYTE, seed=4)),))
     delivered = await imported(world, letter, keep_mime=True)
     target = tmp_path / "out.eml"
@@ -79,7 +79,7 @@ async def test_a_large_one_is_written_in_pieces(world: World, command: Command, 
 
 
 async def test_the_json_has_all_that_the_database_holds(world: World, command: Command) -> None:
-    """Recipients and attachments in order, contents in base64, what there is none of null."""
+    """Recipients and attachments in order, contents in base64, missing values as null."""
     delivered = await imported(world, keep_mime=True)
     result = await command("export", "Nord", "--id", "1", "--format", "json")
     assert result.exit_code == 0
@@ -118,7 +118,7 @@ async def test_the_json_has_all_that_the_database_holds(world: World, command: C
 
 
 async def test_every_column_of_the_tables_is_in_the_json(world: World, command: Command) -> None:
-    """Who adds a column is reminded of who reads messages from files; all are of another value than null."""
+    """A new column must reach the readers of exported files; all have another value than null."""
     await imported(world, keep_mime=True)
     texts = [each for each in message.c if each.nullable and each.type.python_type is str]
     states = {"sAfterImport": "read", "sAfterImportState": "done", "sCategories": '["sCategories"]'}
@@ -139,7 +139,7 @@ async def test_a_message_without_anything_below_it_is_whole_json(world: World, c
 
 
 async def test_a_large_attachment_needs_little_memory(world: World, command: Command, tmp_path: Path) -> None:
-    """A fraction of what it is as JSON, on databases whose driver does not hold more."""
+    """It needs a fraction of its JSON, on databases whose driver does not hold more."""
     large = GeneratedContent(30 * MEBIBYTE, seed=8)
     delivered = await imported(world, Letter(attachments=(Attachment("scan.tif", large),)))
     target = tmp_path / "out.json"
@@ -154,11 +154,11 @@ async def test_a_large_attachment_needs_little_memory(world: World, command: Com
     assert hashlib.sha256(base64.b64decode(content)).hexdigest() == large.sha256
 
 
-# What is not there.
+# Missing messages.
 
 
 async def test_an_original_that_was_not_kept_is_not_made_up(world: World, command: Command) -> None:
-    """The reader is told what to do; and doing it helps."""
+    """The error names the remedy; and the remedy works."""
     delivered = await imported(world)
     result = await command(*eml("--id", "1"))
     assert (result.exit_code, result.stdout_bytes) == (1, b"")
@@ -186,7 +186,7 @@ async def test_one_that_could_not_be_had_or_was_purged_says_so(world: World, com
 async def test_a_damaged_original_is_no_file(
     world: World, command: Command, tmp_path: Path, damage: dict[str, Any]
 ) -> None:
-    """Nothing stays of what was begun."""
+    """The partial file is removed."""
     await imported(world, keep_mime=True)
     if "biContent" in damage:
         damage = {**damage, "nStoredSize": len(damage["biContent"])}
@@ -211,7 +211,7 @@ async def test_contents_that_change_while_they_are_read_are_no_file(
 
 
 async def test_what_nobody_imported_is_told_in_a_sentence(world: World, command: Command) -> None:
-    """Nor what another account imported."""
+    """A message that another account imported is missing, too."""
     delivered = await imported(world, keep_mime=True)
     await world.account_of("Sud")
     for name, wanted, said in [
@@ -245,7 +245,7 @@ async def test_an_internet_message_id_of_several_is_told_apart(world: World, com
 
 
 async def test_a_file_that_is_there_stays_unless_it_is_forced(world: World, command: Command, tmp_path: Path) -> None:
-    """With --force it becomes the message, or stays as it is where there is none."""
+    """It becomes the message with --force, or stays unchanged if there is none."""
     delivered = await imported(world, keep_mime=True)
     target = tmp_path / "out.eml"
     target.write_text("mine")
@@ -275,7 +275,7 @@ async def test_a_place_that_cannot_be_written_to_is_told(
 async def test_where_there_are_no_links_the_file_is_claimed(
     world: World, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Some file systems know none."""
+    """Some file systems have no links."""
     delivered = await imported(world, keep_mime=True)
 
     def refuse(*_: object) -> None:

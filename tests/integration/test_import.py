@@ -1,4 +1,4 @@
-"""One notification, one message in the database, whole: whatever comes twice, late, or not at all."""
+"""One notification, one message in the database, whole: duplicates, late and missing ones included."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -42,7 +42,7 @@ async def test_a_mailbox_is_imported_completely_and_byte_for_byte(world: World) 
 
 
 async def test_all_that_graph_tells_of_a_message_is_kept(world: World) -> None:
-    """In one call: the body as it was sent and as text, who sent it, what it is filed under, and where it came from."""
+    """One call gives it: the body as it was sent and as text, its senders, its categories, and its origin."""
     mailbox, account = await world.account_of("Laboratoire")
     body = "<p>Nitrate&nbsp;: <b>3,2</b> mg/l</p><script>alert(1)</script>"
     letter = Letter(
@@ -78,7 +78,7 @@ async def test_all_that_graph_tells_of_a_message_is_kept(world: World) -> None:
 
 
 async def test_large_attachments_arrive_whole(world: World) -> None:
-    """What does not fit into memory goes through a file, and keeps its bytes, its order and its cid."""
+    """A file too large for memory goes through a temporary file, and keeps its bytes, its order and its cid."""
     mailbox, account = await world.account_of("Laboratoire")
     large = GeneratedContent(5_000_000, seed=3)
     letter = Letter(
@@ -117,7 +117,7 @@ async def test_the_same_notification_twice_imports_once(world: World) -> None:
 
 
 async def test_four_processors_share_a_queue(world: World) -> None:
-    """Each message is imported once, whoever gets its notifications."""
+    """Each message is imported once, whichever processor gets its notifications."""
     mailboxes = [await world.account_of(name) for name in ("Nord", "Sud")]
     expected: list[str] = []
     for mailbox, account in mailboxes:
@@ -142,7 +142,7 @@ async def test_four_processors_share_a_queue(world: World) -> None:
 
 
 async def test_what_is_imported_already_is_skipped_without_a_call(world: World) -> None:
-    """A late duplicate costs a look into the database and nothing of Graph."""
+    """A late duplicate costs one database query and no call of Graph."""
     mailbox, account = await world.account_of("Laboratoire")
     delivered = await world.deliver(mailbox, 3)
     await world.notify(account, delivered)
@@ -171,7 +171,7 @@ async def test_a_message_that_is_not_there_yet_is_waited_for(world: World) -> No
 
 
 async def test_a_message_that_is_gone_is_done(world: World) -> None:
-    """Deleted before it was fetched: noted, and neither retried for ever nor a dead letter."""
+    """Deleted before it was fetched: recorded, and neither retried for ever nor a dead letter."""
     mailbox, account = await world.account_of("Laboratoire")
     gone, kept = await world.deliver(mailbox, 2)
     world.simulator.remove_message(mailbox, gone.message_id)
@@ -192,7 +192,7 @@ async def test_a_message_that_appears_minutes_later_is_imported(world: World, wa
     (late,) = await world.deliver(mailbox, 1)
     number = world.fault(FaultKind.NOT_FOUND_AT_FIRST, times=1_000)
     await world.notify(account, [late])
-    await world.tokens.token(world.opened(mailbox))  # which would be asked for with a time that is not yet
+    await world.tokens.token(world.opened(mailbox))  # which would be requested with a time that is not yet
     world.clock.advance(minutes=waited)
     begun = world.clock()
 
@@ -237,7 +237,7 @@ async def test_ids_that_differ_in_case_only_are_two_messages(world: World) -> No
 
 
 async def test_at_most_four_calls_at_once_for_a_mailbox(world: World) -> None:
-    """However many of its messages are in hand, Graph never has to refuse the fifth call."""
+    """Graph never has to refuse the fifth call, however many messages of the mailbox are in flight."""
     mailbox, account = await world.account_of("Laboratoire")
     letter = Letter(attachments=(file_attachment("a.csv", b"1;2"), file_attachment("b.csv", b"3;4")))
     delivered = await world.deliver(mailbox, 64, letter)
@@ -253,7 +253,7 @@ async def test_at_most_four_calls_at_once_for_a_mailbox(world: World) -> None:
 
 
 async def test_an_attachment_that_is_replaced_meanwhile_starts_the_message_again(world: World) -> None:
-    """As when Exchange has scanned it: the next attempt imports the message as it is by then."""
+    """Exchange replaces it after a scan: the next attempt imports the message in its state by then."""
     mailbox, account = await world.account_of("Laboratoire")
     letter = Letter(attachments=(Attachment("scan.tif", GeneratedContent(4_000_000, seed=1)),))
     (delivered,) = await world.deliver(mailbox, 1, letter)

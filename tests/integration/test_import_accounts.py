@@ -1,4 +1,4 @@
-"""Trouble of a whole account: its mail waits undiminished, the mail of the others goes on."""
+"""Failures of a whole account: its mail waits undiminished, the mail of the others goes on."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -51,7 +51,7 @@ _READY = _state(MailboxState.READY)
 async def test_a_mailbox_nobody_may_open_waits_until_it_opens(
     world: World, break_it: Trouble, mend_it: Trouble, reason: str
 ) -> None:
-    """Held, told in a condition, nothing burnt; imported and the condition gone once access is back."""
+    """Held, reported in a condition, no attempt spent; imported and the condition gone once access is back."""
     closed, closed_account = await world.account_of("Fermee")
     other, other_account = await world.account_of("Ouverte")
     waiting = await world.deliver(closed, 8)
@@ -66,7 +66,7 @@ async def test_a_mailbox_nobody_may_open_waits_until_it_opens(
         (condition,) = await world.conditions()
         assert (condition.account_id, condition.role, condition.reason) == (closed_account, "processor", reason)
         assert condition.next_attempt > condition.since
-        # Tried again in vain: the message has not moved towards a dead letter.
+        # Retried in vain: the message has not moved towards a dead letter.
         world.clock.advance(seconds=60)
         await until(lambda: _scheduled(world, 8))
         assert {each.delivery_count for each in await world.waiting()} == {0}
@@ -80,7 +80,7 @@ async def test_a_mailbox_nobody_may_open_waits_until_it_opens(
 
 
 async def test_a_missing_certificate_holds_its_account_only(world: World, tmp_path: Path) -> None:
-    """Someone tidied the certificate away: mail waits until it is back."""
+    """The certificate is missing from the store: mail waits until it is back."""
     mailbox, account = await world.account_of("Laboratoire")
     delivered = await world.deliver(mailbox, 4)
     pair = world.store / "importer.pem"
@@ -124,7 +124,7 @@ async def test_a_sign_in_refused_holds_the_account(world: World) -> None:
 
 
 async def test_a_hold_spares_graph_the_calls(world: World) -> None:
-    """While an account is held, further mail of it is put off without asking Graph in vain."""
+    """While an account is held, further mail of it is postponed without a futile call of Graph."""
     closed, account = await world.account_of("Fermee")
     delivered = await world.deliver(closed, 20)
     _no_access(world, closed.user_id)
@@ -140,7 +140,7 @@ async def test_a_hold_spares_graph_the_calls(world: World) -> None:
 
 
 async def test_a_processor_that_starts_anew_keeps_the_hold(world: World) -> None:
-    """What an earlier process noted is in force, and its condition goes when the account works again."""
+    """The hold recorded by an earlier process is in force, and its condition goes when the account works again."""
     closed, account = await world.account_of("Fermee")
     delivered = await world.deliver(closed, 2)
     _no_access(world, closed.user_id)
@@ -164,7 +164,7 @@ async def test_a_processor_that_starts_anew_keeps_the_hold(world: World) -> None
 
 
 async def test_repeated_refusals_are_told_once_and_spread_out(world: World) -> None:
-    """The waits grow, and `since` says when it began."""
+    """The waits grow, and `since` gives the beginning."""
     closed, account = await world.account_of("Fermee")
     delivered = await world.deliver(closed, 1)
     _no_access(world, closed.user_id)
@@ -184,7 +184,7 @@ async def test_repeated_refusals_are_told_once_and_spread_out(world: World) -> N
 
 
 async def test_mail_of_a_disabled_account_is_imported_after_enable_and_replay(world: World) -> None:
-    """As the dead letter's text tells the operator."""
+    """The dead letter's text names these steps."""
     mailbox, account = await world.account_of("Laboratoire")
     delivered = await world.deliver(mailbox, 3)
     await world.set_enabled("Laboratoire", False)
@@ -203,7 +203,7 @@ async def test_mail_of_a_disabled_account_is_imported_after_enable_and_replay(wo
 
 
 async def test_an_account_disabled_while_processors_run_is_no_longer_imported(world: World) -> None:
-    """The directory is a few seconds old at most."""
+    """The account cache is a few seconds old at most."""
     mailbox, account = await world.account_of("Laboratoire")
     first, second = await world.deliver(mailbox, 2)
     async with world.processing():

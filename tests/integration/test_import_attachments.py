@@ -1,4 +1,4 @@
-"""Each attachment that Graph lists is accounted for: its bytes are in the database, or the row says why not."""
+"""Each attachment that Graph lists is accounted for: its bytes are in the database, or the row gives the reason."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -55,7 +55,7 @@ async def _parts(world: World) -> list[Part]:
 
 
 async def _import_in_the_end(world: World, **options: object) -> None:
-    """Import what fails five times: nothing of it is there before the last attempt."""
+    """Import messages that fail five times: no part of them is there before the last attempt."""
     async with world.processing(**options):
         for attempt in range(1, 5):
             await until(lambda attempt=attempt: _attempts(world, attempt))
@@ -69,7 +69,7 @@ def _id(message: DeliveredMessage, position: int) -> str:
 
 
 async def test_items_are_kept_as_graph_gives_them(world: World) -> None:
-    """Mail, event and contact, byte for byte, told apart, and named with what opens them."""
+    """Mail, event and contact, byte for byte, distinguished, and named with the extension that opens them."""
     starts = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
     items = (
         item_attachment(Letter(subject="Original", body="Bonjour")),
@@ -90,7 +90,7 @@ async def test_items_are_kept_as_graph_gives_them(world: World) -> None:
 
 
 async def test_what_is_inside_is_below_it(world: World) -> None:
-    """Of an attached mail, of Outlook's packet, of signed mail; after all that Graph listed, in its order."""
+    """Contents of an attached mail, of Outlook's packet, of signed mail; after all that Graph listed, in its order."""
     report = mail("Signed", ("report.csv", b"1;2"))
     await _delivered(
         world,
@@ -118,7 +118,7 @@ async def test_what_is_inside_is_below_it(world: World) -> None:
 
 
 async def test_a_bomb_costs_its_own_unpacking_only(world: World) -> None:
-    """It is stored; the message and its other attachments are imported as ever."""
+    """The bomb is stored; the message and its other attachments are imported normally."""
     bomb = mail("Bomb", *((f"{number}.txt", b"x") for number in range(300)))
     await _delivered(world, item_of("Bomb", bomb), item_of("Deep", chained(30)), file_attachment("a.txt", b"a"))
 
@@ -145,7 +145,7 @@ async def test_inline_pictures_come_where_graph_says_there_are_no_attachments(wo
 
 
 async def test_a_file_that_is_said_to_be_inline_comes_though_no_body_shows_it(world: World) -> None:
-    """As some programs send their files: hasAttachments is false, and no text names it."""
+    """Some programs send files this way: hasAttachments is false, and no text names the file."""
     report = inline_attachment("Befund.pdf", b"%PDF", "application/pdf", "")
     message = await _delivered(world, report, body="Befund anbei")
     assert not message.message.has_attachments
@@ -157,7 +157,7 @@ async def test_a_file_that_is_said_to_be_inline_comes_though_no_body_shows_it(wo
 
 
 async def test_a_link_has_no_bytes(world: World) -> None:
-    """And is asked for none: the state says that it is a link."""
+    """Its bytes are not requested: the state marks it as a link."""
     await _delivered(world, reference_attachment("Cloud.xlsx", "https://files.example/x"))
 
     await world.import_all()
@@ -183,7 +183,7 @@ async def test_a_corrupt_attachment_costs_itself_only(world: World) -> None:
 
 
 async def test_an_attachment_that_can_be_opened_later_is_stored(world: World) -> None:
-    """Exchange said that it was corrupt, once."""
+    """Exchange reported it as corrupt, once."""
     message = await _delivered(world, file_attachment("a.csv", b"a"), file_attachment("b.csv", b"b"))
     number = world.fault(FaultKind.CORRUPT, attachment_id=_id(message, 1))
     async with world.processing():
@@ -209,7 +209,7 @@ async def test_a_corrupt_item_costs_itself_only(world: World) -> None:
 
 
 async def test_a_fault_of_exchange_that_stays_is_the_attachments_own_in_the_end(world: World) -> None:
-    """Five attempts at the message, as it might pass; then the rest of it is imported."""
+    """Five attempts at the message, since it might pass; then the rest of it is imported."""
     scan = Attachment("scan.tif", GeneratedContent(4_000_000, seed=1))
     message = await _delivered(world, scan, file_attachment("a.csv", b"a"))
     world.fault(
@@ -227,7 +227,7 @@ async def test_a_fault_of_exchange_that_stays_is_the_attachments_own_in_the_end(
 
 
 async def test_an_attachment_that_exchange_never_converts_is_told_at_once(world: World) -> None:
-    """Whatever is asked for of it; the others have their bytes."""
+    """The result is the same for every call; the others have their bytes."""
     message = await _delivered(world, file_attachment("odd.eml", b"x"), file_attachment("a.csv", b"a"))
     world.fault(
         FaultKind.REFUSED, attachment_id=_id(message, 0), status=500, error_code="ErrorMimeContentConversionFailed"
@@ -260,7 +260,7 @@ async def test_an_attachment_that_vanishes_meanwhile_is_told(world: World) -> No
 
 
 async def test_a_message_that_vanishes_meanwhile_is_gone(world: World) -> None:
-    """With its attachments: nothing of it is stored, and nobody is told of a damaged one."""
+    """Its attachments are gone, too: no part of it is stored, and no damaged attachment is reported."""
     mailbox, account = await world.account_of("Laboratoire")
     scan = Attachment("scan.tif", GeneratedContent(4_000_000, seed=1))
     (message,) = await world.deliver(mailbox, 1, Letter(attachments=(scan,)))
@@ -279,7 +279,7 @@ async def test_a_message_that_vanishes_meanwhile_is_gone(world: World) -> None:
 
 
 async def test_what_is_too_large_is_told_and_not_kept(world: World) -> None:
-    """By itself, or with those before it; what is small has its bytes."""
+    """Too large by itself, or with those before it; small ones have their bytes."""
     await _delivered(
         world,
         Attachment("large.tif", GeneratedContent(4 * MEBIBYTE, seed=1)),
@@ -321,7 +321,7 @@ async def test_a_message_costs_few_calls(world: World, attachments: tuple[Attach
 
 
 async def test_of_a_whole_correspondence_nothing_is_skipped(world: World) -> None:
-    """As many rows as Graph lists, of each message, in its order, with the same bytes."""
+    """Each message has the rows that Graph lists, in its order, with the same bytes."""
     mailbox, account = await world.account_of("Laboratoire")
     correspondence = Correspondence(Random(11), world.clock)
     letters = [correspondence.letter_to(mailbox.address, mailbox.display_name) for _ in range(60)]

@@ -1,4 +1,4 @@
-"""What is no importable notification is put aside with its reason, at once; nothing genuine waits behind it."""
+"""An invalid notification is dead-lettered with its reason, at once; no genuine one waits behind it."""
 
 import json
 from typing import Any
@@ -28,7 +28,7 @@ _LONG = "A" * 1000
     ],
 )
 async def test_a_notification_nobody_can_import(world: World, changed: dict[str, Any], reason: str, said: str) -> None:
-    """One dead letter with a fixed reason and a sentence for the operator; Graph is not asked."""
+    """One dead letter with a fixed reason and a sentence for the operator; no call of Graph."""
     _, account = await world.account_of("Laboratoire")
     facts: dict[str, Any] = {"account_id": account, "message_id": "AAk" * 20, **changed}
     await world.queue.put([world.notification(**facts).to_message()])
@@ -71,7 +71,7 @@ _WHOLE: dict[str, Any] = {
     ],
 )
 async def test_a_queue_message_nobody_can_read(world: World, body: str, reason: str) -> None:
-    """Put aside with its reason, not tried again and again, and it stops nothing."""
+    """It is dead-lettered with its reason, not retried, and it blocks nothing."""
     mailbox, account = await world.account_of("Laboratoire")
     await world.put_body(body)
     delivered = await world.deliver(mailbox, 2)
@@ -101,7 +101,7 @@ async def test_one_bad_message_among_good_ones(world: World) -> None:
 
 
 async def test_half_characters_in_a_mail_are_replaced_and_counted(world: World) -> None:
-    """The mail is imported all the same, whatever the database takes, and the operator can see that it was changed."""
+    """The mail is imported on any database, and the operator can see that it was changed."""
     mailbox, account = await world.account_of("Laboratoire")
     [delivered] = await world.deliver(mailbox, 1)
     await world.tamper(delivered, lambda json: {**json, "subject": "Nitrate \ud83d 3 mg/l\x00"})

@@ -1,4 +1,4 @@
-"""`mail-importer import`: what an operator asks for is fetched at once, without queue and processor."""
+"""`mail-importer import`: the requested messages are fetched at once, without queue and processor."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -45,7 +45,7 @@ def ids(delivered: list[DeliveredMessage]) -> list[str]:
 
 
 async def test_everything_of_the_folder_that_is_missing_is_imported(world: World, command: Command) -> None:
-    """Whole, with attachments of any size; what is there is not fetched again, and other folders are left alone."""
+    """Whole, with attachments of any size; present ones are not fetched again, and other folders are left alone."""
     mailbox, account = await world.account_of("Nord")
     large = GeneratedContent(4_000_000, seed=3)
     sent = await world.deliver(mailbox, 5)
@@ -86,7 +86,7 @@ async def test_since_leaves_out_what_is_older(world: World, command: Command) ->
 
 
 async def test_messages_named_by_id_are_imported_whatever_folder_they_are_in(world: World, command: Command) -> None:
-    """And once, whichever of its two ids a message is named by, and however often."""
+    """They are imported once, by either of the two ids of a message, and however often it is named."""
     mailbox, _ = await world.account_of("Nord")
     one, two, _other = await world.deliver(mailbox, 3)
     world.simulator.move_message(mailbox, one.message_id, "archive")
@@ -100,7 +100,7 @@ async def test_messages_named_by_id_are_imported_whatever_folder_they_are_in(wor
 
 @pytest.mark.parametrize("spelt", ["<o'brien+1@example.com>", "o'brien+1@example.com"])
 async def test_a_message_is_found_by_its_internet_message_id(world: World, command: Command, spelt: str) -> None:
-    """In the account's folder: a copy in another one is another message."""
+    """The search covers the account's folder: a copy in another one is another message."""
     mailbox, _ = await world.account_of("Nord")
     letter = Letter(subject="x", internet_message_id="<o'brien+1@example.com>")
     (copy,) = await world.deliver(mailbox, 1, letter)
@@ -128,7 +128,7 @@ async def test_an_internet_message_id_that_is_not_there_fails_with_advice(world:
 
 
 async def test_force_replaces_what_is_there_and_keeps_its_number(world: World, command: Command) -> None:
-    """A reader who keeps the number finds the new content under it."""
+    """A reader that keeps the number finds the new content under it."""
     mailbox, account = await world.account_of("Nord")
     letter = Letter(subject="Old", body="old", attachments=(file_attachment("a.csv", b"1;2"),))
     sent = await world.deliver(mailbox, 2, letter)
@@ -156,7 +156,7 @@ async def test_force_replaces_what_is_there_and_keeps_its_number(world: World, c
 
 @pytest.mark.parametrize("trouble", ["corrupt", "too large", "taken away"])
 async def test_force_keeps_what_the_mailbox_does_not_give_now(world: World, command: Command, trouble: str) -> None:
-    """The stored message stays as it is, and counts as failed; what can be had again is replaced."""
+    """The stored message stays unchanged, and counts as failed; retrievable parts are replaced."""
     mailbox, account = await world.account_of("Nord")
     letter = Letter(subject="Old", attachments=(file_attachment("a.csv", b"1;2"), file_attachment("b.csv", b"3;4")))
     [sent] = await world.deliver(mailbox, 1, letter)
@@ -191,7 +191,7 @@ async def test_force_keeps_what_the_mailbox_does_not_give_now(world: World, comm
 
 
 async def test_force_fails_for_a_message_that_is_gone_and_keeps_what_is_stored(world: World, command: Command) -> None:
-    """It was to be replaced and was not; without --force there was nothing to do for it."""
+    """It was to be replaced and was not; without --force nothing was to be done for it."""
     mailbox, _ = await world.account_of("Nord")
     stored, never = await world.deliver(mailbox, 2)
     assert (await command("import", "Nord", "--id", stored.message_id)).exit_code == 0
@@ -207,7 +207,7 @@ async def test_force_fails_for_a_message_that_is_gone_and_keeps_what_is_stored(w
 
 
 async def test_a_message_that_cannot_be_imported_keeps_no_other_from_it(world: World, command: Command) -> None:
-    """It is named with its reason, and the exit status says so; what is gone is no failure."""
+    """It is named with its reason, and the exit status shows it; a message that is gone is no failure."""
     mailbox, account = await world.account_of("Nord")
     gone, *good = await world.deliver(mailbox, 7)
     world.simulator.remove_message(mailbox, gone.message_id)
@@ -230,7 +230,7 @@ async def test_a_message_that_cannot_be_imported_keeps_no_other_from_it(world: W
 
 
 async def test_a_message_whose_id_no_database_keys_is_told(world: World, command: Command) -> None:
-    """As one that comes through the queue."""
+    """It is reported like one that comes through the queue."""
     mailbox, _ = await world.account_of("Nord")
     (good,) = await world.deliver(mailbox, 1)
     await world.simulator.deliver(mailbox, Letter(subject="x"), immutable_id="A" * 800)
@@ -242,7 +242,7 @@ async def test_a_message_whose_id_no_database_keys_is_told(world: World, command
 
 
 async def test_what_was_done_is_audited_and_traced(world: World, command: Command) -> None:
-    """Who, when, what; and the trace of each message tells of it."""
+    """The audit has user, time and action; and the trace of each message shows it."""
     mailbox, account = await world.account_of("Nord")
     (sent,) = await world.deliver(mailbox, 1)
     began = world.clock()
@@ -267,7 +267,7 @@ async def test_what_was_done_is_audited_and_traced(world: World, command: Comman
 
 
 async def test_one_call_at_a_time_for_the_mailbox(world: World, command: Command) -> None:
-    """Beside the four of the processors, which an operator must not slow down."""
+    """It comes beside the four of the processors, which the command must not slow down."""
     mailbox, _ = await world.account_of("Nord")
     letter = Letter(attachments=(file_attachment("a.csv", b"1;2"), file_attachment("b.csv", b"3;4")))
     await world.deliver(mailbox, 24, letter)
@@ -279,7 +279,7 @@ async def test_one_call_at_a_time_for_the_mailbox(world: World, command: Command
 
 
 async def test_a_processor_at_work_meanwhile_does_no_harm(world: World, command: Command) -> None:
-    """Each message is there once, whoever was first."""
+    """Each message is there once, whichever imported it first."""
     mailbox, account = await world.account_of("Nord")
     sent = await world.deliver(mailbox, 30)
     async with world.processing():
@@ -323,7 +323,7 @@ async def test_what_cannot_be_asked_for_is_told(
 
 
 async def test_an_account_without_access_ends_with_its_reason(world: World, command: Command) -> None:
-    """Before the first message, and between two of them: then what was done is told, and what was not."""
+    """It ends before the first message, or between two: then the report has the messages done and those not done."""
     mailbox, _ = await world.account_of("Nord")
     await world.deliver(mailbox, 12)
     number = world.fault(FaultKind.FORBIDDEN, operation=Operation.LIST_MESSAGES)

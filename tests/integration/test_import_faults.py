@@ -68,7 +68,7 @@ async def test_a_large_attachment_cut_off_is_fetched_again_from_the_start(world:
 
 
 async def test_an_outage_longer_than_a_call_may_take_costs_no_attempt(world: World) -> None:
-    """Trouble on Microsoft's side for hours: handed back again and again, not counted, imported afterwards."""
+    """Failures on Microsoft's side for hours: abandoned again and again, not counted, imported afterwards."""
     mailbox, account = await world.account_of("Laboratoire")
     delivered = await world.deliver(mailbox, 3)
     number = world.fault(FaultKind.UNAVAILABLE, status=503)
@@ -89,7 +89,7 @@ async def test_an_outage_longer_than_a_call_may_take_costs_no_attempt(world: Wor
 
 
 async def test_a_rejected_token_is_replaced_once(world: World) -> None:
-    """One 401: one fresh token, and nobody notices."""
+    """One 401: one fresh token, and no other effect."""
     mailbox, account = await world.account_of("Laboratoire")
     (first, second) = await world.deliver(mailbox, 2)
     await world.notify(account, [first])
@@ -106,7 +106,7 @@ async def test_a_rejected_token_is_replaced_once(world: World) -> None:
 
 
 async def test_a_download_that_is_never_ready_in_time_ends_as_a_dead_letter(world: World) -> None:
-    """After a quiet hour, with the reason; the other mail of the mailbox goes on meanwhile."""
+    """It ends after a quiet hour, with the reason; the other mail of the mailbox goes on meanwhile."""
     mailbox, account = await world.account_of("Laboratoire")
     large = Letter(attachments=(Attachment("scan.tif", GeneratedContent(4_000_000, seed=2)),))
     (bad,) = await world.deliver(mailbox, 1, large)
@@ -160,7 +160,7 @@ async def _attempts(world: World, count: int) -> bool:
 
 
 async def test_one_message_that_is_refused_holds_nothing_up(world: World) -> None:
-    """The inbox opens, so the fault is the message's: counted, and put aside with the reason."""
+    """The inbox opens, so the fault is the message's: counted, and dead-lettered with the reason."""
     mailbox, account = await world.account_of("Laboratoire")
     refused, *others = await world.deliver(mailbox, 5)
     world.fault(FaultKind.FORBIDDEN, message_id=refused.message_id)

@@ -1,4 +1,4 @@
-"""The database goes away in the middle of imports: nothing is lost, nothing is put aside, and it goes on by itself."""
+"""The database fails amid imports: no message is lost or dead-lettered, and imports resume automatically."""
 
 import asyncio
 import errno
@@ -28,7 +28,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("database_kind", "kind"), every_outage(), indirect=["database_kind"])
 @pytest.mark.parametrize("letter", [_LETTER, Letter(attachments=(Attachment("a", GeneratedContent(4_000_000)),))])
 async def test_an_outage_in_the_middle_of_imports_loses_nothing(world: World, kind: str, letter: Letter) -> None:
-    """Messages in hand when the database fails are imported once it is back."""
+    """Messages in flight when the database fails are imported once it is back."""
     mailbox, account = await world.account_of("Laboratoire")
     delivered = await world.deliver(mailbox, 6, letter)
     await world.notify(account, delivered)
@@ -38,7 +38,7 @@ async def test_an_outage_in_the_middle_of_imports_loses_nothing(world: World, ki
         async with world.processing():
             await until(lambda: world.calls(Operation.GET_MESSAGE))
             with world.fragile.broken(kind):
-                # An open file lives on when its folder is away: then all goes on.
+                # An open file survives the move of its folder: then all goes on.
                 await until(lambda: any(_noticed(event) for event in events) or len(_done(events)) == 6)
             await until(lambda: _drained(world))
 
@@ -48,7 +48,7 @@ async def test_an_outage_in_the_middle_of_imports_loses_nothing(world: World, ki
 
 @pytest.mark.parametrize(("database_kind", "kind"), every_outage(), indirect=["database_kind"])
 async def test_an_outage_while_idle_is_waited_out(world: World, kind: str) -> None:
-    """The processor does not end, says so once a pause and when it is over, and takes what comes afterwards."""
+    """The processor does not end, logs once a pause and at the end of the outage, and receives later messages."""
     mailbox, account = await world.account_of("Laboratoire")
     delivered = await world.deliver(mailbox, 3)
 
@@ -68,7 +68,7 @@ async def test_an_outage_while_idle_is_waited_out(world: World, kind: str) -> No
 
 @pytest.mark.parametrize(("database_kind", "kind"), every_outage(), indirect=["database_kind"])
 async def test_a_processor_that_starts_before_its_database_waits_for_it(world: World, kind: str) -> None:
-    """Hosts come up in any order."""
+    """Hosts start in any order."""
     mailbox, account = await world.account_of("Laboratoire")
     delivered = await world.deliver(mailbox, 3)
     await world.notify(account, delivered)
@@ -95,7 +95,7 @@ def _done(events: list[MutableMapping[str, Any]]) -> list[str]:
 
 
 async def _drained(world: World) -> bool:
-    """Empty; what waits for a lock's end or a delay gets its time at once."""
+    """Check that the queue is empty; locks and delays end at once."""
     status = await world.queue.status()
     if not (status.active or status.locked or status.scheduled):
         return True
@@ -113,7 +113,7 @@ async def _drained(world: World) -> bool:
 async def test_a_machine_without_room_pauses_the_processor(
     world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    """As the database does: nothing is counted, nothing is put aside, and it goes on by itself."""
+    """It pauses as for the database: nothing is counted or dead-lettered, and it resumes automatically."""
     mailbox, account = await world.account_of("Laboratoire")
     large = Letter(attachments=(Attachment("a", GeneratedContent(4_000_000)),))
     delivered = await world.deliver(mailbox, 2, large)

@@ -1,4 +1,4 @@
-"""Whatever is sent comes out, however often, in whichever order, and wherever the database stops meanwhile."""
+"""All mail sent is imported, for any repetition and order, and wherever the database stops meanwhile."""
 
 import asyncio
 import hashlib
@@ -48,7 +48,7 @@ def _imports(draw: st.DrawFn) -> tuple[list[Sent], list[list[int]]]:
 async def test_what_goes_in_comes_out(
     world: World, imports: tuple[list[Sent], list[list[int]]], statement: int, committed: bool
 ) -> None:
-    """Once each, though the database stops at a statement, or in the middle of a commit that may have been done."""
+    """Each is imported once, though the database stops at a statement, or in a commit that may have succeeded."""
     mails, groups = imports
     async with _imports_into(world) as place:
         ids = [await place.deliver(raw(sent, number)) for number, sent in enumerate(mails)]
@@ -86,7 +86,7 @@ async def test_a_stop_at_each_statement_of_an_import(world: World) -> None:
 
 @dataclass(frozen=True)
 class _Place:
-    """A mailbox, and who imports it into a database that can be stopped."""
+    """A mailbox, and its import into a database that can be stopped."""
 
     world: World
     mailbox: Mailbox
@@ -110,7 +110,7 @@ class _Place:
 @asynccontextmanager
 async def _imports_into(world: World) -> AsyncIterator[_Place]:
     mailbox, account = await world.account_of(f"Mailbox {next(_NUMBERS)}")
-    # A database of its own: what else the world keeps there goes on.
+    # A database of its own: other work of the world goes on.
     database = Database(world.fragile.engine())
     store = MessageStore(database, clock=world.clock)
     importer = Importer(MailReader(world.graph), store, clock=world.clock, sleep=world.sleeps)
@@ -123,13 +123,13 @@ async def _imports_into(world: World) -> AsyncIterator[_Place]:
 
 @contextmanager
 def _stopping_at(engine: Engine, statement: int, *, committed: bool) -> Iterator[list[int]]:
-    """That statement or commit of all fails; with `committed` a commit was made, and nobody is told. Yields which."""
+    """Fail at that statement or commit; with `committed` a commit was made, but not reported. Yields its number."""
     numbers = count()
     stopped: list[int] = []
 
     def stop() -> None:
         stopped.append(statement)
-        # The driver's own, as it raises it when server or disk are gone.
+        # The driver's own, raised when server or disk are gone.
         cause = engine.dialect.loaded_dbapi.OperationalError("08S01", "stopped by the test")
         raise OperationalError(None, None, cause)
 
@@ -154,7 +154,7 @@ def _stopping_at(engine: Engine, statement: int, *, committed: bool) -> Iterator
 
 
 def _expected(sent: Sent) -> dict[str, Any]:
-    """What is to be in the database of a mail."""
+    """Expected rows of a mail in the database."""
     files = [_file_row(each.name, each.content, None, inline=each.inline) for each in sent.files]
     mails = [(len(files) + number, each) for number, each in enumerate(sent.inside)]
     rows = files + [_mail_row(each, None) for _, each in mails]
@@ -198,7 +198,7 @@ def _storable(text: str) -> str:
 
 
 def _rows(connection: Connection, account: int) -> dict[str, Any]:
-    """What is in the database of an account, and that there is nothing else."""
+    """Rows of an account in the database; no others may be there."""
     found: dict[str, Any] = {}
     mine = message.c.nAccountID == account
     for row in connection.execute(select(message).where(mine)).all():

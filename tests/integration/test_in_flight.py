@@ -1,4 +1,4 @@
-"""Deliveries in hand: their locks are kept, handed back on stop, and what one of them breaks stays its own."""
+"""Deliveries in flight: their locks are kept, they are abandoned on stop, and a failure of one stays its own."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ pytestmark = on_every_database
 
 @pytest.fixture
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Locks are looked after often enough for locks of two seconds."""
+    """Check locks often enough for locks of two seconds."""
     monkeypatch.setattr(worker, "_RENEWAL_LOOK_SECONDS", 0.1)
 
 
@@ -53,7 +53,7 @@ async def test_an_import_longer_than_its_lock_keeps_it(world: World) -> None:
 
 @pytest.mark.usefixtures("quick_looks")
 async def test_an_import_whose_lock_is_lost_stops(world: World) -> None:
-    """Another consumer has it by now: what this one would still write is left to the other."""
+    """Another consumer has it by now: the remaining writes are left to that one."""
     mailbox, account = await world.account_of("Laboratoire")
     (delivered,) = await world.deliver(mailbox, 1)
     world.fault(FaultKind.HANG, operation=Operation.GET_MESSAGE)
@@ -62,7 +62,7 @@ async def test_an_import_whose_lock_is_lost_stops(world: World) -> None:
     with structlog.testing.capture_logs() as events:
         async with world.processing():
             await until(lambda: world.calls(Operation.GET_MESSAGE))
-            # As another consumer's receive after the lock's end would leave it.
+            # The state after another consumer's receive after the lock's end.
             later = world.clock() + timedelta(minutes=30)
             await world.database.write(
                 lambda c: c.execute(update(queue_message).values(sLockToken="another", dtVisible=later))
@@ -79,7 +79,7 @@ async def test_an_import_whose_lock_is_lost_stops(world: World) -> None:
 
 
 async def test_stop_finishes_what_is_nearly_done(world: World) -> None:
-    """What is in hand is completed within the time there is; what is not begun stays in the queue."""
+    """Deliveries in flight are completed within the time allowed; waiting ones stay in the queue."""
     mailbox, account = await world.account_of("Laboratoire")
     delivered = await world.deliver(mailbox, 12)
     world.fault(FaultKind.LATENCY, operation=Operation.GET_MESSAGE, seconds=0.3)
@@ -96,7 +96,7 @@ async def test_stop_finishes_what_is_nearly_done(world: World) -> None:
 
 
 async def test_stop_hands_back_what_takes_too_long(world: World) -> None:
-    """Available to others at once and uncounted; the process ends within its time."""
+    """They are available to others at once and uncounted; the process ends within its time."""
     mailbox, account = await world.account_of("Laboratoire")
     delivered = await world.deliver(mailbox, 6)
     silent = world.fault(FaultKind.HANG, operation=Operation.GET_MESSAGE)
@@ -130,7 +130,7 @@ async def test_stop_while_idle_is_immediate(world: World) -> None:
 
 
 async def test_stop_during_an_outage_is_not_delayed(world: World) -> None:
-    """SIGTERM is obeyed whether or not the database answers; the messages come again when their locks end."""
+    """SIGTERM is obeyed even if the database does not respond; the messages come again when their locks end."""
     mailbox, account = await world.account_of("Laboratoire")
     delivered = await world.deliver(mailbox, 3)
     world.fault(FaultKind.HANG, operation=Operation.GET_MESSAGE, count=3)
@@ -152,7 +152,7 @@ async def test_stop_during_an_outage_is_not_delayed(world: World) -> None:
 
 
 class _Choking(MailReader):
-    """Chokes on one message, with the mail's own words, as a fault nobody foresaw might."""
+    """Fails on one message, with the mail's own text, as an unexpected error might."""
 
     def __init__(self, world: World, bad: str) -> None:
         super().__init__(world.graph)
@@ -177,7 +177,7 @@ _SECRET = Letter(
 
 
 async def test_an_unforeseen_error_stays_with_its_message_and_its_words_out_of_the_log(world: World) -> None:
-    """The others are imported; the one is tried again, then put aside, and nowhere stands what it said."""
+    """The others are imported; the one is retried, then dead-lettered, and its text appears nowhere."""
     mailbox, account = await world.account_of("Laboratoire")
     bad, *good = await world.deliver(mailbox, 5, _SECRET)
     await world.notify(account, [bad, *good])
@@ -217,9 +217,9 @@ async def test_an_unforeseen_error_stays_with_its_message_and_its_words_out_of_t
     ids=repr,
 )
 async def test_an_odd_answer_of_graph_stops_nothing(world: World, odd: object) -> None:
-    """Whatever JSON comes for one message: the others are imported, and no word of mail is logged.
+    """Any JSON may come for one message: the others are imported, and no word of mail is logged.
 
-    What is not that message waits; what is, in odd shapes, is imported.
+    A response that is not that message is retried; one that is, in odd shapes, is imported.
     """
     mailbox, account = await world.account_of("Laboratoire")
     bad, *good = await world.deliver(mailbox, 4, _SECRET)
@@ -270,6 +270,6 @@ async def _tried(world: World, count: int) -> bool:
 
 
 async def _all_settled(world: World) -> bool:
-    """All but what waits for its time."""
+    """Check that all but delayed ones are settled."""
     status = await world.queue.status()
     return not status.active and not status.locked

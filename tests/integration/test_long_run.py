@@ -1,4 +1,4 @@
-"""Simulated weeks of whatever may happen to webhooks: in the end every message is imported, exactly once."""
+"""Simulated weeks of random events at webhooks: in the end every message is imported, exactly once."""
 
 import asyncio
 import tempfile
@@ -34,7 +34,7 @@ SWEEP: Final = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class Step:
-    """Something that happens: one of the functions below, and what it is given."""
+    """An event: one of the functions below, and its arguments."""
 
     what: Callable[..., Coroutine[Any, Any, None]]
     given: tuple[Any, ...] = ()
@@ -44,7 +44,7 @@ class Step:
 
 
 class Weeks:
-    """A world in which things happen, and what must be in the database because of it."""
+    """A world in which events happen, and the expected contents of the database."""
 
     def __init__(self, office: Office, mailboxes: list[Mailbox], accounts: list[int]) -> None:
         self.office = office
@@ -65,7 +65,7 @@ class Weeks:
         await self._stack.aclose()
 
     async def settle(self) -> None:
-        """What is due is done; what failed waits for its time."""
+        """Run all due work; failed work waits for its time."""
         await self.world.simulator.settled()
         await until(self._is_settled, seconds=60)
 
@@ -87,7 +87,7 @@ async def deliver(weeks: Weeks, mailbox: int, count: int, notify: bool) -> None:
 
 
 async def trouble(weeks: Weeks, kinds: frozenset[FaultKind]) -> None:
-    """From now on; no kind: none."""
+    """Faults from now on; no kind: none."""
     calls = (Operation.CREATE_SUBSCRIPTION, Operation.UPDATE_SUBSCRIPTION, Operation.DELTA_MESSAGES)
     faults: list[Fault] = []
     for kind in kinds:
@@ -105,7 +105,7 @@ async def lifecycle(weeks: Weeks, event: LifecycleEvent) -> None:
 
 
 async def lose(weeks: Weeks, mailbox: int) -> None:
-    """Graph forgets a subscription without a word."""
+    """Delete a subscription at Graph without a notification."""
     for subscription in weeks.office.at_graph(weeks.mailboxes[mailbox]):
         weeks.world.simulator.subscriptions.remove(subscription)
 
@@ -153,7 +153,7 @@ def _steps() -> st.SearchStrategy[Step]:
 
 @pytest.fixture
 def live_through(databases: Databases, certificate: Certificate) -> Callable[[list[Step]], None]:
-    """A world of its own for each call; and what hypothesis prints of a failure holds no key."""
+    """Build a world for each call; the failures that hypothesis prints hold no key."""
 
     def live(steps: list[Step]) -> None:
         with tempfile.TemporaryDirectory() as folder, databases.migrated(Path(folder)) as gateway:
@@ -168,7 +168,7 @@ def live_through(databases: Databases, certificate: Certificate) -> Callable[[li
 def test_whatever_happens_every_message_is_imported_once(
     live_through: Callable[[list[Step]], None], steps: list[Step]
 ) -> None:
-    """And every subscription lives, or its account says why not."""
+    """Every subscription lives, or its account shows the reason."""
     live_through(steps)
 
 
@@ -197,7 +197,7 @@ async def _live_through(folder: Path, gateway: Gateway, certificate: Certificate
 
 
 async def _says_why(weeks: Weeks) -> None:
-    """An account that holds no subscription is being seen to, or says what is wrong."""
+    """An account without a subscription is being processed, or shows its reason."""
     soon = weeks.world.clock() + timedelta(minutes=16)
 
     def look(connection: Connection) -> list[int]:
@@ -220,5 +220,5 @@ def _never_both_within_ten_minutes(weeks: Weeks) -> None:
 
 @pytest.fixture(autouse=True)
 def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A consumer learns of a moved clock by its next look only."""
+    """A consumer notices a moved clock only at its next poll."""
     monkeypatch.setattr(queue_module, "POLL_SECONDS", 0.03)

@@ -1,4 +1,4 @@
-"""What the filters of an account leave out is recorded and not imported, and is known to all who look for mail."""
+"""Mail that an account's filters exclude is recorded and not imported, and is known to every search for mail."""
 
 import asyncio
 import json
@@ -58,7 +58,7 @@ async def left_out(world: World) -> list[tuple[str, str]]:
 
 
 async def change(world: World, filters: Filters) -> None:
-    """As another program does."""
+    """Change the row as another program does."""
 
     def work(connection: Connection) -> None:
         connection.execute(
@@ -73,7 +73,7 @@ async def change(world: World, filters: Filters) -> None:
         )
 
     await world.database.write(work)
-    world.clock.advance(seconds=6)  # what the processor knows of accounts is five seconds old at most
+    world.clock.advance(seconds=6)  # the processor's cache of accounts is five seconds old at most
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ async def change(world: World, filters: Filters) -> None:
 async def test_what_does_not_match_is_recorded_with_the_reason(
     world: World, filters: Filters, letter: Letter, reason: str
 ) -> None:
-    """For the one call that any message costs, and once: attachments and original are not fetched."""
+    """It costs the one call of any message, once: attachments and original are not fetched."""
     mailbox, account = await account_with(world, filters, after_import="read")
     [delivered] = await deliver(world, mailbox, letter)
 
@@ -118,7 +118,7 @@ async def test_what_does_not_match_is_recorded_with_the_reason(
 
 
 async def test_what_matches_is_imported(world: World) -> None:
-    """Beside what does not, in the same transactions."""
+    """It is imported beside filtered mail, in the same transactions."""
     mailbox, account = await account_with(world, FROM_LABOR)
     delivered = await deliver(world, mailbox, *[WANTED, UNWANTED] * 10)
     await process(world, account, delivered)
@@ -127,7 +127,7 @@ async def test_what_matches_is_imported(world: World) -> None:
 
 
 async def test_inline_pictures_alone_are_no_attachments(world: World) -> None:
-    """As Graph says; the picture is imported with what is."""
+    """Graph does not count them; the picture is imported with matching mail."""
     picture = Letter(
         body='<img src="cid:a">', is_html=True, attachments=(inline_attachment("a", b"a", "image/png", "a"),)
     )
@@ -148,7 +148,7 @@ async def test_a_file_that_is_said_to_be_inline_is_an_attachment(world: World) -
 
 
 async def test_where_exchange_does_not_say_the_attachments_are_looked_at(world: World) -> None:
-    """Without its property an inline file would pass for none; it costs one call more, and nothing else."""
+    """An inline file would count as none without its property; it costs one call more, and nothing else."""
     report = inline_attachment("Befund.pdf", b"%PDF", "application/pdf", "")
     mailbox, account = await account_with(world, Filters(has_attachments=True))
     [with_file, without] = await deliver(world, mailbox, Letter(attachments=(report,)), UNWANTED)
@@ -162,7 +162,7 @@ async def test_where_exchange_does_not_say_the_attachments_are_looked_at(world: 
 
 @pytest.mark.parametrize("keeps_smtp", [True, False])
 async def test_a_colleague_is_found_by_the_smtp_address(world: World, keeps_smtp: bool) -> None:
-    """Exchange names those of its own organisation by its directory; the address is in a property, or in the mail."""
+    """Exchange names senders of its own organisation by its directory; the address is in a property, or in the mail."""
     labor, news = (
         by_directory_name(Person(name, f"{name}@example.{end}"), keeps_smtp=keeps_smtp)
         for name, end in (("labor", "com"), ("news", "org"))
@@ -177,7 +177,7 @@ async def test_a_colleague_is_found_by_the_smtp_address(world: World, keeps_smtp
 
     await process(world, account, [wanted, unwanted, nameless])
 
-    # The sender of the last is not known without the property: it is imported rather than lost.
+    # The sender of the last is unknown without the property: it is imported rather than lost.
     assert await left_out(world) == [(unwanted.message_id, "SenderNotAllowed")]
     rows = {row.graph_id: row for row in await world.imported()}
     assert set(rows) == {wanted.message_id, nameless.message_id}
@@ -195,7 +195,7 @@ async def test_a_colleague_is_found_by_the_smtp_address(world: World, keeps_smtp
 async def test_many_processors_record_it_once(world: World) -> None:
     mailbox, account = await account_with(world, FROM_LABOR)
     delivered = await deliver(world, mailbox, *[UNWANTED] * 30)
-    for _ in range(3):  # so that several have the same one in hand
+    for _ in range(3):  # so that several have the same one in flight
         await world.notify(account, delivered)
     queues = [world.new_queue() for _ in range(3)]
 
@@ -261,7 +261,7 @@ async def served(world: World) -> bool:
 
 
 async def test_lists_are_read_as_people_write_them(world: World) -> None:
-    """With semicolons and blanks between senders, and a line of its own for each subject."""
+    """Senders are separated by semicolons and blanks, and each subject has a line of its own."""
     mailbox, account = await account_with(world, NONE)
     filters = Filters(senders_allowed=("a@b.example", "EXAMPLE.com"), subjects_allowed=("Befund, neu; alt", "Bericht"))
     await change(world, filters)
@@ -272,11 +272,11 @@ async def test_lists_are_read_as_people_write_them(world: World) -> None:
     assert sorted(reason for _, reason in await left_out(world)) == ["SenderNotAllowed", "SubjectNotAllowed"]
 
 
-# Who looks for what is missing.
+# Searches for missing mail.
 
 
 async def test_sweeps_queue_it_no_more(office: Office) -> None:
-    """They find it in the folder each time they go through it."""
+    """Sweeps find it in the folder each time."""
     world = office.world
     mailbox, account = await account_with(world, FROM_LABOR, import_since=accounts.EVERYTHING)
     async with office.receiving(), office.managing(sweeping=SWEEP), world.processing():
@@ -317,7 +317,7 @@ async def test_verify_misses_none_of_it(world: World, command: Command) -> None:
 
 
 async def test_trace_tells_where_it_is(world: World, command: Command) -> None:
-    """By every name; also when its steps are kept no more; and what imports it all the same."""
+    """It is found by every name, also after its steps are deleted; the trace names the command that imports it."""
     mailbox, account = await account_with(world, FROM_LABOR)
     [delivered] = await deliver(world, mailbox, UNWANTED)
     await process(world, account, [delivered])
@@ -370,7 +370,7 @@ async def test_a_changed_filter_does_not_bring_it_in_by_itself_but_an_import_doe
 
 
 async def test_what_filters_leave_out_is_imported_when_it_is_named_and_forced(world: World, command: Command) -> None:
-    """Whoever forces the whole folder does not mean it, but has what is imported fetched anew."""
+    """Forcing the whole folder does not include it, but fetches imported mail anew."""
     mailbox, account = await account_with(world, NONE)
     [first] = await deliver(world, mailbox, UNWANTED)
     await process(world, account, [first])
@@ -401,7 +401,7 @@ async def test_import_says_why_filters_cannot_be_used(world: World, command: Com
 
 
 async def test_a_purge_forgets_what_is_old(world: World) -> None:
-    """Also of accounts that imported nothing; and nobody looks at it again."""
+    """It covers accounts that imported nothing; and old mail is not fetched again."""
     mailbox, account = await account_with(world, FROM_LABOR, import_since=accounts.EVERYTHING)
     old = await world.simulator.deliver(mailbox, UNWANTED, received=world.clock() - timedelta(days=500))
     [young] = await deliver(world, mailbox, UNWANTED)

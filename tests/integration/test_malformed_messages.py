@@ -1,4 +1,4 @@
-"""Messages that are hardly any: imported, or put aside with the reason; what came behind them is imported."""
+"""Barely valid messages: imported, or dead-lettered with the reason; later ones are imported."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -23,7 +23,7 @@ from tests.samples.corpus.case import mail
 pytestmark = on_every_database
 
 HALF = "a\ud83d\x00\x1b\x7f\u2028b"
-"""Half a character, NUL, and controls; the first two no database takes."""
+"""Half a character, NUL, and controls; no database accepts the first two."""
 TAKEN = "a\ufffd\ufffd\x1b\x7f\u2028b"
 
 
@@ -33,7 +33,7 @@ async def _imported(
     change: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     alter: Callable[[DeliveredMessage], None] | None = None,
 ) -> Mapping[str, Any]:
-    """The row of the odd message; the one behind it is imported as well, and nothing is put aside."""
+    """Return the row of the odd message; the one behind it is imported as well, and none is dead-lettered."""
     mailbox, account = await world.account_of("Laboratoire")
     odd = await world.simulator.deliver(mailbox, letter)
     behind = await world.simulator.deliver(mailbox, Letter(subject="Behind"))
@@ -55,7 +55,7 @@ def _row(connection: Connection, graph_id: str) -> Mapping[str, Any]:
 
 
 async def test_a_draft_that_was_moved_in(world: World) -> None:
-    """It was never sent, nor received, and nobody signed it: null, not empty, and not the time of the import."""
+    """It was never sent, nor received, and has no sender: null, not empty, and not the time of the import."""
     missing = ("receivedDateTime", "sentDateTime", "internetMessageId", "from", "toRecipients", "body")
 
     row = await _imported(
@@ -78,7 +78,7 @@ async def test_a_draft_that_was_moved_in(world: World) -> None:
 
 
 async def test_five_thousand_recipients(world: World) -> None:
-    """Each of them, in order."""
+    """Each of them is stored, in order."""
     people = [f"Teilnehmer {number} <p{number}@example.com>" for number in range(5000)]
     mailbox, account = await world.account_of("Laboratoire")
     raw = mail("crowd", "\nBonjour\n", To=",\n ".join(people))
@@ -93,7 +93,7 @@ async def test_five_thousand_recipients(world: World) -> None:
 
 
 async def test_a_body_of_many_megabytes(world: World) -> None:
-    """It is kept as it was sent, and as text without layout."""
+    """It is kept unchanged, and as text without layout."""
     said = "Nitrat & Nitrit " * 60
     cell = f"<tr><td>{said.replace('&', '&amp;')}</td><td>3,2</td></tr>\r\n"
     cells = 8_000_000 // len(cell) + 1
@@ -106,7 +106,7 @@ async def test_a_body_of_many_megabytes(world: World) -> None:
 
 
 async def test_a_body_of_which_no_text_is_made(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is kept all the same, and the log says what is missing."""
+    """It is kept all the same, and the log names the missing part."""
     monkeypatch.setattr(body_text, "MAX_READ", 300_000)
     body = "<p>Befund</p>" * 30_000
 
@@ -124,7 +124,7 @@ CALENDAR: dict[str, datetime | None] = {
     "0001-01-01T00:00:00Z": datetime(1, 1, 1, tzinfo=UTC),
     "9999-12-31T23:59:59.9999999Z": datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
     "2027-03-01T13:45:00.1234567+05:30": datetime(2027, 3, 1, 8, 15, 0, 123456, tzinfo=UTC),
-    # Moments that UTC has no year for, and no moments at all.
+    # Moments that UTC has no year for, and invalid ones.
     "0001-01-01T00:00:00+05:00": None,
     "9999-12-31T23:59:59-05:00": None,
     "2027-02-30T00:00:00Z": None,
@@ -133,7 +133,7 @@ CALENDAR: dict[str, datetime | None] = {
 
 
 async def test_the_ends_of_the_calendar(world: World) -> None:
-    """Exchange writes 1601 and 4501 where it knows no time; a time that is none is null."""
+    """Exchange writes 1601 and 4501 for an unknown time; an invalid time is null."""
     mailbox, account = await world.account_of("Laboratoire")
     delivered = dict(zip(CALENDAR, await world.deliver(mailbox, len(CALENDAR)), strict=True))
     for stated, each in delivered.items():
@@ -166,7 +166,7 @@ async def test_a_mail_of_the_last_day_troubles_no_other(world: World) -> None:
 
 
 async def test_half_characters_and_controls_wherever_text_may_be(world: World) -> None:
-    """U+FFFD for what no database takes; controls stay, as they were sent."""
+    """U+FFFD for characters that no database accepts; controls stay unchanged."""
     person = Person(HALF, HALF)
     letter = Letter(
         subject=HALF,
@@ -209,12 +209,12 @@ async def test_half_characters_and_controls_wherever_text_may_be(world: World) -
         (TAKEN, TAKEN),
         TAKEN,
     ]
-    # What is traced of it is not lost either.
+    # Its trace is not lost either.
     assert await world.database.read(lambda connection: connection.scalar(select(func.count(message_trace.c.nTraceID))))
 
 
 async def test_texts_longer_than_their_columns(world: World) -> None:
-    """What has a column without limit is whole; an id or a word is cut where its column ends, and the log says so."""
+    """A column without limit has it whole; an id or a word is cut at its column's limit, and the log reports it."""
     long = "😀" * 2000
     letter = Letter(
         subject=long,
@@ -242,7 +242,7 @@ async def test_texts_longer_than_their_columns(world: World) -> None:
 
 
 async def test_a_message_that_is_left_out_may_have_any_id(world: World) -> None:
-    """It is recorded, and not tried again and again."""
+    """It is recorded, and not retried again and again."""
     mailbox = world.new_mailbox("Laboratoire")
     account = await world.add_account(mailbox, filters=Filters(subjects_denied=("Werbung",)))
     odd = await world.simulator.deliver(mailbox, Letter(subject="Werbung", internet_message_id="😀" * 2000))
@@ -269,7 +269,7 @@ async def test_sizes_that_are_none(world: World) -> None:
 
 
 async def test_an_attachment_with_an_id_that_is_none(world: World) -> None:
-    """What needs no question is stored; what would have to be asked for says why it is not."""
+    """Parts that need no request are stored; the others give the reason."""
 
     def alter(odd: DeliveredMessage) -> None:
         odd.message.attachments = tuple(replace(each, attachment_id="AA\ud800\x00") for each in odd.message.attachments)
@@ -289,7 +289,7 @@ async def test_an_attachment_with_an_id_that_is_none(world: World) -> None:
 
 
 async def test_notifications_of_what_is_no_id(world: World) -> None:
-    """Put aside at once, before a database is asked with them; those that came with them are imported."""
+    """Dead-lettered at once, before a query of the database; those that came with them are imported."""
     mailbox, account = await world.account_of("Laboratoire")
     delivered = await world.deliver(mailbox, 3)
     none = ["AA\x00", "AA\ud800", "AA\n", "\x1b[31mAA"]

@@ -1,4 +1,4 @@
-"""Many accounts, several managers, tenants in trouble, certificates that end."""
+"""Many accounts, several managers, failing tenants, certificates that expire."""
 
 import asyncio
 import errno
@@ -35,7 +35,7 @@ MakeOffice = Callable[..., Awaitable[Office]]
 
 
 async def test_managers_together_stay_within_graphs_limits(world: World) -> None:
-    """Whichever 20 seconds Graph counts: 500 calls of an application in a tenant, 25 lists; three quarters are used."""
+    """Graph counts any 20 seconds: 500 calls of an application in a tenant, 25 lists; three quarters are used."""
     mailbox = world.opened(world.new_mailbox("Nord"))
     start = datetime(2027, 3, 1, tzinfo=UTC)
     now = [start]
@@ -55,7 +55,7 @@ async def test_managers_together_stay_within_graphs_limits(world: World) -> None
     budgets = [RateLimiter(each, clock=lambda: now[0], sleep=sleep) for each in databases]
     tasks = [asyncio.create_task(work(each, kind)) for each in budgets for kind in CallKind for _ in range(4)]
     for _ in range(45):
-        await until(lambda: len(waiting) == 6)  # of each manager and kind one asks, and the others wait behind it
+        await until(lambda: len(waiting) == 6)  # one call of each manager and kind polls, and the others wait behind it
         now[0] += timedelta(seconds=1)
         for each in waiting:
             each.set_result(None)
@@ -76,7 +76,7 @@ async def test_managers_together_stay_within_graphs_limits(world: World) -> None
 
 
 async def test_a_tenant_that_does_not_answer_delays_no_other(office: Office) -> None:
-    """Its accounts take few of the turns, however long they wait for an answer."""
+    """Its accounts occupy few of the turns, however long they wait for a response."""
     world = office.world
     ill = world.simulator.add_application(tenant_id="99999999-0000-4000-8000-000000000009")
     pem = world.certificate.public_pem.encode()
@@ -123,12 +123,12 @@ async def test_work_of_a_look_does_not_grow_with_the_accounts_that_are_not_due(m
 
 
 def _looks(statements: list[str]) -> int:
-    """How often the manager looked whether a folder is due."""
+    """Count the manager's polls for due folders."""
     return sum("tblFolderSync" in each for each in statements)
 
 
 async def test_a_killed_managers_accounts_are_served_within_a_minute(office: Office) -> None:
-    """Both duties; the other manager waits for the lease to end, and not longer."""
+    """Both duties are; the other manager waits for the lease to end, and not longer."""
     _, account = await office.world.account_of("Nord")
     now = office.world.clock()
     await office.world.database.write(lambda c: FOLDERS.seed(c, account, due=now))
@@ -170,7 +170,7 @@ async def test_several_managers_renew_each_account_once(make_office: MakeOffice)
 
 
 async def test_a_certificate_that_ends_is_told_a_month_before(office: Office, clock: Clock) -> None:
-    """In log, metrics and on every account that has it; no more once the next one is there."""
+    """It is reported in log, metrics and on every account that has it; no more once the next one is there."""
     world = office.world
     short = make_self_signed("short", now=datetime.now(UTC), key_bits=2048, days=40)
     write_pair(short, world.store, "short")
@@ -215,7 +215,7 @@ async def _reasons(office: Office, count: int) -> bool:
 
 
 async def _certificate_conditions(office: Office) -> list[accounts.Condition]:
-    # Others may join them: msal has a clock of its own, which these days do not pass for.
+    # Others may join them: msal has a clock of its own, which these days do not advance.
     return [each for each in await office.world.conditions() if each.role == "certificate"]
 
 
@@ -243,7 +243,7 @@ async def test_an_account_that_fell_back_on_its_next_certificate_says_so(office:
 async def test_a_graph_that_hangs_is_told_after_a_while(
     make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not at once, most of it passes by itself; with when it is tried again."""
+    """It is reported later, since most of it passes by itself; with the time of the next attempt."""
     monkeypatch.setattr(scheduler, "_TASK_SECONDS", 1.0)
     office = await make_office()
     world = office.world
@@ -270,7 +270,7 @@ async def _waits(office: Office, account: int) -> bool:
 
 
 async def test_a_manager_forgets_old_traces(office: Office) -> None:
-    """Whoever imports messages need not."""
+    """Consumers that import messages need not."""
     now = office.world.clock()
     old = TraceRow(1, "old", "host", now, now - timedelta(days=91), "imported")
     young = TraceRow(1, "young", "host", now, now - timedelta(days=89), "imported")
@@ -285,7 +285,7 @@ async def _traced(office: Office, wanted: list[str]) -> bool:
 
 
 async def test_a_wait_of_a_day_is_told_and_not_waited(make_office: MakeOffice) -> None:
-    """A fault of seconds that asks for a day: told at once, and tried again within ten minutes."""
+    """A fault of seconds that requests a day: reported at once, and retried within ten minutes."""
     office = await make_office()
     world = office.world
     _, account = await world.account_of("Nord")
@@ -302,7 +302,7 @@ async def test_a_wait_of_a_day_is_told_and_not_waited(make_office: MakeOffice) -
 async def test_a_machine_without_room_pauses_the_manager(
     make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No account is at fault, and none is told so; it goes on by itself."""
+    """No account is at fault, and none reports a failure; the manager resumes automatically."""
     office = await make_office()
     world = office.world
     await world.account_of("Nord")
@@ -331,7 +331,7 @@ _NO_TIME: Final = {"sqlite": "gestern", "postgresql": "infinity"}
 
 
 async def test_an_account_whose_row_cannot_be_read_waits_alone(make_office: MakeOffice) -> None:
-    """The others are served; its trouble is told once for each duty, without a traceback."""
+    """The others are served; its failure is logged once for each duty, without a traceback."""
     office = await make_office()
     world = office.world
     no_time = _NO_TIME.get(world.database.engine.dialect.name)
@@ -353,7 +353,7 @@ async def test_an_account_whose_row_cannot_be_read_waits_alone(make_office: Make
 
 @pytest.mark.parametrize("column", ["sTenantID", "sClientID", "sCertificateThumbprint", "sNextCertificateThumbprint"])
 async def test_an_account_whose_ids_are_no_text_waits_alone(make_office: MakeOffice, column: str) -> None:
-    """Sign-ins, certificates and subscriptions of the others are looked after; its own subscription stays."""
+    """Sign-ins, certificates and subscriptions of the others are maintained; its own subscription stays."""
     office = await make_office()
     world = office.world
     if world.database.engine.dialect.name != "sqlite":
@@ -399,7 +399,7 @@ def _count(events: Sequence[MutableMapping[str, Any]], name: str) -> int:
 
 
 async def test_a_refused_connection_is_told_as_that(make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the turn's own time ends before the call gives up: nothing was too slow."""
+    """It holds where the turn's own time ends before the call gives up, too: nothing was too slow."""
     monkeypatch.setattr(scheduler, "_TASK_SECONDS", 1.0)
     office = await make_office()
     world = office.world

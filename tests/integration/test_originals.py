@@ -1,4 +1,4 @@
-"""The original of a message: kept byte for byte where it is asked for, and never what a message fails for."""
+"""The original of a message: kept byte for byte where configured, and never a reason for a message to fail."""
 
 import hashlib
 import zlib
@@ -31,7 +31,7 @@ MEBIBYTE = 1024 * 1024
 
 @dataclass(frozen=True)
 class Kept:
-    """What a test looks at in a row of `tblEmailOriginal`."""
+    """Fields of a row of `tblEmailOriginal` that tests check."""
 
     message_id: int
     state: str
@@ -62,7 +62,7 @@ async def delivered_one(world: World, letter: Letter | None = None) -> Delivered
 
 
 async def test_the_original_is_kept_byte_for_byte(world: World) -> None:
-    """For one more call of Graph; several messages, that share a transaction, have each its own."""
+    """It costs one more call of Graph; several messages in one transaction have each its own."""
     mailbox, account = await world.account_of("Laboratoire")
     letter = Letter(attachments=(file_attachment("a.csv", b"1;2"),))
     delivered = [*await world.deliver(mailbox, 5), *await world.deliver(mailbox, 1, letter)]
@@ -85,7 +85,7 @@ async def test_without_the_setting_nobody_asks_for_it(world: World) -> None:
 
 
 async def test_a_large_one_goes_through_a_file(world: World) -> None:
-    """More than is held in memory, packed or not; beside an attachment that does so, too."""
+    """It exceeds the memory limit, packed or not; beside an attachment that does so, too."""
     letter = Letter(attachments=(Attachment("scan.tif", GeneratedContent(6 * MEBIBYTE, seed=4)),))
     delivered = await delivered_one(world, letter)
     await world.import_all(keep_mime=True)
@@ -97,7 +97,7 @@ async def test_a_large_one_goes_through_a_file(world: World) -> None:
 
 @pytest.mark.parametrize("seen_before", [True, False])
 async def test_what_is_larger_than_a_message_may_be_is_not_kept(world: World, seen_before: bool) -> None:
-    """By what Graph says of the size no call is made; base64 may take it over the limit all the same."""
+    """No call is made if Graph's size is too large; base64 may exceed the limit all the same."""
     size = 3 * MEBIBYTE if seen_before else 2 * MEBIBYTE - 200_000
     await delivered_one(world, Letter(attachments=(Attachment("scan.tif", GeneratedContent(size, seed=4)),)))
     await world.import_all(keep_mime=True, kept=AttachmentLimits(attachment_mb=2, message_mb=2))
@@ -138,7 +138,7 @@ async def attempts(world: World, count: int) -> bool:
 
 
 async def test_one_that_is_never_ready_in_time_is_done_without(world: World) -> None:
-    """As other downloads it is tried once more in a quiet hour; then the message is imported, and no dead letter."""
+    """It is retried once in a quiet hour, like other downloads; then the message is imported, and no dead letter."""
     delivered = await delivered_one(world)
     world.fault(FaultKind.UNAVAILABLE, status=504, operation=Operation.GET_MIME)
     async with world.processing(keep_mime=True, graph=world.graph_client(deadline_seconds=6)):
@@ -188,7 +188,7 @@ async def test_a_message_that_goes_meanwhile_is_imported_without(world: World) -
 
 
 async def test_an_original_is_fetched_when_an_operator_asks(world: World, command: Command) -> None:
-    """For a message that was imported without; and what is there stays when another cannot be had."""
+    """It works for a message imported without one; an existing original stays when another cannot be had."""
     delivered = await delivered_one(world)
     await world.import_all()
     forced = ("import", "Laboratoire", "--force", "--id", delivered.message_id)
@@ -222,7 +222,7 @@ async def purge(world: World, **options: Any) -> Purged:  # noqa: ANN401  # pass
 
 
 async def test_a_purge_takes_it_along(world: World) -> None:
-    """With the message; or with the contents of attachments, which are in it: then the row stays, with its digest."""
+    """It goes with the message; or with its attachments' contents, part of it: then the row stays, with its digest."""
     await delivered_one(world)
     await world.import_all(keep_mime=True)
     purged = await purge(world, attachments_only=True)

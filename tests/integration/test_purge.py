@@ -1,4 +1,4 @@
-"""What was purged stays out of the database, while its mailbox has it still."""
+"""Purged mail stays out of the database, while its mailbox has it still."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -69,7 +69,7 @@ async def test_a_pass_through_the_whole_folder_does_not_bring_it_back(office: Of
 
 
 async def test_a_pass_under_way_does_not_either(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It began when all mail was imported, and has read of the old messages when they are deleted."""
+    """It began when all mail was imported, and has listed the old messages when they are deleted."""
     world = office.world
     mailbox = world.new_mailbox("Nord")
     old, young = await mail(world, mailbox)
@@ -92,7 +92,7 @@ async def test_a_pass_under_way_does_not_either(office: Office, monkeypatch: pyt
 
 
 async def compare(world: World, account: int, mail: MailReader) -> tuple[int, int, int, int]:
-    """Missing and queued; in the folder and in the database."""
+    """Return the counts: missing and queued; in the folder and in the database."""
     found = await world.database.read(lambda connection: accounts.by_id(connection, [account]))
     with FolderDiff() as findings:
         folders = MailFolders(world.graph, mail, clock=world.clock)
@@ -103,7 +103,7 @@ async def compare(world: World, account: int, mail: MailReader) -> tuple[int, in
 
 
 class _Purging(MailReader):
-    """Lists a folder; then the old messages are purged."""
+    """List a folder; then purge the old messages."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world.graph)
@@ -116,7 +116,7 @@ class _Purging(MailReader):
 
 
 async def test_verify_does_not_miss_it(world: World) -> None:
-    """Nor when it is purged in the middle of the comparison."""
+    """The mail is purged in the middle of the comparison, too."""
     mailbox = world.new_mailbox("Nord")
     old, young = await mail(world, mailbox)
     account = await world.add_account(mailbox, import_since=accounts.EVERYTHING)
@@ -128,7 +128,7 @@ async def test_verify_does_not_miss_it(world: World) -> None:
 
 
 async def test_who_asks_for_it_gets_it(world: World, command: Command) -> None:
-    """An operator may have it back, by its id or by a date that is earlier; not by asking for whatever is missing."""
+    """An operator may import it again, by its id or by an earlier date; not by importing all missing mail."""
     mailbox = world.new_mailbox("Nord")
     old, young = await mail(world, mailbox)
     account = await world.add_account(mailbox, import_since=accounts.EVERYTHING)

@@ -47,7 +47,7 @@ asyncio.run(live())
 
 
 async def most_deliveries(world: World) -> int:
-    """The highest delivery count of all messages."""
+    """Return the highest delivery count of all messages."""
     return await world.database.read(lambda c: c.scalar(select(func.max(queue_message.c.nDeliveryCount)))) or 0
 
 
@@ -56,7 +56,7 @@ async def outcomes(world: World) -> set[str]:
 
 
 async def test_five_processes_that_begin_together_import_a_backlog(world: World) -> None:
-    """None of them stands in another's way, no delivery counts as failed, and Graph refuses none of their calls."""
+    """None of them blocks another, no delivery counts as failed, and Graph refuses none of their calls."""
     boxes = [await world.account_of(f"Station {number}") for number in range(12)]
     world.fault(FaultKind.LATENCY, operation=Operation.GET_MESSAGE, seconds=0.05)
     for mailbox, account in boxes:
@@ -73,7 +73,7 @@ async def test_five_processes_that_begin_together_import_a_backlog(world: World)
 
 
 async def test_a_process_without_a_share_leaves_a_mailbox_to_the_others(world: World) -> None:
-    """Of five, one has no call of the mailbox: what it gets it hands back, uncounted, and the others import it."""
+    """One of five has no call of the mailbox: it abandons its deliveries, uncounted, and the others import them."""
     mailbox, account = await world.account_of("Laboratoire")
     others = [f"host-{number}" for number in range(4)]
     async with AsyncExitStack() as stack:
@@ -93,7 +93,7 @@ async def test_a_process_without_a_share_leaves_a_mailbox_to_the_others(world: W
 async def test_a_processor_whose_heartbeat_is_late_takes_nothing_and_goes_on_later(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To the others it may be dead. Nothing counts as failed for it, and the log says why nothing is imported."""
+    """The others may take it for dead. Nothing counts as failed, and the log gives the reason for the pause."""
     monkeypatch.setattr(worker, "_FIRST_PAUSE_SECONDS", 0.05)
     mailbox, account = await world.account_of("Laboratoire")
     good_until, world.heartbeat._good_until = world.heartbeat._good_until, 0.0
@@ -116,7 +116,7 @@ async def test_a_processor_whose_heartbeat_is_late_takes_nothing_and_goes_on_lat
 async def test_a_process_that_is_killed_gives_its_share_back_within_the_lease(
     world: World, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeats, "_LOOK_SECONDS", 3600.0)  # the test looks itself
+    monkeypatch.setattr(heartbeats, "_LOOK_SECONDS", 3600.0)  # the test polls itself
     now = 100.0
     process = Process("survivor", "host", (PROCESSOR,), "", world.clock())
     survivor = Heartbeat(world.database, process, clock=world.clock, monotonic=lambda: now)
@@ -144,7 +144,7 @@ async def test_a_process_that_is_killed_gives_its_share_back_within_the_lease(
 
 
 class Elsewhere:
-    """All calls of all mailboxes are other processes'."""
+    """All calls of all mailboxes belong to other processes."""
 
     def of(self, _key: SlotKey) -> int:
         return 0
@@ -153,7 +153,7 @@ class Elsewhere:
 
 
 async def test_an_action_that_is_due_waits_for_a_process_that_has_a_share(world: World) -> None:
-    """Another one takes it up and puts it back, uncounted, without a call of Graph's."""
+    """Another one claims it and releases it, uncounted, without a call of Graph's."""
     mailbox = world.new_mailbox("Laboratoire")
     account = await world.add_account(mailbox, after_import="read")
     await world.notify(account, await world.deliver(mailbox, 1))

@@ -47,7 +47,7 @@ async def test_every_enabled_account_gets_one(office: Office) -> None:
 
 
 async def test_a_lower_ceiling_is_kept_to_and_remembered(make_office: MakeOffice) -> None:
-    """Graph says how long it grants; only the first account has to ask twice."""
+    """Graph returns the life it grants; only the first account has to try twice."""
     office = await make_office(longest_minutes=4230)
     await office.world.account_of("Nord")
     async with office.receiving(), office.managing():
@@ -63,7 +63,7 @@ async def test_a_lower_ceiling_is_kept_to_and_remembered(make_office: MakeOffice
 
 
 async def test_it_is_renewed_when_a_third_of_its_life_is_left(office: Office) -> None:
-    """Not much earlier, and it stays the same subscription."""
+    """It is not much earlier, and it stays the same subscription."""
     _, account = await office.world.account_of("Nord")
     async with office.receiving(), office.managing():
         await until(lambda: office.in_step(1))
@@ -102,7 +102,7 @@ async def test_one_that_is_gone_at_its_renewal_is_made_again(office: Office) -> 
 
 
 async def test_one_that_expired_while_nobody_ran_is_made_again(office: Office) -> None:
-    """After a holiday of the host."""
+    """The host was off for a long time."""
     await office.world.account_of("Nord")
     async with office.receiving():
         async with office.managing():
@@ -114,7 +114,7 @@ async def test_one_that_expired_while_nobody_ran_is_made_again(office: Office) -
 
 
 async def test_one_that_vanished_is_found_at_start_up(office: Office) -> None:
-    """Microsoft removed it: nobody waits for its renewal to find out."""
+    """Microsoft removed it: its renewal is not awaited to find out."""
     await office.world.account_of("Nord")
     _, kept_account = await office.world.account_of("Sud")
     async with office.receiving():
@@ -132,9 +132,9 @@ async def test_one_that_vanished_is_found_at_start_up(office: Office) -> None:
 
 @pytest.mark.parametrize("warm", [True, False], ids=["refused-409", "found-by-list"])
 async def test_one_that_a_crash_left_unnoted_is_adopted(office: Office, warm: bool) -> None:
-    """Made with our present key, as our last attempt proves: no mail is missed in between, none is made anew.
+    """Made with the present key, as the last attempt proves: no mail is missed in between, none is made anew.
 
-    `warm`: the manager's list of what there is was taken before it was made, so that only Graph's 409 tells of it.
+    `warm`: the manager's list was made before it, so that only Graph's 409 shows it.
     """
     key = (await office.world.keys()).fingerprint()
     async with office.receiving(), office.managing():
@@ -208,7 +208,7 @@ async def test_surplus_ones_go_and_those_of_others_stay(make_office: MakeOffice)
 
 
 async def test_a_disabled_account_loses_its_subscription_and_gets_another(office: Office) -> None:
-    """At Graph too: no notifications for what nobody imports."""
+    """Deleted at Graph too: no notifications for a disabled account."""
     await office.world.account_of("Nord")
     await office.world.account_of("Sud")
     async with office.receiving(), office.managing():
@@ -290,7 +290,7 @@ async def test_mail_comes_through_all_parts(office: Office) -> None:
 
 
 async def test_nothing_secret_is_logged(office: Office) -> None:
-    """Neither a token nor a clientState, which would let anybody forge notifications."""
+    """Neither a token nor a clientState is, with which any sender could forge notifications."""
     _, account = await office.world.account_of("Nord")
     with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:
         async with office.receiving(), office.managing(reconciling=True):
@@ -326,7 +326,7 @@ async def _all_imported(office: Office, count: int) -> bool:
 async def test_one_that_can_be_neither_renewed_nor_deleted_is_replaced(
     make_office: MakeOffice, refuse_duplicates: bool
 ) -> None:
-    """At its renewal, or where Graph lets no second one stand beside it, once it has expired."""
+    """It is replaced at its renewal, or once it has expired if Graph allows no second one beside it."""
     office = await make_office(refuse_duplicates=refuse_duplicates)
     world = office.world
     _, account = await world.account_of("Nord")

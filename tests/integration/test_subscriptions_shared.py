@@ -1,4 +1,4 @@
-"""Several managers, managers that die, and trouble that must not spread."""
+"""Several managers, managers that die, and failures that must not spread."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ MakeOffice = Callable[..., Awaitable[Office]]
 
 
 async def test_two_managers_never_make_two_for_an_account(make_office: MakeOffice) -> None:
-    """On one database file, each with connections of its own, and a Graph that would let them."""
+    """They share one database file, each with connections of its own, and a Graph that would allow two."""
     office = await make_office(refuse_duplicates=False)
     for number in range(12):
         await office.world.account_of(f"Station {number}")
@@ -44,7 +44,7 @@ async def test_two_managers_never_make_two_for_an_account(make_office: MakeOffic
 
 
 async def test_a_killed_managers_accounts_are_served_after_its_lease(office: Office) -> None:
-    """Not before: it might still be at work."""
+    """They are not before: it might still be at work."""
     await office.world.account_of("Nord")
     await office.make_due(1)
     claimed = await office.world.database.write(
@@ -54,14 +54,14 @@ async def test_a_killed_managers_accounts_are_served_after_its_lease(office: Off
 
     async with office.receiving(), office.managing("other"):
         office.world.clock.advance(seconds=30)
-        await asyncio.sleep(0.2)  # several looks of the manager
+        await asyncio.sleep(0.2)  # several polls of the manager
         assert office.at_graph() == []
         office.world.clock.advance(seconds=31)
         await until(lambda: office.in_step(1))
 
 
 async def test_a_receiver_that_does_not_answer_is_told_and_tried_again(office: Office) -> None:
-    """With growing waits; once it runs, the subscription is made and the condition gone."""
+    """The waits grow; once it runs, the subscription is made and the condition gone."""
     _, account = await office.world.account_of("Nord")
     waits: list[float] = []
     async with office.managing():
@@ -85,7 +85,7 @@ async def test_a_receiver_that_does_not_answer_is_told_and_tried_again(office: O
 
 
 async def test_a_receiver_that_echoes_wrongly_is_told(office: Office) -> None:
-    """A login page in front answers 200 too, but not with the token."""
+    """A login page in front sends 200 too, but without the token."""
     await office.world.account_of("Nord")
     office.world.fault(FaultKind.VALIDATION_WRONG_TOKEN)
     async with office.receiving(), office.managing():
@@ -96,7 +96,7 @@ async def test_a_receiver_that_echoes_wrongly_is_told(office: Office) -> None:
 
 
 async def test_an_account_without_its_certificate_does_not_delay_the_others(office: Office) -> None:
-    """It has a condition of its own, with what to do."""
+    """It has a condition of its own, with the remedy."""
     world = office.world
     bad = await world.add_account(world.new_mailbox("Sans"), thumbprint="AB" * 20)
     for number in range(4):
@@ -159,7 +159,7 @@ async def test_the_database_may_go_away_meanwhile(office: Office) -> None:
 
 
 async def test_a_manager_stops_at_once_when_idle(office: Office) -> None:
-    """And leaves no lease behind."""
+    """It leaves no lease behind."""
     await office.world.account_of("Nord")
     async with office.receiving():
         async with office.managing():
@@ -169,7 +169,7 @@ async def test_a_manager_stops_at_once_when_idle(office: Office) -> None:
 
 
 async def test_a_manager_that_stops_in_the_middle_leaves_the_account_to_others(office: Office) -> None:
-    """Due at once, its lease given back; the next manager makes the subscription."""
+    """Due at once, its lease released; the next manager makes the subscription."""
     _, account = await office.world.account_of("Nord")
     office.world.fault(FaultKind.HANG, operation=Operation.CREATE_SUBSCRIPTION, count=1)
     async with office.receiving():

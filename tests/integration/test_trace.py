@@ -1,4 +1,4 @@
-"""What an operator finds of a message afterwards: every attempt with its times, host and outcome."""
+"""The trace of a message for an operator: every attempt with its times, host and outcome."""
 
 import asyncio
 from datetime import timedelta
@@ -24,7 +24,7 @@ async def traced(world: World, account: int, delivered: DeliveredMessage) -> lis
 
 
 async def test_an_import_leaves_its_steps(world: World) -> None:
-    """From the notification to the row, each with its time."""
+    """They lead from the notification to the row, each with its time."""
     mailbox, account = await world.account_of("Laboratoire")
     (delivered,) = await world.deliver(mailbox, 1, Letter(subject="Résultat " * 100))
     began = world.clock()
@@ -54,7 +54,7 @@ async def test_an_import_leaves_its_steps(world: World) -> None:
 
 
 async def test_a_failed_attempt_tells_why_and_the_next_one_follows(world: World) -> None:
-    """The subject is known as soon as the message was here, although its attachment was not."""
+    """The subject is known once the message was fetched, although its attachment was not."""
     mailbox, account = await world.account_of("Laboratoire")
     letter = Letter(subject="Scan", attachments=(Attachment("scan.tif", GeneratedContent(4_000_000, seed=2)),))
     (delivered,) = await world.deliver(mailbox, 1, letter)
@@ -95,7 +95,7 @@ async def test_what_is_known_or_gone_says_so(world: World) -> None:
 
 
 async def test_a_message_of_a_held_account_waits_and_says_so_once_an_hour(world: World) -> None:
-    """However often it is looked at meanwhile."""
+    """The message is checked more often meanwhile."""
     mailbox, account = await world.account_of("Laboratoire")
     (delivered,) = await world.deliver(mailbox, 1)
     number = world.fault(FaultKind.FORBIDDEN)
@@ -127,7 +127,7 @@ async def test_a_dead_letter_that_nobody_could_read_is_found_by_its_queue_id(wor
 
 
 async def test_what_is_handed_back_at_the_end_is_written(world: World) -> None:
-    """The last rows of a process too: it writes them before it ends."""
+    """The process writes its last rows before it ends."""
     mailbox, account = await world.account_of("Laboratoire")
     (delivered,) = await world.deliver(mailbox, 1)
     world.fault(FaultKind.HANG, operation=Operation.GET_MESSAGE)
@@ -144,7 +144,7 @@ async def test_what_is_handed_back_at_the_end_is_written(world: World) -> None:
 
 @pytest.mark.parametrize("count", [60])
 async def test_tracing_costs_no_statement_a_message(world: World, count: int) -> None:
-    """All rows of a second go in one."""
+    """One statement writes all rows of a second."""
     mailbox, account = await world.account_of("Laboratoire")
     delivered = await world.deliver(mailbox, count)
     await world.notify(account, delivered)

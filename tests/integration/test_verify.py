@@ -1,4 +1,4 @@
-"""Folder and database, compared; what is missing, queued. Against the simulator, and over more than it could hold."""
+"""Folder and database, compared; missing messages, queued. With the simulator, and with more than memory could hold."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ PAGE = 1000
 
 @dataclass
 class Compared:
-    """What a comparison found."""
+    """Results of a comparison."""
 
     tally: Tally
     missing: list[Item]
@@ -100,7 +100,7 @@ async def test_what_is_missing_or_elsewhere_is_named_and_nothing_else(world: Wor
 
 
 async def test_repair_then_import_then_clean(world: World) -> None:
-    """Also when what was queued a moment ago came to nothing."""
+    """It holds when the earlier queue message had no effect, too."""
     mailbox, account = await world.account_of("Nord")
     sent = await world.deliver(mailbox, 5)
     for _ in range(2):
@@ -125,7 +125,7 @@ async def test_only_the_young_are_perhaps_under_way(world: World) -> None:
 
 
 async def test_older_mail_does_not_count_on_either_side(world: World) -> None:
-    """Older than asked for, or than the account imports; a row of which nobody knows the time counts."""
+    """Older than the given date, or than the account imports; a row without a time counts."""
     mailbox = world.new_mailbox("Nord")
     now = world.clock().replace(microsecond=0)
     account = await world.add_account(mailbox, import_since=now - timedelta(days=10, microseconds=-5))
@@ -140,7 +140,7 @@ async def test_older_mail_does_not_count_on_either_side(world: World) -> None:
         assert (found.tally.in_folder, found.tally.missing) == (count, missing)
         assert (found.tally.in_database, found.elsewhere) == (count - missing, [])
 
-    # Nor is it an id that Graph takes for one.
+    # Nor is it an id that Graph accepts as one.
     row = {"nAccountID": account, "sGraphMessageID": "AAk-timeless", "bHasAttachments": False, "dtImported": now}
     await world.database.write(lambda connection: connection.execute(insert(message), [row]))
     found = await compare(world, account, since=now - timedelta(days=2))
@@ -163,7 +163,7 @@ async def test_what_importing_takes_away_is_counted_and_not_looked_for(after_imp
 
 
 class _Reader(MailReader):
-    """The world's reader, with something that happens after the first page."""
+    """The world's reader, with an action after the first page."""
 
     def __init__(self, world: World, happens: Callable[[], Any]) -> None:
         super().__init__(world.graph)
@@ -190,7 +190,7 @@ async def test_what_is_imported_meanwhile_is_neither_missing_nor_moved(world: Wo
     assert (found.tally.in_folder, found.tally.in_database) == (2, 2)
 
 
-# As a command.
+# The command.
 
 
 Verify = Callable[..., Any]
@@ -263,7 +263,7 @@ async def test_what_cannot_be_compared_is_told(
 
 
 async def test_a_mailbox_without_access_ends_with_its_reason_and_prints_nothing(world: World, verify: Verify) -> None:
-    """Half an answer would be taken for a whole one."""
+    """A partial result would be mistaken for a whole one."""
     await world.account_of("Nord")
     world.fault(FaultKind.FORBIDDEN, operation=Operation.LIST_MESSAGES)
     result = await verify("Nord", "--json")
@@ -275,7 +275,7 @@ async def test_a_mailbox_without_access_ends_with_its_reason_and_prints_nothing(
 
 
 class _HugeFolder(MailReader):
-    """Pages of a folder that nobody has to deliver. Messages that are not in it were moved to others."""
+    """Pages of a folder that are generated. Messages that are not in it were moved to others."""
 
     def __init__(self, size: int) -> None:
         self._size = size

@@ -1,4 +1,4 @@
-"""A simulated tenant, and the product wired to it as `console.wiring.roles` does, with a settable clock."""
+"""A simulated tenant, and the product wired to it by the rules of `console.wiring.roles`, with a settable clock."""
 
 import asyncio
 import json
@@ -54,7 +54,7 @@ SLEEP_SCALE = 0.01
 
 
 class Clock:
-    """The machine's time and what a test adds to it."""
+    """The machine's time plus the test's offset."""
 
     def __init__(self) -> None:
         self.ahead = timedelta(0)
@@ -67,7 +67,7 @@ class Clock:
 
 
 class Sleeps:
-    """Notes how long a sleep should be, and sleeps a hundredth of it."""
+    """Records the length of each sleep, and sleeps a hundredth of it."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -95,7 +95,7 @@ async def until(
 
 @dataclass(frozen=True)
 class Part:
-    """What a test looks at in a row of `tblEmailAttachment`."""
+    """Fields of a row of `tblEmailAttachment` that tests check."""
 
     kind: str
     graph_id: str
@@ -115,7 +115,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Imported:
-    """What a test looks at in a row of `tblEmailMessage`, with everything below it in order."""
+    """Fields of a row of `tblEmailMessage` that tests check, with everything below it in order."""
 
     account_id: int
     graph_id: str
@@ -128,7 +128,7 @@ class Imported:
 
 @dataclass(frozen=True)
 class ActionRow:
-    """What a test looks at of what is to be done after an import."""
+    """Fields of a pending action after an import that tests check."""
 
     graph_id: str
     kind: str | None
@@ -214,7 +214,7 @@ class World:
         return await self.database.write(lambda connection: accounts.add(connection, settings, now=self.clock()))
 
     def opened(self, mailbox: Mailbox) -> OpenedMailbox:
-        """The mailbox as the product sees it."""
+        """The mailbox in the product's form."""
         return OpenedMailbox(
             account_id=1,
             account_name=mailbox.display_name,
@@ -249,7 +249,7 @@ class World:
         ]
 
     def notification(self, account_id: int, message_id: str | None, **changed: Any) -> Notification:  # noqa: ANN401  # passed through
-        """A notification as the receiver makes it; each bears another etag, so that none is a duplicate."""
+        """A notification in the receiver's form; each has another etag, so that none is a duplicate."""
         number = next(self._numbers)
         facts: dict[str, Any] = {
             "account_id": account_id,
@@ -271,7 +271,7 @@ class World:
         await self.queue.put([Message(MessageId(name), body, account_id)])
 
     async def tamper(self, delivered: DeliveredMessage, change: Callable[[Any], Any]) -> None:
-        """Have the simulator answer the importer's GET of the message with changed JSON."""
+        """Make the simulator respond to the importer's GET of the message with changed JSON."""
         await MailReader(self.graph).message(self.opened(delivered.mailbox), delivered.message_id, with_headers=True)
         rendered = delivered.message.rendered
         assert rendered is not None
@@ -285,7 +285,7 @@ class World:
         found: int = self.simulator.statistics()["calls"].get(str(operation), 0)
         return found
 
-    # What is in the database.
+    # Contents of the database.
 
     async def imported(self) -> list[Imported]:
         return await self.database.read(_imported)
@@ -306,11 +306,11 @@ class World:
         return not (status.active or status.locked or status.scheduled)
 
     async def actions(self) -> list[ActionRow]:
-        """What is to be done after the imports, by message, in the order they were imported."""
+        """Return the actions after the imports, by message, in the order of import."""
         return await self.database.read(_actions)
 
     async def actions_ended(self) -> bool:
-        """Nothing is left to do."""
+        """Check that no action is left."""
         return all(each.state != "pending" for each in await self.actions())
 
     # Processors.
@@ -369,7 +369,7 @@ class World:
             await until(self.queue_is_empty)
 
     async def pass_time_until(self, condition: Callable[[], Awaitable[object]] | Callable[[], object]) -> None:
-        """As `until`, for a processor at work; the clock goes on whenever all that is left waits for its time."""
+        """Like `until`, for a processor at work; the clock advances whenever all remaining work waits for its time."""
 
         async def met() -> object:
             found = condition()
@@ -384,12 +384,12 @@ class World:
         await until(met)
 
     async def import_over_time(self, **options: Any) -> None:  # noqa: ANN401  # passed through
-        """As `import_all`, without waiting for what comes again later."""
+        """Like `import_all`, without waiting for the time of delayed messages."""
         async with self.processing(**options):
             await self.pass_time_until(self.queue_is_empty)
 
     async def import_and_act(self, **options: Any) -> None:  # noqa: ANN401  # passed through
-        """Run a processor until the queue is empty and nothing is left to do in the mailboxes."""
+        """Run a processor until the queue is empty and no action is left in the mailboxes."""
         async with self.processing(**options):
             await until(self.queue_is_empty)
             await until(self.actions_ended)
@@ -408,7 +408,7 @@ async def open_world(
 ) -> World:
     """A world that ends with `stack`.
 
-    With `one_clock` the simulator's time is the test's too; tokens then outlive any step of it, unless told otherwise.
+    With `one_clock` the simulator's time is the test's too; tokens then outlive any step of it, unless set otherwise.
     """
     simulator = Simulator(
         folder / "simulator",
@@ -445,7 +445,7 @@ async def open_world(
 
 
 async def _until_hung_up(simulator: Simulator) -> None:
-    """TLS says good-bye in the background; a loop that closes before leaves sockets open."""
+    """TLS closes in the background; a loop that closes before leaves sockets open."""
     listener = simulator._listener
     assert listener is not None
     runner = listener._runner

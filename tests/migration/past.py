@@ -1,6 +1,6 @@
-"""Gateways as earlier versions of this program left them.
+"""Gateways in the state that earlier versions of this program left.
 
-`released/*.sql` is what revisions 0001 to 0003 ran, statement by statement, before steps knew tables that exist. It is
+`released/*.sql` has the statements of revisions 0001 to 0003, before steps handled existing tables. It is
 history and never changes. On SQL Server none of them ever ran: there the steps of today make the past.
 """
 
@@ -37,7 +37,7 @@ def make(engine: Engine, revision: str) -> None:
 
 
 def description(engine: Engine) -> list[str]:
-    """Everything that the database says about the tables, in its own words."""
+    """The database's own description of the tables."""
 
     def read(connection: Connection) -> list[str]:
         if engine.dialect.name == "sqlite":

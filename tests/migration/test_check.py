@@ -1,4 +1,4 @@
-"""`db check`: what differs from what the program would have made, each with what to do."""
+"""`db check`: each difference from the program's own schema, with its remedy."""
 
 import re
 import sqlite3
@@ -23,7 +23,7 @@ SERVERS: Final = pytest.mark.parametrize(
 )
 MESSAGES: Final = "tblEmailMessage"
 
-# What somebody did, on PostgreSQL and on SQL Server, and where it is found. {} is the schema, with its dot.
+# Changes made by hand, on PostgreSQL and on SQL Server, and their place. {} is the schema, with its dot.
 DAMAGE: Final = {
     "index": (
         'DROP INDEX {}"IX_tblEmailMessage_nAccountID_dtReceived"',
@@ -98,7 +98,7 @@ def do(engine: Engine, statement: str) -> None:
 @SERVERS
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_what_was_changed_is_found_and_put_right_by_what_is_said(kind: str, own_engine: Engine) -> None:
-    """One change, one finding; the statement that it names is all that there is to do."""
+    """One change, one finding; the statement that it names is the whole remedy."""
     on_postgresql, on_sql_server, where = DAMAGE[kind]
     is_sql_server = own_engine.dialect.name == "mssql"
     do(own_engine, (on_sql_server or on_postgresql) if is_sql_server else on_postgresql)
@@ -111,7 +111,7 @@ def test_what_was_changed_is_found_and_put_right_by_what_is_said(kind: str, own_
 
 @SERVERS
 def test_another_default_is_told(own_engine: Engine) -> None:
-    """It may be wanted, so it is not called missing."""
+    """It may be intended, so it is not called missing."""
     if own_engine.dialect.name == "mssql":
         do(own_engine, 'ALTER TABLE {}"tblFolderSync" DROP CONSTRAINT "DF_tblFolderSync_nFailures"')
         do(own_engine, 'ALTER TABLE {}"tblFolderSync" ADD CONSTRAINT "DF_x" DEFAULT 7 FOR "nFailures"')
@@ -133,21 +133,21 @@ def test_an_id_that_does_not_see_case_is_told(own_engine: Engine) -> None:
 
 
 def test_tables_and_columns_of_others_are_left_out(own_engine: Engine) -> None:
-    """Whatever else is in the database is nobody's business here."""
+    """Other objects in the database are ignored."""
     do(own_engine, 'CREATE TABLE {}"tblTheirs" ("x" integer)')
     do(own_engine, f'ALTER TABLE {{}}"{MESSAGES}" ADD "sTheirs" varchar(10)')
     assert wrong(own_engine) == []
 
 
 def test_a_missing_table_is_told(own_engine: Engine) -> None:
-    """With how to get it back."""
+    """The finding names the remedy."""
     do(own_engine, 'DROP TABLE {}"tblQueueAudit"')
     [found] = wrong(own_engine)
     assert (found.table, found.found) == ("tblQueueAudit", "no table")
 
 
 def test_looking_changes_nothing(own_engine: Engine) -> None:
-    """The comparison reads only."""
+    """The comparison only reads."""
     do(own_engine, 'DROP TABLE {}"tblQueueAudit"')
     before = [str(each) for each in revisions.check(own_engine)]
     assert [str(each) for each in revisions.check(own_engine)] == before
@@ -155,7 +155,7 @@ def test_looking_changes_nothing(own_engine: Engine) -> None:
 
 
 def test_what_a_login_may_not_see_is_not_called_missing(own_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the catalog of SQL Server shows it to a login with the least rights: no table, no default, no condition."""
+    """The catalog of SQL Server hides them from a login with the least rights: no table, no default, no condition."""
 
     def seen(connection: Connection, names: Collection[str]) -> dict[str, FoundTable]:
         there = read(connection, names)
@@ -177,7 +177,7 @@ def test_what_a_login_may_not_see_is_not_called_missing(own_engine: Engine, monk
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_names_in_other_letter_case_are_the_same(gateway: Gateway, tmp_path: Path) -> None:
-    """In columns, keys, indexes, checks and foreign keys, as SQLite and most databases of SQL Server take them."""
+    """They match in columns, keys, indexes, checks and foreign keys, as in SQLite and most databases of SQL Server."""
     columns = {column.name for table in metadata.sorted_tables for column in table.columns}
     other = Gateway(f"sqlite:///{tmp_path / 'other.db'}")
     with sqlite3.connect(gateway.file) as ours, sqlite3.connect(other.file) as theirs:

@@ -1,4 +1,4 @@
-"""A gateway that has tables of these names already: rows and columns of others stay, what is missing is added."""
+"""A gateway that has tables of these names already: rows and foreign columns stay, missing ones are added."""
 
 from typing import Any, Final
 
@@ -46,7 +46,7 @@ def number(**options: Any) -> Column[Any]:  # noqa: ANN401  # those of SQLAlchem
 
 
 def make(engine: Engine, name: str, *items: Any, rows: list[dict[str, Any]] | None = None) -> Table:  # noqa: ANN401  # columns and keys
-    """A table that was there before us, with its rows."""
+    """Make a table that existed before the upgrade, with its rows."""
 
     def work(connection: Connection) -> Table:
         table = Table(name, MetaData(schema=schema_of(connection)), *items)
@@ -59,7 +59,7 @@ def make(engine: Engine, name: str, *items: Any, rows: list[dict[str, Any]] | No
 
 
 def problems(engine: Engine) -> str:
-    """What an upgrade is refused for; and that nothing came of it."""
+    """Return the reasons for which an upgrade is refused; it must change nothing."""
     before = tables(engine)
     with pytest.raises(SchemaUnusable) as refusal:
         revisions.upgrade(engine, now=NOW)
@@ -85,20 +85,20 @@ def wrong(engine: Engine) -> list[str]:
 
 
 def of_sqlite(engine: Engine, *findings: str) -> list[str]:
-    """What SQLite cannot add to a table that is there."""
+    """Findings on SQLite alone, which cannot add these to an existing table."""
     return list(findings) if engine.dialect.name == "sqlite" else []
 
 
 @pytest.fixture
 def legacy(fresh: Engine) -> Table:
-    """The accounts as another program keeps them, two of them, with a column that we do not know."""
+    """The accounts table of another program, with two rows and a column unknown to the product."""
     rows = [{"sAccountName": name, "sServer": "imap.example.com"} for name in ("one", "two")]
     columns = (Column("sAccountName", Unicode(255), nullable=False), Column("sServer", Unicode(50), nullable=False))
     return make(fresh, ACCOUNTS, number(), *columns, UniqueConstraint("sAccountName", name="UQ_theirs"), rows=rows)
 
 
 def test_accounts_of_another_program_are_kept_and_off(fresh: Engine, legacy: Table) -> None:
-    """Each row stays; what it lacks for us is filled in so that nothing is done before somebody enables it."""
+    """Each row stays; missing values are filled in so that nothing is done before an administrator enables it."""
     revisions.upgrade(fresh, now=NOW)
     rows = run_reading(fresh, lambda c: c.execute(select(legacy)).all())
     assert [tuple(row) for row in rows] == [(1, "one", "imap.example.com"), (2, "two", "imap.example.com")]
@@ -112,14 +112,14 @@ def test_accounts_of_another_program_are_kept_and_off(fresh: Engine, legacy: Tab
 
 
 def test_the_other_program_goes_on_adding_accounts(fresh: Engine, legacy: Table) -> None:
-    """It knows the table as it was."""
+    """It knows only the table's former columns."""
     revisions.upgrade(fresh, now=NOW)
     run_writing(fresh, lambda c: c.execute(insert(legacy).values(sAccountName="three", sServer="x")))
     assert [each.enabled for each in run_reading(fresh, accounts.every)] == [False, False, False]
 
 
 def test_an_account_without_name_gets_one(fresh: Engine) -> None:
-    """Names are unique, so each row gets its own; SQLite cannot, and says so."""
+    """Names are unique, so each row gets its own; SQLite cannot, and reports it."""
     make(fresh, ACCOUNTS, number(), Column("sOther", Unicode(5)), rows=[{"sOther": "x"}, {"sOther": "y"}])
     if fresh.dialect.name == "sqlite":
         assert f"{ACCOUNTS}.sAccountName: found no column" in problems(fresh)
@@ -132,7 +132,7 @@ def test_an_account_without_name_gets_one(fresh: Engine) -> None:
 
 
 def test_all_problems_are_told_at_once(fresh: Engine) -> None:
-    """Table, column, what was found, what is wanted, what to do: of every column that cannot be used."""
+    """Table, column, state found, state wanted, remedy: of every column that cannot be used."""
     make(
         fresh,
         ACCOUNTS,
@@ -158,14 +158,14 @@ def test_all_problems_are_told_at_once(fresh: Engine) -> None:
 
 
 def test_a_row_without_value_is_told(fresh: Engine) -> None:
-    """Nobody but the administrator knows the value."""
+    """Only the administrator knows the value."""
     columns = (Column("sAccountName", Unicode(200), nullable=False), Column("sUserID", Unicode(320)))
     make(fresh, ACCOUNTS, number(), *columns, rows=[{"sAccountName": "a"}, {"sAccountName": "b"}])
     assert f"{ACCOUNTS}.sUserID: found null in 2 rows, wanted not null" in problems(fresh)
 
 
 def test_a_column_that_allows_null_and_has_none_is_used(fresh: Engine) -> None:
-    """It works; to narrow it is the administrator's to do, and the check says so."""
+    """It works; narrowing it is the administrator's task, and the check reports it."""
     columns = (Column("sAccountName", Unicode(200), nullable=False), Column("sUserID", Unicode(320)))
     make(fresh, ACCOUNTS, number(), *columns, rows=[{"sAccountName": "a", "sUserID": "u"}])
     revisions.upgrade(fresh, now=NOW)
@@ -183,7 +183,7 @@ def test_a_column_that_allows_no_null_where_we_write_one_is_told(fresh: Engine) 
 
 
 def test_names_in_more_than_one_row_are_told(fresh: Engine) -> None:
-    """The key cannot be added before somebody renames one."""
+    """The key cannot be added before one of them is renamed."""
     name = Column("sAccountName", Unicode(200), nullable=False)
     make(fresh, ACCOUNTS, number(), name, rows=[{"sAccountName": each} for each in ("same", "same", "other")])
     assert f"UQ_{ACCOUNTS}_sAccountName: found 1 values in more than one row" in problems(fresh)
@@ -219,7 +219,7 @@ def test_a_number_that_is_no_key_becomes_one(fresh: Engine) -> None:
 
 @SERVERS
 def test_another_primary_key_is_left_and_told(fresh: Engine) -> None:
-    """It is theirs; the number needs a unique key beside it, and the text has the statement."""
+    """It belongs to the other program; the number needs a unique key beside it, and the text has the statement."""
     name = Column("sAccountName", Unicode(200), primary_key=True)
     make(fresh, ACCOUNTS, Column("nAccountID", BigInteger, Identity(), nullable=False), name)
     text = problems(fresh)
@@ -228,7 +228,7 @@ def test_another_primary_key_is_left_and_told(fresh: Engine) -> None:
 
 
 def test_wider_columns_are_used_as_they_are(fresh: Engine) -> None:
-    """What takes more than we write does no harm."""
+    """A column that accepts more than the product writes does no harm."""
     columns = [Column(name, Unicode(2000), nullable=False) for name in ("sTenantID", "sClientID", "sFolder")]
     make(fresh, ACCOUNTS, number(), Column("sAccountName", Unicode(300), nullable=False), *columns)
     revisions.upgrade(fresh, now=NOW)
@@ -239,7 +239,7 @@ def test_wider_columns_are_used_as_they_are(fresh: Engine) -> None:
 
 @SERVERS
 def test_the_number_of_another_program_may_be_small(fresh: Engine) -> None:
-    """Its table gives the numbers; all of them fit into ours."""
+    """Its table gives the numbers; all of them fit into the product's columns."""
     make(
         fresh,
         ACCOUNTS,
@@ -269,7 +269,7 @@ def test_keys_and_indexes_are_added_to_any_table_of_ours(fresh: Engine) -> None:
 
 
 def test_a_column_that_no_value_can_be_guessed_for_is_told(fresh: Engine) -> None:
-    """A message that does not say whose it is."""
+    """A message that names no account."""
     columns = (Column("nMessageID", identity(), primary_key=True), Column("sSubject", Unicode(100)))
     make(fresh, "tblEmailMessage", *columns, rows=[{"sSubject": "x"}])
     text = problems(fresh)
@@ -278,7 +278,7 @@ def test_a_column_that_no_value_can_be_guessed_for_is_told(fresh: Engine) -> Non
 
 
 def test_a_type_that_cannot_be_compared_is_told_all_the_same(fresh: Engine) -> None:
-    """The rows of such a column cannot be asked whether they would stand the checks and keys."""
+    """The rows of such a column cannot be checked against the checks and keys."""
     columns = (Column("sAccountName", LargeBinary), Column("sAfterImport", Integer, nullable=False))
     make(fresh, ACCOUNTS, number(), *columns, rows=[{"sAccountName": b"a", "sAfterImport": 1}])
     text = problems(fresh)
@@ -299,7 +299,7 @@ def test_rows_that_refer_to_a_table_that_is_not_there_are_told(fresh: Engine) ->
 
 @SERVERS
 def test_a_remedy_does_not_narrow(fresh: Engine) -> None:
-    """Who lets a wide column allow no null any more keeps its width."""
+    """A remedy that makes a wide column not null keeps its width."""
     columns = (Column("sAccountName", Unicode(200), nullable=False), Column("sUserID", Unicode(500)))
     make(fresh, ACCOUNTS, number(), *columns)
     revisions.upgrade(fresh, now=NOW)
@@ -311,7 +311,7 @@ def test_a_remedy_does_not_narrow(fresh: Engine) -> None:
 
 @SERVERS
 def test_columns_that_the_database_fills_itself_need_nothing(fresh: Engine) -> None:
-    """Computed ones among them."""
+    """Computed ones are among them."""
     computed = Column("sUpper", Unicode(200), Computed(text('upper("sAccountName")'), persisted=True))
     make(fresh, ACCOUNTS, number(), Column("sAccountName", Unicode(200), nullable=False), computed)
     revisions.upgrade(fresh, now=NOW)

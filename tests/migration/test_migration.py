@@ -1,4 +1,4 @@
-"""The schema: made by the migrations, as `db.tables` says, once, whoever upgrades."""
+"""The schema: made by the migrations, equal to `db.tables`, once, by any number of upgrades."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ def put_revision(engine: Engine, revision: str) -> None:
 
 @pytest.mark.parametrize(
     "database_kind", ["sqlite", "postgresql"], indirect=True
-)  # of SQL Server Alembic sees too little
+)  # Alembic sees too little of SQL Server
 def test_migrations_and_table_definitions_give_one_schema(database_engine: Engine) -> None:
     """Nothing is left for a migration to do."""
 
@@ -53,7 +53,7 @@ def test_migrations_and_table_definitions_give_one_schema(database_engine: Engin
 
 
 def test_the_comparison_of_our_own_finds_nothing(database_engine: Engine) -> None:
-    """What Alembic does not compare is the same, too: keys, checks, lengths, collations."""
+    """Properties that Alembic does not compare are the same, too: keys, checks, lengths, collations."""
     assert [str(each) for each in revisions.check(database_engine) if each.weight is not Weight.ADVICE] == []
 
 
@@ -127,12 +127,12 @@ def test_failed_upgrade_leaves_nothing(fresh: Engine, monkeypatch: pytest.Monkey
 
 
 def test_current_schema_is_accepted(database_engine: Engine) -> None:
-    """Nothing is said when there is nothing to do."""
+    """There is no message when the schema is current."""
     revisions.require_current(database_engine)
 
 
 def test_looking_makes_no_file(tmp_path: Path) -> None:
-    """Asking where the schema is leaves no empty database behind."""
+    """Reading the state of the schema leaves no empty database behind."""
     engine = make_engine(f"sqlite:///{tmp_path / 'fresh.db'}")
     assert revisions.state(engine).current is None
     assert list(tmp_path.iterdir()) == []
@@ -140,7 +140,7 @@ def test_looking_makes_no_file(tmp_path: Path) -> None:
 
 
 def test_no_schema_names_the_command(fresh: Engine) -> None:
-    """Before the first upgrade the text says what to run."""
+    """The text names the command to run before the first upgrade."""
     with pytest.raises(SchemaNotCurrent, match=r"has no tables.*Run: mail-importer db upgrade"):
         revisions.require_current(fresh)
 
@@ -155,7 +155,7 @@ def test_empty_file_names_the_command(tmp_path: Path) -> None:
 
 
 def test_older_schema_names_the_command(database_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a newer program meets an older schema, the text says which, and what to run."""
+    """The text for a newer program on an older schema names the revision, and the command to run."""
 
     class NewerProgram:
         @staticmethod
@@ -175,7 +175,7 @@ def test_older_schema_names_the_command(database_engine: Engine, monkeypatch: py
 
 
 def test_schema_of_a_newer_program_asks_for_that_program(database_engine: Engine) -> None:
-    """Where an older program meets a newer schema, upgrading is no advice."""
+    """Upgrading is no remedy for an older program on a newer schema."""
     put_revision(database_engine, "9999")
     with pytest.raises(SchemaNotCurrent, match=r"revision 9999.*newer.*Install that version") as refusal:
         revisions.require_current(database_engine)

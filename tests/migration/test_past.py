@@ -1,4 +1,4 @@
-"""Gateways of earlier versions: upgraded, and worked on by old processes in the meantime."""
+"""Gateways of earlier versions: upgraded, and used by old processes in the meantime."""
 
 import functools
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def wrong(engine: Engine) -> list[str]:
 
 
 def test_a_gateway_of_an_earlier_version_is_upgraded(fresh: Engine, revision: str) -> None:
-    """From wherever a database stands it gets to where this version needs it, with nothing left to do."""
+    """A database of any revision reaches the state that this version needs, with nothing left to do."""
     past.make(fresh, revision)
     assert revisions.state(fresh).current == revision
     assert revisions.upgrade(fresh, now=NOW).is_current
@@ -64,7 +64,7 @@ def test_a_gateway_of_an_earlier_version_is_upgraded(fresh: Engine, revision: st
 def test_the_steps_still_make_what_was_released(
     fresh: Engine, revision: str, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """A step that was rewritten leaves no trace of it: upgraded and new databases are the same, to the letter."""
+    """A rewritten step leaves no trace: upgraded and new databases are the same, to the letter."""
     past.make(fresh, revision)
     revisions.upgrade(fresh, now=NOW)
     with databases.empty(tmp_path_factory.mktemp("new")) as gateway:
@@ -76,7 +76,7 @@ def test_the_steps_still_make_what_was_released(
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_contents_come_last_in_a_row_of_sqlite(fresh: Engine, revision: str) -> None:
-    """With what is in them: else a large one would be in memory twice while it is written."""
+    """The contents stay: otherwise a large one would be in memory twice while it is written."""
     past.make(fresh, revision)
     rows = (
         (
@@ -102,7 +102,7 @@ def test_contents_come_last_in_a_row_of_sqlite(fresh: Engine, revision: str) -> 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_contents_that_a_view_shows_stay_where_they_are(fresh: Engine) -> None:
-    """Somebody else's view goes on; it only costs memory."""
+    """A view of another program goes on; it only costs memory."""
     past.make(fresh, past.RELEASED[-1])
     view = 'CREATE VIEW "Contents" AS SELECT "biContent" FROM "tblEmailAttachment"'
     run_writing(fresh, lambda connection: connection.execute(text(view)))
@@ -116,7 +116,7 @@ def test_contents_that_a_view_shows_stay_where_they_are(fresh: Engine) -> None:
 def test_rows_that_an_earlier_version_writes_are_let_in(
     fresh: Engine, revision: str, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """A process of before, which knows the columns of then, goes on writing after the upgrade."""
+    """An old process, which knows the former columns, goes on writing after the upgrade."""
     past.make(fresh, revision)
     then = MetaData()
 
@@ -170,14 +170,14 @@ def test_rows_of_before_are_kept(fresh: Engine, revision: str) -> None:
     yes = "true" if fresh.dialect.name == "postgresql" else "1"
     run_writing(fresh, lambda c: c.execute(text(account.format(f'"{place}".' if place else "", yes=yes))))
     revisions.upgrade(fresh, now=NOW)
-    query = text(f'SELECT * FROM {f"{chr(34)}{place}{chr(34)}." if place else ""}"tblEmailAccountSettings"')  # noqa: S608  # our own names
+    query = text(f'SELECT * FROM {f"{chr(34)}{place}{chr(34)}." if place else ""}"tblEmailAccountSettings"')  # noqa: S608  # own names
     [row] = run_reading(fresh, lambda c: c.execute(query).mappings().all())
     assert (row["sAccountName"], row["sAuthentication"], row["dtImportSince"]) == ("a", "GraphCertificate", None)
 
 
 @pytest.fixture
 def newer_program(database_engine: Engine) -> Callable[[str, str], None]:
-    """A step of the future ran: revision, and the oldest program that it serves."""
+    """Simulate a future step: its revision, and the oldest program that it serves."""
 
     def upgrade(revision: str, oldest: str) -> None:
         def work(connection: Connection) -> None:
@@ -196,7 +196,7 @@ NewerProgram = Callable[[str, str], None]
 def test_an_old_process_goes_on_where_a_newer_one_only_added(
     database_engine: Engine, newer_program: NewerProgram
 ) -> None:
-    """It starts, it tells, it upgrades nothing back."""
+    """It starts, it reports, it upgrades nothing back."""
     head = revisions.state(database_engine).head
     newer_program("9998", head)
     with capture_logs() as logs:
@@ -208,7 +208,7 @@ def test_an_old_process_goes_on_where_a_newer_one_only_added(
 def test_an_old_process_is_refused_where_a_newer_one_removed(
     database_engine: Engine, newer_program: NewerProgram
 ) -> None:
-    """What it would read may be gone."""
+    """The columns it would read may be gone."""
     newer_program("9998", "9997")
     with pytest.raises(SchemaNotCurrent, match="Install that version"):
         revisions.require_current(database_engine)
@@ -217,7 +217,7 @@ def test_an_old_process_is_refused_where_a_newer_one_removed(
 
 
 def test_revisions_are_numbers_that_follow_one_another() -> None:
-    """So that a program can tell which of two is older, without knowing the newer one."""
+    """A program can then tell which of two is older, without knowing the newer one."""
     config = Config()
     config.set_main_option("script_location", "db/migrations")
     steps = list(reversed(list(ScriptDirectory.from_config(config).walk_revisions())))
@@ -228,7 +228,7 @@ def test_revisions_are_numbers_that_follow_one_another() -> None:
 
 
 def test_a_later_step_refers_to_tables_of_earlier_ones(own_engine: Engine) -> None:
-    """Which did not run with it: it names them, and that is enough."""
+    """Those did not run with it: it names them, and that is enough."""
 
     def step(connection: Connection) -> None:
         add = Additions(Applied(connection), schema=schema_of(connection))

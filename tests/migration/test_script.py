@@ -32,7 +32,7 @@ def of_sql_server(place: str | None = None) -> str:
 
 
 def script_for(engine: Engine) -> str:
-    """What an administrator of its database runs."""
+    """The script for an administrator of its database."""
     place = (engine.get_execution_options().get("schema_translate_map") or {}).get(None)
     return revisions.script(engine.dialect.name, schema=place)
 
@@ -42,7 +42,7 @@ def batches(script: str) -> list[str]:
 
 
 def texts_within(batch: str) -> list[str]:
-    """The statements that the batch executes as a text, which is compiled then."""
+    """Return the statements that the batch executes as a text, which is compiled then."""
     return [each.replace("''", "'") for each in re.findall(r"(?s)EXEC \(N'((?:[^']|'')*)'\);", batch)]
 
 
@@ -51,7 +51,7 @@ def wrong(engine: Engine) -> list[str]:
 
 
 def run(engine: Engine, script: str) -> None:
-    """As the tools do: one connection, nothing but the script's own transaction."""
+    """Run it as the tools do: one connection, nothing but the script's own transaction."""
     connection = engine.raw_connection()
     try:
         driver = connection.driver_connection
@@ -67,7 +67,7 @@ def run(engine: Engine, script: str) -> None:
 
 
 def test_the_script_for_sql_server_is_the_one_that_was_reviewed() -> None:
-    """Whoever changes it sees what an administrator will see.
+    """A change of it shows the text that an administrator will see.
 
     To write it anew: mail-importer db upgrade --sql > tests/migration/sql_server.sql
     (with MAIL_IMPORTER_DATABASE_URL=mssql+pyodbc://host/gateway).
@@ -77,7 +77,7 @@ def test_the_script_for_sql_server_is_the_one_that_was_reviewed() -> None:
 
 @pytest.fixture
 def _quiet_parser() -> Iterator[None]:
-    """It logs what it keeps as text; the test says which those may be."""
+    """The parser logs constructs that it keeps as text; the test lists the allowed ones."""
     log = logging.getLogger("sqlglot")
     log.disabled = True
     yield
@@ -86,7 +86,7 @@ def _quiet_parser() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_quiet_parser")
 def test_each_batch_is_t_sql() -> None:
-    """It is parsed whole, but for named defaults of columns that are there, which the parser does not know."""
+    """It is parsed whole, except for named defaults of existing columns, which the parser does not know."""
     outer = batches(of_sql_server())
     inner = [text for batch in outer for text in texts_within(batch)]
     assert inner
@@ -101,7 +101,7 @@ def test_each_batch_is_t_sql() -> None:
 
 
 def test_each_batch_works_only_within_the_transaction() -> None:
-    """Tools go on after an error: what comes then must do nothing."""
+    """Tools go on after an error: later batches must do nothing."""
     settings, begin, *rest = batches(of_sql_server())
     assert "SET XACT_ABORT ON;" in settings
     assert "BEGIN TRANSACTION;" in begin
@@ -113,14 +113,14 @@ def test_each_batch_works_only_within_the_transaction() -> None:
 
 
 def test_no_batch_fails_to_compile_after_an_error() -> None:
-    """Else its errors would hide the first one: tables and columns that were rolled back are named in texts only."""
+    """Its errors would hide the first one: tables and columns that were rolled back are named in texts only."""
     for batch in batches(of_sql_server())[2:]:
         outer = re.sub(r"(?s)EXEC \(N'(?:[^']|'')*'\);", "", batch)
         assert not re.search(r"(?i)(FROM|INTO|UPDATE|JOIN) \[dbo\]", outer)
 
 
 def test_the_schema_of_the_settings_is_in_every_name() -> None:
-    """Nothing is left to the default schema of who runs the script."""
+    """Nothing depends on the default schema of the user that runs the script."""
     script = of_sql_server("gateway's")
     assert "dbo" not in script
     assert set(re.findall(r"(?<!\[gateway's\]\.)(?<!\[gateway''s\]\.)\[tbl\w+\]", script)) == {
@@ -130,13 +130,13 @@ def test_the_schema_of_the_settings_is_in_every_name() -> None:
 
 
 def test_no_secret_is_in_the_script() -> None:
-    """The server makes it, and only where there is none."""
+    """The server makes it, and only if there is none."""
     script = of_sql_server()
     assert script == of_sql_server()
     assert "CRYPT_GEN_RANDOM(48)" in script
 
 
-# -- PostgreSQL: run
+# -- PostgreSQL: executed
 
 
 @POSTGRESQL
@@ -159,14 +159,14 @@ def test_the_script_upgrades_from_everywhere_and_may_be_run_again(fresh: Engine,
 
 @POSTGRESQL
 def test_script_and_program_make_the_same(fresh: Engine, database_engine: Engine) -> None:
-    """To the letter."""
+    """They are equal to the letter."""
     run(fresh, script_for(fresh))
     assert past.description(fresh) == past.description(database_engine)
 
 
 @POSTGRESQL
 def test_the_script_keeps_the_accounts_of_another_program(fresh: Engine) -> None:
-    """As the program does: rows stay, what they lack is filled in."""
+    """It keeps rows and fills in missing values, like the program."""
     _accounts_of_others(fresh, '"sAccountName" varchar(255) NOT NULL UNIQUE')
     run(fresh, script_for(fresh))
     rows = run_reading(fresh, lambda c: c.execute(text('SELECT * FROM "tblEmailAccountSettings"')).mappings().all())
@@ -195,7 +195,7 @@ def test_the_script_keeps_the_accounts_of_another_program(fresh: Engine) -> None
     ],
 )
 def test_the_script_refuses_what_it_cannot_use(fresh: Engine, column: str, told: str) -> None:
-    """With the same rules as the program, and leaves all as it was."""
+    """It applies the same rules as the program, and changes nothing."""
     _accounts_of_others(fresh, column)
     before = past.description(fresh)
     with pytest.raises(Exception, match=told) as refusal:
@@ -223,13 +223,13 @@ def _accounts_of_others(engine: Engine, columns: str) -> None:
     work_on("""INSERT INTO "tblEmailAccountSettings" ("sServer", "sAccountName") VALUES ('imap', 'one')""")
 
 
-# -- SQL Server: run, where there is one
+# -- SQL Server: executed, if there is one
 
 
 @MSSQL
 @pytest.mark.parametrize("revision", [None, *past.RELEASED])
 def test_the_script_runs_on_sql_server(fresh: Engine, revision: str | None) -> None:
-    """Twice, from everywhere."""
+    """It runs twice, from every revision."""
     if revision is not None:
         past.make(fresh, revision)
     for _ in range(2):
@@ -238,7 +238,7 @@ def test_the_script_runs_on_sql_server(fresh: Engine, revision: str | None) -> N
         assert wrong(fresh) == []
 
 
-# -- schemas of their own
+# -- Separate schemas
 
 
 def _execute(statement: Executable, connection: Connection) -> None:
@@ -265,7 +265,7 @@ def test_two_schemas_of_one_database_are_two_gateways(empty_gateway: Gateway) ->
 
 @POSTGRESQL
 def test_a_schema_that_is_not_there_is_told(empty_gateway: Gateway) -> None:
-    """With the statement that makes it, by the program and by the script."""
+    """The error of program and script has the statement that makes it."""
     engine = Gateway(empty_gateway.url, "gateway").engine()
     with pytest.raises(Exception, match=r"no such schema.*CREATE SCHEMA gateway"):
         revisions.upgrade(engine, now=NOW)

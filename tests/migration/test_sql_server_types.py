@@ -1,4 +1,4 @@
-"""What the tables are made of on SQL Server. Nothing connects to one."""
+"""Column types and keys of the tables on SQL Server. Nothing connects to one."""
 
 import re
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ def type_of(column: Any) -> str:  # noqa: ANN401  # SQLAlchemy's column
 
 @every_table
 def test_types_are_the_ones_that_keep_everything(table: Any) -> None:  # noqa: ANN401  # SQLAlchemy's table
-    """Text is Unicode, times keep seven digits, and nothing is of a type that Microsoft gives up."""
+    """Text is Unicode, times keep seven digits, and no type is one that Microsoft deprecates."""
     for column in table.columns:
         kind = {"s": r"NVARCHAR\(", "n": "BIGINT|INTEGER", "b": "BIT", "d": r"DATETIME2\(7\)"}[column.name[0]]
         expected = r"VARBINARY\(max\)" if column.name.startswith("bi") else kind
@@ -40,7 +40,7 @@ def test_types_are_the_ones_that_keep_everything(table: Any) -> None:  # noqa: A
 
 @every_table
 def test_everything_has_a_name(table: Any) -> None:  # noqa: ANN401  # SQLAlchemy's table
-    """What SQL Server names itself has another name in each database."""
+    """Names that SQL Server generates differ in each database."""
     ddl = sql_server(CreateTable(table))
     assert ddl.count("CONSTRAINT [") == len(table.constraints) + sum(
         column.server_default is not None for column in table.columns
@@ -72,13 +72,13 @@ def bytes_of(column: Any) -> int:  # noqa: ANN401  # SQLAlchemy's column
 
 @every_table
 def test_keys_fit_into_an_index(table: Any) -> None:  # noqa: ANN401  # SQLAlchemy's table
-    """With the longest values, which fail else when they come."""
+    """The longest values fit; otherwise they fail only when they come."""
     for kind, columns in keys_of(table):
         assert sum(map(bytes_of, columns)) <= MAX_BYTES_OF_A_KEY[kind], columns
 
 
 def test_ids_and_fingerprints_see_case() -> None:
-    """What differs in case only is two, whatever the collation of the database is."""
+    """Values that differ in case only are two, for any collation of the database."""
     exact = {
         ("tblEmailMessage", "sGraphMessageID"),
         ("tblMissedNotification", "sGraphMessageID"),
@@ -112,7 +112,7 @@ def test_ids_and_fingerprints_see_case() -> None:
 
 
 def test_settings_are_compared_code_by_code() -> None:
-    """A change in case alone is a change, whatever collations the columns of the accounts have. A blank at the end of
+    """A change in case alone is a change, for any collation of the accounts' columns. A blank at the end of
     a setting is seen, for the text goes on behind it.
     """
     text = sql_server(select(accounts._FINGERPRINT))

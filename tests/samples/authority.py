@@ -77,7 +77,7 @@ def issue(
 
 
 def encrypted(certificate: Certificate, password: str, encoding: Encoding = Encoding.PEM) -> bytes:
-    """The private key of a certificate, to be opened by a password."""
+    """Encrypt the private key of a certificate with a password."""
     assert isinstance(certificate.key, SoftwareKey)
     secret = BestAvailableEncryption(password.encode())
     return certificate.key.key.private_bytes(encoding, PrivateFormat.PKCS8, secret)

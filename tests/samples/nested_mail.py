@@ -1,4 +1,4 @@
-"""Attachments with something inside, as Outlook and others make them."""
+"""Attachments with something inside, in the forms of Outlook and others."""
 
 import base64
 import hashlib
@@ -35,7 +35,7 @@ def tnef_text(**bodies: bytes) -> bytes:
 def tnef_file(
     name: str | None, content: bytes, *, title: str | bytes = "SHORT.TXT", content_id: str | None = None
 ) -> bytes:
-    """A file, with the short name that Outlook gives it and, but for None, the long one."""
+    """A file, with the short name that Outlook gives it and, except for None, the long one."""
     properties = [_text_property(0x370E, "text/csv")]
     if name is not None:
         properties.append(_text_property(0x3707, name))
@@ -62,7 +62,7 @@ def tnef_mail(name: str, stream: bytes) -> bytes:
 
 
 def mail(subject: str, *attachments: tuple[str, bytes] | bytes) -> bytes:
-    """A mail with files, or other mails, attached; lines end as they do on the wire."""
+    """A mail with files, or other mails, attached; lines end in CRLF."""
     parts = [b"Content-Type: text/plain; charset=utf-8\r\n\r\nBonjour", *map(_part, attachments)]
     boundary = f"=_{hashlib.sha256(b''.join(parts)).hexdigest()[:40]}".encode()
     head = f"Subject: {subject}\r\nFrom: labor@example.com\r\nMIME-Version: 1.0\r\n".encode()

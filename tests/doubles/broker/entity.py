@@ -1,4 +1,4 @@
-"""One queue with its dead letters, as Service Bus keeps them. No I/O; `now` is the queue's time in seconds."""
+"""One queue with its dead letters, with the semantics of Service Bus. No I/O; `now` is the queue's time in seconds."""
 
 import heapq
 import itertools
@@ -27,7 +27,7 @@ class Stored:
 
 @dataclass
 class Rules:
-    """How the queue was made."""
+    """Creation settings of the queue."""
 
     lock_seconds: float = 60.0
     duplicate_window_seconds: float = 600.0
@@ -36,7 +36,7 @@ class Rules:
 
 
 class LockIsLost(Exception):
-    """The token locks nothing any more."""
+    """The token locks no message any more."""
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Entity:
     messages: "OrderedDict[int, Stored]" = field(default_factory=OrderedDict)
     ready: list[int] = field(default_factory=list)
     later: list[tuple[float, int]] = field(default_factory=list)
-    """A heap of when locks end and scheduled messages come."""
+    """A heap of the times at which locks end and scheduled messages come."""
     tokens: dict[uuid.UUID, Stored] = field(default_factory=dict)
     known: "OrderedDict[object, float]" = field(default_factory=OrderedDict)
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("sent", "duplicates", "completed"), 0))
@@ -61,7 +61,7 @@ class Entity:
             self.dead = Entity(self.rules, self.now, is_dead_letters=True)
 
     def put(self, content: Content) -> int | None:
-        """Store a message; its sequence number, None when it is a duplicate."""
+        """Store a message; return its sequence number, None when it is a duplicate."""
         now = self.now()
         while self.known and next(iter(self.known.values())) <= now - self.rules.duplicate_window_seconds:
             self.known.popitem(last=False)
@@ -77,7 +77,7 @@ class Entity:
         return stored.sequence
 
     def cancel_scheduled(self, sequence: int) -> bool:
-        """Forget a message that waits for its time."""
+        """Delete a message that waits for its time."""
         stored = self.messages.get(sequence)
         if stored is None or stored.visible <= self.now():
             return False
@@ -85,7 +85,7 @@ class Entity:
         return True
 
     def lock(self, *, for_ever: bool = False) -> Stored | None:
-        """Give out the oldest message; `for_ever`: it is gone at once."""
+        """Deliver the oldest message; `for_ever`: it is gone at once."""
         self.tick()
         while self.ready:
             stored = self.messages.get(heapq.heappop(self.ready))
@@ -102,23 +102,23 @@ class Entity:
         return None
 
     def renew(self, token: uuid.UUID) -> float:
-        """When the lock ends from now on."""
+        """Return the new end of the lock."""
         stored = self._held(token)
         stored.locked_until = self.now() + self.rules.lock_seconds
         heapq.heappush(self.later, (stored.locked_until, stored.sequence))
         return stored.locked_until
 
     def complete(self, token: uuid.UUID) -> None:
-        """Done."""
+        """Delete the message."""
         self._remove(self._held(token))
         self.counts["completed"] += 1
 
     def abandon(self, token: uuid.UUID, *, counted: bool = True) -> None:
-        """Hand it back."""
+        """Unlock the message."""
         self._unlock(self._held(token), counted=counted)
 
     def dead_letter(self, token: uuid.UUID, reason: str | None, description: str | None) -> None:
-        """Put it aside."""
+        """Move the message to the dead letters."""
         self._bury(self._held(token), reason, description)
 
     def tick(self) -> None:
@@ -134,7 +134,7 @@ class Entity:
                 self._unlock(stored, counted=True)
 
     def browse(self, first: int, limit: int) -> Iterator[Stored]:
-        """What is there, oldest first."""
+        """Return the messages, oldest first."""
         self.tick()
         return itertools.islice((each for each in self.messages.values() if each.sequence >= first), limit)
 

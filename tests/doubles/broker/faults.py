@@ -1,4 +1,4 @@
-"""What goes wrong on purpose."""
+"""Injected faults."""
 
 from dataclasses import dataclass, field
 
@@ -21,7 +21,7 @@ class Faults:
     waiting: list[Fault] = field(default_factory=list)
 
     def take(self, where: str) -> Fault | None:
-        """The fault that happens here and now."""
+        """Return the fault that happens here and now."""
         for fault in self.waiting:
             if fault.where != where:
                 continue

@@ -1,4 +1,4 @@
-"""The broker as tests have it: a process of its own, and its controls."""
+"""The broker for tests: a process of its own, and its controls."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from tests.paths import ROOT
 
 
 class BrokerProcess:
-    """A broker that runs."""
+    """A running broker."""
 
     def __init__(self, ready: dict[str, Any]) -> None:
         self.port: int = ready["port"]
@@ -32,11 +32,11 @@ class BrokerProcess:
         self.ahead += seconds
 
     def fault(self, kind: str, where: str, **options: float) -> None:
-        """Have something go wrong; see `tests.doubles.broker.faults.Fault`."""
+        """Inject a fault; see `tests.doubles.broker.faults.Fault`."""
         self._post("fault", {"kind": kind, "where": where, **options})
 
     def clear_faults(self) -> None:
-        """Nothing goes wrong any more."""
+        """End all faults."""
         self._post("clear", {})
 
     def drop(self) -> None:
@@ -44,11 +44,11 @@ class BrokerProcess:
         self._post("drop", {})
 
     def refuse(self, *, on: bool) -> None:
-        """Take no connections, and break those there are."""
+        """Accept no connections, and break the existing ones."""
         self._post("refuse", {"on": on})
 
     def state(self) -> dict[str, Any]:
-        """What is in its queues."""
+        """Contents of its queues."""
         with urllib.request.urlopen(f"{self._control}/state", timeout=10) as answer:
             found: dict[str, Any] = json.load(answer)
         return found
@@ -60,7 +60,7 @@ class BrokerProcess:
 
 @contextmanager
 def running_broker(*options: str) -> Iterator[BrokerProcess]:
-    """A broker for as long as the context lasts."""
+    """A broker for the lifetime of the context."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.doubles.broker", *options],
         cwd=ROOT,

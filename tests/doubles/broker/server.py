@@ -15,7 +15,7 @@ from tests.doubles.broker.faults import Fault, Faults
 from tests.doubles.broker.wire import Content, read, when
 
 Proton = Any
-"""An object of the engine: its types say None of all that an event of the kind handled always has."""
+"""An object of the engine: its types allow None where an event of the kind handled always has a value."""
 
 _CBS: Final = "$cbs"
 _MANAGEMENT: Final = "/$management"
@@ -34,7 +34,7 @@ _REFUSALS: Final = {
 
 
 class Broker:
-    """The queues, and who is connected."""
+    """The queues and the connected clients."""
 
     def __init__(self, queues: dict[str, Rules], *, real_time: Callable[[], float]) -> None:
         self.offset = 0.0
@@ -51,7 +51,7 @@ class Broker:
         return self._real_time() + self.offset
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Reset the state."""
         self.offset = 0.0
         self.faults = Faults()
         self.refusing = False
@@ -64,12 +64,12 @@ class Broker:
             session.abort()
 
     def deliver(self) -> None:
-        """Give messages to whoever asked for some."""
+        """Deliver messages to the links with credit."""
         for session in list(self.sessions):
             session.deliver()
 
     def entity(self, address: str | None) -> tuple[Entity | None, str]:
-        """What an address names, and its kind: cbs, management or messages."""
+        """Resolve an address to its entity and kind: cbs, management or messages."""
         path = (urlsplit(address).path if address and "://" in address else address or "").strip("/").lower()
         if path == _CBS:
             return None, "cbs"
@@ -124,7 +124,7 @@ class Session(asyncio.Protocol):
         self._work()
 
     def abort(self) -> None:
-        """As if the cable were cut."""
+        """Drop the connection, as a cut cable would."""
         self._broker.sessions.discard(self)
         if self._socket is not None:
             self._socket.abort()
@@ -189,7 +189,7 @@ class Session(asyncio.Protocol):
         link.condition = Condition(told[0], told[1], {symbol("x-opt-broker"): "test"})
         link.close()
 
-    # What comes in.
+    # Incoming.
 
     def _on_delivery(self, event: Proton) -> None:
         delivery, link = event.delivery, event.link
@@ -248,10 +248,10 @@ class Session(asyncio.Protocol):
         delivery.settle()
         self._flush()
 
-    # What goes out.
+    # Outgoing.
 
     def deliver(self) -> None:
-        """Give what there is to the links that asked for it."""
+        """Deliver the available messages to the links with credit."""
         sent = False
         for link in self._receiving:
             entity = self._kinds[link.name][0]
@@ -324,7 +324,7 @@ class Session(asyncio.Protocol):
         if lost:
             _refuse(delivery, _LOST)
         else:
-            # A rejection without an error confirms a dead letter; with one it would say that the lock is lost.
+            # A rejection without an error confirms a dead letter; with one it would report a lost lock.
             state = delivery.remote_state
             delivery.update(state)
             delivery.settle()

@@ -1,4 +1,4 @@
-"""Messages as bytes: their sections kept as they came, header and annotations made anew."""
+"""Messages as bytes: their sections kept unchanged, header and annotations rebuilt."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ _BARE = range(0x70, 0x79)
 
 @dataclass(frozen=True)
 class Content:
-    """What was sent, without what the queue adds."""
+    """The sent message, without the parts that the queue adds."""
 
     properties: bytes
     application: Mapping[Any, Any]
@@ -23,11 +23,11 @@ class Content:
 
     @property
     def size(self) -> int:
-        """Bytes, about."""
+        """Size in bytes, approximately."""
         return len(self.properties) + len(self.application_raw) + len(self.body) + 100
 
     def with_properties(self, added: Mapping[str, str | None]) -> "Content":
-        """The same with more application properties."""
+        """Return a copy with more application properties."""
         merged = {**self.application, **{key: value for key, value in added.items() if value is not None}}
         return replace(self, application=merged, application_raw=_section(_APPLICATION, merged))
 
@@ -39,7 +39,7 @@ class Content:
 
 
 def read(raw: bytes) -> list[Content]:
-    """The message, or the messages of a batch."""
+    """Decode the message, or the messages of a batch."""
     sections = list(_sections(raw))
     bodies = [value for code, _, value in sections if code == _DATA]
     # A batch is a message of data sections that are messages themselves; Proton does not show its format.
@@ -49,7 +49,7 @@ def read(raw: bytes) -> list[Content]:
 
 
 def when(seconds: float) -> timestamp:
-    """A time as AMQP has it."""
+    """A time in AMQP format."""
     return timestamp(int(seconds * 1000))
 
 

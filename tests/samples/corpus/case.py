@@ -1,4 +1,4 @@
-"""A mail as it comes over the wire, and by hand beside it what must be in the database."""
+"""A mail in wire format, and beside it, written by hand, the expected contents of the database."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Case:
-    """One mail. What is not said is as `mail` writes it."""
+    """One mail. Defaults are those of `mail`."""
 
     name: str
     raw: bytes = field(repr=False)
@@ -41,14 +41,14 @@ class Case:
     body: str = "Bonjour\r\n"
     body_type: str = "text"
     body_text: str | None = None
-    """Where it is HTML, or inside of an attachment."""
+    """Set if the body is HTML, or inside of an attachment."""
     rows: tuple[Row, ...] = ()
     only_inline: bool = False
     type_name: str | None = None
 
 
 def wire(text: str | bytes) -> bytes:
-    """With the ends of lines that a mail has; what has them stays as it is."""
+    """Return the mail with CRLF line ends; a mail that has them stays unchanged."""
     return _encoded(text).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
@@ -68,7 +68,7 @@ def mail(name: str, rest: str | bytes, *, subject: str | bytes = "Befund", **hea
 
 
 def text_mail(name: str, body: bytes, charset: str | None) -> bytes:
-    """A mail of one text, its bytes as they are."""
+    """A mail of one text, its bytes unchanged."""
     kind = b"Content-Type: text/plain" + (f"; charset={charset}".encode() if charset else b"")
     return mail(name, kind + b"\nContent-Transfer-Encoding: 8bit\n\n" + body)
 

@@ -1,4 +1,4 @@
-"""Mails that nobody thought of: what was to be sent, and the mail that sends it."""
+"""Generated mails: the content to be sent, and the mail that sends it."""
 
 from base64 import b64encode, encodebytes
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class File:
 
 @dataclass(frozen=True)
 class Sent:
-    """What a mail was to say; `inside`: mails attached to it."""
+    """Content of a mail; `inside`: mails attached to it."""
 
     subject: str
     body: str
@@ -50,7 +50,7 @@ SENT = st.recursive(_sents(st.just(())), lambda deeper: _sents(st.lists(deeper, 
 
 
 def raw(sent: Sent, number: int = 0) -> bytes:
-    """The mail, the one with that number, everything in it encoded so that nothing depends on what it is."""
+    """Return the mail with that number, everything in it encoded so that nothing depends on its content."""
     people = ", ".join(f"{_words(name)} <{place}@example.com>" for name, place in sent.people)
     head = f"Subject: {_words(sent.subject)}\nMessage-ID: <{number}@example.com>\nFrom: Labor <labor@example.com>\n"
     kind = "html" if sent.is_html else "plain"

@@ -1,4 +1,4 @@
-"""Mails that break the rules in ways that mail programs put up with."""
+"""Mails that break the rules in ways that mail programs tolerate."""
 
 from base64 import b64encode
 

@@ -1,4 +1,4 @@
-"""File names and names of people in all the ways in which programs write them."""
+"""File names and personal names in all the ways in which programs write them."""
 
 from tests.samples.corpus.case import BONJOUR, Case, Row, mail, multipart
 

@@ -1,4 +1,4 @@
-"""Mails of many parts: well made, badly made, and made by nobody who read the standard."""
+"""Mails of many parts: well made, badly made, and made in ignorance of the standard."""
 
 from base64 import b64encode
 from email.message import EmailMessage
@@ -19,7 +19,7 @@ _SHOWN = "<p>Grüße <b>x</b></p>"
 
 
 def _built() -> bytes:
-    """As Python's own package makes it."""
+    """Build it with Python's own package."""
     message = EmailMessage(policy=SMTP)
     message["From"] = "Labor <labor@example.com>"
     message["To"] = "Eau <eau@riviere.example>"

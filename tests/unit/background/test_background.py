@@ -36,7 +36,7 @@ async def test_a_task_that_fails_is_started_again_after_growing_pauses() -> None
     assert [each["event"] for each in logged] == ["background_task_failed"] * 7
     assert logged[0]["task"] == "keeping house"
     assert logged[0]["error_type"] == "KeyError"
-    assert "choked" not in str(logged)  # it may be mail
+    assert "choked" not in str(logged)  # its text may be mail
 
 
 async def test_cancelling_ends_it() -> None:

@@ -1,4 +1,4 @@
-"""Commands in a folder of their own, in an environment without our settings."""
+"""Commands in a folder of their own, in an environment without the product's settings."""
 
 import logging
 import os
@@ -34,7 +34,7 @@ RunProcess = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(autouse=True)
 def _clean_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No settings from outside, relative paths in a folder of the test, and logs as they were afterwards."""
+    """Remove settings from outside, use a folder of the test for relative paths, and restore the logs afterwards."""
     for name in os.environ:
         if name.upper().startswith("MAIL_IMPORTER_") and name != VARIABLE:
             monkeypatch.delenv(name)
@@ -49,7 +49,7 @@ def _clean_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 @pytest.fixture
 def run() -> Run:
-    """Run a command in this process, as if it were `NOW`."""
+    """Run a command in this process, at the time `NOW`."""
 
     def call(*arguments: str, typed: str | None = None) -> Result:
         result = CliRunner().invoke(cli, list(arguments), input=typed, obj=Invocation(clock=lambda: NOW))

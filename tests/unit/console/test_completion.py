@@ -18,7 +18,7 @@ def laboratory(engine: Engine) -> None:
 
 
 def complete(run_process: RunProcess, words: str, **environment: str) -> list[str]:
-    """What bash would offer for the last word."""
+    """Bash's completions for the last word."""
     count = len(words.split(" ")) - 1
     result = run_process(
         _MAIL_IMPORTER_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(count), **environment

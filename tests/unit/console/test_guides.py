@@ -1,4 +1,4 @@
-"""The administrator's guides: what they say to type can be typed, and what they quote is said."""
+"""The administrator's guides: their commands can be typed, and their quotes are messages of the program."""
 
 import gettext
 import re
@@ -33,8 +33,8 @@ _COMPOSED: Final = [
         "may not be used by the user of this process, or is no longer there (the key set does not exist)",
     ),
 ]
-"""Texts that are made of two, as people see them: the whole, its field, and what stands there."""
-# Nobody answers there: a guide is tried without the network.
+"""Texts composed of two, in their displayed form: the whole, its field, and the value in it."""
+# There is no listener: a guide is tried without the network.
 _NOWHERE: Final = {
     "MAIL_IMPORTER_AUTHORITY_URL": "https://127.0.0.1:9",
     "MAIL_IMPORTER_GRAPH_URL": "https://127.0.0.1:9",
@@ -42,7 +42,7 @@ _NOWHERE: Final = {
 
 
 def commands(guide: Path) -> list[list[str]]:
-    """What is to be typed, in order."""
+    """Return the commands to type, in order."""
     lines = "".join(block[2] for block in BLOCK.finditer(guide.read_text("utf-8"))).replace("\\\n", " ").splitlines()
     return [words for line in lines if (words := shlex.split(line))]
 
@@ -74,13 +74,13 @@ def test_what_a_guide_says_to_type_can_be_typed(
         if words[0] != "mail-importer" or "run" in words:
             continue  # typed by tests/acceptance/test_setup_guide.py
         done = run(*words[1:])
-        # A test of settings fails here, as it must; everything else has to work.
+        # A test of settings fails here, by design; everything else has to work.
         tests = "--test" in words or "test" in words
         assert done.exit_code == int(tests), f"{words}: {done.output}"
 
 
 def test_the_guides_say_to_type_the_same() -> None:
-    """So that one of them is followed for both, by tests/acceptance/test_setup_guide.py."""
+    """They are equal, so that tests/acceptance/test_setup_guide.py follows one of them for both."""
 
     def plain(words: list[str]) -> list[str]:
         return words[:1] + words[3:] if words[1:3] == ["--language", "fr"] else words

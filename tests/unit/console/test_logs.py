@@ -1,4 +1,4 @@
-"""Logs: their form, and what never gets into them."""
+"""Logs: their form, and the data that never gets into them."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The event loop of the roles: what hangs on a thread delays neither look-ups nor the end."""
+"""The event loop of the roles: a hanging thread delays neither look-ups nor the end."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""The command as a whole: help, exit statuses, and what goes where."""
+"""The command as a whole: help, exit statuses, and its output streams."""
 
 import json
 import sqlite3

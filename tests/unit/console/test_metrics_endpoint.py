@@ -39,7 +39,7 @@ async def test_it_serves_what_is_in_the_registry() -> None:
 
 
 async def test_a_second_process_of_the_host_runs_without() -> None:
-    """Three roles on one host have the same settings; the log says which setting gives each its metrics."""
+    """Three roles on one host have the same settings; the log names the setting that gives each its metrics."""
     port = _free_port()
     async with serving_metrics(CollectorRegistry(), "127.0.0.1", port):
         with capture_logs() as logged:

@@ -1,4 +1,4 @@
-"""What is printed: tables and JSON."""
+"""Printed output: tables and JSON."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The settings: where they come from, what is refused, and how that is told."""
+"""The settings: their sources, their refusal, and the errors for it."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ FILE = Path("mail-importer.toml")
 
 
 def refused() -> str:
-    """The whole text of what is wrong."""
+    """The whole text of the error."""
     with pytest.raises(SettingsError) as caught:
         load_settings()
     assert caught.value.exit_code == 2
@@ -311,7 +311,7 @@ def test_a_schema_is_a_plain_name(monkeypatch: pytest.MonkeyPatch, schema: str) 
 
 
 def test_settings_of_a_server_are_taken() -> None:
-    """All of them, at once."""
+    """All of them are, at once."""
     settings = Settings(
         database_url=SecretStr(SQL_SERVER),
         database_schema="mail_in",
@@ -325,7 +325,7 @@ def test_settings_of_a_server_are_taken() -> None:
 
 
 def test_sqlite_has_no_schemas(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who sets one believes to be on a server."""
+    """A schema in the settings shows that a server was meant."""
     monkeypatch.setenv("MAIL_IMPORTER_DATABASE_SCHEMA", "dbo")
     assert "database_schema: is set and database_url is of SQLite, which has no schemas" in refused()
 
@@ -355,7 +355,7 @@ def test_who_signs_in_to_the_database_is_told_whole(monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_a_certificate_signs_in_to_sql_server_and_alone(url: str, reason: str) -> None:
-    """Not beside a password: nobody could tell which of the two counts."""
+    """It is not beside a password: it would be unclear which of the two counts."""
     with pytest.raises(ValidationError, match=reason) as caught:
         Settings(database_url=SecretStr(url), **SIGNS_IN)
     assert "hunter2" not in str(caught.value)

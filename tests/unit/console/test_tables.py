@@ -1,4 +1,4 @@
-"""Tables fit a terminal of 80 columns, in each language, with what makes them wide; colours only on a terminal."""
+"""Tables fit a terminal of 80 columns, in each language, with their widest contents; colours only on a terminal."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ LONG = "Laboratoire d’analyses de la maison mère, deuxième étage"
 
 @pytest.fixture
 def busy(engine: Engine, run: Run) -> Engine:
-    """A gateway in which all columns of all tables have something long in them."""
+    """A gateway with long values in all columns of all tables."""
     settings = accounts.AccountSettings(LONG, TENANT, CLIENT, USER, THUMBPRINT, import_since=NOW)
 
     def work(connection: Connection) -> None:
@@ -94,7 +94,7 @@ def test_a_table_fits_80_columns(command: str, language: str, run: Run) -> None:
 
 
 def on_terminal(folder: Path, **environment: str) -> str:
-    """What `certificates list` prints to a terminal."""
+    """Output of `certificates list` to a terminal."""
     ours, theirs = pty.openpty()
     subprocess.run(
         [sys.executable, "-m", "console", "certificates", "list"],

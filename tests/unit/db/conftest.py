@@ -1,4 +1,4 @@
-"""Whatever touches the tables is tested on every database."""
+"""Tests of the tables run on every database."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""URLs, and the drivers behind them: what is missing is told by name, before anything is connected to."""
+"""URLs, and the drivers behind them: a missing one is reported by name, before any connection is made."""
 
 import os
 import shutil
@@ -28,14 +28,14 @@ BY_TOKEN: Final = ConnectionOptions(access_token=lambda: "token")
     ["", "nonsense", "mail-importer.db", "://", "mssql+pyodbc//sa:S3cret@host/db"],
 )
 def test_text_that_is_no_url(url: str) -> None:
-    """The text says what a URL looks like, and does not repeat what may hold a password."""
+    """The error shows the form of a URL, and does not repeat the text, which may hold a password."""
     with pytest.raises(ValueError, match="is not a database URL such as") as refusal:
         make_engine(url)
     assert "S3cret" not in told(refusal.value)
 
 
 def test_password_with_an_unescaped_at_sign_is_not_repeated() -> None:
-    """SQLAlchemy takes the end of such a password for a port, and quotes it; we do not."""
+    """SQLAlchemy parses the end of such a password as a port, and quotes it; the product does not."""
     with pytest.raises(ValueError, match="is not a database URL such as") as refusal:
         make_engine("mssql+pyodbc://sa:pass@w:S3cret@host/db")
     assert "S3cret" not in told(refusal.value)
@@ -43,7 +43,7 @@ def test_password_with_an_unescaped_at_sign_is_not_repeated() -> None:
 
 @pytest.mark.parametrize("url", ["nosuch://sa:S3cret@host/db", "mssql+nosuch://sa:S3cret@host/db"])
 def test_unknown_driver(url: str) -> None:
-    """The text says which driver is not known, and which are."""
+    """The error names the unknown driver, and the known ones."""
     with pytest.raises(
         DriverMissing, match=r"nosuch'? is not known\. Use mssql\+pyodbc, mssql\+mssqlpython or sqlite"
     ) as refusal:
@@ -52,7 +52,7 @@ def test_unknown_driver(url: str) -> None:
 
 
 def connection_string(url: str, options: ConnectionOptions | None = None) -> dict[str, str]:
-    """What the driver gets of a URL: keywords in lower case, and values."""
+    """The driver's connection string for a URL: keywords in lower case, and values."""
     engine = make_engine(url, options)
     ((text,), _) = engine.dialect.create_connect_args(engine.url)
     return {name.lower(): value for name, _, value in (each.partition("=") for each in text.split(";"))}
@@ -60,7 +60,7 @@ def connection_string(url: str, options: ConnectionOptions | None = None) -> dic
 
 @pytest.mark.parametrize("driver", ["pyodbc", "mssqlpython"])
 def test_encrypted_and_checked_unless_the_url_says_otherwise(driver: str) -> None:
-    """A URL of server and database is enough for a connection that nobody can listen to."""
+    """A URL of server and database is enough for a connection safe from eavesdropping."""
     found = connection_string(f"mssql+{driver}://importer:pw@host:1433/gateway")
     assert found["server"] == "host,1433"
     assert (found["encrypt"], found["trustservercertificate"]) == ("yes", "no")
@@ -70,14 +70,14 @@ def test_encrypted_and_checked_unless_the_url_says_otherwise(driver: str) -> Non
 
 
 def test_server_sees_who_is_connected() -> None:
-    """An administrator finds our sessions by the name of the program, or by the one that the URL gives."""
+    """An administrator finds the sessions by the name of the program, or by the one that the URL gives."""
     assert connection_string("mssql+pyodbc://u:p@host/gateway")["app"] == "mail-importer"
     assert connection_string("mssql+pyodbc://u:p@host/gateway?App=importer-2")["app"] == "importer-2"
 
 
 @pytest.mark.parametrize("driver", ["pyodbc", "mssqlpython"])
 def test_without_a_user_the_operating_system_signs_in(driver: str) -> None:
-    """Windows' own sign-in, or Kerberos: nothing of it is in the settings."""
+    """Windows' own sign-in, or Kerberos: the settings hold no part of it."""
     found = connection_string(f"mssql+{driver}://host/gateway")
     assert found["trusted_connection"].lower() == "yes"
     other = connection_string(f"mssql+{driver}://host/gateway?Authentication=ActiveDirectoryMsi")
@@ -96,7 +96,7 @@ def test_without_a_user_the_operating_system_signs_in(driver: str) -> None:
     ],
 )
 def test_token_goes_with_no_other_sign_in(url: str, reason: str) -> None:
-    """The driver would refuse both, in words of its own."""
+    """The driver would refuse both, with its own error."""
     with pytest.raises(ValueError, match=reason) as refusal:
         make_engine(url, BY_TOKEN)
     assert "S3cret" not in told(refusal.value)
@@ -115,14 +115,14 @@ def test_bytes_of_a_token() -> None:
     ],
 )
 def test_what_mssql_python_does_not_take(url: str, reason: str) -> None:
-    """It would say so at the first connection only, with an error that is none of a database."""
+    """It would report it at the first connection only, with an error that is not the database's."""
     with pytest.raises(ValueError, match=reason):
         make_engine(url)
 
 
 @pytest.mark.parametrize("url", ["mssql+pyodbc://u:p@gateway_dsn", "mssql+pyodbc:///?odbc_connect=DSN%3Dgateway"])
 def test_data_source_of_the_driver_manager_is_taken_as_it_is(url: str) -> None:
-    """Who keeps server and driver in odbc.ini keeps all of it there."""
+    """An odbc.ini that has server and driver has all of it there."""
     assert make_engine(url).url == make_url(url)
 
 
@@ -159,7 +159,7 @@ def run_python(program: str, *arguments: str, **environment: str) -> str:
 
 
 def made(url: str, **environment: str) -> str:
-    """What comes of an engine for a URL, in a process with this environment."""
+    """Result of making an engine for a URL, in a process with this environment."""
     output = run_python(_MAKE_ENGINE, url, **environment)
     assert "S3cret" not in output
     assert "None." not in output
@@ -188,7 +188,7 @@ def registered(folder: Path, **drivers: Path | str) -> dict[str, str]:
     ],
 )
 def test_driver_manager_that_is_missing(tmp_path: Path, error: str, advice: str) -> None:
-    """Where `pyodbc` cannot be imported, the text names what to install."""
+    """The error for a `pyodbc` that cannot be imported names the package to install."""
     output = made(_PYODBC, **without("pyodbc", tmp_path, error))
     assert output.startswith("DriverMissing:")
     assert advice in output
@@ -203,12 +203,12 @@ def test_driver_manager_that_is_missing(tmp_path: Path, error: str, advice: str)
     ],
 )
 def test_python_driver_that_is_not_installed(tmp_path: Path, url: str, module: str, command: str) -> None:
-    """The text has the command that installs it."""
+    """The error has the command that installs it."""
     assert made(url, **without(module, tmp_path)).rstrip().endswith(f"is not installed. Install it: {command}")
 
 
 def test_driver_that_the_url_does_not_name_is_found(tmp_path: Path) -> None:
-    """The newest that is registered, from 18 on; else the one in Microsoft's Python package."""
+    """The newest registered one is used, from 18 on; otherwise the one in Microsoft's Python package."""
     library = packaged_driver()
     assert made(_PYODBC, **registered(tmp_path)) == f"mssql pyodbc {library}\n"
     known = registered(
@@ -224,7 +224,7 @@ def test_driver_that_the_url_does_not_name_is_found(tmp_path: Path) -> None:
 
 
 def test_driver_that_the_url_names_is_used(tmp_path: Path) -> None:
-    """By name, in whatever case of letters, or by path."""
+    """The URL gives its name, in any letter case, or its path."""
     library = packaged_driver()
     known = registered(tmp_path, ODBC_Driver_17_for_SQL_Server=library, ODBC_Driver_18_for_SQL_Server=library)
     named = made(f"{_PYODBC}?Driver=odbc+driver+17+for+sql+server", **known)
@@ -234,14 +234,14 @@ def test_driver_that_the_url_names_is_used(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", [_PYODBC, "mssql+mssqlpython://sa:S3cret@host/db"])
 def test_no_odbc_driver_at_all(tmp_path: Path, url: str) -> None:
-    """The text has both ways to get one."""
+    """The error has both ways to get one."""
     output = run_python(_HIDE_PACKAGE + _MAKE_ENGINE, url, **registered(tmp_path))
     assert "There is no ODBC driver for SQL Server on this host." in output
     assert "pip install mssql-python-odbc, or msodbcsql18" in output
 
 
 def test_driver_that_is_not_registered(tmp_path: Path) -> None:
-    """The text lists those that are."""
+    """The error lists the registered ones."""
     url = f"{_PYODBC}?driver=ODBC+Driver+18+for+SQL+Server"
     output = made(url, **registered(tmp_path, FreeTDS="/usr/lib/libtdsodbc.so", Other="/usr/lib/libother.so"))
     assert "'ODBC Driver 18 for SQL Server', which is not registered on this host. These are: FreeTDS, Other." in output
@@ -250,14 +250,14 @@ def test_driver_that_is_not_registered(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("named", ["", "?driver=ODBC+Driver+18+for+SQL+Server"])
 def test_registered_driver_whose_file_is_gone(tmp_path: Path, named: str) -> None:
-    """As after an upgrade by hand: the list knows a version that was removed."""
+    """An upgrade by hand has this effect: the list has a version that was removed."""
     gone = tmp_path / "libmsodbcsql-18.1.so.1.1"
     output = made(f"{_PYODBC}{named}", **registered(tmp_path, ODBC_Driver_18_for_SQL_Server=gone))
     assert f"The ODBC driver {gone} is not there. Install Microsoft's:" in output
 
 
 def test_registered_driver_without_a_file(tmp_path: Path) -> None:
-    """A list that somebody edited."""
+    """The list was edited by hand."""
     output = made(_PYODBC, **registered(tmp_path, ODBC_Driver_18_for_SQL_Server=""))
     assert "is registered without a library: its Driver= in odbcinst.ini is missing" in output
 
@@ -267,7 +267,7 @@ def test_registered_driver_without_a_file(tmp_path: Path) -> None:
     [("libgssapi_krb5.so.9", "libgssapi-krb5-2"), ("libltdl.so.9", "libltdl7"), ("libodbcinst.so.9", "unixodbc")],
 )
 def test_driver_with_a_library_missing(tmp_path: Path, needed: str, package: str) -> None:
-    """The driver manager would say that the driver's own file is not found; the text names what is, and its package."""
+    """The driver manager would report the driver's own file; the error names the missing one, and its package."""
     if shutil.which("cc") is None:
         pytest.skip("needs a compiler: apt-get install gcc libc6-dev")
     driver, library = tmp_path / "libmsodbcsql-18.6.so.2.1", tmp_path / needed
@@ -282,7 +282,7 @@ def test_driver_with_a_library_missing(tmp_path: Path, needed: str, package: str
 
 
 def test_driver_that_is_damaged(tmp_path: Path) -> None:
-    """A file that is no library is told with the loader's own reason."""
+    """A file that is no library is reported with the loader's own reason."""
     (tmp_path / "libmsodbcsql.so").write_text("Dear Sir or Madam")
     output = made(_PYODBC, **registered(tmp_path, ODBC_Driver_18_for_SQL_Server=tmp_path / "libmsodbcsql.so"))
     assert "cannot be loaded:" in output

@@ -1,4 +1,4 @@
-"""Engines, transactions on threads, and errors told for the person who reads them."""
+"""Engines, transactions on threads, and errors with texts for the operator."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ LARGE: Final = "x" * 200_000
 
 @pytest.fixture
 def database_kind() -> str:
-    """What is of servers is tested in test_servers.py."""
+    """Tests of servers are in test_servers.py."""
     return "sqlite"
 
 
@@ -46,7 +46,7 @@ def names(engine: Engine) -> set[str]:
     return run_reading(engine, read) - {"client_state_secret"}
 
 
-# How SQLite is used.
+# Settings of SQLite.
 
 
 def test_sqlite_is_durable(database_engine: Engine) -> None:
@@ -66,7 +66,7 @@ def test_sqlite_is_durable(database_engine: Engine) -> None:
 
 
 def test_sqlite_files_are_their_owners_alone(tmp_path: Path) -> None:
-    """They hold mail and the key that proves notifications; also the log beside the file, whatever the umask."""
+    """They hold mail and the key that proves notifications; the log beside the file is private, too, for any umask."""
     before = os.umask(0o022)
     try:
         engine = make_engine(f"sqlite:///{tmp_path / 'new.db'}")
@@ -80,7 +80,7 @@ def test_sqlite_files_are_their_owners_alone(tmp_path: Path) -> None:
 
 
 async def test_what_raises_is_rolled_back(database: Database) -> None:
-    """A transaction that fails leaves nothing, and the next one works."""
+    """A failed transaction leaves nothing, and the next one works."""
 
     def fail(connection: Connection) -> None:
         put(connection, "a")
@@ -93,7 +93,7 @@ async def test_what_raises_is_rolled_back(database: Database) -> None:
 
 
 async def test_failure_among_writes_that_share_a_commit_stays_alone(database: Database) -> None:
-    """Writes that wait together share a commit; one that fails, in whatever way, takes no other with it."""
+    """Writes that wait together share a commit; one that fails, in any way, takes no other with it."""
     inside, go_on = threading.Event(), threading.Event()
 
     def pause(_connection: Connection) -> None:
@@ -129,7 +129,7 @@ async def test_failure_among_writes_that_share_a_commit_stays_alone(database: Da
 
 
 async def test_full_disk_fails_every_write_that_shares_the_commit(database_file: Path) -> None:
-    """Nobody is told that his write is done when the commit it shares was not."""
+    """No caller gets a success when the commit that its write shares failed."""
     fragile = FragileDatabase(database_file)
     database = Database(fragile.engine())
     inside, go_on = threading.Event(), threading.Event()
@@ -155,7 +155,7 @@ async def test_full_disk_fails_every_write_that_shares_the_commit(database_file:
 
 
 async def test_cancelled_before_its_turn_is_not_written(database: Database) -> None:
-    """A write whose caller has gone before it began is not done."""
+    """A write whose caller was cancelled before it began is not done."""
     inside, go_on = threading.Event(), threading.Event()
 
     def pause(_connection: Connection) -> None:
@@ -175,7 +175,7 @@ async def test_cancelled_before_its_turn_is_not_written(database: Database) -> N
 
 
 async def test_closed_database_refuses_instead_of_waiting_for_ever(database_engine: Engine) -> None:
-    """What was submitted before the end is written; what comes after is refused at once."""
+    """Work submitted before the end is written; later work is refused at once."""
     database = Database(database_engine)
     last = asyncio.ensure_future(database.write(lambda c: put(c, "last")))
     await asyncio.sleep(0)
@@ -198,14 +198,14 @@ async def test_reader_does_not_wait_for_a_writer(database_file: Path) -> None:
     engine.dispose()
 
 
-# Trouble.
+# Failures.
 
 
 @pytest.mark.parametrize(
     ("kind", "cause"), [("locked", LOCKED), ("read_only", READ_ONLY), ("full", FULL), ("gone", GONE)]
 )
 def test_trouble_names_its_cause_and_passes(database_file: Path, kind: str, cause: str) -> None:
-    """Each kind of trouble has a text of its own; when it is over the same engine works."""
+    """Each kind of failure has a text of its own; when it is over the same engine works."""
     fragile = FragileDatabase(database_file)
     engine = fragile.engine()
     run_writing(engine, lambda c: put(c, "before"))
@@ -226,14 +226,14 @@ def test_file_opened_read_only(database_file: Path) -> None:
 
 
 def test_folder_that_does_not_exist(tmp_path: Path) -> None:
-    """The text asks for the folder."""
+    """The error requests a check of the folder."""
     engine = make_engine(f"sqlite:///{tmp_path / 'nowhere' / 'gateway.db'}")
     with pytest.raises(DatabaseUnavailable, match="cannot be opened; check that the folder exists"):
         run_reading(engine, lambda c: c.scalar(text("SELECT 1")))
 
 
 def test_file_that_is_no_database(tmp_path: Path) -> None:
-    """The text says that it is none."""
+    """The error names it as none."""
     path = tmp_path / "letter.db"
     path.write_text("Dear Sir or Madam, " * 100)
     engine = make_engine(f"sqlite:///{path}")
@@ -252,7 +252,7 @@ def test_deleted_file_takes_nothing(database_engine: Engine, database_file: Path
 
 
 def test_fault_of_a_statement_is_no_outage(database_engine: Engine) -> None:
-    """What is refused for what it is is not waited out, and its causes have an end, so that it can be logged."""
+    """A statement refused for its own fault is not waited out, and its chain of causes is finite for the log."""
     with pytest.raises(IntegrityError) as refusal:
         run_writing(database_engine, lambda c: put_twice(c, "value"))
     seen: set[int] = set()

@@ -23,7 +23,7 @@ from tests.doubles.outages import fragile
 
 
 class Monotonic:
-    """Time that passes only when a test says so."""
+    """Time that passes only when a test moves it."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -55,7 +55,7 @@ class Hosts:
         await self._stacks.pop(heartbeat).aclose()
 
     async def kill(self, heartbeat: Heartbeat) -> None:
-        """Its row stays as it was."""
+        """Leave its row as it was."""
         rows = {each.process: each for each in await self.database.read(processes.every)}
         row = rows[heartbeat.process]
         await self.stop(heartbeat)
@@ -128,7 +128,7 @@ async def test_a_process_lives_on_when_its_clock_is_set_back(hosts: Hosts) -> No
 
 
 async def test_hosts_whose_clocks_differ_by_hours_share_all_the_same(hosts: Hosts) -> None:
-    """Neither takes the other for dead, nor removes its row: what counts is that it changes."""
+    """Neither takes the other for dead, nor removes its row: changes of the row count."""
     right = await hosts.start("right")
     ahead = SettableClock()
     ahead.advance(timedelta(hours=3))
@@ -171,7 +171,7 @@ async def test_many_processes_that_start_together_do_not_stand_in_each_others_wa
 
 
 async def test_a_look_is_two_statements_at_most(hosts: Hosts) -> None:
-    """None of them is on the way of a message: their number grows with time alone."""
+    """None of them delays a message: their number grows with time alone."""
     heartbeat = await hosts.start("one")
     said: list[str] = []
     event.listen(
@@ -198,7 +198,7 @@ async def test_a_process_that_cannot_write_begins_nothing_before_others_take_ove
         hosts.pass_time(5)
         with troubled.gone(), pytest.raises(DatabaseUnavailable):
             await heartbeat._look()
-        assert names(heartbeat) == ["cut-off"]  # a short trouble stops nothing
+        assert names(heartbeat) == ["cut-off"]  # a short outage stops nothing
         hosts.pass_time(LEASE.total_seconds() - 6)
         with pytest.raises(DatabaseUnavailable):
             heartbeat.alive()
@@ -212,7 +212,7 @@ async def test_a_process_that_cannot_write_begins_nothing_before_others_take_ove
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks and restarts come at once."""
+    """Make polls and restarts immediate."""
     monkeypatch.setattr(heartbeat_module, "_LOOK_SECONDS", 0.01)
     monkeypatch.setattr(background, "_FIRST_PAUSE_SECONDS", 0.01)
 
@@ -221,7 +221,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_heartbeat_that_fails_in_a_way_nobody_foresaw_is_told_and_tried_again(
     hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As if the database were away: nothing is begun, the log has the reason, and once it passes all goes on."""
+    """No work begins, like with the database away; the log has the reason, and once it passes all goes on."""
     heartbeat = await hosts.start("one")
     right = processes.beat
 
@@ -239,7 +239,7 @@ async def test_a_heartbeat_that_fails_in_a_way_nobody_foresaw_is_told_and_tried_
         heartbeat.alive()
     monkeypatch.setattr(processes, "beat", right)
     async with asyncio.timeout(10):
-        while heartbeat.is_late:  # noqa: ASYNC110  # the database says
+        while heartbeat.is_late:  # noqa: ASYNC110  # the database sets no event
             await asyncio.sleep(0.01)
     assert names(heartbeat) == ["one"]
 

@@ -1,4 +1,4 @@
-"""Bounds of the belief in times of the future."""
+"""Bounds on times in the future that are believed."""
 
 from datetime import timedelta
 

@@ -55,7 +55,7 @@ asyncio.run(main(*sys.argv[1:]))
 async def test_each_message_is_written_by_one_of_eight_and_read_whole(
     gateway: Gateway, database_engine: Engine
 ) -> None:
-    """Each of 2,000 messages is saved by exactly one process; who reads meanwhile sees it with all below it."""
+    """Each of 2,000 messages is saved by exactly one process; a concurrent reader sees it with all below it."""
     writers = [
         await asyncio.create_subprocess_exec(
             *[sys.executable, "-c", _WRITER, str(seed), *gateway.arguments],
@@ -83,7 +83,7 @@ async def test_each_message_is_written_by_one_of_eight_and_read_whole(
 
 
 def not_whole(connection: Connection) -> int:
-    """How many messages can be seen without their three recipients and two attachments."""
+    """Count the messages that are visible without their three recipients and two attachments."""
 
     def number_of(table: Any) -> Any:  # noqa: ANN401  # SQLAlchemy's expressions carry their own types
         below = select(func.count()).select_from(table).where(table.c.nMessageID == message.c.nMessageID)

@@ -1,6 +1,6 @@
-"""Cost of statements on SQL Server: round trips, and texts that its cache of plans has to keep apart.
+"""Cost of statements on SQL Server: round trips, and texts that its plan cache has to keep apart.
 
-Microsoft's driver talks to a server that counts. What the statements do is tested on databases.
+Microsoft's driver connects to a server that counts. The effect of the statements is tested on databases.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def server() -> Iterator[TdsServer]:
 
 @pytest.fixture
 def engine(server: TdsServer) -> Iterator[Engine]:
-    """One connection, which was used before."""
+    """A used connection in its pool."""
     url = f"mssql+pyodbc://user:secret@127.0.0.1:{server.port}/gateway?Encrypt=no"
     made = make_engine(url, ConnectionOptions(pool_size=1))
     run_reading(made, lambda connection: connection.exec_driver_sql("SELECT 1").all())
@@ -55,19 +55,19 @@ def queue_is_empty(statement: str) -> Answer:
 
 
 def asked(server: TdsServer, table: str) -> list[Asked]:
-    """Statements on the table that were executed."""
+    """Executed statements on the table."""
     return [each for each in server.asked if table in each.text and each.how != "sp_unprepare"]
 
 
 def test_a_transaction_of_one_statement_is_three_round_trips(server: TdsServer, engine: Engine) -> None:
-    """No look whether the connection is alive, no question what a null is, nothing prepared in vain."""
+    """No check that the connection is alive, no query for the type of a null, nothing prepared in vain."""
     for _ in range(3):
         free(engine, "a", "b")
     assert [each.how for each in server.asked] == ["BEGIN", "sp_prepexec", "COMMIT"] * 3
 
 
 def test_texts_are_declared_by_their_columns(server: TdsServer, engine: Engine) -> None:
-    """Whatever the length of a value, and whether it is null: one plan."""
+    """One plan serves any length of a value, and null."""
     for values in ({}, {"sSHA256": "a"}, {"sSHA256": "ab" * 32}, {"nSize": 2**40, "biContent": b"abc"}):
         put_original(engine, **values)
     sent = asked(server, "tblEmailOriginal")
@@ -84,7 +84,7 @@ def test_texts_of_a_list_are_declared_by_their_column(server: TdsServer, engine:
 
 
 def test_a_longer_text_is_not_cut(server: TdsServer, engine: Engine) -> None:
-    """A name that no row can have is looked for, and not found: no error of the driver."""
+    """A name that no row can have is searched for, and not found: no error of the driver."""
     free(engine, "x" * 5000, "𝄞" * 100)
     [sent] = asked(server, "tblNotificationQueue")
     assert sent.declared.endswith("@P4 nvarchar(max),@P5 nvarchar(max)")
@@ -136,7 +136,7 @@ def test_puts_of_any_number_are_few_statements(server: TdsServer, engine: Engine
     for number in range(1, 301, 7):
         messages = [Message(MessageId(f"m{at}" * (at % 9 + 1)), "body" * at, at % 3 or None) for at in range(number)]
         run_writing(engine, lambda connection, messages=messages: put(connection, messages, NOW, None))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
-    # The server here tells no right counts, so that each put looks which ids were ignored.
+    # This server reports no right counts, so that each put queries which ids were ignored.
     sent = {each for each in asked(server, "tblNotificationQueue") if each.text.startswith("INSERT")}
     assert len(sent) <= 9
     assert all("(UPDLOCK, HOLDLOCK, FORCESEEK)" in each.text and "BIN2" in each.text for each in sent)

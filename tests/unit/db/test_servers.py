@@ -1,4 +1,4 @@
-"""What only servers do: transactions side by side that stand in each other's way, and connections that are lost."""
+"""Behaviour of servers only: concurrent transactions that conflict, and connections that are lost."""
 
 import asyncio
 import threading
@@ -42,7 +42,7 @@ def trouble(gateway: Gateway) -> Iterator[FragileServer]:
 
 @pytest.fixture
 def troubled(trouble: FragileServer) -> Iterator[Engine]:
-    """An engine whose connections a test can take away."""
+    """An engine whose connections a test can break."""
     engine = trouble.engine()
     yield engine
     engine.dispose()
@@ -54,7 +54,7 @@ def add_call(connection: Connection, name: str) -> None:
 
 
 def test_of_two_that_wait_for_each_other_both_succeed(database_engine: Engine) -> None:
-    """The server ends one of them as the victim of a deadlock; it is run again, whole, and nobody hears of it."""
+    """The server ends one of them as the victim of a deadlock; it is run again, whole, without an error."""
     for name in ("a", "b"):
         run_writing(
             database_engine,
@@ -81,7 +81,7 @@ def test_of_two_that_wait_for_each_other_both_succeed(database_engine: Engine) -
 
 
 async def test_of_two_who_look_and_then_insert_both_are_right(gateway: Gateway) -> None:
-    """Both find nothing; the second insert finds the key taken, and its transaction is run again."""
+    """Both find no row; the second insert finds the key taken, and its transaction is run again."""
     databases = [Database(gateway.engine()) for _ in range(2)]
     granted = await asyncio.gather(
         *(
@@ -97,7 +97,7 @@ async def test_of_two_who_look_and_then_insert_both_are_right(gateway: Gateway) 
 
 
 async def test_an_account_name_is_given_once(gateway: Gateway) -> None:
-    """Of several administrators who add an account of one name at once, one succeeds and the others are told why."""
+    """Several administrators add an account of one name at once: one succeeds and the others get the reason."""
     database = Database(gateway.engine())
 
     def settings(number: int) -> AccountSettings:
@@ -129,7 +129,7 @@ def test_a_connection_lost_in_the_middle_leaves_nothing(trouble: FragileServer, 
 async def test_whether_a_commit_that_was_cut_off_was_done_is_found_out(
     trouble: FragileServer, troubled: Engine
 ) -> None:
-    """Nobody can tell at once; saving again makes the message be there once, whole."""
+    """The outcome is unknown at first; saving again makes the message be there once, whole."""
     database = Database(troubled)
     store = MessageStore(database, clock=CLOCK)
 
@@ -147,7 +147,7 @@ async def test_whether_a_commit_that_was_cut_off_was_done_is_found_out(
 
 
 async def test_silence_is_waited_out(trouble: FragileServer, troubled: Engine) -> None:
-    """A server that answers nothing for a while is unavailable meanwhile, or answers late; afterwards all goes on."""
+    """A server that does not respond for a while is unavailable meanwhile, or responds late; afterwards all goes on."""
     database = Database(troubled)
     store = MessageStore(database, clock=CLOCK)
     with trouble.mute():

@@ -67,7 +67,7 @@ ITS_OWN: Final = (
     append_text("[dbo].[tblEmailMessage]", "sBody", "nMessageID", 7),
     read_piece(attachment, 7, offset=0, length=9),
 )
-"""What only SQL Server is told, beside all that SQLite is told, too."""
+"""Statements for SQL Server only, beside all those that SQLite gets, too."""
 
 
 def sql_server(statement: ClauseElement) -> str:
@@ -76,7 +76,7 @@ def sql_server(statement: ClauseElement) -> str:
 
 @contextmanager
 def executed(engine: Engine) -> Iterator[list[ClauseElement]]:
-    """The statements that are executed meanwhile, as they are before a dialect sees them."""
+    """The statements executed meanwhile, in the form before a dialect compiles them."""
     seen: list[ClauseElement] = []
 
     def note(_connection: object, statement: ClauseElement, *_: object) -> None:
@@ -107,7 +107,7 @@ async def work_the_queue(database: Database) -> None:
     clock.advance(-3 * HOUR)
     await queue.receive(10, wait=NO_WAIT)
     clock.advance(timedelta(seconds=6))
-    await queue.receive(10, wait=NO_WAIT)  # puts right what the clock of a moment ago put off
+    await queue.receive(10, wait=NO_WAIT)  # corrects times set by the clock of a moment ago
     clock.advance(3 * HOUR)
     await queue.peek(limit=1)
     await queue.status()
@@ -277,12 +277,12 @@ async def administer(database: Database) -> None:
 
 @pytest.fixture
 def database_kind() -> str:
-    """Where the statements are executed in order to see them."""
+    """The database that executes the statements in order to record them."""
     return "sqlite"
 
 
 async def test_statements_are_those_that_were_reviewed(database: Database) -> None:
-    """Whoever changes what SQL Server is told sees it, and has it seen: `sql_server.sql` is read by people."""
+    """A change of the statements for SQL Server shows, and is to be reviewed in `sql_server.sql`."""
     with executed(database.engine) as statements:
         for work in (work_the_queue, import_messages, act_in_mailboxes, administer, call):
             await work(database)
@@ -296,7 +296,7 @@ def reviewed() -> list[str]:
 
 @pytest.mark.parametrize("text", reviewed(), ids=lambda text: hashlib.sha256(text.encode()).hexdigest()[:8])
 def test_reviewed_statements_are_t_sql(text: str) -> None:
-    """A parser that is not SQLAlchemy's reads each of them, as one statement of a kind it knows."""
+    """A parser other than SQLAlchemy's reads each of them, as one statement of a kind it knows."""
     # Its grammar has neither READCOMMITTEDLOCK nor .WRITE, which Microsoft's documentation has.
     known = text.replace(", READCOMMITTEDLOCK", "").replace(".WRITE(:piece, NULL, NULL)", " = :piece")
     [parsed] = sqlglot.parse(re.sub(r"__\[POSTCOMPILE_\w+\]", "1", known), dialect="tsql", error_level=ErrorLevel.RAISE)
@@ -304,14 +304,14 @@ def test_reviewed_statements_are_t_sql(text: str) -> None:
 
 
 def test_reviewed_statements_take_no_more_than_their_rows() -> None:
-    """What skips rows that others have locks them itself, in every isolation that READPAST is allowed in."""
+    """A statement that skips rows locked by others locks its own, in every isolation that READPAST is allowed in."""
     skipping = [text for text in reviewed() if "READPAST" in text]
     assert skipping
     assert all("WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK)" in text for text in skipping)
 
 
 def test_reviewed_statements_never_return_what_they_write() -> None:
-    """A table that other programs gave a trigger to refuses OUTPUT (error 334)."""
+    """A table with a trigger of another program refuses OUTPUT (error 334)."""
     tables = ("tblEmailAccountSettings", "tblEmailMessage", "tblEmailRecipient", "tblEmailAttachment")
     writing = [
         text for text in reviewed() if re.match(rf"(INSERT INTO|UPDATE|DELETE FROM) \[({'|'.join(tables)})", text)

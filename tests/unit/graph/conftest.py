@@ -1,4 +1,4 @@
-"""Fixtures: the scripted server and a client of it, and a certificate made once. The classes are in `scripted.py`."""
+"""Fixtures: the scripted server with a client, and a certificate made once. The classes are in `scripted_graph.py`."""
 
 from collections.abc import AsyncIterator
 

@@ -116,7 +116,7 @@ async def test_what_may_be_repeated_is(
 ) -> None:
     server.say(answer, answer, ok({"done": True}))
     result = await client.request(mailbox, method, "/x", json={"a": 1} if method == "PATCH" else None)
-    # An empty answer to anything but GET is an answer.
+    # An empty response to anything but GET is a response.
     assert result in ({"done": True}, None)
     if result:
         ids = {request.headers["client-request-id"] for request in server.requests}
@@ -212,7 +212,7 @@ async def test_a_wait_before_an_attempt_is_not_graphs(
         nonlocal waits
         waits += 1
         clock.seconds += 1000
-        for _ in range(3):  # the loop runs what its clock says is due
+        for _ in range(3):  # the loop runs the timers due by its clock
             await asyncio.sleep(0)
 
     assert await client.request(mailbox, "GET", "/x", before_attempt=wait) == {"a": 1}
@@ -220,7 +220,7 @@ async def test_a_wait_before_an_attempt_is_not_graphs(
 
 
 async def test_no_slot_is_held_while_an_attempt_waits(client: GraphClient, server: Script, mailbox: Mailbox) -> None:
-    """Other calls of the mailbox go on while one waits for leave to be made."""
+    """Other calls of the mailbox go on while one waits for its permit."""
     server.say(ok({}))
 
     async def wait() -> None:
@@ -306,7 +306,7 @@ async def test_mail_never_reaches_the_error(client: GraphClient, server: Script,
 
 
 class Gate:
-    """AccountBackoff every request until opened, and counts how many are inside by path."""
+    """Holds every request until opened, and counts the requests inside by path."""
 
     def __init__(self) -> None:
         self.inside: Counter[str] = Counter()
@@ -327,7 +327,7 @@ class Gate:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 (what is awaited happens in the server's handler)
+        while not condition():  # noqa: ASYNC110 (the awaited event is in the server's handler)
             await asyncio.sleep(0.001)
 
 

@@ -40,7 +40,7 @@ def reader(client: GraphClient) -> DeltaReader:
 
 
 async def test_a_round_begins_as_graph_wants_it(reader: DeltaReader, server: Script, mailbox: Mailbox) -> None:
-    """The first request names fields and change type and no filter; ids are asked for as immutable ones."""
+    """The first request names fields and change type and no filter; immutable ids are requested."""
     server.say(ok({"value": [message("A/=")], "@odata.nextLink": "https://x/delta?$skiptoken=s"}))
     page = await reader.page(mailbox, "Inbox", None)
     assert page == DeltaPage((FolderItem("A/=", RECEIVED),), "https://x/delta?$skiptoken=s", complete=False)
@@ -54,7 +54,7 @@ async def test_a_round_begins_as_graph_wants_it(reader: DeltaReader, server: Scr
 async def test_a_round_is_followed_to_its_end_and_continued(
     client: GraphClient, server: Script, mailbox: Mailbox
 ) -> None:
-    """Links are used as they stand, with the same preferences; the delta link ends a round and begins the next."""
+    """Links are used unchanged, with the same preferences; the delta link ends a round and begins the next."""
     reader = DeltaReader(client, page_size=7)
     first, second = f"{server.url}/v1.0/d?$skiptoken=a%2Fb", f"{server.url}{STORED}"
     server.say(
@@ -72,7 +72,7 @@ async def test_a_round_is_followed_to_its_end_and_continued(
 
 
 async def test_the_last_mention_of_a_message_counts(reader: DeltaReader, server: Script, mailbox: Mailbox) -> None:
-    """A message removed after it came is left out, one that came back is in; ids that differ in case are two."""
+    """A message removed after it came is excluded, one that came back is in; ids that differ in case are two."""
     server.say(
         last(
             removed("gone"),
@@ -92,7 +92,7 @@ async def test_the_last_mention_of_a_message_counts(reader: DeltaReader, server:
 
 
 async def test_what_bears_no_id_is_counted(reader: DeltaReader, server: Script, mailbox: Mailbox) -> None:
-    """An entry that names no message is passed over and told, and does not hide the others."""
+    """An entry that names no message is skipped and reported, and does not hide the others."""
     server.say(last(message("1"), message(7), message(""), message("a\ud83d"), {}, "text", None, removed(None)))
     page = await reader.page(mailbox, "inbox", None)
     assert [item.message_id for item in page.items] == ["1"]
@@ -113,7 +113,7 @@ async def test_what_bears_no_id_is_counted(reader: DeltaReader, server: Script, 
 async def test_a_time_is_utc_or_none(
     text: object, received: datetime | None, reader: DeltaReader, server: Script, mailbox: Mailbox
 ) -> None:
-    """Every form of time is read as UTC; one that is none does not lose the message."""
+    """Every form of time is read as UTC; an invalid one does not lose the message."""
     server.say(last(message("1", text)))
     page = await reader.page(mailbox, "inbox", None)
     assert page.items == (FolderItem("1", received),)
@@ -133,7 +133,7 @@ async def test_a_time_is_utc_or_none(
 async def test_an_answer_that_does_not_say_where_it_goes_on_is_transient(
     body: object, said: str, reader: DeltaReader, server: Script, mailbox: Mailbox
 ) -> None:
-    """No page is believed that could make the caller pass over messages."""
+    """A page that could make the caller miss messages is rejected."""
     server.say(ok(body))
     with pytest.raises(GraphUnavailable, match=said):
         await reader.page(mailbox, "inbox", None)
@@ -163,7 +163,7 @@ async def test_a_page_that_leads_to_itself_is_transient(reader: DeltaReader, ser
 async def test_a_link_that_is_no_longer_good_is_told_at_once(
     answer: Answer, reader: DeltaReader, server: Script, mailbox: Mailbox
 ) -> None:
-    """Whatever Graph calls it, the caller hears one thing: begin anew."""
+    """The caller gets one error for every code of Graph: begin anew."""
     server.say(answer)
     with pytest.raises(SyncStateLost, match="new delta round"):
         await reader.page(mailbox, "inbox", f"{server.url}{STORED}")
@@ -174,7 +174,7 @@ async def test_a_link_that_is_no_longer_good_is_told_at_once(
 async def test_a_link_of_another_service_is_not_followed(
     link: str, reader: DeltaReader, server: Script, mailbox: Mailbox
 ) -> None:
-    """After a change of graph_url, or of the database, the stored link is given up and never asked for."""
+    """The stored link is dropped and never requested after a change of graph_url, or of the database."""
     with pytest.raises(SyncStateLost, match="not followed"):
         await reader.page(mailbox, "inbox", link)
     assert not server.requests
@@ -217,7 +217,7 @@ async def test_a_folder_that_cannot_be_is_missing(reader: DeltaReader, server: S
 async def test_a_folder_that_answers_after_all_is_not_missing(
     reader: DeltaReader, server: Script, mailbox: Mailbox
 ) -> None:
-    """Without a link that passes by itself; with one, the link is of a folder that is no more."""
+    """The failure is transient without a link; with one, the link is of a folder that is no more."""
     server.say(fail(404, "ErrorItemNotFound"), FOUND)
     with pytest.raises(GraphUnavailable, match="folder answers"):
         await reader.page(mailbox, "inbox", None)
@@ -227,7 +227,7 @@ async def test_a_folder_that_answers_after_all_is_not_missing(
 
 
 async def test_a_beginning_is_never_a_lost_link(reader: DeltaReader, server: Script, mailbox: Mailbox) -> None:
-    """Who begins anew must not be told to begin anew: a lost state is transient there, a refusal stays one."""
+    """Beginning anew must not raise the error that demands it: a lost state is transient there, a refusal stays one."""
     server.say(fail(410))
     with pytest.raises(GraphUnavailable, match="beginning"):
         await reader.page(mailbox, "inbox", None)
@@ -237,7 +237,7 @@ async def test_a_beginning_is_never_a_lost_link(reader: DeltaReader, server: Scr
 
 
 async def test_no_error_shows_a_link(reader: DeltaReader, server: Script, mailbox: Mailbox) -> None:
-    """The token of a link opens nothing, but names the state of a mailbox: it stays out of logs."""
+    """The token of a link opens nothing, but identifies the state of a mailbox: it stays out of logs."""
     server.say(fail(400, "ErrorInvalidUrlQuery"))
     with pytest.raises(SyncStateLost) as caught:
         await reader.page(mailbox, "inbox", f"{server.url}{STORED}")

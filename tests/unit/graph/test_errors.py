@@ -93,7 +93,7 @@ def test_an_answer_becomes_the_error_that_decides_what_to_do(
 
 @pytest.mark.parametrize("status", [400, 404, 423, 500, 503])
 def test_a_mailbox_that_is_down_is_told_from_an_item_that_fails(status: int) -> None:
-    """By its code: a status of 500 alone may be the item's."""
+    """Its code decides: a status of 500 alone may be the item's."""
     for code in ("ErrorMailboxMoveInProgress", "ErrorMailboxStoreUnavailable"):
         error = answer(status, code)
         assert isinstance(error, GraphUnavailable)
@@ -168,7 +168,7 @@ def test_retry_after_is_read_as_seconds_or_date(headers: dict[str, str], seconds
 
 @pytest.mark.parametrize("asked", ["86400", "9" * 400, "Tue, 02 Mar 2027 12:00:00 GMT"])
 def test_no_more_than_ten_minutes_are_waited_because_an_answer_asks(asked: str) -> None:
-    """A longer request is told."""
+    """A longer request is reported."""
     error = answer(503, headers={"Retry-After": asked})
 
     assert isinstance(error, GraphUnavailable)
@@ -194,7 +194,7 @@ def test_only_what_graph_surely_did_not_begin_may_be_repeated() -> None:
     ],
 )
 def test_an_error_survives_copying(error: GraphError) -> None:
-    for twin in (copy.copy(error), pickle.loads(pickle.dumps(error))):  # noqa: S301 (our own bytes)
+    for twin in (copy.copy(error), pickle.loads(pickle.dumps(error))):  # noqa: S301 (own bytes)
         assert type(twin) is type(error)
         assert str(twin) == str(error)
         assert vars(twin) == vars(error)

@@ -1,4 +1,4 @@
-"""Answers that are too long for memory are what `json.loads` makes of them, with their long strings in files."""
+"""Responses too long for memory equal the result of `json.loads`, with their long strings in files."""
 
 import json
 import tracemalloc
@@ -29,7 +29,7 @@ def read(data: bytes, files: ExitStack, *, piece: int = 4096) -> Any:  # noqa: A
 
 
 def in_memory(value: Any) -> Any:  # noqa: ANN401  # JSON
-    """The same with the text of each LongText in its place."""
+    """Return the same with the text of each LongText in its place."""
     if isinstance(value, LongText):
         return value.text()
     if isinstance(value, list):
@@ -40,7 +40,7 @@ def in_memory(value: Any) -> Any:  # noqa: ANN401  # JSON
 @pytest.mark.parametrize("as_ascii", [True, False])
 @pytest.mark.parametrize("piece", [1021, 65_536])
 def test_long_strings_go_to_files_and_all_else_stays(piece: int, as_ascii: bool) -> None:
-    """Whatever is cut in two by the pieces: characters, escapes, pairs of them."""
+    """It does not matter what the pieces cut in two: characters, escapes, pairs of them."""
     answer = {"id": "A\\", "body": {"content": BODY, "n": [1, -2.5e3, True, None, ""]}, "other": [BODY[::-1], "short"]}
     with ExitStack() as files:
         found = read(json.dumps(answer, ensure_ascii=as_ascii).encode(), files, piece=piece)
@@ -50,7 +50,7 @@ def test_long_strings_go_to_files_and_all_else_stays(piece: int, as_ascii: bool)
 
 
 def test_what_is_known_of_a_long_text() -> None:
-    """Half characters and NUL, which no database takes, are replaced and counted; two halves are one character."""
+    """Half characters and NUL, which no database accepts, are replaced and counted; two halves are one character."""
     sent = "\\ud83d\\ude00 \\ud83d \\u0000 " + "a" * LONG
     with ExitStack() as files:
         [text] = read(f'["{sent}"]'.encode(), files)
@@ -70,7 +70,7 @@ _JSON = st.recursive(
 
 @given(value=_JSON, piece=st.integers(1, 40), as_ascii=st.booleans())
 def test_any_json_cut_anywhere(value: Any, piece: int, as_ascii: bool) -> None:  # noqa: ANN401  # JSON
-    """As Python's own reader has it."""
+    """The result is that of Python's own reader."""
     with ExitStack() as files:
         assert read(json.dumps(value, ensure_ascii=as_ascii).encode(), files, piece=piece) == value
 
@@ -118,7 +118,7 @@ def test_memory_does_not_grow_with_a_body() -> None:
 async def test_a_call_with_files_keeps_long_strings_out_of_memory(
     client: GraphClient, server: Script, mailbox: Mailbox
 ) -> None:
-    """A short answer is as ever; of one that is no JSON no file stays open."""
+    """A short response is unchanged; of one that is no JSON no file stays open."""
     answer = {"id": "A", "body": {"content": BODY}}
     server.say(raw(body=json.dumps(answer).encode()), raw(body=b'{"id": "B"}'), raw(body=b'["' + b"x" * LONG * 2))
     with ExitStack() as files:
@@ -134,7 +134,7 @@ async def test_a_call_with_files_keeps_long_strings_out_of_memory(
 async def test_an_answer_without_end_is_not_held_in_memory(
     client: GraphClient, server: Script, mailbox: Mailbox
 ) -> None:
-    """Of a call that expects nothing long no more than sixteen megabytes are read."""
+    """A call that expects nothing long reads no more than sixteen megabytes."""
     server.say(raw(body=b'["' + b"x" * (MAX_BESIDE + 3 * MEBIBYTE) + b'"]'))
     with pytest.raises(GraphUnavailable, match="whole JSON"):
         await client.request(mailbox, "GET", "/x", deadline_seconds=2.0)

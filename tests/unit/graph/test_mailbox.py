@@ -5,7 +5,7 @@ from graph.mailbox import Mailbox
 
 @dataclass(frozen=True)
 class Row:
-    """An account as whoever reads the database holds it."""
+    """An account in the form of a database reader."""
 
     name: str = "Support"
     tenant_id: str = "t"

@@ -113,7 +113,7 @@ async def test_an_answer_that_is_no_object_is_transient(reader: MailReader, serv
 async def test_a_200_that_is_not_the_message_is_transient(
     body: object, reader: MailReader, server: Script, mailbox: Mailbox
 ) -> None:
-    """It would be imported as an empty message, or as another one."""
+    """It would be imported empty, or as another message."""
     server.say(ok(body))
     with pytest.raises(GraphUnavailable, match="Support"):
         await reader.message(mailbox, "AA/k=")
@@ -125,7 +125,7 @@ async def test_a_200_that_is_not_the_message_is_transient(
 async def test_an_id_in_either_alphabet_is_the_same_id(
     asked: str, answered: str, reader: MailReader, server: Script, mailbox: Mailbox
 ) -> None:
-    """Graph takes ids as Exchange's other interfaces write them, and answers with its own."""
+    """Graph accepts ids in the form of Exchange's other interfaces, and responds with its own."""
     server.say(ok({"id": answered, "body": None}))
     assert (await reader.message(mailbox, asked))["id"] == answered
     server.answers[:] = [ok({"id": answered, "contentBytes": ""})]
@@ -136,7 +136,7 @@ async def test_an_id_in_either_alphabet_is_the_same_id(
 async def test_a_list_of_attachments_that_is_none_is_transient(
     body: object, reader: MailReader, server: Script, mailbox: Mailbox
 ) -> None:
-    """Taken for an empty one, the message would be imported without its files."""
+    """A list counted as empty would import the message without its files."""
     server.say(ok(body))
     with pytest.raises(GraphUnavailable):
         await reader.attachments(mailbox, "m", with_content=True)
@@ -167,7 +167,7 @@ async def test_another_attachment_than_the_one_asked_for_is_transient(
 async def test_a_page_of_a_proxy_is_not_the_content(
     kind: str, reader: MailReader, server: Script, mailbox: Mailbox, clock: Clock
 ) -> None:
-    """Noticed before a byte is read; asked for again, and told with what came."""
+    """It is noticed before a byte is read; requested again, and reported with the response."""
     server.say(raw(body=b"<html>blocked</html>", content_type=kind))
     for content in (reader.original(mailbox, "m"), reader.attachment_content(mailbox, "m", "a", may_be=["text/csv"])):
         server.requests.clear()
@@ -198,7 +198,7 @@ async def test_a_folder_without_id_is_no_proof_of_anything(
 async def test_an_action_is_done_when_graph_gives_the_message(
     answer: Answer, client: GraphClient, server: Script, mailbox: Mailbox
 ) -> None:
-    """Anything else came from something between; taken for done, the action would never be."""
+    """Any other response came from an intermediary; if it counted as done, the action would never be."""
     actions = MailActions(client)
     server.say(ok({"id": "m"}))
     await actions.mark_read(mailbox, "m")
@@ -238,7 +238,7 @@ SINCE = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
 async def test_a_folder_is_listed_newest_first(
     since: datetime | None, reader: MailReader, server: Script, mailbox: Mailbox
 ) -> None:
-    """Ids and times only, a thousand at once, and with `since` a filter on what orders it (else Graph says 400)."""
+    """Ids and times only, a thousand at once; with `since` a filter on the sort property (else Graph returns 400)."""
     server.say(ok({"value": [{"id": "b", "receivedDateTime": "2027-03-01T08:15:00Z"}, {"id": "a"}, {}]}))
     page = await reader.folder_page(mailbox, "Inbox", since=since, link=None)
     assert page == FolderPage((FolderItem("b", SINCE), FolderItem("a", None)), None, unreadable=1)
@@ -253,7 +253,7 @@ async def test_a_folder_is_listed_newest_first(
 async def test_pages_of_a_folder_are_asked_for_by_their_link(
     reader: MailReader, server: Script, mailbox: Mailbox
 ) -> None:
-    """The caller follows the link, which is used as it stands; one that leads to itself is not followed for ever."""
+    """The caller follows the link, which is used unchanged; one that leads to itself is not followed for ever."""
     link = f"{server.url}/v1.0/next?$skip=1000&x=a%2Fb"
     server.say(ok({"value": [], "@odata.nextLink": link}))
     page = await reader.folder_page(mailbox, "inbox", since=SINCE, link=None)
@@ -279,7 +279,7 @@ FOLDER_FAULTS: list[tuple[list[Answer], type[GraphError]]] = [
 async def test_a_folder_that_cannot_be_listed_is_never_a_message_that_is_gone(
     answers: list[Answer], kind: type[GraphError], reader: MailReader, server: Script, mailbox: Mailbox
 ) -> None:
-    """Only folder and mailbox can tell what a refusal means, so they are asked."""
+    """Only folder and mailbox can show the meaning of a refusal, so they are queried."""
     server.say(*answers)
     with pytest.raises(kind) as caught:
         await reader.folder_page(mailbox, "AAMk=", since=None, link=None)
@@ -287,14 +287,14 @@ async def test_a_folder_that_cannot_be_listed_is_never_a_message_that_is_gone(
 
 
 async def test_a_list_begins_at_a_moment_everybody_knows(reader: MailReader, server: Script, mailbox: Mailbox) -> None:
-    """A time without zone is refused before Graph is asked."""
+    """A time without zone is refused before a request to Graph."""
     with pytest.raises(ValueError, match="aware"):
         await reader.folder_page(mailbox, "inbox", since=SINCE.replace(tzinfo=None), link=None)
     assert not server.requests
 
 
 async def test_the_folder_of_a_message_is_asked_for_alone(reader: MailReader, server: Script, mailbox: Mailbox) -> None:
-    """Where a message is now costs no body; an answer without it is not taken for one."""
+    """The present folder of a message costs no body; a response without it is rejected."""
     server.say(ok({"id": "m/1", "parentFolderId": "AAMk="}), ok({"id": "m/1", "parentFolderId": None}))
     assert await reader.parent_folder(mailbox, "m/1") == "AAMk="
     assert server.requests[0].raw_path == f"/v1.0/users/{mailbox.user_id}/messages/m%2F1?$select=parentFolderId"
@@ -369,7 +369,7 @@ async def test_a_letter_comes_whole_from_the_simulator(tmp_path: Path) -> None:
 async def test_messages_are_found_by_their_internet_message_id(
     reader: MailReader, server: Script, mailbox: Mailbox
 ) -> None:
-    """All of them, over all pages; a quote in the id does not end the filter."""
+    """All of them are, over all pages; a quote in the id does not end the filter."""
     link = f"{server.url}/v1.0/next"
     server.say(ok({"value": [{"id": "a"}], "@odata.nextLink": link}), ok({"value": [{"id": "b"}]}))
     found = await reader.find(mailbox, "Inbox", "<o'brien+1@example.com>")

@@ -1,4 +1,4 @@
-"""Slots of one process, and how processes share those of a mailbox."""
+"""Slots of one process, and the sharing of a mailbox's slots among processes."""
 
 import asyncio
 
@@ -33,7 +33,7 @@ def test_a_process_that_comes_or_goes_moves_only_its_own_slots(key: SlotKey, pro
 
 
 def test_mailboxes_are_spread_over_the_processes() -> None:
-    """Of 1,000 mailboxes and eight processes, each has about half: the same four do not have them all."""
+    """Each of eight processes has about half of 1,000 mailboxes: the same four do not have them all."""
     processes = {f"host-{number}" for number in range(8)}
     mine = [sum(share_of(("c", f"{box}"), each, processes) for box in range(1000)) for each in processes]
     assert all(400 < each < 600 for each in mine)
@@ -57,7 +57,7 @@ class Allowance:
 
 
 async def begun(slots: Slots, limit: int, key: SlotKey = KEY) -> list["asyncio.Task[None]"]:
-    """Calls that ask for a slot, as far as they went without waiting for anything."""
+    """Calls that acquire a slot, run until they would wait."""
     calls = [asyncio.create_task(slots.acquire(key)) for _ in range(limit)]
     await asyncio.sleep(0)
     return calls

@@ -164,7 +164,7 @@ async def test_a_renewal_gives_what_graph_granted(
 async def test_a_200_about_another_subscription_renews_none(
     body: object, subscriptions: SubscriptionClient, server: Script, mailbox: Mailbox
 ) -> None:
-    """A subscription that is held to be renewed, and is not, ends without a word."""
+    """A subscription that is wrongly believed renewed ends without notice."""
     server.say(ok(body))
     with pytest.raises(GraphUnavailable):
         await subscriptions.renew(mailbox, "s-1", EXPIRES)
@@ -236,7 +236,7 @@ def test_every_form_of_time_is_read(text: str) -> None:
 
 
 def test_a_time_for_graph_is_utc_without_fraction() -> None:
-    """Graph takes whole seconds in UTC; a naive time is refused, since it is not known which moment is meant."""
+    """Graph accepts whole seconds in UTC; a naive time is refused, since its moment is unknown."""
     assert time_text(EXPIRES.replace(microsecond=999_999).astimezone(timezone(timedelta(hours=2)))) == (
         "2027-03-08T09:00:00Z"
     )
@@ -245,7 +245,7 @@ def test_a_time_for_graph_is_utc_without_fraction() -> None:
 
 
 class Ledger:
-    """A budget that notes what is taken, and how many requests the server had seen by then."""
+    """A budget that records the calls taken, and the number of requests that the server had seen by then."""
 
     def __init__(self, server: Script) -> None:
         self._server = server
@@ -304,7 +304,7 @@ async def test_each_repeat_takes_from_the_budget_too(
 async def test_without_budget_no_call_is_made(
     budgeted: SubscriptionClient, ledger: Ledger, server: Script, mailbox: Mailbox
 ) -> None:
-    """What the budget raises reaches the caller as it is, and nothing goes out."""
+    """An error of the budget reaches the caller unchanged, and nothing goes out."""
     ledger.refusal = LookupError("the budget's own")
     server.say(ok(ANSWER))
     with pytest.raises(LookupError, match="the budget's own"):

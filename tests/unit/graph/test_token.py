@@ -43,7 +43,7 @@ UNKNOWN = "11111111-2222-4333-8444-555555555555"
 
 @dataclass
 class World:
-    """The simulator with one application and one mailbox, and what the product needs to use them."""
+    """The simulator with one application and one mailbox, and the objects that the product needs to use them."""
 
     simulator: Simulator
     mailbox: Mailbox
@@ -70,9 +70,9 @@ class World:
 
 @pytest.fixture(autouse=True)
 async def all_closed() -> AsyncIterator[None]:
-    """Lets the servers notice that msal hung up; the loop would else end before their sockets are closed."""
+    """Let the servers notice that msal hung up; otherwise the loop would end before their sockets are closed."""
     yield
-    transports: Any = asyncio.get_running_loop()._transports  # type: ignore[attr-defined]  # asyncio tells it nowhere else
+    transports: Any = asyncio.get_running_loop()._transports  # type: ignore[attr-defined]  # asyncio has it nowhere else
     async with asyncio.timeout(5):
         while any(transport._sock is not None for transport in transports.values()):  # noqa: ASYNC110 (nothing else announces it)
             await asyncio.sleep(0.001)
@@ -104,7 +104,7 @@ async def test_a_good_certificate_signs_in_and_opens_the_mailbox(world: World) -
 
 @pytest.fixture
 def windows(self_signed: Certificate) -> Iterator[Windows]:
-    """A Windows machine with the certificate in LocalMachine/My, and its key, which nobody gets out of there."""
+    """A Windows machine with the certificate in LocalMachine/My, and its key, which cannot be exported."""
     machine = Windows()
     assert isinstance(self_signed.key, SoftwareKey)
     machine.put(x509.load_pem_x509_certificate(self_signed.public_pem.encode()), self_signed.key.key)
@@ -113,7 +113,7 @@ def windows(self_signed: Certificate) -> Iterator[Windows]:
 
 
 async def test_a_key_of_the_windows_store_signs_in(world: World, windows: Windows) -> None:
-    """The simulator verifies what Windows signed."""
+    """The simulator verifies the signature made by Windows."""
     world.store = WindowsStore(StoreName.parse("windows:LocalMachine/My"), windows.native())
     tokens = world.tokens()
     assert await tokens.token(world.mailbox)
@@ -122,7 +122,7 @@ async def test_a_key_of_the_windows_store_signs_in(world: World, windows: Window
 
 
 async def test_a_key_that_stops_signing_is_the_certificates_fault(world: World, windows: Windows) -> None:
-    """It opens, and refuses once the sign-in service wants its signature: not mistaken for an answer of the service."""
+    """It opens, and refuses once its signature is required: not mistaken for a response of the sign-in service."""
     world.store = WindowsStore(StoreName.parse("windows:LocalMachine/My"), windows.native())
     windows.stores["LocalMachine", "My"][0].signing_fails = 0x80090010
     with pytest.raises(CertificateError, match="Support") as caught:
@@ -326,7 +326,7 @@ def test_a_bad_bundle_is_told_at_once(world: World, tmp_path: Path) -> None:
 
 @dataclass
 class Pair:
-    """An account with two certificates in the store, and whose public parts the application registration holds."""
+    """An account with two certificates in the store, and the public parts that the application registration holds."""
 
     world: World
     current: Certificate
@@ -340,7 +340,7 @@ class Pair:
         )
 
     def registered(self, *certificates: Certificate) -> None:
-        """Let Entra take these and no others."""
+        """Make Entra accept these and no others."""
         self.application.certificates.clear()
         for certificate in certificates:
             self.world.simulator.register_certificate(
@@ -348,13 +348,13 @@ class Pair:
             )
 
     def remove(self, certificate: Certificate) -> None:
-        """Take its files out of the store."""
+        """Remove its files from the store."""
         for path in self.world.folder.iterdir():
             if certificate.public_pem in path.read_text():
                 path.unlink()
 
     async def renewed(self, tokens: TokenSource, mailbox: Mailbox) -> str | None:
-        """The certificate a renewal ends with; nothing that was remembered of a failure stands in its way."""
+        """Return the certificate a renewal ends with; no remembered failure blocks it."""
         self.world.clock.seconds += 4000
         await tokens.token(mailbox)
         return tokens.certificate_in_use(mailbox)
@@ -378,7 +378,7 @@ def fell_over(logs: list[Any]) -> list[tuple[str, str, str, str]]:
 
 
 async def test_the_current_certificate_is_used_while_it_serves(pair: Pair) -> None:
-    """The next one may be in Entra already; it is not asked before it is needed."""
+    """The next one may be in Entra already; it is not tried before it is needed."""
     pair.registered(pair.current, pair.following)
     tokens = pair.world.tokens()
     assert tokens.certificate_in_use(pair.mailbox) is None
@@ -391,7 +391,7 @@ async def test_the_current_certificate_is_used_while_it_serves(pair: Pair) -> No
 
 @pytest.mark.parametrize("fault", ["not registered", "missing", "no key", "pasted wrongly"])
 async def test_the_next_certificate_is_used_when_the_current_one_does_not_serve(fault: str, pair: Pair) -> None:
-    """Whether Entra no longer takes the current one or it cannot be used here, sign-in goes on, and it is told once."""
+    """Entra may refuse the current one, or it cannot be used here: sign-in goes on, and the change is reported once."""
     mailbox, old = pair.mailbox, pair.current.thumbprint
     pair.registered(pair.following)
     if fault == "pasted wrongly":
@@ -410,11 +410,11 @@ async def test_the_next_certificate_is_used_when_the_current_one_does_not_serve(
         for _ in range(3):
             assert await pair.renewed(tokens, mailbox) == pair.following.thumbprint
     assert fell_over(logs) == [("warning", "Support", old, pair.following.thumbprint)]
-    assert pair.world.asked() == asked + 3  # the refused one is not asked again
+    assert pair.world.asked() == asked + 3  # the refused one is not tried again
 
 
 async def test_an_expired_certificate_gives_way_to_the_next(pair: Pair, world: World) -> None:
-    """What is out of date is not sent to Entra at all."""
+    """An expired one is not sent to Entra at all."""
     old = make_self_signed("old", now=NOW - timedelta(days=800), key_bits=2048)
     write_pair(old, world.folder, "old")
     pair.registered(old, pair.following)
@@ -427,7 +427,7 @@ async def test_an_expired_certificate_gives_way_to_the_next(pair: Pair, world: W
 
 @pytest.mark.parametrize("code", [700027, 1000502, 7000214, 7000277, 7000274, 700030])
 async def test_each_number_about_the_certificate_leads_to_the_next(code: int, pair: Pair) -> None:
-    """Entra has several numbers for a certificate it does not take (graph.md section 9)."""
+    """Entra has several numbers for a certificate it does not accept (graph.md section 9)."""
     pair.registered(pair.current, pair.following)
     pair.world.simulator.faults.add(Fault(FaultKind.SIGN_IN_REFUSED, operation=Operation.TOKEN, code=code, count=1))
     tokens = pair.world.tokens()
@@ -448,7 +448,7 @@ async def test_what_another_certificate_would_not_cure_is_told_at_once(code: int
 
 
 async def test_an_outage_is_no_reason_to_change_the_certificate(pair: Pair) -> None:
-    """What passes by itself is waited for."""
+    """A transient failure is waited for."""
     pair.registered(pair.current, pair.following)
     fault = Fault(FaultKind.SIGN_IN_REFUSED, operation=Operation.TOKEN, code=90033, count=1)
     pair.world.simulator.faults.add(fault)
@@ -459,7 +459,7 @@ async def test_an_outage_is_no_reason_to_change_the_certificate(pair: Pair) -> N
 
 
 async def test_an_outage_while_falling_over_is_an_outage(pair: Pair) -> None:
-    """As long as it is not known that the next one does not serve either, nothing is permanent."""
+    """Nothing is permanent until the next one is known not to serve either."""
     pair.registered(pair.following)
     pair.remove(pair.current)
     fault = Fault(FaultKind.SIGN_IN_REFUSED, operation=Operation.TOKEN, code=90033, count=1)
@@ -471,7 +471,7 @@ async def test_an_outage_while_falling_over_is_an_outage(pair: Pair) -> None:
 
 
 async def test_when_the_next_one_stops_serving_the_other_is_tried_again(pair: Pair) -> None:
-    """The way back is open too, and is told as the way there was."""
+    """The way back is open too, and is reported like the way there."""
     tokens = pair.world.tokens()
     pair.registered(pair.following)
     with capture_logs() as logs:
@@ -486,7 +486,7 @@ async def test_when_the_next_one_stops_serving_the_other_is_tried_again(pair: Pa
 
 @pytest.mark.parametrize("served", ["neither", "the next one"])
 async def test_when_neither_serves_the_error_tells_of_both(served: str, pair: Pair) -> None:
-    """One text names both certificates; number and advice are the current one's, whichever was asked first."""
+    """One text names both certificates; number and advice are the current one's, whichever was tried first."""
     tokens = pair.world.tokens()
     if served == "the next one":
         pair.registered(pair.following)
@@ -518,7 +518,7 @@ async def test_when_both_are_missing_the_error_is_a_certificates(pair: Pair) -> 
 
 @pytest.mark.parametrize("changed", ["thumbprint", "next_thumbprint"])
 async def test_a_changed_thumbprint_is_taken_up_at_the_next_call(changed: str, pair: Pair) -> None:
-    """An administrator who corrects either thumbprint waits neither for the token's end nor for a restart."""
+    """An administrator's correction of either thumbprint waits neither for the token's end nor for a restart."""
     absent = "CD" * 20
     if changed == "thumbprint":
         pair.registered(pair.current)
@@ -538,7 +538,7 @@ async def test_a_changed_thumbprint_is_taken_up_at_the_next_call(changed: str, p
 
 
 async def test_however_they_were_pasted_the_token_is_one(pair: Pair) -> None:
-    """Two accounts of one application and certificate share a token, whatever their thumbprints look like."""
+    """Two accounts of one application and certificate share a token, in any spelling of their thumbprints."""
     pair.registered(pair.current)
     tokens = pair.world.tokens()
     spaced = "\u200e" + " ".join(pair.current.thumbprint.lower())
@@ -553,7 +553,7 @@ async def test_however_they_were_pasted_the_token_is_one(pair: Pair) -> None:
 
 
 async def test_an_expired_token_says_nothing_of_certificates(pair: Pair) -> None:
-    """Only a token that is good shows which certificate is."""
+    """Only a valid token shows which certificate is valid."""
     pair.registered(pair.current)
     tokens = pair.world.tokens()
     await tokens.token(pair.mailbox)
@@ -562,7 +562,7 @@ async def test_an_expired_token_says_nothing_of_certificates(pair: Pair) -> None
 
 
 async def test_a_fresh_token_after_a_401_may_come_by_the_next_certificate(pair: Pair) -> None:
-    """When Graph no longer takes a token, and Entra no longer its certificate, the call goes on all the same."""
+    """The call goes on all the same if Graph no longer accepts a token, and Entra no longer its certificate."""
     pair.registered(pair.current)
     tokens = pair.world.tokens()
     first = await tokens.token(pair.mailbox)
@@ -571,7 +571,7 @@ async def test_a_fresh_token_after_a_401_may_come_by_the_next_certificate(pair: 
     assert tokens.certificate_in_use(pair.mailbox) == pair.following.thumbprint
 
 
-# --- Answers the simulator does not give ---
+# --- Responses the simulator does not give ---
 
 Respond = Callable[[web.Request], web.Response]
 RespondLater = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -678,7 +678,7 @@ async def test_a_failure_that_accounts_share_is_told_to_each_as_its_own(odd: Odd
         assert named.account_name not in str(caught.value).replace(str(mailbox), "")
 
 
-# --- What hangs ---
+# --- Hanging calls ---
 
 
 async def test_sign_ins_that_hang_hold_no_thread_and_delay_no_other(odd: Odd, world: World) -> None:
@@ -712,7 +712,7 @@ async def test_sign_ins_that_hang_hold_no_thread_and_delay_no_other(odd: Odd, wo
 
 
 async def test_of_one_tenant_only_some_sign_in_at_once(odd: Odd, world: World) -> None:
-    """However many applications it has; the others wait for their turn."""
+    """It does not matter how many applications it has; the others wait for their turn."""
     now: set[str] = set()
     peak = 0
 
@@ -735,7 +735,7 @@ async def test_of_one_tenant_only_some_sign_in_at_once(odd: Odd, world: World) -
 
 
 async def test_an_answer_that_drips_ends_in_time(odd: Odd, world: World) -> None:
-    """A byte now and then is no answer."""
+    """A byte now and then is no response."""
 
     async def drip(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -759,7 +759,7 @@ async def test_an_endless_answer_is_not_read_to_its_end(odd: Odd, world: World) 
 
 
 async def test_a_certificate_store_that_hangs_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network share, or a device that holds the key."""
+    """The store may be on a network share, or a device that holds the key."""
     release = threading.Event()
     monkeypatch.setattr("graph.token._STORE_SECONDS", 0.05)
     monkeypatch.setattr(world.store, "find", lambda _: release.wait(60))

@@ -9,7 +9,7 @@ from groupcommit import GroupCommit, GroupCommitClosed
 
 
 class Writes:
-    """A write that waits to be let go; it doubles numbers, and fails when it meets one that is negative."""
+    """A write that waits to be released; it doubles numbers, and fails when it meets one that is negative."""
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
@@ -43,7 +43,7 @@ async def begin(group: GroupCommit[int, int], *submits: list[int]) -> list["asyn
 
 
 async def test_concurrent_submits_share_a_write() -> None:
-    """What arrives while a write is under way goes in one next write, in order, each result to its caller."""
+    """Items that arrive while a write is under way go in one next write, in order, each result to its caller."""
     writes = Writes()
     group = GroupCommit(writes, most_items=1000)
     tasks = await begin(group, *[[number, number + 1] for number in range(100)])
@@ -53,7 +53,7 @@ async def test_concurrent_submits_share_a_write() -> None:
 
 
 async def test_idle_group_writes_at_once() -> None:
-    """Nobody waits for company: a submit alone is written alone."""
+    """No submit waits for others: one alone is written alone."""
     writes = Writes()
     writes.go_on()
     group = GroupCommit(writes, most_items=10)
@@ -70,7 +70,7 @@ async def test_empty_submit_writes_nothing() -> None:
 
 
 async def test_error_reaches_its_group_only() -> None:
-    """Every caller of the group that failed gets the error; the groups before and after are as they should be."""
+    """Every caller of the group that failed gets the error; the groups before and after are unaffected."""
     writes = Writes()
     group = GroupCommit(writes, most_items=4)
     tasks = await begin(group, [1], [2, 3], [-1, 4], [5], [6])
@@ -104,7 +104,7 @@ async def test_groups_stay_within_most_items() -> None:
 
 @pytest.mark.parametrize("cancelled", range(4))
 async def test_cancelled_caller_harms_no_other(cancelled: int) -> None:
-    """Whoever gives up, in the write under way or in the next, the others get their results."""
+    """A caller is cancelled, in the write under way or in the next: the others get their results."""
     writes = Writes()
     group = GroupCommit(writes, most_items=10)
     tasks = await begin(group, [0], [1], [2], [3])
@@ -118,7 +118,7 @@ async def test_cancelled_caller_harms_no_other(cancelled: int) -> None:
 
 
 async def test_cancelled_before_its_write_takes_its_items_back() -> None:
-    """What nobody waits for any more is not written, if its write has not begun."""
+    """Items without a waiting caller are not written, if their write has not begun."""
     writes = Writes()
     group = GroupCommit(writes, most_items=10)
     tasks = await begin(group, [0], [1], [2])

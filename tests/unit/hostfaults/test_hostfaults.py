@@ -1,4 +1,4 @@
-"""Trouble of the machine is told from everything else, however deep it lies."""
+"""A failure of the machine is distinguished from all others, however deep it lies."""
 
 import errno
 import os

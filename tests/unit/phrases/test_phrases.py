@@ -1,4 +1,4 @@
-"""A phrase is its English text, and can be said in another language, with what it was made of."""
+"""A phrase is its English text, and can be rendered in another language, with its values."""
 
 import copy
 import gettext
@@ -26,7 +26,7 @@ class French(gettext.NullTranslations):
     def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
         known = {"{n} action is due.": ("{n} action est due.", "{n} actions sont dues.")}
         one, many = known.get(msgid1, (msgid1, msgid2))
-        return one if n < 2 else many  # French counts nought as one
+        return one if n < 2 else many  # French uses the singular for zero
 
 
 def test_it_is_its_english_text() -> None:
@@ -71,13 +71,13 @@ def test_braces_of_others_are_left_alone() -> None:
 
 def test_copies_remember_what_they_were_made_of() -> None:
     phrase = Phrase.counted("{n} action is due.", "{n} actions are due.", n=3)
-    for same in (copy.deepcopy(phrase), pickle.loads(pickle.dumps(phrase))):  # noqa: S301  # our own bytes
+    for same in (copy.deepcopy(phrase), pickle.loads(pickle.dumps(phrase))):  # noqa: S301  # own bytes
         assert same == phrase
         assert same.said_by(French()) == "3 actions sont dues."
 
 
 def test_a_value_is_exchanged_wherever_it_went_in() -> None:
-    """Also within the phrases that a phrase was made of, and in every language."""
+    """It is exchanged within the phrases that a phrase was made of, too, and in every language."""
     who = Phrase("account {name!r}", name="one")
     why = Phrase.joined(Phrase("Sign-in for {who} was refused.", who=who), Phrase("Ask {n}.", n=1))
     told = why.exchanged(who, Phrase("account {name!r}", name="two"))

@@ -1,4 +1,4 @@
-"""Which mail an account imports: every rule, and what makes none."""
+"""Filters of an account's mail: every rule, and invalid rules."""
 
 import time
 from typing import Any
@@ -55,13 +55,13 @@ def _person(address: str | None) -> dict[str, Any]:
     ],
 )
 def test_senders(entry: str, sender: str, fits: bool) -> None:
-    """Allowed it lets in what it fits alone; denied it keeps that out alone."""
+    """An allow list lets in matching mail alone; a deny list keeps out matching mail alone."""
     assert (reason(Filters(senders_allowed=(entry,)), of(sender)) is None) is fits
     assert (reason(Filters(senders_denied=(entry,)), of(sender)) == "SenderDenied") is fits
 
 
 def test_from_and_sender_are_both_the_sender() -> None:
-    """A secretary who sends for somebody."""
+    """An assistant sends for a manager."""
     facts = of("boss@example.com", "secretary@example.org")
     assert reason(Filters(senders_allowed=("example.org",)), facts) is None
     assert reason(Filters(senders_denied=("example.org",)), facts) == "SenderDenied"
@@ -103,7 +103,7 @@ def test_subjects(entry: str, subject: str | None, fits: bool) -> None:
 
 
 def test_a_hostile_subject_costs_no_time() -> None:
-    """What takes regular expressions hours: it would not come to an end here."""
+    """Regular expressions would take hours for it: the test would not end."""
     began = time.process_time()
     assert reason(Filters(subjects_allowed=("*".join("a" * 50) + "b",)), of(subject="a" * 100_000)) is not None
     assert time.process_time() - began < 10
@@ -126,7 +126,7 @@ def test_a_hostile_subject_costs_no_time() -> None:
     ],
 )
 def test_attachments_and_size(filters: Filters, facts: Facts, wanted: str | None) -> None:
-    """What Graph does not say leaves nothing out."""
+    """Values missing from Graph's data exclude no mail."""
     assert reason(filters, facts) == wanted
 
 
@@ -155,7 +155,7 @@ def test_what_makes_no_sense_is_refused(filters: Filters) -> None:
 
 
 def test_facts_are_read_from_whatever_graph_sends() -> None:
-    """Half of it missing, or of another shape."""
+    """Half of it is missing, or of another shape."""
     whole = {
         "from": {"emailAddress": {"name": "A", "address": "a@example.com"}},
         "sender": {"emailAddress": {"address": "b@example.com"}},
@@ -180,7 +180,7 @@ def test_facts_are_read_from_whatever_graph_sends() -> None:
     ],
 )
 def test_a_sender_without_smtp_address_may_be_one_that_is_allowed(message: dict[str, Any], let_in: bool) -> None:
-    """To lose mail is worse; what is known to be denied stays denied."""
+    """Losing mail is worse; a sender known to be denied stays denied."""
     facts = facts_of(message)
     assert (reason(Filters(senders_allowed=("example.com",)), facts) is None) is let_in
     denied = Filters(senders_allowed=("example.com",), senders_denied=("example.org",))

@@ -1,4 +1,4 @@
-"""How much of one mailbox a process works on."""
+"""Bounds of a process's work on one mailbox."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,7 @@ BUSY, OTHER = ("client", "busy"), ("client", "other")
 
 
 class Room:
-    """All calls of all mailboxes, but for some."""
+    """All calls of all mailboxes, except for some."""
 
     def __init__(self) -> None:
         self.calls: dict[SlotKey, int] = {}
@@ -41,7 +41,7 @@ def shares(room: Room, settable_clock: SettableClock) -> MailboxFairness:
 
 
 def begun(shares: MailboxFairness, limit: int, key: SlotKey = BUSY) -> int:
-    """Count the deliveries that are worked on."""
+    """Count the deliveries in progress."""
     return [shares.try_acquire(key) for _ in range(limit)].count(None)
 
 
@@ -60,7 +60,7 @@ async def test_the_smaller_the_share_the_fewer_deliveries(
 
 
 async def test_what_there_is_no_room_for_comes_again_one_after_the_other(shares: MailboxFairness) -> None:
-    """Not all at once, and none of it later than a minute."""
+    """They do not come all at once, and none of them later than a minute."""
     waits = [wait for _ in range(10_000) if (wait := shares.try_acquire(BUSY)) is not None]
     assert waits == sorted(waits)
     assert waits[0] <= timedelta(seconds=1)

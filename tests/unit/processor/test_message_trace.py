@@ -1,4 +1,4 @@
-"""The trace log: nothing waits for it, and it loses nothing while there is room."""
+"""The trace log: no work waits for it, and it loses nothing while there is room."""
 
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -28,7 +28,7 @@ LONG = Complete(Outcome.IMPORTED, ImportResult(Outcome.IMPORTED, rule="long " * 
 
 
 class Desk:
-    """A trace log, and a look at what it wrote."""
+    """A trace log, and access to its output."""
 
     def __init__(self, path: Path) -> None:
         self.clock = SettableClock()
@@ -82,7 +82,7 @@ def has(desk: Desk, count: int) -> Callable[[], object]:
 
 
 async def test_rows_are_written_together_while_the_process_runs(desk: Desk) -> None:
-    """Hundreds cost a few transactions; who looks a moment later finds them."""
+    """Hundreds cost a few transactions; a query a moment later finds them."""
     written: list[str] = []
 
     @event.listens_for(desk.database.engine, "before_cursor_execute")
@@ -135,7 +135,7 @@ async def test_while_the_database_is_away_rows_wait(desk: Desk, kind: str) -> No
 
 
 async def test_over_the_bound_rows_are_lost_counted_and_told_once(desk: Desk) -> None:
-    """Memory has an end; imports go on."""
+    """Memory is bounded; imports go on."""
     log = desk.new_log(waiting=3, every_seconds=3600)
     with structlog.testing.capture_logs() as events:
         for number in range(10):
@@ -158,7 +158,7 @@ async def test_a_process_that_ends_while_the_database_is_away_says_what_it_loses
 
 
 async def test_a_row_that_no_database_takes_is_lost_alone(desk: Desk) -> None:
-    """A malformed notification may say that it came before the calendar began."""
+    """A malformed notification may claim a time before the calendar began."""
     log = desk.new_log(every_seconds=3600)
     log.start()
     log.settled(desk.attempt("a"), IMPORTED)
@@ -172,7 +172,7 @@ async def test_a_row_that_no_database_takes_is_lost_alone(desk: Desk) -> None:
 
 
 async def test_what_may_repeat_without_end_is_written_once_an_hour(desk: Desk) -> None:
-    """For each message and outcome; what is counted is always written."""
+    """The limit is per message and outcome; counted attempts are always written."""
     log = desk.new_log(every_seconds=3600)
     log.start()
     for _ in range(3):

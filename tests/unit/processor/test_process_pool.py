@@ -1,4 +1,4 @@
-"""Work in processes of its own: whatever it does there, the others go on."""
+"""Work in processes of its own: the others go on, whatever it does there."""
 
 import asyncio
 import errno
@@ -31,7 +31,7 @@ def _is_running(process_id: int) -> bool:
         os.kill(process_id, 0)
     except ProcessLookupError:
         return False
-    # A zombie of a parent that is gone does no work any more.
+    # A zombie of a parent that is gone runs no more.
     status = Path(f"/proc/{process_id}/stat")
     return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
 
@@ -75,7 +75,7 @@ async def test_work_that_takes_too_much_is_given_up(work: Callable[[], object], 
 
 
 async def test_work_that_waits_for_ever_is_given_up() -> None:
-    """It counts where no computing time passes, and on systems that do not limit it."""
+    """The limit holds while no computing time passes, and on systems that do not limit it."""
     async with ProcessPool(limits=WorkLimits(seconds=0.1, waiting_seconds=0.1)) as pool:
         with pytest.raises(LimitExceeded):
             await pool.run(worker_tasks.sleeping, mailbox="a", size=0)
@@ -85,7 +85,7 @@ async def test_work_that_waits_for_ever_is_given_up() -> None:
 async def test_a_process_that_is_killed_is_replaced(
     times: int, survives: bool, pool: ProcessPool, tmp_path: Path
 ) -> None:
-    """Once may be an accident; twice is the work's doing."""
+    """One kill may be an accident; two are the work's doing."""
     work = partial(worker_tasks.dying, tmp_path / "deaths", times=times)
     if survives:
         assert await _run_partial(pool, work) == "alive"
@@ -101,7 +101,7 @@ async def _run_partial(pool: ProcessPool, work: Callable[[], str]) -> str:
 
 
 async def test_a_caller_that_is_cancelled_ends_the_work(pool: ProcessPool, tmp_path: Path) -> None:
-    """A processor that stops waits for none."""
+    """A processor that stops waits for no work."""
     started = tmp_path / "started"
     call = asyncio.create_task(pool.run(worker_tasks.sleeping, started, mailbox="a", size=0))
     await _until(lambda: started.exists() and bool(started.read_text()))
@@ -125,7 +125,7 @@ async def test_the_end_of_the_pool_ends_all_work(tmp_path: Path) -> None:
 
 
 async def test_work_of_one_mailbox_or_of_much_size_leaves_a_lane_to_the_others(tmp_path: Path) -> None:
-    """However much of it waits."""
+    """It holds for any amount of waiting work."""
     async with ProcessPool(lanes=3) as pool:
         calls = [
             asyncio.create_task(pool.run(worker_tasks.sleeping, tmp_path / f"a{number}", mailbox="a", size=0))
@@ -155,7 +155,7 @@ async def test_work_of_one_mailbox_or_of_much_size_leaves_a_lane_to_the_others(t
 async def test_a_process_has_no_secrets_and_imports_nothing_from_here(
     pool: ProcessPool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Neither settings of the environment, nor a module that lies in the current folder."""
+    """It has neither settings of the environment, nor a module that lies in the current folder."""
     monkeypatch.setenv("MAIL_IMPORTER_DATABASE_URL", "mssql://user:secret@host")
     (tmp_path / "processor").mkdir()
     (tmp_path / "processor" / "__init__.py").write_text("raise SystemExit(3)")
@@ -176,7 +176,7 @@ async def test_a_process_that_does_not_start_is_told(pool: ProcessPool, monkeypa
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 async def test_processes_end_with_their_parent_however_that_ended(tmp_path: Path) -> None:
-    """Also in the midst of work; temporary files go with them."""
+    """They end in the midst of work, too; temporary files go with them."""
     scratch, started = tmp_path / "scratch", tmp_path / "started"
     scratch.mkdir()
     program = (
@@ -204,7 +204,7 @@ async def test_a_process_serves_on_however_large_its_parent_is(pool: ProcessPool
 
 
 async def test_a_process_that_used_much_memory_is_replaced(pool: ProcessPool) -> None:
-    """The next work is to have as much as any other."""
+    """The next work is to have the same memory as any other."""
     before = await pool.run(worker_tasks.process_id, mailbox="a", size=0)
     large = bytes(60 * MEBIBYTE)
     assert await pool.run(worker_tasks.doubled, large, mailbox="a", size=len(large))
@@ -212,7 +212,7 @@ async def test_a_process_that_used_much_memory_is_replaced(pool: ProcessPool) ->
 
 
 async def test_processes_that_were_killed_while_idle_cost_no_work(pool: ProcessPool) -> None:
-    """By the system, for lack of memory, or by an operator."""
+    """The system killed them, for lack of memory, or an operator."""
     for each in await asyncio.gather(*(pool.run(worker_tasks.process_id, mailbox=name, size=0) for name in "ab")):
         os.kill(each, signal.SIGKILL)
         await _until(lambda each=each: not _is_running(each))  # type: ignore[misc]  # a default binds it

@@ -1,4 +1,4 @@
-"""What becomes of a delivery by the type of its trouble."""
+"""Outcome of a delivery by the type of its error."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -64,7 +64,7 @@ def test_an_outage_waits_at_least_what_graph_asked(asked: float | None, least: i
 
 @pytest.mark.parametrize("asked", [600.0, 86_400.0, 1e9])
 def test_an_outage_waits_ten_minutes_at_most(asked: float) -> None:
-    """Whatever was asked; and not all at the same moment."""
+    """It holds for any request; and waits end at different moments."""
     error = GraphUnavailable(Phrase("slow down"), status=503, retry_after=asked)
     random = Random(1)
     decisions = [decide(error, _delivery(1), now=NOW, random=random) for _ in range(20)]
@@ -75,7 +75,7 @@ def test_an_outage_waits_ten_minutes_at_most(asked: float) -> None:
 
 
 def test_a_mailbox_that_is_moved_is_not_held_against_the_message() -> None:
-    """Whatever status its code comes with."""
+    """The status beside its code does not matter."""
     error = GraphUnavailable(Phrase("moved"), status=500, code="ErrorMailboxMoveInProgress", mailbox_down=True)
     decision = _decision(error, MAX_ATTEMPTS, timedelta(hours=5))
 
@@ -85,7 +85,7 @@ def test_a_mailbox_that_is_moved_is_not_held_against_the_message() -> None:
 
 @pytest.mark.parametrize("status", [None, 503])
 def test_an_outage_longer_than_a_day_counts(status: int | None) -> None:
-    """Something that fails for so long is looked at by a person."""
+    """A failure that lasts so long is left to an operator."""
     error = GraphUnavailable(Phrase("down"), status=status)
     day = timedelta(hours=24)
 
@@ -132,7 +132,7 @@ def test_trouble_with_one_item_ends_as_a_dead_letter(error: Exception, count: in
 
 
 def test_what_graph_has_not_ready_in_time_waits_for_a_quiet_hour() -> None:
-    """A large download is asked for once more soon and once in an hour; then a person decides."""
+    """A large download is requested once more soon and once in an hour; then an operator decides."""
     error = GraphUnavailable(Phrase("GET /users/x was answered 504."), status=504)
 
     soon, later, last = (_decision(error, count) for count in (1, 2, 3))
@@ -157,7 +157,7 @@ def _attempts_at_missing(age: timedelta) -> list[Abandon]:
 
 
 def test_a_missing_message_is_asked_for_again_for_ten_minutes() -> None:
-    """Soon at first, then less and less often, uncounted; and not for ever."""
+    """The waits are short at first, then longer and longer, uncounted; and they end."""
     retries = _attempts_at_missing(timedelta(0))
 
     assert retries[0].delay < timedelta(seconds=10)
@@ -168,7 +168,7 @@ def test_a_missing_message_is_asked_for_again_for_ten_minutes() -> None:
 
 @pytest.mark.parametrize("age", [timedelta(minutes=11), timedelta(days=3), -timedelta(days=3)])
 def test_a_missing_message_that_waited_in_the_queue_is_asked_for_again_too(age: timedelta) -> None:
-    """Also when a clock was set back: more than a minute, and a few times only."""
+    """It holds when a clock was set back, too: more than a minute, and a few times only."""
     retries = _attempts_at_missing(age)
 
     assert sum((each.delay for each in retries), timedelta(0)) > timedelta(minutes=1)
@@ -191,7 +191,7 @@ def test_a_foreseen_error_is_quoted() -> None:
 
 
 def test_delays_spread() -> None:
-    """So that a thousand deliveries that failed together do not come back together."""
+    """A thousand deliveries that failed together do not come back together."""
     random = Random(1)
     error = GraphUnavailable(Phrase("down"), status=503)
     decisions = [decide(error, _delivery(1), now=NOW, random=random) for _ in range(50)]
@@ -207,7 +207,7 @@ def test_a_machine_that_starts_no_process_is_waited_for_a_day() -> None:
 
 
 def test_what_a_proxy_gives_in_place_of_the_content_is_asked_for_less_and_less_often() -> None:
-    """A day long, uncounted, but not every half minute."""
+    """It is requested for a day, uncounted, but not every half minute."""
     error = GraphUnavailable(Phrase("a page"), status=200)
     delays = []
     for age in (timedelta(0), timedelta(minutes=4), timedelta(hours=23)):

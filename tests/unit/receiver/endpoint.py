@@ -1,4 +1,4 @@
-"""A running receiver on a real socket, before a real queue, and what tests say to it."""
+"""A running receiver on a real socket, before a real queue, and the requests of tests to it."""
 
 import asyncio
 import io
@@ -49,7 +49,7 @@ async def until(condition: Callable[[], bool] | Callable[[], Awaitable[bool]], w
 
 
 def item(client_state: object, message: object = "AAkALg-1", **properties: object) -> dict[str, object]:
-    """A change notification as Graph sends it (graph.md, section 3)."""
+    """A change notification in Graph's form (graph.md, section 3)."""
     return {
         "subscriptionId": "0f2a0000-0000-0000-0000-000000000001",
         "subscriptionExpirationDateTime": "2027-03-08T09:00:00.1234567+00:00",
@@ -82,7 +82,7 @@ class Answer:
 
 
 class HeldQueue:
-    """A queue that answers only when it is let, to stand for a slow one."""
+    """A queue that responds only when it is released, to stand for a slow one."""
 
     def __init__(self, queue: NotificationSender) -> None:
         self._queue = queue
@@ -102,7 +102,7 @@ class HeldQueue:
 
 
 class Disk:
-    """What may happen to the database's file. Takes effect for the next transaction."""
+    """Failures of the database's file. Takes effect for the next transaction."""
 
     def __init__(self, path: Path, database: Database) -> None:
         self.path = path
@@ -126,7 +126,7 @@ class Disk:
         self.commits += 1
 
     def lock(self) -> sqlite3.Connection:
-        """Take the write lock, as another process would, until the connection is closed."""
+        """Acquire the write lock, like another process, until the connection is closed."""
         connection = sqlite3.connect(self.path, isolation_level=None)
         connection.execute("BEGIN IMMEDIATE")
         return connection
@@ -134,7 +134,7 @@ class Disk:
 
 @dataclass
 class Endpoint:
-    """A receiver that listens."""
+    """A listening receiver."""
 
     port: int
     queue: DatabaseQueue
@@ -181,7 +181,7 @@ class Endpoint:
         return self.registry.get_sample_value(name, labels) or 0.0
 
     def outcomes(self) -> dict[str, float]:
-        """How many items were counted as genuine, forged and malformed."""
+        """Count the items recorded as genuine, forged and malformed."""
         name = "mail_importer_notifications_total"
         return {outcome: self.metric(name, outcome=outcome) for outcome in ("genuine", "forged", "malformed")}
 
@@ -193,7 +193,7 @@ class Endpoint:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator["Connection"]:
-        """A connection to say anything on, also what no client library would."""
+        """A raw connection, also for data that no client library would send."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             yield Connection(reader, writer)
@@ -213,7 +213,7 @@ class Connection:
         await self.writer.drain()
 
     async def answer(self) -> Answer:
-        """Read one answer."""
+        """Read one response."""
         async with asyncio.timeout(DEADLINE_SECS):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             status, *lines = head.removesuffix("\r\n\r\n").split("\r\n")
@@ -222,7 +222,7 @@ class Connection:
         return Answer(int(status.split()[1]), body, headers)
 
     async def closed(self) -> bytes:
-        """Wait until the other side closes; what it said before."""
+        """Wait until the other side closes; return the data it sent before."""
         async with asyncio.timeout(DEADLINE_SECS):
             try:
                 return await self.reader.read()

@@ -1,4 +1,4 @@
-"""From request to queue: what is answered is durable, what cannot be taken is Graph's to keep."""
+"""The way from request to queue: an accepted item is durable, a refused one is Graph's to keep."""
 
 import asyncio
 import errno
@@ -32,7 +32,7 @@ from tests.unit.receiver.endpoint import (
 
 
 class Held:
-    """An endpoint whose queue answers only when it is let."""
+    """An endpoint whose queue responds only when it is released."""
 
     def __init__(self) -> None:
         self.queues: list[HeldQueue] = []
@@ -84,7 +84,7 @@ class TestSlowQueue:
     async def test_a_bounded_number_waits_and_the_rest_is_refused_at_once(
         self, endpoints: Endpoints, held: Held
     ) -> None:
-        """Graph keeps what was refused; who waited is served when the queue goes on."""
+        """Graph keeps the refused ones; the waiting ones are served when the queue goes on."""
         endpoint = await endpoints.start(queue_of=held, intake=IntakeLimits(waiting_requests=3, put_seconds=15))
         waiting = [asyncio.create_task(endpoint.deliver(item(endpoint.state(), f"m-{n}"))) for n in range(3)]
         await endpoint.until_waiting(3)
@@ -98,7 +98,7 @@ class TestSlowQueue:
         assert endpoint.waiting() == 0
 
     async def test_the_number_of_waiting_items_is_bounded_too(self, endpoints: Endpoints, held: Held) -> None:
-        """One body over the limit is taken when nothing else waits, or it would come again for ever."""
+        """One body over the limit is accepted when nothing else waits, or it would come again for ever."""
         limits = IntakeLimits(waiting_items=10, put_seconds=15)
         endpoint = await endpoints.start(queue_of=held, intake=limits)
         large = asyncio.create_task(endpoint.deliver(*(item(endpoint.state(), f"m-{n}") for n in range(50))))
@@ -109,7 +109,7 @@ class TestSlowQueue:
         assert len(await endpoint.queued()) == 50
 
     async def test_a_queue_that_does_not_answer_is_not_waited_for(self, endpoints: Endpoints, held: Held) -> None:
-        """503 while Graph still listens, and 202 when the queue is back."""
+        """503 while Graph still waits, and 202 when the queue is back."""
         endpoint = await endpoints.start(queue_of=held, intake=IntakeLimits(put_seconds=0.1))
         assert_come_again(await endpoint.deliver(item(endpoint.state())))
         held.queue.let.set()
@@ -118,7 +118,7 @@ class TestSlowQueue:
 
     @pytest.mark.parametrize("error", [OSError(errno.EMFILE, "Too many open files"), MemoryError()], ids=repr)
     async def test_a_machine_without_room_asks_to_come_again(self, endpoints: Endpoints, error: Exception) -> None:
-        """Graph keeps the notifications, and people are told what is lacking."""
+        """Graph keeps the notifications, and the lacking resource is reported."""
 
         class Lacking(HeldQueue):
             async def put(self, messages: Sequence[Message]) -> int:
@@ -159,7 +159,7 @@ class TestSlowQueue:
         assert len(await endpoint.queued()) == 75
 
     async def test_what_was_refused_is_not_kept(self, endpoints: Endpoints) -> None:
-        """While the database hangs, memory does not fill with what Graph keeps anyway."""
+        """While the database hangs, memory does not fill with items that Graph keeps anyway."""
         endpoint = await endpoints.start(intake=IntakeLimits(put_seconds=0.05))
         endpoint.disk.busy_milliseconds = 15_000
         lock = endpoint.disk.lock()
@@ -192,7 +192,7 @@ class TestUnavailable:
     async def test_a_database_that_takes_nothing_is_told_to_graph_and_nothing_is_lost(
         self, endpoint: Endpoint, trouble: Callable[[Disk], Callable[[], None]]
     ) -> None:
-        """503 with Retry-After; what Graph sends again afterwards is taken. Forged items are not counted twice."""
+        """503 with Retry-After; the items that Graph sends again are accepted. Forged items are not counted twice."""
         sent = [item(endpoint.state(), f"m-{n}" + "x" * 500) for n in range(40)]
         repair = trouble(endpoint.disk)
         try:
@@ -210,7 +210,7 @@ class TestUnavailable:
 
 class TestDeath:
     async def test_what_was_answered_202_survives_kill_9(self, database_file: Path) -> None:
-        """The answer comes after the commit, so the process may die right behind it."""
+        """The response comes after the commit, so the process may die right behind it."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.unit.receiver.served", database_file, stdout=asyncio.subprocess.PIPE
         )
@@ -248,7 +248,7 @@ class TestDeath:
         await endpoint.until_waiting(0)
 
     async def test_requests_under_way_are_answered_when_it_stops(self, endpoints: Endpoints, held: Held) -> None:
-        """A stop takes no new connection and finishes what it has in hand."""
+        """A stop accepts no new connection and finishes the requests in progress."""
         endpoint = await endpoints.start(queue_of=held, intake=IntakeLimits(put_seconds=15))
         post = asyncio.create_task(endpoint.deliver(item(endpoint.state())))
         await until(lambda: bool(held.queue.under_way), "the put is under way")

@@ -1,4 +1,4 @@
-"""Bodies: what is refused and how, what is accepted although it looks odd, and what size costs."""
+"""Bodies: refused ones and their status, odd ones that are accepted, and the cost of size."""
 
 import gzip
 import json
@@ -53,7 +53,7 @@ PROVEN_AND_BROKEN: dict[str, bytes] = {
 
 @pytest.mark.parametrize("broken", PROVEN_AND_BROKEN.values(), ids=PROVEN_AND_BROKEN.keys())
 async def test_a_large_body_that_holds_a_proof_is_decoded_and_refused(endpoint: Endpoint, broken: bytes) -> None:
-    """400 also when what is no JSON stands behind a genuine item: the delivery is not accepted by half."""
+    """400 also if invalid JSON stands behind a genuine item: the delivery is not accepted by half."""
     answer = await endpoint.post(collection(item(endpoint.state()))[:-2] + b"," + broken + b"]}")
     assert (answer.status, answer.text) == (400, NOT_JSON)
     assert await endpoint.queued() == []
@@ -61,7 +61,7 @@ async def test_a_large_body_that_holds_a_proof_is_decoded_and_refused(endpoint: 
 
 @pytest.mark.parametrize(("body", "told"), REFUSED.values(), ids=REFUSED.keys())
 async def test_what_is_no_collection_is_refused_with_the_reason(endpoint: Endpoint, body: bytes, told: str) -> None:
-    """400, a sentence, no word of what was sent; and the next delivery is taken on the same connection."""
+    """400, a sentence, no word of the body; and the next delivery is accepted on the same connection."""
     answer = await endpoint.post(body)
     assert (answer.status, answer.text) == (400, told)
     assert answer.headers["Content-Type"].startswith("text/plain")
@@ -80,21 +80,21 @@ async def test_what_is_no_collection_is_refused_with_the_reason(endpoint: Endpoi
     ],
 )
 async def test_what_the_sender_calls_the_body_does_not_matter(endpoint: Endpoint, content_type: str) -> None:
-    """A collection is a collection: losing it over a header would help nobody."""
+    """A collection is a collection: losing it over a header would serve no purpose."""
     assert (await endpoint.post(collection(item(endpoint.state())), content_type=content_type)).status == 202
     assert await endpoint.queued_ids() == ["AAkALg-1"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 async def test_every_encoding_of_json_is_read(endpoint: Endpoint, encoding: str) -> None:
-    """With or without a byte order mark."""
+    """A byte order mark may be there."""
     body = json.dumps({"value": [item(endpoint.state(), "ü-🙂")]}, ensure_ascii=False).encode(encoding)
     assert (await endpoint.post(body)).status == 202
     assert await endpoint.queued_ids() == ["ü-🙂"]
 
 
 async def test_odd_numbers_beside_the_items_do_no_harm(endpoint: Endpoint) -> None:
-    """NaN, infinity and numbers of thousands of digits stand in properties that nobody reads."""
+    """NaN, infinity and numbers of thousands of digits stand in unused properties."""
     one = json.dumps(item(endpoint.state()))
     body = f'{{"n": NaN, "value": [{one[:-1]}, "x": -Infinity, "y": 1e999, "z": {"9" * 4000}}}]}}'.encode()
     assert (await endpoint.post(body)).status == 202
@@ -114,7 +114,7 @@ async def test_of_a_repeated_key_the_last_counts(endpoint: Endpoint) -> None:
 class TestCompressed:
     @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
     async def test_a_compressed_body_is_refused_with_the_reason(self, endpoint: Endpoint, coding: str) -> None:
-        """Graph never compresses; whoever does is told so, and nothing is unpacked that would cost memory or time."""
+        """Graph never compresses; other senders get the reason, and nothing costly in memory or time is unpacked."""
         body = collection(item(endpoint.state()))
         packed = gzip.compress(body) if coding == "gzip" else zlib.compress(body)
         answer = await endpoint.request("POST", "/notifications", packed, Content_Encoding=coding)
@@ -156,7 +156,7 @@ class TestSize:
         assert await endpoint.queued_ids() == ["m-1", "m-2"]
 
     async def test_one_byte_more_is_refused(self, endpoint: Endpoint) -> None:
-        """413 says that sending it again does not help."""
+        """413 shows that sending it again does not help."""
         body = collection(item(endpoint.state())).ljust(MIB + 1)
         for sent in (body, _chunks(body)):
             answer = await endpoint.post(sent)
@@ -170,7 +170,7 @@ class TestSize:
         assert (await endpoint.post(collection(item(endpoint.state())).ljust(4 * MIB + 1))).status == 413
 
     async def test_a_length_over_the_limit_is_refused_before_the_body_comes(self, endpoint: Endpoint) -> None:
-        """5 MiB announced: the answer does not wait for them."""
+        """5 MiB announced: the response does not wait for them."""
         async with endpoint.connection() as connection:
             await connection.say(
                 "POST /notifications HTTP/1.1", "Host: x", f"Content-Length: {5 * MIB}", body=b'{"value": ['
@@ -178,7 +178,7 @@ class TestSize:
             assert (await connection.answer()).status == 413
 
     async def test_five_mebibytes_in_chunks_are_refused(self, endpoint: Endpoint) -> None:
-        """Without an announced length the limit is found while reading."""
+        """The limit is found while reading without an announced length."""
         answer = await endpoint.post(_chunks(collection(item(endpoint.state())).ljust(5 * MIB)))
         assert answer.status == 413
         assert await endpoint.queued() == []
@@ -198,7 +198,7 @@ class TestSize:
         assert [line["event"] for line in logged] == ["notification_forged", "delivery_dropped"]
 
     async def test_a_genuine_item_among_the_first_hundred_saves_the_body(self, endpoint: Endpoint) -> None:
-        """The hundredth is early enough, and all that follow are looked at."""
+        """The hundredth is early enough, and all that follow are checked."""
         body = collection(
             *[item("forged")] * 99, item(endpoint.state(), "a"), item("forged"), item(endpoint.state(), "b")
         )
@@ -208,7 +208,7 @@ class TestSize:
         assert endpoint.metric("mail_importer_receiver_deliveries_dropped_total") == 0
 
     async def test_a_large_body_is_genuine_however_its_proof_is_written(self, endpoint: Endpoint) -> None:
-        """JSON may write any character as a number, and blanks where it likes."""
+        """JSON may write any character as a number, and blanks in many places."""
         escaped = "".join(f"\\u{ord(character):04x}" for character in endpoint.state())
         one = json.dumps(item("STATE", "a")).replace('"clientState": "STATE"', f'"clientState"\t:\n"{escaped}"')
         assert (await endpoint.post(f'{{"value": [{one}]}}'.ljust(20_000).encode())).status == 202
@@ -228,13 +228,13 @@ class TestSize:
     async def test_a_large_body_that_proves_nothing_is_not_decoded(
         self, endpoint: Endpoint, body: bytes, forged: int
     ) -> None:
-        """Decoding it would hold up all others: the answer is 202 although what follows is no JSON."""
+        """Decoding it would block all others: the response is 202 although invalid JSON follows."""
         assert MIB * 0.9 < len(body) <= MIB
         assert (await endpoint.post(body)).status == 202
         assert endpoint.outcomes() == {"genuine": 0, "forged": forged, "malformed": 0}
 
     async def test_thousands_of_items_are_sorted_out(self, endpoint: Endpoint) -> None:
-        """All genuine ones are queued, whatever stands between them, in less time than Graph gives a first attempt."""
+        """All genuine ones are queued, with any others between them, in less time than Graph gives a first attempt."""
         good = [item(endpoint.state(), f"m-{number}") for number in range(1000)]
         items: list[object] = [{}] * 99
         items += [good[0], *[{}] * 99_000, *good[1:]]
@@ -247,7 +247,7 @@ class TestSize:
         assert endpoint.outcomes() == {"genuine": 1000, "forged": 99_099, "malformed": 0}
 
     async def test_the_largest_body_of_genuine_items_is_queued_whole(self, endpoint: Endpoint) -> None:
-        """As many as a mebibyte holds go through at the first attempt, and again at a second."""
+        """A mebibyte of them goes through at the first attempt, and again at a second."""
         items = [
             {"clientState": endpoint.state(), "changeType": "created", "resourceData": {"id": f"{number:05}"}}
             for number in range(8_500)
@@ -259,7 +259,7 @@ class TestSize:
         assert (await endpoint.queue.status()).active == 8_500
 
     async def test_only_so_many_large_bodies_are_read_at_a_time(self, endpoints: Endpoints) -> None:
-        """The next is asked to come again at once, small ones go on, and room comes back."""
+        """The next gets a status to come again at once, small ones go on, and room comes back."""
         endpoint = await endpoints.start(body=BodyLimits(large_bodies=1))
         large = collection(item(endpoint.state(), "large")).ljust(MIB)
         async with endpoint.connection() as first:
@@ -299,7 +299,7 @@ class TestSlow:
 
             async def drip() -> bool:
                 await connection.say(body=b"")
-                return bool(connection.reader._buffer)  # type: ignore[attr-defined]  # has the answer come?
+                return bool(connection.reader._buffer)  # type: ignore[attr-defined]  # has the response come?
 
             await until(drip, "the answer comes while the body drips")
             assert (await connection.answer()).status == 408
@@ -313,7 +313,7 @@ class TestSlow:
 
     @pytest.mark.parametrize("reading", [True, False], ids=["while it is read", "at once"])
     async def test_broken_chunks_are_refused(self, endpoints: Endpoints, reading: bool) -> None:
-        """A 4xx, not an error of ours that would make Graph send it again for hours."""
+        """A 4xx, not a 5xx, which would make Graph send it again for hours."""
         endpoint = await endpoints.start(body=BodyLimits(body_seconds=0.1))
         async with endpoint.connection() as connection:
             await connection.say(

@@ -1,4 +1,4 @@
-"""Connections: how many, how long they may be silent, how they are encrypted."""
+"""Connections: their number, their time-outs, their encryption."""
 
 import asyncio
 import socket
@@ -33,7 +33,7 @@ HEALTH = ("GET /health/live HTTP/1.1", "Host: x")
 class TestSilence:
     @pytest.mark.parametrize("said", [b"", b"POST /notif", b"POST /notifications HTTP/1.1\r\nHost: x\r\nX-A: b"])
     async def test_headers_that_do_not_come_end_the_connection(self, endpoints: Endpoints, said: bytes) -> None:
-        """Nobody holds a connection by saying nothing, or half of it."""
+        """No client holds a connection by sending nothing, or half of it."""
         endpoint = await endpoints.start(connections=ConnectionLimits(first_request_seconds=0.1))
         async with endpoint.connection() as connection:
             connection.writer.write(said)
@@ -63,7 +63,7 @@ class TestSilence:
 
     @pytest.mark.parametrize("said", [b"", b"POST /notifications HTTP/1.1\r\nHost"])
     async def test_a_kept_connection_that_goes_silent_is_closed(self, endpoints: Endpoints, said: bytes) -> None:
-        """After an answer too, silence or half a request has its limit."""
+        """Silence or half a request has its limit after a response, too."""
         endpoint = await endpoints.start(connections=ConnectionLimits(keep_alive_seconds=0.1))
         async with endpoint.connection() as connection:
             await connection.say(*HEALTH)
@@ -72,7 +72,7 @@ class TestSilence:
             assert await connection.closed() == b""
 
     async def test_a_client_that_reads_no_answer_is_closed_all_the_same(self, endpoints: Endpoints) -> None:
-        """What it does not read is not kept for it: its connection would stand outside of every bound."""
+        """An unread response is not kept for it: its connection would stand outside of every bound."""
         endpoint = await endpoints.start(connections=ConnectionLimits(keep_alive_seconds=0.2))
         client = socket.socket()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -137,7 +137,7 @@ async def _works(connection: Connection) -> bool:
 
 class TestNumber:
     async def test_the_longest_idle_connection_gives_way_to_a_new_one(self, endpoints: Endpoints) -> None:
-        """A client that holds connections without use keeps no other out; it is counted, and logged once a minute."""
+        """A client that holds idle connections keeps no other out; it is counted, and logged once a minute."""
         endpoint = await endpoints.start(connections=ConnectionLimits(connections=2, per_address=0))
         async with endpoint.connection() as one, endpoint.connection() as two:
             assert [await _works(one), await _works(two), await _works(one)] == [True, True, True]
@@ -175,7 +175,7 @@ class TestNumber:
             assert await _works(genuine)
 
     async def test_a_request_that_is_being_answered_is_not_cut_off(self, endpoints: Endpoints) -> None:
-        """With all of them at work the new connection is closed at once, and counted; room comes back."""
+        """All of them are busy: the new connection is closed at once, and counted; room comes back."""
         held: list[HeldQueue] = []
 
         def hold(queue: DatabaseQueue) -> HeldQueue:
@@ -220,7 +220,7 @@ class TestNumber:
         ],
     )
     def test_a_network_of_ipv6_counts_as_one_address(self, one: str, other: str, same: bool) -> None:
-        """Every host has 2**64 of them; an IPv4 address is itself, however it is written."""
+        """Every host has 2**64 of them; an IPv4 address is itself, in any spelling."""
         limits = ConnectionLimits(per_address=1)
         metrics = ReceiverMetrics(CollectorRegistry())
         connections = Connections(limits, metrics, ThrottledLog(time.monotonic), monotonic=time.monotonic)
@@ -230,7 +230,7 @@ class TestNumber:
         assert dropped == ([one] if same else [])
 
     async def test_a_burst_of_connections_does_not_pass_the_limit(self, endpoints: Endpoints) -> None:
-        """Also those that arrive in the same moment are counted."""
+        """Those that arrive in the same moment are counted, too."""
         endpoint = await endpoints.start(connections=ConnectionLimits(connections=5))
         opened = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", endpoint.port) for _ in range(50)))
         connections = [Connection(reader, writer) for reader, writer in opened]
@@ -262,7 +262,7 @@ def _make_pair(folder: Path, name: str, *, ends: datetime = NOW + timedelta(days
 
 
 class _Clock:
-    """The time is `NOW`; a watch asks for it at each of its looks, at least while something is wrong."""
+    """The time is `NOW`; a watch reads it at each of its checks, at least while something is wrong."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -331,7 +331,7 @@ class TestTls:
             await writer.wait_closed()
 
     async def test_tls_1_1_is_refused(self, endpoints: Endpoints, pair: tuple[Path, Path]) -> None:
-        """It is broken; nobody whom we want speaks it."""
+        """It is broken; no client that is wanted speaks it."""
         endpoint = await endpoints.start(tls=_served(pair))
         with pytest.raises((ssl.SSLError, ConnectionError)):
             await asyncio.open_connection("127.0.0.1", endpoint.port, ssl=_client(ssl.TLSVersion.TLSv1_1))
@@ -339,7 +339,7 @@ class TestTls:
     async def test_a_handshake_that_does_not_come_ends_the_connection(
         self, endpoints: Endpoints, pair: tuple[Path, Path]
     ) -> None:
-        """Who says nothing at all to a TLS port has no more time than to a plain one."""
+        """A client that sends nothing to a TLS port has no more time than to a plain one."""
         limits = ConnectionLimits(first_request_seconds=0.1)
         endpoint = await endpoints.start(tls=_served(pair), connections=limits)
         async with endpoint.connection() as connection:
@@ -354,7 +354,7 @@ class TestTls:
             await first.closed()
 
     async def test_a_handshake_that_fails_leaves_its_place(self, endpoints: Endpoints, pair: tuple[Path, Path]) -> None:
-        """Plain HTTP to a TLS port, or a client that leaves amid it, is forgotten at once."""
+        """Plain HTTP to a TLS port, or a client that leaves amid it, is dropped at once."""
         endpoint = await endpoints.start(tls=_served(pair), connections=ConnectionLimits(connections=2))
         for said in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01", b""):
             async with endpoint.connection() as connection:
@@ -375,7 +375,7 @@ class TestTls:
         assert all(answers)
 
     def test_a_key_of_another_certificate_is_a_clear_error(self, tmp_path: Path, pair: tuple[Path, Path]) -> None:
-        """The text says what does not fit."""
+        """The text names the mismatch."""
         _, other_key = _make_pair(tmp_path, "two")
         with pytest.raises(ssl.SSLError, match=r"(?i)key.values.mismatch"):
             tls_context(pair[0], other_key)
@@ -384,19 +384,19 @@ class TestTls:
         "content", [b"", b"not PEM", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"]
     )
     def test_a_file_that_is_no_key_is_an_error(self, tmp_path: Path, pair: tuple[Path, Path], content: bytes) -> None:
-        """Found at the start, not at the first connection."""
+        """It is found at the start, not at the first connection."""
         wrong = tmp_path / "wrong.key"
         wrong.write_bytes(content)
         with pytest.raises(ssl.SSLError):
             tls_context(pair[0], wrong)
 
     def test_a_missing_file_is_an_error(self, tmp_path: Path, pair: tuple[Path, Path]) -> None:
-        """Also found at the start."""
+        """It is found at the start, too."""
         with pytest.raises(FileNotFoundError):
             tls_context(pair[0], tmp_path / "missing.key")
 
     def test_an_encrypted_key_is_an_error_and_asks_nobody(self, tmp_path: Path, pair: tuple[Path, Path]) -> None:
-        """OpenSSL would ask for the password at the terminal, and the service would wait for ever."""
+        """OpenSSL would prompt for the password at the terminal, and the service would wait for ever."""
         key = ec.generate_private_key(ec.SECP256R1())
         encrypted = tmp_path / "encrypted.key"
         encrypted.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")))
@@ -461,7 +461,7 @@ class TestCertificateInUse:
     async def test_a_hangup_reloads_at_once(
         self, endpoints: Endpoints, tmp_path: Path, pair: tuple[Path, Path]
     ) -> None:
-        """SIGHUP, also between two looks at the files."""
+        """SIGHUP does so between two checks of the files, too."""
         metrics = ReceiverMetrics(CollectorRegistry())
         certificate = ServerCertificate(*pair, clock=lambda: NOW, metrics=metrics, poll_seconds=3600)
         endpoint = await endpoints.start(tls=certificate)
@@ -481,7 +481,7 @@ class TestCertificateInUse:
     async def test_a_pair_that_cannot_be_used_changes_nothing_and_is_told(
         self, endpoints: Endpoints, tmp_path: Path, pair: tuple[Path, Path], fault: str
     ) -> None:
-        """The receiver goes on with what it has, the log says why, once; and the corrected pair is taken."""
+        """The receiver keeps the present pair, the log has the reason, once; and the corrected pair is loaded."""
         clock = _Clock()
         certificate = _served(pair, clock=clock)
         endpoint = await endpoints.start(tls=certificate)

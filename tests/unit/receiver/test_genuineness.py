@@ -1,4 +1,4 @@
-"""What is Graph's and what is a forger's: all security cases of a delivery stand together."""
+"""Genuine and forged items: all security cases of a delivery stand together."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,7 +12,7 @@ OURS = ClientStateKeys("the-key-in-use-0123456789-0123456789")
 
 class TestGenuine:
     async def test_a_notification_is_queued_with_all_that_its_processing_needs(self, endpoint: Endpoint) -> None:
-        """Account by the proof, the rest as Graph said it."""
+        """The proof gives the account, Graph's item the rest."""
         assert (await endpoint.deliver(item(endpoint.state(7), "AAkALg-42"))).status == 202
         (queued,) = await endpoint.queued()
         assert queued.account_id == 7
@@ -52,7 +52,7 @@ class TestGenuine:
         assert (await endpoint.deliver()).status == 202
 
     async def test_what_is_delivered_twice_is_queued_once(self, endpoint: Endpoint) -> None:
-        """Graph delivers again what it thinks lost; also twice in one body."""
+        """Graph delivers again items it thinks lost; also twice in one body."""
         same = item(endpoint.state())
         assert (await endpoint.deliver(same, same)).status == 202
         assert (await endpoint.deliver(same)).status == 202
@@ -65,7 +65,7 @@ class TestGenuine:
         assert await endpoint.queued_ids() == ["AAkALg", "aakalg"]
 
     async def test_one_id_in_two_mailboxes_is_two_messages(self, endpoint: Endpoint) -> None:
-        """An id says nothing without its account."""
+        """An id means nothing without its account."""
         await endpoint.deliver(item(endpoint.state(1)), item(endpoint.state(2)))
         assert [queued.account_id for queued in await endpoint.queued()] == [1, 2]
 
@@ -79,7 +79,7 @@ class TestGenuine:
     async def test_lifecycle_events_are_queued_on_either_path(
         self, endpoint: Endpoint, path: str, happened: str
     ) -> None:
-        """As seen in production: organizationId for tenantId, nulls for the rest (graph.md, section 4)."""
+        """The form seen in production: organizationId for tenantId, nulls for the rest (graph.md, section 4)."""
         lifecycle = {
             "subscriptionId": "0f2a",
             "clientState": endpoint.state(5),
@@ -98,7 +98,7 @@ class TestGenuine:
         assert endpoint.outcomes() == {"genuine": 2, "forged": 0, "malformed": 0}
 
     async def test_a_lifecycle_event_that_comes_twice_counts_twice(self, endpoint: Endpoint) -> None:
-        """`missed` may well happen again: nothing in it tells a repeat from a new one."""
+        """`missed` may well happen again: nothing in it distinguishes a repeat from a new one."""
         lifecycle = {"subscriptionId": "0f2a", "clientState": endpoint.state(), "lifecycleEvent": "missed"}
         await endpoint.deliver(lifecycle, path="/lifecycle")
         await endpoint.deliver(lifecycle, path="/lifecycle")
@@ -129,7 +129,7 @@ FORGED = {
 class TestForged:
     @pytest.mark.parametrize("state", FORGED.values(), ids=FORGED.keys())
     async def test_a_forger_learns_nothing_and_queues_nothing(self, endpoint: Endpoint, state: object) -> None:
-        """The answer is that of a genuine one; the item is counted."""
+        """The response is that of a genuine one; the item is counted."""
         genuine = await endpoint.deliver()
         forged = await endpoint.deliver(item(state, "AAkALg-forged"))
         assert (forged.status, forged.body) == (genuine.status, genuine.body) == (202, b"")
@@ -139,13 +139,13 @@ class TestForged:
 
     @pytest.mark.parametrize("sent", [None, 1, 1.5, True, "text", [], {}, [["clientState", OURS.sign(1)]]], ids=repr)
     async def test_what_has_no_client_state_is_forged(self, endpoint: Endpoint, sent: object) -> None:
-        """Also what is no object at all."""
+        """An item that is no object at all is, too."""
         assert (await endpoint.deliver(sent)).status == 202
         assert await endpoint.queued() == []
         assert endpoint.outcomes() == {"genuine": 0, "forged": 1, "malformed": 0}
 
     async def test_good_items_are_queued_from_among_bad_ones(self, endpoint: Endpoint) -> None:
-        """Nobody spoils a body for the others in it."""
+        """A bad item does not spoil a body for the others in it."""
         bad = [item(state, "AAkALg-forged") for state in FORGED.values()]
         good = [item(endpoint.state(n), f"good-{n}") for n in range(1, len(bad) + 1)]
         mixed: list[object] = [None, *[one for pair in zip(bad, good, strict=True) for one in pair], "text", []]
@@ -154,13 +154,13 @@ class TestForged:
         assert endpoint.outcomes() == {"genuine": len(good), "forged": len(bad) + 3, "malformed": 0}
 
     async def test_only_the_proof_says_whose_an_item_is(self, endpoint: Endpoint) -> None:
-        """Tenant, resource and subscription are claims that anyone can write."""
+        """Tenant, resource and subscription are claims that any sender can write."""
         claims = item(endpoint.state(4), tenantId="other", resource="Users/other/Messages/x", accountId=9, account=9)
         await endpoint.deliver(claims)
         assert [queued.account_id for queued in await endpoint.queued()] == [4]
 
     async def test_forgeries_are_logged_at_most_once_a_minute_with_their_number(self, endpoints: Endpoints) -> None:
-        """A forger must not fill the disk with our log."""
+        """A forger must not fill the disk with the log."""
         seconds = [1000.0]
         endpoint = await endpoints.start(monotonic=lambda: seconds[0])
         with capture_logs() as logs:
@@ -233,7 +233,7 @@ class TestMalformed:
     async def test_what_is_genuine_but_malformed_is_queued_and_counted(
         self, endpoint: Endpoint, properties: dict[str, object]
     ) -> None:
-        """Nothing genuine is lost: the processor decides, and puts it where an operator sees it."""
+        """Nothing genuine is lost: the processor decides, and dead-letters it for an operator to see."""
         assert (await endpoint.deliver(item(endpoint.state(6)) | properties)).status == 202
         (queued,) = await endpoint.queued()
         assert queued.account_id == 6
@@ -265,6 +265,6 @@ class TestMalformed:
         ids=["1,000 characters", "path", "unicode", "lone surrogate", "NUL", "SQL", "invisible"],
     )
     async def test_any_text_may_be_an_id(self, endpoint: Endpoint, message: str) -> None:
-        """Ids are opaque: they come out of the queue as they went in."""
+        """Ids are opaque: they come out of the queue unchanged."""
         assert (await endpoint.deliver(item(endpoint.state(), message))).status == 202
         assert await endpoint.queued_ids() == [message]

@@ -1,4 +1,4 @@
-"""What load balancers, monitoring and people with a browser get."""
+"""Pages for load balancers, monitoring and browsers."""
 
 import json
 import re
@@ -19,7 +19,7 @@ async def test_it_lives_and_is_ready(endpoint: Endpoint) -> None:
 
 
 async def test_it_lives_but_is_not_ready_while_the_database_is_unavailable(endpoint: Endpoint) -> None:
-    """A restart would not help, other traffic is better sent elsewhere. The page is public: the log says why."""
+    """A restart would not help, other traffic is better sent elsewhere. The page is public: the log has the reason."""
     lock = endpoint.disk.lock()
     try:
         with capture_logs() as logged:
@@ -35,7 +35,7 @@ async def test_it_lives_but_is_not_ready_while_the_database_is_unavailable(endpo
 
 
 async def test_it_is_not_ready_while_stopping(endpoint: Endpoint) -> None:
-    """Load balancers send elsewhere; what comes all the same is still taken."""
+    """Load balancers send elsewhere; items that come all the same are still accepted."""
     endpoint.receiver.stop_accepting()
     answer = await endpoint.request("GET", "/health/ready")
     assert (answer.status, json.loads(answer.body)) == (503, {"status": "stopping"})
@@ -67,7 +67,7 @@ async def test_metrics_have_their_names(endpoint: Endpoint) -> None:
 
 
 async def test_strangers_do_not_make_new_metrics(endpoint: Endpoint) -> None:
-    """Paths that anyone may invent are not labels: each would stay in memory."""
+    """Arbitrary paths are not labels: each would stay in memory."""
     for number in range(20):
         await endpoint.request("GET", f"/wp-login-{number}.php")
     assert b"wp-login" not in generate_latest(endpoint.registry)
@@ -79,7 +79,7 @@ async def test_metrics_are_not_public(endpoint: Endpoint) -> None:
 
 
 async def test_no_answer_names_the_programs_behind_it(endpoint: Endpoint) -> None:
-    """A patch level tells a stranger which faults to try; neither do answers to what is no HTTP."""
+    """A patch level shows a stranger which faults to try; responses to invalid HTTP hide it, too."""
     answers = [await endpoint.request("GET", path) for path in ("/health/live", "/health/ready", "/nowhere")]
     answers += [await endpoint.deliver(item(endpoint.state())), await endpoint.post(b"broken")]
     answers.append(await endpoint.request("GET", "/notifications?validationToken=abc"))
@@ -94,7 +94,7 @@ async def test_no_answer_names_the_programs_behind_it(endpoint: Endpoint) -> Non
 @pytest.mark.parametrize("path", ["/notifications", "/lifecycle"])
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "GET", "HEAD"])
 async def test_notifications_come_by_post_only(endpoint: Endpoint, method: str, path: str) -> None:
-    """405 names what is allowed."""
+    """405 names the allowed method."""
     answer = await endpoint.request(method, path)
     assert answer.status == 405
     assert "POST" in answer.headers["Allow"]
@@ -107,7 +107,7 @@ async def test_no_other_method_validates(endpoint: Endpoint, method: str) -> Non
 
 
 async def test_it_is_not_ready_while_another_role_of_the_process_can_do_nothing(endpoint: Endpoint) -> None:
-    """A delivery that comes all the same is taken."""
+    """A delivery that comes all the same is accepted."""
     endpoint.receiver._is_useless = lambda: True
     answer = await endpoint.request("GET", "/health/ready")
     assert (answer.status, json.loads(answer.body)) == (503, {"status": "unavailable"})
@@ -132,7 +132,7 @@ async def test_nothing_is_anywhere_else(endpoint: Endpoint, path: str) -> None:
 
 
 async def test_two_receivers_share_one_database(endpoints: Endpoints) -> None:
-    """Two hosts behind a load balancer: what one queued, the other does not queue again."""
+    """Two hosts behind a load balancer: an item queued by one is not queued again by the other."""
     one, two = await endpoints.start(), await endpoints.start()
     assert (await one.deliver(item(one.state()))).status == 202
     assert (await two.deliver(item(two.state()))).status == 202

@@ -1,4 +1,4 @@
-"""The proof of an endpoint that Graph asks for (graph.md, section 2)."""
+"""The proof of an endpoint that Graph requires (graph.md, section 2)."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,7 +12,7 @@ SEEN = "Validation: Testing client application reachability for subscription Req
 @pytest.mark.parametrize("path", ["/notifications", "/lifecycle"])
 @pytest.mark.parametrize("method", ["POST", "GET"])
 async def test_both_paths_echo_the_token_by_either_method(endpoint: Endpoint, method: str, path: str) -> None:
-    """Both URLs of a subscription are validated; the answer is 200, text/plain, the token and nothing else."""
+    """Both URLs of a subscription are validated; the response is 200, text/plain, the token and nothing else."""
     answer = await endpoint.request(method, f"{path}?validationToken=opaque-123")
     assert (answer.status, answer.text) == (200, "opaque-123")
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
@@ -59,7 +59,7 @@ async def test_graphs_own_request_is_answered(endpoint: Endpoint) -> None:
 
 
 async def test_the_longest_token_is_echoed_and_a_longer_one_refused(endpoint: Endpoint) -> None:
-    """Nobody makes the receiver send what he likes at any length, and what was refused is not called validated."""
+    """No client makes the receiver send long texts of its choice, and a refused one is not called validated."""
     longest = await endpoint.request("POST", f"/notifications?validationToken={'t' * MAX_TOKEN}")
     assert (longest.status, longest.text) == (200, "t" * MAX_TOKEN)
     with capture_logs() as logs:
@@ -70,7 +70,7 @@ async def test_the_longest_token_is_echoed_and_a_longer_one_refused(endpoint: En
 
 
 async def test_a_token_that_is_no_text_is_answered_clearly(endpoint: Endpoint) -> None:
-    """Bytes that are no UTF-8, encoded or raw, get an answer and no traceback."""
+    """Bytes that are no UTF-8, encoded or raw, get a response and no traceback."""
     encoded = await endpoint.request("POST", "/notifications?validationToken=%ED%A0%80%FF")
     assert encoded.status in {200, 400}
     async with endpoint.connection() as connection:
@@ -79,7 +79,7 @@ async def test_a_token_that_is_no_text_is_answered_clearly(endpoint: Endpoint) -
 
 
 async def test_the_handshake_queues_nothing_and_needs_no_queue(endpoint: Endpoint) -> None:
-    """A subscription can be created while the database rests."""
+    """A subscription can be created while the database is down."""
     lock = endpoint.disk.lock()
     try:
         answer = await endpoint.request("POST", "/notifications?validationToken=abc")

@@ -126,12 +126,12 @@ def sign_in(sim: Simulator, application: Application) -> Callable[..., Awaitable
     ) -> dict[str, Any]:
         base = url or sim.url
         with requests.Session() as session:
-            # Otherwise REQUESTS_CA_BUNDLE of the machine beats `verify`.
+            # Otherwise REQUESTS_CA_BUNDLE of the machine overrides `verify`.
             session.trust_env = False
             session.verify = ca_file or str(sim.ca_file)
             credential = {"private_key": key[0]}
             credential |= {"thumbprint": thumbprint} if thumbprint else {"public_certificate": key[1]}
-            # Imported so, it is the same to mypy whether or not MSAL has types.
+            # Imported this way, it is the same to mypy with or without types in MSAL.
             msal: Any = importlib.import_module("msal")
             client = msal.ConfidentialClientApplication(
                 client_id or application.client_id,
@@ -169,7 +169,7 @@ def answers() -> list[int]:
 
 @pytest.fixture
 def handshake_answer() -> dict[str, Any]:
-    """How the receiver deviates in a handshake: `status`, `content_type`, `text`, `delay`."""
+    """Deviations of the receiver in a handshake: `status`, `content_type`, `text`, `delay`."""
     return {}
 
 
@@ -206,7 +206,7 @@ async def receiver_url(
 
 @pytest.fixture
 def subscription_body(mailbox: Mailbox, receiver_url: str, now: list[datetime]) -> dict[str, Any]:
-    """A subscription to the inbox as the product would ask for it."""
+    """A subscription to the inbox in the product's form."""
     return {
         "changeType": "created",
         "resource": f"users/{mailbox.user_id}/mailFolders('inbox')/messages",
@@ -224,7 +224,7 @@ def wait_until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
 
     async def wait(condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(10):
-            while not condition():  # noqa: ASYNC110 - the condition is anybody's, nothing sets an event
+            while not condition():  # noqa: ASYNC110 - the condition is arbitrary, nothing sets an event
                 await asyncio.sleep(0.005)
 
     return wait

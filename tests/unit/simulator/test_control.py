@@ -46,7 +46,7 @@ async def control(sim: Simulator) -> AsyncIterator[SimulatorControl]:
 
 
 async def test_serving_makes_the_same_world_each_time(tmp_path: Path) -> None:
-    """Ids do not change from one start to the next; mailboxes are as many as asked."""
+    """Ids do not change from one start to the next; mailboxes are as many as requested."""
     task, first = await _serve(tmp_path)
     async with SimulatorControl(first.url, first.ca_file) as client:
         assert [box["address"] for box in await client.mailboxes()] == [box.address for box in first.mailboxes]
@@ -63,7 +63,7 @@ async def test_serving_makes_the_same_world_each_time(tmp_path: Path) -> None:
 async def test_mail_of_a_colleague_names_people_by_the_directory(
     mailbox: Mailbox, control: SimulatorControl, smtp_properties: bool
 ) -> None:
-    """As Exchange does with those of its own organisation; the properties have the SMTP addresses, or have not."""
+    """Exchange does so with those of its own organisation; the properties have the SMTP addresses, or have not."""
     raw = b"From: Labor <labor@example.com>\r\nTo: A <a@example.org>, B <b@example.com>\r\n\r\nBonjour\r\n"
     message_id = await control.deliver_mime(
         mailbox.address, raw, internal=["Labor@example.com", "b@example.com"], smtp_properties=smtp_properties
@@ -114,7 +114,7 @@ def test_an_authority_that_is_of_no_use_any_more_is_replaced(tmp_path: Path, lef
 
 
 async def test_raw_mail_is_delivered(sim: Simulator, mailbox: Mailbox, control: SimulatorControl) -> None:
-    """As it comes over the wire; what is no base64 is refused."""
+    """It is in wire format; invalid base64 is refused."""
     raw = b"Subject: =?utf-8?q?R=C3=A9sultat?=\r\n\r\nBonjour\r\n"
     message_id = await control.deliver_mime(mailbox.address, raw)
     message = mailbox.message(message_id)
@@ -180,7 +180,7 @@ async def test_large_mail_is_delivered(sim: Simulator, mailbox: Mailbox, control
 
 @pytest.mark.parametrize("level", ["mixed", "alternative", "related"])
 async def test_mail_of_any_depth_is_delivered(mailbox: Mailbox, control: SimulatorControl, level: str) -> None:
-    """With as many parts in one another as there may be: beyond some hundreds they are one."""
+    """It has as many parts in one another as there may be: beyond some hundreds they are one."""
     head = "Content-Type: multipart/{level}; boundary=b{number}\r\n\r\n--b{number}\r\n"
     for count in (100, 3_000):
         raw = "".join(head.format(level=level, number=number) for number in range(count)) + "\r\nBonjour\r\n"
@@ -193,7 +193,7 @@ async def test_mail_of_any_depth_is_delivered(mailbox: Mailbox, control: Simulat
 async def test_a_certificate_in_uploads_opens_the_ready_made_application(
     tmp_path: Path, pair: KeyPair, sign_in: Callable[..., Awaitable[Body]]
 ) -> None:
-    """That is how a person trying the simulator registers his public part."""
+    """A user trying the simulator registers the public part this way."""
     task, ready = await _serve(tmp_path)
     (ready.uploads / "mail-importer.pem").write_text(pair[1])
     result = await sign_in(
@@ -231,7 +231,7 @@ async def test_a_world_is_made_over_http(control: SimulatorControl, sim: Simulat
 
 
 async def test_traffic_runs_in_the_background(control: SimulatorControl, sim: Simulator) -> None:
-    """Shared out over the mailboxes; the ledger and the progress tell of it; a second plan must wait."""
+    """Shared out over the mailboxes; the ledger and the progress show it; a second plan must wait."""
     first, second = [sim.add_mailbox(f"{name}@riviere.example") for name in ("a", "b")]
     await control.start_traffic(1_000, mailboxes=[first.address], per_second=1)
     with pytest.raises(ControlRefused, match="already"):
@@ -275,7 +275,7 @@ async def test_subscriptions_lifecycle_messages_and_tokens(
     subscription_body: Body,
     received: list[Body],
 ) -> None:
-    """What a test of the whole product needs to steer."""
+    """Controls that a test of the whole product needs."""
     async with graph.post("/v1.0/subscriptions", json=subscription_body) as response:
         subscription_id = (await response.json())["id"]
     assert [item["clientState"] for item in await control.subscriptions()] == ["a-secret"]
@@ -295,7 +295,7 @@ async def test_subscriptions_lifecycle_messages_and_tokens(
 
 
 async def test_wrong_control_calls_say_what_is_wrong(control: SimulatorControl, sim: Simulator) -> None:
-    """400 for a wrong body, 404 for what is not there."""
+    """400 for a wrong body, 404 for a missing object."""
     with pytest.raises(ControlRefused, match="address is missing"):
         await control.add_mailbox("")
     with pytest.raises(ControlRefused, match="no mailbox nobody"):

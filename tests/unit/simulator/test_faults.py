@@ -1,4 +1,4 @@
-"""Limits (graph.md §8) and faults, as a client meets them on the wire."""
+"""Limits (graph.md §8) and faults, seen by a client on the wire."""
 
 import asyncio
 import json
@@ -53,7 +53,7 @@ async def test_the_fifth_concurrent_call_on_a_mailbox_is_refused(
 async def test_a_call_counts_until_its_body_is_sent(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
-    """Four downloads that nobody reads hold all four places."""
+    """Four downloads that are not read hold all four places."""
     sent = await sim.deliver(mailbox, Letter(attachments=(Attachment("big", GeneratedContent(40_000_000)),)))
     attachment_url = message_url(sent.message_id, f"/attachments/{sent.message.attachments[0].attachment_id}/$value")
     downloads = [await graph.get(attachment_url) for _ in range(4)]
@@ -140,7 +140,7 @@ async def test_connections_are_reset_within_a_body(sim: Simulator, graph: aiohtt
 
 
 async def test_json_is_cut_short(sim: Simulator, graph: aiohttp.ClientSession, url: URL) -> None:
-    """A whole answer of half a document."""
+    """A whole response of half a document."""
     sim.faults.add(Fault(FaultKind.TRUNCATED, count=1))
     async with graph.get(url) as response:
         with pytest.raises(json.JSONDecodeError):
@@ -148,7 +148,7 @@ async def test_json_is_cut_short(sim: Simulator, graph: aiohttp.ClientSession, u
 
 
 async def test_a_call_that_hangs_is_never_answered(sim: Simulator, graph: aiohttp.ClientSession, url: URL) -> None:
-    """Until the client gives up; then its place is free again."""
+    """The client gives up; then its place is free again."""
     sim.faults.add(Fault(FaultKind.HANG, count=4))
 
     async def give_up() -> None:
@@ -166,7 +166,7 @@ async def test_a_call_that_hangs_is_never_answered(sim: Simulator, graph: aiohtt
 async def test_a_message_is_not_found_at_first(
     sim: Simulator, graph: aiohttp.ClientSession, url: URL, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
-    """The first two GETs of each message, as just after a notification (graph.md §11)."""
+    """It is for the first two GETs of each message, like just after a notification (graph.md §11)."""
     other = message_url((await sim.deliver(mailbox, Letter())).message_id)
     sim.faults.add(Fault(FaultKind.NOT_FOUND_AT_FIRST, times=2))
     assert [await _status(graph, url) for _ in range(3)] == [404, 404, 200]
@@ -192,7 +192,7 @@ async def test_a_fault_strikes_only_what_its_scope_names(
 async def test_one_attachment_can_be_corrupt(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
-    """500 wherever its bytes would be in the answer; the others, the list without bytes and the message are sound."""
+    """500 wherever its bytes would be in the response; the others, the list without bytes and the message are sound."""
     sent = await sim.deliver(mailbox, Letter(attachments=(file_attachment("a", b"a"), file_attachment("b", b"b"))))
     bad, good = (stored.attachment_id for stored in sent.message.attachments)
     sim.faults.add(Fault(FaultKind.CORRUPT, attachment_id=bad))
@@ -220,7 +220,7 @@ def test_probability_is_a_share_and_follows_the_seed() -> None:
 
 
 def test_a_fault_survives_json_and_unknown_keys_are_refused() -> None:
-    """The control API reads what it writes."""
+    """The control API reads its own output."""
     fault = Fault(FaultKind.LATENCY, operation=Operation.GET_MESSAGE, seconds=0.5, mailbox="a@b.example")
     assert fault_from_dict(json.loads(json.dumps(fault.as_dict()))) == fault
     with pytest.raises(ValueError, match="severity"):

@@ -1,4 +1,4 @@
-"""What is wanted, held and there, turned into actions."""
+"""Desired, held and existing subscriptions, turned into actions."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -57,7 +57,7 @@ def _plan(
 def test_an_enabled_account_gets_exactly_one(
     held: HeldSubscription | None, actual: list[GraphSubscription], attempt: str | None, expected: list[Action]
 ) -> None:
-    """Whatever there is at first."""
+    """The initial state does not matter."""
     assert _plan(WANTED, held, *actual, attempt=attempt) == expected
 
 
@@ -70,7 +70,7 @@ def test_an_enabled_account_gets_exactly_one(
     ],
 )
 def test_what_graph_or_its_silence_asks_for_is_done_at_once(orders: Orders, expected: list[Action]) -> None:
-    """Long before the clock would."""
+    """The action comes long before the due time."""
     assert _plan(WANTED, HELD, orders=orders) == expected
 
 
@@ -94,7 +94,7 @@ def test_one_that_stands_in_the_way_is_deleted_first(held: HeldSubscription) -> 
     ],
 )
 def test_one_that_stands_in_nobodys_way_is_deleted_once_its_successor_is_there(held: HeldSubscription) -> None:
-    """So that nothing falls between, and nothing depends on the deletion."""
+    """Nothing falls between then, and nothing depends on the deletion."""
     assert _plan(WANTED, held, attempt=KEY) == [Create(), Delete("s-held")]
 
 
@@ -109,7 +109,7 @@ def test_one_that_stands_in_nobodys_way_is_deleted_once_its_successor_is_there(h
     ],
 )
 def test_one_that_does_not_fit_is_not_adopted(found: GraphSubscription) -> None:
-    """Deleted, and made anew."""
+    """It is deleted, and made anew."""
     assert _plan(WANTED, None, found, attempt=KEY) == [Delete("s-found"), Create()]
 
 
@@ -135,7 +135,7 @@ def test_of_several_the_one_that_lives_longest_is_adopted() -> None:
 def test_an_account_that_shall_have_none_keeps_none(
     held: HeldSubscription | None, actual: list[GraphSubscription], expected: list[Action]
 ) -> None:
-    """Disabled or removed."""
+    """The account is disabled or removed."""
     assert _plan(None, held, *actual) == expected
 
 
@@ -144,7 +144,7 @@ def test_an_account_that_shall_have_none_keeps_none(
     [(0.5, []), (0.44, []), (0.43, [Renew("s-held")]), (0.33, [Renew("s-held")]), (0.01, [Renew("s-held")])],
 )
 def test_it_is_renewed_when_a_third_of_its_life_is_left(left: float, expected: list[Action]) -> None:
-    """Or up to a tenth earlier, because the turns of many accounts are spread."""
+    """It may be up to a tenth earlier, because the turns of many accounts are spread."""
     held = replace(HELD, granted=NOW - LIFE * (1 - left), expires=NOW + LIFE * left)
     assert _plan(WANTED, held) == expected
 

@@ -1,4 +1,4 @@
-"""What Graph has against what is held: vanished and surplus."""
+"""Subscriptions at Graph against the held ones: vanished and surplus."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,7 +28,7 @@ def _account(account_id: int) -> Account:
 
 
 def test_what_graph_has_no_more_is_vanished() -> None:
-    """By id only: a subscription that took its place is another."""
+    """The id alone decides: a subscription that took its place is another."""
     held = ["s-1", "s-2", "s-3"]
     listed = [_listed("s-2", _resource(2)), _listed("s-new", _resource(1))]
 

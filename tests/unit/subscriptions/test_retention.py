@@ -18,7 +18,7 @@ DAY = timedelta(days=1)
 async def test_what_is_too_old_goes_in_small_transactions_with_pauses(
     database: Database, settable_clock: SettableClock
 ) -> None:
-    """What ended within the time stays."""
+    """Rows that ended within the time stay."""
     now = settable_clock()
     rows = [TraceRow(1, f"m{number}", "host", now, now - number * DAY, "imported") for number in range(100)]
     await database.write(lambda connection: trace.add(connection, rows))

@@ -1,4 +1,4 @@
-"""Calls that block: bounded side by side, and left alone when they hang."""
+"""Blocking calls: bounded in number, and abandoned when they hang."""
 
 import asyncio
 import gc
@@ -57,7 +57,7 @@ async def test_a_caller_leaves_a_call_that_hangs_and_waiting_calls_are_dropped(r
 
 
 def test_a_call_that_hangs_does_not_keep_the_process_from_ending() -> None:
-    """Not even one that was awaited with `asyncio.run`, which waits for the threads of the default executor."""
+    """It holds for one awaited with `asyncio.run`, too, which waits for the threads of the default executor."""
     program = (
         "import asyncio, time\n"
         "from threads import DaemonThreads\n"
@@ -72,7 +72,7 @@ def test_a_call_that_hangs_does_not_keep_the_process_from_ending() -> None:
 
 
 async def test_a_call_that_is_over_is_held_by_nothing() -> None:
-    """Its arguments and its result may be megabytes; without the help of the garbage collector."""
+    """Its arguments and its result may be megabytes; they are freed without the garbage collector."""
 
     class Piece:
         pass
@@ -92,7 +92,7 @@ async def test_a_call_that_is_over_is_held_by_nothing() -> None:
         assert isinstance(future.result(10), Piece)
         del future
         async with asyncio.timeout(10):
-            while met() is not None:  # noqa: ASYNC110  # the thread lets go of it a moment later
+            while met() is not None:  # noqa: ASYNC110  # the thread releases it a moment later
                 await asyncio.sleep(0.001)
     finally:
         gc.enable()

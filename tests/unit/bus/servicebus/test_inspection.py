@@ -1,4 +1,4 @@
-"""`queue check`: whether the Service Bus queue is made as it has to be."""
+"""`queue check`: checks that the Service Bus queue has the required settings."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -29,7 +29,7 @@ GOOD: dict[str, Any] = {
 }
 
 
-def made(**changed: Any) -> QueueProperties:  # noqa: ANN401  # whatever the SDK takes
+def made(**changed: Any) -> QueueProperties:  # noqa: ANN401  # any value of the SDK
     names = [
         *("authorization_rules", "auto_delete_on_idle", "dead_lettering_on_message_expiration"),
         *("default_message_time_to_live", "duplicate_detection_history_time_window", "availability_status"),
@@ -121,7 +121,7 @@ async def findings_of(host: str) -> dict[str, State]:
 
 
 async def test_properties_are_read_over_http(served: Callable[[Answer], Awaitable[str]]) -> None:
-    """By the SDK's own client, from what the service answers."""
+    """The SDK's own client reads them from the service's response."""
 
     async def answer(_: web.Request) -> web.Response:
         return web.Response(text=ENTRY, content_type="application/atom+xml")
@@ -143,7 +143,7 @@ async def test_a_queue_that_is_missing_is_told_with_how_to_create_it(
     served: Callable[[Answer], Awaitable[str]],
 ) -> None:
     async def answer(_: web.Request) -> web.Response:
-        # The service answers so, with no 404.
+        # The service sends this, with no 404.
         text = '<feed xmlns="http://www.w3.org/2005/Atom"><title type="text">Publicly Listed Services</title></feed>'
         return web.Response(text=text, content_type="application/atom+xml")
 

@@ -1,4 +1,4 @@
-"""Many accounts by a file, all of them or none; and who changed what."""
+"""Many accounts by a file, all of them or none; and the history of changes."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Stored = Callable[[], list[table.Account]]
 
 @pytest.fixture
 def stored(engine: Engine) -> Stored:
-    """What is in the table."""
+    """Contents of the table."""
     return lambda: run_reading(engine, table.every)
 
 
@@ -52,7 +52,7 @@ def test_what_the_file_does_not_name_stays(run: Run, stored: Stored) -> None:
 
 
 def test_an_empty_cell_takes_away_what_need_not_be_and_leaves_the_rest(run: Run, stored: Stored) -> None:
-    """Above all the day since which mail is imported: moved to now, what came before would never be caught up with."""
+    """The import date, above all, is left: moved to now, older mail would never be caught up with."""
     names = f"{HEADING},folder,import_since,next_thumbprint,senders_denied"
     file = csv_file(names, f"{LABORATORY},Archive,2026-01-31,{THUMBPRINT[::-1]},riviere.example")
     assert run("accounts", "import", file).exit_code == 0
@@ -225,7 +225,7 @@ def test_history_shows_a_row_that_another_program_wrote_and_the_others(
     action: str,
     changes: dict[str, str],
 ) -> None:
-    """Values that cannot be read appear as text; SQLite takes anything."""
+    """Unreadable values appear as text; SQLite accepts any value."""
     monkeypatch.setenv("COLUMNS", "160")
     run("accounts", "import", csv_file(HEADING, FIELD))
     row = {
@@ -238,7 +238,7 @@ def test_history_shows_a_row_that_another_program_wrote_and_the_others(
     names = ", ".join(f'"{name}"' for name in row)
     with engine.begin() as connection:
         connection.exec_driver_sql(
-            f'INSERT INTO "tblEmailAccountChange" ({names}) VALUES ({", ".join(row.values())})'  # noqa: S608  # our own values
+            f'INSERT INTO "tblEmailAccountChange" ({names}) VALUES ({", ".join(row.values())})'  # noqa: S608  # own values
         )
     run("accounts", "update", "field", "--folder", "Results")
 

@@ -29,7 +29,7 @@ GIVEN = {"name": "laboratory", "tenant-id": TENANT, "client-id": CLIENT, "user-i
 
 @pytest.fixture
 def add(run: Run) -> Run:
-    """Add an account that is right but for what the test says."""
+    """Add an account that is valid except for the options of the test."""
 
     def call(*more: str, **changed: str) -> Result:
         given = GIVEN | {name.replace("_", "-"): value for name, value in changed.items()}
@@ -40,7 +40,7 @@ def add(run: Run) -> Run:
 
 @pytest.fixture
 def stored(engine: Engine) -> Callable[[], list[table.Account]]:
-    """What is in the table."""
+    """Contents of the table."""
     return lambda: run_reading(engine, table.every)
 
 
@@ -164,7 +164,7 @@ def test_list_and_show_of_nothing_say_so(run: Run, engine: Engine) -> None:
 
 @pytest.fixture
 def busy(add: Run, engine: Engine) -> None:
-    """An account with a subscription, a trouble and two messages."""
+    """An account with a subscription, a condition and two messages."""
     add()
     [account] = run_reading(engine, table.every)
     run_writing(engine, lambda connection: subscriptions.hold(connection, held(account.account_id), now=NOW))
@@ -255,21 +255,21 @@ def test_an_account_that_is_not_there_fails(command: str, name: str, status: int
     ],
 )
 def test_add_takes_from_when_on_to_import(add: Run, stored: Stored, given: str, since: datetime) -> None:
-    """From now on, everything, or since a date."""
+    """The options are: from now on, everything, or since a date."""
     assert add("--import-since", given).exit_code == 0
     assert stored()[0].settings.import_since == since
 
 
 @pytest.mark.parametrize(("given", "said"), [("2026-04-01", "in the future"), ("yesterday", "is no time")])
 def test_a_date_nobody_can_mean_is_refused(add: Run, given: str, said: str) -> None:
-    """With what is wrong with it."""
+    """The error names the fault of the date."""
     result = add("--import-since", given)
     assert result.exit_code == 2
     assert said in result.stderr
 
 
 def test_update_changes_what_is_given_and_no_more(add: Run, run: Run, stored: Stored) -> None:
-    """And has a manager look at it."""
+    """A manager is to poll it, too."""
     add()
     before = stored()[0].settings
     other = "AB" * 20
@@ -287,7 +287,7 @@ def test_update_changes_what_is_given_and_no_more(add: Run, run: Run, stored: St
 
 
 def test_an_earlier_date_leads_to_a_full_pass(add: Run, run: Run, engine: Engine) -> None:
-    """What was left out before is caught up with; a later date changes nothing that was imported."""
+    """Mail excluded before is caught up with; a later date changes no imported mail."""
     add("--import-since", "2026-03-01")
     [account] = run_reading(engine, table.every)
     run_writing(engine, lambda c: FOLDERS.seed(c, account.account_id, due=NEVER))
@@ -311,7 +311,7 @@ def test_an_earlier_date_leads_to_a_full_pass(add: Run, run: Run, engine: Engine
 def test_an_update_that_cannot_be_meant_changes_nothing(
     add: Run, run: Run, stored: Stored, arguments: list[str], said: str
 ) -> None:
-    """Exit status 2, with what is wrong."""
+    """Exit status 2, with the fault."""
     add()
     before = stored()
     result = run("accounts", "update", "laboratory", *arguments)
@@ -329,14 +329,14 @@ def test_the_next_certificate_made_the_current_one_is_the_next_no_more(add: Run,
 
 @pytest.mark.usefixtures("engine")
 def test_update_of_no_account_says_so(run: Run) -> None:
-    """As the other commands do."""
+    """It reports it like the other commands."""
     result = run("accounts", "update", "nobody", "--folder", "Archive")
     assert result.exit_code == 1
     assert "no account named 'nobody'" in result.stderr
 
 
 def test_show_tells_of_sweeps_and_silence(add: Run, run: Run, engine: Engine) -> None:
-    """Whether the account has a webhook, when its folder was last gone through, and what Graph did not tell of."""
+    """It shows if the account has a webhook, the time of the last sweep, and the notifications that Graph missed."""
     add()
     [account] = run_reading(engine, table.every)
 
@@ -406,7 +406,7 @@ STORED = Filters(
 
 
 def test_filters_are_stored_and_shown_as_they_were_given(add: Run, run: Run, stored: Stored) -> None:
-    """What is shown may be given again."""
+    """The output may be given again as input."""
     assert add(*FILTERS).exit_code == 0
     assert stored()[0].settings.filters == STORED
     [shown] = listed(run)
@@ -473,7 +473,7 @@ def test_a_bound_that_contradicts_one_of_before_is_wrong_usage(add: Run, run: Ru
 
 
 def test_a_row_that_cannot_be_read_ends_no_command_in_a_traceback(run: Run, add: Run, engine: Engine) -> None:
-    """The account says what is wrong with it, the others are as ever, and the command that it names repairs it."""
+    """The account shows its fault, the others are unaffected, and the command that it names repairs it."""
     add()
     add(name="spoilt", user_id="dddddddd-cccc-dddd-eeee-ffffffffffff")
     row = account_settings.c

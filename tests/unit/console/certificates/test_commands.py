@@ -72,7 +72,7 @@ def test_list_shows_certificates_and_files_of_no_use(run: Run, certificate: Cert
     assert by_file["broken.pem"]["fault"] == "unreadable"
     listed = run("certificates", "list")
     assert "broken.pem: its certificate is damaged" in listed.stderr
-    assert certificate.thumbprint in listed.stdout  # in one piece, to be copied
+    assert certificate.thumbprint in listed.stdout  # in one line, to be copied
     assert max(len(line) for line in listed.stdout.splitlines()) <= 80
 
 
@@ -120,7 +120,7 @@ def test_what_a_certificate_rests_on_is_shown(run: Run, monkeypatch: pytest.Monk
     listed = run("certificates", "list", "--json")
     states = {each["subject"]: (each["state"], each["private_key"]) for each in json.loads(listed.stdout)}
     assert states == {"CN=leaf": ("good (not trusted)", True), "CN=root": ("authority", False)}
-    assert listed.stderr == ""  # nobody misses the authority's key
+    assert listed.stderr == ""  # the authority's key is not missed
     before = json.loads(run("certificates", "show", leaf.thumbprint, "--json").stdout)
     assert (before["trust"], before["issuer"], before["self_signed"]) == ("notTrusted", "CN=root", False)
     Path("root.pem").write_bytes(root.pem)

@@ -39,7 +39,7 @@ def source(made: Certificate) -> Path:
 
 @pytest.fixture
 def secret() -> Path:
-    """A file whose first line is the password, with what editors leave around it."""
+    """A file whose first line is the password, with the additions of editors around it."""
     path = Path("secret")
     path.write_bytes(b"\xef\xbb\xbf" + SECRET.encode() + b"\r\nmore\n")
     return path
@@ -63,7 +63,7 @@ def mode(path: str) -> int:
 
 
 def in_folder(folder: str, made: Certificate, password: str | None = None) -> bool:
-    """Whether a store finds the certificate in the folder, with a key that signs."""
+    """Check that a store finds the certificate in the folder, with a key that signs."""
     found = FolderStore(Path(folder), password).find(made.thumbprint)
     check_key(found)
     return found == made
@@ -92,7 +92,7 @@ def test_every_form_with_a_key_is_private_and_found_by_the_store(
 def test_the_public_part_has_no_key_and_that_is_said(
     form: str, der: bool, run: Run, source: Path, made: Certificate
 ) -> None:
-    """Whoever goes on with the .cer alone would find the key missing on the server."""
+    """Otherwise an administrator with the .cer alone would find the key missing on the server."""
     out = Path(f"a.{form}")
     result = converts(run, str(source), str(out), *(["--der"] if der else []))
     assert "The private key is not in it: keep in.pem." in result.stderr
@@ -174,7 +174,7 @@ def test_the_chain_goes_along_in_its_order_and_its_loss_is_said(run: Run, compan
 
 
 def test_the_certificate_is_the_keys_or_the_one_that_issued_none(run: Run, company: list[Issued]) -> None:
-    """In whatever order a file has them."""
+    """The order in the file does not matter."""
     Path("chain.pem").write_bytes(b"".join(each.pem for each in reversed(company)))
     converts(run, "chain.pem", "a.cer")
     assert x509.load_pem_x509_certificate(Path("a.cer").read_bytes()) == company[0].certificate
@@ -184,7 +184,7 @@ def test_the_certificate_is_the_keys_or_the_one_that_issued_none(run: Run, compa
 
 
 def test_nothing_is_overwritten_unless_forced(run: Run, source: Path, made: Certificate) -> None:
-    """And a file that others could read until now cannot be read by them with a key in it, not for a moment."""
+    """A file readable by other users must not be readable with a key in it, not for a moment."""
     Path("end").mkdir()
     out = Path("end/a.pem")
     out.write_text("precious")
@@ -195,7 +195,7 @@ def test_nothing_is_overwritten_unless_forced(run: Run, source: Path, made: Cert
     assert out.read_text() == "precious"
     with out.open() as reader:
         converts(run, str(source), str(out), "--force")
-        assert reader.read() == "precious"  # who had it open does not see the key
+        assert reader.read() == "precious"  # a reader that had it open does not see the key
     assert mode(str(out)) == 0o600
     assert in_folder("end", made)
     assert list(Path("end").iterdir()) == [out]
@@ -210,7 +210,7 @@ def test_a_file_may_replace_itself(run: Run, source: Path, secret: Path, made: C
 def test_the_password_of_the_store_serves_both_ways(
     run: Run, source: Path, made: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it encrypts, the store opens."""
+    """It encrypts the output, and the store opens it."""
     monkeypatch.setenv("MAIL_IMPORTER_CERTIFICATE_PASSWORD", SECRET)
     Path("end").mkdir()
     converts(run, str(source), "end/a.pfx")
@@ -276,7 +276,7 @@ def test_what_cannot_be_done_is_said_in_full(
         ["in.pem", "out.cer", "--encrypt"],
         ["in.pem", "out.cer", "--new-password-file", "secret"],
         ["in.pem", "out.pem", "--no-encrypt", "--new-password-file", "secret"],
-        ["in.pem", "out.pfx"],  # with which password, nobody said
+        ["in.pem", "out.pfx"],  # its password is not given
         ["none.pem", "out.pem"],
     ],
 )
@@ -303,7 +303,7 @@ AT_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spa
 
 
 def typed(*arguments: str, answers: list[tuple[str, str]]) -> str:
-    """The command at a terminal: what it shows, while each answer is typed once it was asked for."""
+    """Run the command at a terminal; return its output, with each answer typed once it was requested."""
     command = [sys.executable, "-c", AT_A_TERMINAL, "-m", "console", "certificates", "convert", *arguments]
     shown, waiting = "", list(answers)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:

@@ -1,4 +1,4 @@
-"""The engine under `accounts test`: order, dependencies, time, and what becomes of errors."""
+"""The engine under `accounts test`: order, dependencies, time, and handling of errors."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

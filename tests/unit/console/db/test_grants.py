@@ -21,7 +21,7 @@ Run = Callable[..., Result]
 def test_the_script_is_in_the_language_of_the_database(
     url: str, line: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a connection: there is no such host."""
+    """No connection is made: there is no such host."""
     monkeypatch.setenv("MAIL_IMPORTER_DATABASE_URL", url)
     every = run("db", "grants")
     assert (every.exit_code, every.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""`mail-importer db purge`: counts, asks, deletes, and keeps on record who did it."""
+"""`mail-importer db purge`: counts, confirms, deletes, and records the operator."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def filled(engine: Engine) -> int:
-    """Two messages older than 400 days and one younger, of the account `laboratory`, whose number this is."""
+    """Two messages older than 400 days and one younger, of the account `laboratory`; return its number."""
     settings = accounts.AccountSettings("laboratory", "t", "c", "u", "p", import_since=accounts.EVERYTHING)
     number = run_writing(engine, lambda connection: accounts.add(connection, settings, now=NOW))
     asyncio.run(fill(number, 500, 401, 400))
@@ -148,8 +148,8 @@ def test_an_age_that_is_none_is_wrong_usage(age: str, said: str, run: Run) -> No
     assert said in " ".join(result.stderr.split())
 
 
-# The command, with a pause between two transactions that only Ctrl-C ends. What a shell starts in the background, as
-# a test run may be, ignores Ctrl-C, and so would the command that inherits it.
+# The command, with a pause between two transactions that only Ctrl-C ends. A process that a shell starts in the
+# background, like some test runs, ignores Ctrl-C, and so would the command that inherits it.
 _WAITS_AFTER_THE_FIRST_TRANSACTION = """
 import signal
 from console import main
@@ -162,7 +162,7 @@ main.main()
 
 @pytest.mark.usefixtures("filled")
 def test_ctrl_c_ends_it_between_two_transactions(engine: Engine, tmp_path: Path) -> None:
-    """What is done is reported and on record; run again it goes on."""
+    """Completed work is reported and recorded; run again it goes on."""
     asyncio.run(fill(5, 500))
     with subprocess.Popen(
         [sys.executable, "-c", _WAITS_AFTER_THE_FIRST_TRANSACTION, "db", "purge", "--older-than", "400d", "--yes"],

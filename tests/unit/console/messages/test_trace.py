@@ -76,7 +76,7 @@ def commit(engine: Engine, graph_id: str = "AAkALg", **columns: Any) -> None:  #
 
 @pytest.mark.usefixtures("account")
 def test_every_step_is_printed_in_the_order_of_time(run: Run, engine: Engine) -> None:
-    """With hosts and reasons; an attempt that nobody wrote about is told, too."""
+    """Each has host and reason; an attempt without a record is shown, too."""
     record(engine, THIRD, FIRST)
     commit(engine, sInternetMessageID="<abc@example.com>")
     result = run("trace", "prüf")
@@ -143,7 +143,7 @@ def test_an_imported_message_is_found_when_its_trace_is_gone(run: Run, engine: E
 
 @pytest.mark.usefixtures("account")
 def test_a_replayed_dead_letter_counts_its_attempts_anew(run: Run, engine: Engine) -> None:
-    """What is not counted comes again with the same number: neither leaves a gap."""
+    """An uncounted delivery comes again with the same number: neither leaves a gap."""
     rows = [
         replace(FIRST, attempt=number, started=NOW + place * SECOND, ended=NOW + place * SECOND, outcome=outcome)
         for place, (number, outcome) in enumerate(
@@ -231,7 +231,7 @@ def test_what_came_with_the_mail_cannot_steer_the_terminal(run: Run, engine: Eng
     ],
 )
 def test_what_is_done_in_the_mailbox_is_told_last(run: Run, engine: Engine, columns: dict[str, Any], told: str) -> None:
-    """With its reason, and when it is tried again."""
+    """It has its reason, and the time of the next attempt."""
     commit(engine, sAfterImport="move", **columns)
     lines = run("trace", "AAkALg").output.splitlines()
     [line] = [each for each in lines if "after import" in each]

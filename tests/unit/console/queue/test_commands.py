@@ -24,7 +24,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def filled(engine: Engine) -> None:
-    """One message waits, one is for later, two are dead letters of an hour and of half an hour ago."""
+    """Four messages: one waits, one is for later, two are dead letters of an hour and of half an hour ago."""
     settings = accounts.AccountSettings("laboratory", "t", "c", "u", "p")
     number = run_writing(engine, lambda connection: accounts.add(connection, settings, now=NOW))
     asyncio.run(fill(number))

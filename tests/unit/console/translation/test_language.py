@@ -1,4 +1,4 @@
-"""Which language people are spoken to in."""
+"""Language of the output."""
 
 import json
 from collections.abc import Mapping

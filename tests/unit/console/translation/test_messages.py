@@ -1,4 +1,4 @@
-"""The catalogues hold all that people read, translated; no help text stays English."""
+"""The catalogues hold all user-facing text, translated; no help text stays English."""
 
 import ast
 import re
@@ -64,7 +64,7 @@ def test_a_translation_has_the_values_of_its_english(translated: Catalog) -> Non
 
     for each in texts(translated):
         english, said = strings_of(each.id), strings_of(each.string)
-        # French says nought like one, so that its first form has the count even where that of English needs none.
+        # French uses the singular for zero, so that its first form has the count even where that of English needs none.
         for form, wanted in zip(said, english, strict=True):
             assert fields(form) in (fields(wanted), fields(english[-1])), form
 
@@ -95,7 +95,7 @@ def test_the_words_of_click_are_those_that_it_says() -> None:
         if isinstance(argument, ast.Constant)
     }
     wanted = {form for each in messages.OF_CLICK for form in ([each] if isinstance(each, str) else each)}
-    assert wanted - said == {"required"}  # it says that one by way of a variable
+    assert wanted - said == {"required"}  # it has that one by way of a variable
 
 
 def test_a_phrase_that_is_no_literal_is_found() -> None:

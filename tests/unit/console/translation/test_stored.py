@@ -1,4 +1,4 @@
-"""What was stored in English is said in French, as far as it is known."""
+"""Text stored in English is shown in French, as far as it is known."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

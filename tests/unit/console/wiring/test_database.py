@@ -1,4 +1,4 @@
-"""The gateway database, opened as the settings say."""
+"""The gateway database, opened with the settings."""
 
 import asyncio
 import re
@@ -62,7 +62,7 @@ def opened(server: TdsServer, settings: dict[str, Any], **changed: Any) -> Engin
 
 
 def claims_in(login: bytes) -> dict[str, Any]:
-    """Of the token that is in what a driver sends to sign in."""
+    """Claims of the token in a driver's sign-in data."""
     texts = [login[start:].decode("utf-16-le", "replace") for start in (0, 1)]
     [token] = [found[0] for text in texts if (found := re.search(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", text, re.ASCII))]
     claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
@@ -116,7 +116,7 @@ async def test_national_clouds_have_names_of_their_own(
 async def test_sign_in_that_fails_is_an_outage(
     settings: dict[str, Any], server: TdsServer, changed: dict[str, Any], reason: str
 ) -> None:
-    """Work waits, the sentence says what Entra or the certificate store says, and the server is not asked."""
+    """Work waits, the sentence has the reason of Entra or of the certificate store, and no query reaches the server."""
     engine = opened(server, settings, **changed)
     with pytest.raises(DatabaseUnavailable, match=f"The gateway database cannot be signed in to: .*{reason}"):
         await asyncio.to_thread(run_writing, engine, lambda _: None)

@@ -1,4 +1,4 @@
-"""Errors of the drivers: which of them pass, in which words they are told, and what is never repeated."""
+"""Errors of the drivers: transient ones, their messages, and values that are never repeated."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -60,7 +60,7 @@ def on_insert(answer: Callable[[], ServerError | None]) -> Callable[[str], Serve
 
 
 def refused(engine: Engine, work: Callable[[Connection], Any] = insert) -> str:
-    """What an operator reads of an outage."""
+    """Text of an outage for the operator."""
     with pytest.raises(DatabaseUnavailable) as outage:
         run_writing(engine, work)
     sentence = str(outage.value)
@@ -71,7 +71,7 @@ def refused(engine: Engine, work: Callable[[Connection], Any] = insert) -> str:
     return sentence
 
 
-# SQL Server: what the server says. The number, how its text begins, and a word of ours.
+# SQL Server: errors of the server. The number, the beginning of its text, and a word of the product's.
 
 OUTAGES: Final = [
     (6005, "SHUTDOWN is in progress.", "starting, stopping"),
@@ -119,7 +119,7 @@ NUMBERED: Final = [
 
 @pytest.mark.parametrize(("number", "says", "word"), OUTAGES)
 def test_outage_that_the_server_tells(engine: Engine, server: TdsServer, number: int, says: str, word: str) -> None:
-    """Work waits for it, and the sentence says what it is; with either driver. When it is over, work goes on."""
+    """Work waits for it, and the sentence names it; with either driver. When it is over, work goes on."""
     server.answer = on_insert(lambda: ServerError(number, says))
     assert word in refused(engine)
     server.answer = lambda _statement: None
@@ -128,7 +128,7 @@ def test_outage_that_the_server_tells(engine: Engine, server: TdsServer, number:
 
 @pytest.mark.parametrize(("number", "says", "word"), [*NUMBERED, *OUTAGES])
 def test_outage_is_told_by_its_number(server: TdsServer, number: int, says: str, word: str) -> None:
-    """Where the driver passes it on, it is what an administrator looks up; whatever the server's language is."""
+    """An administrator can search for it if the driver passes it on; the server's language does not matter."""
     engine = make_engine(url("pyodbc", server.port), QUICK)
     server.answer = on_insert(lambda: ServerError(number, f"Meldung in einer anderen Sprache: {says}"))
     sentence = refused(engine)
@@ -139,7 +139,7 @@ def test_outage_is_told_by_its_number(server: TdsServer, number: int, says: str,
 
 @pytest.mark.parametrize(("number", "says", "word"), [*NUMBERED, *OUTAGES])
 def test_no_error_of_a_sign_in_is_a_bug(driver: str, server: TdsServer, number: int, says: str, word: str) -> None:
-    """Whoever cannot get in waits."""
+    """A role that cannot sign in waits."""
     del word
     engine = make_engine(url(driver, server.port), QUICK)
     server.sign_in = ServerError(number, says)
@@ -162,7 +162,7 @@ def test_no_error_of_a_sign_in_is_a_bug(driver: str, server: TdsServer, number: 
     ],
 )
 def test_missing_permission_is_named(engine: Engine, server: TdsServer, number: int, says: str, name: str) -> None:
-    """With what it is for, and the command that shows how to grant it."""
+    """The text has its purpose, and the command that shows how to grant it."""
     server.answer = on_insert(lambda: ServerError(number, says, severity=14))
     sentence = refused(engine)
     assert name in sentence
@@ -179,7 +179,7 @@ def test_missing_permission_is_named(engine: Engine, server: TdsServer, number: 
 def test_schema_that_was_changed_is_waited_for(
     engine: Engine, server: TdsServer, number: int, says: str, name: str
 ) -> None:
-    """Somebody dropped or renamed something: no message is to blame for it."""
+    """An object was dropped or renamed: no message is to blame for it."""
     server.answer = on_insert(lambda: ServerError(number, says))
     sentence = refused(engine)
     assert name in sentence
@@ -198,7 +198,7 @@ def test_schema_that_was_changed_is_waited_for(
 def test_transaction_that_another_one_stood_in_the_way_of_is_run_again(
     engine: Engine, server: TdsServer, number: int, says: str
 ) -> None:
-    """Whole, and nobody hears of it when it succeeds."""
+    """It is run again whole, and there is no error when it succeeds."""
     errors = [ServerError(number, says, severity=13)]
     server.answer = on_insert(lambda: errors.pop() if errors else None)
     run_writing(engine, insert)
@@ -212,7 +212,7 @@ def test_contention_without_end_is_an_outage(engine: Engine, server: TdsServer) 
 
 
 def test_values_cannot_look_like_a_number_of_the_server(engine: Engine, server: TdsServer) -> None:
-    """A text of the server quotes rows; who writes a mail could make a full log of a key that is taken."""
+    """A text of the server quotes rows; the text of a mail could make a taken key look like a full log."""
     says = f"Violation of UNIQUE KEY constraint 'UQ'. The duplicate key value is ({SECRET} (9002) (SQLExecDirectW))."
     server.answer = on_insert(lambda: ServerError(2627, says, severity=14))
     with pytest.raises(IntegrityError) as refusal:
@@ -231,7 +231,7 @@ def test_values_cannot_look_like_a_number_of_the_server(engine: Engine, server: 
     ],
 )
 def test_values_of_rows_are_in_no_error(engine: Engine, server: TdsServer, number: int, says: str) -> None:
-    """Not in its text, and not in that of its causes, which a log shows."""
+    """They are neither in its text nor in that of its causes, which a log shows."""
     server.answer = on_insert(lambda: ServerError(number, says, severity=14))
     with pytest.raises((DBAPIError, DatabaseUnavailable)) as refusal:
         run_writing(engine, insert)
@@ -267,7 +267,7 @@ def test_connection_lost_in_a_statement(engine: Engine, server: TdsServer) -> No
 
 
 def test_connections_lost_while_nobody_used_them(engine: Engine, server: TdsServer) -> None:
-    """As by a restart of the server at night: nobody notices."""
+    """A restart of the server at night loses them: there is no error."""
     run_writing(engine, insert)
     server.hang_up()
     run_writing(engine, insert)
@@ -275,13 +275,13 @@ def test_connections_lost_while_nobody_used_them(engine: Engine, server: TdsServ
 
 
 def test_statement_that_is_not_answered(engine: Engine, server: TdsServer) -> None:
-    """It is given up after the time that is set for statements."""
+    """It is given up after the statement timeout."""
     server.answer = on_insert(say_nothing)
     assert "did not answer in time" in refused(engine)
 
 
 def test_demoted_server_is_left(engine: Engine, server: TdsServer) -> None:
-    """After a failover the old connection still stands, to what is a secondary now: the next one goes elsewhere."""
+    """The old connection still stands after a failover, to what is a secondary now: the next one goes elsewhere."""
     server.answer = on_insert(lambda: ServerError(3906, "Failed to update database"))
     refused(engine)
     server.answer = lambda _statement: None
@@ -290,7 +290,7 @@ def test_demoted_server_is_left(engine: Engine, server: TdsServer) -> None:
 
 
 def test_nobody_listens(driver: str) -> None:
-    """The driver tries until its time for a sign-in is over."""
+    """The driver tries until its sign-in timeout."""
     with create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     engine = make_engine(url(driver, port), ConnectionOptions(login_seconds=1))
@@ -305,14 +305,14 @@ def test_host_that_says_nothing(driver: str) -> None:
 
 
 def test_host_that_does_not_exist(driver: str) -> None:
-    """A name that nobody knows."""
+    """The name cannot be resolved."""
     address = f"mssql+{driver}://importer:S3cret@nowhere.invalid/gateway"
     engine = make_engine(address, ConnectionOptions(login_seconds=1))
     assert "nobody answers at the host and port" in refused(engine)
 
 
 def test_what_answers_is_no_sql_server(driver: str) -> None:
-    """A web server, say, on the port of the URL."""
+    """The example is a web server on the port of the URL."""
     with create_server(("127.0.0.1", 0)) as listening:
 
         def answer() -> None:
@@ -331,14 +331,14 @@ def test_what_answers_is_no_sql_server(driver: str) -> None:
 
 @pytest.fixture
 def encrypting(tmp_path: Path) -> Iterator[TdsServer]:
-    """A server with a certificate of its own making."""
+    """A server with a self-signed certificate."""
     certificate = make_self_signed("localhost", now=NOW, key_bits=2048)
     with TdsServer(tls=tls_with(certificate, tmp_path)) as listening:
         yield listening
 
 
 def test_certificate_that_nobody_trusts(driver: str, encrypting: TdsServer) -> None:
-    """The sentence says what to do: a root for the host, or, for a trial only, no check."""
+    """The sentence names the remedy: a root for the host, or, for a trial only, no check."""
     engine = make_engine(url(driver, encrypting.port, ""), QUICK)
     sentence = refused(engine)
     assert "TLS certificate is not trusted" in sentence
@@ -351,7 +351,7 @@ def test_certificate_that_nobody_trusts(driver: str, encrypting: TdsServer) -> N
 
 
 def test_server_that_does_not_encrypt(driver: str, server: TdsServer) -> None:
-    """It gets no password unless the URL says that it may."""
+    """It gets no password unless the URL allows it."""
     engine = make_engine(url(driver, server.port, ""), QUICK)
     assert "TLS failed" in refused(engine)
     assert not server.logins
@@ -365,7 +365,7 @@ def test_no_ticket_to_sign_in_with(driver: str, server: TdsServer, monkeypatch: 
 
 
 def test_token_signs_in(driver: str, encrypting: TdsServer) -> None:
-    """Microsoft's driver takes it, a fresh one for each connection, and sends it to the server and nothing else."""
+    """Microsoft's driver accepts it, a fresh one for each connection, and sends it to the server and nothing else."""
     tokens = iter(["first", "second"])
     engine = make_engine(
         f"mssql+{driver}://127.0.0.1:{encrypting.port}/gateway?TrustServerCertificate=yes",
@@ -381,7 +381,7 @@ def test_token_signs_in(driver: str, encrypting: TdsServer) -> None:
 
 
 def test_no_token_no_connection(encrypting: TdsServer) -> None:
-    """Why there is none is what an operator reads."""
+    """The operator's text has the reason."""
 
     def fail() -> str:
         raise DatabaseUnavailable(Phrase("The gateway database cannot be used: no token today."))
@@ -436,7 +436,7 @@ def as_role(gateway: Gateway, name: str, password: str = PASSWORD) -> str:
 
 
 def asked(address: str, question: str = 'SELECT count(*) FROM "tblEmailMessage"', **options: Any) -> str:  # noqa: ANN401  # of ConnectionOptions
-    """What an operator reads when this fails."""
+    """Text for the operator of this failure."""
     engine = make_engine(address, ConnectionOptions(**{"login_seconds": 2, **options}))
     try:
         return refused(engine, lambda connection: connection.exec_driver_sql(question).all())
@@ -445,7 +445,7 @@ def asked(address: str, question: str = 'SELECT count(*) FROM "tblEmailMessage"'
 
 
 def test_session_that_an_administrator_ends(postgresql: Gateway, owner: Engine) -> None:
-    """In the middle of a transaction: it is rolled back, and the next one works."""
+    """It ends in the middle of a transaction: it is rolled back, and the next one works."""
     engine = postgresql.engine()
 
     def work(connection: Connection) -> None:
@@ -465,7 +465,7 @@ def test_wrong_password(postgresql: Gateway, role: str) -> None:
 
 @pytest.mark.parametrize("change", ["VALID UNTIL '2020-01-01'", "NOLOGIN"])
 def test_role_that_may_not_sign_in_any_more(postgresql: Gateway, owner: Engine, role: str, change: str) -> None:
-    """Expired, or switched off."""
+    """It expired, or was disabled."""
     run(owner, f"ALTER ROLE {role} {change}")
     assert "sign-in was refused" in asked(as_role(postgresql, role))
 
@@ -478,30 +478,30 @@ def test_table_that_may_not_be_used(postgresql: Gateway, role: str) -> None:
 
 
 def test_statement_that_takes_too_long(postgresql: Gateway) -> None:
-    """It is given up after the time that is set for statements."""
+    """It is given up after the statement timeout."""
     assert "did not answer in time" in asked(postgresql.url, "SELECT pg_sleep(30)", statement_seconds=1)
 
 
 def test_database_that_became_read_only(postgresql: Gateway, owner: Engine) -> None:
-    """As on a standby: another connection is tried the next time."""
+    """It is like a standby: another connection is tried the next time."""
     name = one(owner, "SELECT current_database()")
     run(owner, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
     assert "read-only" in asked(postgresql.url, 'DELETE FROM "tblEmailMessage"')
 
 
 def test_too_many_connections(postgresql: Gateway, owner: Engine, role: str) -> None:
-    """The sentence says what to lower."""
+    """The sentence names the setting to lower."""
     run(owner, f"ALTER ROLE {role} CONNECTION LIMIT 0")
     assert "database_pool_size" in asked(as_role(postgresql, role))
 
 
 def test_database_that_does_not_exist(postgresql: Gateway) -> None:
-    """A name with a slip in it."""
+    """The name is misspelt."""
     assert "no database of the name" in asked(postgresql.url.replace("/gateway", "/getaway"))
 
 
 def test_table_that_was_dropped(postgresql: Gateway, owner: Engine) -> None:
-    """Nothing is dead-lettered for it."""
+    """No message is dead-lettered for it."""
     run(owner, 'DROP TABLE "tblEmailRecipient"')
     sentence = asked(postgresql.url, 'SELECT 1 FROM "tblEmailRecipient"')
     assert "tblEmailRecipient" in sentence
@@ -509,14 +509,14 @@ def test_table_that_was_dropped(postgresql: Gateway, owner: Engine) -> None:
 
 
 def test_postgresql_that_is_not_there() -> None:
-    """The kernel says no at once."""
+    """The kernel refuses at once."""
     with create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     assert "nobody answers" in asked(f"postgresql+psycopg://importer:S3cret@127.0.0.1:{port}/gateway")
 
 
 def test_values_of_rows_are_in_no_error_of_postgresql(owner: Engine) -> None:
-    """It quotes the key that is taken, and the text that is no number."""
+    """PostgreSQL quotes the key that is taken, and the text that is no number."""
     run(owner, "CREATE TABLE t (a text UNIQUE)")
 
     def twice(connection: Connection) -> None:
@@ -533,7 +533,7 @@ def test_values_of_rows_are_in_no_error_of_postgresql(owner: Engine) -> None:
 
 
 def test_what_is_no_error_of_a_database_is_none_of_ours(owner: Engine) -> None:
-    """A statement that is wrong is seen at once."""
+    """A wrong statement is seen at once."""
     with pytest.raises(ProgrammingError, match="syntax error"):
         run(owner, "SELEKT 1")
 

@@ -1,4 +1,4 @@
-"""The accounts, and in what condition each is."""
+"""The accounts, and the conditions of each."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -47,7 +47,7 @@ def due(connection: Connection, account_id: int) -> object:
 
 
 def test_account_is_kept_as_it_was_added(connection: Connection) -> None:
-    """A new account is enabled, has all that was said of it, and is due for its subscription."""
+    """A new account is enabled, has all given settings, and is due for its subscription."""
     number = accounts.add(connection, settings("laboratory"), now=NOW)
     found = accounts.by_name(connection, "laboratory")
     assert (found.account_id, found.settings) == (number, settings("laboratory"))
@@ -72,14 +72,14 @@ def test_name_is_taken_once(connection: Connection) -> None:
 
 
 def test_folder_is_imported_once(connection: Connection) -> None:
-    """A second account on the same folder of the same mailbox is refused: they would fight for the subscription."""
+    """A second account on the same folder of the same mailbox is refused: they would compete for the subscription."""
     accounts.add(connection, settings("a"), now=NOW)
     with pytest.raises(AccountExists, match="'a' imports this folder"):
         accounts.add(connection, replace(settings("b"), user_id="A@EXAMPLE.com"), now=NOW)
 
 
 def test_unknown_name_says_where_to_look(connection: Connection) -> None:
-    """Every command on an account that is not there says so."""
+    """Every command on a missing account names the command that lists them."""
     for call in (
         lambda: accounts.by_name(connection, "nobody"),
         lambda: accounts.set_enabled(connection, "nobody", True, now=NOW),
@@ -99,7 +99,7 @@ def test_switching_has_the_subscription_follow(connection: Connection, enabled: 
 
 
 def test_removed_account_frees_its_name_and_keeps_its_messages(connection: Connection) -> None:
-    """The name can be taken anew at once; what was imported stays, under its number, which nobody gets again."""
+    """The name can be used anew at once; imported mail stays, under its number, which is never given again."""
     old = accounts.add(connection, settings("a"), now=NOW)
     connection.execute(
         message.insert().values(nAccountID=old, sGraphMessageID="AAMk", bHasAttachments=False, dtImported=NOW)
@@ -127,7 +127,7 @@ def test_removed_account_frees_its_name_and_keeps_its_messages(connection: Conne
 
 
 def test_purge_spares_an_account_that_lives(connection: Connection) -> None:
-    """Only what was removed is purged."""
+    """Only a removed account is purged."""
     number = accounts.add(connection, settings("a"), now=NOW)
     accounts.purge(connection, number)
     assert accounts.by_name(connection, "a").account_id == number
@@ -155,7 +155,7 @@ def test_applications_of_enabled_accounts(connection: Connection) -> None:
 
 
 def test_condition_keeps_since_when(connection: Connection) -> None:
-    """The same trouble again is the same trouble since then; another one begins now; a role has one at a time."""
+    """The same condition again keeps its beginning; another one begins now; a role has one at a time."""
     first = Condition(1, "processor", "Forbidden", "403", NOW, NOW)
     accounts.set_condition(connection, first)
     again = replace(first, detail="403 again", since=LATER, next_attempt=LATER)
@@ -168,7 +168,7 @@ def test_condition_keeps_since_when(connection: Connection) -> None:
 
 
 def test_conditions_of_roles_and_accounts_are_apart(connection: Connection) -> None:
-    """What works again for one role says nothing of the other, nor of another account."""
+    """A success of one role does not concern the other, nor another account."""
     for number, role in [(1, "processor"), (1, "subscriptions"), (2, "processor")]:
         accounts.set_condition(connection, Condition(number, role, "Forbidden", "", NOW, LATER))
     accounts.clear_condition(connection, 1, "processor")
@@ -179,7 +179,7 @@ def test_conditions_of_roles_and_accounts_are_apart(connection: Connection) -> N
 
 
 def test_account_added_or_changed_by_another_program(connection: Connection) -> None:
-    """A row that somebody wrote straight into the table shows, until it is served as it stands now."""
+    """A row written directly into the table shows, until it is served in its present state."""
     number = accounts.add(connection, settings("a"), now=NOW)
     connection.execute(subscription_schedule.delete())
     assert accounts.changed(connection, now=LATER, limit=10) == [number]
@@ -214,7 +214,7 @@ def test_account_added_or_changed_by_another_program(connection: Connection) -> 
 
 
 def test_an_account_that_does_not_say_imports_from_now_or_from_its_first_import(connection: Connection) -> None:
-    """An upgrade neither imports a whole folder nor leaves a hole since the older version stopped."""
+    """An upgrade neither imports a whole folder nor leaves a gap since the older version stopped."""
     fresh = accounts.add(connection, settings("a"), now=NOW)
     accounts.settle_import_since(connection, fresh, now=NOW)
     accounts.settle_import_since(connection, fresh, now=LATER)
@@ -244,10 +244,10 @@ def test_changed_settings_are_due_at_once(connection: Connection) -> None:
     assert accounts.by_name(connection, "c").settings == other
 
 
-# Rows that another program spoilt: SQLite takes anything in any column, and PostgreSQL has times that Python has not.
+# Rows spoilt by another program: SQLite accepts any value in any column, and PostgreSQL has times that Python has not.
 
 _ON_SQLITE: Final = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
-"""Its columns take values of any type."""
+"""Its columns accept values of any type."""
 
 _SPOILT: Final = [
     ("dtImportSince", "'2026-11-29 25:00'"),
@@ -272,7 +272,7 @@ def _spoil(connection: Connection, number: int, column: str, value: str) -> None
     indirect=["database_kind"],
 )
 def test_a_row_that_cannot_be_read_hurts_no_other(connection: Connection, column: str, value: str) -> None:
-    """It is there, neither disabled nor removed, and says what is wrong with it."""
+    """It is there, neither disabled nor removed, and shows its fault."""
     good = accounts.add(connection, settings("good"), now=NOW)
     bad = accounts.add(connection, settings("bad", tenant_id="other"), now=NOW)
     _spoil(connection, bad, column, value)
@@ -305,7 +305,7 @@ def test_text_that_is_no_text_hurts_no_other(connection: Connection) -> None:
 @_ON_SQLITE
 @pytest.mark.parametrize("value", ["x'ff41'", "CAST(x'ff41' AS TEXT)"])
 def test_a_row_with_bytes_that_are_no_text_is_served_once_for_each_change(connection: Connection, value: str) -> None:
-    """What was acted on is compared with the bytes, not with the marks in their place."""
+    """The row acted on is compared by its bytes, not by the marks in their place."""
     number = accounts.add(connection, settings("bad"), now=NOW)
     _spoil(connection, number, "sUserID", value)
     [lease] = SUBSCRIPTIONS.claim(connection, [number], owner="one", now=NOW, lease=LATER - NOW)
@@ -316,7 +316,7 @@ def test_a_row_with_bytes_that_are_no_text_is_served_once_for_each_change(connec
 
     _spoil(connection, number, "sUserID", "'user'")
     assert accounts.changed(connection, now=LATER, limit=10) == [number]
-    # A turn that began before this change acted on what was there then.
+    # A turn that began before this change acted on the earlier row.
     subscriptions.note_served(connection, number, served=served, served_with="with")
     assert accounts.changed(connection, now=LATER, limit=10) == [number]
 

@@ -1,4 +1,4 @@
-"""What operators did is kept: who, where, when, to which messages, why."""
+"""Audit of the operators' actions: user, host, time, messages, reason."""
 
 from datetime import timedelta
 from typing import Final
@@ -13,7 +13,7 @@ NOW: Final = SettableClock()()
 
 
 def test_an_action_is_kept_from_its_beginning_to_its_end(database_engine: Engine) -> None:
-    """One that died in the middle is seen to have no end."""
+    """An action that died in the middle has no end."""
     with database_engine.begin() as connection:
         first = audit.begin(
             connection, action="import", who="anna", host="gateway-1", selection="--id AAMk", now=NOW, why="lost"

@@ -10,7 +10,7 @@ from tests.databases import Gateway
 
 
 def test_a_slot_is_given_out_once(database_engine: Engine) -> None:
-    """In parts, down to the last call; the next slot begins anew, an older one has nothing left."""
+    """It is given in parts, down to the last call; the next slot begins anew, an older one has nothing left."""
 
     def reserve(slot: int, wanted: int) -> int:
         return run_writing(
@@ -22,14 +22,14 @@ def test_a_slot_is_given_out_once(database_engine: Engine) -> None:
     assert reserve(8, 20) == 10
     assert reserve(7, 1) == 0
     assert reserve(100, 1) == 1
-    assert reserve(8, 10) == 10  # what a clock noted that was ahead is forgotten
+    assert reserve(8, 10) == 10  # a slot noted by a clock that was ahead is forgotten
     assert (
         run_writing(database_engine, lambda c: call_budget.reserve(c, "lists", slot=7, last=7, wanted=1, limit=1)) == 1
     )
 
 
 def test_processes_in_a_race_share_it(gateway: Gateway) -> None:
-    """Together they get what there is, not more."""
+    """Together they get the calls available, not more."""
 
     def work(_: int) -> int:
         engine = gateway.engine()

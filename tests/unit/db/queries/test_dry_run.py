@@ -1,4 +1,4 @@
-"""Whether the database takes what an import writes, found out without leaving anything."""
+"""Dry run: checks that the database accepts an import's writes, and leaves nothing."""
 
 import asyncio
 from datetime import UTC, datetime

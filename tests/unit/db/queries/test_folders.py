@@ -1,4 +1,4 @@
-"""How far catch-up has come."""
+"""Progress of catch-up."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -31,7 +31,7 @@ def take(connection: Connection, owner: str = "one", *, later: timedelta = timed
 
 
 def test_a_pass_goes_on_where_it_was_left(connection: Connection) -> None:
-    """Page by page, also for another manager; at its end the next round is of what is new."""
+    """It goes page by page, also for another manager; at its end the next round covers new mail."""
     lease = take(connection)
     assert folders.state(connection, 1, resource=RESOURCE) == START
     assert folders.advance(connection, lease, resource=RESOURCE, link="next", full_pass=True, now=NOW)
@@ -42,13 +42,13 @@ def test_a_pass_goes_on_where_it_was_left(connection: Connection) -> None:
 
 
 def test_another_folder_starts_anew(connection: Connection) -> None:
-    """A link is of one folder."""
+    """A link belongs to one folder."""
     folders.finish(connection, take(connection), resource=RESOURCE, link="delta", now=NOW)
     assert folders.state(connection, 1, resource=RESOURCE.replace("inbox", "archive")) == START
 
 
 def test_a_lost_lease_moves_nothing(connection: Connection) -> None:
-    """Another manager may be further, or further back, and knows what it queued."""
+    """Another manager may be further, or further back, and knows which messages it queued."""
     lease = take(connection)
     later = take(connection, "two", later=LEASE)
     assert not folders.advance(connection, lease, resource=RESOURCE, link="a", full_pass=True, now=NOW + LEASE)
@@ -58,7 +58,7 @@ def test_a_lost_lease_moves_nothing(connection: Connection) -> None:
 
 
 def test_a_gap_noted_during_a_round_stays(connection: Connection) -> None:
-    """The round may have passed what is missing already."""
+    """The round may have passed the missing messages already."""
     lease = take(connection)
     folders.note_gap(connection, 1, now=NOW)
     folders.finish(connection, lease, resource=RESOURCE, link="delta", now=NOW)
@@ -69,7 +69,7 @@ def test_a_gap_noted_during_a_round_stays(connection: Connection) -> None:
 
 
 def test_a_turn_that_began_before_a_new_start_notes_nothing_more(connection: Connection) -> None:
-    """It looked for mail since another date; the next turn goes through the whole folder."""
+    """It searched for mail since another date; the next turn goes through the whole folder."""
     lease = take(connection)
     assert folders.advance(connection, lease, resource=RESOURCE, link="next", full_pass=True, now=NOW)
     folders.start_anew(connection, 1, now=NOW)

@@ -1,4 +1,4 @@
-"""Every change of an account's settings is kept: who, when, what; also those of programs that keep no history."""
+"""Every change of an account's settings is kept: user, time, values; also those of programs that keep no history."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -53,7 +53,7 @@ def test_what_changes_nothing_is_no_change(database_engine: Engine) -> None:
 
 
 def test_what_others_wrote_is_noted_before_our_own_change(database_engine: Engine) -> None:
-    """Nobody is said to have done what another program did."""
+    """No operator is blamed for a change by another program."""
     with database_engine.begin() as connection:
         accounts.add(connection, SETTINGS, now=NOW, author=ANNA)
         others_write(connection, sFolder="Elsewhere")

@@ -110,7 +110,7 @@ def store(database: Database) -> MessageStore:
 
 
 def rows(engine: Engine) -> tuple[int, int, int]:
-    """How many messages, recipients and attachments there are."""
+    """Count the messages, recipients and attachments."""
 
     def work(connection: Connection) -> tuple[int, int, int]:
         counted = [
@@ -185,7 +185,7 @@ async def test_message_is_kept_as_it_came(store: MessageStore, database_engine: 
 
 
 async def test_an_attachment_is_kept_with_what_became_of_it(store: MessageStore, database_engine: Engine) -> None:
-    """Also what was too large for memory: state, safe name, link, and what it was unpacked from."""
+    """It also holds for one too large for memory: state, safe name, link, and the attachment it was unpacked from."""
     facts: dict[str, Any] = {
         "state": "too_large",
         "state_detail": "More than attachment_limit_mb (150).",
@@ -220,7 +220,7 @@ async def test_an_attachment_is_kept_with_what_became_of_it(store: MessageStore,
 
 
 async def test_a_state_nobody_knows_is_refused(store: MessageStore) -> None:
-    """Whoever reads the table can count on the list of states."""
+    """Readers of the table can rely on the list of states."""
     with pytest.raises(MessageRefused):
         await store.save(record(attachments=[file_attachment(0, state="lost")]))
 
@@ -248,7 +248,7 @@ async def test_one_mail_of_two_accounts_is_two_messages(store: MessageStore) -> 
 
 
 async def test_known_of_many(store: MessageStore) -> None:
-    """However many keys are asked for, exactly those that are there are known."""
+    """Exactly the existing ones of any number of keys are known."""
     saved = [record(f"m{number}") for number in range(0, 1200, 3)]
     await asyncio.gather(*(store.save(each) for each in saved))
     assert await store.known([(1, f"m{number}") for number in range(1200)]) == {each.key for each in saved}
@@ -256,7 +256,7 @@ async def test_known_of_many(store: MessageStore) -> None:
 
 
 async def test_concurrent_savers_of_one_message(gateway: Gateway) -> None:
-    """Of eight that save the same message at once, half of them elsewhere, exactly one does."""
+    """Exactly one of eight that save the same message at once, half of them elsewhere, does."""
     databases = [Database(gateway.engine()) for _ in range(2)]
     stores = [MessageStore(database, clock=CLOCK) for database in databases]
     for attempt in range(10):
@@ -301,7 +301,7 @@ LONG_BODY: Final = "Grüße 😀 aus Zürich\r\n" * 60_000
 
 
 async def test_long_texts_are_texts_like_others(store: MessageStore, database_engine: Engine) -> None:
-    """Written in pieces, also in place of others; beside messages whose texts are short."""
+    """They are written in pieces, also in place of others; beside messages whose texts are short."""
     texts = select(message.c.sGraphMessageID, message.c.sBody, message.c.sBodyText).order_by(message.c.sGraphMessageID)
     with ExitStack() as files:
         body, shown = long_text(LONG_BODY, files), long_text(LONG_BODY[::-1], files)
@@ -326,7 +326,7 @@ async def test_long_texts_are_texts_like_others(store: MessageStore, database_en
 
 @pytest.mark.parametrize("size", [0, 1, MEBIBYTE, MEBIBYTE + 1])
 async def test_content_of_a_file(store: MessageStore, database_engine: Engine, tmp_path: Path, size: int) -> None:
-    """What comes from a file is what stood in it, wherever its position was."""
+    """Content from a file equals that of the file, wherever its position was."""
     path = tmp_path / "large"
     path.write_bytes(os.urandom(size))
     with path.open("rb") as source:
@@ -411,7 +411,7 @@ async def test_refused_message_fails_alone(
         await store.save(poison())
 
 
-# Trouble and crashes.
+# Failures and crashes.
 
 
 @pytest.mark.parametrize("kind", ["locked", "gone"])
@@ -419,7 +419,7 @@ async def test_refused_message_fails_alone(
 async def test_trouble_of_the_database_is_no_fault_of_the_message(
     gateway: Gateway, tmp_path: Path, kind: str, streamed: bool
 ) -> None:
-    """While the database cannot be written nothing is refused for good, nothing is half there; later it is saved."""
+    """While the database cannot be written no message is refused for good or half there; later it is saved."""
     trouble = fragile(gateway)
     await save_in_trouble(trouble, getattr(trouble, kind)(), tmp_path, streamed=streamed)
 
@@ -430,7 +430,7 @@ async def test_trouble_of_the_database_is_no_fault_of_the_message(
 async def test_trouble_of_the_file_is_no_fault_of_the_message(
     database_file: Path, tmp_path: Path, kind: str, cause: str, streamed: bool
 ) -> None:
-    """The same of a file that cannot be written."""
+    """The same holds for a file that cannot be written."""
     trouble = FragileDatabase(database_file)
     for failure in await save_in_trouble(trouble, trouble.broken(kind), tmp_path, streamed=streamed):
         assert cause in str(failure)
@@ -439,7 +439,7 @@ async def test_trouble_of_the_file_is_no_fault_of_the_message(
 async def save_in_trouble(
     trouble: Fragile, broken: AbstractContextManager[None], tmp_path: Path, *, streamed: bool
 ) -> list[DatabaseUnavailable]:
-    """Save three messages while it is broken, and again when it is not; what was said the first time."""
+    """Save three messages while it is broken, and again when it is not; return the results of the first time."""
     database = Database(trouble.engine())
     store = MessageStore(database, clock=CLOCK)
     path = tmp_path / "content"
@@ -523,7 +523,7 @@ async def test_nothing_is_visible_before_all_is(gateway: Gateway, database: Data
 
 
 async def test_close_writes_what_was_submitted(database: Database) -> None:
-    """Saves under way end well."""
+    """Saves under way succeed."""
     store = MessageStore(database, clock=CLOCK)
     saving = [asyncio.ensure_future(store.save(record(f"m{n}"))) for n in range(10)]
     await asyncio.sleep(0)
@@ -542,7 +542,7 @@ def number_of(engine: Engine, graph_id: str = "AAMk") -> int | None:
 async def test_a_replaced_message_is_the_new_one_whole_under_its_old_number(
     database: Database, database_engine: Engine
 ) -> None:
-    """Nothing of the old one is left, and no other message is touched."""
+    """No part of the old one is left, and no other message is touched."""
     clock = SettableClock()
     store = MessageStore(database, clock=clock)
     assert await store.save(record()) is Outcome.IMPORTED
@@ -600,7 +600,7 @@ async def test_a_refused_replacement_leaves_the_old_message(
 
 
 async def test_readers_see_the_old_message_or_the_new_one(gateway: Gateway, database: Database) -> None:
-    """Not a mix, and not half of one: another process reads while it is replaced."""
+    """Another process reads while it is replaced: no mix, and no half of one."""
     inside, go_on = threading.Event(), threading.Event()
     store = MessageStore(database, clock=CLOCK)
     assert await store.save(record()) is Outcome.IMPORTED
@@ -623,7 +623,7 @@ async def test_readers_see_the_old_message_or_the_new_one(gateway: Gateway, data
 
 
 async def test_those_who_replace_and_save_one_message_at_once_leave_one(gateway: Gateway) -> None:
-    """Of several processes; each message is whole."""
+    """Several processes do; each message is whole."""
     databases = [Database(gateway.engine()) for _ in range(2)]
     stores = [MessageStore(database, clock=CLOCK) for database in databases]
     for attempt in range(10):
@@ -635,7 +635,7 @@ async def test_those_who_replace_and_save_one_message_at_once_leave_one(gateway:
         await database.close()
 
 
-# What filters leave out.
+# Filtered mail.
 
 
 def filtered_of(message: MessageRecord, **changed: Any) -> FilteredMessage:  # noqa: ANN401  # any field
@@ -654,7 +654,7 @@ def seen_rows(engine: Engine) -> list[tuple[str, str]]:
 async def test_what_is_left_out_is_known_and_told_apart_from_what_is_imported(
     store: MessageStore, database_engine: Engine
 ) -> None:
-    """Noted again it has the latest reason; it may be imported still, and what is imported is never noted."""
+    """Recorded again it has the latest reason; it may be imported still, and an imported one is never recorded."""
     left, kept = record("left"), record("kept")
     assert await store.note_filtered(filtered_of(left)) is Outcome.FILTERED
     assert await store.save(kept) is Outcome.IMPORTED
@@ -669,7 +669,7 @@ async def test_what_is_left_out_is_known_and_told_apart_from_what_is_imported(
 
 
 async def test_many_arrive_together(store: MessageStore, database_engine: Engine) -> None:
-    """Imported and left out in the same transactions, some of them twice, one refused: each gets its own answer."""
+    """Imported and filtered in the same transactions, some of them twice, one refused: each gets its own result."""
     bad = filtered_of(record("bad"), received=NOW.replace(tzinfo=None))
     work: list[Any] = [store.save(record(f"m{number}")) for number in range(40)]
     work += [store.note_filtered(filtered_of(record(f"s{number % 20}"))) for number in range(40)]
@@ -691,7 +691,7 @@ def original_rows(engine: Engine) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("size", [3, 3 * MEBIBYTE])
 async def test_an_original_is_written_with_its_message(store: MessageStore, database_engine: Engine, size: int) -> None:
-    """From memory or from a file; and read back in pieces."""
+    """It comes from memory or from a file; and is read back in pieces."""
     packed = os.urandom(size)
     with tempfile.TemporaryFile() as file:
         file.write(packed)
@@ -718,7 +718,7 @@ async def test_an_original_that_differs_from_its_size_takes_the_message_with_it(
 
 
 async def test_contents_are_read_in_pieces(database: Database, store: MessageStore) -> None:
-    """Of more than one piece, and of none."""
+    """It may have more than one piece, or none."""
     large = os.urandom(READ_BYTES + 5)
     parts = [file_attachment(0, large), file_attachment(1, b"")]
     assert await store.save(record(attachments=parts)) is Outcome.IMPORTED

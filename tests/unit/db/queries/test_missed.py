@@ -1,4 +1,4 @@
-"""Messages without a notification: noted, taken back, told once."""
+"""Messages without a notification: recorded, withdrawn, reported once."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -22,7 +22,7 @@ def connection(database_engine: Engine) -> Iterator[Connection]:
 
 
 def test_each_is_told_once(connection: Connection) -> None:
-    """However often it is found."""
+    """The number of times it is found does not matter."""
     for name in ("a", "b", "a"):
         missed.note(connection, (1, name), received=NOW, found=NOW + 5 * MINUTE)
     missed.note(connection, (1, "c"), received=NOW, found=NOW + 9 * MINUTE)

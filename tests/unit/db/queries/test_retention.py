@@ -1,4 +1,4 @@
-"""Old messages leave the database whole, few at a time, while others work in it."""
+"""Old messages leave the database whole, in small batches, while others work in it."""
 
 import asyncio
 import subprocess
@@ -31,14 +31,14 @@ FEW: Final = PurgeLimits(Bounds(keys=3, rows=100, size=2**20), Bounds(keys=3, ro
 
 
 async def save(database: Database, *names: str, received: datetime | None = OLD, **changes: Any) -> None:  # noqa: ANN401  # any field
-    """Messages with three recipients, a file and a link each, imported when they were received."""
+    """Save messages with three recipients, a file and a link each, imported when they were received."""
     store = MessageStore(database, clock=lambda: received or OLD)
     await asyncio.gather(*(store.save(record(each, received=received, **changes)) for each in names))
     await store.close()
 
 
 async def purge(database: Database, limits: PurgeLimits | None = None, **order: Any) -> Purged:  # noqa: ANN401  # of PurgeOrder
-    """Purge without pauses; what was done."""
+    """Purge without pauses; return the result."""
     purged = Purged()
     purging = Purging(database, clock=CLOCK, sleep=lambda _: asyncio.sleep(0), limits=limits)
     await purging.purge(replace(PurgeOrder(BEFORE), **order), purged, lambda _: None)
@@ -50,13 +50,13 @@ def names(engine: Engine) -> list[str]:
 
 
 def contents(engine: Engine) -> list[bytes | None]:
-    """Of all files, in the order in which they were saved."""
+    """Contents of all files, in the order in which they were saved."""
     statement = select(attachment.c.biContent).where(attachment.c.sKind == "file").order_by(attachment.c.nAttachmentID)
     return run_reading(engine, lambda c: list(c.scalars(statement)))
 
 
 async def test_what_is_older_goes_whole_and_the_rest_stays(database: Database) -> None:
-    """By the second; of accounts that were removed, too; by the import where nobody knows when it was received."""
+    """Age counts by the second; of accounts that were removed, too; by the import if the time of receipt is unknown."""
     await save(database, "old")
     await save(database, "removed", account_id=77)
     await save(database, "just", received=BEFORE)
@@ -82,7 +82,7 @@ async def test_of_one_account_the_others_lose_nothing(database: Database) -> Non
 
 @pytest.mark.parametrize("attachments_only", [False, True])
 async def test_no_statement_touches_more_rows_than_its_bounds(database: Database, attachments_only: bool) -> None:
-    """However many there are: SQL Server would lock the whole table else. In between there is a pause."""
+    """The total does not matter: SQL Server would lock the whole table otherwise. In between there is a pause."""
     await save(database, *(f"m{number}" for number in range(8)))
     touched: list[int] = []
 
@@ -149,7 +149,7 @@ async def test_contents_go_and_all_else_of_the_attachments_stays(database: Datab
 
 
 async def test_what_never_was_here_is_not_purged(database: Database) -> None:
-    """It has a size and no content, too; its state tells it from what was purged, before and after."""
+    """It has a size and no content, too; its state distinguishes it from purged ones, before and after."""
     parts = [file_attachment(0, b"12345"), file_attachment(1, None, size=10, state="too_large")]
     await save(database, "old", attachments=parts)
     order = PurgeOrder(BEFORE, attachments_only=True)
@@ -177,11 +177,11 @@ async def test_large_contents_go_few_at_a_time(database: Database) -> None:
     assert set(contents(database.engine)) == {None}
 
 
-# What others see.
+# Visibility to other processes.
 
 
 async def test_others_read_and_write_while_a_batch_is_under_way(database: Database, gateway: Gateway) -> None:
-    """Nothing of the batch shows before its commit; what stays can be read at once, and new mail be written."""
+    """No part of the batch shows before its commit; remaining rows can be read at once, and new mail be written."""
     await save(database, *(f"m{number}" for number in range(3)))
     await save(database, "young", received=NOW)
     inside, go_on = threading.Event(), threading.Event()
@@ -204,7 +204,7 @@ async def test_others_read_and_write_while_a_batch_is_under_way(database: Databa
         young = select(message.c.sBody).where(message.c.nAccountID == 1, message.c.sGraphMessageID == "young")
         assert run_reading(other, lambda c: c.scalar(young)) == "<p>Grüße</p>"
         if gateway.backend == "postgresql":
-            # On SQL Server who counts them all waits for the commit; on SQLite who writes does.
+            # A count of all waits for the commit on SQL Server; a write does on SQLite.
             assert rows(other) == (4, 12, 8)
             writer = Database(other)
             assert await MessageStore(writer, clock=CLOCK).save(record("new")) is Outcome.IMPORTED
@@ -225,7 +225,7 @@ async def test_two_purges_at_once_delete_each_message_once(database: Database, g
 
 
 async def test_broken_off_it_ends_what_it_began_and_counts_it(database: Database) -> None:
-    """Between two transactions; run again, it goes on."""
+    """It ends between two transactions; run again, it goes on."""
     await save(database, *(f"m{number}" for number in range(9)))
     purged = Purged()
     purging = Purging(database, clock=CLOCK, sleep=lambda _: asyncio.sleep(0), limits=FEW)
@@ -274,7 +274,7 @@ asyncio.run(main())
 
 
 async def test_killed_in_between_it_leaves_whole_messages(database: Database, gateway: Gateway) -> None:
-    """Recipients and attachments of the second three are deleted when the process is killed: nobody sees that."""
+    """Recipients and attachments of the second three are deleted when the process is killed: that is never visible."""
     await save(database, *(f"m{number}" for number in range(9)))
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", _PURGE_AND_STOP, *gateway.arguments), cwd=ROOT, stdout=subprocess.PIPE
@@ -288,14 +288,14 @@ async def test_killed_in_between_it_leaves_whole_messages(database: Database, ga
 
 
 async def test_what_another_table_refers_to_is_left_whole_and_told(database: Database) -> None:
-    """A foreign key of another program's, which nobody here knows of."""
+    """The foreign key belongs to another program, and is unknown to the product."""
     await save(database, "old")
     with database.engine.begin() as connection:
         named = connection.dialect.identifier_preparer.format_table
         schema = connection.get_execution_options().get("schema_translate_map", {}).get(None)
         referred, theirs = (named(Table(name, MetaData(), schema=schema)) for name in (message.name, "theirs"))
         connection.execute(text(f"CREATE TABLE {theirs} (number BIGINT, FOREIGN KEY (number) REFERENCES {referred})"))
-        connection.execute(text(f'INSERT INTO {theirs} SELECT "nMessageID" FROM {referred}'))  # noqa: S608  # our own names
+        connection.execute(text(f'INSERT INTO {theirs} SELECT "nMessageID" FROM {referred}'))  # noqa: S608  # own names
     try:
         with pytest.raises(retention.MessagesInUse, match=r"table (\w+\.)?theirs of the gateway"):
             await purge(database)
@@ -305,7 +305,7 @@ async def test_what_another_table_refers_to_is_left_whole_and_told(database: Dat
             connection.execute(text(f"DROP TABLE {theirs}"))
 
 
-# What is purged is not imported again.
+# Purged mail is not imported again.
 
 
 def add_account(engine: Engine, since: datetime | None) -> int:
@@ -323,7 +323,7 @@ def since_of(engine: Engine, account_id: int) -> datetime | None:
 async def test_the_account_imports_nothing_older_from_then_on(
     database: Database, before: datetime | None, after: datetime
 ) -> None:
-    """The date is never moved back. One that nobody decided on is decided first: it may be later."""
+    """The date is never moved back. An undecided one is decided first: it may be later."""
     account_id = add_account(database.engine, before)
     await save(database, "old", account_id=account_id)
     moved: list[datetime | None] = []
@@ -355,7 +355,7 @@ async def test_who_loses_no_message_imports_as_before(database: Database, order:
 
 
 async def test_what_is_known_is_asked_before_the_date(database: Database) -> None:
-    """So that a message deleted in between is known still, or older than the date."""
+    """A message deleted in between is then known still, or older than the date."""
     account_id = add_account(database.engine, accounts.EVERYTHING)
     await save(database, "old", account_id=account_id)
     order: list[str] = []
@@ -380,7 +380,7 @@ def all_pages(connection: Connection, limit: int) -> list[OldMessage]:
 
 @pytest.mark.parametrize("limit", [1, 2, 4, 10])
 async def test_pages_go_on_where_they_ended(database: Database, limit: int) -> None:
-    """Oldest first, also where many were received in the same second; last those without a time."""
+    """Oldest first, also if many were received in the same second; last those without a time."""
     await save(database, "b", "c", "d", received=OLD)
     await save(database, "a", received=OLD - DAY)
     await save(database, "x", "y", received=None)

@@ -1,4 +1,4 @@
-"""Who has which account under a lease, and when it is due again."""
+"""Leases of accounts, and their due times."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -49,7 +49,7 @@ def release(connection: Connection, lease: Lease, *, due: timedelta = HOUR, fail
 
 
 def test_account_is_one_managers(connection: Connection) -> None:
-    """While a lease lasts nobody else gets the account, its owner neither; then anybody."""
+    """While a lease lasts no manager gets the account, its owner neither; then any does."""
     make_due(connection, 1, 2)
     assert claim(connection, "one") == [1, 2]
     assert claim(connection, "two") == claim(connection, "one") == []
@@ -58,7 +58,7 @@ def test_account_is_one_managers(connection: Connection) -> None:
 
 
 def test_only_what_is_due_is_claimed(connection: Connection) -> None:
-    """An account whose time has not come is nobody's work; the look ahead agrees with the claim."""
+    """An account whose time has not come is not claimed; the check for due accounts agrees with the claim."""
     make_due(connection, 1, later=HOUR)
     assert not SUBSCRIPTIONS.anything_due(connection, now=NOW)
     assert claim(connection, "one") == []
@@ -68,7 +68,7 @@ def test_only_what_is_due_is_claimed(connection: Connection) -> None:
 
 
 def test_no_more_than_asked_for_the_longest_due_first(connection: Connection) -> None:
-    """Managers share the work; who waits longest comes first."""
+    """Managers share the work; the account that waits longest comes first."""
     for number in (1, 2, 3):
         make_due(connection, number, later=-number * HOUR)
     assert claim(connection, "one", limit=2) == [2, 3]
@@ -93,7 +93,7 @@ def test_managers_in_a_race_never_share_an_account(gateway: Gateway, database_en
 
 
 def test_released_account_is_due_again_later(connection: Connection) -> None:
-    """A turn that ended well or badly says when the next one is, and how often it failed."""
+    """A turn that ended well or badly sets the time of the next one, and the number of failures."""
     make_due(connection, 1)
     [lease] = take(connection, "one")
     assert release(connection, lease, due=HOUR / 4, failures=3)
@@ -106,7 +106,7 @@ def test_released_account_is_due_again_later(connection: Connection) -> None:
 def test_an_account_that_a_wrong_clock_put_off_is_due_now(
     connection: Connection, due: timedelta, failures: int
 ) -> None:
-    """No turn puts off for so long; after a failed one for much less."""
+    """No turn postpones for so long; after a failed one for much less."""
     make_due(connection, 1)
     [lease] = take(connection, "one")
     assert release(connection, lease, due=due, failures=failures)
@@ -130,7 +130,7 @@ def test_what_is_due_only_when_asked_for_stays_so(connection: Connection) -> Non
 
 
 def test_account_changed_meanwhile_stays_due(connection: Connection) -> None:
-    """What an administrator changed during a turn is looked at at once, not when the turn thought."""
+    """A change by an administrator during a turn is processed at once, not at the time that the turn set."""
     make_due(connection, 1)
     [lease] = take(connection, "one")
     make_due(connection, 1)
@@ -139,7 +139,7 @@ def test_account_changed_meanwhile_stays_due(connection: Connection) -> None:
 
 
 def test_lost_lease_is_told(connection: Connection) -> None:
-    """Who was too slow neither ends nor moves the turn of who has the account now."""
+    """A manager that was too slow neither ends nor moves the turn of the present owner."""
     make_due(connection, 1)
     [slow] = take(connection, "one")
     [lease] = take(connection, "two", later=LEASE)
@@ -151,7 +151,7 @@ def test_lost_lease_is_told(connection: Connection) -> None:
 
 
 def test_an_application_may_be_left_out(connection: Connection) -> None:
-    """One that has all the turns it may have holds up nobody else."""
+    """An application that has all its turns blocks no other."""
     for tenant in ("a", "b", "b"):
         number = len(accounts.every(connection))
         settings = AccountSettings(f"{number}", tenant, "client", f"user-{number}", "AB" * 20)
@@ -171,7 +171,7 @@ def test_schedules_are_independent(connection: Connection) -> None:
 
 
 def test_a_latest_time_moves_only_what_is_due_later(connection: Connection) -> None:
-    """And what waits for somebody to ask gets a time."""
+    """An account due only on request gets a time, too."""
     FOLDERS.seed(connection, 1, due=NEVER)
     FOLDERS.seed(connection, 1, due=NOW)
     assert not FOLDERS.anything_due(connection, now=NOW + 1000 * HOUR)

@@ -1,4 +1,4 @@
-"""The subscriptions we hold, and what is to be done with them."""
+"""The held subscriptions, and the actions due on them."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -36,7 +36,7 @@ def is_due(connection: Connection) -> bool:
 
 
 def test_attempt_is_noted_for_who_comes_next(connection: Connection) -> None:
-    """With which key a subscription was about to be made is known after a crash, until one is held."""
+    """The key of a subscription about to be made is known after a crash, until one is held."""
     SUBSCRIPTIONS.request(connection, 1, now=NOW)
     assert subscriptions.note_attempt(connection, take(connection, "one"), fingerprint="key", now=NOW)
     assert subscriptions.orders(connection, 1) == Orders(attempt_fingerprint="key")
@@ -45,7 +45,7 @@ def test_attempt_is_noted_for_who_comes_next(connection: Connection) -> None:
 
 
 def test_no_attempt_without_a_lease(connection: Connection) -> None:
-    """Once the lease ended no create call may be made, whether anybody took the account or not."""
+    """Once the lease ended no create call may be made, even if the account has not been claimed since."""
     SUBSCRIPTIONS.request(connection, 1, now=NOW)
     lease = take(connection, "one")
     note = subscriptions.note_attempt
@@ -57,14 +57,14 @@ def test_no_attempt_without_a_lease(connection: Connection) -> None:
 
 
 def test_a_new_subscription_asks_for_catch_up(connection: Connection) -> None:
-    """Subscribe first, then look what came before: in one transaction, so that no crash falls between."""
+    """Subscribe first, then catch up: in one transaction, so that no crash falls between."""
     subscriptions.hold(connection, HELD, now=NOW)
     assert FOLDERS.anything_due(connection, now=NOW)
     assert folders.state(connection, 1, resource="users/u/messages").gap
 
 
 def test_a_wish_to_reauthorize_is_heard_once(connection: Connection) -> None:
-    """Not soon after a renewal, which did it; not for a subscription held no more; and done with the next renewal."""
+    """Dropped soon after a renewal, which did it, and for a subscription held no more; the next renewal ends it."""
     subscriptions.hold(connection, HELD, now=NOW)
     ask = subscriptions.ask_to_reauthorize
     assert not ask(connection, 1, "s1", received=NOW + QUIET - timedelta(seconds=1), quiet=QUIET)
@@ -80,7 +80,7 @@ def test_a_wish_to_reauthorize_is_heard_once(connection: Connection) -> None:
 
 
 def test_a_removed_subscription_is_dropped_and_made_anew(connection: Connection) -> None:
-    """If it is the one that is held; a late word of an older one changes nothing."""
+    """Only the one held is dropped; a late event of an older one changes nothing."""
     subscriptions.hold(connection, HELD, now=NOW)
     assert not subscriptions.lose(connection, 1, "older", now=NOW)
     assert not is_due(connection)
@@ -91,7 +91,7 @@ def test_a_removed_subscription_is_dropped_and_made_anew(connection: Connection)
 
 
 def test_one_that_does_not_notify_is_to_be_recreated_once(connection: Connection) -> None:
-    """Until there is another."""
+    """The order stands until there is another."""
     subscriptions.hold(connection, HELD, now=NOW)
     subscriptions.ask_to_recreate(connection, 1, now=NOW)
     assert is_due(connection)

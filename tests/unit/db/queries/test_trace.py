@@ -1,4 +1,4 @@
-"""The trace of messages: found by whatever an operator has in hand, and forgotten in time."""
+"""The trace of messages: found by any name that an operator has, and deleted in time."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -58,7 +58,7 @@ def found(connection: Connection, text: str, account_id: int | None = None, limi
 
 
 def test_what_is_written_is_read_again(connection: Connection) -> None:
-    """Every fact of an attempt; of one nobody fetched, what is known."""
+    """Every fact of an attempt is read; of one that fetched nothing, the known facts."""
     bare = TraceRow(None, None, "gateway-1", NOW, NOW, "dead_lettered", queue_message_id="odd")
     trace.add(connection, [ROW, bare])
     trace.add(connection, [])
@@ -80,14 +80,14 @@ def test_what_is_written_is_read_again(connection: Connection) -> None:
     ],
 )
 def test_a_message_is_found_by_any_of_its_names(connection: Connection, text: str) -> None:
-    """Its subject in any letter case, letters beyond ASCII too."""
+    """The subject matches in any letter case, letters beyond ASCII too."""
     trace.add(connection, [ROW, row("other", queue_message_id="another")])
     assert found(connection, text) == ["AAMk"]
 
 
 @pytest.mark.parametrize("text", ["AAmk", "aamk", "100_%", "[n]eu", "%", "bc@example.co", r"\\"])
 def test_nothing_else_is_found(connection: Connection, text: str) -> None:
-    """Graph ids differ in case only, and the signs that a database takes for wildcards stand for themselves."""
+    """Graph ids differ in case only, and the wildcards of a database stand for themselves."""
     trace.add(connection, [replace(ROW, subject="Prüfbericht: 100 Prozent, neu")])
     commit(connection, "AAMk", sSubject="Prüfbericht: 100 Prozent, neu")
     assert found(connection, text) == []
@@ -95,7 +95,7 @@ def test_nothing_else_is_found(connection: Connection, text: str) -> None:
 
 @pytest.mark.parametrize("text", ["old", "<abc@example.com>", "abc@example.com", "thread-0", "BERICHT"])
 def test_what_is_imported_is_found_without_a_trace(connection: Connection, text: str) -> None:
-    """Traces are forgotten, messages are not."""
+    """Traces are deleted, messages are not."""
     commit(connection, "old", sInternetMessageID="<abc@example.com>", sSubject="Prüfbericht", sCorrelationID="thread-0")
     assert found(connection, text) == ["old"]
     (row,) = trace.committed(connection, trace.find(connection, text, account_id=None, limit=5))
@@ -104,7 +104,7 @@ def test_what_is_imported_is_found_without_a_trace(connection: Connection, text:
 
 
 def test_the_newest_come_first_and_each_once(connection: Connection) -> None:
-    """Whether it was an attempt that was heard of last, or the import."""
+    """The time is that of the latest attempt, or of the import."""
     for number in range(6):
         trace.add(connection, [row(f"m{number}", subject="Bericht", ended=NOW + number * SECOND)] * 2)
     commit(connection, "m2", sSubject="Bericht", dtImported=NOW + 60 * SECOND)
@@ -121,7 +121,7 @@ def test_an_account_narrows_the_search(connection: Connection) -> None:
 
 
 def test_what_nobody_could_read_is_found_by_the_id_of_its_queue_message(connection: Connection) -> None:
-    """And is told apart from others of which nobody knows the Graph id."""
+    """It is distinguished from others without a known Graph id."""
     trace.add(connection, [row(None, queue_message_id=name, account_id=None) for name in ("odd", "odder", "odd")])
     assert trace.find(connection, "odd", account_id=None, limit=5) == [TracedMessage(None, None, "odd")]
     assert len(trace.attempts(connection, [TracedMessage(None, None, "odd")])) == 2
@@ -151,7 +151,7 @@ def test_attempts_come_in_the_order_of_time_and_of_these_messages_only(connectio
 def test_odd_values_of_one_do_not_keep_others_from_being_written(
     connection: Connection, given: dict[str, Any], kept: dict[str, Any]
 ) -> None:
-    """SQLite would take longer text than its column has; servers refuse it, and with it all rows of the statement."""
+    """SQLite would accept text longer than its column; servers refuse it, and with it all rows of the statement."""
     odd = replace(ROW, **given)
     trace.add(connection, [odd, row("good")])
     wanted = replace(odd, **kept)
@@ -160,7 +160,7 @@ def test_odd_values_of_one_do_not_keep_others_from_being_written(
 
 
 def test_old_rows_go_in_small_batches_and_the_oldest_first(connection: Connection) -> None:
-    """What ended at the very moment stays."""
+    """An attempt that ended at that very moment stays."""
     trace.add(connection, [row(f"m{number}", ended=NOW + number * SECOND) for number in (3, 0, 2, 1, 4)])
     before = NOW + 3 * SECOND
     assert left_after(connection, before, 2) == (2, ["m2", "m3", "m4"])

@@ -1,6 +1,6 @@
-"""What each role says to the database, all of it, under a login of that role alone; beside an owner who prepares it.
+"""All statements of each role, under a login of that role alone; beside an owner that prepares the database.
 
-The number that each work gets makes its rows others than those of the time before.
+The number passed to each work keeps its rows apart from those of the time before.
 """
 
 import asyncio
@@ -80,7 +80,7 @@ NO_WAIT: Final = timedelta(0)
 
 @dataclass
 class Desk:
-    """Where a role works: under its login, beside the owner, who does what others have done before."""
+    """A role's workplace: under its login, beside the owner, which does the earlier work of other roles."""
 
     gateway: Gateway
     database: Database
@@ -112,7 +112,7 @@ class Desk:
         return queue
 
     async def leave_something_done(self) -> None:
-        """In the queue, for housekeeping to forget an hour later."""
+        """Leave a completed message, for housekeeping to delete an hour later."""
         queue = await self.put("done")
         [delivery, *others] = await queue.receive(100, wait=NO_WAIT)
         await queue.complete(delivery)
@@ -129,7 +129,7 @@ class Desk:
 
 
 async def receive(desk: Desk) -> None:
-    """The receiver: put, check, and forget what is done."""
+    """Run the receiver: put, check, and delete completed messages."""
     await desk.leave_something_done()
     desk.start()
     desk.learn_the_secret()
@@ -140,7 +140,7 @@ async def receive(desk: Desk) -> None:
 
 
 async def process(desk: Desk) -> None:
-    """The processor: from the queue to the message, and all that may come of it."""
+    """Run the processor: from the queue to the message, and all possible outcomes of it."""
     account_id = await desk.add_account("processed")
     await _with_subscription(desk, account_id)
     desk.start()
@@ -153,7 +153,7 @@ async def process(desk: Desk) -> None:
 
 
 async def manage(desk: Desk) -> None:
-    """The subscription manager: both duties and all chores."""
+    """Run the subscription manager: both duties and all periodic tasks."""
     account_id = await desk.add_account("managed")
     removed = await desk.add_account("removed")
     name = desk.settings("removed").name
@@ -183,7 +183,7 @@ async def manage(desk: Desk) -> None:
 
 
 async def operate(desk: Desk) -> None:
-    """An operator: every command that needs no Graph, and what `import` and `verify` say beside it."""
+    """Run every operator's command that needs no Graph, and the statements of `import` and `verify` beside them."""
     old = desk.now - timedelta(days=500)
     store = MessageStore(desk.owner, clock=desk.clock)
     mime = OriginalRecord("stored", None, 3, "", "gzip", 3, b"abc")
@@ -211,7 +211,7 @@ async def operate(desk: Desk) -> None:
 
 
 async def read(desk: Desk) -> None:
-    """Another program: reads messages with all below them."""
+    """Run another program: it reads messages with all below them."""
     for table in (message, recipient, header, attachment, original):
         await desk.database.read(lambda c, table=table: c.execute(select(table)).all())  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
 
@@ -221,7 +221,7 @@ async def read(desk: Desk) -> None:
 
 async def _settle(desk: Desk) -> None:
     await (await desk.put("a", "b", "c", "late")).close()
-    # What is delivered when its id is free again is deleted once it is done, not remembered.
+    # A message whose id is free again on delivery is deleted once it is done, not remembered.
     desk.clock.advance(HOUR)
     await (await desk.put("later")).close()
     queue = DatabaseQueue(desk.database, clock=desk.clock)
@@ -290,13 +290,13 @@ def _filtered(message: MessageRecord, seen: datetime) -> FilteredMessage:
 
 
 def _copy(desk: Desk, account_id: int) -> MessageRecord:
-    """Of what `_import` imports first."""
+    """A duplicate of the message that `_import` imports first."""
     same = f"<small-{desk.number}@example.com>"
     return record(f"copy-{desk.number}", account_id=account_id, internet_message_id=same)
 
 
 async def _act(desk: Desk, account_id: int) -> None:
-    """Do what is to be done in the mailbox."""
+    """Apply the action in the mailbox."""
     store = MessageStore(desk.owner, clock=desk.clock)
     await store.save(record(f"acted-{desk.number}", account_id=account_id, after_import="read"))
     desk.clock.advance(HOUR)
@@ -317,7 +317,7 @@ async def _hold(desk: Desk, account_id: int) -> None:
 
 
 async def _with_subscription(desk: Desk, account_id: int) -> None:
-    """As an account that Graph notifies of, and that nobody has looked after yet."""
+    """Set up an account that Graph notifies of, and that no manager has served yet."""
     held = HeldSubscription(f"s{desk.number}", account_id, desk.now, "r", "https://host", "key", desk.now, desk.now)
 
     def work(connection: Connection) -> None:
@@ -346,7 +346,7 @@ async def _listen_to_graph(desk: Desk, account_id: int) -> None:
 
 
 async def _live(desk: Desk) -> None:
-    """Be known as alive, and find the row of one that died long ago."""
+    """Register as alive, and find the row of a process that died long ago."""
     name = f"process-{desk.number}"
     process = Process(name, "host", ("processor", "subscriptions"), "1", desk.now)
     dead = replace(process, name=f"dead-{name}")

@@ -1,4 +1,4 @@
-"""Each role can do its work with the rights that it is granted, and not with fewer."""
+"""Each role can do its work with its granted rights, and not with fewer."""
 
 import logging
 import re
@@ -28,7 +28,7 @@ WORK: Final[dict[Role, Callable[[Desk], Awaitable[None]]]] = {
     Role.OPERATOR: role_work.operate,
     Role.READER: role_work.read,
 }
-# SQL Server takes a large content in pieces: each is an UPDATE of the row that was inserted and looked up before.
+# SQL Server accepts a large content in pieces: each is an UPDATE of the row that was inserted and selected before.
 NEEDED_ELSEWHERE: Final = {
     Role.PROCESSOR: {
         (word, table) for word in ("SELECT", "UPDATE") for table in ('"tblEmailAttachment"', '"tblEmailOriginal"')
@@ -74,7 +74,7 @@ def login_of(owner: Engine, gateway: Gateway, role: Role) -> Gateway:
 
 @contextmanager
 def refusals() -> Iterator[list[str]]:
-    """What the server refuses meanwhile for want of a right, whoever catches it."""
+    """Statements that the server refuses meanwhile for want of a right, wherever the error is caught."""
     seen: list[str] = []
 
     def note(context: ExceptionContext) -> None:
@@ -90,7 +90,7 @@ def refusals() -> Iterator[list[str]]:
 
 @asynccontextmanager
 async def at_work(owner: Engine, login: Gateway) -> AsyncIterator[Callable[[Role, int], Awaitable[None]]]:
-    """Call it to have a role do its work once, with the number of the attempt."""
+    """Call it to run a role's work once, with the number of the attempt."""
     databases = Database(login.engine()), Database(owner)
 
     async def work(role: Role, number: int) -> None:
@@ -114,7 +114,7 @@ async def test_a_role_can_do_its_work(role: Role, owner: Engine, gateway: Gatewa
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("role", list(Role), ids=str)
 async def test_a_role_can_do_its_work_with_nothing_less(role: Role, owner: Engine, gateway: Gateway) -> None:
-    """Whichever right is taken away, something of its work is refused."""
+    """Part of its work is refused without any one of its rights."""
     login = login_of(owner, gateway, role)
     found = [GRANT.fullmatch(line) for line in script("postgresql", roles=[role]).splitlines()]
     granted = [(word, each["what"]) for each in found if each for word in each["words"].split(", ")]
@@ -134,7 +134,7 @@ async def test_a_role_can_do_its_work_with_nothing_less(role: Role, owner: Engin
 
 
 def test_every_table_is_considered() -> None:
-    """Who adds a table says who needs it."""
+    """A new table must name the roles that need it."""
     named = {table for role in Role for table in rights(role)}
     assert named | {mailbox_call.name} == {*metadata.tables, VERSION_TABLE}  # which only earlier releases use
     assert mailbox_call.name not in named
@@ -162,7 +162,7 @@ def test_a_receiver_sees_no_mail_and_no_account() -> None:
 
 @pytest.mark.parametrize("schema", [None, "mail", 'odd ]"name'])
 def test_the_script_for_sql_server_is_t_sql(schema: str | None) -> None:
-    """With its schema, in quotes."""
+    """It has its schema, in quotes."""
     lines = script("mssql", roles=list(Role), schema=schema).splitlines()
     statements = [line for line in lines if line and not line.startswith("--")]
     granted = 0
@@ -183,7 +183,7 @@ def test_the_script_for_sql_server_is_t_sql(schema: str | None) -> None:
 
 
 def test_the_script_may_be_repeated_and_names_its_schema(owner: Engine) -> None:
-    """On PostgreSQL, in a schema that is not on the search path."""
+    """It runs on PostgreSQL, in a schema that is not on the search path."""
     with owner.begin() as connection:
         connection.execute(text('CREATE SCHEMA "mail store"'))
         metadata.create_all(connection.execution_options(schema_translate_map={None: "mail store"}))
@@ -204,7 +204,7 @@ def test_without_a_queue_table_nobody_gets_rights_on_it(backend_of: str) -> None
 
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.READER], ids=str)
 def test_a_check_by_a_role_finds_nothing_missing(role: Role, owner: Engine, gateway: Gateway) -> None:
-    """Tables and columns that the role has no right to are there all the same."""
+    """Tables and columns without a right for the role exist all the same."""
     engine = login_of(owner, gateway, role).engine()
     assert check(engine) == []
     run_script(owner, 'ALTER TABLE "tblEmailMessage" DROP COLUMN "sSubject"; DROP INDEX "IX_tblFolderSync_dtDue"')

@@ -163,7 +163,7 @@ def test_every_form_of_file_gives_certificate_and_key(form: str, tmp_path: Path,
 
 
 def wrapped(form: str, made: Certificate) -> tuple[str, bytes]:
-    """A file with certificate and key as people get it from elsewhere: its name, its bytes."""
+    """A file with certificate and key in the forms of other sources: its name, its bytes."""
     cert, key = made.public_pem.encode(), pem_key(made)
     pfx = base64.b64encode(
         pkcs12.serialize_key_and_certificates(b"x", key_of(made), public(made), None, NoEncryption())
@@ -205,7 +205,7 @@ def wrapped(form: str, made: Certificate) -> tuple[str, bytes]:
 
 
 def trusted(made: Certificate) -> bytes:
-    """As `openssl x509 -trustout -addtrust clientAuth` writes it: the certificate, then X509_CERT_AUX."""
+    """Output of `openssl x509 -trustout -addtrust clientAuth`: the certificate, then X509_CERT_AUX."""
     uses = b"\x30\x0c\x30\x0a\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x02"
     content = base64.encodebytes(public(made).public_bytes(Encoding.DER) + uses)
     return b"-----BEGIN TRUSTED CERTIFICATE-----\n" + content + b"-----END TRUSTED CERTIFICATE-----\n"
@@ -305,7 +305,7 @@ def test_no_key_shows_in_a_repr(tmp_path: Path, self_signed: Certificate) -> Non
 def refusal(
     folder: Path, thumbprint: str, password: str | None = None, *, fault: CertificateFault = CertificateFault.NOT_FOUND
 ) -> str:
-    """What is said; with the fault it must have."""
+    """Return the text; it must have this fault."""
     with pytest.raises(CertificateError) as caught:
         FolderStore(folder, password).find(thumbprint)
     assert caught.value.fault is fault
@@ -324,7 +324,7 @@ def test_a_missing_certificate_is_answered_with_what_is_there(
 
 @pytest.mark.parametrize("with_key", [True, False])
 def test_the_expiry_needs_no_key(with_key: bool, tmp_path: Path, self_signed: Certificate) -> None:
-    """A watch learns how long a certificate lives also where its key is missing, however its thumbprint was pasted."""
+    """A watch gets the end of a certificate also if its key is missing, in any spelling of its thumbprint."""
     write_pair(self_signed, tmp_path, "a")
     if not with_key:
         (tmp_path / "a.pem").unlink()
@@ -334,7 +334,7 @@ def test_the_expiry_needs_no_key(with_key: bool, tmp_path: Path, self_signed: Ce
 
 
 def test_what_is_not_there_has_no_expiry(tmp_path: Path, self_signed: Certificate) -> None:
-    """A missing certificate, a missing folder and a thumbprint that is none are told as when it is needed."""
+    """A missing certificate, a missing folder and an invalid thumbprint raise the same errors as when it is needed."""
     for folder, thumbprint in ((tmp_path, self_signed.thumbprint), (tmp_path / "none", "ab" * 20), (tmp_path, "x")):
         with pytest.raises(CertificateError):
             FolderStore(folder).expiry(thumbprint)
@@ -365,7 +365,7 @@ def test_a_key_of_another_certificate_is_said(
 
 
 def test_a_key_that_signs_for_another_certificate_is_found_out(self_signed: Certificate, other: Certificate) -> None:
-    """By trying, which works for a key in a file as for one that never leaves a device."""
+    """A trial signature shows it, for a key in a file and for one that never leaves a device."""
     check_key(self_signed)
     for key, fault in ((other.key, CertificateFault.KEY_MISMATCH), (None, CertificateFault.KEY_MISSING)):
         with pytest.raises(CertificateError) as caught:
@@ -384,7 +384,7 @@ def test_a_key_that_signs_for_another_certificate_is_found_out(self_signed: Cert
 def test_a_password_that_does_not_open_is_said_without_showing_it(
     password: str | None, said: str, fault: CertificateFault, form: str, tmp_path: Path, self_signed: Certificate
 ) -> None:
-    """Also of a .pfx file, of which nothing can be read without: it may be the one that is looked for."""
+    """It holds for a .pfx file, too, of which nothing can be read without: it may be the one that is searched for."""
     write_form(form, tmp_path, self_signed)
     text = refusal(tmp_path, self_signed.thumbprint, password, fault=fault)
     assert said in text
@@ -411,7 +411,7 @@ except CertificateError as error:
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that every user may look into, which pytest's own are not."""
+    """A folder that every user may read, which pytest's own are not."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         yield Path(name)
@@ -420,7 +420,7 @@ def open_folder() -> Iterator[Path]:
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.parametrize("mode", [0o000, 0o600])
 def test_a_key_file_of_another_user_is_said(mode: int, open_folder: Path, self_signed: Certificate) -> None:
-    """As nobody: the certificate is found by its public part, and whose the key file is."""
+    """Run as uid 65534: the certificate is found by its public part, and the owner of the key file is named."""
     key_file, _ = write_pair(self_signed, open_folder / "store", "a")
     key_file.parent.chmod(0o755)
     key_file.chmod(mode)
@@ -586,7 +586,7 @@ def test_a_trusted_certificate_must_be_meant_for_signing_in(
     company: Issued,
     self_signed: Certificate,
 ) -> None:
-    """Only what it restricts counts; and where a self-signed one is accepted, nobody asks what it is for."""
+    """Only its restrictions count; and if a self-signed one is accepted, its purpose is not checked."""
     found = in_store(tmp_path, issue("leaf", key_of(self_signed), company, extensions=extensions))
     check_usable(found, now=NOW, mailbox=make_mailbox(), roots=())
     if problem is None:

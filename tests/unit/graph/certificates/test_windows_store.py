@@ -23,7 +23,7 @@ MACHINE, USER = ("LocalMachine", "My"), ("CurrentUser", "My")
 def windows() -> Iterator[Windows]:
     machine = Windows({MACHINE: [], USER: []})
     yield machine
-    assert machine.left_open == 0  # whatever went wrong
+    assert machine.left_open == 0  # after any failure
 
 
 def store_of(windows: Windows, name: str = "windows:LocalMachine/My") -> WindowsStore:
@@ -55,7 +55,7 @@ def test_the_structures_are_laid_out_as_on_64_bit_windows() -> None:
 
 
 def test_a_key_of_the_store_signs_without_leaving_it(windows: Windows, self_signed: Certificate) -> None:
-    """Found however its thumbprint was pasted; and the calls are those that Windows documents, in their order."""
+    """It is found in any spelling of its thumbprint; and the calls are those that Windows documents, in their order."""
     windows.put(public(self_signed), key_of(self_signed))
     store = store_of(windows)
     found = store.find("\u200e" + self_signed.thumbprint.lower())

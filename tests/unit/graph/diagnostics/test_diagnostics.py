@@ -1,4 +1,4 @@
-"""How far one gets with a host, and what stands in the way: each obstacle at a real socket."""
+"""Connections to a host, and their failures: each failure at a real socket."""
 
 import socket
 import ssl
@@ -47,7 +47,7 @@ async def test_a_host_is_reached_and_tells_its_address() -> None:
 
 async def test_a_name_that_dns_does_not_know() -> None:
     error = await failure(Host("https://no-such-host.invalid"))
-    assert error.failure in {Failure.NAME_UNKNOWN, Failure.NAME_SERVER_SILENT}  # as this machine's DNS has it
+    assert error.failure in {Failure.NAME_UNKNOWN, Failure.NAME_SERVER_SILENT}  # depends on this machine's DNS
     assert "no-such-host.invalid" in error.summary
 
 

@@ -47,7 +47,7 @@ def test_addresses_that_mail_can_be_sent_to(address: str | None, expected: bool)
 
 
 def test_each_of_from_and_sender_has_a_property_of_its_own() -> None:
-    """A secretary sends for a manager; without leading zeros and in any letter case, as Exchange answers."""
+    """An assistant sends for a manager; without leading zeros and in any letter case, like Exchange's responses."""
     message = {
         "from": _person("Boss"),
         "sender": _person("Secretary"),
@@ -88,7 +88,7 @@ def test_an_address_that_is_one_stays() -> None:
 
 
 def test_recipients_are_found_by_their_names_in_the_mail() -> None:
-    """Encoded or not, in any letter case; one whose name two have stays as it is."""
+    """Encoded or not, in any letter case; an ambiguous name stays unchanged."""
     message = {
         "toRecipients": [_person("Prüfstelle  Süd"), _person("Twice"), _person("B", "b@example.com"), None],
         "ccRecipients": [_person("Labor"), _person(None)],
@@ -109,6 +109,6 @@ def test_recipients_are_found_by_their_names_in_the_mail() -> None:
 
 
 def test_comments_within_comments_cost_the_address_and_not_the_mail() -> None:
-    """Hundreds deep they are too much for the reader of Python."""
+    """Python's reader fails at a depth of hundreds."""
     message = {"from": _person("Labor", None), **_headers(("From", "(" * 2_000 + "Labor <labor@example.com>"))}
     assert with_smtp_addresses(message) == message

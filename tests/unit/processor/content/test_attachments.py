@@ -1,4 +1,4 @@
-"""Attachments: small ones in one answer, large ones streamed; odd ones decided, never lost."""
+"""Attachments: small ones in one response, large ones streamed; odd ones decided, never lost."""
 
 import base64
 import hashlib
@@ -35,7 +35,7 @@ MEBIBYTE = 1024 * 1024
 
 
 class Shelf(MailReader):
-    """Graph's answers, as a message's attachments would have them; notes what was asked."""
+    """Graph's responses for a message's attachments; records the requests."""
 
     def __init__(self, *entries: dict[str, Any], contents: dict[str, bytes] | None = None) -> None:
         super().__init__(GraphClient.__new__(GraphClient))
@@ -134,7 +134,7 @@ def _bytes(content: bytes | IO[bytes] | None, size: int) -> bytes | None:
 
 
 async def test_a_small_message_costs_one_call() -> None:
-    """All files come with the list; size and digest are those of the bytes, not what Graph says."""
+    """All files come with the list; size and digest are those of the bytes, not Graph's."""
     shelf = Shelf(
         _entry(FILE, "a", contentBytes=_base64(b"one"), contentType="text/csv", contentId=None),
         _entry(FILE, "b", contentBytes="", isInline=True, contentId="logo", contentType=None),
@@ -164,7 +164,7 @@ async def test_a_small_message_costs_one_call() -> None:
 
 @pytest.mark.parametrize("message", [LARGE, {}, _size(3 * MEBIBYTE + 1)])
 async def test_a_large_message_is_streamed_file_by_file(message: dict[str, Any]) -> None:
-    """So is one whose size Graph does not tell: an answer may be as large as the mail. Nothing is asked for twice."""
+    """One whose size Graph omits is, too: a response may be as large as the mail. Nothing is requested twice."""
     shelf = Shelf(
         _entry(FILE, "a", size=100_178), _entry(FILE, "b", contentBytes=""), contents={"a": b"x" * 100_000, "b": b""}
     )
@@ -179,7 +179,7 @@ async def test_a_large_message_is_streamed_file_by_file(message: dict[str, Any])
 
 @pytest.mark.parametrize("size", [MEBIBYTE - 1, MEBIBYTE, MEBIBYTE + 1, 3 * MEBIBYTE + 17])
 async def test_what_is_too_large_for_memory_waits_in_a_file(size: int) -> None:
-    """Byte for byte, at every boundary; the file is gone with its owner."""
+    """It is kept byte for byte, at every boundary; the file is gone with its owner."""
     data = bytes(range(256)) * (size // 256) + b"z" * (size % 256)
     shelf = Shelf(_entry(FILE, "a", size=size), contents={"a": data})
 
@@ -228,7 +228,7 @@ async def test_a_reference_has_no_content_and_is_not_asked_for() -> None:
 
 @pytest.mark.parametrize("kind", ["#microsoft.graph.hologramAttachment", None, 5])
 async def test_an_unknown_kind_is_a_row_that_says_so(kind: object) -> None:
-    """The message is not without one of its attachments, and does not wait for a newer version either."""
+    """The message keeps all of its attachments, and does not wait for a newer version either."""
     shelf = Shelf({**_entry(FILE, "a", contentBytes="QUJD"), "@odata.type": kind}, _entry(FILE, "b", contentBytes=""))
 
     found = await _fetch(shelf, SMALL)
@@ -259,7 +259,7 @@ async def test_an_inline_picture_of_a_large_message_keeps_its_content_id() -> No
 
 @pytest.mark.parametrize("inline", [True, False])
 async def test_an_attachment_that_vanishes_is_a_row_that_says_so(inline: bool) -> None:
-    """Graph listed it; the rest of the message is imported, and the message is looked for once only."""
+    """Graph listed it; the rest of the message is imported, and the message is checked once only."""
     shelf = Shelf(_entry(FILE, "a", isInline=inline), _entry(FILE, "b"), contents={"a": b"x", "b": b"y"})
     shelf.vanished, shelf.later = True, ()
 
@@ -274,7 +274,7 @@ async def test_an_attachment_that_vanishes_is_a_row_that_says_so(inline: bool) -
 
 
 async def test_an_attachment_in_the_place_of_another_starts_the_message_again() -> None:
-    """Exchange puts what it has scanned in the place of what it has not; the newer one must not be missed."""
+    """Exchange replaces an unscanned one by the scanned one; the newer one must not be missed."""
     shelf = Shelf(_entry(FILE, "a"))
     shelf.vanished = True
     shelf.later = (_entry(FILE, "scanned"),)
@@ -295,7 +295,7 @@ async def test_an_attachment_in_the_place_of_another_starts_the_message_again() 
     ],
 )
 async def test_what_exchange_cannot_read_is_a_row_that_says_so(error: GraphError, detail: str) -> None:
-    """With Graph's code; its neighbours are imported. It is asked for again before, as it may be opened later."""
+    """It has Graph's code; its neighbours are imported. It is requested again before, since it may be opened later."""
     shelf = Shelf(_entry(FILE, "a"), _entry(ITEM, "b"), contents={"b": b"Subject: x\r\n\r\n"})
     shelf.errors["a"] = error
 
@@ -310,7 +310,7 @@ async def test_what_exchange_cannot_read_is_a_row_that_says_so(error: GraphError
 
 @pytest.mark.parametrize("error", [ItemCorrupt(Phrase("x"), status=500), GraphUnavailable(Phrase("x"), status=504)])
 async def test_one_that_spoils_the_whole_list_is_found_by_itself(error: GraphError) -> None:
-    """An answer with all files in it fails for one of them: each is asked for alone."""
+    """A response with all files in it fails for one of them: each is requested alone."""
     shelf = Shelf(_entry(FILE, "a"), _entry(FILE, "b"), contents={"a": b"a"})
     shelf.errors |= {"list whole": error, "b": ItemCorrupt(Phrase("x"), status=500, code="ErrorCorruptData")}
 
@@ -321,7 +321,7 @@ async def test_one_that_spoils_the_whole_list_is_found_by_itself(error: GraphErr
 
 
 async def test_what_can_never_be_had_is_not_asked_for_again() -> None:
-    """No later attempt converts what Exchange cannot convert."""
+    """No later attempt makes Exchange convert it."""
     shelf = Shelf(_entry(ITEM, "a"))
     shelf.errors["a"] = ItemUnconvertible(Phrase("x"), status=500, code="ErrorMimeContentConversionFailed")
     ((record, _),) = await _fetch(shelf, LARGE)
@@ -329,7 +329,7 @@ async def test_what_can_never_be_had_is_not_asked_for_again() -> None:
 
 
 async def test_one_that_is_listed_and_not_there_is_asked_for_again() -> None:
-    """Exchange replicates: only what is listed no more, or never comes, is gone."""
+    """Exchange replicates: only one that is listed no more, or never comes, is gone."""
     shelf = Shelf(_entry(FILE, "a"))
     shelf.errors["a"] = ItemGone(Phrase("x"), status=404, code="ErrorItemNotFound")
     with pytest.raises(MessageChanged):
@@ -340,7 +340,7 @@ async def test_one_that_is_listed_and_not_there_is_asked_for_again() -> None:
 
 @pytest.mark.parametrize(("status", "given_up"), [(500, True), (503, False), (504, False), (None, False)])
 async def test_a_fault_of_exchange_is_waited_for_until_the_last_attempt(status: int | None, given_up: bool) -> None:
-    """Only then it is held to be the attachment's own; trouble that passes, or a large download, never is."""
+    """Only then it is taken for the attachment's own; a transient failure, or a large download, never is."""
     shelf = Shelf(_entry(FILE, "a"), contents={"a": b"a"})
     shelf.errors["a"] = GraphUnavailable(Phrase("x"), status=status, code="ErrorInternalServerError")
 
@@ -355,7 +355,7 @@ async def test_a_fault_of_exchange_is_waited_for_until_the_last_attempt(status: 
 
 
 async def test_what_is_larger_than_one_may_be_is_not_kept() -> None:
-    """The row has the size that Graph told, and no digest; the download ends as soon as it is too much."""
+    """The row has Graph's size, and no digest; the download ends as soon as it is too much."""
     content = b"x" * (2 * MEBIBYTE)
     shelf = Shelf(
         _entry(FILE, "a", size=2 * MEBIBYTE + 300),
@@ -373,7 +373,7 @@ async def test_what_is_larger_than_one_may_be_is_not_kept() -> None:
 
 
 async def test_all_of_a_message_together_have_a_limit() -> None:
-    """In Graph's order, as far as they go; a smaller one after that has room again."""
+    """They are kept in Graph's order, up to the limit; a smaller one after that has room again."""
     half = b"x" * (700 * 1024)
     contents = {"a": half, "b": half, "c": b"c"}
     shelf = Shelf(*(_entry(FILE, name, size=len(data)) for name, data in contents.items()), contents=contents)
@@ -385,7 +385,7 @@ async def test_all_of_a_message_together_have_a_limit() -> None:
 
 
 async def test_limits_hold_for_what_came_with_the_list() -> None:
-    """Its bytes are here, and are not kept all the same."""
+    """Its bytes are here, and are dropped all the same."""
     content = b"x" * (MEBIBYTE + 1)
     entry = _entry(FILE, "a", contentBytes=_base64(content), size=len(content))
     found = await _fetch(Shelf(entry), SMALL, limits=AttachmentLimits(1, 9))
@@ -401,7 +401,7 @@ async def test_limits_hold_for_what_came_with_the_list() -> None:
     ],
 )
 async def test_an_item_is_told_by_how_it_begins(content: bytes, item_type: str, safe: str) -> None:
-    """One call, and its name opens it."""
+    """One call suffices, and its name opens it."""
     shelf = Shelf(_entry(ITEM, "i", name="Mail 1/2"), contents={"i": content})
     ((record, kept),) = await _fetch(shelf, LARGE)
     assert shelf.asked == ["list", "stream i"]
@@ -409,7 +409,7 @@ async def test_an_item_is_told_by_how_it_begins(content: bytes, item_type: str, 
 
 
 async def test_an_attached_mail_is_unpacked_after_all_that_graph_listed() -> None:
-    """Graph's order and number stay; what was found has names of its own."""
+    """Graph's order and number stay; unpacked ones have names of their own."""
     inner = mail("Inner", ("a.bin", b"deep"))
     shelf = Shelf(
         _entry(ITEM, "i", name="Original"), _entry(FILE, "a", contentBytes=_base64(b"top")), contents={"i": inner}
@@ -425,7 +425,7 @@ async def test_an_attached_mail_is_unpacked_after_all_that_graph_listed() -> Non
 
 
 async def test_a_link_is_kept_where_graph_gives_one() -> None:
-    """Also in a large message, whose list lacks it."""
+    """A large message, whose list lacks it, keeps it, too."""
     facts = {"sourceUrl": "https://files.example/x", "providerType": "oneDriveBusiness", "permission": "view"}
     shelf = Shelf(_entry(REFERENCE, "link", name="Cloud.xlsx", **facts))
 
@@ -438,7 +438,7 @@ async def test_a_link_is_kept_where_graph_gives_one() -> None:
 
 
 async def test_a_file_without_a_name_gets_one_by_its_type() -> None:
-    """So that it can be written, and opened."""
+    """It can then be written, and opened."""
     found = await _fetch(
         Shelf(
             _entry(FILE, "a", name=None, contentType="application/pdf", contentBytes="", contentLocation="http://x/y"),
@@ -454,7 +454,7 @@ async def test_a_file_without_a_name_gets_one_by_its_type() -> None:
 
 
 async def test_odd_properties_do_not_stop_the_message() -> None:
-    """A number where the name belongs, a negative size, no id at all."""
+    """A number in place of the name, a negative size, no id at all."""
     entry = {"@odata.type": REFERENCE, "name": 5, "size": -3, "isInline": "yes"}
 
     ((record, _),) = await _fetch(Shelf(entry), SMALL)
@@ -469,7 +469,7 @@ async def test_names_are_fit_for_the_database() -> None:
 
 
 async def test_attachments_that_graph_says_are_there_are_waited_for() -> None:
-    """An empty list is not believed at once; in the end a row says what is missing."""
+    """An empty list is not believed at once; in the end a row names the missing ones."""
     with pytest.raises(GraphUnavailable, match="Laboratoire"):
         await _fetch(Shelf(), {"hasAttachments": True, **SMALL})
 
@@ -482,7 +482,7 @@ async def test_attachments_that_graph_says_are_there_are_waited_for() -> None:
 
 @pytest.mark.parametrize("size", [0, 1_000, 190_000, 1_600_000])
 async def test_a_file_that_was_cut_off_is_asked_for_again(size: int) -> None:
-    """A little less than Graph lists is all of it: its sizes count more than the bytes."""
+    """A little less than Graph lists is complete: its sizes count more than the bytes."""
     shelf = Shelf(_entry(FILE, "a", size=1_000_000, contentBytes=_base64(b"else")), contents={"a": b"x" * size})
     with pytest.raises(GraphUnavailable, match=f"{size} bytes where it lists 1000000"):
         await _fetch(shelf, LARGE)
@@ -495,7 +495,7 @@ async def test_a_file_that_was_cut_off_is_asked_for_again(size: int) -> None:
 
 @pytest.mark.parametrize("size", [715_000, 1_000_000 - 178, 1_000_000, 1_400_000])
 async def test_sizes_that_graph_may_list_for_a_file_are_believed(size: int) -> None:
-    """With what Exchange keeps beside it, of its base64, or without either."""
+    """They include Exchange's own data beside it, are of its base64, or neither."""
     shelf = Shelf(_entry(FILE, "a", size=1_000_000), contents={"a": b"x" * size})
     ((record, _),) = await _fetch(shelf, LARGE)
     assert (record.state, record.state_detail, record.size) == ("stored", None, size)
@@ -521,7 +521,7 @@ async def test_an_item_that_is_a_page_of_a_proxy_is_not_kept(begins: bytes) -> N
 
 
 async def test_only_a_file_of_that_kind_may_come_as_html_or_json() -> None:
-    """By what the mail says of it, or by its name; where neither says anything, it may be anything."""
+    """The mail, or the file's name, gives the kind; without either, any kind may come."""
     files = {
         "a": ("Application/JSON; charset=utf-8", "a.bin"),
         "b": (None, "b.html"),
@@ -555,7 +555,7 @@ async def test_one_that_is_refused_does_not_keep_its_message_out() -> None:
 
 
 async def test_an_empty_file_is_believed_when_both_ways_to_ask_for_it_agree() -> None:
-    """Graph lists what Exchange keeps beside the bytes, too."""
+    """Graph lists Exchange's own data beside the bytes, too."""
     shelf = Shelf(_entry(FILE, "a", size=210, contentBytes=""), contents={"a": b""})
     ((record, content),) = await _fetch(shelf, LARGE)
     assert (record.state, content, record.state_detail, record.is_confirmed) == ("stored", b"", None, True)
@@ -564,7 +564,7 @@ async def test_an_empty_file_is_believed_when_both_ways_to_ask_for_it_agree() ->
 @pytest.mark.parametrize("message", [SMALL, LARGE])
 @pytest.mark.parametrize("listed", [2_178, 90_000])
 async def test_a_file_that_comes_empty_in_both_ways_is_asked_for_again(message: dict[str, Any], listed: int) -> None:
-    """A proxy may empty both; and what is done in the mailbox in the end must not destroy it."""
+    """A proxy may empty both; and the final action in the mailbox must not destroy it."""
     shelf = Shelf(_entry(FILE, "a", size=listed, contentBytes=""), contents={"a": b""})
     with pytest.raises(GraphUnavailable, match=f"0 bytes where it lists {listed}"):
         await _fetch(shelf, message)
@@ -581,7 +581,7 @@ async def test_a_file_that_is_cut_off_in_one_answer_is_taken_from_the_other() ->
 
 
 async def test_nothing_in_place_of_a_file_is_asked_for_again() -> None:
-    """On the last attempt it is what there is; but what is done in the mailbox then must not destroy the rest."""
+    """The last attempt accepts the result; but the action in the mailbox then must not destroy the rest."""
     shelf = Shelf(_entry(FILE, "a", size=2_000, contentBytes=_base64(b"1;2\n" * 400)), contents={"a": b""})
     with pytest.raises(GraphUnavailable, match="0 bytes where it lists 2000"):
         await _fetch(shelf, LARGE)

@@ -33,7 +33,7 @@ async def pool() -> AsyncIterator[ProcessPool]:
 
 
 async def test_a_long_body(pool: ProcessPool) -> None:
-    """Tags that the pieces cut in two are read, and so is what stands behind the end of the document."""
+    """Tags that the pieces cut in two are read, and so is text behind the end of the document."""
     with ExitStack() as files:
         found = await BodyTexts(pool, spooling_threads()).of_html(long_text(HTML, files), files, mailbox=MAILBOX)
         assert isinstance(found, LongText)

@@ -1,4 +1,4 @@
-"""Bytes in hand are bounded over all mailboxes, and granted in the order in which they are asked for."""
+"""Reserved bytes are bounded over all mailboxes, and granted in the order of the requests."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from processor.content.byte_budget import ByteBudget
 
 
 class Holder:
-    """AccountBackoff a reservation until it is released."""
+    """Holds a reservation until it is released."""
 
     def __init__(self, budget: ByteBudget, size: int, mailbox: object = None) -> None:
         self._mailbox = self if mailbox is None else mailbox

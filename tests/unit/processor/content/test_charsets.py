@@ -1,4 +1,4 @@
-"""Text by the labels of mails: as Windows and browsers read it, more than Python's codecs of those names."""
+"""Text by the labels of mails: decoded like in Windows and browsers, wider than Python's codecs of those names."""
 
 import pytest
 from hypothesis import given
@@ -28,7 +28,7 @@ from processor.content.charsets import code_page_label, codec_of, decoded
     ],
 )
 def test_a_label_means_what_senders_mean_by_it(data: bytes, label: str | None, text: str) -> None:
-    """What is no charset, or unknown, is UTF-8 or Windows-1252."""
+    """An invalid or unknown charset is UTF-8 or Windows-1252."""
     assert decoded(data, label) == text
 
 
@@ -37,12 +37,12 @@ def test_a_label_means_what_senders_mean_by_it(data: bytes, label: str | None, t
     [(1251, "Вода"), (28592, "Kraków"), (65001, "測"), (50220, "水"), (936, "镕"), (20866, "Вода"), (99999, "é")],
 )
 def test_code_pages_have_numbers(number: int, text: str) -> None:
-    """As Windows gives them; an unknown one is Windows-1252."""
+    """The numbers are Windows'; an unknown one is Windows-1252."""
     label = code_page_label(number)
     assert decoded(text.encode(codec_of(label) or ""), label) == text
 
 
 @given(st.binary(max_size=60), st.sampled_from(["iso-2022-jp", "euc-jp", "utf-16", "utf-7", "hz", "big5"]))
 def test_something_is_made_of_all_bytes(data: bytes, label: str) -> None:
-    """With U+FFFD for what is no character."""
+    """U+FFFD replaces invalid bytes."""
     assert isinstance(decoded(data, label), str)

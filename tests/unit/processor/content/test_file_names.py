@@ -1,4 +1,4 @@
-"""The names attachments can be written under: whatever the sender wrote, any disk takes them, side by side."""
+"""The names attachments can be written under: any name from a sender becomes valid on any disk, and unique."""
 
 import unicodedata
 from pathlib import Path
@@ -43,7 +43,7 @@ def _safe(name: str | None, number: int = 1, extension: str = "") -> str:
     ],
 )
 def test_a_name_as_sent_becomes_one_that_any_disk_takes(sent: str | None, safe: str) -> None:
-    """No path, nothing invisible, nothing that Windows takes for a device; what was harmless stays as it is."""
+    """No path, nothing invisible, no Windows device name; a harmless name stays unchanged."""
     assert _safe(sent) == safe
 
 
@@ -82,7 +82,7 @@ def test_names_of_one_message_differ_whatever_their_letters() -> None:
 
 @pytest.mark.parametrize("letter", ["a", "é", "測", "🧪", "."])
 def test_a_long_name_keeps_its_extension(letter: str) -> None:
-    """It is the stem that is cut: the extension opens the file."""
+    """The stem is cut: the extension opens the file."""
     names = FileNames()
     first, second = (names.take(letter * 300 + "x.csv", number=1) for _ in range(2))
     for name in (first, second):
@@ -93,7 +93,7 @@ def test_a_long_name_keeps_its_extension(letter: str) -> None:
 
 
 def test_extensions_follow_from_the_content_type() -> None:
-    """As far as it says something."""
+    """It follows only if the type is specific."""
     assert extension_for("application/pdf; name=x") == ".pdf"
     assert extension_for("application/octet-stream") == ""
     assert extension_for("no such thing") == ""

@@ -53,7 +53,7 @@ def _read(row: AttachmentRecord) -> AttachmentRecord:
 
 
 async def test_the_same_rows_come_out(unpacker: IsolatedUnpacker) -> None:
-    """With large contents and small, texts counted, and what was not packed left as it was."""
+    """Contents are large and small, texts counted, and content that was not packed left unchanged."""
     listed = [
         _listed(0, b"plain", "a.txt"),
         _listed(1, signed(mail("One", ("a.bin", bytes(range(256)) * 8000), ("b.txt", b"b"), ("empty", b"")))),
@@ -75,7 +75,7 @@ def _content(row: AttachmentRecord) -> bytes:
 
 
 async def test_signed_mail_of_any_usual_size_is_unpacked(unpacker: IsolatedUnpacker) -> None:
-    """It was left as it is beyond 8 MB."""
+    """It was once left packed beyond 8 MB."""
     content = b"0123456789abcdef" * MEBIBYTE
     with ExitStack() as files:
         rows = await unpacker.unpacked(
@@ -86,7 +86,7 @@ async def test_signed_mail_of_any_usual_size_is_unpacked(unpacker: IsolatedUnpac
 
 
 async def test_a_hostile_attachment_costs_nothing_but_itself() -> None:
-    """It stays as it is, and says so; what is beside it is unpacked."""
+    """It stays unchanged, and is marked; its neighbours are unpacked."""
     bomb = _bomb()
     good = signed(mail("Good", ("a.csv", b"1;2")))
     limits = WorkLimits(seconds=0.5, seconds_a_megabyte=0)
@@ -129,7 +129,7 @@ async def test_nothing_is_left_in_the_temporary_folder(
 
 
 async def test_a_long_text_of_a_wrapped_mail_stays_out_of_memory(unpacker: IsolatedUnpacker) -> None:
-    """It comes in a file, and is the same; only the first is wanted."""
+    """It comes in a file, and is the same; only the first is kept."""
     text = "Messwert Blei: 42 mg/l 😀\r\n" * 20_000
     raw = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + text.encode()
     with ExitStack() as files:

@@ -1,4 +1,4 @@
-"""Graph's JSON as it comes, odd shapes included, to the records of the database."""
+"""Graph's raw JSON, odd shapes included, to the records of the database."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -22,7 +22,7 @@ def _person(name: Any, address: Any) -> dict[str, Any]:  # noqa: ANN401  # odd v
 
 @pytest.mark.parametrize("message", [{}, dict.fromkeys(["subject", "from", "sender", "body", "toRecipients"])])
 def test_what_is_missing_or_null_stays_none(message: dict[str, Any]) -> None:
-    """Never an empty text: nobody could tell it from a subject that is empty."""
+    """None is never an empty text: it would be mistaken for a subject that is empty."""
     record = _record(message)
 
     assert (record.account_id, record.graph_message_id, record.correlation) == (7, "AAk", "c-1")
@@ -38,13 +38,13 @@ def test_what_is_missing_or_null_stays_none(message: dict[str, Any]) -> None:
 
 
 def test_an_empty_subject_stays_empty() -> None:
-    """Empty is what the sender wrote."""
+    """The sender wrote an empty one."""
     assert _record({"subject": ""}).subject == ""
 
 
 @pytest.mark.parametrize("odd", [17, True, [], {}, ["x"], {"content": 3}])
 def test_another_shape_than_documented_becomes_none(odd: object) -> None:
-    """A number where text belongs is not the text."""
+    """A number in place of text is not the text."""
     names = ["subject", "from", "sender", "body", "sentDateTime", "importance", "internetMessageId", "toRecipients"]
     record = _record(dict.fromkeys(names, odd))
 
@@ -74,13 +74,13 @@ def test_another_shape_than_documented_becomes_none(odd: object) -> None:
     ],
 )
 def test_from_is_the_author_else_the_sender(message: dict[str, Any], expected: tuple[str | None, str | None]) -> None:
-    """A delegate's mail is from its author; a legacy DN is kept as it is, an absent address is none."""
+    """A delegate's mail is from its author; a legacy DN is kept unchanged, an absent address is none."""
     record = _record(message)
     assert (record.from_name, record.from_address) == expected
 
 
 def test_recipients_keep_kind_order_and_position() -> None:
-    """Also those without an address, so that the positions are Graph's."""
+    """Recipients without an address count, so that the positions are Graph's."""
     record = _record(
         {
             "toRecipients": [_person("One", "1@x"), None, _person("Three", None), "4@x"],
@@ -149,7 +149,7 @@ def test_times_are_aware_utc_or_none(value: object, expected: datetime | None) -
     ],
 )
 def test_text_is_what_a_database_can_store(value: object, expected: str | None, replaced: int) -> None:
-    """No half characters and no NUL; a pair that came in two escapes is whole again. What was replaced is counted."""
+    """No half characters and no NUL; a pair that came in two escapes is whole again. Replacements are counted."""
     texts = mapping.Texts()
     assert texts.take(value) == expected
     assert texts.replaced == replaced
@@ -166,7 +166,7 @@ def test_unstorable_characters_are_replaced_everywhere() -> None:
 
 @pytest.mark.parametrize("spelling", ["Integer 0x0E08", "Integer 0xe08", "integer 0x0e08", "Integer 0xE08"])
 def test_the_size_is_read_however_exchange_spells_the_property(spelling: str) -> None:
-    """It may come back without the leading zero it was asked with."""
+    """It may come back without the leading zero of the request."""
     message = {"singleValueExtendedProperties": [{"id": "String 0x1", "value": "9"}, {"id": spelling, "value": "4711"}]}
     assert mapping.size_of(message) == 4711
 
@@ -176,7 +176,7 @@ def test_the_size_is_read_however_exchange_spells_the_property(spelling: str) ->
     [None, [], {}, 5, "x", [None], [5], [{"id": "Integer 0x0E09", "value": "1"}], [{"id": "Integer 0xE08"}]],
 )
 def test_a_size_nobody_tells_is_none(properties: object) -> None:
-    """Whatever stands there instead."""
+    """Any other value there is ignored."""
     assert mapping.size_of({"singleValueExtendedProperties": properties}) is None
 
 
@@ -207,7 +207,7 @@ def _attached(value: str) -> dict[str, Any]:
 def test_attachments_are_looked_for_unless_there_are_surely_none(
     message: dict[str, Any], expected: bool | None
 ) -> None:
-    """Unknown is not "no": `hasAttachments` is false where all are inline, and a list in vain costs a call only."""
+    """Unknown is not "no": `hasAttachments` is false if all are inline, and a futile list costs a call only."""
     assert mapping.has_attachments(message) is expected
 
 
@@ -224,7 +224,7 @@ def test_attachments_are_looked_for_unless_there_are_surely_none(
     ],
 )
 def test_a_picture_that_the_body_shows_is_no_file(facts: dict[str, Any], body: str, expected: bool) -> None:
-    """All else that is attached is, whatever the mail calls it: some programs send every file inline."""
+    """All other attachments are files, whatever the mail calls them: some programs send every file inline."""
     picture = AttachmentRecord(
         position=0,
         graph_attachment_id="a",
@@ -243,7 +243,7 @@ def test_a_picture_that_the_body_shows_is_no_file(facts: dict[str, Any], body: s
 
 
 def test_a_long_body_may_show_a_picture(tmp_path: Path) -> None:
-    """It is not searched; so a filter does not leave the mail out for it."""
+    """It is not searched; so a filter does not exclude the mail for it."""
     with (tmp_path / "body").open("w+b") as file:
         message = {"body": {"content": LongTextWriter(file).finish()}}
         picture = AttachmentRecord(0, "a", "file", "x", "image/png", 1, True, "logo@1", None, None)
@@ -258,7 +258,7 @@ def test_a_long_body_may_show_a_picture(tmp_path: Path) -> None:
         ("abc", 3, "abc", 0),
         ("abcd", 3, "abc", 1),
         ("a😀", 3, "a😀", 0),
-        # Never half of a character that SQL Server counts for two.
+        # Never half of a character that SQL Server counts as two.
         ("ab😀", 3, "ab", 1),
         ("a\ud83d", 2, "a\ufffd", 0),
     ],
@@ -289,12 +289,12 @@ def test_a_picture_in_the_body_is_found_in_any_letter_case(content: str) -> None
     ],
 )
 def test_the_kind_of_an_attachment(kind: object, expected: str | None) -> None:
-    """Letter case varies; a kind nobody knows is none."""
+    """Letter case varies; an unknown kind is none."""
     assert mapping.kind_of({"@odata.type": kind}) == expected
 
 
 def test_all_that_graph_tells_has_its_place() -> None:
-    """Each field as it came; sender and author apart."""
+    """Each field is kept unchanged; sender and author apart."""
     record = _record(
         {
             "from": _person("Chef", "chef@labo.example"),
@@ -324,7 +324,7 @@ def test_all_that_graph_tells_has_its_place() -> None:
 
 @pytest.mark.parametrize("nothing", [None, [], {}, "", 0, [None], {"flagStatus": None}])
 def test_what_graph_does_not_tell_is_null(nothing: object) -> None:
-    """Left out, null, or of another shape: never an empty text."""
+    """Missing, null, or of another shape: never an empty text."""
     fields = ("sender", "createdDateTime", "categories", "flag", "isRead", "singleValueExtendedProperties")
     for message in ({}, dict.fromkeys(fields, nothing)):
         record = _record(message)
@@ -341,7 +341,7 @@ def test_what_graph_does_not_tell_is_null(nothing: object) -> None:
     ],
 )
 def test_headers_are_kept_in_order_as_the_setting_says(kept: headers.Kept, names: list[str]) -> None:
-    """Repeated ones as often as they are there; what is no header is left out."""
+    """Repeated ones are kept as often as they are there; an invalid header is skipped."""
     listed = [
         {"name": "Received", "value": "from a"},
         {"name": "IN-REPLY-TO", "value": None},

@@ -1,4 +1,4 @@
-"""Names of parts and texts in headers, in whatever way senders write them."""
+"""Names of parts and texts in headers, in all spellings of senders."""
 
 import pytest
 from hypothesis import given
@@ -40,7 +40,7 @@ def _name(headers: bytes) -> str | None:
     ],
 )
 def test_a_name_is_read_however_it_is_written(parameters: bytes, name: str | None) -> None:
-    """With its blanks and its extension, in its charset."""
+    """It keeps its blanks and its extension, in its charset."""
     assert _name(_DISPOSITION + parameters) == name
 
 
@@ -64,7 +64,7 @@ def test_of_several_names_the_one_that_lost_least_counts(of_disposition: bytes, 
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("piece", [b'x="\\"', b"; a=b", b'"', b"=?a?q?", b"=?a?q?b?= ", b" =", b"\\", b"*0*=", b"'"])
 def test_time_grows_with_the_length(piece: bytes) -> None:
-    """Whatever a stranger writes."""
+    """It holds for any input of a sender."""
     header = _TYPE + piece * 100_000
     headers, _ = split_headers(header, 0, len(header))
     headers.file_name(), headers.content_type(), headers.text(b"content-type")
@@ -72,7 +72,7 @@ def test_time_grows_with_the_length(piece: bytes) -> None:
 
 @given(st.binary(max_size=200))
 def test_something_is_made_of_every_header(value: bytes) -> None:
-    """It is never in the way of the part."""
+    """A header never blocks the part."""
     headers, body = split_headers(_DISPOSITION + value, 0, len(_DISPOSITION) + len(value))
     headers.file_name(), headers.disposition(), headers.type_parameter("charset"), readable(value)
     assert 0 <= body <= len(_DISPOSITION) + len(value)

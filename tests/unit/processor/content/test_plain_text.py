@@ -1,4 +1,4 @@
-"""HTML bodies as text that a person, or a search, can read."""
+"""HTML bodies as text readable by users and searches."""
 
 import pytest
 
@@ -8,7 +8,7 @@ ROW = "<tr><td>Nitrate</td><td>3,2</td><td>mg/l</td></tr>"
 
 
 def test_tables_stay_in_columns_and_lists_in_lines() -> None:
-    """What stood beside each other in the mail does so in the text."""
+    """Cells beside each other in the mail are so in the text."""
     text = plain_text(
         "<html><head><title>T</title><style>p {color: red}</style></head><body><script>alert(1)</script>"
         f"<p>Bonjour,<br>voici l&rsquo;&eacute;t&eacute;</p><table>{ROW}"
@@ -28,14 +28,14 @@ def test_a_large_body_loses_its_layout_and_no_word() -> None:
 
 
 def test_a_large_body_keeps_words_whole_and_hides_what_nobody_sees() -> None:
-    """Tags within a word, characters written by name, and what a head or a script holds."""
+    """Tags within a word, characters written by name, and the contents of a head or a script."""
     line = "<p>Gr&uuml;<b>&szlig;</b>e <i>aus</i>\n Z&#252;rich</p>"
     html = f"<html><head><title>T</title></head><body><script>x</script>{line * 10_000}</body></html>"
     assert plain_text(html) == "\n".join(["Grüße aus Zürich"] * 10_000)
 
 
 def test_styles_hide_and_do_not_indent() -> None:
-    """A length in a style could ask for a hundred thousand columns in each line."""
+    """A length in a style could require a hundred thousand columns in each line."""
     hidden = '<p style="display: none; padding-left: 1em">Vorschau</p>'
     shown = '<p style="padding-left: 99999em; margin-top: 99999em; padding-right: x">Befund</p>'
     assert plain_text(hidden + shown) == "Befund"
@@ -60,7 +60,7 @@ def test_what_swells_in_the_layout_is_text_without_it(html: str, words: int) -> 
 
 
 def test_of_what_is_longer_still_or_deeper_no_text_is_made() -> None:
-    """Null, as where nothing could be read."""
+    """Null, the value for unreadable bodies."""
     assert plain_text("x" * (MAX_READ + 1)) is None
     assert plain_text("<div>" * 100_000 + "Befund") is None
 
@@ -85,7 +85,7 @@ def test_what_is_nested_too_deep_for_the_layout_is_text_all_the_same(depth: int)
     ],
 )
 def test_what_holds_no_text_is_no_trouble(html: str) -> None:
-    """None, or the little there is."""
+    """The result is none, or the little there is."""
     assert plain_text(html) in {None, "", "\ufffd", "<"}
 
 

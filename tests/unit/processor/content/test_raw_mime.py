@@ -1,4 +1,4 @@
-"""The MIME of a message: kept when it is one."""
+"""The MIME of a message: kept when it is valid."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
@@ -18,7 +18,7 @@ MAILBOX = Mailbox(1, "Laboratoire", "t", "c", "u", "00" * 20)
 
 
 class Source(MailReader):
-    """Gives these pieces for the original of a message."""
+    """Returns these pieces for the original of a message."""
 
     def __init__(self, *pieces: bytes, error: Exception | None = None) -> None:
         super().__init__(GraphClient.__new__(GraphClient))
@@ -50,7 +50,7 @@ async def _fetched(*pieces: bytes, last_attempt: bool = False, error: Exception 
 
 @pytest.mark.parametrize("pieces", [(), (b" ", b"\r\n"), (b"<html>", b"blocked"), (b"\xef\xbb\xbf ", b'{"error": 1}')])
 async def test_what_is_no_mime_is_asked_for_again(pieces: tuple[bytes, ...]) -> None:
-    """A page of a proxy that says text/plain, or nothing at all; in the end the row says why there is none."""
+    """A page of a proxy labelled text/plain, or nothing at all; in the end the row gives the reason for its absence."""
     with pytest.raises(GraphUnavailable, match="Laboratoire"):
         await _fetched(*pieces)
     record = await _fetched(*pieces, last_attempt=True)

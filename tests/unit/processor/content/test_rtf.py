@@ -1,4 +1,4 @@
-"""RTF as Outlook packs the text of a mail into it."""
+"""RTF in the packed form of Outlook's mail texts."""
 
 import pytest
 from hypothesis import given
@@ -18,7 +18,7 @@ _ENCAPSULATED = (
 
 
 def test_compressed_rtf_is_expanded() -> None:
-    """Also where a copy is of what is being written."""
+    """A copy may overlap the data being written."""
     assert decompressed(bytes.fromhex(_SIMPLE)) == b"{\\rtf1\\ansi\\ansicpg1252\\pard hello world}\r\n"
     assert decompressed(bytes.fromhex(_CROSSING)) == b"{\\rtf1 WXYZWXYZWXYZWXYZWXYZ}"
     assert decompressed(bytes.fromhex(_SIMPLE)[:-10]).startswith(b"{\\rtf1\\ansi\\ansicpg1252\\pard")
@@ -42,11 +42,11 @@ def test_compressed_rtf_is_expanded() -> None:
     ],
 )
 def test_the_text_is_what_was_made_into_rtf(source: bytes, text: str, is_html: bool) -> None:
-    """HTML without its twin in RTF, characters of all fonts, nothing of what is not shown."""
+    """HTML without its twin in RTF, characters of all fonts, no hidden text."""
     assert text_of(source) == RichText(text, is_html)
 
 
 @given(st.lists(st.sampled_from([b"{", b"}", b"\\", b"\\par", b"\\u9", b"\\'8", b"\\f1", b"x", b"\\*", b"\\bin9"])))
 def test_damage_stops_nothing(tokens: list[bytes]) -> None:
-    """Some text comes out, or none."""
+    """Some text results, or none."""
     text_of(b"".join(tokens))

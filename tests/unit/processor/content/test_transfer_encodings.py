@@ -1,4 +1,4 @@
-"""What is encoded for its way, and not quite as it should be."""
+"""Transfer encodings, including malformed ones."""
 
 import base64
 import binascii
@@ -22,7 +22,7 @@ from processor.content.transfer_encodings import NotDecodable, decode, decode_ba
     ],
 )
 def test_encodings_are_known_in_every_spelling(value: str, name: str | None) -> None:
-    """With blanks, comments, quotes, in any letter case."""
+    """Blanks, comments, quotes, any letter case."""
     assert encoding_name(value) == name
 
 
@@ -40,19 +40,19 @@ def test_encodings_are_known_in_every_spelling(value: str, name: str | None) -> 
     ],
 )
 def test_stray_characters_are_passed_over(data: bytes, content: bytes) -> None:
-    """As mail programs do."""
+    """Mail programs skip them, too."""
     assert decode_base64(data) == content
 
 
 @pytest.mark.parametrize("data", [b"sensor;value\nA;1\n", b"hello world, here I am", b"A", b"\xff\xfe"])
 def test_what_is_something_else_is_not_decoded(data: bytes) -> None:
-    """It is kept as it is, and the row says so."""
+    """It is kept unchanged, and the row reports it."""
     with pytest.raises(NotDecodable):
         decode_base64(data)
 
 
 def test_uuencode_is_decoded() -> None:
-    """Between its first line and its last."""
+    """The lines between its first and its last are decoded."""
     content = bytes(range(256))
     lines = b"".join(binascii.b2a_uu(content[start : start + 45]) for start in range(0, 256, 45))
     assert decode(b"Hello\n\nbegin 644 a.bin\n" + lines + b"`\nend\nBye\n", "uuencode") == content

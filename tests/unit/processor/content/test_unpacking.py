@@ -1,4 +1,4 @@
-"""What is inside attachments: found byte for byte, below what it was in, and never more than is good for anybody."""
+"""Contents of attachments: found byte for byte, placed below their container, and never beyond the bounds."""
 
 import base64
 import hashlib
@@ -53,7 +53,7 @@ def _tree(rows: Sequence[AttachmentRecord]) -> list[tuple[str | None, int | None
 
 
 def test_the_files_of_an_attached_mail_are_rows_below_it() -> None:
-    """Whatever their bytes and names; its text is no attachment."""
+    """They may have any bytes and names; its text is no attachment."""
     content = bytes(range(256)) * 3
     [original, first, second] = _unpacked(_item(0, mail("Résultats", ("résultats 測.csv", content), ("b", b""))))
 
@@ -64,7 +64,7 @@ def test_the_files_of_an_attached_mail_are_rows_below_it() -> None:
 
 
 def test_mails_in_mails_keep_their_bytes() -> None:
-    """The attached mail is a row as it stands there, named by its subject, and its own attachments are below it."""
+    """The attached mail is a row unchanged, named by its subject, and its own attachments are below it."""
     inner = mail("Inner", ("deep.txt", b"deep"))
     rows = _unpacked(_item(0, mail("Outer", ("a.txt", b"a"), inner, ("b.txt", b"b"))))
 
@@ -79,7 +79,7 @@ def test_mails_in_mails_keep_their_bytes() -> None:
 
 
 def test_pictures_shown_in_an_attached_mail_keep_their_content_id() -> None:
-    """Whoever shows that mail needs it."""
+    """A reader that displays that mail needs it."""
     raw = (
         b"Content-Type: multipart/related; boundary=b\r\n\r\n"
         b"--b\r\nContent-Type: text/html\r\n\r\n<img src=cid:p@1>\r\n"
@@ -92,7 +92,7 @@ def test_pictures_shown_in_an_attached_mail_keep_their_content_id() -> None:
 
 
 def test_a_delivery_report_is_kept_with_its_parts() -> None:
-    """What a mail server says in it is an attachment; so is the mail it is about."""
+    """A mail server's report in it is an attachment; so is the mail it is about."""
     raw = (
         b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n--b\r\n\r\nSorry\r\n"
         b"--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x\r\n\r\nAction: failed\r\n\r\n"
@@ -109,7 +109,7 @@ def test_a_delivery_report_is_kept_with_its_parts() -> None:
     [("winmail.dat", "application/ms-tnef"), ("WINMAIL.DAT", None), ("x", "Application/VND.ms-tnef; name=y")],
 )
 def test_what_outlook_packed_is_found(name: str, kind: str | None) -> None:
-    """By its long name, with its type and cid, beside the original."""
+    """It has its long name, its type and cid, beside the original."""
     stream = tnef(tnef_file("Prüfbericht № 7.csv", b"a;b", content_id="c@1"), tnef_file("second.csv", b""))
     [original, first, second] = _unpacked(_listed(0, stream, name, kind))
 
@@ -123,7 +123,7 @@ def test_what_outlook_packed_is_found(name: str, kind: str | None) -> None:
 
 
 def test_a_mail_packed_by_outlook_is_looked_into() -> None:
-    """It is a stream of the same form."""
+    """The packed mail is a stream of the same form."""
     inner = tnef(tnef_file("deep.csv", b"deep"))
     rows = _unpacked(_listed(0, tnef(tnef_mail("Inner", inner), tnef_file("a.csv", b"a")), "winmail.dat"))
     assert _tree(rows[1:]) == [
@@ -136,14 +136,14 @@ def test_a_mail_packed_by_outlook_is_looked_into() -> None:
 
 @pytest.mark.parametrize("cut", [0, 3, 5, 9, 41, 120])
 def test_a_winmail_in_which_nothing_is_whole_stays_alone(cut: int) -> None:
-    """With the reason; the import goes on."""
+    """The row has the reason; the import goes on."""
     rows = _unpacked(_listed(0, tnef(tnef_file("a.csv", b"a" * 50))[:cut], "winmail.dat"))
     assert (rows[0].state_detail or "").startswith("Not unpacked. It is")
     assert len(rows) == 1
 
 
 def test_what_is_whole_in_a_winmail_is_kept() -> None:
-    """Wherever it ends: each file that came whole is a row, and the original says that this is not all."""
+    """It may end anywhere: each file that came whole is a row, and the original reports that this is not all."""
     contents = {"SHORT.TXT": b"a" * 30, "long.csv": b"b" * 30}
     whole = tnef(tnef_file(None, contents["SHORT.TXT"]), tnef_file("long.csv", contents["long.csv"]))
     found = set()
@@ -153,12 +153,12 @@ def test_what_is_whole_in_a_winmail_is_kept() -> None:
         assert all(file.content == contents[file.file_name or ""] for file in files[:1])
         assert all(file.content == contents["long.csv"] for file in files[1:])
         found.add((len(files), original.state_detail is not None))
-    # Where it ends between two files, nothing tells of the second.
+    # If it ends between two files, there is no sign of the second.
     assert found == {(0, False), (0, True), (1, True), (1, False), (2, True), (2, False)}
 
 
 def test_sums_and_what_follows_the_end_cost_nothing() -> None:
-    """Programs write wrong sums of bytes, leave the last out, and append ends of lines."""
+    """Programs write wrong checksums, omit the last, and append line ends."""
     whole = tnef(tnef_file("a.csv", b"abc"))
     wrong = whole[:-2] + b"\xff\xff"
     for stream, detail in (
@@ -176,7 +176,7 @@ def test_sums_and_what_follows_the_end_cost_nothing() -> None:
     [(1252, "Prüfbericht €.csv"), (1251, "Вода.csv"), (932, "水質①.csv"), (65001, "测.csv"), (28592, "Kraków.csv")],
 )
 def test_names_of_eight_bits_are_of_the_code_page(code_page: int, name: str) -> None:
-    """That the stream states (attOemCodepage), wherever in it."""
+    """The stream states it (attOemCodepage), anywhere in it."""
     charset = {65001: "utf-8", 28592: "iso8859-2"}.get(code_page, f"cp{code_page}")
     [_, file] = _unpacked(
         _listed(0, tnef(tnef_file(None, b"x", title=name.encode(charset)), code_page=code_page), "winmail.dat")
@@ -204,7 +204,7 @@ def _uncompressed(content: bytes) -> bytes:
     ],
 )
 def test_the_text_in_a_winmail_is_the_text_of_the_mail(bodies: dict[str, bytes]) -> None:
-    """In whichever form Outlook wrote it, the richest first."""
+    """Outlook wrote it in any form; the richest counts first."""
     [original] = _unpacked(_listed(0, tnef(tnef_text(**bodies)), "winmail.dat"))
     assert (original.wrapped_text, original.state_detail) == ("Grüße: 42 mg/l", None)
 
@@ -220,7 +220,7 @@ def test_a_text_of_a_winmail_that_cannot_be_read_costs_no_file(rich: bytes) -> N
 
 @pytest.mark.parametrize("kind", ["application/pkcs7-mime; smime-type=signed-data", "application/x-pkcs7-mime", None])
 def test_signed_mail_is_opened(kind: str | None) -> None:
-    """What was signed is a mail, byte for byte, and its attachments are below it."""
+    """The signed content is a mail, byte for byte, and its attachments are below it."""
     inner = mail("Signed", ("report.csv", b"1;2"))
     [original, entity, report] = _unpacked(_listed(0, signed(inner), "smime.p7m", kind))
 
@@ -256,7 +256,7 @@ def test_what_cannot_be_opened_is_kept_and_says_so(make: Callable[[], bytes], to
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_signed_text_is_the_text_of_the_mail(times: int) -> None:
-    """Exchange shows none of it; however often it is signed. Of an attached mail it is not."""
+    """Exchange shows none of it; it may be signed repeatedly. An attached mail's text does not count."""
     inner = b"Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\r\npoorer\r\n--b\r\n"
     inner += b"Content-Type: text/html; charset=iso-8859-1\r\n\r\n<p>Gr\xfc\xdfe</p>\r\n--b--\r\n"
     wrapped = signed(inner)
@@ -279,7 +279,7 @@ def test_signed_text_is_the_text_of_the_mail(times: int) -> None:
     ],
 )
 def test_a_signed_document_is_a_file(name: str, inner: bytes, kind: str) -> None:
-    """Under its own name, whatever it is; also signed twice, and as the text that some programs make of it."""
+    """It has its own name, in any format; also signed twice, and in the text form that some programs make of it."""
     once = signed(inner)
     armoured = b"-----BEGIN PKCS7-----\n" + base64.encodebytes(once) + b"-----END PKCS7-----\n"
     for rows in (_unpacked(_listed(0, once, f"{name}.p7m")), _unpacked(_listed(0, armoured, f"{name}.P7M"))):
@@ -291,7 +291,7 @@ def test_a_signed_document_is_a_file(name: str, inner: bytes, kind: str) -> None
 
 
 def test_a_signed_document_without_a_name_is_told_by_its_beginning() -> None:
-    """As `smime.p7m` says nothing of it."""
+    """The label `smime.p7m` does not show it."""
     [_, file] = _unpacked(_listed(0, signed(b"%PDF-1.4"), "smime.p7m"))
     assert (file.file_name, file.kind, file.content_type) == (None, "file", "application/pdf")
 
@@ -301,7 +301,7 @@ def test_a_signed_document_without_a_name_is_told_by_its_beginning() -> None:
     [("weiter.eml", "application/octet-stream"), ("W.EML", None), ("x", "message/rfc822"), (None, "message/global")],
 )
 def test_a_mail_that_is_attached_as_a_file_is_opened(name: str | None, kind: str | None) -> None:
-    """Like an attached item; what is only called so says that it is none."""
+    """It is opened like an attached item; a file with a wrong label is reported as none."""
     record = replace(_listed(0, mail("Inner", ("a.csv", b"1;2")), kind=kind), file_name=name)
     [original, file] = _unpacked(record)
     assert (file.file_name, file.content, file.origin, original.kind) == ("a.csv", b"1;2", "item", "file")
@@ -320,7 +320,7 @@ def test_rows_of_several_attachments_count_on_after_the_listed_ones() -> None:
 
 
 def test_nesting_ends_somewhere() -> None:
-    """The innermost mail that is looked at is kept whole, and says that it was not opened."""
+    """The innermost mail that is read is kept whole, and marked as not opened."""
     rows = _unpacked(_item(0, chained(24)))
     assert len(rows) == 21
     assert rows[-1].state_detail == "Not unpacked. It is inside of 20 others."
@@ -329,7 +329,7 @@ def test_nesting_ends_somewhere() -> None:
 
 @pytest.mark.parametrize("count", [199, 200, 201, 700])
 def test_the_first_two_hundred_are_rows_and_one_row_counts_the_rest(count: int) -> None:
-    """Of all parts of the message, wherever they are; the mail is stored whole in any case."""
+    """The rows are of all parts of the message, in any place; the mail is stored whole in any case."""
     bomb = mail("Bomb", *((f"{number}.txt", b"12345") for number in range(count)))
     [original, *rows] = _unpacked(_item(0, bomb))
     assert [row.file_name for row in rows[:200]] == [f"{number}.txt" for number in range(min(count, 200))]
@@ -352,7 +352,7 @@ def test_the_first_two_hundred_are_rows_and_one_row_counts_the_rest(count: int) 
     ids=["rows", "bytes"],
 )
 def test_what_has_no_room_is_counted_once_for_all(bounds: UnpackingBounds, first: list[str]) -> None:
-    """Those that come first have rows, and the attachments that were not unpacked to the end say so."""
+    """The first ones have rows, and attachments not unpacked to the end report so."""
     bomb = mail("Bomb", *((f"{number}.txt", b"12345") for number in range(6)))
     rows = _unpacked(
         _item(0, mail("Good", ("a.txt", b"a"))), _item(1, bomb), _item(2, mail("Too", ("b.txt", b"bb"))), bounds=bounds
@@ -397,7 +397,7 @@ def test_large_contents_wait_in_a_file() -> None:
 )
 @pytest.mark.timeout(30)
 def test_a_malformed_mail_stops_nothing(raw: bytes) -> None:
-    """It is stored as it is, and what can be found in it is found."""
+    """It is stored unchanged, and its readable parts are found."""
     rows = _unpacked(_item(0, raw))
     assert rows[0].content == raw
     assert len(rows) <= 21
@@ -406,7 +406,7 @@ def test_a_malformed_mail_stops_nothing(raw: bytes) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_damage_stops_nothing(data: st.DataObject) -> None:
-    """Wherever a byte is wrong or missing, the original is stored, and so are its neighbours."""
+    """Any byte may be wrong or missing: the original is stored, and so are its neighbours."""
     name, whole = data.draw(
         st.sampled_from(
             [

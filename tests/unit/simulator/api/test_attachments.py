@@ -1,4 +1,4 @@
-"""Attachments as Graph gives them (graph.md §7)."""
+"""Attachments in Graph's form (graph.md §7)."""
 
 import base64
 import hashlib
@@ -123,7 +123,7 @@ async def test_items_are_mail_event_or_contact(
 async def test_a_large_attachment_is_streamed_without_being_held(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
-    """Its bytes are made as they are sent, the same each time; as JSON it would be too large for Graph."""
+    """Its bytes are generated while they are sent, the same each time; as JSON it would be too large for Graph."""
     content = GeneratedContent(60_000_001, seed=7)
     large = Attachment("orthophoto.tif", content, "image/tiff")
     sent = await sim.deliver(mailbox, Letter(attachments=(large,)))

@@ -35,7 +35,7 @@ async def _subscribe(graph: aiohttp.ClientSession, body: Body, **changed: object
 async def test_an_arriving_mail_is_notified(
     sim: Simulator, graph: aiohttp.ClientSession, subscription_body: Body, received: list[Body], mailbox: Mailbox
 ) -> None:
-    """With the properties required, and times of seven fraction digits."""
+    """It has the properties required, and times of seven fraction digits."""
     subscription_id = await _subscribe(graph, subscription_body)
     sent = await sim.deliver(mailbox, Letter())
     await sim.deliver(mailbox, Letter(), "archive")
@@ -53,7 +53,7 @@ async def test_an_arriving_mail_is_notified(
 async def test_resources_come_in_all_three_shapes(
     sim: Simulator, graph: aiohttp.ClientSession, subscription_body: Body, received: list[Body], mailbox: Mailbox
 ) -> None:
-    """A consumer that parses them is found out."""
+    """A consumer that parses them fails."""
     await _subscribe(graph, subscription_body)
     for _ in range(20):
         await sim.deliver(mailbox, Letter())
@@ -75,7 +75,7 @@ async def test_the_id_format_is_the_one_of_the_subscription(
 async def test_changes_raise_what_was_subscribed(
     sim: Simulator, graph: aiohttp.ClientSession, subscription_body: Body, received: list[Body], mailbox: Mailbox
 ) -> None:
-    """A move is deleted here and created there, our marking an update; a subscription to the mailbox sees all."""
+    """A move is deleted here and created there, marking an update; a subscription to the mailbox sees all."""
     everything = f"users/{mailbox.user_id}/messages"
     await _subscribe(graph, subscription_body, resource=everything, changeType="created,updated,deleted")
     inbox = await _subscribe(graph, subscription_body)
@@ -119,7 +119,7 @@ async def test_what_is_not_accepted_is_sent_again(
     mailbox: Mailbox,
     failures: list[int],
 ) -> None:
-    """Any status but 2xx, and no answer in time; the same bytes come again."""
+    """Any status but 2xx, and no response in time; the same bytes come again."""
     await _subscribe(graph, subscription_body)
     answers += failures
     await sim.deliver(mailbox, Letter())
@@ -152,7 +152,7 @@ async def test_after_long_enough_a_notification_is_discarded(
 async def test_a_mail_can_arrive_without_notification(
     sim: Simulator, graph: aiohttp.ClientSession, subscription_body: Body, received: list[Body], mailbox: Mailbox
 ) -> None:
-    """As in the losses users report; the ledger has it."""
+    """Users report such losses; the ledger has it."""
     await _subscribe(graph, subscription_body)
     await sim.deliver(mailbox, Letter(), notify=False)
     await sim.settled()
@@ -167,7 +167,7 @@ async def test_notifications_can_be_lost_forged_duplicated_and_late(
     received: list[Body],
     mailbox: Mailbox,
 ) -> None:
-    """Each fault does what its name says, as often as told."""
+    """Each fault does what its name states, as often as set."""
     await _subscribe(graph, subscription_body)
 
     async def after(fault: Fault) -> list[Body]:
@@ -192,7 +192,7 @@ async def test_notifications_can_be_lost_forged_duplicated_and_late(
 async def test_notifications_can_come_out_of_order(
     sim: Simulator, graph: aiohttp.ClientSession, subscription_body: Body, received: list[Body], mailbox: Mailbox
 ) -> None:
-    """All come, but not as they arose."""
+    """All come, but not in order."""
     await _subscribe(graph, subscription_body)
     sim.faults.add(Fault(FaultKind.NOTIFICATION_REORDERED))
     sent = [(await sim.deliver(mailbox, Letter())).message_id for _ in range(20)]
@@ -243,7 +243,7 @@ async def test_a_receiver_with_a_certificate_of_the_authority_is_trusted(
     mailbox: Mailbox,
     application: Application,
 ) -> None:
-    """So that the whole way can be tried over TLS."""
+    """The whole way can then be tried over TLS."""
     urls = {"notificationUrl": secure_receiver, "lifecycleNotificationUrl": None}
     subscription_id = await _subscribe(graph, subscription_body, **urls)
     subscription = sim.subscriptions.get(application, subscription_id)

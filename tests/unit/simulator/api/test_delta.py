@@ -23,7 +23,7 @@ async def get(graph: aiohttp.ClientSession, url: str, *, size: int = 2, prefer: 
 
 
 async def walk(graph: aiohttp.ClientSession, url: str, *, size: int = 2) -> tuple[list[dict[str, Any]], str, int]:
-    """The items of a round, its delta link, its pages."""
+    """Return the items of a round, its delta link, its pages."""
     items: list[dict[str, Any]] = []
     pages = 0
     while True:
@@ -52,7 +52,7 @@ def ids(messages: list[DeliveredMessage]) -> list[str]:
 async def test_the_first_round_gives_all_that_is_there_then_only_what_is_new(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox
 ) -> None:
-    """Page by page; also what came without a notification, and into this folder only."""
+    """It comes page by page; also mail that came without a notification, and into this folder only."""
     old = await fill(sim, mailbox, 5)
     await fill(sim, mailbox, 1, folder="archive")
     items, link, pages = await walk(graph, url_of(mailbox))
@@ -67,7 +67,7 @@ async def test_the_first_round_gives_all_that_is_there_then_only_what_is_new(
 async def test_what_left_the_folder_is_removed_and_what_came_back_is_there(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox
 ) -> None:
-    """Deleted or moved; with the reason."""
+    """It was deleted or moved; with the reason."""
     gone, moved, restored = await fill(sim, mailbox, 3)
     _, link, _ = await walk(graph, url_of(mailbox))
     sim.remove_message(mailbox, gone.message_id)
@@ -85,7 +85,7 @@ async def test_what_left_the_folder_is_removed_and_what_came_back_is_there(
 
 
 async def test_changes_are_told_by_their_type(sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox) -> None:
-    """As asked for in the first request; the links remember it."""
+    """The first request selects the types; the links remember them."""
     (sent,) = await fill(sim, mailbox, 1)
     _, created, _ = await walk(graph, url_of(mailbox))
     _, every, _ = await walk(graph, url_of(mailbox, "$select=isRead"))
@@ -96,7 +96,7 @@ async def test_changes_are_told_by_their_type(sim: Simulator, graph: aiohttp.Cli
 
 
 async def test_ids_come_in_the_format_asked_for(sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox) -> None:
-    """By each request; links work with either."""
+    """Each request selects its own; links work with either."""
     sent = await fill(sim, mailbox, 4)
     first = await get(graph, url_of(mailbox))
     second = await get(graph, first["@odata.nextLink"], prefer="x=y")
@@ -108,7 +108,7 @@ async def test_ids_come_in_the_format_asked_for(sim: Simulator, graph: aiohttp.C
 async def test_a_filter_ends_after_five_thousand(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox
 ) -> None:
-    """Without a word: that is why nobody should use one to catch up."""
+    """It ends without an error: the reason not to use one to catch up."""
     moment = datetime(2027, 3, 1, tzinfo=UTC)
     await fill(sim, mailbox, 5_010, received=moment)
     await fill(sim, mailbox, 1, received=moment - timedelta(days=1))
@@ -135,13 +135,13 @@ async def test_a_filter_ends_after_five_thousand(
 async def test_what_delta_query_cannot_do_is_refused(
     graph: aiohttp.ClientSession, mailbox: Mailbox, query: str, code: str
 ) -> None:
-    """With 400 and its code."""
+    """The response is 400 with its code."""
     page = await get(graph, url_of(mailbox, query))
     assert (page["status"], page["error"]["code"]) == (400, code)
 
 
 async def test_a_link_of_another_folder_is_lost(sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox) -> None:
-    """And so is one of which Graph forgot the state."""
+    """One whose state Graph has dropped is, too."""
     _, link, _ = await walk(graph, url_of(mailbox))
     page = await get(graph, link.replace("inbox", "archive"))
     assert (page["status"], page["error"]["code"]) == (410, "SyncStateNotFound")
@@ -179,6 +179,6 @@ async def test_what_users_report_can_be_switched_on(
 
 
 async def test_both_styles_of_the_url_are_read(graph: aiohttp.ClientSession, mailbox: Mailbox) -> None:
-    """As Graph does."""
+    """Graph reads both, too."""
     page = await get(graph, f"/v1.0/users('{mailbox.user_id}')/mailFolders('Inbox')/messages/delta()")
     assert page["status"] == 200

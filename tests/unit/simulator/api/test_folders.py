@@ -1,4 +1,4 @@
-"""Folders: listed, made, and what becomes of messages that are deleted or dragged between them."""
+"""Folders: listed, made, and the effect on messages that are deleted or dragged between them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +33,7 @@ async def _make(graph: aiohttp.ClientSession, url: str, name: object) -> tuple[i
 async def test_folders_are_listed_by_level_and_page(
     graph: aiohttp.ClientSession, mailbox: Mailbox, folders: str
 ) -> None:
-    """Ten a page unless asked for more; `msgfolderroot` is the top."""
+    """Ten a page unless more are requested; `msgfolderroot` is the top."""
     parent = mailbox.add_folder("Befunde")
     for number in range(12):
         mailbox.add_folder(f"{number}", parent=parent)
@@ -48,7 +48,7 @@ async def test_folders_are_listed_by_level_and_page(
 
 
 async def test_a_folder_is_made_once(graph: aiohttp.ClientSession, mailbox: Mailbox, folders: str) -> None:
-    """201; 409 where the name is taken, in whatever letter case; 400 without a name."""
+    """201; 409 if the name is taken, in any letter case; 400 without a name."""
     status, made = await _make(graph, f"{folders}/inbox/childFolders", "2026")
     assert (status, made["displayName"]) == (201, "2026")
     assert made["parentFolderId"] == mailbox.folders["inbox"].folder_id
@@ -60,7 +60,7 @@ async def test_a_folder_is_made_once(graph: aiohttp.ClientSession, mailbox: Mail
 async def test_to_make_a_folder_is_to_write(
     sim: Simulator, graph: aiohttp.ClientSession, application: Application, folders: str
 ) -> None:
-    """Mail.Read does not do."""
+    """Mail.Read is insufficient."""
     application.roles = ("Mail.Read",)
     token, _ = sim.tokens.issue(application, sim.url)
     headers = {"Authorization": f"Bearer {token}"}
@@ -71,7 +71,7 @@ async def test_to_make_a_folder_is_to_write(
 async def test_what_is_deleted_is_in_deleted_items_and_then_gone(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: Callable[[str], URL]
 ) -> None:
-    """By its immutable id, which is still good after the first DELETE."""
+    """It is found by its immutable id, which is still valid after the first DELETE."""
     sent = await sim.deliver(mailbox, Letter())
     url = message_url(sent.message_id)
     for left in (1, 0):
@@ -83,7 +83,7 @@ async def test_what_is_deleted_is_in_deleted_items_and_then_gone(
 
 
 async def test_dragging_changes_the_immutable_id(sim: Simulator, mailbox: Mailbox) -> None:
-    """And nothing else (graph.md §7, ids)."""
+    """Nothing else changes (graph.md §7, ids)."""
     sent = await sim.deliver(mailbox, Letter(subject="Befund"))
     assert sim.move_message(mailbox, sent.message_id, "archive", by_dragging=True)
     assert mailbox.message(sent.message_id) is None

@@ -1,4 +1,4 @@
-"""Reading and changing messages as Graph lets one (graph.md §7)."""
+"""Reading and changing messages by the rules of Graph (graph.md §7)."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ async def _get(graph: aiohttp.ClientSession, url: URL | str, **headers: str) -> 
 async def test_only_the_selected_properties_come(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
-    """With the id, the etag and the context, which always come."""
+    """The id, the etag and the context always come, too."""
     sent = await sim.deliver(mailbox, Letter(subject="Résultats 💧", sender=Person("Hélène", "h@labo.example")))
     status, values = await _get(graph, message_url(sent.message_id, "?$select=subject,from,isRead"))
     assert status == 200
@@ -94,7 +94,7 @@ async def test_an_id_with_a_slash_must_be_percent_encoded(
 async def test_the_default_id_changes_on_a_move_and_the_immutable_one_stays(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
-    """Which one is given depends on the Prefer header of the request; both are accepted."""
+    """The Prefer header of the request selects the one given; both are accepted."""
     sent = await sim.deliver(mailbox, Letter())
     async with graph.get(message_url(sent.message_id, "?$select=id")) as response:
         assert response.headers["Preference-Applied"] == 'IdType="ImmutableId"'
@@ -128,7 +128,7 @@ async def test_a_message_is_reached_through_its_folder_in_both_styles(
 async def test_gone_and_malformed_ids(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
-    """404 ErrorItemNotFound for what was deleted, 400 ErrorInvalidIdMalformed for what never was an id."""
+    """404 ErrorItemNotFound for a deleted message, 400 ErrorInvalidIdMalformed for an id that never was one."""
     sent = await sim.deliver(mailbox, Letter())
     async with graph.post(message_url(sent.message_id, "/permanentDelete")) as response:
         assert response.status == 204
@@ -141,7 +141,7 @@ async def test_gone_and_malformed_ids(
 async def test_bodies_come_as_text_when_preferred(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
-    """And the size of a message by the extended property, as a string."""
+    """The size of a message comes by the extended property, as a string."""
     letter = Letter(body="<style>p {}</style><p>Étang &amp; rivière</p>", is_html=True)
     sent = await sim.deliver(mailbox, letter)
     _, values = await _get(graph, message_url(sent.message_id, "?$select=body,bodyPreview"))
@@ -169,7 +169,7 @@ async def test_has_attachments_is_false_when_all_are_inline(
 async def test_a_message_is_marked_read(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
-    """PATCH answers 200 with the message; later reads see it."""
+    """PATCH returns 200 with the message; later reads see it."""
     sent = await sim.deliver(mailbox, Letter())
     assert (await _get(graph, message_url(sent.message_id)))[1]["isRead"] is False
     async with graph.patch(message_url(sent.message_id), json={"isRead": True}) as response:
@@ -178,7 +178,7 @@ async def test_a_message_is_marked_read(
 
 
 async def test_a_folder_is_probed(graph: aiohttp.ClientSession, mailbox: Mailbox) -> None:
-    """By well-known name in any case, or by id."""
+    """It is probed by well-known name in any case, or by id."""
     _, values = await _get(graph, f"/v1.0/users/{mailbox.user_id}/mailFolders/InBox?$select=id,displayName")
     assert set(values) == {"@odata.context", "id", "displayName"}
     status, same = await _get(graph, f"/v1.0/users/{mailbox.user_id}/mailFolders/{values['id']}")
@@ -216,7 +216,7 @@ async def test_a_folder_is_listed_page_by_page(
 async def test_messages_are_found_by_their_internet_message_id(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox
 ) -> None:
-    """Compared whole; a quote in it is doubled, and what else a filter could say is none that is documented."""
+    """It is compared whole; a quote in it is doubled, and any other filter is undocumented."""
     for number, name in enumerate(["<o'brien and 1@x>", "<o'brien and 1@x>", "<other@x>"]):
         await sim.deliver(mailbox, Letter(subject=f"{number}", internet_message_id=name))
     url = f"{sim.url}/v1.0/users/{mailbox.user_id}/mailFolders/inbox/messages?$select=subject&$filter="
@@ -303,7 +303,7 @@ async def test_rbac_for_applications_opens_a_mailbox_without_a_word_in_the_token
 
 
 async def test_the_server_is_reached_as_localhost_too(sim: Simulator, graph: aiohttp.ClientSession) -> None:
-    """The certificate covers both names, and links name the host that was asked."""
+    """The certificate covers both names, and links name the host of the request."""
     port = URL(sim.url).port
     assert (await _get(graph, f"https://localhost:{port}/v1.0/subscriptions", Host=f"localhost:{port}"))[0] == 200
 
@@ -311,7 +311,7 @@ async def test_the_server_is_reached_as_localhost_too(sim: Simulator, graph: aio
 async def test_several_prefer_headers_count_together(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
-    """As two lines, or as one with a comma."""
+    """They may be two lines, or one with a comma."""
     sent = await sim.deliver(mailbox, Letter(body="<p>x</p>", is_html=True))
     headers = [("Prefer", 'outlook.body-content-type="text"'), ("Prefer", 'IdType="ImmutableId"')]
     async with graph.get(message_url(sent.message_id), headers=CIMultiDict(headers)) as response:

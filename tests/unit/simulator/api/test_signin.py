@@ -1,4 +1,4 @@
-"""Sign-in as Entra does it (graph.md §9), by MSAL and by hand-made assertions."""
+"""Sign-in by the rules of Entra (graph.md §9), by MSAL and by hand-made assertions."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -162,7 +162,7 @@ async def test_no_credential_and_no_jwt_are_refused(sim: Simulator, application:
 
 
 async def test_a_token_ends_with_its_life(sim: Simulator, graph: aiohttp.ClientSession, now: list[datetime]) -> None:
-    """Graph then answers 401 InvalidAuthenticationToken, as it does to any token it does not know."""
+    """Graph then responds 401 InvalidAuthenticationToken, like to any unknown token."""
     for token in (None, "Bearer nonsense"):
         async with graph.get("/v1.0/subscriptions", headers={"Authorization": token} if token else {}) as response:
             assert response.status == (401 if token else 200)

@@ -35,7 +35,7 @@ async def test_creating_validates_both_urls_first(
     subscription_body: Body,
     validations: list[tuple[str, str]],
 ) -> None:
-    """The answer has what was asked, ids of application and principal, and nulls for the rest."""
+    """The response has the requested values, ids of application and principal, and nulls for the rest."""
     subscription_body["notificationUrl"] += "?key=1"
     status, values = await _create(graph, subscription_body)
     assert status == 201
@@ -86,7 +86,7 @@ async def test_a_receiver_that_fails_the_handshake_gets_no_subscription(
 async def test_a_receiver_that_cannot_be_reached_gets_no_subscription(
     sim: Simulator, graph: aiohttp.ClientSession, subscription_body: Body
 ) -> None:
-    """Nobody listens; or TLS fails, here for want of TLS."""
+    """There is no listener; or TLS fails, here for want of TLS."""
     status, values = await _create(graph, subscription_body, notificationUrl="http://127.0.0.1:1/")
     assert "validation request failed" in values["error"]["message"]
     plain = urlsplit(subscription_body["notificationUrl"])
@@ -105,7 +105,7 @@ async def test_plain_http_is_for_loopback_only(graph: aiohttp.ClientSession, sub
 async def test_short_lives_are_raised_and_long_ones_refused(
     graph: aiohttp.ClientSession, subscription_body: Body, now: list[datetime]
 ) -> None:
-    """Under 45 minutes becomes 45; over 10,070 is an ExtensionError that names the number."""
+    """A life under 45 minutes becomes 45; over 10,070 is an ExtensionError that names the number."""
     soon = (now[0] + timedelta(minutes=5)).isoformat()
     _, values = await _create(graph, subscription_body, expirationDateTime=soon)
     assert datetime.fromisoformat(values["expirationDateTime"]) == now[0] + timedelta(minutes=45)
@@ -120,7 +120,7 @@ async def test_short_lives_are_raised_and_long_ones_refused(
 async def test_a_duplicate_is_refused_with_the_id_of_the_first(
     sim: Simulator, graph: aiohttp.ClientSession, subscription_body: Body, mailbox: Mailbox
 ) -> None:
-    """Same application, changeType and resource, however that is spelt; unless enforcement is off."""
+    """Same application, changeType and resource, in any spelling; unless enforcement is off."""
     _, first = await _create(graph, subscription_body)
     spelt = f"/Users/{mailbox.user_id}/mailfolders/Inbox/messages"
     status, values = await _create(graph, subscription_body, resource=spelt)
@@ -220,7 +220,7 @@ async def test_an_expired_subscription_vanishes(
 async def test_the_list_has_pages_and_no_client_state(
     sim: Simulator, graph: aiohttp.ClientSession, subscription_body: Body, mailbox: Mailbox
 ) -> None:
-    """Only what this application made; nextLink to the end; no OData options."""
+    """Only those made by this application; nextLink to the end; no OData options."""
     other = sim.add_application(mailbox.tenant_id)
     token, _ = sim.tokens.issue(other, sim.url)
     status, _ = await _call(graph, "POST", SUBSCRIPTIONS, subscription_body, Authorization=f"Bearer {token}")
@@ -254,7 +254,7 @@ async def test_a_mailbox_has_a_quota(sim: Simulator, graph: aiohttp.ClientSessio
 async def test_handshakes_can_be_flaky(
     sim: Simulator, graph: aiohttp.ClientSession, subscription_body: Body, validations: list[tuple[str, str]]
 ) -> None:
-    """A right answer refused, a time-out for nothing, and no handshake at all (graph.md §1, §2)."""
+    """A right response refused, a time-out for nothing, and no handshake at all (graph.md §1, §2)."""
     sim.faults.add(Fault(FaultKind.VALIDATION_WRONG_TOKEN, count=1))
     assert "must exactly match" in (await _create(graph, subscription_body))[1]["error"]["message"]
     sim.faults.add(Fault(FaultKind.VALIDATION_TIMED_OUT, count=1))
@@ -269,7 +269,7 @@ async def test_handshakes_can_be_flaky(
 async def test_lifecycle_events_reach_the_lifecycle_url(
     sim: Simulator, graph: aiohttp.ClientSession, subscription_body: Body, received: list[Body], event: LifecycleEvent
 ) -> None:
-    """As documented or as seen in production; a removed subscription is gone."""
+    """They come as documented or as seen in production; a removed subscription is gone."""
     _, created = await _create(graph, subscription_body)
     for _ in range(8):
         subscription = sim.subscriptions.find(created["id"])

@@ -1,4 +1,4 @@
-"""Names and addresses as senders write them, and as attackers do."""
+"""Names and addresses in the spellings of senders, and of attackers."""
 
 import pytest
 
@@ -27,12 +27,12 @@ from simulator.content.addresses import addresses
     ],
 )
 def test_people_are_found(value: str, found: list[tuple[str, str]]) -> None:
-    """With their names where they have some."""
+    """Their names are found, too, if they have some."""
     assert list(addresses(value)) == found
 
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("piece", ["(", ")", '"', "<", ">", "a:", "a ", "a@b,", "\\", "=?a?q?", "aaaa", '"\\"', ":;"])
 def test_time_grows_with_the_length(piece: str) -> None:
-    """And nothing is read by calling itself."""
+    """The reader uses no recursion."""
     assert len(list(addresses(piece * 100_000))) <= 100_000

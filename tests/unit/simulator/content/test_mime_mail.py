@@ -1,4 +1,4 @@
-"""What Graph tells of a mail that came over the wire (graph.md §7). Its fields in full: `tests/samples/corpus`."""
+"""Graph's JSON of a mail in wire format (graph.md §7). Its fields in full: `tests/samples/corpus`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ MessageUrl = Callable[..., Any]
 CASES = (*characters.CASES, *names.CASES, *structures.CASES, *kinds.CASES, *lenient.CASES)
 
 
-async def _get(graph: aiohttp.ClientSession, url: Any) -> dict[str, Any]:  # noqa: ANN401  # as the fixture makes it
+async def _get(graph: aiohttp.ClientSession, url: Any) -> dict[str, Any]:  # noqa: ANN401  # the fixture's type
     async with graph.get(url) as response:
         assert response.status == 200
         values: dict[str, Any] = await response.json()
@@ -41,7 +41,7 @@ async def test_meeting_mails_are_of_a_type_of_their_own(
 async def test_headers_are_those_of_the_mail_and_the_mime_is_the_mail(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
-    """In their order, unfolded, encoded words as they stand."""
+    """They are in their order, unfolded, encoded words unchanged."""
     raw = mail("x", "X-A: =?utf-8?q?=C3=A9?=\n two\nX-A: 2\n\nBonjour\n")
     sent = await sim.deliver_mime(mailbox, raw)
     values = await _get(graph, message_url(sent.message_id, "?$select=internetMessageHeaders"))
@@ -53,7 +53,7 @@ async def test_headers_are_those_of_the_mail_and_the_mime_is_the_mail(
 
 
 async def test_a_mail_that_says_it_is_unsent_is_a_draft(sim: Simulator, mailbox: Mailbox) -> None:
-    """As Outlook marks the file of one."""
+    """Outlook marks the file of a draft so."""
     sent = await sim.deliver_mime(mailbox, b"X-Unsent: 1\r\nSubject: Draft\r\n\r\n")
     assert (sent.message.letter.is_draft, sent.internet_message_id) == (True, None)
 
@@ -75,7 +75,7 @@ async def test_whatever_comes_is_delivered(sim: Simulator, mailbox: Mailbox) -> 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_damage_stops_nothing(data: st.DataObject) -> None:
-    """Something is made of every mail."""
+    """Every mail gives some result."""
     raw = bytearray(data.draw(st.sampled_from([case.raw for case in CASES if len(case.raw) < 4000])))
     for _ in range(data.draw(st.integers(1, 8))):
         start = data.draw(st.integers(0, len(raw)))

@@ -1,4 +1,4 @@
-"""The generated mail: the same for the same seed, varied, and with files that are what they claim."""
+"""The generated mail: the same for the same seed, varied, and with valid files of their types."""
 
 import csv
 import io
@@ -53,7 +53,7 @@ def test_letters_are_varied() -> None:
 
 
 def test_inline_pictures_are_shown_in_the_body() -> None:
-    """By their content id."""
+    """The body refers to them by their content id."""
     found = 0
     for letter in _letters(1):
         for attachment in letter.attachments:
@@ -87,7 +87,7 @@ def test_reports_are_valid_pdf() -> None:
 
 
 def test_pictures_are_valid_png_and_jpeg() -> None:
-    """PNG: checksums and pixels; JPEG: segments, and as many blocks as its size says."""
+    """PNG: checksums and pixels; JPEG: segments, and as many blocks as its size requires."""
     for data in _files(".png"):
         width, height = struct.unpack(">II", data[16:24])
         length = struct.unpack(">I", data[33:37])[0]
@@ -101,7 +101,7 @@ def test_pictures_are_valid_png_and_jpeg() -> None:
 
 
 def test_bounces_hold_the_original() -> None:
-    """As an item whose MIME can be read."""
+    """It is an item whose MIME can be read."""
     (item, *_) = [a for a in _attachments(_letters(1)) if a.kind is AttachmentKind.ITEM]
     assert item.content
     parsed = message_from_bytes(read_all(item.content))
@@ -110,7 +110,7 @@ def test_bounces_hold_the_original() -> None:
 
 
 def test_generated_content_is_the_same_each_time_and_differs_by_seed() -> None:
-    """And its size is exact."""
+    """Its size is exact."""
     content = GeneratedContent(200_001, seed=1)
     data = b"".join(content.chunks())
     assert len(data) == 200_001
