@@ -274,23 +274,23 @@ def _manager(
     addresses = Addresses("https://mail-in.example/notifications", "https://mail-in.example/lifecycle")
     sweeps = SweepSchedule(interval=None, webhooks=True)
     client = SubscriptionClient(graph, RateLimiter(database, clock=clock, sleep=clock.sleep))
-    survey = SubscriptionListCache(client, clock=clock)
+    listings = SubscriptionListCache(client, clock=clock)
     shared: dict[str, Any] = {"clock": clock, "random": random, "metrics": metrics}
     folders = MailFolders(graph, MailReader(graph), clock=clock)
     keeper = SubscriptionReconciler(
-        database, client, survey, folders, addresses=addresses, sweeps=sweeps, keys=keys, **shared
+        database, client, listings, folders, addresses=addresses, sweeps=sweeps, keys=keys, **shared
     )
     queue = DatabaseQueue(database, clock=clock)
     catch_up = CatchUp(database, DeltaReader(graph), queue, folders, rules=sweeps, **shared)
-    chores: list[PeriodicTask] = [
+    periodic_tasks: list[PeriodicTask] = [
         CertificateWatch(database, certificates, tokens, clock=clock, metrics=metrics),
         DriftCheck(database, client, notification_url=addresses.notifications, **shared),
     ]
-    limits = ManagerLimits(look_seconds=0.02)
+    limits = ManagerLimits(poll_seconds=0.02)
     return SubscriptionManager(
         database,
         [keeper, catch_up],
-        chores,
+        periodic_tasks,
         owner=f"bench-{os.getpid()}",
         served_with=keeper.served_with,
         limits=limits,

@@ -158,7 +158,7 @@ _EPILOG: Final = Phrase.joined(
     is_eager=True,
     expose_value=False,
     callback=_speak,
-    help="Of what people read; the locale says it otherwise.",
+    help="Language of the output (default: from the locale).",
 )
 def cli() -> None:
     """Import the e-mail of Exchange Online mailboxes into the gateway database.

@@ -106,7 +106,7 @@ def _yes_or_no(value: object) -> object:
     words = {"true": True, "false": False}
     found = words.get(value.strip().lower()) if isinstance(value, str) else value
     if not isinstance(found, bool):
-        raise ValueError("is neither true nor false")  # noqa: TRY004  # pydantic collects ValueErrors
+        raise ValueError(Phrase("is neither true nor false"))  # noqa: TRY004  # pydantic collects ValueErrors
     return found
 
 

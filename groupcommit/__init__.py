@@ -34,9 +34,9 @@ class GroupCommit(Generic[Item, Result]):
     A cancelled submit withdraws its items, unless their write has begun: then they may still be written.
     """
 
-    def __init__(self, write: Callable[[list[Item]], Awaitable[Sequence[Result]]], *, most_items: int) -> None:
+    def __init__(self, write: Callable[[list[Item]], Awaitable[Sequence[Result]]], *, max_items: int) -> None:
         self._write = write
-        self._most_items = most_items
+        self._most_items = max_items
         self._waiting: deque[_Entry[Item, Result]] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._closed = False

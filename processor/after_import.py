@@ -41,7 +41,7 @@ _OF_ONE_MAILBOX: Final = 2
 """Concurrent actions: Graph serves four calls of a mailbox at once, and imports need some."""
 _MAX_WAITING: Final = 2_000
 _MAX_CLAIMED: Final = 100
-LOOK_SECONDS: Final = 5.0
+POLL_SECONDS: Final = 5.0
 _HOLDS_LOADED_EVERY: Final = timedelta(minutes=1)
 _ENOUGH_TIME: Final = timedelta(seconds=30)
 """Time left of the lease when an action begins."""
@@ -118,24 +118,24 @@ class AfterImport:
     def __init__(
         self,
         database: Database,
-        taker: MailboxActions,
-        directory: AccountCache,
+        actions: MailboxActions,
+        accounts: AccountCache,
         calls: CallShare,
         *,
         clock: Callable[[], datetime],
         random: Random,
         metrics: ProcessorMetrics,
-        look_seconds: float = LOOK_SECONDS,
+        poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._database = database
-        self._taker = taker
-        self._directory = directory
+        self._actions = actions
+        self._accounts = accounts
         self._calls = calls
-        self._holds = AccountBackoff(database, clock=clock, random=random, metrics=metrics, role=AFTER_IMPORT)
+        self._backoff = AccountBackoff(database, clock=clock, random=random, metrics=metrics, role=AFTER_IMPORT)
         self._clock = clock
         self._random = random
         self._metrics = metrics
-        self._look_seconds = look_seconds
+        self._poll_seconds = poll_seconds
         self._lanes: dict[int, _Lane] = {}
         self._waiting = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -143,11 +143,11 @@ class AfterImport:
         self._closing = False
         self._next_load: datetime | None = None
         self._refusals = _Refusals()
-        self._notes: GroupCommit[Ended, None] = GroupCommit(self._write, most_items=_MAX_IN_ONE_WRITE)
+        self._notes: GroupCommit[Ended, None] = GroupCommit(self._write, max_items=_MAX_IN_ONE_WRITE)
 
     def start(self) -> None:
         """Begin to poll for due actions."""
-        self._looking = asyncio.create_task(background.restarted(self._look_for_ever, name="after_import"))
+        self._looking = asyncio.create_task(background.restarted(self._poll_forever, name="after_import"))
 
     def settled(self, work: InFlight, decision: Decision | NotSettled) -> None:
         """See `DeliveryObserver.settled`: an imported message has its action done, or counted as withheld."""
@@ -192,19 +192,19 @@ class AfterImport:
 
     # Polling.
 
-    async def _look_for_ever(self) -> None:
+    async def _poll_forever(self) -> None:
         while True:
             try:
                 claimed = await self._look()
             except DatabaseUnavailable:  # the worker reports that it is unavailable
                 claimed = 0
             if claimed < _MAX_CLAIMED:
-                await asyncio.sleep(self._look_seconds * self._random.uniform(0.8, 1.2))
+                await asyncio.sleep(self._poll_seconds * self._random.uniform(0.8, 1.2))
 
     async def _look(self) -> int:
         now = self._clock()
         if self._next_load is None or is_over(self._next_load, now, longest=_HOLDS_LOADED_EVERY):
-            await self._holds.load()
+            await self._backoff.load()
             self._next_load = now + _HOLDS_LOADED_EVERY
         if self._waiting >= _MAX_CLAIMED:
             return 0
@@ -214,7 +214,7 @@ class AfterImport:
         claimed = await self._database.write(
             lambda connection: after_import.claim(connection, now=now, limit=_MAX_CLAIMED)
         )
-        await self._directory.refresh({each.account_id for each in claimed})
+        await self._accounts.refresh({each.account_id for each in claimed})
         for action in claimed:
             self._add(action, look_first=True)
         return len(claimed)
@@ -254,26 +254,26 @@ class AfterImport:
             _tell(exc, message=action.graph_id)
 
     async def _tried(self, action: Action, *, look_first: bool) -> Ended:
-        await self._directory.refresh([action.account_id])
+        await self._accounts.refresh([action.account_id])
         try:
-            mailbox = self._directory.mailbox(action.account_id)
+            mailbox = self._accounts.mailbox(action.account_id)
         except Unprocessable as exc:
             return self._not_served(action, exc)
-        wait = self._holds.delay(action.account_id)
+        wait = self._backoff.delay(action.account_id)
         if wait is not None:
             return self._waits(action, wait)
         if self._calls.of(mailbox.counted_as) == 0:
             return self._waits(action, _ELSEWHERE)
-        settings = self._directory.settings(action.account_id)
+        settings = self._accounts.settings(action.account_id)
         facts = {"account": mailbox.account_name, "action": action.kind, "message": action.graph_id}
         try:
-            self._directory.require_usable(action.account_id)
+            self._accounts.require_usable(action.account_id)
             async with self._within_lease(action, mailbox):
-                state, detail = await self._taker.apply(
+                state, detail = await self._actions.apply(
                     mailbox, settings, action.kind, action.graph_id, look_first=look_first
                 )
             self._refusals.done(action)
-            await self._holds.release(mailbox)
+            await self._backoff.release(mailbox)
         except DatabaseUnavailable:
             raise
         except Exception as exc:  # noqa: BLE001  # one unforeseen message must not stop the others; it is reported
@@ -282,7 +282,7 @@ class AfterImport:
                 return self._waits(action, _FIRST_WAIT)
             whose = self._refusals.met(action) if isinstance(exc, AccessDenied) else _Whose.ACCOUNT
             if isinstance(exc, AccountError) and whose is _Whose.ACCOUNT:
-                return self._waits(action, await self._holds.hold(mailbox, exc))
+                return self._waits(action, await self._backoff.hold(mailbox, exc))
             if isinstance(exc, AccountError) and whose is _Whose.UNKNOWN:
                 return self._waits(action, _FIRST_WAIT)
             return self._failed(action, exc, facts)
@@ -326,7 +326,7 @@ class AfterImport:
         detail = Phrase.of(exc)
         if not isinstance(exc, GraphError | ActionRefused):
             # An unexpected error may quote its input, and that may be mail.
-            detail = Phrase("An error in mail-importer itself; its log has the place (after_import_failed).")
+            detail = Phrase("Internal error; the log has the place (after_import_failed).")
             _tell(exc, **facts)
         limit = _MAX_OUTAGES if isinstance(exc, GraphUnavailable) else _MAX_ATTEMPTS
         if isinstance(exc, ActionRefused) or attempts >= limit:

@@ -9,8 +9,8 @@ class ProcessorMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.deliveries = Counter(
             "mail_importer_deliveries",
-            "Deliveries by what became of them: imported, known, duplicate, seen, gone, lifecycle, retried, waiting, "
-            "deferred, dead_lettered, handed_back.",
+            "Deliveries by outcome: imported, replaced, known, duplicate, seen, gone, lifecycle, retried, waiting, "
+            "scanning, deferred, dead_lettered, handed_back.",
             ["outcome"],
             registry=registry,
         )

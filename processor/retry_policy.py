@@ -104,5 +104,5 @@ def _describe(error: Exception, delivery: Delivery) -> Phrase:
     if isinstance(error, EXPECTED_ERRORS):
         return Phrase.joined(tried, Phrase.of(error))
     # An unexpected error may quote its input, and that may be mail.
-    ours = Phrase("An error in mail-importer itself; its log has the traceback (delivery_failed).")
+    ours = Phrase("Internal error; the log has the traceback (delivery_failed).")
     return Phrase.joined(tried, ours)

@@ -60,7 +60,7 @@ class Receiver:
         self._metrics = metrics
         self._intake = Intake(queue, intake_limits or IntakeLimits(), metrics)
         self._bodies = BodyReader(body_limits or BodyLimits())
-        self._reports = DeliveryLog(metrics, throttled)
+        self._delivery_log = DeliveryLog(metrics, throttled)
         self._pages = {"/health/live": self._live, "/health/ready": self._ready}
         self._counters: dict[tuple[str, int], Callable[[], None]] = {}
         self._stopping = False
@@ -95,9 +95,9 @@ class Receiver:
     async def _answer_other(self, path: str, method: str) -> web.Response:
         show = self._pages.get(path)
         if show is None:
-            return web.Response(status=404, text="There is nothing here.")
+            return web.Response(status=404, text="Not found.")
         if method not in {"GET", "HEAD"}:
-            return web.Response(status=405, text="This is read by GET.", headers={"Allow": "GET, HEAD"})
+            return web.Response(status=405, text="Method not allowed; use GET.", headers={"Allow": "GET, HEAD"})
         return await show()
 
     async def _answer_delivery(self, request: web.BaseRequest) -> web.Response:
@@ -105,18 +105,18 @@ class Receiver:
         if token is not None and request.method in {"GET", "POST"}:
             answer = validation.answer(token)
             if answer.status == HTTPStatus.OK:
-                self._reports.validated(request.path)
+                self._delivery_log.validated(request.path)
             return answer
         if request.method != "POST":
             return web.Response(status=405, text="Notifications are sent by POST.", headers={"Allow": "GET, POST"})
         correlation = f"{self._process}-{next(self._requests):x}"
         try:
-            found = await self._sort_out(request, correlation)
+            found = await self._classify(request, correlation)
             if found.genuine:
                 request[GENUINE] = True
                 await self._intake.take(found.genuine)
         except Refused as exc:
-            self._reports.refused(exc.status, str(exc), request.remote)
+            self._delivery_log.refused(exc.status, str(exc), request.remote)
             return web.Response(status=exc.status, text=str(exc), headers=exc.headers)
         except QueueUnavailable as exc:
             return self._postponed(correlation, str(exc), exc.retry_after)
@@ -125,18 +125,18 @@ class Receiver:
             if fault is None:
                 raise
             return self._postponed(correlation, str(fault))
-        self._reports.accepted(found, correlation, request.remote)
+        self._delivery_log.accepted(found, correlation, request.remote)
         return web.Response(status=202)
 
     def _postponed(self, correlation: str, why: str, asked: float | None = None) -> web.Response:
-        self._reports.postponed(correlation, why)
+        self._delivery_log.postponed(correlation, why)
         return web.Response(
             status=503,
             text="The queue cannot take the notifications now.",
             headers={"Retry-After": str(max(_RETRY_AFTER_SECONDS, math.ceil(asked or 0)))},
         )
 
-    async def _sort_out(self, request: web.BaseRequest, correlation: str) -> Classified:
+    async def _classify(self, request: web.BaseRequest, correlation: str) -> Classified:
         try:
             # A wrong Content-Type or Content-Encoding is no reason to lose a delivery: the body itself decides.
             body = await self._bodies.read(request)
@@ -158,10 +158,10 @@ class Receiver:
                 await self._queue.check()
         except (QueueUnavailable, TimeoutError) as exc:
             # The reason may name a file, a host or a certificate: it is only logged. This page is public.
-            self._reports.not_ready(str(exc) or "no answer")
+            self._delivery_log.not_ready(str(exc) or "no answer")
             return web.json_response({"status": "unavailable"}, status=503)
         if self._is_useless():
-            self._reports.not_ready(
+            self._delivery_log.not_ready(
                 "Another role of this process can do nothing; its own lines in the log have the reason."
             )
             return web.json_response({"status": "unavailable"}, status=503)

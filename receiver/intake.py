@@ -39,7 +39,7 @@ class Intake:
         self._limits = limits
         self._requests = 0
         self._items = 0
-        self._group: GroupCommit[Notification, None] = GroupCommit(self._put, most_items=limits.items_in_one_put)
+        self._group: GroupCommit[Notification, None] = GroupCommit(self._put, max_items=limits.items_in_one_put)
         metrics.waiting.set_function(lambda: self._requests)
 
     async def take(self, notifications: Sequence[Notification]) -> None:

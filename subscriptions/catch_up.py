@@ -266,7 +266,7 @@ class CatchUp:
 
         def look(connection: Connection) -> tuple[HeldSubscription | None, list[datetime]]:
             held = subscriptions.held(connection, [account_id]).get(account_id)
-            return held, missed.untold(connection, account_id, before=now - _JUDGED_AFTER)
+            return held, missed.unreported(connection, account_id, before=now - _JUDGED_AFTER)
 
         held, received = await self._database.read(look)
         if not received:
@@ -284,8 +284,8 @@ class CatchUp:
 
     def _tell(self, connection: Connection, account_id: int, received: list[datetime], now: datetime) -> bool:
         held = subscriptions.held(connection, [account_id]).get(account_id)
-        again = held is not None and missed.told_since(connection, account_id, held.created)
-        missed.tell(connection, account_id, before=now - _JUDGED_AFTER, now=now)
+        again = held is not None and missed.reported_since(connection, account_id, held.created)
+        missed.mark_reported(connection, account_id, before=now - _JUDGED_AFTER, now=now)
         missed.forget(connection, account_id, before=now - _REMEMBERED_FOR)
         recreating = again and held is not None and held.created <= now - _TOO_YOUNG
         if recreating:

@@ -48,9 +48,9 @@ class _Looking(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ManagerLimits:
-    """`look_seconds`: between two polls; `rota`: limits of each task."""
+    """`poll_seconds`: between two polls; `rota`: limits of each task."""
 
-    look_seconds: float = 1.0
+    poll_seconds: float = 1.0
     rota: SchedulerLimits = field(default_factory=SchedulerLimits)
 
 
@@ -60,8 +60,8 @@ class SubscriptionManager:
     def __init__(
         self,
         database: Database,
-        duties: Sequence[AccountTask],
-        chores: Sequence[PeriodicTask],
+        tasks: Sequence[AccountTask],
+        periodic_tasks: Sequence[PeriodicTask],
         *,
         owner: str,
         served_with: str | None,
@@ -91,9 +91,9 @@ class SubscriptionManager:
                 limits=self._limits.rota,
                 on_room=self._room.set,
             )
-            for task in duties
+            for task in tasks
         ]
-        self._looking += [PeriodicRunner(chore, clock, clock()) for chore in chores]
+        self._looking += [PeriodicRunner(chore, clock, clock()) for chore in periodic_tasks]
         self._next_comparison = clock()
         self._paused = False
 
@@ -121,7 +121,7 @@ class SubscriptionManager:
     async def _rest(self, stop: asyncio.Event) -> None:
         """Wait for the next poll: at once when runs ended and others wait, several of them together."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._limits.look_seconds):
+            async with asyncio.timeout(self._limits.poll_seconds):
                 await self._room.wait()
             if not stop.is_set():
                 await asyncio.sleep(_GATHER_SECONDS)

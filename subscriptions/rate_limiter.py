@@ -28,7 +28,7 @@ class _Limit:
 
 
 # Times eleven: 440 of 500 and 1,760 of 2,000 in 20 s; of lists 22 of 25 and 33 of 40.
-_ALLOWANCES: Final = {
+_LIMITS: Final = {
     CallKind.CHANGE: _Limit(tenant=40, application=160, chunk=8),
     CallKind.LIST: _Limit(tenant=2, application=3, chunk=1),
 }
@@ -53,7 +53,7 @@ class RateLimiter:
         self._database = database
         self._clock = clock
         self._sleep = sleep
-        self._stocks: dict[str, _Window] = {}
+        self._windows: dict[str, _Window] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def acquire(self, mailbox: Mailbox, kind: CallKind) -> None:
@@ -62,7 +62,7 @@ class RateLimiter:
         Raises:
             DatabaseUnavailable
         """
-        allowance = _ALLOWANCES[kind]
+        allowance = _LIMITS[kind]
         client = mailbox.client_id.lower()
         await self._acquire(f"{kind}/{client}/{mailbox.tenant_id.lower()}", allowance.tenant, allowance.chunk)
         await self._acquire(f"{kind}/{client}", allowance.application, allowance.chunk)
@@ -73,14 +73,14 @@ class RateLimiter:
                 now = self._clock()
                 seconds = now.timestamp()
                 slot, last = call_budget.slots(now, _SLOT_SECONDS)
-                stock = self._stocks.get(name)
+                stock = self._windows.get(name)
                 if stock is None or stock.slot != slot or not stock.left:
                     granted = await self._database.write(
                         lambda connection, slot=slot, last=last: call_budget.reserve(  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
                             connection, name, slot=slot, last=last, wanted=chunk, limit=limit
                         )
                     )
-                    stock = self._stocks[name] = _Window(slot, granted)
+                    stock = self._windows[name] = _Window(slot, granted)
                 if stock.left:
                     stock.left -= 1
                     return

@@ -81,7 +81,7 @@ class SubscriptionReconciler:
         self,
         database: Database,
         client: SubscriptionClient,
-        survey: SubscriptionListCache,
+        listings: SubscriptionListCache,
         folders: MailFolders,
         *,
         addresses: Addresses | None,
@@ -94,7 +94,7 @@ class SubscriptionReconciler:
         """`addresses` None: no inbound address, so no subscriptions; accounts are served by sweeps alone."""
         self._database = database
         self._client = client
-        self._survey = survey
+        self._listings = listings
         self._folders = folders
         self._addresses = addresses
         self._sweeps = sweeps
@@ -126,7 +126,7 @@ class SubscriptionReconciler:
             LeaseLost
         """
         mailbox = Mailbox.of(account.account_id, account.settings)
-        await self._database.write(lambda connection: self._see_to_sweeps(connection, account))
+        await self._database.write(lambda connection: self._schedule_sweeps(connection, account))
         held, orders = await self._database.read(lambda connection: _held_and_orders(connection, account.account_id))
         wanted = await self._wanted(mailbox, account)
         if wanted is None:
@@ -152,7 +152,7 @@ class SubscriptionReconciler:
         assert held is not None  # noqa: S101  # every plan for a wanted subscription ends in one
         return renewal_due(held.granted, held.expires, jitter=self._random.random())
 
-    def _see_to_sweeps(self, connection: Connection, account: accounts.Account) -> None:
+    def _schedule_sweeps(self, connection: Connection, account: accounts.Account) -> None:
         now = self._clock()
         if account.removed or not account.enabled:
             return
@@ -175,7 +175,7 @@ class SubscriptionReconciler:
     async def _found(self, mailbox: Mailbox, wanted: DesiredSubscription) -> list[GraphSubscription]:
         return [
             each
-            for each in await self._survey.get(mailbox)
+            for each in await self._listings.get(mailbox)
             if is_ours(each, wanted.notification_url) and same_resource(each.resource, wanted.resource)
         ]
 
@@ -309,7 +309,7 @@ class SubscriptionReconciler:
                 return await self._client.get(mailbox, exc.subscription_id)
             except SubscriptionGone:
                 return None
-        listed = await self._survey.get(mailbox, fresh=True)
+        listed = await self._listings.get(mailbox, fresh=True)
         return next((each for each in listed if same_resource(each.resource, wanted.resource)), None)
 
     async def _within_ceiling(self, ask: Callable[[datetime], Awaitable[T]]) -> T:

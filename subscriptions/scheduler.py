@@ -136,7 +136,7 @@ class Scheduler:
         self._more = False
         schedule = self._task.schedule
         if is_over(self._next_correction, now, longest=_CORRECTED_EVERY):
-            await self._database.write(lambda connection: schedule.put_right(connection, now=now))
+            await self._database.write(lambda connection: schedule.correct_due_times(connection, now=now))
             self._next_correction = now + _CORRECTED_EVERY
         if not await self._database.read(
             lambda connection: schedule.anything_due(connection, now=now, longest_wait=self._longest_wait)
@@ -302,9 +302,7 @@ class Scheduler:
                     raise fault from exc
                 # An unexpected error of one account must not stop the others: logged with its traceback, and retried.
                 log.exception("turn_failed", duty=self._task.role)
-                await self._note(
-                    account, type(exc).__name__, Phrase("An error in mail-importer itself; see its log."), lease
-                )
+                await self._note(account, type(exc).__name__, Phrase("Internal error; see the log."), lease)
                 raise _Failed from exc
 
     async def _tell(self, lease: Lease, account: Account, exc: GraphError) -> None:

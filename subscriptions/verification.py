@@ -126,7 +126,7 @@ class Verification:
         tally.copies = await self._struck_copies(account.account_id)
         tally.seen = await self._struck(account.account_id, filtered.ids_of_account)
         tally.scanning = await self._struck_scanning(account.account_id)
-        await self._see_to_missing(account, tally, repair=repair)
+        await self._recreate_missing(account, tally, repair=repair)
         return tally
 
     async def _read_folder(self, place: _Place, tally: Tally) -> None:
@@ -255,7 +255,7 @@ class Verification:
             tally.moved = (tally.moved or 0) + 1
         self._findings.note_elsewhere([found])
 
-    async def _see_to_missing(self, account: Account, tally: Tally, *, repair: bool) -> None:
+    async def _recreate_missing(self, account: Account, tally: Tally, *, repair: bool) -> None:
         now = self._clock()
         for items in _pages(self._findings.missing(), self._page_rows):
             # Imported while the others were compared, or purged: a purged message is no longer imported.

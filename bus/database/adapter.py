@@ -61,7 +61,7 @@ class DatabaseQueue:
         *,
         clock: Callable[[], datetime],
         lock_duration: timedelta = timedelta(seconds=30),
-        most_deliveries: int = 10,
+        max_deliveries: int = 10,
         duplicate_window: timedelta = timedelta(minutes=10),
     ) -> None:
         """`lock_duration`: MAX_LEASE at most; a longer lock would count as one of a wrong clock."""
@@ -70,12 +70,12 @@ class DatabaseQueue:
         self._database = database
         self._clock = clock
         self._lock_duration = lock_duration
-        self._most_deliveries = most_deliveries
+        self._max_deliveries = max_deliveries
         self._duplicate_window = duplicate_window
         self._settlements: GroupCommit[Settlement, bool] = GroupCommit(
-            self._write_settlements, most_items=_MAX_IN_ONE_GROUP
+            self._write_settlements, max_items=_MAX_IN_ONE_GROUP
         )
-        self._puts: GroupCommit[Message, Exception | bool] = GroupCommit(self._write_puts, most_items=_MAX_IN_ONE_GROUP)
+        self._puts: GroupCommit[Message, Exception | bool] = GroupCommit(self._write_puts, max_items=_MAX_IN_ONE_GROUP)
         self._waiters: set[asyncio.Event] = set()
         self._flowing = False
         self._handing_back: set[asyncio.Task[None]] = set()
@@ -199,12 +199,12 @@ class DatabaseQueue:
             return
         found = statements.CORRECTED_ROWS
         while found == statements.CORRECTED_ROWS:
-            found = await _available(self._database.write(lambda connection: statements.put_right(connection, now)))
+            found = await _available(self._database.write(lambda connection: statements.correct_times(connection, now)))
             log.warning("queue_times_put_right", count=found)
 
     def _lock_some(self, connection: Connection, limit: int, now: datetime) -> list[Delivery]:
         until = now + self._lock_duration
-        return statements.lock_some(connection, limit, now=now, until=until, most_deliveries=self._most_deliveries)
+        return statements.lock_some(connection, limit, now=now, until=until, max_deliveries=self._max_deliveries)
 
     async def renew(self, delivery: Delivery) -> Delivery:
         """See `NotificationConsumer.renew`."""
@@ -220,7 +220,7 @@ class DatabaseQueue:
 
     async def abandon(self, delivery: Delivery, *, delay: timedelta = timedelta(0), counted: bool = True) -> None:
         """See `NotificationConsumer.abandon`."""
-        if counted and delivery.delivery_count >= self._most_deliveries:
+        if counted and delivery.delivery_count >= self._max_deliveries:
             text = f"Delivered {delivery.delivery_count} times and handed back each time."
             await self.dead_letter(delivery, reason=TOO_MANY_DELIVERIES, description=text)
             return

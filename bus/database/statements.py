@@ -208,7 +208,7 @@ def _receivable_at(now: datetime) -> ColumnElement[bool]:
 
 
 def lock_some(
-    connection: Connection, limit: int, *, now: datetime, until: datetime, most_deliveries: int
+    connection: Connection, limit: int, *, now: datetime, until: datetime, max_deliveries: int
 ) -> list[Delivery]:
     """Lock up to `limit` messages for one consumer; those delivered too often become dead letters instead.
 
@@ -216,7 +216,7 @@ def lock_some(
     """
     rows = connection.execute(_receivable(now, min(limit, _MAX_ENTRIES))).all()
     counts = {row.nSequence: _whole(row.nDeliveryCount, otherwise=0) for row in rows}
-    spent = [row.nSequence for row in rows if counts[row.nSequence] >= most_deliveries]
+    spent = [row.nSequence for row in rows if counts[row.nSequence] >= max_deliveries]
     if spent:
         connection.execute(
             update(queue_message)
@@ -225,12 +225,12 @@ def lock_some(
                 sState="dead",
                 sLockToken=None,
                 sReason=TOO_MANY_DELIVERIES,
-                sDescription=f"Delivered {most_deliveries} times and never settled.",
+                sDescription=f"Delivered {max_deliveries} times and never settled.",
                 dtDeadLettered=now,
             )
         )
     token = uuid.uuid4().hex
-    fresh = [row for row in rows if counts[row.nSequence] < most_deliveries]
+    fresh = [row for row in rows if counts[row.nSequence] < max_deliveries]
     if fresh:
         taken = connection.execute(
             update(queue_message)
@@ -346,7 +346,7 @@ def _change(settlement: Settlement, now: datetime) -> dict[str, Any]:
     }
 
 
-def put_right(connection: Connection, now: datetime) -> int:
+def correct_times(connection: Connection, now: datetime) -> int:
     """Make due what a wrong clock locked or delayed beyond the maximum; return the number, CORRECTED_ROWS at most."""
     look = select(_row.nSequence).where(*_put_off(now)).order_by(_row.dtVisible).limit(CORRECTED_ROWS)
     found = list(connection.scalars(skipping_locked(look, queue_message)))
@@ -358,7 +358,7 @@ def put_right(connection: Connection, now: datetime) -> int:
 
 
 def anything_put_off(now: datetime) -> Select[Any]:
-    """Check whether `put_right` would find a row."""
+    """Check whether `correct` would find a row."""
     return select(literal(1)).select_from(queue_message).where(*_put_off(now)).limit(1)
 
 

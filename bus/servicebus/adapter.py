@@ -90,12 +90,12 @@ class ServiceBusQueue:
     Links are opened when first needed and kept; the SDK opens them again when a connection drops.
     """
 
-    def __init__(self, address: ServiceBusAddress, *, clock: Callable[[], datetime], most_deliveries: int = 10) -> None:
-        """`most_deliveries`: at most the queue's own maximum, which does not include copies."""
+    def __init__(self, address: ServiceBusAddress, *, clock: Callable[[], datetime], max_deliveries: int = 10) -> None:
+        """`max_deliveries`: at most the queue's own maximum, which does not include copies."""
         self._address = address
         self._place = QueueRef(address.host, address.queue)
         self._clock = clock
-        self._most_deliveries = most_deliveries
+        self._max_deliveries = max_deliveries
         self._client: ServiceBusClient | None = None
         self._sender = SenderLink(self._open_sender, self._place)
         self._receiver = ReceiverLink(self._open_receiver, self._place)
@@ -151,15 +151,15 @@ class ServiceBusQueue:
         while True:
             received = await self._receiver.receive(limit, wait=deadline - loop.time())
             deliveries = [self._delivery(each) for each in received if not _is_late(each)]
-            spent = [each for each in deliveries if each.delivery_count > self._most_deliveries]
+            spent = [each for each in deliveries if each.delivery_count > self._max_deliveries]
             for each in spent:
                 await self._give_up(each)
-            found = [each for each in deliveries if each.delivery_count <= self._most_deliveries]
+            found = [each for each in deliveries if each.delivery_count <= self._max_deliveries]
             if found or not received:
                 return found
 
     async def _give_up(self, delivery: Delivery) -> None:
-        text = f"Delivered {self._most_deliveries} times and never settled."
+        text = f"Delivered {self._max_deliveries} times and never settled."
         try:
             await self.dead_letter(delivery, reason=TOO_MANY_DELIVERIES, description=text)
         except QueueError as exc:
@@ -190,7 +190,7 @@ class ServiceBusQueue:
     async def abandon(self, delivery: Delivery, *, delay: timedelta = timedelta(0), counted: bool = True) -> None:
         """See `NotificationConsumer.abandon`. Uncounted, or with a delay, the next delivery is a copy."""
         handle = _handle(delivery)
-        if counted and delivery.delivery_count >= self._most_deliveries:
+        if counted and delivery.delivery_count >= self._max_deliveries:
             text = f"Delivered {delivery.delivery_count} times and handed back each time."
             await self.dead_letter(delivery, reason=TOO_MANY_DELIVERIES, description=text)
             return
@@ -238,17 +238,18 @@ class ServiceBusQueue:
     async def status(self) -> QueueStatus:
         """See `NotificationQueue.status`. Counts by reading every message, up to a limit."""
         tallies: dict[int | None, _Tally] = {}
-        counted = 0
+        counted, is_complete = 0, True
         for dead in (False, True):
             async for received in self._browse(dead_letters=dead, after=None):
+                if counted >= _MAX_COUNTED:
+                    is_complete = False
+                    break
                 account_id = account_of(received)
                 tally = tallies.setdefault(account_id, _Tally(account_id))
                 _count(tally, received, dead=dead)
                 counted += 1
-                if counted >= _MAX_COUNTED:
-                    break
         accounts = [tally.status() for tally in tallies.values()]
-        return QueueStatus(accounts, tells_locked=False, complete=counted < _MAX_COUNTED)
+        return QueueStatus(accounts, tells_locked=False, complete=is_complete)
 
     async def peek(
         self, *, limit: int, dead_letters: bool = False, selection: Selection = EVERYTHING, after: str | None = None

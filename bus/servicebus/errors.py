@@ -48,7 +48,7 @@ _TOLD: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[QueueRef], P
     (
         (sdk.MessagingEntityNotFoundError,),
         lambda place: Phrase(
-            "{place} does not exist. Create it (mail-importer queue check says how), or mend servicebus_queue.",
+            "{place} does not exist. Create it (mail-importer queue check says how), or correct servicebus_queue.",
             place=place,
         ),
         _FOR_A_PERSON_SECONDS,

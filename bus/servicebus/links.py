@@ -45,7 +45,7 @@ class SenderLink:
         self._place = place
         self._sender: ServiceBusSender | None = None
         self._group: GroupCommit[ServiceBusMessage, QueueError | None] = GroupCommit(
-            self._send, most_items=_MAX_SENT_TOGETHER
+            self._send, max_items=_MAX_SENT_TOGETHER
         )
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -119,7 +119,7 @@ class ReceiverLink:
         self._receiver: ServiceBusReceiver | None = None
         self._using = asyncio.Lock()
         self._wanted = asyncio.Event()
-        self._group: GroupCommit[Settle, Any] = GroupCommit(self._settle_all, most_items=_MAX_SETTLED_TOGETHER)
+        self._group: GroupCommit[Settle, Any] = GroupCommit(self._settle_all, max_items=_MAX_SETTLED_TOGETHER)
         self._left_over: list[ServiceBusReceivedMessage] = []
         self._pace = 1
         self._closing: set[asyncio.Task[None]] = set()

@@ -119,7 +119,7 @@ class ConnectionChecks:
         judged: Callable[..., Finding] = failed if at_least > _TOLERANCE else warned
         return judged(
             "clockWrong",
-            Phrase("The clock of this machine is {how_far}; the sign-in service bears with 300 s.", how_far=how_far),
+            Phrase("The clock of this machine is {how_far}; the sign-in service allows 300 s.", how_far=how_far),
             Phrase(
                 "Set the clock and keep it by time synchronisation (Windows: w32tm /resync; Linux: chrony or "
                 "systemd-timesyncd), and check the time zone."

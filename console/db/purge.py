@@ -73,13 +73,13 @@ class _Order:
         if self.attachments_only:
             return Phrase(
                 "Delete the contents of {attachments} attachments and {originals} originals ({size}) of {messages} "
-                "messages from before {before} for good?",
+                "messages from before {before}?\nThis cannot be undone.",
                 **facts,
             )
         return Phrase(
             "Delete {messages} messages from before {before} with {attachments} attachments and {originals} originals "
-            "({size}), and what is known of {seen} that filters left out, for good? Their accounts will import no mail "
-            "again that was received before then.",
+            "({size}), and the records of {seen} that filters left out?\nThis cannot be undone.\n"
+            "Mail received before {before} will not be imported again.",
             **facts,
         )
 

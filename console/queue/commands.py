@@ -63,7 +63,8 @@ def status(invocation: Invocation) -> Record:
         ],
     }
     if not found.complete:
-        tell(Phrase("There are more messages than these, which were counted."))
+        counted = sum(each.active + each.scheduled + each.dead for each in found.accounts)
+        tell(Phrase("Counting stopped at {count}; the queue holds more messages.", count=counted))
     below = Listing(
         [Column("account", Phrase("Account")), *_numbers(now, right=True)], row["accounts"], empty=Phrase("")
     )
@@ -164,7 +165,9 @@ def list_messages(
 
     ENTRY is what `queue replay --id` takes.
     """
-    order = _Order((), reason if dead_letters else None, account, None, None)
+    if reason is not None and not dead_letters:
+        raise wrong_usage(Phrase("--reason is of dead letters: add --dead-letters."))
+    order = _Order((), reason, account, None, None)
     found = _mend(invocation, order, lambda mending, selection: mending.look(selection, limit, dead_letters))
     names = _account_names(invocation, {each.account_id for each in found if each.account_id is not None})
     now = invocation.clock()

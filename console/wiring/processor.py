@@ -14,7 +14,7 @@ from db.queries.messages import MessageStore
 from graph.client import GraphClient
 from graph.messages import MailReader
 from processor.accounts import AccountBackoff, AccountCache
-from processor.after_import import LOOK_SECONDS, AfterImport
+from processor.after_import import POLL_SECONDS, AfterImport
 from processor.content.attachments import AttachmentLimits
 from processor.content.headers import Kept
 from processor.importer import Importer
@@ -75,7 +75,7 @@ class ProcessorContext:
     random: Random
     metrics: ProcessorMetrics
     limits: WorkerLimits | None = None
-    action_look_seconds: float = LOOK_SECONDS
+    action_poll_seconds: float = POLL_SECONDS
 
 
 def processor_of(
@@ -97,7 +97,7 @@ def processor_of(
         clock=clock,
         random=random,
         metrics=metrics,
-        look_seconds=context.action_look_seconds,
+        poll_seconds=context.action_poll_seconds,
     )
     observers: list[DeliveryObserver] = [
         DeliveryMetrics(metrics, clock=clock),

@@ -31,9 +31,7 @@ NOTHING: Final = ErrorClass(None)
 QUOTING: Final = ErrorClass(None, quotes=True)
 
 CONTENDED: Final = ErrorClass(
-    Phrase(
-        "other transactions stood in its way again and again; if this lasts, find the session that keeps rows locked"
-    ),
+    Phrase("repeated conflicts with other transactions; if this persists, find the session that holds locks"),
     again=True,
 )
 LOCKED: Final = ErrorClass(

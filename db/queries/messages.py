@@ -257,7 +257,7 @@ class MessageStore:
         self._database = database
         self._clock = clock
         self._group: GroupCommit[MessageRecord | FilteredMessage, Outcome | MessageRefused] = GroupCommit(
-            self._write, most_items=_MAX_IN_ONE_GROUP
+            self._write, max_items=_MAX_IN_ONE_GROUP
         )
 
     async def known(self, keys: Collection[MessageKey], *, include_filtered: bool = True) -> set[MessageKey]:

@@ -55,7 +55,7 @@ def retract(connection: Connection, keys: Collection[MessageKey]) -> None:
         )
 
 
-def untold(connection: Connection, account_id: int, *, before: datetime) -> list[datetime]:
+def unreported(connection: Connection, account_id: int, *, before: datetime) -> list[datetime]:
     """Times of receipt of the messages that are not reported yet and that were found before that time."""
     return list(
         connection.scalars(
@@ -66,7 +66,7 @@ def untold(connection: Connection, account_id: int, *, before: datetime) -> list
     )
 
 
-def tell(connection: Connection, account_id: int, *, before: datetime, now: datetime) -> None:
+def mark_reported(connection: Connection, account_id: int, *, before: datetime, now: datetime) -> None:
     """Mark those found before that time as reported."""
     connection.execute(
         update(missed_notification)
@@ -75,7 +75,7 @@ def tell(connection: Connection, account_id: int, *, before: datetime, now: date
     )
 
 
-def told_since(connection: Connection, account_id: int, since: datetime) -> bool:
+def reported_since(connection: Connection, account_id: int, since: datetime) -> bool:
     """Check whether any was reported at that time or later."""
     found = select(literal(1)).where(_row.nAccountID == account_id, _row.dtTold >= since).limit(1)
     return connection.scalar(found) is not None

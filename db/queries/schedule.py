@@ -130,7 +130,7 @@ class Schedule:
             )
         return [Lease(each.nAccountID, owner, each.nFailures, each.nRequests, until) for each in rows]
 
-    def put_right(self, connection: Connection, *, now: datetime) -> None:
+    def correct_due_times(self, connection: Connection, *, now: datetime) -> None:
         """Make due failed accounts that were delayed beyond the maximum. Reads all that is not due: only at intervals.
 
         See `db.leases`.

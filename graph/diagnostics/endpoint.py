@@ -40,7 +40,7 @@ async def answer_to_validation(session: aiohttp.ClientSession, url: str, token: 
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=SECONDS, sock_connect=5),
         ) as response:
-            problem = _problem(response, await response.content.read(_MAX_BYTES), token)
+            problem = _problem(response, await _beginning_of(response), token)
     except TimeoutError as reason:
         raise HostUnreached(
             Failure.HTTP_TIMED_OUT,
@@ -58,6 +58,14 @@ async def answer_to_validation(session: aiohttp.ClientSession, url: str, token: 
     if problem is not None:
         summary, advice = problem
         raise HostUnreached(Failure.NOT_VALIDATED, Phrase("{url} {problem}.", url=url, problem=summary), advice)
+
+
+async def _beginning_of(response: aiohttp.ClientResponse) -> bytes:
+    """The body, or a little more than _MAX_BYTES of it, in however many pieces it arrives."""
+    body = b""
+    while len(body) <= _MAX_BYTES and (piece := await response.content.read(_MAX_BYTES)):
+        body += piece
+    return body
 
 
 def _problem(response: aiohttp.ClientResponse, body: bytes, token: str) -> tuple[Phrase, Phrase] | None:

@@ -297,7 +297,7 @@ def _of_proxy(who: Endpoint) -> Phrase | None:
 def _proxy_odd(proxy: _Proxy, problem: Phrase) -> HostUnreached:
     return HostUnreached(
         Failure.PROXY_FAILED,
-        Phrase("The proxy {proxy} is of no use: {problem}.", proxy=proxy.shown, problem=problem),
+        Phrase("The proxy {proxy} cannot be used: {problem}.", proxy=proxy.shown, problem=problem),
         Phrase("Check the address and port in HTTPS_PROXY."),
     )
 

@@ -24,7 +24,7 @@ class DeliveryRules:
     """Times of graph.md §3; the window, the batch and the concurrency are the simulator's own."""
 
     window_secs: float = 0.05
-    most_items: int = 100
+    max_items: int = 100
     most_concurrent: int = 16
     first_timeout_secs: float = 3.0
     retry_timeout_secs: float = 10.0
@@ -167,7 +167,7 @@ class Delivery:
     async def _collect(self, url: str) -> None:
         await asyncio.sleep(self.rules.window_secs)
         items = self._waiting.pop(url)
-        limit = self.rules.most_items
+        limit = self.rules.max_items
         for start in range(0, len(items), limit):
             self._start(self._deliver(url, items[start : start + limit]))
 

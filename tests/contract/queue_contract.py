@@ -30,7 +30,7 @@ class QueueBackend(ABC):
 
     lock_duration: timedelta
     duplicate_window: timedelta
-    most_deliveries: int
+    max_deliveries: int
     tells_locked = True
     """True if it shows operators the messages that consumers have locked."""
 
@@ -337,7 +337,7 @@ class QueueContract:
         """A failure not caused by the message never makes a dead letter of it."""
         queue = await backend.open()
         await queue.put([message("m")])
-        for _ in range(backend.most_deliveries + 2):
+        for _ in range(backend.max_deliveries + 2):
             delivery = await take_one(queue)
             assert delivery.delivery_count == 1
             await queue.abandon(delivery, counted=False)
@@ -365,7 +365,7 @@ class QueueContract:
         """Abandoned the maximum number of times, a message becomes a dead letter automatically."""
         queue = await backend.open()
         await queue.put([message("m")])
-        for count in range(1, backend.most_deliveries + 1):
+        for count in range(1, backend.max_deliveries + 1):
             delivery = await take_one(queue)
             assert delivery.delivery_count == count
             await queue.abandon(delivery)
@@ -378,7 +378,7 @@ class QueueContract:
         """A message that kills every consumer becomes a dead letter automatically, and blocks no other message."""
         queue = await backend.open()
         await queue.put([message("killer")])
-        for _ in range(backend.most_deliveries):
+        for _ in range(backend.max_deliveries):
             await take_one(queue)
             await backend.pass_time(backend.lock_duration + A_WHILE)
         await queue.put([message("m")])

@@ -47,7 +47,7 @@ class DatabaseBackend(QueueBackend):
 
     lock_duration = timedelta(seconds=60)
     duplicate_window = timedelta(minutes=10)
-    most_deliveries = 3
+    max_deliveries = 3
 
     def __init__(self, gateway: Gateway, clock: Callable[[], datetime] | None = None) -> None:
         self.gateway = gateway
@@ -65,7 +65,7 @@ class DatabaseBackend(QueueBackend):
             database,
             clock=self._clock,
             lock_duration=self.lock_duration,
-            most_deliveries=self.most_deliveries,
+            max_deliveries=self.max_deliveries,
             duplicate_window=self.duplicate_window,
         )
         self._opened.append((queue, database))

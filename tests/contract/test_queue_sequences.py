@@ -67,7 +67,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.database,
             clock=self.clock,
             lock_duration=LOCK,
-            most_deliveries=MAX_DELIVERIES,
+            max_deliveries=MAX_DELIVERIES,
             duplicate_window=WINDOW,
         )
         self.entries: dict[str, Model] = {}

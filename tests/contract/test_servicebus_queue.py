@@ -47,7 +47,7 @@ class ServiceBusBackend(QueueBackend):
 
     lock_duration = timedelta(seconds=60)
     duplicate_window = timedelta(minutes=10)
-    most_deliveries = 3
+    max_deliveries = 3
     tells_locked = False
 
     def __init__(self, broker: BrokerProcess) -> None:
@@ -62,7 +62,7 @@ class ServiceBusBackend(QueueBackend):
 
     def open_queue(self, name: str = "mail-notifications") -> ServiceBusQueue:
         address = ServiceBusAddress(name, connection_string=self.broker.connection_string)
-        queue = ServiceBusQueue(address, clock=self.clock, most_deliveries=self.most_deliveries)
+        queue = ServiceBusQueue(address, clock=self.clock, max_deliveries=self.max_deliveries)
         self._opened.append(queue)
         return queue
 
@@ -114,7 +114,7 @@ class RealBackend(QueueBackend):
 
     lock_duration = timedelta(seconds=5)
     duplicate_window = timedelta(seconds=20)
-    most_deliveries = 3
+    max_deliveries = 3
     tells_locked = False
 
     def __init__(self, connection_string: str, name: str) -> None:
@@ -122,7 +122,7 @@ class RealBackend(QueueBackend):
         self._opened: list[ServiceBusQueue] = []
 
     async def open(self) -> NotificationQueue:
-        queue = ServiceBusQueue(self._address, clock=lambda: datetime.now(UTC), most_deliveries=self.most_deliveries)
+        queue = ServiceBusQueue(self._address, clock=lambda: datetime.now(UTC), max_deliveries=self.max_deliveries)
         self._opened.append(queue)
         return queue
 

@@ -128,7 +128,7 @@ class Office:
         database = database or world.database
         clock, random = world.clock, Random(owner)
         client = SubscriptionClient(world.graph, RateLimiter(database, clock=clock))
-        survey = SubscriptionListCache(client, clock=clock)
+        listings = SubscriptionListCache(client, clock=clock)
         metrics = self.metrics
         folders = MailFolders(world.graph, MailReader(world.graph), clock=clock)
         addresses = Addresses(f"{self.url}/notifications", f"{self.url}/lifecycle") if webhooks else None
@@ -136,7 +136,7 @@ class Office:
         keeper = SubscriptionReconciler(
             database,
             client,
-            survey,
+            listings,
             folders,
             addresses=addresses,
             sweeps=sweeps,
@@ -156,13 +156,13 @@ class Office:
             metrics=metrics,
         )
         certificates = CertificateWatch(database, FolderStore(world.store), world.tokens, clock=clock, metrics=metrics)
-        chores: list[PeriodicTask] = [
+        periodic_tasks: list[PeriodicTask] = [
             certificates,
             TraceRetention(database, kept=self.trace_kept, clock=clock),
             ScanChecks(database, world.queue, clock=clock),
         ]
         if reconciling and addresses is not None:
-            chores.append(
+            periodic_tasks.append(
                 DriftCheck(
                     database,
                     client,
@@ -175,13 +175,13 @@ class Office:
         return SubscriptionManager(
             database,
             [keeper, catch_up],
-            chores,
+            periodic_tasks,
             owner=owner,
             served_with=keeper.served_with,
             clock=clock,
             random=random,
             metrics=metrics,
-            limits=ManagerLimits(look_seconds=0.03, rota=limits or SchedulerLimits()),
+            limits=ManagerLimits(poll_seconds=0.03, rota=limits or SchedulerLimits()),
         )
 
     # Held subscriptions, and those at Graph.

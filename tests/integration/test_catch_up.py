@@ -462,10 +462,10 @@ async def test_a_notification_that_waits_behind_the_sweeps_own_is_taken_back(off
     await world.queue.put([sweep.to_message()])
     await world.import_all()
     later = world.clock() + timedelta(hours=1)
-    assert await world.database.read(lambda c: missed.untold(c, account, before=later))
+    assert await world.database.read(lambda c: missed.unreported(c, account, before=later))
     await world.queue.put([webhook.to_message()])
     await world.import_all()
-    assert not await world.database.read(lambda c: missed.untold(c, account, before=later))
+    assert not await world.database.read(lambda c: missed.unreported(c, account, before=later))
 
 
 # Without an inbound address.

@@ -46,7 +46,7 @@ asyncio.run(live())
 """
 
 
-async def most_deliveries(world: World) -> int:
+async def max_deliveries(world: World) -> int:
     """Return the highest delivery count of all messages."""
     return await world.database.read(lambda c: c.scalar(select(func.max(queue_message.c.nDeliveryCount)))) or 0
 
@@ -68,7 +68,7 @@ async def test_five_processes_that_begin_together_import_a_backlog(world: World)
         await stack.enter_async_context(world.processing())
         await until(world.queue_is_empty)
     assert len(await world.imported_ids()) == 72
-    assert await most_deliveries(world) == 1
+    assert await max_deliveries(world) == 1
     assert await outcomes(world) <= {"imported", "deferred", "handed_back"}
 
 
@@ -87,7 +87,7 @@ async def test_a_process_without_a_share_leaves_a_mailbox_to_the_others(world: W
         await world.notify(account, await world.deliver(mailbox, 20))
         await until(world.queue_is_empty)
     assert len(await world.imported_ids()) == 20
-    assert await most_deliveries(world) == 1
+    assert await max_deliveries(world) == 1
 
 
 async def test_a_processor_whose_heartbeat_is_late_takes_nothing_and_goes_on_later(
@@ -109,7 +109,7 @@ async def test_a_processor_whose_heartbeat_is_late_takes_nothing_and_goes_on_lat
             world.heartbeat._good_until = good_until + 60
             await until(world.queue_is_empty)
     assert len(await world.imported_ids()) == 3
-    assert await most_deliveries(world) == 1
+    assert await max_deliveries(world) == 1
     assert await outcomes(world) == {"imported"}
 
 

@@ -338,7 +338,7 @@ class World:
             sleep=self.sleeps,
         )
         metrics = ProcessorMetrics(CollectorRegistry())
-        context = ProcessorContext(host, self.clock, Random(1), metrics, limits, action_look_seconds=0.02)
+        context = ProcessorContext(host, self.clock, Random(1), metrics, limits, action_poll_seconds=0.02)
         return processor_of(queue or self.queue, self.database, client, share, importer, context)
 
     @asynccontextmanager

@@ -152,5 +152,5 @@ def test_settlements_of_any_number_are_few_statements(server: TdsServer, engine:
 
 def test_a_consumer_gets_no_more_than_a_statement_names(server: TdsServer, engine: Engine) -> None:
     server.answer = queue_is_empty
-    run_writing(engine, lambda c: lock_some(c, 100_000, now=NOW, until=NOW, most_deliveries=3))
+    run_writing(engine, lambda c: lock_some(c, 100_000, now=NOW, until=NOW, max_deliveries=3))
     assert "SELECT TOP 500 " in asked(server, "tblNotificationQueue")[0].text

@@ -89,7 +89,7 @@ def executed(engine: Engine) -> Iterator[list[ClauseElement]]:
 
 async def work_the_queue(database: Database) -> None:
     clock = SettableClock()
-    queue = DatabaseQueue(database, clock=clock, most_deliveries=1)
+    queue = DatabaseQueue(database, clock=clock, max_deliveries=1)
     messages = [Message(MessageId(f"m{n}"), "body", 1, not_before=NOW) for n in range(6)]
     await queue.check()
     await queue.put(messages)
@@ -236,9 +236,9 @@ async def administer(database: Database) -> None:
         lambda c: missed.note(c, (1, "id"), received=NOW, found=NOW),
         lambda c: missed.suspected(c, [(1, "id")]),
         lambda c: missed.retract(c, [(1, "id")]),
-        lambda c: missed.untold(c, 1, before=NOW),
-        lambda c: missed.tell(c, 1, before=NOW, now=NOW),
-        lambda c: missed.told_since(c, 1, NOW),
+        lambda c: missed.unreported(c, 1, before=NOW),
+        lambda c: missed.mark_reported(c, 1, before=NOW, now=NOW),
+        lambda c: missed.reported_since(c, 1, NOW),
         lambda c: missed.forget(c, 1, before=NOW),
         missed.summaries,
         lambda c: call_budget.reserve(c, "name", slot=1, last=1, wanted=2, limit=3),

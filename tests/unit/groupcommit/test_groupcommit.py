@@ -45,7 +45,7 @@ async def begin(group: GroupCommit[int, int], *submits: list[int]) -> list["asyn
 async def test_concurrent_submits_share_a_write() -> None:
     """Items that arrive while a write is under way go in one next write, in order, each result to its caller."""
     writes = Writes()
-    group = GroupCommit(writes, most_items=1000)
+    group = GroupCommit(writes, max_items=1000)
     tasks = await begin(group, *[[number, number + 1] for number in range(100)])
     writes.go_on()
     assert await asyncio.gather(*tasks) == [[2 * number, 2 * number + 2] for number in range(100)]
@@ -56,7 +56,7 @@ async def test_idle_group_writes_at_once() -> None:
     """No submit waits for others: one alone is written alone."""
     writes = Writes()
     writes.go_on()
-    group = GroupCommit(writes, most_items=10)
+    group = GroupCommit(writes, max_items=10)
     assert await group.submit([1]) == [2]
     assert await group.submit([2]) == [4]
     assert writes.groups == [[1], [2]]
@@ -65,14 +65,14 @@ async def test_idle_group_writes_at_once() -> None:
 async def test_empty_submit_writes_nothing() -> None:
     """Nothing to write is no write."""
     writes = Writes()
-    assert await GroupCommit(writes, most_items=10).submit([]) == []
+    assert await GroupCommit(writes, max_items=10).submit([]) == []
     assert writes.groups == []
 
 
 async def test_error_reaches_its_group_only() -> None:
     """Every caller of the group that failed gets the error; the groups before and after are unaffected."""
     writes = Writes()
-    group = GroupCommit(writes, most_items=4)
+    group = GroupCommit(writes, max_items=4)
     tasks = await begin(group, [1], [2, 3], [-1, 4], [5], [6])
     writes.go_on()
     results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -86,7 +86,7 @@ async def test_group_goes_on_after_an_error() -> None:
     """A write that failed spoils nothing for later ones."""
     writes = Writes()
     writes.go_on()
-    group = GroupCommit(writes, most_items=4)
+    group = GroupCommit(writes, max_items=4)
     with pytest.raises(ValueError, match="-1"):
         await group.submit([-1])
     assert await group.submit([1]) == [2]
@@ -95,7 +95,7 @@ async def test_group_goes_on_after_an_error() -> None:
 async def test_groups_stay_within_most_items() -> None:
     """No submit is cut in two, and no group grows over the maximum, except by one submit that is larger alone."""
     writes = Writes()
-    group = GroupCommit(writes, most_items=3)
+    group = GroupCommit(writes, max_items=3)
     tasks = await begin(group, [0], [1, 1], [2, 2], [3], [4, 4, 4, 4, 4], [5])
     writes.go_on()
     await asyncio.gather(*tasks)
@@ -106,7 +106,7 @@ async def test_groups_stay_within_most_items() -> None:
 async def test_cancelled_caller_harms_no_other(cancelled: int) -> None:
     """A caller is cancelled, in the write under way or in the next: the others get their results."""
     writes = Writes()
-    group = GroupCommit(writes, most_items=10)
+    group = GroupCommit(writes, max_items=10)
     tasks = await begin(group, [0], [1], [2], [3])
     tasks[cancelled].cancel()
     await asyncio.sleep(0)
@@ -120,7 +120,7 @@ async def test_cancelled_caller_harms_no_other(cancelled: int) -> None:
 async def test_cancelled_before_its_write_takes_its_items_back() -> None:
     """Items without a waiting caller are not written, if their write has not begun."""
     writes = Writes()
-    group = GroupCommit(writes, most_items=10)
+    group = GroupCommit(writes, max_items=10)
     tasks = await begin(group, [0], [1], [2])
     tasks[1].cancel()
     await asyncio.sleep(0)
@@ -132,7 +132,7 @@ async def test_cancelled_before_its_write_takes_its_items_back() -> None:
 async def test_close_waits_for_what_was_submitted() -> None:
     """Closing returns when all is written, and refuses what comes later."""
     writes = Writes()
-    group = GroupCommit(writes, most_items=2)
+    group = GroupCommit(writes, max_items=2)
     tasks = await begin(group, [1], [2, 2], [3, 3])
     closing = asyncio.create_task(group.close())
     await asyncio.sleep(0)

@@ -342,7 +342,7 @@ def test_show_tells_of_sweeps_and_silence(add: Run, run: Run, engine: Engine) ->
 
     def work(connection: Connection) -> None:
         missed.note(connection, (account.account_id, "a"), received=NOW, found=NOW)
-        missed.tell(connection, account.account_id, before=NOW, now=NOW)
+        missed.mark_reported(connection, account.account_id, before=NOW, now=NOW)
         FOLDERS.seed(connection, account.account_id, due=NOW)
         [turn] = FOLDERS.claim(connection, [account.account_id], owner="one", now=NOW, lease=timedelta(minutes=1))
         folders.finish(connection, turn, resource="r", link="l", now=NOW)

@@ -74,7 +74,7 @@ def test_it_asks_first_and_says_what_it_would_be(run: Run, engine: Engine, fille
     refused = run("db", "purge", "--older-than", "9600h", typed="n\n")
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "Delete 2 messages from before 2025-02-24 12:00:00 UTC with 4 attachments" in refused.stderr
-    assert "import no mail again" in refused.stderr
+    assert "will not be imported again" in refused.stderr
     assert (count(engine), since(engine, filled)) == (3, accounts.EVERYTHING)
     assert run("db", "purge", "--older-than", "9600h", typed="y\n").exit_code == 0
     assert count(engine) == 1

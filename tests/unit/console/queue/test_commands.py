@@ -92,6 +92,13 @@ def test_list_shows_what_waits_and_what_is_for_later(run: Run) -> None:
     ]
 
 
+def test_list_by_reason_is_of_dead_letters_only(run: Run) -> None:
+    """A selection that would select nothing is refused, and the option that is missing is named."""
+    result = run("queue", "list", "--reason", "ItemCorrupt")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "add --dead-letters" in " ".join(result.stderr.split())
+
+
 @pytest.mark.usefixtures("filled")
 def test_list_shows_dead_letters_with_reason_and_age_within_80_columns(run: Run) -> None:
     rows = entries(run, "--dead-letters")

@@ -208,7 +208,7 @@ def test_transaction_that_another_one_stood_in_the_way_of_is_run_again(
 def test_contention_without_end_is_an_outage(engine: Engine, server: TdsServer) -> None:
     """A message is not to blame for locks."""
     server.answer = on_insert(lambda: ServerError(1205, "Transaction (Process ID 55) was deadlocked", severity=13))
-    assert "other transactions stood in its way" in refused(engine)
+    assert "repeated conflicts with other transactions" in refused(engine)
 
 
 def test_values_cannot_look_like_a_number_of_the_server(engine: Engine, server: TdsServer) -> None:

@@ -26,22 +26,22 @@ def test_each_is_told_once(connection: Connection) -> None:
     for name in ("a", "b", "a"):
         missed.note(connection, (1, name), received=NOW, found=NOW + 5 * MINUTE)
     missed.note(connection, (1, "c"), received=NOW, found=NOW + 9 * MINUTE)
-    assert missed.untold(connection, 1, before=NOW + 8 * MINUTE) == [NOW, NOW]
+    assert missed.unreported(connection, 1, before=NOW + 8 * MINUTE) == [NOW, NOW]
     assert missed.summaries(connection) == {}
-    missed.tell(connection, 1, before=NOW + 8 * MINUTE, now=NOW + 10 * MINUTE)
-    assert missed.untold(connection, 1, before=NOW + 8 * MINUTE) == []
-    assert missed.untold(connection, 1, before=NOW + 9 * MINUTE) == [NOW]
+    missed.mark_reported(connection, 1, before=NOW + 8 * MINUTE, now=NOW + 10 * MINUTE)
+    assert missed.unreported(connection, 1, before=NOW + 8 * MINUTE) == []
+    assert missed.unreported(connection, 1, before=NOW + 9 * MINUTE) == [NOW]
     assert missed.summaries(connection) == {1: MissedSummary(2, NOW)}
-    assert missed.told_since(connection, 1, NOW + 10 * MINUTE)
-    assert not missed.told_since(connection, 1, NOW + 11 * MINUTE)
-    assert not missed.told_since(connection, 2, NOW)
+    assert missed.reported_since(connection, 1, NOW + 10 * MINUTE)
+    assert not missed.reported_since(connection, 1, NOW + 11 * MINUTE)
+    assert not missed.reported_since(connection, 2, NOW)
 
 
 def test_what_came_in_time_is_taken_back_unless_told(connection: Connection) -> None:
     """Message ids differ in case only, and accounts share them."""
     for key in ((1, "a"), (1, "A"), (2, "a"), (2, "told")):
         missed.note(connection, key, received=NOW, found=NOW)
-    missed.tell(connection, 2, before=NOW, now=NOW)
+    missed.mark_reported(connection, 2, before=NOW, now=NOW)
     keys = [(1, "a"), (2, "told"), (2, "unknown")]
     assert missed.suspected(connection, keys) == {(1, "a"): NOW}
     missed.retract(connection, keys)

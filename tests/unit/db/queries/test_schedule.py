@@ -110,7 +110,7 @@ def test_an_account_that_a_wrong_clock_put_off_is_due_now(
     make_due(connection, 1)
     [lease] = take(connection, "one")
     assert release(connection, lease, due=due, failures=failures)
-    SUBSCRIPTIONS.put_right(connection, now=NOW)
+    SUBSCRIPTIONS.correct_due_times(connection, now=NOW)
     assert SUBSCRIPTIONS.anything_due(connection, now=NOW)
     assert claim(connection, "two") == [1]
 
