@@ -53,7 +53,7 @@ async def _measure() -> None:
 
 async def _bare(scene: Stage) -> float:
     [account] = scene.account_of_user.values()
-    token = await scene.tokens.token(Mailbox.of(account.account_id, account.settings))
+    token = await scene.tokens.token(Mailbox.of(account.account_id, account.settings).application)
     headers = {
         "Authorization": f"Bearer {token}",
         "Prefer": f'IdType="ImmutableId", odata.maxpagesize={_PAGE}',

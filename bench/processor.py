@@ -74,7 +74,7 @@ async def _with_latency() -> None:
 
 async def _bare(scene: Stage, ledger: list[dict[str, Any]]) -> float:
     account = next(iter(scene.account_of_user.values()))
-    token = await scene.tokens.token(Mailbox.of(account.account_id, account.settings))
+    token = await scene.tokens.token(Mailbox.of(account.account_id, account.settings).application)
     headers = {"Authorization": f"Bearer {token}", "Prefer": 'IdType="ImmutableId", outlook.allow-unsafe-html'}
     waiting: dict[str, list[str]] = {}
     for entry in ledger:

@@ -27,6 +27,7 @@ import tenacity
 from multidict import CIMultiDict
 from yarl import URL
 
+from graph.application import Application
 from graph.errors import (
     NOT_THE_CONTENT,
     AccessDenied,
@@ -71,11 +72,11 @@ _PLAIN_LINK: Final = re.compile(r"[!-~]+")
 class Tokens(Protocol):
     """The source of tokens: `token.TokenSource`."""
 
-    async def token(self, mailbox: Mailbox) -> str:
-        """Return a token for the mailbox's application."""
+    async def token(self, application: Application) -> str:
+        """Return a token of the application."""
         ...
 
-    async def fresh(self, mailbox: Mailbox, rejected: str) -> str:
+    async def fresh(self, application: Application, rejected: str) -> str:
         """Return another one, because Graph answered 401 to `rejected`."""
         ...
 
@@ -405,13 +406,14 @@ class GraphClient:
 
     async def _authorised(self, call: _Call, attempt: Callable[[str], Awaitable[_T]]) -> _T:
         """Make one attempt; after a 401 a second one with a fresh token (graph.md section 9)."""
-        token = await self._tokens.token(call.mailbox)
+        application = call.mailbox.application
+        token = await self._tokens.token(application)
         try:
             return await attempt(token)
         except AccessDenied as denied:
             if denied.status != HTTPStatus.UNAUTHORIZED:
                 raise
-        return await attempt(await self._tokens.fresh(call.mailbox, token))
+        return await attempt(await self._tokens.fresh(application, token))
 
     # --- One attempt ---
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 from graph.client import GraphClient
 from graph.errors import FolderNotFound, GraphUnavailable, ItemGone, MailboxNotFound, RequestRejected
 from graph.listing import entries_in, link_in
-from graph.mailbox import Mailbox
+from graph.mailbox import Mailbox, SlotKey
 from graph.messages import MailReader, folder_path, id_in, mailbox_path, object_in, well_known_folder
 from phrases import Phrase
 
@@ -38,7 +38,7 @@ _MAX_DEPTH: Final = 300
 (https://learn.microsoft.com/office365/servicedescriptions/exchange-online-service-description/exchange-online-limits)."""
 _MISSING: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST})
 
-_Key = tuple[tuple[str, str], str]
+_Key = tuple[SlotKey, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class MailFolders:
         self._reader = reader
         self._clock = clock
         self._known: dict[_Key, tuple[datetime, str]] = {}
-        self._locks: dict[tuple[str, str], asyncio.Lock] = {}
+        self._locks: dict[SlotKey, asyncio.Lock] = {}
 
     async def locate(self, mailbox: Mailbox, folder: str) -> str:
         """Return the folder as Graph accepts it in a path: a well-known name or an id. Nothing is created.

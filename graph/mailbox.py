@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from graph.application import Application
 from phrases import Phrase
+
+SlotKey = tuple[str, str]
+"""The pair by which Graph counts: application and user."""
 
 
 class AccountFacts(Protocol):
@@ -74,7 +78,20 @@ class Mailbox:
         )
 
     @property
-    def counted_as(self) -> tuple[str, str]:
+    def application(self) -> Application:
+        """The application registration that opens the mailbox."""
+        return Application(
+            account_name=self.account_name,
+            used_for=str(self),
+            tenant_id=self.tenant_id,
+            client_id=self.client_id,
+            thumbprint=self.thumbprint,
+            secure_certificate_access=self.secure_certificate_access,
+            next_thumbprint=self.next_thumbprint,
+        )
+
+    @property
+    def counted_as(self) -> SlotKey:
         """The key by which Graph counts concurrent calls: application and user, for all folders."""
         return self.client_id.lower(), self.user_id.lower()
 

@@ -7,11 +7,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from graph.mailbox import SlotKey
+
 MAX_AT_ONCE: Final = 4
 """Calls that Graph serves at once, of one application and mailbox, from all hosts together."""
-
-SlotKey = tuple[str, str]
-"""The pair by which Graph counts: application and user."""
 
 
 class CallSlots(Protocol):

@@ -28,6 +28,7 @@ from cryptography import x509
 from msal.exceptions import MsalServiceError  # type: ignore[import-untyped]  # as above
 
 from graph import aadsts
+from graph.application import Application
 from graph.assertion import client_assertion
 from graph.certificates import Certificate, check_usable, normalise_thumbprint
 from graph.errors import (
@@ -38,7 +39,6 @@ from graph.errors import (
     GraphUnavailable,
     SignInRefused,
 )
-from graph.mailbox import Mailbox
 from graph.responses import retry_after_seconds, sanitize
 from graph.transport import load_roots, proxy_for, tls_context
 from phrases import Phrase
@@ -99,7 +99,7 @@ class _Held:
 class _Failure:
     until: float
     error: GraphError
-    mailbox: Mailbox
+    application: Application
     """The mailbox of the account in which it occurred first."""
 
 
@@ -157,7 +157,7 @@ class TokenSource:
     def __repr__(self) -> str:
         return f"TokenSource({self._authority_url!r}, tokens={len(self._held)})"
 
-    async def token(self, mailbox: Mailbox) -> str:
+    async def token(self, application: Application) -> str:
         """Return a token of the mailbox's application, valid for minutes at least. Usually without a wait.
 
         Five minutes before a token expires one caller fetches the next while the others keep using the old one; if that
@@ -171,7 +171,7 @@ class TokenSource:
             SignInRefused: the sign-in service refused; `advice` has the remedy.
             GraphUnavailable: the sign-in service could not be reached or is overloaded.
         """
-        key = _key(mailbox)
+        key = _key(application)
         held = self._held.get(key)
         if held is not None:
             moment = self._monotonic()
@@ -183,18 +183,18 @@ class TokenSource:
             held = self._held.get(key)
             if held is not None and self._monotonic() < held.refresh_at:
                 return held.token
-            return await self._renewed(mailbox, key, held)
+            return await self._renewed(application, key, held)
 
-    async def expiring(self, mailbox: Mailbox) -> tuple[str, float]:
+    async def expiring(self, application: Application) -> tuple[str, float]:
         """Return a token as from `token`, and the seconds until it expires.
 
         Raises:
             CertificateError, SignInRefused, GraphUnavailable: as `token`.
         """
-        token = await self.token(mailbox)
-        return token, max(0.0, self._held[_key(mailbox)].expires - self._monotonic())
+        token = await self.token(application)
+        return token, max(0.0, self._held[_key(application)].expires - self._monotonic())
 
-    async def fresh(self, mailbox: Mailbox, rejected: str) -> str:
+    async def fresh(self, application: Application, rejected: str) -> str:
         """Return a token other than `rejected`, which Graph answered with 401.
 
         If another caller has replaced it already, that one. One that was itself fetched so, seconds ago, is returned
@@ -203,7 +203,7 @@ class TokenSource:
         Raises:
             CertificateError, SignInRefused, GraphUnavailable: as `token`.
         """
-        key = _key(mailbox)
+        key = _key(application)
         async with self._lock(key):
             held = self._held.get(key)
             if held is not None and self._monotonic() < held.expires:
@@ -212,17 +212,17 @@ class TokenSource:
                 if held.after_rejection and self._monotonic() - held.obtained < self._remember_seconds:
                     return held.token
             self._held.pop(key, None)
-            token = await self._renewed(mailbox, key, None)
+            token = await self._renewed(application, key, None)
             self._held[key].after_rejection = True
             return token
 
-    def certificate_in_use(self, mailbox: Mailbox) -> str | None:
+    def certificate_in_use(self, application: Application) -> str | None:
         """Return the normalised thumbprint of the certificate with which the mailbox's token was obtained.
 
         None while no token is held: before the first call, after the last one has expired, and when the account's
         thumbprints have changed since.
         """
-        held = self._held.get(_key(mailbox))
+        held = self._held.get(_key(application))
         return held.thumbprint if held is not None and self._monotonic() < held.expires else None
 
     def _lock(self, key: _Key) -> asyncio.Lock:
@@ -231,66 +231,69 @@ class TokenSource:
             lock = self._locks[key] = asyncio.Lock()
         return lock
 
-    async def _renewed(self, mailbox: Mailbox, key: _Key, held: _Held | None) -> str:
+    async def _renewed(self, application: Application, key: _Key, held: _Held | None) -> str:
         """Sign in for a new token; return the held one if that fails and it is still valid. The key's lock is held."""
         try:
-            self._raise_remembered(mailbox, key)
-            renewed = await self._signed_in(mailbox, key)
+            self._raise_remembered(application, key)
+            renewed = await self._signed_in(application, key)
         except GraphError as error:
             moment = self._monotonic()
             if held is not None and moment < held.expires:
                 held.refresh_at = min(moment + _RETRY_EARLY_SECONDS, held.expires)
                 log.warning(
-                    "token_renewal_failed", account=mailbox.account_name, reason=str(error), left=held.expires - moment
+                    "token_renewal_failed",
+                    account=application.account_name,
+                    reason=str(error),
+                    left=held.expires - moment,
                 )
                 return held.token
             if key not in self._failed:
-                self._failed[key] = _Failure(moment + self._remember_seconds, error, mailbox)
+                self._failed[key] = _Failure(moment + self._remember_seconds, error, application)
             raise
         self._held[key] = renewed
         return renewed.token
 
-    async def _signed_in(self, mailbox: Mailbox, key: _Key) -> _Held:
+    async def _signed_in(self, application: Application, key: _Key) -> _Held:
         """Sign in with the certificate that worked last, then with the other if that one is at fault."""
         first = self._serving.get(key, key.thumbprints[0])
         other = next((thumbprint for thumbprint in key.thumbprints if thumbprint != first), None)
         try:
-            return await self._sign_in(replace(mailbox, thumbprint=first))
+            return await self._sign_in(replace(application, thumbprint=first))
         except (CertificateError, SignInRefused) as error:
             if other is None or not _about_certificate(error):
                 raise
             refused = error
         try:
-            held = await self._sign_in(replace(mailbox, thumbprint=other))
+            held = await self._sign_in(replace(application, thumbprint=other))
         except (CertificateError, SignInRefused) as error:
             current, following = (refused, error) if first == key.thumbprints[0] else (error, refused)
             raise _neither_serves(current, following) from error
         self._serving[key] = other
         # Once, since the next sign-in begins with the other.
-        log.warning("certificate_fell_over", account=mailbox.account_name, **{"from": first, "to": other})
+        log.warning("certificate_fell_over", account=application.account_name, **{"from": first, "to": other})
         return held
 
-    def _raise_remembered(self, mailbox: Mailbox, key: _Key) -> None:
+    def _raise_remembered(self, application: Application, key: _Key) -> None:
         failure = self._failed.get(key)
         if failure is None:
             return
         if self._monotonic() < failure.until:
             # A copy: one exception raised in many tasks would accumulate all their tracebacks.
-            raise failure.error.of_another(str(failure.mailbox), str(mailbox)) from None
+            raise failure.error.of_another(str(failure.application), str(application)) from None
         del self._failed[key]
 
-    async def _sign_in(self, mailbox: Mailbox) -> _Held:
+    async def _sign_in(self, application: Application) -> _Held:
         """Sign in once: msal on a thread, called again with each response; the network in the event loop."""
         talk = _Talk()
-        async with self._of_tenant(mailbox.tenant_id), self._session() as session:
-            certificate = await self._on_thread(mailbox, self._usable_certificate, mailbox)
+        async with self._of_tenant(application.tenant_id), self._session() as session:
+            certificate = await self._on_thread(application, self._usable_certificate, application)
             began = self._monotonic()
-            answer = await self._on_thread(mailbox, self._ask, mailbox, certificate, talk)
+            answer = await self._on_thread(application, self._ask, application, certificate, talk)
             while isinstance(answer, _Request):
-                talk.answers.append(await self._answer(session, mailbox, answer))
-                answer = await self._on_thread(mailbox, self._ask, mailbox, certificate, talk)
+                talk.answers.append(await self._answer(session, application, answer))
+                answer = await self._on_thread(application, self._ask, application, certificate, talk)
         if "access_token" not in answer:
-            _refuse(mailbox, answer, talk)
+            _refuse(application, answer, talk)
         life = float(answer.get("expires_in") or _USUAL_LIFE_SECONDS)
         early = min(_EARLY_SECONDS, life / 2)
         return _Held(
@@ -307,13 +310,13 @@ class TokenSource:
             tenant = self._tenants[tenant_id] = asyncio.Semaphore(_SIGN_INS_OF_A_TENANT)
         return tenant
 
-    async def _on_thread(self, mailbox: Mailbox, work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
+    async def _on_thread(self, application: Application, work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
         """Run work that may block on files, the certificate store or the device that holds a key."""
         try:
             async with asyncio.timeout(_STORE_SECONDS):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
         except TimeoutError as reason:
-            raise _store_silent(mailbox) from reason
+            raise _store_silent(application) from reason
 
     def _session(self) -> aiohttp.ClientSession:
         """A session for one sign-in, of which there is one an hour."""
@@ -325,7 +328,7 @@ class TokenSource:
             proxy=proxy_for(self._authority_url),
         )
 
-    async def _answer(self, session: aiohttp.ClientSession, mailbox: Mailbox, asked: "_Request") -> "_Answer":
+    async def _answer(self, session: aiohttp.ClientSession, application: Application, asked: "_Request") -> "_Answer":
         try:
             # The sign-in service never redirects; a portal does, and must not get the assertion.
             async with session.request(
@@ -335,21 +338,21 @@ class TokenSource:
                 return _Answer(response.status, text, dict(response.headers))
         # ValueError: the proxy's address is invalid.
         except (aiohttp.ClientError, OSError, ValueError) as reason:
-            raise _unreachable(mailbox, self._authority_url, reason) from reason
+            raise _unreachable(application, self._authority_url, reason) from reason
 
     # --- On a thread ---
 
-    def _usable_certificate(self, mailbox: Mailbox) -> Certificate:
+    def _usable_certificate(self, application: Application) -> Certificate:
         try:
-            certificate = self._certificates.find(mailbox.thumbprint)
+            certificate = self._certificates.find(application.thumbprint)
         except CertificateError as error:
-            raise _needed_by(mailbox, error) from error
-        if mailbox.secure_certificate_access and self._roots is None:
+            raise _needed_by(application, error) from error
+        if application.secure_certificate_access and self._roots is None:
             self._roots = load_roots(self._ca_bundle)
-        check_usable(certificate, now=self._now(), mailbox=mailbox, roots=self._roots or ())
+        check_usable(certificate, now=self._now(), application=application, roots=self._roots or ())
         return certificate
 
-    def _ask(self, mailbox: Mailbox, certificate: Certificate, talk: "_Talk") -> "dict[str, Any] | _Request":
+    def _ask(self, application: Application, certificate: Certificate, talk: "_Talk") -> "dict[str, Any] | _Request":
         """msal's result, an error as a dict included, or the request it needs first; its exceptions are translated."""
         key = certificate.key
         if key is None:
@@ -357,7 +360,7 @@ class TokenSource:
                 Phrase(
                     "Certificate {thumbprint} of {mailbox} has no private key here.",
                     thumbprint=certificate.thumbprint,
-                    mailbox=mailbox,
+                    mailbox=application,
                 ),
                 advice=Phrase("Put the private key into the certificate store."),
                 fault=CertificateFault.KEY_MISSING,
@@ -366,7 +369,11 @@ class TokenSource:
         def assertion(context: Mapping[str, str]) -> str:
             if talk.assertion is None:
                 talk.assertion = client_assertion(
-                    certificate, key, client_id=mailbox.client_id, token_url=context["token_endpoint"], now=self._now()
+                    certificate,
+                    key,
+                    client_id=application.client_id,
+                    token_url=context["token_endpoint"],
+                    now=self._now(),
                 )
             return talk.assertion
 
@@ -374,33 +381,33 @@ class TokenSource:
             # A new object for every sign-in: msal cannot be forced past its token cache, and it replays a refusal for
             # 60 seconds (graph.md section 9). Instance discovery would check with Microsoft that the authority is
             # genuine; this one is from the settings.
-            application = msal.ConfidentialClientApplication(
-                mailbox.client_id,
+            client = msal.ConfidentialClientApplication(
+                application.client_id,
                 client_credential={"client_assertion": assertion},
-                authority=f"{self._authority_url}/{mailbox.tenant_id}",
+                authority=f"{self._authority_url}/{application.tenant_id}",
                 http_client=_Replay(talk.answers),
                 instance_discovery=False,
             )
-            answer: dict[str, Any] = application.acquire_token_for_client([self._scope]) or {}
+            answer: dict[str, Any] = client.acquire_token_for_client([self._scope]) or {}
         except _Unanswered as question:
             return question.request
         except CertificateError as error:
             # Raised by the assertion; it is a ValueError, too.
-            raise _needed_by(mailbox, error) from error
+            raise _needed_by(application, error) from error
         except (MsalServiceError, RuntimeError) as reason:
-            raise _overloaded(mailbox, talk) from reason
+            raise _overloaded(application, talk) from reason
         except (ValueError, KeyError) as reason:
             # Discovery of an unknown tenant ends here (graph.md section 9), and so does a response that is not JSON.
-            _refuse(mailbox, talk.last_error(), talk, reason)
+            _refuse(application, talk.last_error(), talk, reason)
         return answer
 
 
-def _key(mailbox: Mailbox) -> _Key:
+def _key(application: Application) -> _Key:
     return _Key(
-        mailbox.tenant_id,
-        mailbox.client_id,
-        _thumbprints(mailbox.thumbprint, mailbox.next_thumbprint),
-        mailbox.secure_certificate_access,
+        application.tenant_id,
+        application.client_id,
+        _thumbprints(application.thumbprint, application.next_thumbprint),
+        application.secure_certificate_access,
     )
 
 
@@ -418,8 +425,8 @@ def _normal(thumbprint: str) -> str:
         return thumbprint  # the certificate store reports the fault when it is requested
 
 
-def _needed_by(mailbox: Mailbox, error: CertificateError) -> CertificateError:
-    summary = Phrase.joined(error.summary, Phrase("Needed by {mailbox}.", mailbox=mailbox))
+def _needed_by(application: Application, error: CertificateError) -> CertificateError:
+    summary = Phrase.joined(error.summary, Phrase("Needed by {mailbox}.", mailbox=application))
     return CertificateError(summary, advice=error.advice, fault=error.fault)
 
 
@@ -534,7 +541,9 @@ async def _beginning(content: aiohttp.StreamReader) -> bytes:
     return bytes(pieces[:_MAX_OF_AN_ANSWER])
 
 
-def _refuse(mailbox: Mailbox, answer: Mapping[str, Any], talk: _Talk, reason: Exception | None = None) -> NoReturn:
+def _refuse(
+    application: Application, answer: Mapping[str, Any], talk: _Talk, reason: Exception | None = None
+) -> NoReturn:
     """Raise the error for the sign-in service's refusal."""
     codes = [code for code in answer.get("error_codes") or () if isinstance(code, int)]
     status = talk.last.status_code if talk.last is not None else None
@@ -544,7 +553,7 @@ def _refuse(mailbox: Mailbox, answer: Mapping[str, Any], talk: _Talk, reason: Ex
         or status == _TOO_MANY_REQUESTS
         or (status is not None and not answer.get("error"))
     ):
-        raise _overloaded(mailbox, talk) from reason
+        raise _overloaded(application, talk) from reason
     code = codes[0] if codes else None
     detail = sanitize(answer.get("error_description") or answer.get("error"), 300)
     said = Phrase.verbatim(detail.rstrip(".")) if detail else Phrase("no reason given")
@@ -554,10 +563,10 @@ def _refuse(mailbox: Mailbox, answer: Mapping[str, Any], talk: _Talk, reason: Ex
         Phrase(
             "Sign-in for {mailbox}, tenant {tenant_id}, application {client_id}, certificate {thumbprint} was "
             "refused: {said}.",
-            mailbox=mailbox,
-            tenant_id=mailbox.tenant_id,
-            client_id=mailbox.client_id,
-            thumbprint=mailbox.thumbprint,
+            mailbox=application,
+            tenant_id=application.tenant_id,
+            client_id=application.client_id,
+            thumbprint=application.thumbprint,
             said=said,
         ),
         advice=aadsts.advice_for(code),
@@ -569,7 +578,7 @@ def _refuse(mailbox: Mailbox, answer: Mapping[str, Any], talk: _Talk, reason: Ex
     ) from reason
 
 
-def _overloaded(mailbox: Mailbox, talk: _Talk) -> GraphUnavailable:
+def _overloaded(application: Application, talk: _Talk) -> GraphUnavailable:
     status = talk.last.status_code if talk.last is not None else None
     answer = talk.last_error()
     said = sanitize(answer.get("error_description") or answer.get("error"), 300) or Phrase(
@@ -579,7 +588,7 @@ def _overloaded(mailbox: Mailbox, talk: _Talk) -> GraphUnavailable:
     return GraphUnavailable(
         Phrase(
             "The sign-in service did not serve {mailbox} (status {status}: {said}). This passes by itself.",
-            mailbox=mailbox,
+            mailbox=application,
             status=status,
             said=said,
         ),
@@ -590,18 +599,18 @@ def _overloaded(mailbox: Mailbox, talk: _Talk) -> GraphUnavailable:
     )
 
 
-def _store_silent(mailbox: Mailbox) -> GraphUnavailable:
+def _store_silent(application: Application) -> GraphUnavailable:
     return GraphUnavailable(
         Phrase(
             "The certificate store, or the device that holds the key, did not answer {mailbox} within {seconds:g} "
             "seconds.",
-            mailbox=mailbox,
+            mailbox=application,
             seconds=_STORE_SECONDS,
         )
     )
 
 
-def _unreachable(mailbox: Mailbox, authority_url: str, reason: Exception) -> GraphUnavailable:
+def _unreachable(application: Application, authority_url: str, reason: Exception) -> GraphUnavailable:
     # TLS first: an untrusted certificate is a ValueError, too.
     if isinstance(reason, aiohttp.ClientSSLError | ssl.SSLError):
         what = Phrase("its TLS certificate is not trusted, or TLS failed")
@@ -616,7 +625,7 @@ def _unreachable(mailbox: Mailbox, authority_url: str, reason: Exception) -> Gra
         Phrase(
             "The sign-in service {authority_url} cannot be reached for {mailbox}: {what}. {advice}",
             authority_url=authority_url,
-            mailbox=mailbox,
+            mailbox=application,
             what=what,
             advice=advice,
         )

@@ -12,7 +12,8 @@ from typing import Final, Protocol
 
 from db.leases import is_over
 from db.queries.processes import KnownProcess
-from graph.slots import MAX_AT_ONCE, SlotKey, share_of
+from graph.mailbox import SlotKey
+from graph.slots import MAX_AT_ONCE, share_of
 
 _FIRST_GUESS_SECONDS: Final = 0.02
 _WEIGHT: Final = 0.2

@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 from db.engine import Database
 from db.queries import accounts
 from db.queries.accounts import CertificateUse, Condition
+from graph.application import Application
 from graph.certificates import normalise_thumbprint
 from graph.errors import CertificateError
-from graph.mailbox import Mailbox
 from phrases import Phrase
 from subscriptions.metrics import ManagerMetrics
 from threads import DaemonThreads
@@ -42,7 +42,7 @@ class Certificates(Protocol):
 class TokensInUse(Protocol):
     """The source of the certificate that signed in: `graph.token.TokenSource`."""
 
-    def certificate_in_use(self, mailbox: Mailbox) -> str | None:
+    def certificate_in_use(self, application: Application) -> str | None:
         """The thumbprint of the certificate of the token held; None when none is held."""
 
 
@@ -118,12 +118,11 @@ class CertificateWatch:
 
     def _certificate_in_use(self, use: CertificateUse) -> str | None:
         return self._tokens.certificate_in_use(
-            Mailbox(
-                account_id=0,
+            Application(
                 account_name=use.name,
+                used_for=use.name,
                 tenant_id=use.tenant_id,
                 client_id=use.client_id,
-                user_id="",
                 thumbprint=use.thumbprint,
                 secure_certificate_access=use.secure_certificate_access,
                 next_thumbprint=use.next_thumbprint,

@@ -14,7 +14,7 @@ import structlog
 from db.engine import Database
 from db.queries import accounts, call_budget, subscriptions
 from db.queries.accounts import Account
-from db.queries.schedule import Application
+from db.queries.schedule import ApplicationKey
 from graph.errors import GraphError
 from graph.folders import named_directly
 from graph.mailbox import Mailbox
@@ -52,7 +52,7 @@ class DriftCheck:
         self._clock = clock
         self._random = random
         self._metrics = metrics
-        self._pauses: dict[Application, timedelta] = {}
+        self._pauses: dict[ApplicationKey, timedelta] = {}
 
     async def work(self) -> timedelta:
         """Reconcile the applications that are due; return the time to wait until the next run.
@@ -67,7 +67,7 @@ class DriftCheck:
         pause = min(self._pauses.values(), default=_SELDOM) if complete else _AFTER_TROUBLE
         return pause * self._random.uniform(0.9, 1.1)
 
-    async def _is_ours_to_look_at(self, application: Application) -> bool:
+    async def _is_ours_to_look_at(self, application: ApplicationKey) -> bool:
         """True for one manager in each span of time; at start-up the span is short."""
         pause = self._pauses.get(application)
         span = _TOGETHER if pause is None else pause.total_seconds()
@@ -81,7 +81,7 @@ class DriftCheck:
             )
         )
 
-    async def reconcile(self, application: Application) -> bool:
+    async def reconcile(self, application: ApplicationKey) -> bool:
         """Reconcile one application; return False after a GraphError.
 
         Raises:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from db.leases import age
-from db.queries.schedule import Application
+from db.queries.schedule import ApplicationKey
 from graph.mailbox import Mailbox
 from graph.subscriptions import GraphSubscription, SubscriptionClient
 
@@ -19,8 +19,8 @@ class SubscriptionListCache:
     def __init__(self, client: SubscriptionClient, *, clock: Callable[[], datetime]) -> None:
         self._client = client
         self._clock = clock
-        self._lists: dict[Application, tuple[datetime, list[GraphSubscription]]] = {}
-        self._locks: dict[Application, asyncio.Lock] = {}
+        self._lists: dict[ApplicationKey, tuple[datetime, list[GraphSubscription]]] = {}
+        self._locks: dict[ApplicationKey, asyncio.Lock] = {}
 
     async def get(self, mailbox: Mailbox, *, fresh: bool = False) -> list[GraphSubscription]:
         """All subscriptions that the mailbox's application has in its tenant.

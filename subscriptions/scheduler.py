@@ -23,7 +23,7 @@ from db.errors import DatabaseUnavailable
 from db.leases import is_over
 from db.queries import accounts
 from db.queries.accounts import Account, Condition
-from db.queries.schedule import MAX_RETRY, NEVER, Application, DueAccount, Lease, Schedule
+from db.queries.schedule import MAX_RETRY, NEVER, ApplicationKey, DueAccount, Lease, Schedule
 from graph.errors import GraphError, GraphUnavailable, trouble_before
 from hostfaults import HostFault, host_fault_of
 from phrases import Phrase
@@ -117,7 +117,7 @@ class Scheduler:
         self._longest_wait = max(task.longest_wait, MAX_RETRY)
         self._running: dict[asyncio.Task[None], DueAccount] = {}
         self._more = False
-        self._trouble: Counter[Application] = Counter()
+        self._trouble: Counter[ApplicationKey] = Counter()
         """Consecutive runs of an application that failed on Microsoft's side."""
         self._host_fault: HostFault | None = None
         self._next_correction = clock()
@@ -185,12 +185,12 @@ class Scheduler:
         self._more = room <= 0 or any(count >= self._share(each) for each, count in running.items())
         return chosen
 
-    def _share(self, application: Application) -> int:
+    def _share(self, application: ApplicationKey) -> int:
         if self._trouble[application] >= self._limits.tasks_in_trouble:
             return self._limits.tasks_in_trouble
         return self._limits.tasks_per_application
 
-    async def _due_accounts(self, now: datetime, *, limit: int, without: list[Application]) -> list[DueAccount]:
+    async def _due_accounts(self, now: datetime, *, limit: int, without: list[ApplicationKey]) -> list[DueAccount]:
         return await self._database.read(
             lambda connection: self._task.schedule.due_accounts(
                 connection, now=now, limit=limit, without=without, longest_wait=self._longest_wait

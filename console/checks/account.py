@@ -115,7 +115,7 @@ async def opened_test(
             )
             certificates = CertificateChecks(
                 store,
-                who,
+                who.application,
                 elsewhere=_elsewhere(settings),
                 ca_bundle=settings.ca_bundle,
                 tokens=tokens,

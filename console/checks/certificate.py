@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from console.checks.runner import Check, Finding, finding_of, passed, warned
+from graph.application import Application
 from graph.certificates import (
     Certificate,
     CertificateStore,
@@ -19,7 +20,6 @@ from graph.certificates import (
     normalise_thumbprint,
 )
 from graph.errors import CertificateError, CertificateFault, GraphError
-from graph.mailbox import Mailbox
 from graph.token import TokenSource
 from graph.transport import load_roots
 from phrases import Phrase
@@ -40,7 +40,7 @@ class CertificateChecks:
     Args:
         store: with its certificates.
         elsewhere: folders with a certificate by mistake.
-        mailbox: of the account.
+        application: of the account.
         ca_bundle: the setting.
         tokens: to sign in with the next certificate.
         clock: aware time.
@@ -49,7 +49,7 @@ class CertificateChecks:
     def __init__(
         self,
         store: CertificateStore,
-        mailbox: Mailbox,
+        application: Application,
         *,
         elsewhere: Sequence[Path],
         ca_bundle: Path | None,
@@ -57,7 +57,7 @@ class CertificateChecks:
         clock: Callable[[], datetime],
     ) -> None:
         self._store = store
-        self._mailbox = mailbox
+        self._application = application
         self._elsewhere = elsewhere
         self._ca_bundle = ca_bundle
         self._tokens = tokens
@@ -83,7 +83,7 @@ class CertificateChecks:
 
     def next_check(self, needs: Sequence[str]) -> list[Check]:
         """The check of the next certificate; none where the account names none."""
-        if self._mailbox.next_thumbprint is None:
+        if self._application.next_thumbprint is None:
             return []
         return [Check(NEXT, Phrase("The next certificate signs in as well"), self._sign_in_with_next, needs, 20)]
 
@@ -92,7 +92,7 @@ class CertificateChecks:
         return lambda: asyncio.ensure_future(asyncio.to_thread(work))
 
     def _find(self) -> Finding:
-        pasted = self._mailbox.thumbprint
+        pasted = self._application.thumbprint
         thumbprint = normalise_thumbprint(pasted)
         self._entry = next(
             (each for each in self._store.list() if each.certificate and each.certificate.thumbprint == thumbprint),
@@ -133,7 +133,7 @@ class CertificateChecks:
 
     def _read_key(self) -> Finding:
         try:
-            self._usable = self._store.find(self._mailbox.thumbprint)
+            self._usable = self._store.find(self._application.thumbprint)
         except CertificateError as error:
             if error.fault is not CertificateFault.KEY_MISMATCH:
                 raise
@@ -152,7 +152,7 @@ class CertificateChecks:
         if found is None:
             return passed()
         now = self._clock()
-        check_usable(found, now=now, mailbox=replace(self._mailbox, secure_certificate_access=False), roots=())
+        check_usable(found, now=now, application=replace(self._application, secure_certificate_access=False), roots=())
         left = found.not_after - now
         facts = {"not_before": found.not_before, "not_after": found.not_after, "days_left": left.days}
         sentence = Phrase.counted(
@@ -169,7 +169,7 @@ class CertificateChecks:
             Phrase(
                 "Make the next one, upload it beside the current one, and name it: mail-importer accounts update "
                 "{account} --next-thumbprint THUMBPRINT",
-                account=self._mailbox.account_name,
+                account=self._application.account_name,
             ),
             facts,
             found=sentence,
@@ -178,15 +178,15 @@ class CertificateChecks:
     def _judge_trust(self) -> Finding:
         # The certificate with its key includes the issuers beside it.
         found = self._usable or self.certificate
-        if found is None or not self._mailbox.secure_certificate_access:
+        if found is None or not self._application.secure_certificate_access:
             return passed(Phrase("not demanded (bSecureCertificateAccess = 0)"), {"demanded": False})
-        check_usable(found, now=self._clock(), mailbox=self._mailbox, roots=load_roots(self._ca_bundle))
+        check_usable(found, now=self._clock(), application=self._application, roots=load_roots(self._ca_bundle))
         return passed(Phrase("issued by {issuer}", issuer=found.issuer), {"demanded": True})
 
     async def _sign_in_with_next(self) -> Finding:
-        following = self._mailbox.next_thumbprint or ""
+        following = self._application.next_thumbprint or ""
         try:
-            await self._tokens.token(replace(self._mailbox, thumbprint=following, next_thumbprint=None))
+            await self._tokens.token(replace(self._application, thumbprint=following, next_thumbprint=None))
         except GraphError as error:
             finding = finding_of(error)
             return warned(finding.code or "", finding.cause, finding.remedy, finding.facts)

@@ -119,7 +119,7 @@ class MailboxChecks:
 
     async def _sign_in(self) -> Finding:
         try:
-            token = await self._tokens.token(self._mailbox)
+            token = await self._tokens.token(self._mailbox.application)
         except SignInRefused as refused:
             # The settings that its text repeats are those of the first check; the ids at its end are among the facts.
             reason = refused.detail.partition(" Trace ID:")[0]

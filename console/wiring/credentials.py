@@ -7,10 +7,10 @@ from threading import Lock
 
 from console.loop import run_async
 from console.settings import Settings, SettingsError
+from graph.application import Application
 from graph.certificates import CertificateStore, FolderStore
 from graph.certificates.windows import native
 from graph.certificates.windows.store import PREFIX, StoreName, WindowsStore
-from graph.mailbox import Mailbox
 from graph.token import TokenSource
 from phrases import Phrase
 
@@ -44,18 +44,17 @@ def token_source(settings: Settings, resource: str, certificates: CertificateSto
         )
 
 
-def service(
-    name: Phrase, address: str, *, tenant_id: str | None, client_id: str | None, thumbprint: str | None
-) -> Mailbox:
-    """The identity that signs in to a service. The settings ensure that all of it is set."""
-    return Mailbox(
-        account_id=0,
-        account_name=name,
+def application_of(
+    service: Phrase, address: str, *, tenant_id: str | None, client_id: str | None, thumbprint: str | None
+) -> Application:
+    """The application that opens a service other than Graph. The settings ensure that all of it is set."""
+    return Application(
+        account_name=service,
+        used_for=Phrase.joined(service, Phrase.verbatim(f"({address})")),
         tenant_id=tenant_id or "",
         client_id=client_id or "",
-        user_id=address,
         thumbprint=thumbprint or "",
-        # Nothing else has to trust it: the key never leaves this host, and Entra has the public part.
+        # Only Entra has to trust it: the key never leaves this host, and Entra has the public part.
         secure_certificate_access=False,
     )
 
@@ -63,9 +62,9 @@ def service(
 class TokensForThreads:
     """Tokens for callers that block, on any thread without an event loop."""
 
-    def __init__(self, tokens: TokenSource, who: Mailbox) -> None:
+    def __init__(self, tokens: TokenSource, application: Application) -> None:
         self._tokens = tokens
-        self._who = who
+        self._application = application
         # One at a time: the locks of a TokenSource belong to one event loop, and each call here has its own.
         self._turn = Lock()
 
@@ -76,7 +75,7 @@ class TokensForThreads:
             CertificateError, SignInRefused, GraphUnavailable: as `TokenSource.token`.
         """
         with self._turn:
-            return run_async(self._tokens.token(self._who))
+            return run_async(self._tokens.token(self._application))
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
 from console.settings import CLOUDS, Settings
-from console.wiring.credentials import TokensForThreads, service, token_source
+from console.wiring.credentials import TokensForThreads, application_of, token_source
 from db.backends import sqlite
 from db.connection import ConnectionOptions
 from db.engine import make_engine
@@ -58,14 +58,14 @@ class _AccessToken:
     """Tokens for Azure SQL, of the application that has a user in the database."""
 
     def __init__(self, settings: Settings) -> None:
-        who = service(
+        application = application_of(
             Phrase("the gateway database"),
             make_url(settings.database_url.get_secret_value()).host or "",
             tenant_id=settings.database_tenant_id,
             client_id=settings.database_client_id,
             thumbprint=settings.database_thumbprint,
         )
-        self._tokens = TokensForThreads(token_source(settings, CLOUDS[settings.cloud].database_resource), who)
+        self._tokens = TokensForThreads(token_source(settings, CLOUDS[settings.cloud].database_resource), application)
 
     def __call__(self) -> str:
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bus.queue import NotificationQueue
 from console.settings import Settings, SettingsError
-from console.wiring.credentials import naming, service, token_source
+from console.wiring.credentials import application_of, naming, token_source
 from db.engine import Database
 from graph.errors import GraphError
 from graph.transport import proxy_for, tls_context
@@ -65,13 +65,13 @@ def servicebus_address(settings: Settings) -> "ServiceBusAddress":
         address = common(connection_string=settings.servicebus_connection_string.get_secret_value())
     else:
         tokens = token_source(settings, RESOURCE)
-        who = service(
+        application = application_of(
             Phrase.verbatim("Azure Service Bus"),
             settings.servicebus_namespace or "",
             tenant_id=settings.servicebus_tenant_id,
             client_id=settings.servicebus_client_id,
             thumbprint=settings.servicebus_thumbprint,
         )
-        credential = CertificateCredential(lambda: tokens.expiring(who), refused=GraphError)
+        credential = CertificateCredential(lambda: tokens.expiring(application), refused=GraphError)
         address = common(namespace=settings.servicebus_namespace, credential=credential)
     return address if not websockets else replace(address, proxy=proxy_for(f"https://{address.host}"))

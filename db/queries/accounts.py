@@ -29,7 +29,7 @@ from db.errors import AccountExists, AccountNotFound, AccountUnreadable
 from db.queries import filtered, filters, history, scans
 from db.queries.filters import Filters
 from db.queries.history import Action, Author
-from db.queries.schedule import SUBSCRIPTIONS, Application
+from db.queries.schedule import SUBSCRIPTIONS, ApplicationKey
 from db.tables import (
     account_condition,
     account_settings,
@@ -245,7 +245,7 @@ def names_using(connection: Connection, use: CertificateUse) -> dict[int, str]:
     return {row[0]: row[1] for row in rows}
 
 
-def applications(connection: Connection) -> list[Application]:
+def applications(connection: Connection) -> list[ApplicationKey]:
     """Each tenant and client id that an enabled account signs in with, once."""
     rows = connection.execute(
         select(_settings.sTenantID, _settings.sClientID)
@@ -257,13 +257,13 @@ def applications(connection: Connection) -> list[Application]:
     return [(row[0], row[1]) for row in rows if isinstance(row[0], str) and isinstance(row[1], str)]
 
 
-def one_of_application(connection: Connection, application: Application) -> Account | None:
+def one_of_application(connection: Connection, application: ApplicationKey) -> Account | None:
     """An enabled account that signs in so: any one of them can represent the application."""
     rows = connection.execute(_select().where(_signs_in(application), _settings.bEnabled).limit(_MAX_ASKED)).all()
     return next((each for each in map(_account, rows) if not each.unreadable), None)
 
 
-def unsubscribed(connection: Connection, application: Application) -> list[Account]:
+def unsubscribed(connection: Connection, application: ApplicationKey) -> list[Account]:
     """The enabled accounts of an application that hold no subscription."""
     held = graph_subscription.c
     rows = connection.execute(
@@ -539,7 +539,7 @@ def _select() -> Any:  # noqa: ANN401  # SQLAlchemy's type of a select of ten co
     return select(account_settings, _FINGERPRINT.label("fingerprint"))
 
 
-def _signs_in(application: Application) -> ColumnElement[bool]:
+def _signs_in(application: ApplicationKey) -> ColumnElement[bool]:
     return (_settings.sTenantID == application[0]) & (_settings.sClientID == application[1])
 
 

@@ -23,7 +23,7 @@ MAX_WAIT: Final = timedelta(days=7)
 MAX_RETRY: Final = timedelta(minutes=18)
 """Bound of the next due time after a failed turn."""
 
-Application = tuple[str, str]
+ApplicationKey = tuple[str, str]
 """Tenant id and client id."""
 
 
@@ -32,7 +32,7 @@ class DueAccount:
     """An account that is due and leased by no living process."""
 
     account_id: int
-    application: Application
+    application: ApplicationKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Schedule:
         *,
         now: datetime,
         limit: int,
-        without: Collection[Application] = (),
+        without: Collection[ApplicationKey] = (),
         longest_wait: timedelta = MAX_WAIT,
     ) -> list[DueAccount]:
         """Up to `limit` accounts, longest due first, but none of these applications. Claims nothing.
@@ -175,7 +175,7 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _is_not(tenant: ColumnElement[str], client: ColumnElement[str], application: Application) -> ColumnElement[bool]:
+def _is_not(tenant: ColumnElement[str], client: ColumnElement[str], application: ApplicationKey) -> ColumnElement[bool]:
     # Null: the account's row is gone, and its other rows are to be purged.
     return or_(tenant.is_(None), not_(and_(tenant == application[0], client == application[1])))
 

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from db.queries.accounts import fingerprint_of
 from db.queries.folders import note_gap
-from db.queries.schedule import SUBSCRIPTIONS, Application, Lease
+from db.queries.schedule import SUBSCRIPTIONS, ApplicationKey, Lease
 from db.tables import account_settings, graph_subscription, subscription_schedule
 
 _held = graph_subscription.c
@@ -132,7 +132,7 @@ def ids(connection: Connection) -> set[str]:
     return set(connection.scalars(select(_held.sSubscriptionID)))
 
 
-def ids_of_application(connection: Connection, application: Application) -> dict[str, int]:
+def ids_of_application(connection: Connection, application: ApplicationKey) -> dict[str, int]:
     """The ids of the subscriptions of an application's accounts, each with its account's number."""
     settings = account_settings.c
     rows = connection.execute(

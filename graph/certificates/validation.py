@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from graph.application import Application
 from graph.certificates.certificate import MAX_CHAIN, PSS, UNREADABLE, Certificate, issuers_among
 from graph.errors import CertificateError, CertificateFault
-from graph.mailbox import Mailbox
 from phrases import Phrase
 
 _MESSAGE: Final = b"mail-importer tries a key"
@@ -38,12 +38,12 @@ class Trust(StrEnum):
 
 
 def check_usable(
-    certificate: Certificate, *, now: datetime, mailbox: Mailbox, roots: Sequence[x509.Certificate]
+    certificate: Certificate, *, now: datetime, application: Application, roots: Sequence[x509.Certificate]
 ) -> None:
     """Return if the account may sign in with this certificate.
 
     The dates are always checked: the sign-in service refuses an expired one anyway, in words harder to understand. With
-    `mailbox.secure_certificate_access` also the module's requirements, over intermediates of `chain_pem`.
+    `application.secure_certificate_access` also the module's requirements, over intermediates of `chain_pem`.
 
     Args:
         certificate: from `CertificateStore.find`.
@@ -54,7 +54,7 @@ def check_usable(
     Raises:
         CertificateError: it may not; the text names account, thumbprint and reason.
     """
-    name = Phrase("Certificate {thumbprint} of {mailbox}", thumbprint=certificate.thumbprint, mailbox=mailbox)
+    name = Phrase("Certificate {thumbprint} of {mailbox}", thumbprint=certificate.thumbprint, mailbox=application)
     if now < certificate.not_before:
         raise CertificateError(
             Phrase(
@@ -72,9 +72,9 @@ def check_usable(
             ),
             fault=CertificateFault.EXPIRED,
         )
-    if mailbox.secure_certificate_access:
-        _check_trust(certificate, name, now, mailbox, roots)
-        _check_usage(certificate, name, mailbox)
+    if application.secure_certificate_access:
+        _check_trust(certificate, name, now, application, roots)
+        _check_usage(certificate, name, application)
 
 
 def trust_in(certificate: Certificate, *, now: datetime, roots: Sequence[x509.Certificate]) -> Trust:
@@ -116,7 +116,7 @@ def check_key(certificate: Certificate) -> None:
 
 
 def _check_trust(
-    certificate: Certificate, name: Phrase, now: datetime, mailbox: Mailbox, roots: Sequence[x509.Certificate]
+    certificate: Certificate, name: Phrase, now: datetime, application: Application, roots: Sequence[x509.Certificate]
 ) -> None:
     problem = _chain_problem(certificate, now, roots)
     if problem is None:
@@ -136,13 +136,13 @@ def _check_trust(
             "Use a certificate of a trusted authority, or add its root to the setting ca_bundle (and the certificates "
             "between to the .pem file), or accept a self-signed one by bSecureCertificateAccess = 0 (mail-importer "
             "accounts update {account} --no-secure-certificate-access).",
-            account=mailbox.account_name,
+            account=application.account_name,
         ),
         fault=CertificateFault.SELF_SIGNED if certificate.self_signed else CertificateFault.NOT_TRUSTED,
     )
 
 
-def _check_usage(certificate: Certificate, name: Phrase, mailbox: Mailbox) -> None:
+def _check_usage(certificate: Certificate, name: Phrase, application: Application) -> None:
     problem = _usage_problem(_parsed(certificate))
     if problem is not None:
         raise CertificateError(
@@ -155,7 +155,7 @@ def _check_usage(certificate: Certificate, name: Phrase, mailbox: Mailbox) -> No
                 "Order one with the key usage digitalSignature and the extended key usage client authentication, or "
                 "accept this one by bSecureCertificateAccess = 0 (mail-importer accounts update {account} "
                 "--no-secure-certificate-access).",
-                account=mailbox.account_name,
+                account=application.account_name,
             ),
             fault=CertificateFault.WRONG_USAGE,
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from graph.application import Application
 from graph.mailbox import Mailbox
 
 NOW = datetime.now(UTC)
@@ -47,14 +48,14 @@ class FixedTokens:
         self.current = 1
         self.refreshed = 0
 
-    async def token(self, mailbox: Mailbox) -> str:  # noqa: ARG002 (one for all)
+    async def token(self, application: Application) -> str:  # noqa: ARG002 (one for all)
         return f"token-{self.current}"
 
-    async def fresh(self, mailbox: Mailbox, rejected: str) -> str:
-        if rejected == await self.token(mailbox):
+    async def fresh(self, application: Application, rejected: str) -> str:
+        if rejected == await self.token(application):
             self.current += 1
             self.refreshed += 1
-        return await self.token(mailbox)
+        return await self.token(application)
 
 
 Answer = Callable[[web.Request], Any]

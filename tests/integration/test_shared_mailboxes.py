@@ -16,7 +16,7 @@ from db.heartbeat import LEASE, Heartbeat
 from db.queries import processes
 from db.queries.processes import Process
 from db.tables import message, message_trace, queue_message
-from graph.slots import SlotKey
+from graph.mailbox import SlotKey
 from processor import worker
 from processor.mailbox_fairness import PROCESSOR, ProcessShare
 from simulator.calls import Operation

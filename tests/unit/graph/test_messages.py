@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from graph.actions import MailActions
+from graph.application import Application
 from graph.client import GraphClient, open_session
 from graph.errors import (
     AccessDenied,
@@ -330,10 +331,10 @@ async def test_a_letter_comes_whole_from_the_simulator(tmp_path: Path) -> None:
         token, _ = simulator.tokens.issue(application, simulator.url)
 
         class Issued:
-            async def token(self, mailbox: Mailbox) -> str:  # noqa: ARG002 (one for all)
+            async def token(self, application: Application) -> str:  # noqa: ARG002 (one for all)
                 return token
 
-            async def fresh(self, mailbox: Mailbox, rejected: str) -> str:  # noqa: ARG002 (there is no other)
+            async def fresh(self, application: Application, rejected: str) -> str:  # noqa: ARG002 (there is no other)
                 return token
 
         mailbox = make_mailbox(user_id=box.user_id)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.slots import MAX_AT_ONCE, LocalSlots, SlotKey, Slots, share_of
+from graph.mailbox import SlotKey
+from graph.slots import MAX_AT_ONCE, LocalSlots, Slots, share_of
 
 KEY, OTHER = ("client", "user"), ("client", "other")
 

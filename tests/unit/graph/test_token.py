@@ -116,8 +116,8 @@ async def test_a_key_of_the_windows_store_signs_in(world: World, windows: Window
     """The simulator verifies the signature made by Windows."""
     world.store = WindowsStore(StoreName.parse("windows:LocalMachine/My"), windows.native())
     tokens = world.tokens()
-    assert await tokens.token(world.mailbox)
-    assert tokens.certificate_in_use(world.mailbox) == world.mailbox.thumbprint
+    assert await tokens.token(world.mailbox.application)
+    assert tokens.certificate_in_use(world.mailbox.application) == world.mailbox.thumbprint
     assert ("NCryptSignHash", "SHA256", 32, "0x48") in windows.calls
 
 
@@ -126,7 +126,7 @@ async def test_a_key_that_stops_signing_is_the_certificates_fault(world: World, 
     world.store = WindowsStore(StoreName.parse("windows:LocalMachine/My"), windows.native())
     windows.stores["LocalMachine", "My"][0].signing_fails = 0x80090010
     with pytest.raises(CertificateError, match="Support") as caught:
-        await world.tokens().token(world.mailbox)
+        await world.tokens().token(world.mailbox.application)
     assert caught.value.fault is CertificateFault.KEY_UNREADABLE
     assert "Manage Private Keys" in caught.value.advice
 
@@ -157,17 +157,17 @@ async def test_the_environment_does_not_decide_whom_we_trust(
     bad = tmp_path / "bad"
     bad.write_text("machine 127.0.0.1 login x password y\n")
     monkeypatch.setenv(name, str(bad))
-    assert await world.tokens().token(world.mailbox)
+    assert await world.tokens().token(world.mailbox.application)
 
 
 async def test_without_the_bundle_the_simulator_is_not_trusted(world: World) -> None:
     with pytest.raises(GraphUnavailable, match="ca_bundle"):
-        await world.tokens(ca_bundle=None).token(world.mailbox)
+        await world.tokens(ca_bundle=None).token(world.mailbox.application)
 
 
 async def test_fifty_callers_make_one_sign_in(world: World) -> None:
     tokens = world.tokens()
-    got = await asyncio.gather(*(tokens.token(world.mailbox) for _ in range(50)))
+    got = await asyncio.gather(*(tokens.token(world.mailbox.application) for _ in range(50)))
     assert len(set(got)) == 1
     assert world.asked() == world.issued == 1
     assert got[0] not in repr(tokens)
@@ -176,30 +176,30 @@ async def test_fifty_callers_make_one_sign_in(world: World) -> None:
 
 async def test_a_held_token_never_leaves_the_event_loop(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = world.tokens()
-    await tokens.token(world.mailbox)
+    await tokens.token(world.mailbox.application)
 
     def refuse(*_: object) -> None:
         pytest.fail("a thread was started")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert await tokens.token(world.mailbox)
+    assert await tokens.token(world.mailbox.application)
 
 
 async def test_a_token_is_renewed_five_minutes_early(world: World) -> None:
     tokens = world.tokens()
-    first = await tokens.token(world.mailbox)
+    first = await tokens.token(world.mailbox.application)
     world.clock.seconds += 3599 - 301
-    assert await tokens.token(world.mailbox) == first
+    assert await tokens.token(world.mailbox.application) == first
     world.clock.seconds += 2
-    assert await tokens.token(world.mailbox) != first
+    assert await tokens.token(world.mailbox.application) != first
     assert world.issued == 2
 
 
 async def test_while_one_renews_the_others_go_on_with_the_old_one(world: World) -> None:
     tokens = world.tokens()
-    first = await tokens.token(world.mailbox)
+    first = await tokens.token(world.mailbox.application)
     world.clock.seconds += 3400
-    got = await asyncio.gather(*(tokens.token(world.mailbox) for _ in range(10)))
+    got = await asyncio.gather(*(tokens.token(world.mailbox.application) for _ in range(10)))
     assert len(set(got)) == 2
     assert got.count(first) == 9
     assert world.issued == 2
@@ -207,26 +207,26 @@ async def test_while_one_renews_the_others_go_on_with_the_old_one(world: World) 
 
 async def test_a_failed_renewal_leaves_the_old_token_in_use(world: World) -> None:
     tokens = world.tokens()
-    first = await tokens.token(world.mailbox)
+    first = await tokens.token(world.mailbox.application)
     world.clock.seconds += 3400
     world.simulator.faults.add(Fault(FaultKind.SIGN_IN_REFUSED, operation=Operation.TOKEN))
     with capture_logs() as logs:
-        assert await tokens.token(world.mailbox) == first
+        assert await tokens.token(world.mailbox.application) == first
     assert [entry["event"] for entry in logs] == ["token_renewal_failed"]
     assert first not in str(logs)
     asked = world.asked()
-    assert await tokens.token(world.mailbox) == first
+    assert await tokens.token(world.mailbox.application) == first
     assert world.asked() == asked
     world.clock.seconds += 200
     with pytest.raises(SignInRefused):
-        await tokens.token(world.mailbox)
+        await tokens.token(world.mailbox.application)
 
 
 async def test_a_certificate_that_is_not_uploaded_is_refused_with_advice(world: World, tmp_path: Path) -> None:
     stranger = make_self_signed("stranger", now=NOW, key_bits=2048)
     write_pair(stranger, tmp_path / "certificates", "stranger")
     with pytest.raises(SignInRefused) as caught:
-        await world.tokens().token(replace(world.mailbox, thumbprint=stranger.thumbprint))
+        await world.tokens().token(replace(world.mailbox, thumbprint=stranger.thumbprint).application)
     assert caught.value.aadsts == 700027
     assert "Upload the .cer" in caught.value.advice
     assert "Support" in str(caught.value)
@@ -235,21 +235,21 @@ async def test_a_certificate_that_is_not_uploaded_is_refused_with_advice(world: 
 
 async def test_an_unknown_tenant_is_refused(world: World) -> None:
     with pytest.raises(SignInRefused) as caught:
-        await world.tokens().token(replace(world.mailbox, tenant_id=UNKNOWN))
+        await world.tokens().token(replace(world.mailbox, tenant_id=UNKNOWN).application)
     assert "tenant id" in caught.value.advice
     assert caught.value.aadsts == 90002
 
 
 async def test_an_unknown_application_is_refused(world: World) -> None:
     with pytest.raises(SignInRefused) as caught:
-        await world.tokens().token(replace(world.mailbox, client_id=UNKNOWN))
+        await world.tokens().token(replace(world.mailbox, client_id=UNKNOWN).application)
     assert caught.value.aadsts == 700016
 
 
 async def test_an_unknown_number_has_advice_too(world: World) -> None:
     world.simulator.faults.add(Fault(FaultKind.SIGN_IN_REFUSED, operation=Operation.TOKEN, code=424242))
     with pytest.raises(SignInRefused) as caught:
-        await world.tokens().token(world.mailbox)
+        await world.tokens().token(world.mailbox.application)
     assert caught.value.aadsts == 424242
     assert "code=424242" in caught.value.advice
 
@@ -258,18 +258,20 @@ async def test_an_unknown_number_has_advice_too(world: World) -> None:
 async def test_some_numbers_pass_by_themselves(code: int, world: World) -> None:
     world.simulator.faults.add(Fault(FaultKind.SIGN_IN_REFUSED, operation=Operation.TOKEN, code=code))
     with pytest.raises(GraphUnavailable):
-        await world.tokens().token(world.mailbox)
+        await world.tokens().token(world.mailbox.application)
 
 
 async def test_a_refusal_is_remembered_for_a_moment(world: World) -> None:
     tokens = world.tokens()
     world.simulator.faults.add(Fault(FaultKind.SIGN_IN_REFUSED, operation=Operation.TOKEN, count=1))
-    results = await asyncio.gather(*(tokens.token(world.mailbox) for _ in range(32)), return_exceptions=True)
+    results = await asyncio.gather(
+        *(tokens.token(world.mailbox.application) for _ in range(32)), return_exceptions=True
+    )
     assert {type(result) for result in results} == {SignInRefused}
     assert len({id(result) for result in results}) == 32
     assert world.asked() == 1
     world.clock.seconds += 6
-    assert await tokens.token(world.mailbox)
+    assert await tokens.token(world.mailbox.application)
 
 
 async def test_after_a_401_one_fresh_token_and_one_retry(world: World) -> None:
@@ -287,8 +289,8 @@ async def test_after_a_401_one_fresh_token_and_one_retry(world: World) -> None:
 
 async def test_a_token_already_replaced_is_not_fetched_again(world: World) -> None:
     tokens = world.tokens()
-    first = await tokens.token(world.mailbox)
-    fresh = await asyncio.gather(*(tokens.fresh(world.mailbox, first) for _ in range(20)))
+    first = await tokens.token(world.mailbox.application)
+    fresh = await asyncio.gather(*(tokens.fresh(world.mailbox.application, first) for _ in range(20)))
     assert len(set(fresh)) == 1
     assert fresh[0] != first
     assert world.issued == 2
@@ -296,24 +298,24 @@ async def test_a_token_already_replaced_is_not_fetched_again(world: World) -> No
 
 async def test_a_missing_certificate_names_the_account(world: World) -> None:
     with pytest.raises(CertificateError, match="Support"):
-        await world.tokens().token(replace(world.mailbox, thumbprint="CD" * 20))
+        await world.tokens().token(replace(world.mailbox, thumbprint="CD" * 20).application)
     assert world.asked() == 0
 
 
 async def test_a_self_signed_certificate_needs_the_column_at_zero(world: World) -> None:
     with pytest.raises(CertificateError, match="bSecureCertificateAccess"):
-        await world.tokens().token(replace(world.mailbox, secure_certificate_access=True))
+        await world.tokens().token(replace(world.mailbox, secure_certificate_access=True).application)
     assert world.asked() == 0
 
 
 async def test_http_is_refused(world: World) -> None:
     with pytest.raises(SignInRefused, match="https"):
-        await world.tokens(authority_url="http://127.0.0.1:1").token(world.mailbox)
+        await world.tokens(authority_url="http://127.0.0.1:1").token(world.mailbox.application)
 
 
 async def test_no_connection_is_unavailable(world: World) -> None:
     with pytest.raises(GraphUnavailable, match="cannot be reached"):
-        await world.tokens(authority_url="https://127.0.0.1:1").token(world.mailbox)
+        await world.tokens(authority_url="https://127.0.0.1:1").token(world.mailbox.application)
 
 
 def test_a_bad_bundle_is_told_at_once(world: World, tmp_path: Path) -> None:
@@ -356,8 +358,8 @@ class Pair:
     async def renewed(self, tokens: TokenSource, mailbox: Mailbox) -> str | None:
         """Return the certificate a renewal ends with; no remembered failure blocks it."""
         self.world.clock.seconds += 4000
-        await tokens.token(mailbox)
-        return tokens.certificate_in_use(mailbox)
+        await tokens.token(mailbox.application)
+        return tokens.certificate_in_use(mailbox.application)
 
 
 @pytest.fixture(scope="module")
@@ -381,10 +383,10 @@ async def test_the_current_certificate_is_used_while_it_serves(pair: Pair) -> No
     """The next one may be in Entra already; it is not tried before it is needed."""
     pair.registered(pair.current, pair.following)
     tokens = pair.world.tokens()
-    assert tokens.certificate_in_use(pair.mailbox) is None
+    assert tokens.certificate_in_use(pair.mailbox.application) is None
     with capture_logs() as logs:
-        assert await tokens.token(pair.mailbox)
-    assert tokens.certificate_in_use(pair.mailbox) == pair.current.thumbprint
+        assert await tokens.token(pair.mailbox.application)
+    assert tokens.certificate_in_use(pair.mailbox.application) == pair.current.thumbprint
     assert not fell_over(logs)
     assert pair.world.asked() == 1
 
@@ -403,8 +405,8 @@ async def test_the_next_certificate_is_used_when_the_current_one_does_not_serve(
             (pair.world.folder / "public.cer").write_text(pair.current.public_pem)
     tokens = pair.world.tokens()
     with capture_logs() as logs:
-        await tokens.token(mailbox)
-        assert tokens.certificate_in_use(mailbox) == pair.following.thumbprint
+        await tokens.token(mailbox.application)
+        assert tokens.certificate_in_use(mailbox.application) == pair.following.thumbprint
         asked = pair.world.asked()
         assert asked == (2 if fault == "not registered" else 1)
         for _ in range(3):
@@ -420,8 +422,8 @@ async def test_an_expired_certificate_gives_way_to_the_next(pair: Pair, world: W
     pair.registered(old, pair.following)
     mailbox = replace(pair.mailbox, thumbprint=old.thumbprint)
     tokens = world.tokens()
-    assert await tokens.token(mailbox)
-    assert tokens.certificate_in_use(mailbox) == pair.following.thumbprint
+    assert await tokens.token(mailbox.application)
+    assert tokens.certificate_in_use(mailbox.application) == pair.following.thumbprint
     assert world.asked() == 1
 
 
@@ -431,8 +433,8 @@ async def test_each_number_about_the_certificate_leads_to_the_next(code: int, pa
     pair.registered(pair.current, pair.following)
     pair.world.simulator.faults.add(Fault(FaultKind.SIGN_IN_REFUSED, operation=Operation.TOKEN, code=code, count=1))
     tokens = pair.world.tokens()
-    assert await tokens.token(pair.mailbox)
-    assert tokens.certificate_in_use(pair.mailbox) == pair.following.thumbprint
+    assert await tokens.token(pair.mailbox.application)
+    assert tokens.certificate_in_use(pair.mailbox.application) == pair.following.thumbprint
 
 
 @pytest.mark.parametrize("code", [90002, 700016, 7000112, 700024, 424242])
@@ -441,7 +443,7 @@ async def test_what_another_certificate_would_not_cure_is_told_at_once(code: int
     pair.registered(pair.current, pair.following)
     pair.world.simulator.faults.add(Fault(FaultKind.SIGN_IN_REFUSED, operation=Operation.TOKEN, code=code))
     with pytest.raises(SignInRefused) as caught:
-        await pair.world.tokens().token(pair.mailbox)
+        await pair.world.tokens().token(pair.mailbox.application)
     assert caught.value.aadsts == code
     assert "next certificate" not in str(caught.value)
     assert pair.world.asked() == 1
@@ -454,7 +456,7 @@ async def test_an_outage_is_no_reason_to_change_the_certificate(pair: Pair) -> N
     pair.world.simulator.faults.add(fault)
     tokens = pair.world.tokens()
     with pytest.raises(GraphUnavailable):
-        await tokens.token(pair.mailbox)
+        await tokens.token(pair.mailbox.application)
     assert await pair.renewed(tokens, pair.mailbox) == pair.current.thumbprint
 
 
@@ -466,7 +468,7 @@ async def test_an_outage_while_falling_over_is_an_outage(pair: Pair) -> None:
     pair.world.simulator.faults.add(fault)
     tokens = pair.world.tokens()
     with pytest.raises(GraphUnavailable):
-        await tokens.token(pair.mailbox)
+        await tokens.token(pair.mailbox.application)
     assert await pair.renewed(tokens, pair.mailbox) == pair.following.thumbprint
 
 
@@ -475,7 +477,7 @@ async def test_when_the_next_one_stops_serving_the_other_is_tried_again(pair: Pa
     tokens = pair.world.tokens()
     pair.registered(pair.following)
     with capture_logs() as logs:
-        await tokens.token(pair.mailbox)
+        await tokens.token(pair.mailbox.application)
         pair.registered(pair.current)
         assert await pair.renewed(tokens, pair.mailbox) == pair.current.thumbprint
         assert await pair.renewed(tokens, pair.mailbox) == pair.current.thumbprint
@@ -490,12 +492,12 @@ async def test_when_neither_serves_the_error_tells_of_both(served: str, pair: Pa
     tokens = pair.world.tokens()
     if served == "the next one":
         pair.registered(pair.following)
-        await tokens.token(pair.mailbox)
+        await tokens.token(pair.mailbox.application)
         pair.world.clock.seconds += 4000
     pair.registered()
     pair.remove(pair.following)
     with capture_logs() as logs, pytest.raises(SignInRefused) as caught:
-        await tokens.token(pair.mailbox)
+        await tokens.token(pair.mailbox.application)
     error = caught.value
     assert error.aadsts == 700027
     assert error.status == 401
@@ -504,7 +506,7 @@ async def test_when_neither_serves_the_error_tells_of_both(served: str, pair: Pa
     assert str(error).index(pair.current.thumbprint) < str(error).index(f"Certificate {pair.following.thumbprint}")
     assert "next certificate does not serve either" in str(error)
     assert not fell_over(logs)
-    assert tokens.certificate_in_use(pair.mailbox) is None
+    assert tokens.certificate_in_use(pair.mailbox.application) is None
 
 
 async def test_when_both_are_missing_the_error_is_a_certificates(pair: Pair) -> None:
@@ -512,7 +514,7 @@ async def test_when_both_are_missing_the_error_is_a_certificates(pair: Pair) -> 
     for certificate in (pair.current, pair.following):
         pair.remove(certificate)
     with pytest.raises(CertificateError, match=pair.following.thumbprint) as caught:
-        await pair.world.tokens().token(pair.mailbox)
+        await pair.world.tokens().token(pair.mailbox.application)
     assert pair.current.thumbprint in str(caught.value)
 
 
@@ -528,13 +530,13 @@ async def test_a_changed_thumbprint_is_taken_up_at_the_next_call(changed: str, p
         wrong = replace(pair.mailbox, next_thumbprint=absent)
     tokens = pair.world.tokens()
     with pytest.raises((CertificateError, SignInRefused)):
-        await tokens.token(wrong)
-    assert await tokens.token(pair.mailbox)
+        await tokens.token(wrong.application)
+    assert await tokens.token(pair.mailbox.application)
     promoted = replace(pair.mailbox, thumbprint=pair.following.thumbprint, next_thumbprint=None)
     pair.registered(pair.following)
-    assert tokens.certificate_in_use(promoted) is None
-    assert await tokens.token(promoted)
-    assert tokens.certificate_in_use(promoted) == pair.following.thumbprint
+    assert tokens.certificate_in_use(promoted.application) is None
+    assert await tokens.token(promoted.application)
+    assert tokens.certificate_in_use(promoted.application) == pair.following.thumbprint
 
 
 async def test_however_they_were_pasted_the_token_is_one(pair: Pair) -> None:
@@ -547,8 +549,8 @@ async def test_however_they_were_pasted_the_token_is_one(pair: Pair) -> None:
         replace(pair.mailbox, thumbprint=spaced, next_thumbprint=" "),
         replace(pair.mailbox, thumbprint=spaced, next_thumbprint=pair.current.thumbprint),
     ]
-    assert len({await tokens.token(mailbox) for mailbox in pasted}) == 1
-    assert {tokens.certificate_in_use(mailbox) for mailbox in pasted} == {pair.current.thumbprint}
+    assert len({await tokens.token(mailbox.application) for mailbox in pasted}) == 1
+    assert {tokens.certificate_in_use(mailbox.application) for mailbox in pasted} == {pair.current.thumbprint}
     assert pair.world.asked() == 1
 
 
@@ -556,19 +558,19 @@ async def test_an_expired_token_says_nothing_of_certificates(pair: Pair) -> None
     """Only a valid token shows which certificate is valid."""
     pair.registered(pair.current)
     tokens = pair.world.tokens()
-    await tokens.token(pair.mailbox)
+    await tokens.token(pair.mailbox.application)
     pair.world.clock.seconds += 3600
-    assert tokens.certificate_in_use(pair.mailbox) is None
+    assert tokens.certificate_in_use(pair.mailbox.application) is None
 
 
 async def test_a_fresh_token_after_a_401_may_come_by_the_next_certificate(pair: Pair) -> None:
     """The call goes on all the same if Graph no longer accepts a token, and Entra no longer its certificate."""
     pair.registered(pair.current)
     tokens = pair.world.tokens()
-    first = await tokens.token(pair.mailbox)
+    first = await tokens.token(pair.mailbox.application)
     pair.registered(pair.following)
-    assert await tokens.fresh(pair.mailbox, first) != first
-    assert tokens.certificate_in_use(pair.mailbox) == pair.following.thumbprint
+    assert await tokens.fresh(pair.mailbox.application, first) != first
+    assert tokens.certificate_in_use(pair.mailbox.application) == pair.following.thumbprint
 
 
 # --- Responses the simulator does not give ---
@@ -627,7 +629,7 @@ async def test_answers_that_are_not_the_sign_in_services_are_transient(
 ) -> None:
     setattr(odd, where, html(status, Retry_After="9"))
     with pytest.raises(GraphUnavailable) as caught:
-        await world.tokens(authority_url=odd.url).token(world.mailbox)
+        await world.tokens(authority_url=odd.url).token(world.mailbox.application)
     assert caught.value.status == status
     assert caught.value.retry_after == 9
 
@@ -641,14 +643,14 @@ async def test_a_redirect_does_not_carry_the_assertion_away(odd: Odd, world: Wor
 
     odd.token = redirect
     with pytest.raises(GraphUnavailable):
-        await world.tokens(authority_url=odd.url).token(world.mailbox)
+        await world.tokens(authority_url=odd.url).token(world.mailbox.application)
     assert seen == ["/t/token"]
 
 
 async def test_temporarily_unavailable_is_transient(odd: Odd, world: World) -> None:
     odd.token = lambda _: web.json_response({"error": "temporarily_unavailable"}, status=400)
     with pytest.raises(GraphUnavailable):
-        await world.tokens(authority_url=odd.url).token(world.mailbox)
+        await world.tokens(authority_url=odd.url).token(world.mailbox.application)
 
 
 async def test_a_short_lived_token_is_renewed_at_half_its_life(odd: Odd, world: World) -> None:
@@ -657,11 +659,11 @@ async def test_a_short_lived_token_is_renewed_at_half_its_life(odd: Odd, world: 
         {"access_token": f"t{next(count)}", "expires_in": 100, "token_type": "Bearer"}
     )
     tokens = world.tokens(authority_url=odd.url)
-    assert await tokens.token(world.mailbox) == "t0"
+    assert await tokens.token(world.mailbox.application) == "t0"
     world.clock.seconds += 49
-    assert await tokens.token(world.mailbox) == "t0"
+    assert await tokens.token(world.mailbox.application) == "t0"
     world.clock.seconds += 2
-    assert await tokens.token(world.mailbox) == "t1"
+    assert await tokens.token(world.mailbox.application) == "t1"
 
 
 async def test_a_failure_that_accounts_share_is_told_to_each_as_its_own(odd: Odd, world: World) -> None:
@@ -671,7 +673,7 @@ async def test_a_failure_that_accounts_share_is_told_to_each_as_its_own(odd: Odd
     other = replace(world.mailbox, account_id=2, account_name="other", user_id="other-user")
     for mailbox in (world.mailbox, other, world.mailbox):
         with pytest.raises(SignInRefused) as caught:
-            await tokens.token(mailbox)
+            await tokens.token(mailbox.application)
         assert str(mailbox) in str(caught.value)
         assert str(mailbox) in caught.value.summary
         named = other if mailbox is world.mailbox else world.mailbox
@@ -698,14 +700,15 @@ async def test_sign_ins_that_hang_hold_no_thread_and_delay_no_other(odd: Odd, wo
     tokens = world.tokens(authority_url=odd.url)
     before = threading.active_count()
     hanging = [
-        asyncio.create_task(tokens.token(replace(world.mailbox, tenant_id=str(uuid.uuid4())))) for _ in range(30)
+        asyncio.create_task(tokens.token(replace(world.mailbox, tenant_id=str(uuid.uuid4())).application))
+        for _ in range(30)
     ]
     async with asyncio.timeout(20):
         for _ in hanging:
             await arrived.acquire()
         while threading.active_count() > before:  # noqa: ASYNC110 (a thread that ends announces it nowhere)
             await asyncio.sleep(0.001)
-        assert await tokens.token(replace(world.mailbox, tenant_id=UNKNOWN)) == "t"
+        assert await tokens.token(replace(world.mailbox, tenant_id=UNKNOWN).application) == "t"
         for each in hanging:
             each.cancel()
         await asyncio.wait(hanging)
@@ -728,7 +731,8 @@ async def test_of_one_tenant_only_some_sign_in_at_once(odd: Odd, world: World) -
     odd.discovery = slow
     tokens = world.tokens(authority_url=odd.url)
     results = await asyncio.gather(
-        *(tokens.token(replace(world.mailbox, client_id=str(uuid.uuid4()))) for _ in range(12)), return_exceptions=True
+        *(tokens.token(replace(world.mailbox, client_id=str(uuid.uuid4())).application) for _ in range(12)),
+        return_exceptions=True,
     )
     assert {type(result) for result in results} == {GraphUnavailable}
     assert 1 < peak <= 4
@@ -749,13 +753,13 @@ async def test_an_answer_that_drips_ends_in_time(odd: Odd, world: World) -> None
     tokens = world.tokens(authority_url=odd.url, read_seconds=0.5, connect_seconds=0.5)
     async with asyncio.timeout(20):
         with pytest.raises(GraphUnavailable, match="did not answer in time"):
-            await tokens.token(world.mailbox)
+            await tokens.token(world.mailbox.application)
 
 
 async def test_an_endless_answer_is_not_read_to_its_end(odd: Odd, world: World) -> None:
     odd.token = lambda _: web.Response(body=b" " * 3_000_000)
     with pytest.raises(GraphUnavailable):
-        await world.tokens(authority_url=odd.url).token(world.mailbox)
+        await world.tokens(authority_url=odd.url).token(world.mailbox.application)
 
 
 async def test_a_certificate_store_that_hangs_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -765,7 +769,7 @@ async def test_a_certificate_store_that_hangs_is_told(world: World, monkeypatch:
     monkeypatch.setattr(world.store, "find", lambda _: release.wait(60))
     try:
         with pytest.raises(GraphUnavailable, match="certificate store"):
-            await world.tokens().token(world.mailbox)
+            await world.tokens().token(world.mailbox.application)
     finally:
         release.set()
 
@@ -779,10 +783,10 @@ async def test_sign_in_goes_through_the_proxy_but_where_it_is_excepted(
     proxy = Proxy(credentials="importer:p@ss")
     with proxy.running() as port:
         monkeypatch.setenv("https_proxy", f"http://importer:p%40ss@127.0.0.1:{port}")
-        assert await world.tokens().token(world.mailbox)
+        assert await world.tokens().token(world.mailbox.application)
         assert proxy.targets == [world.simulator.url.removeprefix("https://")] * len(proxy.targets) != []
         monkeypatch.setenv("https_proxy", f"http://importer:wrong@127.0.0.1:{port}")
         with pytest.raises(GraphUnavailable, match="the proxy did not connect"):
-            await world.tokens().token(world.mailbox)
+            await world.tokens().token(world.mailbox.application)
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        assert await world.tokens().token(world.mailbox)
+        assert await world.tokens().token(world.mailbox.application)

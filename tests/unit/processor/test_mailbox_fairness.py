@@ -6,7 +6,7 @@ import pytest
 
 from db.errors import DatabaseUnavailable
 from db.queries.processes import KnownProcess, Process
-from graph.slots import SlotKey
+from graph.mailbox import SlotKey
 from phrases import Phrase
 from processor.mailbox_fairness import PROCESSOR, MailboxFairness, ProcessShare
 from tests.doubles.clock import SettableClock

@@ -519,10 +519,10 @@ def test_a_certificate_of_the_companys_authority_is_trusted(
     tmp_path: Path, company: Issued, between: Issued, self_signed: Certificate
 ) -> None:
     found = in_store(tmp_path, issue("leaf", key_of(self_signed), between), between)
-    check_usable(found, now=NOW, mailbox=STRICT, roots=[company.certificate])
+    check_usable(found, now=NOW, application=STRICT.application, roots=[company.certificate])
     assert trust_in(found, now=NOW, roots=[company.certificate]) is Trust.TRUSTED
     with pytest.raises(CertificateError, match=r"Support.*bSecureCertificateAccess") as caught:
-        check_usable(found, now=NOW, mailbox=STRICT, roots=[public(self_signed)])
+        check_usable(found, now=NOW, application=STRICT.application, roots=[public(self_signed)])
     assert caught.value.fault is CertificateFault.NOT_TRUSTED
     assert trust_in(found, now=NOW, roots=[public(self_signed)]) is Trust.NOT_TRUSTED
 
@@ -532,7 +532,7 @@ def test_the_authority_between_must_be_there(
 ) -> None:
     found = in_store(tmp_path, issue("leaf", key_of(self_signed), between))
     with pytest.raises(CertificateError, match="does not chain"):
-        check_usable(found, now=NOW, mailbox=STRICT, roots=[company.certificate])
+        check_usable(found, now=NOW, application=STRICT.application, roots=[company.certificate])
 
 
 def test_who_is_no_authority_cannot_issue(
@@ -541,7 +541,7 @@ def test_who_is_no_authority_cannot_issue(
     false = issue("false", ec.generate_private_key(ec.SECP256R1()), between)
     found = in_store(tmp_path, issue("leaf", key_of(self_signed), false), false, between)
     with pytest.raises(CertificateError, match="does not chain"):
-        check_usable(found, now=NOW, mailbox=STRICT, roots=[company.certificate])
+        check_usable(found, now=NOW, application=STRICT.application, roots=[company.certificate])
 
 
 @pytest.mark.parametrize(("days_ago", "said"), [(20, "between expired on"), (-5, "between is not valid before")])
@@ -552,7 +552,7 @@ def test_all_of_the_chain_must_be_in_date(
     stale = issue("between", ec.generate_private_key(ec.SECP256R1()), company, authority=True, begins=begins, days=10)
     found = in_store(tmp_path, issue("leaf", key_of(self_signed), stale), stale)
     with pytest.raises(CertificateError, match=said) as caught:
-        check_usable(found, now=NOW, mailbox=STRICT, roots=[company.certificate])
+        check_usable(found, now=NOW, application=STRICT.application, roots=[company.certificate])
     assert caught.value.fault is CertificateFault.NOT_TRUSTED
 
 
@@ -588,28 +588,28 @@ def test_a_trusted_certificate_must_be_meant_for_signing_in(
 ) -> None:
     """Only its restrictions count; and if a self-signed one is accepted, its purpose is not checked."""
     found = in_store(tmp_path, issue("leaf", key_of(self_signed), company, extensions=extensions))
-    check_usable(found, now=NOW, mailbox=make_mailbox(), roots=())
+    check_usable(found, now=NOW, application=make_mailbox().application, roots=())
     if problem is None:
-        check_usable(found, now=NOW, mailbox=STRICT, roots=[company.certificate])
+        check_usable(found, now=NOW, application=STRICT.application, roots=[company.certificate])
         return
     with pytest.raises(CertificateError, match=f"Support.*{problem}.*bSecureCertificateAccess = 1") as caught:
-        check_usable(found, now=NOW, mailbox=STRICT, roots=[company.certificate])
+        check_usable(found, now=NOW, application=STRICT.application, roots=[company.certificate])
     assert caught.value.fault is CertificateFault.WRONG_USAGE
 
 
 def test_a_self_signed_one_needs_the_column_at_zero_or_a_place_among_the_roots(
     tmp_path: Path, self_signed: Certificate, company: Issued
 ) -> None:
-    check_usable(self_signed, now=NOW, mailbox=make_mailbox(), roots=())
+    check_usable(self_signed, now=NOW, application=make_mailbox().application, roots=())
     strict = make_mailbox(secure_certificate_access=True)
     for roots in ((), (company.certificate,)):
         with pytest.raises(CertificateError, match=r"Support.*self-signed.*bSecureCertificateAccess = 1") as caught:
-            check_usable(self_signed, now=NOW, mailbox=strict, roots=roots)
+            check_usable(self_signed, now=NOW, application=strict.application, roots=roots)
         assert caught.value.fault is CertificateFault.SELF_SIGNED
         assert trust_in(self_signed, now=NOW, roots=roots) is Trust.SELF_SIGNED
     bundle = tmp_path / "extra.pem"
     bundle.write_text(self_signed.public_pem)
-    check_usable(self_signed, now=NOW, mailbox=strict, roots=load_roots(bundle))
+    check_usable(self_signed, now=NOW, application=strict.application, roots=load_roots(bundle))
 
 
 @pytest.mark.parametrize("secure", [True, False])
@@ -624,7 +624,12 @@ def test_out_of_date_is_refused_in_either_case(
     secure: bool, shift: timedelta, said: str, fault: CertificateFault, self_signed: Certificate
 ) -> None:
     with pytest.raises(CertificateError, match=said) as caught:
-        check_usable(self_signed, now=NOW + shift, mailbox=make_mailbox(secure_certificate_access=secure), roots=())
+        check_usable(
+            self_signed,
+            now=NOW + shift,
+            application=make_mailbox(secure_certificate_access=secure).application,
+            roots=(),
+        )
     assert caught.value.fault is fault
 
 

@@ -244,10 +244,15 @@ def test_the_authorities_between_come_from_the_machine(
     windows.put(between.certificate, None, store=("LocalMachine", "CA"))
     found = store_of(windows).find(leaf.thumbprint)
     mailbox = make_mailbox(secure_certificate_access=True)
-    check_usable(found, now=NOW, mailbox=mailbox, roots=[company.certificate])
+    check_usable(found, now=NOW, application=mailbox.application, roots=[company.certificate])
     windows.stores.pop(("LocalMachine", "CA"))
     with pytest.raises(CertificateError, match="does not chain"):
-        check_usable(store_of(windows).find(leaf.thumbprint), now=NOW, mailbox=mailbox, roots=[company.certificate])
+        check_usable(
+            store_of(windows).find(leaf.thumbprint),
+            now=NOW,
+            application=mailbox.application,
+            roots=[company.certificate],
+        )
 
 
 def test_elsewhere_than_on_windows_it_is_told_that_there_is_no_such_store() -> None:
