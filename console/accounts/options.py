@@ -8,9 +8,9 @@ from typing import Any, Final
 import click
 
 from console.accounts.settings import ANY, HAS_ATTACHMENTS, LISTS
-from console.certificates.commands import thumbprint_argument
 from console.invocation import moment
 from console.output import tell, wrong_value
+from console.thumbprints import thumbprint_argument
 from db.queries import accounts as table
 from db.queries.filters import Filters
 from phrases import Phrase

@@ -10,6 +10,7 @@ from console.certificates.views import COLUMNS, facts
 from console.invocation import Invocation, example, pass_invocation
 from console.output import Column, Listing, Record, failure, prints_data, tell, wrong_value
 from console.settings import Settings, SettingsError
+from console.thumbprints import thumbprint_argument
 from console.translation.help import Group
 from console.wiring.credentials import certificate_store, naming
 from graph.certificates import (
@@ -18,9 +19,7 @@ from graph.certificates import (
     FolderStore,
     StoreEntry,
     check_key,
-    invisible_signs,
     make_self_signed,
-    normalise_thumbprint,
     write_pair,
 )
 from graph.errors import CertificateError
@@ -40,20 +39,6 @@ def certificates() -> None:
 
 
 certificates.add_command(convert)
-
-
-def thumbprint_argument(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
-    """Read a pasted thumbprint, and report invisible characters in it. An invalid one is wrong usage."""
-    if text is None:
-        return None
-    try:
-        thumbprint = normalise_thumbprint(text)
-    except CertificateError as exc:
-        raise wrong_value(Phrase.of(exc)) from exc
-    invisible = invisible_signs(text)
-    if invisible:
-        tell(Phrase("Invisible characters were removed from the thumbprint: {names}.", names=invisible))
-    return thumbprint
 
 
 @certificates.command("list", epilog=example("mail-importer certificates list"))
