@@ -1,4 +1,4 @@
-"""The words for the end of an attempt at a message: in the trace, in metrics and in the output of commands."""
+"""The words for outcomes and states, as the database has them: of attempts, contents and actions after an import."""
 
 from enum import StrEnum
 
@@ -29,3 +29,31 @@ class Outcome(StrEnum):
     REPLAYED = "replayed"
     PURGED = "purged"
     LIFECYCLE = "lifecycle"
+
+
+class ContentState(StrEnum):
+    """`sState` of an attachment and of an original. LINKED: there are no bytes, only an address."""
+
+    STORED = "stored"
+    LINKED = "linked"
+    TOO_LARGE = "too_large"
+    UNREADABLE = "unreadable"
+    GONE = "gone"
+
+
+class ActionKind(StrEnum):
+    """`sAfterImport`: the action in the mailbox that follows an import."""
+
+    NONE = "none"
+    READ = "read"
+    MOVE = "move"
+    DELETE = "delete"
+
+
+class ActionState(StrEnum):
+    """`sAfterImportState`. GONE: the message is no longer where it was imported from, and was left alone."""
+
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+    GONE = "gone"

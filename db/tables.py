@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from db.columns import UtcDateTime, content, exact, flag, graph_id, identity, long_text
+from db.outcomes import ActionKind, ActionState, ContentState
 
 GRAPH_ID_LENGTH: Final = 700
 """Characters of a Graph id in a key. Exchange advises 512; 700 nvarchar and the account stay within the 1,700 bytes
@@ -81,7 +82,7 @@ account_settings = Table(
     Column("nFilterSizeLeast", BigInteger),
     Column("nFilterSizeMost", BigInteger),
     UniqueConstraint("sAccountName"),
-    _one_of("sAfterImport", "none", "read", "move", "delete"),
+    _one_of("sAfterImport", *ActionKind),
     sqlite_autoincrement=True,  # a number is never reused for another account: messages outlive theirs
 )
 
@@ -131,7 +132,7 @@ message = Table(
     # Until then a process has claimed it. Null: nothing is left to do.
     Column("dtAfterImportDue", UtcDateTime),
     UniqueConstraint("nAccountID", "sGraphMessageID"),
-    _one_of("sAfterImportState", "pending", "done", "failed", "gone"),
+    _one_of("sAfterImportState", *ActionState),
     Index("IX_tblEmailMessage_nAccountID_dtReceived", "nAccountID", "dtReceived"),
     # Also counts those of each account that are pending or failed, without reading the rows.
     Index("IX_tblEmailMessage_sAfterImportState", "sAfterImportState", "dtAfterImportDue", "nAccountID"),
@@ -242,7 +243,7 @@ attachment = Table(
     Column("sContentID", long_text()),
     Column("sSHA256", Unicode(64)),
     # Presence of its bytes, or why they are missing; null in biContent of `stored`: they were purged.
-    Column("sState", Unicode(20), nullable=False, server_default="stored"),
+    Column("sState", Unicode(20), nullable=False, server_default=ContentState.STORED),
     Column("sStateDetail", long_text()),
     # The name for a file on disk, unique within the message.
     Column("sSafeFileName", Unicode(200)),
@@ -260,7 +261,7 @@ attachment = Table(
     Column("biContent", content()),
     UniqueConstraint("nMessageID", "nPosition"),
     _one_of("sKind", "file", "item", "reference"),
-    _one_of("sState", "stored", "linked", "too_large", "unreadable", "gone"),
+    _one_of("sState", *ContentState),
     sqlite_autoincrement=True,
 )
 
@@ -285,7 +286,7 @@ original = Table(
     Column("nStoredSize", BigInteger, nullable=False),
     # The last: see db.schema.sqlite.
     Column("biContent", content()),
-    _one_of("sState", "stored", "too_large", "unreadable", "gone"),
+    _one_of("sState", *(each for each in ContentState if each is not ContentState.LINKED)),
 )
 
 graph_subscription = Table(

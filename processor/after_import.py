@@ -21,9 +21,9 @@ import background
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.leases import is_over
-from db.outcomes import Outcome
+from db.outcomes import ActionKind, ActionState, Outcome
 from db.queries import after_import
-from db.queries.after_import import LEASE, MAX_WAIT, Action, Ended, State
+from db.queries.after_import import LEASE, MAX_WAIT, Action, Ended
 from graph.errors import AccessDenied, AccountError, GraphError, GraphUnavailable, trouble_before
 from graph.mailbox import Mailbox
 from groupcommit import GroupCommit
@@ -165,13 +165,13 @@ class AfterImport:
 
         Returns at once and never fails: an action not done here is due for any processor.
         """
-        if kind in {None, "none"} or self._closing or self._waiting >= _MAX_WAITING:
+        if kind in {None, ActionKind.NONE} or self._closing or self._waiting >= _MAX_WAITING:
             return
         self._add(Action(account_id, message_id, str(kind), 0, committed_after + LEASE), look_first=False)
 
     def withheld(self, mailbox: Mailbox, message_id: str, kind: str | None, lacking: str) -> None:
         """Report a message committed with content missing, and its action as failed; see `db.queries.after_import`."""
-        if kind in {None, "none"}:
+        if kind in {None, ActionKind.NONE}:
             return
         self._metrics.after_import.labels(kind, "failed").inc()
         log.warning(
@@ -314,12 +314,12 @@ class AfterImport:
             return self._waits(action, _DISABLED_FOR)
         self._count(action, "failed")
         return Ended(
-            action, State.FAILED, action.attempts, detail=Phrase("The account was removed before it was done.")
+            action, ActionState.FAILED, action.attempts, detail=Phrase("The account was removed before it was done.")
         )
 
     def _waits(self, action: Action, wait: timedelta) -> Ended:
         self._count(action, "waiting")
-        return Ended(action, State.PENDING, action.attempts, due=self._clock() + wait)
+        return Ended(action, ActionState.PENDING, action.attempts, due=self._clock() + wait)
 
     def _failed(self, action: Action, exc: Exception, facts: dict[str, str]) -> Ended:
         attempts = action.attempts + 1
@@ -332,12 +332,12 @@ class AfterImport:
         if isinstance(exc, ActionRefused) or attempts >= limit:
             self._count(action, "failed")
             log.warning("after_import_given_up", error=detail, attempts=attempts, **facts)
-            return Ended(action, State.FAILED, attempts, detail=detail)
+            return Ended(action, ActionState.FAILED, attempts, detail=detail)
         self._count(action, "retried")
         wait = min(_FIRST_WAIT * 2 ** (attempts - 1), _MAX_WAIT) * self._random.uniform(0.8, 1.2)
         asked = timedelta(seconds=getattr(exc, "retry_after", None) or 0)
         return Ended(
-            action, State.PENDING, attempts, due=self._clock() + min(max(wait, asked), MAX_WAIT), detail=detail
+            action, ActionState.PENDING, attempts, due=self._clock() + min(max(wait, asked), MAX_WAIT), detail=detail
         )
 
     def _count(self, action: Action, outcome: str) -> None:

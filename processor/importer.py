@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from bus.notification import Notification
-from db.outcomes import Outcome
+from db.outcomes import ContentState, Outcome
 from db.queries.messages import AttachmentRecord, MessageRecord, MessageStore, OriginalRecord
 from db.tables import GRAPH_ID_LENGTH
 from graph.errors import ItemGone
@@ -39,7 +39,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 # A 404 right after a notification is normal (graph.md, section 11): Exchange replicates.
 _GONE_AGAIN_AFTER_SECONDS: Final = (0.5, 2.0)
-_NOT_STORED: Final = frozenset({"too_large", "unreadable", "gone"})
+_NOT_STORED: Final = frozenset({ContentState.TOO_LARGE, ContentState.UNREADABLE, ContentState.GONE})
 _SCANNED_WITHIN: Final = timedelta(minutes=30)
 _SCAN_CHECK_PAUSES: Final = (timedelta(seconds=15), timedelta(minutes=1))
 """The shortest and the longest time between two fetches of a message that Defender scans."""

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
 
+from db.outcomes import ActionKind, ActionState
 from db.queries.accounts import AccountSettings
-from db.queries.after_import import State
 from graph.actions import DELETED_ITEMS, MailActions
 from graph.client import GraphClient
 from graph.errors import GraphUnavailable, ItemGone, MailboxNotFound
@@ -14,13 +14,13 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from phrases import Phrase
 
-Verdict = tuple[State, Phrase | None]
+Verdict = tuple[ActionState, Phrase | None]
 """The final state, and a note on it for an operator."""
 
-_DONE: Final[Verdict] = (State.DONE, None)
-_DELETED: Final[Verdict] = (State.GONE, Phrase("The message is no longer in the mailbox."))
+_DONE: Final[Verdict] = (ActionState.DONE, None)
+_DELETED: Final[Verdict] = (ActionState.GONE, Phrase("The message is no longer in the mailbox."))
 _ELSEWHERE: Final[Verdict] = (
-    State.GONE,
+    ActionState.GONE,
     Phrase(
         "Somebody moved the message out of the account's folder, or it was imported from elsewhere; it was left alone."
     ),
@@ -64,16 +64,16 @@ class MailboxActions:
                     kind=kind,
                 )
             )
-        if kind == "read":
+        if kind == ActionKind.READ:
             return await self._told(mailbox, message_id, lambda: self._actions.mark_read(mailbox, message_id))
-        target = DELETED_ITEMS if kind == "delete" else settings.move_to_folder
+        target = DELETED_ITEMS if kind == ActionKind.DELETE else settings.move_to_folder
         if target is None:
             raise ActionRefused(
                 Phrase("The account names no folder to move to: mail-importer accounts update NAME --move-to")
             )
         if look_first and (found := await self._look(mailbox, settings, target, message_id)) is not None:
             return found
-        if kind == "delete":
+        if kind == ActionKind.DELETE:
             return await self._told(mailbox, message_id, lambda: self._actions.move(mailbox, message_id, target))
         return await self._move(mailbox, target, message_id)
 

@@ -174,11 +174,14 @@ class TraceWriter:
                 away = True
 
     async def _write_waiting(self) -> None:
-        while self._rows:
-            rows = [self._rows[number] for number in range(min(len(self._rows), self._limits.in_one_write))]
+        """Write the rows that wait now. Rows that come meanwhile wait for their time, or each would be a statement."""
+        left = len(self._rows)
+        while left:
+            rows = [self._rows[number] for number in range(min(left, self._limits.in_one_write))]
             await self._write(rows)
             for _ in rows:
                 self._rows.popleft()
+            left -= len(rows)
             self._losing = False
 
     async def _write(self, rows: list[TraceRow]) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from bus.notification import Notification, Source
 from bus.queue import NotificationSender
 from db.engine import Database
+from db.outcomes import ActionKind
 from db.queries import accounts, duplicates, filtered, messages, retention, scans
 from db.queries.accounts import EVERYTHING, Account
 from db.queries.duplicates import Duplicate
@@ -27,7 +28,7 @@ from subscriptions.folder_diff import Elsewhere, FolderDiff, Item, SuppressedCop
 
 _LOOKED_UP_AT_ONCE: Final = 4
 """Concurrent look-ups; their calls are made one at a time, beside the processors' four."""
-_LEAVES_THE_FOLDER: Final = frozenset({"move", "delete"})
+_LEAVES_THE_FOLDER: Final = frozenset({ActionKind.MOVE, ActionKind.DELETE})
 
 
 class _IdsOfAccount(Protocol):

@@ -11,6 +11,7 @@ from console.accounts.settings import ANY, HAS_ATTACHMENTS, LISTS
 from console.invocation import moment
 from console.output import tell, wrong_value
 from console.thumbprints import thumbprint_argument
+from db.outcomes import ActionKind
 from db.queries import accounts as table
 from db.queries.filters import Filters
 from phrases import Phrase
@@ -62,7 +63,7 @@ def account_options(*, adding: bool) -> list[click.Option]:
         ),
         click.Option(
             ["--after-import"],
-            type=click.Choice(table.AFTER_IMPORT),
+            type=click.Choice([*ActionKind]),
             help="What becomes of a message in the mailbox once it is imported.",
             **default("none"),
         ),

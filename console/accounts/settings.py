@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from console.audit import author
 from console.output import wrong_usage
+from db.outcomes import ActionKind
 from db.queries import accounts as table
 from db.queries import folders
 from db.queries.filters import Filters
@@ -60,7 +61,7 @@ def change(connection: Connection, name: str, given: dict[str, Any], now: dateti
         changes["name"] = changes.pop("rename")
     if "move_to" in changes:
         changes["move_to_folder"] = changes.pop("move_to")
-    elif changes.get("after_import", "move") != "move":
+    elif changes.get("after_import", ActionKind.MOVE) != ActionKind.MOVE:
         changes["move_to_folder"] = None
     if changes.get("import_since") is not None:
         changes["import_since"] = _import_since(changes["import_since"], now)
@@ -85,7 +86,7 @@ def _import_since(given: datetime | str, now: datetime) -> datetime:
 
 
 def _check(settings: table.AccountSettings) -> None:
-    if (settings.after_import == "move") != (settings.move_to_folder is not None):
+    if (settings.after_import == ActionKind.MOVE) != (settings.move_to_folder is not None):
         raise wrong_usage(Phrase("--after-import move and --move-to FOLDER go together."))
     if settings.tenant_id == settings.client_id:
         raise wrong_usage(Phrase("--tenant-id and --client-id are the same; one of them was pasted twice."))

@@ -21,6 +21,7 @@ from console.checks.storage import StorageChecks
 from console.settings import Settings
 from console.wiring.credentials import certificate_store, naming
 from db.engine import Database
+from db.outcomes import ActionKind
 from db.queries import dry_run
 from db.queries.accounts import AccountSettings
 from graph.certificates import Certificate
@@ -134,7 +135,7 @@ async def opened_test(
                 who,
                 folder=candidate.settings.folder,
                 folders=folders,
-                writes=candidate.settings.after_import != "none",
+                writes=candidate.settings.after_import != ActionKind.NONE,
                 denied=denied,
                 allow_shared=allow_shared,
             )

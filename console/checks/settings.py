@@ -6,7 +6,8 @@ from typing import Final
 
 from console.checks.runner import Check, Finding, failed, passed, warned
 from console.settings import CLOUDS, Settings
-from db.queries.accounts import AFTER_IMPORT, AccountSettings
+from db.outcomes import ActionKind
+from db.queries.accounts import AccountSettings
 from graph.certificates import normalise_thumbprint
 from graph.errors import CertificateError
 from phrases import Phrase
@@ -72,9 +73,9 @@ def _problems(account: AccountSettings) -> Iterator[Phrase]:
             yield _phrase(error.summary)
     if not account.folder.strip():
         yield Phrase("No folder is named.")
-    if account.after_import not in AFTER_IMPORT:
+    if account.after_import not in [*ActionKind]:
         yield Phrase("After the import {what!r} is not possible.", what=account.after_import)
-    elif (account.after_import == "move") != bool(account.move_to_folder):
+    elif (account.after_import == ActionKind.MOVE) != bool(account.move_to_folder):
         yield Phrase("--after-import move and --move-to FOLDER go together.")
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 
 from console.output import as_json
 from db.engine import run_reading
+from db.outcomes import ContentState
 from db.queries import exports
 from db.queries.contents import ContentDiffers, pieces_of
 from db.queries.exports import Attachment, Found
@@ -116,7 +117,7 @@ def _why_not_kept(account: str, found: Found, mime: exports.Original | None) -> 
             "while the mailbox has the message still, set keep_mime to true, then: {again}",
             **facts,
         )
-    if mime.state == "stored":
+    if mime.state == ContentState.STORED:
         return Phrase(
             "The original of message {number} was purged (mail-importer db purge). To fetch it while the mailbox has "
             "the message still, set keep_mime to true, then: {again}",

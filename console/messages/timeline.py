@@ -1,10 +1,11 @@
 """The events of a message in the order of time, made of its records. No I/O."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from db.outcomes import ActionKind, ActionState, Outcome
 from db.queries.duplicates import Duplicate
 from db.queries.filtered import FilteredMessage
 from db.queries.trace import CommittedMessage, TraceRow
@@ -27,32 +28,36 @@ _SOURCES: Final = {
     "catch-up": Phrase("found in the folder by catch-up"),
     "operator": Phrase("asked for by an operator"),
 }
-_OUTCOMES: Final = {
+_OUTCOMES: Final[Mapping[str, Phrase]] = {
     "queued": Phrase("queued"),
     "fetched": Phrase("fetched"),
-    "imported": Phrase("imported"),
-    "replaced": Phrase("replaced by what the mailbox holds now"),
-    "known": Phrase("known: it was imported, or left out, already"),
-    "duplicate": Phrase("not imported again: it is a copy"),
-    "seen": Phrase("seen, and not imported: the account's filters leave it out"),
-    "gone": Phrase("gone: it is no longer in the mailbox"),
-    "retried": Phrase("failed, to be tried again"),
-    "waiting": Phrase("waits: its account cannot be served"),
-    "scanning": Phrase("waits: Defender still scans its attachments"),
-    "deferred": Phrase("handed back until its mailbox has room"),
-    "replayed": Phrase("replayed from the dead letters"),
-    "purged": Phrase("deleted from the queue"),
-    "dead_lettered": Phrase("put aside as a dead letter"),
-    "handed_back": Phrase("handed back: the process was told to stop"),
-    "not_settled": Phrase("not settled with the queue, which delivers it again"),
-    "failed": Phrase("failed"),
+    Outcome.IMPORTED: Phrase("imported"),
+    Outcome.REPLACED: Phrase("replaced by what the mailbox holds now"),
+    Outcome.KNOWN: Phrase("known: it was imported, or left out, already"),
+    Outcome.DUPLICATE: Phrase("not imported again: it is a copy"),
+    Outcome.FILTERED: Phrase("seen, and not imported: the account's filters leave it out"),
+    Outcome.GONE: Phrase("gone: it is no longer in the mailbox"),
+    Outcome.RETRIED: Phrase("failed, to be tried again"),
+    Outcome.WAITING: Phrase("waits: its account cannot be served"),
+    Outcome.SCANNING: Phrase("waits: Defender still scans its attachments"),
+    Outcome.DEFERRED: Phrase("handed back until its mailbox has room"),
+    Outcome.REPLAYED: Phrase("replayed from the dead letters"),
+    Outcome.PURGED: Phrase("deleted from the queue"),
+    Outcome.DEAD_LETTERED: Phrase("put aside as a dead letter"),
+    Outcome.HANDED_BACK: Phrase("handed back: the process was told to stop"),
+    Outcome.NOT_SETTLED: Phrase("not settled with the queue, which delivers it again"),
+    Outcome.FAILED: Phrase("failed"),
 }
-_ACTIONS: Final = {"read": Phrase("marking as read"), "move": Phrase("moving"), "delete": Phrase("deleting")}
-_STATES: Final = {
-    "pending": Phrase("is still to be done"),
-    "done": Phrase("is done"),
-    "failed": Phrase("failed for good"),
-    "gone": Phrase("had nothing left to be done"),
+_ACTIONS: Final[Mapping[str, Phrase]] = {
+    ActionKind.READ: Phrase("marking as read"),
+    ActionKind.MOVE: Phrase("moving"),
+    ActionKind.DELETE: Phrase("deleting"),
+}
+_STATES: Final[Mapping[str, Phrase]] = {
+    ActionState.PENDING: Phrase("is still to be done"),
+    ActionState.DONE: Phrase("is done"),
+    ActionState.FAILED: Phrase("failed for good"),
+    ActionState.GONE: Phrase("had nothing left to be done"),
 }
 # Order of simultaneous events.
 _ORDER: Final = (NOTIFIED, QUEUED, UNRECORDED, STARTED, FETCHED, COMMITTED, COPY, COPIED, LEFT_OUT)

@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 from db.columns import UnreadableTime, code_by_code
 from db.errors import AccountExists, AccountNotFound, AccountUnreadable
+from db.outcomes import ActionKind
 from db.queries import filtered, filters, history, scans
 from db.queries.filters import Filters
 from db.queries.history import Action, Author
@@ -40,8 +41,6 @@ from db.tables import (
     subscription_schedule,
 )
 from phrases import Phrase
-
-AFTER_IMPORT: Final = ("none", "read", "move", "delete")
 
 EVERYTHING: Final = datetime(1900, 1, 1, tzinfo=UTC)
 """`import_since` of an account that imports everything in its folder: no mail is older."""
@@ -70,7 +69,7 @@ class AccountSettings:
     thumbprint: str
     secure_certificate_access: bool = True
     folder: str = "Inbox"
-    after_import: str = "none"
+    after_import: str = ActionKind.NONE
     move_to_folder: str | None = None
     next_thumbprint: str | None = None
     """The certificate used once Entra no longer accepts the current one."""

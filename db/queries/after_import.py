@@ -11,7 +11,6 @@ Every function takes the connection of a transaction; see `db.engine`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -31,10 +30,11 @@ from sqlalchemy import (
 
 from db.leases import over
 from db.locking import by_row, skipping_locked
+from db.outcomes import ActionKind, ActionState, ContentState
 from db.tables import attachment, message, original
 from phrases import Phrase
 
-WHOLE: Final = ("stored", "linked")
+WHOLE: Final = (ContentState.STORED, ContentState.LINKED)
 """States of an attachment of which nothing is missing."""
 
 LEASE: Final = timedelta(minutes=2)
@@ -43,15 +43,6 @@ MAX_WAIT: Final = timedelta(hours=3)
 """Maximum time until an action is retried: one due further ahead was delayed by a wrong clock, and is due now."""
 
 _row = message.c
-
-
-class State(StrEnum):
-    """`sAfterImportState`. `gone`: the message is no longer where it was imported from, and was left alone."""
-
-    PENDING = "pending"
-    DONE = "done"
-    FAILED = "failed"
-    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +61,7 @@ class Ended:
     """The result of an attempt. `due`: time of the next, None unless pending. `detail`: for an operator."""
 
     action: Action
-    state: State
+    state: ActionState
     attempts: int
     due: datetime | None = None
     detail: str | None = None
@@ -89,8 +80,8 @@ def wanted(kind: str | None, now: datetime, *, lacking: str | None = None) -> di
 
     `lacking`: the parts of the message that were listed and not stored; None: nothing.
     """
-    wants = kind not in {None, "none"}
-    state = State.PENDING if lacking is None else State.FAILED
+    wants = kind not in {None, ActionKind.NONE}
+    state = ActionState.PENDING if lacking is None else ActionState.FAILED
     return {
         "sAfterImport": kind if wants else None,
         "sAfterImportState": state.value if wants else None,
@@ -117,7 +108,7 @@ def is_incomplete(connection: Connection, message_id: int) -> bool:
 
 def resume(connection: Connection, message_id: int, *, now: datetime) -> None:
     """Make due the actions that waited for this message to be whole."""
-    waited = (_row.nMessageID == message_id, _row.sAfterImportState == State.FAILED.value)
+    waited = (_row.nMessageID == message_id, _row.sAfterImportState == ActionState.FAILED.value)
     connection.execute(by_row(update(message).where(*waited).values(_again(now))))
 
 
@@ -156,7 +147,7 @@ def claim(connection: Connection, *, now: datetime, limit: int) -> list[Action]:
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
-    return and_(_row.sAfterImportState == State.PENDING.value, over(_row.dtAfterImportDue, now, longest=MAX_WAIT))
+    return and_(_row.sAfterImportState == ActionState.PENDING.value, over(_row.dtAfterImportDue, now, longest=MAX_WAIT))
 
 
 def end(connection: Connection, ended: Sequence[Ended]) -> None:
@@ -182,7 +173,7 @@ _END = by_row(
     .where(
         _row.nAccountID == bindparam("account"),
         _row.sGraphMessageID == bindparam("graph"),
-        _row.sAfterImportState == State.PENDING.value,
+        _row.sAfterImportState == ActionState.PENDING.value,
     )
     .values(
         sAfterImportState=bindparam("state"),
@@ -206,7 +197,7 @@ def retry_failed(
         failed = failed.where(not_(_INCOMPLETE))
     numbers = list(connection.scalars(skipping_locked(failed.order_by(_row.nMessageID).limit(limit), message)))
     if numbers:
-        again = update(message).where(_row.nMessageID.in_(numbers), _row.sAfterImportState == State.FAILED.value)
+        again = update(message).where(_row.nMessageID.in_(numbers), _row.sAfterImportState == ActionState.FAILED.value)
         connection.execute(by_row(again.values(_again(now))))
     return numbers
 
@@ -218,12 +209,12 @@ def count_incomplete(connection: Connection, account_id: int) -> int:
 
 
 def _failed(account_id: int) -> ColumnElement[bool]:
-    return and_(_row.sAfterImportState == State.FAILED.value, _row.nAccountID == account_id)
+    return and_(_row.sAfterImportState == ActionState.FAILED.value, _row.nAccountID == account_id)
 
 
 def _again(now: datetime) -> dict[str, Any]:
     return {
-        "sAfterImportState": State.PENDING.value,
+        "sAfterImportState": ActionState.PENDING.value,
         "nAfterImportAttempts": 0,
         "dtAfterImportDue": now,
         "sAfterImportDetail": null(),
@@ -235,7 +226,7 @@ def counts(connection: Connection) -> dict[int, Counts]:
     found: dict[int, dict[str, int]] = {}
     for row in connection.execute(
         select(_row.nAccountID, _row.sAfterImportState, func.count())
-        .where(_row.sAfterImportState.in_([State.PENDING.value, State.FAILED.value]))
+        .where(_row.sAfterImportState.in_([ActionState.PENDING.value, ActionState.FAILED.value]))
         .group_by(_row.nAccountID, _row.sAfterImportState)
     ):
         found.setdefault(row[0], {})[row[1]] = row[2]

@@ -22,6 +22,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select
 
 from db.keys import are_among, in_queries, rounded
+from db.outcomes import ContentState
 from db.tables import attachment, duplicate, message, message_identity
 from longtext import LongText
 
@@ -71,9 +72,9 @@ def content_digest(letter: str, parts: Iterable[Part]) -> str | None:
 
 def part_digest(*, kind: str, state: str, sha256: str | None, link: str | None) -> str | None:
     """The `digest` of a Part: that of its bytes, or of its target."""
-    if state == "linked":
+    if state == ContentState.LINKED:
         return _digest(kind, link)
-    return sha256 if state == "stored" else None
+    return sha256 if state == ContentState.STORED else None
 
 
 def _digest(*facts: str | int | None) -> str:

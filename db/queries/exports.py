@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, case, select
 
 from db.keys import spellings
+from db.outcomes import ContentState
 from db.queries import duplicates
 from db.tables import attachment, header, message, original, recipient
 
@@ -105,7 +106,7 @@ def message_of(connection: Connection, message_id: int) -> dict[str, Any] | None
             "state_detail": mime.state_detail,
             "size": mime.size,
             "sha256": mime.sha256,
-            "purged": mime.state == "stored" and not mime.there,
+            "purged": mime.state == ContentState.STORED and not mime.there,
         },
     }
 

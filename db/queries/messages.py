@@ -35,7 +35,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from db.engine import Database
 from db.keys import MessageKey, are_among, in_queries
 from db.locking import by_row
-from db.outcomes import Outcome
+from db.outcomes import ContentState, Outcome
 from db.queries import after_import, duplicates, filtered, scans
 from db.queries.contents import ContentDiffers, insert_with_content, reserved_room, update_with_content, write_long_text
 from db.queries.duplicates import Duplicate, DuplicateKey, FirstImport, Part
@@ -104,7 +104,7 @@ class AttachmentRecord:
     content_id: str | None
     sha256: str | None
     content: bytes | IO[bytes] | None = field(repr=False)
-    state: str = "stored"
+    state: str = ContentState.STORED
     state_detail: str | None = None
     safe_file_name: str | None = None
     item_type: str | None = None
@@ -228,7 +228,7 @@ class MessageRecord:
         ]
         if len(listed) > _NAMED_LACKING:
             found.append(f"attachments: {len(listed)} in all")
-        if self.original is not None and self.original.state != "stored":
+        if self.original is not None and self.original.state != ContentState.STORED:
             found.append(f"original: {self.original.state}")
         return ", ".join(found) or None
 
@@ -651,7 +651,7 @@ def _overwrite_attachments(connection: Connection, message_id: int, parts: Seque
     left = sorted(there.keys() - {each.position for each in parts})
     if left:
         # The message with placeholders had more attachments than this one; their content is unknown.
-        gone = {"sState": "gone", "sStateDetail": _NOT_IN_SCANNED, "nParentPosition": None, "sSHA256": None}
+        gone = {"sState": ContentState.GONE, "sStateDetail": _NOT_IN_SCANNED, "nParentPosition": None, "sSHA256": None}
         numbers = [there[position] for position in left]
         connection.execute(
             by_row(update(attachment).where(part.nAttachmentID.in_(numbers)).values(**gone, biContent=null()))

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import IO, Final
 
+from db.outcomes import ContentState
 from db.queries.messages import AttachmentRecord
 from graph.errors import (
     NOT_THE_CONTENT,
@@ -222,10 +223,12 @@ class _Order:
         """The row of one attachment, whatever the answer of Graph."""
         kind = kind_of(entry)
         if is_placeholder(entry):
-            return replace(_row(position, entry, kind or "file", texts), state="unreadable", state_detail=_NOT_SCANNED)
+            return replace(
+                _row(position, entry, kind or "file", texts), state=ContentState.UNREADABLE, state_detail=_NOT_SCANNED
+            )
         if kind is None:
             row = _row(position, entry, "file", texts)
-            return replace(row, state="unreadable", state_detail=texts.take(_unknown_type(entry)))
+            return replace(row, state=ContentState.UNREADABLE, state_detail=texts.take(_unknown_type(entry)))
         try:
             with ExitStack() as own:
                 entry = await self._with_details(kind, entry, own)
@@ -235,17 +238,19 @@ class _Order:
                 content, differs, is_confirmed = await self._content(kind, entry)
             return replace(_with_content(row, content), state_detail=differs, is_confirmed=is_confirmed)
         except _NoId:
-            return replace(_row(position, entry, kind, texts), state="unreadable", state_detail=_NO_ID)
+            return replace(_row(position, entry, kind, texts), state=ContentState.UNREADABLE, state_detail=_NO_ID)
         except _TooLarge as exc:
-            return replace(_row(position, entry, kind, texts), state="too_large", state_detail=str(exc))
+            return replace(_row(position, entry, kind, texts), state=ContentState.TOO_LARGE, state_detail=str(exc))
         except ItemGone as exc:
             if entry.get("id") in await self._ids_now(exc) and not self._last_attempt:
                 raise MessageChanged(f"An attachment is listed, but not there: {exc}") from exc
-            return replace(_row(position, entry, kind, texts), state="gone", state_detail=said_by_graph(exc))
+            return replace(_row(position, entry, kind, texts), state=ContentState.GONE, state_detail=said_by_graph(exc))
         except (ItemCorrupt, ItemDenied, ItemUnconvertible, RequestRejected, GraphUnavailable) as exc:
             if not self._is_given_up(exc):
                 raise
-            return replace(_row(position, entry, kind, texts), state="unreadable", state_detail=said_by_graph(exc))
+            return replace(
+                _row(position, entry, kind, texts), state=ContentState.UNREADABLE, state_detail=said_by_graph(exc)
+            )
 
     def _is_given_up(self, exc: GraphError) -> bool:
         if isinstance(exc, ItemUnconvertible):
@@ -382,7 +387,7 @@ def _missing(mailbox: Mailbox, *, is_last: bool) -> AttachmentRecord:
             ),
             status=HTTPStatus.OK,
         )
-    return replace(_row(0, {}, "file", Texts()), state="unreadable", state_detail=_NOT_LISTED)
+    return replace(_row(0, {}, "file", Texts()), state=ContentState.UNREADABLE, state_detail=_NOT_LISTED)
 
 
 def _not_the_content(mailbox: Mailbox, what: str) -> GraphUnavailable:
@@ -434,7 +439,7 @@ def _row(position: int, entry: Json, kind: str, texts: Texts) -> AttachmentRecor
         content_id=texts.take(entry.get("contentId")),
         sha256=None,
         content=None,
-        state="linked" if kind == "reference" else "stored",
+        state=ContentState.LINKED if kind == "reference" else ContentState.STORED,
         # Graph v1.0 gives these of no attachment as yet; when they are selected by name, it refuses the whole call.
         link=texts.take(entry.get("sourceUrl")),
         link_provider=(texts.take(entry.get("providerType")) or "")[:_WORD_LENGTH] or None,

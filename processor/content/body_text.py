@@ -52,7 +52,7 @@ class BodyTexts:
             return await asyncio.get_running_loop().run_in_executor(self._layout, plain_text, body)
         characters = body.facts.characters
         if characters > MAX_READ:
-            log.warning("body_text_left_out", characters=characters, limit=MAX_READ)
+            log.warning("body_text_left_out", characters=characters, most=MAX_READ)
             return None
         try:
             return await self._of_long(body, files, mailbox)

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Final
 
+from db.outcomes import ContentState
 from db.queries.messages import OriginalRecord
 from graph.errors import (
     NOT_THE_CONTENT,
@@ -88,17 +89,17 @@ class OriginalFetcher:
         except ItemGone as exc:
             # The fetched message is whole all the same: it vanished while its attachments were fetched, or its type has
             # no MIME.
-            return OriginalRecord("gone", said_by_graph(exc))
+            return OriginalRecord(ContentState.GONE, said_by_graph(exc))
         except ItemDenied as exc:
             if not last_attempt:
                 raise
-            return OriginalRecord("unreadable", said_by_graph(exc))
+            return OriginalRecord(ContentState.UNREADABLE, said_by_graph(exc))
         except (ItemCorrupt, ItemUnconvertible, RequestRejected, GraphUnavailable) as exc:
             if isinstance(exc, GraphUnavailable):
                 the_message = exc.status in _MAYBE_THE_MESSAGE and not exc.mailbox_down
                 if not (last_attempt and the_message):
                     raise
-            return OriginalRecord("unreadable", said_by_graph(exc))
+            return OriginalRecord(ContentState.UNREADABLE, said_by_graph(exc))
 
     async def _packed(self, pieces: AsyncIterator[bytes], files: ExitStack, mailbox: Mailbox) -> OriginalRecord:
         packer, spool, begun = _Packer(self._packing), Spool(files, self._spooling), False
@@ -111,7 +112,7 @@ class OriginalFetcher:
             raise _no_mime(mailbox)
         await spool.add(await packer.end())
         return OriginalRecord(
-            state="stored",
+            state=ContentState.STORED,
             size=packer.size,
             sha256=packer.sha256,
             compression=COMPRESSION,
@@ -120,7 +121,7 @@ class OriginalFetcher:
         )
 
     def _too_large(self) -> OriginalRecord:
-        return OriginalRecord("too_large", f"More than message_limit_mb ({self._limit_mb}).")
+        return OriginalRecord(ContentState.TOO_LARGE, f"More than message_limit_mb ({self._limit_mb}).")
 
 
 def _is_begun(piece: bytes, mailbox: Mailbox) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import IO, Final
 
+from db.outcomes import ContentState
 from db.queries.messages import AttachmentRecord
 from hostfaults import HostFault, temporary_file_fault
 from processor.content import mime, smime, tnef
@@ -207,7 +208,7 @@ class Unpacker:
             content_id=None,
             sha256=None,
             content=None,
-            state="too_large",
+            state=ContentState.TOO_LARGE,
             state_detail=f"Missing here: {number}. Of one message {bounds}.",
             parent_position=parent,
             origin=origin,

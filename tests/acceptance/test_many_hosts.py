@@ -15,6 +15,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from sqlalchemy import select, update
 
 from db.engine import run_reading, run_writing
+from db.outcomes import ActionKind
 from db.queries import accounts
 from db.tables import message
 from simulator.control_client import SimulatorControl
@@ -66,7 +67,7 @@ def add_accounts(site: Site) -> None:
     for number, mailbox in enumerate(site.ready["mailboxes"]):
         if mailbox["user_id"] in there:
             continue
-        after_import = accounts.AFTER_IMPORT[number % len(accounts.AFTER_IMPORT)]
+        after_import = [*ActionKind][number % len(ActionKind)]
         settings = accounts.AccountSettings(
             mailbox["user_id"],
             site.ready["tenant_id"],

@@ -82,7 +82,7 @@ async def test_an_outage_longer_than_a_call_may_take_costs_no_attempt(world: Wor
             await until(lambda: _locked(world))
         world.simulator.faults.remove(number)
         world.clock.advance(hours=1)
-        await until(lambda: _drained(world))
+        await world.pass_time_until(world.queue_is_empty)
 
     assert len(await world.imported_ids()) == 3
     assert not await world.dead_letters()
@@ -141,14 +141,6 @@ async def _waits(world: World, count: int = 1) -> bool:
 
 async def _locked(world: World) -> bool:
     return (await world.queue.status()).locked > 0
-
-
-async def _drained(world: World) -> bool:
-    if await world.queue_is_empty():
-        return True
-    if not await _locked(world):
-        world.clock.advance(minutes=1)
-    return False
 
 
 async def _count(world: World, count: int) -> bool:

@@ -20,6 +20,7 @@ from bus.database.adapter import DatabaseQueue
 from bus.database.statements import put_unknown
 from bus.queue import Delivery, Message, MessageId, Selection
 from db.engine import Database, run_writing
+from db.outcomes import ActionState
 from db.queries import (
     accounts,
     after_import,
@@ -37,7 +38,7 @@ from db.queries import (
     trace,
 )
 from db.queries.accounts import AccountSettings, Condition
-from db.queries.after_import import Ended, State
+from db.queries.after_import import Ended
 from db.queries.contents import append_piece, append_text, read_piece
 from db.queries.filtered import FilteredMessage
 from db.queries.messages import MessageStore, OriginalRecord
@@ -158,7 +159,7 @@ async def act_in_mailboxes(database: Database) -> None:
     calls: list[Callable[[Any], object]] = [
         lambda c: after_import.anything_due(c, now=later),
         lambda c: after_import.end(
-            c, [Ended(each, State.FAILED, 1) for each in after_import.claim(c, now=later, limit=5)]
+            c, [Ended(each, ActionState.FAILED, 1) for each in after_import.claim(c, now=later, limit=5)]
         ),
         lambda c: after_import.retry_failed(c, 1, after=0, now=NOW, limit=5),
         after_import.counts,

@@ -24,7 +24,7 @@ from console.main import cli
 from console.settings import Settings
 from db.engine import Database, run_reading
 from db.heartbeat import Heartbeat
-from db.outcomes import Outcome
+from db.outcomes import ActionState, Outcome
 from db.queries import (
     accounts,
     after_import,
@@ -41,7 +41,7 @@ from db.queries import (
     trace,
 )
 from db.queries.accounts import AccountSettings, Condition
-from db.queries.after_import import Ended, State
+from db.queries.after_import import Ended
 from db.queries.filtered import FilteredMessage
 from db.queries.messages import AttachmentRecord, MessageRecord, MessageStore, OriginalRecord
 from db.queries.processes import Process
@@ -301,7 +301,7 @@ async def _act(desk: Desk, account_id: int) -> None:
     await store.save(record(f"acted-{desk.number}", account_id=account_id, after_import="read"))
     desk.clock.advance(HOUR)
     claimed = await desk.database.write(lambda c: after_import.claim(c, now=desk.now, limit=100))
-    ended = [Ended(each, State.DONE, 0) for each in claimed]
+    ended = [Ended(each, ActionState.DONE, 0) for each in claimed]
     await desk.database.write(lambda c: after_import.end(c, ended))
 
 
