@@ -1,6 +1,6 @@
 """Mapping of Graph's HTTP responses to typed errors, without trust in the response's shape.
 
-Facts: graph.md sections 1, 6, 8 and 9.
+Facts: docs/graph.md, sections 1, 6, 8 and 9.
 """
 
 import json
@@ -138,8 +138,8 @@ def error_from_response(
         mailbox: of the call, for the text.
         now: aware time, against which a `Retry-After` in form of a date counts when the response has no `Date`.
 
-    The true status of an `ExtensionError` is only in its text (graph.md section 1). A 404 becomes `ItemGone` unless the
-    code means that the mailbox itself is missing; only a probe can decide reliably (`messages.MailReader`).
+    The true status of an `ExtensionError` is only in its text (docs/graph.md, section 1). A 404 becomes `ItemGone`
+    unless the code means that the mailbox itself is missing; only a probe can decide reliably (`messages.MailReader`).
     """
     answer = _read_answer(status, body, headers, now)
     text = _describe(answer, doing, mailbox)
