@@ -197,8 +197,9 @@ def _is_transient(answer: _Answer) -> bool:
 def _access_advice(answer: _Answer) -> Phrase:
     if answer.says("quota", "limit"):
         return Phrase(
-            "A quota of Microsoft is used up (1,000 subscriptions per mailbox over all applications): remove what is "
-            "no longer needed with 'mail-importer subscriptions'."
+            "A quota of Microsoft is used up (1,000 subscriptions per mailbox over all applications). Find the other "
+            "programs that subscribe to this mailbox and stop those no longer needed; a subscription that is not "
+            "renewed ends within a week."
         )
     if answer.status == HTTPStatus.UNAUTHORIZED:
         return Phrase(
