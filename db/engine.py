@@ -79,7 +79,8 @@ def make_engine(url: str, options: ConnectionOptions | None = None) -> Engine:
     except NoSuchModuleError as exc:
         raise DriverMissing(
             Phrase(
-                "The database driver {drivername!r} is not known. Use mssql+pyodbc, mssql+mssqlpython or sqlite.",
+                "The database driver {drivername!r} is not known. Use mssql+pyodbc, mssql+mssqlpython, "
+                "postgresql+psycopg or sqlite.",
                 drivername=parsed.drivername,
             )
         ) from exc

@@ -1,7 +1,7 @@
 """The meaning of the sign-in service's AADSTS numbers for an administrator.
 
 For user-facing messages, and to identify the few transient ones: numbers and texts change, so there is always a default
-(graph.md section 9; https://learn.microsoft.com/en-us/entra/identity-platform/reference-error-codes).
+(docs/graph.md, section 9; https://learn.microsoft.com/en-us/entra/identity-platform/reference-error-codes).
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Changes of messages in a mailbox (graph.md section 7). All need Mail.ReadWrite."""
+"""Changes of messages in a mailbox (docs/graph.md, section 7). All need Mail.ReadWrite."""
 
 from typing import Final
 

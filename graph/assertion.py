@@ -2,7 +2,7 @@
 
 The holder of the key signs, a file's key in memory, the Windows store or a device: it need not be exported.
 
-Source: graph.md section 9 (https://learn.microsoft.com/en-us/entra/identity-platform/certificate-credentials).
+Source: docs/graph.md, section 9 (https://learn.microsoft.com/en-us/entra/identity-platform/certificate-credentials).
 """
 
 import json

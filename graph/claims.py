@@ -20,6 +20,6 @@ def claims_of(token: str) -> Mapping[str, Any]:
 
 
 def roles_in(claims: Mapping[str, Any]) -> frozenset[str]:
-    """The application permissions the token names. Those of RBAC for Applications are in no token (graph.md 9)."""
+    """The application permissions in the token: none of RBAC for Applications (docs/graph.md, section 9)."""
     roles = claims.get("roles")
     return frozenset(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else frozenset()

@@ -1,7 +1,8 @@
 """HTTP with Microsoft Graph: token, limits, retries, typed errors.
 
-The limits are per application and mailbox (graph.md section 8): at most four calls at once, in order of arrival.
-A wait that Graph requests does not occupy a slot. Every call carries `Prefer: IdType="ImmutableId"` (section 7).
+The limits are per application and mailbox (docs/graph.md, section 8): at most four calls at once, in order of arrival.
+A wait that Graph requests does not occupy a slot. Every call carries `Prefer: IdType="ImmutableId"` (docs/graph.md,
+section 7).
 """
 
 import asyncio
@@ -82,7 +83,7 @@ class Tokens(Protocol):
 
 
 def encode_segment(identifier: str) -> str:
-    """Encode the id as one segment of a path: all but letters, digits, `-._~` percent-encoded (graph.md section 7)."""
+    """Encode the id as one segment of a path, all but letters, digits and `-._~` (docs/graph.md, section 7)."""
     return quote(identifier, safe="")
 
 
@@ -103,7 +104,7 @@ def open_session(
         ca_bundle: PEM file of extra roots.
         connections: maximum open at once, over all mailboxes.
         connect_seconds: for one connection, TLS included.
-        read_seconds: without a byte from Graph, which itself times out after some 30 seconds (graph.md section 7).
+        read_seconds: without a byte from Graph, which times out by itself after some 30 (docs/graph.md, section 7).
 
     Raises:
         ValueError: `ca_bundle` cannot be read.
@@ -243,7 +244,7 @@ class GraphClient:
             deadline_seconds: for everything, waits for a slot and for Retry-After included.
             counted: false for calls that do not touch the mailbox and take none of its slots.
             before_attempt: awaited before each HTTP request, retries included, since those count at Graph as well
-                (graph.md section 8). No slot is held meanwhile, and the deadline does not run.
+                (docs/graph.md, section 8). No slot is held meanwhile, and the deadline does not run.
             files: for responses that may be as long as a mail: strings of more than `longtext.LONG` bytes are LongText
                 then, whose files it closes. None: the response is decoded in memory, and has 16 MB at most.
 
@@ -405,7 +406,7 @@ class GraphClient:
         return call.deadline.passes_within(state.upcoming_sleep)
 
     async def _authorised(self, call: _Call, attempt: Callable[[str], Awaitable[_T]]) -> _T:
-        """Make one attempt; after a 401 a second one with a fresh token (graph.md section 9)."""
+        """Make one attempt; after a 401 a second one with a fresh token (docs/graph.md, section 9)."""
         application = call.mailbox.application
         token = await self._tokens.token(application)
         try:

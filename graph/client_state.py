@@ -1,8 +1,8 @@
 """A `clientState` with its own proof.
 
 `mi1.<account id>.<HMAC-SHA256, base64url>`: the receiver distinguishes genuine from forged notifications with the key
-alone, without a database, from the first second of a subscription's life (contract.md, Receiver). Graph accepts at most
-128 characters (graph.md section 1); this one has at most 67.
+alone, without a database, from the first second of a subscription's life: it may run where no database is in reach
+(README.md, *Several hosts?*). Graph accepts at most 128 characters (docs/graph.md, section 1); this one has at most 67.
 """
 
 import hmac

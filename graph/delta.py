@@ -1,4 +1,4 @@
-"""Messages added to a folder since the last query: Graph's delta query for messages (graph.md section 6).
+"""Messages added to a folder since the last query: Graph's delta query for messages (docs/graph.md, section 6).
 
 A *round* begins without a link and lists everything now in the folder; each page gives the link of the next one, the
 last page the link with which the next round begins, which lists only what was added since. The caller keeps the link,
@@ -16,7 +16,8 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader, folder_path, object_in
 from phrases import Phrase
 
-# No $filter: with one Graph returns 5,000 messages at most, and the rest would be missing silently (section 6).
+# No $filter: with one Graph returns 5,000 messages at most, and the rest would be missing silently (docs/graph.md,
+# section 6).
 _FIRST: Final = {"$select": "id,receivedDateTime", "changeType": "created"}
 
 

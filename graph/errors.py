@@ -21,7 +21,7 @@ GraphError
     ├── ExpirationTooFar      request at most `minutes`
     └── EndpointNotValidated  Graph could not reach the notification address: retry with delay, then report it
 
-`responses.error_from_response` maps an HTTP response to one of them. Facts: graph.md sections 1, 6, 8 and 9.
+`responses.error_from_response` maps an HTTP response to one of them. Facts: docs/graph.md, sections 1, 6, 8 and 9.
 """
 
 import copy
@@ -215,7 +215,7 @@ class SignInRefused(AccountError):
     """The sign-in service issued no token.
 
     Attributes:
-        aadsts: the number after AADSTS, None when the response had none. For users only (graph.md section 9).
+        aadsts: the number after AADSTS, None when the response had none. For users only (docs/graph.md, section 9).
     """
 
     def __init__(
@@ -270,7 +270,7 @@ class RequestRejected(ItemError):
 
 
 class SyncStateLost(GraphError):
-    """410, `syncStateNotFound` or `resyncRequired`: drop the delta link, start a new round (graph.md section 6).
+    """410, `syncStateNotFound` or `resyncRequired`: drop the delta link, start a new round (docs/graph.md, section 6).
 
     Attributes:
         location: the fresh start URL Graph named, None when it named none.
@@ -288,7 +288,7 @@ class SyncStateLost(GraphError):
 
 
 class SubscriptionError(GraphError):
-    """About one subscription; mailbox and sign-in work (graph.md section 1)."""
+    """About one subscription; mailbox and sign-in work (docs/graph.md, section 1)."""
 
 
 class SubscriptionGone(SubscriptionError):
@@ -334,7 +334,8 @@ class ExpirationTooFar(SubscriptionError):
 class EndpointNotValidated(SubscriptionError):
     """Graph called the notification address and did not get its validation token back.
 
-    Flaky even for fast endpoints: retry with delay, and report it to the operator if it persists (graph.md section 1).
+    Flaky even for fast endpoints: retry with delay, and report it to the operator if it persists (docs/graph.md,
+    section 1).
     """
 
 

@@ -61,7 +61,7 @@ class FolderEntry:
 
 
 class MailFolders:
-    """The ids of folders, cached for an hour; they are constant (graph.md section 7)."""
+    """The ids of folders, cached for an hour; they are constant (docs/graph.md, section 7)."""
 
     def __init__(self, client: GraphClient, reader: MailReader, *, clock: Callable[[], datetime]) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""Pages of ids, common to a folder's list and its delta (graph.md sections 6 and 7)."""
+"""Pages of ids, common to a folder's list and its delta (docs/graph.md, sections 6 and 7)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -55,7 +55,7 @@ class Mailbox:
     tenant_id: str
     client_id: str
     user_id: str
-    """The Entra object id of the user, or a user principal name (graph.md section 1)."""
+    """The Entra object id of the user, or a user principal name (docs/graph.md, section 1)."""
     thumbprint: str
     """SHA-1 of the certificate, as the administrator pasted it; `certificates.normalise_thumbprint` parses it."""
     secure_certificate_access: bool = True

@@ -1,4 +1,4 @@
-"""Messages and attachments of a mailbox (graph.md section 7)."""
+"""Messages and attachments of a mailbox (docs/graph.md, section 7)."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
@@ -61,7 +61,7 @@ PAGES_OF_PROXIES: Final = frozenset(
 _ONE_FOR_ALL: Final = str.maketrans("+/_", "---")
 ATTACHMENT_FIELDS: Final = "id,name,contentType,size,isInline"
 FOLDER_PAGE: Final = 1000
-"""Messages on a page of `MailReader.folder_page`: Graph's maximum (section 7)."""
+"""Messages on a page of `MailReader.folder_page`: Graph's maximum (docs/graph.md, section 7)."""
 
 _INBOX: Final = "inbox"
 _WELL_KNOWN: Final = frozenset(
@@ -149,7 +149,7 @@ class MailReader:
         `with_headers`: `internetMessageHeaders` as well. The body is as sent, script included; with `files` a long one
         is a LongText, and its file is closed by them.
 
-        Any field may be absent or null (graph.md section 7), but not all of them.
+        Any field may be absent or null (docs/graph.md, section 7), but not all of them.
 
         Raises:
             ItemGone: the message does not exist (any more).
@@ -252,7 +252,8 @@ class MailReader:
     def original(self, mailbox: Mailbox, message_id: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Stream the whole message as MIME, in chunks of at most 64 KiB.
 
-        https://learn.microsoft.com/en-us/graph/outlook-get-mime-message; over some 25 MB it ends in 504 (section 7).
+        https://learn.microsoft.com/en-us/graph/outlook-get-mime-message; over some 25 MB it ends in 504 (docs/graph.md,
+        section 7).
 
         Raises:
             ItemGone: the message does not exist (any more).
@@ -263,7 +264,9 @@ class MailReader:
         return self._content(mailbox, f"{message_path(mailbox, message_id)}/$value")
 
     async def parent_folder(self, mailbox: Mailbox, message_id: str) -> str:
-        """Fetch the id of the message's current folder; never a well-known name. Folder ids are constant (section 7).
+        """Fetch the id of the message's current folder; never a well-known name.
+
+        Folder ids are constant (docs/graph.md, section 7).
 
         Raises:
             ItemGone: the message is deleted for good; one in Deleted Items is in that folder.
@@ -283,7 +286,7 @@ class MailReader:
         return folder_id
 
     async def immutable_id(self, mailbox: Mailbox, message_id: str) -> str:
-        """Fetch the immutable id of a message, given an id of either kind (section 7).
+        """Fetch the immutable id of a message, given an id of either kind (docs/graph.md, section 7).
 
         Raises:
             ItemGone: the message does not exist (any more).
@@ -334,9 +337,9 @@ class MailReader:
         return FolderPage(listed.items, following, listed.unreadable)
 
     async def find(self, mailbox: Mailbox, folder: str, internet_message_id: str) -> list[FolderItem]:
-        """Find the messages in a folder by internet message id: none, one or several; it is not unique (section 7).
+        """Find the messages in a folder by internet message id: none, one or several.
 
-        It is compared whole, angle brackets included, as in the mail.
+        The id is not unique (docs/graph.md, section 7). It is compared whole, angle brackets included, as in the mail.
 
         Raises:
             FolderNotFound: the folder is not in the mailbox.
@@ -369,7 +372,7 @@ class MailReader:
         """Fetch `id` and `displayName` of the folder: the cheapest check of sign-in, grant, mailbox and folder.
 
         Raises:
-            MailboxNotFound: any 404 of the inbox, with any code (graph.md section 9).
+            MailboxNotFound: any 404 of the inbox, with any code (docs/graph.md, section 9).
             FolderNotFound: the mailbox exists, the folder does not.
         """
         try:
@@ -395,10 +398,10 @@ class MailReader:
     async def folder_fault(
         self, mailbox: Mailbox, folder: str, error: ItemGone | MailboxNotFound | RequestRejected
     ) -> GraphError:
-        """Classify a refused call about a whole folder; only a probe of folder and mailbox can decide (section 9).
+        """Classify a refused call about a whole folder; only a probe of folder and mailbox can decide.
 
         FolderNotFound, MailboxNotFound or another AccountError for a 404 or a 400, by a probe; GraphUnavailable when a
-        folder answers that was reported missing; other refusals are returned unchanged.
+        folder answers that was reported missing; other refusals are returned unchanged (docs/graph.md, section 9).
 
         Raises:
             GraphUnavailable: the probe was not answered.
@@ -428,7 +431,7 @@ class MailReader:
             await content.__aexit__(None, None, None)
 
     async def _judged(self, mailbox: Mailbox, error: AccessDenied | ItemGone | MailboxNotFound) -> GraphError:
-        """Classify a 403 or 404 about one message; only a probe of the mailbox can decide (section 9).
+        """Classify a 403 or 404 about one message; only a probe of the mailbox can decide (docs/graph.md, section 9).
 
         One tenant returned three different codes with 404. A refusal holds the whole account only if its inbox is
         refused as well.

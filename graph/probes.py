@@ -1,4 +1,4 @@
-"""Small queries about one mailbox, for a test of its settings (graph.md section 9)."""
+"""Small queries about one mailbox, for a test of its settings (docs/graph.md, section 9)."""
 
 from collections.abc import Sequence
 from http import HTTPStatus

@@ -1,6 +1,6 @@
 """Mapping of Graph's HTTP responses to typed errors, without trust in the response's shape.
 
-Facts: graph.md sections 1, 6, 8 and 9.
+Facts: docs/graph.md, sections 1, 6, 8 and 9.
 """
 
 import json
@@ -138,8 +138,8 @@ def error_from_response(
         mailbox: of the call, for the text.
         now: aware time, against which a `Retry-After` in form of a date counts when the response has no `Date`.
 
-    The true status of an `ExtensionError` is only in its text (graph.md section 1). A 404 becomes `ItemGone` unless the
-    code means that the mailbox itself is missing; only a probe can decide reliably (`messages.MailReader`).
+    The true status of an `ExtensionError` is only in its text (docs/graph.md, section 1). A 404 becomes `ItemGone`
+    unless the code means that the mailbox itself is missing; only a probe can decide reliably (`messages.MailReader`).
     """
     answer = _read_answer(status, body, headers, now)
     text = _describe(answer, doing, mailbox)
@@ -197,8 +197,9 @@ def _is_transient(answer: _Answer) -> bool:
 def _access_advice(answer: _Answer) -> Phrase:
     if answer.says("quota", "limit"):
         return Phrase(
-            "A quota of Microsoft is used up (1,000 subscriptions per mailbox over all applications): remove what is "
-            "no longer needed with 'mail-importer subscriptions'."
+            "A quota of Microsoft is used up (1,000 subscriptions per mailbox over all applications). Find the other "
+            "programs that subscribe to this mailbox and stop those no longer needed; a subscription that is not "
+            "renewed ends within a week."
         )
     if answer.status == HTTPStatus.UNAUTHORIZED:
         return Phrase(

@@ -1,4 +1,4 @@
-"""Concurrent calls of a mailbox: at most four per application and mailbox (graph.md section 8)."""
+"""Concurrent calls of a mailbox: at most four per application and mailbox (docs/graph.md, section 8)."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""Subscriptions to change notifications: create, list, renew, delete (graph.md section 1).
+"""Subscriptions to change notifications: create, list, renew, delete (docs/graph.md, section 1).
 
 These calls belong to the application, not to the mailbox, so they occupy none of its four slots.
 """
@@ -70,11 +70,11 @@ def mail_resource(user_id: str, folder: str = "inbox") -> str:
 
 
 NOTIFIED_WITHIN: Final = timedelta(minutes=3)
-"""The time within which Graph notifies of a message (graph.md section 3, latency); later it is overdue."""
+"""The time within which Graph notifies of a message (docs/graph.md, section 3); later it is overdue."""
 
 
 class CallKind(StrEnum):
-    """The kinds by which Graph counts calls about subscriptions (graph.md section 8)."""
+    """The kinds by which Graph counts calls about subscriptions (docs/graph.md, section 8)."""
 
     CHANGE = "change"
     """POST, PATCH, DELETE, GET by id: 500 per 20 s per application and tenant, 2,000 per application over all."""
@@ -150,7 +150,7 @@ class SubscriptionClient:
     async def list(self, mailbox: Mailbox) -> builtins.list[GraphSubscription]:
         """List all subscriptions of the mailbox's application in its tenant, other mailboxes' included.
 
-        Call it per application, not per mailbox: 25 calls per 20 seconds are allowed (graph.md section 8).
+        Call it per application, not per mailbox: 25 calls per 20 seconds are allowed (docs/graph.md, section 8).
         """
         url = "/subscriptions"
         found: builtins.list[GraphSubscription] = []
@@ -272,7 +272,7 @@ def _create_error(error: GraphError, mailbox: Mailbox, notification_url: str) ->
 
 
 def _typed(error: GraphError, notification_url: str | None = None) -> GraphError:
-    """The error as one about a subscription, by its text if nothing else distinguishes it (graph.md section 1)."""
+    """The error as one about a subscription, by its text if nothing else identifies it (docs/graph.md, section 1)."""
     if not isinstance(error, (RequestRejected, GraphUnavailable)):
         return error
     if found := _MINUTES.search(error.detail):

@@ -1,9 +1,9 @@
 """Access tokens for Graph, by certificate, from the sign-in service of the account's tenant.
 
-msal builds the requests, with an assertion signed by the certificate's key (graph.md section 9); aiohttp sends them, so
-that an unresponsive sign-in service holds no thread. Around it: one sign-in at a time per tenant, application and
-certificates; tokens renewed before they expire; failures cached for a moment, so that a fault of one account does not
-become a flood of sign-ins.
+msal builds the requests, with an assertion signed by the certificate's key (docs/graph.md, section 9); aiohttp sends
+them, so that an unresponsive sign-in service holds no thread. Around it: one sign-in at a time per tenant, application
+and certificates; tokens renewed before they expire; failures cached for a moment, so that a fault of one account does
+not become a flood of sign-ins.
 
 An account may name two certificates, the *current* and the *next*: when one is unusable, the other is used until it
 fails in turn.
@@ -379,7 +379,7 @@ class TokenSource:
 
         try:
             # A new object for every sign-in: msal cannot be forced past its token cache, and it replays a refusal for
-            # 60 seconds (graph.md section 9). Instance discovery would check with Microsoft that the authority is
+            # 60 seconds (docs/graph.md, section 9). Instance discovery would check with Microsoft that the authority is
             # genuine; this one is from the settings.
             client = msal.ConfidentialClientApplication(
                 application.client_id,
@@ -397,7 +397,7 @@ class TokenSource:
         except (MsalServiceError, RuntimeError) as reason:
             raise _overloaded(application, talk) from reason
         except (ValueError, KeyError) as reason:
-            # Discovery of an unknown tenant ends here (graph.md section 9), and so does a response that is not JSON.
+            # Discovery of an unknown tenant ends here (docs/graph.md, section 9), as does a response that is not JSON.
             _refuse(application, talk.last_error(), talk, reason)
         return answer
 

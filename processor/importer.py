@@ -37,7 +37,7 @@ from processor.process_pool import ProcessPool
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
-# A 404 right after a notification is normal (graph.md, section 11): Exchange replicates.
+# A 404 right after a notification is normal (docs/graph.md, section 11): Exchange replicates.
 _GONE_AGAIN_AFTER_SECONDS: Final = (0.5, 2.0)
 _NOT_STORED: Final = frozenset({ContentState.TOO_LARGE, ContentState.UNREADABLE, ContentState.GONE})
 _SCANNED_WITHIN: Final = timedelta(minutes=30)

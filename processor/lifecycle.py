@@ -1,4 +1,4 @@
-"""Lifecycle notifications (graph.md, section 4): noted for a subscription manager, which does what they request.
+"""Lifecycle notifications (docs/graph.md, section 4): noted for a subscription manager, which does what they request.
 
 A manager polls every second; here only the note is made, in one transaction, so that a repeat does no harm.
 """

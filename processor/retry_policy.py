@@ -30,7 +30,7 @@ MAX_TIMEOUTS: Final = len(_TIMEOUT_DELAYS) + 1
 _OUTAGE_DELAY: Final = timedelta(seconds=30)
 _MAX_OUTAGE_DELAY: Final = timedelta(seconds=MAX_RETRY_AFTER)
 
-# Exchange replicates: a message that it has just reported may answer 404 for a time (graph.md section 11). For so
+# Exchange replicates: a message that it has just reported may answer 404 for a time (docs/graph.md, section 11). For so
 # long after it was put it is requested again, uncounted, at growing intervals; after a longer wait, a few times.
 _LATE_FOR: Final = timedelta(minutes=10)
 _FIRST_LATE_DELAY: Final = timedelta(seconds=5)

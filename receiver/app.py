@@ -1,8 +1,8 @@
 """The HTTP application: the response to each request of the contract.
 
 The response to a delivery is 202 once its genuine items are durable in the queue, 503 when they cannot be queued: then
-Graph keeps them and retries for up to 4 hours (graph.md, section 3). Forged items do not change the response, so that a
-forger learns nothing.
+Graph keeps them and retries for up to 4 hours (docs/graph.md, section 3). Forged items do not change the response, so
+that a forger learns nothing.
 """
 
 import asyncio

@@ -4,7 +4,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-# Graph delays everything after 10 % of responses over 3 s (graph.md, section 3): fine steps well below that.
+# Graph delays everything after 10 % of responses over 3 s (docs/graph.md, section 3): fine steps well below that.
 _ANSWER_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 10.0)
 
 

@@ -133,7 +133,7 @@ class ServerCertificate:
 
 
 def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """TLS 1.2 or newer: Graph needs 1.2, an endpoint with 1.3 alone failed its validation (graph.md, section 3).
+    """TLS 1.2 or newer: Graph needs 1.2, an endpoint with 1.3 alone failed its validation (docs/graph.md, section 3).
 
     Raises:
         OSError, ssl.SSLError: a file cannot be read, or the two do not belong together.

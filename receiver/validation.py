@@ -1,4 +1,4 @@
-"""The validation that Graph requires of an endpoint before it creates a subscription (graph.md, section 2).
+"""The validation that Graph requires of an endpoint before it creates a subscription (docs/graph.md, section 2).
 
 https://learn.microsoft.com/graph/change-notifications-delivery-webhooks#notificationurl-validation
 """

@@ -42,7 +42,7 @@ class Operation(StrEnum):
 
 
 class GraphError(Exception):
-    """A Graph call refused: becomes `{"error": {"code", "message", "innerError"}}` (graph.md §8, §9)."""
+    """A refused call: becomes `{"error": {"code", "message", "innerError"}}` (docs/graph.md, sections 8 and 9)."""
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{status} {code}: {message}")
@@ -83,15 +83,15 @@ class Call:
         return value
 
     def prefers_immutable_ids(self) -> bool:
-        """Check whether the caller requested immutable ids; holds for this request only (graph.md §7, ids)."""
+        """Check whether the caller requested immutable ids; holds for this request only (docs/graph.md, section 7)."""
         return 'idtype="immutableid"' in self.prefer
 
     def prefers_text_bodies(self) -> bool:
-        """Check whether the caller requested bodies as text (graph.md §7, headers)."""
+        """Check whether the caller requested bodies as text (docs/graph.md, section 7)."""
         return 'outlook.body-content-type="text"' in self.prefer
 
     def prefers_unsafe_html(self) -> bool:
-        """Check whether the caller requested bodies with script and the like (graph.md §7, headers)."""
+        """Check whether the caller requested bodies with script and the like (docs/graph.md, section 7)."""
         return "outlook.allow-unsafe-html" in self.prefer
 
 
@@ -132,5 +132,5 @@ def utc_text(moment: datetime) -> str:
 
 
 def utc_text_7(moment: datetime) -> str:
-    """Write a time with the seven fraction digits of notifications (graph.md §3)."""
+    """Write a time with the seven fraction digits of notifications (docs/graph.md, section 3)."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0+00:00"

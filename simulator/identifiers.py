@@ -22,7 +22,7 @@ class Identifiers:
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
     def immutable_message_id(self) -> str:
-        """Return an immutable id: 152 characters, case-sensitive, to be percent-encoded in a path (graph.md §7)."""
+        """Return an immutable id: 152 characters, case-sensitive, encoded in paths (docs/graph.md, section 7)."""
         return _IMMUTABLE_PREFIX + self._tail(86)
 
     def default_message_id(self) -> str:
@@ -30,7 +30,7 @@ class Identifiers:
         return _DEFAULT_PREFIX + self._tail(86)
 
     def folder_id(self) -> str:
-        """Return a folder id; these are constant (graph.md §7)."""
+        """Return a folder id; these are constant (docs/graph.md, section 7)."""
         return _FOLDER_PREFIX + base64.urlsafe_b64encode(self._random.randbytes(59)).decode()
 
     def attachment_id(self) -> str:

@@ -166,7 +166,7 @@ class Listener:
         return Answer(error.status, body, JSON_TYPE, {**error.headers, **traced})
 
     async def _send(self, request: web.BaseRequest, answer: Answer, damage: Fault | None) -> web.StreamResponse:
-        """Send an answer to its last byte: until then the call counts as running (graph.md §8)."""
+        """Send an answer to its last byte: until then the call counts as running (docs/graph.md, section 8)."""
         self.statuses[answer.status] += 1
         if damage and damage.kind is FaultKind.ANSWER_LOST:
             _abort(request)

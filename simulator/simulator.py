@@ -291,7 +291,7 @@ class Simulator:
         self.traffic.start(plan)
 
     def send_lifecycle(self, subscription: Subscription, event: LifecycleEvent) -> bool:
-        """Send a lifecycle notification (graph.md §4); False: the subscription has no lifecycle URL."""
+        """Send a lifecycle notification (docs/graph.md, section 4); False: the subscription has no lifecycle URL."""
         return self.delivery.send_lifecycle(subscription, event)
 
     def ledger(self) -> list[LedgerEntry]:

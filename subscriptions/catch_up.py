@@ -1,4 +1,4 @@
-"""Catch-up: queues messages that Graph's delta query reports and the database lacks (graph.md, section 6).
+"""Catch-up: queues messages that Graph's delta query reports and the database lacks (docs/graph.md, section 6).
 
 Webhooks lose notifications, reported and unreported (sections 3, 4 and 11). The delta link is moved forward only when
 all that comes before it is safely in the queue or known to be imported.

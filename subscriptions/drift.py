@@ -1,6 +1,6 @@
 """Compares Graph's subscriptions with those held, from time to time: subscriptions vanish, and surplus ones appear.
 
-Graph's guard against two for one mailbox is uneven (graph.md, section 1, 409), and a crash can leave one that is not
+Graph's guard against two for one mailbox is uneven (docs/graph.md, section 1), and a crash can leave one that is not
 held.
 """
 
@@ -24,7 +24,7 @@ from subscriptions.plan import is_ours
 
 _SELDOM: Final = timedelta(hours=1)
 _FOR_EACH: Final = timedelta(seconds=9)
-"""Beyond an hour, the wait for each one listed: a page holds about a hundred, and is a call (graph.md, 8)."""
+"""Beyond an hour, the wait for each one listed: a page, one call, holds about a hundred (docs/graph.md, section 8)."""
 _AFTER_TROUBLE: Final = timedelta(minutes=1)
 _TOGETHER: Final = 60
 """Managers that start within this many seconds need not each check."""

@@ -1,4 +1,4 @@
-"""Cache of Graph's subscription lists: a list is limited to 25 calls in 20 s (graph.md, 8)."""
+"""Cache of Graph's subscription lists: a list is limited to 25 calls in 20 s (docs/graph.md, section 8)."""
 
 import asyncio
 from collections.abc import Callable

@@ -81,14 +81,14 @@ def plan(
     surplus = {each.id for each in actual} | ({held.subscription_id} if held else set())
     if kept_id is not None:
         surplus.discard(kept_id)
-    # Graph refuses a second one on the same resource (graph.md, section 1); any other is deleted once its successor
-    # exists, so that no notification is lost between.
+    # Graph refuses a second one on the same resource (docs/graph.md, section 1); any other is deleted once its
+    # successor exists, so that no notification is lost between.
     in_the_way = {each.id for each in actual if same_resource(each.resource, wanted.resource)}
     if held is not None and held.expires > now and same_resource(held.resource, wanted.resource):
         in_the_way.add(held.subscription_id)
     actions: list[Action] = [Delete(each) for each in sorted(surplus & in_the_way)]
     if keep is not None:
-        # One call for both: a renewal reauthorizes (graph.md, section 4).
+        # One call for both: a renewal reauthorizes (docs/graph.md, section 4).
         if orders.reauthorize is not None or now >= renewal_due(keep.granted, keep.expires, jitter=1.0):
             actions.append(Renew(keep.subscription_id))
     elif adopted is not None:
@@ -111,7 +111,7 @@ def is_ours(subscription: GraphSubscription, notification_url: str) -> bool:
 
 
 def same_resource(one: str, other: str) -> bool:
-    """Graph's letter case varies (graph.md, section 3)."""
+    """Graph's letter case varies (docs/graph.md, section 3)."""
     return one.strip("/").casefold() == other.strip("/").casefold()
 
 

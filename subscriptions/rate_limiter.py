@@ -1,4 +1,4 @@
-"""Graph's limits on subscription calls, shared by all managers through the database (graph.md, section 8).
+"""Graph's limits on subscription calls, shared by all managers through the database (docs/graph.md, section 8).
 
 A window of Graph's has 20 seconds, and its beginning is unknown. So calls are taken from short slots: any 20 seconds
 that Graph counts touch eleven slots at most, and eleven slots hold fewer calls than the limit.

@@ -48,7 +48,7 @@ from subscriptions.sweep_schedule import SweepSchedule
 SUBSCRIPTIONS_ROLE: Final = "subscriptions"
 
 MAX_LIFE: Final = timedelta(minutes=10_000)
-"""Graph documents 10,080 minutes and grants 10,070 (graph.md, section 1)."""
+"""Graph documents 10,080 minutes and grants 10,070 (docs/graph.md, section 1)."""
 
 _CEILING_MARGIN: Final = timedelta(minutes=5)
 """Clocks differ, and a request takes its time: stay this far below the limit that Graph reports."""

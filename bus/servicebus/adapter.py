@@ -1,7 +1,7 @@
 """The queue on Azure Service Bus.
 
-The queue has no sessions, peek-locks its messages, and detects duplicates by message id; `queue check` lists its other
-properties. `bus.servicebus.messages` adds what Service Bus lacks.
+The queue has no sessions, peek-locks its messages, and detects duplicates by message id (docs/servicebus.md,
+section 1); `queue check` lists its other properties. `bus.servicebus.messages` adds what Service Bus lacks.
 """
 
 import asyncio

@@ -11,7 +11,8 @@ from azure.servicebus.aio import ServiceBusClient
 from azure.servicebus.aio.management import ServiceBusAdministrationClient
 
 POLL_SECONDS: Final = 0.02
-"""Time for which a read of the SDK blocks writes; its default of 0.2 s delays every settlement by as much."""
+"""Time for which a read of the SDK blocks writes; its default of 0.2 s delays every settlement by as much
+(docs/servicebus.md, section 3)."""
 _TRY_SECONDS: Final = 15.0
 _RETRIES: Final = 3
 _BACKOFF_SECONDS: Final = 0.2
@@ -84,7 +85,7 @@ def _proxy(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     found: dict[str, Any] = {
-        # With the scheme: without it the SDK never uses the proxy.
+        # With the scheme: without it the SDK never uses the proxy (docs/servicebus.md, section 6).
         "proxy_hostname": f"{parts.scheme or 'http'}://{host}",
         "proxy_port": parts.port or 8080,
     }

@@ -16,7 +16,10 @@ Issue = Callable[[], Awaitable[tuple[str, float]]]
 
 
 class CertificateCredential:
-    """Satisfies `AsyncTokenCredential`. The SDK requests a token at every link, so `issue` should cache them."""
+    """Satisfies `AsyncTokenCredential`.
+
+    The SDK requests a token at every link, so `issue` should cache them (docs/servicebus.md, section 6).
+    """
 
     def __init__(self, issue: Issue, *, refused: type[Exception]) -> None:
         """`refused`: the error of `issue`, its text for an operator."""

@@ -1,6 +1,7 @@
 """Errors of the SDK, explained to an operator.
 
-The conditions are those of the SDK's own list (`azure.servicebus.exceptions`); it has retried by itself before.
+The conditions are those of the SDK's own list (`azure.servicebus.exceptions`); it has retried by itself before
+(docs/servicebus.md, section 7).
 """
 
 import asyncio

@@ -1,7 +1,8 @@
 """Links for concurrent use.
 
-A sender or receiver of the SDK is for one coroutine at a time: unguarded, sends are doubled and hang silently.
-So each has one user: sends go out in groups; a receiver alternates between receiving and settling.
+A sender or receiver of the SDK is for one coroutine at a time: unguarded, sends are doubled and hang silently
+(docs/servicebus.md, section 2). So each has one user: sends go out in groups; a receiver alternates between
+receiving and settling.
 """
 
 import asyncio
@@ -110,7 +111,7 @@ class ReceiverLink:
     """One long-lived receiver of a queue, or of its dead letters.
 
     Settling interrupts a wait for messages. Only a wait for one message is ever interrupted: a receiver with credit
-    for one message more than it took hoards it, locked, while its user is busy.
+    for one message more than it took hoards it, locked, while its user is busy (docs/servicebus.md, section 3).
     """
 
     def __init__(self, open_receiver: Callable[[], ServiceBusReceiver], place: QueueRef) -> None:

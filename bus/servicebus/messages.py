@@ -1,9 +1,9 @@
 """Conversion of messages to Service Bus and back. No I/O.
 
-Service Bus cannot abandon with a delay, and counts every delivery. Both are done by a *copy*: the same body, put
-again for later, with all that must be kept in its application properties. Its message id is derived from the sequence
-number of the copied message: a process that dies between the copy and the end of the original, and does it again,
-makes a duplicate that Service Bus ignores.
+Service Bus cannot abandon with a delay, and counts every delivery (docs/servicebus.md, section 1). Both are done by a
+*copy*: the same body, put again for later, with all that must be kept in its application properties. Its message id
+is derived from the sequence number of the copied message: a process that dies between the copy and the end of the
+original, and does it again, makes a duplicate that Service Bus ignores.
 """
 
 import re
@@ -42,7 +42,7 @@ def outgoing(message: Message, *, now: datetime) -> ServiceBusMessage:
     """A message to put."""
     properties: _Properties = {}
     if message.account_id is not None:
-        properties[_ACCOUNT] = str(message.account_id)  # numbers over 32 bits fail the send
+        properties[_ACCOUNT] = str(message.account_id)  # over 32 bits: docs/servicebus.md, section 5
     if message.not_before is not None:
         properties[_ENQUEUED] = now.isoformat()
     return _made(message.message_id, message.body.encode("utf-8", "surrogatepass"), properties, message.not_before)

@@ -1,6 +1,6 @@
 """Checks of the application's access: token, permissions, user, mailbox, folder, a message, forbidden mailboxes.
 
-Meaning of each refusal: graph.md section 9, and https://learn.microsoft.com/en-us/graph/errors
+Meaning of each refusal: docs/graph.md, section 9, and https://learn.microsoft.com/en-us/graph/errors
 """
 
 from collections.abc import Mapping, Sequence

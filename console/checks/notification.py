@@ -26,7 +26,7 @@ CHANGE_TYPE: Final = "deleted"
 """Different from the manager's `created`: Graph accepts both at once, and new mail meanwhile is not notified twice."""
 
 _SHORTEST_LIFE: Final = timedelta(minutes=46)
-"""Graph raises a life below 45 minutes (graph.md section 1); a subscription left behind ends by itself soon."""
+"""Graph raises a life below 45 minutes (docs/graph.md, section 1); a subscription left behind ends by itself soon."""
 _MARK: Final = "mail-importer-test"
 _OUT_OF_REACH: Final = frozenset(
     {
@@ -157,7 +157,7 @@ class NotificationChecks:
             return _out_of_reach(unreached)
         async with open_session(self._url, ca_bundle=self._ca_bundle, connect_seconds=5, read_seconds=10) as session:
             for path in PATHS:
-                # Modelled on Graph's own today (graph.md section 2): blanks and colons show whether it is decoded.
+                # Modelled on Graph's own (docs/graph.md, section 2): blanks and colons show whether it is decoded.
                 token = f"Validation: Testing client application reachability. Request-Id: {secrets.token_hex(16)}"
                 await answer_to_validation(session, f"{self._url}{path}", token)
         return passed(
@@ -207,7 +207,7 @@ class NotificationChecks:
 
 
 def _as_graph(ca_bundle: Path | None) -> ssl.SSLContext:
-    """TLS with the trust of Graph, and the protocol it delivers with (graph.md section 3, TLS)."""
+    """TLS with the trust of Graph, and the protocol it delivers with (docs/graph.md, section 3)."""
     context = tls_context(ca_bundle)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     return context

@@ -1,10 +1,10 @@
 """Duplicates of an e-mail, recognized by common features when their Graph ids differ.
 
-Even an immutable id is given anew by a drag in Outlook, a restore or a re-import (graph.md section 11). A message is a
-copy of an imported one of its account when both have the same internet message id, second of receipt, sender, sent
-time, subject and body, and attachments of the same names, sizes and bytes. Loggers and relays reuse any few of these
-for different mails, so features that cannot be compared are not equal: a message of which an attachment was not stored
-has no copies. The size that Exchange counts adds nothing to that, and a drag may change it.
+Even an immutable id is given anew by a drag in Outlook, a restore or a re-import (docs/graph.md, section 11). A message
+is a copy of an imported one of its account when both have the same internet message id, second of receipt, sender,
+sent time, subject and body, and attachments of the same names, sizes and bytes. Loggers and relays reuse any few of
+these for different mails, so features that cannot be compared are not equal: a message of which an attachment was not
+stored has no copies. The size that Exchange counts adds nothing to that, and a drag may change it.
 
 `tblEmailDuplicate` records the message that a copy equals. Of two hosts that import two copies at the same time, the
 key of `tblEmailIdentity` refuses the second, whose transaction is run again and finds the first.

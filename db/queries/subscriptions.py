@@ -68,7 +68,8 @@ def ask_to_reauthorize(
 ) -> bool:
     """Request renewal of the subscription at once; False if that was done within `quiet` before, or it is not held.
 
-    Graph repeats its request, and two calls within ten minutes leave it in an inconsistent state (graph.md, section 4).
+    Graph repeats its request, and two calls within ten minutes leave it in an inconsistent state (docs/graph.md,
+    section 4).
     """
     found = held(connection, [account_id]).get(account_id)
     if found is None or found.subscription_id != subscription_id or received < found.granted + quiet:
@@ -146,7 +147,7 @@ def ids_of_application(connection: Connection, application: ApplicationKey) -> d
 def hold(connection: Connection, subscription: HeldSubscription, *, now: datetime) -> None:
     """Record this as the account's subscription, in place of any other; the gap before it is caught up with.
 
-    The order after any gap is: subscribe first, then delta, so that nothing falls between (graph.md, section 4).
+    The order after any gap is: subscribe first, then delta, so that nothing falls between (docs/graph.md, section 4).
     """
     connection.execute(delete(graph_subscription).where(_of(subscription.account_id, subscription.subscription_id)))
     connection.execute(
@@ -172,7 +173,7 @@ def drop(connection: Connection, subscription_id: str) -> None:
 
 
 def extend(connection: Connection, account_id: int, subscription_id: str, *, expires: datetime, now: datetime) -> None:
-    """Record the expiry that Graph granted now; a renewal reauthorizes as well (graph.md, section 1)."""
+    """Record the expiry that Graph granted now; a renewal reauthorizes as well (docs/graph.md, section 1)."""
     _change(connection, account_id, dtReauthorize=None)
     connection.execute(
         update(graph_subscription)

@@ -3,7 +3,7 @@
 Faults are reported in plain words, since a certificate that does not work is the most frequent fault of a new
 installation. A `CertificateStore` holds them: a folder of files, or a store of Windows.
 
-Sources: graph.md section 9; Entra accepts RSA certificates only
+Sources: docs/graph.md, section 9; Entra accepts RSA certificates only
 (https://learn.microsoft.com/en-us/entra/identity-platform/certificate-credentials).
 """
 

@@ -1,5 +1,6 @@
-"""The validation of a notification address, as Graph performs it before it creates a subscription (graph.md section 2).
+"""The validation of a notification address, as Graph performs it before it creates a subscription.
 
+Source: docs/graph.md, section 2;
 https://learn.microsoft.com/graph/change-notifications-delivery-webhooks#notificationurl-validation
 """
 

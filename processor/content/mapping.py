@@ -1,6 +1,6 @@
 """Mapping of Graph's JSON to the records of the gateway database. No I/O.
 
-Shapes: https://learn.microsoft.com/graph/api/resources/message (graph.md, section 7). A value that Graph omits, or
+Shapes: https://learn.microsoft.com/graph/api/resources/message (docs/graph.md, section 7). A value that Graph omits, or
 sends in another shape than documented, becomes None, never an empty text.
 """
 

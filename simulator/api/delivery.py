@@ -1,4 +1,4 @@
-"""Delivery of notifications: collected, sent in batches, retried (graph.md §3, HTTP rules)."""
+"""Delivery of notifications: collected, sent in batches, retried (docs/graph.md, section 3)."""
 
 import asyncio
 from collections import deque
@@ -21,7 +21,7 @@ _SUCCESS = range(200, 300)
 
 @dataclass(frozen=True)
 class DeliveryRules:
-    """Times of graph.md §3; the window, the batch and the concurrency are the simulator's own."""
+    """Times of docs/graph.md, section 3; the window, the batch and the concurrency are the simulator's own."""
 
     window_secs: float = 0.05
     max_items: int = 100

@@ -1,4 +1,4 @@
-"""Delta query for the messages of a folder (graph.md §6).
+"""Delta query for the messages of a folder (docs/graph.md, section 6).
 
 A round walks the log of the folder's changes. The first one walks all of it and reports what is still there; the next
 one begins where the last ended. So a link holds the folder, the place at which to continue, and the first options.

@@ -1,4 +1,4 @@
-"""The validation of notification URLs before a subscription is made (graph.md §2)."""
+"""The validation of notification URLs before a subscription is made (docs/graph.md, section 2)."""
 
 import asyncio
 import ssl
@@ -32,14 +32,14 @@ class Handshake:
         self._identifiers = identifiers
         self._faults = faults
         self._timeout = aiohttp.ClientTimeout(total=timeout_secs)
-        # A space in a query may be written either way, and a receiver has to read both (graph.md §2).
+        # A space in a query may be written either way, and a receiver has to read both (docs/graph.md, section 2).
         self._plus = cycle((False, True))
 
     async def validate(self, url: str, operation: Operation) -> None:
         """Validate one URL.
 
         Raises:
-            GraphError: 400 `ValidationError`, with the texts of graph.md §1.
+            GraphError: 400 `ValidationError`, with the texts of docs/graph.md, section 1.
         """
         subject = Subject(operation)
         if self._faults.strike(FaultKind.VALIDATION_SKIPPED, subject):

@@ -1,4 +1,4 @@
-"""Graph's calls on folders, messages and attachments (graph.md §7)."""
+"""Graph's calls on folders, messages and attachments (docs/graph.md, section 7)."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""The items of change and lifecycle notifications (graph.md §3, §4)."""
+"""The items of change and lifecycle notifications (docs/graph.md, sections 3 and 4)."""
 
 from enum import StrEnum
 from random import Random
@@ -18,7 +18,7 @@ class LifecycleEvent(StrEnum):
 
 
 def change_item(subscription: Subscription, change: Change, random: Random) -> dict[str, Any]:
-    """Return one item of a change notification, `resource` in one of the shapes seen (graph.md §3)."""
+    """Return one item of a change notification, `resource` in one of the shapes seen (docs/graph.md, section 3)."""
     message_id = change.immutable_id if subscription.immutable_ids else change.default_id
     resource = _resource(change.mailbox.user_id, change.mailbox.tenant_id, message_id, random)
     return {
@@ -38,7 +38,7 @@ def change_item(subscription: Subscription, change: Change, random: Random) -> d
 
 
 def lifecycle_item(subscription: Subscription, event: LifecycleEvent, *, as_in_production: bool) -> dict[str, Any]:
-    """Return one item of a lifecycle notification, as documented or as seen in production (graph.md §4)."""
+    """Return one item of a lifecycle notification, as documented or as seen in reality (docs/graph.md, section 4)."""
     common = {
         "subscriptionId": subscription.subscription_id,
         "subscriptionExpirationDateTime": utc_text(subscription.expires),

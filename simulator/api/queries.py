@@ -1,4 +1,4 @@
-"""Common parts of calls on messages: filters, preferences, contexts (graph.md §7)."""
+"""Common parts of calls on messages: filters, preferences, contexts (docs/graph.md, section 7)."""
 
 import re
 from collections.abc import Callable
@@ -69,7 +69,7 @@ def read_list_filter(text: str | None) -> Callable[[Message], bool]:
 
 
 def check_select(names: tuple[str, ...] | None) -> None:
-    """Refuse names that no `$select` of messages may have, `@removed` too (graph.md §6).
+    """Refuse names that no `$select` of messages may have, `@removed` too (docs/graph.md, section 6).
 
     Raises:
         GraphError: 400.

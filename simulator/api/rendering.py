@@ -1,4 +1,4 @@
-"""Messages, folders and attachments as the JSON Graph gives for them (graph.md §7)."""
+"""Messages, folders and attachments as the JSON Graph gives for them (docs/graph.md, section 7)."""
 
 import base64
 import re
@@ -43,7 +43,7 @@ def check_message_properties(names: Iterable[str]) -> None:
     """Refuse names that are no property of a message.
 
     Raises:
-        GraphError: 400 `RequestBroker--ParseUri` (graph.md §7, §9).
+        GraphError: 400 `RequestBroker--ParseUri` (docs/graph.md, sections 7 and 9).
     """
     for name in names:
         if name != "id" and name not in _MESSAGE_PROPERTIES:
@@ -117,7 +117,7 @@ def attachment_json(stored: StoredAttachment, modified: str, *, with_content: bo
         "lastModifiedDateTime": modified,
         "name": attachment.name,
         "contentType": attachment.content_type,
-        # Not the decoded length, which a client has to measure (graph.md §7).
+        # Not the decoded length, which a client has to measure (docs/graph.md, section 7).
         "size": attachment.size + _ATTACHMENT_PROPERTIES_SIZE,
         "isInline": attachment.is_inline,
     }

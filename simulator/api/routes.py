@@ -41,7 +41,7 @@ def resolve(method: str, path: str) -> Route:
     """Return the operation of a request whose still encoded `path` begins with `/v1.0/`.
 
     Raises:
-        GraphError: 400 `RequestBroker--ParseUri`, also for an id with an unencoded `/` (graph.md §7); 405.
+        GraphError: 400 `RequestBroker--ParseUri`, also for an id with an unencoded `/` (docs/graph.md, section 7); 405.
     """
     names = _names(path)
     if names[0].lower() == "users" and len(names) > 2:

@@ -1,4 +1,4 @@
-"""The Entra sign-in service: discovery, and tokens for client credentials with a certificate (graph.md §9)."""
+"""The Entra sign-in service: discovery, and tokens for an application with a certificate (docs/graph.md, section 9)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

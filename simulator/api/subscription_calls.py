@@ -1,4 +1,4 @@
-"""Graph's calls on subscriptions (graph.md §1)."""
+"""Graph's calls on subscriptions (docs/graph.md, section 1)."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,7 +24,8 @@ class SubscriptionCalls:
     """Answers `/subscriptions` and the paths below.
 
     Real Graph accepts only https URLs; here plain http is accepted for loopback hosts, for a receiver without TLS.
-    Handshakes happen at creation and when `notificationUrl` is changed, not at renewal: graph.md §2 describes both.
+    Handshakes happen at creation and when `notificationUrl` is changed, not at renewal; Graph has
+    been seen to do both (docs/graph.md, section 2).
     """
 
     def __init__(

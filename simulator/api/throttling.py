@@ -1,4 +1,4 @@
-"""Graph's limits (graph.md §8): concurrent calls and calls per window."""
+"""Graph's limits (docs/graph.md, section 8): concurrent calls and calls per window."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +9,10 @@ from simulator.calls import GraphError, Operation
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of graph.md §8; a window's count starts with the first call in it. Refused calls count as well.
+    """The limits of docs/graph.md, section 8; a window's count starts with the first call in it.
 
-    Those of subscriptions are for an application in one tenant, and `_of_app` for it in all tenants.
+    Refused calls count as well. The limits of subscriptions are for an application in one tenant, and `_of_app` for it
+    in all tenants.
     """
 
     concurrent_per_mailbox: int = 4

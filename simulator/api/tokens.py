@@ -54,7 +54,7 @@ class AccessTokens:
         """Return the grant of an `Authorization` header.
 
         Raises:
-            GraphError: 401 `InvalidAuthenticationToken` (graph.md §9).
+            GraphError: 401 `InvalidAuthenticationToken` (docs/graph.md, section 9).
         """
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:

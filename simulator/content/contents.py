@@ -49,7 +49,7 @@ class HeldContent:
 
 @dataclass(frozen=True)
 class GeneratedContent:
-    """`size` bytes that follow from `seed`: 150 MB, the largest attachment (graph.md §7), costs no memory."""
+    """`size` bytes made from `seed`: 150 MB, the largest attachment (docs/graph.md, section 7), need no memory."""
 
     size: int
     seed: int = 0

@@ -20,7 +20,7 @@ _INVISIBLE = re.compile(r"(?is)<(head|style|script)\b.*?</\1>")
 
 
 class AttachmentKind(StrEnum):
-    """The three derived types of attachment (graph.md §7)."""
+    """The three derived types of attachment (docs/graph.md, section 7)."""
 
     FILE = "file"
     ITEM = "item"
@@ -29,7 +29,7 @@ class AttachmentKind(StrEnum):
 
 @dataclass(frozen=True)
 class Person:
-    """A name and an address; Graph gives both in an `emailAddress`, the address at times not (graph.md §7).
+    """A name and an address: Graph's `emailAddress`, in which the address may be missing (docs/graph.md, section 7).
 
     `address` may be the name that Exchange's directory has for a member of its own organisation; `smtp` is then the
     address that Exchange keeps beside it, if any.
@@ -90,7 +90,7 @@ def item_attachment(letter: "Letter") -> Attachment:
 
 
 def item_of(name: str, data: bytes) -> Attachment:
-    """Return an attached item: a mail as MIME, an event as iCalendar, a contact as vCard (graph.md §7)."""
+    """Return an attached item: a mail as MIME, an event as iCalendar, a contact as vCard (docs/graph.md, section 7)."""
     return Attachment(name, HeldContent(data), None, AttachmentKind.ITEM)
 
 
@@ -154,7 +154,7 @@ class Letter:
 
     @property
     def author(self) -> Person | None:
-        """The mailbox in `from`: differs from `sender` when a delegate sent it (graph.md §7)."""
+        """The mailbox in `from`: differs from `sender` when a delegate sent it (docs/graph.md, section 7)."""
         return self.from_ or self.sender
 
 

@@ -9,8 +9,8 @@ def letter_from(raw: bytes) -> Letter:
     """Return the mail that the bytes (RFC 5322) hold; any bytes give one.
 
     HTML is the body where there is a choice; pictures in it, files, attached mails and the wrappings of signed,
-    encrypted and Outlook's own mail are attachments; a meeting mail has a type of its own (graph.md §7). The raw bytes
-    are kept for `/$value`.
+    encrypted and Outlook's own mail are attachments; a meeting mail has a type of its own (docs/graph.md,
+    section 7). The raw bytes are kept for `/$value`.
     """
     mail, parts = taken_apart(raw)
     author = person(mail, "from")

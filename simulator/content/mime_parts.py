@@ -39,7 +39,7 @@ _MEETINGS: Final = {
 
 @dataclass
 class Sorted:
-    """The parts found. `type_name`: the derived type of a meeting mail (graph.md §7)."""
+    """The parts found. `type_name`: the derived type of a meeting mail (docs/graph.md, section 7)."""
 
     body: str | None = None
     is_html: bool = False

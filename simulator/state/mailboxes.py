@@ -21,7 +21,7 @@ WELL_KNOWN_FOLDERS = {
 
 
 class MailboxState(StrEnum):
-    """The state of a user in the directory and Exchange: each but the first gives its own error (graph.md §9)."""
+    """The state of a user in the directory and Exchange: each but the first has an error (docs/graph.md, section 9)."""
 
     READY = "ready"
     NO_SUCH_USER = "no_such_user"
@@ -230,7 +230,7 @@ class Mailbox:
         self._tell(ChangeKind.UPDATED, message)
 
     def move(self, message: Message, folder: Folder, *, by_dragging: bool = False) -> None:
-        """Move a message: it keeps the immutable id and gets a new default one (graph.md §7, ids).
+        """Move a message: it keeps the immutable id and gets a new default one (docs/graph.md, section 7).
 
         `by_dragging`: in Outlook desktop, which changed the immutable id as well.
         """

@@ -1,4 +1,4 @@
-"""The store of subscriptions: their facts, the changes that they match, their lifetimes (graph.md §1)."""
+"""The store of subscriptions: their facts, the changes that they match, their lifetimes (docs/graph.md, section 1)."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ _FOLDER_RESOURCE = re.compile(
 
 @dataclass(frozen=True)
 class SubscriptionRules:
-    """Times and quotas of graph.md §1; `refuse_duplicates` off is the uneven enforcement that users report."""
+    """Times and quotas of docs/graph.md, section 1; `refuse_duplicates` off is the uneven enforcement users report."""
 
     longest_minutes: int = 10_070
     shortest_minutes: int = 45
@@ -48,7 +48,7 @@ class Subscription:
     latest_supported_tls_version: str = "v1_2"
 
     def matches(self, change: Change) -> bool:
-        """Check whether the change raises a notification; subfolders are not included (graph.md §1, paths)."""
+        """Check whether the change raises a notification; subfolders are not included (docs/graph.md, section 1)."""
         return change.kind in self.change_types and (self.folder is None or self.folder is change.folder)
 
     def as_json(self, *, with_client_state: bool) -> dict[str, Any]:
@@ -159,7 +159,7 @@ class Subscriptions:
     def expiry(self, asked: object) -> datetime:
         """Return the expiry granted for the `expirationDateTime` requested.
 
-        Under 45 minutes is raised to 45; over the ceiling is refused (graph.md §1).
+        Under 45 minutes is raised to 45; over the ceiling is refused (docs/graph.md, section 1).
 
         Raises:
             GraphError: 400.

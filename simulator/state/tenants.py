@@ -54,7 +54,7 @@ class Application:
         return self.certificates + (_uploaded(self.uploads) if self.uploads else [])
 
     def may(self, user_id: str, roles: tuple[str, ...]) -> set[str]:
-        """Return the application's roles in a mailbox, with a token of these roles: grants add up (graph.md §9)."""
+        """Return the roles in a mailbox, given those of the token: grants add up (docs/graph.md, section 9)."""
         granted = () if user_id in self.denied else roles
         return {*granted, *self.scoped.get(user_id, ())}
 
@@ -113,7 +113,7 @@ def read_certificate(data: bytes) -> RegisteredCertificate:
     """Read a DER or PEM certificate.
 
     Raises:
-        ValueError: it is none, or its key is not RSA, the only kind that signs PS256 or RS256 (graph.md §9).
+        ValueError: it is none, or its key is not RSA, the only kind for PS256 and RS256 (docs/graph.md, section 9).
     """
     pem = b"-----BEGIN" in data
     certificate = x509.load_pem_x509_certificate(data) if pem else x509.load_der_x509_certificate(data)

@@ -45,7 +45,8 @@ def test_password_with_an_unescaped_at_sign_is_not_repeated() -> None:
 def test_unknown_driver(url: str) -> None:
     """The error names the unknown driver, and the known ones."""
     with pytest.raises(
-        DriverMissing, match=r"nosuch'? is not known\. Use mssql\+pyodbc, mssql\+mssqlpython or sqlite"
+        DriverMissing,
+        match=r"nosuch'? is not known\. Use mssql\+pyodbc, mssql\+mssqlpython, postgresql\+psycopg or sqlite",
     ) as refusal:
         make_engine(url)
     assert "S3cret" not in str(refusal.value)

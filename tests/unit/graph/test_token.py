@@ -429,7 +429,7 @@ async def test_an_expired_certificate_gives_way_to_the_next(pair: Pair, world: W
 
 @pytest.mark.parametrize("code", [700027, 1000502, 7000214, 7000277, 7000274, 700030])
 async def test_each_number_about_the_certificate_leads_to_the_next(code: int, pair: Pair) -> None:
-    """Entra has several numbers for a certificate it does not accept (graph.md section 9)."""
+    """Entra has several numbers for a certificate it does not accept (docs/graph.md, section 9)."""
     pair.registered(pair.current, pair.following)
     pair.world.simulator.faults.add(Fault(FaultKind.SIGN_IN_REFUSED, operation=Operation.TOKEN, code=code, count=1))
     tokens = pair.world.tokens()

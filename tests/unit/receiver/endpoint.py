@@ -49,7 +49,7 @@ async def until(condition: Callable[[], bool] | Callable[[], Awaitable[bool]], w
 
 
 def item(client_state: object, message: object = "AAkALg-1", **properties: object) -> dict[str, object]:
-    """A change notification in Graph's form (graph.md, section 3)."""
+    """A change notification in Graph's form (docs/graph.md, section 3)."""
     return {
         "subscriptionId": "0f2a0000-0000-0000-0000-000000000001",
         "subscriptionExpirationDateTime": "2027-03-08T09:00:00.1234567+00:00",

@@ -318,7 +318,7 @@ class TestTls:
     async def test_graph_may_speak_1_2_or_1_3(
         self, endpoints: Endpoints, pair: tuple[Path, Path], version: ssl.TLSVersion
     ) -> None:
-        """An endpoint with 1.3 alone failed its validation (graph.md, section 3)."""
+        """An endpoint with 1.3 alone failed its validation (docs/graph.md, section 3)."""
         endpoint = await endpoints.start(tls=_served(pair))
         reader, writer = await asyncio.open_connection("127.0.0.1", endpoint.port, ssl=_client(version))
         try:

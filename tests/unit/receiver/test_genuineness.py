@@ -60,7 +60,7 @@ class TestGenuine:
         assert await endpoint.queued_ids() == ["AAkALg-1"]
 
     async def test_ids_that_differ_in_case_only_are_two_messages(self, endpoint: Endpoint) -> None:
-        """Graph's ids are case-sensitive (graph.md, section 7)."""
+        """Graph's ids are case-sensitive (docs/graph.md, section 7)."""
         await endpoint.deliver(item(endpoint.state(), "AAkALg"), item(endpoint.state(), "aakalg"))
         assert await endpoint.queued_ids() == ["AAkALg", "aakalg"]
 
@@ -79,7 +79,7 @@ class TestGenuine:
     async def test_lifecycle_events_are_queued_on_either_path(
         self, endpoint: Endpoint, path: str, happened: str
     ) -> None:
-        """The form seen in production: organizationId for tenantId, nulls for the rest (graph.md, section 4)."""
+        """The form seen in production: organizationId for tenantId, nulls for the rest (docs/graph.md, section 4)."""
         lifecycle = {
             "subscriptionId": "0f2a",
             "clientState": endpoint.state(5),

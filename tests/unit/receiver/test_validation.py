@@ -1,4 +1,4 @@
-"""The proof of an endpoint that Graph requires (graph.md, section 2)."""
+"""The proof of an endpoint that Graph requires (docs/graph.md, section 2)."""
 
 import pytest
 from structlog.testing import capture_logs

@@ -113,7 +113,7 @@ def message_url(sim: Simulator, mailbox: Mailbox) -> Callable[..., URL]:
 
 @pytest.fixture
 def sign_in(sim: Simulator, application: Application) -> Callable[..., Awaitable[dict[str, Any]]]:
-    """Return a sign-in by MSAL; each call is a new MSAL application, for MSAL replays refusals (graph.md §9)."""
+    """Return a sign-in by MSAL; each call is a new object, for MSAL replays refusals (docs/graph.md, section 9)."""
 
     def blocking(
         key: KeyPair,

@@ -1,4 +1,4 @@
-"""Limits (graph.md §8) and faults, seen by a client on the wire."""
+"""Limits (docs/graph.md, section 8) and faults, seen by a client on the wire."""
 
 import asyncio
 import json
@@ -100,7 +100,7 @@ async def test_calls_per_window_are_limited(narrow: Simulator, now: list[datetim
 async def test_throttling_and_outages_come_with_every_kind_of_retry_after(
     sim: Simulator, graph: aiohttp.ClientSession, url: URL, now: list[datetime]
 ) -> None:
-    """Seconds, an HTTP date, or none (graph.md §8)."""
+    """Seconds, an HTTP date, or none (docs/graph.md, section 8)."""
     sim.faults.add(Fault(FaultKind.THROTTLED, retry_after=7, count=1))
     async with graph.get(url) as response:
         assert (response.status, response.headers["Retry-After"]) == (429, "7")
@@ -166,7 +166,7 @@ async def test_a_call_that_hangs_is_never_answered(sim: Simulator, graph: aiohtt
 async def test_a_message_is_not_found_at_first(
     sim: Simulator, graph: aiohttp.ClientSession, url: URL, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
-    """It is for the first two GETs of each message, like just after a notification (graph.md §11)."""
+    """It is for the first two GETs of each message, like just after a notification (docs/graph.md, section 11)."""
     other = message_url((await sim.deliver(mailbox, Letter())).message_id)
     sim.faults.add(Fault(FaultKind.NOT_FOUND_AT_FIRST, times=2))
     assert [await _status(graph, url) for _ in range(3)] == [404, 404, 200]

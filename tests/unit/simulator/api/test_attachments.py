@@ -1,4 +1,4 @@
-"""Attachments in Graph's form (graph.md §7)."""
+"""Attachments in Graph's form (docs/graph.md, section 7)."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Delivery of change notifications (graph.md §3)."""
+"""Delivery of change notifications (docs/graph.md, section 3)."""
 
 import re
 import ssl

@@ -1,4 +1,4 @@
-"""Delta query for the messages of a folder (graph.md §6)."""
+"""Delta query for the messages of a folder (docs/graph.md, section 6)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

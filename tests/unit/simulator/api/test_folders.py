@@ -83,7 +83,7 @@ async def test_what_is_deleted_is_in_deleted_items_and_then_gone(
 
 
 async def test_dragging_changes_the_immutable_id(sim: Simulator, mailbox: Mailbox) -> None:
-    """Nothing else changes (graph.md §7, ids)."""
+    """Nothing else changes (docs/graph.md, section 7)."""
     sent = await sim.deliver(mailbox, Letter(subject="Befund"))
     assert sim.move_message(mailbox, sent.message_id, "archive", by_dragging=True)
     assert mailbox.message(sent.message_id) is None

@@ -1,4 +1,4 @@
-"""Reading and changing messages by the rules of Graph (graph.md §7)."""
+"""Reading and changing messages by the rules of Graph (docs/graph.md, section 7)."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -158,7 +158,7 @@ async def test_bodies_come_as_text_when_preferred(
 async def test_has_attachments_is_false_when_all_are_inline(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
-    """graph.md §7."""
+    """See docs/graph.md, section 7."""
     sent = await sim.deliver(mailbox, Letter(attachments=(inline_attachment("a.png", b"x", "image/png", "a@b"),)))
     expand = "$expand=singleValueExtendedProperties($filter=id%20eq%20'Boolean%200x0E1B')"
     _, values = await _get(graph, message_url(sent.message_id, f"?$select=hasAttachments&{expand}"))
@@ -255,7 +255,7 @@ async def test_a_list_has_ten_messages_unless_asked_otherwise(
 async def test_what_is_no_usable_mailbox_gives_its_own_404(
     graph: aiohttp.ClientSession, mailbox: Mailbox, state: MailboxState, code: str
 ) -> None:
-    """The different codes one tenant gave (graph.md §9)."""
+    """The different codes one tenant gave (docs/graph.md, section 9)."""
     mailbox.state = state
     status, values = await _get(graph, f"/v1.0/users/{mailbox.user_id}/mailFolders/inbox")
     assert (status, values["error"]["code"]) == (404, code)
@@ -291,7 +291,7 @@ async def test_an_application_needs_the_mailbox_and_the_permission(
 async def test_rbac_for_applications_opens_a_mailbox_without_a_word_in_the_token(
     sim: Simulator, graph: aiohttp.ClientSession, application: Application, mailbox: Mailbox
 ) -> None:
-    """Grants add up with those of Entra, and count at once (graph.md §9)."""
+    """Grants add up with those of Entra, and count at once (docs/graph.md, section 9)."""
     other = sim.add_mailbox("director@riviere.example", "Director", application.tenant_id)
     application.roles = ()
     token, _ = sim.tokens.issue(application, sim.url)
@@ -322,7 +322,7 @@ async def test_several_prefer_headers_count_together(
 async def test_drafts_and_odd_senders_lack_what_others_have(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
-    """No internetMessageId, no subject, no address, no from: a reader must be ready (graph.md §7)."""
+    """No internetMessageId, no subject, no address, no from: a reader must be ready (docs/graph.md, section 7)."""
     draft = await sim.deliver(mailbox, Letter(subject=None, sender=None, to=(Person("Liste", None),), is_draft=True))
     _, values = await _get(graph, message_url(draft.message_id))
     assert (values["internetMessageId"], values["subject"], values["from"]) == (None, None, None)
@@ -343,7 +343,7 @@ async def test_a_delegate_is_the_sender_and_not_the_author(
 async def test_the_purpose_of_a_mailbox_needs_its_own_permission(
     sim: Simulator, graph: aiohttp.ClientSession, application: Application, mailbox: Mailbox
 ) -> None:
-    """403 without MailboxSettings.Read (graph.md §9)."""
+    """403 without MailboxSettings.Read (docs/graph.md, section 9)."""
     url = f"/v1.0/users/{mailbox.user_id}/mailboxSettings/userPurpose"
     assert (await _get(graph, url))[0] == 403
     application.roles = ("Mail.Read", "MailboxSettings.Read")

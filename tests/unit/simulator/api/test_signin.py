@@ -1,4 +1,4 @@
-"""Sign-in by the rules of Entra (graph.md §9), by MSAL and by hand-made assertions."""
+"""Sign-in by the rules of Entra (docs/graph.md, section 9), by MSAL and by hand-made assertions."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -116,7 +116,7 @@ async def test_unknown_and_disabled_applications_and_bad_scopes_are_refused(
 
 
 async def test_an_unknown_tenant_fails_in_discovery(sim: Simulator, pair: KeyPair, sign_in: SignIn) -> None:
-    """MSAL raises ValueError for it (graph.md §9)."""
+    """MSAL raises ValueError for it (docs/graph.md, section 9)."""
     with pytest.raises(ValueError, match="authority configuration"):
         await sign_in(pair, tenant_id=str(uuid4()))
     async with _session(sim) as session, session.get(f"/{uuid4()}/v2.0/.well-known/openid-configuration") as response:

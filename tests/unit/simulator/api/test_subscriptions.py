@@ -1,4 +1,4 @@
-"""Subscriptions and their handshake (graph.md §1, §2)."""
+"""Subscriptions and their handshake (docs/graph.md, sections 1 and 2)."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -254,7 +254,7 @@ async def test_a_mailbox_has_a_quota(sim: Simulator, graph: aiohttp.ClientSessio
 async def test_handshakes_can_be_flaky(
     sim: Simulator, graph: aiohttp.ClientSession, subscription_body: Body, validations: list[tuple[str, str]]
 ) -> None:
-    """A right response refused, a time-out for nothing, and no handshake at all (graph.md §1, §2)."""
+    """A right response refused, a time-out for nothing, and no handshake at all (docs/graph.md, sections 1 and 2)."""
     sim.faults.add(Fault(FaultKind.VALIDATION_WRONG_TOKEN, count=1))
     assert "must exactly match" in (await _create(graph, subscription_body))[1]["error"]["message"]
     sim.faults.add(Fault(FaultKind.VALIDATION_TIMED_OUT, count=1))

@@ -1,4 +1,4 @@
-"""Graph's JSON of a mail in wire format (graph.md §7). Its fields in full: `tests/samples/corpus`."""
+"""Graph's JSON of a mail in wire format (docs/graph.md, section 7). Its fields in full: `tests/samples/corpus`."""
 
 from collections.abc import Callable
 from typing import Any
