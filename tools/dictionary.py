@@ -1,8 +1,9 @@
 """Writes the data dictionary of docs/gateway-database.md from the descriptions in `db.tables`.
 
-`python -m tools.dictionary` replaces what stands between the markers; a test compares.
+`make dictionary` replaces what stands between the markers; a test compares.
 """
 
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ DOCUMENT: Final = Path(__file__).parents[1] / "docs" / "gateway-database.md"
 BEGIN: Final = "<!-- dictionary: written by tools/dictionary.py from db/tables.py -->"
 END: Final = "<!-- end of the dictionary -->"
 
+_WIDTH: Final = 118
 _SQL_SERVER: Final = mssql.dialect()  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
 
 
@@ -40,7 +42,7 @@ def dictionary() -> str:
     """The diagram of the tables, then each table with its columns, as Markdown."""
     parts = ["### Tables and their foreign keys", "\n".join(_diagram())]
     for table in metadata.tables.values():
-        parts += [f"### {table.name}", description_of(table), "\n".join(_columns(table))]
+        parts += [f"### {table.name}", textwrap.fill(description_of(table), _WIDTH), "\n".join(_columns(table))]
     return "\n\n".join(parts) + "\n"
 
 
