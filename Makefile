@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check lint bench messages lock clean
+.PHONY: demo test check lint bench messages dictionary lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -31,6 +31,10 @@ bench: $(VENV)/.installed-dev
 # Brings the catalogues of console/translation/locale to what the code says; translate what it names, and run it again.
 messages: $(VENV)/.installed-dev
 	$(BIN)/python -m tools.messages
+
+# Brings the data dictionary of docs/gateway-database.md to what db/tables.py says.
+dictionary: $(VENV)/.installed-dev
+	$(BIN)/python -m tools.dictionary
 
 # Needs uv (pip install uv); the lock files serve every platform and Python from 3.11.
 lock:

@@ -1,7 +1,8 @@
-"""The tables of the gateway database.
+"""The tables of the gateway database, each column with its description: docs/gateway-database.md is made of these.
 
 Names follow the gateway's own style: `tbl` for tables; `n` number, `s` text, `b` bit, `dt` UTC time, `bi` bytes. Other
-programs read these tables: a name, once released, stays.
+programs read these tables: a name, once released, stays. A description is no comment in the database (`doc`, not
+`comment`): it changes no DDL.
 """
 
 from typing import Any, Final
@@ -52,273 +53,529 @@ def _one_of(name: str, *values: str) -> CheckConstraint:
 account_settings = Table(
     "tblEmailAccountSettings",
     metadata,
-    Column("nAccountID", identity(), primary_key=True, autoincrement=True),
-    Column("sAccountName", Unicode(200), nullable=False),
-    Column("sAuthentication", Unicode(40), nullable=False, server_default="GraphCertificate"),
-    Column("sTenantID", Unicode(100), nullable=False),
-    Column("sClientID", Unicode(100), nullable=False),
-    Column("sUserID", Unicode(320), nullable=False),
-    Column("sCertificateThumbprint", Unicode(100), nullable=False),
-    Column("bSecureCertificateAccess", flag(), nullable=False),
-    Column("sFolder", Unicode(450), nullable=False),
-    Column("sAfterImport", Unicode(20), nullable=False),
-    Column("sMoveToFolder", Unicode(450)),
-    Column("bEnabled", flag(), nullable=False),
-    # Set by `accounts remove`: the row is deleted once its subscription is, which needs the row's credentials.
-    Column("dtRemoved", UtcDateTime),
-    # The certificate used once Entra no longer accepts the current one.
-    Column("sNextCertificateThumbprint", Unicode(100)),
-    # Mail received earlier is not caught up with. Null: the subscription manager fills it in.
-    Column("dtImportSince", UtcDateTime),
-    # Mail received earlier was deleted by an operator: it comes back only on request.
-    Column("dtPurgedBefore", UtcDateTime),
-    # Filters of imported mail, see db.queries.filters; null: no restriction.
-    Column("sFilterSendersAllowed", long_text()),
-    Column("sFilterSendersDenied", long_text()),
-    Column("sFilterSubjectsAllowed", long_text()),
-    Column("sFilterSubjectsDenied", long_text()),
-    Column("bFilterHasAttachments", flag()),
-    # Bytes of the whole message, as Exchange counts them.
-    Column("nFilterSizeLeast", BigInteger),
-    Column("nFilterSizeMost", BigInteger),
+    Column(
+        "nAccountID",
+        identity(),
+        primary_key=True,
+        autoincrement=True,
+        doc="Number of the account; never given to another one.",
+    ),
+    Column(
+        "sAccountName",
+        Unicode(200),
+        nullable=False,
+        doc="Name of the account, unique; that of a removed account ends in (removed, NUMBER).",
+    ),
+    Column(
+        "sAuthentication",
+        Unicode(40),
+        nullable=False,
+        server_default="GraphCertificate",
+        doc="Kind of sign-in: GraphCertificate.",
+    ),
+    Column("sTenantID", Unicode(100), nullable=False, doc="Directory (tenant) ID of Entra."),
+    Column("sClientID", Unicode(100), nullable=False, doc="Application (client) ID of Entra."),
+    Column("sUserID", Unicode(320), nullable=False, doc="Object ID of the mailbox's user, or its address."),
+    Column(
+        "sCertificateThumbprint",
+        Unicode(100),
+        nullable=False,
+        doc="SHA-1 thumbprint of the certificate that signs in, one of certificate_store.",
+    ),
+    Column(
+        "bSecureCertificateAccess",
+        flag(),
+        nullable=False,
+        doc="1: the certificate must chain to a trusted root; 0: a self-signed one is accepted.",
+    ),
+    Column(
+        "sFolder",
+        Unicode(450),
+        nullable=False,
+        doc="Folder that is imported: a well-known name (Inbox), an id, or a path such as Inbox/Results.",
+    ),
+    Column(
+        "sAfterImport",
+        Unicode(20),
+        nullable=False,
+        doc="Action in the mailbox after an import: none, read, move, delete (to Deleted Items).",
+    ),
+    Column(
+        "sMoveToFolder",
+        Unicode(450),
+        doc="Destination of the action move, named as in sFolder; missing folders of a path are created.",
+    ),
+    Column("bEnabled", flag(), nullable=False, doc="1: the account is served; 0: it is not."),
+    Column(
+        "dtRemoved",
+        UtcDateTime,
+        doc="Time of accounts remove; null: in use. The row is deleted once its subscription is, which needs "
+        "the row's credentials.",
+    ),
+    Column(
+        "sNextCertificateThumbprint",
+        Unicode(100),
+        doc="Thumbprint of the certificate used once Entra no longer accepts the current one; null: none.",
+    ),
+    Column(
+        "dtImportSince",
+        UtcDateTime,
+        doc="Mail received earlier is not caught up with; null: the subscription manager fills it in.",
+    ),
+    Column(
+        "dtPurgedBefore",
+        UtcDateTime,
+        doc="Mail received earlier was deleted by an operator, and comes back only on request; null: none was.",
+    ),
+    # For the filters see db.queries.filters.
+    Column(
+        "sFilterSendersAllowed",
+        long_text(),
+        doc="Senders that are imported: addresses, domains (example.com), subdomains (*.example.com), "
+        "separated by lines, commas, semicolons or blanks; null: all.",
+    ),
+    Column(
+        "sFilterSendersDenied",
+        long_text(),
+        doc="Senders that are not imported, whatever else allows them, in the same form; null: none.",
+    ),
+    Column(
+        "sFilterSubjectsAllowed",
+        long_text(),
+        doc="Texts one of which must stand in the subject, a line each, * for anything; null: any subject.",
+    ),
+    Column(
+        "sFilterSubjectsDenied",
+        long_text(),
+        doc="Texts that must not stand in the subject, in the same form; null: none.",
+    ),
+    Column(
+        "bFilterHasAttachments",
+        flag(),
+        doc="1: only messages with attachments; 0: only those without; null: both.",
+    ),
+    Column("nFilterSizeLeast", BigInteger, doc="Least size of a message, in bytes as Exchange counts them; null: any."),
+    Column(
+        "nFilterSizeMost",
+        BigInteger,
+        doc="Largest size of a message, in bytes as Exchange counts them; null: any.",
+    ),
     UniqueConstraint("sAccountName"),
     _one_of("sAfterImport", *ActionKind),
     sqlite_autoincrement=True,  # a number is never reused for another account: messages outlive theirs
+    info={
+        "doc": "Mailbox folders that are imported, with the settings of each. Administrators and other "
+        "programs write here."
+    },
 )
 
 message = Table(
     "tblEmailMessage",
     metadata,
-    Column("nMessageID", identity(), primary_key=True, autoincrement=True),
+    Column(
+        "nMessageID",
+        identity(),
+        primary_key=True,
+        autoincrement=True,
+        doc="Number of the message; stays when the message is replaced (import --force).",
+    ),
     # No foreign key: an account may be removed, its messages stay.
-    Column("nAccountID", BigInteger, nullable=False),
-    Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH), nullable=False),
-    Column("sInternetMessageID", Unicode(INTERNET_ID_LENGTH)),
-    Column("sConversationID", Unicode(GRAPH_ID_LENGTH)),
-    Column("sSubject", long_text()),
-    Column("sFromName", long_text()),
-    Column("sFromAddress", long_text()),
-    Column("dtSent", UtcDateTime),
-    Column("dtReceived", UtcDateTime),
-    Column("sImportance", Unicode(WORD_LENGTH)),
-    Column("sBodyType", Unicode(WORD_LENGTH)),
-    Column("sBody", long_text()),
-    Column("bHasAttachments", flag(), nullable=False),
-    Column("dtImported", UtcDateTime, nullable=False),
-    # The id that links the notification to this row, for searches of the logs.
-    Column("sCorrelationID", Unicode(64)),
-    # The actual sender, where `from` names another.
-    Column("sSenderName", long_text()),
-    Column("sSenderAddress", long_text()),
-    Column("dtCreated", UtcDateTime),
-    # A JSON array of names; null where there are none.
-    Column("sCategories", long_text()),
-    Column("sFlagStatus", Unicode(WORD_LENGTH)),
-    Column("sConversationIndex", long_text()),
-    # The body as displayed, without HTML.
-    Column("sBodyText", long_text()),
-    Column("bRead", flag()),
-    Column("sWebLink", long_text()),
-    Column("sParentFolderID", graph_id(GRAPH_ID_LENGTH)),
-    Column("sChangeKey", long_text()),
-    # Bytes that Exchange counts for the message, attachments included.
-    Column("nSize", BigInteger),
-    # The action in the mailbox after the import: read, move, delete; null: nothing.
-    Column("sAfterImport", Unicode(20)),
-    Column("sAfterImportState", Unicode(20)),
-    # The reason of a failure, or of doing nothing.
-    Column("sAfterImportDetail", long_text()),
-    Column("nAfterImportAttempts", Integer),
-    # Until then a process has claimed it. Null: nothing is left to do.
-    Column("dtAfterImportDue", UtcDateTime),
+    Column(
+        "nAccountID",
+        BigInteger,
+        nullable=False,
+        doc="Number of the account. It may be removed; its messages stay.",
+    ),
+    Column(
+        "sGraphMessageID",
+        graph_id(GRAPH_ID_LENGTH),
+        nullable=False,
+        doc="Immutable id of the message at Graph; unique per account.",
+    ),
+    Column(
+        "sInternetMessageID",
+        Unicode(INTERNET_ID_LENGTH),
+        doc="Message-ID of the mail, with its angle brackets; null: none.",
+    ),
+    Column("sConversationID", Unicode(GRAPH_ID_LENGTH), doc="Id of the conversation at Graph."),
+    Column("sSubject", long_text(), doc="Subject; null: none."),
+    Column("sFromName", long_text(), doc="Displayed name of the author (from; where it is missing, sender)."),
+    Column("sFromAddress", long_text(), doc="Address of the author; an SMTP address wherever Exchange tells one."),
+    Column("dtSent", UtcDateTime, doc="Time at which the message was sent."),
+    Column("dtReceived", UtcDateTime, doc="Time at which the mailbox received the message."),
+    Column("sImportance", Unicode(WORD_LENGTH), doc="Importance: low, normal, high."),
+    Column("sBodyType", Unicode(WORD_LENGTH), doc="Type of sBody: text or html."),
+    Column("sBody", long_text(), doc="Body as it was sent; null: Graph gives none, see sBodyText."),
+    Column(
+        "bHasAttachments",
+        flag(),
+        nullable=False,
+        doc="1: attachments are listed with the message, as Graph counts them (inline ones do not count).",
+    ),
+    Column("dtImported", UtcDateTime, nullable=False, doc="Time of the import."),
+    Column("sCorrelationID", Unicode(64), doc="Id that links the notification to this row, for searches of the logs."),
+    Column("sSenderName", long_text(), doc="Displayed name of the actual sender, who may write for the author."),
+    Column("sSenderAddress", long_text(), doc="Address of the actual sender, who may write for the author."),
+    Column("dtCreated", UtcDateTime, doc="Time at which the message was created in the mailbox."),
+    Column("sCategories", long_text(), doc="JSON array with the names of the categories; null: none."),
+    Column("sFlagStatus", Unicode(WORD_LENGTH), doc="Flag for follow-up: notFlagged, flagged, complete."),
+    Column("sConversationIndex", long_text(), doc="Position in the conversation, as base64."),
+    Column(
+        "sBodyText",
+        long_text(),
+        doc="Body as displayed, without HTML; also the text of signed mail and of winmail.dat, where sBody is empty.",
+    ),
+    Column("bRead", flag(), doc="1: marked read at the time of the import."),
+    Column("sWebLink", long_text(), doc="Address that opens the message in Outlook on the web."),
+    Column("sParentFolderID", graph_id(GRAPH_ID_LENGTH), doc="Id of the folder of the message at Graph."),
+    Column("sChangeKey", long_text(), doc="Version of the message at Graph."),
+    Column(
+        "nSize",
+        BigInteger,
+        doc="Bytes that Exchange counts for the message, attachments included; null: not stated.",
+    ),
+    Column("sAfterImport", Unicode(20), doc="Action in the mailbox after the import: read, move, delete; null: none."),
+    Column(
+        "sAfterImportState",
+        Unicode(20),
+        doc="State of the action: pending, done, failed, gone (no longer where it was imported from, left "
+        "alone); null: no action.",
+    ),
+    Column("sAfterImportDetail", long_text(), doc="Reason of a failure, or of doing nothing; null: none."),
+    Column("nAfterImportAttempts", Integer, doc="Failed attempts at the action; null: no action."),
+    Column(
+        "dtAfterImportDue",
+        UtcDateTime,
+        doc="Time of the next attempt; until then a process has claimed the action. Null: nothing is left to do.",
+    ),
     UniqueConstraint("nAccountID", "sGraphMessageID"),
     _one_of("sAfterImportState", *ActionState),
     Index("IX_tblEmailMessage_nAccountID_dtReceived", "nAccountID", "dtReceived"),
     # Also counts those of each account that are pending or failed, without reading the rows.
     Index("IX_tblEmailMessage_sAfterImportState", "sAfterImportState", "dtAfterImportDue", "nAccountID"),
     sqlite_autoincrement=True,
+    info={"doc": "Imported messages."},
 )
 
 message_identity = Table(
     "tblEmailIdentity",
     metadata,
-    # The key by which two hosts detect that they import two copies of one e-mail at the same time.
-    Column("nMessageID", ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"), primary_key=True),
-    Column("nAccountID", BigInteger, nullable=False),
-    # SHA-256 of the features that copies share, see db.queries.duplicates.
-    Column("sIdentity", exact(64), nullable=False),
+    Column(
+        "nMessageID",
+        ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"),
+        primary_key=True,
+        doc="Number of the message.",
+    ),
+    Column("nAccountID", BigInteger, nullable=False, doc="Number of the account."),
+    Column(
+        "sIdentity",
+        exact(64),
+        nullable=False,
+        doc="SHA-256, hexadecimal, of the features that copies share (db/queries/duplicates.py); unique per account.",
+    ),
     UniqueConstraint("nAccountID", "sIdentity"),
+    info={"doc": "Key by which two hosts detect that they import two copies of one e-mail at the same time."},
 )
 
 duplicate = Table(
     "tblEmailDuplicate",
     metadata,
-    # A copy of an imported e-mail that was found under another Graph id, and not imported again.
-    Column("nDuplicateID", identity(), primary_key=True, autoincrement=True),
-    Column("nAccountID", BigInteger, nullable=False),
-    Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH), nullable=False),
-    Column("nMessageID", ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"), nullable=False),
-    Column("dtSeen", UtcDateTime, nullable=False),
-    Column("sReason", Unicode(100), nullable=False),
+    Column("nDuplicateID", identity(), primary_key=True, autoincrement=True, doc="Number of the row."),
+    Column("nAccountID", BigInteger, nullable=False, doc="Number of the account."),
+    Column(
+        "sGraphMessageID",
+        graph_id(GRAPH_ID_LENGTH),
+        nullable=False,
+        doc="Immutable id of the copy at Graph; unique per account.",
+    ),
+    Column(
+        "nMessageID",
+        ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"),
+        nullable=False,
+        doc="Number of the imported message that the copy equals.",
+    ),
+    Column("dtSeen", UtcDateTime, nullable=False, doc="Time at which the copy was found."),
+    Column(
+        "sReason",
+        Unicode(100),
+        nullable=False,
+        doc="Reason: SameIdTimeAndContent, or PlaceholderOfScanned (it had placeholders for the attachments "
+        "of nMessageID).",
+    ),
     UniqueConstraint("nAccountID", "sGraphMessageID"),
     Index("IX_tblEmailDuplicate_nMessageID", "nMessageID"),
     sqlite_autoincrement=True,
+    info={"doc": "Copies of imported messages, found under another Graph id and not imported again."},
 )
 
 scan = Table(
     "tblEmailScan",
     metadata,
-    # A message in which Defender put placeholders for attachments that it still scans, see db.queries.scans.
-    Column("nScanID", identity(), primary_key=True, autoincrement=True),
-    Column("nAccountID", BigInteger, nullable=False),
-    Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH), nullable=False),
-    # SHA-256 of the features shared with the scanned one.
-    Column("sLetterDigest", exact(64), nullable=False),
-    Column("dtFirstSeen", UtcDateTime, nullable=False),
-    # Until then it waits to be imported with its files; it is imported without them after that.
-    Column("dtUntil", UtcDateTime, nullable=False),
-    # The time a subscription manager has it fetched again, in case no delivery does.
-    Column("dtNextCheck", UtcDateTime, nullable=False),
-    # The message that was imported without its files. Null: it waits.
-    Column("nMessageID", ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE")),
+    Column("nScanID", identity(), primary_key=True, autoincrement=True, doc="Number of the row."),
+    Column("nAccountID", BigInteger, nullable=False, doc="Number of the account."),
+    Column(
+        "sGraphMessageID",
+        graph_id(GRAPH_ID_LENGTH),
+        nullable=False,
+        doc="Immutable id, at Graph, of the message with placeholders; unique per account.",
+    ),
+    Column(
+        "sLetterDigest",
+        exact(64),
+        nullable=False,
+        doc="SHA-256, hexadecimal, of the message without its attachments: shared with the scanned one.",
+    ),
+    Column("dtFirstSeen", UtcDateTime, nullable=False, doc="Time at which a placeholder was first met."),
+    Column(
+        "dtUntil",
+        UtcDateTime,
+        nullable=False,
+        doc="End of the wait for the files, 30 minutes; the message is imported without them after that.",
+    ),
+    Column(
+        "dtNextCheck",
+        UtcDateTime,
+        nullable=False,
+        doc="Time at which a subscription manager has the message fetched again, in case no delivery does.",
+    ),
+    Column(
+        "nMessageID",
+        ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"),
+        doc="Number of the message that was imported without its files; null: it waits.",
+    ),
     UniqueConstraint("nAccountID", "sGraphMessageID"),
     Index("IX_tblEmailScan_nAccountID_sLetterDigest", "nAccountID", "sLetterDigest"),
     Index("IX_tblEmailScan_nMessageID", "nMessageID"),
     sqlite_autoincrement=True,
+    info={
+        "doc": "Messages in which Defender put placeholders for attachments that it still scans; deleted "
+        "once the files are stored, or after a day."
+    },
 )
 
 seen = Table(
     "tblEmailSeen",
     metadata,
-    # A message that the filters of its account leave out: checked, and not imported.
-    Column("nSeenID", identity(), primary_key=True, autoincrement=True),
-    Column("nAccountID", BigInteger, nullable=False),
-    Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH), nullable=False),
-    Column("sInternetMessageID", Unicode(INTERNET_ID_LENGTH)),
-    Column("sFromAddress", long_text()),
-    Column("dtReceived", UtcDateTime),
-    Column("nSize", BigInteger),
-    Column("sReason", Unicode(100), nullable=False),
-    # The filter that decided, as passed to `accounts update`.
-    Column("sRule", long_text()),
-    Column("dtSeen", UtcDateTime, nullable=False),
+    Column("nSeenID", identity(), primary_key=True, autoincrement=True, doc="Number of the row."),
+    Column("nAccountID", BigInteger, nullable=False, doc="Number of the account."),
+    Column(
+        "sGraphMessageID",
+        graph_id(GRAPH_ID_LENGTH),
+        nullable=False,
+        doc="Immutable id of the message at Graph; unique per account.",
+    ),
+    Column("sInternetMessageID", Unicode(INTERNET_ID_LENGTH), doc="Message-ID of the mail; null: none."),
+    Column("sFromAddress", long_text(), doc="Address of the author; null: none."),
+    Column("dtReceived", UtcDateTime, doc="Time at which the mailbox received the message."),
+    Column("nSize", BigInteger, doc="Bytes of the message, as Exchange counts them; null: not stated."),
+    Column(
+        "sReason",
+        Unicode(100),
+        nullable=False,
+        doc="Reason: SenderDenied, SenderNotAllowed, SubjectDenied, SubjectNotAllowed, HasAttachments, "
+        "HasNoAttachments, TooSmall, TooLarge.",
+    ),
+    Column("sRule", long_text(), doc="Filter that decided, as an option of accounts update."),
+    Column("dtSeen", UtcDateTime, nullable=False, doc="Time of the decision."),
     UniqueConstraint("nAccountID", "sGraphMessageID"),
     Index("IX_tblEmailSeen_nAccountID_dtReceived", "nAccountID", "dtReceived"),
     sqlite_autoincrement=True,
+    info={"doc": "Messages that the filters of their account left out: checked, and not imported."},
 )
 
 recipient = Table(
     "tblEmailRecipient",
     metadata,
-    Column("nMessageID", ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"), primary_key=True),
-    Column("sKind", Unicode(10), primary_key=True),
-    Column("nPosition", Integer, primary_key=True, autoincrement=False),
-    Column("sName", long_text()),
-    Column("sAddress", long_text()),
+    Column(
+        "nMessageID",
+        ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"),
+        primary_key=True,
+        doc="Number of the message.",
+    ),
+    Column("sKind", Unicode(10), primary_key=True, doc="Kind: to, cc, bcc, replyTo."),
+    Column("nPosition", Integer, primary_key=True, autoincrement=False, doc="Position within the kind, from 0."),
+    Column("sName", long_text(), doc="Displayed name; null: none."),
+    Column("sAddress", long_text(), doc="Address; an SMTP address wherever Exchange tells one."),
     _one_of("sKind", "to", "cc", "bcc", "replyTo"),
+    info={"doc": "Recipients of the messages."},
 )
 
 header = Table(
     "tblEmailHeader",
     metadata,
-    Column("nMessageID", ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"), primary_key=True),
-    # In the order of the mail.
-    Column("nPosition", Integer, primary_key=True, autoincrement=False),
-    Column("sName", long_text(), nullable=False),
-    Column("sValue", long_text()),
+    Column(
+        "nMessageID",
+        ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"),
+        primary_key=True,
+        doc="Number of the message.",
+    ),
+    Column("nPosition", Integer, primary_key=True, autoincrement=False, doc="Position, in the order of the mail."),
+    Column("sName", long_text(), nullable=False, doc="Name of the header, as sent."),
+    Column("sValue", long_text(), doc="Value of the header."),
+    info={"doc": "Internet headers of the messages, as the setting internet_headers selects them."},
 )
 
 attachment = Table(
     "tblEmailAttachment",
     metadata,
-    Column("nAttachmentID", identity(), primary_key=True, autoincrement=True),
-    Column("nMessageID", ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"), nullable=False),
-    Column("nPosition", Integer, nullable=False),
-    Column("sGraphAttachmentID", long_text()),
-    Column("sKind", Unicode(20), nullable=False),
-    Column("sFileName", long_text()),
-    Column("sContentType", long_text()),
-    Column("nSize", BigInteger, nullable=False),
-    Column("bInline", flag(), nullable=False),
-    Column("sContentID", long_text()),
-    Column("sSHA256", Unicode(64)),
-    # Presence of its bytes, or why they are missing; null in biContent of `stored`: they were purged.
-    Column("sState", Unicode(20), nullable=False, server_default=ContentState.STORED),
-    Column("sStateDetail", long_text()),
-    # The name for a file on disk, unique within the message.
-    Column("sSafeFileName", Unicode(200)),
-    # The type of an item: message, event, contact.
-    Column("sItemType", Unicode(20)),
-    Column("sLink", long_text()),
-    Column("sLinkProvider", Unicode(100)),
-    Column("sLinkPermission", Unicode(100)),
-    Column("sContentLocation", long_text()),
-    # The nPosition of its source; null for those that Graph listed.
-    Column("nParentPosition", Integer),
-    # The origin of the row: graph, item, tnef, smime.
-    Column("sOrigin", Unicode(20), nullable=False, server_default="graph"),
+    Column("nAttachmentID", identity(), primary_key=True, autoincrement=True, doc="Number of the attachment."),
+    Column(
+        "nMessageID",
+        ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"),
+        nullable=False,
+        doc="Number of the message.",
+    ),
+    Column(
+        "nPosition",
+        Integer,
+        nullable=False,
+        doc="Position within the message, from 0: first those that Graph listed, in its order, then those unpacked.",
+    ),
+    Column("sGraphAttachmentID", long_text(), doc="Id of the attachment at Graph; null: unpacked."),
+    Column(
+        "sKind",
+        Unicode(20),
+        nullable=False,
+        doc="Kind: file, item (a mail, event or contact), reference (a link).",
+    ),
+    Column("sFileName", long_text(), doc="File name as sent. Write files by sSafeFileName."),
+    Column("sContentType", long_text(), doc="Media type as sent."),
+    Column(
+        "nSize",
+        BigInteger,
+        nullable=False,
+        doc="Bytes of the content; where there is none, the size that Graph listed.",
+    ),
+    Column("bInline", flag(), nullable=False, doc="1: marked as part of the body, such as a picture."),
+    Column("sContentID", long_text(), doc="Content-ID by which the body refers to it."),
+    Column("sSHA256", Unicode(64), doc="SHA-256 of the content, hexadecimal; null: no content is stored."),
+    Column(
+        "sState",
+        Unicode(20),
+        nullable=False,
+        server_default=ContentState.STORED,
+        doc="Presence of the content: stored, linked (a reference: sLink, no bytes), too_large, unreadable, "
+        "gone. Null in biContent of stored, with an nSize above 0: it was purged.",
+    ),
+    Column(
+        "sStateDetail",
+        long_text(),
+        doc="Reason, in English: why no content is stored; of a stored one why it was not unpacked, or SizeDiffers "
+        "(Graph listed another size than it gave); null: none.",
+    ),
+    Column("sSafeFileName", Unicode(200), doc="Name for a file on any disk, unique within the message."),
+    Column("sItemType", Unicode(20), doc="Type of an item: message, event, contact."),
+    Column("sLink", long_text(), doc="Address of a reference."),
+    Column("sLinkProvider", Unicode(100), doc="Provider of a reference, such as oneDriveBusiness."),
+    Column("sLinkPermission", Unicode(100), doc="Permission of a reference, such as view."),
+    Column("sContentLocation", long_text(), doc="Content-Location by which the body refers to it."),
+    Column(
+        "nParentPosition",
+        Integer,
+        doc="nPosition of the attachment from which it was unpacked; null: Graph listed it, so the sender attached it.",
+    ),
+    Column(
+        "sOrigin",
+        Unicode(20),
+        nullable=False,
+        server_default="graph",
+        doc="Origin: graph (listed), or unpacked from item (attached mail), tnef (winmail.dat), smime (signed).",
+    ),
     # The last: see db.schema.sqlite.
-    Column("biContent", content()),
+    Column("biContent", content(), doc="The bytes."),
     UniqueConstraint("nMessageID", "nPosition"),
     _one_of("sKind", "file", "item", "reference"),
     _one_of("sState", *ContentState),
     sqlite_autoincrement=True,
+    info={"doc": "Attachments of the messages: listed by Graph, or unpacked from one that Graph listed."},
 )
 
 original = Table(
     "tblEmailOriginal",
     metadata,
-    # The whole MIME of a message, where `keep_mime` requests it.
     Column(
         "nMessageID",
         ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"),
         primary_key=True,
         autoincrement=False,
+        doc="Number of the message.",
     ),
-    # Bytes of the MIME, and its digest; null where it is not available.
-    Column("nSize", BigInteger),
-    Column("sSHA256", Unicode(64)),
-    # Presence of the MIME, or why it is missing; null in biContent of `stored`: it was purged.
-    Column("sState", Unicode(20), nullable=False),
-    Column("sStateDetail", long_text()),
-    # The compression of biContent (gzip), and its bytes.
-    Column("sCompression", Unicode(20)),
-    Column("nStoredSize", BigInteger, nullable=False),
+    Column("nSize", BigInteger, doc="Bytes of the MIME, unpacked; null: it is not available."),
+    Column("sSHA256", Unicode(64), doc="SHA-256 of the MIME, unpacked, hexadecimal; null: it is not available."),
+    Column(
+        "sState",
+        Unicode(20),
+        nullable=False,
+        doc="Presence of the MIME: stored, too_large, unreadable, gone. Null in biContent of stored: it was purged.",
+    ),
+    Column("sStateDetail", long_text(), doc="Reason for which it is not stored; null: none."),
+    Column("sCompression", Unicode(20), doc="Compression of biContent: gzip."),
+    Column("nStoredSize", BigInteger, nullable=False, doc="Bytes of biContent."),
     # The last: see db.schema.sqlite.
-    Column("biContent", content()),
+    Column("biContent", content(), doc="The compressed MIME."),
     _one_of("sState", *(each for each in ContentState if each is not ContentState.LINKED)),
+    info={"doc": "Whole MIME of the messages, where the setting keep_mime requests it."},
 )
 
 graph_subscription = Table(
     "tblGraphSubscription",
     metadata,
-    Column("sSubscriptionID", graph_id(100), primary_key=True),
-    Column("nAccountID", BigInteger, nullable=False),
-    Column("dtExpires", UtcDateTime, nullable=False),
-    Column("sState", Unicode(20), nullable=False),
-    Column("sResource", Unicode(1000), nullable=False),
-    Column("sNotificationURL", Unicode(1000), nullable=False),
-    # The key that authenticates its notifications; a subscription made with another key cannot be adopted.
-    Column("sKeyFingerprint", exact(64), nullable=False),
-    Column("dtGranted", UtcDateTime, nullable=False),
-    # Start of Graph's notifications by it. Null: made by an older version, no later than dtGranted.
-    Column("dtCreated", UtcDateTime),
+    Column("sSubscriptionID", graph_id(100), primary_key=True, doc="Id of the subscription at Graph."),
+    Column(
+        "nAccountID",
+        BigInteger,
+        nullable=False,
+        doc="Number of the account. One account, one subscription: the database enforces it, too.",
+    ),
+    Column("dtExpires", UtcDateTime, nullable=False, doc="Expiry that Graph granted."),
+    Column("sState", Unicode(20), nullable=False, doc="State: active."),
+    Column(
+        "sResource",
+        Unicode(1000),
+        nullable=False,
+        doc="Subscribed resource, as Graph's path of the folder's messages.",
+    ),
+    Column("sNotificationURL", Unicode(1000), nullable=False, doc="Address that Graph notifies."),
+    Column(
+        "sKeyFingerprint",
+        exact(64),
+        nullable=False,
+        doc="Fingerprint of the key that authenticates its notifications; a subscription made with another "
+        "key cannot be adopted.",
+    ),
+    Column("dtGranted", UtcDateTime, nullable=False, doc="Time of the last grant of dtExpires."),
+    Column(
+        "dtCreated",
+        UtcDateTime,
+        doc="Start of Graph's notifications by it; null: made by an older version, no later than dtGranted.",
+    ),
     # One account, one subscription: the database enforces it, too.
     UniqueConstraint("nAccountID"),
+    info={"doc": "Subscriptions (webhooks) that Graph holds for the accounts, one each at most."},
 )
 
 
 def _schedule_columns() -> list[Column[Any]]:
     """One row an account: its due time for a kind of work, and the manager that has it under a lease."""
     return [
-        Column("nAccountID", BigInteger, primary_key=True, autoincrement=False),
-        Column("dtDue", UtcDateTime, nullable=False),
-        # The manager that serves the account now, and the end of its lease.
-        Column("sOwner", Unicode(100)),
-        Column("dtLeaseUntil", UtcDateTime),
-        Column("nFailures", Integer, nullable=False, server_default="0"),
-        # Counts requests for a turn: a turn that began before the last of them leaves the account due.
-        Column("nRequests", Integer, nullable=False, server_default="0"),
+        Column("nAccountID", BigInteger, primary_key=True, autoincrement=False, doc="Number of the account."),
+        Column("dtDue", UtcDateTime, nullable=False, doc="Time of the next turn; 9999-12-31: only on request."),
+        Column("sOwner", Unicode(100), doc="Process that serves the account now (its sProcess); null: none."),
+        Column("dtLeaseUntil", UtcDateTime, doc="End of the lease of sOwner, 55 s after its begin; null: none."),
+        Column(
+            "nFailures",
+            Integer,
+            nullable=False,
+            server_default="0",
+            doc="Failed turns since the last one that succeeded.",
+        ),
+        Column(
+            "nRequests",
+            Integer,
+            nullable=False,
+            server_default="0",
+            doc="Requests for a turn, counted: a turn that began before the last of them leaves the account due.",
+        ),
     ]
 
 
@@ -326,191 +583,276 @@ subscription_schedule = Table(
     "tblSubscriptionSchedule",
     metadata,
     *_schedule_columns(),
-    # The key of the last attempt to create: proves ownership of a subscription found at Graph after a crash.
-    Column("sAttemptFingerprint", exact(64)),
-    # Time of Graph's last request to reauthorize; null once that is done.
-    Column("dtReauthorize", UtcDateTime),
-    # The subscription lives and does not notify: make another.
-    Column("bRecreate", flag(), nullable=False, server_default="0"),
-    # The account's settings as last acted on, see db.queries.accounts: they may be changed by other programs.
-    Column("sServed", exact(1300)),
-    # Digest of the manager's own settings then: its addresses and key may change, too.
-    Column("sServedWith", exact(64)),
+    Column(
+        "sAttemptFingerprint",
+        exact(64),
+        doc="Fingerprint of the key of an attempt to create whose outcome is unknown: it proves ownership of "
+        "a subscription found at Graph after a crash. Null: none.",
+    ),
+    Column("dtReauthorize", UtcDateTime, doc="Time of Graph's last request to reauthorize; null: done."),
+    Column(
+        "bRecreate",
+        flag(),
+        nullable=False,
+        server_default="0",
+        doc="1: the subscription lives and does not notify; it is replaced.",
+    ),
+    Column("sServed", exact(1300), doc="Settings of the account as last acted on: other programs may change them."),
+    Column("sServedWith", exact(64), doc="Digest of the manager's own settings (addresses, key) then."),
     Index("IX_tblSubscriptionSchedule_dtDue", "dtDue"),
+    info={"doc": "When the subscription of each account is checked next, and by which process."},
 )
 
 folder_sync = Table(
     "tblFolderSync",
     metadata,
     *_schedule_columns(),
-    # The folder of the link.
-    Column("sResource", Unicode(1000)),
-    # Position of delta query: a delta link, or a next link in the middle of a round. Null: from the start.
-    Column("sLink", long_text()),
-    # The round under way, or to come, goes through the whole folder.
-    Column("bFullPass", flag(), nullable=False, server_default="1"),
-    # Notifications are known to be missing: the round's finds are no sign of a silent subscription.
-    Column("bGap", flag(), nullable=False, server_default="1"),
-    # End of the last complete round.
-    Column("dtSwept", UtcDateTime),
+    Column("sResource", Unicode(1000), doc="Folder of sLink, as Graph's path; empty: the pass begins anew."),
+    Column(
+        "sLink",
+        long_text(),
+        doc="Position of delta query: a delta link, or a next link in the middle of a round; null: from the start.",
+    ),
+    Column(
+        "bFullPass",
+        flag(),
+        nullable=False,
+        server_default="1",
+        doc="1: the round under way, or to come, goes through the whole folder.",
+    ),
+    Column(
+        "bGap",
+        flag(),
+        nullable=False,
+        server_default="1",
+        doc="1: notifications are known to be missing, so the round's finds are no sign of a silent subscription.",
+    ),
+    Column("dtSwept", UtcDateTime, doc="End of the last complete round."),
     Index("IX_tblFolderSync_dtDue", "dtDue"),
+    info={"doc": "When the folder of each account is swept next, by which process, and how far catch-up has come."},
 )
 
 missed_notification = Table(
     "tblMissedNotification",
     metadata,
-    Column("nMissedID", identity(), primary_key=True, autoincrement=True),
-    Column("nAccountID", BigInteger, nullable=False),
-    Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH), nullable=False),
-    Column("dtReceived", UtcDateTime, nullable=False),
-    Column("dtFound", UtcDateTime, nullable=False),
-    # Time it was reported to operators; null while its notification may still be on its way through the queue.
-    Column("dtTold", UtcDateTime),
+    Column("nMissedID", identity(), primary_key=True, autoincrement=True, doc="Number of the row."),
+    Column("nAccountID", BigInteger, nullable=False, doc="Number of the account."),
+    Column(
+        "sGraphMessageID",
+        graph_id(GRAPH_ID_LENGTH),
+        nullable=False,
+        doc="Immutable id of the message at Graph; unique per account.",
+    ),
+    Column("dtReceived", UtcDateTime, nullable=False, doc="Time at which the mailbox received the message."),
+    Column("dtFound", UtcDateTime, nullable=False, doc="Time at which a sweep had found and imported it."),
+    Column(
+        "dtTold",
+        UtcDateTime,
+        doc="Time at which it was reported; null: its notification may still be on its way through the queue.",
+    ),
     UniqueConstraint("nAccountID", "sGraphMessageID"),
     sqlite_autoincrement=True,
+    info={"doc": "Messages of which Graph did not notify in time; deleted after 90 days."},
 )
 
 call_budget = Table(
     "tblCallBudget",
     metadata,
-    Column("sBudget", exact(200), primary_key=True),
-    # A slot is a short span of time, numbered since 1970; nUsed counts its reserved calls.
-    Column("nSlot", BigInteger, nullable=False),
-    Column("nUsed", Integer, nullable=False),
+    Column(
+        "sBudget",
+        exact(200),
+        primary_key=True,
+        doc="Kind of call, application and, for the limit of one tenant, tenant, with / between.",
+    ),
+    Column("nSlot", BigInteger, nullable=False, doc="Number of the time slot of 2 s, since 1970."),
+    Column("nUsed", Integer, nullable=False, doc="Calls reserved in that slot."),
+    info={"doc": "Calls of Graph that all subscription managers together made in the current time slot."},
 )
 
 account_condition = Table(
     "tblAccountCondition",
     metadata,
-    Column("nAccountID", BigInteger, primary_key=True, autoincrement=False),
-    Column("sRole", Unicode(20), primary_key=True),
-    Column("sReason", Unicode(100), nullable=False),
-    Column("sDetail", long_text(), nullable=False),
-    Column("dtSince", UtcDateTime, nullable=False),
-    Column("dtNextAttempt", UtcDateTime, nullable=False),
+    Column("nAccountID", BigInteger, primary_key=True, autoincrement=False, doc="Number of the account."),
+    Column(
+        "sRole",
+        Unicode(20),
+        primary_key=True,
+        doc="Part that found it: processor, subscriptions, sweep, notifications, certificate, afterimport.",
+    ),
+    Column("sReason", Unicode(100), nullable=False, doc="Reason, a fixed word."),
+    Column("sDetail", long_text(), nullable=False, doc="What is wrong and what to do, in English."),
+    Column("dtSince", UtcDateTime, nullable=False, doc="Begin of this reason."),
+    Column("dtNextAttempt", UtcDateTime, nullable=False, doc="Time of the next attempt."),
+    info={"doc": "What is wrong with an account, by the part of mail-importer that found it."},
 )
 
 queue_message = Table(
     "tblNotificationQueue",
     metadata,
-    Column("nSequence", identity(), primary_key=True, autoincrement=True),
-    Column("sMessageID", graph_id(128), nullable=False),
-    # 0 while duplicates of the message id are refused; later its own nSequence, so that the id is free again.
-    Column("nRetired", BigInteger, nullable=False, server_default="0"),
-    Column("sState", Unicode(10), nullable=False),
-    Column("nAccountID", BigInteger),
-    Column("sBody", long_text(), nullable=False),
-    Column("dtEnqueued", UtcDateTime, nullable=False),
-    # Not received earlier: its scheduled time, or the end of its lock. Once done: its dtEnqueued.
-    Column("dtVisible", UtcDateTime, nullable=False),
-    Column("nDeliveryCount", Integer, nullable=False, server_default="0"),
-    Column("sLockToken", Unicode(32)),
-    Column("sReason", Unicode(100)),
-    Column("sDescription", long_text()),
-    Column("dtDeadLettered", UtcDateTime),
+    Column("nSequence", identity(), primary_key=True, autoincrement=True, doc="Number of the queue message."),
+    Column(
+        "sMessageID",
+        graph_id(128),
+        nullable=False,
+        doc="Id of the queue message; an id put again within ten minutes is ignored.",
+    ),
+    Column(
+        "nRetired",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        doc="0 while duplicates of the id are refused; later the nSequence of the row, so that the id is free again.",
+    ),
+    Column(
+        "sState",
+        Unicode(10),
+        nullable=False,
+        doc="State: active, dead (a dead letter), done (kept until its duplicate window is over).",
+    ),
+    Column("nAccountID", BigInteger, doc="Number of the account; null: it could not be read."),
+    Column(
+        "sBody",
+        long_text(),
+        nullable=False,
+        doc="JSON document with a version (bus/notification.py): ids, never mail.",
+    ),
+    Column("dtEnqueued", UtcDateTime, nullable=False, doc="Time of the put."),
+    Column(
+        "dtVisible",
+        UtcDateTime,
+        nullable=False,
+        doc="Not received earlier: its scheduled time, or the end of its lock. Once done: its dtEnqueued.",
+    ),
+    Column("nDeliveryCount", Integer, nullable=False, server_default="0", doc="Deliveries so far that count."),
+    Column("sLockToken", Unicode(32), doc="Proof of the lock; null: not locked."),
+    Column("sReason", Unicode(100), doc="Reason of a dead letter, a fixed word."),
+    Column("sDescription", long_text(), doc="Description of a dead letter, in English."),
+    Column("dtDeadLettered", UtcDateTime, doc="Time at which it became a dead letter; null: it is none."),
     UniqueConstraint("sMessageID", "nRetired"),
     _one_of("sState", "active", "dead", "done"),
     Index("IX_tblNotificationQueue_sState_dtVisible", "sState", "dtVisible"),
     sqlite_autoincrement=True,
+    info={"doc": "Messages of the queue, where the setting queue is database."},
 )
 
 process = Table(
     "tblProcess",
     metadata,
-    # One row for each process that works on this database; it removes its row when it ends.
-    Column("sProcess", exact(100), primary_key=True),
-    Column("sHost", Unicode(100), nullable=False),
-    # Names of roles, separated by spaces.
-    Column("sRoles", Unicode(200), nullable=False),
-    Column("sVersion", Unicode(50), nullable=False),
-    Column("dtStarted", UtcDateTime, nullable=False),
-    # Time of the last write of this row, and the end of its lease.
-    Column("dtHeartbeat", UtcDateTime, nullable=False),
-    Column("dtLeaseUntil", UtcDateTime, nullable=False),
+    Column("sProcess", exact(100), primary_key=True, doc="Name of the process, unique among all that ever ran."),
+    Column("sHost", Unicode(100), nullable=False, doc="Name of its host."),
+    Column(
+        "sRoles",
+        Unicode(200),
+        nullable=False,
+        doc="Names of its roles, separated by spaces: receiver, processor, subscriptions.",
+    ),
+    Column("sVersion", Unicode(50), nullable=False, doc="Version of mail-importer."),
+    Column("dtStarted", UtcDateTime, nullable=False, doc="Start of the process."),
+    Column("dtHeartbeat", UtcDateTime, nullable=False, doc="Last write of the row, every 4 s."),
+    Column("dtLeaseUntil", UtcDateTime, nullable=False, doc="End of its lease, 20 s after the heartbeat."),
+    info={"doc": "Processes that work on this database, one row each, which the process removes when it ends."},
 )
 
 mailbox_call = Table(
     "tblMailboxCall",
     metadata,
-    # Of releases up to revision 0009, which may run beside this one during an upgrade. Nothing else uses it.
-    # Application and user: Graph's key of concurrent calls.
-    Column("sMailbox", exact(425), primary_key=True),
-    Column("nSlot", Integer, primary_key=True, autoincrement=False),
-    # The process that may have one call of the mailbox under way, and the end of its lease.
-    Column("sOwner", Unicode(100), nullable=False),
-    Column("dtLeaseUntil", UtcDateTime, nullable=False),
+    Column("sMailbox", exact(425), primary_key=True, doc="Application and user: Graph's key of concurrent calls."),
+    Column("nSlot", Integer, primary_key=True, autoincrement=False, doc="Number of the call."),
+    Column("sOwner", Unicode(100), nullable=False, doc="Process that may have this call of the mailbox under way."),
+    Column("dtLeaseUntil", UtcDateTime, nullable=False, doc="End of its lease."),
     Index("IX_tblMailboxCall_dtLeaseUntil", "dtLeaseUntil"),
+    info={
+        "doc": "Of releases up to revision 0009, which may run beside this one during an upgrade. Nothing else uses it."
+    },
 )
 
 message_trace = Table(
     "tblMessageTrace",
     metadata,
-    # One row for each attempt at a message, or for each operation of an operator on it.
-    Column("nTraceID", identity(), primary_key=True, autoincrement=True),
-    Column("nAccountID", BigInteger),
-    Column("sGraphMessageID", graph_id(GRAPH_ID_LENGTH)),
-    # Known once it was fetched.
-    Column("sInternetMessageID", Unicode(INTERNET_ID_LENGTH)),
-    Column("sSubject", Unicode(400)),
-    Column("sSource", Unicode(20)),
-    Column("sCorrelationID", Unicode(64)),
-    Column("sQueueMessageID", exact(128)),
-    Column("dtNotified", UtcDateTime),
-    Column("dtQueued", UtcDateTime),
-    Column("nAttempt", Integer),
-    Column("sHost", Unicode(100), nullable=False),
-    Column("dtStarted", UtcDateTime, nullable=False),
-    Column("dtFetched", UtcDateTime),
-    Column("dtEnded", UtcDateTime, nullable=False),
-    Column("sOutcome", Unicode(20), nullable=False),
-    Column("sReason", Unicode(100)),
-    Column("sDetail", long_text()),
+    Column("nTraceID", identity(), primary_key=True, autoincrement=True, doc="Number of the row."),
+    Column("nAccountID", BigInteger, doc="Number of the account; null: it could not be read."),
+    Column(
+        "sGraphMessageID",
+        graph_id(GRAPH_ID_LENGTH),
+        doc="Immutable id of the message at Graph; null: it could not be read, or does not fit.",
+    ),
+    Column("sInternetMessageID", Unicode(INTERNET_ID_LENGTH), doc="Message-ID of the mail; null: not fetched."),
+    Column("sSubject", Unicode(400), doc="Subject, 400 characters at most; null: not fetched."),
+    Column("sSource", Unicode(20), doc="Origin of the notification: graph, sweep, catch-up, operator."),
+    Column("sCorrelationID", Unicode(64), doc="Id for searches of the logs."),
+    Column("sQueueMessageID", exact(128), doc="Id of the queue message; null: imported without the queue."),
+    Column("dtNotified", UtcDateTime, doc="Arrival of the notification."),
+    Column("dtQueued", UtcDateTime, doc="Time of its put."),
+    Column("nAttempt", Integer, doc="Number of the delivery, from 1; null: no delivery."),
+    Column("sHost", Unicode(100), nullable=False, doc="Host of the attempt."),
+    Column("dtStarted", UtcDateTime, nullable=False, doc="Begin of the attempt."),
+    Column("dtFetched", UtcDateTime, doc="Arrival of all of the message; null: not fetched."),
+    Column("dtEnded", UtcDateTime, nullable=False, doc="End of the attempt."),
+    Column(
+        "sOutcome",
+        Unicode(20),
+        nullable=False,
+        doc="Outcome: imported, replaced, known, duplicate, seen (left out by a filter), gone, waiting, "
+        "scanning, deferred, retried, dead_lettered, handed_back, not_settled, failed, replayed, purged.",
+    ),
+    Column("sReason", Unicode(100), doc="Reason, a fixed word; null: none."),
+    Column("sDetail", long_text(), doc="Description for an operator, in English, never from the mail; null: none."),
     Index("IX_tblMessageTrace_nAccountID_sGraphMessageID", "nAccountID", "sGraphMessageID"),
     Index("IX_tblMessageTrace_dtEnded", "dtEnded"),
     sqlite_autoincrement=True,
+    info={"doc": "Attempts at a message, and operations of an operator on it, one row each; kept for trace_days."},
 )
 
 queue_audit = Table(
     "tblQueueAudit",
     metadata,
-    # One row for each replay, purge or import by an operator.
-    Column("nAuditID", identity(), primary_key=True, autoincrement=True),
-    Column("sAction", Unicode(20), nullable=False),
-    Column("sWho", Unicode(200), nullable=False),
-    Column("sHost", Unicode(100), nullable=False),
-    Column("sQueue", Unicode(400), nullable=False),
-    Column("sSelection", long_text(), nullable=False),
-    Column("sWhy", long_text()),
-    Column("dtStarted", UtcDateTime, nullable=False),
-    # Null while it runs, or if it died midway.
-    Column("dtEnded", UtcDateTime),
-    Column("nMessages", Integer, nullable=False, server_default="0"),
+    Column("nAuditID", identity(), primary_key=True, autoincrement=True, doc="Number of the row."),
+    Column("sAction", Unicode(20), nullable=False, doc="Operation: replay, purge, import, db purge, retry-actions."),
+    Column("sWho", Unicode(200), nullable=False, doc="User of the operating system."),
+    Column("sHost", Unicode(100), nullable=False, doc="Host of the command."),
+    Column("sQueue", Unicode(400), nullable=False, doc="Queue; empty: none is concerned."),
+    Column("sSelection", long_text(), nullable=False, doc="Selected messages, as readable text."),
+    Column("sWhy", long_text(), doc="Reason that the operator gave (--why); null: none."),
+    Column("dtStarted", UtcDateTime, nullable=False, doc="Begin of the operation."),
+    Column("dtEnded", UtcDateTime, doc="End of the operation; null: it runs, or died midway."),
+    Column("nMessages", Integer, nullable=False, server_default="0", doc="Messages done."),
     sqlite_autoincrement=True,
+    info={"doc": "Bulk operations of operators: replay, purge, import and others."},
 )
 
 account_change = Table(
     "tblEmailAccountChange",
     metadata,
-    # One row for each change of an account's settings, with all of them as of then.
-    Column("nChangeID", identity(), primary_key=True, autoincrement=True),
+    Column("nChangeID", identity(), primary_key=True, autoincrement=True, doc="Number of the row."),
     # No foreign key: the history outlives its account.
-    Column("nAccountID", BigInteger, nullable=False),
-    Column("dtChanged", UtcDateTime, nullable=False),
-    Column("sAction", Unicode(20), nullable=False),
-    # Null when another program wrote the row, and it was seen then.
-    Column("sWho", Unicode(200)),
-    Column("sHost", Unicode(100)),
-    Column("sSettings", long_text(), nullable=False),
+    Column("nAccountID", BigInteger, nullable=False, doc="Number of the account."),
+    Column("dtChanged", UtcDateTime, nullable=False, doc="Time of the change, or at which it was found."),
+    Column(
+        "sAction",
+        Unicode(20),
+        nullable=False,
+        doc="Change: added, changed, enabled, disabled, removed, found (another program wrote the row).",
+    ),
+    Column("sWho", Unicode(200), doc="User of the operating system; null: mail-importer itself, or another program."),
+    Column("sHost", Unicode(100), doc="Host of the change; null as sWho."),
+    Column(
+        "sSettings",
+        long_text(),
+        nullable=False,
+        doc="JSON object with all settings of the account after the change, by column.",
+    ),
     Index("IX_tblEmailAccountChange_nAccountID", "nAccountID", "nChangeID"),
     sqlite_autoincrement=True,
+    info={"doc": "Changes of the settings of accounts; outlives the account."},
 )
 
 importer_secret = Table(
     "tblImporterSecret",
     metadata,
-    Column("sName", Unicode(100), primary_key=True),
-    Column("sValue", long_text(), nullable=False),
-    Column("dtCreated", UtcDateTime, nullable=False),
+    Column("sName", Unicode(100), primary_key=True, doc="Name of the secret."),
+    Column("sValue", long_text(), nullable=False, doc="The secret."),
+    Column("dtCreated", UtcDateTime, nullable=False, doc="Time at which it was generated."),
+    info={"doc": "Secrets that mail-importer generated."},
 )
 
 
