@@ -63,7 +63,7 @@ def account_options(*, adding: bool) -> list[click.Option]:
         ),
         click.Option(
             ["--after-import"],
-            type=click.Choice([*ActionKind]),
+            type=click.Choice([each.value for each in ActionKind]),
             help="What becomes of a message in the mailbox once it is imported.",
             **default("none"),
         ),

@@ -12,7 +12,7 @@ from db.queries import accounts
 from tests.unit.console.conftest import CLIENT, NOW, TENANT, THUMBPRINT, USER, Run
 
 ENGLISH = "There are no accounts."
-FRENCH = "Il n’y a pas de comptes."
+FRENCH = "Aucun compte n’existe."
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_wrong_settings_are_told_in_french(run: Run, monkeypatch: pytest.MonkeyP
     assert result.exit_code == 2
     for part in (
         "les paramètres sont incorrects",
-        "Vouliez-vous dire MAIL_IMPORTER_QUEUE",
+        "Suggestion\u00a0: MAIL_IMPORTER_QUEUE",
         "inférieure ou égale à 65535",
         "'global', 'usgov', 'dod', 'china'",
         "doit commencer par https://",
