@@ -31,11 +31,10 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from console.translation import language
 from db.backends import sqlserver
-from db.connection import Isolation
+from db.connection import Isolation, parse_url
 from phrases import Phrase
 
 PREFIX: Final = "MAIL_IMPORTER_"
@@ -117,17 +116,7 @@ def _filled(value: str) -> str:
 
 
 def _database_url(value: SecretStr) -> SecretStr:
-    try:
-        url = make_url(value.get_secret_value())
-        url.get_dialect()
-    except (ArgumentError, ImportError, ValueError) as exc:
-        # SQLAlchemy's message repeats the URL, which may hold a password.
-        raise ValueError(
-            Phrase("is not a database URL such as sqlite:///mail-importer.db or mssql+pyodbc://…")
-        ) from exc
-    reason = sqlserver.refusal(url, with_token=False) if url.get_backend_name() == "mssql" else None
-    if reason is not None:
-        raise ValueError(reason)
+    parse_url(value.get_secret_value())
     return value
 
 
@@ -280,7 +269,7 @@ class Settings(BaseModel):
             )
         if _backend(info) != "mssql":
             raise ValueError(Phrase("is set and database_url is not of SQL Server, to which it would sign in"))
-        reason = sqlserver.refusal(make_url(info.data["database_url"].get_secret_value()), with_token=True)
+        reason = sqlserver.token_refusal(make_url(info.data["database_url"].get_secret_value()))
         if reason is not None:
             raise ValueError(Phrase("is set and database_url {reason}", reason=reason))
         return thumbprint

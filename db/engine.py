@@ -16,13 +16,13 @@ from typing import Any, Final, Protocol, TypeVar
 
 import tenacity
 from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from db.backends import faults, odbc, postgresql, sqlite, sqlserver
 from db.backends.translate import as_unavailable, is_lost, must_be_retried
-from db.connection import ConnectionOptions
+from db.connection import ConnectionOptions, parse_url
 from db.errors import DatabaseUnavailable, DriverMissing
 from phrases import Phrase
 from threads import DaemonThreads
@@ -31,7 +31,6 @@ T = TypeVar("T")
 
 _PACKAGES: Final = {
     "pyodbc": "pyodbc",
-    "mssqlpython": "mssql-python",
     "psycopg": "'mail-importer[postgresql]'",
 }
 """Packages of the drivers, by name in a URL."""
@@ -60,30 +59,15 @@ def make_engine(url: str, options: ConnectionOptions | None = None) -> Engine:
 
     Raises:
         DriverMissing: the driver of the URL, or a library under it, cannot be loaded here.
-        ValueError: the text is no database URL, or it cannot sign in.
+        ValueError: the text is no database URL, its driver is not supported, or it cannot sign in.
     """
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        # The text may contain a password, so neither it nor a cause that quotes it is repeated. A ValueError is a port
-        # that is no number: mostly the end of a password with an unescaped @ or / in it.
-        raise ValueError(
-            Phrase("is not a database URL such as sqlite:///mail-importer.db or mssql+pyodbc://…")
-        ) from None
+    parsed = parse_url(url)
     options = options or ConnectionOptions()
     try:
         if parsed.get_backend_name() == "mssql":
             parsed = sqlserver.complete(parsed, options)
         # Parameters are mail and secrets; an error that repeated them would copy them into a log.
         engine = create_engine(parsed, hide_parameters=True, **_arguments(parsed, options))
-    except NoSuchModuleError as exc:
-        raise DriverMissing(
-            Phrase(
-                "The database driver {drivername!r} is not known. Use mssql+pyodbc, mssql+mssqlpython, "
-                "postgresql+psycopg or sqlite.",
-                drivername=parsed.drivername,
-            )
-        ) from exc
     except ImportError as exc:
         raise DriverMissing(_how_to_install(parsed, exc)) from exc
     if engine.dialect.name == "sqlite":

@@ -29,8 +29,8 @@ from graph.certificates import Certificate
 
 _FORMAT: Final = 1
 _PACKAGES: Final = (
-    "aiohttp", "alembic", "azure-servicebus", "cryptography", "mail-importer", "msal", "mssql-python", "psycopg",
-    "pydantic", "pyodbc", "sqlalchemy",
+    "aiohttp", "alembic", "azure-servicebus", "cryptography", "mail-importer", "msal", "psycopg", "pydantic", "pyodbc",
+    "sqlalchemy",
 )  # fmt: skip
 
 

@@ -221,42 +221,6 @@ SQL_SERVER: Final[Mapping[int, ErrorClass]] = _by_code(
     }
 )
 
-# Beginnings of SQL Server's texts, in English, for mssql-python, which does not report the numbers.
-SQL_SERVER_TEXTS: Final[Mapping[str, int]] = {
-    "Transaction (Process ID ": 1205,
-    "Lock request time out period exceeded": 1222,
-    "Snapshot isolation transaction aborted due to update conflict": 3960,
-    "Snapshot isolation transaction failed": 3952,
-    "Violation of ": 2627,
-    "Cannot insert duplicate key row in object": 2601,
-    "String or binary data would be truncated in table": 2628,
-    "The DELETE statement conflicted with the ": 547,
-    "The INSERT statement conflicted with the ": 547,
-    "The UPDATE statement conflicted with the ": 547,
-    "SHUTDOWN is in progress": 6005,
-    "The target database": 976,
-    "Unable to access ": 983,
-    "Database '": 921,
-    "The service has encountered an error processing your request": 40197,
-    "Failed to update database": 3906,
-    "Could not run BEGIN TRANSACTION in database": 3908,
-    "The log for database": 9001,
-    "The service is currently busy": 40501,
-    "Cannot process ": 49918,
-    "Resource ID": 10928,
-    "Login failed": 18456,
-    "Cannot open database": 4060,
-    "Cannot open server": 40615,
-    "The server principal": 916,
-    "The transaction log for database": 9002,
-    "Could not allocate ": 1105,
-    "TEMPDB ran out of space": 1104,
-    "There is insufficient system memory": 701,
-    "A timeout occurred while waiting for memory resources": 8645,
-    "The user does not have permission": 297,
-    "Invalid object name": 208,
-    "Invalid column name": 207,
-}
 SQL_SERVER_PERMISSION: Final = re.compile(r"(?:The )?([A-Z ]+) permission (?:was )?denied ")
 """Beginning of the texts of 229, 230, 262 and 300, in English."""
 
@@ -293,30 +257,6 @@ ODBC_TEXTS: Final[Mapping[str, ErrorClass]] = {
     "Protocol error in TDS stream": NOT_SQL_SERVER,
 }
 """Beginnings of texts of the driver itself; they are English everywhere."""
-MSSQL_PYTHON_STATES: Final[Mapping[str, str]] = {
-    "Client unable to establish connection": "08001",
-    "Connection name in use": "08002",
-    "Connection not open": "08003",
-    "Server rejected the connection": "08004",
-    "Connection failure during transaction": "08007",
-    "Communication link failure": "08S01",
-    "Disconnect error": "01002",
-    "Function sequence error": "HY010",
-    "Timeout expired": "HYT00",
-    "Connection timeout expired": "HYT01",
-    "Invalid authorization specification": "28000",
-    "Serialization failure": "40001",
-    "Integrity constraint violation": "23000",
-    "Invalid transaction state": "25000",
-    "Base table or view not found": "42S02",
-    "Column not found": "42S22",
-    "Syntax error or access violation": "42000",
-    "String data, right-truncated": "22001",
-    "Numeric value out of range": "22003",
-    "Invalid datetime format": "22007",
-    "Invalid character value for cast specification": "22018",
-}
-"""The texts of mssql-python for a SQLSTATE."""
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html; two letters stand for a class.
 POSTGRESQL: Final[Mapping[str, ErrorClass]] = {

@@ -1,12 +1,12 @@
 """Classification of a driver's error: its class, its text, and whether the same work may succeed.
 
-Each driver reports it differently: pyodbc by SQLSTATE and by the server's number at the end of its text, mssql-python
-by words for the SQLSTATE and the server's text without a number, psycopg by SQLSTATE, sqlite3 by a number. The texts of
-drivers may contain values of rows: only the name of a missing or forbidden object is repeated.
+Each driver reports it differently: pyodbc by SQLSTATE and by the server's number at the end of its text, psycopg by
+SQLSTATE, sqlite3 by a number. The texts of drivers may contain values of rows: only the name of a missing or forbidden
+object is repeated.
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Engine, event
@@ -21,7 +21,6 @@ from phrases import Phrase
 _PYODBC: Final = re.compile(r"\((-?\d+)\) \(SQL\w+\)(?!.*\(-?\d+\) \(SQL\w+\))", re.DOTALL)
 _BY_SERVER: Final = re.compile(r"(?:\[\w{5}\] )?(?:\[[^\]]*\]){1,2}\[SQL Server\](.*)", re.DOTALL)
 _BY_DRIVER: Final = re.compile(r"(?:\[\w{5}\] )?(?:\[[^\]]*\]){1,2}(?!\[SQL Server\])(.*)", re.DOTALL)
-_STATE_OF_MSSQL_PYTHON: Final = re.compile(r"An error occurred with SQLSTATE code: (\w{5})")
 _CONNECTING: Final = re.compile(r"SQLDriverConnect|Login timeout expired")
 _NAME: Final = re.compile(r"['\"«]([\w.$ ]{1,128})['\"»]")
 _QUOTED: Final = re.compile(r'"([^"]*)"')
@@ -52,8 +51,6 @@ def driver_error_of(error: BaseException | None) -> DriverError:
         return DriverError(causes.SQLITE.get(number & 0xFF, causes.NOTHING), f"SQLite {number}")
     if hasattr(error, "pgconn"):
         return _of_postgresql(error)
-    if hasattr(error, "driver_error"):
-        return _of_mssql_python(error)
     return _of_pyodbc(error)
 
 
@@ -67,8 +64,7 @@ def referring_table(error: BaseException | None) -> str | None:
     if hasattr(error, "pgconn"):
         diagnosis: Any = getattr(error, "diag", None)
         return None if diagnosis is None else diagnosis.table_name
-    text = str(getattr(error, "ddbc_error", None) or error)
-    server = _BY_SERVER.search(text)
+    server = _BY_SERVER.search(str(error))
     names = _QUOTED.findall(server[1]) if server else []
     return names[2] if len(names) > 2 else None
 
@@ -112,26 +108,7 @@ def _of_pyodbc(error: BaseException) -> DriverError:
         return DriverError(causes.NOTHING, type(error).__name__)
     state, text = str(error.args[0]), str(error.args[1])
     found = _PYODBC.search(text)
-    return _of_odbc(state, text, int(found[1]) if found else None)
-
-
-def _of_mssql_python(error: Any) -> DriverError:  # noqa: ANN401  # the driver is not a dependency
-    words, text = str(error.driver_error), str(error.ddbc_error)
-    other = _STATE_OF_MSSQL_PYTHON.match(words)
-    state = other[1] if other else causes.MSSQL_PYTHON_STATES.get(words, "")
-    server = _BY_SERVER.match(text)
-    number = _number_of(server[1]) if server else None
-    # The number stands for its kind only: it is not reported.
-    fault = replace(_of_odbc(state, text, number), code=f"SQLSTATE {state or 'unknown'}")
-    if state == "42000" and number is None:
-        # It may be anything, from a full log to a missing permission. The statements are not wrong, so it passes.
-        return DriverError(
-            causes.UNKNOWN, "SQLSTATE 42000; mssql-python does not tell the server's number, mssql+pyodbc does"
-        )
-    return fault
-
-
-def _of_odbc(state: str, text: str, number: int | None) -> DriverError:
+    number = int(found[1]) if found else None
     server = _BY_SERVER.match(text)
     if server and number is not None and _STATE_OF.get(number, state) == state and number in causes.SQL_SERVER:
         meaning = causes.SQL_SERVER[number]
@@ -148,12 +125,6 @@ def _of_odbc(state: str, text: str, number: int | None) -> DriverError:
     )
 
 
-def _number_of(text: str) -> int | None:
-    if causes.SQL_SERVER_PERMISSION.match(text):
-        return 229
-    return next((number for start, number in causes.SQL_SERVER_TEXTS.items() if text.startswith(start)), None)
-
-
 def _named(meaning: ErrorClass, text: str) -> str | None:
     """The missing or forbidden object that the server names, and the permission for it."""
     found = _NAME.search(text) if meaning in {causes.NOT_ALLOWED, causes.CHANGED} else None
@@ -167,11 +138,6 @@ def _forget_text(error: Any) -> None:  # noqa: ANN401  # of any driver
     """Remove the server's text from an error, and keep what identifies it."""
     if hasattr(error, "pgconn"):
         error.args = (f"{error.sqlstate} {error.diag.constraint_name or ''} {_LEFT_OUT}",)
-    elif hasattr(error, "driver_error"):
-        server = _BY_SERVER.match(error.ddbc_error)
-        kept = (start for start in causes.SQL_SERVER_TEXTS if server and server[1].startswith(start))
-        error.ddbc_error = f"[Microsoft][SQL Server]{next(kept, '')}… {_LEFT_OUT}"
-        error.args = (f"Driver Error: {error.driver_error}; DDBC Error: {error.ddbc_error}",)
     else:
         state, text = error.args[:2]
         number = _PYODBC.search(text)

@@ -72,19 +72,6 @@ def driver_for_pyodbc(named: str | None) -> str:
     return chosen
 
 
-def check_packaged() -> None:
-    """Ensure that mssql-python will find its driver, and that the driver loads.
-
-    Raises:
-        ImportError: mssql-python is not installed.
-        DriverMissing: its ODBC driver is not, or cannot be loaded.
-    """
-    importlib.import_module("mssql_python")
-    _package()
-    if sys.platform in _FOLDERS:
-        packaged_driver()
-
-
 def packaged_driver() -> Path:
     """The driver's library in the Python package in which Microsoft publishes it.
 

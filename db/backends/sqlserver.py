@@ -1,4 +1,4 @@
-"""SQL Server as the gateway database: options of its two drivers, and the sign-in.
+"""SQL Server as the gateway database: options of its driver, and the sign-in.
 
 https://learn.microsoft.com/sql/connect/odbc/dsn-connection-string-attribute
 """
@@ -12,9 +12,6 @@ from sqlalchemy.engine import URL
 from db.backends import odbc, prepared
 from db.connection import ConnectionOptions
 from phrases import Phrase
-
-PYODBC: Final = "pyodbc"
-MSSQL_PYTHON: Final = "mssqlpython"
 
 _ACCESS_TOKEN: Final = 1256
 """SQL_COPT_SS_ACCESS_TOKEN: https://learn.microsoft.com/sql/connect/odbc/using-azure-active-directory"""
@@ -30,34 +27,18 @@ _DEFAULTS: Final = {
     # After a lost connection the transaction is run again on a new one. The driver would open that with the old token
     # or password, and fail with an error that does not look like a lost connection.
     "ConnectRetryCount": "0",
+    "APP": "mail-importer",
 }
-# https://github.com/microsoft/mssql-python/wiki/Connection-to-SQL-Database: it refuses all others.
-_TAKEN_BY_MSSQL_PYTHON: Final = frozenset(
-    {
-        "addr", "address", "applicationintent", "authentication", "connectretrycount", "connectretryinterval",
-        "encrypt", "hostnameincertificate", "ipaddresspreference", "keepalive", "keepaliveinterval",
-        "multisubnetfailover", "packetsize", "pwd", "servercertificate", "serverspn", "trust_server_certificate",
-        "trusted_connection", "trustservercertificate", "uid",
-    }
-)  # fmt: skip
 
 
-def refusal(url: URL, *, with_token: bool) -> Phrase | None:
-    """The reason why this URL cannot sign in, in words that follow its name; None: it may be tried."""
-    given = _keywords(url)
-    if with_token and (url.username or url.password or given & _SIGNS_IN):
+def token_refusal(url: URL) -> Phrase | None:
+    """The reason why a token cannot sign in with this URL, in words that follow its name; None: it may be tried."""
+    if url.username or url.password or _keywords(url) & _SIGNS_IN:
         return Phrase("names a user, a password or another way to sign in beside the certificate; take that out of it")
-    if with_token and _is_whole(url):
+    if _is_whole(url):
         return Phrase(
             "names a data source of the driver manager; signing in by certificate needs mssql+pyodbc://host/database"
         )
-    if url.get_driver_name() != MSSQL_PYTHON:
-        return None
-    if not url.host or not url.database:
-        return Phrase("must name server and database: mssql+mssqlpython://host/database")
-    unknown = sorted(given - _TAKEN_BY_MSSQL_PYTHON)
-    if unknown:
-        return Phrase("has keywords that mssql-python does not take: {keywords}", keywords=", ".join(unknown))
     return None
 
 
@@ -65,28 +46,20 @@ def complete(url: URL, options: ConnectionOptions) -> URL:
     """Complete the URL with all that it leaves open.
 
     Raises:
-        ImportError: its driver is not installed.
-        DriverMissing: the ODBC driver under that is missing, or cannot be loaded.
+        ImportError: pyodbc is not installed.
+        DriverMissing: the ODBC driver under it is missing, or cannot be loaded.
         ValueError: it cannot sign in.
     """
-    reason = refusal(url, with_token=options.access_token is not None)
+    reason = None if options.access_token is None else token_refusal(url)
     if reason is not None:
         raise ValueError(reason)
-    driver = url.get_driver_name()
-    if driver == MSSQL_PYTHON:
-        odbc.check_packaged()
-    elif driver != PYODBC or _is_whole(url):
+    if _is_whole(url):
         return url
     url = _as_sqlalchemy_spells(url)
-    wanted = dict(_DEFAULTS)
-    if driver == PYODBC:
-        named = url.query.get("driver")
-        wanted["APP"] = "mail-importer"  # mssql-python signs as itself
-        url = url.update_query_dict({"driver": odbc.driver_for_pyodbc(named if isinstance(named, str) else None)})
-    elif options.access_token is None and not url.username and not _keywords(url) & _SIGNS_IN:
-        wanted["Trusted_Connection"] = "yes"  # for pyodbc SQLAlchemy adds it
+    named = url.query.get("driver")
+    url = url.update_query_dict({"driver": odbc.driver_for_pyodbc(named if isinstance(named, str) else None)})
     given = _keywords(url)
-    return url.update_query_dict({name: value for name, value in wanted.items() if name.lower() not in given})
+    return url.update_query_dict({name: value for name, value in _DEFAULTS.items() if name.lower() not in given})
 
 
 def arguments(options: ConnectionOptions) -> dict[str, Any]:
@@ -96,14 +69,13 @@ def arguments(options: ConnectionOptions) -> dict[str, Any]:
 
 def prepare(engine: Engine, options: ConnectionOptions) -> None:
     """Sign in by token where one is configured, and bound the time of each statement."""
-    if engine.dialect.driver == PYODBC:
-        prepared.prepare(engine)
+    prepared.prepare(engine)
     access_token = options.access_token
     if access_token is not None:
 
         @event.listens_for(engine, "do_connect")
         def sign_in(dialect: Dialect, _record: object, given: list[Any], named: dict[str, Any]) -> Any:  # noqa: ANN401  # the driver's own
-            # Added by SQLAlchemy for pyodbc where a URL names no user; the driver refuses both together.
+            # Added by SQLAlchemy where a URL names no user; the driver refuses both together.
             text = given[0].replace(";Trusted_Connection=Yes", "")
             return dialect.connect(text, **named, attrs_before={_ACCESS_TOKEN: token_bytes(access_token())})
 

@@ -14,7 +14,6 @@ from db.backends import sqlserver
 from db.backends.odbc import packaged_driver
 from db.connection import ConnectionOptions
 from db.engine import make_engine
-from db.errors import DriverMissing
 from tests.error_chain import told
 from tests.paths import ROOT
 
@@ -41,15 +40,32 @@ def test_password_with_an_unescaped_at_sign_is_not_repeated() -> None:
     assert "S3cret" not in told(refusal.value)
 
 
-@pytest.mark.parametrize("url", ["nosuch://sa:S3cret@host/db", "mssql+nosuch://sa:S3cret@host/db"])
-def test_unknown_driver(url: str) -> None:
-    """The error names the unknown driver, and the known ones."""
-    with pytest.raises(
-        DriverMissing,
-        match=r"nosuch'? is not known\. Use mssql\+pyodbc, mssql\+mssqlpython, postgresql\+psycopg or sqlite",
-    ) as refusal:
-        make_engine(url)
-    assert "S3cret" not in str(refusal.value)
+@pytest.mark.parametrize(
+    "driver",
+    ["nosuch", "mssql+nosuch", "mssql+mssqlpython", "mssql+pymssql", "postgresql+asyncpg", "sqlite+aiosqlite", "mysql"],
+)
+def test_driver_that_is_not_supported(driver: str) -> None:
+    """The error names it, even where SQLAlchemy knows it, and the usable ones."""
+    with pytest.raises(ValueError, match="is not supported; use ") as refusal:
+        make_engine(f"{driver}://sa:S3cret@host/db")
+    assert str(refusal.value) == (
+        f"names the database driver {driver!r}, which is not supported; use mssql+pyodbc, postgresql+psycopg or sqlite"
+    )
+    assert "S3cret" not in told(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "dialect"),
+    [
+        ("mssql+pyodbc://u:p@gateway_dsn", "mssql+pyodbc"),
+        ("postgresql+psycopg://u:p@host/db", "postgresql+psycopg"),
+        ("sqlite://", "sqlite+pysqlite"),
+    ],
+)
+def test_each_driver_that_the_error_names_is_supported(url: str, dialect: str) -> None:
+    """The advice of the error leads to a usable URL."""
+    engine = make_engine(url)
+    assert f"{engine.dialect.name}+{engine.dialect.driver}" == dialect
 
 
 def connection_string(url: str, options: ConnectionOptions | None = None) -> dict[str, str]:
@@ -59,14 +75,13 @@ def connection_string(url: str, options: ConnectionOptions | None = None) -> dic
     return {name.lower(): value for name, _, value in (each.partition("=") for each in text.split(";"))}
 
 
-@pytest.mark.parametrize("driver", ["pyodbc", "mssqlpython"])
-def test_encrypted_and_checked_unless_the_url_says_otherwise(driver: str) -> None:
+def test_encrypted_and_checked_unless_the_url_says_otherwise() -> None:
     """A URL of server and database is enough for a connection safe from eavesdropping."""
-    found = connection_string(f"mssql+{driver}://importer:pw@host:1433/gateway")
+    found = connection_string("mssql+pyodbc://importer:pw@host:1433/gateway")
     assert found["server"] == "host,1433"
     assert (found["encrypt"], found["trustservercertificate"]) == ("yes", "no")
     assert (found["multisubnetfailover"], found["connectretrycount"]) == ("yes", "0")
-    other = connection_string(f"mssql+{driver}://importer:pw@host/gateway?ENCRYPT=strict&trustservercertificate=yes")
+    other = connection_string("mssql+pyodbc://importer:pw@host/gateway?ENCRYPT=strict&trustservercertificate=yes")
     assert (other["encrypt"], other["trustservercertificate"]) == ("strict", "yes")
 
 
@@ -76,15 +91,14 @@ def test_server_sees_who_is_connected() -> None:
     assert connection_string("mssql+pyodbc://u:p@host/gateway?App=importer-2")["app"] == "importer-2"
 
 
-@pytest.mark.parametrize("driver", ["pyodbc", "mssqlpython"])
-def test_without_a_user_the_operating_system_signs_in(driver: str) -> None:
+def test_without_a_user_the_operating_system_signs_in() -> None:
     """Windows' own sign-in, or Kerberos: the settings hold no part of it."""
-    found = connection_string(f"mssql+{driver}://host/gateway")
+    found = connection_string("mssql+pyodbc://host/gateway")
     assert found["trusted_connection"].lower() == "yes"
-    other = connection_string(f"mssql+{driver}://host/gateway?Authentication=ActiveDirectoryMsi")
+    other = connection_string("mssql+pyodbc://host/gateway?Authentication=ActiveDirectoryMsi")
     assert other["authentication"] == "ActiveDirectoryMsi"
     assert "trusted_connection" not in other
-    assert "trusted_connection" not in connection_string(f"mssql+{driver}://u:p@host/gateway")
+    assert "trusted_connection" not in connection_string("mssql+pyodbc://u:p@host/gateway")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +106,7 @@ def test_without_a_user_the_operating_system_signs_in(driver: str) -> None:
     [
         ("mssql+pyodbc://sa:S3cret@host/gateway", "names a user, a password"),
         ("mssql+pyodbc://host/gateway?Trusted_Connection=yes", "or another way to sign in"),
-        ("mssql+mssqlpython://host/gateway?Authentication=ActiveDirectoryMsi", "or another way to sign in"),
+        ("mssql+pyodbc://host/gateway?Authentication=ActiveDirectoryMsi", "or another way to sign in"),
         ("mssql+pyodbc://gateway_dsn", "names a data source"),
     ],
 )
@@ -106,19 +120,6 @@ def test_token_goes_with_no_other_sign_in(url: str, reason: str) -> None:
 def test_bytes_of_a_token() -> None:
     """A length in little-endian order, then UTF-16 of the same: the structure that Microsoft documents."""
     assert sqlserver.token_bytes("eyJ") == b"\x06\x00\x00\x00e\x00y\x00J\x00"
-
-
-@pytest.mark.parametrize(
-    ("url", "reason"),
-    [
-        ("mssql+mssqlpython://u:p@host/gateway?LongAsMax=yes", "does not take: longasmax"),
-        ("mssql+mssqlpython://u:p@host", "must name server and database"),
-    ],
-)
-def test_what_mssql_python_does_not_take(url: str, reason: str) -> None:
-    """It would report it at the first connection only, with an error that is not the database's."""
-    with pytest.raises(ValueError, match=reason):
-        make_engine(url)
 
 
 @pytest.mark.parametrize("url", ["mssql+pyodbc://u:p@gateway_dsn", "mssql+pyodbc:///?odbc_connect=DSN%3Dgateway"])
@@ -199,7 +200,6 @@ def test_driver_manager_that_is_missing(tmp_path: Path, error: str, advice: str)
     ("url", "module", "command"),
     [
         (_PYODBC, "pyodbc", "pip install pyodbc"),
-        ("mssql+mssqlpython://sa:S3cret@host/db", "mssql_python", "pip install mssql-python"),
         ("postgresql+psycopg://sa:S3cret@host/db", "psycopg", "pip install 'mail-importer[postgresql]'"),
     ],
 )
@@ -233,10 +233,9 @@ def test_driver_that_the_url_names_is_used(tmp_path: Path) -> None:
     assert made(f"{_PYODBC}?driver={library}", **known) == f"mssql pyodbc {library}\n"
 
 
-@pytest.mark.parametrize("url", [_PYODBC, "mssql+mssqlpython://sa:S3cret@host/db"])
-def test_no_odbc_driver_at_all(tmp_path: Path, url: str) -> None:
+def test_no_odbc_driver_at_all(tmp_path: Path) -> None:
     """The error has both ways to get one."""
-    output = run_python(_HIDE_PACKAGE + _MAKE_ENGINE, url, **registered(tmp_path))
+    output = run_python(_HIDE_PACKAGE + _MAKE_ENGINE, _PYODBC, **registered(tmp_path))
     assert "There is no ODBC driver for SQL Server on this host." in output
     assert "pip install mssql-python-odbc, or msodbcsql18" in output
 
