@@ -1,4 +1,5 @@
-# make demo: watch e-mail arrive.  make test: every test.  make check: lint, types, tests.  make bench: figures.
+# make demo: watch e-mail arrive.  make test: every test.  make quick: unit tests.  make check: lint, types, tests.
+# make bench: figures.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,15 +7,24 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check lint bench messages dictionary lock clean
+.PHONY: demo test quick check lint bench messages dictionary lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
 	$(BIN)/mail-importer demo
 
+# All tests, or with T=tests/unit/... or T=tests/unit/...::name those alone, in this process.
 test: $(VENV)/.installed-dev
 	sh tools/system-packages.sh
+ifdef T
+	$(BIN)/python -m pytest $(T) $(PYTEST_ARGS)
+else
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+endif
+
+# Unit tests on SQLite, without those that take seconds: for each change while working on it.
+quick: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow" -k "not postgresql" tests/unit $(PYTEST_ARGS)
 
 check: lint test
 

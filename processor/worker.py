@@ -46,7 +46,7 @@ _HOLDS_SHARED_EVERY: Final = timedelta(minutes=1)
 _RENEWAL_LOOK_SECONDS: Final = 1.0
 _CANCEL_SECONDS: Final = 1.0
 """For a cancelled task to end, handing back what it has; a queue that does not answer must not keep the process."""
-_DATABASE_PAUSE: Final = timedelta(seconds=5)
+_WAIT_FOR_DATABASE: Final = Abandon(Outcome.RETRIED, timedelta(seconds=5), cause="DatabaseUnavailable")
 _HOST_PAUSE: Final = timedelta(seconds=5)
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _MAX_PAUSE_SECONDS: Final = 15.0
@@ -158,7 +158,8 @@ class Processor:
         try:
             await asyncio.wait([stopping, receiving], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await asyncio.gather(background.cancel(receiving, stopping, within=_CANCEL_SECONDS), self._finish())
+            await background.cancel(receiving, stopping, within=_CANCEL_SECONDS)
+            await self._finish()
             await background.cancel(renewing, within=_CANCEL_SECONDS)
             await self._settlement.close()
         if receiving.done() and not receiving.cancelled():
@@ -304,6 +305,9 @@ class Processor:
         try:
             known = await asyncio.shield(prepared)
             mailbox = work.mailbox = self._accounts.mailbox(notification.account_id)
+        except DatabaseUnavailable:
+            await self._settlement.apply(work, _WAIT_FOR_DATABASE)
+            return
         except Exception as exc:  # noqa: BLE001  # as in `_import`
             await self._settlement.apply(work, await self._decide(work, exc))
             return
@@ -323,8 +327,8 @@ class Processor:
         """Import the message if this process may make calls of its mailbox now."""
         try:
             wait = self._fairness.try_acquire(mailbox.counted_as)
-        except DatabaseUnavailable as exc:
-            return _wait_for_database(exc)
+        except DatabaseUnavailable:
+            return _WAIT_FOR_DATABASE
         if wait is not None:
             return Abandon(Outcome.DEFERRED, wait)
         try:
@@ -339,7 +343,7 @@ class Processor:
                 acted = await self._lifecycle.handle(order.event, notification)
             except DatabaseUnavailable as exc:
                 log.warning("database_unavailable", error=str(exc))
-                await self._settlement.apply(work, _wait_for_database(exc))
+                await self._settlement.apply(work, _WAIT_FOR_DATABASE)
                 return
             await self._settlement.apply(work, Complete(Outcome.LIFECYCLE))
             self._metrics.lifecycle_events.labels(order.event.value, "taken" if acted else "ignored").inc()
@@ -385,7 +389,7 @@ class Processor:
         """Decide on a delivery that was not imported: the database, the account, this machine or the message."""
         if isinstance(exc, DatabaseUnavailable):
             log.warning("database_unavailable", error=str(exc))
-            return _wait_for_database(exc)
+            return _WAIT_FOR_DATABASE
         fault = host_fault_of(exc)
         if isinstance(exc, AccountError) and fault is None and work.mailbox is not None:
             wait = await self._backoff.hold(work.mailbox, exc)
@@ -430,7 +434,3 @@ class Processor:
             if not isinstance(exc, QueueUnavailable) and host_fault_of(exc) is None:
                 raise
             log.warning("lock_not_renewed", delivery=work.delivery.message_id, error=str(exc))
-
-
-def _wait_for_database(exc: DatabaseUnavailable) -> Abandon:
-    return Abandon(Outcome.RETRIED, _DATABASE_PAUSE, cause=DatabaseUnavailable.__name__, error=exc)
