@@ -1,37 +1,31 @@
 """`mail-importer queue`: operation of the queue."""
 
-import functools
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import click
 
 from bus.errors import QueueUnavailable
-from bus.queue import AccountStatus, NotificationQueue, QueuedMessage, QueueStatus, Selection
-from console.audit import audited, who
-from console.confirmation import confirm
-from console.invocation import Invocation, account_names, as_stored, example, moment, pass_invocation
+from bus.queue import AccountStatus, QueuedMessage, QueueStatus
+from console.invocation import Invocation, account_names, as_stored, example, pass_invocation
 from console.loop import run_async
 from console.output import Column, Listing, Record, prints_data, shown, span, tell, wrong_usage
-from console.progress import counting
-from console.queue.maintenance import BatchProgress, OnProgress, QueueMaintenance
+from console.queue.bulk import purge, replay
+from console.queue.selection import Order
+from console.queue.session import at_queue, maintained
 from console.settings import Settings
 from console.translation.help import Group
 from console.translation.labels import word
-from console.wiring.host import host_name
 from console.wiring.queue import open_queue, servicebus_address
-from db.engine import Database, run_reading
+from db.engine import run_reading
 from db.queries import accounts, audit
 from phrases import Phrase
 
 T = TypeVar("T")
 
-_LARGEST_ENTRY: Final = 2**63 - 1
 _MAX_LISTED: Final = 1000  # an account each, at worst: SQL Server allows 2,100 parameters
-_MAX_IDS: Final = 500
 
 
 @click.group(cls=Group, epilog=example("mail-importer queue status"))
@@ -47,7 +41,7 @@ def queue() -> None:
 @pass_invocation
 def status(invocation: Invocation) -> Record:
     """Count what waits, what is in work, and the dead letters."""
-    found = _at_queue(invocation, lambda each, _: each.status())
+    found = at_queue(invocation, lambda each, _: each.status())
     now = invocation.clock()
     names = _account_names(invocation, {each.account_id for each in found.accounts if each.account_id is not None})
     row = {
@@ -111,7 +105,7 @@ def check(invocation: Invocation) -> Listing:
         Column("why", Phrase("Why")),
     ]
     if settings.queue == "database":
-        _at_queue(invocation, lambda each, _: each.check())
+        at_queue(invocation, lambda each, _: each.check())
         takes = Phrase("takes messages")
         row = {"name": Phrase("table"), "state": "ok", "found": takes, "wanted": takes, "why": ""}
         return Listing(columns, [row], empty=Phrase(""))
@@ -167,8 +161,8 @@ def list_messages(
     """
     if reason is not None and not dead_letters:
         raise wrong_usage(Phrase("--reason is of dead letters: add --dead-letters."))
-    order = _Order((), reason, account, None, None)
-    found = _mend(invocation, order, lambda mending, selection: mending.look(selection, limit, dead_letters))
+    order = Order((), reason, account, None, None)
+    found = maintained(invocation, order, lambda queue, selection: queue.look(selection, limit, dead_letters))
     names = _account_names(invocation, {each.account_id for each in found if each.account_id is not None})
     now = invocation.clock()
     rows = [_row(each, names, now) for each in found]
@@ -219,152 +213,6 @@ def _account_names(invocation: Invocation, account_ids: set[int]) -> dict[int, s
     return {number: account.settings.name for number, account in found.items()}
 
 
-def _selecting(function: Callable[..., Record]) -> Callable[..., Record]:
-    """Add the options that select messages to a command; it receives them as `order`."""
-
-    @functools.wraps(function)
-    def command(*args: object, **given: Any) -> Record:  # noqa: ANN401  # the options, and those of the command
-        names = ("entries", "reason", "account", "since", "until", "everything")
-        order = _order({name: given.pop(name) for name in names})
-        return function(*args, order=order, **given)
-
-    selecting: Callable[..., Record] = command
-    for option in reversed(
-        [
-            click.option(
-                "--id",
-                "entries",
-                metavar="ENTRY",
-                type=click.IntRange(1, _LARGEST_ENTRY),
-                multiple=True,
-                help="The message of this entry; may be repeated.",
-            ),
-            click.option("--reason", metavar="R", callback=as_stored, help="Dead letters with this reason."),
-            click.option(
-                "--account",
-                metavar="NAME",
-                callback=as_stored,
-                shell_complete=account_names,
-                help="Those of this account.",
-            ),
-            click.option(
-                "--since",
-                metavar="T",
-                callback=moment,
-                help="Dead letters put aside at this time or later (ISO 8601; UTC unless it says otherwise).",
-            ),
-            click.option("--until", metavar="T", callback=moment, help="Dead letters put aside before this time."),
-            click.option("--all", "everything", is_flag=True, help="All of them."),
-            click.option("--dry-run", is_flag=True, help="Only count what it would be."),
-            click.option("--why", metavar="TEXT", callback=as_stored, help="Why, for the record (tblQueueAudit)."),
-        ]
-    ):
-        selecting = option(selecting)
-    return selecting
-
-
-@queue.command(
-    epilog=example(
-        "mail-importer queue replay --id 17 --id 18",
-        "mail-importer queue replay --reason ItemCorrupt --rate 20 --why 'ticket 7'",
-    )
-)
-@click.option("--rate", metavar="N", type=click.FloatRange(min=0, min_open=True), help="At most so many a second.")
-@prints_data
-@_selecting
-@pass_invocation
-def replay(invocation: Invocation, rate: float | None, dry_run: bool, why: str | None, order: "_Order") -> Record:
-    """Put dead letters back into the queue, their attempts counted from 0.
-
-    Say which: with --all, or with --id, --reason, --account, --since and --until, which narrow each other. Do it once
-    their cause is gone. Replaying what is imported already is harmless. Broken off, it can be run again.
-    """
-    if dry_run:
-        counted = _mend(invocation, order, lambda mending, selection: mending.count(selection, dead_letters=True))
-        failure = _no_such_reason(order, counted)
-        return _told(counted, "would_be_replayed", Phrase("Would be replayed"), counted.selected, failure)
-    mended = BatchProgress()
-    _audited(
-        invocation,
-        order,
-        mended,
-        "replay",
-        Phrase("Replaying"),
-        why,
-        lambda mending, selection, show: mending.replay(selection, mended, rate=rate, why=why, on_progress=show),
-    )
-    failure = _no_such_reason(order, mended)
-    if mended.done < len(order.entries):
-        failure = Phrase.counted(
-            "{n} of the entries named is no dead letter that fits. See: mail-importer queue list --dead-letters",
-            "{n} of the entries named are no dead letters that fit. See: mail-importer queue list --dead-letters",
-            n=len(order.entries) - mended.done,
-        )
-    return _told(mended, "replayed", Phrase("Replayed"), mended.done, failure)
-
-
-@queue.command(
-    epilog=example(
-        "mail-importer queue purge --dead-letters --reason AccountUnknown", "mail-importer queue purge --all"
-    )
-)
-@click.option("--dead-letters", is_flag=True, help="Dead letters instead of what waits.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@prints_data
-@_selecting
-@pass_invocation
-def purge(
-    invocation: Invocation,
-    dead_letters: bool,
-    yes: bool,
-    dry_run: bool,
-    why: str | None,
-    order: "_Order",
-) -> Record:
-    """Delete messages from the queue for good.
-
-    Mail that is not imported by then is found again by the next sweep of its folder only if it is caught up with at
-    all; see `mail-importer verify`. What a processor has in hand is left out.
-    """
-    if not dead_letters and (order.reason is not None or order.since is not None or order.until is not None):
-        raise wrong_usage(Phrase("--reason, --since and --until are of dead letters: add --dead-letters."))
-    counted = _mend(invocation, order, lambda mending, selection: mending.count(selection, dead_letters=dead_letters))
-    failure = _no_such_reason(order, counted)
-    if dry_run:
-        return _told(counted, "would_be_purged", Phrase("Would be purged"), counted.selected, failure)
-    mended = BatchProgress()
-    if counted.selected:
-        confirm(_question(counted.selected, dead_letters), yes=yes)
-        _audited(
-            invocation,
-            order,
-            mended,
-            "purge",
-            Phrase("Purging"),
-            why,
-            lambda mending, selection, show: mending.purge(
-                selection, mended, dead_letters=dead_letters, why=why, on_progress=show
-            ),
-        )
-    return _told(mended, "purged", Phrase("Purged"), mended.done, failure)
-
-
-def _no_such_reason(order: "_Order", mended: BatchProgress) -> Phrase | None:
-    """The failure for a reason, most likely misspelt, that no dead letter has."""
-    if order.reason is None or mended.selected:
-        return None
-    return Phrase(
-        "No dead letter with the reason {reason!r} fits. Their reasons: mail-importer queue list --dead-letters",
-        reason=order.reason,
-    )
-
-
-def _question(count: int, dead_letters: bool) -> Phrase:
-    if dead_letters:
-        return Phrase.counted("Delete {n} dead letter for good?", "Delete {n} dead letters for good?", n=count)
-    return Phrase.counted("Delete {n} message that waits for good?", "Delete {n} messages that wait for good?", n=count)
-
-
 @queue.command("audit", epilog=example("mail-importer queue audit", "mail-importer queue audit --limit 5 --json"))
 @click.option(
     "--limit",
@@ -396,102 +244,5 @@ def list_audit(invocation: Invocation, limit: int) -> Listing:
     return Listing(columns, [asdict(each) for each in found], empty=Phrase("Nothing is on record."))
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """The selection by the options."""
-
-    entries: tuple[int, ...]
-    reason: str | None
-    account: str | None
-    since: datetime | None
-    until: datetime | None
-
-    def __str__(self) -> str:
-        parts = [f"id {each}" for each in self.entries]
-        parts += [
-            f"{name} {shown(value)}"
-            for name, value in (
-                ("reason", self.reason),
-                ("account", self.account),
-                ("since", self.since),
-                ("until", self.until),
-            )
-            if value is not None
-        ]
-        return ", ".join(parts) or "all"
-
-
-def _order(selected: Mapping[str, Any]) -> _Order:
-    facts = {key: value for key, value in selected.items() if key != "everything"}
-    order = _Order(**{**facts, "entries": tuple(sorted(set(facts["entries"])))})
-    if selected["everything"] == (str(order) != "all"):
-        raise wrong_usage(
-            Phrase("Say which messages: either --all, or some of --id, --reason, --account, --since and --until.")
-        )
-    if len(order.entries) > _MAX_IDS:
-        raise wrong_usage(Phrase("At most {most_ids} entries at a time; or choose them otherwise.", most_ids=_MAX_IDS))
-    return order
-
-
-def _mend(invocation: Invocation, order: _Order, work: Callable[[QueueMaintenance, Selection], Awaitable[T]]) -> T:
-    async def run(queue: NotificationQueue, database: Database) -> T:
-        account_id = None
-        if order.account is not None:
-            name = order.account
-            account_id = (await database.read(lambda connection: accounts.by_name(connection, name))).account_id
-        selection = Selection(
-            entries=[str(each) for each in order.entries] or None,
-            account_id=account_id,
-            reason=order.reason,
-            since=order.since,
-            until=order.until,
-        )
-        mending = QueueMaintenance(queue, database, who=who(), host=host_name(), clock=invocation.clock)
-        return await work(mending, selection)
-
-    return _at_queue(invocation, run)
-
-
-def _audited(
-    invocation: Invocation,
-    order: _Order,
-    mended: BatchProgress,
-    action: str,
-    doing: Phrase,
-    why: str | None,
-    work: Callable[[QueueMaintenance, Selection, OnProgress], Awaitable[None]],
-) -> None:
-    settings = invocation.settings
-    named = settings.servicebus_queue if settings.queue == "servicebus" else settings.queue
-
-    async def run(mending: QueueMaintenance, selection: Selection) -> None:
-        async with audited(
-            mending.database, action=action, selection=str(order), clock=invocation.clock, queue=named, why=why
-        ) as record:
-            try:
-                with counting() as show:
-                    await work(mending, selection, lambda done: show(doing, done))
-            finally:
-                record.messages = mended.done
-
-    _mend(invocation, order, run)
-
-
-def _told(mended: BatchProgress, key: str, heading: Phrase, number: int, failure: Phrase | None = None) -> Record:
-    columns = [Column(key, heading), Column("imported_already", Phrase("Of these imported already"))]
-    return Record(columns, {key: number, "imported_already": mended.known}, failure)
-
-
-def _at_queue(invocation: Invocation, work: Callable[[NotificationQueue, Database], Awaitable[T]]) -> T:
-    """Run `work` with the queue that the settings name."""
-
-    async def run() -> T:
-        with invocation.gateway() as engine:
-            database = Database(engine)
-            try:
-                async with open_queue(invocation.settings, database, clock=invocation.clock) as opened:
-                    return await work(opened, database)
-            finally:
-                await database.close()
-
-    return run_async(run())
+queue.add_command(replay)
+queue.add_command(purge)

@@ -1,0 +1,98 @@
+"""The options that select messages of the queue, and the selection they give."""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import click
+
+from console.invocation import account_names, as_stored, moment
+from console.output import Record, shown, wrong_usage
+from phrases import Phrase
+
+_LARGEST_ENTRY: Final = 2**63 - 1
+_MAX_IDS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A selection of queue messages by the options."""
+
+    entries: tuple[int, ...]
+    reason: str | None
+    account: str | None
+    since: datetime | None
+    until: datetime | None
+
+    def __str__(self) -> str:
+        parts = [f"id {each}" for each in self.entries]
+        parts += [
+            f"{name} {shown(value)}"
+            for name, value in (
+                ("reason", self.reason),
+                ("account", self.account),
+                ("since", self.since),
+                ("until", self.until),
+            )
+            if value is not None
+        ]
+        return ", ".join(parts) or "all"
+
+
+def order_of(selected: Mapping[str, Any]) -> Order:
+    """Build the selection from the values of the options; one that selects nothing, or too much, is wrong usage."""
+    facts = {key: value for key, value in selected.items() if key != "everything"}
+    order = Order(**{**facts, "entries": tuple(sorted(set(facts["entries"])))})
+    if selected["everything"] == (str(order) != "all"):
+        raise wrong_usage(
+            Phrase("Say which messages: either --all, or some of --id, --reason, --account, --since and --until.")
+        )
+    if len(order.entries) > _MAX_IDS:
+        raise wrong_usage(Phrase("At most {most_ids} entries at a time; or choose them otherwise.", most_ids=_MAX_IDS))
+    return order
+
+
+def selecting(function: Callable[..., Record]) -> Callable[..., Record]:
+    """Add the options that select messages to a command; it receives them as `order`."""
+
+    @functools.wraps(function)
+    def command(*args: object, **given: Any) -> Record:  # noqa: ANN401  # the options, and those of the command
+        names = ("entries", "reason", "account", "since", "until", "everything")
+        order = order_of({name: given.pop(name) for name in names})
+        return function(*args, order=order, **given)
+
+    wrapped: Callable[..., Record] = command
+    for option in reversed(
+        [
+            click.option(
+                "--id",
+                "entries",
+                metavar="ENTRY",
+                type=click.IntRange(1, _LARGEST_ENTRY),
+                multiple=True,
+                help="The message of this entry; may be repeated.",
+            ),
+            click.option("--reason", metavar="R", callback=as_stored, help="Dead letters with this reason."),
+            click.option(
+                "--account",
+                metavar="NAME",
+                callback=as_stored,
+                shell_complete=account_names,
+                help="Those of this account.",
+            ),
+            click.option(
+                "--since",
+                metavar="T",
+                callback=moment,
+                help="Dead letters put aside at this time or later (ISO 8601; UTC unless it says otherwise).",
+            ),
+            click.option("--until", metavar="T", callback=moment, help="Dead letters put aside before this time."),
+            click.option("--all", "everything", is_flag=True, help="All of them."),
+            click.option("--dry-run", is_flag=True, help="Only count what it would be."),
+            click.option("--why", metavar="TEXT", callback=as_stored, help="Why, for the record (tblQueueAudit)."),
+        ]
+    ):
+        wrapped = option(wrapped)
+    return wrapped

@@ -1,0 +1,81 @@
+"""The queue opened for one command, alone or with the record of what the operator does to it."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from bus.queue import NotificationQueue, Selection
+from console.audit import audited, who
+from console.invocation import Invocation
+from console.loop import run_async
+from console.progress import counting
+from console.queue.maintenance import BatchProgress, OnProgress, QueueMaintenance
+from console.queue.selection import Order
+from console.wiring.host import host_name
+from console.wiring.queue import open_queue
+from db.engine import Database
+from db.queries import accounts
+from phrases import Phrase
+
+T = TypeVar("T")
+
+
+def at_queue(invocation: Invocation, work: Callable[[NotificationQueue, Database], Awaitable[T]]) -> T:
+    """Run `work` with the queue that the settings name."""
+
+    async def run() -> T:
+        with invocation.gateway() as engine:
+            database = Database(engine)
+            try:
+                async with open_queue(invocation.settings, database, clock=invocation.clock) as opened:
+                    return await work(opened, database)
+            finally:
+                await database.close()
+
+    return run_async(run())
+
+
+def maintained(invocation: Invocation, order: Order, work: Callable[[QueueMaintenance, Selection], Awaitable[T]]) -> T:
+    """Run `work` with the maintenance of the queue and the selection that the order gives."""
+
+    async def run(queue: NotificationQueue, database: Database) -> T:
+        account_id = None
+        if order.account is not None:
+            name = order.account
+            account_id = (await database.read(lambda connection: accounts.by_name(connection, name))).account_id
+        selection = Selection(
+            entries=[str(each) for each in order.entries] or None,
+            account_id=account_id,
+            reason=order.reason,
+            since=order.since,
+            until=order.until,
+        )
+        maintenance = QueueMaintenance(queue, database, who=who(), host=host_name(), clock=invocation.clock)
+        return await work(maintenance, selection)
+
+    return at_queue(invocation, run)
+
+
+def maintained_on_record(
+    invocation: Invocation,
+    order: Order,
+    progress: BatchProgress,
+    action: str,
+    doing: Phrase,
+    why: str | None,
+    work: Callable[[QueueMaintenance, Selection, OnProgress], Awaitable[None]],
+) -> None:
+    """As `maintained`, with a record in `tblQueueAudit` and a progress bar."""
+    settings = invocation.settings
+    named = settings.servicebus_queue if settings.queue == "servicebus" else settings.queue
+
+    async def run(maintenance: QueueMaintenance, selection: Selection) -> None:
+        async with audited(
+            maintenance.database, action=action, selection=str(order), clock=invocation.clock, queue=named, why=why
+        ) as record:
+            try:
+                with counting() as show:
+                    await work(maintenance, selection, lambda done: show(doing, done))
+            finally:
+                record.messages = progress.done
+
+    maintained(invocation, order, run)
