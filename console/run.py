@@ -20,7 +20,7 @@ from processor.mailbox_fairness import PROCESSOR
 
 @click.group(cls=Group, epilog=example("mail-importer run all"))
 def run() -> None:
-    """Run all roles, or one of them, until told to stop.
+    """Run all roles, or one of them, until stopped.
 
     SIGTERM stops cleanly: no new work is taken, what is in hand is finished or handed back. SIGHUP makes the receiver
     read its TLS certificate again. Logs go to standard output.

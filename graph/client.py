@@ -607,7 +607,7 @@ def _no_json(call: _Call, response: aiohttp.ClientResponse, count: int) -> Graph
     return GraphUnavailable(
         Phrase(
             "{doing} for {mailbox} was answered {status}, but not with whole JSON ({kind}, {count} bytes). If "
-            "this lasts, look for a proxy that changes answers.",
+            "this lasts, check for a proxy that changes responses.",
             doing=call.operation,
             mailbox=call.mailbox,
             status=response.status,

@@ -326,7 +326,7 @@ class AfterImport:
         detail = Phrase.of(exc)
         if not isinstance(exc, GraphError | ActionRefused):
             # An unexpected error may quote its input, and that may be mail.
-            detail = Phrase("Internal error; the log has the place (after_import_failed).")
+            detail = Phrase("Internal error; the log has the traceback (after_import_failed).")
             _tell(exc, **facts)
         limit = _MAX_OUTAGES if isinstance(exc, GraphUnavailable) else _MAX_ATTEMPTS
         if isinstance(exc, ActionRefused) or attempts >= limit:

@@ -361,4 +361,4 @@ def _told_of(exc: Exception, mailbox: Mailbox, message_id: str) -> Phrase:
         error_type=type(exc).__name__,
         where=background.places_of(exc),
     )
-    return Phrase("Internal error; the log has the place (message_not_imported).")
+    return Phrase("Internal error; the log has the traceback (message_not_imported).")

@@ -316,7 +316,7 @@ def _told(received: list[datetime], recreating: bool) -> Phrase:
     then = Phrase("If it happens again, the subscription is made anew.")
     if recreating:
         then = Phrase("It happened before, so the subscription is made anew.")
-    look = Phrase("If it goes on, look at the receiver's answer times (its metrics) and at what stands before it.")
+    look = Phrase("If this persists, check the receiver's response times (its metrics) and the proxy in front of it.")
     return Phrase.joined(found, then, look)
 
 

@@ -32,7 +32,7 @@ _RETRIED_AT_ONCE: Final = 500
 
 @click.group(cls=Group, epilog=example("mail-importer accounts list"))
 def accounts() -> None:
-    """Add, change, look at, switch and remove mailboxes.
+    """Add, change, show, enable, disable and remove accounts.
 
     An account is a mailbox, and the application registration and certificate that open it.
     """
@@ -85,7 +85,7 @@ def add(
     ),
 )
 @click.argument("name", callback=as_stored, shell_complete=account_names)
-@click.option("--no-next-thumbprint", is_flag=True, help="There is no next certificate any more.")
+@click.option("--no-next-thumbprint", is_flag=True, help="Remove the next certificate.")
 @click.option("--no-filters", is_flag=True, help="Of the filters, only those given here are in force.")
 @pass_invocation
 def update(

@@ -105,7 +105,7 @@ class ConnectionChecks:
     async def _compare_clocks(self) -> Finding:
         skew = await clock_skew(self._sign_in, self._tls, self._clock)
         if skew is None:
-            return passed(Phrase("the service does not tell its time"))
+            return passed(Phrase("the service does not report its time"))
         # This clock is behind where the service's is ahead.
         behind, at_least = skew.ahead, max(timedelta(0), abs(skew.ahead) - skew.uncertainty)
         seconds = round(abs(behind).total_seconds())

@@ -257,7 +257,7 @@ class MailboxChecks:
         if kind is None:
             return warned(
                 "kindUnknown",
-                Phrase("Whether it is shared or of a room is not told without the permission MailboxSettings.Read."),
+                Phrase("Whether it is shared or of a room is not known without the permission MailboxSettings.Read."),
                 Phrase("Importing does not need it. Grant it to have this checked."),
                 {"kind": None},
             )
@@ -419,7 +419,7 @@ def _no_mailbox(refusal: GraphError, facts: Mapping[str, object]) -> Finding:
     if code in _ELSEWHERE:
         return failed(
             "mailboxElsewhere",
-            Phrase("The mailbox is not in Exchange Online: it is on a server of your own, or of somebody else."),
+            Phrase("The mailbox is not in Exchange Online: it is on another server."),
             Phrase("Move it to Exchange Online; Microsoft Graph reads no others."),
             facts,
         )

@@ -275,7 +275,7 @@ def _advice_for(said: str) -> Phrase:
     if any(word in said for word in ("forbidden", "unauthorized", "redirect", "found'")):
         return Phrase(
             "A sign-in, firewall or redirection stands in front of the receiver: let /notifications and /lifecycle "
-            "through to anybody, as they are."
+            "through without sign-in, unchanged."
         )
     if "exactly match" in said or "content type" in said:
         return Phrase("Something else than the receiver answers there: check notification_url and the proxy before it.")

@@ -163,7 +163,7 @@ async def _found(check: Check, seconds: float) -> Finding:
         return failed(
             "timedOut",
             Phrase("It was not done within {seconds:.0f} seconds.", seconds=seconds),
-            Phrase("Try again. If it lasts, look at the network between this machine and the service."),
+            Phrase("Try again. If it persists, check the network between this machine and the service."),
         )
     except (GraphError, QueueError, DatabaseError, click.ClickException) as error:
         return finding_of(error)

@@ -141,8 +141,8 @@ def check(invocation: Invocation) -> Listing:
         Column("remedy", Phrase("What to do")),
     ]
     failure = Phrase.counted(
-        "{n} thing is not as it should be; the last column says what to do.",
-        "{n} things are not as it should be; the last column says what to do.",
+        "{n} difference; the last column has the remedy.",
+        "{n} differences; the last column has the remedy.",
         n=wrong,
     )
     return Listing(columns, rows, Phrase("The schema is as it should be."), failure if wrong else None)

@@ -136,7 +136,7 @@ def _id(text: str, longest: int) -> str:
     callback=past_moment,
     help="Messages of the folder received at this time or later (ISO 8601; UTC unless it says otherwise).",
 )
-@click.option("--force", is_flag=True, help="Fetch what is imported already, too, and put it in the old one's place.")
+@click.option("--force", is_flag=True, help="Fetch imported messages as well, and replace what is stored.")
 @click.option("--yes", is_flag=True, help="Do not ask, where --force is for more than one message.")
 @click.option("--json", "in_json", is_flag=True, help="Print the same data as JSON.")
 @pass_invocation

@@ -40,11 +40,11 @@ _OUTCOMES: Final[Mapping[str, Phrase]] = {
     Outcome.RETRIED: Phrase("failed, to be tried again"),
     Outcome.WAITING: Phrase("waits: its account cannot be served"),
     Outcome.SCANNING: Phrase("waits: Defender still scans its attachments"),
-    Outcome.DEFERRED: Phrase("handed back until its mailbox has room"),
+    Outcome.DEFERRED: Phrase("handed back: four calls of its mailbox are in progress"),
     Outcome.REPLAYED: Phrase("replayed from the dead letters"),
     Outcome.PURGED: Phrase("deleted from the queue"),
     Outcome.DEAD_LETTERED: Phrase("put aside as a dead letter"),
-    Outcome.HANDED_BACK: Phrase("handed back: the process was told to stop"),
+    Outcome.HANDED_BACK: Phrase("handed back: the process was stopping"),
     Outcome.NOT_SETTLED: Phrase("not settled with the queue, which delivers it again"),
     Outcome.FAILED: Phrase("failed"),
 }

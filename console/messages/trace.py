@@ -109,7 +109,7 @@ def _wanted(context: click.Context, parameter: click.Parameter, text: str) -> st
 @click.option("--json", "in_json", is_flag=True, help="Print the same data as JSON.")
 @pass_invocation
 def trace(invocation: Invocation, text: str, name: str | None, in_json: bool) -> None:
-    """Tell where an e-mail is: every step of it, with times and hosts.
+    """Locate an e-mail: every step of it, with times and hosts.
 
     SUBJECT-OR-ID is part of the subject in any letter case, or the whole of a Graph id, an internet message id, the
     message id that `queue list` shows, or the correlation id of a log line. Steps are kept for the setting trace_days;

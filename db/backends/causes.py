@@ -42,11 +42,11 @@ LOCKED: Final = ErrorClass(
 )
 DUPLICATE: Final = ErrorClass(None, again=True, quotes=True)
 LOST: Final = ErrorClass(
-    Phrase("the connection was lost; if this lasts, look at the network, and whether the server is up"), reconnect=True
+    Phrase("the connection was lost; if this lasts, check the network, and that the server is up"), reconnect=True
 )
 UNREACHABLE: Final = ErrorClass(
     Phrase(
-        "nobody answers at the host and port of database_url; check both, the firewall between, and that the server "
+        "no server answers at the host and port of database_url; check both, the firewall between, and that the server "
         "is up and listens on TCP"
     )
 )
@@ -101,7 +101,7 @@ DAMAGED: Final = ErrorClass(
     reconnect=True,
 )
 READ_ONLY: Final = ErrorClass(
-    Phrase("the database is read-only: it failed over to another server, or somebody set it so"), reconnect=True
+    Phrase("the database is read-only: it failed over to another server, or was set so"), reconnect=True
 )
 THROTTLED: Final = ErrorClass(
     Phrase(

@@ -285,7 +285,7 @@ class _Comparison:
         if there.default == HIDDEN:
             yield _unseen(self._connection, self._table, column.name, Phrase("default {value}", value=wanted))
         elif there.default is not None:
-            remedy = Phrase("Put the default right, if nobody needs this one.")
+            remedy = Phrase("Correct the default, unless another program needs this one.")
             yield self._says(
                 column.name,
                 Phrase("default {value}", value=there.default),

@@ -185,7 +185,7 @@ async def _head(stream: Stream, who: Endpoint, patience: Timeouts) -> bytes:
                 who=who,
                 seconds=patience.answer,
             ),
-            Phrase("Try again later; if it lasts, look for a proxy or firewall that holds answers back."),
+            Phrase("Try again later; if it persists, check for a proxy or firewall that holds responses back."),
         ) from reason
     except (EOFError, asyncio.LimitOverrunError) as reason:
         raise HostUnreached(
@@ -297,7 +297,7 @@ def _not_trusted(host: Host, reason: ssl.SSLCertVerificationError, shown: PeerCe
         return HostUnreached(
             Failure.WRONG_NAME,
             Phrase(
-                "{who} shows a certificate of somebody else: {subject}, issued by {issuer}.",
+                "{who} presents a certificate of another host: {subject}, issued by {issuer}.",
                 who=who,
                 issuer=issuer,
                 subject=shown.subject if shown is not None else "?",

@@ -140,7 +140,7 @@ def _no_mime(mailbox: Mailbox) -> GraphUnavailable:
     return GraphUnavailable(
         Phrase(
             "Graph gave something else, or nothing, in place of the MIME of a message of {mailbox}. It is tried again; "
-            "if this lasts, look for a proxy that changes answers.",
+            "if this lasts, check for a proxy that changes responses.",
             mailbox=mailbox,
         ),
         status=HTTPStatus.OK,

@@ -204,7 +204,7 @@ def test_odbc_driver_of_the_image_is_found_and_loads(tmp_path: Path) -> None:
     if "libodbc.so" in found.stderr:
         _without_system_package("unixodbc")
     assert found.stdout.startswith(str(tmp_path))
-    assert "nobody answers at the host and port of database_url" in found.stderr
+    assert "no server answers at the host and port of database_url" in found.stderr
 
 
 # Compose

@@ -67,7 +67,7 @@ def test_check_tells_what_differs_and_what_to_do(run: Run, engine: Engine) -> No
     [found] = json.loads(result.stdout)
     assert (found["table"], found["item"]) == ("tblMessageTrace", "IX_tblMessageTrace_dtEnded")
     assert found["remedy"] == 'Run: CREATE INDEX "IX_tblMessageTrace_dtEnded" ON "tblMessageTrace" ("dtEnded")'
-    assert "1 thing is not as it should be" in result.stderr
+    assert "1 difference" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["upgrade", "check"])

@@ -280,21 +280,21 @@ def test_nobody_listens() -> None:
     with create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     engine = make_engine(url(port), ConnectionOptions(login_seconds=1))
-    assert "nobody answers at the host and port" in refused(engine)
+    assert "no server answers at the host and port" in refused(engine)
 
 
 def test_host_that_says_nothing() -> None:
     """A firewall that drops, a server that hangs: the wait for a sign-in ends."""
     with create_server(("127.0.0.1", 0)) as silent:
         engine = make_engine(url(silent.getsockname()[1]), ConnectionOptions(login_seconds=1))
-        assert "nobody answers at the host and port" in refused(engine)
+        assert "no server answers at the host and port" in refused(engine)
 
 
 def test_host_that_does_not_exist() -> None:
     """The name cannot be resolved."""
     address = "mssql+pyodbc://importer:S3cret@nowhere.invalid/gateway"
     engine = make_engine(address, ConnectionOptions(login_seconds=1))
-    assert "nobody answers at the host and port" in refused(engine)
+    assert "no server answers at the host and port" in refused(engine)
 
 
 def test_what_answers_is_no_sql_server() -> None:
@@ -498,7 +498,7 @@ def test_postgresql_that_is_not_there() -> None:
     """The kernel refuses at once."""
     with create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    assert "nobody answers" in asked(f"postgresql+psycopg://importer:S3cret@127.0.0.1:{port}/gateway")
+    assert "no server answers" in asked(f"postgresql+psycopg://importer:S3cret@127.0.0.1:{port}/gateway")
 
 
 def test_values_of_rows_are_in_no_error_of_postgresql(owner: Engine) -> None:
