@@ -349,6 +349,8 @@ class ServiceBusQueue:
         if not closing.done():  # locks end by themselves, and connections with the process
             log.warning("queue_not_closed", queue=self._address.queue, seconds=_CLOSE_SECONDS)
             closing.cancel()
+            if self._client is not None:
+                await closed(self._client)
 
     async def _close(self) -> None:
         await self._receiver.settle_rest(lambda received: self.abandon(self._delivery(received), counted=False))

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from azure.servicebus import ServiceBusMessage, ServiceBusReceivedMessage
-from azure.servicebus.aio import ServiceBusReceiver, ServiceBusSender
+from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
 from azure.servicebus.exceptions import MessageSizeExceededError
 
 from bus.errors import QueueError, QueueUnavailable
@@ -26,7 +26,7 @@ _MAX_SETTLED_TOGETHER: Final = 100
 _SEND_SECONDS: Final = 20.0
 _SETTLE_SECONDS: Final = 30.0
 _OPEN_SECONDS: Final = 20.0
-_CLOSE_SECONDS: Final = 2.0
+_CLOSE_SECONDS: Final = 1.0
 _CANCEL_SECONDS: Final = 2.0
 """For a cancelled call of the SDK to end."""
 _SHORTEST_WAIT_SECONDS: Final = 0.2
@@ -283,7 +283,7 @@ class ReceiverLink:
             return explain(exc, self._place)
 
 
-async def closed(handler: ServiceBusSender | ServiceBusReceiver) -> None:
+async def closed(handler: ServiceBusSender | ServiceBusReceiver | ServiceBusClient) -> None:
     """Close it, but do not wait for one that hangs: its connection ends with the process at the latest."""
     with contextlib.suppress(*FROM_THE_SDK):
         async with asyncio.timeout(_CLOSE_SECONDS):

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import pytest
+import structlog
 from azure.servicebus.aio import ServiceBusClient
 
 from bus.errors import LockLost, QueueUnavailable
@@ -255,6 +256,22 @@ async def test_a_slow_answer_is_waited_for(backend: ServiceBusBackend) -> None:
     delivery = await take_one(queue)
     backend.broker.fault("delay", "settle", seconds=1.5)
     await queue.complete(delivery)
+
+
+async def test_closing_does_not_wait_for_a_settlement_without_answer(backend: ServiceBusBackend) -> None:
+    """The process ends in time, and says what it left; the lock of the delivery ends by itself."""
+    queue = await backend.open()
+    await queue.put([message("m")])
+    delivery = await take_one(queue)
+    backend.broker.fault("delay", "settle", seconds=60)
+    settling = asyncio.create_task(queue.complete(delivery))
+    await asyncio.sleep(0)  # it is submitted
+    with structlog.testing.capture_logs() as logs:
+        async with asyncio.timeout(10):
+            await queue.close()
+    settling.cancel()
+    await asyncio.wait([settling])
+    assert [each["event"] for each in logs] == ["queue_not_closed"]
 
 
 async def test_a_queue_that_does_not_exist_is_named(backend: ServiceBusBackend) -> None:

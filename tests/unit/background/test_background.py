@@ -1,6 +1,7 @@
 """Background tasks that fail."""
 
 import asyncio
+import contextlib
 
 import pytest
 import structlog
@@ -58,3 +59,26 @@ async def test_the_failure_of_a_task_that_nothing_awaits_is_logged() -> None:
         task = background.start(Flaky(1)(), name="once")
         await asyncio.wait([task])
     assert [(each["event"], each["task"]) for each in logged] == [("background_task_failed", "once")]
+
+
+async def test_a_task_that_swallows_its_cancellation_is_reported_and_left() -> None:
+    """The end of a process does not wait for it; the log names it."""
+    release = asyncio.Event()
+
+    async def stubborn() -> None:
+        while not release.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await release.wait()
+
+    async def obedient() -> None:
+        await release.wait()
+
+    tasks = [asyncio.create_task(stubborn(), name="stubborn"), asyncio.create_task(obedient(), name="obedient")]
+    await asyncio.sleep(0)
+    with structlog.testing.capture_logs() as logs:
+        async with asyncio.timeout(5):
+            await background.cancel(*tasks, within=0.05)
+    assert [(each["event"], each["tasks"], each["count"]) for each in logs] == [("tasks_not_ended", ["stubborn"], 1)]
+    assert tasks[1].cancelled()
+    release.set()
+    await tasks[0]
