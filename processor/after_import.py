@@ -91,23 +91,32 @@ class _Refusals:
         """Completed actions, by account."""
         self._refused: dict[int, dict[str, int]] = {}
         """Refused messages, by account; with the number of actions completed by then."""
+        self._at_fault: dict[int, set[str]] = {}
+        """Messages that were refused while actions of others of their account were completed."""
 
     def done(self, action: Action) -> None:
         """Note that an action was done."""
         self._done[action.account_id] += 1
         self._refused.get(action.account_id, {}).pop(action.graph_id, None)
+        self._at_fault.get(action.account_id, set()).discard(action.graph_id)
 
     def met(self, action: Action) -> _Whose:
-        """Note that an action was refused; return the cause: the account when this action, or another one, was refused
-        since any was done; the message when others were done since it was refused.
+        """Note that an action was refused, and return the likely cause.
+
+        The message, once others were done after it was refused: no further success is needed for its next refusals.
+        The account, when this message, or another one that is not at fault itself, was refused since any was done.
         """
         done, refused = self._done[action.account_id], self._refused.setdefault(action.account_id, {})
+        at_fault = self._at_fault.setdefault(action.account_id, set())
         before = refused.pop(action.graph_id, None)
-        others = done in refused.values()
+        others = any(count == done for each, count in refused.items() if each not in at_fault)
         if len(refused) == _MAX_REFUSALS:
             refused.clear()
+            at_fault.clear()
         refused[action.graph_id] = done
         if before is not None and before < done:
+            at_fault.add(action.graph_id)
+        if action.graph_id in at_fault:
             return _Whose.MESSAGE
         return _Whose.ACCOUNT if before is not None or others else _Whose.UNKNOWN
 

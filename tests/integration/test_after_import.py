@@ -316,12 +316,15 @@ async def test_without_the_right_actions_wait_and_imports_go_on(world: World) ->
     assert await world.conditions() == []
 
 
-async def test_one_message_that_is_refused_holds_up_no_other(world: World) -> None:
-    """It ends as failed with Graph's error; the others are marked, and the account has no condition."""
+@pytest.mark.parametrize("count", [1, 2])
+async def test_messages_that_are_refused_hold_up_no_other(world: World, count: int) -> None:
+    """They end as failed with Graph's error; the others are marked, and the account has no condition."""
     mailbox, account = await account_that(world, "read")
-    refused, *others = await world.deliver(mailbox, 6)
-    world.fault(FaultKind.FORBIDDEN, operation=Operation.UPDATE_MESSAGE, message_id=refused.message_id)
-    await world.notify(account, [refused])
+    delivered = await world.deliver(mailbox, count + 2)
+    refused, others = delivered[:count], delivered[count:]
+    for each in refused:
+        world.fault(FaultKind.FORBIDDEN, operation=Operation.UPDATE_MESSAGE, message_id=each.message_id)
+    await world.notify(account, refused)
     async with world.processing():
         await until(world.queue_is_empty)
         for each in others:
@@ -329,10 +332,9 @@ async def test_one_message_that_is_refused_holds_up_no_other(world: World) -> No
             await until(functools.partial(_read_after_advancing, world, each))
         await until(lambda: _ended_after_advancing(world))
     states = {row.graph_id: row.state for row in await world.actions()}
-    assert states == {each.message_id: "done" for each in others} | {refused.message_id: "failed"}
-    [failed] = [row.detail for row in await world.actions() if row.state == "failed"]
-    assert failed is not None
-    assert "ErrorAccessDenied" in failed
+    assert states == {each.message_id: "done" for each in others} | {each.message_id: "failed" for each in refused}
+    details = [row.detail for row in await world.actions() if row.state == "failed"]
+    assert all(each is not None and "ErrorAccessDenied" in each for each in details)
     assert await world.conditions() == []
 
 
