@@ -6,7 +6,7 @@ import ssl
 import time
 import warnings
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -82,6 +82,9 @@ class TestSilence:
         handshake = f"POST /notifications?validationToken={'x' * 4000} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
         writer.write(handshake.encode() * 3000)
         await until(writer.transport.is_closing, "the receiver ended the connection, answers unread")
+        writer.transport.abort()
+        with suppress(OSError):
+            await writer.wait_closed()
         assert (await endpoint.deliver(item(endpoint.state()))).status == 202
 
     @pytest.mark.parametrize("said", [b"", b"POST /notif"])

@@ -1,6 +1,7 @@
 """The validation of a notification URL as Graph makes it, at a real socket."""
 
 import asyncio
+from contextlib import suppress
 
 import aiohttp
 import pytest
@@ -22,6 +23,8 @@ async def validated(pieces: list[bytes]) -> None:
             await asyncio.sleep(0.02)
             writer.write(piece)
         writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server, aiohttp.ClientSession() as session:
