@@ -251,19 +251,24 @@ class ReceiverLink:
             for task in (receiving, *others):
                 task.cancel()
             await asyncio.wait([receiving], timeout=_CANCEL_SECONDS)
+            if not receiving.done():
+                self._discard()  # this call still uses it
         if not receiving.done():
-            self._discard()
             raise explain(TimeoutError(), self._place)
         # Cancelled between two messages, the SDK gives what came meanwhile to the next call.
         return [] if receiving.cancelled() else await translated(receiving, self._place)
 
     async def _more(self, receiver: ServiceBusReceiver, limit: int) -> list[ServiceBusReceivedMessage]:
-        """What else there is now; none where the SDK does not return in time: what has come must not wait for it."""
+        """Further messages; none where the SDK fails or does not return in time, as the first must not wait for it."""
         try:
             async with asyncio.timeout(_MORE_SECONDS + _CANCEL_SECONDS):
-                return await translated(receiver.receive_messages(limit, max_wait_time=_MORE_SECONDS), self._place)
-        except (QueueError, TimeoutError):
-            return []
+                return await receiver.receive_messages(limit, max_wait_time=_MORE_SECONDS)
+        except TimeoutError:
+            # Interrupted, its credit would lock messages that nothing takes. The management link settles the first.
+            self._discard()
+        except FROM_THE_SDK:
+            pass  # the next receive reports it
+        return []
 
     async def _settle_all(self, works: list[Settle]) -> list[Any]:
         self._wanted.set()

@@ -68,7 +68,7 @@ def importer_of(
 
 @dataclass(frozen=True, slots=True)
 class ProcessorContext:
-    """What a processor gets from outside: its host's name, time, chance, metrics and bounds."""
+    """Things from outside of a processor: the name of its host, time, chance, metrics and bounds."""
 
     host: str
     clock: Callable[[], datetime]

@@ -48,7 +48,7 @@ class FixedTokens:
         self.current = 1
         self.refreshed = 0
 
-    async def token(self, application: Application) -> str:  # noqa: ARG002 (one for all)
+    async def token(self, application: Application) -> str:  # noqa: ARG002  # one for all
         return f"token-{self.current}"
 
     async def fresh(self, application: Application, rejected: str) -> str:

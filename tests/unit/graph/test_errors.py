@@ -194,7 +194,7 @@ def test_only_what_graph_surely_did_not_begin_may_be_repeated() -> None:
     ],
 )
 def test_an_error_survives_copying(error: GraphError) -> None:
-    for twin in (copy.copy(error), pickle.loads(pickle.dumps(error))):  # noqa: S301 (own bytes)
+    for twin in (copy.copy(error), pickle.loads(pickle.dumps(error))):  # noqa: S301  # own bytes
         assert type(twin) is type(error)
         assert str(twin) == str(error)
         assert vars(twin) == vars(error)

@@ -331,10 +331,10 @@ async def test_a_letter_comes_whole_from_the_simulator(tmp_path: Path) -> None:
         token, _ = simulator.tokens.issue(application, simulator.url)
 
         class Issued:
-            async def token(self, application: Application) -> str:  # noqa: ARG002 (one for all)
+            async def token(self, application: Application) -> str:  # noqa: ARG002  # one for all
                 return token
 
-            async def fresh(self, application: Application, rejected: str) -> str:  # noqa: ARG002 (there is no other)
+            async def fresh(self, application: Application, rejected: str) -> str:  # noqa: ARG002  # there is no other
                 return token
 
         mailbox = make_mailbox(user_id=box.user_id)
