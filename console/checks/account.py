@@ -26,14 +26,13 @@ from db.queries import dry_run
 from db.queries.accounts import AccountSettings
 from graph.certificates import Certificate
 from graph.client import GraphClient, open_session
-from graph.diagnostics import Host
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from graph.slots import LocalSlots
 from graph.subscriptions import SubscriptionClient
 from graph.token import TokenSource
-from graph.transport import proxy_for, tls_context
+from graph.transport import tls_context
 
 _CONNECT_SECONDS: Final = 5.0
 _READ_SECONDS: Final = 12.0
@@ -122,12 +121,7 @@ async def opened_test(
                 tokens=tokens,
                 clock=clock,
             )
-            connections = ConnectionChecks(
-                Host(settings.authority_url, proxy=proxy_for(settings.authority_url)),
-                Host(settings.graph_url, proxy=proxy_for(settings.graph_url)),
-                tls=tls,
-                clock=clock,
-            )
+            connections = ConnectionChecks(settings.authority_url, settings.graph_url, tls=tls, clock=clock)
             folders = MailFolders(client, MailReader(client), clock=clock)
             mailboxes = MailboxChecks(
                 client,
@@ -139,10 +133,8 @@ async def opened_test(
                 denied=denied,
                 allow_shared=allow_shared,
             )
-            public = settings.notification_url
             notifications = NotificationChecks(
-                public,
-                proxy=None if public is None else proxy_for(public),
+                settings.notification_url,
                 subscriptions=SubscriptionClient(client),
                 mailbox=who,
                 folder=candidate.settings.folder,
