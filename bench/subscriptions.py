@@ -76,7 +76,7 @@ class _Time:
         return datetime.fromtimestamp(self._seconds.value, UTC)
 
     @property
-    def somebody_sleeps(self) -> bool:
+    def has_sleepers(self) -> bool:
         return bool(self._sleepers)
 
     async def sleep(self, seconds: float) -> None:
@@ -168,7 +168,7 @@ async def _live_on(scene: _Scene, end: datetime) -> int:
         await asyncio.sleep(0.004)
         while not await scene.at_rest():
             await asyncio.sleep(0.004)
-            if scene.time.somebody_sleeps:
+            if scene.time.has_sleepers:
                 scene.time.advance(timedelta(seconds=1))
     return minutes
 
@@ -277,7 +277,7 @@ def _manager(
     listings = SubscriptionListCache(client, clock=clock)
     shared: dict[str, Any] = {"clock": clock, "random": random, "metrics": metrics}
     folders = MailFolders(graph, MailReader(graph), clock=clock)
-    keeper = SubscriptionReconciler(
+    reconciler = SubscriptionReconciler(
         database, client, listings, folders, addresses=addresses, sweeps=sweeps, keys=keys, **shared
     )
     queue = DatabaseQueue(database, clock=clock)
@@ -289,10 +289,10 @@ def _manager(
     limits = ManagerLimits(poll_seconds=0.02)
     return SubscriptionManager(
         database,
-        [keeper, catch_up],
+        [reconciler, catch_up],
         periodic_tasks,
         owner=f"bench-{os.getpid()}",
-        served_with=keeper.served_with,
+        served_with=reconciler.served_with,
         limits=limits,
         **shared,
     )

@@ -219,8 +219,8 @@ def _run_steps(connection: Connection) -> None:
     _add_version_table(Additions(Applied(connection), schema=schema_of(connection)))
     command.upgrade(_config(connection), "head")
     version = _version_table(connection)
-    said = {OLDEST_PROGRAM: _oldest_served(), OLDEST_PROGRAM_OF: version.c.version_num}
-    connection.execute(update(version).values(said))
+    values = {OLDEST_PROGRAM: _oldest_served(), OLDEST_PROGRAM_OF: version.c.version_num}
+    connection.execute(update(version).values(values))
 
 
 def _add_version_table(add: Additions) -> None:

@@ -133,7 +133,7 @@ class Office:
         folders = MailFolders(world.graph, MailReader(world.graph), clock=clock)
         addresses = Addresses(f"{self.url}/notifications", f"{self.url}/lifecycle") if webhooks else None
         sweeps = SweepSchedule(interval=sweeping, webhooks=webhooks, most_waiting=self.most_waiting)
-        keeper = SubscriptionReconciler(
+        reconciler = SubscriptionReconciler(
             database,
             client,
             listings,
@@ -174,14 +174,14 @@ class Office:
             )
         return SubscriptionManager(
             database,
-            [keeper, catch_up],
+            [reconciler, catch_up],
             periodic_tasks,
             owner=owner,
-            served_with=keeper.served_with,
+            served_with=reconciler.served_with,
             clock=clock,
             random=random,
             metrics=metrics,
-            limits=ManagerLimits(poll_seconds=0.03, rota=limits or SchedulerLimits()),
+            limits=ManagerLimits(poll_seconds=0.03, scheduler=limits or SchedulerLimits()),
         )
 
     # Held subscriptions, and those at Graph.
