@@ -52,13 +52,13 @@ async def _measure() -> None:
     print(f"  ratio p99 {ours[1] / bare[1]:.2f} (to reach: p99 under 500 ms)")
 
 
-async def _arrivals(scene: Stage, seen: dict[str, datetime], look: Callable[[], Any]) -> tuple[float, float]:
+async def _arrivals(scene: Stage, seen: dict[str, datetime], poll: Callable[[], Any]) -> tuple[float, float]:
     """Start the mail and wait until all of it is in the database; return p50 and p99 in seconds."""
     await scene.control.add_fault(Fault(FaultKind.LATENCY, seconds=_LATENCY_SECONDS))
     await scene.control.start_traffic(_MESSAGES, per_second=_PER_SECOND, seed=3)
     deadline = time.monotonic() + _MESSAGES / _PER_SECOND + 30
     while len(seen) < _MESSAGES and time.monotonic() < deadline:
-        await look()
+        await poll()
         await asyncio.sleep(0.004)
     seconds = [
         (seen[each["message_id"]] - datetime.fromisoformat(each["arrived"])).total_seconds()
@@ -94,7 +94,7 @@ async def _ours(scene: Stage) -> tuple[float, float]:
     seen: dict[str, datetime] = {}
     last = 0
 
-    async def look() -> None:
+    async def poll() -> None:
         nonlocal last
         rows = await scene.database.read(
             lambda connection: connection.execute(
@@ -109,7 +109,7 @@ async def _ours(scene: Stage) -> tuple[float, float]:
             last = row.nMessageID
 
     try:
-        return await _arrivals(scene, seen, look)
+        return await _arrivals(scene, seen, poll)
     finally:
         stop.set()
         await roles

@@ -39,7 +39,7 @@ from processor.metrics import ProcessorMetrics
 from processor.worker import WorkerContext, WorkerLimits
 from simulator.api.throttling import Limits
 from simulator.content.contents import GeneratedContent
-from simulator.content.mail import Attachment, Letter
+from simulator.content.mail import Attachment, Mail
 from simulator.control_client import SimulatorControl
 from simulator.simulator import Simulator
 
@@ -185,9 +185,9 @@ def _simulate(pipe: Pipe, folder: Path, mailboxes: int, large_bytes: int, messag
             application = simulator.add_application()
             made = [simulator.add_mailbox(f"station{number}@riviere.example") for number in range(mailboxes)]
             if large_bytes:
-                await simulator.deliver(made[0], _large_letter(large_bytes))
+                await simulator.deliver(made[0], _large_mail(large_bytes))
             for number in range(messages):
-                await simulator.deliver(made[0], Letter(subject=f"{number}"))
+                await simulator.deliver(made[0], Mail(subject=f"{number}"))
             pipe.send(
                 {
                     "url": simulator.url,
@@ -202,5 +202,5 @@ def _simulate(pipe: Pipe, folder: Path, mailboxes: int, large_bytes: int, messag
     asyncio.run(run())
 
 
-def _large_letter(size: int) -> Letter:
-    return Letter(subject="A survey", attachments=(Attachment("survey.zip", GeneratedContent(size)),))
+def _large_mail(size: int) -> Mail:
+    return Mail(subject="A survey", attachments=(Attachment("survey.zip", GeneratedContent(size)),))

@@ -67,7 +67,7 @@ class _Time:
         return datetime.fromtimestamp(self._seconds.value, UTC)
 
     @property
-    def somebody_sleeps(self) -> bool:
+    def has_sleepers(self) -> bool:
         return bool(self._sleepers)
 
     async def sleep(self, seconds: float) -> None:
@@ -159,7 +159,7 @@ async def _live_on(scene: _Scene, end: datetime) -> int:
         await asyncio.sleep(0.004)
         while not await scene.at_rest():
             await asyncio.sleep(0.004)
-            if scene.time.somebody_sleeps:
+            if scene.time.has_sleepers:
                 scene.time.advance(timedelta(seconds=1))
     return minutes
 

@@ -84,7 +84,7 @@ class QueueStatus:
     """The numbers of messages that are active, locked by consumers, scheduled for later, or dead letters."""
 
     accounts: Sequence[AccountStatus]
-    tells_locked: bool = True
+    reports_locked: bool = True
     """False: the queue does not report locked messages; they are counted as active."""
     complete: bool = True
     """False: there are more messages than were counted."""

@@ -27,8 +27,8 @@ def counting() -> Iterator[OnProgress]:
     )
     with bar:
         task = bar.add_task(said(Phrase("Beginning")), total=None)
-        yield lambda doing, done: bar.update(task, description=said(_so_far(doing, done)))
+        yield lambda activity, done: bar.update(task, description=said(_so_far(activity, done)))
 
 
-def _so_far(doing: Phrase, done: int) -> Phrase:
-    return Phrase.counted("{doing}: {n} message", "{doing}: {n} messages", n=done, doing=doing)
+def _so_far(activity: Phrase, done: int) -> Phrase:
+    return Phrase.counted("{activity}: {n} message", "{activity}: {n} messages", n=done, activity=activity)

@@ -418,16 +418,16 @@ def _explained(
 
 def _why(error: ErrorDetails) -> Phrase:
     """The message of pydantic, or of a check above; never the value itself."""
-    told = error.get("ctx", {})
+    context = error.get("ctx", {})
     match error["type"]:
         case "value_error":
-            return Phrase.of(told["error"])
+            return Phrase.of(context["error"])
         case "greater_than_equal":
-            return Phrase("Input should be greater than or equal to {least}", least=told["ge"])
+            return Phrase("Input should be greater than or equal to {least}", least=context["ge"])
         case "less_than_equal":
-            return Phrase("Input should be less than or equal to {most}", most=told["le"])
+            return Phrase("Input should be less than or equal to {most}", most=context["le"])
         case "literal_error":
-            return Phrase("Input should be one of {expected}", expected=told["expected"].replace(" or ", ", "))
+            return Phrase("Input should be one of {expected}", expected=context["expected"].replace(" or ", ", "))
         case "int_parsing" | "int_type" | "int_from_float":
             return Phrase("Input should be a whole number")
         case "string_type" | "path_type":

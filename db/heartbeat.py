@@ -21,7 +21,7 @@ from phrases import Phrase
 LEASE: Final = timedelta(seconds=20)
 """Time for which a killed process counts as alive after its last heartbeat."""
 
-_LOOK_SECONDS: Final = 1.0
+_READ_SECONDS: Final = 1.0
 """Interval of polls of the other processes: a start or an end of one is noticed within it."""
 _BEAT_SECONDS: Final = 4.0
 _MARGIN_SECONDS: Final = 4.0
@@ -75,7 +75,7 @@ class Heartbeat:
         and `alive` raises until it is back.
         """
         with contextlib.suppress(DatabaseUnavailable):
-            await self._look()
+            await self._read_rows()
         keeping = asyncio.create_task(background.restarted(self._keep, name="heartbeat"), name="heartbeat")
         try:
             yield self
@@ -108,11 +108,11 @@ class Heartbeat:
 
     async def _keep(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_READ_SECONDS)
             with contextlib.suppress(DatabaseUnavailable):  # logged, and written again in a second
-                await self._look()
+                await self._read_rows()
 
-    async def _look(self) -> None:
+    async def _read_rows(self) -> None:
         """Write if due, and read.
 
         In two transactions: processes that read while their own rows are locked could deadlock.

@@ -40,17 +40,17 @@ def client_assertion(
         "exp": int((now + _LIFE).timestamp()),
     }
     encoder = jwt.PyJWS(algorithms=[])
-    encoder.register_algorithm(_ALGORITHM, _SignedByKeeper(RSAPSSAlgorithm.SHA256))
-    keeper: Any = key  # jwt declares the keys of its own algorithms only
+    encoder.register_algorithm(_ALGORITHM, _SignedByHolder(RSAPSSAlgorithm.SHA256))
+    signing_key: Any = key  # jwt declares the keys of its own algorithms only
     return encoder.encode(
         json.dumps(claims, separators=(",", ":")).encode(),
-        keeper,
+        signing_key,
         _ALGORITHM,
         headers={"x5t#S256": certificate.x5t_s256},
     )
 
 
-class _SignedByKeeper(RSAPSSAlgorithm):
+class _SignedByHolder(RSAPSSAlgorithm):
     """PS256 with the signature computed by the holder of the key."""
 
     def prepare_key(self, key: Any) -> Any:  # noqa: ANN401  # as jwt declares it

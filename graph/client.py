@@ -360,8 +360,8 @@ class GraphClient:
         except TimeoutError as reason:
             raise GraphUnavailable(
                 Phrase(
-                    "{doing} for {mailbox} was not answered within {seconds:.0f} seconds.",
-                    doing=call.operation,
+                    "{operation} for {mailbox} was not answered within {seconds:.0f} seconds.",
+                    operation=call.operation,
                     mailbox=call.mailbox,
                     seconds=call.deadline.seconds,
                 ),
@@ -525,7 +525,7 @@ class GraphClient:
 
     def _error(self, call: _Call, response: aiohttp.ClientResponse, body: bytes) -> GraphError:
         return error_from_response(
-            response.status, body, response.headers, doing=call.operation, mailbox=call.mailbox, now=self._now()
+            response.status, body, response.headers, operation=call.operation, mailbox=call.mailbox, now=self._now()
         )
 
 
@@ -602,9 +602,9 @@ def _decoded(call: _Call, response: aiohttp.ClientResponse, body: bytes) -> Any:
 def _no_json(call: _Call, response: aiohttp.ClientResponse, count: int) -> GraphUnavailable:
     return GraphUnavailable(
         Phrase(
-            "{doing} for {mailbox} was answered {status}, but not with whole JSON ({kind}, {count} bytes). If "
+            "{operation} for {mailbox} was answered {status}, but not with whole JSON ({kind}, {count} bytes). If "
             "this lasts, check for a proxy that changes responses.",
-            doing=call.operation,
+            operation=call.operation,
             mailbox=call.mailbox,
             status=response.status,
             kind=sanitize(response.headers.get("Content-Type"), 60) or "no content type",
@@ -620,9 +620,9 @@ def _other_content(call: _Call, response: aiohttp.ClientResponse) -> GraphUnavai
     """The error for a 200 whose body has a media type that Graph does not send there."""
     return GraphUnavailable(
         Phrase(
-            "{doing} for {mailbox} was answered {status}, but with {kind} in place of the content. If this lasts, look "
-            "for a proxy that changes answers.",
-            doing=call.operation,
+            "{operation} for {mailbox} was answered {status}, but with {kind} in place of the content. If this lasts, "
+            "check for a proxy that changes answers.",
+            operation=call.operation,
             mailbox=call.mailbox,
             status=response.status,
             kind=sanitize(response.content_type, 60),
@@ -663,6 +663,6 @@ def _unreachable(call: _Call, reason: BaseException) -> GraphUnavailable:
     else:
         begun, what = True, Phrase("the connection broke ({name})", name=type(reason).__name__)
     return GraphUnavailable(
-        Phrase("{doing} for {mailbox} failed: {what}.", doing=call.operation, mailbox=call.mailbox, what=what),
+        Phrase("{operation} for {mailbox} failed: {what}.", operation=call.operation, mailbox=call.mailbox, what=what),
         outcome_unknown=begun and call.method not in _REPEATABLE,
     )

@@ -124,7 +124,7 @@ def error_from_response(
     body: object,
     headers: Mapping[str, str],
     *,
-    doing: str,
+    operation: str,
     mailbox: Mailbox | None = None,
     now: datetime | None = None,
 ) -> GraphError:
@@ -142,7 +142,7 @@ def error_from_response(
     unless the code means that the mailbox itself is missing; only a probe can decide reliably (`messages.MailReader`).
     """
     answer = _read_answer(status, body, headers, now)
-    text = _describe(answer, doing, mailbox)
+    text = _describe(answer, operation, mailbox)
     facts: Facts = {
         "status": status,
         "code": answer.code,
@@ -213,14 +213,16 @@ def _access_advice(answer: _Answer) -> Phrase:
     )
 
 
-def _describe(answer: _Answer, doing: str, mailbox: Mailbox | None) -> Phrase:
+def _describe(answer: _Answer, operation: str, mailbox: Mailbox | None) -> Phrase:
     code = f" {answer.code}" if answer.code else ""
-    said = f": {answer.detail.rstrip('.')}" if answer.detail else ""
+    detail = f": {answer.detail.rstrip('.')}" if answer.detail else ""
     trace = f" (request-id {answer.request_id})" if answer.request_id else ""
-    answered = f"{answer.status}{code}{said}{trace}"
+    answered = f"{answer.status}{code}{detail}{trace}"
     if mailbox is None:
-        return Phrase("{doing} was answered {answer}.", doing=doing, answer=answered)
-    return Phrase("{doing} for {mailbox} was answered {answer}.", doing=doing, mailbox=mailbox, answer=answered)
+        return Phrase("{operation} was answered {answer}.", operation=operation, answer=answered)
+    return Phrase(
+        "{operation} for {mailbox} was answered {answer}.", operation=operation, mailbox=mailbox, answer=answered
+    )
 
 
 def _read_answer(status: int, body: object, headers: Mapping[str, str], now: datetime | None) -> _Answer:

@@ -260,7 +260,7 @@ class TokenSource:
         try:
             return await self._sign_in(replace(application, thumbprint=first))
         except (CertificateError, SignInRefused) as error:
-            if other is None or not _about_certificate(error):
+            if other is None or not _is_certificate_problem(error):
                 raise
             refused = error
         try:
@@ -284,7 +284,7 @@ class TokenSource:
 
     async def _sign_in(self, application: Application) -> _Held:
         """Sign in once: msal on a thread, called again with each response; the network in the event loop."""
-        talk = _Talk()
+        talk = _Exchange()
         async with self._of_tenant(application.tenant_id), self._session() as session:
             certificate = await self._on_thread(application, self._usable_certificate, application)
             began = self._monotonic()
@@ -348,7 +348,9 @@ class TokenSource:
         check_usable(certificate, now=self._now(), application=application, roots=self._roots or ())
         return certificate
 
-    def _ask(self, application: Application, certificate: Certificate, talk: "_Talk") -> "dict[str, Any] | _Request":
+    def _ask(
+        self, application: Application, certificate: Certificate, talk: "_Exchange"
+    ) -> "dict[str, Any] | _Request":
         """msal's result, an error as a dict included, or the request it needs first; its exceptions are translated."""
         key = certificate.key
         if key is None:
@@ -385,7 +387,7 @@ class TokenSource:
                 instance_discovery=False,
             )
             answer: dict[str, Any] = client.acquire_token_for_client([self._scope]) or {}
-        except _Unanswered as question:
+        except _NextRequest as question:
             return question.request
         except CertificateError as error:
             # Raised by the assertion; it is a ValueError, too.
@@ -426,7 +428,7 @@ def _needed_by(application: Application, error: CertificateError) -> Certificate
     return CertificateError(summary, advice=error.advice, fault=error.fault)
 
 
-def _about_certificate(error: CertificateError | SignInRefused) -> bool:
+def _is_certificate_problem(error: CertificateError | SignInRefused) -> bool:
     """True if another certificate may work; any other fault would affect that one, too."""
     return isinstance(error, CertificateError) or error.aadsts in aadsts.CERTIFICATE
 
@@ -464,7 +466,7 @@ class _Answer:
     headers: Mapping[str, str]
 
 
-class _Unanswered(Exception):
+class _NextRequest(Exception):
     """msal reached a request without a response."""
 
     def __init__(self, request: _Request) -> None:
@@ -473,7 +475,7 @@ class _Unanswered(Exception):
 
 
 @dataclass(slots=True)
-class _Talk:
+class _Exchange:
     """The responses of one sign-in; the assertion is signed once."""
 
     answers: list[_Answer] = field(default_factory=list)
@@ -524,7 +526,7 @@ class _Replay:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         if options.get("params"):
             url = f"{url}{'&' if '?' in url else '?'}{urlencode(options['params'])}"
-        raise _Unanswered(_Request(method, url, body, headers))
+        raise _NextRequest(_Request(method, url, body, headers))
 
 
 async def _beginning(content: aiohttp.StreamReader) -> bytes:
@@ -538,7 +540,7 @@ async def _beginning(content: aiohttp.StreamReader) -> bytes:
 
 
 def _refuse(
-    application: Application, answer: Mapping[str, Any], talk: _Talk, reason: Exception | None = None
+    application: Application, answer: Mapping[str, Any], talk: _Exchange, reason: Exception | None = None
 ) -> NoReturn:
     """Raise the error for the sign-in service's refusal."""
     codes = [code for code in answer.get("error_codes") or () if isinstance(code, int)]
@@ -552,46 +554,46 @@ def _refuse(
         raise _overloaded(application, talk) from reason
     code = codes[0] if codes else None
     detail = sanitize(answer.get("error_description") or answer.get("error"), 300)
-    said = Phrase.verbatim(detail.rstrip(".")) if detail else Phrase("no reason given")
+    reply = Phrase.verbatim(detail.rstrip(".")) if detail else Phrase("no reason given")
     if status is None:
-        said = Phrase("the authority is not a valid https address with a tenant")
+        reply = Phrase("the authority is not a valid https address with a tenant")
     raise SignInRefused(
         Phrase(
             "Sign-in for {mailbox}, tenant {tenant_id}, application {client_id}, certificate {thumbprint} was "
-            "refused: {said}.",
+            "refused: {reply}.",
             mailbox=application,
             tenant_id=application.tenant_id,
             client_id=application.client_id,
             thumbprint=application.thumbprint,
-            said=said,
+            reply=reply,
         ),
         advice=aadsts.advice_for(code),
         aadsts=code,
         status=status,
         code=sanitize(answer.get("error"), 100) or None,
         request_id=sanitize(answer.get("correlation_id"), 100) or None,
-        detail=detail or said,
+        detail=detail or reply,
     ) from reason
 
 
-def _overloaded(application: Application, talk: _Talk) -> GraphUnavailable:
+def _overloaded(application: Application, talk: _Exchange) -> GraphUnavailable:
     status = talk.last.status_code if talk.last is not None else None
     answer = talk.last_error()
-    said = sanitize(answer.get("error_description") or answer.get("error"), 300) or Phrase(
+    reply = sanitize(answer.get("error_description") or answer.get("error"), 300) or Phrase(
         "no JSON; is there a proxy between?"
     )
     headers = {name.lower(): value for name, value in talk.last.headers.items()} if talk.last is not None else {}
     return GraphUnavailable(
         Phrase(
-            "The sign-in service did not serve {mailbox} (status {status}: {said}). This passes by itself.",
+            "The sign-in service did not serve {mailbox} (status {status}: {reply}). This passes by itself.",
             mailbox=application,
             status=status,
-            said=said,
+            reply=reply,
         ),
         retry_after=retry_after_seconds(headers),
         status=status,
         code=sanitize(answer.get("error"), 100) or None,
-        detail=said,
+        detail=reply,
     )
 
 

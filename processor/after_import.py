@@ -72,7 +72,7 @@ class _Lane:
     workers: int = 0
 
 
-class _Whose(Enum):
+class _FaultOf(Enum):
     """The likely cause of a refusal: the account's rights, or one message."""
 
     ACCOUNT = "account"
@@ -100,7 +100,7 @@ class _Refusals:
         self._refused.get(action.account_id, {}).pop(action.graph_id, None)
         self._at_fault.get(action.account_id, set()).discard(action.graph_id)
 
-    def met(self, action: Action) -> _Whose:
+    def met(self, action: Action) -> _FaultOf:
         """Note that an action was refused, and return the likely cause.
 
         The message, once others were done after it was refused: no further success is needed for its next refusals.
@@ -117,8 +117,8 @@ class _Refusals:
         if before is not None and before < done:
             at_fault.add(action.graph_id)
         if action.graph_id in at_fault:
-            return _Whose.MESSAGE
-        return _Whose.ACCOUNT if before is not None or others else _Whose.UNKNOWN
+            return _FaultOf.MESSAGE
+        return _FaultOf.ACCOUNT if before is not None or others else _FaultOf.UNKNOWN
 
 
 class AfterImport(DeliveryObserver):
@@ -148,7 +148,7 @@ class AfterImport(DeliveryObserver):
         self._lanes: dict[int, _Lane] = {}
         self._waiting = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._looking: asyncio.Task[None] | None = None
+        self._polling: asyncio.Task[None] | None = None
         self._closing = False
         self._next_load: datetime | None = None
         self._refusals = _Refusals()
@@ -156,7 +156,7 @@ class AfterImport(DeliveryObserver):
 
     def start(self) -> None:
         """Begin to poll for due actions."""
-        self._looking = asyncio.create_task(background.restarted(self._poll_forever, name="after_import"))
+        self._polling = asyncio.create_task(background.restarted(self._poll_forever, name="after_import"))
 
     def settled(self, work: InFlight, decision: Decision | NotSettled) -> None:
         """See `DeliveryObserver.settled`: an imported message has its action done, or counted as withheld."""
@@ -192,8 +192,8 @@ class AfterImport(DeliveryObserver):
         self._closing = True
         for lane in self._lanes.values():
             lane.waiting.clear()
-        if self._looking is not None:
-            await background.cancel(self._looking, within=_CANCEL_SECONDS)
+        if self._polling is not None:
+            await background.cancel(self._polling, within=_CANCEL_SECONDS)
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=_FINISH_SECONDS)
             await background.cancel(*late, within=_CANCEL_SECONDS)
@@ -204,13 +204,13 @@ class AfterImport(DeliveryObserver):
     async def _poll_forever(self) -> None:
         while True:
             try:
-                claimed = await self._look()
+                claimed = await self._poll()
             except DatabaseUnavailable:  # the worker reports that it is unavailable
                 claimed = 0
             if claimed < _MAX_CLAIMED:
                 await asyncio.sleep(self._poll_seconds * self._random.uniform(0.8, 1.2))
 
-    async def _look(self) -> int:
+    async def _poll(self) -> int:
         now = self._clock()
         if self._next_load is None or is_over(self._next_load, now, longest=_HOLDS_LOADED_EVERY):
             await self._backoff.load()
@@ -260,7 +260,7 @@ class AfterImport(DeliveryObserver):
         except DatabaseUnavailable as exc:
             log.warning("after_import_not_noted", error=str(exc))
         except Exception as exc:  # noqa: BLE001  # it stays due; the others must not wait for it
-            _tell(exc, message=action.graph_id)
+            _log_outage(exc, message=action.graph_id)
 
     async def _tried(self, action: Action, *, look_first: bool) -> Ended:
         await self._accounts.refresh([action.account_id])
@@ -289,10 +289,10 @@ class AfterImport(DeliveryObserver):
             if (fault := host_fault_of(exc)) is not None:
                 log.warning("after_import_postponed", error=str(fault), **facts)
                 return self._waits(action, _FIRST_WAIT)
-            whose = self._refusals.met(action) if isinstance(exc, AccessDenied) else _Whose.ACCOUNT
-            if isinstance(exc, AccountError) and whose is _Whose.ACCOUNT:
+            whose = self._refusals.met(action) if isinstance(exc, AccessDenied) else _FaultOf.ACCOUNT
+            if isinstance(exc, AccountError) and whose is _FaultOf.ACCOUNT:
                 return self._waits(action, await self._backoff.hold(mailbox, exc))
-            if isinstance(exc, AccountError) and whose is _Whose.UNKNOWN:
+            if isinstance(exc, AccountError) and whose is _FaultOf.UNKNOWN:
                 return self._waits(action, _FIRST_WAIT)
             return self._failed(action, exc, facts)
         self._count(action, state.value)
@@ -336,7 +336,7 @@ class AfterImport(DeliveryObserver):
         if not isinstance(exc, GraphError | ActionRefused):
             # An unexpected error may quote its input, and that may be mail.
             detail = Phrase("Internal error; the log has the traceback (after_import_failed).")
-            _tell(exc, **facts)
+            _log_outage(exc, **facts)
         limit = _MAX_OUTAGES if isinstance(exc, GraphUnavailable) else _MAX_ATTEMPTS
         if isinstance(exc, ActionRefused) or attempts >= limit:
             self._count(action, "failed")
@@ -357,5 +357,5 @@ class AfterImport(DeliveryObserver):
         return [None] * len(ended)
 
 
-def _tell(exc: Exception, **facts: str) -> None:
+def _log_outage(exc: Exception, **facts: str) -> None:
     log.error("after_import_failed", error_type=type(exc).__name__, where=background.places_of(exc), **facts)

@@ -270,7 +270,7 @@ class Importer:
             outcome = await self._written(record, replacing=replacing, include_duplicates=include_duplicates)
         if outcome in {Outcome.KNOWN, Outcome.DUPLICATE}:
             return ImportResult(outcome, received=record.received)
-        _tell_of_missing(record)
+        _log_missing(record)
         return ImportResult(
             outcome,
             sum(each.is_listed for each in attachments),
@@ -291,13 +291,13 @@ class Importer:
             ScanInProgress
         """
         now = self._clock()
-        letter = message_record(mailbox.account_id, message_id, message, [], correlation="", texts=Texts())
-        met = min(each for each in (first_seen, letter.received, now) if each is not None)
-        waiting = await self.store.note_scan(letter, until=met + _SCANNED_WITHIN)
+        record = message_record(mailbox.account_id, message_id, message, [], correlation="", texts=Texts())
+        met = min(each for each in (first_seen, record.received, now) if each is not None)
+        waiting = await self.store.note_scan(record, until=met + _SCANNED_WITHIN)
         if waiting is None:
-            return ImportResult(Outcome.DUPLICATE, received=letter.received)
+            return ImportResult(Outcome.DUPLICATE, received=record.received)
         if waiting.message_id is not None:
-            return ImportResult(Outcome.KNOWN, received=letter.received)
+            return ImportResult(Outcome.KNOWN, received=record.received)
         if now < waiting.until:
             raise ScanInProgress(
                 Phrase(
@@ -356,7 +356,7 @@ class Importer:
         return next((each.wrapped_text for each in record.attachments if each.wrapped_text is not None), shown)
 
 
-def _tell_of_missing(record: MessageRecord) -> None:
+def _log_missing(record: MessageRecord) -> None:
     for each in record.attachments:
         if each.is_listed and each.state in _NOT_STORED:
             log.warning("attachment_not_stored", position=each.position, state=each.state, detail=each.state_detail)

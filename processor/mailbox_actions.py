@@ -65,19 +65,21 @@ class MailboxActions:
                 )
             )
         if kind == ActionKind.READ:
-            return await self._told(mailbox, message_id, lambda: self._actions.mark_read(mailbox, message_id))
+            return await self._verdict_of(mailbox, message_id, lambda: self._actions.mark_read(mailbox, message_id))
         target = DELETED_ITEMS if kind == ActionKind.DELETE else settings.move_to_folder
         if target is None:
             raise ActionRefused(
                 Phrase("The account names no folder to move to: mail-importer accounts update NAME --move-to")
             )
-        if look_first and (found := await self._look(mailbox, settings, target, message_id)) is not None:
+        if look_first and (found := await self._verdict_before(mailbox, settings, target, message_id)) is not None:
             return found
         if kind == ActionKind.DELETE:
-            return await self._told(mailbox, message_id, lambda: self._actions.move(mailbox, message_id, target))
+            return await self._verdict_of(mailbox, message_id, lambda: self._actions.move(mailbox, message_id, target))
         return await self._move(mailbox, target, message_id)
 
-    async def _look(self, mailbox: Mailbox, settings: AccountSettings, target: str, message_id: str) -> Verdict | None:
+    async def _verdict_before(
+        self, mailbox: Mailbox, settings: AccountSettings, target: str, message_id: str
+    ) -> Verdict | None:
         """The verdict where nothing is left to do; None when the message is where it was imported from."""
         try:
             place = await self._reader.parent_folder(mailbox, message_id)
@@ -95,10 +97,10 @@ class MailboxActions:
             # The message is gone, or the cached folder.
             self._folders.forget(mailbox, target)
             again = await self._folders.folder_id(mailbox, target, make=True)
-            return await self._told(mailbox, message_id, lambda: self._actions.move(mailbox, message_id, again))
+            return await self._verdict_of(mailbox, message_id, lambda: self._actions.move(mailbox, message_id, again))
         return _DONE
 
-    async def _told(self, mailbox: Mailbox, message_id: str, act: Callable[[], Awaitable[None]]) -> Verdict:
+    async def _verdict_of(self, mailbox: Mailbox, message_id: str, act: Callable[[], Awaitable[None]]) -> Verdict:
         """Act; a 404 means that the message is gone, unless the mailbox is, or still holds it."""
         try:
             await act()

@@ -212,10 +212,10 @@ class TraceWriter(DeliveryObserver):
 
     def _is_repeated(self, key: tuple[str, str], now: datetime) -> bool:
         """Whether a row of it was written within the hour; if not, one is written now."""
-        told = self._repeats.pop(key, None)
-        repeated = told is not None and age(told, now) < _REPEATS_APART
+        recorded = self._repeats.pop(key, None)
+        repeated = recorded is not None and age(recorded, now) < _REPEATS_APART
         # Inserted anew, so that the entries without news for the longest time come first.
-        self._repeats[key] = told if repeated and told is not None else now
+        self._repeats[key] = recorded if repeated and recorded is not None else now
         if len(self._repeats) > _MAX_REMEMBERED:
             del self._repeats[next(iter(self._repeats))]
         return repeated

@@ -211,7 +211,7 @@ class OnDemandImport:
         prefix = uuid.uuid4().hex[:16]
         streak = _Streak()
         include_unwanted = force and bool(selection.ids)
-        how = _How(
+        mode = _Mode(
             replacing=force,
             include_duplicates=include_unwanted,
             mail_filter=None if include_unwanted else mail_filter,
@@ -220,7 +220,7 @@ class OnDemandImport:
 
         # One after the other: a command makes one call at a time beside the processors' four (docs/many-hosts.md).
         for number, (message_id, is_new) in wanted:
-            which = how if is_new else replace(how, mail_filter=None)
+            which = mode if is_new else replace(mode, mail_filter=None)
             await self._import(mailbox, message_id, f"{prefix}-{number}", tally, streak, which)
             self._on_progress(tally.done, tally.selected)
             if tally.stopped is not None:
@@ -250,7 +250,7 @@ class OnDemandImport:
     # Importing.
 
     async def _import(
-        self, mailbox: Mailbox, message_id: str, correlation: str, tally: Tally, streak: "_Streak", how: "_How"
+        self, mailbox: Mailbox, message_id: str, correlation: str, tally: Tally, streak: "_Streak", mode: "_Mode"
     ) -> None:
         started, progress = self._clock(), Progress()
 
@@ -269,14 +269,14 @@ class OnDemandImport:
             )
 
         try:
-            result = await self._fetched(mailbox, message_id, correlation, progress, how)
+            result = await self._fetched(mailbox, message_id, correlation, progress, mode)
         except ScanInProgress as exc:
             tally.scanning += 1
-            note(Outcome.SCANNING, _reason_of(exc), _told_of(exc, mailbox, message_id))
+            note(Outcome.SCANNING, _reason_of(exc), _detail_of(exc, mailbox, message_id))
             return
         except Exception as exc:  # noqa: BLE001  # an unexpected error must not stop other messages; it is reported
             tally.failed += 1
-            note(Outcome.FAILED, _reason_of(exc), _told_of(exc, mailbox, message_id))
+            note(Outcome.FAILED, _reason_of(exc), _detail_of(exc, mailbox, message_id))
             lasting = isinstance(exc, AccountError | DatabaseUnavailable) or host_fault_of(exc) is not None
             if lasting or streak.goes_on(exc):
                 tally.stopped = exc
@@ -286,7 +286,7 @@ class OnDemandImport:
         note(result.outcome, result.reason, result.rule)
 
     async def _fetched(
-        self, mailbox: Mailbox, message_id: str, correlation: str, progress: Progress, how: "_How"
+        self, mailbox: Mailbox, message_id: str, correlation: str, progress: Progress, mode: "_Mode"
     ) -> ImportResult:
         # The same rules for ids as those that come through the queue.
         asked = Notification.of_found(
@@ -300,13 +300,13 @@ class OnDemandImport:
                 message_id,
                 correlation=correlation,
                 progress=progress,
-                mail_filter=how.mail_filter,
+                mail_filter=mode.mail_filter,
                 last_attempt=last_attempt,
                 # The operator at the terminal sees the reason, and may retry; the message is more important.
                 without_original=True,
-                replacing=how.replacing,
-                include_duplicates=how.include_duplicates,
-                then=how.then,
+                replacing=mode.replacing,
+                include_duplicates=mode.include_duplicates,
+                then=mode.then,
             )
 
         for _ in range(_FETCHES - 1):
@@ -321,7 +321,7 @@ class OnDemandImport:
 
 
 @dataclass(frozen=True, slots=True)
-class _How:
+class _Mode:
     """Options of the import of each message; see `Importer.run`."""
 
     replacing: bool
@@ -350,7 +350,7 @@ def _reason_of(exc: Exception) -> str:
     return exc.reason if isinstance(exc, Unprocessable) else type(exc).__name__
 
 
-def _told_of(exc: Exception, mailbox: Mailbox, message_id: str) -> Phrase:
+def _detail_of(exc: Exception, mailbox: Mailbox, message_id: str) -> Phrase:
     if isinstance(exc, (*EXPECTED_ERRORS, DatabaseUnavailable)):
         return Phrase.of(exc)
     # An unexpected error may quote its input, and that may be mail.

@@ -69,7 +69,7 @@ class WorkerLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
+class _ImportRequest:
     """The work of a delivery: to import a message."""
 
     notification: Notification
@@ -81,19 +81,19 @@ class _Order:
 
 
 @dataclass(frozen=True, slots=True)
-class _LifecycleOrder:
+class _LifecycleRequest:
     """The work of a delivery: to handle an event of a subscription."""
 
     notification: Notification
     event: LifecycleEvent
 
 
-def _parse(delivery: Delivery) -> _Order | _LifecycleOrder | DeadLetter:
+def _parse(delivery: Delivery) -> _ImportRequest | _LifecycleRequest | DeadLetter:
     try:
         notification = Notification.from_json(delivery.body)
         if notification.lifecycle_event is not None:
-            return _LifecycleOrder(notification, lifecycle_event_of(notification))
-        return _Order(notification, message_id_of(notification))
+            return _LifecycleRequest(notification, lifecycle_event_of(notification))
+        return _ImportRequest(notification, message_id_of(notification))
     except (UnreadableNotification, Unprocessable) as exc:
         return DeadLetter(exc.reason, Phrase.of(exc))
 
@@ -211,16 +211,18 @@ class Processor:
             return
         # The deliveries are locked by this process now: each has its task before anything can fail.
         prepared: asyncio.Future[set[MessageKey]] = asyncio.get_running_loop().create_future()
-        orders: dict[MessageKey, Notification] = {}
+        requests: dict[MessageKey, Notification] = {}
         for delivery in deliveries:
             work = InFlight(delivery, self._clock())
-            order = _parse(delivery)
-            if isinstance(order, _Order) and (order.key not in orders or order.notification.source is Source.GRAPH):
-                orders[order.key] = order.notification
+            request = _parse(delivery)
+            if isinstance(request, _ImportRequest) and (
+                request.key not in requests or request.notification.source is Source.GRAPH
+            ):
+                requests[request.key] = request.notification
             self._in_flight.add(work)
-            work.task = background.start(self._work_on(work, order, prepared), name="delivery")
+            work.task = background.start(self._work_on(work, request, prepared), name="delivery")
         self._metrics.in_flight.set(len(self._in_flight))
-        await self._prepare(orders, prepared)
+        await self._prepare(requests, prepared)
 
     async def _wait_for_room(self) -> int:
         enough = max(1, self._limits.max_in_flight // 4)
@@ -238,13 +240,13 @@ class Processor:
         await self._room.wait()
 
     async def _prepare(
-        self, orders: dict[MessageKey, Notification], prepared: "asyncio.Future[set[MessageKey]]"
+        self, requests: dict[MessageKey, Notification], prepared: "asyncio.Future[set[MessageKey]]"
     ) -> None:
         """Read what all of them need from the database, in few queries; any error reaches each by its future."""
         try:
-            await self._accounts.refresh({account_id for account_id, _ in orders})
-            known = await self._store.known(orders)
-            await self._missed.arrived(orders, known)
+            await self._accounts.refresh({account_id for account_id, _ in requests})
+            known = await self._store.known(requests)
+            await self._missed.arrived(requests, known)
             # Imported without files that Defender had not given free: they may be here now.
             known -= await self._store.incomplete(known)
             prepared.set_result(known)
@@ -262,21 +264,21 @@ class Processor:
     async def _work_on(
         self,
         work: InFlight,
-        order: _Order | _LifecycleOrder | DeadLetter,
+        request: _ImportRequest | _LifecycleRequest | DeadLetter,
         prepared: "asyncio.Future[set[MessageKey]]",
     ) -> None:
         try:
             with bound_contextvars(delivery=work.delivery.message_id, attempt=work.delivery.delivery_count):
-                match order:
+                match request:
                     case DeadLetter():
-                        await self._settlement.apply(work, order)
-                    case _LifecycleOrder():
-                        await self._handle_lifecycle(work, order)
-                    case _Order():
-                        await self._import_and_settle(work, order, prepared)
+                        await self._settlement.apply(work, request)
+                    case _LifecycleRequest():
+                        await self._handle_lifecycle(work, request)
+                    case _ImportRequest():
+                        await self._import_and_settle(work, request, prepared)
         except asyncio.CancelledError:
             if not work.is_settling:
-                await self._hand_back(work)
+                await self._abandon(work)
             else:
                 self._settlement.not_settled(work)
             raise
@@ -299,9 +301,9 @@ class Processor:
             self._room.set()
 
     async def _import_and_settle(
-        self, work: InFlight, order: _Order, prepared: "asyncio.Future[set[MessageKey]]"
+        self, work: InFlight, request: _ImportRequest, prepared: "asyncio.Future[set[MessageKey]]"
     ) -> None:
-        notification = work.notification = order.notification
+        notification = work.notification = request.notification
         try:
             known = await asyncio.shield(prepared)
             mailbox = work.mailbox = self._accounts.mailbox(notification.account_id)
@@ -313,12 +315,12 @@ class Processor:
             return
         with bound_contextvars(account=mailbox.account_name, correlation=notification.correlation):
             decision: Decision
-            if order.key in known:
+            if request.key in known:
                 decision = Complete(Outcome.KNOWN)
             elif (wait := self._backoff.delay(mailbox.account_id)) is not None:
                 decision = Abandon(Outcome.WAITING, wait)
             else:
-                decision = await self._within_share(work, mailbox, notification, order.message_id)
+                decision = await self._within_share(work, mailbox, notification, request.message_id)
             await self._settlement.apply(work, decision)
 
     async def _within_share(
@@ -336,20 +338,20 @@ class Processor:
         finally:
             self._fairness.release(mailbox.counted_as)
 
-    async def _handle_lifecycle(self, work: InFlight, order: _LifecycleOrder) -> None:
-        notification = work.notification = order.notification
+    async def _handle_lifecycle(self, work: InFlight, request: _LifecycleRequest) -> None:
+        notification = work.notification = request.notification
         with bound_contextvars(account_id=notification.account_id, correlation=notification.correlation):
             try:
-                acted = await self._lifecycle.handle(order.event, notification)
+                acted = await self._lifecycle.handle(request.event, notification)
             except DatabaseUnavailable as exc:
                 log.warning("database_unavailable", error=str(exc))
                 await self._settlement.apply(work, _WAIT_FOR_DATABASE)
                 return
             await self._settlement.apply(work, Complete(Outcome.LIFECYCLE))
-            self._metrics.lifecycle_events.labels(order.event.value, "taken" if acted else "ignored").inc()
+            self._metrics.lifecycle_events.labels(request.event.value, "taken" if acted else "ignored").inc()
             log.info(
                 "lifecycle_notification_taken" if acted else "lifecycle_notification_ignored",
-                lifecycle_event=order.event.value,
+                lifecycle_event=request.event.value,
                 subscription=notification.subscription_id,
             )
 
@@ -399,7 +401,7 @@ class Processor:
             return Abandon(Outcome.RETRIED, _HOST_PAUSE, cause="HostFault", error=fault)
         return decide(exc, work.delivery, now=self._clock(), random=self._random)
 
-    async def _hand_back(self, work: InFlight) -> None:
+    async def _abandon(self, work: InFlight) -> None:
         try:
             await self._settlement.apply(work, Abandon(Outcome.HANDED_BACK))
         except (LockLost, QueueUnavailable) as exc:

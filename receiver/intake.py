@@ -16,9 +16,10 @@ from receiver.metrics import ReceiverMetrics
 class IntakeLimits:
     """The bounds on what waits for the queue: beyond them Graph must retry, and keeps the notifications.
 
-    A request waits for the put in progress and then for its own. Twice `put_seconds` stays below the 3 s after which
-    Graph abandons a first attempt (docs/graph.md, section 3); `put_seconds_per_item` is added, so that a body with very
-    many items succeeds in one of the later attempts, which have 10 s, instead of being retried for ever.
+    A request waits for the put in progress and then for its own. Two puts of few items end within 2.8 s, before the 3 s
+    after which Graph abandons a first attempt (docs/graph.md, section 3). Each item adds `put_seconds_per_item`: two
+    full puts may take 3.2 s, and a body with very many items longer; they succeed in one of the later attempts, which
+    have 10 s, instead of being retried for ever.
     """
 
     waiting_requests: int = 256

@@ -87,7 +87,7 @@ class Listener:
             for listening in self._server.sockets:
                 with listening.dup() as same:
                     same.listen(_BACKLOG)
-        self._close_idle()
+        self._sweep_once()
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
@@ -104,6 +104,7 @@ class Listener:
         if self._http is not None:
             self._http.pre_shutdown()
             await self._http.shutdown(_FINISH_SECONDS)
+        self._throttled.flush(at_end=True)
 
     def _accept(self, arrival: "_PendingConnection", transport: asyncio.Transport) -> None:
         assert self._connections is not None  # noqa: S101  # made before the socket listens
@@ -164,11 +165,13 @@ class Listener:
         if self._connections is not None and leaving.connection is not None:
             self._connections.remove(leaving.connection)
 
-    def _close_idle(self) -> None:
+    def _sweep_once(self) -> None:
+        """Close idle connections, and log the events that were only counted; repeats itself."""
         seconds = min(_MAX_SWEEP_SECONDS, self._limits.shortest_seconds / _SWEEPS_IN_SHORTEST_TIME)
-        self._sweep = asyncio.get_running_loop().call_later(seconds, self._close_idle)
+        self._sweep = asyncio.get_running_loop().call_later(seconds, self._sweep_once)
         if self._connections is not None:
             self._connections.close_idle()
+        self._throttled.flush()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         connections, protocol = self._connections, request.protocol

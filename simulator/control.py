@@ -19,11 +19,11 @@ from simulator.api.delivery import Delivery
 from simulator.api.notifications import LifecycleEvent
 from simulator.api.tokens import AccessTokens
 from simulator.calls import Answer, Call, GraphError, json_answer
-from simulator.content.mail import Letter, Person, by_directory_name
-from simulator.content.mime_mail import letter_from
+from simulator.content.mail import Mail, Person, by_directory_name
+from simulator.content.mime_mail import mail_from
 from simulator.faults import Faults, fault_from_dict
 from simulator.state.dynamic_delivery import PLACEHOLDER
-from simulator.state.mail_server import PostOffice
+from simulator.state.mail_server import MailServer
 from simulator.state.mailboxes import Mailbox, MailboxState
 from simulator.state.subscriptions import Subscription, Subscriptions
 from simulator.state.tenants import DEFAULT_ROLES, Application
@@ -38,7 +38,7 @@ class Control:
     def __init__(
         self,
         *,
-        post_office: PostOffice,
+        mail_server: MailServer,
         subscriptions: Subscriptions,
         delivery: Delivery,
         faults: Faults,
@@ -46,7 +46,7 @@ class Control:
         tokens: AccessTokens,
         statistics: Callable[[], dict[str, Any]],
     ) -> None:
-        self._post_office = post_office
+        self._mail_server = mail_server
         self._subscriptions = subscriptions
         self._delivery = delivery
         self._faults = faults
@@ -93,7 +93,7 @@ class Control:
             return json_answer({"error": str(exc)}, 400)
 
     async def _add_application(self, body: dict[str, Any], _name: str) -> object:
-        application = self._post_office.add_application(
+        application = self._mail_server.add_application(
             body.get("tenant_id"),
             body.get("client_id"),
             roles=tuple(body.get("roles", DEFAULT_ROLES)),
@@ -101,7 +101,7 @@ class Control:
         return {"tenant_id": application.tenant_id, "client_id": application.client_id}
 
     async def _change_application(self, body: dict[str, Any], name: str) -> object:
-        application = self._post_office.tenants.application(_text(body, "tenant_id"), name)
+        application = self._mail_server.tenants.application(_text(body, "tenant_id"), name)
         if application is None:
             msg = f"no application {name}"
             raise LookupError(msg)
@@ -118,14 +118,14 @@ class Control:
         except binascii.Error as exc:
             msg = "certificate is neither PEM nor the base64 of DER"
             raise ValueError(msg) from exc
-        tenants = self._post_office.tenants
+        tenants = self._mail_server.tenants
         return {"thumbprint": tenants.register_certificate(_text(body, "tenant_id"), _text(body, "client_id"), data)}
 
     async def _list_mailboxes(self, _body: dict[str, Any], _name: str) -> object:
-        return {"mailboxes": [_mailbox_json(mailbox) for mailbox in self._post_office.mailboxes.all()]}
+        return {"mailboxes": [_mailbox_json(mailbox) for mailbox in self._mail_server.mailboxes.all()]}
 
     async def _add_mailbox(self, body: dict[str, Any], _name: str) -> object:
-        mailbox = self._post_office.add_mailbox(
+        mailbox = self._mail_server.add_mailbox(
             _text(body, "address"),
             body.get("display_name"),
             body.get("tenant_id"),
@@ -144,7 +144,7 @@ class Control:
 
     async def _start_traffic(self, body: dict[str, Any], _name: str) -> object:
         wanted = body.get("mailboxes")
-        everyone = self._post_office.mailboxes.all()
+        everyone = self._mail_server.mailboxes.all()
         mailboxes = [self._mailbox(str(name)) for name in wanted] if isinstance(wanted, list) else everyone[:wanted]
         plan = TrafficPlan(
             mailboxes=tuple(mailboxes),
@@ -163,7 +163,7 @@ class Control:
         return self._traffic.progress()
 
     async def _get_ledger(self, _body: dict[str, Any], _name: str) -> object:
-        return {"messages": [entry.as_dict() for entry in self._post_office.ledger()]}
+        return {"messages": [entry.as_dict() for entry in self._mail_server.ledger()]}
 
     async def _get_statistics(self, _body: dict[str, Any], _name: str) -> object:
         return self._statistics()
@@ -205,28 +205,28 @@ class Control:
             msg = "mime is not base64"
             raise ValueError(msg) from exc
         # Off the loop: a large mail takes seconds.
-        letter = await asyncio.to_thread(letter_from, raw)
+        mail = await asyncio.to_thread(mail_from, raw)
         internal = {str(address).lower() for address in body.get("internal", ())}
         if internal:
-            letter = _as_internal(letter, internal, keeps_smtp=bool(body.get("smtp_properties", True)))
+            mail = _as_internal(mail, internal, keeps_smtp=bool(body.get("smtp_properties", True)))
         folder = str(body.get("folder", "inbox"))
         if body.get("unscanned"):
             placeholder = str(body.get("placeholder", PLACEHOLDER))
-            delivered = self._post_office.deliver_unscanned(mailbox, letter, folder, placeholder=placeholder)
+            delivered = self._mail_server.deliver_unscanned(mailbox, mail, folder, placeholder=placeholder)
         else:
-            delivered = self._post_office.deliver(mailbox, letter, folder)
+            delivered = self._mail_server.deliver(mailbox, mail, folder)
         return {"message_id": delivered.message_id}
 
     async def _act_on_message(self, body: dict[str, Any], name: str) -> object:
         mailbox = self._mailbox(_text(body, "mailbox"))
         if name == "release":
             in_place = bool(body.get("in_place", True))
-            message_id = self._post_office.release(mailbox, _text(body, "message_id"), in_place=in_place)
+            message_id = self._mail_server.release(mailbox, _text(body, "message_id"), in_place=in_place)
             return {"done": message_id is not None, "message_id": message_id}
         if name == "remove":
-            done = self._post_office.remove_message(mailbox, _text(body, "message_id"))
+            done = self._mail_server.remove_message(mailbox, _text(body, "message_id"))
         elif name in {"move", "drag"}:
-            done = self._post_office.move_message(
+            done = self._mail_server.move_message(
                 mailbox, _text(body, "message_id"), _text(body, "folder"), by_dragging=name == "drag"
             )
         else:
@@ -239,14 +239,14 @@ class Control:
         return {}
 
     def _mailbox(self, name: str) -> Mailbox:
-        mailbox = self._post_office.mailboxes.named(name)
+        mailbox = self._mail_server.mailboxes.named(name)
         if mailbox is None:
             msg = f"no mailbox {name}"
             raise LookupError(msg)
         return mailbox
 
     def _application(self, mailbox: Mailbox, client_id: str) -> Application:
-        application = self._post_office.tenants.application(mailbox.tenant_id, client_id)
+        application = self._mail_server.tenants.application(mailbox.tenant_id, client_id)
         if application is None:
             msg = f"no application {client_id} in tenant {mailbox.tenant_id}"
             raise LookupError(msg)
@@ -260,7 +260,7 @@ class Control:
         return subscription
 
 
-def _as_internal(letter: Letter, addresses: set[str], *, keeps_smtp: bool) -> Letter:
+def _as_internal(mail: Mail, addresses: set[str], *, keeps_smtp: bool) -> Mail:
     """Return the mail with these addresses replaced by their names in Exchange's directory."""
 
     def named(person: Person) -> Person:
@@ -271,13 +271,13 @@ def _as_internal(letter: Letter, addresses: set[str], *, keeps_smtp: bool) -> Le
         return tuple(map(named, people))
 
     return replace(
-        letter,
-        sender=letter.sender and named(letter.sender),
-        from_=letter.from_ and named(letter.from_),
-        to=all_named(letter.to),
-        cc=all_named(letter.cc),
-        bcc=all_named(letter.bcc),
-        reply_to=all_named(letter.reply_to),
+        mail,
+        sender=mail.sender and named(mail.sender),
+        from_=mail.from_ and named(mail.from_),
+        to=all_named(mail.to),
+        cc=all_named(mail.cc),
+        bcc=all_named(mail.bcc),
+        reply_to=all_named(mail.reply_to),
     )
 
 

@@ -21,14 +21,14 @@ from simulator.api.throttling import Limits, Throttle
 from simulator.api.tokens import AccessTokens
 from simulator.authority import Authority, IssuedCertificate
 from simulator.content.contents import GeneratedContent
-from simulator.content.mail import Letter
-from simulator.content.mime_mail import letter_from
+from simulator.content.mail import Mail
+from simulator.content.mime_mail import mail_from
 from simulator.control import Control
 from simulator.faults import Faults
 from simulator.identifiers import Identifiers
 from simulator.server import Listener
 from simulator.state.dynamic_delivery import PLACEHOLDER
-from simulator.state.mail_server import DeliveredMessage, LedgerEntry, PostOffice
+from simulator.state.mail_server import DeliveredMessage, LedgerEntry, MailServer
 from simulator.state.mailboxes import Change, Mailbox, Mailboxes
 from simulator.state.subscriptions import Subscription, SubscriptionRules, Subscriptions
 from simulator.state.tenants import DEFAULT_ROLES, Application, Tenants
@@ -86,14 +86,14 @@ class Simulator:
         self._authority: Authority | None = None
         self._calls: SubscriptionCalls | None = None
         self.throttle = Throttle(self._limits, clock)
-        self.post_office = PostOffice(
+        self.mail_server = MailServer(
             tenants=self.tenants,
             mailboxes=self.mailboxes,
             identifiers=self._identifiers,
             clock=clock,
             on_change=self._changed,
         )
-        self.traffic = Traffic(self.post_office, clock)
+        self.traffic = Traffic(self.mail_server, clock)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -197,7 +197,7 @@ class Simulator:
         uploads: Path | None = None,
     ) -> Application:
         """Register an application; certificates put into the folder `uploads` count as registered for it."""
-        return self.post_office.add_application(tenant_id, client_id, roles=roles, uploads=uploads)
+        return self.mail_server.add_application(tenant_id, client_id, roles=roles, uploads=uploads)
 
     def register_certificate(self, tenant_id: str, client_id: str, data: bytes) -> str:
         """Upload a certificate's public part (DER or PEM); returns its SHA-1 thumbprint.
@@ -217,12 +217,12 @@ class Simulator:
 
     def add_mailbox(self, address: str, display_name: str | None = None, tenant_id: str | None = None) -> Mailbox:
         """Make a user with a mailbox; without a tenant id in the first tenant."""
-        return self.post_office.add_mailbox(address, display_name, tenant_id)
+        return self.mail_server.add_mailbox(address, display_name, tenant_id)
 
     async def deliver(
         self,
         mailbox: Mailbox,
-        letter: Letter,
+        mail: Mail,
         folder: str = "inbox",
         *,
         received: datetime | None = None,
@@ -234,12 +234,12 @@ class Simulator:
         Raises:
             ValueError: no such folder, or the id is taken.
         """
-        for attachment in letter.attachments:
+        for attachment in mail.attachments:
             content = attachment.content
             if isinstance(content, GeneratedContent):
                 await asyncio.to_thread(getattr, content, "sha256")
-        return self.post_office.deliver(
-            mailbox, letter, folder, received=received, immutable_id=immutable_id, notify=notify
+        return self.mail_server.deliver(
+            mailbox, mail, folder, received=received, immutable_id=immutable_id, notify=notify
         )
 
     async def deliver_mime(
@@ -256,17 +256,17 @@ class Simulator:
         Raises:
             ValueError: no such folder.
         """
-        return await self.deliver(mailbox, letter_from(raw), folder, received=received, notify=notify)
+        return await self.deliver(mailbox, mail_from(raw), folder, received=received, notify=notify)
 
     def deliver_unscanned(
-        self, mailbox: Mailbox, letter: Letter, folder: str = "inbox", *, placeholder: str = PLACEHOLDER
+        self, mailbox: Mailbox, mail: Mail, folder: str = "inbox", *, placeholder: str = PLACEHOLDER
     ) -> DeliveredMessage:
         """Deliver a mail with placeholders for its attachments, as Dynamic Delivery does.
 
         Raises:
             ValueError: no such folder, or nothing to scan.
         """
-        return self.post_office.deliver_unscanned(mailbox, letter, folder, placeholder=placeholder)
+        return self.mail_server.deliver_unscanned(mailbox, mail, folder, placeholder=placeholder)
 
     def release(self, mailbox: Mailbox, message_id: str, *, in_place: bool = True) -> str | None:
         """End the scan: the files replace the placeholders, or come with another message of the same mail.
@@ -276,15 +276,15 @@ class Simulator:
         Raises:
             ValueError: it has no placeholders.
         """
-        return self.post_office.release(mailbox, message_id, in_place=in_place)
+        return self.mail_server.release(mailbox, message_id, in_place=in_place)
 
     def remove_message(self, mailbox: Mailbox, message_id: str) -> bool:
         """Delete a message for good, as its owner would; return False if it was not there."""
-        return self.post_office.remove_message(mailbox, message_id)
+        return self.mail_server.remove_message(mailbox, message_id)
 
     def move_message(self, mailbox: Mailbox, message_id: str, folder: str, *, by_dragging: bool = False) -> bool:
         """Move a message, as its owner would; return False if it was not there. Dragging changes the immutable id."""
-        return self.post_office.move_message(mailbox, message_id, folder, by_dragging=by_dragging)
+        return self.mail_server.move_message(mailbox, message_id, folder, by_dragging=by_dragging)
 
     def start_traffic(self, plan: TrafficPlan) -> None:
         """Deliver generated mail in the background; `traffic` reports the progress."""
@@ -296,7 +296,7 @@ class Simulator:
 
     def ledger(self) -> list[LedgerEntry]:
         """Return everything delivered, in order of arrival."""
-        return self.post_office.ledger()
+        return self.mail_server.ledger()
 
     async def settled(self) -> None:
         """Return when no notification waits to be delivered."""
@@ -314,7 +314,7 @@ class Simulator:
             "concurrency_high_water": {by_address.get(u, u): n for u, n in self.throttle.high_water.items()},
             "tokens_issued": self.tokens.issued,
             "subscriptions": len(self.subscriptions.all()),
-            "messages_delivered": self.post_office.delivered_count,
+            "messages_delivered": self.mail_server.delivered_count,
             "faults_struck": {str(kind): count for kind, count in self.faults.struck.items()},
             "notifications": {**self.delivery.figures.as_dict(), "pending": self.delivery.pending},
         }
@@ -333,7 +333,7 @@ class Simulator:
             faults=self.faults,
         )
         control = Control(
-            post_office=self.post_office,
+            mail_server=self.mail_server,
             subscriptions=self.subscriptions,
             delivery=delivery,
             faults=self.faults,

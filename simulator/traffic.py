@@ -1,4 +1,4 @@
-"""Mail that keeps arriving: generated correspondence, delivered at a given rate in the background."""
+"""Mail that keeps arriving: generated mail, delivered at a given rate in the background."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,8 +7,8 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from simulator.content.sample_mail import Correspondence
-from simulator.state.mail_server import PostOffice
+from simulator.content.sample_mail import SampleMail
+from simulator.state.mail_server import MailServer
 from simulator.state.mailboxes import Mailbox
 
 _MAX_AT_ONCE = 50
@@ -27,8 +27,8 @@ class TrafficPlan:
 class Traffic:
     """Runs one plan at a time."""
 
-    def __init__(self, post_office: PostOffice, clock: Callable[[], datetime]) -> None:
-        self._post_office = post_office
+    def __init__(self, mail_server: MailServer, clock: Callable[[], datetime]) -> None:
+        self._mail_server = mail_server
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
         self._plan: TrafficPlan | None = None
@@ -79,7 +79,7 @@ class Traffic:
 
     async def _run(self, plan: TrafficPlan) -> None:
         loop = asyncio.get_running_loop()
-        correspondence = Correspondence(Random(plan.seed), self._clock)
+        sample_mail = SampleMail(Random(plan.seed), self._clock)
         started = loop.time()
         while self._delivered < plan.messages:
             due = plan.messages
@@ -87,8 +87,8 @@ class Traffic:
                 due = min(due, int((loop.time() - started) * plan.per_second) + 1)
             for _ in range(min(due - self._delivered, _MAX_AT_ONCE)):
                 mailbox = plan.mailboxes[self._delivered % len(plan.mailboxes)]
-                letter = correspondence.letter_to(mailbox.address, mailbox.display_name)
-                self._post_office.deliver(mailbox, letter)
+                mail = sample_mail.mail_to(mailbox.address, mailbox.display_name)
+                self._mail_server.deliver(mailbox, mail)
                 self._delivered += 1
             wait = started + self._delivered / plan.per_second - loop.time() if plan.per_second else 0
             await asyncio.sleep(max(0.0, wait))

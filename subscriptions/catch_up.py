@@ -42,7 +42,7 @@ _JUDGED_AFTER: Final = timedelta(minutes=1)
 """By then a message that a sweep found has gone through the queue, and its notification before it, if any."""
 _TOO_YOUNG: Final = timedelta(hours=1)
 """A younger subscription is not recreated: the fault may be this installation's endpoint, which would stay."""
-_TOLD_FOR: Final = timedelta(days=1)
+_REPORTED_FOR: Final = timedelta(days=1)
 _REMEMBERED_FOR: Final = timedelta(days=90)
 _TURN: Final = timedelta(seconds=30)
 _SOON: Final = timedelta(seconds=10)
@@ -264,14 +264,14 @@ class CatchUp:
         now = self._clock()
         account_id = account.account_id
 
-        def look(connection: Connection) -> tuple[HeldSubscription | None, list[datetime]]:
+        def read(connection: Connection) -> tuple[HeldSubscription | None, list[datetime]]:
             held = subscriptions.held(connection, [account_id]).get(account_id)
             return held, missed.unreported(connection, account_id, before=now - _JUDGED_AFTER)
 
-        held, received = await self._database.read(look)
+        held, received = await self._database.read(read)
         if not received:
             return held
-        recreating = await self._database.write(lambda connection: self._tell(connection, account_id, received, now))
+        recreating = await self._database.write(lambda connection: self._report(connection, account_id, received, now))
         self._metrics.missed.inc(len(received))
         log.warning(
             "notifications_missed",
@@ -282,7 +282,7 @@ class CatchUp:
         )
         return held
 
-    def _tell(self, connection: Connection, account_id: int, received: list[datetime], now: datetime) -> bool:
+    def _report(self, connection: Connection, account_id: int, received: list[datetime], now: datetime) -> bool:
         held = subscriptions.held(connection, [account_id]).get(account_id)
         again = held is not None and missed.reported_since(connection, account_id, held.created)
         missed.mark_reported(connection, account_id, before=now - _JUDGED_AFTER, now=now)
@@ -296,15 +296,15 @@ class CatchUp:
                 account_id,
                 NOTIFICATIONS_ROLE,
                 "NotificationsMissed",
-                _told(received, recreating),
+                _detail(received, recreating),
                 since=now,
-                next_attempt=now + _TOLD_FOR,
+                next_attempt=now + _REPORTED_FOR,
             ),
         )
         return recreating
 
 
-def _told(received: list[datetime], recreating: bool) -> Phrase:
+def _detail(received: list[datetime], recreating: bool) -> Phrase:
     found = Phrase.counted(
         "Graph did not notify of {n} message within three minutes, received {last:%Y-%m-%d %H:%M} UTC; a sweep found "
         "and imported it.",
@@ -316,8 +316,8 @@ def _told(received: list[datetime], recreating: bool) -> Phrase:
     then = Phrase("If it happens again, the subscription is made anew.")
     if recreating:
         then = Phrase("It happened before, so the subscription is made anew.")
-    look = Phrase("If this persists, check the receiver's response times (its metrics) and the proxy in front of it.")
-    return Phrase.joined(found, then, look)
+    read = Phrase("If this persists, check the receiver's response times (its metrics) and the proxy in front of it.")
+    return Phrase.joined(found, then, read)
 
 
 def _is_overdue(item: FolderItem, held: HeldSubscription | None, now: datetime) -> bool:

@@ -27,7 +27,7 @@ _EVERY: Final = timedelta(minutes=5)
 EARLY: Final = timedelta(days=30)
 """Time before the end of a certificate from which it is reported."""
 _FALLEN_BACK: Final = "NextCertificateInUse"
-_TOLD_AGAIN_AFTER: Final = timedelta(days=1)
+_REPORTED_AGAIN_AFTER: Final = timedelta(days=1)
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -73,7 +73,7 @@ class CertificateWatch:
         self._metrics = metrics
         self._in_use: dict[tuple[object, ...], str | None] = {}
         """The certificate that each combination last signed in with; tokens end, and are not always renewed at once."""
-        self._told: dict[tuple[str, str], datetime] = {}
+        self._next_report: dict[tuple[str, str], datetime] = {}
         # A store on a network share, or of a device, may hang.
         self._threads = DaemonThreads("certificate watch", limit=1)
 
@@ -92,7 +92,7 @@ class CertificateWatch:
             self._in_use[use.certificates] = self._certificate_in_use(use) or self._in_use.get(use.certificates)
         findings = [(use, found) for use in uses if (found := self._finding(use, ends)) is not None]
         await self._note(findings)
-        self._tell(findings)
+        self._log_findings(findings)
         return _EVERY
 
     def _ends(self, thumbprints: set[str]) -> dict[str, datetime]:
@@ -133,7 +133,7 @@ class CertificateWatch:
         """Update the conditions of the accounts concerned, and write only what changes."""
         now = self._clock()
 
-        def look(connection: Connection) -> tuple[dict[int, Condition], dict[int, Condition]]:
+        def read(connection: Connection) -> tuple[dict[int, Condition], dict[int, Condition]]:
             noted = {each.account_id: each for each in accounts.conditions(connection, CERTIFICATE_ROLE)}
             wanted = {
                 number: Condition(number, CERTIFICATE_ROLE, found.reason, found.detail_for(name), now, now + _EVERY)
@@ -142,7 +142,7 @@ class CertificateWatch:
             }
             return noted, wanted
 
-        noted, wanted = await self._database.read(look)
+        noted, wanted = await self._database.read(read)
         # Before the first sign-in of this process it is unknown whether what an earlier one noted still holds.
         signed_in = any(self._in_use.values())
         gone = [
@@ -164,13 +164,13 @@ class CertificateWatch:
 
         await self._database.write(work)
 
-    def _tell(self, findings: list[tuple[CertificateUse, _Finding]]) -> None:
+    def _log_findings(self, findings: list[tuple[CertificateUse, _Finding]]) -> None:
         """Log once a day for each certificate, however many accounts have it."""
         now = self._clock()
         for use, found in findings:
             key = (use.thumbprint, found.reason)
-            if now >= self._told.get(key, now):
-                self._told[key] = now + _TOLD_AGAIN_AFTER
+            if now >= self._next_report.get(key, now):
+                self._next_report[key] = now + _REPORTED_AGAIN_AFTER
                 log.warning(
                     "certificate_needs_attention",
                     reason=found.reason,

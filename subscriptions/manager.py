@@ -41,17 +41,17 @@ class PeriodicTask(Protocol):
         """
 
 
-class _Looking(Protocol):
+class _Poller(Protocol):
     async def poll(self) -> None: ...
     async def finish(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class ManagerLimits:
-    """`poll_seconds`: between two polls; `rota`: limits of each task."""
+    """`poll_seconds`: between two polls; `scheduler`: limits of each task."""
 
     poll_seconds: float = 1.0
-    rota: SchedulerLimits = field(default_factory=SchedulerLimits)
+    scheduler: SchedulerLimits = field(default_factory=SchedulerLimits)
 
 
 class SubscriptionManager:
@@ -80,7 +80,7 @@ class SubscriptionManager:
         self._clock = clock
         self._limits = limits or ManagerLimits()
         self._room = asyncio.Event()
-        self._looking: list[_Looking] = [
+        self._pollers: list[_Poller] = [
             Scheduler(
                 database,
                 task,
@@ -88,12 +88,12 @@ class SubscriptionManager:
                 clock=clock,
                 random=random,
                 metrics=metrics,
-                limits=self._limits.rota,
+                limits=self._limits.scheduler,
                 on_room=self._room.set,
             )
             for task in tasks
         ]
-        self._looking += [PeriodicRunner(chore, clock, clock()) for chore in periodic_tasks]
+        self._pollers += [PeriodicRunner(task, clock, clock()) for task in periodic_tasks]
         self._next_comparison = clock()
         self._paused = False
 
@@ -103,11 +103,11 @@ class SubscriptionManager:
         stopping.add_done_callback(lambda _: self._room.set())
         try:
             while not stop.is_set():
-                self._note([await _trouble(look) for look in (self._compare, *(each.poll for each in self._looking))])
+                self._note([await _trouble(poll) for poll in (self._compare, *(each.poll for each in self._pollers))])
                 await self._rest(stop)
         finally:
             stopping.cancel()
-            await asyncio.gather(*(each.finish() for each in self._looking))
+            await asyncio.gather(*(each.finish() for each in self._pollers))
 
     def _note(self, troubles: Sequence[DatabaseUnavailable | HostFault | None]) -> None:
         """Log once that the database or a resource of this machine is unavailable, and once that it is back."""

@@ -293,7 +293,7 @@ class Scheduler:
             except GraphError as exc:
                 if (fault := host_fault_of(exc)) is not None:
                     raise fault from exc
-                await self._tell(lease, account, exc)
+                await self._record_failure(lease, account, exc)
                 raise _Failed(getattr(exc, "retry_after", None) or 0.0) from exc
             except (DatabaseUnavailable, QueueUnavailable, LeaseLost):
                 raise
@@ -305,7 +305,7 @@ class Scheduler:
                 await self._note(account, type(exc).__name__, Phrase("Internal error; see the log."), lease)
                 raise _Failed from exc
 
-    async def _tell(self, lease: Lease, account: Account, exc: GraphError) -> None:
+    async def _record_failure(self, lease: Lease, account: Account, exc: GraphError) -> None:
         self._metrics.failures.labels(self._task.role).inc()
         facts = {"duty": self._task.role, "reason": type(exc).__name__, "error": str(exc)}
         quiet = isinstance(exc, GraphUnavailable) and not exc.asked_longer

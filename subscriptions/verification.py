@@ -90,7 +90,7 @@ class Verification:
         findings: FolderDiff,
         *,
         clock: Callable[[], datetime],
-        on_progress: Callable[[Phrase, int], None] = lambda _doing, _done: None,
+        on_progress: Callable[[Phrase, int], None] = lambda _activity, _done: None,
         page_rows: int = 1000,
     ) -> None:
         """`findings` stores the result. `on_progress` receives the current step, and how much of it is done."""

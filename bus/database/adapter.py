@@ -83,7 +83,7 @@ class DatabaseQueue:
         self._next_housekeeping = clock()
         self._kept_up_to = 0
         self._kept_at: datetime | None = None
-        self._next_correction = self._looked_at = clock()
+        self._next_correction = self._found_at = clock()
         self._closed = False
 
     # For the receiver.
@@ -103,7 +103,7 @@ class DatabaseQueue:
         now = self._clock()
         if is_over(self._next_housekeeping, now, longest=_HOUSEKEEPING_EVERY) and self._housekeeping is None:
             self._next_housekeeping = now + _HOUSEKEEPING_EVERY
-            self._housekeeping = background.start(self._keep_house(), name="queue_housekeeping")
+            self._housekeeping = background.start(self._run_housekeeping(), name="queue_housekeeping")
         return ignored
 
     async def _write_puts(self, messages: list[Message]) -> list[Exception | bool]:
@@ -112,7 +112,7 @@ class DatabaseQueue:
         A message that cannot be put does not affect the others.
         """
         now = self._clock()
-        horizon = None if self._house_is_kept(now) else now - self._duplicate_window
+        horizon = None if self._housekeeping_is_idle(now) else now - self._duplicate_window
         try:
             ignored = await self._database.write(lambda connection: statements.put(connection, messages, now, horizon))
         except DatabaseUnavailable:
@@ -158,7 +158,7 @@ class DatabaseQueue:
 
     async def _receive_now(self, limit: int) -> list[Delivery]:
         now = self._clock()
-        await self._put_right(now)
+        await self._correct_times(now)
         # Idle, a poll acquires no lock; after deliveries a moment ago more are likely, and the poll is skipped.
         if not self._flowing and not await _available(
             self._database.read(lambda connection: connection.scalar(statements.anything(now)))
@@ -184,12 +184,12 @@ class DatabaseQueue:
         with contextlib.suppress(QueueUnavailable, LockLost):
             await asyncio.gather(*(self.abandon(delivery, counted=False) for delivery in await locking))
 
-    async def _put_right(self, now: datetime) -> None:
+    async def _correct_times(self, now: datetime) -> None:
         """Correct, at intervals and soon after the clock was set back, times that a wrong clock set too far ahead."""
-        if now < self._looked_at - CLOCK_TOLERANCE:
+        if now < self._found_at - CLOCK_TOLERANCE:
             # First, processes with deliveries in flight may renew locks.
             self._next_correction = now + _RENEWED_WITHIN
-        self._looked_at = now
+        self._found_at = now
         if not is_over(self._next_correction, now, longest=_CORRECTED_EVERY):
             return
         self._next_correction = now + _CORRECTED_EVERY
@@ -274,10 +274,10 @@ class DatabaseQueue:
         self, *, limit: int, dead_letters: bool = False, selection: Selection = EVERYTHING, after: str | None = None
     ) -> list[QueuedMessage]:
         """See `NotificationQueue.peek`."""
-        look = statements.peek(
+        read = statements.peek(
             limit=limit, dead_letters=dead_letters, selection=selection, after=after, now=self._clock()
         )
-        return await _available(self._database.read(look))
+        return await _available(self._database.read(read))
 
     async def replay(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncIterator[list[str]]:
         """See `NotificationQueue.replay`."""
@@ -311,11 +311,11 @@ class DatabaseQueue:
         for waiter in self._waiters:
             waiter.set()
 
-    def _house_is_kept(self, now: datetime) -> bool:
+    def _housekeeping_is_idle(self, now: datetime) -> bool:
         """True if housekeeping lags so little that no id is refused much longer than its window."""
         return self._kept_at is not None and age(self._kept_at, now) <= 2 * _HOUSEKEEPING_EVERY
 
-    async def _keep_house(self) -> None:
+    async def _run_housekeeping(self) -> None:
         """Release the ids whose duplicate window is over: delete completed rows, free the id of the others."""
         begun = self._clock()
         try:

@@ -249,7 +249,7 @@ class ServiceBusQueue:
                 _count(tally, received, dead=dead)
                 counted += 1
         accounts = [tally.status() for tally in tallies.values()]
-        return QueueStatus(accounts, tells_locked=False, complete=is_complete)
+        return QueueStatus(accounts, reports_locked=False, complete=is_complete)
 
     async def peek(
         self, *, limit: int, dead_letters: bool = False, selection: Selection = EVERYTHING, after: str | None = None

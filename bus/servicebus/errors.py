@@ -40,7 +40,7 @@ class QueueRef:
 
 _LOST: Final = (sdk.MessageLockLostError, sdk.MessageAlreadySettled, sdk.MessageNotFoundError)
 
-_TOLD: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[QueueRef], Phrase], float | None], ...]] = (
+_EXPLAINED: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[QueueRef], Phrase], float | None], ...]] = (
     (
         (sdk.ServiceBusServerBusyError,),
         lambda place: Phrase("{place} is throttled: it asks to wait.", place=place),
@@ -112,9 +112,9 @@ def explain(error: BaseException, place: QueueRef) -> QueueError:
             Phrase("{place} cannot be signed in to. {refused}", place=place, refused=refused),
             retry_after=_FOR_A_PERSON_SECONDS,
         )
-    for types, told, seconds in _TOLD:
+    for types, explained, seconds in _EXPLAINED:
         if isinstance(error, types):
-            return QueueUnavailable(told(place), retry_after=seconds)
+            return QueueUnavailable(explained(place), retry_after=seconds)
     # Its text may quote the offending data; its type is enough to search for.
     return QueueUnavailable(Phrase("{place} failed ({name}).", place=place, name=type(error).__name__))
 

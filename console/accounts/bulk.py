@@ -117,13 +117,14 @@ def import_(invocation: Invocation, file: BinaryIO, form: str | None, dry_run: b
     An account of that name is changed, any other is added. Settings that the file does not name stay as they are. An
     empty cell takes away what an account can do without, such as filters; otherwise it is as if it were not there.
     """
-    orders = _Orders().of(_read(file, form))
+    accounts = _FileCheck().of(_read(file, form))
     rows: list[_Row] = []
 
     def work(connection: Connection) -> None:
         known = {each.settings.name.casefold(): each for each in table.every(connection)}
         rows[:] = [
-            _carry_out(connection, order, known.get(order.name.casefold()), invocation.clock()) for order in orders
+            _carry_out(connection, desired, known.get(desired.name.casefold()), invocation.clock())
+            for desired in accounts
         ]
 
     with invocation.gateway() as engine:
@@ -132,7 +133,7 @@ def import_(invocation: Invocation, file: BinaryIO, form: str | None, dry_run: b
             tell(Phrase("Nothing was changed: this was a dry run."))
         else:
             run_writing(engine, work)
-    return _told(rows)
+    return _listing(rows)
 
 
 def _read(file: BinaryIO, form: str | None) -> list[Entry]:
@@ -146,7 +147,7 @@ def _read(file: BinaryIO, form: str | None) -> list[Entry]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
+class _DesiredAccount:
     """One desired account. `given`: the options that the file names; `enabled`: None where the file does not set it."""
 
     place: Phrase
@@ -155,7 +156,7 @@ class _Order:
     enabled: bool | None
 
 
-class _Orders:
+class _FileCheck:
     """Checks the content of a file by the options of `accounts add`, and collects all errors."""
 
     def __init__(self) -> None:
@@ -164,20 +165,20 @@ class _Orders:
         self._defaults = _defaults()
         self._problems: list[Phrase] = []
 
-    def of(self, entries: Sequence[Entry]) -> list[_Order]:
+    def of(self, entries: Sequence[Entry]) -> list[_DesiredAccount]:
         """Return the desired accounts.
 
         Raises:
             click.ClickException: with all errors.
         """
         with self._context:
-            orders = [order for each in entries if (order := self._order(each)) is not None]
-        self._check_names(orders)
+            accounts = [desired for each in entries if (desired := self._desired(each)) is not None]
+        self._check_names(accounts)
         if self._problems:
             raise failure(Phrase.joined(Phrase("Nothing was changed."), *self._problems, by="\n  "))
-        return orders
+        return accounts
 
-    def _order(self, entry: Entry) -> _Order | None:
+    def _desired(self, entry: Entry) -> _DesiredAccount | None:
         before = len(self._problems)
         unknown = sorted(name for name in entry.values if name not in {*self._options, "enabled"})
         if unknown:
@@ -188,7 +189,7 @@ class _Orders:
             self._problem(entry, Phrase("it has no name."))
         if len(self._problems) > before:
             return None
-        return _Order(entry.place, given.pop("name"), given, enabled)
+        return _DesiredAccount(entry.place, given.pop("name"), given, enabled)
 
     def _is_given(self, entry: Entry, name: str) -> bool:
         """True if the file sets the option: an empty cell does where an account can do without a value."""
@@ -221,16 +222,16 @@ class _Orders:
             self._problem(entry, Phrase("{name}: {reason}", name="enabled", reason=exc.message))
         return None
 
-    def _check_names(self, orders: Sequence[_Order]) -> None:
-        first: dict[str, _Order] = {}
-        for order in orders:
-            other = first.setdefault(order.name.casefold(), order)
-            if other is not order:
+    def _check_names(self, accounts: Sequence[_DesiredAccount]) -> None:
+        first: dict[str, _DesiredAccount] = {}
+        for desired in accounts:
+            other = first.setdefault(desired.name.casefold(), desired)
+            if other is not desired:
                 self._problems.append(
                     Phrase(
                         "{place}: the name {name!r} stands in {other}, too.",
-                        place=order.place,
-                        name=order.name,
+                        place=desired.place,
+                        name=desired.name,
                         other=other.place,
                     )
                 )
@@ -261,29 +262,32 @@ def _with_defaults(given: dict[str, Any]) -> dict[str, Any]:
     return _defaults() | given
 
 
-def _carry_out(connection: Connection, order: _Order, account: table.Account | None, now: datetime) -> _Row:
+def _carry_out(connection: Connection, desired: _DesiredAccount, account: table.Account | None, now: datetime) -> _Row:
     """Add the account, or change the existing one."""
-    name = order.name if account is None else account.settings.name
+    name = desired.name if account is None else account.settings.name
     try:
         if account is None:
-            settings = settings_of(_with_defaults({"name": name, **order.given}), now)
+            settings = settings_of(_with_defaults({"name": name, **desired.given}), now)
             table.add(connection, settings, now=now, author=author())
         else:
-            change(connection, name, order.given, now)
-        if order.enabled is not None and order.enabled != (account is None or account.enabled):
-            table.set_enabled(connection, name, order.enabled, now=now, author=author())
+            change(connection, name, desired.given, now)
+        if desired.enabled is not None and desired.enabled != (account is None or account.enabled):
+            table.set_enabled(connection, name, desired.enabled, now=now, author=author())
     except (AccountExists, click.UsageError) as exc:
         reason = exc.message if isinstance(exc, click.UsageError) else Phrase.of(exc)
         raise failure(
             Phrase(
-                "Nothing was changed. {place}, account {name!r}: {reason}", place=order.place, name=name, reason=reason
+                "Nothing was changed. {place}, account {name!r}: {reason}",
+                place=desired.place,
+                name=name,
+                reason=reason,
             )
         ) from exc
     before = {} if account is None else _by_setting(account)
     after = _by_setting(table.by_name(connection, name))
     differences = {key: (before.get(key), value) for key, value in after.items() if before.get(key) != value}
     action = "added" if account is None else "changed" if differences else "unchanged"
-    return _Row(said(order.place), name, action, differences)
+    return _Row(said(desired.place), name, action, differences)
 
 
 def _by_setting(account: table.Account) -> dict[str, Value]:
@@ -297,7 +301,7 @@ def _in_short(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else shown(value)
 
 
-def _told(rows: Sequence[_Row]) -> Listing:
+def _listing(rows: Sequence[_Row]) -> Listing:
     columns = [
         Column("place", Phrase("Where")),
         Column("name", Phrase("Account")),

@@ -66,12 +66,12 @@ def show_history(invocation: Invocation, name: str | None) -> Listing:
     """
     now = invocation.clock()
 
-    def look(connection: Connection) -> list[Change]:
+    def read(connection: Connection) -> list[Change]:
         history.note_others(connection, [each.account_id for each in table.every(connection)], now=now)
         return history.changes(connection)
 
     with invocation.gateway() as engine:
-        found = run_writing(engine, look)
+        found = run_writing(engine, read)
     if name is not None:
         numbers = {each.account_id for each in found if name in _names(each)}
         found = [each for each in found if each.account_id in numbers]

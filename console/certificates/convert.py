@@ -81,7 +81,7 @@ def convert(
         raise failure(Phrase("{path} exists already; --force replaces it.", path=target)) from exc
     except OSError as exc:
         raise failure(Phrase("{path} cannot be written: {reason}.", path=target, reason=exc.strerror)) from exc
-    _tell(target, made, contents.thumbprint, encrypted=new is not None)
+    _report(target, made, contents.thumbprint, encrypted=new is not None)
     if contents.key is not None and not made.has_key:
         tell(Phrase("The private key is not in it: keep {path}.", path=key_file or source))
     if len(contents.chain) > made.chain:
@@ -150,7 +150,7 @@ def _first_line(path: Path) -> str:
     return line
 
 
-def _tell(target: Path, made: Converted, thumbprint: str | None, *, encrypted: bool) -> None:
+def _report(target: Path, made: Converted, thumbprint: str | None, *, encrypted: bool) -> None:
     parts = []
     if made.has_certificate:
         parts.append(Phrase("certificate {thumbprint}", thumbprint=thumbprint))

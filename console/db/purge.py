@@ -11,7 +11,7 @@ import click
 
 from console.audit import audited
 from console.confirmation import confirm
-from console.db.purge_batches import Purged, PurgeOrder, Purging
+from console.db.purge_batches import Purged, PurgeSelection, Purging
 from console.invocation import Invocation, account_names, as_stored, example, pass_invocation
 from console.loop import run_async
 from console.output import Column, Record, prints_data, shown, tell, wrong_value
@@ -46,7 +46,7 @@ def _before(context: click.Context, _parameter: click.Parameter, text: str) -> d
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
+class _Request:
     """The operator's request."""
 
     before: datetime
@@ -132,61 +132,72 @@ def purge(
     sState is 'stored'; what never was in the database (too large, unreadable, gone, a link) has another sState.
     Originals (keep_mime) hold the attachments once more, so theirs goes with it.
     """
-    order = _Order(before, account, attachments_only)
+    request = _Request(before, account, attachments_only)
     with counting() as show:
         found = _at_database(
-            invocation, order, lambda purging, meant: purging.count(meant, lambda done: show(Phrase("Counting"), done))
+            invocation,
+            request,
+            lambda purging, selection: purging.count(selection, lambda done: show(Phrase("Counting"), done)),
         )
     if dry_run:
-        return _told(found, order, purged=False)
+        return _record(found, request, purged=False)
     purged = Purged()
     if found.messages or found.seen:
-        confirm(order.question(found), yes=yes)
+        confirm(request.question(found), yes=yes)
         try:
             _at_database(
-                invocation, order, lambda purging, meant: _purged(invocation, purging, meant, order, purged, why)
+                invocation,
+                request,
+                lambda purging, selection: _purged(invocation, purging, selection, request, purged, why),
             )
         except KeyboardInterrupt:
             tell(
                 Phrase("Broken off. {messages} messages are done; run it again for the rest.", messages=purged.messages)
             )
             raise
-    return _told(purged, order, purged=True)
+    return _record(purged, request, purged=True)
 
 
 async def _purged(
-    invocation: Invocation, purging: Purging, meant: PurgeOrder, order: _Order, purged: Purged, why: str | None
+    invocation: Invocation,
+    purging: Purging,
+    selection: PurgeSelection,
+    request: _Request,
+    purged: Purged,
+    why: str | None,
 ) -> None:
     async with audited(
-        purging.database, action="db purge", selection=str(order), clock=invocation.clock, why=why
+        purging.database, action="db purge", selection=str(request), clock=invocation.clock, why=why
     ) as audit:
         try:
             with counting() as show:
-                await purging.purge(meant, purged, lambda done: show(Phrase("Purging"), done))
+                await purging.purge(selection, purged, lambda done: show(Phrase("Purging"), done))
         finally:
             audit.messages = purged.messages
 
 
-def _at_database(invocation: Invocation, order: _Order, work: Callable[[Purging, PurgeOrder], Awaitable[T]]) -> T:
+def _at_database(
+    invocation: Invocation, request: _Request, work: Callable[[Purging, PurgeSelection], Awaitable[T]]
+) -> T:
     async def run() -> T:
         with invocation.gateway() as engine:
             database = Database(engine)
             try:
                 account_id = None
-                if order.account is not None:
-                    name = order.account
+                if request.account is not None:
+                    name = request.account
                     account_id = (await database.read(lambda connection: accounts.by_name(connection, name))).account_id
-                meant = PurgeOrder(order.before, account_id, order.attachments_only)
-                return await work(Purging(database, clock=invocation.clock), meant)
+                selection = PurgeSelection(request.before, account_id, request.attachments_only)
+                return await work(Purging(database, clock=invocation.clock), selection)
             finally:
                 await database.close()
 
     return run_async(run())
 
 
-def _told(found: Purged, order: _Order, *, purged: bool) -> Record:
+def _record(found: Purged, request: _Request, *, purged: bool) -> Record:
     row = {
-        "before": order.before,
+        "before": request.before,
         "purged": purged,
         "messages": found.messages,
         "attachments": found.attachments,

@@ -21,7 +21,7 @@ _MEBIBYTE: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class PurgeOrder:
+class PurgeSelection:
     """The selection to purge: messages before that time (aware, whole seconds), of one account or (None) of all."""
 
     before: datetime
@@ -79,7 +79,7 @@ class Purging:
         self._sleep = sleep
         self._limits = limits or PurgeLimits()
 
-    async def count(self, order: PurgeOrder, on_progress: OnProgress) -> Purged:
+    async def count(self, order: PurgeSelection, on_progress: OnProgress) -> Purged:
         """Count the selection, without purging it.
 
         Raises:
@@ -98,7 +98,7 @@ class Purging:
                 found.seen += await self._seen(order, account_id)
         return found
 
-    async def purge(self, order: PurgeOrder, purged: Purged, on_progress: OnProgress) -> None:
+    async def purge(self, order: PurgeSelection, purged: Purged, on_progress: OnProgress) -> None:
         """Delete the selection. `purged` is the progress, valid after an interruption, too.
 
         Raises:
@@ -111,7 +111,7 @@ class Purging:
                 await self._purge_messages(order, account_id, purged, on_progress)
 
     async def _purge_messages(
-        self, order: PurgeOrder, account_id: int, purged: Purged, on_progress: OnProgress
+        self, order: PurgeSelection, account_id: int, purged: Purged, on_progress: OnProgress
     ) -> None:
         bounds, before, now = self._limits.messages, order.before, self._clock()
 
@@ -139,7 +139,7 @@ class Purging:
                 await self._sleep(_PAUSE_SECONDS)
 
     async def _purge_contents(
-        self, order: PurgeOrder, account_id: int, purged: Purged, on_progress: OnProgress
+        self, order: PurgeSelection, account_id: int, purged: Purged, on_progress: OnProgress
     ) -> None:
         async for page in self._pages(order, account_id):
             full = [each for each in page if each.contents or each.originals]
@@ -163,7 +163,7 @@ class Purging:
         on_progress(purged.messages)
         return done is not None
 
-    async def _accounts(self, order: PurgeOrder) -> AsyncIterator[int]:
+    async def _accounts(self, order: PurgeSelection) -> AsyncIterator[int]:
         if order.account_id is not None:
             yield order.account_id
             return
@@ -171,7 +171,7 @@ class Purging:
         while (number := await self._next_account(number)) is not None:
             yield number
 
-    async def _pages(self, order: PurgeOrder, account_id: int) -> AsyncIterator[list[OldMessage]]:
+    async def _pages(self, order: PurgeSelection, account_id: int) -> AsyncIterator[list[OldMessage]]:
         after: OldMessage | None = None
         while page := await self._page(order, account_id, after=after, limit=_PAGE):
             yield page
@@ -181,7 +181,7 @@ class Purging:
         return await self.database.read(lambda connection: retention.next_account(connection, number))
 
     async def _page(
-        self, order: PurgeOrder, account_id: int, *, after: OldMessage | None, limit: int
+        self, order: PurgeSelection, account_id: int, *, after: OldMessage | None, limit: int
     ) -> list[OldMessage]:
         return await self.database.read(
             lambda connection: retention.old_messages(
@@ -189,7 +189,7 @@ class Purging:
             )
         )
 
-    async def _seen(self, order: PurgeOrder, account_id: int) -> int:
+    async def _seen(self, order: PurgeSelection, account_id: int) -> int:
         return await self.database.read(
             lambda connection: filtered.count_old(connection, account_id, before=order.before)
         )

@@ -63,7 +63,7 @@ def _run(place: Place, messages: int, mailboxes: int) -> DemoResult:
         task = bar.add_task(said(Phrase("Starting")), total=messages)
 
         def show(progress: DemoProgress) -> None:
-            bar.update(task, description=said(progress.doing), completed=progress.imported)
+            bar.update(task, description=said(progress.activity), completed=progress.imported)
 
         with place.log.open("w", encoding="utf-8") as log:
             logs.configure(log, "json")

@@ -35,7 +35,7 @@ from simulator.control_client import SimulatorControl
 _MARKER: Final = "made-by-mail-importer-demo"
 _START_SECONDS: Final = 60.0
 _STALL_SECONDS: Final = 60.0
-_LOOK_SECONDS: Final = 0.1
+_POLL_SECONDS: Final = 0.1
 _ARRIVALS_PER_SECOND: Final = 40.0
 
 
@@ -50,7 +50,7 @@ class DemoFailed(Exception):
 class DemoProgress:
     """The progress of the demo: a sentence, and messages imported of all."""
 
-    doing: Phrase
+    activity: Phrase
     imported: int = 0
     messages: int = 0
 
@@ -219,12 +219,14 @@ def _set_up(settings: Settings, place: Place, ready: Mapping[str, Any]) -> None:
 async def _until_subscribed(
     database: Database, roles: "asyncio.Task[None]", mailboxes: int, on_progress: Callable[[DemoProgress], None]
 ) -> None:
-    def look(count: int) -> None:
+    def show_count(count: int) -> None:
         on_progress(
             DemoProgress(Phrase("Creating subscriptions: {count} of {mailboxes}", count=count, mailboxes=mailboxes))
         )
 
-    await _until(roles, mailboxes, lambda: database.read(lambda connection: len(subscriptions.held(connection))), look)
+    await _until(
+        roles, mailboxes, lambda: database.read(lambda connection: len(subscriptions.held(connection))), show_count
+    )
 
 
 async def _until_imported(
@@ -234,13 +236,13 @@ async def _until_imported(
     messages: int,
     on_progress: Callable[[DemoProgress], None],
 ) -> None:
-    def look(count: int) -> None:
+    def show_count(count: int) -> None:
         on_progress(DemoProgress(Phrase("Mail arrives and is imported"), count, messages))
 
     def count(connection: Connection) -> int:
         return connection.scalar(select(func.count()).select_from(message)) or 0
 
-    await _until(roles, messages, lambda: database.read(count), look)
+    await _until(roles, messages, lambda: database.read(count), show_count)
 
     # Further notifications of Graph, such as duplicates, must have had their chance to do harm.
     async def settled() -> int:
@@ -250,7 +252,7 @@ async def _until_imported(
 
 
 async def _until(
-    roles: "asyncio.Task[None]", goal: int, count: Callable[[], Awaitable[int]], look: Callable[[int], None]
+    roles: "asyncio.Task[None]", goal: int, count: Callable[[], Awaitable[int]], show_count: Callable[[int], None]
 ) -> None:
     """Wait for `goal` while there is progress."""
     loop = asyncio.get_running_loop()
@@ -259,11 +261,11 @@ async def _until(
         now = await count()
         if now > best:
             best, moved = now, loop.time()
-            look(best)
+            show_count(best)
         if roles.done():
             roles.result()
             raise DemoFailed(Phrase("The service stopped before its time."))
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 def _result(connection: Connection, ledger: list[dict[str, Any]], ready: Mapping[str, Any], place: Place) -> DemoResult:

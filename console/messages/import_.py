@@ -67,7 +67,7 @@ _COLUMNS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
+class _Request:
     """The operator's request."""
 
     name: str
@@ -168,40 +168,40 @@ def import_(
     """
     if (bool(ids), internet_message_id is not None, since is not None).count(True) > 1:
         raise wrong_usage(Phrase("Say which messages: by --id, or --internet-message-id, or --since."))
-    order = _Order(name, Selection(ids, internet_message_id, since), force)
+    request = _Request(name, Selection(ids, internet_message_id, since), force)
     if force and not yes and len(set(ids)) != 1:
-        _ask(invocation, order)
+        _ask(invocation, request)
     with _progress() as on_progress:
-        account, tally = run_async(_imported(invocation, order, on_progress))
+        account, tally = run_async(_imported(invocation, request, on_progress))
     _print(account, tally, in_json=in_json)
-    reason = _failure(account, order, tally)
+    reason = _failure(account, request, tally)
     if reason is not None:
         raise failure(reason)
 
 
-def _ask(invocation: Invocation, order: _Order) -> None:
+def _ask(invocation: Invocation, request: _Request) -> None:
     """Request confirmation before more than one message is replaced."""
-    count = run_async(_known(invocation, order))
+    count = run_async(_known(invocation, request))
     if count > 1:
         confirm(
             Phrase(
                 "Fetch {count} messages of account {name!r} anew that are imported already, and put each in the place "
                 "of the stored one?",
                 count=count,
-                name=order.name,
+                name=request.name,
             ),
             yes=False,
         )
 
 
-async def _known(invocation: Invocation, order: _Order) -> int:
+async def _known(invocation: Invocation, request: _Request) -> int:
     """Count the messages of the order that are imported already."""
-    async with _opened(invocation, order.name) as opened:
+    async with _opened(invocation, request.name) as opened:
         account = opened.account
         mailbox = Mailbox.of(account.account_id, account.settings)
         store, found = opened.importer.store, set[MessageKey]()
         async for ids in opened.selector.pages(
-            mailbox, account.settings.folder, _without_purged(order.selection, account)
+            mailbox, account.settings.folder, _without_purged(request.selection, account)
         ):
             found |= await store.known([(account.account_id, each) for each in ids], include_filtered=False)
         return len(found)
@@ -238,12 +238,12 @@ async def _opened(invocation: Invocation, name: str) -> AsyncIterator[_Opened]:
             yield _Opened(account, database, importer, MessageSelector(reader, importer.store, folders))
 
 
-async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgress) -> tuple[Account, Tally]:
+async def _imported(invocation: Invocation, request: _Request, on_progress: OnProgress) -> tuple[Account, Tally]:
     clock = invocation.clock
-    async with _opened(invocation, order.name) as opened, AsyncExitStack() as resources:
+    async with _opened(invocation, request.name) as opened, AsyncExitStack() as resources:
         account, database = opened.account, opened.database
         if not account.enabled:
-            tell(Phrase("The account {name!r} is disabled. This imports all the same.", name=order.name))
+            tell(Phrase("The account {name!r} is disabled. This imports all the same.", name=request.name))
         trace = TraceWriter(database, host=host_name(), clock=clock, metrics=ProcessorMetrics(CollectorRegistry()))
         trace.start()
         resources.push_async_callback(trace.close)
@@ -251,8 +251,8 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
             opened.selector, opened.importer.store, opened.importer, trace, clock=clock, on_progress=on_progress
         )
         tally = Tally()
-        selection = _without_purged(order.selection, account)
-        if selection != order.selection:
+        selection = _without_purged(request.selection, account)
+        if selection != request.selection:
             tell(
                 Phrase(
                     "Mail received before {since:%Y-%m-%d %H:%M:%S} UTC was purged, and is left out; --since brings it "
@@ -260,14 +260,14 @@ async def _imported(invocation: Invocation, order: _Order, on_progress: OnProgre
                     since=selection.since,
                 )
             )
-        async with audited(database, action="import", selection=str(order), clock=clock) as audit:
+        async with audited(database, action="import", selection=str(request), clock=clock) as audit:
             try:
                 await work.run(
                     Mailbox.of(account.account_id, account.settings),
                     account.settings.folder,
                     selection,
                     tally,
-                    force=order.force,
+                    force=request.force,
                     mail_filter=mail_filter_of(account.settings),
                     then=account.settings.after_import,
                 )
@@ -319,7 +319,7 @@ def _print(account: Account, tally: Tally, *, in_json: bool) -> None:
         click.echo(("" if number else "\n") + printable(f"{outcome:<6}  {each.message_id}  {why}".rstrip()))
 
 
-def _failure(account: Account, order: _Order, tally: Tally) -> Phrase | None:
+def _failure(account: Account, request: _Request, tally: Tally) -> Phrase | None:
     if tally.stopped is not None:
         left = tally.selected - tally.done
         not_tried = Phrase.counted("{n} message was not tried.", "{n} messages were not tried.", n=left)
@@ -328,17 +328,17 @@ def _failure(account: Account, order: _Order, tally: Tally) -> Phrase | None:
         return Phrase(
             "{failed} of {selected} messages could not be imported.", failed=tally.failed, selected=tally.selected
         )
-    if order.force and tally.gone:
+    if request.force and tally.gone:
         return Phrase.counted(
             "{n} message is not in the mailbox any more; what is stored of it stays as it is.",
             "{n} messages are not in the mailbox any more; what is stored of them stays as it is.",
             n=tally.gone,
         )
-    if order.selection.internet_message_id is not None and not tally.selected:
+    if request.selection.internet_message_id is not None and not tally.selected:
         return Phrase(
             "The folder {folder!r} of account {name!r} holds no message with that internet message id. One that was "
             "moved to another folder can be imported by its Graph id (--id).",
             folder=account.settings.folder,
-            name=order.name,
+            name=request.name,
         )
     return None

@@ -116,7 +116,7 @@ def trace(invocation: Invocation, text: str, name: str | None, in_json: bool) ->
     that a message is imported is told for as long as it is in the database. Exit status 1 when nothing fits.
     """
     with invocation.gateway() as engine:
-        found = run_reading(engine, lambda connection: _look(connection, text, name))
+        found = run_reading(engine, lambda connection: _read(connection, text, name))
     if len(found) > _MAX_MESSAGES:
         found = found[:_MAX_MESSAGES]
         tell(
@@ -135,7 +135,7 @@ def trace(invocation: Invocation, text: str, name: str | None, in_json: bool) ->
         raise failure(_NOTHING)
 
 
-def _look(connection: Connection, text: str, name: str | None) -> list[_Found]:
+def _read(connection: Connection, text: str, name: str | None) -> list[_Found]:
     account_id = None if name is None else accounts.by_name(connection, name).account_id
     messages = table.find(connection, text, account_id=account_id, limit=_MAX_MESSAGES + 1)
     names = accounts.by_id(connection, sorted({each.account_id for each in messages if each.account_id is not None}))

@@ -45,13 +45,13 @@ def status(invocation: Invocation) -> Record:
     now = invocation.clock()
     names = _account_names(invocation, {each.account_id for each in found.accounts if each.account_id is not None})
     row = {
-        **_counts(found, now, tells_locked=found.tells_locked),
+        **_counts(found, now, reports_locked=found.reports_locked),
         "complete": found.complete,
         "accounts": [
             {
                 "account_id": each.account_id,
                 "account": None if each.account_id is None else names.get(each.account_id, str(each.account_id)),
-                **_counts(each, now, tells_locked=found.tells_locked),
+                **_counts(each, now, reports_locked=found.reports_locked),
             }
             for each in found.accounts
         ],
@@ -65,10 +65,10 @@ def status(invocation: Invocation) -> Record:
     return Record(_numbers(now), row, below=below if row["accounts"] else None)
 
 
-def _counts(found: QueueStatus | AccountStatus, now: datetime, *, tells_locked: bool) -> dict[str, Any]:
+def _counts(found: QueueStatus | AccountStatus, now: datetime, *, reports_locked: bool) -> dict[str, Any]:
     return {
         "waiting": found.active,
-        "locked": found.locked if tells_locked else None,
+        "locked": found.locked if reports_locked else None,
         "scheduled": found.scheduled,
         "dead": found.dead,
         "oldest": found.oldest,
@@ -162,7 +162,7 @@ def list_messages(
     if reason is not None and not dead_letters:
         raise wrong_usage(Phrase("--reason is of dead letters: add --dead-letters."))
     order = Order((), reason, account, None, None)
-    found = maintained(invocation, order, lambda queue, selection: queue.look(selection, limit, dead_letters))
+    found = maintained(invocation, order, lambda queue, selection: queue.messages(selection, limit, dead_letters))
     names = _account_names(invocation, {each.account_id for each in found if each.account_id is not None})
     now = invocation.clock()
     rows = [_row(each, names, now) for each in found]

@@ -50,7 +50,7 @@ class QueueMaintenance:
         self._clock = clock
         self._sleep = sleep
 
-    async def look(self, selection: Selection, limit: int, dead_letters: bool) -> list[QueuedMessage]:
+    async def messages(self, selection: Selection, limit: int, dead_letters: bool) -> list[QueuedMessage]:
         """The oldest messages of the selection.
 
         Raises:

@@ -60,7 +60,7 @@ def maintained_on_record(
     order: Order,
     progress: BatchProgress,
     action: str,
-    doing: Phrase,
+    activity: Phrase,
     why: str | None,
     work: Callable[[QueueMaintenance, Selection, OnProgress], Awaitable[None]],
 ) -> None:
@@ -74,7 +74,7 @@ def maintained_on_record(
         ) as record:
             try:
                 with counting() as show:
-                    await work(maintenance, selection, lambda done: show(doing, done))
+                    await work(maintenance, selection, lambda done: show(activity, done))
             finally:
                 record.messages = progress.done
 

@@ -73,16 +73,16 @@ def watch(engine: Engine) -> None:
     """Discard connections that will not work again, and keep values of rows out of the drivers' texts."""
 
     @event.listens_for(engine, "handle_error")
-    def look(context: ExceptionContext) -> None:
-        error, told = context.original_exception, context.sqlalchemy_exception
-        if told is None:
+    def translate(context: ExceptionContext) -> None:
+        error, wrapped = context.original_exception, context.sqlalchemy_exception
+        if wrapped is None:
             return
         meaning = driver_error_of(error).meaning
         if meaning.reconnect:
             context.is_disconnect = True
         if meaning.quotes:
             _forget_text(error)
-            told.args = (f"({type(error).__module__}.{type(error).__name__}) {error}",)
+            wrapped.args = (f"({type(error).__module__}.{type(error).__name__}) {error}",)
 
 
 def _of_postgresql(error: Any) -> DriverError:  # noqa: ANN401  # the driver is not a dependency
@@ -94,8 +94,8 @@ def _of_postgresql(error: Any) -> DriverError:  # noqa: ANN401  # the driver is 
     tables = (causes.POSTGRESQL.get(state[:length]) for length in (5, 3, 2))
     meaning = next((each for each in tables if each is not None), causes.NOTHING)
     # For a forbidden table it gives the name without quotes, at the end.
-    said = re.sub(r"(\w+)$", r"'\1'", error.diag.message_primary or "")
-    return DriverError(meaning, f"PostgreSQL {state}", _named(meaning, said))
+    named = re.sub(r"(\w+)$", r"'\1'", error.diag.message_primary or "")
+    return DriverError(meaning, f"PostgreSQL {state}", _named(meaning, named))
 
 
 def _at_sign_in(text: str) -> ErrorClass:
@@ -118,8 +118,8 @@ def _of_pyodbc(error: BaseException) -> DriverError:
     if meaning is causes.SLOW and _CONNECTING.search(text):
         meaning = causes.UNREACHABLE
     if not server and (driver := _BY_DRIVER.match(text)):
-        told = (each for start, each in causes.ODBC_TEXTS.items() if driver[1].startswith(start))
-        meaning = next(told, meaning)
+        wrapped = (each for start, each in causes.ODBC_TEXTS.items() if driver[1].startswith(start))
+        meaning = next(wrapped, meaning)
     return DriverError(
         meaning, code if not number or number < 0 or server else f"{code}, {number}", _named(meaning, text)
     )

@@ -20,10 +20,6 @@ _PACKAGE: Final = "mssql_python_odbc"
 """Microsoft publishes its driver as a package for mssql-python; it is the same driver."""
 _FOLDERS: Final = {"linux": "linux/*", "darwin": "macos"}
 """The drivers' folders in it, where they can be named by path: Windows knows only registered drivers."""
-_INSTALL: Final = Phrase(
-    "Install Microsoft's: pip install mssql-python-odbc, or msodbcsql18 from Microsoft's packages "
-    "(https://learn.microsoft.com/sql/connect/odbc/download-odbc-driver-for-sql-server)."
-)
 _MISSING: Final = re.compile(r"(lib[\w+.-]+\.so[\w.]*): cannot open shared object file")
 _DEBIAN: Final = {
     "libodbc": "unixodbc",
@@ -64,7 +60,7 @@ def driver_for_pyodbc(named: str | None) -> str:
                 "one of them or none. {install}",
                 chosen=chosen,
                 have=have,
-                install=_INSTALL,
+                install=_advice(),
             )
         )
     elif sys.platform.startswith("linux"):  # elsewhere the driver manager knows where its drivers are
@@ -80,7 +76,7 @@ def packaged_driver() -> Path:
     """
     libraries = sorted((_package() / "libs").glob(f"{_FOLDERS.get(sys.platform, 'none')}/*/lib/libmsodbcsql*"))
     failure = DriverMissing(
-        Phrase("The Python package mssql-python-odbc has no driver for this system. {install}", install=_INSTALL)
+        Phrase("The Python package mssql-python-odbc has no driver for this system. {install}", install=_advice())
     )
     for library in libraries:  # one a distribution
         try:
@@ -100,7 +96,7 @@ def load(library: Path) -> None:
     """
     if library.is_absolute() and not library.exists():
         raise DriverMissing(
-            Phrase("The ODBC driver {library} is not there. {install}", library=library, install=_INSTALL)
+            Phrase("The ODBC driver {library} is not there. {install}", library=library, install=_advice())
         )
     try:
         ctypes.CDLL(str(library))
@@ -126,7 +122,7 @@ def _newest(registered: list[str]) -> str | None:
 def _package() -> Path:
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or found.origin is None:
-        raise DriverMissing(Phrase("There is no ODBC driver for SQL Server on this host. {install}", install=_INSTALL))
+        raise DriverMissing(Phrase("There is no ODBC driver for SQL Server on this host. {install}", install=_advice()))
     return Path(found.origin).parent
 
 
@@ -145,15 +141,27 @@ def _registered_library(driver: str) -> Path:
                 "The ODBC driver {driver!r} is registered without a library: its Driver= in odbcinst.ini is missing. "
                 "{install}",
                 driver=driver,
-                install=_INSTALL,
+                install=_advice(),
             )
         )
     return Path(found.value.decode())
 
 
 def _not_loaded(what: Phrase, exc: OSError) -> DriverMissing:
-    missing = needs(exc) or Phrase("{why}. {install}", why=exc, install=_INSTALL)
+    missing = needs(exc) or Phrase("{why}. {install}", why=exc, install=_advice())
     return DriverMissing(Phrase("{what}: {missing}", what=what, missing=missing))
+
+
+def _advice() -> Phrase:
+    if sys.platform == "win32":  # it knows only registered drivers
+        return Phrase(
+            "Install Microsoft's: ODBC Driver 18 for SQL Server "
+            "(https://learn.microsoft.com/sql/connect/odbc/download-odbc-driver-for-sql-server)."
+        )
+    return Phrase(
+        "Install Microsoft's: pip install mssql-python-odbc, or msodbcsql18 from Microsoft's packages "
+        "(https://learn.microsoft.com/sql/connect/odbc/download-odbc-driver-for-sql-server)."
+    )
 
 
 def _package_of(library: str) -> Phrase:

@@ -30,7 +30,7 @@ def _is_busy(error: BaseException) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
-def _patiently(work: Callable[[], object]) -> None:
+def _retrying(work: Callable[[], object]) -> None:
     """Repeat the work while another process holds SQLite's lock, as long as SQLite itself would wait."""
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(_is_busy),
@@ -143,7 +143,7 @@ def prepare(engine: Engine) -> None:
         connection.isolation_level = None  # BEGIN is sent here; the driver would send it too late
         # SQLite does not wait for every lock of that switch, however long its time-out: two hosts may open a fresh
         # file at once.
-        _patiently(lambda: connection.execute("PRAGMA journal_mode=WAL").close())
+        _retrying(lambda: connection.execute("PRAGMA journal_mode=WAL").close())
         for pragma in ("synchronous=FULL", "foreign_keys=ON", _CHECKPOINT):
             connection.execute(f"PRAGMA {pragma}").close()
         # SQLite's own handles letters of ASCII only: a search for PRÜFBERICHT would not find a Prüfbericht.

@@ -45,7 +45,7 @@ class Part:
     digest: str | None
 
 
-def letter_digest(
+def message_digest(
     *,
     internet_message_id: str | None,
     sent: datetime | None,
@@ -62,12 +62,12 @@ def letter_digest(
     return _digest(internet_message_id, moment, *senders, subject, of_body)
 
 
-def content_digest(letter: str, parts: Iterable[Part]) -> str | None:
+def content_digest(of_message: str, parts: Iterable[Part]) -> str | None:
     """SHA-256 of a message with its attachments, in any order; None: the content of one of them is not known."""
     compared = [(part.name, part.size, part.digest) for part in parts]
     if any(digest is None for _, _, digest in compared):
         return None
-    return _digest(letter, *sorted(_digest(*each) for each in compared))
+    return _digest(of_message, *sorted(_digest(*each) for each in compared))
 
 
 def part_digest(*, kind: str, state: str, sha256: str | None, link: str | None) -> str | None:
@@ -177,14 +177,14 @@ def _alike(connection: Connection, wanted: Collection[DuplicateKey]) -> list[Fir
     return [FirstImport(row[0], row[1], DuplicateKey(*row[2:], None)) for row in rows if tuple(row[2:]) in pairs]
 
 
-def stored_letters(connection: Connection, message_ids: Collection[int]) -> dict[int, str]:
-    """The `letter_digest` of imported messages, made of their rows."""
+def stored_digests(connection: Connection, message_ids: Collection[int]) -> dict[int, str]:
+    """The `message_digest` of imported messages, made of their rows."""
     found: dict[int, str] = {}
     columns = (_row.nMessageID, _row.sInternetMessageID, _row.dtSent, _row.sFromAddress, _row.sSenderAddress)
     # One at a time: a body may be large.
     for number in message_ids:
         for row in connection.execute(select(*columns, _row.sSubject, _row.sBody).where(_row.nMessageID == number)):
-            found[row[0]] = letter_digest(
+            found[row[0]] = message_digest(
                 internet_message_id=row[1], sent=row[2], senders=(row[3], row[4]), subject=row[5], body=row[6]
             )
     return found
@@ -199,8 +199,8 @@ def _content_digests(connection: Connection, message_ids: Collection[int]) -> di
         for row in connection.execute(select(*columns).where(listed)):
             digest = part_digest(kind=row[3], state=row[4], sha256=row[5], link=row[6])
             parts.setdefault(row[0], []).append(Part(row[1], row[2], digest))
-    letters = stored_letters(connection, message_ids)
-    return {number: content_digest(letter, parts.get(number, ())) for number, letter in letters.items()}
+    digests = stored_digests(connection, message_ids)
+    return {number: content_digest(of_message, parts.get(number, ())) for number, of_message in digests.items()}
 
 
 def claim(connection: Connection, messages: Sequence[tuple[int, DuplicateKey]]) -> None:

@@ -198,9 +198,9 @@ class MessageRecord:
     """Defender has not released its attachments."""
 
     @property
-    def letter(self) -> str:
+    def message_digest(self) -> str:
         """The digest of all but the attachments, computed each time."""
-        return duplicates.letter_digest(
+        return duplicates.message_digest(
             internet_message_id=self.internet_message_id,
             sent=self.sent,
             senders=(self.from_address, self.sender_address),
@@ -211,7 +211,8 @@ class MessageRecord:
     @property
     def features(self) -> DuplicateKey:
         """The features that its copies share; computed each time."""
-        content = duplicates.content_digest(self.letter, (part.compared for part in self.attachments if part.is_listed))
+        parts = (part.compared for part in self.attachments if part.is_listed)
+        content = duplicates.content_digest(self.message_digest, parts)
         return DuplicateKey(self.account_id, self.internet_message_id, self.received, content)
 
     @property
@@ -280,7 +281,7 @@ class MessageStore:
             DatabaseUnavailable: nothing was written.
         """
         # A large one alone: the others would wait for it.
-        return _told((await (self._write([record]) if record.streams else self._group.submit([record])))[0])
+        return _accepted((await (self._write([record]) if record.streams else self._group.submit([record])))[0])
 
     async def incomplete(self, keys: Collection[MessageKey]) -> set[MessageKey]:
         """Those that are imported without files that Defender may still release.
@@ -320,7 +321,7 @@ class MessageStore:
         Raises:
             MessageRefused, DatabaseUnavailable: as `save`.
         """
-        return _told((await self._group.submit([record]))[0])
+        return _accepted((await self._group.submit([record]))[0])
 
     async def replace(self, record: MessageRecord, *, include_duplicates: bool = False) -> Outcome:
         """Put the message and all below it in the place of what is there, in one transaction; `nMessageID` stays.
@@ -363,7 +364,7 @@ class MessageStore:
         return _refusal(exc)
 
 
-def _told(outcome: Outcome | MessageRefused) -> Outcome:
+def _accepted(outcome: Outcome | MessageRefused) -> Outcome:
     if isinstance(outcome, MessageRefused):
         raise outcome
     return outcome
@@ -384,13 +385,13 @@ def _places(connection: Connection, keys: Sequence[MessageKey]) -> dict[MessageK
     """The tables with these, by name; keys in none are left out."""
     found: dict[MessageKey, set[str]] = {}
     for chunk in in_queries(keys):
-        looks = [
+        lookups = [
             select(table.c.nAccountID, table.c.sGraphMessageID, literal_column(f"'{table.name}'")).where(
                 are_among(table, chunk)
             )
             for table in (message, duplicate, seen_table)
         ]
-        for account_id, graph_id, table in connection.execute(union_all(*looks)):
+        for account_id, graph_id, table in connection.execute(union_all(*lookups)):
             found.setdefault((account_id, graph_id), set()).add(table)
     return {key: found[key] for key in keys if key in found}
 
@@ -521,8 +522,8 @@ class _Sorted:
 
 
 def _note_scan(connection: Connection, record: MessageRecord, until: datetime, now: datetime) -> Scan | None:
-    place = scans.note(connection, Scan(*record.key, record.letter, now, until))
-    scanned = None if place.message_id is not None else _scanned_before(connection, record, place.letter)
+    place = scans.note(connection, Scan(*record.key, record.message_digest, now, until))
+    scanned = None if place.message_id is not None else _scanned_before(connection, record, place.message_digest)
     if scanned is None:
         return place
     scans.forget(connection, place.key)
@@ -531,7 +532,7 @@ def _note_scan(connection: Connection, record: MessageRecord, until: datetime, n
     return None
 
 
-def _scanned_before(connection: Connection, record: MessageRecord, letter: str) -> int | None:
+def _scanned_before(connection: Connection, record: MessageRecord, digest: str) -> int | None:
     """The scanned message whose placeholders this one has, where it was imported first; each belongs to one."""
     if record.received is None or not record.internet_message_id:
         return None
@@ -554,8 +555,8 @@ def _scanned_before(connection: Connection, record: MessageRecord, letter: str) 
         ),
     )
     found = list(connection.scalars(select(row.nMessageID).where(alike, *below).order_by(row.nMessageID)))
-    letters = duplicates.stored_letters(connection, found)
-    return next((number for number in found if letters.get(number) == letter), None)
+    digests = duplicates.stored_digests(connection, found)
+    return next((number for number in found if digests.get(number) == digest), None)
 
 
 def _scanned(
@@ -568,11 +569,11 @@ def _scanned(
     maybe = [each for each in records if each.attachments and each.internet_message_id and not each.has_placeholders]
     if not maybe or not scans.exist(connection, {each.account_id for each in maybe}):
         return {}
-    letters = {each.key: (each.account_id, each.letter) for each in maybe}
-    waiting = scans.of_letters(connection, set(letters.values()), now=now)
+    digests = {each.key: (each.account_id, each.message_digest) for each in maybe}
+    waiting = scans.of_digests(connection, set(digests.values()), now=now)
     found: dict[MessageKey, Scan] = {}
-    for key, letter in letters.items():
-        alike = [each for each in waiting if (each.account_id, each.letter) == letter]
+    for key, digest in digests.items():
+        alike = [each for each in waiting if (each.account_id, each.message_digest) == digest]
         # Changed in place, it is still the same message.
         place = next((each for each in alike if each.key == key), alike[0] if alike and key not in known else None)
         if place is not None:

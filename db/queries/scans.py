@@ -39,7 +39,7 @@ class Scan:
 
     account_id: int
     graph_id: str
-    letter: str
+    message_digest: str
     first_seen: datetime
     until: datetime
     message_id: int | None = None
@@ -61,7 +61,7 @@ def note(connection: Connection, found: Scan) -> Scan:
         {
             "nAccountID": found.account_id,
             "sGraphMessageID": found.graph_id,
-            "sLetterDigest": found.letter,
+            "sLetterDigest": found.message_digest,
             "dtFirstSeen": found.first_seen,
             "dtUntil": found.until,
             "dtNextCheck": found.until + CHECK_GRACE,
@@ -82,17 +82,18 @@ def exist(connection: Connection, account_ids: Collection[int]) -> bool:
     return connection.scalar(found) is not None
 
 
-def of_letters(connection: Connection, letters: Collection[tuple[int, str]], *, now: datetime) -> list[Scan]:
-    """The rows, oldest first, by account and `db.queries.duplicates.letter_digest`; locked against other writers."""
+def of_digests(connection: Connection, digests: Collection[tuple[int, str]], *, now: datetime) -> list[Scan]:
+    """The rows, oldest first, by account and `db.queries.duplicates.message_digest`; locked against other writers."""
     found: list[Scan] = []
-    for chunk in in_queries(letters):
+    for chunk in in_queries(digests):
         wanted = and_(
             _row.nAccountID.in_(rounded(sorted({account_id for account_id, _ in chunk}))),
-            _row.sLetterDigest.in_(rounded([letter for _, letter in chunk])),
+            _row.sLetterDigest.in_(rounded([digest for _, digest in chunk])),
             _row.dtFirstSeen > now - KEPT_FOR,
         )
         found += [Scan(*row) for row in connection.execute(locking(select(*_columns).where(wanted), scan)).all()]
-    return sorted((each for each in found if (each.account_id, each.letter) in letters), key=lambda s: s.first_seen)
+    those = (each for each in found if (each.account_id, each.message_digest) in digests)
+    return sorted(those, key=lambda scan: scan.first_seen)
 
 
 def imported(connection: Connection, key: tuple[int, str], message_id: int, *, now: datetime) -> None:

@@ -212,8 +212,8 @@ def _add_what_is_missing(connection: Connection) -> None:
     version = _version_table(place)
     if connection.scalar(select(func.count()).select_from(version)) == 0:
         connection.execute(insert(version).values(version_num=HEAD))
-    said = {"version_num": HEAD, OLDEST_PROGRAM: OLDEST_SERVED, OLDEST_PROGRAM_OF: HEAD}
-    connection.execute(update(version).values(said))
+    values = {"version_num": HEAD, OLDEST_PROGRAM: OLDEST_SERVED, OLDEST_PROGRAM_OF: HEAD}
+    connection.execute(update(version).values(values))
 
 
 def _ensure(target: Target, schema: str | None) -> None:

@@ -160,7 +160,7 @@ class AttachmentFetcher:
             raise PlaceholdersFound
         if not listed and message.get("hasAttachments") is True:
             return _named([_missing(mailbox, is_last=last_attempt)])
-        order = _Order(
+        of_message = _AttachmentsOfMessage(
             self._reader,
             mailbox,
             message_id,
@@ -171,7 +171,7 @@ class AttachmentFetcher:
             whole=whole,
             last_attempt=last_attempt,
         )
-        rows = [await order.record(position, entry, texts) for position, entry in enumerate(listed)]
+        rows = [await of_message.record(position, entry, texts) for position, entry in enumerate(listed)]
         if any(map(is_packed, rows)):
             rows = await self._unpacker.unpacked(rows, files, texts, mailbox=mailbox.counted_as)
         return _named(rows)
@@ -190,7 +190,7 @@ class AttachmentFetcher:
         return await self._reader.attachments(mailbox, message_id, with_content=False), False
 
 
-class _Order:
+class _AttachmentsOfMessage:
     """The attachments of one message, while they are fetched."""
 
     def __init__(
@@ -244,12 +244,12 @@ class _Order:
         except ItemGone as exc:
             if entry.get("id") in await self._ids_now(exc) and not self._last_attempt:
                 raise MessageChanged(f"An attachment is listed, but not there: {exc}") from exc
-            return replace(_row(position, entry, kind, texts), state=ContentState.GONE, state_detail=said_by_graph(exc))
+            return replace(_row(position, entry, kind, texts), state=ContentState.GONE, state_detail=detail_of(exc))
         except (ItemCorrupt, ItemDenied, ItemUnconvertible, RequestRejected, GraphUnavailable) as exc:
             if not self._is_given_up(exc):
                 raise
             return replace(
-                _row(position, entry, kind, texts), state=ContentState.UNREADABLE, state_detail=said_by_graph(exc)
+                _row(position, entry, kind, texts), state=ContentState.UNREADABLE, state_detail=detail_of(exc)
             )
 
     def _is_given_up(self, exc: GraphError) -> bool:
@@ -478,7 +478,7 @@ def _unknown_type(entry: Json) -> str:
     return f"UnknownAttachmentType: this version does not know the type {named}."
 
 
-def said_by_graph(exc: GraphError) -> str:
+def detail_of(exc: GraphError) -> str:
     """Graph's code and its text."""
     return ": ".join(filter(None, (exc.code or f"HTTP {exc.status}", exc.detail)))
 

@@ -83,10 +83,10 @@ class IsolatedUnpacker:
                 given_up[exc.position] = f"Not unpacked: {exc}"
             else:
                 return [_as_listed(row, listed, given_up) for row in rows]
-        told = {
+        details = {
             each.position: "Not unpacked: others of this message take too much." for each in listed if is_packed(each)
         }
-        return [_as_listed(each, listed, {**told, **given_up}) for each in listed]
+        return [_as_listed(each, listed, {**details, **given_up}) for each in listed]
 
     async def _tried(
         self,

@@ -105,7 +105,7 @@ class _OneDocument:
         return "".join(tags) if tags and "body" not in self._begun else "".join([*tags, _BREAK])
 
 
-class _Swells(Exception):
+class _ExpandsTooFar(Exception):
     """The layout would be many times as long as the text."""
 
 
@@ -116,7 +116,7 @@ def _laid_out(html: str) -> str | None:
     config.attribute_handler.attribute_mapping = {**DEFAULT_ATTRIBUTE_MAP, "style": _style}
     try:
         return str(get_text(html, config)).strip()
-    except (etree.LxmlError, ValueError, RecursionError, _Swells):
+    except (etree.LxmlError, ValueError, RecursionError, _ExpandsTooFar):
         return None
 
 
@@ -138,7 +138,7 @@ class _Room:
         if state.current_table:
             self._left -= _room_of(state.current_table[-1])
         if self._left < 0:
-            raise _Swells
+            raise _ExpandsTooFar
         table_end_handler(state)
 
 

@@ -26,7 +26,7 @@ from graph.errors import (
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from phrases import Phrase
-from processor.content.attachments import said_by_graph
+from processor.content.attachments import detail_of
 from processor.content.mapping import Json, size_of
 from processor.content.spool import Spool
 from threads import DaemonThreads
@@ -89,17 +89,17 @@ class OriginalFetcher:
         except ItemGone as exc:
             # The fetched message is whole all the same: it vanished while its attachments were fetched, or its type has
             # no MIME.
-            return OriginalRecord(ContentState.GONE, said_by_graph(exc))
+            return OriginalRecord(ContentState.GONE, detail_of(exc))
         except ItemDenied as exc:
             if not last_attempt:
                 raise
-            return OriginalRecord(ContentState.UNREADABLE, said_by_graph(exc))
+            return OriginalRecord(ContentState.UNREADABLE, detail_of(exc))
         except (ItemCorrupt, ItemUnconvertible, RequestRejected, GraphUnavailable) as exc:
             if isinstance(exc, GraphUnavailable):
                 the_message = exc.status in _MAYBE_THE_MESSAGE and not exc.mailbox_down
                 if not (last_attempt and the_message):
                     raise
-            return OriginalRecord(ContentState.UNREADABLE, said_by_graph(exc))
+            return OriginalRecord(ContentState.UNREADABLE, detail_of(exc))
 
     async def _packed(self, pieces: AsyncIterator[bytes], files: ExitStack, mailbox: Mailbox) -> OriginalRecord:
         packer, spool, begun = _Packer(self._packing), Spool(files, self._spooling), False

@@ -55,7 +55,7 @@ class UnpackingBounds:
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _Packing:
     """A form that is unpacked: the `sOrigin` of its contents, and the reader.
 
     `is_wrapping`: it is another form of a mail, whose text is inside.
@@ -98,7 +98,7 @@ class _Waiting:
 
 def is_packed(record: AttachmentRecord) -> bool:
     """True if it is of a form that is unpacked."""
-    return record.content is not None and _way_of(record) is not None
+    return record.content is not None and _packing_of(record) is not None
 
 
 class Unpacker:
@@ -144,26 +144,26 @@ class Unpacker:
         while waiting:
             each = waiting.popleft()
             parent = rows[each.index]
-            way = _way_of(parent)
-            if way is None:  # only rows with a way wait
+            packing = _packing_of(parent)
+            if packing is None:  # only rows with a packing wait
                 continue
-            found, problem = self._found(way, parent, each.depth, left)
+            found, problem = self._found(packing, parent, each.depth, left)
             if problem is not None:
                 rows[each.index] = replace(parent, state_detail=problem)
             for piece in found:
                 if isinstance(piece, BodyText):
-                    if each.is_own and way.is_wrapping and wrapped_text is None:
+                    if each.is_own and packing.is_wrapping and wrapped_text is None:
                         wrapped_text = texts.take(_plain(piece))
                     continue
-                row = _row(piece, first + len(rows) - 1, parent.position, way.origin, files, texts)
+                row = _row(piece, first + len(rows) - 1, parent.position, packing.origin, files, texts)
                 if is_packed(row):
-                    is_own = each.is_own and way.is_wrapping and (piece.is_wrapped or not piece.is_message)
+                    is_own = each.is_own and packing.is_wrapping and (piece.is_wrapped or not piece.is_message)
                     waiting.append(_Waiting(len(rows), each.depth + 1, is_own))
                 rows.append(row)
         return replace(rows[0], wrapped_text=wrapped_text), rows[1:]
 
     def _found(
-        self, way: _Way, record: AttachmentRecord, depth: int, left: _Allowance
+        self, packing: _Packing, record: AttachmentRecord, depth: int, left: _Allowance
     ) -> tuple[list[Part | BodyText], str | None]:
         """The parts of the record that have room, and the reason that these are not all."""
         found: list[Part | BodyText] = []
@@ -171,7 +171,7 @@ class Unpacker:
         try:
             if depth >= self._bounds.depth:
                 raise NotUnpacked(f"It is inside of {depth} others.")  # noqa: TRY301  # ends as the reader's own do
-            for piece in way.pieces(_content(record)):
+            for piece in packing.pieces(_content(record)):
                 if isinstance(piece, BodyText) or left.take(piece):
                     found.append(piece)
                 else:
@@ -188,7 +188,7 @@ class Unpacker:
             problem = f"It cannot be read ({type(exc).__name__})."
         if missing:
             left.missing += missing
-            left.missing_from = left.missing_from or (record.position, way.origin)
+            left.missing_from = left.missing_from or (record.position, packing.origin)
         if problem is None:
             return found, None
         return found, f"{'Unpacked in part' if found else 'Not unpacked'}. {problem}"
@@ -215,23 +215,23 @@ class Unpacker:
         )
 
 
-def _way_of(record: AttachmentRecord) -> _Way | None:
+def _packing_of(record: AttachmentRecord) -> _Packing | None:
     kind = (record.content_type or "").partition(";")[0].strip().lower()
     name = (record.file_name or "").strip().lower()
     if record.item_type == "message":
         is_signed = record.origin == "smime"
-        return _Way("smime" if is_signed else "item", mime.pieces_in, is_wrapping=is_signed)
+        return _Packing("smime" if is_signed else "item", mime.pieces_in, is_wrapping=is_signed)
     if record.kind != "file":
         return None
     if kind == _PROTECTED or name.endswith(_PROTECTED_NAME):
-        return _Way("graph", _sealed)
+        return _Packing("graph", _sealed)
     if kind in _TNEF or name == _TNEF_NAME:
-        return _Way("tnef", tnef.pieces_in, is_wrapping=True)
+        return _Packing("tnef", tnef.pieces_in, is_wrapping=True)
     if kind in _SIGNED_OPAQUE or name.endswith(_SIGNED_NAME):
         opened = partial(smime.pieces_in, is_clear=kind == _SIGNED_CLEAR, name=record.file_name)
-        return _Way("smime", opened, is_wrapping=True)
+        return _Packing("smime", opened, is_wrapping=True)
     if kind in mime.MESSAGES or name.endswith(_MAIL_NAME):
-        return _Way("item", _mail_file)
+        return _Packing("item", _mail_file)
     return None
 
 

@@ -92,9 +92,9 @@ class DeltaCalls:
         view = View(walk.select, immutable=call.prefers_immutable_ids())
         items: list[dict[str, object]] = []
         position = walk.position
-        told = _told(walk)
+        item_of = _item_maker(walk)
         while position < walk.until and len(items) < size and not _is_spent(walk, len(items)):
-            item = told(folder.changes[position], position, folder, view)
+            item = item_of(folder.changes[position], position, folder, view)
             position += 1
             if item is not None:
                 items.append(item)
@@ -137,7 +137,7 @@ def _begin(options: dict[str, str], folder: Folder) -> _Round:
     return _Round(folder.folder_id, 0, len(folder.changes), True, select, filters, change_type)
 
 
-def _told(walk: _Round) -> Callable[[FolderChange, int, Folder, View], dict[str, object] | None]:
+def _item_maker(walk: _Round) -> Callable[[FolderChange, int, Folder, View], dict[str, object] | None]:
     """Return the function that makes the item of a change in this round; None: no item."""
     filters = read_filters(walk.filter)
 

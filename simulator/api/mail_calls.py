@@ -143,7 +143,7 @@ class MailCalls:
         message = _message(mailbox, route)
         if message_size(message) > _LARGEST_MIME_BYTES:
             raise _gateway_timeout()
-        return Answer(200, mime(message.letter), "text/plain")
+        return Answer(200, mime(message.mail), "text/plain")
 
     def _update_message(self, call: Call, route: Route, mailbox: Mailbox) -> Answer:
         message = _message(mailbox, route)

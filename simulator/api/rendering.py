@@ -59,7 +59,7 @@ def unknown_property(name: str, type_name: str) -> GraphError:
 def message_json(message: Message, view: View) -> dict[str, Any]:
     """Return a message without `@odata.context`."""
     names = _USUAL_PROPERTIES if view.select is None else view.select
-    derived = {"@odata.type": message.letter.type_name} if message.letter.type_name else {}
+    derived = {"@odata.type": message.mail.type_name} if message.mail.type_name else {}
     result: dict[str, Any] = {
         **derived,
         "@odata.etag": f'W/"{message.change_key}"',
@@ -79,18 +79,18 @@ def message_json(message: Message, view: View) -> dict[str, Any]:
 
 
 def _extended_values(message: Message) -> dict[str, str | None]:
-    letter = message.letter
+    mail = message.mail
     return {
         "integer 0xe08": str(message_size(message)),
         "boolean 0xe1b": str(bool(message.attachments)).lower(),
-        "string 0x5d01": letter.sender.smtp_address if letter.sender else None,
-        "string 0x5d02": letter.author.smtp_address if letter.author else None,
+        "string 0x5d01": mail.sender.smtp_address if mail.sender else None,
+        "string 0x5d02": mail.author.smtp_address if mail.author else None,
     }
 
 
 def message_size(message: Message) -> int:
     """Return the approximate size of a message in Exchange: body and attachments, and something for the headers."""
-    body = len(message.letter.body.encode("utf-8", "surrogatepass"))
+    body = len(message.mail.body.encode("utf-8", "surrogatepass"))
     return _HEADERS_SIZE + body + sum(stored.attachment.size for stored in message.attachments)
 
 
@@ -141,20 +141,20 @@ def _recipients(people: tuple[Person, ...]) -> list[dict[str, Any] | None]:
 
 
 def _body(message: Message, view: View) -> dict[str, str]:
-    letter = message.letter
-    if letter.is_html and not view.as_text:
-        return {"contentType": "html", "content": letter.body if view.unsafe else _UNSAFE.sub("", letter.body)}
-    return {"contentType": "text", "content": plain_text(letter)}
+    mail = message.mail
+    if mail.is_html and not view.as_text:
+        return {"contentType": "html", "content": mail.body if view.unsafe else _UNSAFE.sub("", mail.body)}
+    return {"contentType": "text", "content": plain_text(mail)}
 
 
 def _preview(message: Message, _view: View) -> str:
-    return plain_text(message.letter)[:255]
+    return plain_text(message.mail)[:255]
 
 
 def _headers(message: Message, _view: View) -> list[dict[str, str]]:
-    letter = message.letter
-    usual = [("Message-ID", message.internet_message_id or ""), ("MIME-Version", "1.0")] if letter.raw is None else []
-    return [{"name": name, "value": value} for name, value in (*usual, *letter.headers)]
+    mail = message.mail
+    usual = [("Message-ID", message.internet_message_id or ""), ("MIME-Version", "1.0")] if mail.raw is None else []
+    return [{"name": name, "value": value} for name, value in (*usual, *mail.headers)]
 
 
 _Property = Callable[[Message, View], Any]
@@ -163,32 +163,32 @@ _MESSAGE_PROPERTIES: dict[str, _Property] = {
     "createdDateTime": lambda m, _: utc_text(m.received),
     "lastModifiedDateTime": lambda m, _: utc_text(m.modified),
     "changeKey": lambda m, _: m.change_key,
-    "categories": lambda m, _: list(m.letter.categories),
+    "categories": lambda m, _: list(m.mail.categories),
     "receivedDateTime": lambda m, _: utc_text(m.received),
     "sentDateTime": lambda m, _: utc_text(m.sent),
     "hasAttachments": lambda m, _: m.has_attachments,
     "internetMessageId": lambda m, _: m.internet_message_id,
-    "subject": lambda m, _: m.letter.subject,
+    "subject": lambda m, _: m.mail.subject,
     "bodyPreview": _preview,
-    "importance": lambda m, _: m.letter.importance,
+    "importance": lambda m, _: m.mail.importance,
     "parentFolderId": lambda m, _: m.folder.folder_id,
     "conversationId": lambda m, _: m.conversation_id,
     "conversationIndex": lambda m, _: base64.b64encode(m.conversation_id.encode()[-22:]).decode(),
     "isDeliveryReceiptRequested": lambda _m, _: None,
     "isReadReceiptRequested": lambda _m, _: False,
     "isRead": lambda m, _: m.is_read,
-    "isDraft": lambda m, _: m.letter.is_draft,
+    "isDraft": lambda m, _: m.mail.is_draft,
     "webLink": lambda m, _: (
         f"https://outlook.office365.com/owa/?ItemID={m.default_id}&exvsurl=1&viewmodel=ReadMessageItem"
     ),
     "inferenceClassification": lambda _m, _: "focused",
     "body": _body,
-    "sender": lambda m, _: _recipient(m.letter.sender),
-    "from": lambda m, _: _recipient(m.letter.author),
-    "toRecipients": lambda m, _: _recipients(m.letter.to),
-    "ccRecipients": lambda m, _: _recipients(m.letter.cc),
-    "bccRecipients": lambda m, _: _recipients(m.letter.bcc),
-    "replyTo": lambda m, _: _recipients(m.letter.reply_to),
+    "sender": lambda m, _: _recipient(m.mail.sender),
+    "from": lambda m, _: _recipient(m.mail.author),
+    "toRecipients": lambda m, _: _recipients(m.mail.to),
+    "ccRecipients": lambda m, _: _recipients(m.mail.cc),
+    "bccRecipients": lambda m, _: _recipients(m.mail.bcc),
+    "replyTo": lambda m, _: _recipients(m.mail.reply_to),
     "flag": lambda _m, _: {"flagStatus": "notFlagged"},
     "uniqueBody": _body,
     "internetMessageHeaders": _headers,

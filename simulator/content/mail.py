@@ -84,9 +84,9 @@ def inline_attachment(name: str, data: bytes, content_type: str, content_id: str
     return Attachment(name, HeldContent(data), content_type, is_inline=True, content_id=content_id)
 
 
-def item_attachment(letter: "Letter") -> Attachment:
+def item_attachment(mail: "Mail") -> Attachment:
     """Return another mail, attached as an item."""
-    return item_of(letter.subject or "", mime(letter))
+    return item_of(mail.subject or "", mime(mail))
 
 
 def item_of(name: str, data: bytes) -> Attachment:
@@ -124,7 +124,7 @@ def reference_attachment(name: str, url: str) -> Attachment:
 
 
 @dataclass(frozen=True)
-class Letter:
+class Mail:
     """A mail; `sent` must be aware.
 
     Delivery fills in a missing `sent`, `conversation_id` and, except for a draft, `internet_message_id`; a missing
@@ -158,37 +158,37 @@ class Letter:
         return self.from_ or self.sender
 
 
-def plain_text(letter: Letter) -> str:
+def plain_text(mail: Mail) -> str:
     """Return the body as text."""
-    if not letter.is_html:
-        return letter.body
-    visible = _BREAKS.sub("\n", _INVISIBLE.sub("", letter.body))
+    if not mail.is_html:
+        return mail.body
+    visible = _BREAKS.sub("\n", _INVISIBLE.sub("", mail.body))
     return html.unescape(_TAGS.sub("", visible)).strip()
 
 
-def mime(letter: Letter) -> bytes:
+def mime(mail: Mail) -> bytes:
     """Return the mail as MIME, attachments included: all of it in memory."""
-    if letter.raw is not None:
-        return letter.raw
+    if mail.raw is not None:
+        return mail.raw
     message = EmailMessage()
-    message["Subject"] = letter.subject or ""
-    if letter.author:
-        message["From"] = _address(letter.author)
-    if letter.to:
-        message["To"] = ", ".join(_address(person) for person in letter.to)
-    if letter.cc:
-        message["Cc"] = ", ".join(_address(person) for person in letter.cc)
-    if letter.sent:
-        message["Date"] = format_datetime(letter.sent)
-    if letter.internet_message_id:
-        message["Message-ID"] = letter.internet_message_id
-    message.set_content(letter.body, subtype="html" if letter.is_html else "plain")
-    for attachment in letter.attachments:
+    message["Subject"] = mail.subject or ""
+    if mail.author:
+        message["From"] = _address(mail.author)
+    if mail.to:
+        message["To"] = ", ".join(_address(person) for person in mail.to)
+    if mail.cc:
+        message["Cc"] = ", ".join(_address(person) for person in mail.cc)
+    if mail.sent:
+        message["Date"] = format_datetime(mail.sent)
+    if mail.internet_message_id:
+        message["Message-ID"] = mail.internet_message_id
+    message.set_content(mail.body, subtype="html" if mail.is_html else "plain")
+    for attachment in mail.attachments:
         _attach(message, attachment)
     if message.is_multipart():
         # A random boundary would give the same seed different bytes; this one differs from those of mails inside.
-        size = sum(attachment.size for attachment in letter.attachments)
-        message.set_boundary(f"=_{len(letter.body)}_{len(letter.attachments)}_{size}_mail_importer_simulator")
+        size = sum(attachment.size for attachment in mail.attachments)
+        message.set_boundary(f"=_{len(mail.body)}_{len(mail.attachments)}_{size}_mail_importer_simulator")
     return message.as_bytes()
 
 

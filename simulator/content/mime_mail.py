@@ -1,11 +1,11 @@
 """Conversion of a mail in wire format into Graph's data, as in Exchange."""
 
-from simulator.content.mail import Letter
+from simulator.content.mail import Mail
 from simulator.content.mime_headers import all_headers, header_text, importance, people, person, sent
 from simulator.content.mime_parts import taken_apart
 
 
-def letter_from(raw: bytes) -> Letter:
+def mail_from(raw: bytes) -> Mail:
     """Return the mail that the bytes (RFC 5322) hold; any bytes give one.
 
     HTML is the body where there is a choice; pictures in it, files, attached mails and the wrappings of signed,
@@ -14,7 +14,7 @@ def letter_from(raw: bytes) -> Letter:
     """
     mail, parts = taken_apart(raw)
     author = person(mail, "from")
-    return Letter(
+    return Mail(
         subject=header_text(mail, "subject"),
         sender=person(mail, "sender") or author,
         from_=author,

@@ -8,7 +8,7 @@ from random import Random
 
 from simulator.content.mail import (
     Attachment,
-    Letter,
+    Mail,
     Person,
     file_attachment,
     inline_attachment,
@@ -42,10 +42,10 @@ _EMOJI = ("", "", "", "", " 💧", " ✅", " 📷", " 🧪")
 _REMEMBERED = 40
 
 
-class Correspondence:
-    """Writes letters; the same `random` state and clock give the same letters, byte for byte.
+class SampleMail:
+    """Writes mail; the same `random` state and clock give the same mail, byte for byte.
 
-    Pictures are drawn once, from a small stock: photographs are the costly part of a letter.
+    Pictures are drawn once, from a small stock: photographs are the costly part of a mail.
     """
 
     def __init__(self, random: Random, clock: Callable[[], datetime]) -> None:
@@ -54,17 +54,17 @@ class Correspondence:
         self._identifiers = Identifiers(random)
         self._photographs = [jpeg(random, 16 + 4 * number, 12 + 3 * number) for number in range(4)]
         self._charts = [png(random) for _ in range(3)]
-        self._earlier: dict[str, deque[Letter]] = {}
+        self._earlier: dict[str, deque[Mail]] = {}
 
-    def letter_to(self, address: str, name: str) -> Letter:
-        """Return a letter to that address; a fair share continue conversations begun earlier."""
+    def mail_to(self, address: str, name: str) -> Mail:
+        """Return a mail to that address; a fair share continue conversations begun earlier."""
         recipient = Person(name, address)
         earlier = self._earlier.setdefault(address, deque(maxlen=_REMEMBERED))
-        letter = self._compose(recipient, earlier)
-        earlier.append(letter)
-        return letter
+        mail = self._compose(recipient, earlier)
+        earlier.append(mail)
+        return mail
 
-    def _compose(self, recipient: Person, earlier: deque[Letter]) -> Letter:
+    def _compose(self, recipient: Person, earlier: deque[Mail]) -> Mail:
         draw = self._random.random()
         if draw < 0.35:
             return self.laboratory_results(recipient)
@@ -76,7 +76,7 @@ class Correspondence:
             return self.reply(self._random.choice(earlier), recipient)
         return self.bounce(recipient)
 
-    def laboratory_results(self, recipient: Person) -> Letter:
+    def laboratory_results(self, recipient: Person) -> Mail:
         """Return results as CSV with a PDF report, in French or English."""
         french = self._random.random() < 0.5
         sender = self._random.choice(_PEOPLE[:2] if french else _PEOPLE[2:4])
@@ -101,9 +101,9 @@ class Correspondence:
         ]
         if self._random.random() < 0.05:
             attachments.append(reference_attachment("Archive.zip", f"https://files.example/{number}/archive.zip"))
-        return self._letter(sender, recipient, subject, f"<p>{intro}</p>", tuple(attachments), copies=1)
+        return self._mail(sender, recipient, subject, f"<p>{intro}</p>", tuple(attachments), copies=1)
 
-    def field_report(self, recipient: Person) -> Letter:
+    def field_report(self, recipient: Person) -> Mail:
         """Return a report with photographs, some shown in the text."""
         sender = self._random.choice(_PEOPLE[4:])
         station = self._random.choice(_STATIONS)
@@ -123,9 +123,9 @@ class Correspondence:
                 file_attachment(f"IMG_{self._random.randrange(9_999):04}_{number}.jpg", picture, "image/jpeg")
             )
         body = f'<p>{escape(text)}</p><p><img src="cid:{content_id}" alt=""></p>'
-        return self._letter(sender, recipient, subject, body, tuple(attachments), copies=2)
+        return self._mail(sender, recipient, subject, body, tuple(attachments), copies=2)
 
-    def logger_alarm(self, recipient: Person) -> Letter:
+    def logger_alarm(self, recipient: Person) -> Mail:
         """Return an alarm in plain text, at times with the readings."""
         logger = self._random.choice(_LOGGERS)
         now = self._clock()
@@ -137,12 +137,12 @@ class Correspondence:
         readings = file_attachment(f"{logger}.csv", logger_csv(self._random, logger, now), "text/csv")
         attachments = (readings,) if self._random.random() < 0.4 else ()
         sender = Person(f"Télésurveillance {logger}", f"{logger.lower()}@loggers.example")
-        return self._letter(
+        return self._mail(
             sender, recipient, f"ALARM {logger} level high", body, attachments, is_html=False, importance="high"
         )
 
-    def reply(self, earlier: Letter, recipient: Person) -> Letter:
-        """Return an answer in the conversation of an earlier letter."""
+    def reply(self, earlier: Mail, recipient: Person) -> Mail:
+        """Return an answer in the conversation of an earlier mail."""
         sender = self._random.choice(_PEOPLE)
         subject = earlier.subject or ""
         if not subject.startswith(("RE: ", "Re : ")):
@@ -150,17 +150,17 @@ class Correspondence:
         body = f"<p>Merci, bien reçu{self._emoji()} – thanks!</p><hr><blockquote>{escape(subject)}</blockquote>"
         headers = (("In-Reply-To", earlier.internet_message_id or ""),)
         conversation = earlier.conversation_id
-        return self._letter(sender, recipient, subject, body, headers=headers, conversation=conversation, copies=1)
+        return self._mail(sender, recipient, subject, body, headers=headers, conversation=conversation, copies=1)
 
-    def bounce(self, recipient: Person) -> Letter:
+    def bounce(self, recipient: Person) -> Mail:
         """Return a non-delivery report with the original attached as an item."""
-        original = self._letter(recipient, self._random.choice(_PEOPLE), "Demande d’échantillonnage", "<p>Bonjour</p>")
+        original = self._mail(recipient, self._random.choice(_PEOPLE), "Demande d’échantillonnage", "<p>Bonjour</p>")
         sender = Person("Microsoft Outlook", "MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@gateway.example")
         body = "<p>Your message couldn't be delivered. / Votre message n’a pas pu être remis.</p>"
         subject = f"Undeliverable: {original.subject}"
-        return self._letter(sender, recipient, subject, body, (item_attachment(original),))
+        return self._mail(sender, recipient, subject, body, (item_attachment(original),))
 
-    def _letter(
+    def _mail(
         self,
         sender: Person,
         recipient: Person,
@@ -173,9 +173,9 @@ class Correspondence:
         headers: tuple[tuple[str, str], ...] = (),
         conversation: str | None = None,
         copies: int = 0,
-    ) -> Letter:
+    ) -> Mail:
         others = [person for person in _PEOPLE if person is not sender]
-        return Letter(
+        return Mail(
             subject=subject,
             sender=sender,
             to=(recipient,),

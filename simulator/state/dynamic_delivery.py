@@ -9,23 +9,23 @@ with the same internet message id: both have been reported.
 from dataclasses import replace
 from typing import Final
 
-from simulator.content.mail import Attachment, Letter, item_of
+from simulator.content.mail import Attachment, Mail, item_of
 
 PLACEHOLDER: Final = "Safe Attachments Scan In Progress"
 _TEXT: Final = b"Subject: Safe Attachments Scan In Progress\r\n\r\nThe attachment is being scanned.\r\n"
 
 
-def unscanned(letter: Letter, name: str = PLACEHOLDER) -> Letter:
+def unscanned(mail: Mail, name: str = PLACEHOLDER) -> Mail:
     """Return the mail with a placeholder of that name for each attachment; pictures of the body stay.
 
     Raises:
         ValueError: there is nothing to scan.
     """
-    if all(attachment.is_inline for attachment in letter.attachments):
+    if all(attachment.is_inline for attachment in mail.attachments):
         msg = "the mail has no attachment to scan"
         raise ValueError(msg)
-    attachments = tuple(_placeholder(attachment, name) for attachment in letter.attachments)
-    return replace(letter, attachments=attachments, raw=None)
+    attachments = tuple(_placeholder(attachment, name) for attachment in mail.attachments)
+    return replace(mail, attachments=attachments, raw=None)
 
 
 def _placeholder(attachment: Attachment, name: str) -> Attachment:

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from simulator.content.mail import AttachmentKind, Letter
+from simulator.content.mail import AttachmentKind, Mail
 from simulator.identifiers import Identifiers
 from simulator.state.dynamic_delivery import PLACEHOLDER, unscanned
 from simulator.state.mailboxes import Change, Folder, Mailbox, Mailboxes, Message
@@ -66,7 +66,7 @@ class _Delivered:
     notified: bool
 
 
-class PostOffice:
+class MailServer:
     """Makes applications and mailboxes, delivers mail, and records all of it."""
 
     def __init__(
@@ -142,7 +142,7 @@ class PostOffice:
     def deliver(
         self,
         mailbox: Mailbox,
-        letter: Letter,
+        mail: Mail,
         folder: str = "inbox",
         *,
         received: datetime | None = None,
@@ -158,7 +158,7 @@ class PostOffice:
         if immutable_id is not None and mailbox.message(immutable_id):
             msg = f"mailbox {mailbox.address} has a message with the id {immutable_id}"
             raise ValueError(msg)
-        message = mailbox.deliver(letter, target, received=received, immutable_id=immutable_id, notify=notify)
+        message = mailbox.deliver(mail, target, received=received, immutable_id=immutable_id, notify=notify)
         arrived = message.modified
         self._delivered.append(_Delivered(mailbox, message, target.display_name, arrived, notify))
         return DeliveredMessage(
@@ -171,15 +171,15 @@ class PostOffice:
         )
 
     def deliver_unscanned(
-        self, mailbox: Mailbox, letter: Letter, folder: str = "inbox", *, placeholder: str = PLACEHOLDER
+        self, mailbox: Mailbox, mail: Mail, folder: str = "inbox", *, placeholder: str = PLACEHOLDER
     ) -> DeliveredMessage:
         """Put a mail into a folder as Dynamic Delivery does, with placeholders of that name; `release` ends it.
 
         Raises:
             ValueError: no such folder, or nothing to scan.
         """
-        delivered = self.deliver(mailbox, unscanned(letter, placeholder), folder)
-        delivered.message.unreleased = letter
+        delivered = self.deliver(mailbox, unscanned(mail, placeholder), folder)
+        delivered.message.unreleased = mail
         return delivered
 
     def release(self, mailbox: Mailbox, message_id: str, *, in_place: bool = True) -> str | None:
@@ -251,7 +251,7 @@ def _ledger_entry(delivered: _Delivered) -> LedgerEntry:
         user_id=delivered.mailbox.user_id,
         message_id=message.immutable_id,
         internet_message_id=message.internet_message_id,
-        subject=message.letter.subject,
+        subject=message.mail.subject,
         folder=delivered.folder,
         arrived=delivered.arrived,
         notified=delivered.notified,

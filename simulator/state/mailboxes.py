@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from operator import attrgetter
 
-from simulator.content.mail import Attachment, Letter
+from simulator.content.mail import Attachment, Mail
 from simulator.identifiers import Identifiers
 
 WELL_KNOWN_FOLDERS = {
@@ -90,7 +90,7 @@ class Message:
     immutable_id: str
     default_id: str
     folder: Folder
-    letter: Letter
+    mail: Mail
     internet_message_id: str | None
     conversation_id: str
     sent: datetime
@@ -103,7 +103,7 @@ class Message:
     is_read: bool = False
     entered: int = -1
     rendered: tuple[object, bytes] | None = None
-    unreleased: Letter | None = None
+    unreleased: Mail | None = None
 
     def identifier(self, *, immutable: bool) -> str:
         """Return the id in the requested format."""
@@ -179,7 +179,7 @@ class Mailbox:
 
     def deliver(
         self,
-        letter: Letter,
+        mail: Mail,
         folder: Folder,
         *,
         received: datetime | None = None,
@@ -195,20 +195,20 @@ class Mailbox:
             immutable_id=immutable_id or identifiers.immutable_message_id(),
             default_id=identifiers.default_message_id(),
             folder=folder,
-            letter=letter,
-            internet_message_id=letter.internet_message_id or self._new_internet_message_id(letter),
-            conversation_id=letter.conversation_id or identifiers.folder_id(),
-            sent=letter.sent or received,
+            mail=mail,
+            internet_message_id=mail.internet_message_id or self._new_internet_message_id(mail),
+            conversation_id=mail.conversation_id or identifiers.folder_id(),
+            sent=mail.sent or received,
             received=received,
             modified=now,
             change_key=identifiers.change_key(),
             order=(received, self._arrivals),
-            attachments=self._stored(letter),
-            has_attachments=any(not attachment.is_inline for attachment in letter.attachments),
+            attachments=self._stored(mail),
+            has_attachments=any(not attachment.is_inline for attachment in mail.attachments),
         )
         self._add(message)
         if notify:
-            self._tell(ChangeKind.CREATED, message)
+            self._note_change(ChangeKind.CREATED, message)
         return message
 
     def release(self, message: Message) -> None:
@@ -216,18 +216,18 @@ class Mailbox:
         if message.unreleased is None:
             msg = f"message {message.immutable_id} has no placeholders"
             raise ValueError(msg)
-        message.letter, message.unreleased = message.unreleased, None
-        message.attachments = self._stored(message.letter)
+        message.mail, message.unreleased = message.unreleased, None
+        message.attachments = self._stored(message.mail)
         self._touch(message)
         message.folder.note(ChangeKind.UPDATED, message)
-        self._tell(ChangeKind.UPDATED, message)
+        self._note_change(ChangeKind.UPDATED, message)
 
     def mark_read(self, message: Message, *, is_read: bool) -> None:
         """Set the read flag; reports an update even when nothing changed, as users have reported of Graph."""
         message.is_read = is_read
         self._touch(message)
         message.folder.note(ChangeKind.UPDATED, message)
-        self._tell(ChangeKind.UPDATED, message)
+        self._note_change(ChangeKind.UPDATED, message)
 
     def move(self, message: Message, folder: Folder, *, by_dragging: bool = False) -> None:
         """Move a message: it keeps the immutable id and gets a new default one (docs/graph.md, section 7).
@@ -235,14 +235,14 @@ class Mailbox:
         `by_dragging`: in Outlook desktop, which changed the immutable id as well.
         """
         self._remove(message, "changed")
-        self._tell(ChangeKind.DELETED, message)
+        self._note_change(ChangeKind.DELETED, message)
         message.default_id = self._identifiers.default_message_id()
         if by_dragging:
             message.immutable_id = self._identifiers.immutable_message_id()
         message.folder = folder
         self._touch(message)
         self._add(message)
-        self._tell(ChangeKind.CREATED, message)
+        self._note_change(ChangeKind.CREATED, message)
 
     def delete(self, message: Message) -> None:
         """Move a message to Deleted Items; one that is there is deleted for good."""
@@ -255,13 +255,13 @@ class Mailbox:
     def remove(self, message: Message) -> None:
         """Delete a message for good."""
         self._remove(message, "deleted")
-        self._tell(ChangeKind.DELETED, message)
+        self._note_change(ChangeKind.DELETED, message)
 
-    def _stored(self, letter: Letter) -> tuple[StoredAttachment, ...]:
-        return tuple(StoredAttachment(self._identifiers.attachment_id(), each) for each in letter.attachments)
+    def _stored(self, mail: Mail) -> tuple[StoredAttachment, ...]:
+        return tuple(StoredAttachment(self._identifiers.attachment_id(), each) for each in mail.attachments)
 
-    def _new_internet_message_id(self, letter: Letter) -> str | None:
-        return None if letter.is_draft else f"<{self._identifiers.guid()}@simulator.example>"
+    def _new_internet_message_id(self, mail: Mail) -> str | None:
+        return None if mail.is_draft else f"<{self._identifiers.guid()}@simulator.example>"
 
     def _add(self, message: Message) -> None:
         insort(message.folder.messages, message, key=attrgetter("order"))
@@ -281,7 +281,7 @@ class Mailbox:
         message.change_key = self._identifiers.change_key()
         message.rendered = None
 
-    def _tell(self, kind: ChangeKind, message: Message) -> None:
+    def _note_change(self, kind: ChangeKind, message: Message) -> None:
         self._on_change(
             Change(kind, self, message.folder, message.immutable_id, message.default_id, message.change_key),
         )

@@ -31,7 +31,7 @@ class QueueBackend(ABC):
     lock_duration: timedelta
     duplicate_window: timedelta
     max_deliveries: int
-    tells_locked = True
+    reports_locked = True
     """True if it shows operators the messages that consumers have locked."""
 
     @abstractmethod
@@ -545,7 +545,7 @@ class QueueContract:
         await queue.put(messages("ab"))
         held = (await take_one(queue)).message_id
         assert {each.message_id: each.locked for each in await queue.peek(limit=10)} == {
-            name: name == held and backend.tells_locked for name in "ab"
+            name: name == held and backend.reports_locked for name in "ab"
         }
 
     async def test_peek_page_by_page(self, queue: NotificationQueue) -> None:
@@ -584,8 +584,8 @@ class QueueContract:
 
         status = await queue.status()
 
-        assert status.tells_locked == backend.tells_locked
-        active, locked = (3, 1) if backend.tells_locked else (4, 0)
+        assert status.reports_locked == backend.reports_locked
+        active, locked = (3, 1) if backend.reports_locked else (4, 0)
         assert (status.active, status.locked, status.scheduled, status.dead) == (active, locked, 1, 1)
         assert status.oldest == held.enqueued
         assert status.complete

@@ -49,7 +49,7 @@ class ServiceBusBackend(QueueBackend):
     lock_duration = timedelta(seconds=60)
     duplicate_window = timedelta(minutes=10)
     max_deliveries = 3
-    tells_locked = False
+    reports_locked = False
 
     def __init__(self, broker: BrokerProcess) -> None:
         self.broker = broker
@@ -116,7 +116,7 @@ class RealBackend(QueueBackend):
     lock_duration = timedelta(seconds=5)
     duplicate_window = timedelta(seconds=20)
     max_deliveries = 3
-    tells_locked = False
+    reports_locked = False
 
     def __init__(self, connection_string: str, name: str) -> None:
         self._address = ServiceBusAddress(name, connection_string=connection_string)

@@ -28,7 +28,7 @@ from db.queries import accounts
 from db.tables import account_settings, message, queue_message
 from graph.certificates import Certificate, make_self_signed, write_pair
 from simulator.calls import Operation
-from simulator.content.mail import Letter
+from simulator.content.mail import Mail
 from simulator.faults import FaultKind
 from simulator.state.mailboxes import Mailbox, MailboxState
 from tests.doubles.listeners import Issuer, Proxy, answering, closed_port, dropping, old
@@ -763,7 +763,7 @@ async def test_the_folders_of_a_mailbox_are_listed_as_a_tree(desk: Desk) -> None
 async def test_the_report_holds_what_support_needs_and_no_secret(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await desk.world.deliver(desk.mailbox, 1, Letter(subject="Streng vertraulich", body="Geheim"))
+    await desk.world.deliver(desk.mailbox, 1, Mail(subject="Streng vertraulich", body="Geheim"))
     secrets = {
         "client_state_secret": "s3cr3t-of-the-receiver-0123456789-abc",
         "certificate_password": "s3cr3t-of-the-key",

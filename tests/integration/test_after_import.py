@@ -18,7 +18,7 @@ from graph.folders import MailFolders
 from graph.messages import MailReader
 from processor.content.attachments import AttachmentLimits
 from simulator.calls import Operation
-from simulator.content.mail import Letter, file_attachment
+from simulator.content.mail import Mail, file_attachment
 from simulator.faults import FaultKind
 from simulator.state.mail_server import DeliveredMessage
 from simulator.state.mailboxes import Folder, Mailbox
@@ -255,7 +255,7 @@ async def test_what_somebody_filed_meanwhile_is_left_alone(world: World) -> None
     own = mailbox.add_folder("Projekt")
     world.simulator.move_message(mailbox, filed.message_id, own.folder_id)
     await world.import_and_act()
-    assert [each.letter for each in own.messages] == [filed.message.letter]
+    assert [each.mail for each in own.messages] == [filed.message.mail]
     assert {each.graph_id: each.state for each in await world.actions()} == {
         filed.message_id: "gone",
         kept.message_id: "done",
@@ -431,8 +431,8 @@ async def test_what_is_not_all_stored_is_left_in_the_mailbox(
 ) -> None:
     """It may still be had there. Once imported whole, it is acted on; or an operator requests it all the same."""
     mailbox, account = await account_that(world, "delete")
-    letter = Letter(attachments=(file_attachment("a.csv", b"1"), file_attachment("b.csv", b"2")))
-    [poor, whole] = [*await world.deliver(mailbox, 1, letter), *await world.deliver(mailbox, 1)]
+    mail = Mail(attachments=(file_attachment("a.csv", b"1"), file_attachment("b.csv", b"2")))
+    [poor, whole] = [*await world.deliver(mailbox, 1, mail), *await world.deliver(mailbox, 1)]
     kind, operation = FaultKind.CORRUPT, Operation.GET_MIME
     if lacks == "attachment":
         world.fault(kind, attachment_id=poor.message.attachments[1].attachment_id)
@@ -466,8 +466,8 @@ async def test_what_is_not_all_stored_is_acted_on_when_an_operator_wants_it(
 ) -> None:
     """A processor does it no sooner, though it imported the message itself."""
     mailbox, account = await account_that(world, "delete")
-    letter = Letter(attachments=(file_attachment("a.csv", bytes(1024 * 1024 + 1)),))
-    await world.notify(account, await world.deliver(mailbox, 1, letter))
+    mail = Mail(attachments=(file_attachment("a.csv", bytes(1024 * 1024 + 1)),))
+    await world.notify(account, await world.deliver(mailbox, 1, mail))
     with structlog.testing.capture_logs() as events:
         await world.import_and_act(kept=AttachmentLimits(attachment_mb=1))
     assert [each.state for each in await world.actions()] == ["failed"]

@@ -13,7 +13,7 @@ from db.tables import account_settings, folder_sync
 from phrases import Phrase
 from simulator.api.notifications import LifecycleEvent
 from simulator.calls import Operation
-from simulator.content.mail import Letter
+from simulator.content.mail import Mail
 from simulator.faults import FaultKind
 from simulator.state.mail_server import DeliveredMessage
 from simulator.state.mailboxes import Mailbox
@@ -27,7 +27,7 @@ SWEEP = timedelta(minutes=15)
 async def silently(office: Office, mailbox: Mailbox, count: int, **options: object) -> list[DeliveredMessage]:
     """Deliver mail without a notification."""
     return [
-        await office.world.simulator.deliver(mailbox, Letter(subject=f"{number}"), notify=False, **options)  # type: ignore[arg-type]  # passed through
+        await office.world.simulator.deliver(mailbox, Mail(subject=f"{number}"), notify=False, **options)  # type: ignore[arg-type]  # passed through
         for number in range(count)
     ]
 

@@ -18,7 +18,7 @@ from db.errors import DatabaseUnavailable
 from processor import worker
 from simulator.calls import Operation
 from simulator.content.contents import GeneratedContent
-from simulator.content.mail import Attachment, Letter
+from simulator.content.mail import Attachment, Mail
 from simulator.faults import Fault, FaultKind
 from simulator.state.mailboxes import Mailbox
 from tests.databases import Gateway
@@ -56,9 +56,9 @@ class Day:
         """Send some mail, one in five with a file that does not stay in memory, one in five without a notification."""
         for _ in range(self.random.randrange(4)):
             parts = (Attachment("large.bin", GeneratedContent(2_000_000)),) if self.random.random() < 0.2 else ()
-            letter = Letter(subject=f"{len(self.sent)}", attachments=parts)
+            mail = Mail(subject=f"{len(self.sent)}", attachments=parts)
             mailbox = self.random.choice(self.mailboxes)
-            sent = await self.world.simulator.deliver(mailbox, letter, notify=self.random.random() < 0.8)
+            sent = await self.world.simulator.deliver(mailbox, mail, notify=self.random.random() < 0.8)
             self.sent.append(sent.message_id)
 
     def strike(self) -> None:
@@ -199,7 +199,7 @@ async def test_after_a_day_of_faults_each_message_is_imported_once_or_visible(
     assert len(imported) == len(set(imported))
     assert all(each.reason and each.description for each in dead.values())
     missing = set(day.sent) - set(imported)
-    assert missing <= {each for letter in dead.values() for each in missing if each in letter.body}
+    assert missing <= {each for mail in dead.values() for each in missing if each in mail.body}
 
 
 async def _ended(day: Day) -> bool:

@@ -16,7 +16,7 @@ from db.queries.duplicates import SAME, Duplicate
 from db.tables import duplicate, message, message_identity
 from processor.content.attachments import AttachmentLimits
 from simulator.calls import Operation
-from simulator.content.mail import Attachment, Letter, Person, file_attachment, item_of, reference_attachment
+from simulator.content.mail import Attachment, Mail, Person, file_attachment, item_of, reference_attachment
 from simulator.state.mail_server import DeliveredMessage
 from simulator.state.mailboxes import Mailbox
 from tests.databases import on_every_database
@@ -69,18 +69,18 @@ async def test_a_message_that_was_dragged_is_not_imported_again(world: World) ->
 async def test_a_restored_message_is_not_imported_again(world: World) -> None:
     """Deleted for good and restored from a backup: all of it is the same but the id."""
     mailbox, account = await world.account_of("Laboratoire")
-    letter = Letter(internet_message_id="<befund-7@labor.example>", body="Befund")
-    [first] = await world.deliver(mailbox, 1, letter)
+    mail = Mail(internet_message_id="<befund-7@labor.example>", body="Befund")
+    [first] = await world.deliver(mailbox, 1, mail)
     await imported(world, account, [first])
     world.simulator.remove_message(mailbox, first.message_id)
-    again = await world.simulator.deliver(mailbox, letter, received=first.message.received)
+    again = await world.simulator.deliver(mailbox, mail, received=first.message.received)
     await imported(world, account, [again])
     assert await world.imported_ids() == [first.message_id]
     assert [each.graph_id for each in await recorded(world)] == [again.message_id]
 
 
 FILE = file_attachment("werte.csv", b"Blei;42\n", "text/csv")
-LETTER = Letter(
+MAIL = Mail(
     internet_message_id="<befund-7@labor.example>",
     body="Befund",
     sent=datetime(2026, 11, 2, 8, tzinfo=UTC),
@@ -89,7 +89,7 @@ LETTER = Letter(
 
 
 def with_file(changed: Attachment) -> dict[str, Any]:
-    return {"attachments": (changed, *LETTER.attachments[1:])}
+    return {"attachments": (changed, *MAIL.attachments[1:])}
 
 
 OTHERS: Final[list[dict[str, Any]]] = [
@@ -104,7 +104,7 @@ OTHERS: Final[list[dict[str, Any]]] = [
     with_file(file_attachment("wertf.csv", b"Blei;42\n", "text/csv")),
     with_file(item_of("werte.csv", b"Blei;4\n\n")),
     {"attachments": (FILE,)},
-    {"attachments": (*LETTER.attachments, FILE)},
+    {"attachments": (*MAIL.attachments, FILE)},
     {"attachments": ()},
 ]
 
@@ -113,10 +113,10 @@ OTHERS: Final[list[dict[str, Any]]] = [
 async def test_what_differs_is_another_message(world: World, size_known: bool) -> None:
     """Loggers and relays reuse the internet message id, in one second and with one size: losing mail is worst."""
     mailbox, account = await world.account_of("Laboratoire")
-    delivered = await world.deliver(mailbox, 1, LETTER)
+    delivered = await world.deliver(mailbox, 1, MAIL)
     received = delivered[0].message.received
     delivered += [
-        await world.simulator.deliver(mailbox, replace(LETTER, **changed), received=received) for changed in OTHERS
+        await world.simulator.deliver(mailbox, replace(MAIL, **changed), received=received) for changed in OTHERS
     ]
 
     def sized(answer: dict[str, Any]) -> dict[str, Any]:
@@ -133,8 +133,8 @@ async def test_what_differs_is_another_message(world: World, size_known: bool) -
 async def test_mail_of_another_second_is_another_message(world: World) -> None:
     """A sender that repeats a mail means it."""
     mailbox, account = await world.account_of("Laboratoire")
-    [first] = await world.deliver(mailbox, 1, LETTER)
-    second = await world.simulator.deliver(mailbox, LETTER, received=first.message.received + timedelta(seconds=1))
+    [first] = await world.deliver(mailbox, 1, MAIL)
+    second = await world.simulator.deliver(mailbox, MAIL, received=first.message.received + timedelta(seconds=1))
     await imported(world, account, [first, second])
     assert len(await world.imported_ids()) == 2
 
@@ -142,8 +142,8 @@ async def test_mail_of_another_second_is_another_message(world: World) -> None:
 async def test_another_size_makes_no_other_message(world: World) -> None:
     """A drag in Outlook may change Exchange's size; all readable content is the same."""
     mailbox, account = await world.account_of("Laboratoire")
-    [first] = await world.deliver(mailbox, 1, LETTER)
-    second = await world.simulator.deliver(mailbox, LETTER, received=first.message.received)
+    [first] = await world.deliver(mailbox, 1, MAIL)
+    second = await world.simulator.deliver(mailbox, MAIL, received=first.message.received)
     await world.tamper(
         second, lambda answer: {**answer, "singleValueExtendedProperties": [{"id": "Integer 0xe08", "value": "9"}]}
     )
@@ -154,7 +154,7 @@ async def test_another_size_makes_no_other_message(world: World) -> None:
 async def test_what_could_not_be_stored_is_compared_with_nothing(world: World) -> None:
     """Two mails whose attachments are too large may differ just there."""
     mailbox, account = await world.account_of("Laboratoire")
-    large = replace(LETTER, attachments=(file_attachment("werte.csv", bytes(1024 * 1024 + 1)),))
+    large = replace(MAIL, attachments=(file_attachment("werte.csv", bytes(1024 * 1024 + 1)),))
     [first] = await world.deliver(mailbox, 1, large)
     second = await world.simulator.deliver(mailbox, large, received=first.message.received)
     await world.notify(account, [first, second])
@@ -165,18 +165,18 @@ async def test_what_could_not_be_stored_is_compared_with_nothing(world: World) -
 async def test_without_an_internet_message_id_there_is_no_copy(world: World) -> None:
     """Drafts have none: nothing distinguishes them."""
     mailbox, account = await world.account_of("Laboratoire")
-    [first] = await world.deliver(mailbox, 1, Letter(is_draft=True))
-    second = await world.simulator.deliver(mailbox, Letter(is_draft=True), received=first.message.received)
+    [first] = await world.deliver(mailbox, 1, Mail(is_draft=True))
+    second = await world.simulator.deliver(mailbox, Mail(is_draft=True), received=first.message.received)
     await imported(world, account, [first, second])
     assert len(await world.imported_ids()) == 2
 
 
 async def test_the_same_mail_of_two_accounts_is_two_messages(world: World) -> None:
     """Each account has its own."""
-    letter = Letter(internet_message_id="<an-alle@labor.example>")
+    mail = Mail(internet_message_id="<an-alle@labor.example>")
     mailboxes = [await world.account_of(name) for name in ("Nord", "Sud")]
-    [first] = await world.deliver(mailboxes[0][0], 1, letter)
-    second = await world.simulator.deliver(mailboxes[1][0], letter, received=first.message.received)
+    [first] = await world.deliver(mailboxes[0][0], 1, mail)
+    second = await world.simulator.deliver(mailboxes[1][0], mail, received=first.message.received)
     await world.notify(mailboxes[0][1], [first])
     await world.notify(mailboxes[1][1], [second])
     await world.import_all()
@@ -186,7 +186,7 @@ async def test_the_same_mail_of_two_accounts_is_two_messages(world: World) -> No
 async def test_messages_of_an_older_program_are_originals_too(world: World) -> None:
     """The older program wrote no digest: its row is compared. A message that differs from the row stays another one."""
     mailbox, account = await world.account_of("Laboratoire")
-    [first] = await world.deliver(mailbox, 1, LETTER)
+    [first] = await world.deliver(mailbox, 1, MAIL)
     await imported(world, account, [first])
 
     def as_before(connection: Connection) -> None:
@@ -194,8 +194,8 @@ async def test_messages_of_an_older_program_are_originals_too(world: World) -> N
         connection.execute(message_identity.delete())
 
     await world.database.write(as_before)
-    copy = await world.simulator.deliver(mailbox, LETTER, received=first.message.received)
-    other = await world.simulator.deliver(mailbox, replace(LETTER, body="Befunt"), received=first.message.received)
+    copy = await world.simulator.deliver(mailbox, MAIL, received=first.message.received)
+    other = await world.simulator.deliver(mailbox, replace(MAIL, body="Befunt"), received=first.message.received)
     await imported(world, account, [copy, other])
     assert await world.imported_ids() == sorted([first.message_id, other.message_id])
     assert [(each.graph_id, each.reason) for each in await recorded(world)] == [(copy.message_id, SAME)]
@@ -204,22 +204,20 @@ async def test_messages_of_an_older_program_are_originals_too(world: World) -> N
 async def test_what_an_older_program_put_in_the_place_of_another_is_compared(world: World) -> None:
     """It is compared, not its predecessor. A row changed by other programs is still the imported message."""
     mailbox, account = await world.account_of("Laboratoire")
-    [replaced] = await world.deliver(mailbox, 1, LETTER)
-    edited = await world.simulator.deliver(
-        mailbox, replace(LETTER, subject="Edited"), received=replaced.message.received
-    )
+    [replaced] = await world.deliver(mailbox, 1, MAIL)
+    edited = await world.simulator.deliver(mailbox, replace(MAIL, subject="Edited"), received=replaced.message.received)
     await imported(world, account, [replaced, edited])
 
     def work(connection: Connection) -> None:
-        [number] = connection.scalars(select(message.c.nMessageID).where(message.c.sSubject == LETTER.subject))
+        [number] = connection.scalars(select(message.c.nMessageID).where(message.c.sSubject == MAIL.subject))
         connection.execute(update(message).where(message.c.nMessageID == number).values(sSubject="Replaced"))
         connection.execute(message_identity.delete().where(message_identity.c.nMessageID == number))
         connection.execute(update(message).where(message.c.nMessageID != number).values(sSubject="Changed"))
 
     await world.database.write(work)
     [as_before, as_it_is, as_imported] = [
-        await world.simulator.deliver(mailbox, replace(LETTER, subject=subject), received=replaced.message.received)
-        for subject in (LETTER.subject, "Replaced", "Edited")
+        await world.simulator.deliver(mailbox, replace(MAIL, subject=subject), received=replaced.message.received)
+        for subject in (MAIL.subject, "Replaced", "Edited")
     ]
     await imported(world, account, [as_before, as_it_is, as_imported])
     assert await world.imported_ids() == sorted(each.message_id for each in (replaced, edited, as_before))
@@ -234,12 +232,12 @@ async def test_of_copies_that_arrive_together_one_is_imported(world: World) -> N
     mailbox, account = await world.account_of("Laboratoire")
     delivered: list[DeliveredMessage] = []
     for number in range(20):
-        letter = replace(LETTER, internet_message_id=f"<{number}@labor.example>")
-        twin = replace(letter, **with_file(file_attachment("werte.csv", b"Blei;43\n", "text/csv")))
-        [first] = await world.deliver(mailbox, 1, letter)
+        mail = replace(MAIL, internet_message_id=f"<{number}@labor.example>")
+        twin = replace(mail, **with_file(file_attachment("werte.csv", b"Blei;43\n", "text/csv")))
+        [first] = await world.deliver(mailbox, 1, mail)
         more = [
             await world.simulator.deliver(mailbox, each, received=first.message.received)
-            for each in (letter, letter, letter, twin)
+            for each in (mail, mail, mail, twin)
         ]
         delivered += [first, *more]
     await world.notify(account, delivered)
@@ -265,10 +263,10 @@ async def test_a_copy_is_left_in_the_mailbox(world: World) -> None:
     """Actions after imports apply to the imported message."""
     mailbox = world.new_mailbox("Laboratoire")
     account = await world.add_account(mailbox, after_import="read")
-    letter = Letter(internet_message_id="<befund-7@labor.example>")
-    [first] = await world.deliver(mailbox, 1, letter)
+    mail = Mail(internet_message_id="<befund-7@labor.example>")
+    [first] = await world.deliver(mailbox, 1, mail)
     await imported(world, account, [first])
-    second = await world.simulator.deliver(mailbox, letter, received=first.message.received)
+    second = await world.simulator.deliver(mailbox, mail, received=first.message.received)
     await imported(world, account, [second])
     assert not second.message.is_read
 
@@ -298,10 +296,10 @@ async def test_trace_tells_of_both(world: World, command: Callable[..., Any]) ->
 async def test_verify_misses_no_copy(world: World, command: Callable[..., Any]) -> None:
     """It is in the folder and not in the database, by design; each is listed with the message that it equals."""
     mailbox, account = await world.account_of("Laboratoire")
-    letter = Letter(internet_message_id="<befund-7@labor.example>")
-    [first] = await world.deliver(mailbox, 1, letter)
+    mail = Mail(internet_message_id="<befund-7@labor.example>")
+    [first] = await world.deliver(mailbox, 1, mail)
     await imported(world, account, [first])
-    second = await world.simulator.deliver(mailbox, letter, received=first.message.received)
+    second = await world.simulator.deliver(mailbox, mail, received=first.message.received)
     await imported(world, account, [second])
     done = await command("verify", "Laboratoire", "--json")
     told = json.loads(done.output)
@@ -317,10 +315,10 @@ async def test_verify_misses_no_copy(world: World, command: Callable[..., Any]) 
 async def test_an_operator_can_have_a_copy_imported(world: World, command: Callable[..., Any]) -> None:
     """It is imported by its id and --force: then it is a message of its own. Forcing the whole folder excludes it."""
     mailbox, account = await world.account_of("Laboratoire")
-    letter = Letter(internet_message_id="<befund-7@labor.example>")
-    [first] = await world.deliver(mailbox, 1, letter)
+    mail = Mail(internet_message_id="<befund-7@labor.example>")
+    [first] = await world.deliver(mailbox, 1, mail)
     await imported(world, account, [first])
-    second = await world.simulator.deliver(mailbox, letter, received=first.message.received)
+    second = await world.simulator.deliver(mailbox, mail, received=first.message.received)
     await imported(world, account, [second])
 
     again = json.loads((await command("import", "Laboratoire", "--force", "--yes", "--json")).output)
@@ -332,7 +330,7 @@ async def test_an_operator_can_have_a_copy_imported(world: World, command: Calla
     assert len(await world.imported_ids()) == 2
     assert await recorded(world) == []
     # A third one still equals the first.
-    third = await world.simulator.deliver(mailbox, letter, received=first.message.received)
+    third = await world.simulator.deliver(mailbox, mail, received=first.message.received)
     await imported(world, account, [third])
     assert [(each.graph_id, each.message_id) for each in await recorded(world)] == [(third.message_id, 1)]
 

@@ -13,7 +13,7 @@ from db.queries import accounts, missed
 from db.tables import scan
 from graph.messages import MailReader
 from simulator.calls import Operation
-from simulator.content.mail import Letter, file_attachment, inline_attachment, mime
+from simulator.content.mail import Mail, file_attachment, inline_attachment, mime
 from simulator.state.mail_server import DeliveredMessage
 from simulator.state.mailboxes import Mailbox
 from tests.databases import on_every_database
@@ -25,17 +25,17 @@ pytestmark = on_every_database
 FILE = file_attachment("werte.csv", b"Blei;42\n", "text/csv")
 OTHER = file_attachment("mehr.csv", b"Zink;7\n", "text/csv")
 LOGO = inline_attachment("logo.png", b"\x89PNG", "image/png", "logo")
-LETTER = Letter(internet_message_id="<befund-7@labor.example>", body="Befund", attachments=(FILE,))
+MAIL = Mail(internet_message_id="<befund-7@labor.example>", body="Befund", attachments=(FILE,))
 WHOLE = [[("stored", b"Blei;42\n")]]
 
 
 async def unscanned(
-    world: World, letter: Letter = LETTER, *, after_import: str = "delete", **how: str
+    world: World, mail: Mail = MAIL, *, after_import: str = "delete", **how: str
 ) -> tuple[Mailbox, int, DeliveredMessage]:
     """A message with placeholders, of which Graph notified."""
     mailbox = world.new_mailbox("Laboratoire")
     account = await world.add_account(mailbox, after_import=after_import)
-    first = world.simulator.deliver_unscanned(mailbox, letter, **how)
+    first = world.simulator.deliver_unscanned(mailbox, mail, **how)
     await world.notify(account, [first])
     return mailbox, account, first
 
@@ -45,10 +45,10 @@ async def waits(world: World) -> bool:
 
 
 async def imported_without(
-    world: World, letter: Letter = LETTER, *, keep_mime: bool = False
+    world: World, mail: Mail = MAIL, *, keep_mime: bool = False
 ) -> tuple[Mailbox, int, DeliveredMessage]:
     """Import an `unscanned` message half an hour later."""
-    found = await unscanned(world, letter)
+    found = await unscanned(world, mail)
     async with world.processing(keep_mime=keep_mime):
         await until(lambda: waits(world))
     world.clock.advance(minutes=31)
@@ -130,7 +130,7 @@ async def test_a_message_that_is_gone_waits_no_more(world: World, command: Calla
 async def test_the_scanned_message_may_be_imported_first(world: World, command: Callable[..., Any]) -> None:
     """The one with placeholders is its duplicate then; each scanned message belongs to one."""
     mailbox, account, first = await unscanned(world, after_import="none")
-    other = world.simulator.deliver_unscanned(mailbox, replace(LETTER, sent=first.message.sent))
+    other = world.simulator.deliver_unscanned(mailbox, replace(MAIL, sent=first.message.sent))
     second = world.simulator.release(mailbox, first.message_id, in_place=False)
     assert second is not None
     await command("import", "Laboratoire", "--id", second)
@@ -197,7 +197,7 @@ async def test_nothing_is_remembered_for_more_than_a_day(world: World) -> None:
 
 async def test_more_files_than_placeholders_and_fewer(world: World) -> None:
     """Stored attachments are kept; one without a replacement is marked so, and blocks the action."""
-    mailbox, account, first = await imported_without(world, replace(LETTER, attachments=(FILE, OTHER, LOGO)))
+    mailbox, account, first = await imported_without(world, replace(MAIL, attachments=(FILE, OTHER, LOGO)))
     assert first.message.unreleased is not None
     first.message.unreleased = replace(first.message.unreleased, attachments=(LOGO, FILE))
     await release(world, mailbox, account, first, in_place=False)
@@ -213,9 +213,9 @@ async def test_more_files_than_placeholders_and_fewer(world: World) -> None:
 
 async def test_what_would_be_lost_is_kept(world: World) -> None:
     """A scanned message that lacks a stored attachment is a message of its own."""
-    mailbox, account, first = await imported_without(world, replace(LETTER, attachments=(FILE, LOGO)))
+    mailbox, account, first = await imported_without(world, replace(MAIL, attachments=(FILE, LOGO)))
     assert first.message.unreleased is not None
-    first.message.unreleased = LETTER
+    first.message.unreleased = MAIL
     await release(world, mailbox, account, first, in_place=False)
     await world.import_all()
     assert await contents(world) == [[("unreadable", None), ("stored", b"\x89PNG")], *WHOLE]
@@ -227,7 +227,7 @@ async def test_the_original_is_that_of_the_scanned_message(world: World, command
     await world.import_and_act(keep_mime=True)
     found = mailbox.message(second) or mailbox.folders["deleteditems"].messages[0]
     result = await command("export", "Laboratoire", "--id", "1", "--format", "eml")
-    assert result.stdout_bytes == mime(found.letter), result.output
+    assert result.stdout_bytes == mime(found.mail), result.output
 
 
 async def test_a_sweep_leaves_what_waits_to_its_delivery(world: World) -> None:
@@ -249,7 +249,7 @@ async def test_a_command_leaves_what_waits_to_the_processors(world: World, comma
     """The command reports it, and that is no failure; a manager queues it when its time comes."""
     mailbox = world.new_mailbox("Laboratoire")
     await world.add_account(mailbox)
-    first = world.simulator.deliver_unscanned(mailbox, LETTER)
+    first = world.simulator.deliver_unscanned(mailbox, MAIL)
     told = await command("import", "Laboratoire", "--id", first.message_id)
     assert told.exit_code == 0, told.output
     assert "Dynamic Delivery" in told.output

@@ -16,7 +16,7 @@ from console.messages.export_files import FORMAT
 from db.tables import attachment, message, original
 from simulator.calls import Operation
 from simulator.content.contents import GeneratedContent
-from simulator.content.mail import Attachment, Letter, Person, file_attachment, mime, reference_attachment
+from simulator.content.mail import Attachment, Mail, Person, file_attachment, mime, reference_attachment
 from simulator.faults import FaultKind
 from simulator.state.mail_server import DeliveredMessage
 from tests.databases import on_every_database
@@ -27,7 +27,7 @@ pytestmark = on_every_database
 Command = Callable[..., Awaitable[Result]]
 
 MEBIBYTE = 1024 * 1024
-LETTER = Letter(
+MAIL = Mail(
     subject="Prüfbericht 測定",
     sender=Person("Labor", "labor@example.com"),
     to=(Person("Zoé", "z@example.com"), Person("Anna", "a@example.com")),
@@ -43,9 +43,9 @@ LETTER = Letter(
 )
 
 
-async def imported(world: World, letter: Letter = LETTER, **options: Any) -> DeliveredMessage:  # noqa: ANN401  # passed through
+async def imported(world: World, mail: Mail = MAIL, **options: Any) -> DeliveredMessage:  # noqa: ANN401  # passed through
     mailbox, account = await world.account_of("Nord")
-    (delivered,) = await world.deliver(mailbox, 1, letter)
+    (delivered,) = await world.deliver(mailbox, 1, mail)
     await world.notify(account, [delivered])
     await world.import_all(**options)
     return delivered
@@ -66,16 +66,16 @@ async def test_an_eml_is_the_original_byte_for_byte(world: World, command: Comma
     }
     result = await command(*eml("--id", names[by]))
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout_bytes == mime(delivered.message.letter)
+    assert result.stdout_bytes == mime(delivered.message.mail)
 
 
 async def test_a_large_one_is_written_in_pieces(world: World, command: Command, tmp_path: Path) -> None:
     """It is longer than one read."""
-    letter = Letter(attachments=(Attachment("scan.tif", GeneratedContent(9 * MEBIBYTE, seed=4)),))
-    delivered = await imported(world, letter, keep_mime=True)
+    mail = Mail(attachments=(Attachment("scan.tif", GeneratedContent(9 * MEBIBYTE, seed=4)),))
+    delivered = await imported(world, mail, keep_mime=True)
     target = tmp_path / "out.eml"
     assert (await command(*eml("--id", "1", "--output", str(target)))).exit_code == 0
-    assert target.read_bytes() == mime(delivered.message.letter)
+    assert target.read_bytes() == mime(delivered.message.mail)
 
 
 async def test_the_json_has_all_that_the_database_holds(world: World, command: Command) -> None:
@@ -109,7 +109,7 @@ async def test_the_json_has_all_that_the_database_holds(world: World, command: C
     assert found["received"].endswith("Z")
     assert {each["name"] for each in found["headers"]} == {"MIME-Version"} or found["headers"] == []
     assert (found["original"]["state"], found["original"]["purged"]) == ("stored", False)
-    assert found["original"]["sha256"] == hashlib.sha256(mime(delivered.message.letter)).hexdigest()
+    assert found["original"]["sha256"] == hashlib.sha256(mime(delivered.message.mail)).hexdigest()
     assert [
         (each["file_name"], each["state"], None if each["content"] is None else base64.b64decode(each["content"]))
         for each in found["attachments"]
@@ -133,7 +133,7 @@ async def test_every_column_of_the_tables_is_in_the_json(world: World, command: 
 
 
 async def test_a_message_without_anything_below_it_is_whole_json(world: World, command: Command) -> None:
-    await imported(world, Letter(subject=None, sender=None, is_draft=True))
+    await imported(world, Mail(subject=None, sender=None, is_draft=True))
     found = json.loads((await command("export", "Nord", "--id", "1", "--format", "json")).stdout)
     assert (found["attachments"], found["original"], found["subject"]) == ([], None, None)
 
@@ -141,7 +141,7 @@ async def test_a_message_without_anything_below_it_is_whole_json(world: World, c
 async def test_a_large_attachment_needs_little_memory(world: World, command: Command, tmp_path: Path) -> None:
     """It needs a fraction of its JSON, on databases whose driver does not hold more."""
     large = GeneratedContent(30 * MEBIBYTE, seed=8)
-    delivered = await imported(world, Letter(attachments=(Attachment("scan.tif", large),)))
+    delivered = await imported(world, Mail(attachments=(Attachment("scan.tif", large),)))
     target = tmp_path / "out.json"
     tracemalloc.start()
     # Not by its number: a busy database may have made the import begin anew, which takes another one.
@@ -166,7 +166,7 @@ async def test_an_original_that_was_not_kept_is_not_made_up(world: World, comman
     again = f"mail-importer import Nord --force --id {delivered.message_id}"
     assert again in result.stderr
     assert (await command(*again.split()[1:], keep_mime=True)).exit_code == 0
-    assert (await command(*eml("--id", "1"))).stdout_bytes == mime(delivered.message.letter)
+    assert (await command(*eml("--id", "1"))).stdout_bytes == mime(delivered.message.mail)
 
 
 async def test_one_that_could_not_be_had_or_was_purged_says_so(world: World, command: Command) -> None:
@@ -229,10 +229,8 @@ async def test_what_nobody_imported_is_told_in_a_sentence(world: World, command:
 async def test_an_internet_message_id_of_several_is_told_apart(world: World, command: Command) -> None:
     mailbox, account = await world.account_of("Nord")
     delivered = [
-        *await world.deliver(mailbox, 1, LETTER),
-        *await world.deliver(
-            mailbox, 1, Letter(internet_message_id=LETTER.internet_message_id, body="of another size")
-        ),
+        *await world.deliver(mailbox, 1, MAIL),
+        *await world.deliver(mailbox, 1, Mail(internet_message_id=MAIL.internet_message_id, body="of another size")),
     ]
     await world.notify(account, delivered)
     await world.import_all()
@@ -256,7 +254,7 @@ async def test_a_file_that_is_there_stays_unless_it_is_forced(world: World, comm
     assert (await command(*eml("--id", "9", "--output", str(target), "--force"))).exit_code == 1
     assert target.read_text() == "mine"
     assert (await command(*eml("--id", "1", "--output", str(target), "--force"))).exit_code == 0
-    assert target.read_bytes() == mime(delivered.message.letter)
+    assert target.read_bytes() == mime(delivered.message.mail)
     assert target.stat().st_mode & 0o077 == 0
 
 
@@ -284,4 +282,4 @@ async def test_where_there_are_no_links_the_file_is_claimed(
     monkeypatch.setattr("os.link", refuse)
     target = tmp_path / "out.eml"
     assert (await command(*eml("--id", "1", "--output", str(target)))).exit_code == 0
-    assert target.read_bytes() == mime(delivered.message.letter)
+    assert target.read_bytes() == mime(delivered.message.mail)

@@ -12,8 +12,8 @@ from sqlalchemy import select
 from db.tables import header, message
 from simulator.calls import Operation
 from simulator.content.contents import GeneratedContent
-from simulator.content.mail import Attachment, Letter, Person, file_attachment, inline_attachment, reference_attachment
-from simulator.content.sample_mail import Correspondence
+from simulator.content.mail import Attachment, Mail, Person, file_attachment, inline_attachment, reference_attachment
+from simulator.content.sample_mail import SampleMail
 from simulator.faults import FaultKind
 from simulator.state.mail_server import LedgerEntry
 from simulator.state.mailboxes import StoredAttachment
@@ -26,9 +26,9 @@ pytestmark = on_every_database
 async def test_a_mailbox_is_imported_completely_and_byte_for_byte(world: World) -> None:
     """Ids, recipients, and every attachment's bytes and order are those that were delivered."""
     mailbox, account = await world.account_of("Laboratoire")
-    correspondence = Correspondence(Random(5), world.clock)
-    letters = [correspondence.letter_to(mailbox.address, mailbox.display_name) for _ in range(60)]
-    delivered = [await world.simulator.deliver(mailbox, letter) for letter in letters]
+    sample_mail = SampleMail(Random(5), world.clock)
+    mails = [sample_mail.mail_to(mailbox.address, mailbox.display_name) for _ in range(60)]
+    delivered = [await world.simulator.deliver(mailbox, mail) for mail in mails]
     await world.notify(account, delivered)
 
     await world.import_all()
@@ -37,7 +37,7 @@ async def test_a_mailbox_is_imported_completely_and_byte_for_byte(world: World) 
     rows = {row.graph_id: row for row in await world.imported()}
     assert rows.keys() == ledger.keys()
     for each in delivered:
-        _assert_same(rows[each.message_id], ledger[each.message_id], each.message.letter)
+        _assert_same(rows[each.message_id], ledger[each.message_id], each.message.mail)
     assert sum(len(row.parts) for row in rows.values()) > 20
 
 
@@ -45,7 +45,7 @@ async def test_all_that_graph_tells_of_a_message_is_kept(world: World) -> None:
     """One call gives it: the body as it was sent and as text, its senders, its categories, and its origin."""
     mailbox, account = await world.account_of("Laboratoire")
     body = "<p>Nitrate&nbsp;: <b>3,2</b> mg/l</p><script>alert(1)</script>"
-    letter = Letter(
+    mail = Mail(
         subject="R\u00e9sultats",
         sender=Person("Secr\u00e9tariat", "sec@labo.example"),
         from_=Person("Chef", "chef@labo.example"),
@@ -54,7 +54,7 @@ async def test_all_that_graph_tells_of_a_message_is_kept(world: World) -> None:
         categories=("Eau", "Urgent"),
         headers=(("In-Reply-To", "<a@b>"), ("X-Custom", "kept by nobody"), ("References", "<a@b> <c@d>")),
     )
-    delivered = await world.simulator.deliver(mailbox, letter)
+    delivered = await world.simulator.deliver(mailbox, mail)
     await world.notify(account, [delivered])
     await world.import_all()
 
@@ -81,7 +81,7 @@ async def test_large_attachments_arrive_whole(world: World) -> None:
     """A file too large for memory goes through a temporary file, and keeps its bytes, its order and its cid."""
     mailbox, account = await world.account_of("Laboratoire")
     large = GeneratedContent(5_000_000, seed=3)
-    letter = Letter(
+    mail = Mail(
         body='<img src="cid:map">',
         is_html=True,
         attachments=(
@@ -92,14 +92,14 @@ async def test_large_attachments_arrive_whole(world: World) -> None:
             file_attachment("empty.txt", b""),
         ),
     )
-    delivered = await world.simulator.deliver(mailbox, letter)
+    delivered = await world.simulator.deliver(mailbox, mail)
     await world.notify(account, [delivered])
 
     await world.import_all()
 
     (row,) = await world.imported()
     (entry,) = world.simulator.ledger()
-    _assert_same(row, entry, letter)
+    _assert_same(row, entry, mail)
     assert row.parts[1].content == b"".join(large.chunks())
 
 
@@ -229,7 +229,7 @@ async def test_ids_that_differ_in_case_only_are_two_messages(world: World) -> No
     mailbox, account = await world.account_of("Laboratoire")
     lower, upper = "a" * 150 + "k=", "A" * 150 + "k="
     for message_id in (lower, upper):
-        await world.simulator.deliver(mailbox, Letter(subject=message_id[0]), immutable_id=message_id)
+        await world.simulator.deliver(mailbox, Mail(subject=message_id[0]), immutable_id=message_id)
     await world.notify(account, [lower, upper])
 
     await world.import_all()
@@ -240,8 +240,8 @@ async def test_ids_that_differ_in_case_only_are_two_messages(world: World) -> No
 async def test_at_most_four_calls_at_once_for_a_mailbox(world: World) -> None:
     """Graph never has to refuse the fifth call, however many messages of the mailbox are in flight."""
     mailbox, account = await world.account_of("Laboratoire")
-    letter = Letter(attachments=(file_attachment("a.csv", b"1;2"), file_attachment("b.csv", b"3;4")))
-    delivered = await world.deliver(mailbox, 64, letter)
+    mail = Mail(attachments=(file_attachment("a.csv", b"1;2"), file_attachment("b.csv", b"3;4")))
+    delivered = await world.deliver(mailbox, 64, mail)
     world.fault(FaultKind.LATENCY, seconds=0.02)
     await world.notify(account, delivered)
 
@@ -256,8 +256,8 @@ async def test_at_most_four_calls_at_once_for_a_mailbox(world: World) -> None:
 async def test_an_attachment_that_is_replaced_meanwhile_starts_the_message_again(world: World) -> None:
     """Exchange replaces it after a scan: the next attempt imports the message in its state by then."""
     mailbox, account = await world.account_of("Laboratoire")
-    letter = Letter(attachments=(Attachment("scan.tif", GeneratedContent(4_000_000, seed=1)),))
-    (delivered,) = await world.deliver(mailbox, 1, letter)
+    mail = Mail(attachments=(Attachment("scan.tif", GeneratedContent(4_000_000, seed=1)),))
+    (delivered,) = await world.deliver(mailbox, 1, mail)
     scanned = StoredAttachment("AAkScanned=", file_attachment("scanned.tif", b"scanned"))
     await world.notify(account, [delivered])
 
@@ -277,7 +277,7 @@ async def test_an_attachment_that_is_replaced_meanwhile_starts_the_message_again
 async def test_ids_reach_graph_as_one_segment(world: World, message_id: str) -> None:
     """An unencoded slash would be a 400, and one decoded twice another message; older ids have slash and plus."""
     mailbox, account = await world.account_of("Laboratoire")
-    await world.simulator.deliver(mailbox, Letter(), immutable_id=message_id)
+    await world.simulator.deliver(mailbox, Mail(), immutable_id=message_id)
     await world.notify(account, [message_id])
 
     await world.import_all()
@@ -292,9 +292,9 @@ def _counted_once(world: World) -> Callable[[], Awaitable[bool]]:
     return look
 
 
-def _assert_same(row: Imported, entry: LedgerEntry, letter: Letter) -> None:
-    assert row.subject == letter.subject
-    assert row.body == letter.body
+def _assert_same(row: Imported, entry: LedgerEntry, mail: Mail) -> None:
+    assert row.subject == mail.subject
+    assert row.body == mail.body
     assert row.internet_message_id == entry.internet_message_id
     listed = [part for part in row.parts if part.parent is None]
     assert [(part.graph_id, part.kind, part.sha256, part.inline, part.content_id) for part in listed] == [
@@ -304,10 +304,10 @@ def _assert_same(row: Imported, entry: LedgerEntry, letter: Letter) -> None:
         assert (part.content is None) == (part.kind == "reference")
         assert part.state == ("linked" if part.kind == "reference" else "stored")
     assert row.recipients == (
-        *_expected("to", letter.to),
-        *_expected("cc", letter.cc),
-        *_expected("bcc", letter.bcc),
-        *_expected("replyTo", letter.reply_to),
+        *_expected("to", mail.to),
+        *_expected("cc", mail.cc),
+        *_expected("bcc", mail.bcc),
+        *_expected("replyTo", mail.reply_to),
     )
 
 

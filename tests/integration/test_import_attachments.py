@@ -12,7 +12,7 @@ from simulator.calls import Operation
 from simulator.content.contents import GeneratedContent
 from simulator.content.mail import (
     Attachment,
-    Letter,
+    Mail,
     Person,
     contact_attachment,
     event_attachment,
@@ -22,7 +22,7 @@ from simulator.content.mail import (
     item_of,
     reference_attachment,
 )
-from simulator.content.sample_mail import Correspondence
+from simulator.content.sample_mail import SampleMail
 from simulator.faults import FaultKind
 from simulator.state.mail_server import DeliveredMessage
 from tests.databases import on_every_database
@@ -34,9 +34,9 @@ pytestmark = on_every_database
 MEBIBYTE = 1024 * 1024
 
 
-async def _delivered(world: World, *attachments: Attachment, **letter: object) -> DeliveredMessage:
+async def _delivered(world: World, *attachments: Attachment, **mail: object) -> DeliveredMessage:
     mailbox, account = await world.account_of("Laboratoire")
-    message = await world.simulator.deliver(mailbox, Letter(attachments=attachments, **letter))  # type: ignore[arg-type]  # any field
+    message = await world.simulator.deliver(mailbox, Mail(attachments=attachments, **mail))  # type: ignore[arg-type]  # any field
     await world.notify(account, [message])
     return message
 
@@ -72,7 +72,7 @@ async def test_items_are_kept_as_graph_gives_them(world: World) -> None:
     """Mail, event and contact, byte for byte, distinguished, and named with the extension that opens them."""
     starts = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
     items = (
-        item_attachment(Letter(subject="Original", body="Bonjour")),
+        item_attachment(Mail(subject="Original", body="Bonjour")),
         event_attachment("Prélèvement", starts),
         contact_attachment(Person("Ana Lefèvre", "ana@example.com")),
     )
@@ -196,7 +196,7 @@ async def test_an_attachment_that_can_be_opened_later_is_stored(world: World) ->
 
 async def test_a_corrupt_item_costs_itself_only(world: World) -> None:
     """It could be any attachment."""
-    message = await _delivered(world, item_attachment(Letter(subject="Original")), file_attachment("a.csv", b"a"))
+    message = await _delivered(world, item_attachment(Mail(subject="Original")), file_attachment("a.csv", b"a"))
     world.fault(FaultKind.CORRUPT, operation=Operation.GET_ATTACHMENT_CONTENT, attachment_id=_id(message, 0))
 
     await _import_in_the_end(world)
@@ -264,7 +264,7 @@ async def test_a_message_that_vanishes_meanwhile_is_gone(world: World) -> None:
     """Its attachments are gone, too: no part of it is stored, and no damaged attachment is reported."""
     mailbox, account = await world.account_of("Laboratoire")
     scan = Attachment("scan.tif", GeneratedContent(4_000_000, seed=1))
-    (message,) = await world.deliver(mailbox, 1, Letter(attachments=(scan,)))
+    (message,) = await world.deliver(mailbox, 1, Mail(attachments=(scan,)))
     await world.notify(account, [message])
     world.fault(FaultKind.LATENCY, operation=Operation.GET_ATTACHMENT_CONTENT, seconds=0.5, count=1)
 
@@ -304,9 +304,9 @@ async def test_what_is_too_large_is_told_and_not_kept(world: World) -> None:
         pytest.param((), 1, id="none"),
         pytest.param((file_attachment("a", b"a"), file_attachment("b", b"b")), 2, id="small"),
         pytest.param((file_attachment("a", b"a"), reference_attachment("b", "https://x.example")), 2, id="link"),
-        pytest.param((file_attachment("a", b"a"), item_attachment(Letter())), 3, id="item"),
+        pytest.param((file_attachment("a", b"a"), item_attachment(Mail())), 3, id="item"),
         pytest.param((Attachment("a", GeneratedContent(4_000_000)),), 3, id="large"),
-        pytest.param((Attachment("a", GeneratedContent(4_000_000)), item_attachment(Letter())), 4, id="large-and-item"),
+        pytest.param((Attachment("a", GeneratedContent(4_000_000)), item_attachment(Mail())), 4, id="large-and-item"),
         pytest.param((item_of("m", mail("m", ("a", b"a"), chained(5))),), 3, id="nested"),
     ],
 )
@@ -324,9 +324,9 @@ async def test_a_message_costs_few_calls(world: World, attachments: tuple[Attach
 async def test_of_a_whole_correspondence_nothing_is_skipped(world: World) -> None:
     """Each message has the rows that Graph lists, in its order, with the same bytes."""
     mailbox, account = await world.account_of("Laboratoire")
-    correspondence = Correspondence(Random(11), world.clock)
-    letters = [correspondence.letter_to(mailbox.address, mailbox.display_name) for _ in range(60)]
-    delivered = [await world.simulator.deliver(mailbox, letter) for letter in letters]
+    sample_mail = SampleMail(Random(11), world.clock)
+    mails = [sample_mail.mail_to(mailbox.address, mailbox.display_name) for _ in range(60)]
+    delivered = [await world.simulator.deliver(mailbox, mail) for mail in mails]
     await world.notify(account, delivered)
 
     await world.import_all()

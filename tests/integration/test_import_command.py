@@ -17,7 +17,7 @@ from db.queries.trace import TracedMessage
 from db.tables import message
 from simulator.calls import Operation
 from simulator.content.contents import GeneratedContent
-from simulator.content.mail import Attachment, Letter, file_attachment
+from simulator.content.mail import Attachment, Mail, file_attachment
 from simulator.faults import FaultKind
 from simulator.state.mail_server import DeliveredMessage
 from tests.integration.world import World
@@ -49,7 +49,7 @@ async def test_everything_of_the_folder_that_is_missing_is_imported(world: World
     mailbox, account = await world.account_of("Nord")
     large = GeneratedContent(4_000_000, seed=3)
     sent = await world.deliver(mailbox, 5)
-    sent += await world.deliver(mailbox, 1, Letter(subject="Scan", attachments=(Attachment("scan.tif", large),)))
+    sent += await world.deliver(mailbox, 1, Mail(subject="Scan", attachments=(Attachment("scan.tif", large),)))
     (moved,) = await world.deliver(mailbox, 1)
     world.simulator.move_message(mailbox, moved.message_id, "archive")
     await world.notify(account, sent[:2])
@@ -75,7 +75,7 @@ async def test_since_leaves_out_what_is_older(world: World, command: Command) ->
     mailbox, _ = await world.account_of("Nord")
     now = world.clock().replace(microsecond=0)
     old, young = [
-        await world.simulator.deliver(mailbox, Letter(subject="x"), received=now - timedelta(days=days))
+        await world.simulator.deliver(mailbox, Mail(subject="x"), received=now - timedelta(days=days))
         for days in (3, 1)
     ]
     result = await command("import", "Nord", "--since", (now - timedelta(days=1)).isoformat(), "--json")
@@ -102,10 +102,10 @@ async def test_messages_named_by_id_are_imported_whatever_folder_they_are_in(wor
 async def test_a_message_is_found_by_its_internet_message_id(world: World, command: Command, spelt: str) -> None:
     """The search covers the account's folder: a copy in another one is another message."""
     mailbox, _ = await world.account_of("Nord")
-    letter = Letter(subject="x", internet_message_id="<o'brien+1@example.com>")
-    (copy,) = await world.deliver(mailbox, 1, letter)
+    mail = Mail(subject="x", internet_message_id="<o'brien+1@example.com>")
+    (copy,) = await world.deliver(mailbox, 1, mail)
     world.simulator.move_message(mailbox, copy.message_id, "archive")
-    (wanted,) = await world.deliver(mailbox, 1, letter)
+    (wanted,) = await world.deliver(mailbox, 1, mail)
     await world.deliver(mailbox, 2)
     result = await command("import", "Nord", "--internet-message-id", spelt, "--json")
     assert (result.exit_code, counts(result)) == (0, {"selected": 1, "imported": 1})
@@ -114,7 +114,7 @@ async def test_a_message_is_found_by_its_internet_message_id(world: World, comma
 
 async def test_an_id_that_breaks_the_rules_is_found_as_it_stands(world: World, command: Command) -> None:
     mailbox, _ = await world.account_of("Nord")
-    await world.deliver(mailbox, 1, Letter(subject="x", internet_message_id="no-brackets"))
+    await world.deliver(mailbox, 1, Mail(subject="x", internet_message_id="no-brackets"))
     assert (await command("import", "Nord", "--internet-message-id", "no-brackets")).exit_code == 0
     assert len(await world.imported_ids()) == 1
 
@@ -130,8 +130,8 @@ async def test_an_internet_message_id_that_is_not_there_fails_with_advice(world:
 async def test_force_replaces_what_is_there_and_keeps_its_number(world: World, command: Command) -> None:
     """A reader that keeps the number finds the new content under it."""
     mailbox, account = await world.account_of("Nord")
-    letter = Letter(subject="Old", body="old", attachments=(file_attachment("a.csv", b"1;2"),))
-    sent = await world.deliver(mailbox, 2, letter)
+    mail = Mail(subject="Old", body="old", attachments=(file_attachment("a.csv", b"1;2"),))
+    sent = await world.deliver(mailbox, 2, mail)
     await world.notify(account, sent)
     await world.import_all()
     before = await numbers(world)
@@ -158,8 +158,8 @@ async def test_force_replaces_what_is_there_and_keeps_its_number(world: World, c
 async def test_force_keeps_what_the_mailbox_does_not_give_now(world: World, command: Command, trouble: str) -> None:
     """The stored message stays unchanged, and counts as failed; retrievable parts are replaced."""
     mailbox, account = await world.account_of("Nord")
-    letter = Letter(subject="Old", attachments=(file_attachment("a.csv", b"1;2"), file_attachment("b.csv", b"3;4")))
-    [sent] = await world.deliver(mailbox, 1, letter)
+    mail = Mail(subject="Old", attachments=(file_attachment("a.csv", b"1;2"), file_attachment("b.csv", b"3;4")))
+    [sent] = await world.deliver(mailbox, 1, mail)
     await world.notify(account, [sent])
     await world.import_all()
     before = await world.imported()
@@ -233,7 +233,7 @@ async def test_a_message_whose_id_no_database_keys_is_told(world: World, command
     """It is reported like one that comes through the queue."""
     mailbox, _ = await world.account_of("Nord")
     (good,) = await world.deliver(mailbox, 1)
-    await world.simulator.deliver(mailbox, Letter(subject="x"), immutable_id="A" * 800)
+    await world.simulator.deliver(mailbox, Mail(subject="x"), immutable_id="A" * 800)
     result = await command("import", "Nord", "--json")
     assert (result.exit_code, counts(result)) == (1, {"selected": 2, "imported": 1, "failed": 1})
     (told,) = json.loads(result.stdout)["not_imported"]
@@ -269,8 +269,8 @@ async def test_what_was_done_is_audited_and_traced(world: World, command: Comman
 async def test_one_call_at_a_time_for_the_mailbox(world: World, command: Command) -> None:
     """It comes beside the four of the processors, which the command must not slow down."""
     mailbox, _ = await world.account_of("Nord")
-    letter = Letter(attachments=(file_attachment("a.csv", b"1;2"), file_attachment("b.csv", b"3;4")))
-    await world.deliver(mailbox, 24, letter)
+    mail = Mail(attachments=(file_attachment("a.csv", b"1;2"), file_attachment("b.csv", b"3;4")))
+    await world.deliver(mailbox, 24, mail)
     world.fault(FaultKind.LATENCY, seconds=0.02)
     assert counts(await command("import", "Nord", "--json")) == {"selected": 24, "imported": 24}
     statistics = world.simulator.statistics()

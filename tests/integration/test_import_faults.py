@@ -6,7 +6,7 @@ import pytest
 
 from simulator.calls import Operation
 from simulator.content.contents import GeneratedContent
-from simulator.content.mail import Attachment, Letter, file_attachment
+from simulator.content.mail import Attachment, Mail, file_attachment
 from simulator.faults import FaultKind
 from tests.integration.world import World, until
 
@@ -29,8 +29,8 @@ from tests.integration.world import World, until
 async def test_what_passes_by_itself_costs_no_message(world: World, kind: FaultKind, facts: dict[str, Any]) -> None:
     """The first twelve calls of Graph fail so; every message is imported whole, once, and uncounted."""
     mailbox, account = await world.account_of("Laboratoire")
-    letter = Letter(subject="S", body="B", attachments=(file_attachment("a.csv", b"1;2;3"),))
-    delivered = await world.deliver(mailbox, 8, letter)
+    mail = Mail(subject="S", body="B", attachments=(file_attachment("a.csv", b"1;2;3"),))
+    delivered = await world.deliver(mailbox, 8, mail)
     world.fault(kind, count=12, **facts)
     await world.notify(account, delivered)
 
@@ -50,7 +50,7 @@ async def test_a_large_attachment_cut_off_is_fetched_again_from_the_start(world:
     """Half a file is never stored; the message comes again, uncounted, and whole."""
     mailbox, account = await world.account_of("Laboratoire")
     large = GeneratedContent(4_000_000, seed=9)
-    (delivered,) = await world.deliver(mailbox, 1, Letter(attachments=(Attachment("scan.tif", large),)))
+    (delivered,) = await world.deliver(mailbox, 1, Mail(attachments=(Attachment("scan.tif", large),)))
     world.fault(FaultKind.RESET_IN_BODY, operation=Operation.GET_ATTACHMENT_CONTENT, count=1)
     await world.notify(account, [delivered])
 
@@ -107,7 +107,7 @@ async def test_a_rejected_token_is_replaced_once(world: World) -> None:
 async def test_a_download_that_is_never_ready_in_time_ends_as_a_dead_letter(world: World) -> None:
     """It ends after a quiet hour, with the reason; the other mail of the mailbox goes on meanwhile."""
     mailbox, account = await world.account_of("Laboratoire")
-    large = Letter(attachments=(Attachment("scan.tif", GeneratedContent(4_000_000, seed=2)),))
+    large = Mail(attachments=(Attachment("scan.tif", GeneratedContent(4_000_000, seed=2)),))
     (bad,) = await world.deliver(mailbox, 1, large)
     good = await world.deliver(mailbox, 5)
     world.fault(

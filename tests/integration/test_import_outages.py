@@ -12,12 +12,12 @@ import structlog
 from processor import worker
 from simulator.calls import Operation
 from simulator.content.contents import GeneratedContent
-from simulator.content.mail import Attachment, Letter, file_attachment
+from simulator.content.mail import Attachment, Mail, file_attachment
 from simulator.faults import FaultKind
 from tests.doubles.outages import every_outage
 from tests.integration.world import World, until
 
-_LETTER = Letter(body="x" * 50_000, attachments=(file_attachment("a.csv", b"1;2;3" * 1000),))
+_MAIL = Mail(body="x" * 50_000, attachments=(file_attachment("a.csv", b"1;2;3" * 1000),))
 
 
 @pytest.fixture(autouse=True)
@@ -26,11 +26,11 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("database_kind", "kind"), every_outage(), indirect=["database_kind"])
-@pytest.mark.parametrize("letter", [_LETTER, Letter(attachments=(Attachment("a", GeneratedContent(4_000_000)),))])
-async def test_an_outage_in_the_middle_of_imports_loses_nothing(world: World, kind: str, letter: Letter) -> None:
+@pytest.mark.parametrize("mail", [_MAIL, Mail(attachments=(Attachment("a", GeneratedContent(4_000_000)),))])
+async def test_an_outage_in_the_middle_of_imports_loses_nothing(world: World, kind: str, mail: Mail) -> None:
     """Messages in flight when the database fails are imported once it is back."""
     mailbox, account = await world.account_of("Laboratoire")
-    delivered = await world.deliver(mailbox, 6, letter)
+    delivered = await world.deliver(mailbox, 6, mail)
     await world.notify(account, delivered)
     world.fault(FaultKind.LATENCY, operation=Operation.GET_MESSAGE, seconds=0.3)
 
@@ -115,7 +115,7 @@ async def test_a_machine_without_room_pauses_the_processor(
 ) -> None:
     """It pauses as for the database: nothing is counted or dead-lettered, and it resumes automatically."""
     mailbox, account = await world.account_of("Laboratoire")
-    large = Letter(attachments=(Attachment("a", GeneratedContent(4_000_000)),))
+    large = Mail(attachments=(Attachment("a", GeneratedContent(4_000_000)),))
     delivered = await world.deliver(mailbox, 2, large)
     make = tempfile.TemporaryFile
     lacking = True

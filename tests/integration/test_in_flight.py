@@ -16,7 +16,7 @@ from graph.messages import MailReader
 from processor import worker
 from processor.worker import WorkerLimits
 from simulator.calls import Operation
-from simulator.content.mail import Letter, Person, file_attachment
+from simulator.content.mail import Mail, Person, file_attachment
 from simulator.faults import FaultKind
 from tests.databases import on_every_database
 from tests.integration.world import World, until
@@ -167,7 +167,7 @@ class _Choking(MailReader):
         return found
 
 
-_SECRET = Letter(
+_SECRET = Mail(
     subject="Zebrasubject",
     body="Zebrabody of the mail",
     sender=Person("Zebrasender", "zebra@sender.example"),

@@ -21,7 +21,7 @@ from db.queries.schedule import SUBSCRIPTIONS
 from graph.certificates import Certificate
 from simulator.api.notifications import LifecycleEvent
 from simulator.calls import Operation
-from simulator.content.mail import Letter
+from simulator.content.mail import Mail
 from simulator.faults import Fault, FaultKind
 from simulator.state.mailboxes import Mailbox
 from tests.databases import Databases, Gateway
@@ -81,8 +81,8 @@ async def advance(weeks: Weeks, minutes: int) -> None:
 
 async def deliver(weeks: Weeks, mailbox: int, count: int, notify: bool) -> None:
     for _ in range(count):
-        letter = Letter(subject=f"{len(weeks.sent)}")
-        sent = await weeks.world.simulator.deliver(weeks.mailboxes[mailbox], letter, notify=notify)
+        mail = Mail(subject=f"{len(weeks.sent)}")
+        sent = await weeks.world.simulator.deliver(weeks.mailboxes[mailbox], mail, notify=notify)
         weeks.sent.append(sent.message_id)
 
 

@@ -12,14 +12,14 @@ from click.testing import Result
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, delete, select, update
 
-from console.db.purge_batches import Purged, PurgeOrder, Purging
+from console.db.purge_batches import Purged, PurgeSelection, Purging
 from db.queries import accounts, filtered
 from db.queries.filters import NONE, Filters
 from db.tables import account_settings, folder_sync, message, message_trace
 from db.tables import seen as seen_table
 from processor.metrics import ProcessorMetrics
 from simulator.calls import Operation
-from simulator.content.mail import Letter, Person, by_directory_name, file_attachment, inline_attachment
+from simulator.content.mail import Mail, Person, by_directory_name, file_attachment, inline_attachment
 from simulator.state.mail_server import DeliveredMessage
 from simulator.state.mailboxes import Mailbox
 from tests.databases import on_every_database
@@ -31,8 +31,8 @@ pytestmark = on_every_database
 
 Command = Callable[..., Awaitable[Result]]
 
-WANTED = Letter(subject="Befund", sender=Person("Labor", "labor@example.com"))
-UNWANTED = Letter(subject="Angebot", sender=Person("Werbung", "news@example.org"))
+WANTED = Mail(subject="Befund", sender=Person("Labor", "labor@example.com"))
+UNWANTED = Mail(subject="Angebot", sender=Person("Werbung", "news@example.org"))
 FROM_LABOR = Filters(senders_allowed=("example.com",))
 
 
@@ -41,8 +41,8 @@ async def account_with(world: World, filters: Filters, **changed: Any) -> tuple[
     return mailbox, await world.add_account(mailbox, filters=filters, **changed)
 
 
-async def deliver(world: World, mailbox: Mailbox, *letters: Letter) -> list[DeliveredMessage]:
-    return [await world.simulator.deliver(mailbox, letter) for letter in letters]
+async def deliver(world: World, mailbox: Mailbox, *mails: Mail) -> list[DeliveredMessage]:
+    return [await world.simulator.deliver(mailbox, mail) for mail in mails]
 
 
 async def process(world: World, account: int, delivered: list[DeliveredMessage], **options: Any) -> None:  # noqa: ANN401  # passed through
@@ -77,24 +77,24 @@ async def change(world: World, filters: Filters) -> None:
 
 
 @pytest.mark.parametrize(
-    ("filters", "letter", "reason"),
+    ("filters", "mail", "reason"),
     [
         (FROM_LABOR, UNWANTED, "SenderNotAllowed"),
         (Filters(senders_denied=("*.example.org", "example.org")), UNWANTED, "SenderDenied"),
         (Filters(subjects_allowed=("befund*",)), UNWANTED, "SubjectNotAllowed"),
         (Filters(subjects_denied=("angebot",)), UNWANTED, "SubjectDenied"),
         (Filters(has_attachments=True), UNWANTED, "HasNoAttachments"),
-        (Filters(has_attachments=False), Letter(attachments=(file_attachment("a", b"a"),)), "HasAttachments"),
+        (Filters(has_attachments=False), Mail(attachments=(file_attachment("a", b"a"),)), "HasAttachments"),
         (Filters(size_most=1_000), UNWANTED, "TooLarge"),
         (Filters(size_least=100_000), UNWANTED, "TooSmall"),
     ],
 )
 async def test_what_does_not_match_is_recorded_with_the_reason(
-    world: World, filters: Filters, letter: Letter, reason: str
+    world: World, filters: Filters, mail: Mail, reason: str
 ) -> None:
     """It costs the one call of any message, once: attachments and original are not fetched."""
     mailbox, account = await account_with(world, filters, after_import="read")
-    [delivered] = await deliver(world, mailbox, letter)
+    [delivered] = await deliver(world, mailbox, mail)
 
     with structlog.testing.capture_logs() as events:
         for _ in range(3):
@@ -105,7 +105,7 @@ async def test_what_does_not_match_is_recorded_with_the_reason(
     key = (account, delivered.message_id)
     [found] = await world.database.read(lambda c: filtered.of_ids(c, [key]))
     assert found.internet_message_id == delivered.message.internet_message_id
-    assert found.from_address == (letter.sender.address if letter.sender else None)
+    assert found.from_address == (mail.sender.address if mail.sender else None)
     assert found.received == delivered.message.received.replace(microsecond=0)
     assert found.size is not None
     assert found.rule is not None
@@ -128,7 +128,7 @@ async def test_what_matches_is_imported(world: World) -> None:
 
 async def test_inline_pictures_alone_are_no_attachments(world: World) -> None:
     """Graph does not count them; the picture is imported with matching mail."""
-    picture = Letter(
+    picture = Mail(
         body='<img src="cid:a">', is_html=True, attachments=(inline_attachment("a", b"a", "image/png", "a"),)
     )
     mailbox, account = await account_with(world, Filters(has_attachments=True))
@@ -139,7 +139,7 @@ async def test_inline_pictures_alone_are_no_attachments(world: World) -> None:
 async def test_a_file_that_is_said_to_be_inline_is_an_attachment(world: World) -> None:
     """Apple Mail sends PDF so, and shows them in its text."""
     report = inline_attachment("Befund.pdf", b"%PDF", "application/pdf", "befund")
-    mail = Letter(body='<object data="cid:befund">', is_html=True, attachments=(report,))
+    mail = Mail(body='<object data="cid:befund">', is_html=True, attachments=(report,))
     mailbox, account = await account_with(world, Filters(has_attachments=True))
     await process(world, account, await deliver(world, mailbox, mail))
     assert await left_out(world) == []
@@ -151,7 +151,7 @@ async def test_where_exchange_does_not_say_the_attachments_are_looked_at(world: 
     """An inline file would count as none without its property; it costs one call more, and nothing else."""
     report = inline_attachment("Befund.pdf", b"%PDF", "application/pdf", "")
     mailbox, account = await account_with(world, Filters(has_attachments=True))
-    [with_file, without] = await deliver(world, mailbox, Letter(attachments=(report,)), UNWANTED)
+    [with_file, without] = await deliver(world, mailbox, Mail(attachments=(report,)), UNWANTED)
     for each in (with_file, without):
         await world.tamper(each, lambda json: json | {"singleValueExtendedProperties": []})
     await process(world, account, [with_file, without])
@@ -169,11 +169,11 @@ async def test_a_colleague_is_found_by_the_smtp_address(world: World, keeps_smtp
     )
     mailbox, account = await account_with(world, Filters(senders_allowed=("example.com",)))
 
-    def of(person: Person, smtp: str) -> Letter:
-        return Letter(sender=person, to=(person,), headers=(("From", smtp), ("To", f"{person.name} <{smtp}>")))
+    def of(person: Person, smtp: str) -> Mail:
+        return Mail(sender=person, to=(person,), headers=(("From", smtp), ("To", f"{person.name} <{smtp}>")))
 
-    letters = of(labor, "labor@example.com"), of(news, "news@example.org"), Letter(sender=labor)
-    wanted, unwanted, nameless = await deliver(world, mailbox, *letters)
+    mails = of(labor, "labor@example.com"), of(news, "news@example.org"), Mail(sender=labor)
+    wanted, unwanted, nameless = await deliver(world, mailbox, *mails)
 
     await process(world, account, [wanted, unwanted, nameless])
 
@@ -265,7 +265,7 @@ async def test_lists_are_read_as_people_write_them(world: World) -> None:
     mailbox, account = await account_with(world, NONE)
     filters = Filters(senders_allowed=("a@b.example", "EXAMPLE.com"), subjects_allowed=("Befund, neu; alt", "Bericht"))
     await change(world, filters)
-    wanted = Letter(subject="Befund, neu; alt", sender=WANTED.sender)
+    wanted = Mail(subject="Befund, neu; alt", sender=WANTED.sender)
     delivered = await deliver(world, mailbox, wanted, WANTED, UNWANTED)
     await process(world, account, delivered)
     assert await world.imported_ids() == [delivered[0].message_id]
@@ -407,7 +407,7 @@ async def test_a_purge_forgets_what_is_old(world: World) -> None:
     [young] = await deliver(world, mailbox, UNWANTED)
     await process(world, account, [old, young])
     purged = Purged()
-    order = PurgeOrder((world.clock() - timedelta(days=400)).replace(microsecond=0))
+    order = PurgeSelection((world.clock() - timedelta(days=400)).replace(microsecond=0))
     purging = Purging(world.database, clock=world.clock)
     assert await purging.count(order, lambda _: None) == Purged(seen=1)
     await purging.purge(order, purged, lambda _: None)

@@ -14,7 +14,7 @@ from bus.notification import Source
 from db.queries.filters import Filters
 from db.tables import GRAPH_ID_LENGTH, INTERNET_ID_LENGTH, attachment, header, message, message_trace, recipient, seen
 from processor.content import body_text
-from simulator.content.mail import Attachment, Letter, Person, file_attachment, item_of
+from simulator.content.mail import Attachment, Mail, Person, file_attachment, item_of
 from simulator.state.mail_server import DeliveredMessage
 from tests.databases import on_every_database
 from tests.integration.world import World
@@ -29,14 +29,14 @@ TAKEN = "a\ufffd\ufffd\x1b\x7f\u2028b"
 
 async def _imported(
     world: World,
-    letter: Letter,
+    mail: Mail,
     change: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     alter: Callable[[DeliveredMessage], None] | None = None,
 ) -> Mapping[str, Any]:
     """Return the row of the odd message; the one behind it is imported as well, and none is dead-lettered."""
     mailbox, account = await world.account_of("Laboratoire")
-    odd = await world.simulator.deliver(mailbox, letter)
-    behind = await world.simulator.deliver(mailbox, Letter(subject="Behind"))
+    odd = await world.simulator.deliver(mailbox, mail)
+    behind = await world.simulator.deliver(mailbox, Mail(subject="Behind"))
     if alter is not None:
         alter(odd)
     if change is not None:
@@ -60,7 +60,7 @@ async def test_a_draft_that_was_moved_in(world: World) -> None:
 
     row = await _imported(
         world,
-        Letter(subject=None, sender=None, is_draft=True),
+        Mail(subject=None, sender=None, is_draft=True),
         lambda json: {name: value for name, value in json.items() if name not in missing} | {"isDraft": True},
     )
 
@@ -99,7 +99,7 @@ async def test_a_body_of_many_megabytes(world: World) -> None:
     cells = 8_000_000 // len(cell) + 1
     body = f"<html><body><table>{cell * cells}</table></body></html>"
 
-    row = await _imported(world, Letter(body=body, is_html=True))
+    row = await _imported(world, Mail(body=body, is_html=True))
 
     assert row["sBody"] == body
     assert row["sBodyText"] == "\n".join([said.strip(), "3,2"] * cells)
@@ -111,7 +111,7 @@ async def test_a_body_of_which_no_text_is_made(world: World, monkeypatch: pytest
     body = "<p>Befund</p>" * 30_000
 
     with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:
-        row = await _imported(world, Letter(body=body, is_html=True))
+        row = await _imported(world, Mail(body=body, is_html=True))
 
     assert (row["sBody"], row["sBodyText"]) == (body, None)
     [told] = [event for event in events if event["event"] == "body_text_left_out"]
@@ -168,7 +168,7 @@ async def test_a_mail_of_the_last_day_troubles_no_other(world: World) -> None:
 async def test_half_characters_and_controls_wherever_text_may_be(world: World) -> None:
     """U+FFFD for characters that no database accepts; controls stay unchanged."""
     person = Person(HALF, HALF)
-    letter = Letter(
+    mail = Mail(
         subject=HALF,
         sender=person,
         from_=person,
@@ -186,7 +186,7 @@ async def test_half_characters_and_controls_wherever_text_may_be(world: World) -
     )
     names = ("conversationId", "conversationIndex", "changeKey", "webLink", "parentFolderId")
 
-    row = await _imported(world, letter, lambda json: json | dict.fromkeys(names, HALF))
+    row = await _imported(world, mail, lambda json: json | dict.fromkeys(names, HALF))
 
     texts = ("sSubject", "sFromName", "sFromAddress", "sSenderName", "sBody", "sBodyText", "sImportance")
     more = ("sConversationID", "sChangeKey", "sWebLink", "sParentFolderID", "sConversationIndex")
@@ -216,7 +216,7 @@ async def test_half_characters_and_controls_wherever_text_may_be(world: World) -
 async def test_texts_longer_than_their_columns(world: World) -> None:
     """A column without limit has it whole; an id or a word is cut at its column's limit, and the log reports it."""
     long = "😀" * 2000
-    letter = Letter(
+    mail = Mail(
         subject=long,
         sender=Person(long, long),
         to=(Person(long, long),),
@@ -229,7 +229,7 @@ async def test_texts_longer_than_their_columns(world: World) -> None:
     names = ("changeKey", "webLink", "parentFolderId", "conversationIndex")
 
     with structlog.testing.capture_logs() as events:
-        row = await _imported(world, letter, lambda json: json | dict.fromkeys(names, long))
+        row = await _imported(world, mail, lambda json: json | dict.fromkeys(names, long))
 
     assert [row[name] for name in ("sSubject", "sFromName", "sFromAddress", "sChangeKey", "sWebLink")] == [long] * 5
     cut = {"sInternetMessageID": INTERNET_ID_LENGTH, "sConversationID": GRAPH_ID_LENGTH, "sImportance": 20}
@@ -245,7 +245,7 @@ async def test_a_message_that_is_left_out_may_have_any_id(world: World) -> None:
     """It is recorded, and not retried again and again."""
     mailbox = world.new_mailbox("Laboratoire")
     account = await world.add_account(mailbox, filters=Filters(subjects_denied=("Werbung",)))
-    odd = await world.simulator.deliver(mailbox, Letter(subject="Werbung", internet_message_id="😀" * 2000))
+    odd = await world.simulator.deliver(mailbox, Mail(subject="Werbung", internet_message_id="😀" * 2000))
     await world.notify(account, [odd])
 
     await world.import_all()
@@ -261,7 +261,7 @@ async def test_sizes_that_are_none(world: World) -> None:
 
     row = await _imported(
         world,
-        Letter(attachments=(file_attachment("a.csv", b"1;2"),)),
+        Mail(attachments=(file_attachment("a.csv", b"1;2"),)),
         lambda json: json | {"singleValueExtendedProperties": [size]},
     )
 
@@ -276,7 +276,7 @@ async def test_an_attachment_with_an_id_that_is_none(world: World) -> None:
 
     await _imported(
         world,
-        Letter(attachments=(file_attachment("a.csv", b"1;2"), item_of("Mail", b"Subject: x\r\n\r\n"))),
+        Mail(attachments=(file_attachment("a.csv", b"1;2"), item_of("Mail", b"Subject: x\r\n\r\n"))),
         alter=alter,
     )
 

@@ -11,12 +11,12 @@ import pytest
 from click.testing import Result
 from sqlalchemy import Connection, delete, select
 
-from console.db.purge_batches import Purged, PurgeOrder, Purging
+from console.db.purge_batches import Purged, PurgeSelection, Purging
 from db.tables import original
 from processor.content.attachments import AttachmentLimits
 from simulator.calls import Operation
 from simulator.content.contents import GeneratedContent
-from simulator.content.mail import Attachment, Letter, file_attachment, mime
+from simulator.content.mail import Attachment, Mail, file_attachment, mime
 from simulator.faults import FaultKind
 from simulator.state.mail_server import DeliveredMessage
 from tests.databases import on_every_database
@@ -54,9 +54,9 @@ async def kept(world: World) -> list[Kept]:
     return await world.database.read(read)
 
 
-async def delivered_one(world: World, letter: Letter | None = None) -> DeliveredMessage:
+async def delivered_one(world: World, mail: Mail | None = None) -> DeliveredMessage:
     mailbox, account = await world.account_of("Laboratoire")
-    (delivered,) = await world.deliver(mailbox, 1, letter or Letter(subject="Befund", body="Grüße\r\n"))
+    (delivered,) = await world.deliver(mailbox, 1, mail or Mail(subject="Befund", body="Grüße\r\n"))
     await world.notify(account, [delivered])
     return delivered
 
@@ -64,14 +64,14 @@ async def delivered_one(world: World, letter: Letter | None = None) -> Delivered
 async def test_the_original_is_kept_byte_for_byte(world: World) -> None:
     """It costs one more call of Graph; several messages in one transaction have each its own."""
     mailbox, account = await world.account_of("Laboratoire")
-    letter = Letter(attachments=(file_attachment("a.csv", b"1;2"),))
-    delivered = [*await world.deliver(mailbox, 5), *await world.deliver(mailbox, 1, letter)]
+    mail = Mail(attachments=(file_attachment("a.csv", b"1;2"),))
+    delivered = [*await world.deliver(mailbox, 5), *await world.deliver(mailbox, 1, mail)]
     await world.notify(account, delivered)
 
     await world.import_all(keep_mime=True)
 
     found = [each.content for each in await kept(world)]
-    assert sorted(map(str, found)) == sorted(str(mime(each.message.letter)) for each in delivered)
+    assert sorted(map(str, found)) == sorted(str(mime(each.message.mail)) for each in delivered)
     assert world.calls(Operation.GET_MIME) == 6
     assert world.calls(Operation.GET_MESSAGE) == 6
     assert world.calls(Operation.LIST_ATTACHMENTS) == 1
@@ -86,11 +86,11 @@ async def test_without_the_setting_nobody_asks_for_it(world: World) -> None:
 
 async def test_a_large_one_goes_through_a_file(world: World) -> None:
     """It exceeds the memory limit, packed or not; beside an attachment that does so, too."""
-    letter = Letter(attachments=(Attachment("scan.tif", GeneratedContent(6 * MEBIBYTE, seed=4)),))
-    delivered = await delivered_one(world, letter)
+    mail = Mail(attachments=(Attachment("scan.tif", GeneratedContent(6 * MEBIBYTE, seed=4)),))
+    delivered = await delivered_one(world, mail)
     await world.import_all(keep_mime=True)
     [found] = await kept(world)
-    assert found.content == mime(delivered.message.letter)
+    assert found.content == mime(delivered.message.mail)
     [row] = await world.imported()
     assert row.parts[0].size == 6 * MEBIBYTE
 
@@ -99,7 +99,7 @@ async def test_a_large_one_goes_through_a_file(world: World) -> None:
 async def test_what_is_larger_than_a_message_may_be_is_not_kept(world: World, seen_before: bool) -> None:
     """No call is made if Graph's size is too large; base64 may exceed the limit all the same."""
     size = 3 * MEBIBYTE if seen_before else 2 * MEBIBYTE - 200_000
-    await delivered_one(world, Letter(attachments=(Attachment("scan.tif", GeneratedContent(size, seed=4)),)))
+    await delivered_one(world, Mail(attachments=(Attachment("scan.tif", GeneratedContent(size, seed=4)),)))
     await world.import_all(keep_mime=True, kept=AttachmentLimits(attachment_mb=2, message_mb=2))
     assert await kept(world) == [Kept(1, "too_large", "More than message_limit_mb (2).", None)]
     assert world.calls(Operation.GET_MIME) == (0 if seen_before else 1)
@@ -117,7 +117,7 @@ async def test_one_that_exchange_cannot_read_is_marked(world: World) -> None:
 
 async def test_what_passes_by_itself_is_waited_for(world: World) -> None:
     """Cut off in the middle: half an original is never stored."""
-    delivered = await delivered_one(world, Letter(attachments=(file_attachment("a.bin", bytes(300_000)),)))
+    delivered = await delivered_one(world, Mail(attachments=(file_attachment("a.bin", bytes(300_000)),)))
     world.fault(FaultKind.RESET_IN_BODY, operation=Operation.GET_MIME, count=1)
     async with world.processing(keep_mime=True):
         await until(lambda: scheduled(world))
@@ -125,7 +125,7 @@ async def test_what_passes_by_itself_is_waited_for(world: World) -> None:
         world.clock.advance(minutes=2)
         await until(world.queue_is_empty)
     [found] = await kept(world)
-    assert found.content == mime(delivered.message.letter)
+    assert found.content == mime(delivered.message.mail)
 
 
 async def scheduled(world: World) -> bool:
@@ -194,7 +194,7 @@ async def test_an_original_is_fetched_when_an_operator_asks(world: World, comman
     forced = ("import", "Laboratoire", "--force", "--id", delivered.message_id)
     assert (await command(*forced, keep_mime=True)).exit_code == 0
     [found] = await kept(world)
-    assert (found.message_id, found.content) == (1, mime(delivered.message.letter))
+    assert (found.message_id, found.content) == (1, mime(delivered.message.mail))
 
     number = world.fault(FaultKind.CORRUPT, operation=Operation.GET_MIME)
     kept_as_it_is = await command(*forced, keep_mime=True)
@@ -215,7 +215,7 @@ async def test_an_original_is_fetched_when_an_operator_asks(world: World, comman
 
 async def purge(world: World, **options: Any) -> Purged:  # noqa: ANN401  # passed through
     purged = Purged()
-    order = PurgeOrder((world.clock() + timedelta(days=1)).replace(microsecond=0), **options)
+    order = PurgeSelection((world.clock() + timedelta(days=1)).replace(microsecond=0), **options)
     assert (await Purging(world.database, clock=world.clock).count(order, lambda _: None)).originals == 1
     await Purging(world.database, clock=world.clock).purge(order, purged, lambda _: None)
     return purged

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from console.db.purge_batches import Purged, PurgeOrder, Purging
+from console.db.purge_batches import Purged, PurgeSelection, Purging
 from db.queries import accounts
 from graph.delta import DeltaPage, DeltaReader
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import FolderPage, MailReader
-from simulator.content.mail import Letter
+from simulator.content.mail import Mail
 from simulator.faults import FaultKind
 from simulator.state.mail_server import DeliveredMessage
 from simulator.state.mailboxes import Mailbox
@@ -35,7 +35,7 @@ async def mail(world: World, mailbox: Mailbox) -> tuple[list[DeliveredMessage], 
 
     async def received(*times: Any) -> list[DeliveredMessage]:  # noqa: ANN401  # times
         return [
-            await world.simulator.deliver(mailbox, Letter(subject="x"), notify=False, received=each) for each in times
+            await world.simulator.deliver(mailbox, Mail(subject="x"), notify=False, received=each) for each in times
         ]
 
     old = await received(just - 600 * DAY, just - DAY, just - timedelta(seconds=1))
@@ -44,7 +44,7 @@ async def mail(world: World, mailbox: Mailbox) -> tuple[list[DeliveredMessage], 
 
 async def purge(world: World) -> Purged:
     purged = Purged()
-    order = PurgeOrder((world.clock() - 400 * DAY).replace(microsecond=0))
+    order = PurgeSelection((world.clock() - 400 * DAY).replace(microsecond=0))
     await Purging(world.database, clock=world.clock).purge(order, purged, lambda _: None)
     return purged
 

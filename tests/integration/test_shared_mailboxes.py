@@ -64,7 +64,7 @@ async def test_five_processes_that_begin_together_import_a_backlog(world: World)
     async with AsyncExitStack() as stack:
         others = [await stack.enter_async_context(world.another_process(f"host-{number}")) for number in range(4)]
         for each in (*others, world.heartbeat):
-            await each._look()
+            await each._read_rows()
         await stack.enter_async_context(world.processing())
         await until(world.queue_is_empty)
     assert len(await world.imported_ids()) == 72
@@ -79,7 +79,7 @@ async def test_a_process_without_a_share_leaves_a_mailbox_to_the_others(world: W
     async with AsyncExitStack() as stack:
         beats = [await stack.enter_async_context(world.another_process(each)) for each in others]
         for each in (*beats, world.heartbeat):
-            await each._look()
+            await each._read_rows()
         key = world.opened(mailbox).counted_as
         shares = [ProcessShare(each, name=each.process.name).of(key) for each in (*beats, world.heartbeat)]
         assert sorted(shares) == [0, 1, 1, 1, 1]
@@ -116,7 +116,7 @@ async def test_a_processor_whose_heartbeat_is_late_takes_nothing_and_goes_on_lat
 async def test_a_process_that_is_killed_gives_its_share_back_within_the_lease(
     world: World, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeats, "_LOOK_SECONDS", 3600.0)  # the test polls itself
+    monkeypatch.setattr(heartbeats, "_READ_SECONDS", 3600.0)  # the test polls itself
     now = 100.0
     process = Process("survivor", "host", (PROCESSOR,), "", world.clock())
     survivor = Heartbeat(world.database, process, clock=world.clock, monotonic=lambda: now)
@@ -128,14 +128,14 @@ async def test_a_process_that_is_killed_gives_its_share_back_within_the_lease(
         assert any(line == b"alive\n" for line in child.stdout)
         async with survivor.kept():
             await world.database.write(lambda c: processes.remove(c, ["test"]))
-            await survivor._look()
+            await survivor._read_rows()
             share = ProcessShare(survivor, name="survivor")
             assert share.of(("client", "user")) == 2
             child.send_signal(signal.SIGKILL)
             child.wait()
             for _ in range(int(LEASE.total_seconds())):
                 now += 1
-                await survivor._look()
+                await survivor._read_rows()
             assert share.of(("client", "user")) == 4
     finally:
         child.kill()

@@ -9,7 +9,7 @@ import structlog
 from db.queries import accounts
 from graph.subscriptions import SubscriptionClient
 from simulator.calls import Operation
-from simulator.content.mail import Letter
+from simulator.content.mail import Mail
 from simulator.faults import FaultKind
 from tests.integration.manager_world import Office
 from tests.integration.world import until
@@ -277,7 +277,7 @@ async def test_mail_comes_through_all_parts(office: Office) -> None:
         world.fault(FaultKind.NOTIFICATION_UNSIGNED, probability=0.4)
         world.fault(FaultKind.NOTIFICATION_REORDERED, probability=0.4)
         delivered = [
-            await world.simulator.deliver(mailbox, Letter(subject=f"{number}"))
+            await world.simulator.deliver(mailbox, Mail(subject=f"{number}"))
             for number in range(20)
             for mailbox, _ in mailboxes
         ]

@@ -12,7 +12,7 @@ from db.tables import message_trace
 from processor.worker import WorkerLimits
 from simulator.calls import Operation
 from simulator.content.contents import GeneratedContent
-from simulator.content.mail import Attachment, Letter
+from simulator.content.mail import Attachment, Mail
 from simulator.faults import FaultKind
 from simulator.state.mail_server import DeliveredMessage
 from tests.integration.world import World, until
@@ -26,7 +26,7 @@ async def traced(world: World, account: int, delivered: DeliveredMessage) -> lis
 async def test_an_import_leaves_its_steps(world: World) -> None:
     """They lead from the notification to the row, each with its time."""
     mailbox, account = await world.account_of("Laboratoire")
-    (delivered,) = await world.deliver(mailbox, 1, Letter(subject="Résultat " * 100))
+    (delivered,) = await world.deliver(mailbox, 1, Mail(subject="Résultat " * 100))
     began = world.clock()
     await world.notify(account, [delivered])
 
@@ -56,8 +56,8 @@ async def test_an_import_leaves_its_steps(world: World) -> None:
 async def test_a_failed_attempt_tells_why_and_the_next_one_follows(world: World) -> None:
     """The subject is known once the message was fetched, although its attachment was not."""
     mailbox, account = await world.account_of("Laboratoire")
-    letter = Letter(subject="Scan", attachments=(Attachment("scan.tif", GeneratedContent(4_000_000, seed=2)),))
-    (delivered,) = await world.deliver(mailbox, 1, letter)
+    mail = Mail(subject="Scan", attachments=(Attachment("scan.tif", GeneratedContent(4_000_000, seed=2)),))
+    (delivered,) = await world.deliver(mailbox, 1, mail)
     number = world.fault(FaultKind.UNAVAILABLE, status=504, operation=Operation.GET_ATTACHMENT_CONTENT)
     await world.notify(account, [delivered])
 

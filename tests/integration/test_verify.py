@@ -18,7 +18,7 @@ from graph.listing import FolderItem
 from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import FolderPage, MailReader
 from simulator.calls import Operation
-from simulator.content.mail import Letter
+from simulator.content.mail import Mail
 from simulator.faults import FaultKind
 from simulator.state.mail_server import DeliveredMessage
 from subscriptions.folder_diff import Elsewhere, FolderDiff, Item
@@ -117,7 +117,7 @@ async def test_repair_then_import_then_clean(world: World) -> None:
 async def test_only_the_young_are_perhaps_under_way(world: World) -> None:
     mailbox, account = await world.account_of("Nord")
     received = world.clock() - timedelta(minutes=4)
-    await world.simulator.deliver(mailbox, Letter(subject="Late"), received=received)
+    await world.simulator.deliver(mailbox, Mail(subject="Late"), received=received)
     (young,) = await world.deliver(mailbox, 1)
     found = await compare(world, account)
     assert [each.message_id for each in found.missing if found.tally.is_under_way(each)] == [young.message_id]
@@ -131,7 +131,7 @@ async def test_older_mail_does_not_count_on_either_side(world: World) -> None:
     account = await world.add_account(mailbox, import_since=now - timedelta(days=10, microseconds=-5))
     ages = (20, 10, 5, 1)
     sent = [
-        await world.simulator.deliver(mailbox, Letter(subject="Old"), received=now - timedelta(days=days))
+        await world.simulator.deliver(mailbox, Mail(subject="Old"), received=now - timedelta(days=days))
         for days in ages
     ]
     await import_mail(world, account, sent[:3])

@@ -40,7 +40,7 @@ from processor.metrics import ProcessorMetrics
 from processor.worker import Processor, WorkerContext, WorkerLimits
 from simulator.api.delivery import DeliveryRules
 from simulator.calls import Operation
-from simulator.content.mail import Letter
+from simulator.content.mail import Mail
 from simulator.faults import Fault, FaultKind
 from simulator.simulator import Simulator, system_clock
 from simulator.state.mail_server import DeliveredMessage
@@ -240,9 +240,9 @@ class World:
 
     # Mail and notifications.
 
-    async def deliver(self, mailbox: Mailbox, count: int, letter: Letter | None = None) -> list[DeliveredMessage]:
+    async def deliver(self, mailbox: Mailbox, count: int, mail: Mail | None = None) -> list[DeliveredMessage]:
         return [
-            await self.simulator.deliver(mailbox, letter or Letter(subject=f"Letter {number}", body=f"Body {number}"))
+            await self.simulator.deliver(mailbox, mail or Mail(subject=f"Letter {number}", body=f"Body {number}"))
             for number in range(count)
         ]
 

@@ -14,6 +14,7 @@ from db.backends import sqlserver
 from db.backends.odbc import packaged_driver
 from db.connection import ConnectionOptions
 from db.engine import make_engine
+from db.errors import DriverMissing
 from tests.error_chain import told
 from tests.paths import ROOT
 
@@ -238,6 +239,16 @@ def test_no_odbc_driver_at_all(tmp_path: Path) -> None:
     output = run_python(_HIDE_PACKAGE + _MAKE_ENGINE, _PYODBC, **registered(tmp_path))
     assert "There is no ODBC driver for SQL Server on this host." in output
     assert "pip install mssql-python-odbc, or msodbcsql18" in output
+
+
+def test_no_odbc_driver_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names Microsoft's installer: Windows finds registered drivers only, not the one in a Python package."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "mssql_python_odbc", None)
+    with pytest.raises(DriverMissing) as missing:
+        packaged_driver()
+    assert "Install Microsoft's: ODBC Driver 18 for SQL Server (https://" in str(missing.value)
+    assert "pip install" not in str(missing.value)
 
 
 def test_driver_that_is_not_registered(tmp_path: Path) -> None:

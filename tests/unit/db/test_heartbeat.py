@@ -86,7 +86,7 @@ async def test_processes_see_each_other_and_what_they_are(hosts: Hosts) -> None:
     assert names(first) == ["first"]
     second = await hosts.start("second")
     assert names(second) == ["first", "second"]
-    await first._look()
+    await first._read_rows()
     assert names(first) == ["first", "second"]
     assert second.alive()[1].process == hosts.process("second")
 
@@ -94,7 +94,7 @@ async def test_processes_see_each_other_and_what_they_are(hosts: Hosts) -> None:
 async def test_a_process_that_stops_is_gone_at_once(hosts: Hosts) -> None:
     first, second = await hosts.start("first"), await hosts.start("second")
     await hosts.stop(first)
-    await second._look()
+    await second._read_rows()
     assert names(second) == ["second"]
 
 
@@ -102,10 +102,10 @@ async def test_a_process_that_was_killed_counts_until_its_lease_ends(hosts: Host
     first, second = await hosts.start("first"), await hosts.start("second")
     await hosts.kill(first)
     hosts.pass_time(LEASE.total_seconds() - 1)
-    await second._look()
+    await second._read_rows()
     assert names(second) == ["first", "second"]
     hosts.pass_time(2)
-    await second._look()
+    await second._read_rows()
     assert names(second) == ["second"]
 
 
@@ -123,7 +123,7 @@ async def test_a_process_lives_on_when_its_clock_is_set_back(hosts: Hosts) -> No
     hosts.clock.advance(timedelta(hours=-3))
     hosts.monotonic.now += 5
     for each in (first, second, first):
-        await each._look()
+        await each._read_rows()
     assert names(first) == names(second) == ["first", "second"]
 
 
@@ -138,21 +138,21 @@ async def test_hosts_whose_clocks_differ_by_hours_share_all_the_same(hosts: Host
             hosts.pass_time(4)
             ahead.advance(timedelta(seconds=4))
             for each in (right, wrong):
-                await each._look()
-        await right._look()
+                await each._read_rows()
+        await right._read_rows()
         assert names(right) == names(wrong) == ["right", "wrong"]
         hosts.pass_time(LEASE.total_seconds())
-        await right._look()
+        await right._read_rows()
         assert names(right) == ["right"]  # it has not changed for as long as a lease
 
 
 async def test_a_process_whose_row_was_removed_counts_itself_and_writes_it_anew(hosts: Hosts) -> None:
     one = await hosts.start("one")
     await hosts.database.write(lambda c: processes.remove(c, ["one"]))
-    await one._look()
+    await one._read_rows()
     assert names(one) == ["one"]
     hosts.pass_time(4)
-    await one._look()
+    await one._read_rows()
     assert [each.process.name for each in await hosts.database.read(processes.every)] == ["one"]
 
 
@@ -160,13 +160,13 @@ async def test_rows_of_the_long_dead_are_removed(hosts: Hosts) -> None:
     await hosts.kill(await hosts.start("dead"))
     alive = await hosts.start("alive")
     hosts.pass_time(3700)
-    await alive._look()
+    await alive._read_rows()
     assert [each.process.name for each in await hosts.database.read(processes.every)] == ["alive"]
 
 
 async def test_many_processes_that_start_together_do_not_stand_in_each_others_way(hosts: Hosts) -> None:
     started = await asyncio.gather(*(hosts.start(f"host-{number:02}") for number in range(12)))
-    await asyncio.gather(*(each._look() for each in started))
+    await asyncio.gather(*(each._read_rows() for each in started))
     assert {tuple(names(each)) for each in started} == {tuple(f"host-{number:02}" for number in range(12))}
 
 
@@ -180,10 +180,10 @@ async def test_a_look_is_two_statements_at_most(hosts: Hosts) -> None:
         lambda *seen: said.append(seen[2].split()[0]),
     )
     hosts.pass_time(1)
-    await heartbeat._look()
+    await heartbeat._read_rows()
     assert [each for each in said if each != "BEGIN"] == ["SELECT"]
     hosts.pass_time(4)
-    await heartbeat._look()
+    await heartbeat._read_rows()
     assert [each for each in said if each != "BEGIN"] == ["SELECT", "UPDATE", "SELECT"]
 
 
@@ -197,14 +197,14 @@ async def test_a_process_that_cannot_write_begins_nothing_before_others_take_ove
         assert names(heartbeat) == ["cut-off"]
         hosts.pass_time(5)
         with troubled.gone(), pytest.raises(DatabaseUnavailable):
-            await heartbeat._look()
+            await heartbeat._read_rows()
         assert names(heartbeat) == ["cut-off"]  # a short outage stops nothing
         hosts.pass_time(LEASE.total_seconds() - 6)
         with pytest.raises(DatabaseUnavailable):
             heartbeat.alive()
         other = await hosts.start("other")
         assert names(other) == ["cut-off", "other"]  # not yet taken over
-        await heartbeat._look()
+        await heartbeat._read_rows()
         assert names(heartbeat) == ["cut-off", "other"]
     await database.close()
     troubled.close()
@@ -213,7 +213,7 @@ async def test_a_process_that_cannot_write_begins_nothing_before_others_take_ove
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make polls and restarts immediate."""
-    monkeypatch.setattr(heartbeat_module, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(heartbeat_module, "_READ_SECONDS", 0.01)
     monkeypatch.setattr(background, "_FIRST_PAUSE_SECONDS", 0.01)
 
 

@@ -30,7 +30,7 @@ def answer(
 ) -> GraphError:
     body = {"error": {"code": code, "message": message, **more}}
     return error_from_response(
-        status, json.dumps(body).encode(), headers or {}, doing="GET /x", mailbox=make_mailbox(), now=NOW
+        status, json.dumps(body).encode(), headers or {}, operation="GET /x", mailbox=make_mailbox(), now=NOW
     )
 
 
@@ -115,7 +115,7 @@ def test_a_lost_sync_state_is_known_by_its_code_wherever_it_stands(status: int, 
     shapes: dict[str, dict[str, object]] = {"deep": {"innerError": {"code": "x", "innererror": {"code": code}}}}
     more = {} if where == "code" else shapes.get(where, {where: {"code": code}})
     body = {"error": {"code": code if where == "code" else "ErrorInvalidRequest", **more}}
-    assert isinstance(error_from_response(status, body, {}, doing="GET /x"), SyncStateLost)
+    assert isinstance(error_from_response(status, body, {}, operation="GET /x"), SyncStateLost)
 
 
 @pytest.mark.parametrize("code", ["", "ErrorItemNotFound", "ErrorAccessDenied"])
@@ -126,7 +126,7 @@ def test_410_is_a_lost_sync_state_whatever_its_code(code: str) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b'{"error": "text"}', b'{"error": {"code": 7}}', b"\xff\xfe"])
 def test_a_body_of_any_shape_gives_an_error(body: bytes) -> None:
-    assert isinstance(error_from_response(404, body, {}, doing="GET /x"), ItemGone)
+    assert isinstance(error_from_response(404, body, {}, operation="GET /x"), ItemGone)
 
 
 def test_the_request_id_is_kept_for_the_support_case() -> None:

@@ -19,7 +19,7 @@ from graph.errors import (
 from graph.listing import FolderItem
 from graph.mailbox import Mailbox
 from graph.messages import MESSAGE_FIELDS, FolderPage, MailReader, folder_path
-from simulator.content.mail import Letter, Person, file_attachment, reference_attachment
+from simulator.content.mail import Mail, Person, file_attachment, reference_attachment
 from simulator.simulator import Simulator
 from tests.doubles.scripted_graph import Answer, Clock, Script, fail, make_mailbox, ok, raw
 
@@ -326,8 +326,8 @@ async def test_a_letter_comes_whole_from_the_simulator(tmp_path: Path) -> None:
         application = simulator.add_application()
         box = simulator.add_mailbox("support@example.net", "Support", application.tenant_id)
         files = (file_attachment("a.bin", data), reference_attachment("link", "https://files.example/x"))
-        letter = Letter(subject="Grüße", body="Hello", to=(Person("S", "support@example.net"),), attachments=files)
-        delivered = await simulator.deliver(box, letter)
+        mail = Mail(subject="Grüße", body="Hello", to=(Person("S", "support@example.net"),), attachments=files)
+        delivered = await simulator.deliver(box, mail)
         token, _ = simulator.tokens.issue(application, simulator.url)
 
         class Issued:

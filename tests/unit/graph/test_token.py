@@ -588,16 +588,16 @@ class Odd:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.method == "GET":
             if self.discovery is not None:
-                return await self._said(self.discovery(request))
+                return await self._answered(self.discovery(request))
             base = f"{self.url}/t"
             return web.json_response(
                 {"issuer": base, "authorization_endpoint": f"{base}/authorize", "token_endpoint": f"{base}/token"}
             )
         assert self.token is not None
-        return await self._said(self.token(request))
+        return await self._answered(self.token(request))
 
     @staticmethod
-    async def _said(answer: web.StreamResponse | Awaitable[web.StreamResponse]) -> web.StreamResponse:
+    async def _answered(answer: web.StreamResponse | Awaitable[web.StreamResponse]) -> web.StreamResponse:
         return answer if isinstance(answer, web.StreamResponse) else await answer
 
 

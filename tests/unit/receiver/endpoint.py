@@ -245,7 +245,6 @@ class Endpoints:
         body: BodyLimits | None = None,
         connections: ConnectionLimits | None = None,
         tls: ServerTls | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> Endpoint:
         enter = self._resources
         database = Database(make_engine(f"sqlite:///{self._file}"))
@@ -256,7 +255,7 @@ class Endpoints:
         keys = ClientStateKeys(SECRET, PREVIOUS_SECRET)
         registry = CollectorRegistry()
         metrics = ReceiverMetrics(registry)
-        throttled = ThrottledLog(monotonic)
+        throttled = ThrottledLog(time.monotonic)
         receiver = Receiver(
             queue_of(queue),
             account_of=keys.verify,

@@ -119,7 +119,7 @@ async def test_raw_mail_is_delivered(sim: Simulator, mailbox: Mailbox, control: 
     message_id = await control.deliver_mime(mailbox.address, raw)
     message = mailbox.message(message_id)
     assert message is not None
-    assert (message.letter.subject, message.folder.well_known) == ("Résultat", "inbox")
+    assert (message.mail.subject, message.folder.well_known) == ("Résultat", "inbox")
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting(sim.ca_file))) as session:
         body = {"mailbox": mailbox.address, "mime": "é"}
         async with session.post(f"{sim.url}/simulator/mail", json=body) as response:
@@ -186,7 +186,7 @@ async def test_mail_of_any_depth_is_delivered(mailbox: Mailbox, control: Simulat
         raw = "".join(head.format(level=level, number=number) for number in range(count)) + "\r\nBonjour\r\n"
         message = mailbox.message(await control.deliver_mime(mailbox.address, raw.encode()))
         assert message is not None
-        assert (message.letter.body.strip() == "Bonjour") == (count == 100)
+        assert (message.mail.body.strip() == "Bonjour") == (count == 100)
         assert len(message.attachments) == (count != 100)
 
 

@@ -15,7 +15,7 @@ from yarl import URL
 from simulator.api.throttling import Limits
 from simulator.calls import Operation
 from simulator.content.contents import GeneratedContent
-from simulator.content.mail import Attachment, Letter, file_attachment
+from simulator.content.mail import Attachment, Mail, file_attachment
 from simulator.faults import Fault, FaultKind, Faults, Subject, fault_from_dict
 from simulator.simulator import Simulator
 from simulator.state.mailboxes import Mailbox
@@ -25,7 +25,7 @@ MessageUrl = Callable[..., URL]
 
 @pytest.fixture
 async def url(sim: Simulator, mailbox: Mailbox, message_url: MessageUrl) -> URL:
-    return message_url((await sim.deliver(mailbox, Letter(body="x" * 5_000))).message_id)
+    return message_url((await sim.deliver(mailbox, Mail(body="x" * 5_000))).message_id)
 
 
 async def _status(graph: aiohttp.ClientSession, url: URL | str) -> int:
@@ -54,7 +54,7 @@ async def test_a_call_counts_until_its_body_is_sent(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """Four downloads that are not read hold all four places."""
-    sent = await sim.deliver(mailbox, Letter(attachments=(Attachment("big", GeneratedContent(40_000_000)),)))
+    sent = await sim.deliver(mailbox, Mail(attachments=(Attachment("big", GeneratedContent(40_000_000)),)))
     attachment_url = message_url(sent.message_id, f"/attachments/{sent.message.attachments[0].attachment_id}/$value")
     downloads = [await graph.get(attachment_url) for _ in range(4)]
     async with graph.get(message_url(sent.message_id)) as response:
@@ -167,7 +167,7 @@ async def test_a_message_is_not_found_at_first(
     sim: Simulator, graph: aiohttp.ClientSession, url: URL, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """It is for the first two GETs of each message, like just after a notification (docs/graph.md, section 11)."""
-    other = message_url((await sim.deliver(mailbox, Letter())).message_id)
+    other = message_url((await sim.deliver(mailbox, Mail())).message_id)
     sim.faults.add(Fault(FaultKind.NOT_FOUND_AT_FIRST, times=2))
     assert [await _status(graph, url) for _ in range(3)] == [404, 404, 200]
     assert [await _status(graph, other) for _ in range(3)] == [404, 404, 200]
@@ -177,7 +177,7 @@ async def test_a_fault_strikes_only_what_its_scope_names(
     sim: Simulator, graph: aiohttp.ClientSession, url: URL, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """Operation, mailbox by address or id, message by either id."""
-    second = await sim.deliver(mailbox, Letter())
+    second = await sim.deliver(mailbox, Mail())
     sim.faults.add(Fault(FaultKind.UNAUTHORIZED, message_id=second.default_id))
     assert [await _status(graph, message_url(second.message_id)), await _status(graph, url)] == [401, 200]
     sim.faults.replace([Fault(FaultKind.FORBIDDEN, mailbox=mailbox.address.upper())])
@@ -193,7 +193,7 @@ async def test_one_attachment_can_be_corrupt(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """500 wherever its bytes would be in the response; the others, the list without bytes and the message are sound."""
-    sent = await sim.deliver(mailbox, Letter(attachments=(file_attachment("a", b"a"), file_attachment("b", b"b"))))
+    sent = await sim.deliver(mailbox, Mail(attachments=(file_attachment("a", b"a"), file_attachment("b", b"b"))))
     bad, good = (stored.attachment_id for stored in sent.message.attachments)
     sim.faults.add(Fault(FaultKind.CORRUPT, attachment_id=bad))
 

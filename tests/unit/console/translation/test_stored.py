@@ -12,7 +12,7 @@ from graph.errors import CertificateError, CertificateFault
 from graph.mailbox import Mailbox
 from graph.responses import error_from_response
 from phrases import Phrase
-from subscriptions.catch_up import _told
+from subscriptions.catch_up import _detail
 
 MAILBOX = Mailbox(1, "laboratory", "t", "c", "lab@example.com", "AB")
 LAST = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
@@ -33,7 +33,7 @@ def in_french() -> Iterator[None]:
 def errors() -> Iterator[Phrase]:
     forbidden = b'{"error": {"code": "ErrorAccessDenied", "message": "Access is denied: {nothing} helps."}}'
     for status, body in ((403, forbidden), (503, b""), (404, b"{}"), (410, b"<html>")):
-        error = error_from_response(status, body, {}, doing="GET /users/x/messages", mailbox=MAILBOX)
+        error = error_from_response(status, body, {}, operation="GET /users/x/messages", mailbox=MAILBOX)
         yield Phrase.of(error)
     yield Phrase.of(
         CertificateError(
@@ -42,8 +42,8 @@ def errors() -> Iterator[Phrase]:
             fault=CertificateFault.UNREADABLE,
         )
     )
-    yield _told([LAST], recreating=False)
-    yield _told([LAST, LAST], recreating=True)
+    yield _detail([LAST], recreating=False)
+    yield _detail([LAST, LAST], recreating=True)
     yield Phrase.joined(
         Phrase.counted("Tried {n} time.", "Tried {n} times.", n=5), Phrase("The message is no longer in the mailbox.")
     )

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Connection, Engine, MetaData, Table, event, select, text
 
-from console.db.purge_batches import Purged, PurgeLimits, PurgeOrder, Purging
+from console.db.purge_batches import Purged, PurgeLimits, PurgeSelection, Purging
 from db.engine import Database, run_reading, run_writing
 from db.outcomes import Outcome
 from db.queries import accounts, retention
@@ -41,7 +41,7 @@ async def purge(database: Database, limits: PurgeLimits | None = None, **order: 
     """Purge without pauses; return the result."""
     purged = Purged()
     purging = Purging(database, clock=CLOCK, sleep=lambda _: asyncio.sleep(0), limits=limits)
-    await purging.purge(replace(PurgeOrder(BEFORE), **order), purged, lambda _: None)
+    await purging.purge(replace(PurgeSelection(BEFORE), **order), purged, lambda _: None)
     return purged
 
 
@@ -63,7 +63,7 @@ async def test_what_is_older_goes_whole_and_the_rest_stays(database: Database) -
     await save(database, "timeless", received=None)
     await MessageStore(database, clock=lambda: BEFORE).save(record("timeless, younger", received=None))
     purging = Purging(database, clock=CLOCK)
-    assert await purging.count(PurgeOrder(BEFORE), lambda _: None) == Purged(3, 6, 12)
+    assert await purging.count(PurgeSelection(BEFORE), lambda _: None) == Purged(3, 6, 12)
     assert rows(database.engine) == (5, 15, 10)
 
     assert await purge(database) == Purged(3, 6, 12)
@@ -97,7 +97,7 @@ async def test_no_statement_touches_more_rows_than_its_bounds(database: Database
         pauses.append(seconds)
 
     limits = PurgeLimits(Bounds(keys=5, rows=9, size=2**20), Bounds(keys=3, rows=3, size=2**20))
-    order = PurgeOrder(BEFORE, attachments_only=attachments_only)
+    order = PurgeSelection(BEFORE, attachments_only=attachments_only)
     await Purging(database, clock=CLOCK, sleep=sleep, limits=limits).purge(order, Purged(), lambda _: None)
 
     # Of three messages: recipients, headers, attachments, messages.
@@ -134,7 +134,7 @@ async def test_contents_go_and_all_else_of_the_attachments_stays(database: Datab
         return list(connection.execute(select(*described).order_by(attachment.c.nAttachmentID)))
 
     before = run_reading(database.engine, described_rows)
-    order = PurgeOrder(BEFORE, attachments_only=True)
+    order = PurgeSelection(BEFORE, attachments_only=True)
     assert await Purging(database, clock=CLOCK).count(order, lambda _: None) == Purged(3, 3, 9)
 
     assert await purge(database, attachments_only=True) == Purged(3, 3, 9)
@@ -152,7 +152,7 @@ async def test_what_never_was_here_is_not_purged(database: Database) -> None:
     """It has a size and no content, too; its state distinguishes it from purged ones, before and after."""
     parts = [file_attachment(0, b"12345"), file_attachment(1, None, size=10, state="too_large")]
     await save(database, "old", attachments=parts)
-    order = PurgeOrder(BEFORE, attachments_only=True)
+    order = PurgeSelection(BEFORE, attachments_only=True)
     assert await Purging(database, clock=CLOCK).count(order, lambda _: None) == Purged(1, 1, 5)
 
     assert await purge(database, attachments_only=True) == Purged(1, 1, 5)
@@ -237,7 +237,7 @@ async def test_broken_off_it_ends_what_it_began_and_counts_it(database: Database
             inside.set()
             go_on.wait(10)
 
-    running = asyncio.create_task(purging.purge(PurgeOrder(BEFORE), purged, lambda _: None))
+    running = asyncio.create_task(purging.purge(PurgeSelection(BEFORE), purged, lambda _: None))
     await asyncio.to_thread(inside.wait, 10)
     running.cancel()
     await asyncio.sleep(0)

@@ -357,7 +357,7 @@ async def _live(desk: Desk) -> None:
     async with made.kept() as heartbeat:
         assert [each.process.name for each in heartbeat.alive()] == [name]
         passed += 3700
-        await heartbeat._look()
+        await heartbeat._read_rows()
         await desk.database.write(lambda c: processes.beat(c, process, now=desk.now, until=desk.now + HOUR))
     assert await desk.owner.read(processes.every) == []
 

@@ -14,7 +14,7 @@ from yarl import URL
 from simulator.content.contents import GeneratedContent
 from simulator.content.mail import (
     Attachment,
-    Letter,
+    Mail,
     Person,
     contact_attachment,
     event_attachment,
@@ -27,12 +27,12 @@ from simulator.simulator import Simulator
 from simulator.state.mailboxes import Mailbox
 
 MessageUrl = Callable[..., URL]
-LETTER = Letter(
+MAIL = Mail(
     subject="Résultats",
     attachments=(
         file_attachment("résultats.csv", b"a;b\r\n1,5;2\r\n", "text/csv"),
         inline_attachment("image001.png", b"\x89PNG", "image/png", "image001@x"),
-        item_attachment(Letter(subject="Original", body="Bonjour")),
+        item_attachment(Mail(subject="Original", body="Bonjour")),
         reference_attachment("archive.zip", "https://files.example/archive.zip"),
     ),
 )
@@ -47,7 +47,7 @@ async def test_the_list_gives_the_selected_properties_and_the_type(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """No bytes; contentId cannot be selected on the list, for it belongs to the derived type."""
-    sent = await sim.deliver(mailbox, LETTER)
+    sent = await sim.deliver(mailbox, MAIL)
     _, values = await _get(
         graph, message_url(sent.message_id, "/attachments?$select=id,name,contentType,size,isInline")
     )
@@ -67,7 +67,7 @@ async def test_the_whole_list_holds_the_files(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """contentBytes and contentId of file attachments, no bytes of others."""
-    sent = await sim.deliver(mailbox, LETTER)
+    sent = await sim.deliver(mailbox, MAIL)
     _, values = await _get(graph, message_url(sent.message_id, "/attachments"))
     table, picture, item, _ = values["value"]
     assert base64.b64decode(table["contentBytes"]) == b"a;b\r\n1,5;2\r\n"
@@ -82,7 +82,7 @@ async def test_raw_contents_are_what_the_ledger_says(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """A file's bytes, an item's MIME; 405 for a reference."""
-    sent = await sim.deliver(mailbox, LETTER)
+    sent = await sim.deliver(mailbox, MAIL)
     (entry,) = sim.ledger()
     assert [attachment.kind for attachment in entry.attachments] == ["file", "file", "item", "reference"]
     for attachment in entry.attachments:
@@ -102,13 +102,13 @@ async def test_items_are_mail_event_or_contact(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """MIME, iCalendar or vCard; a mail that is attached to an attached mail is in its MIME as a mail."""
-    inner = Letter(subject="Inner", attachments=(file_attachment("deep.txt", b"deep"),))
+    inner = Mail(subject="Inner", attachments=(file_attachment("deep.txt", b"deep"),))
     items = (
-        item_attachment(Letter(subject="Outer", attachments=(item_attachment(inner),))),
+        item_attachment(Mail(subject="Outer", attachments=(item_attachment(inner),))),
         event_attachment("Prélèvement", datetime(2027, 3, 1, 8, 15, tzinfo=UTC)),
         contact_attachment(Person("Ana", "ana@example.com")),
     )
-    sent = await sim.deliver(mailbox, Letter(attachments=items))
+    sent = await sim.deliver(mailbox, Mail(attachments=items))
     contents = []
     for stored in sent.message.attachments:
         url = message_url(sent.message_id, f"/attachments/{quote(stored.attachment_id, safe='')}/$value")
@@ -126,7 +126,7 @@ async def test_a_large_attachment_is_streamed_without_being_held(
     """Its bytes are generated while they are sent, the same each time; as JSON it would be too large for Graph."""
     content = GeneratedContent(60_000_001, seed=7)
     large = Attachment("orthophoto.tif", content, "image/tiff")
-    sent = await sim.deliver(mailbox, Letter(attachments=(large,)))
+    sent = await sim.deliver(mailbox, Mail(attachments=(large,)))
     attachment_id = quote(sent.message.attachments[0].attachment_id, safe="")
     digest, size = hashlib.sha256(), 0
     async with graph.get(message_url(sent.message_id, f"/attachments/{attachment_id}/$value")) as response:
@@ -143,7 +143,7 @@ async def test_a_message_comes_as_mime(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """GET …/$value, attachments included."""
-    sent = await sim.deliver(mailbox, LETTER)
+    sent = await sim.deliver(mailbox, MAIL)
     async with graph.get(message_url(sent.message_id, "/$value")) as response:
         assert (response.status, response.content_type) == (200, "text/plain")
         parsed = message_from_bytes(await response.read())

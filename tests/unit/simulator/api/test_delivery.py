@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from simulator.api.delivery import DeliveryRules
-from simulator.content.mail import Letter
+from simulator.content.mail import Mail
 from simulator.faults import Fault, FaultKind
 from simulator.simulator import Simulator
 from simulator.state.mailboxes import Mailbox
@@ -37,8 +37,8 @@ async def test_an_arriving_mail_is_notified(
 ) -> None:
     """It has the properties required, and times of seven fraction digits."""
     subscription_id = await _subscribe(graph, subscription_body)
-    sent = await sim.deliver(mailbox, Letter())
-    await sim.deliver(mailbox, Letter(), "archive")
+    sent = await sim.deliver(mailbox, Mail())
+    await sim.deliver(mailbox, Mail(), "archive")
     await sim.settled()
     (item,) = _items(received)
     assert received[0]["path"] == "/notifications"
@@ -56,7 +56,7 @@ async def test_resources_come_in_all_three_shapes(
     """A consumer that parses them fails."""
     await _subscribe(graph, subscription_body)
     for _ in range(20):
-        await sim.deliver(mailbox, Letter())
+        await sim.deliver(mailbox, Mail())
     await sim.settled()
     shapes = {re.sub(r"[0-9a-f-]{36}", "GUID", item["resource"].partition("essages")[0]) for item in _items(received)}
     assert shapes == {"Users/GUID/M", "users/GUID@GUID/m", "Users('GUID')/m"}
@@ -67,7 +67,7 @@ async def test_the_id_format_is_the_one_of_the_subscription(
 ) -> None:
     """Made without the Prefer header, it carries default ids."""
     await _subscribe(graph, subscription_body, prefer="x=y")
-    sent = await sim.deliver(mailbox, Letter())
+    sent = await sim.deliver(mailbox, Mail())
     await sim.settled()
     assert _items(received)[0]["resourceData"]["id"] == sent.default_id
 
@@ -79,7 +79,7 @@ async def test_changes_raise_what_was_subscribed(
     everything = f"users/{mailbox.user_id}/messages"
     await _subscribe(graph, subscription_body, resource=everything, changeType="created,updated,deleted")
     inbox = await _subscribe(graph, subscription_body)
-    sent = await sim.deliver(mailbox, Letter())
+    sent = await sim.deliver(mailbox, Mail())
     mailbox.mark_read(sent.message, is_read=True)
     assert sim.move_message(mailbox, sent.message_id, "archive")
     assert sim.remove_message(mailbox, sent.message_id)
@@ -103,7 +103,7 @@ async def test_one_request_holds_items_of_several_mailboxes_and_applications(
     async with graph.post("/v1.0/subscriptions", json=subscription_body, headers=headers) as response:
         assert response.status == 201
     for target in (mailbox, second) * 60:
-        await sim.deliver(target, Letter())
+        await sim.deliver(target, Mail())
     await sim.settled()
     assert sorted(len(body["value"]) for body in received) == [80, 100]
     assert max(len({item["subscriptionId"] for item in body["value"]}) for body in received) == 3
@@ -122,7 +122,7 @@ async def test_what_is_not_accepted_is_sent_again(
     """Any status but 2xx, and no response in time; the same bytes come again."""
     await _subscribe(graph, subscription_body)
     answers += failures
-    await sim.deliver(mailbox, Letter())
+    await sim.deliver(mailbox, Mail())
     await sim.settled()
     assert len(received) == len(failures) + 1
     assert all(body == received[0] for body in received)
@@ -143,7 +143,7 @@ async def test_after_long_enough_a_notification_is_discarded(
     sim.delivery.rules = DeliveryRules(window_secs=0.01, backoff_secs=0.02, give_up_after_secs=0.5)
     await _subscribe(graph, subscription_body)
     answers += [503] * 50
-    await sim.deliver(mailbox, Letter())
+    await sim.deliver(mailbox, Mail())
     await sim.settled()
     assert 1 < len(received) < 10
     assert sim.statistics()["notifications"]["given_up_items"] == 1
@@ -154,7 +154,7 @@ async def test_a_mail_can_arrive_without_notification(
 ) -> None:
     """Users report such losses; the ledger has it."""
     await _subscribe(graph, subscription_body)
-    await sim.deliver(mailbox, Letter(), notify=False)
+    await sim.deliver(mailbox, Mail(), notify=False)
     await sim.settled()
     assert received == []
     assert [entry.notified for entry in sim.ledger()] == [False]
@@ -173,7 +173,7 @@ async def test_notifications_can_be_lost_forged_duplicated_and_late(
     async def after(fault: Fault) -> list[Body]:
         received.clear()
         sim.faults.replace([fault])
-        await sim.deliver(mailbox, Letter())
+        await sim.deliver(mailbox, Mail())
         await sim.settled()
         return _items(received)
 
@@ -195,7 +195,7 @@ async def test_notifications_can_come_out_of_order(
     """All come, but not in order."""
     await _subscribe(graph, subscription_body)
     sim.faults.add(Fault(FaultKind.NOTIFICATION_REORDERED))
-    sent = [(await sim.deliver(mailbox, Letter())).message_id for _ in range(20)]
+    sent = [(await sim.deliver(mailbox, Mail())).message_id for _ in range(20)]
     await sim.settled()
     got = [item["resourceData"]["id"] for item in _items(received)]
     assert got != sent
@@ -213,7 +213,7 @@ async def test_settled_waits_and_figures_tell_what_is_pending(
     """A refused batch stays pending until it is accepted."""
     await _subscribe(graph, subscription_body)
     answers += [503, 503]
-    await sim.deliver(mailbox, Letter())
+    await sim.deliver(mailbox, Mail())
     await wait_until(lambda: sim.statistics()["notifications"]["refused"] >= 1)
     await sim.settled()
     assert sim.statistics()["notifications"]["pending"] == 0
@@ -248,6 +248,6 @@ async def test_a_receiver_with_a_certificate_of_the_authority_is_trusted(
     subscription_id = await _subscribe(graph, subscription_body, **urls)
     subscription = sim.subscriptions.get(application, subscription_id)
     assert subscription.lifecycle_notification_url is None
-    await sim.deliver(mailbox, Letter())
+    await sim.deliver(mailbox, Mail())
     await sim.settled()
     assert sim.statistics()["notifications"]["statuses"] == {"200": 1}

@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from simulator.content.mail import Letter
+from simulator.content.mail import Mail
 from simulator.faults import Fault, FaultKind
 from simulator.simulator import Simulator
 from simulator.state.mail_server import DeliveredMessage
@@ -42,7 +42,7 @@ def url_of(mailbox: Mailbox, query: str = "$select=id,receivedDateTime&changeTyp
 
 
 async def fill(sim: Simulator, mailbox: Mailbox, count: int, **options: Any) -> list[DeliveredMessage]:  # noqa: ANN401  # passed through
-    return [await sim.deliver(mailbox, Letter(subject=f"{number}"), **options) for number in range(count)]
+    return [await sim.deliver(mailbox, Mail(subject=f"{number}"), **options) for number in range(count)]
 
 
 def ids(messages: list[DeliveredMessage]) -> list[str]:

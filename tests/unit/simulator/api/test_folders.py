@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from simulator.content.mail import Letter
+from simulator.content.mail import Mail
 from simulator.simulator import Simulator
 from simulator.state.mailboxes import Mailbox
 from simulator.state.tenants import Application
@@ -72,7 +72,7 @@ async def test_what_is_deleted_is_in_deleted_items_and_then_gone(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: Callable[[str], URL]
 ) -> None:
     """It is found by its immutable id, which is still valid after the first DELETE."""
-    sent = await sim.deliver(mailbox, Letter())
+    sent = await sim.deliver(mailbox, Mail())
     url = message_url(sent.message_id)
     for left in (1, 0):
         async with graph.delete(url) as response:
@@ -84,7 +84,7 @@ async def test_what_is_deleted_is_in_deleted_items_and_then_gone(
 
 async def test_dragging_changes_the_immutable_id(sim: Simulator, mailbox: Mailbox) -> None:
     """Nothing else changes (docs/graph.md, section 7)."""
-    sent = await sim.deliver(mailbox, Letter(subject="Befund"))
+    sent = await sim.deliver(mailbox, Mail(subject="Befund"))
     assert sim.move_message(mailbox, sent.message_id, "archive", by_dragging=True)
     assert mailbox.message(sent.message_id) is None
     [moved] = mailbox.folders["archive"].messages

@@ -11,7 +11,7 @@ import pytest
 from multidict import CIMultiDict
 from yarl import URL
 
-from simulator.content.mail import Letter, Person, inline_attachment
+from simulator.content.mail import Mail, Person, inline_attachment
 from simulator.simulator import Simulator
 from simulator.state.mailboxes import Mailbox, MailboxState
 from simulator.state.tenants import Application
@@ -29,7 +29,7 @@ async def test_only_the_selected_properties_come(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """The id, the etag and the context always come, too."""
-    sent = await sim.deliver(mailbox, Letter(subject="Résultats 💧", sender=Person("Hélène", "h@labo.example")))
+    sent = await sim.deliver(mailbox, Mail(subject="Résultats 💧", sender=Person("Hélène", "h@labo.example")))
     status, values = await _get(graph, message_url(sent.message_id, "?$select=subject,from,isRead"))
     assert status == 200
     assert set(values) == {"@odata.context", "@odata.etag", "id", "subject", "from", "isRead"}
@@ -42,7 +42,7 @@ async def test_properties_that_come_only_when_selected(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """uniqueBody and internetMessageHeaders."""
-    sent = await sim.deliver(mailbox, Letter())
+    sent = await sim.deliver(mailbox, Mail())
     _, usual = await _get(graph, message_url(sent.message_id))
     assert {"subject", "body", "receivedDateTime", "conversationId", "toRecipients"} <= set(usual)
     assert not {"uniqueBody", "internetMessageHeaders"} & set(usual)
@@ -57,7 +57,7 @@ async def test_what_graph_cannot_parse_is_refused(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl, query: str
 ) -> None:
     """400 RequestBroker--ParseUri, with the ids of the request in the error and in the headers."""
-    sent = await sim.deliver(mailbox, Letter())
+    sent = await sim.deliver(mailbox, Mail())
     headers = {"client-request-id": "my-own"}
     async with graph.get(message_url(sent.message_id, query), headers=headers) as response:
         error = (await response.json())["error"]
@@ -70,8 +70,8 @@ async def test_ids_that_differ_in_case_are_two_messages(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """Ids are case-sensitive."""
-    await sim.deliver(mailbox, Letter(subject="upper"), immutable_id="AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0AbC=")
-    await sim.deliver(mailbox, Letter(subject="lower"), immutable_id="AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0Abc=")
+    await sim.deliver(mailbox, Mail(subject="upper"), immutable_id="AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0AbC=")
+    await sim.deliver(mailbox, Mail(subject="lower"), immutable_id="AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0Abc=")
     _, upper = await _get(graph, message_url("AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0AbC="))
     _, lower = await _get(graph, message_url("AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0Abc="))
     assert (upper["subject"], lower["subject"]) == ("upper", "lower")
@@ -81,7 +81,7 @@ async def test_an_id_with_a_slash_must_be_percent_encoded(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """Some ids made here have one; unencoded it gives RequestBroker--ParseUri."""
-    delivered = [await sim.deliver(mailbox, Letter()) for _ in range(40)]
+    delivered = [await sim.deliver(mailbox, Mail()) for _ in range(40)]
     assert {len(message.message_id) for message in delivered} == {152}
     sent = next(message for message in delivered if "/" in message.message_id)
     assert "+" in sent.message_id
@@ -95,7 +95,7 @@ async def test_the_default_id_changes_on_a_move_and_the_immutable_one_stays(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """The Prefer header of the request selects the one given; both are accepted."""
-    sent = await sim.deliver(mailbox, Letter())
+    sent = await sim.deliver(mailbox, Mail())
     async with graph.get(message_url(sent.message_id, "?$select=id")) as response:
         assert response.headers["Preference-Applied"] == 'IdType="ImmutableId"'
     _, before = await _get(graph, message_url(sent.message_id, "?$select=id"), **DEFAULT_IDS)
@@ -113,7 +113,7 @@ async def test_a_message_is_reached_through_its_folder_in_both_styles(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox
 ) -> None:
     """mailFolders/inbox and mailFolders('Inbox'); not through a folder it is not in."""
-    sent = await sim.deliver(mailbox, Letter(), immutable_id="AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0AAA==")
+    sent = await sim.deliver(mailbox, Mail(), immutable_id="AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0AAA==")
     user = f"/v1.0/users/{mailbox.user_id}"
     for path in (
         "mailFolders/inbox/messages/{}",
@@ -129,7 +129,7 @@ async def test_gone_and_malformed_ids(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """404 ErrorItemNotFound for a deleted message, 400 ErrorInvalidIdMalformed for an id that never was one."""
-    sent = await sim.deliver(mailbox, Letter())
+    sent = await sim.deliver(mailbox, Mail())
     async with graph.post(message_url(sent.message_id, "/permanentDelete")) as response:
         assert response.status == 204
     status, values = await _get(graph, message_url(sent.message_id))
@@ -142,24 +142,24 @@ async def test_bodies_come_as_text_when_preferred(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """The size of a message comes by the extended property, as a string."""
-    letter = Letter(body="<style>p {}</style><p>Étang &amp; rivière</p>", is_html=True)
-    sent = await sim.deliver(mailbox, letter)
+    mail = Mail(body="<style>p {}</style><p>Étang &amp; rivière</p>", is_html=True)
+    sent = await sim.deliver(mailbox, mail)
     _, values = await _get(graph, message_url(sent.message_id, "?$select=body,bodyPreview"))
-    assert values["body"] == {"contentType": "html", "content": letter.body}
+    assert values["body"] == {"contentType": "html", "content": mail.body}
     assert values["bodyPreview"] == "Étang & rivière"
     prefer = 'IdType="ImmutableId", outlook.body-content-type="text"'
     expand = "$expand=singleValueExtendedProperties($filter=id%20eq%20'Integer%200x0E08')"
     _, values = await _get(graph, message_url(sent.message_id, f"?$select=body&{expand}"), Prefer=prefer)
     assert values["body"] == {"contentType": "text", "content": "Étang & rivière"}
     (size,) = values["singleValueExtendedProperties"]
-    assert int(size["value"]) > len(letter.body)
+    assert int(size["value"]) > len(mail.body)
 
 
 async def test_has_attachments_is_false_when_all_are_inline(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """See docs/graph.md, section 7."""
-    sent = await sim.deliver(mailbox, Letter(attachments=(inline_attachment("a.png", b"x", "image/png", "a@b"),)))
+    sent = await sim.deliver(mailbox, Mail(attachments=(inline_attachment("a.png", b"x", "image/png", "a@b"),)))
     expand = "$expand=singleValueExtendedProperties($filter=id%20eq%20'Boolean%200x0E1B')"
     _, values = await _get(graph, message_url(sent.message_id, f"?$select=hasAttachments&{expand}"))
     assert values["hasAttachments"] is False
@@ -170,7 +170,7 @@ async def test_a_message_is_marked_read(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """PATCH returns 200 with the message; later reads see it."""
-    sent = await sim.deliver(mailbox, Letter())
+    sent = await sim.deliver(mailbox, Mail())
     assert (await _get(graph, message_url(sent.message_id)))[1]["isRead"] is False
     async with graph.patch(message_url(sent.message_id), json={"isRead": True}) as response:
         assert response.status == 200
@@ -193,7 +193,7 @@ async def test_a_folder_is_listed_page_by_page(
     moments = [now[0] + timedelta(minutes=minute) for minute in range(25)]
     shuffled = Random(1).sample(moments, len(moments))
     for moment in shuffled:
-        await sim.deliver(mailbox, Letter(subject=moment.isoformat()), received=moment)
+        await sim.deliver(mailbox, Mail(subject=moment.isoformat()), received=moment)
     since = moments[5].strftime("%Y-%m-%dT%H:%M:%SZ")
     url = (
         f"{sim.url}/v1.0/users/{mailbox.user_id}/mailFolders/inbox/messages?$top=7&$select=subject"
@@ -218,7 +218,7 @@ async def test_messages_are_found_by_their_internet_message_id(
 ) -> None:
     """It is compared whole; a quote in it is doubled, and any other filter is undocumented."""
     for number, name in enumerate(["<o'brien and 1@x>", "<o'brien and 1@x>", "<other@x>"]):
-        await sim.deliver(mailbox, Letter(subject=f"{number}", internet_message_id=name))
+        await sim.deliver(mailbox, Mail(subject=f"{number}", internet_message_id=name))
     url = f"{sim.url}/v1.0/users/{mailbox.user_id}/mailFolders/inbox/messages?$select=subject&$filter="
     status, values = await _get(graph, url + quote("internetMessageId eq '<o''brien and 1@x>'"))
     assert (status, {each["subject"] for each in values["value"]}) == (200, {"0", "1"})
@@ -234,7 +234,7 @@ async def test_a_list_has_ten_messages_unless_asked_otherwise(
 ) -> None:
     """$top is 1 to 1,000."""
     for _ in range(12):
-        await sim.deliver(mailbox, Letter())
+        await sim.deliver(mailbox, Mail())
     url = f"/v1.0/users/{mailbox.user_id}/messages"
     assert len((await _get(graph, url))[1]["value"]) == 10
     assert len((await _get(graph, f"{url}?$top=1000"))[1]["value"]) == 12
@@ -276,7 +276,7 @@ async def test_an_application_needs_the_mailbox_and_the_permission(
     sim: Simulator, graph: aiohttp.ClientSession, application: Application, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """403 ErrorAccessDenied when a policy excludes the mailbox, or to change mail with Mail.Read only."""
-    sent = await sim.deliver(mailbox, Letter())
+    sent = await sim.deliver(mailbox, Mail())
     application.roles = ("Mail.Read",)
     token, _ = sim.tokens.issue(application, sim.url)
     headers = {"Authorization": f"Bearer {token}"}
@@ -312,7 +312,7 @@ async def test_several_prefer_headers_count_together(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """They may be two lines, or one with a comma."""
-    sent = await sim.deliver(mailbox, Letter(body="<p>x</p>", is_html=True))
+    sent = await sim.deliver(mailbox, Mail(body="<p>x</p>", is_html=True))
     headers = [("Prefer", 'outlook.body-content-type="text"'), ("Prefer", 'IdType="ImmutableId"')]
     async with graph.get(message_url(sent.message_id), headers=CIMultiDict(headers)) as response:
         values = await response.json()
@@ -323,7 +323,7 @@ async def test_drafts_and_odd_senders_lack_what_others_have(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """No internetMessageId, no subject, no address, no from: a reader must be ready (docs/graph.md, section 7)."""
-    draft = await sim.deliver(mailbox, Letter(subject=None, sender=None, to=(Person("Liste", None),), is_draft=True))
+    draft = await sim.deliver(mailbox, Mail(subject=None, sender=None, to=(Person("Liste", None),), is_draft=True))
     _, values = await _get(graph, message_url(draft.message_id))
     assert (values["internetMessageId"], values["subject"], values["from"]) == (None, None, None)
     assert values["toRecipients"] == [{"emailAddress": {"name": "Liste"}}]
@@ -334,8 +334,8 @@ async def test_a_delegate_is_the_sender_and_not_the_author(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:
     """`from` differs from `sender`."""
-    letter = Letter(sender=Person("Delegate", "d@x.example"), from_=Person("Principal", "p@x.example"))
-    _, values = await _get(graph, message_url((await sim.deliver(mailbox, letter)).message_id))
+    mail = Mail(sender=Person("Delegate", "d@x.example"), from_=Person("Principal", "p@x.example"))
+    _, values = await _get(graph, message_url((await sim.deliver(mailbox, mail)).message_id))
     assert values["sender"]["emailAddress"]["name"] == "Delegate"
     assert values["from"]["emailAddress"]["name"] == "Principal"
 

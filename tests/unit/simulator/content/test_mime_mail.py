@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.content.mail import mime
-from simulator.content.mime_mail import letter_from
+from simulator.content.mime_mail import mail_from
 from simulator.simulator import Simulator
 from simulator.state.mailboxes import Mailbox
 from tests.samples.corpus import characters, kinds, lenient, names, structures
@@ -55,7 +55,7 @@ async def test_headers_are_those_of_the_mail_and_the_mime_is_the_mail(
 async def test_a_mail_that_says_it_is_unsent_is_a_draft(sim: Simulator, mailbox: Mailbox) -> None:
     """Outlook marks the file of a draft so."""
     sent = await sim.deliver_mime(mailbox, b"X-Unsent: 1\r\nSubject: Draft\r\n\r\n")
-    assert (sent.message.letter.is_draft, sent.internet_message_id) == (True, None)
+    assert (sent.message.mail.is_draft, sent.internet_message_id) == (True, None)
 
 
 async def test_whatever_comes_is_delivered(sim: Simulator, mailbox: Mailbox) -> None:
@@ -68,8 +68,8 @@ async def test_whatever_comes_is_delivered(sim: Simulator, mailbox: Mailbox) -> 
     many = mail("many", multipart("mixed", *([deep] * 3000)), To=crowd)
     found = [await sim.deliver_mime(mailbox, each) for each in (many, mail("deep", nested))]
     assert [len(each.message.attachments) for each in found] == [2999, 0]
-    assert len(found[0].message.letter.to) == 5000
-    assert found[1].message.letter.body == "x"
+    assert len(found[0].message.mail.to) == 5000
+    assert found[1].message.mail.body == "x"
 
 
 @settings(max_examples=200, deadline=None)
@@ -80,5 +80,5 @@ def test_damage_stops_nothing(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 8))):
         start = data.draw(st.integers(0, len(raw)))
         raw[start : start + data.draw(st.integers(0, 20))] = data.draw(st.binary(max_size=20))
-    letter = letter_from(bytes(raw))
-    assert mime(letter) == bytes(raw)
+    mail = mail_from(bytes(raw))
+    assert mime(mail) == bytes(raw)

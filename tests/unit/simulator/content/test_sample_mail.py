@@ -10,55 +10,55 @@ from email import message_from_bytes
 from random import Random
 
 from simulator.content.contents import GeneratedContent, HeldContent, read_all
-from simulator.content.mail import Attachment, AttachmentKind, Letter
-from simulator.content.sample_mail import Correspondence
+from simulator.content.mail import Attachment, AttachmentKind, Mail
+from simulator.content.sample_mail import SampleMail
 
 MOMENT = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
 
 
-def _letters(seed: int, count: int = 300) -> list[Letter]:
-    correspondence = Correspondence(Random(seed), lambda: MOMENT)
-    return [correspondence.letter_to("laboratoire@riviere.example", "Laboratoire") for _ in range(count)]
+def _mails(seed: int, count: int = 300) -> list[Mail]:
+    sample_mail = SampleMail(Random(seed), lambda: MOMENT)
+    return [sample_mail.mail_to("laboratoire@riviere.example", "Laboratoire") for _ in range(count)]
 
 
-def _attachments(letters: list[Letter]) -> list[Attachment]:
-    return [attachment for letter in letters for attachment in letter.attachments]
+def _attachments(mails: list[Mail]) -> list[Attachment]:
+    return [attachment for mail in mails for attachment in mail.attachments]
 
 
 def _files(ending: str) -> list[bytes]:
-    found = [a.content for a in _attachments(_letters(1)) if a.name.endswith(ending) and a.content]
+    found = [a.content for a in _attachments(_mails(1)) if a.name.endswith(ending) and a.content]
     assert found
     return [read_all(content) for content in found]
 
 
 def test_the_same_seed_writes_the_same_letters() -> None:
     """Byte for byte, attachments and ids included; another seed writes others."""
-    assert _letters(3, 60) == _letters(3, 60)
-    assert _letters(3, 5) != _letters(4, 5)
+    assert _mails(3, 60) == _mails(3, 60)
+    assert _mails(3, 5) != _mails(4, 5)
 
 
 def test_letters_are_varied() -> None:
     """Kinds of attachment, plain text and HTML, importance, conversations, accents and emoji."""
-    letters = _letters(1)
-    assert {a.kind for a in _attachments(letters)} == set(AttachmentKind)
-    assert {letter.importance for letter in letters} == {"low", "normal", "high"}
-    assert {letter.is_html for letter in letters} == {True, False}
-    assert max(Counter(letter.conversation_id for letter in letters).values()) > 1
-    subjects = "".join(letter.subject or "" for letter in letters)
+    mails = _mails(1)
+    assert {a.kind for a in _attachments(mails)} == set(AttachmentKind)
+    assert {mail.importance for mail in mails} == {"low", "normal", "high"}
+    assert {mail.is_html for mail in mails} == {True, False}
+    assert max(Counter(mail.conversation_id for mail in mails).values()) > 1
+    subjects = "".join(mail.subject or "" for mail in mails)
     assert "é" in subjects
     assert any(ord(character) > 0xFFFF for character in subjects)
-    assert len({letter.internet_message_id for letter in letters}) == len(letters)
-    assert any(letter.cc for letter in letters)
-    assert all(letter.sent and letter.sent < MOMENT for letter in letters)
+    assert len({mail.internet_message_id for mail in mails}) == len(mails)
+    assert any(mail.cc for mail in mails)
+    assert all(mail.sent and mail.sent < MOMENT for mail in mails)
 
 
 def test_inline_pictures_are_shown_in_the_body() -> None:
     """The body refers to them by their content id."""
     found = 0
-    for letter in _letters(1):
-        for attachment in letter.attachments:
+    for mail in _mails(1):
+        for attachment in mail.attachments:
             if attachment.is_inline:
-                assert f"cid:{attachment.content_id}" in letter.body
+                assert f"cid:{attachment.content_id}" in mail.body
                 found += 1
     assert found
 
@@ -102,7 +102,7 @@ def test_pictures_are_valid_png_and_jpeg() -> None:
 
 def test_bounces_hold_the_original() -> None:
     """It is an item whose MIME can be read."""
-    (item, *_) = [a for a in _attachments(_letters(1)) if a.kind is AttachmentKind.ITEM]
+    (item, *_) = [a for a in _attachments(_mails(1)) if a.kind is AttachmentKind.ITEM]
     assert item.content
     parsed = message_from_bytes(read_all(item.content))
     assert parsed["Message-ID"].startswith("<")
