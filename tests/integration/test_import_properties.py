@@ -112,7 +112,14 @@ async def _imports_into(world: World) -> AsyncIterator[_Place]:
     mailbox, account = await world.account_of(f"Mailbox {next(_NUMBERS)}")
     # A database of its own: other work of the world goes on.
     database = Database(world.fragile.engine())
-    importer = importer_of(MailReader(world.graph), database, ImportOptions(), clock=world.clock, sleep=world.sleeps)
+    importer = importer_of(
+        MailReader(world.graph),
+        database,
+        ImportOptions(),
+        clock=world.clock,
+        processes=world.processes,
+        sleep=world.sleeps,
+    )
     try:
         yield _Place(world, mailbox, replace(world.opened(mailbox), account_id=account), database, importer)
     finally:

@@ -35,6 +35,7 @@ from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import MailReader
 from graph.slots import Slots
 from processor.content.attachments import AttachmentLimits
+from processor.importer import worker_processes
 from processor.mailbox_fairness import PROCESSOR, CallShare, ProcessShare
 from processor.metrics import ProcessorMetrics
 from processor.worker import Processor, WorkerContext, WorkerLimits
@@ -171,6 +172,8 @@ class World:
         self.heartbeat = heartbeat
         self.share = share
         self.slots = slots
+        self.processes = worker_processes()
+        """Shared by the importers: each start takes half a second of computing time."""
         self.queue = self.new_queue()
         self._numbers = iter(range(1_000_000))
 
@@ -331,6 +334,7 @@ class World:
             self.database,
             ImportOptions(limits=kept, keep_mime=keep_mime),
             clock=self.clock,
+            processes=self.processes,
             sleep=self.sleeps,
         )
         metrics = ProcessorMetrics(CollectorRegistry())
@@ -467,6 +471,7 @@ async def open_world(
         clock=clock,
         sleeps=sleeps,
     )
+    stack.push_async_callback(world.processes.close)
     stack.push_async_callback(world.queue.close)
     await stack.enter_async_context(world.heartbeat.kept())
     return world
