@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL, make_url
 
 from db.engine import make_engine
 from db.tables import message, queue_message
-from tests.databases import Gateway
+from tests.databases import UNNOTED, Gateway
 from tests.doubles.relay import Relay
 
 LOCKED: Final = "another process holds its lock"
@@ -135,6 +135,7 @@ class FragilePostgreSQL(FragileServer):
         self._schema = gateway.schema or "public"
         super().__init__(gateway)
         self._say(
+            UNNOTED,
             # Another of the same gateway may have made it.
             f'DO $$ BEGIN CREATE ROLE "{self._role}" LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$',
             f'GRANT USAGE ON SCHEMA "{self._schema}" TO "{self._role}"',
