@@ -51,6 +51,12 @@ def _one_of(name: str, *values: str) -> CheckConstraint:
     return CheckConstraint(column(name, Unicode()).in_(values), name)
 
 
+def _phrase_of(name: str) -> Column[Any]:
+    """The column beside an English text that keeps its template and values."""
+    doc = f"JSON with the template and values of {name}, by which it is translated; null: it is shown in English."
+    return Column(f"{name}Phrase", long_text(), doc=doc)
+
+
 account_settings = Table(
     "tblEmailAccountSettings",
     metadata,
@@ -243,6 +249,7 @@ message = Table(
         "alone); null: no action.",
     ),
     Column("sAfterImportDetail", long_text(), doc="Reason of a failure, or of doing nothing; null: none."),
+    _phrase_of("sAfterImportDetail"),
     Column("nAfterImportAttempts", Integer, doc="Failed attempts at the action; null: no action."),
     Column(
         "dtAfterImportDue",
@@ -682,6 +689,7 @@ account_condition = Table(
     ),
     Column("sReason", Unicode(100), nullable=False, doc="Reason, a fixed word."),
     Column("sDetail", long_text(), nullable=False, doc="What is wrong and what to do, in English."),
+    _phrase_of("sDetail"),
     Column("dtSince", UtcDateTime, nullable=False, doc="Begin of this reason."),
     Column("dtNextAttempt", UtcDateTime, nullable=False, doc="Time of the next attempt."),
     info={"doc": "What is wrong with an account, by the part of mail-importer that found it."},
@@ -798,6 +806,7 @@ message_trace = Table(
     ),
     Column("sReason", Unicode(100), doc="Reason, a fixed word; null: none."),
     Column("sDetail", long_text(), doc="Description for an operator, in English, never from the mail; null: none."),
+    _phrase_of("sDetail"),
     Index("IX_tblMessageTrace_nAccountID_sGraphMessageID", "nAccountID", "sGraphMessageID"),
     Index("IX_tblMessageTrace_dtEnded", "dtEnded"),
     sqlite_autoincrement=True,

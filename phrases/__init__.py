@@ -96,6 +96,11 @@ class Phrase(str):
         """Copy and pickle the phrase with its template and values."""
         return Phrase._made, (self._template, self._plural, self._count, self._values)
 
+    @property
+    def parts(self) -> tuple[str, str | None, int, Mapping[str, Any]]:
+        """The template, its second form, the number that decides between them, and the values."""
+        return self._template, self._plural, self._count, self._values
+
     def exchanged(self, value: str, other: str) -> "Phrase":
         """Return the phrase with `other` wherever it was made of `value`, also in nested phrases."""
         values = {
@@ -105,7 +110,7 @@ class Phrase(str):
         return Phrase._made(self._template, self._plural, self._count, values)
 
     def said_by(self, catalogue: Catalogue) -> str:
-        """Return the text in the catalogue's language; untranslated templates in English."""
+        """Return the text in the catalogue's language; in English what has no translation, or none for its values."""
         if not self:
             return ""  # the empty text is the key of a catalogue's own header
         if self._plural is None:
@@ -113,7 +118,10 @@ class Phrase(str):
         else:
             template = catalogue.ngettext(self._template, self._plural, self._count)
         values = {name: _said(value, catalogue) for name, value in self._values.items()}
-        return template.format(**values) if values else template
+        try:
+            return template.format(**values) if values else template
+        except (KeyError, ValueError, TypeError, OverflowError):  # stored values that do not suit the translation
+            return "".join(self)
 
 
 def _told(value: object) -> object:

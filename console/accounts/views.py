@@ -10,7 +10,6 @@ from console.accounts.settings import filters_shown
 from console.output import Column, shown, span
 from console.settings import Settings
 from console.translation.labels import word
-from console.translation.stored import recognised
 from db.queries import accounts as table
 from db.queries import after_import, filtered, folders, missed, scans, subscriptions
 from phrases import Phrase
@@ -234,6 +233,6 @@ def _condition(condition: dict[str, Any]) -> Phrase:
         role=word(condition["role"]),
         reason=condition["reason"],
         since=shown(condition["since"]),
-        detail=recognised(condition["detail"]),
+        detail=condition["detail"],
         next_attempt=shown(condition["next_attempt"]),
     )

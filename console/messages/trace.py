@@ -15,7 +15,6 @@ from console.messages.timeline import TimelineEvent, steps_of
 from console.output import as_json, failure, printable, tell, wrong_value
 from console.translation.help import Command
 from console.translation.language import said
-from console.translation.stored import recognised
 from db.engine import run_reading
 from db.queries import accounts, duplicates, filtered
 from db.queries import trace as table
@@ -184,7 +183,7 @@ def _lines(found: _Found) -> Iterator[Phrase]:
     for step in found.steps:
         yield _at(_time(step.time), step.text)
         if step.detail is not None:
-            yield _at("", recognised(step.detail))
+            yield _at("", Phrase.of(step.detail))
         elif step.step == "waiting" and found.account is not None:
             yield _at("", Phrase("See: mail-importer accounts show {name}", name=found.account))
     if found.left_out is not None and found.committed is None and found.account is not None:

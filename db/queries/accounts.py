@@ -41,6 +41,7 @@ from db.tables import (
     subscription_schedule,
 )
 from phrases import Phrase
+from phrases.storage import from_json, to_json
 
 EVERYTHING: Final = datetime(1900, 1, 1, tzinfo=UTC)
 """`import_since` of an account that imports everything in its folder: no mail is older."""
@@ -402,6 +403,7 @@ def set_condition(connection: Connection, condition: Condition) -> None:
     values: dict[str, Any] = {
         "sReason": condition.reason,
         "sDetail": condition.detail,
+        "sDetailPhrase": to_json(condition.detail),
         "dtNextAttempt": condition.next_attempt,
     }
     same = connection.execute(
@@ -441,7 +443,7 @@ def conditions(connection: Connection, role: str | None = None) -> list[Conditio
             row.nAccountID,
             str(row.sRole),
             str(row.sReason),
-            row.sDetail if isinstance(row.sDetail, str) else "",
+            from_json(row.sDetailPhrase, row.sDetail if isinstance(row.sDetail, str) else None) or "",
             row.dtSince or EVERYTHING,
             row.dtNextAttempt or EVERYTHING,
         )

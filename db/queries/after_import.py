@@ -33,6 +33,7 @@ from db.locking import by_row, skipping_locked
 from db.outcomes import ActionKind, ActionState, ContentState
 from db.tables import attachment, message, original
 from phrases import Phrase
+from phrases.storage import to_json
 
 WHOLE: Final = (ContentState.STORED, ContentState.LINKED)
 """States of an attachment of which nothing is missing."""
@@ -82,10 +83,12 @@ def wanted(kind: str | None, now: datetime, *, lacking: str | None = None) -> di
     """
     wants = kind not in {None, ActionKind.NONE}
     state = ActionState.PENDING if lacking is None else ActionState.FAILED
+    detail = _left_alone(lacking) if wants and lacking is not None else None
     return {
         "sAfterImport": kind if wants else None,
         "sAfterImportState": state.value if wants else None,
-        "sAfterImportDetail": _left_alone(lacking) if wants and lacking is not None else None,
+        "sAfterImportDetail": detail,
+        "sAfterImportDetailPhrase": to_json(detail),
         "nAfterImportAttempts": 0 if wants else None,
         "dtAfterImportDue": now + LEASE if wants and lacking is None else None,
     }
@@ -160,6 +163,7 @@ def end(connection: Connection, ended: Sequence[Ended]) -> None:
             "attempts": each.attempts,
             "due": each.due,
             "detail": each.detail,
+            "phrase": to_json(each.detail),
         }
         # In one order for all, as in db.queries.messages.
         for each in sorted(ended, key=lambda each: (each.action.account_id, each.action.graph_id))
@@ -180,6 +184,7 @@ _END = by_row(
         nAfterImportAttempts=bindparam("attempts"),
         dtAfterImportDue=bindparam("due"),
         sAfterImportDetail=bindparam("detail"),
+        sAfterImportDetailPhrase=bindparam("phrase"),
     )
 )
 
@@ -218,6 +223,7 @@ def _again(now: datetime) -> dict[str, Any]:
         "nAfterImportAttempts": 0,
         "dtAfterImportDue": now,
         "sAfterImportDetail": null(),
+        "sAfterImportDetailPhrase": null(),
     }
 
 

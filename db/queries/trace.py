@@ -23,6 +23,7 @@ from db.tables import (
     seen,
 )
 from longtext import storable
+from phrases.storage import from_json, to_json
 
 SUBJECT_LENGTH: Final = 400
 """Characters of a subject that are kept."""
@@ -90,9 +91,9 @@ class CommittedMessage:
     after_import: str | None = None
     """The action in the mailbox after the import: read, move, delete."""
     action_state: str | None = None
-    action_detail: str | None = None
     action_attempts: int | None = None
     action_due: datetime | None = None
+    action_detail: str | None = None
 
     @property
     def of(self) -> TracedMessage:
@@ -183,15 +184,16 @@ def committed(connection: Connection, messages: Sequence[TracedMessage]) -> list
                 _message.dtImported,
                 _message.sAfterImport,
                 _message.sAfterImportState,
-                _message.sAfterImportDetail,
                 _message.nAfterImportAttempts,
                 _message.dtAfterImportDue,
+                _message.sAfterImportDetail,
+                _message.sAfterImportDetailPhrase,
             ).where(
                 _message.nAccountID.in_({each.account_id for each in chunk}),
                 _message.sGraphMessageID.in_([each.graph_id for each in chunk]),
             )
         )
-        found += [CommittedMessage(*each) for each in rows]
+        found += [CommittedMessage(*(*each, from_json(phrase, text))) for *each, text, phrase in rows]
     wanted = set(messages)
     return [each for each in found if each.of in wanted]
 
@@ -271,6 +273,7 @@ def _columns(row: TraceRow) -> dict[str, Any]:
         "sOutcome": row.outcome,
         "sReason": _text(row.reason, 100),
         "sDetail": _text(row.detail, None),
+        "sDetailPhrase": to_json(row.detail),
     }
 
 
@@ -282,7 +285,7 @@ def _text(value: str | None, length: int | None) -> str | None:
     return whole if length is None else cut(whole, length)
 
 
-def _row(row: Any) -> TraceRow:  # noqa: ANN401  # SQLAlchemy's type of a row of eighteen columns names each of them
+def _row(row: Any) -> TraceRow:  # noqa: ANN401  # SQLAlchemy's type of a row of nineteen columns names each of them
     return TraceRow(
         account_id=row.nAccountID,
         graph_id=row.sGraphMessageID,
@@ -300,5 +303,5 @@ def _row(row: Any) -> TraceRow:  # noqa: ANN401  # SQLAlchemy's type of a row of
         attempt=row.nAttempt,
         fetched=row.dtFetched,
         reason=row.sReason,
-        detail=row.sDetail,
+        detail=from_json(row.sDetailPhrase, row.sDetail),
     )

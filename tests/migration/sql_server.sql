@@ -1,4 +1,4 @@
--- mail-importer: the gateway database, up to revision 0011. Safe to run again.
+-- mail-importer: the gateway database, up to revision 0012. Safe to run again.
 -- The settings that keys and checks need, whatever tool runs this; an error rolls everything back.
 SET ANSI_NULLS ON;
 SET QUOTED_IDENTIFIER ON;
@@ -27,7 +27,7 @@ BEGIN
     IF OBJECT_ID(N'[dbo].[tblMailImporterVersion]', N'U') IS NOT NULL
     BEGIN
         EXEC (N'
-        IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N''0001'', N''0002'', N''0003'', N''0004'', N''0005'', N''0006'', N''0007'', N''0008'', N''0009'', N''0010'', N''0011''))
+        IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N''0001'', N''0002'', N''0003'', N''0004'', N''0005'', N''0006'', N''0007'', N''0008'', N''0009'', N''0010'', N''0011'', N''0012''))
         BEGIN
             THROW 51000, N''The database was upgraded by a newer version of mail-importer. Run the script of that version.'', 1;
         END;
@@ -63,6 +63,7 @@ BEGIN
         (N'tblAccountCondition', N'sRole', N'nvarchar', N'nvarchar', 20, NULL, 0, 1, 0, 0, N'nvarchar(20)'),
         (N'tblAccountCondition', N'sReason', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 0, N'nvarchar(100)'),
         (N'tblAccountCondition', N'sDetail', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 0, N'nvarchar(max)'),
+        (N'tblAccountCondition', N'sDetailPhrase', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblAccountCondition', N'dtSince', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
         (N'tblAccountCondition', N'dtNextAttempt', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
         (N'tblCallBudget', N'sBudget', N'nvarchar', N'nvarchar', 200, NULL, 1, 1, 0, 0, N'nvarchar(200) collate Latin1_General_100_BIN2'),
@@ -129,6 +130,7 @@ BEGIN
         (N'tblEmailMessage', N'sAfterImport', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 1, N'nvarchar(20)'),
         (N'tblEmailMessage', N'sAfterImportState', N'nvarchar', N'nvarchar', 20, NULL, 0, 1, 0, 1, N'nvarchar(20)'),
         (N'tblEmailMessage', N'sAfterImportDetail', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailMessage', N'sAfterImportDetailPhrase', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblEmailMessage', N'nAfterImportAttempts', N'int', N'bigint', NULL, NULL, 0, 0, 0, 1, N'integer'),
         (N'tblEmailMessage', N'dtAfterImportDue', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 1, N'datetime2(7)'),
         (N'tblEmailSeen', N'nSeenID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
@@ -186,6 +188,7 @@ BEGIN
         (N'tblMessageTrace', N'sOutcome', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 0, N'nvarchar(20)'),
         (N'tblMessageTrace', N'sReason', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
         (N'tblMessageTrace', N'sDetail', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblMessageTrace', N'sDetailPhrase', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblMissedNotification', N'nMissedID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
         (N'tblMissedNotification', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblMissedNotification', N'sGraphMessageID', N'nvarchar', N'nvarchar', 700, NULL, 1, 1, 0, 0, N'nvarchar(700) collate Latin1_General_100_BIN2'),
@@ -371,6 +374,7 @@ BEGIN
             [sRole] NVARCHAR(20) NOT NULL,
             [sReason] NVARCHAR(100) NOT NULL,
             [sDetail] NVARCHAR(max) NOT NULL,
+            [sDetailPhrase] NVARCHAR(max) NULL,
             [dtSince] DATETIME2(7) NOT NULL,
             [dtNextAttempt] DATETIME2(7) NOT NULL,
             CONSTRAINT [PK_tblAccountCondition] PRIMARY KEY ([nAccountID], [sRole])
@@ -387,6 +391,8 @@ BEGIN
         ALTER TABLE [dbo].[tblAccountCondition] ADD [sReason] NVARCHAR(100) NOT NULL;
     IF COL_LENGTH(N'[dbo].[tblAccountCondition]', N'sDetail') IS NULL
         ALTER TABLE [dbo].[tblAccountCondition] ADD [sDetail] NVARCHAR(max) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblAccountCondition]', N'sDetailPhrase') IS NULL
+        ALTER TABLE [dbo].[tblAccountCondition] ADD [sDetailPhrase] NVARCHAR(max) NULL;
     IF COL_LENGTH(N'[dbo].[tblAccountCondition]', N'dtSince') IS NULL
         ALTER TABLE [dbo].[tblAccountCondition] ADD [dtSince] DATETIME2(7) NOT NULL;
     IF COL_LENGTH(N'[dbo].[tblAccountCondition]', N'dtNextAttempt') IS NULL
@@ -669,6 +675,7 @@ BEGIN
             [sAfterImport] NVARCHAR(20) NULL,
             [sAfterImportState] NVARCHAR(20) NULL,
             [sAfterImportDetail] NVARCHAR(max) NULL,
+            [sAfterImportDetailPhrase] NVARCHAR(max) NULL,
             [nAfterImportAttempts] INTEGER NULL,
             [dtAfterImportDue] DATETIME2(7) NULL,
             CONSTRAINT [PK_tblEmailMessage] PRIMARY KEY ([nMessageID]),
@@ -741,6 +748,8 @@ BEGIN
         ALTER TABLE [dbo].[tblEmailMessage] ADD [sAfterImportState] NVARCHAR(20) NULL;
     IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sAfterImportDetail') IS NULL
         ALTER TABLE [dbo].[tblEmailMessage] ADD [sAfterImportDetail] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sAfterImportDetailPhrase') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sAfterImportDetailPhrase] NVARCHAR(max) NULL;
     IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'nAfterImportAttempts') IS NULL
         ALTER TABLE [dbo].[tblEmailMessage] ADD [nAfterImportAttempts] INTEGER NULL;
     IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'dtAfterImportDue') IS NULL
@@ -1149,6 +1158,7 @@ BEGIN
             [sOutcome] NVARCHAR(20) NOT NULL,
             [sReason] NVARCHAR(100) NULL,
             [sDetail] NVARCHAR(max) NULL,
+            [sDetailPhrase] NVARCHAR(max) NULL,
             CONSTRAINT [PK_tblMessageTrace] PRIMARY KEY ([nTraceID])
         );
 END;
@@ -1191,6 +1201,8 @@ BEGIN
         ALTER TABLE [dbo].[tblMessageTrace] ADD [sReason] NVARCHAR(100) NULL;
     IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sDetail') IS NULL
         ALTER TABLE [dbo].[tblMessageTrace] ADD [sDetail] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sDetailPhrase') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [sDetailPhrase] NVARCHAR(max) NULL;
 END;
 GO
 IF @@TRANCOUNT > 0
@@ -2428,15 +2440,15 @@ BEGIN
 END;
 GO
 
--- Revision 0011
+-- Revision 0012
 IF @@TRANCOUNT > 0
 BEGIN
     EXEC (N'
     INSERT INTO [dbo].[tblMailImporterVersion] ([version_num])
-    SELECT N''0011'' WHERE NOT EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion]);
+    SELECT N''0012'' WHERE NOT EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion]);
     UPDATE [dbo].[tblMailImporterVersion]
-    SET [version_num] = N''0011'', [sOldestProgram] = N''0001'',
-        [sOldestProgramOf] = N''0011'';
+    SET [version_num] = N''0012'', [sOldestProgram] = N''0001'',
+        [sOldestProgramOf] = N''0012'';
     ');
 END;
 GO

@@ -452,3 +452,12 @@ CREATE INDEX [IX_tblEmailScan_nAccountID_sLetterDigest] ON past.[tblEmailScan] (
 CREATE INDEX [IX_tblEmailScan_nMessageID] ON past.[tblEmailScan] ([nMessageID]);
 
 UPDATE past.[tblMailImporterVersion] SET version_num=N'0011', [sOldestProgram]=N'0001', [sOldestProgramOf]=N'0011';
+
+-- 0012
+ALTER TABLE past.[tblAccountCondition] ADD [sDetailPhrase] NVARCHAR(max) NULL;
+
+ALTER TABLE past.[tblEmailMessage] ADD [sAfterImportDetailPhrase] NVARCHAR(max) NULL;
+
+ALTER TABLE past.[tblMessageTrace] ADD [sDetailPhrase] NVARCHAR(max) NULL;
+
+UPDATE past.[tblMailImporterVersion] SET version_num=N'0012', [sOldestProgram]=N'0001', [sOldestProgramOf]=N'0012';

@@ -452,3 +452,12 @@ CREATE INDEX "IX_tblEmailScan_nAccountID_sLetterDigest" ON "tblEmailScan" ("nAcc
 CREATE INDEX "IX_tblEmailScan_nMessageID" ON "tblEmailScan" ("nMessageID");
 
 UPDATE "tblMailImporterVersion" SET version_num='0011', "sOldestProgram"='0001', "sOldestProgramOf"='0011';
+
+-- 0012
+ALTER TABLE "tblAccountCondition" ADD COLUMN "sDetailPhrase" TEXT;
+
+ALTER TABLE "tblEmailMessage" ADD COLUMN "sAfterImportDetailPhrase" TEXT;
+
+ALTER TABLE "tblMessageTrace" ADD COLUMN "sDetailPhrase" TEXT;
+
+UPDATE "tblMailImporterVersion" SET version_num='0012', "sOldestProgram"='0001', "sOldestProgramOf"='0012';

@@ -56,7 +56,7 @@ DELETE FROM [tblProcess] WHERE [tblProcess].[sProcess] IN (__[POSTCOMPILE_sProce
 GO
 DELETE FROM [tblSubscriptionSchedule] WHERE [tblSubscriptionSchedule].[nAccountID] = :nAccountID_1
 GO
-INSERT INTO [tblAccountCondition] ([nAccountID], [sRole], [sReason], [sDetail], [dtSince], [dtNextAttempt]) VALUES (:nAccountID, :sRole, :sReason, :sDetail, :dtSince, :dtNextAttempt)
+INSERT INTO [tblAccountCondition] ([nAccountID], [sRole], [sReason], [sDetail], [sDetailPhrase], [dtSince], [dtNextAttempt]) VALUES (:nAccountID, :sRole, :sReason, :sDetail, :sDetailPhrase, :dtSince, :dtNextAttempt)
 GO
 INSERT INTO [tblCallBudget] ([sBudget], [nSlot], [nUsed]) VALUES (:sBudget, :nSlot, :nUsed)
 GO
@@ -72,7 +72,7 @@ INSERT INTO [tblEmailHeader] ([nMessageID], [nPosition], [sName], [sValue]) VALU
 GO
 INSERT INTO [tblEmailIdentity] ([nMessageID], [nAccountID], [sIdentity]) VALUES (:nMessageID, :nAccountID, :sIdentity)
 GO
-INSERT INTO [tblEmailMessage] ([nMessageID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sConversationID], [sSubject], [sFromName], [sFromAddress], [dtSent], [dtReceived], [sImportance], [sBodyType], [sBody], [bHasAttachments], [dtImported], [sCorrelationID], [sSenderName], [sSenderAddress], [dtCreated], [sCategories], [sFlagStatus], [sConversationIndex], [sBodyText], [bRead], [sWebLink], [sParentFolderID], [sChangeKey], [nSize], [sAfterImport], [sAfterImportState], [sAfterImportDetail], [nAfterImportAttempts], [dtAfterImportDue]) VALUES (:nMessageID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sConversationID, :sSubject, :sFromName, :sFromAddress, :dtSent, :dtReceived, :sImportance, :sBodyType, :sBody, :bHasAttachments, :dtImported, :sCorrelationID, :sSenderName, :sSenderAddress, :dtCreated, :sCategories, :sFlagStatus, :sConversationIndex, :sBodyText, :bRead, :sWebLink, :sParentFolderID, :sChangeKey, :nSize, :sAfterImport, :sAfterImportState, :sAfterImportDetail, :nAfterImportAttempts, :dtAfterImportDue)
+INSERT INTO [tblEmailMessage] ([nMessageID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sConversationID], [sSubject], [sFromName], [sFromAddress], [dtSent], [dtReceived], [sImportance], [sBodyType], [sBody], [bHasAttachments], [dtImported], [sCorrelationID], [sSenderName], [sSenderAddress], [dtCreated], [sCategories], [sFlagStatus], [sConversationIndex], [sBodyText], [bRead], [sWebLink], [sParentFolderID], [sChangeKey], [nSize], [sAfterImport], [sAfterImportState], [sAfterImportDetail], [sAfterImportDetailPhrase], [nAfterImportAttempts], [dtAfterImportDue]) VALUES (:nMessageID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sConversationID, :sSubject, :sFromName, :sFromAddress, :dtSent, :dtReceived, :sImportance, :sBodyType, :sBody, :bHasAttachments, :dtImported, :sCorrelationID, :sSenderName, :sSenderAddress, :dtCreated, :sCategories, :sFlagStatus, :sConversationIndex, :sBodyText, :bRead, :sWebLink, :sParentFolderID, :sChangeKey, :nSize, :sAfterImport, :sAfterImportState, :sAfterImportDetail, :sAfterImportDetailPhrase, :nAfterImportAttempts, :dtAfterImportDue)
 GO
 INSERT INTO [tblEmailOriginal] ([nMessageID], [nSize], [sSHA256], [sState], [sStateDetail], [sCompression], [nStoredSize], [biContent]) VALUES (:nMessageID, :nSize, :sSHA256, :sState, :sStateDetail, :sCompression, :nStoredSize, :biContent)
 GO
@@ -86,7 +86,7 @@ INSERT INTO [tblFolderSync] ([nAccountID], [dtDue]) VALUES (:nAccountID, :dtDue)
 GO
 INSERT INTO [tblGraphSubscription] ([sSubscriptionID], [nAccountID], [dtExpires], [sState], [sResource], [sNotificationURL], [sKeyFingerprint], [dtGranted], [dtCreated]) VALUES (:sSubscriptionID, :nAccountID, :dtExpires, :sState, :sResource, :sNotificationURL, :sKeyFingerprint, :dtGranted, :dtCreated)
 GO
-INSERT INTO [tblMessageTrace] ([nTraceID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sSubject], [sSource], [sCorrelationID], [sQueueMessageID], [dtNotified], [dtQueued], [nAttempt], [sHost], [dtStarted], [dtFetched], [dtEnded], [sOutcome], [sReason], [sDetail]) VALUES (:nTraceID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sSubject, :sSource, :sCorrelationID, :sQueueMessageID, :dtNotified, :dtQueued, :nAttempt, :sHost, :dtStarted, :dtFetched, :dtEnded, :sOutcome, :sReason, :sDetail)
+INSERT INTO [tblMessageTrace] ([nTraceID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sSubject], [sSource], [sCorrelationID], [sQueueMessageID], [dtNotified], [dtQueued], [nAttempt], [sHost], [dtStarted], [dtFetched], [dtEnded], [sOutcome], [sReason], [sDetail], [sDetailPhrase]) VALUES (:nTraceID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sSubject, :sSource, :sCorrelationID, :sQueueMessageID, :dtNotified, :dtQueued, :nAttempt, :sHost, :dtStarted, :dtFetched, :dtEnded, :sOutcome, :sReason, :sDetail, :sDetailPhrase)
 GO
 INSERT INTO [tblMissedNotification] ([nAccountID], [sGraphMessageID], [dtReceived], [dtFound]) OUTPUT inserted.[nMissedID] VALUES (:nAccountID, :sGraphMessageID, :dtReceived, :dtFound)
 GO
@@ -290,11 +290,11 @@ SELECT TOP __[POSTCOMPILE_param_1] [tblSubscriptionSchedule].[nAccountID], [tblE
 FROM [tblSubscriptionSchedule] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblSubscriptionSchedule].[nAccountID] 
 WHERE ([tblSubscriptionSchedule].[dtDue] <= :dtDue_1 OR [tblSubscriptionSchedule].[dtDue] > :dtDue_2 AND [tblSubscriptionSchedule].[dtDue] < :dtDue_3) AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1 OR [tblSubscriptionSchedule].[dtLeaseUntil] > :dtLeaseUntil_2) AND ([tblEmailAccountSettings].[sTenantID] IS NULL OR NOT ([tblEmailAccountSettings].[sTenantID] = :sTenantID_1 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1)) ORDER BY [tblSubscriptionSchedule].[dtDue]
 GO
-SELECT [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole], [tblAccountCondition].[sReason], [tblAccountCondition].[sDetail], [tblAccountCondition].[dtSince], [tblAccountCondition].[dtNextAttempt] 
+SELECT [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole], [tblAccountCondition].[sReason], [tblAccountCondition].[sDetail], [tblAccountCondition].[sDetailPhrase], [tblAccountCondition].[dtSince], [tblAccountCondition].[dtNextAttempt] 
 FROM [tblAccountCondition] 
 WHERE [tblAccountCondition].[sRole] = :sRole_1 ORDER BY [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole]
 GO
-SELECT [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole], [tblAccountCondition].[sReason], [tblAccountCondition].[sDetail], [tblAccountCondition].[dtSince], [tblAccountCondition].[dtNextAttempt] 
+SELECT [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole], [tblAccountCondition].[sReason], [tblAccountCondition].[sDetail], [tblAccountCondition].[sDetailPhrase], [tblAccountCondition].[dtSince], [tblAccountCondition].[dtNextAttempt] 
 FROM [tblAccountCondition] ORDER BY [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole]
 GO
 SELECT [tblCallBudget].[nSlot], [tblCallBudget].[nUsed] 
@@ -418,11 +418,11 @@ SELECT [tblEmailMessage].[nMessageID]
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
 GO
-SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sConversationID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[dtSent], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sImportance], [tblEmailMessage].[sBodyType], [tblEmailMessage].[sBody], [tblEmailMessage].[bHasAttachments], [tblEmailMessage].[dtImported], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[sSenderName], [tblEmailMessage].[sSenderAddress], [tblEmailMessage].[dtCreated], [tblEmailMessage].[sCategories], [tblEmailMessage].[sFlagStatus], [tblEmailMessage].[sConversationIndex], [tblEmailMessage].[sBodyText], [tblEmailMessage].[bRead], [tblEmailMessage].[sWebLink], [tblEmailMessage].[sParentFolderID], [tblEmailMessage].[sChangeKey], [tblEmailMessage].[nSize], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue] 
+SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sConversationID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[dtSent], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sImportance], [tblEmailMessage].[sBodyType], [tblEmailMessage].[sBody], [tblEmailMessage].[bHasAttachments], [tblEmailMessage].[dtImported], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[sSenderName], [tblEmailMessage].[sSenderAddress], [tblEmailMessage].[dtCreated], [tblEmailMessage].[sCategories], [tblEmailMessage].[sFlagStatus], [tblEmailMessage].[sConversationIndex], [tblEmailMessage].[sBodyText], [tblEmailMessage].[bRead], [tblEmailMessage].[sWebLink], [tblEmailMessage].[sParentFolderID], [tblEmailMessage].[sChangeKey], [tblEmailMessage].[nSize], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[sAfterImportDetailPhrase], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
 GO
-SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[dtImported], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue] 
+SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[dtImported], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[sAfterImportDetailPhrase] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
 GO
@@ -507,11 +507,11 @@ SELECT [tblGraphSubscription].[sSubscriptionID], [tblGraphSubscription].[nAccoun
 FROM [tblGraphSubscription] 
 WHERE [tblGraphSubscription].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1])
 GO
-SELECT [tblMessageTrace].[nTraceID], [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], [tblMessageTrace].[sInternetMessageID], [tblMessageTrace].[sSubject], [tblMessageTrace].[sSource], [tblMessageTrace].[sCorrelationID], [tblMessageTrace].[sQueueMessageID], [tblMessageTrace].[dtNotified], [tblMessageTrace].[dtQueued], [tblMessageTrace].[nAttempt], [tblMessageTrace].[sHost], [tblMessageTrace].[dtStarted], [tblMessageTrace].[dtFetched], [tblMessageTrace].[dtEnded], [tblMessageTrace].[sOutcome], [tblMessageTrace].[sReason], [tblMessageTrace].[sDetail] 
+SELECT [tblMessageTrace].[nTraceID], [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], [tblMessageTrace].[sInternetMessageID], [tblMessageTrace].[sSubject], [tblMessageTrace].[sSource], [tblMessageTrace].[sCorrelationID], [tblMessageTrace].[sQueueMessageID], [tblMessageTrace].[dtNotified], [tblMessageTrace].[dtQueued], [tblMessageTrace].[nAttempt], [tblMessageTrace].[sHost], [tblMessageTrace].[dtStarted], [tblMessageTrace].[dtFetched], [tblMessageTrace].[dtEnded], [tblMessageTrace].[sOutcome], [tblMessageTrace].[sReason], [tblMessageTrace].[sDetail], [tblMessageTrace].[sDetailPhrase] 
 FROM [tblMessageTrace] 
 WHERE [tblMessageTrace].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblMessageTrace].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
 GO
-SELECT [tblMessageTrace].[nTraceID], [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], [tblMessageTrace].[sInternetMessageID], [tblMessageTrace].[sSubject], [tblMessageTrace].[sSource], [tblMessageTrace].[sCorrelationID], [tblMessageTrace].[sQueueMessageID], [tblMessageTrace].[dtNotified], [tblMessageTrace].[dtQueued], [tblMessageTrace].[nAttempt], [tblMessageTrace].[sHost], [tblMessageTrace].[dtStarted], [tblMessageTrace].[dtFetched], [tblMessageTrace].[dtEnded], [tblMessageTrace].[sOutcome], [tblMessageTrace].[sReason], [tblMessageTrace].[sDetail] 
+SELECT [tblMessageTrace].[nTraceID], [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], [tblMessageTrace].[sInternetMessageID], [tblMessageTrace].[sSubject], [tblMessageTrace].[sSource], [tblMessageTrace].[sCorrelationID], [tblMessageTrace].[sQueueMessageID], [tblMessageTrace].[dtNotified], [tblMessageTrace].[dtQueued], [tblMessageTrace].[nAttempt], [tblMessageTrace].[sHost], [tblMessageTrace].[dtStarted], [tblMessageTrace].[dtFetched], [tblMessageTrace].[dtEnded], [tblMessageTrace].[sOutcome], [tblMessageTrace].[sReason], [tblMessageTrace].[sDetail], [tblMessageTrace].[sDetailPhrase] 
 FROM [tblMessageTrace] 
 WHERE [tblMessageTrace].[sGraphMessageID] IS NULL AND [tblMessageTrace].[sQueueMessageID] IN (__[POSTCOMPILE_sQueueMessageID_1])
 GO
@@ -585,7 +585,7 @@ UPDATE [dbo].[tblEmailAttachment] SET [biContent].WRITE(:piece, NULL, NULL) WHER
 GO
 UPDATE [dbo].[tblEmailMessage] SET [sBody].WRITE(:piece, NULL, NULL) WHERE [nMessageID] = :number
 GO
-UPDATE [tblAccountCondition] SET [sReason]=:sReason, [sDetail]=:sDetail, [dtNextAttempt]=:dtNextAttempt WHERE [tblAccountCondition].[nAccountID] = :nAccountID_1 AND [tblAccountCondition].[sRole] = :sRole_1 AND [tblAccountCondition].[sReason] = :sReason_1
+UPDATE [tblAccountCondition] SET [sReason]=:sReason, [sDetail]=:sDetail, [sDetailPhrase]=:sDetailPhrase, [dtNextAttempt]=:dtNextAttempt WHERE [tblAccountCondition].[nAccountID] = :nAccountID_1 AND [tblAccountCondition].[sRole] = :sRole_1 AND [tblAccountCondition].[sReason] = :sReason_1
 GO
 UPDATE [tblCallBudget] SET [nSlot]=:nSlot, [nUsed]=:nUsed WHERE [tblCallBudget].[sBudget] = :sBudget_1
 GO
@@ -613,11 +613,11 @@ UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [dtAfterImportDue]=:dtAfterImportDue
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
 GO
-UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:sAfterImportState, [sAfterImportDetail]=NULL, [nAfterImportAttempts]=:nAfterImportAttempts, [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1 AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:sAfterImportState, [sAfterImportDetail]=NULL, [sAfterImportDetailPhrase]=NULL, [nAfterImportAttempts]=:nAfterImportAttempts, [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1 AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
 GO
-UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:sAfterImportState, [sAfterImportDetail]=NULL, [nAfterImportAttempts]=:nAfterImportAttempts, [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:sAfterImportState, [sAfterImportDetail]=NULL, [sAfterImportDetailPhrase]=NULL, [nAfterImportAttempts]=:nAfterImportAttempts, [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
 GO
-UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:state, [sAfterImportDetail]=:detail, [nAfterImportAttempts]=:attempts, [dtAfterImportDue]=:due WHERE [tblEmailMessage].[nAccountID] = :account AND [tblEmailMessage].[sGraphMessageID] = :graph AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:state, [sAfterImportDetail]=:detail, [sAfterImportDetailPhrase]=:phrase, [nAfterImportAttempts]=:attempts, [dtAfterImportDue]=:due WHERE [tblEmailMessage].[nAccountID] = :account AND [tblEmailMessage].[sGraphMessageID] = :graph AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
 GO
 UPDATE [tblEmailOriginal] WITH (ROWLOCK) SET [biContent]=NULL WHERE [tblEmailOriginal].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailOriginal].[biContent] IS NOT NULL
 GO

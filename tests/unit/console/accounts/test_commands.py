@@ -16,6 +16,7 @@ from db.queries import folders, missed, subscriptions
 from db.queries.filters import Filters
 from db.queries.schedule import FOLDERS, NEVER, SUBSCRIPTIONS
 from db.tables import account_condition, account_settings, message
+from phrases import Phrase
 
 Run = Callable[..., Result]
 
@@ -209,6 +210,22 @@ def test_show_prints_what_is_the_matter_and_when_it_is_tried_again(run: Run) -> 
     for part in (THUMBPRINT, "3 d 4 h left", "Imported 2", "AccessDenied", "Grant Mail.Read.", "12:05:00 UTC"):
         assert part in out
     assert json.loads(run("accounts", "show", "laboratory", "--json").stdout) == listed(run)[0]
+
+
+@pytest.mark.usefixtures("busy")
+def test_what_is_the_matter_is_said_in_the_language_of_the_reader(run: Run, engine: Engine) -> None:
+    """The database keeps it in English, and what an older program writes there later stays so."""
+    [account] = run_reading(engine, table.every)
+    gone = Phrase("The message is no longer in the mailbox.")
+    condition = table.Condition(account.account_id, "processor", "X", gone, NOW, NOW)
+    run_writing(engine, lambda connection: table.set_condition(connection, condition))
+    said = " ".join(run("--language", "fr", "accounts", "show", "laboratory").stdout.split())
+    assert "Le message n’est plus" in said
+    [in_json] = json.loads(run("--language", "fr", "accounts", "show", "laboratory", "--json").stdout)["conditions"]
+    assert in_json["detail"] == gone
+    older = update(account_condition).values(sDetail="Another matter.")
+    run_writing(engine, lambda connection: connection.execute(older))
+    assert "Another matter." in run("--language", "fr", "accounts", "show", "laboratory").stdout
 
 
 def test_disable_and_enable_switch_and_have_the_subscription_follow(add: Run, run: Run, engine: Engine) -> None:

@@ -11,9 +11,11 @@ from click.testing import Result
 from sqlalchemy import Engine, insert
 
 from db.engine import run_writing
-from db.queries import accounts, trace
+from db.outcomes import ActionState
+from db.queries import accounts, after_import, trace
 from db.queries.trace import TraceRow
 from db.tables import message
+from phrases import Phrase
 
 Run = Callable[..., Result]
 
@@ -109,6 +111,25 @@ def test_headings_of_other_languages_stand_off_their_values(run: Run, engine: En
         "  ID Graph                AAkALg",
         "  ID de message Internet  <abc@example.com>",
     ]
+
+
+@pytest.mark.usefixtures("account")
+def test_what_is_the_matter_is_said_in_the_language_of_the_reader(run: Run, engine: Engine) -> None:
+    """The database keeps it in English; rows of earlier versions, and of other programs, stay so. JSON does, too."""
+    gone = Phrase("The message is no longer in the mailbox.")
+    record(engine, replace(FIRST, detail=gone), replace(THIRD, outcome="failed", detail="".join(gone)))
+    commit(engine, sAfterImport="move", sAfterImportState="pending")
+    action = after_import.Action(1, "AAkALg", "move", 1, NOW)
+    ended = after_import.Ended(
+        action, ActionState.FAILED, 2, detail=Phrase("The account was removed before it was done.")
+    )
+    run_writing(engine, lambda connection: after_import.end(connection, [ended]))
+    shown = run("--language", "fr", "trace", "AAkALg").stdout
+    assert "Le message n’est plus" in shown
+    assert gone in shown
+    assert "Le compte a été supprimé" in shown
+    assert run("--language", "fr", "trace", "AAkALg", "--json").stdout.count(gone) == 2
+    assert "Le message" not in run("trace", "AAkALg").stdout
 
 
 @pytest.mark.usefixtures("account")

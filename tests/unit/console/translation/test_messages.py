@@ -15,6 +15,7 @@ from console.main import COMMANDS, cli
 from console.translation.help import Command
 from console.translation.language import FOLDER, catalogue, catalogue_file, unwrapped
 from phrases import Phrase
+from phrases.storage import has_plain_fields
 from tests.unit.console.conftest import Run
 from tools import messages
 from tools.messages import TRANSLATED, MessageId, strings_of
@@ -67,6 +68,11 @@ def test_a_translation_has_the_values_of_its_english(translated: Catalog) -> Non
         # French uses the singular for zero, so that its first form has the count even where that of English needs none.
         for form, wanted in zip(said, english, strict=True):
             assert fields(form) in (fields(wanted), fields(english[-1])), form
+
+
+def test_every_template_can_be_stored(extracted: Catalog) -> None:
+    """What the database accepts of templates is what the code uses."""
+    assert [form for each in texts(extracted) for form in strings_of(each.id) if not has_plain_fields(form)] == []
 
 
 def test_french_has_the_spaces_of_french() -> None:
