@@ -4,7 +4,6 @@ import getpass
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 
 from console.output import tell
@@ -14,13 +13,6 @@ from db.errors import DatabaseUnavailable
 from db.queries import audit
 from db.queries.history import Author
 from phrases import Phrase
-
-
-@dataclass(slots=True)
-class Audited:
-    """The operation under way. `messages`: done so far, counted by the caller."""
-
-    messages: int = 0
 
 
 def who() -> str:
@@ -46,11 +38,14 @@ async def audited(
     *,
     action: str,
     selection: str,
+    done: Callable[[], int],
     clock: Callable[[], datetime],
     queue: str = "",
     why: str | None = None,
-) -> AsyncIterator[Audited]:
+) -> AsyncIterator[None]:
     """Record the operation in `tblQueueAudit`, even if it fails or is aborted; see `db.queries.audit.begin`.
+
+    `done`: the messages done so far.
 
     Raises:
         DatabaseUnavailable: nothing was begun.
@@ -67,11 +62,10 @@ async def audited(
             now=clock(),
         )
     )
-    done = Audited()
     try:
-        yield done
+        yield
     finally:
         try:
-            await database.write(lambda connection: audit.end(connection, number, messages=done.messages, now=clock()))
+            await database.write(lambda connection: audit.end(connection, number, messages=done(), now=clock()))
         except DatabaseUnavailable as exc:
             tell(Phrase("The end of it could not be noted in tblQueueAudit: {why}", why=exc))

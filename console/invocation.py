@@ -2,8 +2,8 @@
 
 import functools
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
@@ -16,7 +16,7 @@ from console.settings import Settings, load_settings
 from console.translation.language import block
 from console.wiring.clock import utc_now
 from console.wiring.database import open_engine
-from db.engine import run_reading
+from db.engine import Database, run_reading
 from db.errors import DatabaseError
 from db.queries.accounts import every
 from db.schema import revisions
@@ -59,6 +59,16 @@ class Invocation:
             yield engine
         finally:
             engine.dispose()
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[Database]:
+        """As `gateway`, for coroutines."""
+        with self.gateway() as engine:
+            database = Database(engine)
+            try:
+                yield database
+            finally:
+                await database.close()
 
 
 pass_invocation = click.make_pass_decorator(Invocation, ensure=True)

@@ -4,7 +4,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from console.translation.language import said
 from phrases import Phrase
@@ -16,18 +24,22 @@ OnProgress = Callable[[Phrase, int], None]
 @contextmanager
 def counting() -> Iterator[OnProgress]:
     """Show the activity on standard error meanwhile; nothing where that is no terminal."""
-    console = Console(stderr=True)
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    with bar:
+    with _bar(SpinnerColumn(), TextColumn("{task.description}")) as bar:
         task = bar.add_task(said(Phrase("Beginning")), total=None)
         yield lambda activity, done: bar.update(task, description=said(_so_far(activity, done)))
+
+
+@contextmanager
+def counting_of(activity: Phrase) -> Iterator[Callable[[int, int], None]]:
+    """As `counting`, for one activity on a known number of messages: called with those done, and their number."""
+    with _bar(TextColumn(said(activity)), BarColumn(), MofNCompleteColumn()) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
+def _bar(*columns: ProgressColumn) -> Progress:
+    console = Console(stderr=True)
+    return Progress(*columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal)
 
 
 def _so_far(activity: Phrase, done: int) -> Phrase:

@@ -21,7 +21,7 @@ from console.output import Listing, Record, prints_data, tell, wrong_usage
 from console.settings import SettingsError
 from console.translation.help import Group
 from console.wiring.credentials import certificate_store
-from db.engine import Database, run_reading, run_writing
+from db.engine import run_reading, run_writing
 from db.queries import accounts as table
 from db.queries import after_import
 from db.queries.filters import Filters
@@ -211,29 +211,28 @@ def retry_actions(invocation: Invocation, name: str, even_incomplete: bool) -> N
 async def _retried(invocation: Invocation, name: str, even_incomplete: bool) -> tuple[int, int]:
     """Return the number of actions that are due again, and of those left out because their messages are incomplete."""
     now = invocation.clock()
-    with invocation.gateway() as engine:
-        account_id = run_reading(engine, lambda connection: table.by_name(connection, name).account_id)
-        database = Database(engine)
-        try:
-            selection = f"{name} --even-incomplete" if even_incomplete else name
-            async with audited(database, action="retry-actions", selection=selection, clock=invocation.clock) as audit:
-                last: int | None = 0
-                while last is not None:
-                    again = functools.partial(
-                        after_import.retry_failed,
-                        account_id=account_id,
-                        after=last,
-                        now=now,
-                        limit=_RETRIED_AT_ONCE,
-                        even_incomplete=even_incomplete,
-                    )
-                    numbers = await database.write(again)
-                    audit.messages += len(numbers)
-                    last = numbers[-1] if numbers else None
-            incomplete = await database.read(lambda connection: after_import.count_incomplete(connection, account_id))
-        finally:
-            await database.close()
-        return audit.messages, incomplete
+    retried, last = 0, 0
+    async with invocation.database() as database:
+        account_id = (await database.read(lambda connection: table.by_name(connection, name))).account_id
+        selection = f"{name} --even-incomplete" if even_incomplete else name
+        async with audited(
+            database, action="retry-actions", selection=selection, done=lambda: retried, clock=invocation.clock
+        ):
+            while True:
+                again = functools.partial(
+                    after_import.retry_failed,
+                    account_id=account_id,
+                    after=last,
+                    now=now,
+                    limit=_RETRIED_AT_ONCE,
+                    even_incomplete=even_incomplete,
+                )
+                numbers = await database.write(again)
+                if not numbers:
+                    break
+                retried, last = retried + len(numbers), numbers[-1]
+        incomplete = await database.read(lambda connection: after_import.count_incomplete(connection, account_id))
+    return retried, incomplete
 
 
 @accounts.command(epilog=example("mail-importer accounts enable laboratory"))

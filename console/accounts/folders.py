@@ -9,14 +9,10 @@ import click
 from console.invocation import Invocation, account_names, as_stored, example, pass_invocation
 from console.loop import run_async
 from console.output import printable
+from console.session import opened_account
 from console.translation.help import Command
 from console.translation.language import said
-from console.wiring.graph import open_graph
-from db.engine import run_reading
-from db.queries import accounts
-from graph.folders import FolderEntry, MailFolders
-from graph.mailbox import Mailbox
-from graph.messages import MailReader
+from graph.folders import FolderEntry
 from phrases import Phrase
 
 
@@ -35,9 +31,7 @@ def folders(invocation: Invocation, name: str, in_json: bool) -> None:
     are those directly in the folder. The JSON has the whole path; it is null where a name holds a slash, and the id is
     to be used.
     """
-    with invocation.gateway() as engine:
-        account = run_reading(engine, lambda connection: accounts.usable(connection, name))
-    found = run_async(_listed(invocation, Mailbox.of(account.account_id, account.settings)))
+    found = run_async(_listed(invocation, name))
     if in_json:
         click.echo(json.dumps([_data(each) for each in found], indent=2))
         return
@@ -48,10 +42,9 @@ def folders(invocation: Invocation, name: str, in_json: bool) -> None:
         click.echo(printable(f"{indent}  {each.folder_id}"))
 
 
-async def _listed(invocation: Invocation, mailbox: Mailbox) -> list[FolderEntry]:
-    async with open_graph(invocation.settings) as graph:
-        finder = MailFolders(graph.client, MailReader(graph.client), clock=invocation.clock)
-        return [each async for each in finder.tree(mailbox)]
+async def _listed(invocation: Invocation, name: str) -> list[FolderEntry]:
+    async with opened_account(invocation, name) as opened:
+        return [each async for each in opened.folders.tree(opened.mailbox)]
 
 
 def _counts(entry: FolderEntry) -> str:

@@ -17,7 +17,6 @@ from console.loop import run_async
 from console.output import Column, Record, prints_data, shown, tell, wrong_value
 from console.progress import counting
 from console.translation.help import Command
-from db.engine import Database
 from db.queries import accounts
 from phrases import Phrase
 
@@ -166,31 +165,30 @@ async def _purged(
     purged: Purged,
     why: str | None,
 ) -> None:
-    async with audited(
-        purging.database, action="db purge", selection=str(request), clock=invocation.clock, why=why
-    ) as audit:
-        try:
-            with counting() as show:
-                await purging.purge(selection, purged, lambda done: show(Phrase("Purging"), done))
-        finally:
-            audit.messages = purged.messages
+    recorded = audited(
+        purging.database,
+        action="db purge",
+        selection=str(request),
+        done=lambda: purged.messages,
+        clock=invocation.clock,
+        why=why,
+    )
+    async with recorded:
+        with counting() as show:
+            await purging.purge(selection, purged, lambda done: show(Phrase("Purging"), done))
 
 
 def _at_database(
     invocation: Invocation, request: _Request, work: Callable[[Purging, PurgeSelection], Awaitable[T]]
 ) -> T:
     async def run() -> T:
-        with invocation.gateway() as engine:
-            database = Database(engine)
-            try:
-                account_id = None
-                if request.account is not None:
-                    name = request.account
-                    account_id = (await database.read(lambda connection: accounts.by_name(connection, name))).account_id
-                selection = PurgeSelection(request.before, account_id, request.attachments_only)
-                return await work(Purging(database, clock=invocation.clock), selection)
-            finally:
-                await database.close()
+        async with invocation.database() as database:
+            account_id = None
+            if request.account is not None:
+                name = request.account
+                account_id = (await database.read(lambda connection: accounts.by_name(connection, name))).account_id
+            selection = PurgeSelection(request.before, account_id, request.attachments_only)
+            return await work(Purging(database, clock=invocation.clock), selection)
 
     return run_async(run())
 

@@ -1,16 +1,14 @@
 """`mail-importer import`: fetch now what a mailbox holds and the database lacks."""
 
 import shlex
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
 from prometheus_client import CollectorRegistry
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from console.audit import audited
 from console.confirmation import confirm
@@ -27,20 +25,16 @@ from console.output import (
     wrong_usage,
     wrong_value,
 )
+from console.progress import counting_of
+from console.session import OpenedAccount, opened_account
 from console.translation.help import Command
 from console.translation.labels import word
 from console.translation.language import said
-from console.wiring.graph import open_graph
 from console.wiring.host import host_name
 from console.wiring.processor import ImportOptions, importer_of
-from db.engine import Database
 from db.keys import MessageKey
-from db.queries import accounts
 from db.queries.accounts import Account
 from db.tables import GRAPH_ID_LENGTH
-from graph.folders import MailFolders
-from graph.mailbox import Mailbox
-from graph.messages import MailReader
 from phrases import Phrase
 from processor.accounts import mail_filter_of
 from processor.importer import Importer, worker_processes
@@ -171,7 +165,7 @@ def import_(
     request = _Request(name, Selection(ids, internet_message_id, since), force)
     if force and not yes and len(set(ids)) != 1:
         _ask(invocation, request)
-    with _progress() as on_progress:
+    with counting_of(Phrase("Importing")) as on_progress:
         account, tally = run_async(_imported(invocation, request, on_progress))
     _print(account, tally, in_json=in_json)
     reason = _failure(account, request, tally)
@@ -195,62 +189,44 @@ def _ask(invocation: Invocation, request: _Request) -> None:
 
 
 async def _known(invocation: Invocation, request: _Request) -> int:
-    """Count the messages of the order that are imported already."""
-    async with _opened(invocation, request.name) as opened:
-        account = opened.account
-        mailbox = Mailbox.of(account.account_id, account.settings)
-        store, found = opened.importer.store, set[MessageKey]()
-        async for ids in opened.selector.pages(
-            mailbox, account.settings.folder, _without_purged(request.selection, account)
-        ):
-            found |= await store.known([(account.account_id, each) for each in ids], include_filtered=False)
+    """Count the messages of the request that are imported already."""
+    async with _importing(invocation, request.name) as (opened, importer, selector):
+        account, found = opened.account, set[MessageKey]()
+        selection = _without_purged(request.selection, account)
+        async for ids in selector.pages(opened.mailbox, account.settings.folder, selection):
+            keys = [(account.account_id, each) for each in ids]
+            found |= await importer.store.known(keys, include_filtered=False)
         return len(found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """The account that the operator names, and the components that read and write its messages."""
-
-    account: Account
-    database: Database
-    importer: Importer
-    selector: MessageSelector
-
-
 @asynccontextmanager
-async def _opened(invocation: Invocation, name: str) -> AsyncIterator[_Opened]:
-    with invocation.gateway() as engine:
-        async with AsyncExitStack() as resources:
-            database = Database(engine)
-            resources.push_async_callback(database.close)
-            account = await database.read(lambda connection: accounts.usable(connection, name))
-            graph = await resources.enter_async_context(open_graph(invocation.settings))
-            reader = MailReader(graph.client)
-            importer = importer_of(
-                reader,
-                database,
-                ImportOptions.of_settings(invocation.settings),
-                clock=invocation.clock,
-                processes=await resources.enter_async_context(worker_processes()),
-            )
-            resources.push_async_callback(importer.store.close)
-            folders = MailFolders(graph.client, reader, clock=invocation.clock)
-            yield _Opened(account, database, importer, MessageSelector(reader, importer.store, folders))
+async def _importing(
+    invocation: Invocation, name: str
+) -> AsyncIterator[tuple[OpenedAccount, Importer, MessageSelector]]:
+    async with opened_account(invocation, name) as opened, worker_processes() as processes:
+        importer = importer_of(
+            opened.reader,
+            opened.database,
+            ImportOptions.of_settings(invocation.settings),
+            clock=invocation.clock,
+            processes=processes,
+        )
+        try:
+            yield opened, importer, MessageSelector(opened.reader, importer.store, opened.folders)
+        finally:
+            await importer.store.close()
 
 
 async def _imported(invocation: Invocation, request: _Request, on_progress: OnProgress) -> tuple[Account, Tally]:
-    clock = invocation.clock
-    async with _opened(invocation, request.name) as opened, AsyncExitStack() as resources:
+    clock, tally = invocation.clock, Tally()
+    async with _importing(invocation, request.name) as (opened, importer, selector), AsyncExitStack() as resources:
         account, database = opened.account, opened.database
         if not account.enabled:
             tell(Phrase("The account {name!r} is disabled. This imports all the same.", name=request.name))
         trace = TraceWriter(database, host=host_name(), clock=clock, metrics=ProcessorMetrics(CollectorRegistry()))
         trace.start()
         resources.push_async_callback(trace.close)
-        work = OnDemandImport(
-            opened.selector, opened.importer.store, opened.importer, trace, clock=clock, on_progress=on_progress
-        )
-        tally = Tally()
+        work = OnDemandImport(selector, importer.store, importer, trace, clock=clock, on_progress=on_progress)
         selection = _without_purged(request.selection, account)
         if selection != request.selection:
             tell(
@@ -260,19 +236,16 @@ async def _imported(invocation: Invocation, request: _Request, on_progress: OnPr
                     since=selection.since,
                 )
             )
-        async with audited(database, action="import", selection=str(request), clock=clock) as audit:
-            try:
-                await work.run(
-                    Mailbox.of(account.account_id, account.settings),
-                    account.settings.folder,
-                    selection,
-                    tally,
-                    force=request.force,
-                    mail_filter=mail_filter_of(account.settings),
-                    then=account.settings.after_import,
-                )
-            finally:
-                audit.messages = tally.written
+        async with audited(database, action="import", selection=str(request), done=lambda: tally.written, clock=clock):
+            await work.run(
+                opened.mailbox,
+                account.settings.folder,
+                selection,
+                tally,
+                force=request.force,
+                mail_filter=mail_filter_of(account.settings),
+                then=account.settings.after_import,
+            )
         return account, tally
 
 
@@ -281,24 +254,6 @@ def _without_purged(selection: Selection, account: Account) -> Selection:
     if selection != Selection() or account.purged_before is None:
         return selection
     return Selection(since=account.purged_before)
-
-
-@contextmanager
-def _progress() -> Iterator[OnProgress]:
-    """The progress, on standard error if that is a terminal."""
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn(said(Phrase("Importing"))),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    with bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
 # Output.

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -13,16 +12,12 @@ from console.invocation import Invocation, account_names, as_stored, example, pa
 from console.loop import run_async
 from console.output import Column, Record, failure, print_object, print_table, printable, shown, tell
 from console.progress import OnProgress, counting
+from console.session import opened_account
 from console.translation.help import Command
 from console.translation.labels import word
 from console.translation.language import said
-from console.wiring.graph import open_graph
 from console.wiring.queue import open_queue
-from db.engine import Database
-from db.queries import accounts
 from db.queries.accounts import Account
-from graph.folders import MailFolders
-from graph.messages import MailReader
 from phrases import Phrase
 from subscriptions.folder_diff import FolderDiff, Item
 from subscriptions.verification import Tally, Verification
@@ -82,26 +77,20 @@ async def _verified(
     findings: FolderDiff,
     on_progress: OnProgress,
 ) -> tuple[Account, Tally]:
-    with invocation.gateway() as engine:
-        async with AsyncExitStack() as resources:
-            database = Database(engine)
-            resources.push_async_callback(database.close)
-            queue = await resources.enter_async_context(
-                open_queue(invocation.settings, database, clock=invocation.clock)
-            )
-            account = await database.read(lambda connection: accounts.usable(connection, name))
-            graph = await resources.enter_async_context(open_graph(invocation.settings))
-            reader = MailReader(graph.client)
-            verification = Verification(
-                database,
-                reader,
-                queue,
-                MailFolders(graph.client, reader, clock=invocation.clock),
-                findings,
-                clock=invocation.clock,
-                on_progress=on_progress,
-            )
-            return account, await verification.run(account, since=since, repair=repair)
+    async with (
+        opened_account(invocation, name) as opened,
+        open_queue(invocation.settings, opened.database, clock=invocation.clock) as queue,
+    ):
+        verification = Verification(
+            opened.database,
+            opened.reader,
+            queue,
+            opened.folders,
+            findings,
+            clock=invocation.clock,
+            on_progress=on_progress,
+        )
+        return opened.account, await verification.run(opened.account, since=since, repair=repair)
 
 
 # Output.

@@ -23,13 +23,11 @@ def at_queue(invocation: Invocation, work: Callable[[NotificationQueue, Database
     """Run `work` with the queue that the settings name."""
 
     async def run() -> T:
-        with invocation.gateway() as engine:
-            database = Database(engine)
-            try:
-                async with open_queue(invocation.settings, database, clock=invocation.clock) as opened:
-                    return await work(opened, database)
-            finally:
-                await database.close()
+        async with (
+            invocation.database() as database,
+            open_queue(invocation.settings, database, clock=invocation.clock) as opened,
+        ):
+            return await work(opened, database)
 
     return run_async(run())
 
@@ -69,13 +67,17 @@ def maintained_on_record(
     named = settings.servicebus_queue if settings.queue == "servicebus" else settings.queue
 
     async def run(maintenance: QueueMaintenance, selection: Selection) -> None:
-        async with audited(
-            maintenance.database, action=action, selection=str(order), clock=invocation.clock, queue=named, why=why
-        ) as record:
-            try:
-                with counting() as show:
-                    await work(maintenance, selection, lambda done: show(activity, done))
-            finally:
-                record.messages = progress.done
+        recorded = audited(
+            maintenance.database,
+            action=action,
+            selection=str(order),
+            done=lambda: progress.done,
+            clock=invocation.clock,
+            queue=named,
+            why=why,
+        )
+        async with recorded:
+            with counting() as show:
+                await work(maintenance, selection, lambda done: show(activity, done))
 
     maintained(invocation, order, run)
