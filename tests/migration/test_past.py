@@ -217,7 +217,7 @@ def test_an_old_process_is_refused_where_a_newer_one_removed(
 
 
 def test_revisions_are_numbers_that_follow_one_another() -> None:
-    """A program can then tell which of two is older, without knowing the newer one."""
+    """A program can then find the older of two, without a record of the newer one."""
     config = Config()
     config.set_main_option("script_location", "db/migrations")
     steps = list(reversed(list(ScriptDirectory.from_config(config).walk_revisions())))

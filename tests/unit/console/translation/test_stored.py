@@ -48,8 +48,9 @@ def errors() -> Iterator[Phrase]:
         Phrase.counted("Tried {n} time.", "Tried {n} times.", n=5), Phrase("The message is no longer in the mailbox.")
     )
     yield Phrase(
-        "Sign-in falls back on the next certificate, {follower}: the current one, {current}, is no longer taken. Make "
-        "it the current one: mail-importer accounts update {account!r} --thumbprint {follower} --no-next-thumbprint",
+        "Sign-in falls back on the next certificate, {follower}: the current one, {current}, is no longer accepted. "
+        "Make it the current one: mail-importer accounts update {account!r} --thumbprint {follower} "
+        "--no-next-thumbprint",
         current="AB",
         follower="CD",
         account="l'atelier",

@@ -37,7 +37,7 @@ async def failure(host: Host, context: ssl.SSLContext | None = None) -> HostUnre
     return error
 
 
-async def test_a_host_is_reached_and_tells_its_address() -> None:
+async def test_a_host_is_reached_and_shows_its_address() -> None:
     with answering() as port:
         reached = await at(port).reach()
     assert reached.peer == "127.0.0.1"
@@ -59,11 +59,11 @@ async def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch:
     assert (await failure(Host("https://graph.microsoft.com"))).failure is Failure.NAME_SERVER_SILENT
 
 
-async def test_a_port_that_nobody_listens_at_refuses() -> None:
+async def test_a_port_without_listener_refuses() -> None:
     assert (await failure(at(closed_port()))).failure is Failure.REFUSED
 
 
-async def test_a_host_that_drops_packets_is_told_after_a_moment() -> None:
+async def test_a_host_that_drops_packets_is_reported_after_a_moment() -> None:
     with dropping() as port:
         error = await failure(Host(f"https://127.0.0.1:{port}", connect_seconds=0.3))
     assert error.failure is Failure.SILENT
@@ -145,7 +145,7 @@ async def test_a_server_certificate_that_has_ended(root: Issuer, trusting: ssl.S
         assert (await failure(at(port), trusting)).failure is Failure.EXPIRED
 
 
-async def test_through_a_proxy_that_asks_who_we_are(root: Issuer, trusting: ssl.SSLContext) -> None:
+async def test_through_a_proxy_that_demands_a_sign_in(root: Issuer, trusting: ssl.SSLContext) -> None:
     with answering(tls=root.serving("graph.example")) as port:
         proxy = Proxy(credentials="me:s%cret", port_of_all=port)
         with proxy.running() as proxy_port:
@@ -188,7 +188,7 @@ async def test_a_proxy_that_is_something_else() -> None:
         ).failure is Failure.PROXY_FAILED
 
 
-async def test_a_proxy_of_a_kind_nobody_speaks() -> None:
+async def test_a_proxy_of_an_unsupported_kind() -> None:
     with pytest.raises(HostUnreached) as caught:
         Host("https://graph.example", proxy="socks5://me:secret@localhost:1080")
     assert caught.value.failure is Failure.PROXY_UNKNOWN
