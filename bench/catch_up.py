@@ -93,7 +93,7 @@ async def _ours(scene: Stage) -> float:
         queue,
         MailFolders(scene.client, MailReader(scene.client), clock=utc_now),
         # Nothing consumes the queue here; a pass would pause at the default limit.
-        rules=SweepSchedule(interval=None, webhooks=True, most_waiting=10 * _MESSAGES),
+        rules=SweepSchedule(interval=None, webhooks=True, max_waiting=10 * _MESSAGES),
         clock=utc_now,
         random=random,
         metrics=metrics,

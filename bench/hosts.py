@@ -22,27 +22,24 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, event, func, select
 
-from bench.stage import Stage, notification, stage
+from bench.stage import Stage, notification, settings_at, stage
 from bus.database.adapter import DatabaseQueue
 from bus.queue import NotificationQueue
 from bus.servicebus.adapter import ServiceBusQueue
 from bus.servicebus.connection import ServiceBusAddress
 from console import logs
 from console.wiring.clock import utc_now
-from console.wiring.processor import ImportOptions, ProcessorContext, importer_of, processor_of
+from console.wiring.graph import open_graph
+from console.wiring.processor import ImportOptions, importer_of, processor_of
 from db.engine import Database, make_engine
 from db.heartbeat import Heartbeat
-from db.queries.messages import MessageStore
 from db.queries.processes import Process
 from db.tables import process, queue_message
-from graph.certificates import FolderStore
-from graph.client import GraphClient, open_session
 from graph.messages import MailReader
 from graph.slots import Slots
-from graph.token import TokenSource
 from processor.mailbox_fairness import PROCESSOR, ProcessShare
 from processor.metrics import ProcessorMetrics
-from processor.worker import WorkerLimits
+from processor.worker import WorkerContext, WorkerLimits
 from simulator.faults import Fault, FaultKind
 from tests.databases import PostgreSQLServer
 from tests.doubles.broker.process import running_broker
@@ -230,21 +227,13 @@ def _queue(place: _Place, database: Database | None = None) -> NotificationQueue
 
 
 async def _process(place: _Place, database: Database, owner: str) -> None:
-    store = MessageStore(database, clock=utc_now)
-    tokens = TokenSource(
-        FolderStore(place.folder / "certificates"),
-        authority_url=place.url,
-        graph_url=place.url,
-        ca_bundle=place.ca_file,
-    )
-    async with (
-        Heartbeat(database, Process(owner, owner, (PROCESSOR,), "", utc_now()), clock=utc_now).kept() as heartbeat,
-        open_session(place.url, ca_bundle=place.ca_file) as session,
-    ):
-        share = ProcessShare(heartbeat, name=owner)
-        client = GraphClient(session, tokens, base_url=place.url, slots=Slots(share.of))
-        importer = importer_of(MailReader(client), store, ImportOptions(), clock=utc_now)
+    process = Process(owner, owner, (PROCESSOR,), "", utc_now())
+    heartbeat = Heartbeat(database, process, clock=utc_now)
+    share = ProcessShare(heartbeat, name=owner)
+    settings = settings_at(place.url, place.ca_file, place.folder)
+    async with heartbeat.kept(), open_graph(settings, Slots(share.of)) as graph:
+        importer = importer_of(MailReader(graph.client), database, ImportOptions(), clock=utc_now)
         limits = WorkerLimits(max_in_flight=_IN_HAND, max_per_mailbox=_IN_HAND)
-        context = ProcessorContext(owner, utc_now, Random(1), ProcessorMetrics(CollectorRegistry()), limits)
-        processor = processor_of(_queue(place, database), database, client, share, importer, context)
+        context = WorkerContext(share, utc_now, Random(1), ProcessorMetrics(CollectorRegistry()), limits)
+        processor = processor_of(_queue(place, database), database, graph.client, importer, context, host=owner)
         await processor.run(asyncio.Event())

@@ -19,23 +19,24 @@ from bus.database.adapter import DatabaseQueue
 from bus.notification import Notification
 from bus.queue import Message, NotificationQueue
 from console import logs
+from console.settings import Settings
 from console.wiring.clock import utc_now
-from console.wiring.processor import ImportOptions, ProcessorContext, importer_of, processor_of
+from console.wiring.graph import open_graph
+from console.wiring.processor import ImportOptions, importer_of, processor_of
 from db.engine import Database, make_engine, run_writing
 from db.heartbeat import Heartbeat
 from db.queries import accounts
-from db.queries.messages import MessageStore
 from db.queries.processes import Process
 from db.schema import revisions
 from db.tables import message
-from graph.certificates import FolderStore, make_self_signed, write_pair
-from graph.client import GraphClient, open_session
+from graph.certificates import make_self_signed, write_pair
+from graph.client import GraphClient
 from graph.messages import MailReader
 from graph.slots import Slots
 from graph.token import TokenSource
 from processor.mailbox_fairness import PROCESSOR, ProcessShare
 from processor.metrics import ProcessorMetrics
-from processor.worker import Processor, WorkerLimits
+from processor.worker import WorkerContext, WorkerLimits
 from simulator.api.throttling import Limits
 from simulator.content.contents import GeneratedContent
 from simulator.content.mail import Attachment, Mail
@@ -57,11 +58,12 @@ class Stage:
     share: ProcessShare
     account_of_user: dict[str, accounts.Account]
 
-    def processor(self, queue: NotificationQueue, store: MessageStore, limits: WorkerLimits | None = None) -> Processor:
-        """The production worker on this stage."""
-        importer = importer_of(MailReader(self.client), store, ImportOptions(), clock=utc_now)
-        context = ProcessorContext("bench", utc_now, Random(1), ProcessorMetrics(CollectorRegistry()), limits)
-        return processor_of(queue, self.database, self.client, self.share, importer, context)
+    async def process(self, queue: NotificationQueue, stop: asyncio.Event, limits: WorkerLimits | None = None) -> None:
+        """Run the production worker on this stage until `stop` is set."""
+        importer = importer_of(MailReader(self.client), self.database, ImportOptions(), clock=utc_now)
+        context = WorkerContext(self.share, utc_now, Random(1), ProcessorMetrics(CollectorRegistry()), limits)
+        await processor_of(queue, self.database, self.client, importer, context, host="bench").run(stop)
+        await importer.store.close()
 
     async def deliver(self, messages: int, *, seed: int = 1) -> list[dict[str, Any]]:
         """Deliver mail without notifications; return the ledger of all mail."""
@@ -73,19 +75,17 @@ class Stage:
     async def import_all(self, ledger: list[dict[str, Any]], queue: NotificationQueue | None = None) -> float:
         """Queue the whole ledger, then let the processor import it; return the seconds taken."""
         queue = queue or DatabaseQueue(self.database, clock=utc_now, lock_duration=timedelta(minutes=5))
-        store = MessageStore(self.database, clock=utc_now)
         before = await self.imported()
         await queue.put([notification(self.account_of_user[each["user_id"]].account_id, each) for each in ledger])
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         started = loop.time()
-        running = asyncio.create_task(self.processor(queue, store).run(stop))
+        running = asyncio.create_task(self.process(queue, stop))
         while await self.imported() < before + len(ledger):  # noqa: ASYNC110  # the committed row is what counts
             await asyncio.sleep(0.02)
         seconds = loop.time() - started
         stop.set()
         await running
-        await store.close()
         await queue.close()
         return seconds
 
@@ -151,28 +151,28 @@ async def stage(
             run_writing(engine, lambda connection, settings=settings: accounts.add(connection, settings, now=utc_now()))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
         database = Database(engine)
         resources.push_async_callback(database.close)
-        tokens = TokenSource(
-            FolderStore(folder / "certificates"),
-            authority_url=ready["url"],
-            graph_url=ready["url"],
-            ca_bundle=ready["ca_file"],
-        )
-        session = await resources.enter_async_context(open_session(ready["url"], ca_bundle=ready["ca_file"]))
         known = await database.read(accounts.every)
         alone = Process("bench", "bench", roles, "", utc_now())
         heartbeat = await resources.enter_async_context(Heartbeat(database, alone, clock=utc_now).kept())
         share = ProcessShare(heartbeat, name=alone.name)
+        product = settings_at(ready["url"], ready["ca_file"], folder)
+        graph = await resources.enter_async_context(open_graph(product, Slots(share.of)))
         yield Stage(
             url=ready["url"],
             ca_file=ready["ca_file"],
             folder=folder,
             control=control,
-            tokens=tokens,
-            client=GraphClient(session, tokens, base_url=ready["url"], slots=Slots(share.of)),
+            tokens=graph.tokens,
+            client=graph.client,
             database=database,
             share=share,
             account_of_user={each.settings.user_id: each for each in known},
         )
+
+
+def settings_at(url: str, ca_file: Path, folder: Path) -> Settings:
+    """The settings of the product beside that simulator, with its certificates in the folder."""
+    return Settings(graph_url=url, authority_url=url, ca_bundle=ca_file, certificate_store=str(folder / "certificates"))
 
 
 def _simulate(pipe: Pipe, folder: Path, mailboxes: int, large_bytes: int, messages: int) -> None:

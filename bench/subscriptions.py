@@ -24,33 +24,24 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, event, func, select
 
+from bench.stage import settings_at
 from bus.database.adapter import DatabaseQueue
 from console import logs
+from console.wiring.graph import open_graph
+from console.wiring.subscriptions import ManagerContext, manager_of
 from db.engine import Database, make_engine, run_writing
 from db.queries.schedule import FOLDERS, SUBSCRIPTIONS
 from db.schema import revisions
 from db.tables import account_settings, folder_sync, graph_subscription
-from graph.certificates import FolderStore, make_self_signed, write_pair
-from graph.client import GraphClient, open_session
+from graph.certificates import make_self_signed, write_pair
 from graph.client_state import ClientStateKeys
-from graph.delta import DeltaReader
-from graph.folders import MailFolders
-from graph.messages import MailReader
-from graph.subscriptions import SubscriptionClient
-from graph.token import TokenSource
+from graph.slots import LocalSlots
 from simulator.control_client import SimulatorControl
 from simulator.faults import Fault, FaultKind
 from simulator.simulator import Simulator
 from simulator.state.subscriptions import SubscriptionRules
-from subscriptions.catch_up import CatchUp
-from subscriptions.certificates import CertificateWatch
-from subscriptions.drift import DriftCheck
-from subscriptions.listing_cache import SubscriptionListCache
-from subscriptions.manager import ManagerLimits, PeriodicTask, SubscriptionManager
+from subscriptions.manager import ManagerLimits, SubscriptionManager
 from subscriptions.metrics import ManagerMetrics
-from subscriptions.rate_limiter import RateLimiter
-from subscriptions.reconciler import Addresses, SubscriptionReconciler
-from subscriptions.sweep_schedule import SweepSchedule
 
 _ACCOUNTS = 10_000
 _WEEK = timedelta(days=7)
@@ -228,14 +219,27 @@ async def _scene() -> AsyncIterator[_Scene]:
         run_writing(engine, lambda c: c.execute(account_settings.insert(), list(_rows(ready, certificate.thumbprint))))
         database = Database(engine)
         resources.push_async_callback(database.close)
-        certificates = FolderStore(folder / "certificates")
-        tokens = TokenSource(
-            certificates, authority_url=ready["url"], graph_url=ready["url"], ca_bundle=ready["ca_file"]
+        settings = settings_at(ready["url"], ready["ca_file"], folder).model_copy(
+            update={"notification_url": "https://mail-in.example", "sweep_interval": 0}
         )
-        session = await resources.enter_async_context(open_session(ready["url"], ca_bundle=ready["ca_file"]))
-        client = GraphClient(session, tokens, base_url=ready["url"])
+        graph = await resources.enter_async_context(open_graph(settings, LocalSlots()))
         secret = await database.read(revisions.stored_client_state_secret)
-        manager = _manager(database, client, certificates, tokens, ClientStateKeys(secret or ""), clock)
+        # The time of the manager is simulated, that of sign-in real.
+        manager = manager_of(
+            settings,
+            graph,
+            database,
+            DatabaseQueue(database, clock=clock),
+            ClientStateKeys(secret or ""),
+            ManagerContext(
+                f"bench-{os.getpid()}",
+                clock,
+                Random(1),
+                ManagerMetrics(CollectorRegistry()),
+                sleep=clock.sleep,
+                limits=ManagerLimits(poll_seconds=0.02),
+            ),
+        )
         scene = _Scene(clock, database, control, manager)
 
         def count(*_: object) -> None:
@@ -259,43 +263,6 @@ def _rows(ready: dict[str, Any], thumbprint: str) -> Any:  # noqa: ANN401  # row
             "sAfterImport": "none",
             "bEnabled": True,
         }
-
-
-def _manager(
-    database: Database,
-    graph: GraphClient,
-    certificates: FolderStore,
-    tokens: TokenSource,
-    keys: ClientStateKeys,
-    clock: _Time,
-) -> SubscriptionManager:
-    """Wire the manager as `console.wiring.roles` does, with simulated time."""
-    random, metrics = Random(1), ManagerMetrics(CollectorRegistry())
-    addresses = Addresses("https://mail-in.example/notifications", "https://mail-in.example/lifecycle")
-    sweeps = SweepSchedule(interval=None, webhooks=True)
-    client = SubscriptionClient(graph, RateLimiter(database, clock=clock, sleep=clock.sleep))
-    listings = SubscriptionListCache(client, clock=clock)
-    shared: dict[str, Any] = {"clock": clock, "random": random, "metrics": metrics}
-    folders = MailFolders(graph, MailReader(graph), clock=clock)
-    reconciler = SubscriptionReconciler(
-        database, client, listings, folders, addresses=addresses, sweeps=sweeps, keys=keys, **shared
-    )
-    queue = DatabaseQueue(database, clock=clock)
-    catch_up = CatchUp(database, DeltaReader(graph), queue, folders, rules=sweeps, **shared)
-    periodic_tasks: list[PeriodicTask] = [
-        CertificateWatch(database, certificates, tokens, clock=clock, metrics=metrics),
-        DriftCheck(database, client, notification_url=addresses.notifications, **shared),
-    ]
-    limits = ManagerLimits(poll_seconds=0.02)
-    return SubscriptionManager(
-        database,
-        [reconciler, catch_up],
-        periodic_tasks,
-        owner=f"bench-{os.getpid()}",
-        served_with=reconciler.served_with,
-        limits=limits,
-        **shared,
-    )
 
 
 def _simulate(pipe: Pipe, folder: Path, seconds: "Synchronized[float]") -> None:

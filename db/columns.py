@@ -1,6 +1,6 @@
-"""The types of columns, as used by the tables and the migration steps.
+"""The types of columns.
 
-Frozen: a step that ran once made columns of these types. Another type gets another name here.
+Frozen: databases have columns of these types, and an upgrade changes none. Another type gets another name here.
 
 On SQL Server text is Unicode, without limit `nvarchar(max)` and `varbinary(max)` (never the deprecated `ntext` and
 `image`), and times are `datetime2(7)`.

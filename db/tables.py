@@ -1,8 +1,8 @@
 """The tables of the gateway database, each column with its description: docs/gateway-database.md is made of these.
 
 Names follow the gateway's own style: `tbl` for tables; `n` number, `s` text, `b` bit, `dt` UTC time, `bi` bytes. Other
-programs read these tables: a name, once released, stays. A description is no comment in the database (`doc`, not
-`comment`): it changes no DDL.
+programs read these tables: a name, once released, stays. Each change is a revision (`db/schema/revisions.py`). A
+description is no comment in the database (`doc`, not `comment`): it changes no DDL.
 """
 
 from typing import Any, Final
@@ -20,6 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
     column,
 )
+from sqlalchemy.util import set_creation_order
 
 from db.columns import UtcDateTime, content, exact, flag, graph_id, identity, long_text
 from db.outcomes import ActionKind, ActionState, ContentState
@@ -860,5 +861,8 @@ def in_schema(schema: str | None) -> MetaData:
     """A copy of the tables that names the schema; None: the current schema. For comparison and scripts."""
     copied = MetaData(schema=schema)
     for table in metadata.sorted_tables:
-        table.to_metadata(copied, schema=schema)  # type: ignore[arg-type]  # None is the metadata's own, as SQLAlchemy documents
+        made = table.to_metadata(copied, schema=schema)  # type: ignore[arg-type]  # None is the metadata's own, as SQLAlchemy documents
+        # A copy has them in the order of a set; a script is compared with the one that was reviewed.
+        for constraint in sorted(made.constraints, key=lambda each: str(each.name)):
+            set_creation_order(constraint)
     return copied

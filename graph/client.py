@@ -41,7 +41,7 @@ from graph.long_answers import MAX_BESIDE, LongAnswer
 from graph.mailbox import Mailbox
 from graph.responses import error_from_response, sanitize
 from graph.slots import CallSlots, LocalSlots
-from graph.transport import proxy_for, tls_context
+from graph.transport import session_for, tls_context
 from hostfaults import host_fault_of, temporary_file_fault
 from longtext import LONG
 from phrases import Phrase
@@ -109,12 +109,8 @@ def open_session(
     Raises:
         ValueError: `ca_bundle` cannot be read.
     """
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=tls_context(ca_bundle), limit=connections, keepalive_timeout=60),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, sock_read=read_seconds),
-        proxy=proxy_for(graph_url),
-    )
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, sock_read=read_seconds)
+    return session_for(graph_url, tls_context(ca_bundle), timeout, connections=connections)
 
 
 class _Deadline:

@@ -40,7 +40,7 @@ from graph.errors import (
     SignInRefused,
 )
 from graph.responses import retry_after_seconds, sanitize
-from graph.transport import load_roots, proxy_for, tls_context
+from graph.transport import load_roots, session_for, tls_context
 from phrases import Phrase
 from threads import DaemonThreads
 
@@ -321,12 +321,8 @@ class TokenSource:
     def _session(self) -> aiohttp.ClientSession:
         """A session for one sign-in, of which there is one an hour."""
         connect, read = self._timeouts
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._tls, force_close=True),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=connect + read, sock_connect=connect, sock_read=read),
-            proxy=proxy_for(self._authority_url),
-        )
+        timeout = aiohttp.ClientTimeout(total=connect + read, sock_connect=connect, sock_read=read)
+        return session_for(self._authority_url, self._tls, timeout, keep_alive=False)
 
     async def _answer(self, session: aiohttp.ClientSession, application: Application, asked: "_Request") -> "_Answer":
         try:

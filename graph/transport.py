@@ -3,10 +3,12 @@
 import contextlib
 import ssl
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+import aiohttp
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
 
@@ -30,6 +32,36 @@ def tls_context(ca_bundle: Path | None = None) -> ssl.SSLContext:
         except OSError as reason:  # ssl.SSLError is one too
             raise _bad_bundle(ca_bundle, reason) from reason
     return context
+
+
+def session_for(
+    url: str,
+    tls: ssl.SSLContext,
+    timeout: aiohttp.ClientTimeout,
+    *,
+    connections: int = 100,
+    keep_alive: bool = True,
+    trace: Sequence[aiohttp.TraceConfig] = (),
+    socket_factory: aiohttp.SocketFactoryType | None = None,
+) -> aiohttp.ClientSession:
+    """Open the HTTP session for the one service of `url`, with the proxy as set now; the caller closes it.
+
+    Sign-in, Graph and the checks of both take it from here, so that a check goes the way that it stands for. `trace`
+    and `socket_factory` are for the checks: they watch, and change nothing.
+    """
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            ssl=tls,
+            limit=connections,
+            force_close=not keep_alive,
+            keepalive_timeout=60 if keep_alive else None,
+            socket_factory=socket_factory,
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=timeout,
+        proxy=proxy_for(url),
+        trace_configs=list(trace),
+    )
 
 
 def load_roots(ca_bundle: Path | None = None) -> tuple[x509.Certificate, ...]:

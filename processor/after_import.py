@@ -35,7 +35,7 @@ from processor.importer import ImportResult
 from processor.mailbox_actions import ActionRefused, MailboxActions
 from processor.mailbox_fairness import CallShare
 from processor.metrics import ProcessorMetrics
-from processor.settlement import Complete, Decision, InFlight, NotSettled
+from processor.settlement import Complete, Decision, DeliveryObserver, InFlight, NotSettled
 
 _OF_ONE_MAILBOX: Final = 2
 """Concurrent actions: Graph serves four calls of a mailbox at once, and imports need some."""
@@ -121,7 +121,7 @@ class _Refusals:
         return _FaultOf.ACCOUNT if before is not None or others else _FaultOf.UNKNOWN
 
 
-class AfterImport:
+class AfterImport(DeliveryObserver):
     """Does the actions that are due, between `start` and `close`."""
 
     def __init__(

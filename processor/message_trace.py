@@ -26,7 +26,16 @@ from db.queries import trace
 from db.queries.trace import TraceRow
 from processor.importer import Progress
 from processor.metrics import ProcessorMetrics
-from processor.settlement import Abandon, Complete, DeadLetter, Decision, InFlight, NotSettled, text_for_operators
+from processor.settlement import (
+    Abandon,
+    Complete,
+    DeadLetter,
+    Decision,
+    DeliveryObserver,
+    InFlight,
+    NotSettled,
+    text_for_operators,
+)
 
 _REPEATS_APART: Final = timedelta(hours=1)
 _MAX_REMEMBERED: Final = 20_000
@@ -49,7 +58,7 @@ class TraceLimits:
     waiting: int = 10_000
 
 
-class TraceWriter:
+class TraceWriter(DeliveryObserver):
     """Collects attempts that ended, and writes them to `tblMessageTrace` between `start` and `close`."""
 
     def __init__(

@@ -1,10 +1,11 @@
 """The end of a delivery: one decision, applied to the queue once, then reported to the observers."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final
 
 import structlog
 
@@ -121,16 +122,17 @@ class InFlight:
         return is_over(self.delivery.locked_until - self._half_life, now, longest=self._half_life)
 
 
-class DeliveryObserver(Protocol):
-    """Learns of the end of each delivery, between `start` and `close`."""
+class DeliveryObserver(ABC):
+    """Learns of the end of each delivery, between `start` and `close`, which one without work of its own inherits."""
 
-    def start(self) -> None:
+    def start(self) -> None:  # noqa: B027  # most have nothing to begin
         """Begin."""
 
+    @abstractmethod
     def settled(self, work: InFlight, decision: Decision | NotSettled) -> None:
         """Note the decision, which the queue has taken. Returns at once and never fails."""
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027  # most have nothing to finish
         """Finish within seconds, as the process is to end."""
 
 
@@ -182,18 +184,12 @@ def text_for_operators(error: Exception | None) -> str | None:
     return str(error) if isinstance(error, EXPECTED_ERRORS) else None
 
 
-class DeliveryMetrics:
+class DeliveryMetrics(DeliveryObserver):
     """Counts deliveries by outcome."""
 
     def __init__(self, metrics: ProcessorMetrics, *, clock: Callable[[], datetime]) -> None:
         self._metrics = metrics
         self._clock = clock
-
-    def start(self) -> None:
-        """See `DeliveryObserver.start`."""
-
-    async def close(self) -> None:
-        """See `DeliveryObserver.close`."""
 
     def settled(self, work: InFlight, decision: Decision | NotSettled) -> None:
         """See `DeliveryObserver.settled`."""
@@ -212,17 +208,11 @@ class DeliveryMetrics:
                     self._metrics.replaced_characters.inc(result.replaced_characters)
 
 
-class DeliveryLog:
+class DeliveryLog(DeliveryObserver):
     """Logs deliveries by outcome."""
 
     def __init__(self, *, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-
-    def start(self) -> None:
-        """See `DeliveryObserver.start`."""
-
-    async def close(self) -> None:
-        """See `DeliveryObserver.close`."""
 
     def settled(self, work: InFlight, decision: Decision | NotSettled) -> None:
         """See `DeliveryObserver.settled`."""

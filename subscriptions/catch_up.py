@@ -181,7 +181,7 @@ class CatchUp:
                 return self._clock() + _SOON
 
     async def _waits_too_much(self) -> bool:
-        limit = self._rules.most_waiting
+        limit = self._rules.max_waiting
         return await self._queue.waiting(limit=limit + 1) > limit
 
     async def _advance(self, lease: Lease, resource: str, progress: _Round) -> None:

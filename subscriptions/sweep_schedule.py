@@ -13,19 +13,21 @@ _WITHOUT_WEBHOOK: Final = timedelta(seconds=60)
 class SweepSchedule:
     """`interval`: between two sweeps of an account, None: only when there is a reason to. `webhooks`: there are any.
 
-    `most_waiting`: with more messages than this to be received, a long pass pauses, so that mail which arrives now
+    `max_waiting`: with more messages than this to be received, a long pass pauses, so that mail which arrives now
     does not wait behind all that arrived before.
     """
 
     interval: timedelta | None
     webhooks: bool
-    most_waiting: int = 5_000
+    max_waiting: int = 5_000
 
     @classmethod
-    def of_settings(cls, sweep_interval: int, notification_url: str | None) -> "SweepSchedule":
+    def of_settings(
+        cls, sweep_interval: int, notification_url: str | None, *, max_waiting: int = 5_000
+    ) -> "SweepSchedule":
         """The schedule from the settings of these names; `sweep_interval` in seconds, 0: none."""
         interval = timedelta(seconds=sweep_interval) if sweep_interval else None
-        return cls(interval=interval, webhooks=notification_url is not None)
+        return cls(interval=interval, webhooks=notification_url is not None, max_waiting=max_waiting)
 
     def first_due(self, now: datetime) -> datetime:
         """The first sweep of an account; with webhooks its new subscription requests one earlier."""

@@ -14,13 +14,18 @@ from db.engine import Database
 from tests.databases import MSSQL_VARIABLE, Databases, Gateway, PostgreSQL, PostgreSQLServer, SQLite, SqlServer
 from tests.doubles.clock import SettableClock
 from tests.doubles.one_result import one_result_on_each_connection
+from tests.paths import ROOT
 
 pytest.register_assert_rewrite("tests.contract.queue_contract")
 
 
 def pytest_configure() -> None:
-    """Run commands, and the processes that tests start, in English on any machine."""
+    """Run commands, and the processes that tests start, in English on any machine, where one root is trusted.
+
+    Reading the roots of a real machine takes 30 ms for each TLS context, and no test needs them.
+    """
     os.environ[LANGUAGE_VARIABLE] = ENGLISH
+    os.environ["SSL_CERT_FILE"] = str(ROOT / "tests" / "samples" / "system_roots.pem")
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ receiving and settling.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from azure.servicebus import ServiceBusMessage, ServiceBusReceivedMessage
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
@@ -20,6 +20,7 @@ from groupcommit import GroupCommit
 from phrases import Phrase
 
 T = TypeVar("T")
+Handler = TypeVar("Handler", bound=ServiceBusSender | ServiceBusReceiver)
 
 _MAX_SENT_TOGETHER: Final = 1000
 _MAX_SETTLED_TOGETHER: Final = 100
@@ -38,17 +39,44 @@ Settle = Callable[[ServiceBusReceiver], Awaitable[Any]]
 """An operation on a receiver: settle a message, or renew its lock."""
 
 
+class _Reopened(Generic[Handler]):
+    """A sender or receiver of the SDK, opened when it is needed, and replaced where its state is unknown."""
+
+    def __init__(self, open_handler: Callable[[], Handler]) -> None:
+        self._open_handler = open_handler
+        self._handler: Handler | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def get(self) -> Handler:
+        """The one in use."""
+        if self._handler is None:
+            self._handler = self._open_handler()
+        return self._handler
+
+    def discard(self) -> None:
+        """Close it in the background; the next use opens another."""
+        if self._handler is None:
+            return
+        closing = asyncio.create_task(closed(self._handler))
+        self._handler = None
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+    async def close(self) -> None:
+        """Close it, and wait for those that were discarded."""
+        self.discard()
+        await asyncio.gather(*self._closing)
+
+
 class SenderLink:
     """One long-lived sender; concurrent sends share batches within the size limit of the queue."""
 
     def __init__(self, open_sender: Callable[[], ServiceBusSender], place: QueueRef) -> None:
-        self._open_sender = open_sender
+        self._sender = _Reopened(open_sender)
         self._place = place
-        self._sender: ServiceBusSender | None = None
         self._group: GroupCommit[ServiceBusMessage, QueueError | None] = GroupCommit(
             self._send, max_items=_MAX_SENT_TOGETHER
         )
-        self._closing: set[asyncio.Task[None]] = set()
 
     async def send(self, messages: Sequence[ServiceBusMessage]) -> None:
         """Send the messages.
@@ -64,8 +92,7 @@ class SenderLink:
     async def close(self) -> None:
         """Send pending messages, then close."""
         await self._group.close()
-        self._discard()
-        await asyncio.gather(*self._closing)
+        await self._sender.close()
 
     async def _send(self, messages: list[ServiceBusMessage]) -> list[QueueError | None]:
         try:
@@ -73,21 +100,20 @@ class SenderLink:
                 return await self._send_in_batches(messages)
         except FROM_THE_SDK as exc:
             if isinstance(exc, TimeoutError | ValueError):
-                self._discard()  # its state is unknown
+                self._sender.discard()  # its state is unknown
             return [explain(exc, self._place)] * len(messages)
 
     async def _send_in_batches(self, messages: list[ServiceBusMessage]) -> list[QueueError | None]:
-        if self._sender is None:
-            self._sender = self._open_sender()
+        sender = self._sender.get()
         outcomes: list[QueueError | None] = []
-        batch = await self._sender.create_message_batch()
+        batch = await sender.create_message_batch()
         for message in messages:
             try:
                 batch.add_message(message)
             except MessageSizeExceededError:
                 if len(batch):
-                    await self._sender.send_messages(batch, timeout=_SEND_SECONDS)
-                    batch = await self._sender.create_message_batch()
+                    await sender.send_messages(batch, timeout=_SEND_SECONDS)
+                    batch = await sender.create_message_batch()
                 try:
                     batch.add_message(message)
                 except MessageSizeExceededError as exc:
@@ -95,16 +121,8 @@ class SenderLink:
                     continue
             outcomes.append(None)
         if len(batch):
-            await self._sender.send_messages(batch, timeout=_SEND_SECONDS)
+            await sender.send_messages(batch, timeout=_SEND_SECONDS)
         return outcomes
-
-    def _discard(self) -> None:
-        if self._sender is None:
-            return
-        closing = asyncio.create_task(closed(self._sender))
-        self._sender = None
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
 
 
 class ReceiverLink:
@@ -115,15 +133,13 @@ class ReceiverLink:
     """
 
     def __init__(self, open_receiver: Callable[[], ServiceBusReceiver], place: QueueRef) -> None:
-        self._open_receiver = open_receiver
+        self._receiver = _Reopened(open_receiver)
         self._place = place
-        self._receiver: ServiceBusReceiver | None = None
         self._using = asyncio.Lock()
         self._wanted = asyncio.Event()
         self._group: GroupCommit[Settle, Any] = GroupCommit(self._settle_all, max_items=_MAX_SETTLED_TOGETHER)
         self._left_over: list[ServiceBusReceivedMessage] = []
         self._pace = 1
-        self._closing: set[asyncio.Task[None]] = set()
         self._receiving: dict[asyncio.Task[list[ServiceBusReceivedMessage]], asyncio.Event] = {}
         """The turns under way, and their stop events."""
 
@@ -185,27 +201,17 @@ class ReceiverLink:
     async def close(self) -> None:
         """Settle pending deliveries, then close."""
         await self._group.close()
-        self._discard()
-        await asyncio.gather(*self._closing)
+        await self._receiver.close()
 
     async def _opened(self) -> ServiceBusReceiver:
         """Return the receiver, its link reopened if it broke: receiving would do so by itself, settling does not."""
-        if self._receiver is None:
-            self._receiver = self._open_receiver()
+        receiver = self._receiver.get()
         try:
             async with asyncio.timeout(_OPEN_SECONDS):
-                await self._receiver.__aenter__()
+                await receiver.__aenter__()
         except FROM_THE_SDK as exc:
             raise explain(exc, self._place) from exc
-        return self._receiver
-
-    def _discard(self) -> None:
-        if self._receiver is None:
-            return
-        closing = asyncio.create_task(closed(self._receiver))
-        self._receiver = None
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
+        return receiver
 
     async def _turn(self, limit: int, wait: float) -> list[ServiceBusReceivedMessage]:
         stop = asyncio.Event()
@@ -252,7 +258,7 @@ class ReceiverLink:
                 task.cancel()
             await asyncio.wait([receiving], timeout=_CANCEL_SECONDS)
             if not receiving.done():
-                self._discard()  # this call still uses it
+                self._receiver.discard()  # this call still uses it
         if not receiving.done():
             raise explain(TimeoutError(), self._place)
         # Cancelled between two messages, the SDK gives what came meanwhile to the next call.
@@ -265,7 +271,7 @@ class ReceiverLink:
                 return await receiver.receive_messages(limit, max_wait_time=_MORE_SECONDS)
         except TimeoutError:
             # Interrupted, its credit would lock messages that nothing takes. The management link settles the first.
-            self._discard()
+            self._receiver.discard()
         except FROM_THE_SDK:
             pass  # the next receive reports it
         return []

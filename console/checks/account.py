@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -19,25 +19,20 @@ from console.checks.runner import Check
 from console.checks.settings import settings_check
 from console.checks.storage import StorageChecks
 from console.settings import Settings
-from console.wiring.credentials import certificate_store, naming
+from console.wiring.credentials import CallContext, naming
+from console.wiring.graph import open_graph
 from db.engine import Database
 from db.outcomes import ActionKind
 from db.queries import dry_run
 from db.queries.accounts import AccountSettings
 from graph.certificates import Certificate
-from graph.client import GraphClient, open_session
-from graph.diagnostics import Host
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
-from graph.slots import LocalSlots
 from graph.subscriptions import SubscriptionClient
-from graph.token import TokenSource
-from graph.transport import proxy_for, tls_context
+from graph.transport import tls_context
 
-_CONNECT_SECONDS: Final = 5.0
-_READ_SECONDS: Final = 12.0
-_CALL_SECONDS: Final = 12.0
+_HURRIED: Final = CallContext(connect_seconds=5.0, sign_in_seconds=12.0, read_seconds=12.0, call_seconds=12.0)
 _USUAL_FOLDER: Final = Path("certificates")
 """Default folder of certificates."""
 
@@ -84,50 +79,22 @@ async def opened_test(
     Raises:
         SettingsError: `ca_bundle` or `certificate_store` cannot be used.
     """
-    store = certificate_store(settings)
     with naming("ca_bundle"):
         tls = tls_context(settings.ca_bundle)
-        tokens = TokenSource(
-            store,
-            authority_url=settings.authority_url,
-            graph_url=settings.graph_url,
-            ca_bundle=settings.ca_bundle,
-            connect_seconds=_CONNECT_SECONDS,
-            read_seconds=_READ_SECONDS,
-            now=clock,
-        )
     who = Mailbox.of(candidate.account_id or 0, candidate.settings)
     database = Database(engine)
-    session = open_session(
-        settings.graph_url,
-        ca_bundle=settings.ca_bundle,
-        connect_seconds=_CONNECT_SECONDS,
-        read_seconds=_READ_SECONDS,
-    )
     try:
-        async with session:
-            client = GraphClient(
-                session,
-                tokens,
-                base_url=settings.graph_url,
-                slots=LocalSlots(1),
-                deadline_seconds=_CALL_SECONDS,
-                now=clock,
-            )
+        async with open_graph(settings, context=replace(_HURRIED, clock=clock)) as graph:
+            client, tokens = graph.client, graph.tokens
             certificates = CertificateChecks(
-                store,
+                graph.certificates,
                 who.application,
                 elsewhere=_elsewhere(settings),
                 ca_bundle=settings.ca_bundle,
                 tokens=tokens,
                 clock=clock,
             )
-            connections = ConnectionChecks(
-                Host(settings.authority_url, proxy=proxy_for(settings.authority_url)),
-                Host(settings.graph_url, proxy=proxy_for(settings.graph_url)),
-                tls=tls,
-                clock=clock,
-            )
+            connections = ConnectionChecks(settings.authority_url, settings.graph_url, tls=tls, clock=clock)
             folders = MailFolders(client, MailReader(client), clock=clock)
             mailboxes = MailboxChecks(
                 client,
@@ -139,10 +106,8 @@ async def opened_test(
                 denied=denied,
                 allow_shared=allow_shared,
             )
-            public = settings.notification_url
             notifications = NotificationChecks(
-                public,
-                proxy=None if public is None else proxy_for(public),
+                settings.notification_url,
                 subscriptions=SubscriptionClient(client),
                 mailbox=who,
                 folder=candidate.settings.folder,

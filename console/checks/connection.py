@@ -3,11 +3,10 @@
 import ssl
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Final
 
 from console.checks.runner import Check, Finding, failed, not_needed, passed, warned
-from graph.diagnostics import Host, clock_skew, handshake, is_foreign_issuer
+from graph.diagnostics import Host, Visit, is_foreign_issuer
 from phrases import Phrase
 
 SIGN_IN_REACHED: Final = "sign_in_reached"
@@ -22,48 +21,41 @@ _NOTICEABLE: Final = timedelta(minutes=1)
 
 
 class ConnectionChecks:
-    """The checks for the two services. `tls`: the trusted roots (`transport.tls_context`)."""
+    """The checks for the two services, by one request to each. `tls`: the trusted roots (`transport.tls_context`)."""
 
-    def __init__(self, sign_in: Host, graph: Host, *, tls: ssl.SSLContext, clock: Callable[[], datetime]) -> None:
-        self._sign_in = sign_in
-        self._graph = graph
-        self._tls = tls
-        self._clock = clock
+    def __init__(self, sign_in_url: str, graph_url: str, *, tls: ssl.SSLContext, clock: Callable[[], datetime]) -> None:
+        self._sign_in = _Service(sign_in_url, tls, clock)
+        self._graph = _Service(graph_url, tls, clock)
 
     def checks(self) -> list[Check]:
         """The checks, in order."""
         return [
-            Check(
-                SIGN_IN_REACHED,
-                Phrase("The sign-in service can be reached"),
-                partial(self._reach, self._sign_in),
-                seconds=15,
-            ),
-            Check(
-                GRAPH_REACHED,
-                Phrase("Microsoft Graph can be reached"),
-                partial(self._reach, self._graph),
-                seconds=15,
-            ),
-            Check(
-                SIGN_IN_TLS,
-                Phrase("TLS with the sign-in service"),
-                partial(self._encrypt, self._sign_in),
-                (SIGN_IN_REACHED,),
-                15,
-            ),
-            Check(
-                GRAPH_TLS,
-                Phrase("TLS with Microsoft Graph"),
-                partial(self._encrypt, self._graph),
-                (GRAPH_REACHED,),
-                15,
-            ),
-            Check(CLOCK, Phrase("The clock of this machine is right"), self._compare_clocks, (SIGN_IN_TLS,), 15),
+            Check(SIGN_IN_REACHED, Phrase("The sign-in service can be reached"), self._sign_in.reach, seconds=20),
+            Check(GRAPH_REACHED, Phrase("Microsoft Graph can be reached"), self._graph.reach, seconds=20),
+            Check(SIGN_IN_TLS, Phrase("TLS with the sign-in service"), self._sign_in.encrypt, (SIGN_IN_REACHED,)),
+            Check(GRAPH_TLS, Phrase("TLS with Microsoft Graph"), self._graph.encrypt, (GRAPH_REACHED,)),
+            Check(CLOCK, Phrase("The clock of this machine is right"), self._sign_in.compare_clocks, (SIGN_IN_TLS,)),
         ]
 
-    async def _reach(self, host: Host) -> Finding:
-        reached = await host.reach()
+
+class _Service:
+    """A service, and the one request to it, which the first check sends."""
+
+    def __init__(self, url: str, tls: ssl.SSLContext, clock: Callable[[], datetime]) -> None:
+        self._url = url
+        self._tls = tls
+        self._clock = clock
+        self._visited: tuple[Host, Visit] | None = None
+
+    async def _visit(self) -> tuple[Host, Visit]:
+        if self._visited is None:
+            host = Host(self._url)
+            self._visited = host, await host.visit(self._tls, self._clock)
+        return self._visited
+
+    async def reach(self) -> Finding:
+        host, visit = await self._visit()
+        reached = visit.reached()
         facts = {
             "host": host.named.host,
             "port": host.named.port,
@@ -74,10 +66,11 @@ class ConnectionChecks:
             return passed(Phrase("{host} through the proxy {proxy}", host=host.named, proxy=reached.proxy), facts)
         return passed(Phrase("{host} at {address}", host=host.named, address=reached.peer), facts)
 
-    async def _encrypt(self, host: Host) -> Finding:
+    async def encrypt(self) -> Finding:
+        host, visit = await self._visit()
         if not host.encrypted:
             return not_needed(Phrase("plain HTTP, as the address in the settings says"))
-        made = await handshake(host, self._tls)
+        made = visit.handshake()
         shown = made.certificate
         facts = {
             "protocol": made.protocol,
@@ -102,8 +95,8 @@ class ConnectionChecks:
             found=sentence,
         )
 
-    async def _compare_clocks(self) -> Finding:
-        skew = await clock_skew(self._sign_in, self._tls, self._clock)
+    async def compare_clocks(self) -> Finding:
+        skew = (await self._visit())[1].answered()
         if skew is None:
             return passed(Phrase("the service does not report its time"))
         # This clock is behind where the service's is ahead.

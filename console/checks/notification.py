@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from console.checks.runner import Check, Finding, failed, finding_of, not_needed, passed, warned
-from graph.client import open_session
-from graph.diagnostics import Failure, Host, HostUnreached, answer_to_validation, handshake
+from graph.diagnostics import Failure, Host, HostUnreached, answer_to_validation
 from graph.errors import EndpointNotValidated, GraphError, SubscriptionExists
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
@@ -65,7 +64,6 @@ class NotificationChecks:
 
     Args:
         url: the setting notification_url; None: there are no webhooks.
-        proxy: between this host and the address.
         subscriptions: of the account's application.
         mailbox: of the account.
         folder: the one to import from, by the account's name for it.
@@ -78,7 +76,6 @@ class NotificationChecks:
         self,
         url: str | None,
         *,
-        proxy: str | None,
         subscriptions: SubscriptionClient,
         mailbox: Mailbox,
         folder: str,
@@ -87,7 +84,6 @@ class NotificationChecks:
         clock: Callable[[], datetime],
     ) -> None:
         self._url = url
-        self._proxy = proxy
         self._subscriptions = subscriptions
         self._mailbox = mailbox
         self._folder = folder
@@ -108,10 +104,10 @@ class NotificationChecks:
     async def _judge_certificate(self) -> Finding:
         if self._url is None:
             return _no_webhooks()
-        host = Host(self._url, proxy=self._proxy, is_own=True)
-        if not host.encrypted:
-            return not_needed(Phrase("plain HTTP on this machine, to try things"))
         try:
+            host = Host(self._url, is_own=True)
+            if not host.encrypted:
+                return not_needed(Phrase("plain HTTP on this machine, to try things"))
             return await self._shaken(host)
         except HostUnreached as unreached:
             if unreached.failure not in _OUT_OF_REACH:
@@ -121,11 +117,11 @@ class NotificationChecks:
 
     async def _shaken(self, host: Host) -> Finding:
         try:
-            made = await handshake(host, _as_graph(None))
+            made = await host.handshake(_as_graph(None))
         except HostUnreached as untrusted:
             if self._ca_bundle is None or untrusted.failure not in {Failure.NOT_TRUSTED, Failure.CHAIN_INCOMPLETE}:
                 raise
-            made = await handshake(host, _as_graph(self._ca_bundle))
+            made = await host.handshake(_as_graph(self._ca_bundle))
             return warned(
                 "trustedHereOnly",
                 Phrase(
@@ -150,16 +146,17 @@ class NotificationChecks:
     async def _ask_ourselves(self) -> Finding:
         if self._url is None:
             return _no_webhooks()
+        tls = tls_context(self._ca_bundle)
         try:
-            await Host(self._url, proxy=self._proxy, is_own=True).reach()
-        except HostUnreached as unreached:
-            self._unreached = unreached
-            return _out_of_reach(unreached)
-        async with open_session(self._url, ca_bundle=self._ca_bundle, connect_seconds=5, read_seconds=10) as session:
             for path in PATHS:
                 # Modelled on Graph's own (docs/graph.md, section 2): blanks and colons show whether it is decoded.
                 token = f"Validation: Testing client application reachability. Request-Id: {secrets.token_hex(16)}"
-                await answer_to_validation(session, f"{self._url}{path}", token)
+                await answer_to_validation(f"{self._url}{path}", token, tls)
+        except HostUnreached as unreached:
+            if unreached.failure not in _OUT_OF_REACH:
+                raise
+            self._unreached = unreached
+            return _out_of_reach(unreached)
         return passed(
             Phrase("the validation token came back from both paths"),
             {"addresses": [self._url + path for path in PATHS]},

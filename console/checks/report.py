@@ -29,7 +29,7 @@ from graph.certificates import Certificate
 
 _FORMAT: Final = 1
 _PACKAGES: Final = (
-    "aiohttp", "alembic", "azure-servicebus", "cryptography", "mail-importer", "msal", "psycopg", "pydantic", "pyodbc",
+    "aiohttp", "azure-servicebus", "cryptography", "mail-importer", "msal", "psycopg", "pydantic", "pyodbc",
     "sqlalchemy",
 )  # fmt: skip
 

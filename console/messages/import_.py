@@ -37,14 +37,13 @@ from db.engine import Database
 from db.keys import MessageKey
 from db.queries import accounts
 from db.queries.accounts import Account
-from db.queries.messages import MessageStore
 from db.tables import GRAPH_ID_LENGTH
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from phrases import Phrase
 from processor.accounts import mail_filter_of
-from processor.importer import worker_processes
+from processor.importer import Importer, worker_processes
 from processor.message_trace import TraceWriter
 from processor.metrics import ProcessorMetrics
 from processor.on_demand import MessageSelector, OnDemandImport, Selection, Tally
@@ -199,11 +198,11 @@ async def _known(invocation: Invocation, request: _Request) -> int:
     async with _opened(invocation, request.name) as opened:
         account = opened.account
         mailbox = Mailbox.of(account.account_id, account.settings)
-        found: set[MessageKey] = set()
+        store, found = opened.importer.store, set[MessageKey]()
         async for ids in opened.selector.pages(
             mailbox, account.settings.folder, _without_purged(request.selection, account)
         ):
-            found |= await opened.store.known([(account.account_id, each) for each in ids], include_filtered=False)
+            found |= await store.known([(account.account_id, each) for each in ids], include_filtered=False)
         return len(found)
 
 
@@ -213,8 +212,7 @@ class _Opened:
 
     account: Account
     database: Database
-    reader: MailReader
-    store: MessageStore
+    importer: Importer
     selector: MessageSelector
 
 
@@ -226,11 +224,17 @@ async def _opened(invocation: Invocation, name: str) -> AsyncIterator[_Opened]:
             resources.push_async_callback(database.close)
             account = await database.read(lambda connection: accounts.usable(connection, name))
             graph = await resources.enter_async_context(open_graph(invocation.settings))
-            store = MessageStore(database, clock=invocation.clock)
-            resources.push_async_callback(store.close)
             reader = MailReader(graph.client)
+            importer = importer_of(
+                reader,
+                database,
+                ImportOptions.of_settings(invocation.settings),
+                clock=invocation.clock,
+                processes=await resources.enter_async_context(worker_processes()),
+            )
+            resources.push_async_callback(importer.store.close)
             folders = MailFolders(graph.client, reader, clock=invocation.clock)
-            yield _Opened(account, database, reader, store, MessageSelector(reader, store, folders))
+            yield _Opened(account, database, importer, MessageSelector(reader, importer.store, folders))
 
 
 async def _imported(invocation: Invocation, request: _Request, on_progress: OnProgress) -> tuple[Account, Tally]:
@@ -242,14 +246,9 @@ async def _imported(invocation: Invocation, request: _Request, on_progress: OnPr
         trace = TraceWriter(database, host=host_name(), clock=clock, metrics=ProcessorMetrics(CollectorRegistry()))
         trace.start()
         resources.push_async_callback(trace.close)
-        importer = importer_of(
-            opened.reader,
-            opened.store,
-            ImportOptions.of_settings(invocation.settings),
-            clock=clock,
-            processes=await resources.enter_async_context(worker_processes()),
+        work = OnDemandImport(
+            opened.selector, opened.importer.store, opened.importer, trace, clock=clock, on_progress=on_progress
         )
-        work = OnDemandImport(opened.selector, opened.store, importer, trace, clock=clock, on_progress=on_progress)
         tally = Tally()
         selection = _without_purged(request.selection, account)
         if selection != request.selection:

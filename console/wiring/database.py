@@ -1,18 +1,15 @@
 """The gateway database, opened as configured: for roles and for commands."""
 
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
 
 from sqlalchemy import Engine
-from sqlalchemy.engine import make_url
 
-from console.settings import CLOUDS, Settings
-from console.wiring.credentials import TokensForThreads, application_of, token_source
+from console.settings import Settings
 from db.backends import sqlite
 from db.connection import ConnectionOptions
 from db.engine import make_engine
-from db.errors import DatabaseUnavailable
-from graph.errors import GraphError
 from phrases import Phrase
 
 
@@ -50,25 +47,14 @@ def _options(settings: Settings) -> ConnectionOptions:
         statement_seconds=settings.database_statement_timeout,
         login_seconds=settings.database_login_timeout,
         isolation=settings.database_isolation,
-        access_token=None if settings.database_thumbprint is None else _AccessToken(settings),
+        access_token=_access_token(settings),
     )
 
 
-class _AccessToken:
-    """Tokens for Azure SQL, of the application that has a user in the database."""
+def _access_token(settings: Settings) -> Callable[[], str] | None:
+    if settings.database_thumbprint is None:
+        return None
+    # Sign-in takes as long to load as all the rest of a command that needs no Graph.
+    from console.wiring.database_token import AccessToken  # noqa: PLC0415  # see above
 
-    def __init__(self, settings: Settings) -> None:
-        application = application_of(
-            Phrase("the gateway database"),
-            make_url(settings.database_url.get_secret_value()).host or "",
-            tenant_id=settings.database_tenant_id,
-            client_id=settings.database_client_id,
-            thumbprint=settings.database_thumbprint,
-        )
-        self._tokens = TokensForThreads(token_source(settings, CLOUDS[settings.cloud].database_resource), application)
-
-    def __call__(self) -> str:
-        try:
-            return self._tokens()
-        except GraphError as exc:
-            raise DatabaseUnavailable(Phrase("The gateway database cannot be signed in to: {why}", why=exc)) from exc
+    return AccessToken(settings)

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from console.settings import Settings
-from console.wiring.credentials import certificate_store, naming, token_source
+from console.wiring.credentials import USUAL, CallContext, certificate_store, naming, token_source
 from graph.certificates import CertificateStore
 from graph.client import GraphClient, open_session
 from graph.slots import CallSlots, LocalSlots
@@ -22,7 +22,9 @@ class OpenedGraph:
 
 
 @asynccontextmanager
-async def open_graph(settings: Settings, slots: CallSlots | None = None) -> AsyncIterator[OpenedGraph]:
+async def open_graph(
+    settings: Settings, slots: CallSlots | None = None, context: CallContext = USUAL
+) -> AsyncIterator[OpenedGraph]:
     """Connections and tokens for as long as the context lasts.
 
     `slots`: see `GraphClient`; None: one call at a time per mailbox, for commands beside the processors' four.
@@ -31,9 +33,23 @@ async def open_graph(settings: Settings, slots: CallSlots | None = None) -> Asyn
         SettingsError: `ca_bundle` or `certificate_store` cannot be used.
     """
     certificates = certificate_store(settings)
-    tokens = token_source(settings, settings.graph_url, certificates)
+    tokens = token_source(settings, settings.graph_url, certificates, context)
     with naming("ca_bundle"):
-        session = open_session(settings.graph_url, ca_bundle=settings.ca_bundle)
+        session = open_session(
+            settings.graph_url,
+            ca_bundle=settings.ca_bundle,
+            connect_seconds=context.connect_seconds,
+            read_seconds=context.read_seconds,
+        )
     async with session:
-        client = GraphClient(session, tokens, base_url=settings.graph_url, slots=slots or LocalSlots(1))
+        client = GraphClient(
+            session,
+            tokens,
+            base_url=settings.graph_url,
+            slots=slots or LocalSlots(1),
+            deadline_seconds=context.call_seconds,
+            sleep=context.sleep,
+            random=context.random,
+            now=context.clock,
+        )
         yield OpenedGraph(client, certificates, tokens)

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from random import Random
 from typing import Self
 
 from bus.queue import NotificationConsumer
@@ -20,13 +19,11 @@ from processor.content.headers import Kept
 from processor.importer import Importer
 from processor.lifecycle import LifecycleHandler
 from processor.mailbox_actions import MailboxActions
-from processor.mailbox_fairness import CallShare
 from processor.message_trace import TraceWriter
-from processor.metrics import ProcessorMetrics
 from processor.missed_notifications import MissedNotifications
 from processor.process_pool import ProcessPool
 from processor.settlement import DeliveryLog, DeliveryMetrics, DeliveryObserver
-from processor.worker import Processor, WorkerContext, WorkerLimits
+from processor.worker import Processor, WorkerContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +43,17 @@ class ImportOptions:
 
 def importer_of(
     reader: MailReader,
-    store: MessageStore,
+    database: Database,
     options: ImportOptions,
     *,
     clock: Callable[[], datetime],
     processes: ProcessPool | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Importer:
-    """The importer of these options. `processes`: unpack attachments; None: the importer has some of its own."""
+    """The importer of these options; its store is to be closed. `processes`: unpack attachments; None: its own."""
     return Importer(
         reader,
-        store,
+        MessageStore(database, clock=clock),
         clock=clock,
         headers=options.headers,
         limits=options.limits,
@@ -66,42 +63,32 @@ def importer_of(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessorContext:
-    """Things from outside of a processor: the name of its host, time, chance, metrics and bounds."""
-
-    host: str
-    clock: Callable[[], datetime]
-    random: Random
-    metrics: ProcessorMetrics
-    limits: WorkerLimits | None = None
-    action_poll_seconds: float = POLL_SECONDS
-
-
 def processor_of(
     queue: NotificationConsumer,
     database: Database,
     graph: GraphClient,
-    share: CallShare,
     importer: Importer,
-    context: ProcessorContext,
+    context: WorkerContext,
+    *,
+    host: str,
+    action_poll_seconds: float = POLL_SECONDS,
 ) -> Processor:
-    """The workers of one process on that queue and database."""
+    """The workers of one process on that queue and database; `host`: its name, for the trace."""
     clock, random, metrics = context.clock, context.random, context.metrics
     accounts = AccountCache(database, clock=clock)
     after_import = AfterImport(
         database,
         MailboxActions(graph, clock=clock),
         accounts,
-        share,
+        context.calls,
         clock=clock,
         random=random,
         metrics=metrics,
-        poll_seconds=context.action_poll_seconds,
+        poll_seconds=action_poll_seconds,
     )
     observers: list[DeliveryObserver] = [
         DeliveryMetrics(metrics, clock=clock),
-        TraceWriter(database, host=context.host, clock=clock, metrics=metrics),
+        TraceWriter(database, host=host, clock=clock, metrics=metrics),
         DeliveryLog(clock=clock),
         after_import,
     ]
@@ -113,5 +100,5 @@ def processor_of(
         LifecycleHandler(database),
         MissedNotifications(database),
         observers,
-        WorkerContext(share, clock, random, metrics, context.limits),
+        context,
     )

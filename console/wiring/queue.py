@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 
 from bus.queue import NotificationQueue
 from console.settings import Settings, SettingsError
-from console.wiring.credentials import application_of, naming, token_source
 from db.engine import Database
 from graph.errors import GraphError
-from graph.transport import proxy_for, tls_context
 from phrases import Phrase
 
 if TYPE_CHECKING:
@@ -56,6 +54,8 @@ def servicebus_address(settings: Settings) -> "ServiceBusAddress":
     """
     from bus.servicebus.connection import ServiceBusAddress  # noqa: PLC0415  # see above
     from bus.servicebus.credential import RESOURCE, CertificateCredential  # noqa: PLC0415  # see above
+    from console.wiring.credentials import application_of, naming, token_source  # noqa: PLC0415  # see above
+    from graph.transport import proxy_for, tls_context  # noqa: PLC0415  # see above
 
     with naming("ca_bundle"):
         tls = tls_context(settings.ca_bundle)

@@ -19,13 +19,12 @@ from console.wiring.database import open_engine, warning_of_modes
 from console.wiring.graph import open_graph
 from console.wiring.host import host_name, process_name, program_version
 from console.wiring.process import freeze_gc
-from console.wiring.processor import ImportOptions, ProcessorContext, importer_of, processor_of
+from console.wiring.processor import ImportOptions, importer_of, processor_of
 from console.wiring.queue import open_queue
 from console.wiring.receiver import start_receiver
-from console.wiring.subscriptions import manager_of
+from console.wiring.subscriptions import ManagerContext, manager_of
 from db.engine import Database
 from db.heartbeat import Heartbeat
-from db.queries.messages import MessageStore
 from db.queries.processes import Process
 from db.schema import revisions
 from graph.client import GraphClient
@@ -36,7 +35,9 @@ from processor.importer import worker_processes
 from processor.mailbox_fairness import PROCESSOR, ProcessShare
 from processor.metrics import ProcessorMetrics
 from processor.process_pool import ProcessPool
+from processor.worker import WorkerContext
 from receiver.tls import ServerCertificate
+from subscriptions.metrics import ManagerMetrics
 from threads import DaemonThreads
 
 RECEIVER: Final = "receiver"
@@ -200,9 +201,7 @@ class _Wiring:
                 self._database,
                 self._queue,
                 self._keys,
-                self._registry,
-                owner=self._owner,
-                random=self._random,
+                ManagerContext(self._owner, utc_now, self._random, ManagerMetrics(self._registry)),
             )
             work.append((SUBSCRIPTIONS, manager.run(stop)))
         return work
@@ -210,12 +209,11 @@ class _Wiring:
     async def _process(
         self, graph: GraphClient, share: ProcessShare, processes: ProcessPool, stop: asyncio.Event
     ) -> None:
-        store = MessageStore(self._database, clock=utc_now)
         options = ImportOptions.of_settings(self._settings)
-        importer = importer_of(MailReader(graph), store, options, clock=utc_now, processes=processes)
-        context = ProcessorContext(host_name(), utc_now, self._random, ProcessorMetrics(self._registry))
-        await processor_of(self._queue, self._database, graph, share, importer, context).run(stop)
-        await store.close()
+        importer = importer_of(MailReader(graph), self._database, options, clock=utc_now, processes=processes)
+        context = WorkerContext(share, utc_now, self._random, ProcessorMetrics(self._registry))
+        await processor_of(self._queue, self._database, graph, importer, context, host=host_name()).run(stop)
+        await importer.store.close()
 
 
 def _needs_database(settings: Settings, roles: tuple[str, ...]) -> bool:

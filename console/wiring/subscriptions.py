@@ -1,14 +1,15 @@
 """The subscription manager, put together from the settings."""
 
-from datetime import timedelta
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from random import Random
 
 import structlog
-from prometheus_client import CollectorRegistry
 
 from bus.queue import NotificationQueue
 from console.settings import Settings
-from console.wiring.clock import utc_now
 from console.wiring.graph import OpenedGraph
 from db.engine import Database
 from graph.client_state import ClientStateKeys
@@ -20,7 +21,7 @@ from subscriptions.catch_up import CatchUp
 from subscriptions.certificates import CertificateWatch
 from subscriptions.drift import DriftCheck
 from subscriptions.listing_cache import SubscriptionListCache
-from subscriptions.manager import PeriodicTask, SubscriptionManager
+from subscriptions.manager import ManagerLimits, PeriodicTask, SubscriptionManager
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.rate_limiter import RateLimiter
 from subscriptions.reconciler import Addresses, SubscriptionReconciler
@@ -31,25 +32,41 @@ from subscriptions.sweep_schedule import SweepSchedule
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class ManagerContext:
+    """Things from outside of a manager: the name of its process, time, chance, metrics and bounds.
+
+    `sleep`: until a limit of Graph allows another call. `page_size`: messages of a folder in one call; `max_waiting`:
+    see `SweepSchedule`. `finds_drift`: its subscriptions are compared with those at Graph.
+    """
+
+    owner: str
+    clock: Callable[[], datetime]
+    random: Random
+    metrics: ManagerMetrics
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    limits: ManagerLimits | None = None
+    page_size: int = 500
+    max_waiting: int = 5_000
+    finds_drift: bool = True
+
+
 def manager_of(
     settings: Settings,
     graph: OpenedGraph,
     database: Database,
     queue: NotificationQueue,
     keys: ClientStateKeys,
-    registry: CollectorRegistry,
-    *,
-    owner: str,
-    random: Random,
+    context: ManagerContext,
 ) -> SubscriptionManager:
-    """The subscription manager of these settings. `owner`: the name of this process."""
-    metrics = ManagerMetrics(registry)
+    """The subscription manager of these settings."""
+    clock, random, metrics = context.clock, context.random, context.metrics
     public = settings.notification_url
     addresses = None if public is None else Addresses(f"{public}/notifications", f"{public}/lifecycle")
-    sweeps = SweepSchedule.of_settings(settings.sweep_interval, public)
-    client = SubscriptionClient(graph.client, RateLimiter(database, clock=utc_now))
-    listings = SubscriptionListCache(client, clock=utc_now)
-    folders = MailFolders(graph.client, MailReader(graph.client), clock=utc_now)
+    sweeps = SweepSchedule.of_settings(settings.sweep_interval, public, max_waiting=context.max_waiting)
+    client = SubscriptionClient(graph.client, RateLimiter(database, clock=clock, sleep=context.sleep))
+    listings = SubscriptionListCache(client, clock=clock)
+    folders = MailFolders(graph.client, MailReader(graph.client), clock=clock)
     reconciler = SubscriptionReconciler(
         database,
         client,
@@ -58,37 +75,37 @@ def manager_of(
         addresses=addresses,
         sweeps=sweeps,
         keys=keys,
-        clock=utc_now,
+        clock=clock,
         random=random,
         metrics=metrics,
     )
     catch_up = CatchUp(
         database,
-        DeltaReader(graph.client),
+        DeltaReader(graph.client, page_size=context.page_size),
         queue,
         folders,
         rules=sweeps,
-        clock=utc_now,
+        clock=clock,
         random=random,
         metrics=metrics,
     )
     periodic_tasks: list[PeriodicTask] = [
-        CertificateWatch(database, graph.certificates, graph.tokens, clock=utc_now, metrics=metrics),
-        TraceRetention(database, kept=timedelta(days=settings.trace_days), clock=utc_now),
-        ScanChecks(database, queue, clock=utc_now),
+        CertificateWatch(database, graph.certificates, graph.tokens, clock=clock, metrics=metrics),
+        TraceRetention(database, kept=timedelta(days=settings.trace_days), clock=clock),
+        ScanChecks(database, queue, clock=clock),
     ]
     if addresses is None:
         log.warning(
             "no_inbound_address",
             detail="notification_url is not set: no webhooks; every account is swept every minute instead.",
         )
-    else:
+    elif context.finds_drift:
         periodic_tasks.append(
             DriftCheck(
                 database,
                 client,
                 notification_url=addresses.notifications,
-                clock=utc_now,
+                clock=clock,
                 random=random,
                 metrics=metrics,
             )
@@ -97,9 +114,10 @@ def manager_of(
         database,
         [reconciler, catch_up],
         periodic_tasks,
-        owner=owner,
+        owner=context.owner,
         served_with=reconciler.served_with,
-        clock=utc_now,
+        clock=clock,
         random=random,
         metrics=metrics,
+        limits=context.limits,
     )

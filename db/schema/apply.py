@@ -1,4 +1,4 @@
-"""Steps applied to a database: missing objects are added, existing ones are left as they are."""
+"""An upgrade applied to a database: missing objects are added, existing ones are left as they are."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import AddConstraint, Constraint, CreateIndex, CreateTable, Index
 
 from db.schema import data_checks, reflection, sqlite
-from db.schema.operations import AddColumn, AddDefault, for_existing_rows, unique_index
+from db.schema.operations import AddColumn, AddDefault, unique_index
 from db.schema.reflection import FoundTable
 
 
@@ -23,54 +23,35 @@ class Applied:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._found: dict[str, FoundTable | None] = {}
+        self._is_sqlite = connection.dialect.name == "sqlite"
 
     def table(self, table: Table) -> None:
         """Create the table, or add what it lacks."""
-        there = self._there(table)
+        there = reflection.read(self._connection, [table.name]).get(table.name)
         if there is None:
             self._connection.execute(CreateTable(table))
-            return
-        for column in table.columns:
-            self.column(column)
-        for constraint in sorted(table.constraints, key=lambda each: str(each.name)):
-            self._constraint(constraint, there)
+        else:
+            for column in table.columns:
+                self._column(column, there)
+            for constraint in sorted(table.constraints, key=lambda each: str(each.name)):
+                self._constraint(constraint, there)
+            if self._is_sqlite:
+                sqlite.keep_contents_last(self._connection, table)
+        for index in sorted(table.indexes, key=lambda each: str(each.name)):
+            self._index(index, there)
 
-    def column(self, column: Column[Any]) -> None:
-        """Add the column, or the default that it lacks."""
-        there = self._there(column.table)
-        known = None if there is None else there.column(column.name)
+    def _column(self, column: Column[Any], there: FoundTable) -> None:
+        known = there.column(column.name)
         if known is None:
-            self._connection.execute(AddColumn(for_existing_rows(column, self._backend) if there else column))
+            self._connection.execute(AddColumn(column))
         elif column.server_default is not None and known.default is None:
             self._connection.execute(AddDefault(column))
-
-    def index(self, index: Index) -> None:
-        """Add the index, unless there is one of these columns."""
-        there = self._there(index.table) if index.table is not None else None
-        if there is None or not there.has_index(tuple(each.name for each in index.columns)):
-            self._connection.execute(CreateIndex(index))
-
-    def last(self, column: Column[Any]) -> None:
-        """Move the column, on SQLite."""
-        if self._backend == "sqlite":
-            sqlite.move_to_end(self._connection, column)
-
-    @property
-    def _backend(self) -> str:
-        return self._connection.dialect.name
-
-    def _there(self, table: Table) -> FoundTable | None:
-        """The table as it was before the steps; None for one that they create."""
-        if table.name not in self._found:
-            self._found[table.name] = reflection.read(self._connection, [table.name]).get(table.name)
-        return self._found[table.name]
 
     def _constraint(self, constraint: Constraint, there: FoundTable) -> None:
         if isinstance(constraint, PrimaryKeyConstraint | UniqueConstraint):
             if there.is_key(tuple(each.name for each in constraint.columns)):
                 return
-            if self._backend == "sqlite" and isinstance(constraint, UniqueConstraint):
+            if self._is_sqlite and isinstance(constraint, UniqueConstraint):
                 self._connection.execute(CreateIndex(unique_index(constraint)))
                 return
         elif isinstance(constraint, CheckConstraint):
@@ -78,5 +59,10 @@ class Applied:
                 return
         elif isinstance(constraint, ForeignKeyConstraint) and there.refers(constraint):
             return
-        if self._backend != "sqlite":  # which adds none to an existing table
+        if not self._is_sqlite:  # which adds none to an existing table
             self._connection.execute(AddConstraint(constraint))
+
+    def _index(self, index: Index, there: FoundTable | None) -> None:
+        """Add the index, unless there is one of these columns."""
+        if there is None or not there.has_index(tuple(each.name for each in index.columns)):
+            self._connection.execute(CreateIndex(index))

@@ -20,7 +20,7 @@ from sqlalchemy.schema import AddConstraint, CreateIndex, ExecutableDDLElement, 
 
 from db.schema import data_checks, reflection
 from db.schema.compatibility import accepted
-from db.schema.operations import AddColumn, AddDefault, can_be_filled, for_existing_rows, unique_index
+from db.schema.operations import AddColumn, AddDefault, can_be_filled, unique_index
 from db.schema.reflection import HIDDEN, UNLIMITED, FoundColumn, FoundTable, Names
 from db.tables import in_schema
 from phrases import Phrase
@@ -35,7 +35,7 @@ class Weight(enum.Enum):
     BLOCKS = "blocks"
     """Unusable, and an upgrade cannot change it."""
     MISSING = "missing"
-    """An upgrade adds it, if it reaches its step."""
+    """An upgrade from an earlier revision adds it."""
     DIFFERS = "differs"
     """Works, and should be corrected."""
     ACCEPTED = "accepted"
@@ -204,9 +204,8 @@ class _Comparison:
         return there is not None and accepted(column, self._dialect).takes(there)
 
     def _missing(self, column: Column[Any]) -> Difference:
-        backend = self._dialect.name
-        if can_be_filled(column, backend):
-            remedy = self._run(AddColumn(for_existing_rows(column, backend)))
+        if can_be_filled(column, self._dialect.name):
+            remedy = self._run(AddColumn(column))
             return self._says(column.name, Phrase("no column"), self._made(column), remedy, Weight.MISSING)
         if not self._is_sqlite and not (self._found.readable and data_checks.has_rows(self._connection, self._table)):
             return self._says(

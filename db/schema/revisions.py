@@ -1,17 +1,17 @@
-"""Upgrade the schema, report its revision, and check it."""
+"""Upgrade the schema, report its revision, and check it.
+
+The schema is that of `db.tables`, whatever the database holds: an upgrade adds what is missing, and records the
+revision.
+"""
 
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import (
     Column,
     Connection,
@@ -21,6 +21,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Unicode,
+    func,
     insert,
     inspect,
     select,
@@ -35,14 +36,18 @@ from db.errors import SchemaNotCurrent, SchemaUnusable
 from db.schema import lock
 from db.schema.apply import Applied
 from db.schema.comparison import Difference, Weight, differences
-from db.schema.operations import Additions
+from db.schema.operations import Target
 from db.schema.postgresql import PostgreSQLScript
 from db.schema.reflection import schema_of
 from db.schema.script import Script, Stamp
 from db.schema.sqlserver import SqlServerScript
-from db.tables import importer_secret
+from db.tables import importer_secret, in_schema
 from phrases import Phrase
 
+HEAD: Final = "0011"
+"""The revision of `db.tables`, one more with each change of them. Four digits, so that text sorts as numbers do."""
+OLDEST_SERVED: Final = "0001"
+"""The oldest revision whose programs work on the schema of this one: unchanged as long as `db.tables` only grew."""
 VERSION_TABLE: Final = "tblMailImporterVersion"
 OLDEST_PROGRAM: Final = "sOldestProgram"
 """The column of the version table that names the oldest revision whose programs work on the schema as it is."""
@@ -77,31 +82,15 @@ class SchemaState:
         return self.current == self.head
 
 
-def _config(connection: Connection | None = None) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations"))
-    config.attributes["connection"] = connection
-    return config
-
-
-def _head() -> str:
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    if head is None:
-        raise SchemaNotCurrent(
-            Phrase("This installation has no migrations: it is damaged. Install mail-importer again.")
-        )
-    return head
-
-
 def _known() -> list[str]:
-    """The revisions of this program, the latest first."""
-    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
+    """The revisions of this program and of all before it."""
+    return [f"{number:04}" for number in range(1, int(HEAD) + 1)]
 
 
 def state(engine: Engine) -> SchemaState:
     """Compare the database with this program. Writes nothing, not even the empty file SQLite creates on connecting."""
     if _file_is_missing(engine.url):
-        return SchemaState(None, _head(), False)
+        return SchemaState(None, HEAD, False)
     return run_reading(_for_the_catalog(engine), _state)
 
 
@@ -116,26 +105,28 @@ def _for_the_catalog(engine: Engine) -> Engine:
 
 
 def _state(connection: Connection) -> SchemaState:
-    head = _head()
-    options = {"version_table": VERSION_TABLE, "version_table_schema": schema_of(connection)}
-    current = MigrationContext.configure(connection, opts=options).get_current_revision()
+    table = _version_table(schema_of(connection))
+    there = inspect(connection)
+    if not there.has_table(table.name, table.schema):
+        return SchemaState(None, HEAD, False)
+    current = connection.scalar(select(func.max(table.c.version_num)))
     if current is None or current in _known():
-        return SchemaState(current, head, current == head)
-    oldest = _oldest_program(connection)
-    # Revisions are numbers of four digits: text that sorts in their order.
-    return SchemaState(current, head, oldest is not None and head >= oldest)
+        return SchemaState(current, HEAD, current == HEAD)
+    of_that = select(table.c[OLDEST_PROGRAM]).where(table.c[OLDEST_PROGRAM_OF] == table.c.version_num)
+    written = any(each["name"] == OLDEST_PROGRAM for each in there.get_columns(table.name, table.schema))
+    oldest = connection.scalar(of_that) if written else None
+    return SchemaState(current, HEAD, oldest is not None and oldest <= HEAD)
 
 
-def _version_table(connection: Connection) -> Table:
-    columns = (Column(name, Unicode(32)) for name in ("version_num", OLDEST_PROGRAM, OLDEST_PROGRAM_OF))
-    return Table(VERSION_TABLE, MetaData(schema=schema_of(connection)), *columns)
-
-
-def _oldest_program(connection: Connection) -> str | None:
-    table = _version_table(connection)
-    if not any(each["name"] == OLDEST_PROGRAM for each in inspect(connection).get_columns(table.name, table.schema)):
-        return None  # older than the first program that writes it
-    return connection.scalar(select(table.c[OLDEST_PROGRAM]).where(table.c[OLDEST_PROGRAM_OF] == table.c.version_num))
+def _version_table(schema: str | None) -> Table:
+    return Table(
+        VERSION_TABLE,
+        MetaData(schema=schema),
+        Column("version_num", Unicode(32), nullable=False),
+        Column(OLDEST_PROGRAM, Unicode(32)),
+        Column(OLDEST_PROGRAM_OF, Unicode(32)),
+        PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),
+    )
 
 
 def _file_is_missing(url: URL) -> bool:
@@ -200,7 +191,7 @@ def upgrade(engine: Engine, *, now: datetime) -> SchemaState:
                 return
             raise _refused(found)
         if not found.is_current:
-            _run_steps(connection)
+            _add_what_is_missing(connection)
         if stored_client_state_secret(connection) is None:
             connection.execute(
                 insert(importer_secret).values(
@@ -212,32 +203,24 @@ def upgrade(engine: Engine, *, now: datetime) -> SchemaState:
     return state(engine)
 
 
-def _run_steps(connection: Connection) -> None:
+def _add_what_is_missing(connection: Connection) -> None:
     in_the_way = [each.phrase for each in differences(connection) if each.weight is Weight.BLOCKS]
     if in_the_way:
         raise SchemaUnusable(in_the_way)
-    _add_version_table(Additions(Applied(connection), schema=schema_of(connection)))
-    command.upgrade(_config(connection), "head")
-    version = _version_table(connection)
-    values = {OLDEST_PROGRAM: _oldest_served(), OLDEST_PROGRAM_OF: version.c.version_num}
+    place = schema_of(connection)
+    _ensure(Applied(connection), place)
+    version = _version_table(place)
+    if connection.scalar(select(func.count()).select_from(version)) == 0:
+        connection.execute(insert(version).values(version_num=HEAD))
+    values = {"version_num": HEAD, OLDEST_PROGRAM: OLDEST_SERVED, OLDEST_PROGRAM_OF: HEAD}
     connection.execute(update(version).values(values))
 
 
-def _add_version_table(add: Additions) -> None:
-    """Create it; Alembic would use `varchar`."""
-    key = PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc")
-    add.table(VERSION_TABLE, Column("version_num", Unicode(32), nullable=False), key)
-
-
-def _steps() -> list[Any]:
-    """The steps of this program, the first one first."""
-    return [script.module for script in reversed(list(ScriptDirectory.from_config(_config()).walk_revisions()))]
-
-
-def _oldest_served() -> str:
-    """The oldest revision whose programs work on the schema of this one."""
-    named = [step.oldest_program for step in _steps() if getattr(step, "oldest_program", None) is not None]
-    return str(named[-1])
+def _ensure(target: Target, schema: str | None) -> None:
+    """Ensure that the tables exist as `db.tables` has them, in the schema; None: the current schema."""
+    target.table(_version_table(schema))
+    for table in in_schema(schema).sorted_tables:
+        target.table(table)
 
 
 def script(backend: str, *, schema: str | None = None) -> str:
@@ -249,15 +232,10 @@ def script(backend: str, *, schema: str | None = None) -> str:
     place = schema or ("dbo" if backend == "mssql" else None)
     quoted = None if place is None else quoted_name(place, quote=True)
     written = kind(dialect(), quoted)
-    add = Additions(written, schema=quoted)
-    head = _head()
-    written.heading(f"mail-importer: the gateway database, up to revision {head}. Safe to run again.")
-    written.begin(VERSION_TABLE, sorted(_known()))
-    _add_version_table(add)
-    for step in _steps():
-        written.heading(f"{step.revision}: {step.__doc__.splitlines()[0]}")
-        step.upgrade(add)
-    written.end(Stamp(VERSION_TABLE, head, _oldest_served(), CLIENT_STATE_SECRET))
+    written.heading(f"mail-importer: the gateway database, up to revision {HEAD}. Safe to run again.")
+    written.begin(VERSION_TABLE, _known())
+    _ensure(written, quoted)
+    written.end(Stamp(VERSION_TABLE, HEAD, OLDEST_SERVED, CLIENT_STATE_SECRET))
     return str(written).lstrip()
 
 

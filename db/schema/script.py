@@ -14,7 +14,7 @@ from sqlalchemy import CheckConstraint, Column, Dialect, ForeignKeyConstraint, T
 from sqlalchemy.schema import AddConstraint, Constraint, CreateIndex, ExecutableDDLElement, Index
 
 from db.schema.compatibility import accepted
-from db.schema.operations import AddColumn, AddDefault, for_existing_rows
+from db.schema.operations import AddColumn, AddDefault
 from db.tables import in_schema
 
 LOCK_SECONDS: Final = 60
@@ -60,25 +60,16 @@ class Script(ABC):
 
     def table(self, table: Table) -> None:
         """Ensure that the table exists, and has all its parts."""
+        self.heading(table.name)
         self._create(table)
         self._columns(list(table.columns))
         for constraint in sorted(table.constraints, key=lambda each: str(each.name)):
             self._add_constraint(constraint)
-
-    def column(self, column: Column[Any]) -> None:
-        """Ensure that the column exists."""
-        self._columns([column])
-
-    def index(self, index: Index) -> None:
-        """Ensure that the index exists."""
-        self._all_guarded([(self._index_is_missing(index), CreateIndex(index))])
-
-    def last(self, column: Column[Any]) -> None:  # noqa: B027  # none of them has anything to do
-        """Do nothing: these databases keep large contents outside of the row."""
+        for index in sorted(table.indexes, key=lambda each: str(each.name)):
+            self._all_guarded([(self._index_is_missing(index), CreateIndex(index))])
 
     def _columns(self, columns: Sequence[Column[Any]]) -> None:
-        filled = [for_existing_rows(column, self.dialect.name) for column in columns]
-        self._all_guarded([(self._column_is_missing(each), AddColumn(each)) for each in filled])
+        self._all_guarded([(self._column_is_missing(each), AddColumn(each)) for each in columns])
         with_default = [each for each in columns if each.server_default is not None]
         self._all_guarded([(self._default_is_missing(each), AddDefault(each)) for each in with_default])
 

@@ -3,20 +3,26 @@
 import sqlite3
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, text
+from sqlalchemy import Column, Connection, LargeBinary, Table, text
 
 from db.schema.operations import AddColumn
 
 _DROPS_COLUMNS: Final = (3, 35)
 
 
-def move_to_end(connection: Connection, column: Column[Any]) -> None:
-    """Make the column the last of its table, with its contents.
+def keep_contents_last(connection: Connection, table: Table) -> None:
+    """Move a large content behind the columns that were added after it.
 
     Room for a large content is reserved without filling memory with it only where no column follows in the row
     (https://www.sqlite.org/c3ref/blob_open.html). Left in place by a SQLite that cannot drop columns, and where a
     trigger, view or index of another program names it: then it only costs memory.
     """
+    for column in table.columns:
+        if isinstance(column.type, LargeBinary):
+            _move_to_end(connection, column)
+
+
+def _move_to_end(connection: Connection, column: Column[Any]) -> None:
     table = connection.dialect.identifier_preparer.format_table(column.table)
     found = connection.execute(text(f"PRAGMA table_info({table})")).all()
     before = [each for each in found[:-1] if each.name == column.name]

@@ -1,13 +1,15 @@
 """Step-by-step diagnosis of a host: its name, a connection, a proxy, TLS, a response. For tests of settings.
 
-Every step opens its own connection, so that their failures can be distinguished; nothing is sent beyond a HEAD of `/`
-or a validation token. A failure is a `HostUnreached`, with the reason and the remedy.
+A request goes the product's own way, over a session of `transport.session_for`, so that it cannot succeed where the
+product fails; the error and the steps that it reached tell the cause. Nothing is sent beyond a HEAD of `/` or a
+validation token. A failure is a `HostUnreached`, with the reason and the remedy.
 """
 
 from graph.diagnostics.endpoint import answer_to_validation
+from graph.diagnostics.explanation import Timeouts
 from graph.diagnostics.failures import Failure, HostUnreached
-from graph.diagnostics.host import Connection, Endpoint, Host
-from graph.diagnostics.tls import PeerCertificate, Timeouts, TlsSession, clock_skew, handshake, is_foreign_issuer
+from graph.diagnostics.host import Connection, Host, Visit
+from graph.diagnostics.peers import Endpoint, PeerCertificate, TlsSession, is_foreign_issuer
 
 __all__ = [
     "Connection",
@@ -18,8 +20,7 @@ __all__ = [
     "PeerCertificate",
     "Timeouts",
     "TlsSession",
+    "Visit",
     "answer_to_validation",
-    "clock_skew",
-    "handshake",
     "is_foreign_issuer",
 ]

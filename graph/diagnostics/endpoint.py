@@ -4,6 +4,7 @@ Source: docs/graph.md, section 2;
 https://learn.microsoft.com/graph/change-notifications-delivery-webhooks#notificationurl-validation
 """
 
+import ssl
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote
@@ -11,54 +12,56 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
+from graph.diagnostics.explanation import Timeouts
 from graph.diagnostics.failures import Failure, HostUnreached
+from graph.diagnostics.host import Host
 from phrases import Phrase
 
-SECONDS: Final = 10.0
-"""The time that Graph waits for the response."""
+_TIMEOUTS: Final = Timeouts(connect=5.0, answer=10.0, total=10.0)
+"""Graph waits 10 seconds for the response."""
 _MAX_BYTES: Final = 8192
 _GATEWAY: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 _CLOSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
-async def answer_to_validation(session: aiohttp.ClientSession, url: str, token: str) -> None:
+async def answer_to_validation(url: str, token: str, tls: ssl.SSLContext) -> None:
     """Send a validation token to the address, and return if it was echoed as Graph requires.
 
     Args:
-        session: from `client.open_session` for the address.
         url: without `validationToken`.
         token: any text; Graph's own has blanks and colons.
+        tls: the trusted roots.
 
     Raises:
-        HostUnreached: it was not; the summary names the response or fault.
+        HostUnreached: it was not, or the address was not reached; the summary names the response or fault.
     """
     separator = "&" if "?" in url else "?"
     target = URL(f"{url}{separator}validationToken={quote(token, safe='')}", encoded=True)
+    headers = {"Content-Type": "text/plain; charset=utf-8"}
     try:
-        async with session.post(
-            target,
-            headers={"Content-Type": "text/plain; charset=utf-8"},
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=SECONDS, sock_connect=5),
-        ) as response:
+        async with Host(url, is_own=True, timeouts=_TIMEOUTS).exchange("POST", target, tls, headers) as response:
             problem = _problem(response, await _beginning_of(response), token)
-    except TimeoutError as reason:
-        raise HostUnreached(
-            Failure.HTTP_TIMED_OUT,
-            Phrase(
-                "{url} gave no answer within {seconds:g} seconds, and Graph waits no longer.", url=url, seconds=SECONDS
-            ),
-            _RUNS,
-        ) from reason
-    except (aiohttp.ClientError, OSError) as reason:
-        raise HostUnreached(
-            Failure.NO_HTTP,
-            Phrase("{url} cannot be asked from here ({reason}).", url=url, reason=type(reason).__name__),
-            _RUNS,
-        ) from reason
+    except HostUnreached as unreached:
+        if unreached.failure is Failure.HTTP_TIMED_OUT:
+            raise _too_late(url) from unreached
+        if unreached.failure is Failure.NO_HTTP:
+            raise HostUnreached(unreached.failure, unreached.summary, _RUNS) from unreached
+        raise
     if problem is not None:
         summary, advice = problem
         raise HostUnreached(Failure.NOT_VALIDATED, Phrase("{url} {problem}.", url=url, problem=summary), advice)
+
+
+def _too_late(url: str) -> HostUnreached:
+    return HostUnreached(
+        Failure.HTTP_TIMED_OUT,
+        Phrase(
+            "{url} gave no answer within {seconds:g} seconds, and Graph waits no longer.",
+            url=url,
+            seconds=_TIMEOUTS.total,
+        ),
+        _RUNS,
+    )
 
 
 async def _beginning_of(response: aiohttp.ClientResponse) -> bytes:

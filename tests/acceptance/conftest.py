@@ -18,7 +18,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from sqlalchemy import Executable, Table, func, select
+from sqlalchemy import Engine, Executable, Table, func, select
 
 from db.engine import run_reading, run_writing
 from db.queries import accounts
@@ -31,13 +31,15 @@ _COMMAND = (sys.executable, "-m", "console")
 _PATIENCE_SECONDS = 30.0
 
 
-async def until(condition: Callable[[], Awaitable[bool]], what: str, *, seconds: float = _PATIENCE_SECONDS) -> None:
-    """Poll the condition; fail with `what` when it does not come true in time."""
+async def until(
+    condition: Callable[[], Awaitable[bool]], what: str, *, seconds: float = _PATIENCE_SECONDS, pause: float = 0.05
+) -> None:
+    """Poll the condition; fail with `what` when it does not come true in time. A condition that takes long: `pause`."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     while not await condition():
         assert loop.time() < deadline, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(pause)
 
 
 def free_port() -> int:
@@ -59,9 +61,26 @@ class Site:
     settings: dict[str, str] = field(default_factory=dict)
     """More settings, as environment variables."""
     gateway: Gateway = field(init=False)
+    _engines: dict[Gateway, Engine] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.gateway = Gateway(f"sqlite:///{self.directory / 'gateway.db'}")
+
+    @property
+    def engine(self) -> Engine:
+        """The test's own connections to the database."""
+        if self.gateway not in self._engines:
+            self._engines[self.gateway] = self.gateway.engine()
+        return self._engines[self.gateway]
+
+    def close(self) -> None:
+        """Close the test's own connections, and kill the processes that are left."""
+        for engine in self._engines.values():
+            engine.dispose()
+        for process in self.processes:
+            with suppress(ProcessLookupError):
+                process.kill()
+            process.wait()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -121,25 +140,19 @@ class Site:
 
     def rows(self, query: Executable) -> list[tuple[Any, ...]]:
         """Rows of the tables, in any schema: never pass a text, which would lack their schema."""
-        engine = self.gateway.engine()
-        found = run_reading(engine, lambda connection: connection.execute(query).all())
-        engine.dispose()
+        found = run_reading(self.engine, lambda connection: connection.execute(query).all())
         return [tuple(row) for row in found]
 
     def execute(self, statement: Executable) -> None:
         """Change the database by hand."""
-        engine = self.gateway.engine()
-        run_writing(engine, lambda connection: connection.execute(statement))
-        engine.dispose()
+        run_writing(self.engine, lambda connection: connection.execute(statement))
 
     def move_to(self, gateway: Gateway) -> None:
         """Use this database instead, with the same accounts."""
-        here, there = self.gateway.engine(), gateway.engine()
-        for each in run_reading(here, accounts.every):
-            run_writing(there, partial(accounts.add, settings=each.settings, now=SettableClock()()))
-        here.dispose()
-        there.dispose()
+        there = run_reading(self.engine, accounts.every)
         self.gateway = gateway
+        for each in there:
+            run_writing(self.engine, partial(accounts.add, settings=each.settings, now=SettableClock()()))
 
     def upload(self) -> None:
         """Upload the certificate's public part, as an administrator does in the portal."""
@@ -254,7 +267,4 @@ async def running_site(site: Site) -> AsyncIterator[Site]:
         try:
             yield site
         finally:
-            for process in site.processes:
-                with suppress(ProcessLookupError):
-                    process.kill()
-                process.wait()
+            site.close()

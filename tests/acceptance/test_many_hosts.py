@@ -62,8 +62,7 @@ async def crowd(request: pytest.FixtureRequest, tmp_path: Path, set_up_host: Pat
 def add_accounts(site: Site) -> None:
     [public] = (site.directory / "certificates").glob("*.cer")
     thumbprint = load_pem_x509_certificate(public.read_bytes()).fingerprint(hashes.SHA1()).hex()  # noqa: S303  # as Entra names it
-    engine = site.gateway.engine()
-    there = {each.settings.user_id for each in run_reading(engine, accounts.every)}
+    there = {each.settings.user_id for each in run_reading(site.engine, accounts.every)}
     for number, mailbox in enumerate(site.ready["mailboxes"]):
         if mailbox["user_id"] in there:
             continue
@@ -78,8 +77,7 @@ def add_accounts(site: Site) -> None:
             after_import=after_import,
             move_to_folder="Inbox/Imported" if after_import == "move" else None,
         )
-        run_writing(engine, _adding(settings))
-    engine.dispose()
+        run_writing(site.engine, _adding(settings))
 
 
 def _adding(settings: accounts.AccountSettings) -> Callable[..., object]:
@@ -88,20 +86,13 @@ def _adding(settings: accounts.AccountSettings) -> Callable[..., object]:
 
 def _states(site: Site, state: str | None) -> int:
     """Count the messages that are in that state after their import."""
-    engine = site.gateway.engine()
-    found = run_reading(
-        engine, lambda c: list(c.scalars(select(message.c.nMessageID).where(message.c.sAfterImportState == state)))
-    )
-    engine.dispose()
-    return len(found)
+    return len(site.rows(select(message.c.nMessageID).where(message.c.sAfterImportState == state)))
 
 
 def _end_leases(site: Site) -> None:
     """Simulate two minutes passing: leases held by killed processes are due."""
-    engine = site.gateway.engine()
     pending = update(message).where(message.c.sAfterImportState == "pending")
-    run_writing(engine, lambda c: c.execute(pending.values(dtAfterImportDue=SettableClock()())))
-    engine.dispose()
+    site.execute(pending.values(dtAfterImportDue=SettableClock()()))
 
 
 def receiver_settings(site: Site) -> dict[str, str]:
@@ -140,7 +131,7 @@ async def test_three_processors_killed_at_random(crowd: Site) -> None:
         return bool(status["waiting"] + (status["locked"] or 0) == 0)
 
     # Further deliveries of imported messages: some had been locked by a killed processor, others see those later.
-    await until(is_drained, "the queue is empty", seconds=120)
+    await until(is_drained, "the queue is empty", seconds=120, pause=2.0)
     pending = _states(crowd, "pending")
     _end_leases(crowd)
 

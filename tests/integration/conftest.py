@@ -11,11 +11,9 @@ from typing import Any
 import pytest
 import structlog
 from click.testing import CliRunner, Result
-from pydantic import SecretStr
 
 from console.invocation import Invocation
 from console.main import cli
-from console.settings import Settings
 from graph.certificates import Certificate, make_self_signed
 from tests.databases import Gateway
 from tests.integration.manager_world import Office
@@ -79,17 +77,9 @@ def _logs_as_before() -> Iterator[None]:
 @pytest.fixture
 def command(world: World, _logs_as_before: None) -> Callable[..., Awaitable[Result]]:
     """Run a command beside the simulator; settings may be given by name."""
-    settings = Settings(
-        database_url=SecretStr(world.fragile.gateway.url),
-        graph_url=world.simulator.url,
-        authority_url=world.simulator.url,
-        ca_bundle=world.simulator.ca_file,
-        certificate_store=str(world.store),
-        log_format="json",
-    )
 
     async def call(*arguments: str, **changed: Any) -> Result:  # noqa: ANN401  # of any setting
-        invocation = Invocation(settings.model_copy(update=changed), clock=world.clock)
+        invocation = Invocation(world.settings.model_copy(update=changed), clock=world.clock)
         result = await asyncio.to_thread(CliRunner().invoke, cli, list(arguments), obj=invocation)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception

@@ -1,4 +1,4 @@
-"""Subscription managers on a world, wired as `console.wiring.roles` wires them, and a receiver that Graph can reach."""
+"""Subscription managers on a world, and a receiver that Graph can reach."""
 
 import asyncio
 import socket
@@ -11,16 +11,12 @@ from random import Random
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, func, select, update
 
+from console.wiring.subscriptions import ManagerContext, manager_of
 from db.engine import Database
 from db.queries import accounts, subscriptions
 from db.queries.schedule import FOLDERS, SUBSCRIPTIONS
 from db.queries.subscriptions import HeldSubscription
 from db.tables import account_settings, subscription_schedule
-from graph.certificates import FolderStore
-from graph.delta import DeltaReader
-from graph.folders import MailFolders
-from graph.messages import MailReader
-from graph.subscriptions import SubscriptionClient
 from receiver.app import Receiver
 from receiver.connections import ConnectionLimits
 from receiver.metrics import ReceiverMetrics
@@ -28,18 +24,9 @@ from receiver.server import Listener
 from receiver.throttled_log import ThrottledLog
 from simulator.state.mailboxes import Mailbox
 from simulator.state.subscriptions import Subscription
-from subscriptions.catch_up import CatchUp
-from subscriptions.certificates import CertificateWatch
-from subscriptions.drift import DriftCheck
-from subscriptions.listing_cache import SubscriptionListCache
-from subscriptions.manager import ManagerLimits, PeriodicTask, SubscriptionManager
+from subscriptions.manager import ManagerLimits
 from subscriptions.metrics import ManagerMetrics
-from subscriptions.rate_limiter import RateLimiter
-from subscriptions.reconciler import Addresses, SubscriptionReconciler
-from subscriptions.retention import TraceRetention
-from subscriptions.scan_checks import ScanChecks
 from subscriptions.scheduler import SchedulerLimits
-from subscriptions.sweep_schedule import SweepSchedule
 from tests.integration.world import PATIENCE_SECONDS, World
 
 
@@ -60,8 +47,7 @@ class Office:
         self.registry = CollectorRegistry()
         self.metrics = ManagerMetrics(self.registry)
         self.page_size = 500
-        self.most_waiting = 5_000
-        self.trace_kept = timedelta(days=90)
+        self.max_waiting = 5_000
 
     @asynccontextmanager
     async def receiving(self) -> AsyncIterator[None]:
@@ -99,90 +85,31 @@ class Office:
     ) -> AsyncIterator[asyncio.Event]:
         """A manager at work; it is stopped at the end, and must stop. `sweeping`: the interval of sweeps."""
         stop = asyncio.Event()
-        manager = await self.new_manager(
-            owner,
-            reconciling=reconciling,
-            sweeping=sweeping,
-            webhooks=webhooks,
-            database=database,
-            limits=limits,
+        world = self.world
+        database = database or world.database
+        settings = world.settings.model_copy(
+            update={
+                "notification_url": self.url if webhooks else None,
+                "sweep_interval": 0 if sweeping is None else round(sweeping.total_seconds()),
+            }
         )
+        context = ManagerContext(
+            owner,
+            world.clock,
+            Random(owner),
+            self.metrics,
+            limits=ManagerLimits(poll_seconds=0.03, scheduler=limits or SchedulerLimits()),
+            page_size=self.page_size,
+            max_waiting=self.max_waiting,
+            finds_drift=reconciling,
+        )
+        manager = manager_of(settings, world.services, database, world.queue, await world.keys(), context)
         running = asyncio.create_task(manager.run(stop))
         try:
             yield stop
         finally:
             stop.set()
             await asyncio.wait_for(running, PATIENCE_SECONDS)
-
-    async def new_manager(
-        self,
-        owner: str,
-        *,
-        reconciling: bool,
-        sweeping: timedelta | None,
-        webhooks: bool,
-        database: Database | None,
-        limits: SchedulerLimits | None,
-    ) -> SubscriptionManager:
-        world = self.world
-        database = database or world.database
-        clock, random = world.clock, Random(owner)
-        client = SubscriptionClient(world.graph, RateLimiter(database, clock=clock))
-        listings = SubscriptionListCache(client, clock=clock)
-        metrics = self.metrics
-        folders = MailFolders(world.graph, MailReader(world.graph), clock=clock)
-        addresses = Addresses(f"{self.url}/notifications", f"{self.url}/lifecycle") if webhooks else None
-        sweeps = SweepSchedule(interval=sweeping, webhooks=webhooks, most_waiting=self.most_waiting)
-        reconciler = SubscriptionReconciler(
-            database,
-            client,
-            listings,
-            folders,
-            addresses=addresses,
-            sweeps=sweeps,
-            keys=await world.keys(),
-            clock=clock,
-            random=random,
-            metrics=metrics,
-        )
-        catch_up = CatchUp(
-            database,
-            DeltaReader(world.graph, page_size=self.page_size),
-            world.queue,
-            folders,
-            rules=sweeps,
-            clock=clock,
-            random=random,
-            metrics=metrics,
-        )
-        certificates = CertificateWatch(database, FolderStore(world.store), world.tokens, clock=clock, metrics=metrics)
-        periodic_tasks: list[PeriodicTask] = [
-            certificates,
-            TraceRetention(database, kept=self.trace_kept, clock=clock),
-            ScanChecks(database, world.queue, clock=clock),
-        ]
-        if reconciling and addresses is not None:
-            periodic_tasks.append(
-                DriftCheck(
-                    database,
-                    client,
-                    notification_url=addresses.notifications,
-                    clock=clock,
-                    random=random,
-                    metrics=metrics,
-                )
-            )
-        return SubscriptionManager(
-            database,
-            [reconciler, catch_up],
-            periodic_tasks,
-            owner=owner,
-            served_with=reconciler.served_with,
-            clock=clock,
-            random=random,
-            metrics=metrics,
-            limits=ManagerLimits(poll_seconds=0.03, scheduler=limits or SchedulerLimits()),
-        )
 
     # Held subscriptions, and those at Graph.
 

@@ -52,16 +52,7 @@ class Desk:
 
     @property
     def settings(self) -> Settings:
-        world = self.world
-        facts: dict[str, Any] = {
-            "database_url": SecretStr(world.fragile.gateway.url),
-            "graph_url": world.simulator.url,
-            "authority_url": world.simulator.url,
-            "ca_bundle": world.simulator.ca_file,
-            "certificate_store": str(world.store),
-            "log_format": "json",
-        }
-        return Settings(**(facts | self.changed))
+        return Settings(**(self.world.settings.model_dump() | self.changed))
 
     async def call(self, *arguments: str) -> Result:
         invocation = Invocation(self.settings, clock=self.world.clock)

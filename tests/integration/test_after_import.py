@@ -11,13 +11,12 @@ import pytest
 import structlog
 from sqlalchemy import Connection
 
+from console.wiring.processor import ImportOptions, importer_of
 from db.queries import accounts
-from db.queries.messages import MessageStore
 from graph.errors import FolderNotFound
 from graph.folders import MailFolders
 from graph.messages import MailReader
 from processor.content.attachments import AttachmentLimits
-from processor.importer import Importer
 from simulator.calls import Operation
 from simulator.content.mail import Mail, file_attachment
 from simulator.faults import FaultKind
@@ -39,11 +38,12 @@ async def account_that(world: World, after_import: str, move_to: str | None = No
 
 async def leave_pending(world: World, kind: str, delivered: list[DeliveredMessage]) -> None:
     """Import the messages and stop like a process killed between the commits and the actions; its time is over."""
-    store = MessageStore(world.database, clock=world.clock)
-    importer = Importer(MailReader(world.graph), store, clock=world.clock, sleep=world.sleeps)
+    importer = importer_of(
+        MailReader(world.graph), world.database, ImportOptions(), clock=world.clock, sleep=world.sleeps
+    )
     for each in delivered:
         await importer.run(world.opened(each.mailbox), each.message_id, correlation="dead", then=kind)
-    await store.close()
+    await importer.store.close()
     assert {row.state for row in await world.actions()} == {"pending"}
     world.clock.advance(minutes=3)
 

@@ -341,7 +341,7 @@ async def _imported_after_waiting(office: Office, messages: list[DeliveredMessag
 
 async def test_a_long_pass_pauses_while_much_is_waiting(office: Office) -> None:
     """New mail does not wait behind all older mail."""
-    office.page_size, office.most_waiting = 10, 25
+    office.page_size, office.max_waiting = 10, 25
     mailbox = office.world.new_mailbox("Nord")
     world = office.world
     old = await silently(office, mailbox, 100)

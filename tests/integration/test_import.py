@@ -192,7 +192,8 @@ async def test_a_message_that_appears_minutes_later_is_imported(world: World, wa
     (late,) = await world.deliver(mailbox, 1)
     number = world.fault(FaultKind.NOT_FOUND_AT_FIRST, times=1_000)
     await world.notify(account, [late])
-    await world.tokens.token(world.opened(mailbox).application)  # which would be requested with a time that is not yet
+    # It would be requested with a time that is not yet.
+    await world.services.tokens.token(world.opened(mailbox).application)
     world.clock.advance(minutes=waited)
     begun = world.clock()
 

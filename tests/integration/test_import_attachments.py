@@ -219,7 +219,8 @@ async def test_a_fault_of_exchange_that_stays_is_the_attachments_own_in_the_end(
         attachment_id=_id(message, 0),
     )
 
-    await _import_in_the_end(world, graph=world.graph_client(deadline_seconds=2))
+    async with world.calling_graph(call_seconds=2) as graph:
+        await _import_in_the_end(world, graph=graph)
 
     parts = await _parts(world)
     assert [(part.state, part.content) for part in parts] == [("unreadable", None), ("stored", b"a")]

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from graph.client import open_session
 from simulator.calls import Operation
 from simulator.content.contents import GeneratedContent
 from simulator.content.mail import Attachment, Mail, file_attachment
@@ -35,8 +34,8 @@ async def test_what_passes_by_itself_costs_no_message(world: World, kind: FaultK
     world.fault(kind, count=12, **facts)
     await world.notify(account, delivered)
 
-    async with open_session(world.simulator.url, ca_bundle=world.simulator.ca_file, read_seconds=0.5) as session:
-        await world.import_all(graph=world.graph_client(session))
+    async with world.calling_graph(read_seconds=0.5) as graph:
+        await world.import_all(graph=graph)
 
     assert world.simulator.statistics()["faults_struck"][kind] == 12
     assert await world.imported_ids() == sorted(each.message_id for each in delivered)
@@ -74,7 +73,7 @@ async def test_an_outage_longer_than_a_call_may_take_costs_no_attempt(world: Wor
     number = world.fault(FaultKind.UNAVAILABLE, status=503)
     await world.notify(account, delivered)
 
-    async with world.processing(graph=world.graph_client(deadline_seconds=3)):
+    async with world.calling_graph(call_seconds=3) as graph, world.processing(graph=graph):
         for _ in range(8):
             await until(lambda: _waits(world, 3))
             assert {each.delivery_count for each in await world.waiting()} == {0}
@@ -116,7 +115,7 @@ async def test_a_download_that_is_never_ready_in_time_ends_as_a_dead_letter(worl
     )
     await world.notify(account, [bad, *good])
 
-    async with world.processing(graph=world.graph_client(deadline_seconds=6)):
+    async with world.calling_graph(call_seconds=6) as graph, world.processing(graph=graph):
         await until(lambda: _count(world, 5))
         await until(lambda: _attempts(world, 1))
         world.clock.advance(minutes=1)

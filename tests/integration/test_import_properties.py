@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, event, func, select
 from sqlalchemy.exc import OperationalError
 
+from console.wiring.processor import ImportOptions, importer_of
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.outcomes import Outcome
-from db.queries.messages import MessageStore
 from db.tables import attachment, duplicate, message, message_identity, recipient
 from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import MailReader
@@ -112,12 +112,18 @@ async def _imports_into(world: World) -> AsyncIterator[_Place]:
     mailbox, account = await world.account_of(f"Mailbox {next(_NUMBERS)}")
     # A database of its own: other work of the world goes on.
     database = Database(world.fragile.engine())
-    store = MessageStore(database, clock=world.clock)
-    importer = Importer(MailReader(world.graph), store, clock=world.clock, sleep=world.sleeps)
+    importer = importer_of(
+        MailReader(world.graph),
+        database,
+        ImportOptions(),
+        clock=world.clock,
+        processes=world.processes,
+        sleep=world.sleeps,
+    )
     try:
         yield _Place(world, mailbox, replace(world.opened(mailbox), account_id=account), database, importer)
     finally:
-        await store.close()
+        await importer.store.close()
         await database.close()
 
 

@@ -228,7 +228,7 @@ async def test_an_odd_answer_of_graph_stops_nothing(world: World, odd: object) -
     await world.notify(account, [bad, *good])
 
     with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:
-        async with world.processing(graph=world.graph_client(deadline_seconds=5)):
+        async with world.calling_graph(call_seconds=5) as graph, world.processing(graph=graph):
             await until(lambda: _all_settled(world))
 
     imported = set(await world.imported_ids())

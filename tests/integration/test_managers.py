@@ -18,7 +18,7 @@ from db.queries.schedule import FOLDERS, SUBSCRIPTIONS
 from db.queries.trace import TraceRow
 from db.tables import account_settings, message_trace
 from graph.certificates import make_self_signed, write_pair
-from graph.client import GraphClient
+from graph.client import GraphClient, open_session
 from graph.subscriptions import CallKind, GraphSubscription, SubscriptionClient
 from simulator.calls import Operation
 from simulator.faults import FaultKind
@@ -406,16 +406,17 @@ async def test_a_refused_connection_is_reported_as_that(
     office = await make_office()
     world = office.world
     _, account = await world.account_of("Nord")
-    office.world.graph = GraphClient(
-        world.session, world.tokens, base_url="https://127.0.0.1:9", slots=world.slots, deadline_seconds=60.0
-    )
-    async with office.managing(limits=SchedulerLimits(finish_seconds=0.5)):
-        for _ in range(4):
-            await until(lambda: _waits(office, account))
-            if await world.conditions():
-                break
-            world.clock.advance(minutes=5)
-        await until(world.conditions)
+    nowhere = "https://127.0.0.1:9"
+    async with open_session(nowhere) as session:
+        client = GraphClient(session, world.services.tokens, base_url=nowhere)
+        world.services = replace(world.services, client=client)
+        async with office.managing(limits=SchedulerLimits(finish_seconds=0.5)):
+            for _ in range(4):
+                await until(lambda: _waits(office, account))
+                if await world.conditions():
+                    break
+                world.clock.advance(minutes=5)
+            await until(world.conditions)
     (condition,) = await world.conditions()
     assert condition.reason == "GraphUnavailable"
     assert "no connection" in condition.detail

@@ -141,7 +141,7 @@ async def test_one_that_is_never_ready_in_time_is_done_without(world: World) -> 
     """It is retried once in a quiet hour, like other downloads; then the message is imported, and no dead letter."""
     delivered = await delivered_one(world)
     world.fault(FaultKind.UNAVAILABLE, status=504, operation=Operation.GET_MIME)
-    async with world.processing(keep_mime=True, graph=world.graph_client(deadline_seconds=6)):
+    async with world.calling_graph(call_seconds=6) as graph, world.processing(keep_mime=True, graph=graph):
         await until(lambda: attempts(world, 1))
         world.clock.advance(minutes=1)
         await until(lambda: attempts(world, 2))

@@ -61,7 +61,7 @@ async def test_a_failed_attempt_has_its_reason_and_the_next_one_follows(world: W
     number = world.fault(FaultKind.UNAVAILABLE, status=504, operation=Operation.GET_ATTACHMENT_CONTENT)
     await world.notify(account, [delivered])
 
-    async with world.processing(graph=world.graph_client(deadline_seconds=6)):
+    async with world.calling_graph(call_seconds=6) as graph, world.processing(graph=graph):
         await until(lambda: _scheduled(world))
         world.simulator.faults.remove(number)
         world.clock.advance(minutes=1)

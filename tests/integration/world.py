@@ -5,38 +5,40 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import aiohttp
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 from sqlalchemy import Connection, select
 
 from bus.database.adapter import DatabaseQueue
 from bus.notification import Notification
 from bus.queue import Message, MessageId, QueuedMessage
-from console.wiring.processor import ImportOptions, ProcessorContext, importer_of, processor_of
+from console.settings import Settings
+from console.wiring.credentials import CallContext
+from console.wiring.graph import OpenedGraph, open_graph
+from console.wiring.processor import ImportOptions, importer_of, processor_of
 from db.engine import Database
 from db.heartbeat import Heartbeat
 from db.queries import accounts
-from db.queries.messages import MessageStore
 from db.queries.processes import Process
 from db.schema import revisions
 from db.tables import attachment, message, recipient
-from graph.certificates import Certificate, FolderStore, write_pair
-from graph.client import GraphClient, open_session
+from graph.certificates import Certificate, write_pair
+from graph.client import GraphClient
 from graph.client_state import ClientStateKeys
 from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import MailReader
 from graph.slots import Slots
-from graph.token import TokenSource
 from processor.content.attachments import AttachmentLimits
+from processor.importer import worker_processes
 from processor.mailbox_fairness import PROCESSOR, CallShare, ProcessShare
 from processor.metrics import ProcessorMetrics
-from processor.worker import Processor, WorkerLimits
+from processor.worker import Processor, WorkerContext, WorkerLimits
 from simulator.api.delivery import DeliveryRules
 from simulator.calls import Operation
 from simulator.content.mail import Mail
@@ -147,50 +149,49 @@ class World:
         simulator: Simulator,
         application: Application,
         certificate: Certificate,
-        store: Path,
+        settings: Settings,
         fragile: Fragile,
         database: Database,
-        session: aiohttp.ClientSession,
+        services: OpenedGraph,
+        heartbeat: Heartbeat,
+        share: ProcessShare,
+        slots: Slots,
         clock: Clock,
+        sleeps: Sleeps,
     ) -> None:
         self.simulator = simulator
         self.application = application
         self.certificate = certificate
-        self.store = store
+        self.settings = settings
+        self.store = Path(settings.certificate_store)
         self.fragile = fragile
         self.database = database
-        self.session = session
         self.clock = clock
-        self.sleeps = Sleeps()
-        self.tokens = TokenSource(
-            FolderStore(store),
-            authority_url=simulator.url,
-            graph_url=simulator.url,
-            ca_bundle=simulator.ca_file,
-            failures_remembered_seconds=0.05,
-            now=clock,
-        )
-        process = Process("test", "test", (PROCESSOR,), "", clock())
-        self.heartbeat = Heartbeat(database, process, clock=clock)
-        self.share = ProcessShare(self.heartbeat, name=process.name)
-        self.slots = Slots(self.share.of)
-        self.graph = self.graph_client()
+        self.sleeps = sleeps
+        self.services = services
+        self.heartbeat = heartbeat
+        self.share = share
+        self.slots = slots
+        self.processes = worker_processes()
+        """Shared by the importers: each start takes half a second of computing time."""
         self.queue = self.new_queue()
         self._numbers = iter(range(1_000_000))
 
-    def graph_client(
-        self, session: aiohttp.ClientSession | None = None, *, slots: Slots | None = None, **limits: float
-    ) -> GraphClient:
-        return GraphClient(
-            session or self.session,
-            self.tokens,
-            base_url=self.simulator.url,
-            slots=self.slots if slots is None else slots,
-            deadline_seconds=limits.get("deadline_seconds", 30.0),
-            sleep=self.sleeps,
-            random=lambda: 1.0,
-            now=self.clock,
-        )
+    @property
+    def graph(self) -> GraphClient:
+        return self.services.client
+
+    @property
+    def context(self) -> CallContext:
+        """The time and chance of calls of Graph, and their bounds."""
+        return call_context(self.clock, self.sleeps)
+
+    @asynccontextmanager
+    async def calling_graph(self, share: CallShare | None = None, **changed: float) -> AsyncIterator[GraphClient]:
+        """A client beside that of the world, with bounds of its own, or another process's share."""
+        slots = self.slots if share is None else Slots(share.of)
+        async with open_graph(self.settings, slots, replace(self.context, **changed)) as services:  # type: ignore[arg-type]  # of its bounds
+            yield services.client
 
     def new_queue(self, **options: Any) -> DatabaseQueue:  # noqa: ANN401  # passed through
         return DatabaseQueue(self.database, clock=self.clock, **options)
@@ -327,19 +328,20 @@ class World:
         host: str = "host",
         share: CallShare | None = None,
     ) -> Processor:
-        share = share or self.share
-        store = MessageStore(self.database, clock=self.clock)
         client = graph or self.graph
         importer = importer_of(
             reader or MailReader(client),
-            store,
+            self.database,
             ImportOptions(limits=kept, keep_mime=keep_mime),
             clock=self.clock,
+            processes=self.processes,
             sleep=self.sleeps,
         )
         metrics = ProcessorMetrics(CollectorRegistry())
-        context = ProcessorContext(host, self.clock, Random(1), metrics, limits, action_poll_seconds=0.02)
-        return processor_of(queue or self.queue, self.database, client, share, importer, context)
+        context = WorkerContext(share or self.share, self.clock, Random(1), metrics, limits)
+        return processor_of(
+            queue or self.queue, self.database, client, importer, context, host=host, action_poll_seconds=0.02
+        )
 
     @asynccontextmanager
     async def processing(self, **options: Any) -> AsyncIterator[asyncio.Event]:  # noqa: ANN401  # passed through
@@ -358,8 +360,11 @@ class World:
         process = Process(name, name, (PROCESSOR,), "", self.clock())
         async with Heartbeat(self.database, process, clock=self.clock).kept() as heartbeat:
             share = ProcessShare(heartbeat, name=name)
-            graph, queue = self.graph_client(slots=Slots(share.of)), self.new_queue()
-            async with self.processing(queue=queue, graph=graph, share=share, host=name, **options):
+            queue = self.new_queue()
+            async with (
+                self.calling_graph(share) as graph,
+                self.processing(queue=queue, graph=graph, share=share, host=name, **options),
+            ):
                 yield heartbeat
             await queue.close()
 
@@ -395,6 +400,18 @@ class World:
             await until(self.actions_ended)
 
 
+def call_context(clock: Clock, sleeps: Sleeps) -> CallContext:
+    """Calls of Graph that wait without sleeping, and give up soon."""
+    return CallContext(
+        clock=clock,
+        sleep=sleeps,
+        random=lambda: 1.0,
+        read_seconds=10.0,
+        call_seconds=30.0,
+        failures_remembered_seconds=0.05,
+    )
+
+
 async def open_world(
     stack: AsyncExitStack,
     folder: Path,
@@ -427,18 +444,34 @@ async def open_world(
     stack.callback(troubled.close)
     database = Database(troubled.engine())
     stack.push_async_callback(database.close)
-    session = open_session(simulator.url, ca_bundle=simulator.ca_file, read_seconds=10.0)
-    await stack.enter_async_context(session)
+    settings = Settings(
+        database_url=SecretStr(gateway.url),
+        graph_url=simulator.url,
+        authority_url=simulator.url,
+        ca_bundle=simulator.ca_file,
+        certificate_store=str(store),
+        log_format="json",
+    )
+    heartbeat = Heartbeat(database, Process("test", "test", (PROCESSOR,), "", clock()), clock=clock)
+    sleeps = Sleeps()
+    share = ProcessShare(heartbeat, name=heartbeat.process.name)
+    slots = Slots(share.of)
+    services = await stack.enter_async_context(open_graph(settings, slots, call_context(clock, sleeps)))
     world = World(
         simulator=simulator,
         application=application,
         certificate=certificate,
-        store=store,
+        settings=settings,
         fragile=troubled,
         database=database,
-        session=session,
+        services=services,
+        heartbeat=heartbeat,
+        share=share,
+        slots=slots,
         clock=clock,
+        sleeps=sleeps,
     )
+    stack.push_async_callback(world.processes.close)
     stack.push_async_callback(world.queue.close)
     await stack.enter_async_context(world.heartbeat.kept())
     return world

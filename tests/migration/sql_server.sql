@@ -323,11 +323,15 @@ BEGIN
     END;
 END;
 GO
+
+-- tblMailImporterVersion
 IF @@TRANCOUNT > 0
 BEGIN
     IF OBJECT_ID(N'[dbo].[tblMailImporterVersion]', N'U') IS NULL
         CREATE TABLE [dbo].[tblMailImporterVersion] (
             version_num NVARCHAR(32) NOT NULL,
+            [sOldestProgram] NVARCHAR(32) NULL,
+            [sOldestProgramOf] NVARCHAR(32) NULL,
             CONSTRAINT [tblMailImporterVersion_pkc] PRIMARY KEY (version_num)
         );
 END;
@@ -336,6 +340,10 @@ IF @@TRANCOUNT > 0
 BEGIN
     IF COL_LENGTH(N'[dbo].[tblMailImporterVersion]', N'version_num') IS NULL
         ALTER TABLE [dbo].[tblMailImporterVersion] ADD version_num NVARCHAR(32) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMailImporterVersion]', N'sOldestProgram') IS NULL
+        ALTER TABLE [dbo].[tblMailImporterVersion] ADD [sOldestProgram] NVARCHAR(32) NULL;
+    IF COL_LENGTH(N'[dbo].[tblMailImporterVersion]', N'sOldestProgramOf') IS NULL
+        ALTER TABLE [dbo].[tblMailImporterVersion] ADD [sOldestProgramOf] NVARCHAR(32) NULL;
 END;
 GO
 IF @@TRANCOUNT > 0
@@ -354,7 +362,7 @@ BEGIN
 END;
 GO
 
--- 0001: The first schema: accounts, messages, subscriptions, queue.
+-- tblAccountCondition
 IF @@TRANCOUNT > 0
 BEGIN
     IF OBJECT_ID(N'[dbo].[tblAccountCondition]', N'U') IS NULL
@@ -400,6 +408,102 @@ BEGIN
         ALTER TABLE [dbo].[tblAccountCondition] ADD CONSTRAINT [PK_tblAccountCondition] PRIMARY KEY ([nAccountID], [sRole]);
 END;
 GO
+
+-- tblCallBudget
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblCallBudget]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblCallBudget] (
+            [sBudget] NVARCHAR(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [nSlot] BIGINT NOT NULL,
+            [nUsed] INTEGER NOT NULL,
+            CONSTRAINT [PK_tblCallBudget] PRIMARY KEY ([sBudget])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblCallBudget]', N'sBudget') IS NULL
+        ALTER TABLE [dbo].[tblCallBudget] ADD [sBudget] NVARCHAR(200) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblCallBudget]', N'nSlot') IS NULL
+        ALTER TABLE [dbo].[tblCallBudget] ADD [nSlot] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblCallBudget]', N'nUsed') IS NULL
+        ALTER TABLE [dbo].[tblCallBudget] ADD [nUsed] INTEGER NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblCallBudget]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sBudget')
+        )
+    )
+        ALTER TABLE [dbo].[tblCallBudget] ADD CONSTRAINT [PK_tblCallBudget] PRIMARY KEY ([sBudget]);
+END;
+GO
+
+-- tblEmailAccountChange
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailAccountChange]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailAccountChange] (
+            [nChangeID] BIGINT NOT NULL IDENTITY,
+            [nAccountID] BIGINT NOT NULL,
+            [dtChanged] DATETIME2(7) NOT NULL,
+            [sAction] NVARCHAR(20) NOT NULL,
+            [sWho] NVARCHAR(200) NULL,
+            [sHost] NVARCHAR(100) NULL,
+            [sSettings] NVARCHAR(max) NOT NULL,
+            CONSTRAINT [PK_tblEmailAccountChange] PRIMARY KEY ([nChangeID])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountChange]', N'nChangeID') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountChange] ADD [nChangeID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountChange]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountChange] ADD [nAccountID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountChange]', N'dtChanged') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountChange] ADD [dtChanged] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountChange]', N'sAction') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountChange] ADD [sAction] NVARCHAR(20) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountChange]', N'sWho') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountChange] ADD [sWho] NVARCHAR(200) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountChange]', N'sHost') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountChange] ADD [sHost] NVARCHAR(100) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountChange]', N'sSettings') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountChange] ADD [sSettings] NVARCHAR(max) NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailAccountChange]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nChangeID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailAccountChange] ADD CONSTRAINT [PK_tblEmailAccountChange] PRIMARY KEY ([nChangeID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailAccountChange]', N'U') AND name = N'IX_tblEmailAccountChange_nAccountID')
+        CREATE INDEX [IX_tblEmailAccountChange_nAccountID] ON [dbo].[tblEmailAccountChange] ([nAccountID], [nChangeID]);
+END;
+GO
+
+-- tblEmailAccountSettings
 IF @@TRANCOUNT > 0
 BEGIN
     IF OBJECT_ID(N'[dbo].[tblEmailAccountSettings]', N'U') IS NULL
@@ -417,6 +521,16 @@ BEGIN
             [sMoveToFolder] NVARCHAR(450) NULL,
             [bEnabled] BIT NOT NULL,
             [dtRemoved] DATETIME2(7) NULL,
+            [sNextCertificateThumbprint] NVARCHAR(100) NULL,
+            [dtImportSince] DATETIME2(7) NULL,
+            [dtPurgedBefore] DATETIME2(7) NULL,
+            [sFilterSendersAllowed] NVARCHAR(max) NULL,
+            [sFilterSendersDenied] NVARCHAR(max) NULL,
+            [sFilterSubjectsAllowed] NVARCHAR(max) NULL,
+            [sFilterSubjectsDenied] NVARCHAR(max) NULL,
+            [bFilterHasAttachments] BIT NULL,
+            [nFilterSizeLeast] BIGINT NULL,
+            [nFilterSizeMost] BIGINT NULL,
             CONSTRAINT [PK_tblEmailAccountSettings] PRIMARY KEY ([nAccountID]),
             CONSTRAINT [CK_tblEmailAccountSettings_sAfterImport] CHECK ([sAfterImport] IN (N'none', N'read', N'move', N'delete')),
             CONSTRAINT [UQ_tblEmailAccountSettings_sAccountName] UNIQUE ([sAccountName])
@@ -451,6 +565,26 @@ BEGIN
         ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [bEnabled] BIT NOT NULL CONSTRAINT [DF_tblEmailAccountSettings_bEnabled] DEFAULT 0;
     IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'dtRemoved') IS NULL
         ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [dtRemoved] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sNextCertificateThumbprint') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sNextCertificateThumbprint] NVARCHAR(100) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'dtImportSince') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [dtImportSince] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'dtPurgedBefore') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [dtPurgedBefore] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sFilterSendersAllowed') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sFilterSendersAllowed] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sFilterSendersDenied') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sFilterSendersDenied] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sFilterSubjectsAllowed') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sFilterSubjectsAllowed] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sFilterSubjectsDenied') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sFilterSubjectsDenied] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'bFilterHasAttachments') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [bFilterHasAttachments] BIT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'nFilterSizeLeast') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [nFilterSizeLeast] BIGINT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'nFilterSizeMost') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [nFilterSizeMost] BIGINT NULL;
 END;
 GO
 IF @@TRANCOUNT > 0
@@ -498,6 +632,8 @@ BEGIN
         ALTER TABLE [dbo].[tblEmailAccountSettings] ADD CONSTRAINT [UQ_tblEmailAccountSettings_sAccountName] UNIQUE ([sAccountName]);
 END;
 GO
+
+-- tblEmailMessage
 IF @@TRANCOUNT > 0
 BEGIN
     IF OBJECT_ID(N'[dbo].[tblEmailMessage]', N'U') IS NULL
@@ -518,7 +654,25 @@ BEGIN
             [bHasAttachments] BIT NOT NULL,
             [dtImported] DATETIME2(7) NOT NULL,
             [sCorrelationID] NVARCHAR(64) NULL,
+            [sSenderName] NVARCHAR(max) NULL,
+            [sSenderAddress] NVARCHAR(max) NULL,
+            [dtCreated] DATETIME2(7) NULL,
+            [sCategories] NVARCHAR(max) NULL,
+            [sFlagStatus] NVARCHAR(20) NULL,
+            [sConversationIndex] NVARCHAR(max) NULL,
+            [sBodyText] NVARCHAR(max) NULL,
+            [bRead] BIT NULL,
+            [sWebLink] NVARCHAR(max) NULL,
+            [sParentFolderID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NULL,
+            [sChangeKey] NVARCHAR(max) NULL,
+            [nSize] BIGINT NULL,
+            [sAfterImport] NVARCHAR(20) NULL,
+            [sAfterImportState] NVARCHAR(20) NULL,
+            [sAfterImportDetail] NVARCHAR(max) NULL,
+            [nAfterImportAttempts] INTEGER NULL,
+            [dtAfterImportDue] DATETIME2(7) NULL,
             CONSTRAINT [PK_tblEmailMessage] PRIMARY KEY ([nMessageID]),
+            CONSTRAINT [CK_tblEmailMessage_sAfterImportState] CHECK ([sAfterImportState] IN (N'pending', N'done', N'failed', N'gone')),
             CONSTRAINT [UQ_tblEmailMessage_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID])
         );
 END;
@@ -557,6 +711,46 @@ BEGIN
         ALTER TABLE [dbo].[tblEmailMessage] ADD [dtImported] DATETIME2(7) NOT NULL;
     IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sCorrelationID') IS NULL
         ALTER TABLE [dbo].[tblEmailMessage] ADD [sCorrelationID] NVARCHAR(64) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sSenderName') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sSenderName] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sSenderAddress') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sSenderAddress] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'dtCreated') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [dtCreated] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sCategories') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sCategories] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sFlagStatus') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sFlagStatus] NVARCHAR(20) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sConversationIndex') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sConversationIndex] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sBodyText') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sBodyText] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'bRead') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [bRead] BIT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sWebLink') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sWebLink] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sParentFolderID') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sParentFolderID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sChangeKey') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sChangeKey] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'nSize') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [nSize] BIGINT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sAfterImport') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sAfterImport] NVARCHAR(20) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sAfterImportState') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sAfterImportState] NVARCHAR(20) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sAfterImportDetail') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sAfterImportDetail] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'nAfterImportAttempts') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [nAfterImportAttempts] INTEGER NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'dtAfterImportDue') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [dtAfterImportDue] DATETIME2(7) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.check_constraints WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailMessage]', N'U') AND name = N'CK_tblEmailMessage_sAfterImportState')
+        ALTER TABLE [dbo].[tblEmailMessage] ADD CONSTRAINT [CK_tblEmailMessage_sAfterImportState] CHECK ([sAfterImportState] IN (N'pending', N'done', N'failed', N'gone'));
 END;
 GO
 IF @@TRANCOUNT > 0
@@ -597,6 +791,187 @@ END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailMessage]', N'U') AND name = N'IX_tblEmailMessage_sAfterImportState')
+        CREATE INDEX [IX_tblEmailMessage_sAfterImportState] ON [dbo].[tblEmailMessage] ([sAfterImportState], [dtAfterImportDue], [nAccountID]);
+END;
+GO
+
+-- tblEmailSeen
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailSeen]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailSeen] (
+            [nSeenID] BIGINT NOT NULL IDENTITY,
+            [nAccountID] BIGINT NOT NULL,
+            [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [sInternetMessageID] NVARCHAR(998) NULL,
+            [sFromAddress] NVARCHAR(max) NULL,
+            [dtReceived] DATETIME2(7) NULL,
+            [nSize] BIGINT NULL,
+            [sReason] NVARCHAR(100) NOT NULL,
+            [sRule] NVARCHAR(max) NULL,
+            [dtSeen] DATETIME2(7) NOT NULL,
+            CONSTRAINT [PK_tblEmailSeen] PRIMARY KEY ([nSeenID]),
+            CONSTRAINT [UQ_tblEmailSeen_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'nSeenID') IS NULL
+        ALTER TABLE [dbo].[tblEmailSeen] ADD [nSeenID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblEmailSeen] ADD [nAccountID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'sGraphMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailSeen] ADD [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'sInternetMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailSeen] ADD [sInternetMessageID] NVARCHAR(998) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'sFromAddress') IS NULL
+        ALTER TABLE [dbo].[tblEmailSeen] ADD [sFromAddress] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'dtReceived') IS NULL
+        ALTER TABLE [dbo].[tblEmailSeen] ADD [dtReceived] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'nSize') IS NULL
+        ALTER TABLE [dbo].[tblEmailSeen] ADD [nSize] BIGINT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'sReason') IS NULL
+        ALTER TABLE [dbo].[tblEmailSeen] ADD [sReason] NVARCHAR(100) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'sRule') IS NULL
+        ALTER TABLE [dbo].[tblEmailSeen] ADD [sRule] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'dtSeen') IS NULL
+        ALTER TABLE [dbo].[tblEmailSeen] ADD [dtSeen] DATETIME2(7) NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailSeen]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nSeenID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailSeen] ADD CONSTRAINT [PK_tblEmailSeen] PRIMARY KEY ([nSeenID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailSeen]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 2 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID', N'sGraphMessageID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailSeen] ADD CONSTRAINT [UQ_tblEmailSeen_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailSeen]', N'U') AND name = N'IX_tblEmailSeen_nAccountID_dtReceived')
+        CREATE INDEX [IX_tblEmailSeen_nAccountID_dtReceived] ON [dbo].[tblEmailSeen] ([nAccountID], [dtReceived]);
+END;
+GO
+
+-- tblFolderSync
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblFolderSync]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblFolderSync] (
+            [nAccountID] BIGINT NOT NULL,
+            [dtDue] DATETIME2(7) NOT NULL,
+            [sOwner] NVARCHAR(100) NULL,
+            [dtLeaseUntil] DATETIME2(7) NULL,
+            [nFailures] INTEGER NOT NULL CONSTRAINT [DF_tblFolderSync_nFailures] DEFAULT 0,
+            [nRequests] INTEGER NOT NULL CONSTRAINT [DF_tblFolderSync_nRequests] DEFAULT 0,
+            [sResource] NVARCHAR(1000) NULL,
+            [sLink] NVARCHAR(max) NULL,
+            [bFullPass] BIT NOT NULL CONSTRAINT [DF_tblFolderSync_bFullPass] DEFAULT 1,
+            [bGap] BIT NOT NULL CONSTRAINT [DF_tblFolderSync_bGap] DEFAULT 1,
+            [dtSwept] DATETIME2(7) NULL,
+            CONSTRAINT [PK_tblFolderSync] PRIMARY KEY ([nAccountID])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [nAccountID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'dtDue') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [dtDue] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'sOwner') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [sOwner] NVARCHAR(100) NULL;
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'dtLeaseUntil') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [dtLeaseUntil] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'nFailures') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [nFailures] INTEGER NOT NULL CONSTRAINT [DF_tblFolderSync_nFailures] DEFAULT 0;
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'nRequests') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [nRequests] INTEGER NOT NULL CONSTRAINT [DF_tblFolderSync_nRequests] DEFAULT 0;
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'sResource') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [sResource] NVARCHAR(1000) NULL;
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'sLink') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [sLink] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'bFullPass') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [bFullPass] BIT NOT NULL CONSTRAINT [DF_tblFolderSync_bFullPass] DEFAULT 1;
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'bGap') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [bGap] BIT NOT NULL CONSTRAINT [DF_tblFolderSync_bGap] DEFAULT 1;
+    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'dtSwept') IS NULL
+        ALTER TABLE [dbo].[tblFolderSync] ADD [dtSwept] DATETIME2(7) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblFolderSync'
+        AND COLUMN_NAME = N'nFailures' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblFolderSync] ADD CONSTRAINT [DF_tblFolderSync_nFailures] DEFAULT 0 FOR [nFailures];
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblFolderSync'
+        AND COLUMN_NAME = N'nRequests' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblFolderSync] ADD CONSTRAINT [DF_tblFolderSync_nRequests] DEFAULT 0 FOR [nRequests];
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblFolderSync'
+        AND COLUMN_NAME = N'bFullPass' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblFolderSync] ADD CONSTRAINT [DF_tblFolderSync_bFullPass] DEFAULT 1 FOR [bFullPass];
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblFolderSync'
+        AND COLUMN_NAME = N'bGap' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblFolderSync] ADD CONSTRAINT [DF_tblFolderSync_bGap] DEFAULT 1 FOR [bGap];
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblFolderSync]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID')
+        )
+    )
+        ALTER TABLE [dbo].[tblFolderSync] ADD CONSTRAINT [PK_tblFolderSync] PRIMARY KEY ([nAccountID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblFolderSync]', N'U') AND name = N'IX_tblFolderSync_dtDue')
+        CREATE INDEX [IX_tblFolderSync_dtDue] ON [dbo].[tblFolderSync] ([dtDue]);
+END;
+GO
+
+-- tblGraphSubscription
+IF @@TRANCOUNT > 0
+BEGIN
     IF OBJECT_ID(N'[dbo].[tblGraphSubscription]', N'U') IS NULL
         CREATE TABLE [dbo].[tblGraphSubscription] (
             [sSubscriptionID] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
@@ -607,6 +982,7 @@ BEGIN
             [sNotificationURL] NVARCHAR(1000) NOT NULL,
             [sKeyFingerprint] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
             [dtGranted] DATETIME2(7) NOT NULL,
+            [dtCreated] DATETIME2(7) NULL,
             CONSTRAINT [PK_tblGraphSubscription] PRIMARY KEY ([sSubscriptionID]),
             CONSTRAINT [UQ_tblGraphSubscription_nAccountID] UNIQUE ([nAccountID])
         );
@@ -630,6 +1006,8 @@ BEGIN
         ALTER TABLE [dbo].[tblGraphSubscription] ADD [sKeyFingerprint] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL;
     IF COL_LENGTH(N'[dbo].[tblGraphSubscription]', N'dtGranted') IS NULL
         ALTER TABLE [dbo].[tblGraphSubscription] ADD [dtGranted] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblGraphSubscription]', N'dtCreated') IS NULL
+        ALTER TABLE [dbo].[tblGraphSubscription] ADD [dtCreated] DATETIME2(7) NULL;
 END;
 GO
 IF @@TRANCOUNT > 0
@@ -662,6 +1040,8 @@ BEGIN
         ALTER TABLE [dbo].[tblGraphSubscription] ADD CONSTRAINT [UQ_tblGraphSubscription_nAccountID] UNIQUE ([nAccountID]);
 END;
 GO
+
+-- tblImporterSecret
 IF @@TRANCOUNT > 0
 BEGIN
     IF OBJECT_ID(N'[dbo].[tblImporterSecret]', N'U') IS NULL
@@ -698,6 +1078,213 @@ BEGIN
         ALTER TABLE [dbo].[tblImporterSecret] ADD CONSTRAINT [PK_tblImporterSecret] PRIMARY KEY ([sName]);
 END;
 GO
+
+-- tblMailboxCall
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblMailboxCall]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblMailboxCall] (
+            [sMailbox] NVARCHAR(425) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [nSlot] INTEGER NOT NULL,
+            [sOwner] NVARCHAR(100) NOT NULL,
+            [dtLeaseUntil] DATETIME2(7) NOT NULL,
+            CONSTRAINT [PK_tblMailboxCall] PRIMARY KEY ([sMailbox], [nSlot])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblMailboxCall]', N'sMailbox') IS NULL
+        ALTER TABLE [dbo].[tblMailboxCall] ADD [sMailbox] NVARCHAR(425) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMailboxCall]', N'nSlot') IS NULL
+        ALTER TABLE [dbo].[tblMailboxCall] ADD [nSlot] INTEGER NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMailboxCall]', N'sOwner') IS NULL
+        ALTER TABLE [dbo].[tblMailboxCall] ADD [sOwner] NVARCHAR(100) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMailboxCall]', N'dtLeaseUntil') IS NULL
+        ALTER TABLE [dbo].[tblMailboxCall] ADD [dtLeaseUntil] DATETIME2(7) NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblMailboxCall]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 2 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sMailbox', N'nSlot')
+        )
+    )
+        ALTER TABLE [dbo].[tblMailboxCall] ADD CONSTRAINT [PK_tblMailboxCall] PRIMARY KEY ([sMailbox], [nSlot]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblMailboxCall]', N'U') AND name = N'IX_tblMailboxCall_dtLeaseUntil')
+        CREATE INDEX [IX_tblMailboxCall_dtLeaseUntil] ON [dbo].[tblMailboxCall] ([dtLeaseUntil]);
+END;
+GO
+
+-- tblMessageTrace
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblMessageTrace]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblMessageTrace] (
+            [nTraceID] BIGINT NOT NULL IDENTITY,
+            [nAccountID] BIGINT NULL,
+            [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NULL,
+            [sInternetMessageID] NVARCHAR(998) NULL,
+            [sSubject] NVARCHAR(400) NULL,
+            [sSource] NVARCHAR(20) NULL,
+            [sCorrelationID] NVARCHAR(64) NULL,
+            [sQueueMessageID] NVARCHAR(128) COLLATE Latin1_General_100_BIN2 NULL,
+            [dtNotified] DATETIME2(7) NULL,
+            [dtQueued] DATETIME2(7) NULL,
+            [nAttempt] INTEGER NULL,
+            [sHost] NVARCHAR(100) NOT NULL,
+            [dtStarted] DATETIME2(7) NOT NULL,
+            [dtFetched] DATETIME2(7) NULL,
+            [dtEnded] DATETIME2(7) NOT NULL,
+            [sOutcome] NVARCHAR(20) NOT NULL,
+            [sReason] NVARCHAR(100) NULL,
+            [sDetail] NVARCHAR(max) NULL,
+            CONSTRAINT [PK_tblMessageTrace] PRIMARY KEY ([nTraceID])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'nTraceID') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [nTraceID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [nAccountID] BIGINT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sGraphMessageID') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sInternetMessageID') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [sInternetMessageID] NVARCHAR(998) NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sSubject') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [sSubject] NVARCHAR(400) NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sSource') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [sSource] NVARCHAR(20) NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sCorrelationID') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [sCorrelationID] NVARCHAR(64) NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sQueueMessageID') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [sQueueMessageID] NVARCHAR(128) COLLATE Latin1_General_100_BIN2 NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'dtNotified') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [dtNotified] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'dtQueued') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [dtQueued] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'nAttempt') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [nAttempt] INTEGER NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sHost') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [sHost] NVARCHAR(100) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'dtStarted') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [dtStarted] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'dtFetched') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [dtFetched] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'dtEnded') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [dtEnded] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sOutcome') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [sOutcome] NVARCHAR(20) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sReason') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [sReason] NVARCHAR(100) NULL;
+    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sDetail') IS NULL
+        ALTER TABLE [dbo].[tblMessageTrace] ADD [sDetail] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblMessageTrace]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nTraceID')
+        )
+    )
+        ALTER TABLE [dbo].[tblMessageTrace] ADD CONSTRAINT [PK_tblMessageTrace] PRIMARY KEY ([nTraceID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblMessageTrace]', N'U') AND name = N'IX_tblMessageTrace_dtEnded')
+        CREATE INDEX [IX_tblMessageTrace_dtEnded] ON [dbo].[tblMessageTrace] ([dtEnded]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblMessageTrace]', N'U') AND name = N'IX_tblMessageTrace_nAccountID_sGraphMessageID')
+        CREATE INDEX [IX_tblMessageTrace_nAccountID_sGraphMessageID] ON [dbo].[tblMessageTrace] ([nAccountID], [sGraphMessageID]);
+END;
+GO
+
+-- tblMissedNotification
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblMissedNotification]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblMissedNotification] (
+            [nMissedID] BIGINT NOT NULL IDENTITY,
+            [nAccountID] BIGINT NOT NULL,
+            [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [dtReceived] DATETIME2(7) NOT NULL,
+            [dtFound] DATETIME2(7) NOT NULL,
+            [dtTold] DATETIME2(7) NULL,
+            CONSTRAINT [PK_tblMissedNotification] PRIMARY KEY ([nMissedID]),
+            CONSTRAINT [UQ_tblMissedNotification_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblMissedNotification]', N'nMissedID') IS NULL
+        ALTER TABLE [dbo].[tblMissedNotification] ADD [nMissedID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblMissedNotification]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblMissedNotification] ADD [nAccountID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMissedNotification]', N'sGraphMessageID') IS NULL
+        ALTER TABLE [dbo].[tblMissedNotification] ADD [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMissedNotification]', N'dtReceived') IS NULL
+        ALTER TABLE [dbo].[tblMissedNotification] ADD [dtReceived] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMissedNotification]', N'dtFound') IS NULL
+        ALTER TABLE [dbo].[tblMissedNotification] ADD [dtFound] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMissedNotification]', N'dtTold') IS NULL
+        ALTER TABLE [dbo].[tblMissedNotification] ADD [dtTold] DATETIME2(7) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblMissedNotification]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nMissedID')
+        )
+    )
+        ALTER TABLE [dbo].[tblMissedNotification] ADD CONSTRAINT [PK_tblMissedNotification] PRIMARY KEY ([nMissedID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblMissedNotification]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 2 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID', N'sGraphMessageID')
+        )
+    )
+        ALTER TABLE [dbo].[tblMissedNotification] ADD CONSTRAINT [UQ_tblMissedNotification_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID]);
+END;
+GO
+
+-- tblNotificationQueue
 IF @@TRANCOUNT > 0
 BEGIN
     IF OBJECT_ID(N'[dbo].[tblNotificationQueue]', N'U') IS NULL
@@ -807,610 +1394,58 @@ BEGIN
         CREATE INDEX [IX_tblNotificationQueue_sState_dtVisible] ON [dbo].[tblNotificationQueue] ([sState], [dtVisible]);
 END;
 GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF OBJECT_ID(N'[dbo].[tblSubscriptionSchedule]', N'U') IS NULL
-        CREATE TABLE [dbo].[tblSubscriptionSchedule] (
-            [nAccountID] BIGINT NOT NULL,
-            [dtDue] DATETIME2(7) NOT NULL,
-            [sOwner] NVARCHAR(100) NULL,
-            [dtLeaseUntil] DATETIME2(7) NULL,
-            [nFailures] INTEGER NOT NULL CONSTRAINT [DF_tblSubscriptionSchedule_nFailures] DEFAULT 0,
-            [sAttemptFingerprint] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NULL,
-            CONSTRAINT [PK_tblSubscriptionSchedule] PRIMARY KEY ([nAccountID])
-        );
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'nAccountID') IS NULL
-        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [nAccountID] BIGINT NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'dtDue') IS NULL
-        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [dtDue] DATETIME2(7) NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'sOwner') IS NULL
-        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [sOwner] NVARCHAR(100) NULL;
-    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'dtLeaseUntil') IS NULL
-        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [dtLeaseUntil] DATETIME2(7) NULL;
-    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'nFailures') IS NULL
-        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [nFailures] INTEGER NOT NULL CONSTRAINT [DF_tblSubscriptionSchedule_nFailures] DEFAULT 0;
-    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'sAttemptFingerprint') IS NULL
-        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [sAttemptFingerprint] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF EXISTS (
-        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblSubscriptionSchedule'
-        AND COLUMN_NAME = N'nFailures' AND COLUMN_DEFAULT IS NULL
-    )
-        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD CONSTRAINT [DF_tblSubscriptionSchedule_nFailures] DEFAULT 0 FOR [nFailures];
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (
-        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblSubscriptionSchedule]', N'U')
-        AND i.is_unique = 1 AND i.has_filter = 0
-        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
-        AND 1 = (
-            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
-            ON c.object_id = k.object_id AND c.column_id = k.column_id
-            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID')
-        )
-    )
-        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD CONSTRAINT [PK_tblSubscriptionSchedule] PRIMARY KEY ([nAccountID]);
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblSubscriptionSchedule]', N'U') AND name = N'IX_tblSubscriptionSchedule_dtDue')
-        CREATE INDEX [IX_tblSubscriptionSchedule_dtDue] ON [dbo].[tblSubscriptionSchedule] ([dtDue]);
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF OBJECT_ID(N'[dbo].[tblEmailAttachment]', N'U') IS NULL
-        CREATE TABLE [dbo].[tblEmailAttachment] (
-            [nAttachmentID] BIGINT NOT NULL IDENTITY,
-            [nMessageID] BIGINT NOT NULL,
-            [nPosition] INTEGER NOT NULL,
-            [sGraphAttachmentID] NVARCHAR(max) NULL,
-            [sKind] NVARCHAR(20) NOT NULL,
-            [sFileName] NVARCHAR(max) NULL,
-            [sContentType] NVARCHAR(max) NULL,
-            [nSize] BIGINT NOT NULL,
-            [bInline] BIT NOT NULL,
-            [sContentID] NVARCHAR(max) NULL,
-            [sSHA256] NVARCHAR(64) NULL,
-            [biContent] VARBINARY(max) NULL,
-            CONSTRAINT [PK_tblEmailAttachment] PRIMARY KEY ([nAttachmentID]),
-            CONSTRAINT [CK_tblEmailAttachment_sKind] CHECK ([sKind] IN (N'file', N'item', N'reference')),
-            CONSTRAINT [FK_tblEmailAttachment_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE,
-            CONSTRAINT [UQ_tblEmailAttachment_nMessageID_nPosition] UNIQUE ([nMessageID], [nPosition])
-        );
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'nAttachmentID') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [nAttachmentID] BIGINT NOT NULL IDENTITY;
-    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'nMessageID') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [nMessageID] BIGINT NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'nPosition') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [nPosition] INTEGER NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sGraphAttachmentID') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sGraphAttachmentID] NVARCHAR(max) NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sKind') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sKind] NVARCHAR(20) NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sFileName') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sFileName] NVARCHAR(max) NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sContentType') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sContentType] NVARCHAR(max) NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'nSize') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [nSize] BIGINT NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'bInline') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [bInline] BIT NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sContentID') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sContentID] NVARCHAR(max) NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sSHA256') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sSHA256] NVARCHAR(64) NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'biContent') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [biContent] VARBINARY(max) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (SELECT 1 FROM sys.check_constraints WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailAttachment]', N'U') AND name = N'CK_tblEmailAttachment_sKind')
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD CONSTRAINT [CK_tblEmailAttachment_sKind] CHECK ([sKind] IN (N'file', N'item', N'reference'));
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (SELECT 1 FROM sys.foreign_keys WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailAttachment]', N'U') AND name = N'FK_tblEmailAttachment_nMessageID')
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD CONSTRAINT [FK_tblEmailAttachment_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (
-        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailAttachment]', N'U')
-        AND i.is_unique = 1 AND i.has_filter = 0
-        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
-        AND 1 = (
-            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
-            ON c.object_id = k.object_id AND c.column_id = k.column_id
-            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAttachmentID')
-        )
-    )
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD CONSTRAINT [PK_tblEmailAttachment] PRIMARY KEY ([nAttachmentID]);
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (
-        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailAttachment]', N'U')
-        AND i.is_unique = 1 AND i.has_filter = 0
-        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
-        AND 2 = (
-            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
-            ON c.object_id = k.object_id AND c.column_id = k.column_id
-            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nMessageID', N'nPosition')
-        )
-    )
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD CONSTRAINT [UQ_tblEmailAttachment_nMessageID_nPosition] UNIQUE ([nMessageID], [nPosition]);
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF OBJECT_ID(N'[dbo].[tblEmailRecipient]', N'U') IS NULL
-        CREATE TABLE [dbo].[tblEmailRecipient] (
-            [nMessageID] BIGINT NOT NULL,
-            [sKind] NVARCHAR(10) NOT NULL,
-            [nPosition] INTEGER NOT NULL,
-            [sName] NVARCHAR(max) NULL,
-            [sAddress] NVARCHAR(max) NULL,
-            CONSTRAINT [PK_tblEmailRecipient] PRIMARY KEY ([nMessageID], [sKind], [nPosition]),
-            CONSTRAINT [CK_tblEmailRecipient_sKind] CHECK ([sKind] IN (N'to', N'cc', N'bcc', N'replyTo')),
-            CONSTRAINT [FK_tblEmailRecipient_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE
-        );
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailRecipient]', N'nMessageID') IS NULL
-        ALTER TABLE [dbo].[tblEmailRecipient] ADD [nMessageID] BIGINT NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailRecipient]', N'sKind') IS NULL
-        ALTER TABLE [dbo].[tblEmailRecipient] ADD [sKind] NVARCHAR(10) NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailRecipient]', N'nPosition') IS NULL
-        ALTER TABLE [dbo].[tblEmailRecipient] ADD [nPosition] INTEGER NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailRecipient]', N'sName') IS NULL
-        ALTER TABLE [dbo].[tblEmailRecipient] ADD [sName] NVARCHAR(max) NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailRecipient]', N'sAddress') IS NULL
-        ALTER TABLE [dbo].[tblEmailRecipient] ADD [sAddress] NVARCHAR(max) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (SELECT 1 FROM sys.check_constraints WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailRecipient]', N'U') AND name = N'CK_tblEmailRecipient_sKind')
-        ALTER TABLE [dbo].[tblEmailRecipient] ADD CONSTRAINT [CK_tblEmailRecipient_sKind] CHECK ([sKind] IN (N'to', N'cc', N'bcc', N'replyTo'));
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (SELECT 1 FROM sys.foreign_keys WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailRecipient]', N'U') AND name = N'FK_tblEmailRecipient_nMessageID')
-        ALTER TABLE [dbo].[tblEmailRecipient] ADD CONSTRAINT [FK_tblEmailRecipient_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (
-        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailRecipient]', N'U')
-        AND i.is_unique = 1 AND i.has_filter = 0
-        AND 3 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
-        AND 3 = (
-            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
-            ON c.object_id = k.object_id AND c.column_id = k.column_id
-            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nMessageID', N'sKind', N'nPosition')
-        )
-    )
-        ALTER TABLE [dbo].[tblEmailRecipient] ADD CONSTRAINT [PK_tblEmailRecipient] PRIMARY KEY ([nMessageID], [sKind], [nPosition]);
-END;
-GO
 
--- 0002: Catch-up by delta query, the silence watch, shared call budgets, two certificates an account.
+-- tblProcess
 IF @@TRANCOUNT > 0
 BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sNextCertificateThumbprint') IS NULL
-        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sNextCertificateThumbprint] NVARCHAR(100) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'dtImportSince') IS NULL
-        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [dtImportSince] DATETIME2(7) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblGraphSubscription]', N'dtCreated') IS NULL
-        ALTER TABLE [dbo].[tblGraphSubscription] ADD [dtCreated] DATETIME2(7) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'nRequests') IS NULL
-        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [nRequests] INTEGER NOT NULL CONSTRAINT [DF_tblSubscriptionSchedule_nRequests] DEFAULT 0;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF EXISTS (
-        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblSubscriptionSchedule'
-        AND COLUMN_NAME = N'nRequests' AND COLUMN_DEFAULT IS NULL
-    )
-        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD CONSTRAINT [DF_tblSubscriptionSchedule_nRequests] DEFAULT 0 FOR [nRequests];
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'dtReauthorize') IS NULL
-        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [dtReauthorize] DATETIME2(7) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'bRecreate') IS NULL
-        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [bRecreate] BIT NOT NULL CONSTRAINT [DF_tblSubscriptionSchedule_bRecreate] DEFAULT 0;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF EXISTS (
-        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblSubscriptionSchedule'
-        AND COLUMN_NAME = N'bRecreate' AND COLUMN_DEFAULT IS NULL
-    )
-        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD CONSTRAINT [DF_tblSubscriptionSchedule_bRecreate] DEFAULT 0 FOR [bRecreate];
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'sServed') IS NULL
-        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [sServed] NVARCHAR(1300) COLLATE Latin1_General_100_BIN2 NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'sServedWith') IS NULL
-        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [sServedWith] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF OBJECT_ID(N'[dbo].[tblFolderSync]', N'U') IS NULL
-        CREATE TABLE [dbo].[tblFolderSync] (
-            [nAccountID] BIGINT NOT NULL,
-            [dtDue] DATETIME2(7) NOT NULL,
-            [sOwner] NVARCHAR(100) NULL,
-            [dtLeaseUntil] DATETIME2(7) NULL,
-            [nFailures] INTEGER NOT NULL CONSTRAINT [DF_tblFolderSync_nFailures] DEFAULT 0,
-            [nRequests] INTEGER NOT NULL CONSTRAINT [DF_tblFolderSync_nRequests] DEFAULT 0,
-            [sResource] NVARCHAR(1000) NULL,
-            [sLink] NVARCHAR(max) NULL,
-            [bFullPass] BIT NOT NULL CONSTRAINT [DF_tblFolderSync_bFullPass] DEFAULT 1,
-            [bGap] BIT NOT NULL CONSTRAINT [DF_tblFolderSync_bGap] DEFAULT 1,
-            [dtSwept] DATETIME2(7) NULL,
-            CONSTRAINT [PK_tblFolderSync] PRIMARY KEY ([nAccountID])
-        );
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'nAccountID') IS NULL
-        ALTER TABLE [dbo].[tblFolderSync] ADD [nAccountID] BIGINT NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'dtDue') IS NULL
-        ALTER TABLE [dbo].[tblFolderSync] ADD [dtDue] DATETIME2(7) NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'sOwner') IS NULL
-        ALTER TABLE [dbo].[tblFolderSync] ADD [sOwner] NVARCHAR(100) NULL;
-    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'dtLeaseUntil') IS NULL
-        ALTER TABLE [dbo].[tblFolderSync] ADD [dtLeaseUntil] DATETIME2(7) NULL;
-    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'nFailures') IS NULL
-        ALTER TABLE [dbo].[tblFolderSync] ADD [nFailures] INTEGER NOT NULL CONSTRAINT [DF_tblFolderSync_nFailures] DEFAULT 0;
-    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'nRequests') IS NULL
-        ALTER TABLE [dbo].[tblFolderSync] ADD [nRequests] INTEGER NOT NULL CONSTRAINT [DF_tblFolderSync_nRequests] DEFAULT 0;
-    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'sResource') IS NULL
-        ALTER TABLE [dbo].[tblFolderSync] ADD [sResource] NVARCHAR(1000) NULL;
-    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'sLink') IS NULL
-        ALTER TABLE [dbo].[tblFolderSync] ADD [sLink] NVARCHAR(max) NULL;
-    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'bFullPass') IS NULL
-        ALTER TABLE [dbo].[tblFolderSync] ADD [bFullPass] BIT NOT NULL CONSTRAINT [DF_tblFolderSync_bFullPass] DEFAULT 1;
-    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'bGap') IS NULL
-        ALTER TABLE [dbo].[tblFolderSync] ADD [bGap] BIT NOT NULL CONSTRAINT [DF_tblFolderSync_bGap] DEFAULT 1;
-    IF COL_LENGTH(N'[dbo].[tblFolderSync]', N'dtSwept') IS NULL
-        ALTER TABLE [dbo].[tblFolderSync] ADD [dtSwept] DATETIME2(7) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF EXISTS (
-        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblFolderSync'
-        AND COLUMN_NAME = N'nFailures' AND COLUMN_DEFAULT IS NULL
-    )
-        ALTER TABLE [dbo].[tblFolderSync] ADD CONSTRAINT [DF_tblFolderSync_nFailures] DEFAULT 0 FOR [nFailures];
-    IF EXISTS (
-        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblFolderSync'
-        AND COLUMN_NAME = N'nRequests' AND COLUMN_DEFAULT IS NULL
-    )
-        ALTER TABLE [dbo].[tblFolderSync] ADD CONSTRAINT [DF_tblFolderSync_nRequests] DEFAULT 0 FOR [nRequests];
-    IF EXISTS (
-        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblFolderSync'
-        AND COLUMN_NAME = N'bFullPass' AND COLUMN_DEFAULT IS NULL
-    )
-        ALTER TABLE [dbo].[tblFolderSync] ADD CONSTRAINT [DF_tblFolderSync_bFullPass] DEFAULT 1 FOR [bFullPass];
-    IF EXISTS (
-        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblFolderSync'
-        AND COLUMN_NAME = N'bGap' AND COLUMN_DEFAULT IS NULL
-    )
-        ALTER TABLE [dbo].[tblFolderSync] ADD CONSTRAINT [DF_tblFolderSync_bGap] DEFAULT 1 FOR [bGap];
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (
-        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblFolderSync]', N'U')
-        AND i.is_unique = 1 AND i.has_filter = 0
-        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
-        AND 1 = (
-            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
-            ON c.object_id = k.object_id AND c.column_id = k.column_id
-            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID')
-        )
-    )
-        ALTER TABLE [dbo].[tblFolderSync] ADD CONSTRAINT [PK_tblFolderSync] PRIMARY KEY ([nAccountID]);
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblFolderSync]', N'U') AND name = N'IX_tblFolderSync_dtDue')
-        CREATE INDEX [IX_tblFolderSync_dtDue] ON [dbo].[tblFolderSync] ([dtDue]);
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF OBJECT_ID(N'[dbo].[tblMissedNotification]', N'U') IS NULL
-        CREATE TABLE [dbo].[tblMissedNotification] (
-            [nMissedID] BIGINT NOT NULL IDENTITY,
-            [nAccountID] BIGINT NOT NULL,
-            [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NOT NULL,
-            [dtReceived] DATETIME2(7) NOT NULL,
-            [dtFound] DATETIME2(7) NOT NULL,
-            [dtTold] DATETIME2(7) NULL,
-            CONSTRAINT [PK_tblMissedNotification] PRIMARY KEY ([nMissedID]),
-            CONSTRAINT [UQ_tblMissedNotification_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID])
-        );
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblMissedNotification]', N'nMissedID') IS NULL
-        ALTER TABLE [dbo].[tblMissedNotification] ADD [nMissedID] BIGINT NOT NULL IDENTITY;
-    IF COL_LENGTH(N'[dbo].[tblMissedNotification]', N'nAccountID') IS NULL
-        ALTER TABLE [dbo].[tblMissedNotification] ADD [nAccountID] BIGINT NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblMissedNotification]', N'sGraphMessageID') IS NULL
-        ALTER TABLE [dbo].[tblMissedNotification] ADD [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblMissedNotification]', N'dtReceived') IS NULL
-        ALTER TABLE [dbo].[tblMissedNotification] ADD [dtReceived] DATETIME2(7) NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblMissedNotification]', N'dtFound') IS NULL
-        ALTER TABLE [dbo].[tblMissedNotification] ADD [dtFound] DATETIME2(7) NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblMissedNotification]', N'dtTold') IS NULL
-        ALTER TABLE [dbo].[tblMissedNotification] ADD [dtTold] DATETIME2(7) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (
-        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblMissedNotification]', N'U')
-        AND i.is_unique = 1 AND i.has_filter = 0
-        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
-        AND 1 = (
-            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
-            ON c.object_id = k.object_id AND c.column_id = k.column_id
-            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nMissedID')
-        )
-    )
-        ALTER TABLE [dbo].[tblMissedNotification] ADD CONSTRAINT [PK_tblMissedNotification] PRIMARY KEY ([nMissedID]);
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (
-        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblMissedNotification]', N'U')
-        AND i.is_unique = 1 AND i.has_filter = 0
-        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
-        AND 2 = (
-            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
-            ON c.object_id = k.object_id AND c.column_id = k.column_id
-            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID', N'sGraphMessageID')
-        )
-    )
-        ALTER TABLE [dbo].[tblMissedNotification] ADD CONSTRAINT [UQ_tblMissedNotification_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID]);
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF OBJECT_ID(N'[dbo].[tblCallBudget]', N'U') IS NULL
-        CREATE TABLE [dbo].[tblCallBudget] (
-            [sBudget] NVARCHAR(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
-            [nSlot] BIGINT NOT NULL,
-            [nUsed] INTEGER NOT NULL,
-            CONSTRAINT [PK_tblCallBudget] PRIMARY KEY ([sBudget])
-        );
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblCallBudget]', N'sBudget') IS NULL
-        ALTER TABLE [dbo].[tblCallBudget] ADD [sBudget] NVARCHAR(200) COLLATE Latin1_General_100_BIN2 NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblCallBudget]', N'nSlot') IS NULL
-        ALTER TABLE [dbo].[tblCallBudget] ADD [nSlot] BIGINT NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblCallBudget]', N'nUsed') IS NULL
-        ALTER TABLE [dbo].[tblCallBudget] ADD [nUsed] INTEGER NOT NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (
-        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblCallBudget]', N'U')
-        AND i.is_unique = 1 AND i.has_filter = 0
-        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
-        AND 1 = (
-            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
-            ON c.object_id = k.object_id AND c.column_id = k.column_id
-            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sBudget')
-        )
-    )
-        ALTER TABLE [dbo].[tblCallBudget] ADD CONSTRAINT [PK_tblCallBudget] PRIMARY KEY ([sBudget]);
-END;
-GO
-
--- 0003: Calls at once of a mailbox shared by all hosts, the trace of each message, the audit of operators.
-IF @@TRANCOUNT > 0
-BEGIN
-    IF OBJECT_ID(N'[dbo].[tblMailboxCall]', N'U') IS NULL
-        CREATE TABLE [dbo].[tblMailboxCall] (
-            [sMailbox] NVARCHAR(425) COLLATE Latin1_General_100_BIN2 NOT NULL,
-            [nSlot] INTEGER NOT NULL,
-            [sOwner] NVARCHAR(100) NOT NULL,
-            [dtLeaseUntil] DATETIME2(7) NOT NULL,
-            CONSTRAINT [PK_tblMailboxCall] PRIMARY KEY ([sMailbox], [nSlot])
-        );
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblMailboxCall]', N'sMailbox') IS NULL
-        ALTER TABLE [dbo].[tblMailboxCall] ADD [sMailbox] NVARCHAR(425) COLLATE Latin1_General_100_BIN2 NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblMailboxCall]', N'nSlot') IS NULL
-        ALTER TABLE [dbo].[tblMailboxCall] ADD [nSlot] INTEGER NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblMailboxCall]', N'sOwner') IS NULL
-        ALTER TABLE [dbo].[tblMailboxCall] ADD [sOwner] NVARCHAR(100) NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblMailboxCall]', N'dtLeaseUntil') IS NULL
-        ALTER TABLE [dbo].[tblMailboxCall] ADD [dtLeaseUntil] DATETIME2(7) NOT NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (
-        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblMailboxCall]', N'U')
-        AND i.is_unique = 1 AND i.has_filter = 0
-        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
-        AND 2 = (
-            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
-            ON c.object_id = k.object_id AND c.column_id = k.column_id
-            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sMailbox', N'nSlot')
-        )
-    )
-        ALTER TABLE [dbo].[tblMailboxCall] ADD CONSTRAINT [PK_tblMailboxCall] PRIMARY KEY ([sMailbox], [nSlot]);
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblMailboxCall]', N'U') AND name = N'IX_tblMailboxCall_dtLeaseUntil')
-        CREATE INDEX [IX_tblMailboxCall_dtLeaseUntil] ON [dbo].[tblMailboxCall] ([dtLeaseUntil]);
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF OBJECT_ID(N'[dbo].[tblMessageTrace]', N'U') IS NULL
-        CREATE TABLE [dbo].[tblMessageTrace] (
-            [nTraceID] BIGINT NOT NULL IDENTITY,
-            [nAccountID] BIGINT NULL,
-            [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NULL,
-            [sInternetMessageID] NVARCHAR(998) NULL,
-            [sSubject] NVARCHAR(400) NULL,
-            [sSource] NVARCHAR(20) NULL,
-            [sCorrelationID] NVARCHAR(64) NULL,
-            [sQueueMessageID] NVARCHAR(128) COLLATE Latin1_General_100_BIN2 NULL,
-            [dtNotified] DATETIME2(7) NULL,
-            [dtQueued] DATETIME2(7) NULL,
-            [nAttempt] INTEGER NULL,
+    IF OBJECT_ID(N'[dbo].[tblProcess]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblProcess] (
+            [sProcess] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
             [sHost] NVARCHAR(100) NOT NULL,
+            [sRoles] NVARCHAR(200) NOT NULL,
+            [sVersion] NVARCHAR(50) NOT NULL,
             [dtStarted] DATETIME2(7) NOT NULL,
-            [dtFetched] DATETIME2(7) NULL,
-            [dtEnded] DATETIME2(7) NOT NULL,
-            [sOutcome] NVARCHAR(20) NOT NULL,
-            [sReason] NVARCHAR(100) NULL,
-            [sDetail] NVARCHAR(max) NULL,
-            CONSTRAINT [PK_tblMessageTrace] PRIMARY KEY ([nTraceID])
+            [dtHeartbeat] DATETIME2(7) NOT NULL,
+            [dtLeaseUntil] DATETIME2(7) NOT NULL,
+            CONSTRAINT [PK_tblProcess] PRIMARY KEY ([sProcess])
         );
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
-    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'nTraceID') IS NULL
-        ALTER TABLE [dbo].[tblMessageTrace] ADD [nTraceID] BIGINT NOT NULL IDENTITY;
-    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'nAccountID') IS NULL
-        ALTER TABLE [dbo].[tblMessageTrace] ADD [nAccountID] BIGINT NULL;
-    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sGraphMessageID') IS NULL
-        ALTER TABLE [dbo].[tblMessageTrace] ADD [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NULL;
-    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sInternetMessageID') IS NULL
-        ALTER TABLE [dbo].[tblMessageTrace] ADD [sInternetMessageID] NVARCHAR(998) NULL;
-    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sSubject') IS NULL
-        ALTER TABLE [dbo].[tblMessageTrace] ADD [sSubject] NVARCHAR(400) NULL;
-    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sSource') IS NULL
-        ALTER TABLE [dbo].[tblMessageTrace] ADD [sSource] NVARCHAR(20) NULL;
-    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sCorrelationID') IS NULL
-        ALTER TABLE [dbo].[tblMessageTrace] ADD [sCorrelationID] NVARCHAR(64) NULL;
-    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sQueueMessageID') IS NULL
-        ALTER TABLE [dbo].[tblMessageTrace] ADD [sQueueMessageID] NVARCHAR(128) COLLATE Latin1_General_100_BIN2 NULL;
-    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'dtNotified') IS NULL
-        ALTER TABLE [dbo].[tblMessageTrace] ADD [dtNotified] DATETIME2(7) NULL;
-    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'dtQueued') IS NULL
-        ALTER TABLE [dbo].[tblMessageTrace] ADD [dtQueued] DATETIME2(7) NULL;
-    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'nAttempt') IS NULL
-        ALTER TABLE [dbo].[tblMessageTrace] ADD [nAttempt] INTEGER NULL;
-    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sHost') IS NULL
-        ALTER TABLE [dbo].[tblMessageTrace] ADD [sHost] NVARCHAR(100) NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'dtStarted') IS NULL
-        ALTER TABLE [dbo].[tblMessageTrace] ADD [dtStarted] DATETIME2(7) NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'dtFetched') IS NULL
-        ALTER TABLE [dbo].[tblMessageTrace] ADD [dtFetched] DATETIME2(7) NULL;
-    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'dtEnded') IS NULL
-        ALTER TABLE [dbo].[tblMessageTrace] ADD [dtEnded] DATETIME2(7) NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sOutcome') IS NULL
-        ALTER TABLE [dbo].[tblMessageTrace] ADD [sOutcome] NVARCHAR(20) NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sReason') IS NULL
-        ALTER TABLE [dbo].[tblMessageTrace] ADD [sReason] NVARCHAR(100) NULL;
-    IF COL_LENGTH(N'[dbo].[tblMessageTrace]', N'sDetail') IS NULL
-        ALTER TABLE [dbo].[tblMessageTrace] ADD [sDetail] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblProcess]', N'sProcess') IS NULL
+        ALTER TABLE [dbo].[tblProcess] ADD [sProcess] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProcess]', N'sHost') IS NULL
+        ALTER TABLE [dbo].[tblProcess] ADD [sHost] NVARCHAR(100) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProcess]', N'sRoles') IS NULL
+        ALTER TABLE [dbo].[tblProcess] ADD [sRoles] NVARCHAR(200) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProcess]', N'sVersion') IS NULL
+        ALTER TABLE [dbo].[tblProcess] ADD [sVersion] NVARCHAR(50) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProcess]', N'dtStarted') IS NULL
+        ALTER TABLE [dbo].[tblProcess] ADD [dtStarted] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProcess]', N'dtHeartbeat') IS NULL
+        ALTER TABLE [dbo].[tblProcess] ADD [dtHeartbeat] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProcess]', N'dtLeaseUntil') IS NULL
+        ALTER TABLE [dbo].[tblProcess] ADD [dtLeaseUntil] DATETIME2(7) NOT NULL;
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
     IF NOT EXISTS (
-        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblMessageTrace]', N'U')
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblProcess]', N'U')
         AND i.is_unique = 1 AND i.has_filter = 0
         AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
         AND 1 = (
             SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
             ON c.object_id = k.object_id AND c.column_id = k.column_id
-            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nTraceID')
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sProcess')
         )
     )
-        ALTER TABLE [dbo].[tblMessageTrace] ADD CONSTRAINT [PK_tblMessageTrace] PRIMARY KEY ([nTraceID]);
+        ALTER TABLE [dbo].[tblProcess] ADD CONSTRAINT [PK_tblProcess] PRIMARY KEY ([sProcess]);
 END;
 GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblMessageTrace]', N'U') AND name = N'IX_tblMessageTrace_nAccountID_sGraphMessageID')
-        CREATE INDEX [IX_tblMessageTrace_nAccountID_sGraphMessageID] ON [dbo].[tblMessageTrace] ([nAccountID], [sGraphMessageID]);
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblMessageTrace]', N'U') AND name = N'IX_tblMessageTrace_dtEnded')
-        CREATE INDEX [IX_tblMessageTrace_dtEnded] ON [dbo].[tblMessageTrace] ([dtEnded]);
-END;
-GO
+
+-- tblQueueAudit
 IF @@TRANCOUNT > 0
 BEGIN
     IF OBJECT_ID(N'[dbo].[tblQueueAudit]', N'U') IS NULL
@@ -1478,151 +1513,174 @@ BEGIN
 END;
 GO
 
--- 0004: Which programs may work on the schema, so that hosts can be upgraded one after the other; what was purged.
+-- tblSubscriptionSchedule
 IF @@TRANCOUNT > 0
 BEGIN
-    IF COL_LENGTH(N'[dbo].[tblMailImporterVersion]', N'sOldestProgram') IS NULL
-        ALTER TABLE [dbo].[tblMailImporterVersion] ADD [sOldestProgram] NVARCHAR(32) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblMailImporterVersion]', N'sOldestProgramOf') IS NULL
-        ALTER TABLE [dbo].[tblMailImporterVersion] ADD [sOldestProgramOf] NVARCHAR(32) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'dtPurgedBefore') IS NULL
-        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [dtPurgedBefore] DATETIME2(7) NULL;
-END;
-GO
-
--- 0005: All that Graph tells of a message, its body as plain text, and internet headers.
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sSenderName') IS NULL
-        ALTER TABLE [dbo].[tblEmailMessage] ADD [sSenderName] NVARCHAR(max) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sSenderAddress') IS NULL
-        ALTER TABLE [dbo].[tblEmailMessage] ADD [sSenderAddress] NVARCHAR(max) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'dtCreated') IS NULL
-        ALTER TABLE [dbo].[tblEmailMessage] ADD [dtCreated] DATETIME2(7) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sCategories') IS NULL
-        ALTER TABLE [dbo].[tblEmailMessage] ADD [sCategories] NVARCHAR(max) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sFlagStatus') IS NULL
-        ALTER TABLE [dbo].[tblEmailMessage] ADD [sFlagStatus] NVARCHAR(20) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sConversationIndex') IS NULL
-        ALTER TABLE [dbo].[tblEmailMessage] ADD [sConversationIndex] NVARCHAR(max) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sBodyText') IS NULL
-        ALTER TABLE [dbo].[tblEmailMessage] ADD [sBodyText] NVARCHAR(max) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'bRead') IS NULL
-        ALTER TABLE [dbo].[tblEmailMessage] ADD [bRead] BIT NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sWebLink') IS NULL
-        ALTER TABLE [dbo].[tblEmailMessage] ADD [sWebLink] NVARCHAR(max) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sParentFolderID') IS NULL
-        ALTER TABLE [dbo].[tblEmailMessage] ADD [sParentFolderID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sChangeKey') IS NULL
-        ALTER TABLE [dbo].[tblEmailMessage] ADD [sChangeKey] NVARCHAR(max) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'nSize') IS NULL
-        ALTER TABLE [dbo].[tblEmailMessage] ADD [nSize] BIGINT NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF OBJECT_ID(N'[dbo].[tblEmailHeader]', N'U') IS NULL
-        CREATE TABLE [dbo].[tblEmailHeader] (
-            [nMessageID] BIGINT NOT NULL,
-            [nPosition] INTEGER NOT NULL,
-            [sName] NVARCHAR(max) NOT NULL,
-            [sValue] NVARCHAR(max) NULL,
-            CONSTRAINT [PK_tblEmailHeader] PRIMARY KEY ([nMessageID], [nPosition]),
-            CONSTRAINT [FK_tblEmailHeader_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE
+    IF OBJECT_ID(N'[dbo].[tblSubscriptionSchedule]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblSubscriptionSchedule] (
+            [nAccountID] BIGINT NOT NULL,
+            [dtDue] DATETIME2(7) NOT NULL,
+            [sOwner] NVARCHAR(100) NULL,
+            [dtLeaseUntil] DATETIME2(7) NULL,
+            [nFailures] INTEGER NOT NULL CONSTRAINT [DF_tblSubscriptionSchedule_nFailures] DEFAULT 0,
+            [nRequests] INTEGER NOT NULL CONSTRAINT [DF_tblSubscriptionSchedule_nRequests] DEFAULT 0,
+            [sAttemptFingerprint] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NULL,
+            [dtReauthorize] DATETIME2(7) NULL,
+            [bRecreate] BIT NOT NULL CONSTRAINT [DF_tblSubscriptionSchedule_bRecreate] DEFAULT 0,
+            [sServed] NVARCHAR(1300) COLLATE Latin1_General_100_BIN2 NULL,
+            [sServedWith] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NULL,
+            CONSTRAINT [PK_tblSubscriptionSchedule] PRIMARY KEY ([nAccountID])
         );
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailHeader]', N'nMessageID') IS NULL
-        ALTER TABLE [dbo].[tblEmailHeader] ADD [nMessageID] BIGINT NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailHeader]', N'nPosition') IS NULL
-        ALTER TABLE [dbo].[tblEmailHeader] ADD [nPosition] INTEGER NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailHeader]', N'sName') IS NULL
-        ALTER TABLE [dbo].[tblEmailHeader] ADD [sName] NVARCHAR(max) NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailHeader]', N'sValue') IS NULL
-        ALTER TABLE [dbo].[tblEmailHeader] ADD [sValue] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [nAccountID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'dtDue') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [dtDue] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'sOwner') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [sOwner] NVARCHAR(100) NULL;
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'dtLeaseUntil') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [dtLeaseUntil] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'nFailures') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [nFailures] INTEGER NOT NULL CONSTRAINT [DF_tblSubscriptionSchedule_nFailures] DEFAULT 0;
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'nRequests') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [nRequests] INTEGER NOT NULL CONSTRAINT [DF_tblSubscriptionSchedule_nRequests] DEFAULT 0;
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'sAttemptFingerprint') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [sAttemptFingerprint] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NULL;
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'dtReauthorize') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [dtReauthorize] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'bRecreate') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [bRecreate] BIT NOT NULL CONSTRAINT [DF_tblSubscriptionSchedule_bRecreate] DEFAULT 0;
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'sServed') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [sServed] NVARCHAR(1300) COLLATE Latin1_General_100_BIN2 NULL;
+    IF COL_LENGTH(N'[dbo].[tblSubscriptionSchedule]', N'sServedWith') IS NULL
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD [sServedWith] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NULL;
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
-    IF NOT EXISTS (SELECT 1 FROM sys.foreign_keys WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailHeader]', N'U') AND name = N'FK_tblEmailHeader_nMessageID')
-        ALTER TABLE [dbo].[tblEmailHeader] ADD CONSTRAINT [FK_tblEmailHeader_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE;
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblSubscriptionSchedule'
+        AND COLUMN_NAME = N'nFailures' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD CONSTRAINT [DF_tblSubscriptionSchedule_nFailures] DEFAULT 0 FOR [nFailures];
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblSubscriptionSchedule'
+        AND COLUMN_NAME = N'nRequests' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD CONSTRAINT [DF_tblSubscriptionSchedule_nRequests] DEFAULT 0 FOR [nRequests];
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblSubscriptionSchedule'
+        AND COLUMN_NAME = N'bRecreate' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD CONSTRAINT [DF_tblSubscriptionSchedule_bRecreate] DEFAULT 0 FOR [bRecreate];
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
     IF NOT EXISTS (
-        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailHeader]', N'U')
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblSubscriptionSchedule]', N'U')
         AND i.is_unique = 1 AND i.has_filter = 0
-        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
-        AND 2 = (
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
             SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
             ON c.object_id = k.object_id AND c.column_id = k.column_id
-            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nMessageID', N'nPosition')
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID')
         )
     )
-        ALTER TABLE [dbo].[tblEmailHeader] ADD CONSTRAINT [PK_tblEmailHeader] PRIMARY KEY ([nMessageID], [nPosition]);
+        ALTER TABLE [dbo].[tblSubscriptionSchedule] ADD CONSTRAINT [PK_tblSubscriptionSchedule] PRIMARY KEY ([nAccountID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblSubscriptionSchedule]', N'U') AND name = N'IX_tblSubscriptionSchedule_dtDue')
+        CREATE INDEX [IX_tblSubscriptionSchedule_dtDue] ON [dbo].[tblSubscriptionSchedule] ([dtDue]);
 END;
 GO
 
--- 0006: Each attachment accounted for: whether its bytes are here and why not, and what was unpacked from what.
+-- tblEmailAttachment
 IF @@TRANCOUNT > 0
 BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailAttachment]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailAttachment] (
+            [nAttachmentID] BIGINT NOT NULL IDENTITY,
+            [nMessageID] BIGINT NOT NULL,
+            [nPosition] INTEGER NOT NULL,
+            [sGraphAttachmentID] NVARCHAR(max) NULL,
+            [sKind] NVARCHAR(20) NOT NULL,
+            [sFileName] NVARCHAR(max) NULL,
+            [sContentType] NVARCHAR(max) NULL,
+            [nSize] BIGINT NOT NULL,
+            [bInline] BIT NOT NULL,
+            [sContentID] NVARCHAR(max) NULL,
+            [sSHA256] NVARCHAR(64) NULL,
+            [sState] NVARCHAR(20) NOT NULL CONSTRAINT [DF_tblEmailAttachment_sState] DEFAULT N'stored',
+            [sStateDetail] NVARCHAR(max) NULL,
+            [sSafeFileName] NVARCHAR(200) NULL,
+            [sItemType] NVARCHAR(20) NULL,
+            [sLink] NVARCHAR(max) NULL,
+            [sLinkProvider] NVARCHAR(100) NULL,
+            [sLinkPermission] NVARCHAR(100) NULL,
+            [sContentLocation] NVARCHAR(max) NULL,
+            [nParentPosition] INTEGER NULL,
+            [sOrigin] NVARCHAR(20) NOT NULL CONSTRAINT [DF_tblEmailAttachment_sOrigin] DEFAULT N'graph',
+            [biContent] VARBINARY(max) NULL,
+            CONSTRAINT [PK_tblEmailAttachment] PRIMARY KEY ([nAttachmentID]),
+            CONSTRAINT [CK_tblEmailAttachment_sKind] CHECK ([sKind] IN (N'file', N'item', N'reference')),
+            CONSTRAINT [CK_tblEmailAttachment_sState] CHECK ([sState] IN (N'stored', N'linked', N'too_large', N'unreadable', N'gone')),
+            CONSTRAINT [FK_tblEmailAttachment_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE,
+            CONSTRAINT [UQ_tblEmailAttachment_nMessageID_nPosition] UNIQUE ([nMessageID], [nPosition])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'nAttachmentID') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [nAttachmentID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'nMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [nMessageID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'nPosition') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [nPosition] INTEGER NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sGraphAttachmentID') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sGraphAttachmentID] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sKind') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sKind] NVARCHAR(20) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sFileName') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sFileName] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sContentType') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sContentType] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'nSize') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [nSize] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'bInline') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [bInline] BIT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sContentID') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sContentID] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sSHA256') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sSHA256] NVARCHAR(64) NULL;
     IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sState') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sState] NVARCHAR(20) NOT NULL CONSTRAINT [DF_tblEmailAttachment_sState] DEFAULT N'stored' CONSTRAINT [CK_tblEmailAttachment_sState] CHECK ("sState" IN ('stored', 'linked', 'too_large', 'unreadable', 'gone'));
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sState] NVARCHAR(20) NOT NULL CONSTRAINT [DF_tblEmailAttachment_sState] DEFAULT N'stored';
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sStateDetail') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sStateDetail] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sSafeFileName') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sSafeFileName] NVARCHAR(200) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sItemType') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sItemType] NVARCHAR(20) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sLink') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sLink] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sLinkProvider') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sLinkProvider] NVARCHAR(100) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sLinkPermission') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sLinkPermission] NVARCHAR(100) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sContentLocation') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sContentLocation] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'nParentPosition') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [nParentPosition] INTEGER NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sOrigin') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sOrigin] NVARCHAR(20) NOT NULL CONSTRAINT [DF_tblEmailAttachment_sOrigin] DEFAULT N'graph';
+    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'biContent') IS NULL
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD [biContent] VARBINARY(max) NULL;
 END;
 GO
 IF @@TRANCOUNT > 0
@@ -1632,64 +1690,6 @@ BEGIN
         AND COLUMN_NAME = N'sState' AND COLUMN_DEFAULT IS NULL
     )
         ALTER TABLE [dbo].[tblEmailAttachment] ADD CONSTRAINT [DF_tblEmailAttachment_sState] DEFAULT N'stored' FOR [sState];
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sStateDetail') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sStateDetail] NVARCHAR(max) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sSafeFileName') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sSafeFileName] NVARCHAR(200) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sItemType') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sItemType] NVARCHAR(20) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sLink') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sLink] NVARCHAR(max) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sLinkProvider') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sLinkProvider] NVARCHAR(100) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sLinkPermission') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sLinkPermission] NVARCHAR(100) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sContentLocation') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sContentLocation] NVARCHAR(max) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'nParentPosition') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [nParentPosition] INTEGER NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sOrigin') IS NULL
-        ALTER TABLE [dbo].[tblEmailAttachment] ADD [sOrigin] NVARCHAR(20) NOT NULL CONSTRAINT [DF_tblEmailAttachment_sOrigin] DEFAULT N'graph';
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
     IF EXISTS (
         SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblEmailAttachment'
         AND COLUMN_NAME = N'sOrigin' AND COLUMN_DEFAULT IS NULL
@@ -1697,103 +1697,56 @@ BEGIN
         ALTER TABLE [dbo].[tblEmailAttachment] ADD CONSTRAINT [DF_tblEmailAttachment_sOrigin] DEFAULT N'graph' FOR [sOrigin];
 END;
 GO
-
--- 0007: What becomes of a message in the mailbox once it is imported; which copies of it were not imported again.
 IF @@TRANCOUNT > 0
 BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sAfterImport') IS NULL
-        ALTER TABLE [dbo].[tblEmailMessage] ADD [sAfterImport] NVARCHAR(20) NULL;
+    IF NOT EXISTS (SELECT 1 FROM sys.check_constraints WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailAttachment]', N'U') AND name = N'CK_tblEmailAttachment_sKind')
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD CONSTRAINT [CK_tblEmailAttachment_sKind] CHECK ([sKind] IN (N'file', N'item', N'reference'));
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sAfterImportState') IS NULL
-        ALTER TABLE [dbo].[tblEmailMessage] ADD [sAfterImportState] NVARCHAR(20) NULL CONSTRAINT [CK_tblEmailMessage_sAfterImportState] CHECK ([sAfterImportState] IN (N'pending', N'done', N'failed', N'gone'));
+    IF NOT EXISTS (SELECT 1 FROM sys.check_constraints WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailAttachment]', N'U') AND name = N'CK_tblEmailAttachment_sState')
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD CONSTRAINT [CK_tblEmailAttachment_sState] CHECK ([sState] IN (N'stored', N'linked', N'too_large', N'unreadable', N'gone'));
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sAfterImportDetail') IS NULL
-        ALTER TABLE [dbo].[tblEmailMessage] ADD [sAfterImportDetail] NVARCHAR(max) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'nAfterImportAttempts') IS NULL
-        ALTER TABLE [dbo].[tblEmailMessage] ADD [nAfterImportAttempts] INTEGER NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'dtAfterImportDue') IS NULL
-        ALTER TABLE [dbo].[tblEmailMessage] ADD [dtAfterImportDue] DATETIME2(7) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailMessage]', N'U') AND name = N'IX_tblEmailMessage_sAfterImportState')
-        CREATE INDEX [IX_tblEmailMessage_sAfterImportState] ON [dbo].[tblEmailMessage] ([sAfterImportState], [dtAfterImportDue], [nAccountID]);
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF OBJECT_ID(N'[dbo].[tblEmailIdentity]', N'U') IS NULL
-        CREATE TABLE [dbo].[tblEmailIdentity] (
-            [nMessageID] BIGINT NOT NULL,
-            [nAccountID] BIGINT NOT NULL,
-            [sIdentity] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
-            CONSTRAINT [PK_tblEmailIdentity] PRIMARY KEY ([nMessageID]),
-            CONSTRAINT [UQ_tblEmailIdentity_nAccountID_sIdentity] UNIQUE ([nAccountID], [sIdentity]),
-            CONSTRAINT [FK_tblEmailIdentity_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE
-        );
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailIdentity]', N'nMessageID') IS NULL
-        ALTER TABLE [dbo].[tblEmailIdentity] ADD [nMessageID] BIGINT NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailIdentity]', N'nAccountID') IS NULL
-        ALTER TABLE [dbo].[tblEmailIdentity] ADD [nAccountID] BIGINT NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailIdentity]', N'sIdentity') IS NULL
-        ALTER TABLE [dbo].[tblEmailIdentity] ADD [sIdentity] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (SELECT 1 FROM sys.foreign_keys WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailIdentity]', N'U') AND name = N'FK_tblEmailIdentity_nMessageID')
-        ALTER TABLE [dbo].[tblEmailIdentity] ADD CONSTRAINT [FK_tblEmailIdentity_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE;
+    IF NOT EXISTS (SELECT 1 FROM sys.foreign_keys WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailAttachment]', N'U') AND name = N'FK_tblEmailAttachment_nMessageID')
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD CONSTRAINT [FK_tblEmailAttachment_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE;
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
     IF NOT EXISTS (
-        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailIdentity]', N'U')
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailAttachment]', N'U')
         AND i.is_unique = 1 AND i.has_filter = 0
         AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
         AND 1 = (
             SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
             ON c.object_id = k.object_id AND c.column_id = k.column_id
-            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nMessageID')
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAttachmentID')
         )
     )
-        ALTER TABLE [dbo].[tblEmailIdentity] ADD CONSTRAINT [PK_tblEmailIdentity] PRIMARY KEY ([nMessageID]);
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD CONSTRAINT [PK_tblEmailAttachment] PRIMARY KEY ([nAttachmentID]);
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
     IF NOT EXISTS (
-        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailIdentity]', N'U')
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailAttachment]', N'U')
         AND i.is_unique = 1 AND i.has_filter = 0
         AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
         AND 2 = (
             SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
             ON c.object_id = k.object_id AND c.column_id = k.column_id
-            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID', N'sIdentity')
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nMessageID', N'nPosition')
         )
     )
-        ALTER TABLE [dbo].[tblEmailIdentity] ADD CONSTRAINT [UQ_tblEmailIdentity_nAccountID_sIdentity] UNIQUE ([nAccountID], [sIdentity]);
+        ALTER TABLE [dbo].[tblEmailAttachment] ADD CONSTRAINT [UQ_tblEmailAttachment_nMessageID_nPosition] UNIQUE ([nMessageID], [nPosition]);
 END;
 GO
+
+-- tblEmailDuplicate
 IF @@TRANCOUNT > 0
 BEGIN
     IF OBJECT_ID(N'[dbo].[tblEmailDuplicate]', N'U') IS NULL
@@ -1805,8 +1758,8 @@ BEGIN
             [dtSeen] DATETIME2(7) NOT NULL,
             [sReason] NVARCHAR(100) NOT NULL,
             CONSTRAINT [PK_tblEmailDuplicate] PRIMARY KEY ([nDuplicateID]),
-            CONSTRAINT [UQ_tblEmailDuplicate_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID]),
-            CONSTRAINT [FK_tblEmailDuplicate_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE
+            CONSTRAINT [FK_tblEmailDuplicate_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE,
+            CONSTRAINT [UQ_tblEmailDuplicate_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID])
         );
 END;
 GO
@@ -1869,7 +1822,116 @@ BEGIN
 END;
 GO
 
--- 0008: The MIME of messages, which mail an account imports, and what was seen of the rest.
+-- tblEmailHeader
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailHeader]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailHeader] (
+            [nMessageID] BIGINT NOT NULL,
+            [nPosition] INTEGER NOT NULL,
+            [sName] NVARCHAR(max) NOT NULL,
+            [sValue] NVARCHAR(max) NULL,
+            CONSTRAINT [PK_tblEmailHeader] PRIMARY KEY ([nMessageID], [nPosition]),
+            CONSTRAINT [FK_tblEmailHeader_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailHeader]', N'nMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailHeader] ADD [nMessageID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailHeader]', N'nPosition') IS NULL
+        ALTER TABLE [dbo].[tblEmailHeader] ADD [nPosition] INTEGER NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailHeader]', N'sName') IS NULL
+        ALTER TABLE [dbo].[tblEmailHeader] ADD [sName] NVARCHAR(max) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailHeader]', N'sValue') IS NULL
+        ALTER TABLE [dbo].[tblEmailHeader] ADD [sValue] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.foreign_keys WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailHeader]', N'U') AND name = N'FK_tblEmailHeader_nMessageID')
+        ALTER TABLE [dbo].[tblEmailHeader] ADD CONSTRAINT [FK_tblEmailHeader_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailHeader]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 2 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nMessageID', N'nPosition')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailHeader] ADD CONSTRAINT [PK_tblEmailHeader] PRIMARY KEY ([nMessageID], [nPosition]);
+END;
+GO
+
+-- tblEmailIdentity
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailIdentity]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailIdentity] (
+            [nMessageID] BIGINT NOT NULL,
+            [nAccountID] BIGINT NOT NULL,
+            [sIdentity] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            CONSTRAINT [PK_tblEmailIdentity] PRIMARY KEY ([nMessageID]),
+            CONSTRAINT [FK_tblEmailIdentity_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE,
+            CONSTRAINT [UQ_tblEmailIdentity_nAccountID_sIdentity] UNIQUE ([nAccountID], [sIdentity])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailIdentity]', N'nMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailIdentity] ADD [nMessageID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailIdentity]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblEmailIdentity] ADD [nAccountID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailIdentity]', N'sIdentity') IS NULL
+        ALTER TABLE [dbo].[tblEmailIdentity] ADD [sIdentity] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.foreign_keys WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailIdentity]', N'U') AND name = N'FK_tblEmailIdentity_nMessageID')
+        ALTER TABLE [dbo].[tblEmailIdentity] ADD CONSTRAINT [FK_tblEmailIdentity_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailIdentity]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nMessageID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailIdentity] ADD CONSTRAINT [PK_tblEmailIdentity] PRIMARY KEY ([nMessageID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailIdentity]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 2 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID', N'sIdentity')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailIdentity] ADD CONSTRAINT [UQ_tblEmailIdentity_nAccountID_sIdentity] UNIQUE ([nAccountID], [sIdentity]);
+END;
+GO
+
+-- tblEmailOriginal
 IF @@TRANCOUNT > 0
 BEGIN
     IF OBJECT_ID(N'[dbo].[tblEmailOriginal]', N'U') IS NULL
@@ -1883,8 +1945,8 @@ BEGIN
             [nStoredSize] BIGINT NOT NULL,
             [biContent] VARBINARY(max) NULL,
             CONSTRAINT [PK_tblEmailOriginal] PRIMARY KEY ([nMessageID]),
-            CONSTRAINT [FK_tblEmailOriginal_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE,
-            CONSTRAINT [CK_tblEmailOriginal_sState] CHECK ([sState] IN (N'stored', N'too_large', N'unreadable', N'gone'))
+            CONSTRAINT [CK_tblEmailOriginal_sState] CHECK ([sState] IN (N'stored', N'too_large', N'unreadable', N'gone')),
+            CONSTRAINT [FK_tblEmailOriginal_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE
         );
 END;
 GO
@@ -1935,235 +1997,66 @@ BEGIN
         ALTER TABLE [dbo].[tblEmailOriginal] ADD CONSTRAINT [PK_tblEmailOriginal] PRIMARY KEY ([nMessageID]);
 END;
 GO
+
+-- tblEmailRecipient
 IF @@TRANCOUNT > 0
 BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sFilterSendersAllowed') IS NULL
-        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sFilterSendersAllowed] NVARCHAR(max) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sFilterSendersDenied') IS NULL
-        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sFilterSendersDenied] NVARCHAR(max) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sFilterSubjectsAllowed') IS NULL
-        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sFilterSubjectsAllowed] NVARCHAR(max) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sFilterSubjectsDenied') IS NULL
-        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sFilterSubjectsDenied] NVARCHAR(max) NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'bFilterHasAttachments') IS NULL
-        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [bFilterHasAttachments] BIT NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'nFilterSizeLeast') IS NULL
-        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [nFilterSizeLeast] BIGINT NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'nFilterSizeMost') IS NULL
-        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [nFilterSizeMost] BIGINT NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF OBJECT_ID(N'[dbo].[tblEmailSeen]', N'U') IS NULL
-        CREATE TABLE [dbo].[tblEmailSeen] (
-            [nSeenID] BIGINT NOT NULL IDENTITY,
-            [nAccountID] BIGINT NOT NULL,
-            [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NOT NULL,
-            [sInternetMessageID] NVARCHAR(998) NULL,
-            [sFromAddress] NVARCHAR(max) NULL,
-            [dtReceived] DATETIME2(7) NULL,
-            [nSize] BIGINT NULL,
-            [sReason] NVARCHAR(100) NOT NULL,
-            [sRule] NVARCHAR(max) NULL,
-            [dtSeen] DATETIME2(7) NOT NULL,
-            CONSTRAINT [PK_tblEmailSeen] PRIMARY KEY ([nSeenID]),
-            CONSTRAINT [UQ_tblEmailSeen_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID])
+    IF OBJECT_ID(N'[dbo].[tblEmailRecipient]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailRecipient] (
+            [nMessageID] BIGINT NOT NULL,
+            [sKind] NVARCHAR(10) NOT NULL,
+            [nPosition] INTEGER NOT NULL,
+            [sName] NVARCHAR(max) NULL,
+            [sAddress] NVARCHAR(max) NULL,
+            CONSTRAINT [PK_tblEmailRecipient] PRIMARY KEY ([nMessageID], [sKind], [nPosition]),
+            CONSTRAINT [CK_tblEmailRecipient_sKind] CHECK ([sKind] IN (N'to', N'cc', N'bcc', N'replyTo')),
+            CONSTRAINT [FK_tblEmailRecipient_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE
         );
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'nSeenID') IS NULL
-        ALTER TABLE [dbo].[tblEmailSeen] ADD [nSeenID] BIGINT NOT NULL IDENTITY;
-    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'nAccountID') IS NULL
-        ALTER TABLE [dbo].[tblEmailSeen] ADD [nAccountID] BIGINT NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'sGraphMessageID') IS NULL
-        ALTER TABLE [dbo].[tblEmailSeen] ADD [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'sInternetMessageID') IS NULL
-        ALTER TABLE [dbo].[tblEmailSeen] ADD [sInternetMessageID] NVARCHAR(998) NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'sFromAddress') IS NULL
-        ALTER TABLE [dbo].[tblEmailSeen] ADD [sFromAddress] NVARCHAR(max) NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'dtReceived') IS NULL
-        ALTER TABLE [dbo].[tblEmailSeen] ADD [dtReceived] DATETIME2(7) NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'nSize') IS NULL
-        ALTER TABLE [dbo].[tblEmailSeen] ADD [nSize] BIGINT NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'sReason') IS NULL
-        ALTER TABLE [dbo].[tblEmailSeen] ADD [sReason] NVARCHAR(100) NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'sRule') IS NULL
-        ALTER TABLE [dbo].[tblEmailSeen] ADD [sRule] NVARCHAR(max) NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailSeen]', N'dtSeen') IS NULL
-        ALTER TABLE [dbo].[tblEmailSeen] ADD [dtSeen] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRecipient]', N'nMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailRecipient] ADD [nMessageID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRecipient]', N'sKind') IS NULL
+        ALTER TABLE [dbo].[tblEmailRecipient] ADD [sKind] NVARCHAR(10) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRecipient]', N'nPosition') IS NULL
+        ALTER TABLE [dbo].[tblEmailRecipient] ADD [nPosition] INTEGER NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRecipient]', N'sName') IS NULL
+        ALTER TABLE [dbo].[tblEmailRecipient] ADD [sName] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRecipient]', N'sAddress') IS NULL
+        ALTER TABLE [dbo].[tblEmailRecipient] ADD [sAddress] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.check_constraints WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailRecipient]', N'U') AND name = N'CK_tblEmailRecipient_sKind')
+        ALTER TABLE [dbo].[tblEmailRecipient] ADD CONSTRAINT [CK_tblEmailRecipient_sKind] CHECK ([sKind] IN (N'to', N'cc', N'bcc', N'replyTo'));
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.foreign_keys WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailRecipient]', N'U') AND name = N'FK_tblEmailRecipient_nMessageID')
+        ALTER TABLE [dbo].[tblEmailRecipient] ADD CONSTRAINT [FK_tblEmailRecipient_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE;
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
     IF NOT EXISTS (
-        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailSeen]', N'U')
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailRecipient]', N'U')
         AND i.is_unique = 1 AND i.has_filter = 0
-        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
-        AND 1 = (
+        AND 3 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 3 = (
             SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
             ON c.object_id = k.object_id AND c.column_id = k.column_id
-            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nSeenID')
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nMessageID', N'sKind', N'nPosition')
         )
     )
-        ALTER TABLE [dbo].[tblEmailSeen] ADD CONSTRAINT [PK_tblEmailSeen] PRIMARY KEY ([nSeenID]);
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (
-        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailSeen]', N'U')
-        AND i.is_unique = 1 AND i.has_filter = 0
-        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
-        AND 2 = (
-            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
-            ON c.object_id = k.object_id AND c.column_id = k.column_id
-            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID', N'sGraphMessageID')
-        )
-    )
-        ALTER TABLE [dbo].[tblEmailSeen] ADD CONSTRAINT [UQ_tblEmailSeen_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID]);
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailSeen]', N'U') AND name = N'IX_tblEmailSeen_nAccountID_dtReceived')
-        CREATE INDEX [IX_tblEmailSeen_nAccountID_dtReceived] ON [dbo].[tblEmailSeen] ([nAccountID], [dtReceived]);
+        ALTER TABLE [dbo].[tblEmailRecipient] ADD CONSTRAINT [PK_tblEmailRecipient] PRIMARY KEY ([nMessageID], [sKind], [nPosition]);
 END;
 GO
 
--- 0009: Who changed an account, when, and to what.
-IF @@TRANCOUNT > 0
-BEGIN
-    IF OBJECT_ID(N'[dbo].[tblEmailAccountChange]', N'U') IS NULL
-        CREATE TABLE [dbo].[tblEmailAccountChange] (
-            [nChangeID] BIGINT NOT NULL IDENTITY,
-            [nAccountID] BIGINT NOT NULL,
-            [dtChanged] DATETIME2(7) NOT NULL,
-            [sAction] NVARCHAR(20) NOT NULL,
-            [sWho] NVARCHAR(200) NULL,
-            [sHost] NVARCHAR(100) NULL,
-            [sSettings] NVARCHAR(max) NOT NULL,
-            CONSTRAINT [PK_tblEmailAccountChange] PRIMARY KEY ([nChangeID])
-        );
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblEmailAccountChange]', N'nChangeID') IS NULL
-        ALTER TABLE [dbo].[tblEmailAccountChange] ADD [nChangeID] BIGINT NOT NULL IDENTITY;
-    IF COL_LENGTH(N'[dbo].[tblEmailAccountChange]', N'nAccountID') IS NULL
-        ALTER TABLE [dbo].[tblEmailAccountChange] ADD [nAccountID] BIGINT NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailAccountChange]', N'dtChanged') IS NULL
-        ALTER TABLE [dbo].[tblEmailAccountChange] ADD [dtChanged] DATETIME2(7) NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailAccountChange]', N'sAction') IS NULL
-        ALTER TABLE [dbo].[tblEmailAccountChange] ADD [sAction] NVARCHAR(20) NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailAccountChange]', N'sWho') IS NULL
-        ALTER TABLE [dbo].[tblEmailAccountChange] ADD [sWho] NVARCHAR(200) NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailAccountChange]', N'sHost') IS NULL
-        ALTER TABLE [dbo].[tblEmailAccountChange] ADD [sHost] NVARCHAR(100) NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailAccountChange]', N'sSettings') IS NULL
-        ALTER TABLE [dbo].[tblEmailAccountChange] ADD [sSettings] NVARCHAR(max) NOT NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (
-        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailAccountChange]', N'U')
-        AND i.is_unique = 1 AND i.has_filter = 0
-        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
-        AND 1 = (
-            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
-            ON c.object_id = k.object_id AND c.column_id = k.column_id
-            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nChangeID')
-        )
-    )
-        ALTER TABLE [dbo].[tblEmailAccountChange] ADD CONSTRAINT [PK_tblEmailAccountChange] PRIMARY KEY ([nChangeID]);
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailAccountChange]', N'U') AND name = N'IX_tblEmailAccountChange_nAccountID')
-        CREATE INDEX [IX_tblEmailAccountChange_nAccountID] ON [dbo].[tblEmailAccountChange] ([nAccountID], [nChangeID]);
-END;
-GO
-
--- 0010: A row for each process, with its heartbeat: the processes alive share the calls of a mailbox.
-IF @@TRANCOUNT > 0
-BEGIN
-    IF OBJECT_ID(N'[dbo].[tblProcess]', N'U') IS NULL
-        CREATE TABLE [dbo].[tblProcess] (
-            [sProcess] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
-            [sHost] NVARCHAR(100) NOT NULL,
-            [sRoles] NVARCHAR(200) NOT NULL,
-            [sVersion] NVARCHAR(50) NOT NULL,
-            [dtStarted] DATETIME2(7) NOT NULL,
-            [dtHeartbeat] DATETIME2(7) NOT NULL,
-            [dtLeaseUntil] DATETIME2(7) NOT NULL,
-            CONSTRAINT [PK_tblProcess] PRIMARY KEY ([sProcess])
-        );
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF COL_LENGTH(N'[dbo].[tblProcess]', N'sProcess') IS NULL
-        ALTER TABLE [dbo].[tblProcess] ADD [sProcess] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblProcess]', N'sHost') IS NULL
-        ALTER TABLE [dbo].[tblProcess] ADD [sHost] NVARCHAR(100) NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblProcess]', N'sRoles') IS NULL
-        ALTER TABLE [dbo].[tblProcess] ADD [sRoles] NVARCHAR(200) NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblProcess]', N'sVersion') IS NULL
-        ALTER TABLE [dbo].[tblProcess] ADD [sVersion] NVARCHAR(50) NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblProcess]', N'dtStarted') IS NULL
-        ALTER TABLE [dbo].[tblProcess] ADD [dtStarted] DATETIME2(7) NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblProcess]', N'dtHeartbeat') IS NULL
-        ALTER TABLE [dbo].[tblProcess] ADD [dtHeartbeat] DATETIME2(7) NOT NULL;
-    IF COL_LENGTH(N'[dbo].[tblProcess]', N'dtLeaseUntil') IS NULL
-        ALTER TABLE [dbo].[tblProcess] ADD [dtLeaseUntil] DATETIME2(7) NOT NULL;
-END;
-GO
-IF @@TRANCOUNT > 0
-BEGIN
-    IF NOT EXISTS (
-        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblProcess]', N'U')
-        AND i.is_unique = 1 AND i.has_filter = 0
-        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
-        AND 1 = (
-            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
-            ON c.object_id = k.object_id AND c.column_id = k.column_id
-            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sProcess')
-        )
-    )
-        ALTER TABLE [dbo].[tblProcess] ADD CONSTRAINT [PK_tblProcess] PRIMARY KEY ([sProcess]);
-END;
-GO
-
--- 0011: Messages whose attachments Defender still scans.
+-- tblEmailScan
 IF @@TRANCOUNT > 0
 BEGIN
     IF OBJECT_ID(N'[dbo].[tblEmailScan]', N'U') IS NULL
@@ -2177,8 +2070,8 @@ BEGIN
             [dtNextCheck] DATETIME2(7) NOT NULL,
             [nMessageID] BIGINT NULL,
             CONSTRAINT [PK_tblEmailScan] PRIMARY KEY ([nScanID]),
-            CONSTRAINT [UQ_tblEmailScan_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID]),
-            CONSTRAINT [FK_tblEmailScan_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE
+            CONSTRAINT [FK_tblEmailScan_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE,
+            CONSTRAINT [UQ_tblEmailScan_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID])
         );
 END;
 GO

@@ -140,7 +140,7 @@ def test_no_secret_is_in_the_script() -> None:
 
 
 @POSTGRESQL
-@pytest.mark.parametrize("revision", [None, *past.RELEASED])
+@pytest.mark.parametrize("revision", [None, *past.REVISIONS])
 def test_the_script_upgrades_from_everywhere_and_may_be_run_again(fresh: Engine, revision: str | None) -> None:
     """Afterwards nothing is missing, and the program has nothing left to do."""
     if revision is not None:
@@ -227,7 +227,7 @@ def _accounts_of_others(engine: Engine, columns: str) -> None:
 
 
 @MSSQL
-@pytest.mark.parametrize("revision", [None, *past.RELEASED])
+@pytest.mark.parametrize("revision", [None, *past.REVISIONS])
 def test_the_script_runs_on_sql_server(fresh: Engine, revision: str | None) -> None:
     """It runs twice, from every revision."""
     if revision is not None:

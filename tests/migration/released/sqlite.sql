@@ -240,3 +240,212 @@ CREATE TABLE "tblQueueAudit" (
 );
 
 UPDATE "tblMailImporterVersion" SET version_num='0003';
+
+-- 0004
+ALTER TABLE "tblMailImporterVersion" ADD COLUMN "sOldestProgram" VARCHAR(32);
+
+ALTER TABLE "tblMailImporterVersion" ADD COLUMN "sOldestProgramOf" VARCHAR(32);
+
+ALTER TABLE "tblEmailAccountSettings" ADD COLUMN "dtPurgedBefore" DATETIME;
+
+UPDATE "tblMailImporterVersion" SET version_num='0004', "sOldestProgram"='0001', "sOldestProgramOf"='0004';
+
+-- 0005
+ALTER TABLE "tblEmailMessage" ADD COLUMN "sSenderName" TEXT;
+
+ALTER TABLE "tblEmailMessage" ADD COLUMN "sSenderAddress" TEXT;
+
+ALTER TABLE "tblEmailMessage" ADD COLUMN "dtCreated" DATETIME;
+
+ALTER TABLE "tblEmailMessage" ADD COLUMN "sCategories" TEXT;
+
+ALTER TABLE "tblEmailMessage" ADD COLUMN "sFlagStatus" VARCHAR(20);
+
+ALTER TABLE "tblEmailMessage" ADD COLUMN "sConversationIndex" TEXT;
+
+ALTER TABLE "tblEmailMessage" ADD COLUMN "sBodyText" TEXT;
+
+ALTER TABLE "tblEmailMessage" ADD COLUMN "bRead" BOOLEAN;
+
+ALTER TABLE "tblEmailMessage" ADD COLUMN "sWebLink" TEXT;
+
+ALTER TABLE "tblEmailMessage" ADD COLUMN "sParentFolderID" VARCHAR(700);
+
+ALTER TABLE "tblEmailMessage" ADD COLUMN "sChangeKey" TEXT;
+
+ALTER TABLE "tblEmailMessage" ADD COLUMN "nSize" BIGINT;
+
+CREATE TABLE "tblEmailHeader" (
+    "nMessageID" INTEGER NOT NULL,
+    "nPosition" INTEGER NOT NULL,
+    "sName" TEXT NOT NULL,
+    "sValue" TEXT,
+    CONSTRAINT "PK_tblEmailHeader" PRIMARY KEY ("nMessageID", "nPosition"),
+    CONSTRAINT "FK_tblEmailHeader_nMessageID" FOREIGN KEY("nMessageID") REFERENCES "tblEmailMessage" ("nMessageID") ON DELETE CASCADE
+);
+
+UPDATE "tblMailImporterVersion" SET version_num='0005', "sOldestProgram"='0001', "sOldestProgramOf"='0005';
+
+-- 0006
+ALTER TABLE "tblEmailAttachment" ADD COLUMN "sState" VARCHAR(20) DEFAULT 'stored' NOT NULL CONSTRAINT "CK_tblEmailAttachment_sState" CHECK ("sState" IN ('stored', 'linked', 'too_large', 'unreadable', 'gone'));
+
+ALTER TABLE "tblEmailAttachment" ADD COLUMN "sStateDetail" TEXT;
+
+ALTER TABLE "tblEmailAttachment" ADD COLUMN "sSafeFileName" VARCHAR(200);
+
+ALTER TABLE "tblEmailAttachment" ADD COLUMN "sItemType" VARCHAR(20);
+
+ALTER TABLE "tblEmailAttachment" ADD COLUMN "sLink" TEXT;
+
+ALTER TABLE "tblEmailAttachment" ADD COLUMN "sLinkProvider" VARCHAR(100);
+
+ALTER TABLE "tblEmailAttachment" ADD COLUMN "sLinkPermission" VARCHAR(100);
+
+ALTER TABLE "tblEmailAttachment" ADD COLUMN "sContentLocation" TEXT;
+
+ALTER TABLE "tblEmailAttachment" ADD COLUMN "nParentPosition" INTEGER;
+
+ALTER TABLE "tblEmailAttachment" ADD COLUMN "sOrigin" VARCHAR(20) DEFAULT 'graph' NOT NULL;
+
+ALTER TABLE "tblEmailAttachment" RENAME COLUMN "biContent" TO "biContentBefore";
+
+ALTER TABLE "tblEmailAttachment" ADD COLUMN "biContent" BLOB;
+
+UPDATE "tblEmailAttachment" SET "biContent" = "biContentBefore" WHERE "biContentBefore" IS NOT NULL;
+
+ALTER TABLE "tblEmailAttachment" DROP COLUMN "biContentBefore";
+
+UPDATE "tblMailImporterVersion" SET version_num='0006', "sOldestProgram"='0001', "sOldestProgramOf"='0006';
+
+-- 0007
+ALTER TABLE "tblEmailMessage" ADD COLUMN "sAfterImport" VARCHAR(20);
+
+ALTER TABLE "tblEmailMessage" ADD COLUMN "sAfterImportState" VARCHAR(20) CONSTRAINT "CK_tblEmailMessage_sAfterImportState" CHECK ("sAfterImportState" IN ('pending', 'done', 'failed', 'gone'));
+
+ALTER TABLE "tblEmailMessage" ADD COLUMN "sAfterImportDetail" TEXT;
+
+ALTER TABLE "tblEmailMessage" ADD COLUMN "nAfterImportAttempts" INTEGER;
+
+ALTER TABLE "tblEmailMessage" ADD COLUMN "dtAfterImportDue" DATETIME;
+
+CREATE INDEX "IX_tblEmailMessage_sAfterImportState" ON "tblEmailMessage" ("sAfterImportState", "dtAfterImportDue", "nAccountID");
+
+CREATE TABLE "tblEmailIdentity" (
+    "nMessageID" INTEGER NOT NULL,
+    "nAccountID" BIGINT NOT NULL,
+    "sIdentity" VARCHAR(64) NOT NULL,
+    CONSTRAINT "PK_tblEmailIdentity" PRIMARY KEY ("nMessageID"),
+    CONSTRAINT "UQ_tblEmailIdentity_nAccountID_sIdentity" UNIQUE ("nAccountID", "sIdentity"),
+    CONSTRAINT "FK_tblEmailIdentity_nMessageID" FOREIGN KEY("nMessageID") REFERENCES "tblEmailMessage" ("nMessageID") ON DELETE CASCADE
+);
+
+CREATE TABLE "tblEmailDuplicate" (
+    "nDuplicateID" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "nAccountID" BIGINT NOT NULL,
+    "sGraphMessageID" VARCHAR(700) NOT NULL,
+    "nMessageID" INTEGER NOT NULL,
+    "dtSeen" DATETIME NOT NULL,
+    "sReason" VARCHAR(100) NOT NULL,
+    CONSTRAINT "UQ_tblEmailDuplicate_nAccountID_sGraphMessageID" UNIQUE ("nAccountID", "sGraphMessageID"),
+    CONSTRAINT "FK_tblEmailDuplicate_nMessageID" FOREIGN KEY("nMessageID") REFERENCES "tblEmailMessage" ("nMessageID") ON DELETE CASCADE
+);
+
+CREATE INDEX "IX_tblEmailDuplicate_nMessageID" ON "tblEmailDuplicate" ("nMessageID");
+
+UPDATE "tblMailImporterVersion" SET version_num='0007', "sOldestProgram"='0001', "sOldestProgramOf"='0007';
+
+-- 0008
+CREATE TABLE "tblEmailOriginal" (
+    "nMessageID" INTEGER NOT NULL,
+    "nSize" BIGINT,
+    "sSHA256" VARCHAR(64),
+    "sState" VARCHAR(20) NOT NULL,
+    "sStateDetail" TEXT,
+    "sCompression" VARCHAR(20),
+    "nStoredSize" BIGINT NOT NULL,
+    "biContent" BLOB,
+    CONSTRAINT "PK_tblEmailOriginal" PRIMARY KEY ("nMessageID"),
+    CONSTRAINT "FK_tblEmailOriginal_nMessageID" FOREIGN KEY("nMessageID") REFERENCES "tblEmailMessage" ("nMessageID") ON DELETE CASCADE,
+    CONSTRAINT "CK_tblEmailOriginal_sState" CHECK ("sState" IN ('stored', 'too_large', 'unreadable', 'gone'))
+);
+
+ALTER TABLE "tblEmailAccountSettings" ADD COLUMN "sFilterSendersAllowed" TEXT;
+
+ALTER TABLE "tblEmailAccountSettings" ADD COLUMN "sFilterSendersDenied" TEXT;
+
+ALTER TABLE "tblEmailAccountSettings" ADD COLUMN "sFilterSubjectsAllowed" TEXT;
+
+ALTER TABLE "tblEmailAccountSettings" ADD COLUMN "sFilterSubjectsDenied" TEXT;
+
+ALTER TABLE "tblEmailAccountSettings" ADD COLUMN "bFilterHasAttachments" BOOLEAN;
+
+ALTER TABLE "tblEmailAccountSettings" ADD COLUMN "nFilterSizeLeast" BIGINT;
+
+ALTER TABLE "tblEmailAccountSettings" ADD COLUMN "nFilterSizeMost" BIGINT;
+
+CREATE TABLE "tblEmailSeen" (
+    "nSeenID" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "nAccountID" BIGINT NOT NULL,
+    "sGraphMessageID" VARCHAR(700) NOT NULL,
+    "sInternetMessageID" VARCHAR(998),
+    "sFromAddress" TEXT,
+    "dtReceived" DATETIME,
+    "nSize" BIGINT,
+    "sReason" VARCHAR(100) NOT NULL,
+    "sRule" TEXT,
+    "dtSeen" DATETIME NOT NULL,
+    CONSTRAINT "UQ_tblEmailSeen_nAccountID_sGraphMessageID" UNIQUE ("nAccountID", "sGraphMessageID")
+);
+
+CREATE INDEX "IX_tblEmailSeen_nAccountID_dtReceived" ON "tblEmailSeen" ("nAccountID", "dtReceived");
+
+UPDATE "tblMailImporterVersion" SET version_num='0008', "sOldestProgram"='0001', "sOldestProgramOf"='0008';
+
+-- 0009
+CREATE TABLE "tblEmailAccountChange" (
+    "nChangeID" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "nAccountID" BIGINT NOT NULL,
+    "dtChanged" DATETIME NOT NULL,
+    "sAction" VARCHAR(20) NOT NULL,
+    "sWho" VARCHAR(200),
+    "sHost" VARCHAR(100),
+    "sSettings" TEXT NOT NULL
+);
+
+CREATE INDEX "IX_tblEmailAccountChange_nAccountID" ON "tblEmailAccountChange" ("nAccountID", "nChangeID");
+
+UPDATE "tblMailImporterVersion" SET version_num='0009', "sOldestProgram"='0001', "sOldestProgramOf"='0009';
+
+-- 0010
+CREATE TABLE "tblProcess" (
+    "sProcess" VARCHAR(100) NOT NULL,
+    "sHost" VARCHAR(100) NOT NULL,
+    "sRoles" VARCHAR(200) NOT NULL,
+    "sVersion" VARCHAR(50) NOT NULL,
+    "dtStarted" DATETIME NOT NULL,
+    "dtHeartbeat" DATETIME NOT NULL,
+    "dtLeaseUntil" DATETIME NOT NULL,
+    CONSTRAINT "PK_tblProcess" PRIMARY KEY ("sProcess")
+);
+
+UPDATE "tblMailImporterVersion" SET version_num='0010', "sOldestProgram"='0001', "sOldestProgramOf"='0010';
+
+-- 0011
+CREATE TABLE "tblEmailScan" (
+    "nScanID" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "nAccountID" BIGINT NOT NULL,
+    "sGraphMessageID" VARCHAR(700) NOT NULL,
+    "sLetterDigest" VARCHAR(64) NOT NULL,
+    "dtFirstSeen" DATETIME NOT NULL,
+    "dtUntil" DATETIME NOT NULL,
+    "dtNextCheck" DATETIME NOT NULL,
+    "nMessageID" INTEGER,
+    CONSTRAINT "UQ_tblEmailScan_nAccountID_sGraphMessageID" UNIQUE ("nAccountID", "sGraphMessageID"),
+    CONSTRAINT "FK_tblEmailScan_nMessageID" FOREIGN KEY("nMessageID") REFERENCES "tblEmailMessage" ("nMessageID") ON DELETE CASCADE
+);
+
+CREATE INDEX "IX_tblEmailScan_nAccountID_sLetterDigest" ON "tblEmailScan" ("nAccountID", "sLetterDigest");
+
+CREATE INDEX "IX_tblEmailScan_nMessageID" ON "tblEmailScan" ("nMessageID");
+
+UPDATE "tblMailImporterVersion" SET version_num='0011', "sOldestProgram"='0001', "sOldestProgramOf"='0011';

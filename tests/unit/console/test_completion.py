@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import Engine
 
+from console.main import cli
 from db.engine import run_writing
 from db.queries import accounts
 from tests.unit.console.conftest import CLIENT, NOW, TENANT, THUMBPRINT, USER, Run, RunProcess
@@ -17,14 +20,28 @@ def laboratory(engine: Engine) -> None:
     run_writing(engine, lambda connection: accounts.add(connection, settings, now=NOW))
 
 
-def complete(run_process: RunProcess, words: str, **environment: str) -> list[str]:
-    """Bash's completions for the last word."""
+Complete = Callable[..., list[str]]
+
+
+@pytest.fixture
+def complete() -> Complete:
+    """Return Bash's completions for the last word, by the variables that its script sets."""
+
+    def call(words: str) -> list[str]:
+        result = CliRunner().invoke(cli, [], prog_name="mail-importer", env=asked_of_bash(words))
+        assert (result.stderr, result.exception) == ("", None)
+        return completions(result.stdout)
+
+    return call
+
+
+def asked_of_bash(words: str) -> dict[str, str]:
     count = len(words.split(" ")) - 1
-    result = run_process(
-        _MAIL_IMPORTER_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(count), **environment
-    )
-    assert result.stderr == ""
-    return [line.partition(",")[2] for line in result.stdout.splitlines() if line]
+    return {"_MAIL_IMPORTER_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(count)}
+
+
+def completions(stdout: str) -> list[str]:
+    return [line.partition(",")[2] for line in stdout.splitlines() if line]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -42,10 +59,16 @@ def test_bash_takes_its_script(run: Run) -> None:
     assert "_mail_importer_completion" in reported.stdout
 
 
-def test_commands_and_options_are_completed(run_process: RunProcess) -> None:
-    assert complete(run_process, "mail-importer acc") == ["accounts"]
-    assert complete(run_process, "mail-importer queue re") == ["replay"]
-    assert "--dead-letters" in complete(run_process, "mail-importer queue list --")
+def test_commands_and_options_are_completed(complete: Complete) -> None:
+    assert complete("mail-importer acc") == ["accounts"]
+    assert complete("mail-importer queue re") == ["replay"]
+    assert "--dead-letters" in complete("mail-importer queue list --")
+
+
+@pytest.mark.usefixtures("laboratory")
+def test_the_installed_command_completes(run_process: RunProcess) -> None:
+    result = run_process(**asked_of_bash("mail-importer accounts show l"))
+    assert (completions(result.stdout), result.stderr) == (["laboratory"], "")
 
 
 @pytest.mark.usefixtures("laboratory")
@@ -56,13 +79,13 @@ def test_commands_and_options_are_completed(run_process: RunProcess) -> None:
         "trace x --account l", "queue list --account l", "queue replay --account l", "db purge --account l",
     ],
 )  # fmt: skip
-def test_account_names_are_completed_where_one_is_asked_for(words: str, run_process: RunProcess) -> None:
-    assert complete(run_process, f"mail-importer {words}") == ["laboratory"]
+def test_account_names_are_completed_where_one_is_asked_for(words: str, complete: Complete) -> None:
+    assert complete(f"mail-importer {words}") == ["laboratory"]
 
 
 @pytest.mark.usefixtures("laboratory")
-def test_names_that_begin_otherwise_are_not_offered(run_process: RunProcess) -> None:
-    assert complete(run_process, "mail-importer accounts show x") == []
+def test_names_that_begin_otherwise_are_not_offered(complete: Complete) -> None:
+    assert complete("mail-importer accounts show x") == []
 
 
 @pytest.mark.parametrize(
@@ -77,9 +100,11 @@ def test_names_that_begin_otherwise_are_not_offered(run_process: RunProcess) -> 
     ids=["no file", "no folder", "no URL", "wrong settings", "no driver"],
 )
 def test_a_database_that_cannot_be_read_offers_nothing_and_says_nothing(
-    environment: dict[str, str], run_process: RunProcess
+    environment: dict[str, str], complete: Complete, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert complete(run_process, "mail-importer accounts show l", **environment) == []
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert complete("mail-importer accounts show l") == []
 
 
 def test_completing_commands_loads_none() -> None:

@@ -633,7 +633,8 @@ def test_out_of_date_is_refused_in_either_case(
     assert caught.value.fault is fault
 
 
-def test_the_systems_roots_are_found_and_a_bad_bundle_is_named(tmp_path: Path) -> None:
+def test_the_systems_roots_are_found_and_a_bad_bundle_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
     assert len(load_roots()) > 10
     (tmp_path / "x.pem").write_text("nothing")
     for bundle in (tmp_path / "none.pem", tmp_path / "x.pem"):

@@ -1,17 +1,20 @@
-"""Connections to a host, and their failures: each failure at a real socket."""
+"""Requests to a host over the product's session, and their failures: each failure at a real socket."""
 
+import asyncio
 import socket
 import ssl
+import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from graph.diagnostics import Failure, Host, HostUnreached, Timeouts, clock_skew, handshake, is_foreign_issuer
+from graph.diagnostics import Failure, Host, HostUnreached, Timeouts, Visit, is_foreign_issuer
 from graph.transport import tls_context
 from tests.doubles.listeners import Issuer, Proxy, answering, closed_port, dropping, old
 
-SOON = Timeouts(handshake=0.5, answer=0.5)
+SOON = Timeouts(connect=0.5, answer=0.5, total=1.5)
 
 
 @pytest.fixture
@@ -24,22 +27,46 @@ def trusting(root: Issuer) -> ssl.SSLContext:
     return tls_context(root.file())
 
 
-def at(port: int, **options: object) -> Host:
-    return Host(f"https://localhost:{port}", connect_seconds=0.5, **options)  # type: ignore[arg-type]  # options of Host
+def at(port: int, *, is_own: bool = False) -> Host:
+    return Host(f"https://localhost:{port}", is_own=is_own, timeouts=SOON)
+
+
+async def visit(host: Host, context: ssl.SSLContext | None = None) -> Visit:
+    return await host.visit(context or tls_context(), lambda: datetime.now(UTC))
 
 
 async def failure(host: Host, context: ssl.SSLContext | None = None) -> HostUnreached:
+    """The failure of the connection; with `context` that of TLS, which a request and a handshake alone agree on."""
+    visited = await visit(host, context)
     with pytest.raises(HostUnreached) as caught:
-        await (host.reach() if context is None else handshake(host, context, SOON))
+        visited.reached() if context is None else visited.handshake()
     error = caught.value
     assert error.summary
     assert error.advice
+    if context is not None:
+        visited.reached()
+        with pytest.raises(HostUnreached) as alone:
+            await host.handshake(context)
+        assert (alone.value.failure, str(alone.value)) == (error.failure, str(error))
     return error
+
+
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Host]:
+    """Makes a host that is reached through this proxy only."""
+
+    def through(proxy: str) -> Host:
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        for name in ("NO_PROXY", "no_proxy", "https_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        return Host("https://graph.example", timeouts=SOON)
+
+    return through
 
 
 async def test_a_host_is_reached_and_shows_its_address() -> None:
     with answering() as port:
-        reached = await at(port).reach()
+        reached = (await visit(at(port))).reached()
     assert reached.peer == "127.0.0.1"
     assert reached.peer in reached.addresses
     assert reached.proxy is None
@@ -65,15 +92,15 @@ async def test_a_port_without_listener_refuses() -> None:
 
 async def test_a_host_that_drops_packets_is_reported_after_a_moment() -> None:
     with dropping() as port:
-        error = await failure(Host(f"https://127.0.0.1:{port}", connect_seconds=0.3))
+        error = await failure(Host(f"https://127.0.0.1:{port}", timeouts=SOON))
     assert error.failure is Failure.SILENT
-    assert "0.3 seconds" in error.summary
+    assert "0.5 seconds" in error.summary
     assert "firewall" in error.advice
 
 
 async def test_the_protocol_and_the_issuer_are_named(root: Issuer, trusting: ssl.SSLContext) -> None:
     with answering(tls=root.serving("localhost")) as port:
-        made = await handshake(at(port), trusting)
+        made = (await visit(at(port), trusting)).handshake()
     assert made.protocol == "TLSv1.3"
     assert made.certificate.issuer_name == "Trusted Ltd"
 
@@ -125,7 +152,7 @@ async def test_a_proxy_that_inspects_tls_is_named_by_its_issuer(root: Issuer, tm
 async def test_a_chain_without_its_middle_is_incomplete(root: Issuer, trusting: ssl.SSLContext, tmp_path: Path) -> None:
     between = Issuer(tmp_path, "Issuing CA", "Between Ltd", above=root)
     with answering(tls=between.serving("localhost", whole_chain=True)) as port:
-        await handshake(at(port, is_own=True), trusting)
+        await at(port, is_own=True).handshake(trusting)
     with answering(tls=between.serving("localhost", whole_chain=False)) as port:
         error = await failure(at(port, is_own=True), trusting)
     assert error.failure is Failure.CHAIN_INCOMPLETE
@@ -145,52 +172,85 @@ async def test_a_server_certificate_that_has_ended(root: Issuer, trusting: ssl.S
         assert (await failure(at(port), trusting)).failure is Failure.EXPIRED
 
 
-async def test_through_a_proxy_that_demands_a_sign_in(root: Issuer, trusting: ssl.SSLContext) -> None:
-    with answering(tls=root.serving("graph.example")) as port:
+async def test_through_a_proxy_that_demands_a_sign_in(
+    root: Issuer, trusting: ssl.SSLContext, proxied: Callable[[str], Host]
+) -> None:
+    with answering(b"HTTP/1.1 200 OK\r\n\r\n", tls=root.serving("graph.example")) as port:
         proxy = Proxy(credentials="me:s%cret", port_of_all=port)
         with proxy.running() as proxy_port:
 
             def behind(user: str) -> Host:
-                return Host("https://graph.example", proxy=f"http://{user}localhost:{proxy_port}")
+                return proxied(f"http://{user}localhost:{proxy_port}")
 
             missing = await failure(behind(""))
             assert missing.failure is Failure.PROXY_CREDENTIALS_MISSING
             refused = await failure(behind("me:wrong@"))
             assert refused.failure is Failure.PROXY_CREDENTIALS_REFUSED
-            assert "wrong" not in str(refused)
-            made = await handshake(behind("me:s%25cret@"), trusting)
-            reached = await behind("me:s%25cret@").reach()
-    assert made.certificate.subject == "CN=graph.example"
-    assert reached.proxy == f"http://localhost:{proxy_port}"
+            assert "wrong" not in "".join(traceback.format_exception(refused))
+            visited = await visit(behind("me:s%25cret@"), trusting)
+    assert visited.handshake().certificate.subject == "CN=graph.example"
+    assert visited.reached().proxy == f"http://localhost:{proxy_port}"
+    assert visited.failure is None
     assert set(proxy.targets) == {"graph.example:443"}
 
 
 @pytest.mark.parametrize(
     ("status", "expected"), [(403, Failure.PROXY_DENIES), (502, Failure.PROXY_FAILED), (504, Failure.PROXY_FAILED)]
 )
-async def test_a_proxy_that_does_not_let_us_through(status: int, expected: Failure) -> None:
+async def test_a_proxy_that_does_not_let_us_through(
+    status: int, expected: Failure, proxied: Callable[[str], Host]
+) -> None:
     with Proxy(refusing=status).running() as port:
-        error = await failure(Host("https://graph.example", proxy=f"http://localhost:{port}"))
+        error = await failure(proxied(f"http://localhost:{port}"))
     assert error.failure is expected
     assert "graph.example:443" in error.summary
 
 
-async def test_a_proxy_that_is_not_there() -> None:
-    error = await failure(Host("https://graph.example", proxy=f"http://localhost:{closed_port()}"))
+async def test_a_proxy_that_is_not_there(proxied: Callable[[str], Host]) -> None:
+    error = await failure(proxied(f"http://localhost:{closed_port()}"))
     assert error.failure is Failure.PROXY_UNREACHED
     assert "HTTPS_PROXY" in error.advice
 
 
-async def test_a_proxy_that_is_something_else() -> None:
-    with answering(b"220 mail.example ESMTP\r\n\r\n") as port:
-        assert (
-            await failure(Host("https://graph.example", proxy=f"http://localhost:{port}"))
-        ).failure is Failure.PROXY_FAILED
+async def test_a_proxy_that_dns_does_not_know(proxied: Callable[[str], Host]) -> None:
+    error = await failure(proxied("http://no-such-proxy.invalid:3128"))
+    assert error.failure is Failure.PROXY_UNREACHED
+    assert "no-such-proxy.invalid" in error.summary
 
 
-async def test_a_proxy_of_an_unsupported_kind() -> None:
+async def test_a_proxy_that_drops_packets(proxied: Callable[[str], Host]) -> None:
+    with dropping() as port:
+        error = await failure(proxied(f"http://127.0.0.1:{port}"))
+    assert error.failure is Failure.PROXY_UNREACHED
+    assert "0.5 seconds" in error.summary
+
+
+@pytest.mark.parametrize(
+    ("head", "says"), [(b"220 mail.example ESMTP\r\n\r\n", "not one of a proxy"), (b"", "no answer in time")]
+)
+async def test_a_proxy_that_is_something_else(head: bytes, says: str, proxied: Callable[[str], Host]) -> None:
+    with answering(head) as port:
+        error = await failure(proxied(f"http://localhost:{port}"))
+    assert error.failure is Failure.PROXY_FAILED
+    assert says in error.summary
+
+
+async def test_a_proxy_that_hangs_up(proxied: Callable[[str], Host]) -> None:
+    with answering(hang_up=True) as port:
+        error = await failure(proxied(f"http://localhost:{port}"))
+    assert error.failure is Failure.PROXY_FAILED
+
+
+async def test_a_proxy_of_tls_that_is_not_trusted(root: Issuer, proxied: Callable[[str], Host]) -> None:
+    with answering(tls=root.serving("localhost")) as port:
+        error = await failure(proxied(f"https://localhost:{port}"))
+    assert error.failure is Failure.PROXY_FAILED
+    assert "TLS with it failed" in error.summary
+
+
+async def test_a_proxy_of_an_unsupported_kind(proxied: Callable[[str], Host]) -> None:
     with pytest.raises(HostUnreached) as caught:
-        Host("https://graph.example", proxy="socks5://me:secret@localhost:1080")
+        proxied("socks5://me:secret@localhost:1080")
     assert caught.value.failure is Failure.PROXY_UNKNOWN
     assert "secret" not in str(caught.value)
 
@@ -203,21 +263,49 @@ async def test_the_clock_is_compared_with_the_date_of_an_answer(
     there = now + timedelta(minutes=minutes)
     head = f"HTTP/1.1 200 OK\r\nDate: {there:%a, %d %b %Y %H:%M:%S} GMT\r\n\r\n".encode()
     with answering(head, tls=root.serving("localhost")) as port:
-        skew = await clock_skew(at(port), trusting, lambda: now)
+        skew = (await at(port).visit(trusting, lambda: now)).answered()
     assert skew is not None
     assert abs(skew.ahead - timedelta(minutes=minutes)) <= timedelta(seconds=1)
     assert skew.uncertainty >= timedelta(seconds=0.5)
 
 
 async def test_a_server_that_does_not_speak_http(root: Issuer, trusting: ssl.SSLContext) -> None:
-    with answering(tls=root.serving("localhost")) as port, pytest.raises(HostUnreached) as caught:
-        await clock_skew(at(port), trusting, lambda: datetime.now(UTC), SOON)
+    with answering(tls=root.serving("localhost")) as port:
+        visited = await visit(at(port), trusting)
+    visited.handshake()
+    with pytest.raises(HostUnreached) as caught:
+        visited.answered()
     assert caught.value.failure is Failure.HTTP_TIMED_OUT
+
+
+async def test_an_answer_that_is_not_http(root: Issuer, trusting: ssl.SSLContext) -> None:
+    with answering(b"220 mail.example ESMTP\r\n\r\n", tls=root.serving("localhost")) as port:
+        visited = await visit(at(port), trusting)
+    assert visited.failure is not None
+    assert visited.failure.failure is Failure.NO_HTTP
+
+
+async def test_nothing_is_sent_to_a_host_that_is_not_trusted(tmp_path: Path) -> None:
+    """The certificate that is named comes from a second handshake, which ends there."""
+    received: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.append(await reader.read())
+        writer.close()
+
+    stranger = Issuer(tmp_path, "Inspection root", "Corporate Inspection").serving("localhost")
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=stranger)
+    async with server:
+        visited = await visit(at(server.sockets[0].getsockname()[1]))
+    assert visited.failure is not None
+    assert visited.failure.failure is Failure.INTERCEPTED
+    assert "Corporate Inspection" in visited.failure.summary
+    assert not any(received)
 
 
 async def test_who_issues_for_microsoft(root: Issuer, trusting: ssl.SSLContext) -> None:
     with answering(tls=root.serving("localhost")) as port:
-        shown = (await handshake(at(port), trusting)).certificate
+        shown = (await at(port).handshake(trusting)).certificate
     assert is_foreign_issuer("graph.microsoft.com", shown)
     assert not is_foreign_issuer("graph.example", shown)
     assert not is_foreign_issuer("notmicrosoft.com", shown)

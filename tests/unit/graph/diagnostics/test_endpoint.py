@@ -3,10 +3,10 @@
 import asyncio
 from contextlib import suppress
 
-import aiohttp
 import pytest
 
 from graph.diagnostics import Failure, HostUnreached, answer_to_validation
+from graph.transport import tls_context
 
 TOKEN = "Validation: a b"
 
@@ -27,9 +27,9 @@ async def validated(pieces: list[bytes]) -> None:
             await writer.wait_closed()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server, aiohttp.ClientSession() as session:
+    async with server:
         port = server.sockets[0].getsockname()[1]
-        await answer_to_validation(session, f"http://127.0.0.1:{port}/notifications", TOKEN)
+        await answer_to_validation(f"http://127.0.0.1:{port}/notifications", TOKEN, tls_context())
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])

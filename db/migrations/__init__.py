@@ -1,1 +1,0 @@
-"""The steps from an empty gateway database to the present schema."""
