@@ -394,16 +394,16 @@ async def test_silence_is_reported_and_if_it_goes_on_the_subscription_is_recreat
             sent = await silently(office, mailbox, 3)
             world.clock.advance(minutes=17)
             await until(lambda: imported(office, sent))
-            await until(lambda: _told_after_waiting(office, 3))
+            await until(lambda: _reported_after_waiting(office, 3))
             assert office.at_graph() == [old]
             (condition,) = await world.conditions()
             assert (condition.role, condition.reason) == ("notifications", "NotificationsMissed")
             sent += await silently(office, mailbox, 2)
             world.clock.advance(minutes=17)
-            await until(lambda: _told_after_waiting(office, 5))
+            await until(lambda: _reported_after_waiting(office, 5))
             await until(lambda: office.at_graph() not in ([old], []))
             (condition,) = await world.conditions()
-            assert "made anew" in condition.detail
+            assert "recreated" in condition.detail
             world.clock.advance(days=1, minutes=30)
             await until(lambda: _no_trouble(office))
     reported = [event for event in events if event["event"] == "notifications_missed"]
@@ -415,7 +415,7 @@ async def test_silence_is_reported_and_if_it_goes_on_the_subscription_is_recreat
     assert await imported(office, sent)
 
 
-async def _told_after_waiting(office: Office, count: int) -> bool:
+async def _reported_after_waiting(office: Office, count: int) -> bool:
     office.world.clock.advance(seconds=20)
     await until(office.at_rest)
     found = await office.world.database.read(missed.summaries)

@@ -251,7 +251,7 @@ async def test_the_command_reports_what_it_does_not_look_up_and_leaves_out(world
 
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
-    [(["nobody"], 1, "no account named 'nobody'"), (["Nord", "--since", "2999-01-01"], 2, "still to come")],
+    [(["nobody"], 1, "no account named 'nobody'"), (["Nord", "--since", "2999-01-01"], 2, "in the future")],
 )
 async def test_what_cannot_be_compared_is_reported(
     arguments: list[str], status: int, said: str, world: World, verify: Verify
